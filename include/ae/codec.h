@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The adapter contract: how one file family becomes a signal and a signal becomes a file.
+ * codecs/ implements it, codecs/registry.c lists the adapters, tools use nothing else to touch files. */
+#ifndef AE_CODEC_H
+#define AE_CODEC_H
+
+#include "ae/signal.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- bytes in ---- a seekable byte source. Pipes are spooled to an unlinked temporary file when opened. */
+typedef struct ae_source ae_source;
+/* path "-" is standard input. A directory, a missing or an empty file is an error that says so. */
+AE_API AE_NODISCARD ae_status ae_source_open(const char *path, ae_source **out, ae_error *err);
+/* data must outlive the source. */
+AE_API AE_NODISCARD ae_status ae_source_memory(const void *data, size_t n_bytes, ae_source **out, ae_error *err);
+AE_API void ae_source_free(ae_source *source); /* NULL is fine */
+AE_API size_t ae_source_read(ae_source *source, void *to, size_t n_bytes); /* short at the end or on error */
+AE_API bool ae_source_seek(ae_source *source, uint64_t offset);
+AE_API uint64_t ae_source_tell(const ae_source *source);
+AE_API uint64_t ae_source_size(const ae_source *source);
+AE_API const char *ae_source_name(const ae_source *source); /* for messages */
+
+/* ---- bytes out ---- */
+typedef struct ae_sink {
+    void *opaque;
+    /* Writes all n_bytes or fails (AE_ERR_IO with the system's reason). */
+    ae_status (*write)(void *opaque, const void *data, size_t n_bytes, ae_error *err);
+    /* NULL where the sink cannot seek (a pipe); adapters that need it then spool. */
+    ae_status (*seek)(void *opaque, uint64_t offset, ae_error *err);
+} ae_sink;
+
+/* ---- reading ---- */
+typedef struct ae_codec ae_codec;
+typedef struct ae_reader {
+    const ae_codec *codec;
+    ae_signal_info info;
+    ae_meta meta;        /* complete once the last row has been read; what stands before the rows is there at once */
+    char quality[64];    /* what a writer of the same format needs to keep the quality class, "" if nothing; adapter-defined */
+    char note[160];      /* one line about what was lost or converted in reading ("CMYK converted to RGB"), or "" */
+    void *state;
+} ae_reader;
+
+/* Writing options; zero means default. */
+typedef struct ae_write_options {
+    int quality;            /* 1..100 for lossy formats; 0: the source's class if `like` is of this format, else 95 */
+    const ae_reader *like;  /* the input this output is made from, or NULL; must stay open until the writer is closed */
+    bool lossless;          /* for formats that offer both */
+} ae_write_options;
+
+typedef struct ae_writer {
+    const ae_codec *codec;
+    ae_signal_info info;
+    char note[160];         /* what this format could not hold of the metadata or samples, or "" */
+    void *state;
+} ae_writer;
+
+/* One adapter. All functions leave nothing behind on failure. */
+struct ae_codec {
+    const char *name;          /* "png" */
+    const char *description;   /* "Portable Network Graphics" */
+    const char *const *suffixes; /* NULL-terminated, without dot, lower case; the first is the usual one */
+    ae_kind kind;
+    /* 0: not this format; 100: certain. head holds the first n_bytes (at most 4096) of the source. */
+    int (*probe)(const uint8_t *head, size_t n_bytes);
+    /* The source stands at 0 and outlives the reader; `reader` is zeroed. */
+    ae_status (*open)(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
+    /* The next n_rows rows, never more than remain. */
+    ae_status (*read)(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
+    void (*close)(ae_reader *reader);
+    /* Writers, NULL for read-only formats. accepts: rewrites *info to the nearest thing the format holds (a JPEG has neither
+     * alpha nor 16 bits) and says in note what is lost; the caller converts its rows to that. */
+    void (*accepts)(ae_signal_info *info, char note[160]);
+    ae_status (*create)(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
+                        ae_writer *writer, ae_error *err);
+    ae_status (*write)(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err);
+    /* Completes the file; all rows must have been written. Frees the state whether it succeeds or not. */
+    ae_status (*finish)(ae_writer *writer, ae_error *err);
+    void (*abandon)(ae_writer *writer); /* frees the state without completing */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

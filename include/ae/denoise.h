@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Denoising pictures of any size with bounded memory. The result does not depend on tile size or thread count. */
+#ifndef AE_DENOISE_H
+#define AE_DENOISE_H
+
+#include "ae/model.h"
+#include "ae/signal.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Noise found in a picture, deviations on the 0..255 scale whatever the depth. */
+typedef struct ae_noise {
+    float luminance, chroma; /* of (R+G+B)/3-like luminance and of colour differences; grey pictures: chroma 0 */
+    float white;             /* deviation per channel if the noise were white and equal in all */
+} ae_noise;
+
+/* One pass over all rows of `source` on a fixed grid; rather errs upward. */
+AE_API AE_NODISCARD ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err);
+
+typedef struct ae_denoise_options {
+    ae_noise noise;            /* what the network is told, level included */
+    float strength;            /* 0..1: blend of input and output before rounding; 0 returns the input's samples */
+    uint32_t tile;             /* edge of the tiles, >= 32; 0: 512 */
+    uint32_t threads;          /* 0: all processors */
+    ae_precision precision;
+    const ae_cancel *cancel;
+    void *opaque;
+    void (*progress)(void *opaque, double done); /* 0..1; may be NULL */
+} ae_denoise_options;
+
+/* Seconds that the network alone took, summed over threads, and its pixels, for measurements. */
+typedef struct ae_denoise_stats { double network_seconds; double network_pixels; } ae_denoise_stats;
+
+/* Reads every row of source, writes as many of the same type to sink. Alpha passes untouched. stats may be NULL. */
+AE_API AE_NODISCARD ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options, const ae_row_source *source,
+                                         const ae_row_sink *sink, ae_denoise_stats *stats, ae_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Networks as data: a list of nodes in the order in which they are computed. Recipes are parsed into graphs, model files carry
+ * them, lib/nn runs and trains them. Tensors are N x H x W x C (channels last); N is chosen at run time, H and W too unless an
+ * input fixes them. */
+#ifndef AE_GRAPH_H
+#define AE_GRAPH_H
+
+#include "ae/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { AE_NAME_MAX = 48, AE_MAX_NODES = 4096, AE_MAX_FROM = 8 };
+
+/* What a node computes. The values are written into model files. */
+typedef enum ae_op {
+    AE_OP_INPUT = 1,
+    AE_OP_DENSE = 2,      /* fully connected over h*w*c in that order: 1 x 1 x out */
+    AE_OP_CONV = 3,       /* zero padding */
+    AE_OP_DECONV = 4,     /* transposed convolution */
+    AE_OP_MAXPOOL = 5,
+    AE_OP_AVGPOOL = 6,    /* padding does not count */
+    AE_OP_NEAREST = 7,    /* upsampling by `factor` */
+    AE_OP_BILINEAR = 8,   /* upsampling by `factor`, half-pixel centres, edges clamped */
+    AE_OP_SHUFFLE = 9,    /* pixel shuffle: c*f*f -> c, input channel (c, dy, dx) in that order, as in Shi et al. 2016 */
+    AE_OP_UNSHUFFLE = 10, /* its inverse */
+    AE_OP_CONCAT = 11,    /* along channels */
+    AE_OP_ADD = 12,       /* of all inputs; one of h = w = 1 is broadcast */
+    AE_OP_MUL = 13,       /* of two inputs, likewise (masks, gates) */
+    AE_OP_SCALE = 14,     /* times a learned factor a channel, beginning at `value` */
+    AE_OP_BATCHNORM = 15, /* over n, h, w; running estimates at inference (momentum 0.1, epsilon 1e-5) */
+    AE_OP_LAYERNORM = 16, /* over c at each pixel, epsilon 1e-5 */
+    AE_OP_DROPOUT = 17,   /* with probability `value`, scaled by 1 / (1 - value), off at inference */
+    AE_OP_ACT = 18,       /* the activation `act` alone */
+    AE_OP_RESHAPE = 19,   /* to height x width x out, the same number of samples */
+    AE_OP_GAUSSIAN = 20,  /* input 0 + exp(input 1 / 2) * a unit normal draw; input 0 alone at inference (mean, log variance) */
+    AE_OP_ROUND = 21,     /* to nearest; the gradient passes straight through */
+    AE_OP_CROP = 22       /* channels [first, first + out) */
+} ae_op;
+
+typedef enum ae_act {
+    AE_ACT_NONE = 0,
+    AE_ACT_RELU = 1,
+    AE_ACT_LEAKY = 2,    /* slope `slope` below zero */
+    AE_ACT_SIGMOID = 3,
+    AE_ACT_TANH = 4,
+    AE_ACT_SOFTPLUS = 5,
+    AE_ACT_SILU = 6,
+    AE_ACT_GELU = 7      /* exact, with erf */
+} ae_act;
+
+typedef enum ae_init {
+    AE_INIT_HE = 0,      /* normal, variance 2 / fan-in (1 / fan-in where no rectifier follows) */
+    AE_INIT_ZERO = 1,
+    AE_INIT_IDENTITY = 2 /* convolution: a centred unit tap from channel i to channel i */
+} ae_init;
+
+/* One node: out = act(op(in...) + add). Every node may have an activation; conv, deconv and dense have a bias unless told
+ * otherwise and may add the output of another node of the same shape before the activation (the residual sum, fused). */
+typedef struct ae_node {
+    char name[AE_NAME_MAX];   /* unique in the graph */
+    char param[AE_NAME_MAX];  /* tensors are named PARAM.weight, PARAM.bias, ...; nodes naming the same one share them */
+    ae_op op;
+    uint32_t n_from;
+    uint32_t from[AE_MAX_FROM]; /* earlier nodes */
+    int32_t add;              /* earlier node or -1 */
+    ae_act act;
+    float slope;
+    uint32_t out;             /* output channels; derived where the op decides them */
+    uint32_t kernel[2];       /* height, width */
+    uint32_t stride[2];
+    uint32_t dilation[2];     /* 1: dense */
+    uint32_t pad[2];          /* on both sides; recipes default to "same": dilation * (kernel - 1) / 2 */
+    uint32_t groups;          /* groups == channels: depthwise */
+    uint32_t factor;
+    uint32_t first;
+    uint32_t height, width;   /* INPUT: 0 where free; RESHAPE: the target */
+    float value;
+    bool bias;
+    ae_init init;
+} ae_node;
+
+typedef struct ae_graph {
+    ae_node *nodes;
+    uint32_t n_nodes;
+    uint32_t n_outputs;
+    uint32_t outputs[AE_MAX_FROM]; /* node indices */
+} ae_graph;
+
+typedef struct ae_shape { uint32_t n, h, w, c; } ae_shape;
+
+/* Checks the whole graph (references, channels, kernels, no free height under a dense layer ...) and fills derived fields
+ * (out, groups). Errors name the node. Must succeed before any call below. */
+AE_API AE_NODISCARD ae_status ae_graph_check(ae_graph *graph, ae_error *err);
+/* Shapes of all nodes for inputs of n pictures of h x w (inputs with a fixed size keep theirs). shapes: n_nodes entries. */
+AE_API AE_NODISCARD ae_status ae_graph_shapes(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t w, ae_shape *shapes,
+                                              ae_error *err);
+AE_API int32_t ae_graph_find(const ae_graph *graph, const char *name); /* -1: no such node */
+AE_API void ae_graph_free(ae_graph *graph); /* frees the nodes, zeroes *graph */
+
+/* Heights and widths must be multiples of *stride; an output pixel depends on input pixels at most *field away in either
+ * direction (one-sided receptive field, rounded up to a multiple of *stride); both 0 where the size is fixed. */
+AE_API void ae_graph_field(const ae_graph *graph, uint32_t *stride, uint32_t *field);
+/* Multiply-accumulates of all layers with weights, per pixel of the first input (for fixed sizes: per item). */
+AE_API double ae_graph_macs(const ae_graph *graph, bool *per_item);
+
+/* The parameters, in one flat f32 array in the order listed here. */
+typedef struct ae_param {
+    char name[AE_NAME_MAX + 16]; /* "top.weight" */
+    uint32_t node;            /* the first node that uses it */
+    uint32_t n_dims;
+    uint32_t dims[4];         /* conv O,I/groups,KH,KW; deconv I,O/groups,KH,KW; dense O,I; others C */
+    size_t offset, count;     /* in floats */
+    bool trainable;           /* false: running mean and variance */
+    bool decay;               /* weights, which weight penalties act on */
+} ae_param;
+/* *params is an ae_alloc array owned by the caller. */
+AE_API AE_NODISCARD ae_status ae_graph_params(const ae_graph *graph, ae_param **params, uint32_t *n_params, size_t *n_floats,
+                                              ae_error *err);
+/* Initial values, the same for the same seed on every machine. */
+AE_API AE_NODISCARD ae_status ae_graph_init(const ae_graph *graph, uint64_t seed, float *values, ae_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

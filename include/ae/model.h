@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Models: a recipe, its tensors and its card in one file (.aem, doc/model-format.md), and running them. */
+#ifndef AE_MODEL_H
+#define AE_MODEL_H
+
+#include "ae/recipe.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ae_precision { AE_PRECISION_AUTO = 0, AE_PRECISION_F32 = 1, AE_PRECISION_BF16 = 2 } ae_precision;
+/* AUTO: bf16 where the CPU computes in it (AVX-512 BF16 or AMX), else f32. BF16 on a CPU without it: F32. */
+AE_API ae_precision ae_precision_resolve(ae_precision wanted);
+AE_API const char *ae_cpu_isa(void); /* "AVX2", "AVX-512", "AMX", ...: what the executor uses here; static storage */
+
+/* Weights and description: immutable once opened, shareable between threads, mapped read-only from the file. */
+typedef struct ae_model ae_model;
+
+/* On failure *out is NULL. limits may be NULL. */
+AE_API AE_NODISCARD ae_status ae_model_open(const char *path, const ae_limits *limits, ae_model **out, ae_error *err);
+AE_API AE_NODISCARD ae_status ae_model_open_memory(const void *data, size_t n_bytes, const ae_limits *limits, ae_model **out,
+                                                   ae_error *err); /* data is copied */
+AE_API void ae_model_free(ae_model *model);
+
+/* Finds NAME (with or without .aem; a path is taken as it is) in $AE_MODEL_PATH (colon-separated), the user's data directory
+ * ($XDG_DATA_HOME/aesuite/models), the installed data directory and the build tree. On success path holds the file's name;
+ * the error lists where it looked and which models there are. */
+AE_API AE_NODISCARD ae_status ae_model_find(const char *name, char *path, size_t n_path, ae_error *err);
+
+/* All pointers live as long as the model. */
+AE_API const ae_recipe *ae_model_recipe(const ae_model *model);
+AE_API const char *ae_model_recipe_text(const ae_model *model); /* YAML, NUL-terminated */
+AE_API const ae_graph *ae_model_graph(const ae_model *model);   /* of the recipe's first network */
+AE_API const float *ae_model_values(const ae_model *model, size_t *n_floats); /* its flat parameters, order of ae_graph_params */
+AE_API const char *ae_model_card(const ae_model *model);        /* YAML text: data, licences, command, seed, quality */
+AE_API void ae_model_identity(const ae_model *model, uint8_t identity[16]); /* XXH3-128, doc/model-format.md */
+
+/* What is saved: values must hold the parameters of every network of the recipe, one after another. */
+typedef struct ae_model_parts {
+    const char *recipe_text;
+    const char *card;         /* YAML text, may be "" */
+    const float *values;
+    size_t n_floats;
+} ae_model_parts;
+/* Written beside `path` and renamed. */
+AE_API AE_NODISCARD ae_status ae_model_save(const char *path, const ae_model_parts *parts, ae_error *err);
+
+/* A session: one model planned for one shape, with a workspace; one per thread, reusable. Sessions of equal shape and precision
+ * made by ae_session_clone share their plan and prepared weights. The model must outlive them. */
+typedef struct ae_session ae_session;
+AE_API AE_NODISCARD ae_status ae_session_create(const ae_model *model, uint32_t n, uint32_t h, uint32_t w, ae_precision precision,
+                                                ae_session **out, ae_error *err);
+AE_API AE_NODISCARD ae_status ae_session_clone(const ae_session *session, ae_session **out, ae_error *err);
+AE_API void ae_session_free(ae_session *session);
+AE_API size_t ae_session_bytes(const ae_session *session); /* workspace of one session */
+AE_API uint32_t ae_session_n_inputs(const ae_session *session);
+AE_API ae_shape ae_session_input_shape(const ae_session *session, uint32_t i);
+AE_API ae_shape ae_session_output_shape(const ae_session *session, uint32_t i);
+/* inputs[i], outputs[i]: dense f32, N x H x W x C, in the order of the recipe. */
+AE_API AE_NODISCARD ae_status ae_session_run(ae_session *session, const float *const *inputs, float *const *outputs, ae_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Recipes: everything needed to make a model again, from one YAML file. The grammar is doc/recipe.md; the same files are read by
+ * models/torch. Parsed recipes are plain data; unknown keys and impossible values are errors naming line and key. */
+#ifndef AE_RECIPE_H
+#define AE_RECIPE_H
+
+#include "ae/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { AE_MAX_NETWORKS = 4, AE_MAX_TERMS = 8 };
+
+typedef enum ae_task {
+    AE_TASK_AUTOENCODE = 1, /* output = reconstruction of the clean input */
+    AE_TASK_DENOISE = 2,    /* output + image = the clean picture (residual learning) where `residual`, else the clean picture */
+    AE_TASK_SUPERRES = 3    /* output + bicubic enlargement = the picture at `scale` times the size */
+} ae_task;
+
+/* What an input node of the first network is fed with, by its name. */
+#define AE_INPUT_IMAGE "image" /* the picture, 1.0 = white */
+#define AE_INPUT_LEVEL "level" /* noise deviation at each pixel, 1.0 = white: one channel, or luminance and chroma */
+
+typedef struct ae_network {
+    char name[AE_NAME_MAX];
+    ae_graph graph;
+} ae_network;
+
+typedef enum ae_corrupt {
+    AE_CORRUPT_GAUSSIAN = 1, /* white noise, deviation drawn from [min, max], 0..255 scale */
+    AE_CORRUPT_CAMERA = 2,   /* Poisson-Gaussian on the mosaic through demosaicking, white balance, tone curve, smoothing and JPEG;
+                                deviation of the luminance in the result about [min, max] */
+    AE_CORRUPT_SALT_PEPPER = 3, /* fraction of pixels in [min, max] */
+    AE_CORRUPT_MASK = 4,     /* fraction of pixels in [min, max] set to 0 */
+    AE_CORRUPT_JPEG = 5      /* quality in [min, max] */
+} ae_corrupt;
+
+typedef struct ae_corruption {
+    ae_corrupt kind;
+    float min, max;
+    float probability;     /* of being applied to a sample; default 1 */
+    float jitter_min, jitter_max; /* the level told to the network is the true one times a draw from here; default 1, 1 */
+} ae_corruption;
+
+typedef enum ae_loss_kind {
+    AE_LOSS_MSE = 1, AE_LOSS_L1 = 2, AE_LOSS_CHARBONNIER = 3 /* epsilon 1e-3 */, AE_LOSS_BCE = 4 /* targets in 0..1, output are
+    probabilities */, AE_LOSS_TV = 5 /* total variation of the output */, AE_LOSS_PERCEPTUAL = 6 /* L1 between features of `model` */
+} ae_loss_kind;
+
+typedef struct ae_loss {
+    ae_loss_kind kind;
+    float weight;
+    char model[128]; /* PERCEPTUAL: the model whose tap `node` gives the features */
+    char node[AE_NAME_MAX];
+} ae_loss;
+
+typedef enum ae_penalty_kind {
+    AE_PENALTY_L1 = 1,       /* mean absolute value: of all decaying parameters, or of activations at `node` */
+    AE_PENALTY_L2 = 2,       /* mean square, likewise */
+    AE_PENALTY_KL_SPARSE = 3 /* Kullback-Leibler divergence of mean activation from `target` at `node` (Ng 2011) */
+} ae_penalty_kind;
+
+typedef struct ae_penalty {
+    ae_penalty_kind kind;
+    float weight;
+    char node[AE_NAME_MAX]; /* "": the parameters */
+    float target;
+} ae_penalty;
+
+typedef enum ae_optimizer { AE_ADAMW = 1, AE_ADAM = 2, AE_SGD = 3 } ae_optimizer;
+
+typedef struct ae_recipe {
+    char name[AE_NAME_MAX];
+    char about[256];
+    ae_task task;
+    bool residual;
+    uint32_t scale;          /* SUPERRES; else 1 */
+    uint32_t n_networks;
+    ae_network networks[AE_MAX_NETWORKS]; /* the first is the one the tools run */
+
+    /* data */
+    uint32_t crop;           /* edge of the training crops; fixed-size networks use their input size */
+    bool augment;            /* flips and right-angle turns */
+    float scale_min, scale_max; /* crops are taken from the picture scaled down by a draw from here; default 1, 1 */
+    float grey;              /* share of samples made grey (three equal channels); default 0 */
+    float clean;             /* share of samples left uncorrupted; default 0 */
+    uint32_t n_corruptions;  /* one is drawn a sample where `one_of`, else all apply in order */
+    bool one_of;
+    ae_corruption corruptions[AE_MAX_TERMS];
+
+    /* objective */
+    uint32_t n_losses;
+    ae_loss losses[AE_MAX_TERMS];
+    uint32_t n_penalties;
+    ae_penalty penalties[AE_MAX_TERMS];
+
+    /* optimisation */
+    ae_optimizer optimizer;
+    float rate, rate_end;    /* cosine from rate to rate_end; defaults 1e-3, 1e-6 */
+    float beta1, beta2;      /* SGD: beta1 is the momentum */
+    float decay;             /* decoupled for AdamW */
+    float clip;              /* gradient norm; 0 off; default 1 */
+    float ema;               /* of the weights; 0 off; default 0.999 */
+    uint64_t steps;
+    uint64_t warmup;         /* steps */
+    uint32_t batch;
+    uint32_t shards;         /* the batch is cut into this many for one thread each; results depend on it, not on the threads */
+    uint64_t validate_every; /* steps */
+    uint32_t patience;       /* validations without improvement before stopping; 0: never */
+    float holdout;           /* share of the items kept for validation; default 0.05 */
+} ae_recipe;
+
+/* text need not be NUL-terminated. `name` is used in messages. *out is owned by the caller. All graphs are checked. */
+AE_API AE_NODISCARD ae_status ae_recipe_parse(const char *text, size_t n_bytes, const char *name, ae_recipe **out, ae_error *err);
+AE_API AE_NODISCARD ae_status ae_recipe_load(const char *path, const ae_limits *limits, ae_recipe **out, char **text /* may be NULL;
+                                             ae_free */, ae_error *err);
+AE_API void ae_recipe_free(ae_recipe *recipe);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Signals: pictures, recordings and data sets as streams of rows.
+ *
+ * A signal is read and written in bands of rows, in order, in its own sample type, never as a whole. A row is one line of a
+ * picture, one frame of a recording (width 1) or one item of a data set; within a row samples are interleaved, native endian,
+ * without padding, alpha last. */
+#ifndef AE_SIGNAL_H
+#define AE_SIGNAL_H
+
+#include "ae/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ae_kind { AE_KIND_IMAGE = 1, AE_KIND_AUDIO = 2, AE_KIND_TENSOR = 3 } ae_kind;
+
+typedef enum ae_sample {
+    AE_U8 = 1,
+    AE_U16 = 2,
+    AE_S16 = 3,
+    AE_S24 = 4, /* packed, three bytes */
+    AE_S32 = 5,
+    AE_F32 = 6  /* pictures: as encoded, 1.0 = white, never clipped; sound: full scale is +-1 */
+} ae_sample;
+
+typedef struct ae_signal_info {
+    ae_kind kind;
+    ae_sample sample;
+    uint32_t bits;     /* significant bits of an integer sample, MSB-justified to the full range of `sample` (a 10-bit
+                          picture arrives as AE_U16 with bits = 10 and 65535 = white) */
+    uint32_t channels; /* interleaved, alpha included: 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha; sound: 1.. */
+    bool alpha;        /* the last channel is alpha, not premultiplied */
+    uint64_t width;    /* samples per channel and row; 1 for sound */
+    uint64_t height;   /* rows; 0 where a stream does not say beforehand */
+    double rate;       /* frames per second of sound; 0 for others */
+} ae_signal_info;
+
+AE_API size_t ae_sample_bytes(ae_sample sample);
+/* Bytes of one row, 0 on overflow. */
+AE_API size_t ae_row_bytes(const ae_signal_info *info);
+
+/* Metadata travels as the blobs that the formats carry, without container framing. */
+typedef enum ae_meta_kind {
+    AE_META_ICC = 1,  /* the bare profile */
+    AE_META_EXIF = 2, /* the TIFF structure, starting with "II" or "MM" */
+    AE_META_XMP = 3,  /* the packet, UTF-8 */
+    AE_META_IPTC = 4, /* the IIM data of the Photoshop 8BIM resource 0x0404 */
+    AE_META_TEXT = 5, /* key and UTF-8 value; comments have key "Comment" */
+    AE_META_DENSITY = 6 /* value: two little-endian u32, pixels per metre in x and y */
+} ae_meta_kind;
+
+typedef struct ae_meta_item {
+    ae_meta_kind kind;
+    char *key;      /* AE_META_TEXT only, else NULL */
+    uint8_t *value; /* n_bytes, followed by a NUL that does not count */
+    size_t n_bytes;
+} ae_meta_item;
+
+typedef struct ae_meta {
+    ae_meta_item *items;
+    size_t n_items;
+} ae_meta;
+
+/* Copies key (NULL is fine) and value in; on failure *meta is as before. */
+AE_API AE_NODISCARD ae_status ae_meta_add(ae_meta *meta, ae_meta_kind kind, const char *key, const void *value, size_t n_bytes,
+                                          ae_error *err);
+AE_API const ae_meta_item *ae_meta_find(const ae_meta *meta, ae_meta_kind kind); /* first of its kind or NULL */
+AE_API AE_NODISCARD ae_status ae_meta_copy(const ae_meta *from, ae_meta *to, ae_error *err);
+AE_API void ae_meta_clear(ae_meta *meta); /* frees the items; *meta is then empty */
+
+/* Where rows come from and go to, for code that knows no file format. Both return AE_OK or the first error, and are called
+ * from one thread at a time. read: exactly n_rows rows into `rows`, which holds n_rows * ae_row_bytes. */
+typedef struct ae_row_source {
+    ae_signal_info info;
+    void *opaque;
+    ae_status (*read)(void *opaque, void *rows, uint32_t n_rows, ae_error *err);
+} ae_row_source;
+
+typedef struct ae_row_sink {
+    void *opaque;
+    ae_status (*write)(void *opaque, const void *rows, uint32_t n_rows, ae_error *err);
+} ae_row_sink;
+
+/* Samples to f32 in units where integer full scale is 1.0, and back (clipped, rounded to nearest, ties to even).
+ * n counts samples. AE_F32 is copied both ways. */
+AE_API void ae_samples_to_f32(ae_sample sample, const void *from, float *to, size_t n);
+AE_API void ae_samples_from_f32(ae_sample sample, const float *from, void *to, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Training: a recipe and a data set in, a model file out (DESIGN: doc/training.md). */
+#ifndef AE_TRAIN_H
+#define AE_TRAIN_H
+
+#include "ae/model.h"
+#include "ae/signal.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The items to learn from, for code that knows no file format. Called from several threads at once. */
+typedef struct ae_dataset {
+    void *opaque;
+    size_t n_items;
+    /* Decodes item i whole: *pixels is an ae_alloc array of info->height rows (8- or 16-bit or f32, 1 or 3 channels, no alpha)
+     * that the caller frees. Failing items are skipped with a message; all failing is an error. */
+    ae_status (*load)(void *opaque, size_t i, ae_signal_info *info, void **pixels, ae_error *err);
+    const char *(*name)(void *opaque, size_t i);
+} ae_dataset;
+
+typedef struct ae_train_progress {
+    uint64_t step, steps;
+    double loss;              /* mean since the last report */
+    double score;             /* last validation: PSNR in dB, or the loss where no picture comes out; NaN before the first */
+    double rate, gradient_norm;
+    double samples_per_second, gflops; /* since the last report */
+    double seconds, seconds_left;
+    double wait_share;        /* of the time, spent waiting for data */
+    bool validated;           /* the score is new */
+} ae_train_progress;
+
+typedef struct ae_train_options {
+    uint64_t seed;
+    uint32_t threads;          /* 0: all processors */
+    ae_precision precision;
+    double time_limit;         /* seconds; 0: none. A run stopped by it resumes exactly */
+    uint64_t steps;            /* 0: the recipe's */
+    const char *init;          /* model file to start from, or NULL: tensors of equal name and shape are taken */
+    const char *checkpoint;    /* written atomically beside the output, read if it exists (resume); NULL: none */
+    double checkpoint_seconds; /* default 300 */
+    bool noisy_only;           /* the data are noisy themselves: blind-spot masking instead of corruption */
+    uint64_t cache_bytes;      /* decoded pictures kept in memory; 0: 2 GiB */
+    const char *report;        /* HTML file, rewritten at each validation; NULL: none */
+    const char *command;       /* recorded in the card */
+    const char *card_extra;    /* YAML lines for the card: data, licences */
+    const ae_cancel *cancel;
+    void *opaque;
+    void (*progress)(void *opaque, const ae_train_progress *progress); /* may be NULL */
+    void (*warning)(void *opaque, const char *message);                /* may be NULL */
+} ae_train_options;
+
+/* AE_ERR_CANCELLED after a clean stop: checkpoint and model (the best so far) are written. */
+AE_API AE_NODISCARD ae_status ae_train(const ae_recipe *recipe, const char *recipe_text, const ae_dataset *data,
+                                       const ae_train_options *options, const char *out_path, ae_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

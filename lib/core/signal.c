@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "ae/signal.h"
+
+#include <math.h>
+#include <string.h>
+
+size_t ae_sample_bytes(ae_sample sample)
+{
+    switch (sample) {
+    case AE_U8: return 1;
+    case AE_U16:
+    case AE_S16: return 2;
+    case AE_S24: return 3;
+    case AE_S32:
+    case AE_F32: return 4;
+    }
+    return 0;
+}
+
+size_t ae_row_bytes(const ae_signal_info *info)
+{
+    size_t n;
+
+    if (info->width > SIZE_MAX || __builtin_mul_overflow((size_t)info->width, ae_sample_bytes(info->sample), &n) ||
+        __builtin_mul_overflow(n, info->channels, &n))
+        return 0;
+    return n;
+}
+
+ae_status ae_meta_add(ae_meta *meta, ae_meta_kind kind, const char *key, const void *value, size_t n_bytes, ae_error *err)
+{
+    size_t bytes = meta->n_items * sizeof(*meta->items);
+    ae_meta_item item = {.kind = kind, .n_bytes = n_bytes};
+    ae_meta_item *items = NULL;
+
+    if (n_bytes == SIZE_MAX)
+        return ae_fail(err, AE_ERR_ARGUMENT, "metadata of %zu bytes", n_bytes);
+    item.value = ae_alloc(n_bytes + 1, 1);
+    item.key = key ? ae_strdup(key) : NULL;
+    if (item.value && (item.key || !key))
+        items = ae_realloc(meta->items, bytes, bytes + sizeof(*items));
+    if (!items) {
+        ae_free(item.value);
+        ae_free(item.key);
+        return ae_fail(err, AE_ERR_NOMEM, "metadata of %zu bytes", n_bytes);
+    }
+    if (n_bytes)
+        memcpy(item.value, value, n_bytes);
+    items[meta->n_items++] = item;
+    meta->items = items;
+    return AE_OK;
+}
+
+const ae_meta_item *ae_meta_find(const ae_meta *meta, ae_meta_kind kind)
+{
+    for (size_t i = 0; i < meta->n_items; i++)
+        if (meta->items[i].kind == kind)
+            return &meta->items[i];
+    return NULL;
+}
+
+ae_status ae_meta_copy(const ae_meta *from, ae_meta *to, ae_error *err)
+{
+    ae_status st = AE_OK;
+
+    for (size_t i = 0; i < from->n_items && st == AE_OK; i++) {
+        const ae_meta_item *it = &from->items[i];
+
+        st = ae_meta_add(to, it->kind, it->key, it->value, it->n_bytes, err);
+    }
+    return st;
+}
+
+void ae_meta_clear(ae_meta *meta)
+{
+    for (size_t i = 0; i < meta->n_items; i++) {
+        ae_free(meta->items[i].key);
+        ae_free(meta->items[i].value);
+    }
+    ae_free(meta->items);
+    *meta = (ae_meta){0};
+}
+
+static int32_t load_s24(const uint8_t *p)
+{
+    return (int32_t)((uint32_t)p[0] << 8 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 24) >> 8;
+}
+
+void ae_samples_to_f32(ae_sample sample, const void *from, float *to, size_t n)
+{
+    const uint8_t *bytes = from;
+
+    switch (sample) {
+    case AE_U8:
+        for (size_t i = 0; i < n; i++)
+            to[i] = (float)bytes[i] / 255.0f;
+        break;
+    case AE_U16:
+        for (size_t i = 0; i < n; i++)
+            to[i] = (float)((const uint16_t *)from)[i] / 65535.0f;
+        break;
+    case AE_S16:
+        for (size_t i = 0; i < n; i++)
+            to[i] = (float)((const int16_t *)from)[i] / 32768.0f;
+        break;
+    case AE_S24:
+        for (size_t i = 0; i < n; i++)
+            to[i] = (float)load_s24(bytes + 3 * i) / 8388608.0f;
+        break;
+    case AE_S32:
+        for (size_t i = 0; i < n; i++)
+            to[i] = (float)((double)((const int32_t *)from)[i] / 2147483648.0);
+        break;
+    case AE_F32:
+        memcpy(to, from, n * sizeof(float));
+        break;
+    }
+}
+
+/* NaN becomes lo. */
+static double clip(double v, double lo, double hi)
+{
+    return v > lo ? (v < hi ? v : hi) : lo;
+}
+
+void ae_samples_from_f32(ae_sample sample, const float *from, void *to, size_t n)
+{
+    uint8_t *bytes = to;
+
+    switch (sample) {
+    case AE_U8:
+        for (size_t i = 0; i < n; i++) {
+            float v = from[i] * 255.0f;
+
+            bytes[i] = (uint8_t)rintf(v > 0 ? (v < 255.0f ? v : 255.0f) : 0);
+        }
+        break;
+    case AE_U16:
+        for (size_t i = 0; i < n; i++) {
+            float v = from[i] * 65535.0f;
+
+            ((uint16_t *)to)[i] = (uint16_t)rintf(v > 0 ? (v < 65535.0f ? v : 65535.0f) : 0);
+        }
+        break;
+    case AE_S16:
+        for (size_t i = 0; i < n; i++)
+            ((int16_t *)to)[i] = (int16_t)rint(clip((double)from[i] * 32768.0, -32768.0, 32767.0));
+        break;
+    case AE_S24:
+        for (size_t i = 0; i < n; i++) {
+            int32_t v = (int32_t)rint(clip((double)from[i] * 8388608.0, -8388608.0, 8388607.0));
+
+            bytes[3 * i] = (uint8_t)v;
+            bytes[3 * i + 1] = (uint8_t)(v >> 8);
+            bytes[3 * i + 2] = (uint8_t)(v >> 16);
+        }
+        break;
+    case AE_S32:
+        for (size_t i = 0; i < n; i++)
+            ((int32_t *)to)[i] = (int32_t)rint(clip((double)from[i] * 2147483648.0, -2147483648.0, 2147483647.0));
+        break;
+    case AE_F32:
+        memcpy(to, from, n * sizeof(float));
+        break;
+    }
+}

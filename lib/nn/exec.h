@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The executor: runs a graph forward and backward over oneDNN.
+ *
+ *   plan     primitives, weight layouts and one workspace layout for fixed shapes; immutable, shared between threads
+ *   weights  the parameters prepared for a plan (compute type, kernel layout); written between steps, else shared read-only
+ *   run      one thread's workspace
+ *
+ * Activations are N x H x W x Cp, channels last with Cp = C rounded up to 16 where that pays, in f32 or bf16. oneDNN's own choice of
+ * layout was measured no faster (doc/executor.md). Every primitive is single-threaded: threads take shards or tiles, so that results
+ * do not depend on their number. Nothing allocates after creation. */
+#ifndef AEI_EXEC_H
+#define AEI_EXEC_H
+
+#include "ae/graph.h"
+#include "ae/model.h"
+
+typedef struct aei_plan aei_plan;
+typedef struct aei_weights aei_weights;
+typedef struct aei_run aei_run;
+
+typedef struct aei_plan_config {
+    uint32_t n, h, w;
+    ae_precision precision; /* resolved: AE_PRECISION_F32 or AE_PRECISION_BF16 */
+    bool train;             /* keep activations, build backward primitives, use batch statistics and random nodes */
+    bool input_gradients;   /* backward also delivers gradients of the inputs */
+    const uint32_t *taps;   /* further nodes whose values are wanted and whose gradients may be injected (penalties) */
+    uint32_t n_taps;        /* they follow the graph's outputs in every outputs[] array */
+} aei_plan_config;
+
+/* The graph must outlive the plan. */
+ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, aei_plan **out, ae_error *err);
+void aei_plan_free(aei_plan *plan);
+uint32_t aei_plan_n_inputs(const aei_plan *plan);
+uint32_t aei_plan_n_outputs(const aei_plan *plan);         /* graph outputs, then taps */
+ae_shape aei_plan_input_shape(const aei_plan *plan, uint32_t i);
+ae_shape aei_plan_output_shape(const aei_plan *plan, uint32_t i);
+size_t aei_plan_workspace(const aei_plan *plan);           /* bytes of one run */
+size_t aei_plan_n_floats(const aei_plan *plan);            /* of the flat parameter array */
+
+ae_status aei_weights_create(const aei_plan *plan, aei_weights **out, ae_error *err);
+void aei_weights_free(aei_weights *weights);
+void aei_weights_set(aei_weights *weights, const float *flat); /* flat: order of ae_graph_params */
+
+ae_status aei_run_create(const aei_plan *plan, aei_run **out, ae_error *err);
+void aei_run_free(aei_run *run);
+
+/* inputs[i]: N x H x W x C dense f32, in the order of the graph's input nodes; outputs likewise (NULL: not wanted).
+ * seed feeds the random nodes. */
+ae_status aei_run_forward(aei_run *run, const aei_weights *weights, const float *const *inputs, float *const *outputs,
+                          uint64_t seed, ae_error *err);
+/* After aei_run_forward on a training plan. d_outputs[i]: gradient of the loss by output i (NULL: zero). gradient: flat, overwritten;
+ * entries that are not trainable receive the batch's statistics (batch normalisation's mean and variance). d_inputs: NULL unless
+ * input_gradients. */
+ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs, float *gradient,
+                           float *const *d_inputs, ae_error *err);
+
+/* Seconds that the convolution, deconvolution and dense primitives of this plan take, each timed alone, one thread: forward,
+ * backward by data and backward by weights summed (the latter two 0 without train). `floating` receives their operations. */
+ae_status aei_plan_bench(const aei_plan *plan, double *seconds, double *operations, ae_error *err);
+
+/* The calling thread's oneDNN primitives use one thread from now on. Every thread that creates plans or runs calls it; the functions
+ * above do so themselves. */
+void aei_single_threaded(void);
+
+#endif
