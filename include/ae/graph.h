@@ -87,12 +87,19 @@ typedef struct ae_graph {
     uint32_t n_nodes;
     uint32_t n_outputs;
     uint32_t outputs[AE_MAX_FROM]; /* node indices */
+    /* filled by ae_graph_check, read through ae_graph_field and ae_graph_macs */
+    uint32_t stride, field;
+    double macs;
 } ae_graph;
 
 typedef struct ae_shape { uint32_t n, h, w, c; } ae_shape;
 
-/* Checks the whole graph (references, channels, kernels, no free height under a dense layer ...) and fills derived fields
- * (out, groups). Errors name the node. Must succeed before any call below. */
+AE_API const char *ae_op_name(ae_op op);    /* "conv", as in recipes; "?" for unknown values */
+AE_API const char *ae_act_name(ae_act act); /* "relu"; "none" */
+
+/* Checks the whole graph (references, channels, kernels, no free height under a dense layer ...) and fills what is derived: `out`
+ * where the op decides it or it is 0 under a convolution (as many as the input), `param` where it is empty (the name), groups,
+ * stride and dilation where 0 (1; pooling: the kernel). Errors name the node. Must succeed before any call below. */
 AE_API AE_NODISCARD ae_status ae_graph_check(ae_graph *graph, ae_error *err);
 /* Shapes of all nodes for inputs of n pictures of h x w (inputs with a fixed size keep theirs). shapes: n_nodes entries. */
 AE_API AE_NODISCARD ae_status ae_graph_shapes(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t w, ae_shape *shapes,
@@ -100,13 +107,15 @@ AE_API AE_NODISCARD ae_status ae_graph_shapes(const ae_graph *graph, uint32_t n,
 AE_API int32_t ae_graph_find(const ae_graph *graph, const char *name); /* -1: no such node */
 AE_API void ae_graph_free(ae_graph *graph); /* frees the nodes, zeroes *graph */
 
-/* Heights and widths must be multiples of *stride; an output pixel depends on input pixels at most *field away in either
- * direction (one-sided receptive field, rounded up to a multiple of *stride); both 0 where the size is fixed. */
+/* Heights and widths must be multiples of *stride. A block of pixels whose edges lie on multiples of *stride depends on input
+ * pixels at most *field outside it in either direction (exact one-sided receptive field, rounded up to a multiple of *stride): what
+ * a tile needs as its halo. Both 0 where the size is fixed. */
 AE_API void ae_graph_field(const ae_graph *graph, uint32_t *stride, uint32_t *field);
 /* Multiply-accumulates of all layers with weights, per pixel of the first input (for fixed sizes: per item). */
 AE_API double ae_graph_macs(const ae_graph *graph, bool *per_item);
 
-/* The parameters, in one flat f32 array in the order listed here. */
+/* The parameters, in one flat f32 array in the order listed here: node by node at their first use, weight (factors of a norm or a
+ * scale too), bias, then mean and variance of a batchnorm. */
 typedef struct ae_param {
     char name[AE_NAME_MAX + 16]; /* "top.weight" */
     uint32_t node;            /* the first node that uses it */

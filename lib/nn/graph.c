@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Graphs: checking and shapes. Parameters are in graph_params.c, receptive fields in graph_field.c. */
+#include "nn/graph_check.h"
+#include "nn/graph_field.h"
+
+#include <math.h>
+#include <string.h>
+
+static const struct op_info { const char *name; uint8_t min_from, max_from; } op_table[] = {
+    [AE_OP_INPUT] = {"input", 0, 0},
+    [AE_OP_DENSE] = {"dense", 1, 1},
+    [AE_OP_CONV] = {"conv", 1, 1},
+    [AE_OP_DECONV] = {"deconv", 1, 1},
+    [AE_OP_MAXPOOL] = {"maxpool", 1, 1},
+    [AE_OP_AVGPOOL] = {"avgpool", 1, 1},
+    [AE_OP_NEAREST] = {"nearest", 1, 1},
+    [AE_OP_BILINEAR] = {"bilinear", 1, 1},
+    [AE_OP_SHUFFLE] = {"shuffle", 1, 1},
+    [AE_OP_UNSHUFFLE] = {"unshuffle", 1, 1},
+    [AE_OP_CONCAT] = {"concat", 2, AE_MAX_FROM},
+    [AE_OP_ADD] = {"add", 2, AE_MAX_FROM},
+    [AE_OP_MUL] = {"mul", 2, 2},
+    [AE_OP_SCALE] = {"scale", 1, 1},
+    [AE_OP_BATCHNORM] = {"batchnorm", 1, 1},
+    [AE_OP_LAYERNORM] = {"layernorm", 1, 1},
+    [AE_OP_DROPOUT] = {"dropout", 1, 1},
+    [AE_OP_ACT] = {"act", 1, 1},
+    [AE_OP_RESHAPE] = {"reshape", 1, 1},
+    [AE_OP_GAUSSIAN] = {"gaussian", 2, 2},
+    [AE_OP_ROUND] = {"round", 1, 1},
+    [AE_OP_CROP] = {"crop", 1, 1},
+};
+static const char *const act_names[] = {"none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"};
+enum { N_OPS = sizeof(op_table) / sizeof(op_table[0]), N_ACTS = sizeof(act_names) / sizeof(act_names[0]) };
+
+const char *ae_op_name(ae_op op)
+{
+    return op >= AE_OP_INPUT && (int)op < N_OPS ? op_table[op].name : "?";
+}
+
+const char *ae_act_name(ae_act act)
+{
+    return (unsigned)act < N_ACTS ? act_names[act] : "?";
+}
+
+int32_t ae_graph_find(const ae_graph *graph, const char *name)
+{
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        if (!strcmp(graph->nodes[i].name, name))
+            return (int32_t)i;
+    return -1;
+}
+
+void ae_graph_free(ae_graph *graph)
+{
+    if (!graph)
+        return;
+    ae_free(graph->nodes);
+    *graph = (ae_graph){0};
+}
+
+void ae_graph_field(const ae_graph *graph, uint32_t *stride, uint32_t *field)
+{
+    *stride = graph->stride;
+    *field = graph->field;
+}
+
+double ae_graph_macs(const ae_graph *graph, bool *per_item)
+{
+    *per_item = !graph->stride;
+    return graph->macs;
+}
+
+/* ---- fields of single nodes ---- */
+
+static bool is_window(ae_op op)
+{
+    return op == AE_OP_CONV || op == AE_OP_DECONV || op == AE_OP_MAXPOOL || op == AE_OP_AVGPOOL;
+}
+
+static bool has_factor(ae_op op)
+{
+    return op == AE_OP_NEAREST || op == AE_OP_BILINEAR || op == AE_OP_SHUFFLE || op == AE_OP_UNSHUFFLE;
+}
+
+static ae_status check_window(ae_node *n, ae_error *err)
+{
+    bool pool = n->op == AE_OP_MAXPOOL || n->op == AE_OP_AVGPOOL;
+
+    for (int a = 0; a < 2; a++) {
+        if (!n->stride[a])
+            n->stride[a] = pool ? n->kernel[a] : 1;
+        if (!n->dilation[a])
+            n->dilation[a] = 1;
+        if (!n->kernel[a] || n->kernel[a] > AEI_MAX_KERNEL)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: kernel %u, expected 1 to %d", n->name, n->kernel[a], AEI_MAX_KERNEL);
+        if (n->stride[a] > AEI_MAX_KERNEL || n->dilation[a] > AEI_MAX_KERNEL)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: stride or dilation above %d", n->name, AEI_MAX_KERNEL);
+        if (n->pad[a] > AEI_MAX_KERNEL * AEI_MAX_KERNEL || (n->op != AE_OP_CONV && n->pad[a] >= n->kernel[a]))
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: pad %u is too large for kernel %u", n->name, n->pad[a], n->kernel[a]);
+        if (n->op != AE_OP_CONV && n->dilation[a] != 1)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s has no dilation", n->name, ae_op_name(n->op));
+        if (n->op == AE_OP_DECONV && n->kernel[a] < n->stride[a])
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: kernel %u leaves holes at stride %u", n->name, n->kernel[a], n->stride[a]);
+    }
+    return AE_OK;
+}
+
+static bool valid_name(const char *name)
+{
+    size_t n = strnlen(name, AE_NAME_MAX);
+
+    if (!n || n == AE_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        char c = name[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.'))
+            return false;
+    }
+    return true;
+}
+
+static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
+{
+    ae_node *n = &graph->nodes[index];
+    int32_t same;
+
+    if (!valid_name(n->name))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %u: names have 1 to %d letters, digits, '_', '-', '.'", index, AE_NAME_MAX - 1);
+    same = ae_graph_find(graph, n->name);
+    if (same >= 0 && (uint32_t)same != index)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: a layer above has the same name", n->name);
+    if (!n->param[0])
+        memcpy(n->param, n->name, sizeof(n->param));
+    if (!valid_name(n->param))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: bad name of parameters", n->name);
+    if (!strcmp(ae_op_name(n->op), "?"))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: unknown operator %d", n->name, (int)n->op);
+    if ((unsigned)n->act >= N_ACTS)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: unknown activation %d", n->name, (int)n->act);
+    if (n->n_from < op_table[n->op].min_from || n->n_from > op_table[n->op].max_from)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s reads %u to %u layers, not %u", n->name, ae_op_name(n->op),
+                       op_table[n->op].min_from, op_table[n->op].max_from, n->n_from);
+    for (uint32_t i = 0; i < n->n_from; i++)
+        if (n->from[i] >= index)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reads a layer that does not stand above it (a cycle?)", n->name);
+    for (uint32_t i = n->n_from; i < AE_MAX_FROM; i++)
+        n->from[i] = 0;
+    if (n->add >= (int32_t)index)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: adds a layer that does not stand above it (a cycle?)", n->name);
+    if (n->add >= 0 && n->op != AE_OP_CONV && n->op != AE_OP_DECONV && n->op != AE_OP_DENSE)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: only conv, deconv and dense take 'add'", n->name);
+    if (!isfinite(n->value) || !isfinite(n->slope))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: value or slope is not a finite number", n->name);
+    if (n->op == AE_OP_DROPOUT && !(n->value >= 0 && n->value < 1))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: dropout %g, expected 0 to below 1", n->name, (double)n->value);
+    if ((unsigned)n->init > AE_INIT_IDENTITY || (n->init == AE_INIT_IDENTITY && n->op != AE_OP_CONV))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: impossible init", n->name);
+    if (has_factor(n->op) && (n->factor < 1 || n->factor > 64))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: factor %u, expected 1 to 64", n->name, n->factor);
+    if ((n->op == AE_OP_INPUT || n->op == AE_OP_RESHAPE) && (n->height > AEI_MAX_EDGE || n->width > AEI_MAX_EDGE))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: height or width above %d", n->name, AEI_MAX_EDGE);
+    if (n->op == AE_OP_RESHAPE && (!n->height || !n->width))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs height and width", n->name);
+    if (is_window(n->op))
+        return check_window(n, err);
+    return AE_OK;
+}
+
+/* Channels of node `index`; fills its derived fields. */
+static ae_status check_channels(ae_graph *graph, uint32_t index, ae_error *err)
+{
+    ae_node *n = &graph->nodes[index];
+    uint32_t c = n->n_from ? graph->nodes[n->from[0]].out : 0, ff = n->factor * n->factor;
+    uint64_t sum = 0;
+
+    switch (n->op) {
+    case AE_OP_CONV:
+        if (!n->out)
+            n->out = c;
+        break;
+    case AE_OP_INPUT:
+    case AE_OP_DENSE:
+    case AE_OP_DECONV:
+    case AE_OP_RESHAPE:
+        break;
+    case AE_OP_CROP:
+        if (!n->out || n->first >= c || n->out > c - n->first)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: channels %u to %u of %u", n->name, n->first, n->first + n->out, c);
+        break;
+    case AE_OP_CONCAT:
+        for (uint32_t i = 0; i < n->n_from; i++)
+            sum += graph->nodes[n->from[i]].out;
+        n->out = sum > AEI_MAX_CHANNELS ? 0 : (uint32_t)sum;
+        break;
+    case AE_OP_SHUFFLE:
+        if (c % ff)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u channels are not a multiple of %u", n->name, c, ff);
+        n->out = c / ff;
+        break;
+    case AE_OP_UNSHUFFLE:
+        n->out = c > AEI_MAX_CHANNELS / ff ? 0 : c * ff;
+        break;
+    default:
+        n->out = c;
+        for (uint32_t i = 1; i < n->n_from; i++)
+            if (graph->nodes[n->from[i]].out != c)
+                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s has %u channels, %s has %u", n->name,
+                               graph->nodes[n->from[0]].name, c, graph->nodes[n->from[i]].name, graph->nodes[n->from[i]].out);
+    }
+    if (!n->out || n->out > AEI_MAX_CHANNELS)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: channels missing, or not in 1 to %d", n->name, AEI_MAX_CHANNELS);
+    if (n->op == AE_OP_CONV || n->op == AE_OP_DECONV) {
+        if (!n->groups)
+            n->groups = 1;
+        if (c % n->groups || n->out % n->groups)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u groups do not divide %u and %u channels", n->name, n->groups, c, n->out);
+    }
+    if (n->add >= 0 && graph->nodes[n->add].out != n->out)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: has %u channels, the added %s has %u", n->name, n->out,
+                       graph->nodes[n->add].name, graph->nodes[n->add].out);
+    return AE_OK;
+}
+
+/* ---- shapes ---- */
+
+static bool same_size(ae_shape a, ae_shape b)
+{
+    return (a.h == b.h || !a.h || !b.h) && (a.w == b.w || !a.w || !b.w);
+}
+
+/* One axis of a windowed node; 0 stays 0. *bad is set where nothing is left. */
+static uint32_t window_size(const ae_node *n, int axis, uint32_t size, bool *bad)
+{
+    int64_t s = n->stride[axis], k = n->kernel[axis], p = n->pad[axis], out;
+
+    if (!size)
+        return 0;
+    if (n->op == AE_OP_DECONV) {
+        out = (size - 1) * s + k - 2 * p;
+    } else {
+        out = size + 2 * p - ((k - 1) * n->dilation[axis] + 1);
+        out = out < 0 ? 0 : out / s + 1;
+    }
+    *bad |= out < 1 || out > AEI_MAX_EDGE;
+    return *bad ? 1 : (uint32_t)out;
+}
+
+static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free_shape, ae_shape *shapes, ae_error *err)
+{
+    const ae_node *n = &graph->nodes[index];
+    ae_shape in = n->n_from ? shapes[n->from[0]] : free_shape, out = in;
+    bool bad = false;
+
+    switch (n->op) {
+    case AE_OP_INPUT:
+        out.h = n->height ? n->height : in.h;
+        out.w = n->width ? n->width : in.w;
+        break;
+    case AE_OP_DENSE:
+        if (!in.h || !in.w)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: dense needs inputs of fixed height and width", n->name);
+        if ((uint64_t)in.h * in.w > (1 << 28) / in.c)
+            return ae_fail(err, AE_ERR_LIMIT, "layer %s: %u x %u x %u samples under a dense layer", n->name, in.h, in.w, in.c);
+        out.h = out.w = 1;
+        break;
+    case AE_OP_CONV:
+    case AE_OP_DECONV:
+    case AE_OP_MAXPOOL:
+    case AE_OP_AVGPOOL:
+        out.h = window_size(n, 0, in.h, &bad);
+        out.w = window_size(n, 1, in.w, &bad);
+        break;
+    case AE_OP_NEAREST:
+    case AE_OP_BILINEAR:
+    case AE_OP_SHUFFLE:
+        bad = in.h > AEI_MAX_EDGE / n->factor || in.w > AEI_MAX_EDGE / n->factor;
+        out.h = in.h * n->factor;
+        out.w = in.w * n->factor;
+        break;
+    case AE_OP_UNSHUFFLE:
+        if (in.h % n->factor || in.w % n->factor)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u x %u is not a multiple of %u", n->name, in.h, in.w, n->factor);
+        out.h = in.h / n->factor;
+        out.w = in.w / n->factor;
+        break;
+    case AE_OP_RESHAPE:
+        if (!in.h || !in.w)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs inputs of fixed height and width", n->name);
+        if ((uint64_t)in.h * in.w * in.c != (uint64_t)n->height * n->width * n->out)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u x %u x %u samples do not fit %u x %u x %u", n->name, in.h, in.w, in.c,
+                           n->height, n->width, n->out);
+        out.h = n->height;
+        out.w = n->width;
+        break;
+    default:
+        for (uint32_t i = 1; i < n->n_from; i++) {
+            ae_shape other = shapes[n->from[i]];
+            bool spread = n->op == AE_OP_ADD || n->op == AE_OP_MUL;
+
+            if (spread && other.h == 1 && other.w == 1)
+                continue;
+            if (spread && out.h == 1 && out.w == 1) {
+                out = other;
+                continue;
+            }
+            if (!same_size(out, other))
+                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: inputs of %u x %u and %u x %u (%s)", n->name, out.h, out.w, other.h,
+                               other.w, graph->nodes[n->from[i]].name);
+            out.h = out.h && other.h ? out.h : 0;
+            out.w = out.w && other.w ? out.w : 0;
+        }
+    }
+    if (bad)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: impossible shape, %s of an input of %u x %u", n->name, ae_op_name(n->op), in.h,
+                       in.w);
+    out.c = n->out;
+    if (n->add >= 0 && !same_size(out, shapes[n->add]))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: is %u x %u, the added %s is %u x %u", n->name, out.h, out.w,
+                       graph->nodes[n->add].name, shapes[n->add].h, shapes[n->add].w);
+    if (out.n && out.h && out.w && (uint64_t)out.h * out.w > (UINT64_C(1) << 40) / out.c / out.n)
+        return ae_fail(err, AE_ERR_LIMIT, "layer %s: %u x %u x %u x %u samples are more than 2^40", n->name, out.n, out.h, out.w, out.c);
+    shapes[index] = out;
+    return AE_OK;
+}
+
+ae_status aei_graph_infer(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t w, ae_shape *shapes, int32_t *node, ae_error *err)
+{
+    ae_status st;
+
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        if ((st = infer_node(graph, i, (ae_shape){n, h, w, 0}, shapes, err)) != AE_OK) {
+            *node = (int32_t)i;
+            return st;
+        }
+    return AE_OK;
+}
+
+ae_status ae_graph_shapes(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t w, ae_shape *shapes, ae_error *err)
+{
+    bool open_h = false, open_w = false;
+    int32_t node;
+
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        if (graph->nodes[i].op == AE_OP_INPUT) {
+            open_h |= !graph->nodes[i].height;
+            open_w |= !graph->nodes[i].width;
+        }
+    if (!n || (open_h && !h) || (open_w && !w) || h > AEI_MAX_EDGE || w > AEI_MAX_EDGE)
+        return ae_fail(err, AE_ERR_ARGUMENT, "%u inputs of %u x %u", n, h, w);
+    return aei_graph_infer(graph, n, h, w, shapes, &node, err);
+}
+
+/* ---- the whole ---- */
+
+/* Nodes that name the same parameters must agree about them. */
+static ae_status check_sharing(const ae_graph *graph, const ae_shape *shapes, int32_t *node, ae_error *err)
+{
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        ae_param mine[4], theirs[4];
+        uint32_t n = aei_node_params(graph, i, shapes[graph->nodes[i].from[0]], mine);
+
+        for (uint32_t j = 0; n && j < i; j++) {
+            bool same;
+
+            if (strcmp(graph->nodes[i].param, graph->nodes[j].param) != 0)
+                continue;
+            if (!aei_node_params(graph, j, shapes[graph->nodes[j].from[0]], theirs))
+                continue;
+            same = graph->nodes[i].op == graph->nodes[j].op && graph->nodes[i].bias == graph->nodes[j].bias &&
+                   !memcmp(mine[0].dims, theirs[0].dims, sizeof(mine[0].dims));
+            if (!same) {
+                *node = (int32_t)i;
+                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: shares the parameters %s with %s but differs in shape",
+                               graph->nodes[i].name, graph->nodes[i].param, graph->nodes[j].name);
+            }
+            break;
+        }
+    }
+    return AE_OK;
+}
+
+/* Either all inputs have free height or the first has not; likewise width. */
+static ae_status check_inputs(const ae_graph *graph, int32_t *node, ae_error *err)
+{
+    const ae_node *first = NULL;
+
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        const ae_node *n = &graph->nodes[i];
+
+        if (n->op != AE_OP_INPUT)
+            continue;
+        if (!first)
+            first = n;
+        if ((first->height && !n->height) || (first->width && !n->width)) {
+            *node = (int32_t)i;
+            return ae_fail(err, AE_ERR_MALFORMED, "input %s: has no fixed size, but %s has", n->name, first->name);
+        }
+    }
+    return first ? AE_OK : ae_fail(err, AE_ERR_MALFORMED, "a network needs an input");
+}
+
+ae_status aei_graph_check(ae_graph *graph, int32_t *node, ae_error *err)
+{
+    ae_shape *shapes = NULL;
+    ae_status st = AE_OK;
+
+    *node = -1;
+    if (!graph->n_nodes || graph->n_nodes > AE_MAX_NODES)
+        return ae_fail(err, AE_ERR_MALFORMED, "a network of %u layers, expected 1 to %d", graph->n_nodes, AE_MAX_NODES);
+    if (!graph->n_outputs || graph->n_outputs > AE_MAX_FROM)
+        return ae_fail(err, AE_ERR_MALFORMED, "a network of %u outputs, expected 1 to %d", graph->n_outputs, AE_MAX_FROM);
+    for (uint32_t i = 0; i < graph->n_outputs; i++)
+        if (graph->outputs[i] >= graph->n_nodes)
+            return ae_fail(err, AE_ERR_MALFORMED, "output %u is not a layer", i);
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        if ((st = check_node(graph, i, err)) != AE_OK || (st = check_channels(graph, i, err)) != AE_OK) {
+            *node = (int32_t)i;
+            return st;
+        }
+    if ((st = check_inputs(graph, node, err)) != AE_OK)
+        return st;
+    shapes = ae_alloc(graph->n_nodes, sizeof(*shapes));
+    if (!shapes)
+        return ae_fail(err, AE_ERR_NOMEM, "shapes of %u layers", graph->n_nodes);
+    if ((st = aei_graph_infer(graph, 1, 0, 0, shapes, node, err)) != AE_OK ||
+        (st = check_sharing(graph, shapes, node, err)) != AE_OK || (st = aei_graph_measure(graph, shapes, node, err)) != AE_OK)
+        goto done;
+    /* A size that leaves something everywhere: what does not fit together there fits nowhere. */
+    uint32_t trial = 2 * graph->field + 64;
+    if (graph->stride)
+        trial = (trial + graph->stride - 1) / graph->stride * graph->stride;
+    st = aei_graph_infer(graph, 1, trial, trial, shapes, node, err);
+done:
+    ae_free(shapes);
+    return st;
+}
+
+ae_status ae_graph_check(ae_graph *graph, ae_error *err)
+{
+    int32_t node;
+
+    return aei_graph_check(graph, &node, err);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef AEI_GRAPH_CHECK_H
+#define AEI_GRAPH_CHECK_H
+
+#include "ae/graph.h"
+
+enum { AEI_MAX_CHANNELS = 1 << 16, AEI_MAX_KERNEL = 1 << 10, AEI_MAX_EDGE = 1 << 24 };
+
+/* ae_graph_check; on failure *node is the node at fault, -1 if none in particular. */
+ae_status aei_graph_check(ae_graph *graph, int32_t *node, ae_error *err);
+/* Shapes as ae_graph_shapes gives them, but h, w = 0 stand for "any": what follows from them is 0 in the result too. */
+ae_status aei_graph_infer(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t w, ae_shape *shapes, int32_t *node, ae_error *err);
+/* The tensors of one node, without offsets; returns how many (at most 4). in: shape of its first input. */
+uint32_t aei_node_params(const ae_graph *graph, uint32_t node, ae_shape in, ae_param params[4]);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Strides, receptive fields and costs, each axis for itself.
+ *
+ * A pixel of a node covers num/den input pixels. The whole network repeats itself every S input pixels, S being the least common
+ * multiple of all num, that is every period = S * den / num pixels of a node. So for each phase 0 <= i < period we keep the first and the
+ * last input pixel, lo[i] and hi[i], that pixel i depends on; pixel i + k * period then depends on lo[i] + k * S to hi[i] + k * S.
+ * Every operator reads a window whose ends do not decrease with i, hence neither do lo and hi, and the ends suffice. */
+#include "nn/graph_field.h"
+
+#include "nn/graph_check.h"
+
+#include <string.h>
+
+enum { MAX_STRIDE = 1024, MAX_FIELD = 1 << 16, MAX_PHASES = 1 << 20 };
+
+typedef struct reach { uint32_t num, den, period, at; } reach; /* num 0: depends on no input of free size */
+
+static uint64_t gcd(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t t = a % b;
+
+        a = b;
+        b = t;
+    }
+    return a;
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+/* Input pixels per pixel of node n over those of its input, as a fraction. */
+static void step(const ae_node *n, int axis, uint32_t *up, uint32_t *down)
+{
+    *up = *down = 1;
+    switch (n->op) {
+    case AE_OP_CONV:
+    case AE_OP_MAXPOOL:
+    case AE_OP_AVGPOOL: *up = n->stride[axis]; break;
+    case AE_OP_UNSHUFFLE: *up = n->factor; break;
+    case AE_OP_DECONV: *down = n->stride[axis]; break;
+    case AE_OP_NEAREST:
+    case AE_OP_BILINEAR:
+    case AE_OP_SHUFFLE: *down = n->factor; break;
+    default: break;
+    }
+}
+
+/* First and last pixel of its input that pixel i of node n reads. */
+static void window(const ae_node *n, int axis, int64_t i, int64_t *first, int64_t *last)
+{
+    int64_t s = n->stride[axis], k = n->kernel[axis], p = n->pad[axis], f = n->factor;
+
+    *first = *last = i;
+    switch (n->op) {
+    case AE_OP_CONV:
+    case AE_OP_MAXPOOL:
+    case AE_OP_AVGPOOL:
+        *first = i * s - p;
+        *last = *first + (k - 1) * n->dilation[axis];
+        break;
+    case AE_OP_DECONV: /* i = j * s - p + tap, 0 <= tap < k */
+        *first = floor_div(i + p - k + s, s);
+        *last = floor_div(i + p, s);
+        break;
+    case AE_OP_UNSHUFFLE:
+        *first = i * f;
+        *last = i * f + f - 1;
+        break;
+    case AE_OP_NEAREST:
+    case AE_OP_SHUFFLE:
+        *first = *last = floor_div(i, f);
+        break;
+    case AE_OP_BILINEAR: /* centre (i + 1/2) / f - 1/2 */
+        *first = floor_div(2 * i + 1 - f, 2 * f);
+        *last = -floor_div(-(2 * i + 1 - f), 2 * f);
+        break;
+    default:
+        break;
+    }
+}
+
+/* The inputs of a node, the added one included. */
+static uint32_t parents(const ae_node *n, uint32_t to[AE_MAX_FROM + 1])
+{
+    uint32_t count = n->n_from;
+
+    memcpy(to, n->from, count * sizeof(to[0]));
+    if (n->add >= 0)
+        to[count++] = (uint32_t)n->add;
+    return count;
+}
+
+/* Scales of all nodes and their least common stride. */
+static ae_status scales(const ae_graph *graph, int axis, reach *r, uint32_t *stride, int32_t *node, ae_error *err)
+{
+    uint64_t total = 1, n_phases = 0;
+
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        const ae_node *n = &graph->nodes[i];
+        uint32_t from[AE_MAX_FROM + 1], n_parents = parents(n, from), up, down;
+
+        *node = (int32_t)i;
+        if (n->op == AE_OP_INPUT && !(axis ? n->width : n->height))
+            r[i].num = r[i].den = 1;
+        step(n, axis, &up, &down);
+        for (uint32_t k = 0; k < n_parents; k++) {
+            uint64_t num = r[from[k]].num, den = r[from[k]].den, g;
+
+            if (!num)
+                continue;
+            if (k < n->n_from) {
+                num *= up;
+                den *= down;
+            }
+            g = gcd(num, den);
+            num /= g;
+            den /= g;
+            if (num > MAX_STRIDE || den > MAX_STRIDE)
+                return ae_fail(err, AE_ERR_LIMIT, "layer %s: its scale is beyond 1/%d to %d", n->name, MAX_STRIDE, MAX_STRIDE);
+            if (r[i].num && (r[i].num != num || r[i].den != den))
+                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: inputs of different scale, 1/%g and 1/%g of the picture (%s)", n->name,
+                               (double)r[i].num / r[i].den, (double)num / (double)den, graph->nodes[from[k]].name);
+            r[i].num = (uint32_t)num;
+            r[i].den = (uint32_t)den;
+        }
+        if (r[i].num)
+            total = total / gcd(total, r[i].num) * r[i].num;
+        if (total > MAX_STRIDE)
+            return ae_fail(err, AE_ERR_LIMIT, "layer %s: the network's stride is above %d", n->name, MAX_STRIDE);
+    }
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        if (!r[i].num)
+            continue;
+        r[i].period = (uint32_t)(total / r[i].num * r[i].den);
+        r[i].at = (uint32_t)n_phases;
+        n_phases += r[i].period;
+        *node = (int32_t)i;
+        if (n_phases > MAX_PHASES)
+            return ae_fail(err, AE_ERR_LIMIT, "layer %s: too many layers of high resolution", graph->nodes[i].name);
+    }
+    *stride = (uint32_t)total;
+    return AE_OK;
+}
+
+static int64_t end(const reach *r, const int64_t *ends, int64_t i, uint32_t stride)
+{
+    int64_t k = floor_div(i, r->period);
+
+    return ends[r->at + (i - k * r->period)] + k * stride;
+}
+
+static void propagate(const ae_graph *graph, int axis, const reach *r, uint32_t stride, int64_t *lo, int64_t *hi)
+{
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        const ae_node *n = &graph->nodes[i];
+        uint32_t from[AE_MAX_FROM + 1], n_parents = parents(n, from);
+
+        for (uint32_t p = 0; p < r[i].period; p++) {
+            int64_t l = INT64_MAX, h = INT64_MIN, first, last;
+
+            if (n->op == AE_OP_INPUT)
+                l = h = p;
+            for (uint32_t k = 0; k < n_parents; k++) {
+                const reach *from_reach = &r[from[k]];
+
+                if (!from_reach->num)
+                    continue;
+                first = last = p;
+                if (k < n->n_from)
+                    window(n, axis, p, &first, &last);
+                first = end(from_reach, lo, first, stride);
+                last = end(from_reach, hi, last, stride);
+                l = first < l ? first : l;
+                h = last > h ? last : h;
+            }
+            lo[r[i].at + p] = l;
+            hi[r[i].at + p] = h;
+        }
+    }
+}
+
+/* Stride and field of one axis; density[i]: pixels of node i per input pixel. */
+static ae_status measure_axis(const ae_graph *graph, int axis, double *density, uint32_t *stride, uint32_t *field, int32_t *node,
+                              ae_error *err)
+{
+    reach *r = ae_alloc(graph->n_nodes, sizeof(*r));
+    int64_t *lo = NULL, *hi, farthest = 0;
+    size_t n_phases = 0;
+    ae_status st = AE_OK;
+
+    if (!r)
+        return ae_fail(err, AE_ERR_NOMEM, "scales of %u layers", graph->n_nodes);
+    if ((st = scales(graph, axis, r, stride, node, err)) != AE_OK)
+        goto done;
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        n_phases += r[i].period;
+        density[i] = r[i].num ? (double)r[i].den / r[i].num : 0;
+    }
+    lo = ae_alloc(n_phases, 2 * sizeof(*lo));
+    if (!lo) {
+        st = ae_fail(err, AE_ERR_NOMEM, "receptive fields of %u layers", graph->n_nodes);
+        goto done;
+    }
+    hi = lo + n_phases;
+    propagate(graph, axis, r, *stride, lo, hi);
+    for (uint32_t o = 0; o < graph->n_outputs; o++) {
+        const reach *out = &r[graph->outputs[o]];
+
+        for (uint32_t p = 0; p < out->period; p++) {
+            int64_t before = -lo[out->at + p], after = hi[out->at + p] - (*stride - 1);
+
+            farthest = before > farthest ? before : farthest;
+            farthest = after > farthest ? after : farthest;
+        }
+    }
+    if (farthest > MAX_FIELD) {
+        *node = -1;
+        st = ae_fail(err, AE_ERR_LIMIT, "the receptive field reaches farther than %d pixels", MAX_FIELD);
+        goto done;
+    }
+    *field = ((uint32_t)farthest + *stride - 1) / *stride * *stride;
+done:
+    ae_free(lo);
+    ae_free(r);
+    return st;
+}
+
+static double macs_per_pixel(const ae_node *n, uint32_t in_channels)
+{
+    return (double)n->kernel[0] * n->kernel[1] * in_channels / n->groups * n->out;
+}
+
+ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, int32_t *node, ae_error *err)
+{
+    uint32_t stride[2] = {1, 1}, field[2] = {0, 0}, first = 0;
+    double *density = ae_alloc(graph->n_nodes, 2 * sizeof(*density)), *across;
+    const ae_node *input;
+    ae_status st = AE_OK;
+
+    if (!density)
+        return ae_fail(err, AE_ERR_NOMEM, "costs of %u layers", graph->n_nodes);
+    across = density + graph->n_nodes;
+    while (graph->nodes[first].op != AE_OP_INPUT)
+        first++;
+    input = &graph->nodes[first];
+    if (!input->height && (st = measure_axis(graph, 0, density, &stride[0], &field[0], node, err)) != AE_OK)
+        goto done;
+    if (!input->width && (st = measure_axis(graph, 1, across, &stride[1], &field[1], node, err)) != AE_OK)
+        goto done;
+    graph->stride = graph->field = 0;
+    if (!input->height || !input->width) {
+        graph->stride = stride[0] / (uint32_t)gcd(stride[0], stride[1]) * stride[1];
+        graph->field = field[0] > field[1] ? field[0] : field[1];
+        graph->field = (graph->field + graph->stride - 1) / graph->stride * graph->stride;
+    }
+    /* Along a free axis count per input pixel, along a fixed one in full, where both kinds occur divided by its size at the end. What
+     * stems from inputs of fixed size alone costs nothing per pixel. */
+    graph->macs = 0;
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        const ae_node *n = &graph->nodes[i];
+        uint32_t at = n->op == AE_OP_DECONV ? n->from[0] : i; /* each pixel of its input meets every weight once */
+        double rows = input->height ? shapes[at].h : density[at], columns = input->width ? shapes[at].w : across[at];
+
+        if (n->op == AE_OP_CONV || n->op == AE_OP_DECONV)
+            graph->macs += rows * columns * macs_per_pixel(n, shapes[n->from[0]].c);
+        else if (n->op == AE_OP_DENSE && !graph->stride)
+            graph->macs += (double)shapes[n->from[0]].h * shapes[n->from[0]].w * shapes[n->from[0]].c * n->out;
+    }
+    if (!input->height != !input->width)
+        graph->macs /= input->height ? input->height : input->width;
+done:
+    ae_free(density);
+    return st;
+}
