@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Many inputs, each to its output: names, refusals, shards, threads, progress, records and the exit status, alike in all filters. */
+#ifndef CLI_BATCH_H
+#define CLI_BATCH_H
+
+#include "common/json.h"
+#include "common/options.h"
+
+typedef struct cli_batch_options {
+    const char *output;  /* FILE, DIR or NULL: beside the input */
+    const char *shard;   /* "K/N" or NULL */
+    const char *json;    /* NULL, "" or FILE */
+    uint32_t jobs;       /* threads in all */
+    uint32_t verbose;
+    bool recursive, skip_existing, force, dry_run, quiet;
+} cli_batch_options;
+
+/* Rows of an option table; `b` is a cli_batch_options whose jobs is set to the number of processors. */
+#define CLI_BATCH_OPTIONS(b)                                                                                                     \
+    {0, NULL, CLI_HEADING, NULL, NULL, "Files", 0, 0},                                                                           \
+    {'o', "output", CLI_STRING, &(b).output, "FILE|DIR", "where to write; - is standard output; a directory mirrors trees", 0, 0}, \
+    {'r', "recursive", CLI_FLAG, &(b).recursive, NULL, "take the files below directories", 0, 0},                                \
+    {'f', "force", CLI_FLAG, &(b).force, NULL, "overwrite existing output", 0, 0},                                               \
+    {0, "skip-existing", CLI_FLAG, &(b).skip_existing, NULL, "leave inputs alone whose output exists", 0, 0},                    \
+    {0, "shard", CLI_STRING, &(b).shard, "K/N", "take every N-th input only, beginning with the K-th", 0, 0},                    \
+    {0, "dry-run", CLI_FLAG, &(b).dry_run, NULL, "only print what would be written", 0, 0},                                      \
+    {0, NULL, CLI_HEADING, NULL, NULL, "General", 0, 0},                                                                         \
+    {'j', "jobs", CLI_INT, &(b).jobs, "N", "threads in all, given to files first", 1, 1024},                                     \
+    {0, "json", CLI_OPTIONAL, &(b).json, "FILE",                                                                                 \
+     "one JSON object a line for each input, on standard output (standard error where that carries data)", 0, 0},                \
+    {'v', "verbose", CLI_COUNT, &(b).verbose, NULL, "say what was found and done", 0, 0},                                        \
+    {0, "quiet", CLI_FLAG, &(b).quiet, NULL, "no progress and no notes, only errors", 0, 0}
+
+typedef struct cli_batch cli_batch;
+
+typedef struct cli_item {
+    const char *input, *output; /* "-": standard input, standard output */
+    uint32_t threads;           /* for this item */
+    cli_json *json;             /* of this item's record: the tool adds its own fields */
+    cli_batch *batch;
+    uint32_t worker;
+} cli_item;
+
+typedef struct cli_job {
+    const cli_batch_options *options;
+    const char *beside, *under; /* names beside the input and under -o DIR: %n is the input's name without suffix, %e its suffix */
+    const char *unit;           /* of the amounts reported, "MP" */
+    void *opaque;
+    /* The suffix (without dot) that output made from this path gets; NULL for the input's own. May be NULL. */
+    const char *(*suffix)(void *opaque, const char *input);
+    bool (*wanted)(void *opaque, const char *path); /* which files below directories are inputs */
+    /* Called from several threads. The message on failure does not name the input. */
+    ae_status (*process)(void *opaque, const cli_item *item, ae_error *err);
+} cli_job;
+
+/* Runs the whole batch and returns the exit status. */
+int cli_batch_run(const cli_job *job, char **operands, int n_operands);
+/* Of one item: done in 0..1, amount in units so far. */
+void cli_item_progress(const cli_item *item, double done, double amount);
+/* "aedenoise: photo.jpg: ..." unless --quiet. */
+void cli_item_note(const cli_item *item, const char *format, ...) AE_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
+#include "common/inputs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MAX_DEPTH = 128 };
+
+static ae_status append(cli_inputs *l, const char *path, size_t root, const struct stat *found, ae_error *err)
+{
+    char *copy = ae_strdup(path);
+
+    if (copy && l->n == l->capacity) {
+        size_t capacity = 2 * l->capacity + 16;
+        cli_input *items = ae_realloc(l->items, l->n * sizeof(*items), capacity * sizeof(*items));
+
+        if (items) {
+            l->items = items;
+            l->capacity = capacity;
+        }
+    }
+    if (!copy || l->n == l->capacity) {
+        ae_free(copy);
+        return ae_fail(err, AE_ERR_NOMEM, "list of %zu files", l->n + 1);
+    }
+    l->items[l->n++] = (cli_input){copy, copy + root, found, found ? found->st_dev : 0, found ? found->st_ino : 0};
+    return AE_OK;
+}
+
+static int visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static ae_status walk_directory(cli_inputs *l, const char *path, size_t root, const cli_walk *walk, const struct stat *leave_out,
+                                int depth, ae_error *err)
+{
+    struct dirent **entries = NULL;
+    ae_status st = AE_OK;
+    int n;
+
+    if (depth == MAX_DEPTH)
+        return ae_fail(err, AE_ERR_LIMIT, "%s: directories nest more than %d deep", path, MAX_DEPTH);
+    if ((n = scandir(path, &entries, visible, by_name)) < 0)
+        return ae_fail(err, AE_ERR_IO, "%s: %s", path, strerror(errno));
+    for (int i = 0; i < n && st == AE_OK; i++) {
+        char *child = NULL;
+        struct stat link, file;
+
+        if (asprintf(&child, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", entries[i]->d_name) < 0) {
+            st = ae_fail(err, AE_ERR_NOMEM, "%s: a file name", path);
+            break;
+        }
+        if (lstat(child, &link) == 0 && stat(child, &file) == 0) {
+            bool same = leave_out && file.st_dev == leave_out->st_dev && file.st_ino == leave_out->st_ino;
+
+            if (S_ISDIR(link.st_mode) && !same)
+                st = walk_directory(l, child, root, walk, leave_out, depth + 1, err);
+            else if (S_ISREG(file.st_mode) && (!walk->wanted || walk->wanted(walk->opaque, child)))
+                st = append(l, child, root, &file, err);
+        }
+        free(child);
+    }
+    for (int i = 0; i < n; i++)
+        free(entries[i]);
+    free(entries);
+    return st;
+}
+
+ae_status cli_inputs_add(cli_inputs *l, const char *operand, const cli_walk *walk, ae_error *err)
+{
+    const char *slash = strrchr(operand, '/');
+    struct stat found, leave_out;
+    bool exists, leave;
+
+    if (!*operand)
+        return ae_fail(err, AE_ERR_ARGUMENT, "an empty file name");
+    exists = strcmp(operand, "-") != 0 && stat(operand, &found) == 0;
+    if (!exists || !S_ISDIR(found.st_mode))
+        return append(l, operand, slash ? (size_t)(slash + 1 - operand) : 0, exists ? &found : NULL, err);
+    if (!walk->recursive)
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s: is a directory (-r takes the files in it)", operand);
+    leave = walk->leave_out && stat(walk->leave_out, &leave_out) == 0 &&
+            !(leave_out.st_dev == found.st_dev && leave_out.st_ino == found.st_ino);
+    return walk_directory(l, operand, strlen(operand) + (operand[strlen(operand) - 1] != '/'), walk, leave ? &leave_out : NULL, 0, err);
+}
+
+void cli_inputs_clear(cli_inputs *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        ae_free(l->items[i].path);
+    ae_free(l->items);
+    *l = (cli_inputs){0};
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * From what was named on the command line to a list of files. */
+#ifndef CLI_INPUTS_H
+#define CLI_INPUTS_H
+
+#include <sys/types.h>
+
+#include "ae/status.h"
+
+typedef struct cli_input {
+    char *path;
+    const char *below;  /* within path: what follows the directory that was named, or the file's own name */
+    bool exists;
+    dev_t device;       /* where it exists */
+    ino_t inode;
+} cli_input;
+
+typedef struct cli_inputs {
+    cli_input *items;
+    size_t n, capacity;
+} cli_inputs;
+
+typedef struct cli_walk {
+    bool recursive;     /* directories stand for the files below them, sorted by name; hidden ones and linked directories are left out */
+    void *opaque;
+    bool (*wanted)(void *opaque, const char *path); /* which files of a directory; NULL: all */
+    const char *leave_out; /* a directory not to enter (the one written to), or NULL */
+} cli_walk;
+
+/* Appends a file, "-", or what is below a directory. Files named are taken as they are, missing ones too. A directory without `recursive`
+ * and one that cannot be read are errors that name it. On failure *inputs holds what it held and perhaps more. */
+ae_status cli_inputs_add(cli_inputs *inputs, const char *operand, const cli_walk *walk, ae_error *err);
+void cli_inputs_clear(cli_inputs *inputs);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "common/json.h"
+
+#include <math.h>
+#include <string.h>
+
+static void append(cli_json *j, const char *text, size_t n)
+{
+    if (!j->failed && n > j->capacity - j->n) {
+        size_t capacity = 2 * j->capacity + n + 256;
+        char *grown = ae_realloc(j->text, j->n, capacity);
+
+        j->failed = !grown;
+        if (grown) {
+            j->text = grown;
+            j->capacity = capacity;
+        }
+    }
+    if (j->failed)
+        return;
+    memcpy(j->text + j->n, text, n);
+    j->n += n;
+}
+
+/* Length of the well-formed UTF-8 sequence at s, 0 where there is none (overlong forms, surrogates and stray bytes included). */
+static size_t utf8_length(const unsigned char *s)
+{
+    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t n = s[0] < 0x80 ? 1 : (s[0] & 0xe0) == 0xc0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : (s[0] & 0xf8) == 0xf0 ? 4 : 0;
+    unsigned v = n > 1 ? s[0] & (0x7fu >> n) : s[0];
+
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        v = v << 6 | (s[i] & 0x3f);
+    }
+    return n && v >= least[n] && v <= 0x10ffff && (v < 0xd800 || v > 0xdfff) ? n : 0;
+}
+
+static void append_string(cli_json *j, const char *value)
+{
+    append(j, "\"", 1);
+    for (const unsigned char *s = (const unsigned char *)value; *s;) {
+        size_t n = utf8_length(s);
+        char escape[8];
+
+        if (n == 0) {
+            append(j, "\xef\xbf\xbd", 3);
+            n = 1;
+        } else if (*s == '"' || *s == '\\') {
+            append(j, "\\", 1);
+            append(j, (const char *)s, 1);
+        } else if (*s < 0x20) {
+            append(j, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", *s));
+        } else {
+            append(j, (const char *)s, n);
+        }
+        s += n;
+    }
+    append(j, "\"", 1);
+}
+
+static void append_key(cli_json *j, const char *key)
+{
+    append(j, j->n ? ", " : "{", j->n ? 2 : 1);
+    append_string(j, key);
+    append(j, ": ", 2);
+}
+
+void cli_json_string(cli_json *j, const char *key, const char *value)
+{
+    append_key(j, key);
+    if (value)
+        append_string(j, value);
+    else
+        append(j, "null", 4);
+}
+
+void cli_json_number(cli_json *j, const char *key, double value)
+{
+    char text[40] = "null";
+
+    if (isfinite(value))
+        snprintf(text, sizeof(text), fabs(value) < 1e15 && value == floor(value) ? "%.0f" : "%.9g", value);
+    append_key(j, key);
+    append(j, text, strlen(text));
+}
+
+void cli_json_bool(cli_json *j, const char *key, bool value)
+{
+    append_key(j, key);
+    append(j, value ? "true" : "false", value ? 4 : 5);
+}
+
+bool cli_json_write(cli_json *j, FILE *to)
+{
+    bool good;
+
+    append(j, j->n ? "}\n" : "{}\n", j->n ? 2 : 3);
+    good = !j->failed && fwrite(j->text, 1, j->n, to) == j->n && fflush(to) == 0;
+    j->n = 0;
+    j->failed = false;
+    return good;
+}
+
+void cli_json_clear(cli_json *j)
+{
+    ae_free(j->text);
+    *j = (cli_json){0};
+}

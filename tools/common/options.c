@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
+#include "common/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/progress.h"
+
+enum { MAX_OPTIONS = 96, FIRST_LONG = 256, HELP_COLUMN = 30, HELP_WIDTH = 100 };
+
+ae_cancel cli_cancel;
+const char *cli_name = "ae";
+
+static void on_signal(int number)
+{
+    (void)number;
+    cli_cancel.requested = 1;
+}
+
+static void set_up_signals(void)
+{
+    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+int cli_usage(const char *format, ...)
+{
+    char text[600];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    cli_message("%s (try --help)", text);
+    return CLI_USAGE;
+}
+
+/* A finite number at the start of text; *end is what follows it. */
+static bool parse_number(const char *text, double *value, char **end)
+{
+    errno = 0;
+    *value = strtod(text, end);
+    return *end != text && errno == 0 && isfinite(*value);
+}
+
+bool cli_parse_size(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    double v;
+    const char *unit;
+
+    if (!parse_number(text, &v, &end) || v < 0)
+        return false;
+    if (*end && (unit = strchr(units, *end >= 'a' ? *end - 'a' + 'A' : *end)) != NULL) {
+        v *= pow(1024, (double)(unit - units + 1));
+        end++;
+        if (*end == 'i' && (end[1] == 'B' || end[1] == 'b'))
+            end++;
+    }
+    if (*end == 'B' || *end == 'b')
+        end++;
+    if (*end || v >= 0x1p63)
+        return false;
+    *bytes = (uint64_t)v;
+    return true;
+}
+
+bool cli_parse_duration(const char *text, double *seconds)
+{
+    double total = 0, v;
+    char *end;
+
+    for (int part = 0; part < 3; part++) {
+        if (!parse_number(text, &v, &end) || v < 0 || (part && v >= 60))
+            return false;
+        total = total * 60 + v;
+        if (*end != ':') {
+            double unit = !part && *end == 'm' ? 60 : !part && *end == 'h' ? 3600 : !part && *end == 'd' ? 86400 : 1;
+
+            if (unit > 1 || (!part && *end == 's'))
+                end++;
+            *seconds = total * unit;
+            return !*end;
+        }
+        text = end + 1;
+    }
+    return false;
+}
+
+static bool parse_choice(const char *choices, const char *text, uint32_t *index)
+{
+    size_t n = strlen(text);
+
+    for (uint32_t i = 0;; i++) {
+        size_t length = strcspn(choices, "|");
+
+        if (length == n && memcmp(choices, text, n) == 0) {
+            *index = i;
+            return true;
+        }
+        if (!choices[length])
+            return false;
+        choices += length + 1;
+    }
+}
+
+static int store(const cli_option *o, const char *argument)
+{
+    bool limited = o->min != 0 || o->max != 0;
+    double v;
+    char *end;
+
+    switch (o->type) {
+    case CLI_FLAG: *(bool *)o->value = true; break;
+    case CLI_COUNT: ++*(uint32_t *)o->value; break;
+    case CLI_STRING: *(const char **)o->value = argument; break;
+    case CLI_OPTIONAL: *(const char **)o->value = argument ? argument : ""; break;
+    case CLI_INT:
+        if (!parse_number(argument, &v, &end) || *end || v != floor(v) || v < 0 || v > UINT32_MAX)
+            return cli_usage("--%s: '%s' is not a whole number", o->name, argument);
+        if (limited && !(v >= o->min && v <= o->max))
+            return cli_usage("--%s: %s is not between %.0f and %.0f", o->name, argument, o->min, o->max);
+        *(uint32_t *)o->value = (uint32_t)v;
+        break;
+    case CLI_NUMBER:
+        if (!parse_number(argument, &v, &end) || *end)
+            return cli_usage("--%s: '%s' is not a number", o->name, argument);
+        if (limited && !(v >= o->min && v <= o->max))
+            return cli_usage("--%s: %s is not between %g and %g", o->name, argument, o->min, o->max);
+        *(double *)o->value = v;
+        break;
+    case CLI_SIZE:
+        if (!cli_parse_size(argument, o->value))
+            return cli_usage("--%s: '%s' is not a size such as 64M or 2G", o->name, argument);
+        break;
+    case CLI_DURATION:
+        if (!cli_parse_duration(argument, o->value))
+            return cli_usage("--%s: '%s' is not a time such as 90s, 5m, 1.5h or 1:30", o->name, argument);
+        break;
+    case CLI_CHOICE:
+        if (!parse_choice(o->argument, argument, o->value))
+            return cli_usage("--%s: '%s' is not one of %s", o->name, argument, o->argument);
+        break;
+    case CLI_HEADING:
+    case CLI_END: break;
+    }
+    return CLI_GO_ON;
+}
+
+/* " [default: 512]" or "". */
+static void format_default(const cli_option *o, char *to, size_t n)
+{
+    const char *text = NULL;
+    char number[64] = "";
+
+    switch (o->type) {
+    case CLI_INT: snprintf(number, sizeof(number), "%u", *(uint32_t *)o->value); break;
+    case CLI_NUMBER:
+        if (*(double *)o->value >= 0)
+            snprintf(number, sizeof(number), "%g", *(double *)o->value);
+        break;
+    case CLI_SIZE:
+        if (*(uint64_t *)o->value) {
+            uint64_t v = *(uint64_t *)o->value;
+            int unit = 0;
+
+            for (; unit < 4 && v % 1024 == 0; unit++)
+                v /= 1024;
+            snprintf(number, sizeof(number), "%llu%.1s", (unsigned long long)v, unit ? &"KMGT"[unit - 1] : "");
+        }
+        break;
+    case CLI_DURATION:
+        if (*(double *)o->value > 0)
+            snprintf(number, sizeof(number), "%gs", *(double *)o->value);
+        break;
+    case CLI_STRING: text = *(const char **)o->value; break;
+    case CLI_CHOICE: {
+        const char *choice = o->argument;
+
+        for (uint32_t i = *(uint32_t *)o->value; i; i--)
+            choice += strcspn(choice, "|") + 1;
+        snprintf(number, sizeof(number), "%.*s", (int)strcspn(choice, "|"), choice);
+        break;
+    }
+    default: break;
+    }
+    if (!text)
+        text = number;
+    snprintf(to, n, *text ? " [default: %s]" : "", text);
+}
+
+/* Prints text word by word from `column` on, wrapped at HELP_WIDTH and continued at `indent`. */
+static void print_wrapped(const char *text, int column, int indent)
+{
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+
+        if (column + n + 1 > HELP_WIDTH && column > indent) {
+            printf("\n%*s", indent, "");
+            column = indent;
+        } else if (column > indent) {
+            putchar(' ');
+            column++;
+        }
+        printf("%.*s", n, text);
+        column += n;
+        text += n;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
+
+static void print_option(const cli_option *o)
+{
+    char text[512], preset[160];
+    char letter[3] = {'-', o->letter, 0};
+    int n = printf("  %2s%s --%s", o->letter ? letter : "", o->letter ? "," : " ", o->name);
+
+    if (o->argument)
+        n += o->type == CLI_OPTIONAL ? printf("[=%s]", o->argument) : printf(" %s", o->argument);
+    if (n + 2 > HELP_COLUMN)
+        n = printf("\n") - 1;
+    printf("%*s", HELP_COLUMN - n, "");
+    format_default(o, preset, sizeof(preset));
+    snprintf(text, sizeof(text), "%s%s", o->help, preset);
+    print_wrapped(text, HELP_COLUMN, HELP_COLUMN);
+}
+
+static const cli_option built_in[] = {
+    {'h', "help", CLI_FLAG, NULL, NULL, "print this and exit", 0, 0},
+    {'V', "version", CLI_FLAG, NULL, NULL, "print the version and exit", 0, 0},
+    {0},
+};
+
+static void print_help(const cli_tool *tool)
+{
+    printf("Usage: %s %s\n", tool->name, tool->usage);
+    print_wrapped(tool->about, 0, 0);
+    for (const cli_option *o = tool->options; o->type != CLI_END; o++)
+        if (o->type == CLI_HEADING)
+            printf("\n%s:\n", o->help);
+        else
+            print_option(o);
+    for (const cli_option *o = built_in; o->type != CLI_END; o++)
+        print_option(o);
+    if (tool->notes)
+        printf("\n%s", tool->notes);
+}
+
+/* Both lists in getopt_long's terms; val of options without a letter: FIRST_LONG + index. */
+typedef struct getopt_table {
+    struct option longs[MAX_OPTIONS + 1];
+    const cli_option *options[MAX_OPTIONS];
+    char shorts[2 * MAX_OPTIONS + 2];
+    int n;
+} getopt_table;
+
+static void add_options(getopt_table *t, const cli_option *options)
+{
+    for (const cli_option *o = options; o->type != CLI_END && t->n < MAX_OPTIONS; o++) {
+        bool bare = o->type == CLI_FLAG || o->type == CLI_COUNT;
+
+        if (o->type == CLI_HEADING)
+            continue;
+        t->longs[t->n] = (struct option){o->name, bare ? no_argument : o->type == CLI_OPTIONAL ? optional_argument : required_argument,
+                                         NULL, FIRST_LONG + t->n};
+        t->options[t->n++] = o;
+        if (o->letter) {
+            size_t n = strlen(t->shorts);
+
+            snprintf(t->shorts + n, sizeof(t->shorts) - n, "%c%s", o->letter, bare ? "" : ":");
+        }
+    }
+}
+
+static const cli_option *find_option(const getopt_table *t, int value)
+{
+    if (value >= FIRST_LONG)
+        return t->options[value - FIRST_LONG];
+    for (int i = 0; i < t->n; i++)
+        if (t->options[i]->letter == value)
+            return t->options[i];
+    return NULL;
+}
+
+static int report_bad_option(const getopt_table *t, int found, const char *word)
+{
+    const cli_option *o = optopt ? find_option(t, optopt) : NULL;
+
+    if (found == ':')
+        return cli_usage("option '--%s' needs an argument", o ? o->name : "?");
+    if (o)
+        return cli_usage("option '--%s' takes no argument", o->name);
+    if (optopt)
+        return cli_usage("unknown option '-%c'", optopt);
+    return cli_usage("unknown or ambiguous option '%s'", word);
+}
+
+/* One walk over argv. Looking for --help and --version goes first, since help shows defaults, not what was parsed before it. */
+static int walk(const cli_tool *tool, const getopt_table *t, int argc, char **argv, bool look)
+{
+    int found, status = CLI_GO_ON;
+
+    optind = 0;
+    opterr = 0;
+    while (status == CLI_GO_ON && (found = getopt_long(argc, argv, t->shorts, t->longs, NULL)) != -1) {
+        const cli_option *o;
+
+        if (found == '?' || found == ':') {
+            if (!look)
+                status = report_bad_option(t, found, argv[optind - 1]);
+            continue;
+        }
+        o = find_option(t, found);
+        if (look && o == &built_in[0]) {
+            print_help(tool);
+            status = CLI_OK;
+        } else if (look && o == &built_in[1]) {
+            printf("%s (aesuite) %s\n", tool->name, ae_version());
+            status = CLI_OK;
+        } else if (!look) {
+            status = store(o, optarg);
+        }
+    }
+    if (status == CLI_OK && fflush(stdout) != 0)
+        status = CLI_FAILED;
+    return status;
+}
+
+int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int *n_operands)
+{
+    getopt_table t = {.shorts = ":"};
+    int status;
+
+    cli_name = tool->name;
+    if (strcmp(ae_version(), AE_VERSION) != 0) {
+        cli_message("made for version " AE_VERSION " of the library, found %s", ae_version());
+        return CLI_FAILED;
+    }
+    set_up_signals();
+    add_options(&t, tool->options);
+    add_options(&t, built_in);
+    status = walk(tool, &t, argc, argv, true);
+    if (status == CLI_GO_ON)
+        status = walk(tool, &t, argc, argv, false);
+    *operands = argv + optind;
+    *n_operands = argc - optind;
+    return status;
+}
