@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "nn/reference.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/rng.h"
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+/* Standard normal distribution and density. */
+static double normal_cdf(double x)
+{
+    return 0.5 * erfc(-x * 0.70710678118654752440);
+}
+
+static double normal_pdf(double x)
+{
+    return 0.39894228040143267794 * exp(-0.5 * x * x);
+}
+
+static double activate(const ae_node *node, double x)
+{
+    switch (node->act) {
+    case AE_ACT_NONE: return x;
+    case AE_ACT_RELU: return x > 0 ? x : 0;
+    case AE_ACT_LEAKY: return x > 0 ? x : x * (double)node->slope;
+    case AE_ACT_SIGMOID: return sigmoid(x);
+    case AE_ACT_TANH: return tanh(x);
+    case AE_ACT_SOFTPLUS: return fmax(x, 0) + log1p(exp(-fabs(x)));
+    case AE_ACT_SILU: return x * sigmoid(x);
+    case AE_ACT_GELU: return x * normal_cdf(x);
+    }
+    return NAN;
+}
+
+static double derivative(const ae_node *node, double x)
+{
+    double s = sigmoid(x), t = tanh(x);
+
+    switch (node->act) {
+    case AE_ACT_NONE: return 1;
+    case AE_ACT_RELU: return x > 0 ? 1 : 0;
+    case AE_ACT_LEAKY: return x > 0 ? 1 : (double)node->slope;
+    case AE_ACT_SIGMOID: return s * (1 - s);
+    case AE_ACT_TANH: return 1 - t * t;
+    case AE_ACT_SOFTPLUS: return s;
+    case AE_ACT_SILU: return s + x * s * (1 - s);
+    case AE_ACT_GELU: return normal_cdf(x) + x * normal_pdf(x);
+    }
+    return NAN;
+}
+
+/* Offset of the tensor PARAM.suffix; SIZE_MAX: there is none. */
+static size_t find(const ae_param *params, uint32_t n_params, const ae_node *node, const char *suffix)
+{
+    char name[AE_NAME_MAX + 16];
+
+    snprintf(name, sizeof(name), "%s.%s", node->param[0] ? node->param : node->name, suffix);
+    for (uint32_t i = 0; i < n_params; i++)
+        if (!strcmp(params[i].name, name))
+            return params[i].offset;
+    return SIZE_MAX;
+}
+
+ae_status aei_ref_create(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t w, aei_ref **out, ae_error *err)
+{
+    ae_status st = AE_ERR_NOMEM;
+    aei_ref *ref = NULL;
+    ae_shape *shapes = NULL;
+    ae_param *params = NULL;
+    uint32_t n_params;
+
+    *out = NULL;
+    if (!(ref = ae_alloc(1, sizeof(*ref))) || !(shapes = ae_alloc(graph->n_nodes, sizeof(*shapes))) ||
+        !(ref->nodes = ae_alloc(graph->n_nodes, sizeof(*ref->nodes)))) {
+        ae_fail(err, st, "reference of %u nodes", graph->n_nodes);
+        goto done;
+    }
+    ref->graph = graph;
+    ref->n_nodes = graph->n_nodes;
+    if ((st = ae_graph_shapes(graph, n, h, w, shapes, err)) != AE_OK ||
+        (st = ae_graph_params(graph, &params, &n_params, &ref->n_floats, err)) != AE_OK)
+        goto done;
+
+    for (uint32_t i = 0; i < ref->n_nodes; i++) {
+        aei_ref_node *v = &ref->nodes[i];
+        size_t count = aei_ref_count(shapes[i]);
+
+        v->node = &graph->nodes[i];
+        v->out = shapes[i];
+        if (!(v->y = ae_alloc(count, sizeof(double))) || !(v->dy = ae_alloc(count, sizeof(double))) ||
+            !(v->value = ae_alloc(count, sizeof(double))) || !(v->d_value = ae_alloc(count, sizeof(double))) ||
+            !(v->draw = ae_alloc(count, sizeof(float)))) {
+            st = ae_fail(err, AE_ERR_NOMEM, "reference node of %zu samples", count);
+            goto done;
+        }
+        for (uint32_t f = 0; f < v->node->n_from; f++) {
+            v->in[f] = shapes[v->node->from[f]];
+            v->x[f] = ref->nodes[v->node->from[f]].value;
+            v->dx[f] = ref->nodes[v->node->from[f]].d_value;
+        }
+        v->weight_at = find(params, n_params, v->node, "weight");
+        v->bias_at = find(params, n_params, v->node, "bias");
+        v->mean_at = find(params, n_params, v->node, "mean");
+        v->variance_at = find(params, n_params, v->node, "variance");
+        ref->n_inputs += v->node->op == AE_OP_INPUT;
+    }
+    *out = ref;
+    ref = NULL;
+done:
+    aei_ref_free(ref);
+    ae_free(shapes);
+    ae_free(params);
+    return st;
+}
+
+void aei_ref_free(aei_ref *ref)
+{
+    if (!ref)
+        return;
+    for (uint32_t i = 0; ref->nodes && i < ref->n_nodes; i++) {
+        ae_free(ref->nodes[i].y);
+        ae_free(ref->nodes[i].dy);
+        ae_free(ref->nodes[i].value);
+        ae_free(ref->nodes[i].d_value);
+        ae_free(ref->nodes[i].draw);
+    }
+    ae_free(ref->nodes);
+    ae_free(ref);
+}
+
+static const double *slice(const double *flat, size_t offset)
+{
+    return offset == SIZE_MAX ? NULL : flat + offset;
+}
+
+void aei_ref_forward(aei_ref *ref, const double *flat, const double *const *inputs, bool train, uint64_t seed)
+{
+    uint32_t input = 0;
+
+    for (uint32_t i = 0; i < ref->n_nodes; i++) {
+        aei_ref_node *v = &ref->nodes[i];
+        size_t count = aei_ref_count(v->out);
+        aei_rng rng = aei_rng_make(seed, i, 0);
+
+        v->train = train;
+        v->weight = slice(flat, v->weight_at);
+        v->bias = slice(flat, v->bias_at);
+        v->mean = slice(flat, v->mean_at);
+        v->variance = slice(flat, v->variance_at);
+        if (v->node->op == AE_OP_DROPOUT)
+            for (size_t k = 0; k < count; k++)
+                v->draw[k] = aei_rng_float(&rng) >= v->node->value;
+        if (v->node->op == AE_OP_GAUSSIAN)
+            aei_rng_normals(&rng, v->draw, count);
+
+        if (v->node->op == AE_OP_INPUT)
+            memcpy(v->y, inputs[input++], count * sizeof(double));
+        else
+            aei_ref_op_of(v->node->op).forward(v);
+        for (size_t k = 0; k < count; k++) {
+            if (v->node->add >= 0)
+                v->y[k] += ref->nodes[v->node->add].value[k];
+            v->value[k] = activate(v->node, v->y[k]);
+        }
+    }
+}
+
+void aei_ref_backward(aei_ref *ref, const double *const *d_values, double *gradient)
+{
+    memset(gradient, 0, ref->n_floats * sizeof(double));
+    for (uint32_t i = 0; i < ref->n_nodes; i++) {
+        aei_ref_node *v = &ref->nodes[i];
+
+        for (size_t k = 0; k < aei_ref_count(v->out); k++)
+            v->d_value[k] = d_values[i] ? d_values[i][k] : 0;
+        /* non-NULL exactly where the parameter is */
+        v->d_weight = v->weight ? gradient + v->weight_at : NULL;
+        v->d_bias = v->bias ? gradient + v->bias_at : NULL;
+        v->d_mean = v->mean ? gradient + v->mean_at : NULL;
+        v->d_variance = v->variance ? gradient + v->variance_at : NULL;
+    }
+    for (uint32_t i = ref->n_nodes; i-- > 0;) {
+        aei_ref_node *v = &ref->nodes[i];
+
+        for (size_t k = 0; k < aei_ref_count(v->out); k++) {
+            v->dy[k] = v->d_value[k] * derivative(v->node, v->y[k]);
+            if (v->node->add >= 0)
+                ref->nodes[v->node->add].d_value[k] += v->dy[k];
+        }
+        if (v->node->op != AE_OP_INPUT)
+            aei_ref_op_of(v->node->op).backward(v);
+    }
+}
