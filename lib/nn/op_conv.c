@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Layers with weights over oneDNN: convolution, transposed convolution, fully connected.
+ *
+ * All are reduced to one form: source and destination channels padded to what is stored, weights prepared from a plain padded f32
+ * tensor ("plain") by a reorder, bias in padded f32. A fully connected layer is a convolution whose kernel covers the picture; a
+ * transposed convolution whose kernel equals its stride is a 1 x 1 convolution to kernel^2 * out channels and a copy (oneDNN's own is
+ * several times slower). */
+#include <string.h>
+
+#include "nn/plan.h"
+
+static bool ok(dnnl_status_t st)
+{
+    return st == dnnl_success;
+}
+
+bool aei_is_layer(const aei_step *step)
+{
+    return step->op == &aei_op_conv || step->op == &aei_op_deconv || step->op == &aei_op_dense;
+}
+
+static dnnl_data_type_t data_type(const aei_tensor *t)
+{
+    return t->element == 4 ? dnnl_f32 : dnnl_bf16;
+}
+
+static bool is_grouped(const aei_step *s)
+{
+    return s->node->groups > 1;
+}
+
+static const aei_step *source(const aei_plan *plan, const aei_step *step)
+{
+    return &plan->steps[step->node->from[0]];
+}
+
+/* Stored groups: depthwise layers have as many as stored channels. */
+static uint32_t stored_groups(const aei_plan *plan, const aei_step *s)
+{
+    bool depthwise = s->node->groups == source(plan, s)->t.shape.c && s->node->groups == s->t.shape.c;
+
+    return depthwise ? s->t.cp : s->node->groups;
+}
+
+/* Flat weights <-> plain padded ones. to_plain: plain = flat; otherwise flat = or += plain. Plain is [g] O I H W with stored counts; for
+ * the expanded deconvolution O runs over (ky, kx, o). */
+static void map_weights(const aei_plan *plan, const aei_step *s, float *plain, float *flat, bool to_plain, bool accumulate)
+{
+    const aei_tensor *src = &source(plan, s)->t, *dst = &s->t;
+    bool dense = s->op == &aei_op_dense, deconv = s->op == &aei_op_deconv;
+    uint32_t g = s->node->groups, sg = stored_groups(plan, s);
+    uint32_t n_i = dense ? src->shape.h * src->shape.w * src->shape.c : src->shape.c / g, n_o = dst->shape.c / g;
+    uint32_t kk = dense ? 1 : s->node->kernel[0] * s->node->kernel[1];
+    size_t plain_i = dense ? n_i : src->cp / sg, plain_o = dst->cp / sg;
+
+    if (to_plain)
+        memset(plain, 0, s->plain_floats * sizeof(float));
+    for (uint32_t q = 0; q < g; q++)
+        for (uint32_t o = 0; o < n_o; o++)
+            for (uint32_t i = 0; i < n_i; i++) {
+                size_t so = g > 1 ? o : aei_stored(dst, o), si = g > 1 || dense ? i : aei_stored(src, i);
+                /* a deconvolution's flat tensor is I x O/g, oneDNN's plain one O x I */
+                size_t from = (deconv ? ((size_t)q * n_i + i) * n_o + o : ((size_t)q * n_o + o) * n_i + i) * kk;
+
+                for (uint32_t k = 0; k < kk; k++) {
+                    size_t to = s->expand ? (k * plain_o + so) * plain_i + si : ((q * plain_o + so) * plain_i + si) * kk + k;
+
+                    if (to_plain)
+                        plain[to] = flat[from + k];
+                    else if (accumulate)
+                        flat[from + k] += plain[to];
+                    else
+                        flat[from + k] = plain[to];
+                }
+            }
+}
+
+/* Bias, stored count: repeated for each tap of an expanded deconvolution. */
+static size_t bias_floats(const aei_step *s)
+{
+    return (size_t)s->t.cp * (s->expand ? s->node->kernel[0] * s->node->kernel[1] : 1);
+}
+
+static void map_bias(const aei_step *s, float *stored, float *flat, bool to_stored, bool accumulate)
+{
+    uint32_t copies = (uint32_t)(bias_floats(s) / s->t.cp);
+
+    if (to_stored)
+        memset(stored, 0, bias_floats(s) * sizeof(float));
+    for (uint32_t o = 0; o < s->t.shape.c; o++) {
+        size_t at = aei_stored(&s->t, o);
+        float sum = 0;
+
+        for (uint32_t k = 0; k < copies; k++)
+            if (to_stored)
+                stored[k * s->t.cp + at] = flat[o];
+            else
+                sum += stored[k * s->t.cp + at];
+        if (!to_stored)
+            flat[o] = accumulate ? flat[o] + sum : sum;
+    }
+}
+
+typedef struct conv_form {
+    dnnl_dims_t src, dst, weights, bias, stride, dilation, pad;
+    int n_weights;
+    bool inner; /* fully connected */
+    bool deconv;
+} conv_form;
+
+static conv_form form_of(const aei_plan *plan, const aei_step *s)
+{
+    const aei_tensor *src = &source(plan, s)->t, *dst = &s->t;
+    const ae_node *n = s->node;
+    uint32_t g = stored_groups(plan, s);
+    conv_form f = {.inner = s->op == &aei_op_dense, .deconv = s->op == &aei_op_deconv && !s->expand};
+    int w = 0;
+
+    if (f.inner) {
+        dnnl_dim_t in = (dnnl_dim_t)src->shape.h * src->shape.w * src->shape.c;
+
+        return (conv_form){.inner = true, .src = {src->shape.n, in}, .dst = {dst->shape.n, dst->cp}, .weights = {dst->cp, in},
+                           .bias = {dst->cp}, .n_weights = 2};
+    }
+    memcpy(f.src, (dnnl_dims_t){src->shape.n, src->cp, src->shape.h, src->shape.w}, sizeof(f.src));
+    memcpy(f.dst, (dnnl_dims_t){dst->shape.n, dst->cp, dst->shape.h, dst->shape.w}, sizeof(f.dst));
+    if (s->expand) {
+        f.dst[1] = (dnnl_dim_t)bias_floats(s);
+        f.dst[2] = src->shape.h;
+        f.dst[3] = src->shape.w;
+        memcpy(f.weights, (dnnl_dims_t){f.dst[1], src->cp, 1, 1}, sizeof(f.weights));
+        f.n_weights = 4;
+        f.stride[0] = f.stride[1] = 1;
+    } else {
+        if (is_grouped(s))
+            f.weights[w++] = g;
+        f.weights[w++] = dst->cp / g;
+        f.weights[w++] = src->cp / g;
+        f.weights[w++] = n->kernel[0];
+        f.weights[w++] = n->kernel[1];
+        f.n_weights = w;
+        for (int i = 0; i < 2; i++) {
+            f.stride[i] = n->stride[i];
+            f.dilation[i] = n->dilation[i] - 1;
+            f.pad[i] = n->pad[i];
+        }
+    }
+    f.bias[0] = f.dst[1];
+    return f;
+}
+
+/* The operation of kind 0 forward, 1 backward by data, 2 backward by weights. */
+static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *f, int kind, dnnl_primitive_attr_t attr,
+                      dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out)
+{
+    dnnl_data_type_t type = data_type(&s->t);
+    dnnl_format_tag_t tag = f->inner ? dnnl_nc : dnnl_nhwc;
+    int n = f->inner ? 2 : 4;
+    dnnl_memory_desc_t src, dst, weights, bias;
+    const dnnl_memory_desc_t *b = s->node->bias ? &bias : NULL;
+    dnnl_prop_kind_t prop = plan->config.train ? dnnl_forward_training : dnnl_forward_inference;
+    union { dnnl_convolution_desc_t conv; dnnl_deconvolution_desc_t deconv; dnnl_inner_product_desc_t inner; } d;
+    dnnl_status_t st;
+
+    if (!ok(dnnl_memory_desc_init_by_tag(&src, n, f->src, type, tag)) || !ok(dnnl_memory_desc_init_by_tag(&dst, n, f->dst, type, tag)) ||
+        !ok(dnnl_memory_desc_init_by_tag(&weights, f->n_weights, f->weights, kind == 2 ? dnnl_f32 : type, dnnl_format_tag_any)) ||
+        !ok(dnnl_memory_desc_init_by_tag(&bias, 1, f->bias, dnnl_f32, dnnl_a)))
+        return false;
+    if (f->inner)
+        st = kind == 0   ? dnnl_inner_product_forward_desc_init(&d.inner, prop, &src, &weights, b, &dst)
+             : kind == 1 ? dnnl_inner_product_backward_data_desc_init(&d.inner, &src, &weights, &dst)
+                         : dnnl_inner_product_backward_weights_desc_init(&d.inner, &src, &weights, b, &dst);
+    else if (f->deconv)
+        st = kind == 0   ? dnnl_dilated_deconvolution_forward_desc_init(&d.deconv, prop, dnnl_deconvolution_direct, &src, &weights, b,
+                                                                        &dst, f->stride, f->dilation, f->pad, f->pad)
+             : kind == 1 ? dnnl_dilated_deconvolution_backward_data_desc_init(&d.deconv, dnnl_deconvolution_direct, &src, &weights,
+                                                                              &dst, f->stride, f->dilation, f->pad, f->pad)
+                         : dnnl_dilated_deconvolution_backward_weights_desc_init(&d.deconv, dnnl_deconvolution_direct, &src, &weights,
+                                                                                 b, &dst, f->stride, f->dilation, f->pad, f->pad);
+    else
+        st = kind == 0   ? dnnl_dilated_convolution_forward_desc_init(&d.conv, prop, dnnl_convolution_direct, &src, &weights, b, &dst,
+                                                                      f->stride, f->dilation, f->pad, f->pad)
+             : kind == 1 ? dnnl_dilated_convolution_backward_data_desc_init(&d.conv, dnnl_convolution_direct, &src, &weights, &dst,
+                                                                            f->stride, f->dilation, f->pad, f->pad)
+                         : dnnl_dilated_convolution_backward_weights_desc_init(&d.conv, dnnl_convolution_direct, &src, &weights, b,
+                                                                               &dst, f->stride, f->dilation, f->pad, f->pad);
+    return ok(st) && ok(dnnl_primitive_desc_create(out, &d, attr, aei_engine(), hint));
+}
+
+/* Scratchpad in the caller's workspace, residual sum and activation after the layer. */
+static bool make_attr(const aei_step *s, bool forward, dnnl_primitive_attr_t *attr)
+{
+    dnnl_post_ops_t post = NULL;
+    float alpha;
+    bool good = ok(dnnl_primitive_attr_create(attr)) && ok(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user));
+
+    if (good && forward && (s->node->add >= 0 || (s->node->act && !s->split_act))) {
+        good = ok(dnnl_post_ops_create(&post));
+        if (good && s->node->add >= 0)
+            good = ok(dnnl_post_ops_append_sum(post, 1));
+        if (good && s->node->act && !s->split_act) {
+            dnnl_alg_kind_t kind = aei_act_kind(s->node->act, s->node->slope, &alpha);
+
+            good = ok(dnnl_post_ops_append_eltwise(post, 1, kind, alpha, 0));
+        }
+        good = good && ok(dnnl_primitive_attr_set_post_ops(*attr, post));
+        dnnl_post_ops_destroy(post);
+    }
+    return good;
+}
+
+static const dnnl_memory_desc_t *md_of(dnnl_primitive_desc_t pd, dnnl_query_t what)
+{
+    return dnnl_primitive_desc_query_md(pd, what, 0);
+}
+
+static bool make_reorder(const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, dnnl_primitive_t *out)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    bool good = ok(dnnl_reorder_primitive_desc_create(&pd, from, aei_engine(), to, aei_engine(), NULL)) &&
+                ok(dnnl_primitive_create(out, pd));
+
+    dnnl_primitive_desc_destroy(pd);
+    return good;
+}
+
+static size_t align64(size_t n)
+{
+    return (n + 63) / 64 * 64;
+}
+
+static void reserve_prepared(aei_plan *plan, aei_prepared *p, const dnnl_memory_desc_t *md)
+{
+    p->md = *md;
+    p->bytes = dnnl_memory_desc_get_size(md);
+    p->offset = plan->prepared_bytes;
+    plan->prepared_bytes += align64(p->bytes);
+}
+
+/* The source as the primitive reads it: fully connected layers over padded channels read a packed copy. */
+static bool is_packed(const aei_tensor *src, const conv_form *f)
+{
+    return f->inner && src->cp != src->shape.c;
+}
+
+static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
+{
+    const aei_tensor *src = &source(plan, s)->t;
+    conv_form f;
+    dnnl_primitive_desc_t pd[3] = {NULL, NULL, NULL};
+    dnnl_primitive_attr_t attr = NULL;
+    size_t pads = 0, scratch = 0;
+    bool good = true;
+    int n_kinds = plan->config.train && s->needs_grad ? 3 : 1;
+
+    s->expand = s->op == &aei_op_deconv && s->node->kernel[0] == s->node->stride[0] && s->node->kernel[1] == s->node->stride[1] &&
+                !s->node->pad[0] && !s->node->pad[1] && s->node->groups == 1 && s->node->add < 0;
+    f = form_of(plan, s);
+    s->plain_floats = 1;
+    for (int i = 0; i < f.n_weights; i++)
+        s->plain_floats *= (size_t)f.weights[i];
+    if (s->plain_floats > plan->plain_floats)
+        plan->plain_floats = s->plain_floats;
+    for (int kind = 0; kind < n_kinds && good; kind++) {
+        if (kind == 1 && !source(plan, s)->needs_grad)
+            continue;
+        good = make_attr(s, kind == 0, &attr) && make_desc(plan, s, &f, kind, attr, pd[0], &pd[kind]) &&
+               ok(dnnl_primitive_create(&s->prim[kind], pd[kind]));
+        dnnl_primitive_attr_destroy(attr);
+        attr = NULL;
+        if (good) {
+            s->pad_md[kind] = *md_of(pd[kind], dnnl_query_scratchpad_md);
+            if (dnnl_memory_desc_get_size(&s->pad_md[kind]) > pads)
+                pads = dnnl_memory_desc_get_size(&s->pad_md[kind]);
+        }
+    }
+    if (good) {
+        static const dnnl_format_tag_t plain_tag[] = {0, 0, dnnl_ab, 0, dnnl_abcd, dnnl_abcde};
+
+        s->src_md = *md_of(pd[0], dnnl_query_src_md);
+        s->dst_md = *md_of(pd[0], dnnl_query_dst_md);
+        good = ok(dnnl_memory_desc_init_by_tag(&s->bias_md, 1, f.bias, dnnl_f32, dnnl_a)) &&
+               ok(dnnl_memory_desc_init_by_tag(&s->plain_md, f.n_weights, f.weights, dnnl_f32, plain_tag[f.n_weights]));
+        reserve_prepared(plan, &s->weights[0], md_of(pd[0], dnnl_query_weights_md));
+        good = good && make_reorder(&s->plain_md, &s->weights[0].md, &s->reorder_in[0]);
+        if (pd[1]) {
+            reserve_prepared(plan, &s->weights[1], md_of(pd[1], dnnl_query_weights_md));
+            good = good && make_reorder(&s->plain_md, &s->weights[1].md, &s->reorder_in[1]);
+        }
+        if (pd[2]) {
+            s->diff_weights_md = *md_of(pd[2], dnnl_query_diff_weights_md);
+            good = good && make_reorder(&s->diff_weights_md, &s->plain_md, &s->reorder_out);
+            scratch = align64(dnnl_memory_desc_get_size(&s->diff_weights_md)) + align64(s->plain_floats * 4) +
+                      align64(bias_floats(s) * 4);
+        }
+        s->bias_offset = plan->prepared_bytes;
+        plan->prepared_bytes += align64(bias_floats(s) * 4);
+        s->direct = s->op != &aei_op_deconv && src->perm == 0 && s->t.perm == 0 && s->t.cp == s->t.shape.c &&
+                    (f.inner || src->cp == src->shape.c);
+    }
+    for (int i = 0; i < 3; i++)
+        dnnl_primitive_desc_destroy(pd[i]);
+    if (!good)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "layer '%s': oneDNN cannot compute this shape here", s->node->name);
+    /* scratch: scratchpad, then a packed source or expanded result, then gradients of weights and bias */
+    s->side = align64(pads);
+    if (is_packed(src, &f))
+        pads = align64(pads) + (size_t)src->shape.n * src->shape.h * src->shape.w * src->shape.c * src->element;
+    else if (s->expand)
+        pads = align64(pads) + aei_pixels(src) * bias_floats(s) * src->element;
+    aei_scratch(plan, align64(pads) + scratch);
+    return AE_OK;
+}
+
+static uint8_t *side_space(const aei_run *run, const aei_step *s)
+{
+    return (uint8_t *)aei_at(run, AEI_SCRATCH) + s->side;
+}
+
+static void *gradient_space(const aei_run *run, const aei_step *s)
+{
+    size_t used = align64(dnnl_memory_desc_get_size(&s->diff_weights_md)) + align64(s->plain_floats * 4) + align64(bias_floats(s) * 4);
+
+    return (uint8_t *)aei_at(run, AEI_SCRATCH) + run->plan->buffers[AEI_SCRATCH].bytes - used;
+}
+
+/* Copies logical channels between a padded tensor and a packed one. */
+static void pack(const aei_tensor *t, uint8_t *padded, uint8_t *packed, bool unpack)
+{
+    size_t n = aei_pixels(t), run = (size_t)t->shape.c * t->element, step = (size_t)t->cp * t->element;
+
+    for (size_t i = 0; i < n; i++)
+        if (unpack) {
+            memcpy(padded + i * step, packed + i * run, run);
+            memset(padded + i * step + run, 0, step - run);
+        } else {
+            memcpy(packed + i * run, padded + i * step, run);
+        }
+}
+
+/* Expanded deconvolution: (y, x, (ky, kx, c)) <-> (y * k + ky, x * k + kx, c). */
+static void spread(const aei_run *run, const aei_step *s, uint8_t *expanded, uint8_t *picture, bool gather)
+{
+    ae_shape in = source(run->plan, s)->t.shape;
+    uint32_t kh = s->node->kernel[0], kw = s->node->kernel[1];
+    size_t row = (size_t)s->t.cp * kw * s->t.element;
+
+    for (size_t y = 0; y < (size_t)in.n * in.h; y++)
+        for (uint32_t ky = 0; ky < kh; ky++)
+            for (uint32_t x = 0; x < in.w; x++) {
+                uint8_t *e = expanded + ((y * in.w + x) * kh + ky) * row, *p = picture + ((y * kh + ky) * in.w + x) * row;
+
+                memcpy(gather ? e : p, gather ? p : e, row);
+            }
+}
+
+static dnnl_memory_t packed_source(aei_run *run, const aei_step *s)
+{
+    const aei_step *from = aei_from(run, s, 0);
+    void *src = aei_value(run, from);
+
+    if (s->op == &aei_op_dense && from->t.cp != from->t.shape.c) {
+        pack(&from->t, src, side_space(run, s), false);
+        src = side_space(run, s);
+    }
+    return aei_memory(run, s, AEI_MEM_SRC, &s->src_md, src);
+}
+
+static dnnl_memory_t pad_memory(aei_run *run, const aei_step *s, int kind)
+{
+    return aei_memory(run, s, AEI_MEM_PAD + kind, &s->pad_md[kind], aei_at(run, AEI_SCRATCH));
+}
+
+static void conv_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    void *target = aei_target(run, s), *dst = s->expand ? side_space(run, s) : target;
+    dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC, packed_source(run, s)},
+        {DNNL_ARG_DST, aei_memory(run, s, AEI_MEM_DST, &s->dst_md, dst)},
+        {DNNL_ARG_WEIGHTS, w->memory[s->index][0]},
+        {DNNL_ARG_SCRATCHPAD, pad_memory(run, s, 0)},
+        {DNNL_ARG_BIAS, w->memory[s->index][2]},
+    };
+
+    if (s->node->add >= 0) {
+        const void *add = aei_value(run, &run->plan->steps[s->node->add]);
+
+        if (add != target)
+            memcpy(target, add, aei_tensor_bytes(&s->t));
+    }
+    aei_execute(run, s->prim[0], s->node->bias ? 5 : 4, args);
+    if (s->expand)
+        spread(run, s, dst, target, false);
+}
+
+/* The gradient as the primitives read it. */
+static dnnl_memory_t output_gradient(aei_run *run, const aei_step *s)
+{
+    void *grad = aei_grad(run, s);
+
+    if (s->expand) {
+        spread(run, s, side_space(run, s), grad, true);
+        grad = side_space(run, s);
+    }
+    return aei_memory(run, s, AEI_MEM_DIFF_DST, &s->dst_md, grad);
+}
+
+static void conv_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    const aei_step *from = aei_from(run, s, slot);
+    bool packed = s->op == &aei_op_dense && from->t.cp != from->t.shape.c;
+    dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_DIFF_DST, output_gradient(run, s)},
+        {DNNL_ARG_DIFF_SRC, aei_memory(run, s, AEI_MEM_DIFF_SRC, &s->src_md, packed ? (void *)side_space(run, s) : to)},
+        {DNNL_ARG_WEIGHTS, w->memory[s->index][1]},
+        {DNNL_ARG_SCRATCHPAD, pad_memory(run, s, 1)},
+    };
+
+    aei_execute(run, s->prim[1], 4, args);
+    if (packed)
+        pack(&from->t, to, side_space(run, s), true);
+}
+
+static void conv_backward_params(aei_run *run, const aei_weights *w, const aei_step *s, float *gradient, bool accumulate)
+{
+    const ae_param *params = run->plan->params;
+    float *flat = gradient + params[s->param[0]].offset;
+    uint8_t *diff = gradient_space(run, s);
+    float *plain = (float *)(diff + align64(dnnl_memory_desc_get_size(&s->diff_weights_md)));
+    float *bias = (float *)((uint8_t *)plain + align64(s->plain_floats * 4));
+    bool direct = s->direct && !accumulate;
+    dnnl_memory_t diff_memory = aei_memory(run, s, AEI_MEM_DIFF_WEIGHTS, &s->diff_weights_md, diff);
+    dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC, packed_source(run, s)},
+        {DNNL_ARG_DIFF_DST, output_gradient(run, s)},
+        {DNNL_ARG_DIFF_WEIGHTS, diff_memory},
+        {DNNL_ARG_SCRATCHPAD, pad_memory(run, s, 2)},
+        {DNNL_ARG_DIFF_BIAS, aei_memory(run, s, AEI_MEM_DIFF_BIAS, &s->bias_md, bias)},
+    };
+    dnnl_exec_arg_t out[] = {
+        {DNNL_ARG_FROM, diff_memory},
+        {DNNL_ARG_TO, aei_memory(run, s, AEI_MEM_PLAIN, &s->plain_md, direct ? flat : plain)},
+    };
+
+    (void)w;
+    aei_execute(run, s->prim[2], s->node->bias ? 5 : 4, args);
+    aei_execute(run, s->reorder_out, 2, out);
+    if (!direct)
+        map_weights(run->plan, s, plain, flat, false, accumulate);
+    if (s->node->bias)
+        map_bias(s, bias, gradient + params[s->param[1]].offset, false, accumulate);
+}
+
+void aei_conv_prepare(const aei_weights *w, const aei_step *s)
+{
+    const aei_plan *plan = w->plan;
+    /* the flat array is only read: to_plain */
+    float *flat = (float *)aei_param(w, s, 0), *plain = s->direct ? flat : w->plain;
+    dnnl_memory_t from = NULL;
+
+    if (!s->direct)
+        map_weights(plan, s, plain, flat, true, false);
+    if (!ok(dnnl_memory_create(&from, &s->plain_md, aei_engine(), plain)))
+        return;
+    for (int i = 0; i < 2; i++)
+        if (s->reorder_in[i]) {
+            dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, w->memory[s->index][i]}};
+
+            dnnl_primitive_execute(s->reorder_in[i], w->stream, 2, args);
+        }
+    dnnl_stream_wait(w->stream);
+    dnnl_memory_destroy(from);
+    if (s->node->bias)
+        map_bias(s, (float *)(w->block + s->bias_offset), (float *)aei_param(w, s, 1), true, false);
+}
+
+#define LAYER {.plan = conv_plan, .forward = conv_forward, .backward = conv_backward, .backward_params = conv_backward_params, \
+               .fuses_act = true}
+const aei_op aei_op_conv = LAYER, aei_op_dense = LAYER, aei_op_deconv = LAYER;

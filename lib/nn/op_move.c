@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Operators that only move samples: nothing here computes, so one loop serves every sample type. */
+#include <string.h>
+
+#include "nn/plan.h"
+
+/* Copies n_pixels runs of `bytes` between two tensors of different strides (all in bytes). */
+static void copy_runs(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, size_t bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * to_stride, from + i * from_stride, bytes);
+}
+
+static void clear_padding(const aei_tensor *t, uint8_t *data)
+{
+    size_t used = (size_t)t->shape.c * t->element, stride = (size_t)t->cp * t->element;
+
+    if (used < stride)
+        for (size_t i = 0, n = aei_pixels(t); i < n; i++)
+            memset(data + i * stride + used, 0, stride - used);
+}
+
+static size_t stride_of(const aei_tensor *t)
+{
+    return (size_t)t->cp * t->element;
+}
+
+/* ---- input ---- filled by the run */
+const aei_op aei_op_input = {0};
+
+/* ---- concat, crop ---- */
+static void concat_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    uint8_t *to = aei_target(run, s);
+    size_t at = 0;
+
+    (void)w;
+    for (uint32_t k = 0; k < s->node->n_from; k++) {
+        const aei_step *f = aei_from(run, s, k);
+        size_t bytes = (size_t)f->t.shape.c * f->t.element;
+
+        copy_runs(to + at, stride_of(&s->t), aei_value(run, f), stride_of(&f->t), bytes, aei_pixels(&s->t));
+        at += bytes;
+    }
+    clear_padding(&s->t, to);
+}
+
+static void concat_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    const aei_tensor *t = &aei_from(run, s, slot)->t;
+    size_t at = 0;
+
+    (void)w;
+    for (uint32_t k = 0; k < slot; k++)
+        at += (size_t)aei_from(run, s, k)->t.shape.c * s->t.element;
+    copy_runs(to, stride_of(t), (uint8_t *)aei_grad(run, s) + at, stride_of(&s->t), (size_t)t->shape.c * t->element, aei_pixels(t));
+    clear_padding(t, to);
+}
+
+const aei_op aei_op_concat = {.forward = concat_forward, .backward = concat_backward};
+
+static void crop_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    uint8_t *to = aei_target(run, s);
+
+    (void)w;
+    copy_runs(to, stride_of(&s->t), (uint8_t *)aei_value(run, f) + (size_t)s->node->first * s->t.element, stride_of(&f->t),
+              (size_t)s->t.shape.c * s->t.element, aei_pixels(&s->t));
+    clear_padding(&s->t, to);
+}
+
+static void crop_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    const aei_tensor *t = &aei_from(run, s, slot)->t;
+
+    (void)w;
+    memset(to, 0, aei_tensor_bytes(t));
+    copy_runs((uint8_t *)to + (size_t)s->node->first * t->element, stride_of(t), aei_grad(run, s), stride_of(&s->t),
+              (size_t)s->t.shape.c * t->element, aei_pixels(t));
+}
+
+const aei_op aei_op_crop = {.forward = crop_forward, .backward = crop_backward};
+
+/* ---- reshape ---- same samples in the same order: repack where padding differs */
+static void repack(const aei_tensor *a, const uint8_t *from, const aei_tensor *b, uint8_t *to)
+{
+    uint32_t e = a->element;
+    size_t n = aei_pixels(a) * a->shape.c;
+
+    if (a->cp == a->shape.c && b->cp == b->shape.c) {
+        memcpy(to, from, n * e);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + (i / b->shape.c * b->cp + i % b->shape.c) * e, from + (i / a->shape.c * a->cp + i % a->shape.c) * e, e);
+    clear_padding(b, to);
+}
+
+static void reshape_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+
+    (void)w;
+    repack(&f->t, aei_value(run, f), &s->t, aei_target(run, s));
+}
+
+static void reshape_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    (void)w;
+    repack(&s->t, aei_grad(run, s), &aei_from(run, s, slot)->t, to);
+}
+
+const aei_op aei_op_reshape = {.forward = reshape_forward, .backward = reshape_backward};
+
+/* ---- pixel shuffle ----
+ * deep: H x W x (C f f), wide: H f x W f x C. Where the deep tensor is stored permuted, (d, c) with d = dy f + dx, whole runs of C move;
+ * plan.c arranges that wherever only layers with weights touch it. */
+static void shuffle(const aei_tensor *deep, uint8_t *deep_data, const aei_tensor *wide, uint8_t *wide_data, uint32_t f, bool to_wide)
+{
+    uint32_t e = deep->element, c = wide->shape.c, ff = f * f;
+    size_t ds = stride_of(deep), ws = stride_of(wide), rows = (size_t)deep->shape.n * deep->shape.h;
+
+    for (size_t y = 0; y < rows; y++)
+        for (uint32_t d = 0; d < ff; d++) {
+            uint8_t *p = deep_data + y * deep->shape.w * ds + (deep->perm ? (size_t)d * c * e : 0);
+            uint8_t *q = wide_data + ((y * f + d / f) * wide->shape.w + d % f) * ws;
+
+            for (uint32_t x = 0; x < deep->shape.w; x++, p += ds, q += ws * f) {
+                if (deep->perm) {
+                    memcpy(to_wide ? q : p, to_wide ? p : q, (size_t)c * e);
+                    continue;
+                }
+                for (uint32_t k = 0; k < c; k++) {
+                    uint8_t *pk = p + ((size_t)k * ff + d) * e, *qk = q + (size_t)k * e;
+
+                    memcpy(to_wide ? qk : pk, to_wide ? pk : qk, e);
+                }
+            }
+        }
+    clear_padding(to_wide ? wide : deep, to_wide ? wide_data : deep_data);
+}
+
+static void shuffle_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+
+    (void)w;
+    shuffle(&f->t, aei_value(run, f), &s->t, aei_target(run, s), s->node->factor, true);
+}
+
+static void shuffle_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    (void)w;
+    shuffle(&aei_from(run, s, slot)->t, to, &s->t, aei_grad(run, s), s->node->factor, false);
+}
+
+const aei_op aei_op_shuffle = {.forward = shuffle_forward, .backward = shuffle_backward};
+
+static void unshuffle_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+
+    (void)w;
+    shuffle(&s->t, aei_target(run, s), &f->t, aei_value(run, f), s->node->factor, false);
+}
+
+static void unshuffle_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    (void)w;
+    shuffle(&s->t, aei_grad(run, s), &aei_from(run, s, slot)->t, to, s->node->factor, true);
+}
+
+const aei_op aei_op_unshuffle = {.forward = unshuffle_forward, .backward = unshuffle_backward};

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Pooling and upsampling: operators over small neighbourhoods, each channel by itself. */
+#include <float.h>
+#include <string.h>
+
+#include "nn/plan.h"
+
+static const uint8_t *pixel(const aei_tensor *t, const void *data, size_t n, size_t y, size_t x)
+{
+    return (const uint8_t *)data + ((n * t->shape.h + y) * t->shape.w + x) * t->cp * t->element;
+}
+
+static float *row(const aei_run *run, uint32_t n, uint32_t width)
+{
+    return (float *)aei_at(run, AEI_SCRATCH) + (size_t)n * width;
+}
+
+static ae_status plan_rows(aei_plan *plan, aei_step *s, ae_error *err)
+{
+    (void)err;
+    aei_scratch(plan, (size_t)4 * s->t.cp * sizeof(float) + aei_pixels(&plan->steps[s->node->from[0]].t) * s->t.cp * sizeof(float));
+    return AE_OK;
+}
+
+/* The part of the window of output position o that lies within [0, size): [*a, *b). */
+static void window(uint32_t o, uint32_t kernel, uint32_t stride, uint32_t pad, uint32_t size, uint32_t *a, uint32_t *b)
+{
+    int64_t first = (int64_t)o * stride - pad, last = first + kernel;
+
+    *a = (uint32_t)(first > 0 ? first : 0);
+    *b = (uint32_t)(last < size ? last : size);
+}
+
+static void pool_windows(const aei_step *s, const aei_tensor *in, uint32_t y, uint32_t x, uint32_t w[4])
+{
+    const ae_node *n = s->node;
+
+    window(y, n->kernel[0], n->stride[0], n->pad[0], in->shape.h, &w[0], &w[1]);
+    window(x, n->kernel[1], n->stride[1], n->pad[1], in->shape.w, &w[2], &w[3]);
+}
+
+/* Gradients are summed in f32 over the whole input, then stored. */
+static float *sum_space(const aei_run *run, const aei_step *s, const aei_tensor *in)
+{
+    float *sum = row(run, 4, s->t.cp);
+
+    memset(sum, 0, aei_pixels(in) * in->cp * sizeof(float));
+    return sum;
+}
+
+static void max_forward(aei_run *run, const aei_weights *weights, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    uint32_t cp = s->t.cp, w[4];
+    float *best = row(run, 0, cp), *v = row(run, 1, cp);
+    uint8_t *to = aei_target(run, s);
+
+    (void)weights;
+    for (uint32_t n = 0; n < s->t.shape.n; n++)
+        for (uint32_t y = 0; y < s->t.shape.h; y++)
+            for (uint32_t x = 0; x < s->t.shape.w; x++, to += (size_t)cp * s->t.element) {
+                pool_windows(s, &f->t, y, x, w);
+                for (uint32_t c = 0; c < cp; c++)
+                    best[c] = -FLT_MAX;
+                for (uint32_t i = w[0]; i < w[1]; i++)
+                    for (uint32_t j = w[2]; j < w[3]; j++) {
+                        aei_to_f32(pixel(&f->t, aei_value(run, f), n, i, j), f->t.element, v, cp);
+                        for (uint32_t c = 0; c < cp; c++)
+                            best[c] = v[c] <= best[c] ? best[c] : v[c]; /* NaN wins */
+                    }
+                aei_from_f32(best, to, s->t.element, cp);
+            }
+}
+
+/* The gradient goes to the first of the largest. */
+static void max_backward(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot, void *to)
+{
+    const aei_step *f = aei_from(run, s, slot);
+    uint32_t cp = s->t.cp, w[4];
+    float *best = row(run, 0, cp), *v = row(run, 1, cp), *g = row(run, 2, cp), *sum = sum_space(run, s, &f->t);
+    float *at = row(run, 3, cp);
+
+    (void)weights;
+    for (uint32_t n = 0; n < s->t.shape.n; n++)
+        for (uint32_t y = 0; y < s->t.shape.h; y++)
+            for (uint32_t x = 0; x < s->t.shape.w; x++) {
+                pool_windows(s, &f->t, y, x, w);
+                aei_to_f32(pixel(&s->t, aei_grad(run, s), n, y, x), s->t.element, g, cp);
+                for (uint32_t c = 0; c < cp; c++)
+                    best[c] = -FLT_MAX, at[c] = 0;
+                for (uint32_t i = w[0]; i < w[1]; i++)
+                    for (uint32_t j = w[2]; j < w[3]; j++) {
+                        aei_to_f32(pixel(&f->t, aei_value(run, f), n, i, j), f->t.element, v, cp);
+                        for (uint32_t c = 0; c < cp; c++)
+                            if (v[c] > best[c]) {
+                                best[c] = v[c];
+                                at[c] = (float)((i - w[0]) * (w[3] - w[2]) + j - w[2]);
+                            }
+                    }
+                for (uint32_t c = 0; c < cp; c++) {
+                    uint32_t k = (uint32_t)at[c], i = w[0] + k / (w[3] - w[2]), j = w[2] + k % (w[3] - w[2]);
+
+                    sum[(((size_t)n * f->t.shape.h + i) * f->t.shape.w + j) * cp + c] += g[c];
+                }
+            }
+    aei_from_f32(sum, to, f->t.element, aei_pixels(&f->t) * cp);
+}
+
+const aei_op aei_op_maxpool = {.plan = plan_rows, .forward = max_forward, .backward = max_backward};
+
+static void average_forward(aei_run *run, const aei_weights *weights, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    uint32_t cp = s->t.cp, w[4];
+    float *sum = row(run, 0, cp), *v = row(run, 1, cp);
+    uint8_t *to = aei_target(run, s);
+
+    (void)weights;
+    for (uint32_t n = 0; n < s->t.shape.n; n++)
+        for (uint32_t y = 0; y < s->t.shape.h; y++)
+            for (uint32_t x = 0; x < s->t.shape.w; x++, to += (size_t)cp * s->t.element) {
+                float k;
+
+                pool_windows(s, &f->t, y, x, w);
+                k = 1 / (float)((w[1] - w[0]) * (w[3] - w[2]));
+                memset(sum, 0, cp * sizeof(float));
+                for (uint32_t i = w[0]; i < w[1]; i++)
+                    for (uint32_t j = w[2]; j < w[3]; j++) {
+                        aei_to_f32(pixel(&f->t, aei_value(run, f), n, i, j), f->t.element, v, cp);
+                        for (uint32_t c = 0; c < cp; c++)
+                            sum[c] += v[c];
+                    }
+                for (uint32_t c = 0; c < cp; c++)
+                    sum[c] *= k;
+                aei_from_f32(sum, to, s->t.element, cp);
+            }
+}
+
+static void average_backward(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot, void *to)
+{
+    const aei_step *f = aei_from(run, s, slot);
+    uint32_t cp = s->t.cp, w[4];
+    float *g = row(run, 0, cp), *sum = sum_space(run, s, &f->t);
+
+    (void)weights;
+    for (uint32_t n = 0; n < s->t.shape.n; n++)
+        for (uint32_t y = 0; y < s->t.shape.h; y++)
+            for (uint32_t x = 0; x < s->t.shape.w; x++) {
+                float k;
+
+                pool_windows(s, &f->t, y, x, w);
+                k = 1 / (float)((w[1] - w[0]) * (w[3] - w[2]));
+                aei_to_f32(pixel(&s->t, aei_grad(run, s), n, y, x), s->t.element, g, cp);
+                for (uint32_t i = w[0]; i < w[1]; i++)
+                    for (uint32_t j = w[2]; j < w[3]; j++)
+                        for (uint32_t c = 0; c < cp; c++)
+                            sum[(((size_t)n * f->t.shape.h + i) * f->t.shape.w + j) * cp + c] += g[c] * k;
+            }
+    aei_from_f32(sum, to, f->t.element, aei_pixels(&f->t) * cp);
+}
+
+const aei_op aei_op_avgpool = {.plan = plan_rows, .forward = average_forward, .backward = average_backward};
+
+/* Interpolation by a factor: output o lies at (o + 0.5) / factor - 0.5 of the input; nearest takes o / factor. Two taps a and b of
+ * weights 1 - t and t. */
+static void taps(const aei_step *s, uint32_t o, uint32_t size, uint32_t *a, uint32_t *b, float *t)
+{
+    uint32_t f = s->node->factor;
+    float at = ((float)o + 0.5f) / (float)f - 0.5f;
+
+    if (s->node->op == AE_OP_NEAREST) {
+        *a = *b = o / f;
+        *t = 0;
+        return;
+    }
+    if (at < 0)
+        at = 0;
+    *a = (uint32_t)at;
+    *b = *a + 1 < size ? *a + 1 : *a;
+    *t = at - (float)*a;
+}
+
+static void upsample_forward(aei_run *run, const aei_weights *weights, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    uint32_t cp = s->t.cp, y0, y1, x0, x1;
+    float *p[4], ty, tx;
+    uint8_t *to = aei_target(run, s);
+
+    (void)weights;
+    for (int i = 0; i < 4; i++)
+        p[i] = row(run, (uint32_t)i, cp);
+    for (uint32_t n = 0; n < s->t.shape.n; n++)
+        for (uint32_t y = 0; y < s->t.shape.h; y++)
+            for (uint32_t x = 0; x < s->t.shape.w; x++, to += (size_t)cp * s->t.element) {
+                taps(s, y, f->t.shape.h, &y0, &y1, &ty);
+                taps(s, x, f->t.shape.w, &x0, &x1, &tx);
+                for (int i = 0; i < 4; i++)
+                    aei_to_f32(pixel(&f->t, aei_value(run, f), n, i & 2 ? y1 : y0, i & 1 ? x1 : x0), f->t.element, p[i], cp);
+                for (uint32_t c = 0; c < cp; c++)
+                    p[0][c] = (1 - ty) * ((1 - tx) * p[0][c] + tx * p[1][c]) + ty * ((1 - tx) * p[2][c] + tx * p[3][c]);
+                aei_from_f32(p[0], to, s->t.element, cp);
+            }
+}
+
+static void upsample_backward(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot, void *to)
+{
+    const aei_step *f = aei_from(run, s, slot);
+    uint32_t cp = s->t.cp, y0, y1, x0, x1;
+    float *g = row(run, 0, cp), *sum = sum_space(run, s, &f->t), ty, tx;
+
+    (void)weights;
+    for (uint32_t n = 0; n < s->t.shape.n; n++)
+        for (uint32_t y = 0; y < s->t.shape.h; y++)
+            for (uint32_t x = 0; x < s->t.shape.w; x++) {
+                taps(s, y, f->t.shape.h, &y0, &y1, &ty);
+                taps(s, x, f->t.shape.w, &x0, &x1, &tx);
+                aei_to_f32(pixel(&s->t, aei_grad(run, s), n, y, x), s->t.element, g, cp);
+                for (int i = 0; i < 4; i++) {
+                    float k = (i & 2 ? ty : 1 - ty) * (i & 1 ? tx : 1 - tx);
+                    float *at = sum + (((size_t)n * f->t.shape.h + (i & 2 ? y1 : y0)) * f->t.shape.w + (i & 1 ? x1 : x0)) * cp;
+
+                    for (uint32_t c = 0; c < cp; c++)
+                        at[c] += k * g[c];
+                }
+            }
+    aei_from_f32(sum, to, f->t.element, aei_pixels(&f->t) * cp);
+}
+
+const aei_op aei_op_nearest = {.plan = plan_rows, .forward = upsample_forward, .backward = upsample_backward};
+const aei_op aei_op_bilinear = {.plan = plan_rows, .forward = upsample_forward, .backward = upsample_backward};

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Planning: how each tensor is stored, which buffers live when, and where in the workspace they lie. */
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/plan.h"
+
+static dnnl_engine_t engine;
+static pthread_once_t engine_once = PTHREAD_ONCE_INIT;
+
+static void make_engine(void)
+{
+    if (dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success)
+        engine = NULL;
+}
+
+dnnl_engine_t aei_engine(void)
+{
+    pthread_once(&engine_once, make_engine);
+    return engine;
+}
+
+void aei_single_threaded(void)
+{
+    omp_set_num_threads(1);
+}
+
+static const aei_op *op_of(ae_op op)
+{
+    switch (op) {
+    case AE_OP_INPUT: return &aei_op_input;
+    case AE_OP_DENSE: return &aei_op_dense;
+    case AE_OP_CONV: return &aei_op_conv;
+    case AE_OP_DECONV: return &aei_op_deconv;
+    case AE_OP_MAXPOOL: return &aei_op_maxpool;
+    case AE_OP_AVGPOOL: return &aei_op_avgpool;
+    case AE_OP_NEAREST: return &aei_op_nearest;
+    case AE_OP_BILINEAR: return &aei_op_bilinear;
+    case AE_OP_SHUFFLE: return &aei_op_shuffle;
+    case AE_OP_UNSHUFFLE: return &aei_op_unshuffle;
+    case AE_OP_CONCAT: return &aei_op_concat;
+    case AE_OP_ADD: return &aei_op_add;
+    case AE_OP_MUL: return &aei_op_mul;
+    case AE_OP_SCALE: return &aei_op_scale;
+    case AE_OP_BATCHNORM: return &aei_op_batchnorm;
+    case AE_OP_LAYERNORM: return &aei_op_layernorm;
+    case AE_OP_DROPOUT: return &aei_op_dropout;
+    case AE_OP_ACT: return &aei_op_act;
+    case AE_OP_RESHAPE: return &aei_op_reshape;
+    case AE_OP_GAUSSIAN: return &aei_op_gaussian;
+    case AE_OP_ROUND: return &aei_op_round;
+    case AE_OP_CROP: return &aei_op_crop;
+    }
+    return NULL;
+}
+
+int32_t aei_buffer_new(aei_plan *plan, size_t bytes, uint32_t first, uint32_t last)
+{
+    if (plan->n_buffers == plan->buffer_room) {
+        size_t old = plan->buffer_room * sizeof(aei_buffer);
+        aei_buffer *more = ae_realloc(plan->buffers, old, old * 2 + 64 * sizeof(aei_buffer));
+
+        if (!more)
+            return AEI_NO_BUFFER;
+        plan->buffers = more;
+        plan->buffer_room = plan->buffer_room * 2 + 64;
+    }
+    plan->buffers[plan->n_buffers] = (aei_buffer){.bytes = bytes, .first = first, .last = last};
+    return (int32_t)plan->n_buffers++;
+}
+
+static void grow(aei_plan *plan, int32_t buffer, size_t bytes)
+{
+    if (plan->buffers[buffer].bytes < bytes)
+        plan->buffers[buffer].bytes = bytes;
+}
+
+void aei_scratch(aei_plan *plan, size_t bytes)
+{
+    grow(plan, AEI_SCRATCH, bytes);
+}
+
+/* ---- storage ---- */
+/* Operators whose inputs and output have the same stored channels. */
+static bool is_elementwise(const ae_node *n)
+{
+    switch (n->op) {
+    case AE_OP_MAXPOOL: case AE_OP_AVGPOOL: case AE_OP_NEAREST: case AE_OP_BILINEAR: case AE_OP_ADD: case AE_OP_MUL: case AE_OP_SCALE:
+    case AE_OP_BATCHNORM: case AE_OP_LAYERNORM: case AE_OP_DROPOUT: case AE_OP_ACT: case AE_OP_GAUSSIAN: case AE_OP_ROUND:
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum { PADDED = 1, EXACT = 2 }; /* EXACT wins: grouped layers cannot have channels between their groups */
+
+static bool spread_flags(uint8_t *a, uint8_t *b)
+{
+    uint8_t both = *a | *b;
+    bool changed = *a != both || *b != both;
+
+    *a = *b = both;
+    return changed;
+}
+
+/* Channels of tensors that convolutions touch are padded to 16, which their kernels want. */
+static void choose_channels(aei_plan *p, uint8_t *flags)
+{
+    bool changed = true;
+
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        const ae_node *n = p->steps[i].node;
+        bool depthwise;
+
+        if (n->op != AE_OP_CONV && n->op != AE_OP_DECONV)
+            continue;
+        depthwise = n->groups == p->steps[n->from[0]].t.shape.c && n->groups == n->out;
+        flags[i] |= n->groups > 1 && !depthwise ? EXACT : PADDED;
+        flags[n->from[0]] |= flags[i];
+        if (depthwise && n->groups > 1) /* the same channels in and out */
+            changed = true;
+    }
+    while (changed) {
+        changed = false;
+        for (uint32_t i = 0; i < p->n_steps; i++) {
+            const ae_node *n = p->steps[i].node;
+            bool tied = is_elementwise(n) || (n->op == AE_OP_CONV && n->groups > 1);
+
+            for (uint32_t k = 0; k < n->n_from && tied; k++)
+                changed |= spread_flags(&flags[i], &flags[n->from[k]]);
+            if (n->add >= 0)
+                changed |= spread_flags(&flags[i], &flags[n->add]);
+        }
+    }
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        aei_tensor *t = &p->steps[i].t;
+
+        t->cp = flags[i] == PADDED ? (t->shape.c + 15) / 16 * 16 : t->shape.c;
+    }
+}
+
+static bool is_output(const aei_plan *p, uint32_t node)
+{
+    for (uint32_t i = 0; i < p->n_outputs; i++)
+        if (p->outputs[i] == node)
+            return true;
+    return false;
+}
+
+static bool is_plain_conv(const aei_step *s)
+{
+    return s->node->op == AE_OP_CONV && s->node->groups == 1;
+}
+
+/* Deep tensors of shuffles that otherwise only plain convolutions touch are stored permuted. */
+static void choose_permutations(aei_plan *p)
+{
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        aei_step *s = &p->steps[i];
+        uint32_t factor = s->node->op == AE_OP_UNSHUFFLE ? s->node->factor : 0;
+        bool good = (factor && s->node->act == AE_ACT_NONE) || (is_plain_conv(s) && s->node->add < 0);
+
+        if (is_output(p, i))
+            good = false;
+        for (uint32_t k = i + 1; k < p->n_steps && good; k++) {
+            const aei_step *user = &p->steps[k];
+
+            good = user->node->add != (int32_t)i;
+            for (uint32_t q = 0; q < user->node->n_from && good; q++) {
+                if (user->node->from[q] != i)
+                    continue;
+                if (s->node->op == AE_OP_UNSHUFFLE)
+                    good = is_plain_conv(user);
+                else if (user->node->op == AE_OP_SHUFFLE && (!factor || factor == user->node->factor))
+                    factor = user->node->factor;
+                else
+                    good = false;
+            }
+        }
+        if (good)
+            s->t.perm = factor;
+    }
+}
+
+/* ---- lifetimes ---- */
+static uint32_t back(const aei_plan *p, uint32_t node)
+{
+    return 2 * p->n_steps - node;
+}
+
+static void mark_gradients(aei_plan *p)
+{
+    /* below: a parameter or a wanted input; above: an output */
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        aei_step *s = &p->steps[i];
+
+        s->needs_grad = s->op->backward_params || (s->node->op == AE_OP_INPUT && p->config.input_gradients);
+        for (uint32_t k = 0; k < s->node->n_from; k++)
+            s->needs_grad |= p->steps[s->node->from[k]].needs_grad;
+        if (s->node->add >= 0)
+            s->needs_grad |= p->steps[s->node->add].needs_grad;
+    }
+}
+
+static bool plan_values(aei_plan *p)
+{
+    uint32_t n = p->n_steps;
+    bool train = p->config.train;
+
+    for (uint32_t i = 0; i < n; i++) {
+        aei_step *s = &p->steps[i];
+        size_t bytes = aei_tensor_bytes(&s->t);
+
+        s->value = aei_buffer_new(p, bytes, i, train ? back(p, i) : i);
+        if (s->value < 0)
+            return false;
+        if (is_output(p, i) && p->buffers[s->value].last < n)
+            p->buffers[s->value].last = n;
+        if (s->split_act) {
+            s->pre = aei_buffer_new(p, bytes, i, back(p, i));
+            if (s->pre < 0)
+                return false;
+        }
+        for (uint32_t k = 0; k < s->node->n_from; k++) {
+            aei_buffer *b = &p->buffers[p->steps[s->node->from[k]].value];
+
+            b->last = b->last < i ? i : b->last;
+        }
+        if (s->node->add >= 0) {
+            aei_buffer *b = &p->buffers[p->steps[s->node->add].value];
+
+            b->last = b->last < i ? i : b->last;
+        }
+    }
+    return true;
+}
+
+/* At inference a residual sum whose addend is read for the last time happens in place. */
+static void sum_in_place(aei_plan *p)
+{
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        aei_step *s = &p->steps[i], *add = s->node->add >= 0 ? &p->steps[s->node->add] : NULL;
+        bool also_input = false;
+
+        if (!add || p->config.train)
+            continue;
+        for (uint32_t k = 0; k < s->node->n_from; k++)
+            also_input |= p->steps[s->node->from[k]].value == add->value;
+        if (also_input || p->buffers[add->value].last != i)
+            continue;
+        p->buffers[add->value].last = p->buffers[s->value].last;
+        p->buffers[s->value].bytes = 0;
+        s->value = add->value;
+    }
+}
+
+static bool plan_gradients(aei_plan *p)
+{
+    uint32_t n = p->n_steps;
+
+    for (uint32_t i = n; i-- > 0;) {
+        aei_step *s = &p->steps[i];
+        uint32_t first = UINT32_MAX;
+
+        if (is_output(p, i))
+            first = n;
+        for (uint32_t k = n; k-- > i + 1;) { /* backward runs from the last node: its first user there comes first */
+            const aei_step *user = &p->steps[k];
+            bool uses = user->node->add == (int32_t)i;
+
+            for (uint32_t q = 0; q < user->node->n_from; q++)
+                uses |= user->node->from[q] == i;
+            if (uses && user->needs_grad && user->grad >= 0 && first == UINT32_MAX)
+                first = back(p, k);
+        }
+        s->needs_grad = s->needs_grad && first != UINT32_MAX;
+        if (!s->needs_grad)
+            continue;
+        s->grad = aei_buffer_new(p, aei_tensor_bytes(&s->t), first, back(p, i));
+        if (s->grad < 0)
+            return false;
+    }
+    return true;
+}
+
+/* Which writes of the backward pass are not the first to their gradient. */
+static bool plan_accumulation(aei_plan *p)
+{
+    uint8_t *grads = ae_alloc(p->n_steps, 1), *params = ae_alloc(p->n_params + 1, 1);
+    bool good = grads && params;
+
+    for (uint32_t i = 0; i < p->n_outputs && good; i++)
+        grads[p->outputs[i]] = 1;
+    for (uint32_t i = p->n_steps; i-- > 0 && good;) {
+        aei_step *s = &p->steps[i];
+
+        if (!s->needs_grad)
+            continue;
+        for (uint32_t k = 0; k <= s->node->n_from; k++) {
+            int32_t to = k < s->node->n_from ? (int32_t)s->node->from[k] : s->node->add;
+
+            if (to < 0 || !p->steps[to].needs_grad)
+                continue;
+            s->accumulate[k] = grads[to];
+            if (grads[to] && !s->op->passes)
+                grow(p, AEI_TEMP, aei_tensor_bytes(&p->steps[to].t));
+            grads[to] = 1;
+        }
+        if (s->op->backward_params) {
+            s->accumulate_params = params[s->param[0]];
+            params[s->param[0]] = 1;
+        }
+    }
+    ae_free(grads);
+    ae_free(params);
+    return good;
+}
+
+/* ---- placement ---- first fit, largest first */
+static int by_size(const void *a, const void *b)
+{
+    const aei_buffer *x = *(aei_buffer *const *)a, *y = *(aei_buffer *const *)b;
+
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? 1 : -1;
+    return x < y ? -1 : x > y;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const aei_buffer *x = *(aei_buffer *const *)a, *y = *(aei_buffer *const *)b;
+
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static bool place(aei_plan *p)
+{
+    aei_buffer **order = ae_alloc(p->n_buffers, sizeof(*order)), **near = ae_alloc(p->n_buffers, sizeof(*near));
+
+    if (order && near) {
+        for (uint32_t i = 0; i < p->n_buffers; i++) {
+            order[i] = &p->buffers[i];
+            order[i]->bytes = (order[i]->bytes + 63) / 64 * 64;
+        }
+        qsort(order, p->n_buffers, sizeof(*order), by_size);
+        for (uint32_t i = 0; i < p->n_buffers; i++) {
+            aei_buffer *b = order[i];
+            uint32_t n_near = 0;
+
+            for (uint32_t k = 0; k < i; k++)
+                if (order[k]->first <= b->last && b->first <= order[k]->last)
+                    near[n_near++] = order[k];
+            qsort(near, n_near, sizeof(*near), by_offset);
+            b->offset = 0;
+            for (uint32_t k = 0; k < n_near && near[k]->offset < b->offset + b->bytes; k++)
+                if (near[k]->offset + near[k]->bytes > b->offset)
+                    b->offset = near[k]->offset + near[k]->bytes;
+            if (b->offset + b->bytes > p->workspace)
+                p->workspace = b->offset + b->bytes;
+        }
+    }
+    ae_free(near);
+    ae_free(order);
+    return order && near;
+}
+
+static void find_params(aei_plan *p, aei_step *s)
+{
+    static const char *const suffixes[][4] = {{".weight", ".bias", NULL, NULL}, {".weight", ".bias", ".mean", ".var"}};
+    const char *const *names = suffixes[s->node->op == AE_OP_BATCHNORM];
+
+    for (int k = 0; k < 4; k++) {
+        size_t n = strlen(s->node->param);
+
+        s->param[k] = -1;
+        for (uint32_t i = 0; i < p->n_params && names[k]; i++)
+            if (!strncmp(p->params[i].name, s->node->param, n) && !strcmp(p->params[i].name + n, names[k]))
+                s->param[k] = (int32_t)i;
+    }
+}
+
+static ae_status plan_steps(aei_plan *p, ae_error *err)
+{
+    ae_status st = AE_OK;
+    ae_shape *shapes = ae_alloc(p->n_steps, sizeof(*shapes));
+    uint8_t *flags = ae_alloc(p->n_steps, 1);
+    const aei_plan_config *c = &p->config;
+
+    if (!shapes || !flags) {
+        st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
+        goto done;
+    }
+    if ((st = ae_graph_shapes(p->graph, c->n, c->h, c->w, shapes, err)) != AE_OK)
+        goto done;
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        aei_step *s = &p->steps[i];
+
+        s->node = &p->graph->nodes[i];
+        s->index = i;
+        s->op = op_of(s->node->op);
+        s->t.shape = shapes[i];
+        s->t.element = c->precision == AE_PRECISION_BF16 ? 2 : 4;
+        s->value = s->grad = s->pre = s->aux = AEI_NO_BUFFER;
+        s->split_act = c->train && (s->node->act == AE_ACT_SILU || s->node->act == AE_ACT_GELU);
+        find_params(p, s);
+        if (s->node->op == AE_OP_INPUT && p->n_inputs < AE_MAX_FROM)
+            p->inputs[p->n_inputs++] = i;
+    }
+    choose_channels(p, flags);
+    choose_permutations(p);
+    mark_gradients(p);
+    if (!plan_values(p)) {
+        st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
+        goto done;
+    }
+    sum_in_place(p);
+    if (c->train && (!plan_gradients(p) || !plan_accumulation(p))) {
+        st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
+        goto done;
+    }
+    for (uint32_t i = 0; i < p->n_steps && st == AE_OK; i++) {
+        aei_step *s = &p->steps[i];
+
+        if (s->op->plan)
+            st = s->op->plan(p, s, err);
+        if (st == AE_OK)
+            st = aei_act_plan(p, s, err);
+    }
+    if (st == AE_OK && !place(p))
+        st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
+done:
+    ae_free(flags);
+    ae_free(shapes);
+    return st;
+}
+
+ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, aei_plan **out, ae_error *err)
+{
+    ae_status st;
+    aei_plan *p = ae_alloc(1, sizeof(*p));
+
+    *out = NULL;
+    aei_single_threaded();
+    if (!p)
+        return ae_fail(err, AE_ERR_NOMEM, "plan");
+    p->graph = graph;
+    p->config = *config;
+    p->n_steps = graph->n_nodes;
+    p->steps = ae_alloc(graph->n_nodes, sizeof(*p->steps));
+    if (!aei_engine())
+        st = ae_fail(err, AE_ERR_INTERNAL, "oneDNN does not start");
+    else if (!p->steps || aei_buffer_new(p, 64, 0, UINT32_MAX) != AEI_SCRATCH || aei_buffer_new(p, 0, 0, UINT32_MAX) != AEI_TEMP)
+        st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", graph->n_nodes);
+    else if (graph->n_outputs + config->n_taps > sizeof(p->outputs) / sizeof(*p->outputs))
+        st = ae_fail(err, AE_ERR_ARGUMENT, "%u outputs and taps", graph->n_outputs + config->n_taps);
+    else
+        st = ae_graph_params(graph, &p->params, &p->n_params, &p->n_floats, err);
+    if (st == AE_OK) {
+        for (uint32_t i = 0; i < graph->n_outputs; i++)
+            p->outputs[p->n_outputs++] = graph->outputs[i];
+        for (uint32_t i = 0; i < config->n_taps; i++)
+            p->outputs[p->n_outputs++] = config->taps[i];
+        st = plan_steps(p, err);
+    }
+    if (st != AE_OK) {
+        aei_plan_free(p);
+        return st;
+    }
+    *out = p;
+    return AE_OK;
+}
+
+void aei_plan_free(aei_plan *p)
+{
+    if (!p)
+        return;
+    for (uint32_t i = 0; i < p->n_steps && p->steps; i++) {
+        aei_step *s = &p->steps[i];
+        dnnl_primitive_t all[] = {s->prim[0],  s->prim[1],       s->prim[2],       s->act_prim,
+                                  s->act_back_prim, s->reorder_in[0], s->reorder_in[1], s->reorder_out};
+
+        for (size_t k = 0; k < sizeof(all) / sizeof(*all); k++)
+            if (all[k])
+                dnnl_primitive_destroy(all[k]);
+    }
+    ae_free(p->steps);
+    ae_free(p->params);
+    ae_free(p->buffers);
+    ae_free(p);
+}
+
+uint32_t aei_plan_n_inputs(const aei_plan *p)
+{
+    return p->n_inputs;
+}
+
+uint32_t aei_plan_n_outputs(const aei_plan *p)
+{
+    return p->n_outputs;
+}
+
+ae_shape aei_plan_input_shape(const aei_plan *p, uint32_t i)
+{
+    return p->steps[p->inputs[i]].t.shape;
+}
+
+ae_shape aei_plan_output_shape(const aei_plan *p, uint32_t i)
+{
+    return p->steps[p->outputs[i]].t.shape;
+}
+
+size_t aei_plan_workspace(const aei_plan *p)
+{
+    return p->workspace;
+}
+
+size_t aei_plan_n_floats(const aei_plan *p)
+{
+    return p->n_floats;
+}

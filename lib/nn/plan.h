@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Inside the executor. A plan holds one step for each node; each operator is an aei_op: how it is planned, run and differentiated.
+ * An operator's file knows tensors and buffers, plan.c knows lifetimes, run.c knows the order of things. */
+#ifndef AEI_PLAN_H
+#define AEI_PLAN_H
+
+#include <dnnl.h>
+
+#include "nn/exec.h"
+
+enum { AEI_MAX_PRIMITIVES = 3, AEI_NO_BUFFER = -1, AEI_SCRATCH = 0 /* of the operator at work */, AEI_TEMP = 1 /* a gradient to be added */ };
+
+/* oneDNN memory handles that a run keeps for each step. */
+enum {
+    AEI_MEM_SRC, AEI_MEM_DST, AEI_MEM_DIFF_DST, AEI_MEM_DIFF_SRC, AEI_MEM_DIFF_WEIGHTS, AEI_MEM_DIFF_BIAS, AEI_MEM_PLAIN,
+    AEI_MEM_PAD, /* one for each primitive */
+    AEI_MEM_ACT = AEI_MEM_PAD + AEI_MAX_PRIMITIVES, /* input, output, gradient */
+    AEI_MEMORIES = AEI_MEM_ACT + 3
+};
+
+typedef struct aei_step aei_step;
+
+/* Storage of a node's value and gradient: pixels x stored channels, contiguous. Channels past c are zero in values and finite in
+ * gradients. */
+typedef struct aei_tensor {
+    ae_shape shape;
+    uint32_t cp;      /* stored channels */
+    uint32_t perm;    /* f: logical channel (c, d), d < f*f, is stored as (d, c), so that shuffling moves whole runs; 0: as is */
+    uint32_t element; /* bytes: 4 f32, 2 bf16 */
+} aei_tensor;
+
+static inline size_t aei_pixels(const aei_tensor *t)
+{
+    return (size_t)t->shape.n * t->shape.h * t->shape.w;
+}
+
+static inline size_t aei_tensor_bytes(const aei_tensor *t)
+{
+    return aei_pixels(t) * t->cp * t->element;
+}
+
+/* Where logical channel k is stored. */
+static inline uint32_t aei_stored(const aei_tensor *t, uint32_t k)
+{
+    uint32_t ff = t->perm * t->perm;
+
+    return ff ? k % ff * (t->shape.c / ff) + k / ff : k;
+}
+
+/* A stretch of the workspace, alive from time first to last. Forward of node i is time i, the loss n, backward of node i 2n - i. */
+typedef struct aei_buffer {
+    size_t bytes, offset;
+    uint32_t first, last;
+} aei_buffer;
+
+/* Tensors of one layer with weights, prepared: offsets into the weights' block. */
+typedef struct aei_prepared {
+    size_t offset, bytes;
+    dnnl_memory_desc_t md;
+} aei_prepared;
+
+typedef struct aei_op {
+    ae_status (*plan)(aei_plan *plan, aei_step *step, ae_error *err); /* may be NULL */
+    void (*forward)(aei_run *run, const aei_weights *weights, const aei_step *step);
+    /* Writes the gradient of input `slot` to `to`, all stored channels, from the node's own (complete, activation removed). */
+    void (*backward)(aei_run *run, const aei_weights *weights, const aei_step *step, uint32_t slot, void *to);
+    /* Writes or (accumulate) adds the gradient of its parameters. NULL: has none. */
+    void (*backward_params)(aei_run *run, const aei_weights *weights, const aei_step *step, float *gradient, bool accumulate);
+    bool fuses_act;  /* forward applies the activation and the residual sum itself */
+    bool passes;     /* the gradient of every input is the node's own: add */
+} aei_op;
+
+struct aei_step {
+    const ae_node *node;
+    uint32_t index;
+    const aei_op *op;
+    aei_tensor t;
+    bool needs_grad;       /* a parameter or a wanted input gradient lies at or below, and an output above */
+    bool split_act;        /* training: the activation's derivative needs its input, kept in `pre` */
+    bool accumulate[AE_MAX_FROM + 1]; /* backward: input slot (last: add) already holds a gradient */
+    bool accumulate_params;
+    int32_t value, grad, pre, aux; /* buffers */
+    size_t side;           /* layers: where in the scratch their copies lie */
+    int32_t param[4];      /* indices into plan->params in the order of ae_graph_params, or -1 */
+    /* oneDNN: forward, backward by data, backward by weights; the activation's own */
+    dnnl_primitive_t prim[AEI_MAX_PRIMITIVES];
+    dnnl_memory_desc_t src_md, dst_md, bias_md, diff_weights_md;
+    dnnl_memory_desc_t plain_md; /* f32, O x I x H x W (with groups), padded */
+    dnnl_memory_desc_t pad_md[AEI_MAX_PRIMITIVES]; /* scratchpads */
+    aei_prepared weights[2]; /* for forward, for backward by data */
+    size_t bias_offset;
+    dnnl_primitive_t act_prim, act_back_prim, reorder_in[2], reorder_out;
+    dnnl_memory_desc_t act_md;
+    bool direct;           /* the flat weights have the plain shape: no padding or permutation between */
+    bool expand;           /* deconvolution with kernel = stride: a 1x1 convolution and a copy */
+    size_t plain_floats;
+};
+
+struct aei_plan {
+    const ae_graph *graph;
+    aei_plan_config config;
+    uint32_t n_steps;
+    aei_step *steps;
+    uint32_t n_inputs, inputs[AE_MAX_FROM];
+    uint32_t n_outputs, outputs[AE_MAX_FROM * 2];
+    ae_param *params;
+    uint32_t n_params;
+    size_t n_floats;
+    aei_buffer *buffers;
+    uint32_t n_buffers, buffer_room;
+    size_t workspace;
+    size_t prepared_bytes; /* of aei_weights */
+    size_t plain_floats;   /* the largest step.plain_floats */
+};
+
+struct aei_weights {
+    const aei_plan *plan;
+    dnnl_memory_t (*memory)[3]; /* for each step: weights forward, weights backward by data, bias */
+    uint8_t *block;        /* prepared tensors and padded biases */
+    float *plain;          /* scratch of aei_weights_set */
+    float *flat;           /* copy of the flat parameters, for operators that read them as they are */
+    dnnl_stream_t stream;
+};
+
+struct aei_run {
+    const aei_plan *plan;
+    uint8_t *block;
+    dnnl_stream_t stream;
+    uint64_t seed;
+    dnnl_status_t status;  /* the first failure of a primitive */
+    dnnl_memory_t (*memory)[AEI_MEMORIES]; /* for each step, made on first use */
+};
+
+dnnl_engine_t aei_engine(void);
+
+/* A new buffer for times first..last; AEI_NO_BUFFER when out of memory. */
+int32_t aei_buffer_new(aei_plan *plan, size_t bytes, uint32_t first, uint32_t last);
+/* Makes the buffer AEI_SCRATCH at least this large. */
+void aei_scratch(aei_plan *plan, size_t bytes);
+
+static inline void *aei_at(const aei_run *run, int32_t buffer)
+{
+    return run->block + run->plan->buffers[buffer].offset;
+}
+
+static inline const aei_step *aei_from(const aei_run *run, const aei_step *step, uint32_t slot)
+{
+    return &run->plan->steps[step->node->from[slot]];
+}
+
+/* Where the operator writes: the value, or what the activation reads to make it. */
+static inline void *aei_target(const aei_run *run, const aei_step *step)
+{
+    return aei_at(run, step->split_act ? step->pre : step->value);
+}
+
+/* The run's memory handle `which` of this step, bound to data. */
+dnnl_memory_t aei_memory(aei_run *run, const aei_step *step, int which, const dnnl_memory_desc_t *md, void *data);
+/* Executes, latching the first failure in run->status. */
+void aei_execute(aei_run *run, dnnl_primitive_t prim, int n, const dnnl_exec_arg_t *args);
+
+static inline void *aei_value(const aei_run *run, const aei_step *step)
+{
+    return aei_at(run, step->value);
+}
+
+static inline void *aei_grad(const aei_run *run, const aei_step *step)
+{
+    return aei_at(run, step->grad);
+}
+
+static inline const float *aei_param(const aei_weights *w, const aei_step *step, uint32_t which)
+{
+    return w->flat + w->plan->params[step->param[which]].offset;
+}
+
+extern const aei_op aei_op_input, aei_op_conv, aei_op_dense, aei_op_deconv;
+extern const aei_op aei_op_maxpool, aei_op_avgpool, aei_op_nearest, aei_op_bilinear;
+extern const aei_op aei_op_shuffle, aei_op_unshuffle, aei_op_concat, aei_op_crop, aei_op_reshape;
+extern const aei_op aei_op_add, aei_op_mul, aei_op_scale, aei_op_batchnorm, aei_op_layernorm;
+extern const aei_op aei_op_dropout, aei_op_act, aei_op_gaussian, aei_op_round;
+
+/* op_conv.c, for run.c and bench */
+void aei_conv_prepare(const aei_weights *weights, const aei_step *step);
+bool aei_is_layer(const aei_step *step);
+
+/* act.c: the activation of a step, applied in place to its value, and its derivative, applied in place to its gradient. */
+ae_status aei_act_plan(aei_plan *plan, aei_step *step, ae_error *err);
+void aei_act_forward(aei_run *run, const aei_step *step);
+void aei_act_backward(aei_run *run, const aei_step *step);
+dnnl_alg_kind_t aei_act_kind(ae_act act, float slope, float *alpha);
+
+/* kernels.c: loops over n elements of `element` bytes each. */
+void aei_to_f32(const void *from, uint32_t element, float *to, size_t n);
+void aei_from_f32(const float *from, void *to, uint32_t element, size_t n);
+void aei_add_to(void *to, const void *from, uint32_t element, size_t n);
+void aei_relu_backward(void *grad, const void *value, uint32_t element, float slope, size_t n);
+
+#endif

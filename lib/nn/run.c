@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Running a plan: weights, forward, backward, and how long its layers take alone. */
+#include <string.h>
+#include <time.h>
+
+#include "nn/plan.h"
+
+/* ---- weights ---- */
+static bool bind_weights(aei_weights *w)
+{
+    const aei_plan *p = w->plan;
+    bool good = true;
+
+    for (uint32_t i = 0; i < p->n_steps && good; i++) {
+        const aei_step *s = &p->steps[i];
+
+        if (!aei_is_layer(s))
+            continue;
+        for (int k = 0; k < 2 && good; k++)
+            if (s->reorder_in[k])
+                good = dnnl_memory_create(&w->memory[i][k], &s->weights[k].md, aei_engine(), w->block + s->weights[k].offset) ==
+                       dnnl_success;
+        good = good && dnnl_memory_create(&w->memory[i][2], &s->bias_md, aei_engine(), w->block + s->bias_offset) == dnnl_success;
+    }
+    return good;
+}
+
+ae_status aei_weights_create(const aei_plan *plan, aei_weights **out, ae_error *err)
+{
+    aei_weights *w = ae_alloc(1, sizeof(*w));
+
+    *out = NULL;
+    if (w) {
+        w->plan = plan;
+        w->block = ae_alloc(plan->prepared_bytes, 1);
+        w->plain = ae_alloc(plan->plain_floats, sizeof(float));
+        w->flat = ae_alloc(plan->n_floats, sizeof(float));
+        w->memory = ae_alloc(plan->n_steps, sizeof(*w->memory));
+    }
+    if (!w || !w->block || !w->plain || !w->flat || !w->memory || dnnl_stream_create(&w->stream, aei_engine(), 0) != dnnl_success ||
+        !bind_weights(w)) {
+        aei_weights_free(w);
+        return ae_fail(err, AE_ERR_NOMEM, "weights of %zu parameters", plan->n_floats);
+    }
+    *out = w;
+    return AE_OK;
+}
+
+void aei_weights_free(aei_weights *w)
+{
+    if (!w)
+        return;
+    for (uint32_t i = 0; w->memory && i < w->plan->n_steps; i++)
+        for (int k = 0; k < 3; k++)
+            if (w->memory[i][k])
+                dnnl_memory_destroy(w->memory[i][k]);
+    if (w->stream)
+        dnnl_stream_destroy(w->stream);
+    ae_free(w->memory);
+    ae_free(w->flat);
+    ae_free(w->plain);
+    ae_free(w->block);
+    ae_free(w);
+}
+
+void aei_weights_set(aei_weights *w, const float *flat)
+{
+    aei_single_threaded();
+    memcpy(w->flat, flat, w->plan->n_floats * sizeof(float));
+    for (uint32_t i = 0; i < w->plan->n_steps; i++)
+        if (aei_is_layer(&w->plan->steps[i]))
+            aei_conv_prepare(w, &w->plan->steps[i]);
+}
+
+/* ---- run ---- */
+ae_status aei_run_create(const aei_plan *plan, aei_run **out, ae_error *err)
+{
+    aei_run *r = ae_alloc(1, sizeof(*r));
+
+    *out = NULL;
+    if (r) {
+        r->plan = plan;
+        r->block = ae_alloc(plan->workspace, 1);
+        r->memory = ae_alloc(plan->n_steps, sizeof(*r->memory));
+    }
+    if (!r || !r->block || !r->memory || dnnl_stream_create(&r->stream, aei_engine(), 0) != dnnl_success) {
+        aei_run_free(r);
+        return ae_fail(err, AE_ERR_NOMEM, "workspace of %zu bytes", plan->workspace);
+    }
+    *out = r;
+    return AE_OK;
+}
+
+void aei_run_free(aei_run *r)
+{
+    if (!r)
+        return;
+    for (uint32_t i = 0; r->memory && i < r->plan->n_steps; i++)
+        for (int k = 0; k < AEI_MEMORIES; k++)
+            if (r->memory[i][k])
+                dnnl_memory_destroy(r->memory[i][k]);
+    if (r->stream)
+        dnnl_stream_destroy(r->stream);
+    ae_free(r->memory);
+    ae_free(r->block);
+    ae_free(r);
+}
+
+dnnl_memory_t aei_memory(aei_run *run, const aei_step *step, int which, const dnnl_memory_desc_t *md, void *data)
+{
+    dnnl_memory_t *m = &run->memory[step->index][which];
+    void *bound = NULL;
+    dnnl_status_t st = dnnl_success;
+
+    if (!*m)
+        st = dnnl_memory_create(m, md, aei_engine(), data);
+    else if (dnnl_memory_get_data_handle(*m, &bound) != dnnl_success || bound != data)
+        st = dnnl_memory_set_data_handle(*m, data);
+    if (st != dnnl_success && run->status == dnnl_success)
+        run->status = st;
+    return *m;
+}
+
+void aei_execute(aei_run *run, dnnl_primitive_t prim, int n, const dnnl_exec_arg_t *args)
+{
+    dnnl_status_t st = run->status == dnnl_success ? dnnl_primitive_execute(prim, run->stream, n, args) : dnnl_success;
+
+    if (st != dnnl_success)
+        run->status = st;
+}
+
+static ae_status finish(aei_run *run, ae_error *err)
+{
+    dnnl_status_t st = run->status;
+
+    dnnl_stream_wait(run->stream);
+    run->status = dnnl_success;
+    return st == dnnl_success ? AE_OK : ae_fail(err, st == dnnl_out_of_memory ? AE_ERR_NOMEM : AE_ERR_INTERNAL,
+                                                "oneDNN primitive failed with status %d", (int)st);
+}
+
+/* Dense f32 <-> stored tensor. */
+static void import(const aei_tensor *t, const float *from, uint8_t *to)
+{
+    size_t n = aei_pixels(t), used = (size_t)t->shape.c * t->element, stride = (size_t)t->cp * t->element;
+
+    if (t->cp == t->shape.c) {
+        aei_from_f32(from, to, t->element, n * t->cp);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        aei_from_f32(from + i * t->shape.c, to + i * stride, t->element, t->shape.c);
+        memset(to + i * stride + used, 0, stride - used);
+    }
+}
+
+static void export(const aei_tensor *t, const uint8_t *from, float *to)
+{
+    size_t n = aei_pixels(t), stride = (size_t)t->cp * t->element;
+
+    if (t->cp == t->shape.c)
+        aei_to_f32(from, t->element, to, n * t->cp);
+    else
+        for (size_t i = 0; i < n; i++)
+            aei_to_f32(from + i * stride, t->element, to + i * t->shape.c, t->shape.c);
+}
+
+ae_status aei_run_forward(aei_run *run, const aei_weights *weights, const float *const *inputs, float *const *outputs, uint64_t seed,
+                          ae_error *err)
+{
+    const aei_plan *p = run->plan;
+    uint32_t next_input = 0;
+
+    aei_single_threaded();
+    run->seed = seed;
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        const aei_step *s = &p->steps[i];
+
+        if (s->node->op == AE_OP_INPUT)
+            import(&s->t, inputs[next_input++], aei_target(run, s));
+        else
+            s->op->forward(run, weights, s);
+        aei_act_forward(run, s);
+    }
+    for (uint32_t i = 0; i < p->n_outputs; i++)
+        if (outputs && outputs[i])
+            export(&p->steps[p->outputs[i]].t, aei_value(run, &p->steps[p->outputs[i]]), outputs[i]);
+    return finish(run, err);
+}
+
+/* Sends the gradient of step s into the gradient of node `to` by slot. */
+static void send(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot, uint32_t to, bool passes)
+{
+    const aei_step *target = &run->plan->steps[to];
+    size_t n = aei_pixels(&target->t) * target->t.cp;
+
+    if (!target->needs_grad)
+        return;
+    if (passes && s->accumulate[slot])
+        aei_add_to(aei_grad(run, target), aei_grad(run, s), s->t.element, n);
+    else if (passes)
+        memcpy(aei_grad(run, target), aei_grad(run, s), aei_tensor_bytes(&target->t));
+    else if (s->accumulate[slot]) {
+        s->op->backward(run, weights, s, slot, aei_at(run, AEI_TEMP));
+        aei_add_to(aei_grad(run, target), aei_at(run, AEI_TEMP), target->t.element, n);
+    } else {
+        s->op->backward(run, weights, s, slot, aei_grad(run, target));
+    }
+}
+
+/* Output gradients of the caller, summed where an output is named twice. */
+static void seed_gradients(aei_run *run, const float *const *d_outputs)
+{
+    const aei_plan *p = run->plan;
+
+    for (uint32_t i = 0; i < p->n_outputs; i++) {
+        const aei_step *s = &p->steps[p->outputs[i]];
+        bool again = false;
+
+        if (!s->needs_grad)
+            continue;
+        for (uint32_t k = 0; k < i; k++)
+            again |= p->outputs[k] == p->outputs[i];
+        if (!d_outputs[i] && !again)
+            memset(aei_grad(run, s), 0, aei_tensor_bytes(&s->t));
+        else if (d_outputs[i] && !again)
+            import(&s->t, d_outputs[i], aei_grad(run, s));
+        else if (d_outputs[i]) {
+            import(&s->t, d_outputs[i], aei_at(run, AEI_TEMP));
+            aei_add_to(aei_grad(run, s), aei_at(run, AEI_TEMP), s->t.element, aei_pixels(&s->t) * s->t.cp);
+        }
+    }
+}
+
+ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs, float *gradient,
+                           float *const *d_inputs, ae_error *err)
+{
+    const aei_plan *p = run->plan;
+
+    aei_single_threaded();
+    memset(gradient, 0, p->n_floats * sizeof(float));
+    seed_gradients(run, d_outputs);
+    for (uint32_t i = p->n_steps; i-- > 0;) {
+        const aei_step *s = &p->steps[i];
+
+        if (!s->needs_grad)
+            continue;
+        aei_act_backward(run, s);
+        if (s->op->backward_params)
+            s->op->backward_params(run, weights, s, gradient, s->accumulate_params);
+        for (uint32_t k = 0; k < s->node->n_from; k++)
+            send(run, weights, s, k, s->node->from[k],
+                 s->op->passes && aei_tensor_bytes(&p->steps[s->node->from[k]].t) == aei_tensor_bytes(&s->t));
+        if (s->node->add >= 0)
+            send(run, weights, s, s->node->n_from, (uint32_t)s->node->add, true);
+    }
+    for (uint32_t i = 0; i < p->n_inputs; i++)
+        if (d_inputs && d_inputs[i]) {
+            const aei_step *s = &p->steps[p->inputs[i]];
+
+            if (s->needs_grad)
+                export(&s->t, aei_grad(run, s), d_inputs[i]);
+            else
+                memset(d_inputs[i], 0, aei_pixels(&s->t) * s->t.shape.c * sizeof(float));
+        }
+    return finish(run, err);
+}
+
+/* ---- bench ---- */
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double time_layer(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *gradient)
+{
+    enum { REPEATS = 7 };
+    double best = 1e30;
+
+    for (int i = 0; i < REPEATS; i++) {
+        double t = now();
+
+        if (kind == 0)
+            s->op->forward(run, w, s);
+        else if (kind == 1)
+            s->op->backward(run, w, s, 0, aei_grad(run, &run->plan->steps[s->node->from[0]]));
+        else
+            s->op->backward_params(run, w, s, gradient, false);
+        t = now() - t;
+        best = t < best ? t : best;
+    }
+    return best;
+}
+
+ae_status aei_plan_bench(const aei_plan *plan, double *seconds, double *operations, ae_error *err)
+{
+    aei_run *run = NULL;
+    aei_weights *w = NULL;
+    float *values = ae_alloc(plan->n_floats, sizeof(float));
+    float *gradient = ae_alloc(plan->n_floats, sizeof(float));
+    ae_status st = AE_OK;
+
+    aei_single_threaded();
+    *seconds = *operations = 0;
+    if (!values || !gradient)
+        st = ae_fail(err, AE_ERR_NOMEM, "benchmark of %zu parameters", plan->n_floats);
+    if (st == AE_OK && (st = ae_graph_init(plan->graph, 1, values, err)) == AE_OK &&
+        (st = aei_weights_create(plan, &w, err)) == AE_OK && (st = aei_run_create(plan, &run, err)) == AE_OK) {
+        aei_weights_set(w, values);
+        for (uint32_t i = 0; i < plan->n_steps; i++) {
+            const aei_step *s = &plan->steps[i];
+            const aei_step *from = s->node->n_from ? &plan->steps[s->node->from[0]] : NULL;
+            uint32_t g = s->node->groups ? s->node->groups : 1;
+            double macs;
+
+            if (!aei_is_layer(s))
+                continue;
+            if (s->op == &aei_op_dense)
+                macs = (double)aei_pixels(&from->t) * from->t.shape.c * s->t.shape.c;
+            else
+                macs = (double)aei_pixels(s->op == &aei_op_conv ? &s->t : &from->t) * s->node->kernel[0] * s->node->kernel[1] *
+                       from->t.shape.c * s->t.shape.c / g;
+            for (int kind = 0; kind < 3; kind++)
+                if (s->prim[kind]) {
+                    *seconds += time_layer(run, w, s, kind, gradient);
+                    *operations += 2 * macs;
+                }
+        }
+        st = finish(run, err);
+    }
+    aei_run_free(run);
+    aei_weights_free(w);
+    ae_free(gradient);
+    ae_free(values);
+    return st;
+}
