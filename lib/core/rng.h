@@ -59,20 +59,8 @@ static inline uint32_t aei_rng_below(aei_rng *r, uint32_t n)
     return (uint32_t)(((aei_rng_u64(r) >> 32) * n) >> 32);
 }
 
-/* Fills with unit normals (Box-Muller). */
-static inline void aei_rng_normals(aei_rng *r, float *to, uint64_t n)
-{
-    for (uint64_t i = 0; i < n; i += 2) {
-        uint64_t u = aei_rng_u64(r);
-        float a = ((float)(u >> 40) + 0.5f) * 0x1p-24f;
-        float b = (float)((u >> 16) & 0xffffff) * (0x1p-24f * 6.28318530717958647692f);
-        float m = sqrtf(-2.0f * logf(a));
-
-        to[i] = m * cosf(b);
-        if (i + 1 < n)
-            to[i + 1] = m * sinf(b);
-    }
-}
+/* Fills with unit normals, the same on every machine. */
+void aei_rng_normals(aei_rng *r, float *to, uint64_t n);
 
 static inline float aei_rng_normal(aei_rng *r)
 {

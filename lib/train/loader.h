@@ -9,7 +9,8 @@
 
 typedef struct aei_loader aei_loader;
 
-/* Dense f32, N x H x W x C with N = the recipe's batch; owned by the loader, valid until the next call. */
+/* Dense f32, N x H x W x C with N = the recipe's batch; owned by the loader, valid until the next call of the
+ * function that gave it. */
 typedef struct aei_batch {
     uint32_t n;
     const float *inputs[AE_MAX_FROM]; /* in the order of the first network's input nodes: image (corrupted), level, ... */
@@ -26,21 +27,28 @@ typedef struct aei_loader_config {
     uint32_t threads;
     uint64_t first_step;              /* resume: the next batch is this step's */
     bool noisy_only;
-    uint64_t cache_bytes;
+    uint64_t cache_bytes;             /* decoded pictures kept; 0: 2 GiB. Where not all fit, crops come from a window of items that
+                                         moves on slowly, so that what is drawn depends on this number too */
     void *opaque;
-    void (*warning)(void *opaque, const char *message);
+    void (*warning)(void *opaque, const char *message); /* may be NULL; called from the loader's threads, one at a time */
 } aei_loader_config;
 
-/* Reads every item once (sizes; unusable ones are warned of and dropped), splits off the hold-out and starts the threads.
- * No usable item: AE_ERR_MALFORMED. */
+/* The picture that the first network is fed with: its input's size where that is fixed, else the crop; for super-resolution the
+ * crop is the enlarged picture's. */
+void aei_loader_input_size(const ae_recipe *recipe, uint32_t *height, uint32_t *width);
+
+/* Splits off the hold-out, which the seed does not change, reads it and starts the threads (0: one). Other items are read when they
+ * are first drawn; unusable ones are warned of and others taken in their place. No usable item: AE_ERR_MALFORMED. recipe and data
+ * must outlive the loader. */
 ae_status aei_loader_create(const aei_loader_config *config, aei_loader **out, ae_error *err);
 void aei_loader_free(aei_loader *loader);
 /* The next batch, waiting for it if need be; *waited (may be NULL) is increased by the seconds spent waiting. */
 ae_status aei_loader_next(aei_loader *loader, aei_batch *batch, double *waited, ae_error *err);
-/* Batch i of the fixed validation set (hold-out items, the same draws every time). */
+/* Batch i of the fixed validation set (hold-out items, the same draws every time), valid until the next call of this function;
+ * the last one is filled up by repetition. */
 uint32_t aei_loader_n_validation(const aei_loader *loader);
 ae_status aei_loader_validation(aei_loader *loader, uint32_t i, aei_batch *batch, ae_error *err);
-/* XXH3-64 over names and sizes of the usable items, for checkpoint and card; and how many there are. */
+/* XXH3-64 over the names of the items, for checkpoint and card; and how many there are. */
 uint64_t aei_loader_fingerprint(const aei_loader *loader, size_t *n_items);
 
 #endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "image/resize.h"
+
+#include "core/clones.h"
+
+#include <math.h>
+#include <string.h>
+
+static double cubic(double x)
+{
+    x = fabs(x);
+    if (x <= 1)
+        return (1.5 * x - 2.5) * x * x + 1;
+    return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
+}
+
+static uint32_t n_taps(uint32_t n, uint32_t n_out)
+{
+    double scale = (double)n_out / n;
+
+    return (uint32_t)ceil(scale < 1 ? 4 / scale : 4) + 2;
+}
+
+/* ... a b c | c b a | a b c ... */
+static uint32_t mirror(int64_t i, uint32_t n)
+{
+    int64_t period = 2 * (int64_t)n;
+
+    i = (i % period + period) % period;
+    return (uint32_t)(i < n ? i : period - 1 - i);
+}
+
+AEI_CLONES
+static void add_row(float *restrict to, const float *restrict from, float weight, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] += weight * from[i];
+}
+
+/* Resamples n rows of `length` floats to n_out. */
+static void resample_rows(const float *from, uint32_t n, size_t length, float *to, uint32_t n_out, double *weights)
+{
+    double scale = (double)n_out / n, shrink = scale < 1 ? scale : 1;
+    uint32_t taps = n_taps(n, n_out);
+
+    memset(to, 0, n_out * length * sizeof(*to));
+    for (uint32_t x = 0; x < n_out; x++) {
+        double u = (x + 0.5) / scale - 0.5, sum = 0;
+        int64_t left = (int64_t)floor(u - 2 / shrink);
+
+        for (uint32_t t = 0; t < taps; t++)
+            sum += weights[t] = cubic(shrink * (u - (double)(left + t)));
+        for (uint32_t t = 0; t < taps; t++)
+            if (weights[t] != 0)
+                add_row(to + x * length, from + mirror(left + t, n) * length, (float)(weights[t] / sum), length);
+    }
+}
+
+/* h x w pixels to w x h, in blocks that stay in the cache. */
+static void transpose(const float *from, uint32_t h, uint32_t w, uint32_t c, float *to)
+{
+    enum { BLOCK = 32 };
+
+    for (uint32_t y0 = 0; y0 < h; y0 += BLOCK)
+        for (uint32_t x0 = 0; x0 < w; x0 += BLOCK)
+            for (uint32_t x = x0; x < w && x < x0 + BLOCK; x++)
+                for (uint32_t y = y0; y < h && y < y0 + BLOCK; y++)
+                    for (uint32_t i = 0; i < c; i++)
+                        to[((size_t)x * h + y) * c + i] = from[((size_t)y * w + x) * c + i];
+}
+
+size_t aei_resize_scratch(uint32_t h, uint32_t w, uint32_t c, uint32_t out_h, uint32_t out_w)
+{
+    uint32_t taps = n_taps(h, out_h) > n_taps(w, out_w) ? n_taps(h, out_h) : n_taps(w, out_w);
+    uint32_t widest = w > out_w ? w : out_w;
+
+    return taps * sizeof(double) + 2 * (size_t)out_h * widest * c * sizeof(float);
+}
+
+void aei_resize(const float *from, uint32_t h, uint32_t w, uint32_t c, float *to, uint32_t out_h, uint32_t out_w, void *scratch)
+{
+    uint32_t taps = n_taps(h, out_h) > n_taps(w, out_w) ? n_taps(h, out_h) : n_taps(w, out_w);
+    uint32_t widest = w > out_w ? w : out_w;
+    double *weights = scratch;
+    float *a = (float *)(weights + taps), *b = a + (size_t)out_h * widest * c;
+
+    resample_rows(from, h, (size_t)w * c, a, out_h, weights);
+    transpose(a, out_h, w, c, b);
+    resample_rows(b, w, (size_t)out_h * c, a, out_w, weights);
+    transpose(a, out_w, out_h, c, to);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "train/corrupt.h"
+
+#include <math.h>
+#include <string.h>
+
+ae_status aei_corrupt_check(const ae_recipe *recipe, uint32_t c, ae_error *err)
+{
+    for (uint32_t i = 0; i < recipe->n_corruptions; i++) {
+        ae_corrupt kind = recipe->corruptions[i].kind;
+
+        if (kind != AE_CORRUPT_GAUSSIAN && kind != AE_CORRUPT_SALT_PEPPER && kind != AE_CORRUPT_MASK)
+            return ae_fail(err, AE_ERR_UNSUPPORTED, "corruption %d of pictures of %u channels", (int)kind, c);
+    }
+    return AE_OK;
+}
+
+size_t aei_corrupt_scratch(uint32_t h, uint32_t w)
+{
+    return (size_t)h * w * 3 * sizeof(float);
+}
+
+/* A draw from the range, which is used up even where the middle is wanted. */
+static float draw(const aei_corrupt_job *job, float min, float max)
+{
+    float v = aei_rng_range(job->rng, min, max);
+
+    return job->fixed ? 0.5f * (min + max) : v;
+}
+
+static float clamp(float v, float lo, float hi)
+{
+    return v > lo ? (v < hi ? v : hi) : lo;
+}
+
+static void add_white(const aei_corrupt_job *job, float *restrict noisy, float sigma, float *restrict scratch)
+{
+    size_t n = (size_t)job->h * job->w, c = job->c;
+
+    if (job->grey && c == 3) {
+        aei_rng_normals(job->rng, scratch, n);
+        for (size_t i = 0; i < n; i++)
+            for (size_t k = 0; k < 3; k++)
+                noisy[3 * i + k] += sigma * scratch[i];
+    } else {
+        aei_rng_normals(job->rng, scratch, n * c);
+        for (size_t i = 0; i < n * c; i++)
+            noisy[i] += sigma * scratch[i];
+    }
+}
+
+/* Sets pixels to black, or to black and white alike. */
+static void replace_pixels(const aei_corrupt_job *job, float *noisy, float fraction, bool white_too)
+{
+    size_t n = (size_t)job->h * job->w;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t u = aei_rng_u64(job->rng);
+
+        if ((float)(u >> 40) * 0x1p-24f < fraction)
+            for (uint32_t k = 0; k < job->c; k++)
+                noisy[job->c * i + k] = white_too && (u & 1) ? 1.0f : 0.0f;
+    }
+}
+
+aei_told aei_deviation(const float *a, const float *b, uint32_t n_pixels, uint32_t c)
+{
+    double all = 0, luminance = 0, n = n_pixels;
+    aei_told told;
+
+    for (uint32_t i = 0; i < n_pixels; i++) {
+        float y = 0, square = 0;
+
+        for (uint32_t k = 0; k < c; k++) {
+            float d = a[c * i + k] - b[c * i + k];
+
+            y += d;
+            square += d * d;
+        }
+        luminance += (double)y * y;
+        all += square;
+    }
+    all /= n * c;
+    luminance /= n * c * c;
+    told.white = (float)sqrt(all);
+    told.luminance = (float)sqrt(luminance);
+    told.chroma = (float)sqrt(all > luminance ? 1.5 * (all - luminance) : 0);
+    return told;
+}
+
+static aei_told white_told(const aei_corrupt_job *job, double sigma)
+{
+    if (job->c == 1 || job->grey)
+        return (aei_told){(float)sigma, (float)sigma, 0};
+    return (aei_told){(float)sigma, (float)(sigma / sqrt(3)), (float)sigma};
+}
+
+void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_told *told, void *scratch)
+{
+    const ae_recipe *recipe = job->recipe;
+    uint32_t n_pixels = job->h * job->w, first = 0, end = recipe->n_corruptions;
+    double variance = 0, jitter = 1;
+    bool measured = false;
+    float share = aei_rng_float(job->rng);
+
+    memcpy(noisy, clean, (size_t)n_pixels * job->c * sizeof(*noisy));
+    *told = (aei_told){0};
+    if (!end || (!job->fixed && share < recipe->clean))
+        return;
+    if (recipe->one_of) {
+        first = aei_rng_below(job->rng, end);
+        end = first + 1;
+    }
+    for (uint32_t i = first; i < end; i++) {
+        const ae_corruption *k = &recipe->corruptions[i];
+        bool applies = aei_rng_float(job->rng) < k->probability;
+        float v = draw(job, k->min, k->max), told_by = aei_rng_range(job->rng, k->jitter_min, k->jitter_max);
+
+        if (!applies)
+            continue;
+        jitter *= job->fixed ? clamp(1, k->jitter_min, k->jitter_max) : told_by;
+        switch (k->kind) {
+        case AE_CORRUPT_GAUSSIAN:
+            if (job->fixed)
+                v = clamp(25, k->min, k->max);
+            v /= 255.0f;
+            add_white(job, noisy, v, scratch);
+            variance += (double)v * v;
+            break;
+        case AE_CORRUPT_SALT_PEPPER:
+        case AE_CORRUPT_MASK:
+            replace_pixels(job, noisy, v, k->kind == AE_CORRUPT_SALT_PEPPER);
+            measured = true;
+            break;
+        case AE_CORRUPT_CAMERA:
+        case AE_CORRUPT_JPEG:
+            break;
+        }
+    }
+    *told = measured ? aei_deviation(noisy, clean, n_pixels, job->c) : white_told(job, sqrt(variance));
+    told->white *= (float)jitter;
+    told->luminance *= (float)jitter;
+    told->chroma *= (float)jitter;
+}
+
+void aei_blind_spots(aei_rng *rng, const float *noisy, uint32_t h, uint32_t w, uint32_t c, float *masked, float *weight)
+{
+    enum { BLOCK = 7, REACH = 2 };
+
+    memcpy(masked, noisy, (size_t)h * w * c * sizeof(*masked));
+    memset(weight, 0, (size_t)h * w * sizeof(*weight));
+    for (uint32_t y0 = 0; y0 < h; y0 += BLOCK)
+        for (uint32_t x0 = 0; x0 < w; x0 += BLOCK) {
+            uint32_t y = y0 + aei_rng_below(rng, BLOCK), x = x0 + aei_rng_below(rng, BLOCK), at;
+            uint32_t other = aei_rng_below(rng, 24);
+            int64_t ny, nx;
+
+            other += other >= 12; /* not the pixel itself */
+            if (y >= h || x >= w)
+                continue;
+            ny = (int64_t)y + other / 5 - REACH;
+            nx = (int64_t)x + other % 5 - REACH;
+            ny = ny < 0 || ny >= h ? 2 * (int64_t)y - ny : ny;
+            nx = nx < 0 || nx >= w ? 2 * (int64_t)x - nx : nx;
+            at = y * w + x;
+            if (ny >= 0 && ny < h && nx >= 0 && nx < w)
+                memcpy(masked + (size_t)at * c, noisy + ((size_t)ny * w + (size_t)nx) * c, c * sizeof(*masked));
+            weight[at] = 1;
+        }
+}
+
+/* The value of rank k (quickselect, Hoare). */
+static float select_rank(float *v, size_t n, size_t k)
+{
+    size_t lo = 0, hi = n - 1;
+
+    while (lo < hi) {
+        float pivot = v[lo + (hi - lo) / 2];
+        size_t i = lo, j = hi;
+
+        for (;;) {
+            while (v[i] < pivot)
+                i++;
+            while (v[j] > pivot)
+                j--;
+            if (i >= j)
+                break;
+            float t = v[i];
+            v[i++] = v[j];
+            v[j--] = t;
+        }
+        if (k <= j)
+            hi = j;
+        else
+            lo = j + 1;
+    }
+    return v[k];
+}
+
+float aei_guess_white(const float *picture, uint32_t h, uint32_t w, uint32_t c, void *scratch)
+{
+    float *d = scratch;
+    size_t n = 0, row = (size_t)w * c;
+
+    for (uint32_t y = 0; y + 1 < h; y += 2)
+        for (uint32_t x = 0; x + 1 < w; x += 2)
+            for (uint32_t k = 0; k < c; k++) {
+                const float *p = picture + y * row + (size_t)x * c + k;
+
+                d[n++] = 0.5f * fabsf(p[0] - p[c] - p[row] + p[row + c]);
+            }
+    return n ? select_rank(d, n, n / 2) / 0.6745f : 0;
+}

@@ -1,0 +1,685 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Threads take the steps in turn and fill a ring of batches. Everything drawn for a sample comes from a generator seeded with the
+ * run's seed, the step and the sample's place in the batch. */
+#include "train/loader.h"
+
+#include "image/resize.h"
+#include "train/corrupt.h"
+#include "train/items.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+#include <xxhash.h>
+
+enum {
+    AHEAD = 3,             /* batches prepared beyond the one in use */
+    MIN_EDGE = 16,         /* smaller pictures are not worth learning from */
+    MAX_HOLDOUT = 32,      /* items, */
+    HOLDOUT_PIXELS = 1 << 19, /* or more while their crops stay below this */
+    FEW_HOLDOUT = 16,      /* fewer items than this give several crops each */
+    CROPS_A_VISIT = 64     /* crops taken from an item while it is in the window */
+};
+
+/* Purposes of the generators, beside steps. */
+#define SEED_ORDER UINT64_C(0x6f72646572)
+#define SEED_HOLDOUT UINT64_C(0x686f6c646f7574)
+
+typedef struct slot {
+    float *image, *level, *target, *base, *weight;
+    bool ready;
+    ae_status status;
+    ae_error error;
+} slot;
+
+/* One thread's buffers. */
+typedef struct bench {
+    float *row;      /* one converted row of the widest picture so far */
+    size_t row_floats;
+    float *region;   /* cut from the picture, before scaling */
+    float *scene;    /* at target size, with margins */
+    float *small, *noisy, *large; /* super-resolution: shrunken, corrupted, enlarged, each with margins */
+    void *scratch;
+} bench;
+
+struct aei_loader {
+    aei_loader_config config;
+    const ae_recipe *recipe;
+    aei_items *items;
+    size_t *training, *holdout;
+    size_t n_training, n_holdout, window;
+    uint32_t n_validation, crops_each;
+    uint32_t n, h, w, c;           /* the network's picture */
+    uint32_t out_h, out_w, margin; /* the target, and what is cut around it */
+    uint32_t n_inputs, level_c;    /* level_c 0: no such input */
+    uint32_t image_input, level_input;
+    uint32_t region_h, region_w;   /* the largest */
+    uint32_t n_slots, n_threads, n_started;
+    slot *slots;                   /* n_slots, then that of the validation */
+    bench *benches;                /* that of the validation, then n_threads */
+    pthread_t *threads;
+    pthread_mutex_t mutex;
+    pthread_cond_t ready, room;
+    uint64_t oldest, next;         /* steps: first one not given back, first one not taken by a thread */
+    bool lent, stop;
+};
+
+typedef struct worker { aei_loader *loader; uint32_t index; } worker;
+
+/* ---- cutting pieces out of pictures ---- */
+
+static uint32_t mirror(int64_t i, uint32_t n)
+{
+    int64_t period = 2 * (int64_t)n;
+
+    i = (i % period + period) % period;
+    return (uint32_t)(i < n ? i : period - 1 - i);
+}
+
+static float luma(const float *p)
+{
+    return 0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2];
+}
+
+/* Where a region lies in a picture and how it is turned: after transposing come the flips. */
+typedef struct cut {
+    int64_t y, x;
+    uint32_t h, w; /* as they come out */
+    bool transpose, flip_y, flip_x;
+} cut;
+
+/* Copies a region, mirrored at the picture's edges, in c channels of f32. `row` holds a picture row or a region row, whichever is
+ * longer. */
+static void cut_region(const aei_picture *p, const cut *k, uint32_t c, float *row, float *to)
+{
+    uint32_t pc = p->info.channels, width = (uint32_t)p->info.width, rows = k->transpose ? k->w : k->h;
+    uint32_t columns = k->transpose ? k->h : k->w;
+    size_t stride = ae_row_bytes(&p->info), pixel = ae_sample_bytes(p->info.sample) * pc;
+    bool inside = k->x >= 0 && k->x + columns <= width;
+    int64_t step_y = (k->flip_y ? -1 : 1) * (int64_t)k->w, step_x = k->flip_x ? -1 : 1;
+    int64_t first = (k->flip_y ? (int64_t)(k->h - 1) * k->w : 0) + (k->flip_x ? k->w - 1 : 0);
+    int64_t down = k->transpose ? step_x : step_y, along = k->transpose ? step_y : step_x;
+
+    for (uint32_t r = 0; r < rows; r++) {
+        const uint8_t *from = (const uint8_t *)p->pixels + mirror(k->y + r, (uint32_t)p->info.height) * stride;
+        float *out = to + (first + r * down) * c;
+
+        if (inside)
+            ae_samples_to_f32(p->info.sample, from + (size_t)k->x * pixel, row, (size_t)columns * pc);
+        else
+            ae_samples_to_f32(p->info.sample, from, row, (size_t)width * pc);
+        if (inside && along == 1 && pc == c) {
+            memcpy(out, row, (size_t)columns * c * sizeof(*out));
+            continue;
+        }
+        for (uint32_t i = 0; i < columns; i++, out += along * c) {
+            const float *v = row + (size_t)(inside ? i : mirror(k->x + i, width)) * pc;
+
+            if (c == 1)
+                out[0] = pc == 1 ? v[0] : luma(v);
+            else
+                for (uint32_t j = 0; j < 3; j++)
+                    out[j] = v[pc == 1 ? 0 : j];
+        }
+    }
+}
+
+/* The inner h x w of a picture with a margin around it. */
+static void strip_margin(const float *from, uint32_t margin, uint32_t h, uint32_t w, uint32_t c, float *to)
+{
+    size_t row = ((size_t)w + 2 * margin) * c;
+
+    for (uint32_t y = 0; y < h; y++)
+        memcpy(to + (size_t)y * w * c, from + (y + margin) * row + (size_t)margin * c, (size_t)w * c * sizeof(*to));
+}
+
+/* ---- one sample ---- */
+
+/* Draws the scale and the place; `crop` < 0 in training, else which of the validation crops of this item it is. */
+static cut place(const aei_loader *l, const aei_picture *p, aei_rng *rng, int crop)
+{
+    const ae_recipe *r = l->recipe;
+    uint32_t h = l->out_h + 2 * l->margin, w = l->out_w + 2 * l->margin, ih = (uint32_t)p->info.height;
+    uint32_t iw = (uint32_t)p->info.width, turn = aei_rng_below(rng, 8);
+    float scale = aei_rng_range(rng, r->scale_min, r->scale_max), v = aei_rng_float(rng), u = aei_rng_float(rng), most;
+    cut k = {0};
+
+    if (crop >= 0)
+        scale = r->scale_min;
+    if (r->augment && crop < 0)
+        k = (cut){.transpose = turn & 4 && l->out_h == l->out_w, .flip_y = turn & 2, .flip_x = turn & 1};
+    most = fminf((float)(k.transpose ? iw : ih) / (float)l->out_h, (float)(k.transpose ? ih : iw) / (float)l->out_w);
+    if (scale > most)
+        scale = most < 1 ? fminf(scale, 1) : most; /* small pictures are not scaled down below the crop */
+    k.h = (uint32_t)fmaxf(1, rintf((float)h * scale));
+    k.w = (uint32_t)fmaxf(1, rintf((float)w * scale));
+    if (crop == 0)
+        u = v = 0.5f;
+    h = k.transpose ? k.w : k.h;
+    w = k.transpose ? k.h : k.w;
+    /* the margin may lie outside */
+    {
+        float edge = (float)l->margin * scale;
+        float room_y = (float)ih - (float)h + 2 * edge, room_x = (float)iw - (float)w + 2 * edge;
+
+        k.y = room_y > 0 ? (int64_t)floorf(v * (room_y + 1) - edge) : -(int64_t)((h - ih) / 2);
+        k.x = room_x > 0 ? (int64_t)floorf(u * (room_x + 1) - edge) : -(int64_t)((w - iw) / 2);
+    }
+    return k;
+}
+
+/* Fills sample `at` of the slot from a picture. */
+static ae_status make_sample(aei_loader *l, bench *b, slot *s, uint32_t at, const aei_picture *p, aei_rng *rng, int crop,
+                             ae_error *err)
+{
+    const ae_recipe *r = l->recipe;
+    size_t n_in = (size_t)l->h * l->w, n_out = (size_t)l->out_h * l->out_w, need = p->info.width * p->info.channels;
+    float *image = s->image + at * n_in * l->c, *target = s->target + at * n_out * l->c;
+    uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin, c = l->c;
+    aei_corrupt_job job = {.recipe = r, .rng = rng, .h = l->h, .w = l->w, .c = c, .fixed = crop >= 0};
+    aei_told told = {0};
+    cut k = place(l, p, rng, crop);
+    float grey = aei_rng_float(rng);
+    float *scene = l->margin ? b->scene : target;
+    bool scaled = k.h != th || k.w != tw;
+
+    if (need < (size_t)l->region_h * 3)
+        need = (size_t)l->region_h * 3;
+    if (need < (size_t)l->region_w * 3)
+        need = (size_t)l->region_w * 3;
+    if (b->row_floats < need) {
+        ae_free(b->row);
+        b->row_floats = 0;
+        b->row = ae_alloc(need, sizeof(*b->row));
+        if (!b->row)
+            return ae_fail(err, AE_ERR_NOMEM, "a row of %llu pixels", (unsigned long long)p->info.width);
+        b->row_floats = need;
+    }
+    cut_region(p, &k, c, b->row, scaled ? b->region : scene);
+    if (scaled)
+        aei_resize(b->region, k.h, k.w, c, scene, th, tw, b->scratch);
+    job.grey = c == 3 && (p->info.channels == 1 || (crop < 0 && grey < r->grey));
+    if (job.grey && p->info.channels == 3)
+        for (size_t i = 0; i < (size_t)th * tw; i++)
+            scene[3 * i] = scene[3 * i + 1] = scene[3 * i + 2] = luma(scene + 3 * i);
+
+    if (r->task == AE_TASK_SUPERRES) {
+        uint32_t m = l->margin / r->scale;
+
+        job.h += 2 * m;
+        job.w += 2 * m;
+        aei_resize(scene, th, tw, c, b->small, job.h, job.w, b->scratch);
+        aei_corrupt(&job, b->small, b->noisy, &told, b->scratch);
+        strip_margin(b->noisy, m, l->h, l->w, c, image);
+        strip_margin(scene, l->margin, l->out_h, l->out_w, c, target);
+        if (s->base) {
+            aei_resize(b->noisy, job.h, job.w, c, b->large, th, tw, b->scratch);
+            strip_margin(b->large, l->margin, l->out_h, l->out_w, c, s->base + at * n_out * c);
+        }
+    } else if (s->weight) {
+        aei_blind_spots(rng, target, l->h, l->w, c, image, s->weight + at * n_in);
+        told.white = told.luminance = told.chroma = aei_guess_white(target, l->h, l->w, c, b->scratch);
+        if (c == 3 && !job.grey)
+            told.luminance *= sqrtf(1.0f / 3.0f);
+        else
+            told.chroma = 0;
+    } else {
+        aei_corrupt(&job, target, image, &told, b->scratch);
+    }
+    if (l->level_c) {
+        float *level = s->level + at * n_in * l->level_c;
+
+        for (size_t i = 0; i < n_in; i++) {
+            level[l->level_c * i] = l->level_c == 1 ? told.white : told.luminance;
+            if (l->level_c == 2)
+                level[2 * i + 1] = told.chroma;
+        }
+    }
+    return AE_OK;
+}
+
+/* ---- batches ---- */
+
+/* Which training item a place in the endless sequence of items names: every round has an order of its own. */
+static size_t item_at(const aei_loader *l, uint64_t place)
+{
+    uint64_t n = l->n_training, round = place / n, a, b, x = place % n, y, t;
+    aei_rng rng = aei_rng_make(l->config.seed, SEED_ORDER, round);
+
+    b = aei_rng_u64(&rng) % n;
+    do { /* a multiplier without common divisor makes a permutation */
+        a = 1 + aei_rng_u64(&rng) % n;
+        for (y = n, t = a; t; ) {
+            uint64_t rest = y % t;
+
+            y = t;
+            t = rest;
+        }
+    } while (y != 1);
+    return l->training[(a * x + b) % n];
+}
+
+static ae_status training_sample(aei_loader *l, bench *b, slot *s, uint64_t step, uint32_t at, ae_error *err)
+{
+    aei_rng rng = aei_rng_make(l->config.seed, step, at);
+    uint64_t draw = aei_rng_u64(&rng);
+    ae_status st = AE_ERR_MALFORMED;
+
+    for (size_t tries = 0; tries < l->n_training && st == AE_ERR_MALFORMED; tries++) {
+        const aei_picture *p;
+        size_t i;
+
+        if (l->window == l->n_training)
+            i = l->training[(draw + tries) % l->n_training];
+        else
+            i = item_at(l, step * l->n / CROPS_A_VISIT + draw % l->window + tries);
+        st = aei_items_get(l->items, i, &p, err);
+        if (st == AE_OK) {
+            st = make_sample(l, b, s, at, p, &rng, -1, err);
+            aei_items_put(l->items, i);
+        }
+    }
+    return st;
+}
+
+static ae_status validation_sample(aei_loader *l, uint32_t index, uint32_t at, ae_error *err)
+{
+    slot *s = &l->slots[l->n_slots];
+    size_t i = l->holdout[index / l->crops_each];
+    aei_rng rng = aei_rng_make(SEED_HOLDOUT, SEED_HOLDOUT, index);
+    const aei_picture *p;
+    ae_status st = aei_items_get(l->items, i, &p, err);
+
+    if (st == AE_OK) {
+        st = make_sample(l, &l->benches[0], s, at, p, &rng, (int)(index % l->crops_each), err);
+        aei_items_put(l->items, i);
+    }
+    return st;
+}
+
+static void *worker_main(void *argument)
+{
+    worker w = *(worker *)argument;
+    aei_loader *l = w.loader;
+
+    ae_free(argument);
+    pthread_mutex_lock(&l->mutex);
+    while (!l->stop) {
+        uint64_t step = l->next;
+        slot *s = &l->slots[step % l->n_slots];
+
+        if (step >= l->oldest + l->n_slots) {
+            pthread_cond_wait(&l->room, &l->mutex);
+            continue;
+        }
+        l->next++;
+        pthread_mutex_unlock(&l->mutex);
+        s->status = AE_OK;
+        for (uint32_t i = 0; i < l->n && s->status == AE_OK; i++)
+            s->status = training_sample(l, &l->benches[1 + w.index], s, step, i, &s->error);
+        pthread_mutex_lock(&l->mutex);
+        s->ready = true;
+        pthread_cond_broadcast(&l->ready);
+    }
+    pthread_mutex_unlock(&l->mutex);
+    return NULL;
+}
+
+static void describe(const aei_loader *l, const slot *s, aei_batch *batch)
+{
+    *batch = (aei_batch){.n = l->n, .target = s->target, .weight = s->weight};
+    batch->inputs[l->image_input] = s->image;
+    if (l->level_c)
+        batch->inputs[l->level_input] = s->level;
+    if (l->recipe->residual)
+        batch->base = l->recipe->task == AE_TASK_SUPERRES ? s->base : s->image;
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+ae_status aei_loader_next(aei_loader *l, aei_batch *batch, double *waited, ae_error *err)
+{
+    ae_status st;
+    slot *s;
+
+    pthread_mutex_lock(&l->mutex);
+    if (l->lent) {
+        l->slots[l->oldest % l->n_slots].ready = false;
+        l->oldest++;
+        pthread_cond_broadcast(&l->room);
+    }
+    l->lent = true;
+    s = &l->slots[l->oldest % l->n_slots];
+    if (!s->ready) {
+        double start = now();
+
+        while (!s->ready)
+            pthread_cond_wait(&l->ready, &l->mutex);
+        if (waited)
+            *waited += now() - start;
+    }
+    pthread_mutex_unlock(&l->mutex);
+    st = s->status;
+    if (st != AE_OK)
+        return ae_fail(err, st, "%s", s->error.message);
+    describe(l, s, batch);
+    return AE_OK;
+}
+
+uint32_t aei_loader_n_validation(const aei_loader *l)
+{
+    return (l->n_validation + l->n - 1) / l->n;
+}
+
+ae_status aei_loader_validation(aei_loader *l, uint32_t i, aei_batch *batch, ae_error *err)
+{
+    ae_status st = AE_OK;
+
+    for (uint32_t k = 0; k < l->n && st == AE_OK; k++)
+        st = validation_sample(l, (i * l->n + k) % l->n_validation, k, err);
+    if (st == AE_OK)
+        describe(l, &l->slots[l->n_slots], batch);
+    return st;
+}
+
+uint64_t aei_loader_fingerprint(const aei_loader *l, size_t *n_items)
+{
+    const ae_dataset *d = l->config.data;
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < d->n_items; i++) {
+        const char *name = d->name(d->opaque, i);
+
+        hash = XXH3_64bits_withSeed(name, strlen(name), hash);
+    }
+    *n_items = d->n_items;
+    return hash;
+}
+
+/* ---- making and unmaking ---- */
+
+static const ae_node *find_input(const ae_graph *g, const char *name)
+{
+    int32_t i = -1;
+
+    for (uint32_t k = 0; k < g->n_nodes; k++)
+        if (g->nodes[k].op == AE_OP_INPUT && !strcmp(g->nodes[k].name, name))
+            i = (int32_t)k;
+    return i < 0 ? NULL : &g->nodes[i];
+}
+
+void aei_loader_input_size(const ae_recipe *recipe, uint32_t *height, uint32_t *width)
+{
+    const ae_node *image = find_input(&recipe->networks[0].graph, AE_INPUT_IMAGE);
+    uint32_t scale = recipe->task == AE_TASK_SUPERRES ? recipe->scale : 1;
+
+    *height = image && image->height ? image->height : recipe->crop / scale;
+    *width = image && image->width ? image->width : recipe->crop / scale;
+}
+
+static ae_status read_inputs(aei_loader *l, ae_error *err)
+{
+    const ae_graph *g = &l->recipe->networks[0].graph;
+
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const ae_node *node = &g->nodes[i];
+
+        if (node->op != AE_OP_INPUT)
+            continue;
+        if (l->n_inputs == AE_MAX_FROM)
+            return ae_fail(err, AE_ERR_UNSUPPORTED, "more than %d inputs", AE_MAX_FROM);
+        if (!strcmp(node->name, AE_INPUT_IMAGE) && (node->out == 1 || node->out == 3)) {
+            l->image_input = l->n_inputs++;
+            l->c = node->out;
+        } else if (!strcmp(node->name, AE_INPUT_LEVEL) && (node->out == 1 || node->out == 2)) {
+            l->level_input = l->n_inputs++;
+            l->level_c = node->out;
+        } else {
+            return ae_fail(err, AE_ERR_UNSUPPORTED, "nothing is known to feed input '%s' of %u channels with", node->name,
+                           node->out);
+        }
+    }
+    if (!l->c)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "network '%s' has no input '%s' of 1 or 3 channels", l->recipe->networks[0].name,
+                       AE_INPUT_IMAGE);
+    return AE_OK;
+}
+
+static ae_status read_sizes(aei_loader *l, ae_error *err)
+{
+    const ae_recipe *r = l->recipe;
+    uint32_t scale = r->task == AE_TASK_SUPERRES ? r->scale : 1;
+    double largest;
+
+    aei_loader_input_size(r, &l->h, &l->w);
+    l->n = r->batch;
+    if (!l->n || !l->h || !l->w || !scale || l->h > 1u << 14 || l->w > 1u << 14 || scale > 16 || l->n > 1u << 20)
+        return ae_fail(err, AE_ERR_ARGUMENT, "batches of %u crops of %u x %u pixels at scale %u", l->n, l->w, l->h, scale);
+    if (r->task == AE_TASK_SUPERRES) {
+        if (l->config.noisy_only)
+            return ae_fail(err, AE_ERR_UNSUPPORTED, "super-resolution from noisy pictures only");
+        l->margin = 4 * scale;
+    }
+    l->out_h = l->h * scale;
+    l->out_w = l->w * scale;
+    if (!(r->scale_min > 0.1f && r->scale_max >= r->scale_min && r->scale_max <= 64))
+        return ae_fail(err, AE_ERR_ARGUMENT, "scales from %g to %g", (double)r->scale_min, (double)r->scale_max);
+    largest = r->scale_max > 1 ? r->scale_max : 1;
+    l->region_h = (uint32_t)ceil((l->out_h + 2 * l->margin) * largest) + 1;
+    l->region_w = (uint32_t)ceil((l->out_w + 2 * l->margin) * largest) + 1;
+    return AE_OK;
+}
+
+/* Every order is drawn from a seed of its own: the hold-out is the same whatever the run's. */
+static ae_status split(aei_loader *l, ae_error *err)
+{
+    size_t n = l->config.data->n_items, wanted, most = HOLDOUT_PIXELS / ((size_t)l->out_h * l->out_w), bad = 0;
+    aei_rng rng = aei_rng_make(SEED_HOLDOUT, n, 0);
+    double bytes = 0;
+    ae_error why = {0};
+
+    l->training = ae_alloc(n, sizeof(*l->training));
+    l->holdout = ae_alloc(n, sizeof(*l->holdout));
+    if (!l->training || !l->holdout)
+        return ae_fail(err, AE_ERR_NOMEM, "order of %zu items", n);
+    for (size_t i = 0; i < n; i++) {
+        size_t j = (size_t)(aei_rng_u64(&rng) % (i + 1));
+
+        l->training[i] = l->training[j];
+        l->training[j] = i;
+    }
+    wanted = (size_t)((double)l->recipe->holdout * (double)n);
+    most = most > MAX_HOLDOUT ? most : MAX_HOLDOUT;
+    wanted = wanted > most ? most : wanted ? wanted : 1;
+    while (l->n_holdout < wanted && l->n_holdout + bad < n) {
+        size_t i = l->training[l->n_holdout + bad];
+        const aei_picture *p;
+        ae_status st = aei_items_get(l->items, i, &p, &why);
+
+        if (st == AE_ERR_MALFORMED) {
+            bad++;
+            continue;
+        }
+        if (st != AE_OK)
+            return ae_fail(err, st, "%s", why.message);
+        bytes += (double)ae_row_bytes(&p->info) * (double)p->info.height;
+        aei_items_put(l->items, i);
+        l->holdout[l->n_holdout++] = i;
+    }
+    if (!l->n_holdout)
+        return ae_fail(err, AE_ERR_MALFORMED, "none of the %zu items can be learned from%s%s", n, n ? "; the last one: " : "",
+                       why.message);
+    l->n_training = n - l->n_holdout - bad;
+    memmove(l->training, l->training + l->n_holdout + bad, l->n_training * sizeof(*l->training));
+    if (!l->n_training) /* a single usable item */
+        l->training[l->n_training++] = l->holdout[0];
+    l->crops_each = l->n_holdout >= FEW_HOLDOUT ? 1 : FEW_HOLDOUT / (uint32_t)l->n_holdout;
+    if (l->crops_each > 4)
+        l->crops_each = 4;
+    l->n_validation = (uint32_t)l->n_holdout * l->crops_each;
+    l->window = (size_t)(0.8 * (double)l->config.cache_bytes / (bytes / (double)l->n_holdout));
+    l->window = l->window < 4 ? 4 : l->window;
+    l->window = l->window > l->n_training ? l->n_training : l->window;
+    return AE_OK;
+}
+
+static ae_status make_slot(const aei_loader *l, slot *s, ae_error *err)
+{
+    size_t in = (size_t)l->n * l->h * l->w, out = (size_t)l->n * l->out_h * l->out_w;
+    bool base = l->recipe->task == AE_TASK_SUPERRES && l->recipe->residual;
+
+    s->image = ae_alloc(in, l->c * sizeof(float));
+    s->target = ae_alloc(out, l->c * sizeof(float));
+    if (l->level_c)
+        s->level = ae_alloc(in, l->level_c * sizeof(float));
+    if (base)
+        s->base = ae_alloc(out, l->c * sizeof(float));
+    if (l->config.noisy_only)
+        s->weight = ae_alloc(in, sizeof(float));
+    if (!s->image || !s->target || (l->level_c && !s->level) || (base && !s->base) || (l->config.noisy_only && !s->weight))
+        return ae_fail(err, AE_ERR_NOMEM, "a batch of %u crops of %u x %u pixels", l->n, l->out_w, l->out_h);
+    return AE_OK;
+}
+
+static ae_status make_bench(const aei_loader *l, bench *b, ae_error *err)
+{
+    uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin, c = l->c;
+    size_t scene = (size_t)th * tw * c, scratch = aei_corrupt_scratch(th, tw), more;
+    bool superres = l->recipe->task == AE_TASK_SUPERRES, ok;
+
+    more = aei_resize_scratch(l->region_h, l->region_w, c, th, tw);
+    scratch = scratch > more ? scratch : more;
+    if (superres) {
+        uint32_t scale = l->recipe->scale;
+
+        more = aei_resize_scratch(th, tw, c, th / scale, tw / scale);
+        scratch = scratch > more ? scratch : more;
+        more = aei_resize_scratch(th / scale, tw / scale, c, th, tw);
+        scratch = scratch > more ? scratch : more;
+    }
+    b->region = ae_alloc((size_t)l->region_h * l->region_w * c, sizeof(float));
+    b->scratch = ae_alloc(scratch, 1);
+    ok = b->region && b->scratch;
+    if (superres) {
+        b->scene = ae_alloc(scene, sizeof(float));
+        b->small = ae_alloc(scene, sizeof(float));
+        b->noisy = ae_alloc(scene, sizeof(float));
+        b->large = ae_alloc(scene, sizeof(float));
+        ok = ok && b->scene && b->small && b->noisy && b->large;
+    }
+    return ok ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "buffers for crops of %u x %u pixels", l->region_w, l->region_h);
+}
+
+static ae_status start_threads(aei_loader *l, ae_error *err)
+{
+    while (l->n_started < l->n_threads) {
+        worker *w = ae_alloc(1, sizeof(*w));
+
+        if (!w)
+            return ae_fail(err, AE_ERR_NOMEM, "loader thread %u", l->n_started + 1);
+        *w = (worker){l, l->n_started};
+        if (pthread_create(&l->threads[l->n_started], NULL, worker_main, w)) {
+            ae_free(w);
+            return ae_fail(err, AE_ERR_NOMEM, "loader thread %u could not be started", l->n_started + 1);
+        }
+        l->n_started++;
+    }
+    return AE_OK;
+}
+
+ae_status aei_loader_create(const aei_loader_config *config, aei_loader **out, ae_error *err)
+{
+    aei_loader *l = ae_alloc(1, sizeof(*l));
+    ae_status st;
+
+    *out = NULL;
+    if (!l)
+        return ae_fail(err, AE_ERR_NOMEM, "loader");
+    l->config = *config;
+    l->recipe = config->recipe;
+    l->oldest = l->next = config->first_step;
+    l->n_threads = config->threads ? config->threads : 1;
+    l->n_slots = AHEAD + l->n_threads;
+    if (!l->config.cache_bytes)
+        l->config.cache_bytes = UINT64_C(2) << 30;
+    pthread_mutex_init(&l->mutex, NULL);
+    pthread_cond_init(&l->ready, NULL);
+    pthread_cond_init(&l->room, NULL);
+    if ((st = read_inputs(l, err)) != AE_OK || (st = read_sizes(l, err)) != AE_OK ||
+        (!config->noisy_only && (st = aei_corrupt_check(l->recipe, l->c, err)) != AE_OK))
+        goto done;
+    st = aei_items_create(config->data, l->config.cache_bytes, l->h < MIN_EDGE ? l->h : MIN_EDGE, l->w < MIN_EDGE ? l->w : MIN_EDGE,
+                          config->opaque, config->warning, &l->items, err);
+    if (st != AE_OK || (st = split(l, err)) != AE_OK)
+        goto done;
+    l->slots = ae_alloc(l->n_slots + 1, sizeof(*l->slots));
+    l->benches = ae_alloc(l->n_threads + 1, sizeof(*l->benches));
+    l->threads = ae_alloc(l->n_threads, sizeof(*l->threads));
+    if (!l->slots || !l->benches || !l->threads) {
+        st = ae_fail(err, AE_ERR_NOMEM, "loader of %u threads", l->n_threads);
+        goto done;
+    }
+    for (uint32_t i = 0; i <= l->n_slots; i++)
+        if ((st = make_slot(l, &l->slots[i], err)) != AE_OK)
+            goto done;
+    for (uint32_t i = 0; i <= l->n_threads; i++)
+        if ((st = make_bench(l, &l->benches[i], err)) != AE_OK)
+            goto done;
+    if ((st = start_threads(l, err)) != AE_OK)
+        goto done;
+    *out = l;
+    l = NULL;
+done:
+    aei_loader_free(l);
+    return st;
+}
+
+void aei_loader_free(aei_loader *l)
+{
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->mutex);
+    l->stop = true;
+    pthread_cond_broadcast(&l->room);
+    pthread_mutex_unlock(&l->mutex);
+    for (uint32_t i = 0; i < l->n_started; i++)
+        pthread_join(l->threads[i], NULL);
+    for (uint32_t i = 0; l->slots && i <= l->n_slots; i++) {
+        slot *s = &l->slots[i];
+
+        ae_free(s->image);
+        ae_free(s->level);
+        ae_free(s->target);
+        ae_free(s->base);
+        ae_free(s->weight);
+    }
+    for (uint32_t i = 0; l->benches && i <= l->n_threads; i++) {
+        bench *b = &l->benches[i];
+
+        ae_free(b->row);
+        ae_free(b->region);
+        ae_free(b->scene);
+        ae_free(b->small);
+        ae_free(b->noisy);
+        ae_free(b->large);
+        ae_free(b->scratch);
+    }
+    ae_free(l->slots);
+    ae_free(l->benches);
+    ae_free(l->threads);
+    ae_free(l->training);
+    ae_free(l->holdout);
+    aei_items_free(l->items);
+    pthread_cond_destroy(&l->room);
+    pthread_cond_destroy(&l->ready);
+    pthread_mutex_destroy(&l->mutex);
+    ae_free(l);
+}
