@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "adapter.h"
+
+#include <math.h>
+#include <string.h>
+
+ae_status aei_check_size(const ae_limits *limits, uint64_t width, uint64_t height, ae_error *err)
+{
+    ae_limits l = ae_limits_resolve(limits);
+    uint64_t pixels;
+
+    if (width == 0 || height == 0)
+        return ae_fail(err, AE_ERR_MALFORMED, "the picture is empty (%llu x %llu)", (unsigned long long)width,
+                       (unsigned long long)height);
+    if (width > l.max_edge || height > l.max_edge)
+        return ae_fail(err, AE_ERR_LIMIT, "%llu x %llu pixels: an edge exceeds max_edge (%llu)", (unsigned long long)width,
+                       (unsigned long long)height, (unsigned long long)l.max_edge);
+    if (__builtin_mul_overflow(width, height, &pixels) || pixels > l.max_pixels)
+        return ae_fail(err, AE_ERR_LIMIT, "%llu x %llu pixels exceed max_pixels (%llu)", (unsigned long long)width,
+                       (unsigned long long)height, (unsigned long long)l.max_pixels);
+    return AE_OK;
+}
+
+ae_status aei_check_memory(const ae_limits *limits, uint64_t bytes, ae_error *err)
+{
+    ae_limits l = ae_limits_resolve(limits);
+
+    if (bytes > l.max_memory)
+        return ae_fail(err, AE_ERR_LIMIT, "decoding takes %llu bytes, more than max_memory (%llu)", (unsigned long long)bytes,
+                       (unsigned long long)l.max_memory);
+    return AE_OK;
+}
+
+ae_signal_info aei_image_info(uint64_t width, uint64_t height, ae_sample sample, uint32_t channels)
+{
+    return (ae_signal_info){.kind = AE_KIND_IMAGE,
+                            .sample = sample,
+                            .bits = 8 * (uint32_t)ae_sample_bytes(sample),
+                            .channels = channels,
+                            .alpha = channels == 2 || channels == 4,
+                            .width = width,
+                            .height = height};
+}
+
+void aei_note(char note[160], const char *text)
+{
+    size_t n = strlen(note);
+
+    if (!strstr(note, text))
+        snprintf(note + n, 160 - n, "%s%s", n ? ", " : "", text);
+}
+
+ae_status aei_add_exif(ae_meta *meta, const uint8_t *data, size_t n_bytes, ae_error *err)
+{
+    if (n_bytes >= 6 && memcmp(data, "Exif\0", 5) == 0) {
+        data += 6;
+        n_bytes -= 6;
+    }
+    if (n_bytes < 8 || (memcmp(data, "II*\0", 4) != 0 && memcmp(data, "MM\0*", 4) != 0) || ae_meta_find(meta, AE_META_EXIF))
+        return AE_OK;
+    return ae_meta_add(meta, AE_META_EXIF, NULL, data, n_bytes, err);
+}
+
+ae_status aei_add_density(ae_meta *meta, double x_per_metre, double y_per_metre, ae_error *err)
+{
+    uint8_t value[8];
+    double d[2] = {x_per_metre, y_per_metre};
+
+    for (int i = 0; i < 2; i++) {
+        uint32_t v;
+
+        if (!(d[i] >= 0.5 && d[i] < 2147483647.0))
+            return AE_OK;
+        v = (uint32_t)lround(d[i]);
+        for (int k = 0; k < 4; k++)
+            value[4 * i + k] = (uint8_t)(v >> 8 * k);
+    }
+    return ae_meta_add(meta, AE_META_DENSITY, NULL, value, sizeof(value), err);
+}
+
+bool aei_get_density(const ae_meta *meta, uint32_t *x_per_metre, uint32_t *y_per_metre)
+{
+    const ae_meta_item *item = ae_meta_find(meta, AE_META_DENSITY);
+    uint32_t v[2] = {0, 0};
+
+    if (!item || item->n_bytes != 8)
+        return false;
+    for (int i = 0; i < 8; i++)
+        v[i / 4] |= (uint32_t)item->value[i] << 8 * (i % 4);
+    *x_per_metre = v[0];
+    *y_per_metre = v[1];
+    return true;
+}
+
+const ae_meta_item *aei_fitting_icc(const ae_meta *meta, const ae_signal_info *info, char note[160])
+{
+    const ae_meta_item *icc = ae_meta_find(meta, AE_META_ICC);
+
+    if (!icc)
+        return NULL;
+    if (icc->n_bytes < 128 || memcmp(icc->value + 16, info->channels < 3 ? "GRAY" : "RGB ", 4) != 0) {
+        aei_note(note, "colour profile dropped (not for these channels)");
+        return NULL;
+    }
+    return icc;
+}
+
+static bool is_utf8(const uint8_t *p, size_t n)
+{
+    while (n) {
+        size_t more = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : *p >= 0xe0 && *p < 0xf0 ? 2 : *p >= 0xf0 && *p < 0xf5 ? 3 : 4;
+
+        if (more == 4 || more >= n)
+            return false;
+        for (size_t i = 1; i <= more; i++)
+            if ((p[i] & 0xc0) != 0x80)
+                return false;
+        p += more + 1;
+        n -= more + 1;
+    }
+    return true;
+}
+
+/* An ae_alloc copy in UTF-8, NUL-terminated, or NULL. */
+static char *to_utf8(const uint8_t *text, size_t n_bytes, size_t *n_out)
+{
+    bool copy = is_utf8(text, n_bytes);
+    uint8_t *out = ae_alloc(n_bytes + 1, 2), *p = out;
+
+    *n_out = 0;
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < n_bytes; i++) {
+        if (copy || text[i] < 0x80) {
+            *p++ = text[i];
+        } else {
+            *p++ = (uint8_t)(0xc0 | text[i] >> 6);
+            *p++ = (uint8_t)(0x80 | (text[i] & 0x3f));
+        }
+    }
+    *n_out = (size_t)(p - out);
+    return (char *)out;
+}
+
+ae_status aei_add_text(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err)
+{
+    size_t n_key, n_value;
+    char *key8 = to_utf8((const uint8_t *)key, strlen(key), &n_key), *value = to_utf8(text, n_bytes, &n_value);
+    ae_status st;
+
+    if (key8 && value)
+        st = ae_meta_add(meta, AE_META_TEXT, key8, value, n_value, err);
+    else
+        st = ae_fail(err, AE_ERR_NOMEM, "text");
+    ae_free(key8);
+    ae_free(value);
+    return st;
+}
+
+bool aei_is_text(const ae_meta_item *item, const char *key)
+{
+    return item->kind == AE_META_TEXT && item->key && strcmp(item->key, key) == 0;
+}
+
+ae_status aei_check_image(const ae_signal_info *info, ae_error *err)
+{
+    if (info->kind != AE_KIND_IMAGE || info->channels < 1 || info->channels > 4 ||
+        info->alpha != (info->channels % 2 == 0) || !info->width || !info->height || !ae_row_bytes(info))
+        return ae_fail(err, AE_ERR_ARGUMENT, "not a picture that can be written (%u channels, %llu x %llu)", info->channels,
+                       (unsigned long long)info->width, (unsigned long long)info->height);
+    return AE_OK;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the adapters share. Not for tools: they include registry.h and output.h. */
+#ifndef AEI_ADAPTER_H
+#define AEI_ADAPTER_H
+
+#include <stdio.h>
+
+#include "ae/codec.h"
+
+extern const ae_codec aei_codec_jpeg, aei_codec_pam, aei_codec_pfm, aei_codec_pgm, aei_codec_png, aei_codec_pnm, aei_codec_ppm;
+
+/* An unlinked temporary file, or -1 with *err set. */
+int aei_temporary_file(ae_error *err);
+ae_status aei_write_all(int fd, const void *data, size_t n_bytes, ae_error *err);
+
+/* For writers that need to seek where the sink may not: then the bytes go to a temporary file and, at the end, to the sink.
+ * Initialise fd to -1. */
+typedef struct aei_spool {
+    ae_sink *sink;
+    int fd; /* -1: straight to the sink */
+} aei_spool;
+ae_status aei_spool_open(aei_spool *spool, ae_sink *sink, bool needs_seek, ae_error *err);
+ae_status aei_spool_write(aei_spool *spool, const void *data, size_t n_bytes, ae_error *err);
+ae_status aei_spool_seek(aei_spool *spool, uint64_t offset, ae_error *err);
+ae_status aei_spool_finish(aei_spool *spool, ae_error *err); /* copies and closes */
+void aei_spool_close(aei_spool *spool);
+
+/* Fails where a picture is empty or exceeds the limits. */
+ae_status aei_check_size(const ae_limits *limits, uint64_t width, uint64_t height, ae_error *err);
+/* Fails where a decoder needs `bytes` for a whole picture and may not have them. */
+ae_status aei_check_memory(const ae_limits *limits, uint64_t bytes, ae_error *err);
+
+ae_signal_info aei_image_info(uint64_t width, uint64_t height, ae_sample sample, uint32_t channels);
+
+/* Appends a clause to a note, once; what does not fit is cut. */
+void aei_note(char note[160], const char *text);
+
+/* EXIF with or without the "Exif\0\0" in front; what is no EXIF is ignored. */
+ae_status aei_add_exif(ae_meta *meta, const uint8_t *data, size_t n_bytes, ae_error *err);
+ae_status aei_add_density(ae_meta *meta, double x_per_metre, double y_per_metre, ae_error *err);
+/* False where there is none. */
+bool aei_get_density(const ae_meta *meta, uint32_t *x_per_metre, uint32_t *y_per_metre);
+/* The profile that fits pictures of so many channels (a grey one does not fit colour), or NULL with a note. */
+const ae_meta_item *aei_fitting_icc(const ae_meta *meta, const ae_signal_info *info, char note[160]);
+/* Text that is not UTF-8 is taken as Latin-1, the key too. */
+ae_status aei_add_text(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err);
+bool aei_is_text(const ae_meta_item *item, const char *key);
+/* Whether the sample data are of the image kind and of 1 to 4 channels, alpha where there are 2 or 4: what writers take. */
+ae_status aei_check_image(const ae_signal_info *info, ae_error *err);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where written bytes go: a file that appears whole or not at all, standard output, memory. */
+#ifndef AE_OUTPUT_H
+#define AE_OUTPUT_H
+
+#include "ae/codec.h"
+
+typedef struct ae_output ae_output;
+
+enum {
+    AE_OUTPUT_FORCE = 1,   /* replace an existing file */
+    AE_OUTPUT_IN_PLACE = 2 /* even the input itself */
+};
+
+/* Bytes for a regular file go to a temporary one beside it until ae_output_commit renames that; a replaced file's mode is kept.
+ * "-" is standard output; it and devices are written directly and cannot seek. input (NULL or a path) is what `path` must not
+ * be unless AE_OUTPUT_IN_PLACE is given. */
+AE_NODISCARD ae_status ae_output_open(const char *path, const char *input, unsigned flags, ae_output **out, ae_error *err);
+ae_sink *ae_output_sink(ae_output *output); /* lives as long as the output */
+/* Both free the output; a commit that fails leaves no file behind. */
+AE_NODISCARD ae_status ae_output_commit(ae_output *output, ae_error *err);
+void ae_output_discard(ae_output *output); /* NULL is fine */
+
+/* Removes the temporary files of all open outputs. Async-signal-safe, for handlers that end the process. */
+void ae_output_remove_pending(void);
+
+/* A growing block of memory; free data with ae_free. `sink` is to be used while the struct stays where it is. */
+typedef struct ae_memory_output {
+    ae_sink sink;
+    uint8_t *data;
+    size_t n_bytes, capacity, position;
+} ae_memory_output;
+void ae_memory_output_init(ae_memory_output *memory);
+
+#endif

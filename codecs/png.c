@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * PNG through libpng, by rows; interlaced pictures are held whole.
+ *
+ * Text and EXIF may stand behind the picture, where a writer that streams would learn of them too late. So the chunks are
+ * walked first, and libpng is served the file in another order: what precedes IDAT, what follows it, IDAT, IEND. */
+#include <png.h>
+#include <string.h>
+
+#include "adapter.h"
+
+static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', 0x0d, 0x0a, 0x1a, 0x0a};
+static const char xmp_key[] = "XML:com.adobe.xmp";
+
+typedef struct span { uint64_t offset, n_bytes; } span;
+
+typedef struct png_state {
+    png_structp png;
+    png_infop info;
+    ae_error *err;     /* of the call in progress */
+    ae_status status;  /* first failure seen by a callback */
+    bool damaged_meta; /* libpng warned */
+
+    ae_source *source;
+    span spans[4];
+    int span;
+    uint64_t span_done;
+    uint8_t *whole;    /* interlaced pictures */
+    size_t row_bytes;
+    uint64_t row, height;
+
+    ae_sink *sink;
+} png_state;
+
+static void on_error(png_structp png, png_const_charp message)
+{
+    png_state *s = png_get_error_ptr(png);
+
+    if (s->status == AE_OK)
+        s->status = ae_fail(s->err, AE_ERR_MALFORMED, "PNG: %s", message);
+    png_longjmp(png, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp message)
+{
+    png_state *s = png_get_error_ptr(png);
+
+    (void)message;
+    s->damaged_meta = true;
+}
+
+static png_voidp on_malloc(png_structp png, png_alloc_size_t n_bytes)
+{
+    png_state *s = png_get_mem_ptr(png);
+    void *memory = ae_alloc(n_bytes, 1);
+
+    if (!memory && s->status == AE_OK)
+        s->status = ae_fail(s->err, AE_ERR_NOMEM, "PNG: %zu bytes", (size_t)n_bytes);
+    return memory;
+}
+
+static void on_free(png_structp png, png_voidp memory)
+{
+    (void)png;
+    ae_free(memory);
+}
+
+static void on_read(png_structp png, png_bytep to, png_size_t n_bytes)
+{
+    png_state *s = png_get_io_ptr(png);
+
+    while (n_bytes) {
+        span *sp = &s->spans[s->span];
+        uint64_t n = sp->n_bytes - s->span_done;
+
+        if (n == 0) {
+            if (s->span == 3)
+                png_error(png, "ends too early");
+            s->span++;
+            s->span_done = 0;
+            continue;
+        }
+        if (n > n_bytes)
+            n = n_bytes;
+        if ((s->span_done == 0 && !ae_source_seek(s->source, sp->offset)) || ae_source_read(s->source, to, (size_t)n) != n) {
+            s->status = ae_fail(s->err, AE_ERR_IO, "read error");
+            png_error(png, "read error");
+        }
+        s->span_done += n;
+        to += n;
+        n_bytes -= (size_t)n;
+    }
+}
+
+static void on_write(png_structp png, png_bytep data, png_size_t n_bytes)
+{
+    png_state *s = png_get_io_ptr(png);
+
+    if (s->status == AE_OK)
+        s->status = s->sink->write(s->sink->opaque, data, n_bytes, s->err);
+    if (s->status != AE_OK)
+        png_error(png, "write error");
+}
+
+static void on_flush(png_structp png)
+{
+    (void)png;
+}
+
+static uint32_t get_be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Finds the four spans and the picture's size. */
+static ae_status walk_chunks(png_state *s, const ae_limits *limits, ae_reader *reader, ae_error *err)
+{
+    uint64_t at = sizeof(signature), size = ae_source_size(s->source), first = 0, behind = 0;
+    uint8_t head[16];
+    ae_status st;
+
+    if (!ae_source_seek(s->source, 0) || ae_source_read(s->source, head, 8) != 8 || memcmp(head, signature, 8) != 0)
+        return ae_fail(err, AE_ERR_MALFORMED, "not a PNG file");
+    for (;;) {
+        uint64_t n;
+
+        if (size - at < 12 || !ae_source_seek(s->source, at) || ae_source_read(s->source, head, 8) != 8)
+            return ae_fail(err, AE_ERR_MALFORMED, "PNG: truncated at byte %llu", (unsigned long long)size);
+        n = get_be32(head);
+        if (n > size - at - 12)
+            return ae_fail(err, AE_ERR_MALFORMED, "PNG: chunk of %llu bytes at byte %llu exceeds the file", (unsigned long long)n,
+                           (unsigned long long)at);
+        if (at == sizeof(signature)) {
+            if (memcmp(head + 4, "IHDR", 4) != 0 || n != 13 || ae_source_read(s->source, head + 8, 8) != 8)
+                return ae_fail(err, AE_ERR_MALFORMED, "PNG: no header");
+            if ((st = aei_check_size(limits, get_be32(head + 8), get_be32(head + 12), err)) != AE_OK)
+                return st;
+        } else if (memcmp(head + 4, "IDAT", 4) == 0) {
+            if (!first)
+                first = at;
+            else if (behind)
+                return ae_fail(err, AE_ERR_MALFORMED, "PNG: picture data in two places");
+        } else if (first && !behind) {
+            behind = at;
+        }
+        if (memcmp(head + 4, "acTL", 4) == 0)
+            aei_note(reader->note, "animation dropped");
+        if (memcmp(head + 4, "IEND", 4) == 0)
+            break;
+        at += n + 12;
+    }
+    if (!first)
+        return ae_fail(err, AE_ERR_MALFORMED, "PNG: no picture data");
+    s->spans[0] = (span){0, first};
+    s->spans[1] = (span){behind, at - behind};
+    s->spans[2] = (span){first, behind - first};
+    s->spans[3] = (span){at, 12};
+    return AE_OK;
+}
+
+static ae_status add_text(ae_meta *meta, const png_text *text, ae_error *err)
+{
+    size_t n = text->compression >= PNG_ITXT_COMPRESSION_NONE ? text->itxt_length : text->text_length;
+
+    if (strcmp(text->key, xmp_key) == 0)
+        return ae_meta_add(meta, AE_META_XMP, NULL, text->text, n, err);
+    return aei_add_text(meta, text->key, text->text, n, err);
+}
+
+static ae_status add_meta(png_state *s, ae_meta *meta, ae_error *err)
+{
+    ae_status st = AE_OK;
+    png_charp name;
+    png_bytep data;
+    png_textp text;
+    png_uint_32 n, x, y;
+    int type, n_text;
+
+    if (png_get_iCCP(s->png, s->info, &name, &type, &data, &n))
+        st = ae_meta_add(meta, AE_META_ICC, NULL, data, n, err);
+    if (st == AE_OK && png_get_eXIf_1(s->png, s->info, &n, &data))
+        st = aei_add_exif(meta, data, n, err);
+    if (st == AE_OK && png_get_pHYs(s->png, s->info, &x, &y, &type) && type == PNG_RESOLUTION_METER)
+        st = aei_add_density(meta, x, y, err);
+    n_text = png_get_text(s->png, s->info, &text, NULL);
+    for (int i = 0; i < n_text && st == AE_OK; i++)
+        st = add_text(meta, &text[i], err);
+    return st;
+}
+
+static void png_free_state(png_state *s)
+{
+    if (!s)
+        return;
+    if (s->png && s->source)
+        png_destroy_read_struct(&s->png, &s->info, NULL);
+    else if (s->png)
+        png_destroy_write_struct(&s->png, &s->info);
+    ae_free(s->whole);
+    ae_free(s);
+}
+
+static uint32_t significant_bits(png_state *s)
+{
+    uint32_t depth = png_get_bit_depth(s->png, s->info), bits = depth;
+    png_color_8p b;
+
+    if (png_get_sBIT(s->png, s->info, &b))
+        bits = png_get_color_type(s->png, s->info) & PNG_COLOR_MASK_COLOR ? b->green : b->gray;
+    return depth == 16 && bits > 8 && bits < 16 ? bits : depth;
+}
+
+/* Header and metadata, and the transformations to 8 or 16 bits of 1 to 4 channels. */
+static ae_status read_header(png_state *s, const ae_limits *limits, ae_reader *reader)
+{
+    png_structp png = s->png;
+    png_infop info = s->info;
+
+    if (setjmp(png_jmpbuf(png)))
+        return s->status;
+    png_set_read_fn(png, s, on_read);
+    png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* checked already */
+    png_set_chunk_malloc_max(png, (png_alloc_size_t)limits->max_meta);
+    png_read_info(png, info);
+    if (png_get_color_type(png, info) == PNG_COLOR_TYPE_PALETTE)
+        png_set_palette_to_rgb(png);
+    if (png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) < 8)
+        png_set_expand_gray_1_2_4_to_8(png);
+    if (png_get_valid(png, info, PNG_INFO_tRNS))
+        png_set_tRNS_to_alpha(png);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (png_get_bit_depth(png, info) == 16)
+        png_set_swap(png);
+#endif
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+    s->row_bytes = png_get_rowbytes(png, info);
+    s->height = png_get_image_height(png, info);
+    reader->info = aei_image_info(png_get_image_width(png, info), s->height, png_get_bit_depth(png, info) == 16 ? AE_U16 : AE_U8,
+                                  png_get_channels(png, info));
+    reader->info.bits = significant_bits(s);
+    if (s->row_bytes != ae_row_bytes(&reader->info))
+        png_error(png, "unexpected layout");
+    return s->status;
+}
+
+static ae_status png_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+{
+    png_state *s = ae_alloc(1, sizeof(*s));
+    ae_status st;
+
+    if (!s)
+        return ae_fail(err, AE_ERR_NOMEM, "PNG decoder");
+    s->source = source;
+    s->err = err;
+    if ((st = walk_chunks(s, limits, reader, err)) != AE_OK)
+        goto failed;
+    s->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, s, on_error, on_warning, s, on_malloc, on_free);
+    s->info = s->png ? png_create_info_struct(s->png) : NULL;
+    if (!s->info) {
+        st = ae_fail(err, AE_ERR_NOMEM, "PNG decoder");
+        goto failed;
+    }
+    if ((st = read_header(s, limits, reader)) != AE_OK)
+        goto failed;
+    if (png_get_interlace_type(s->png, s->info) != PNG_INTERLACE_NONE &&
+        (st = aei_check_memory(limits, s->height * s->row_bytes, err)) != AE_OK)
+        goto failed;
+    if ((st = add_meta(s, &reader->meta, err)) != AE_OK)
+        goto failed;
+    if (s->damaged_meta)
+        aei_note(reader->note, "damaged metadata dropped");
+    reader->state = s;
+    return AE_OK;
+failed:
+    png_free_state(s);
+    return st;
+}
+
+static ae_status read_rows(png_state *s, uint8_t *rows, uint32_t n_rows)
+{
+    if (setjmp(png_jmpbuf(s->png)))
+        return s->status;
+    if (s->whole && s->row == 0)
+        for (int passes = 7; passes; passes--)
+            for (uint64_t y = 0; y < s->height; y++)
+                png_read_row(s->png, s->whole + y * s->row_bytes, NULL);
+    if (s->whole)
+        memcpy(rows, s->whole + s->row * s->row_bytes, n_rows * s->row_bytes);
+    for (uint32_t y = 0; !s->whole && y < n_rows; y++)
+        png_read_row(s->png, rows + y * s->row_bytes, NULL);
+    s->row += n_rows;
+    if (s->row == s->height)
+        png_read_end(s->png, NULL); /* checks the rest */
+    return s->status;
+}
+
+static ae_status png_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
+{
+    png_state *s = reader->state;
+
+    s->err = err;
+    if (s->status == AE_OK && !s->whole && png_get_interlace_type(s->png, s->info) != PNG_INTERLACE_NONE) {
+        s->whole = ae_alloc(s->height, s->row_bytes);
+        if (!s->whole)
+            s->status = ae_fail(err, AE_ERR_NOMEM, "%llu rows of %zu bytes", (unsigned long long)s->height, s->row_bytes);
+    }
+    return s->status == AE_OK ? read_rows(s, rows, n_rows) : s->status;
+}
+
+static void png_close(ae_reader *reader)
+{
+    png_free_state(reader->state);
+}
+
+static int png_probe(const uint8_t *head, size_t n_bytes)
+{
+    return n_bytes >= 8 && memcmp(head, signature, 8) == 0 ? 100 : 0;
+}
+
+static void png_accepts(ae_signal_info *info, char note[160])
+{
+    if (info->sample == AE_U8 || info->sample == AE_U16)
+        return;
+    aei_note(note, "float samples rounded to 16 bits");
+    info->sample = AE_U16;
+    info->bits = 16;
+}
+
+static bool is_ascii(const ae_meta_item *item)
+{
+    for (size_t i = 0; i < item->n_bytes; i++)
+        if (item->value[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* A keyword in UTF-8 as PNG wants it: Latin-1 of 1 to 79 bytes. False where that cannot be. */
+static bool make_keyword(const char *key, char out[80])
+{
+    size_t n = 0;
+
+    for (const uint8_t *p = (const uint8_t *)key; *p; p++) {
+        uint8_t c = *p;
+
+        if (c >= 0xc2 && c <= 0xc3 && (p[1] & 0xc0) == 0x80)
+            c = (uint8_t)(c << 6 | (*++p & 0x3f));
+        else if (c >= 0x80)
+            return false;
+        if (n == 79 || c < 32 || (c > 126 && c < 161))
+            return false;
+        out[n++] = (char)c;
+    }
+    out[n] = 0;
+    return n > 0 && out[0] != ' ' && out[n - 1] != ' ' && !strstr(out, "  ");
+}
+
+static void write_text(png_state *s, const ae_meta_item *item, char note[160])
+{
+    char key[80];
+    png_text text = {.key = key, .text = (char *)item->value, .lang = (char *)"", .lang_key = (char *)""};
+
+    if (!make_keyword(item->kind == AE_META_XMP ? xmp_key : item->key, key) || memchr(item->value, 0, item->n_bytes)) {
+        aei_note(note, item->kind == AE_META_XMP ? "XMP dropped" : "a text that PNG cannot hold dropped");
+        return;
+    }
+    if (item->kind == AE_META_XMP || !is_ascii(item)) {
+        text.compression = PNG_ITXT_COMPRESSION_NONE;
+        text.itxt_length = item->n_bytes;
+    } else {
+        text.compression = item->n_bytes > 1024 ? PNG_TEXT_COMPRESSION_zTXt : PNG_TEXT_COMPRESSION_NONE;
+        text.text_length = item->n_bytes;
+    }
+    png_set_text(s->png, s->info, &text, 1);
+}
+
+static void write_meta(png_state *s, const ae_meta *meta, const ae_write_options *options, ae_writer *writer)
+{
+    const ae_meta_item *icc = aei_fitting_icc(meta, &writer->info, writer->note);
+    uint32_t x, y;
+
+    if (icc) {
+        png_set_iCCP(s->png, s->info, "ICC profile", PNG_COMPRESSION_TYPE_BASE, icc->value, (png_uint_32)icc->n_bytes);
+    } else if (options->like && options->like->codec == &aei_codec_png) {
+        /* How the source described its colours without a profile. */
+        const png_state *from = options->like->state;
+        double gamma, c[8];
+        int intent;
+
+        if (png_get_sRGB(from->png, from->info, &intent))
+            png_set_sRGB(s->png, s->info, intent);
+        if (png_get_gAMA(from->png, from->info, &gamma))
+            png_set_gAMA(s->png, s->info, gamma);
+        if (png_get_cHRM(from->png, from->info, &c[0], &c[1], &c[2], &c[3], &c[4], &c[5], &c[6], &c[7]))
+            png_set_cHRM(s->png, s->info, c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]);
+    }
+    if (aei_get_density(meta, &x, &y))
+        png_set_pHYs(s->png, s->info, x, y, PNG_RESOLUTION_METER);
+    for (size_t i = 0; i < meta->n_items; i++) {
+        ae_meta_item *item = &meta->items[i];
+
+        if (item->kind == AE_META_EXIF)
+            png_set_eXIf_1(s->png, s->info, (png_uint_32)item->n_bytes, item->value);
+        else if (item->kind == AE_META_XMP || item->kind == AE_META_TEXT)
+            write_text(s, item, writer->note);
+        else if (item->kind == AE_META_IPTC)
+            aei_note(writer->note, "IPTC dropped");
+    }
+}
+
+static ae_status write_header(png_state *s, const ae_meta *meta, const ae_write_options *options, ae_writer *writer)
+{
+    static const int colour[] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
+    const ae_signal_info *info = &writer->info;
+
+    if (setjmp(png_jmpbuf(s->png)))
+        return s->status;
+    png_set_write_fn(s->png, s, on_write, on_flush);
+    png_set_user_limits(s->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    png_set_compression_buffer_size(s->png, 1 << 16);
+    png_set_compression_level(s->png, 4);
+    png_set_IHDR(s->png, s->info, (png_uint_32)info->width, (png_uint_32)info->height, info->sample == AE_U16 ? 16 : 8,
+                 colour[info->channels], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    if (info->sample == AE_U16 && info->bits < 16) {
+        png_byte b = (png_byte)info->bits;
+        png_color_8 significant = {.red = b, .green = b, .blue = b, .gray = b, .alpha = b};
+
+        png_set_sBIT(s->png, s->info, &significant);
+    }
+    write_meta(s, meta, options, writer);
+    png_write_info(s->png, s->info);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (info->sample == AE_U16)
+        png_set_swap(s->png);
+#endif
+    return s->status;
+}
+
+static ae_status png_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
+                            ae_writer *writer, ae_error *err)
+{
+    png_state *s;
+    ae_status st;
+
+    if (info->width > PNG_UINT_31_MAX || info->height > PNG_UINT_31_MAX)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "PNG holds at most 2^31 - 1 pixels along an edge");
+    s = ae_alloc(1, sizeof(*s));
+    if (!s)
+        return ae_fail(err, AE_ERR_NOMEM, "PNG encoder");
+    s->sink = sink;
+    s->err = err;
+    s->row_bytes = ae_row_bytes(info);
+    s->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, s, on_error, on_warning, s, on_malloc, on_free);
+    s->info = s->png ? png_create_info_struct(s->png) : NULL;
+    st = s->info ? write_header(s, meta, options, writer) : ae_fail(err, AE_ERR_NOMEM, "PNG encoder");
+    if (st != AE_OK) {
+        png_free_state(s);
+        return st;
+    }
+    if (s->damaged_meta)
+        aei_note(writer->note, "metadata that PNG does not accept dropped");
+    writer->state = s;
+    return AE_OK;
+}
+
+static ae_status png_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    png_state *s = writer->state;
+    const uint8_t *p = rows;
+
+    s->err = err;
+    if (s->status != AE_OK || setjmp(png_jmpbuf(s->png)))
+        return s->status;
+    for (uint32_t y = 0; y < n_rows; y++)
+        png_write_row(s->png, p + y * s->row_bytes);
+    return s->status;
+}
+
+static ae_status finish_file(png_state *s)
+{
+    if (s->status != AE_OK || setjmp(png_jmpbuf(s->png)))
+        return s->status;
+    png_write_end(s->png, NULL);
+    return s->status;
+}
+
+static ae_status png_finish(ae_writer *writer, ae_error *err)
+{
+    png_state *s = writer->state;
+    ae_status st;
+
+    s->err = err;
+    st = finish_file(s);
+    png_free_state(s);
+    return st;
+}
+
+static void png_abandon(ae_writer *writer)
+{
+    png_free_state(writer->state);
+}
+
+static const char *const suffixes[] = {"png", "apng", NULL};
+
+const ae_codec aei_codec_png = {
+    .name = "png",
+    .description = "Portable Network Graphics",
+    .suffixes = suffixes,
+    .kind = AE_KIND_IMAGE,
+    .probe = png_probe,
+    .open = png_open,
+    .read = png_read,
+    .close = png_close,
+    .accepts = png_accepts,
+    .create = png_create,
+    .write = png_write,
+    .finish = png_finish,
+    .abandon = png_abandon,
+};

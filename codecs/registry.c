@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "registry.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "adapter.h"
+
+const ae_codec *const ae_codecs[] = {
+    &aei_codec_png, &aei_codec_jpeg, &aei_codec_pnm, &aei_codec_pgm, &aei_codec_ppm, &aei_codec_pam, &aei_codec_pfm, NULL,
+};
+
+static const ae_codec *find_suffix(const char *suffix, bool writes)
+{
+    for (const ae_codec *const *c = ae_codecs; *c; c++) {
+        if (writes && !(*c)->create)
+            continue;
+        for (const char *const *s = (*c)->suffixes; *s; s++)
+            if (strcasecmp(*s, suffix) == 0)
+                return *c;
+    }
+    return NULL;
+}
+
+static const char *suffix_of(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+
+    return dot ? dot + 1 : "";
+}
+
+const ae_codec *ae_codec_for_name(const char *name)
+{
+    for (const ae_codec *const *c = ae_codecs; *c; c++)
+        if ((*c)->create && strcasecmp((*c)->name, name) == 0)
+            return *c;
+    return find_suffix(name, true);
+}
+
+const ae_codec *ae_codec_for_path(const char *path)
+{
+    return find_suffix(suffix_of(path), true);
+}
+
+ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+{
+    uint8_t head[4096];
+    ae_limits resolved = ae_limits_resolve(limits);
+    const ae_codec *best = NULL;
+    int best_score = 0;
+    size_t n;
+    ae_status st;
+
+    *reader = (ae_reader){0};
+    if (!ae_source_seek(source, 0) || (n = ae_source_read(source, head, sizeof(head))) == 0 || !ae_source_seek(source, 0))
+        return ae_fail(err, AE_ERR_IO, "cannot be read");
+    for (const ae_codec *const *c = ae_codecs; *c; c++) {
+        int score = (*c)->probe(head, n);
+
+        if (score > best_score) {
+            best = *c;
+            best_score = score;
+        }
+    }
+    if (!best)
+        best = find_suffix(suffix_of(ae_source_name(source)), false);
+    if (!best)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "not a format that is known here");
+    reader->codec = best;
+    st = best->open(source, &resolved, reader, err);
+    if (st != AE_OK) {
+        ae_meta_clear(&reader->meta);
+        *reader = (ae_reader){0};
+    }
+    return st;
+}
+
+ae_status ae_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
+{
+    return reader->codec->read(reader, rows, n_rows, err);
+}
+
+ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_error *err)
+{
+    size_t row = ae_row_bytes(&reader->info);
+    uint8_t *all = row ? ae_alloc(reader->info.height, row) : NULL;
+    uint64_t done = 0;
+    ae_status st = AE_OK;
+
+    *pixels = NULL;
+    if (!all)
+        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)reader->info.width,
+                       (unsigned long long)reader->info.height);
+    while (done < reader->info.height && st == AE_OK) {
+        uint64_t left = reader->info.height - done;
+        uint32_t n = left < 1024 ? (uint32_t)left : 1024;
+
+        st = reader->codec->read(reader, all + done * row, n, err);
+        done += n;
+    }
+    if (st != AE_OK) {
+        ae_free(all);
+        return st;
+    }
+    *pixels = all;
+    return AE_OK;
+}
+
+void ae_reader_close(ae_reader *reader)
+{
+    if (reader->codec)
+        reader->codec->close(reader);
+    ae_meta_clear(&reader->meta);
+    *reader = (ae_reader){0};
+}
+
+ae_status ae_encoder_open(const ae_codec *codec, ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                          const ae_write_options *options, ae_encoder *encoder, ae_error *err)
+{
+    static const ae_meta no_meta;
+    static const ae_write_options no_options;
+    ae_writer *writer = &encoder->writer;
+    ae_status st;
+
+    *encoder = (ae_encoder){.info = *info, .rows_left = info->height};
+    writer->codec = codec;
+    writer->info = *info;
+    if ((st = aei_check_image(info, err)) != AE_OK)
+        goto failed;
+    codec->accepts(&writer->info, writer->note);
+    if (writer->info.sample != info->sample || writer->info.channels != info->channels) {
+        size_t row = ae_row_bytes(&writer->info);
+
+        encoder->band_rows = row < (1 << 16) ? (uint32_t)((1 << 16) / row) : 1;
+        encoder->band = ae_alloc(encoder->band_rows, row);
+        if (!encoder->band) {
+            st = ae_fail(err, AE_ERR_NOMEM, "conversion buffer");
+            goto failed;
+        }
+    }
+    st = codec->create(sink, &writer->info, meta ? meta : &no_meta, options ? options : &no_options, writer, err);
+    if (st == AE_OK)
+        return AE_OK;
+failed:
+    ae_free(encoder->band);
+    *encoder = (ae_encoder){0};
+    return st;
+}
+
+ae_status ae_encoder_write(ae_encoder *encoder, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    ae_writer *writer = &encoder->writer;
+    const uint8_t *p = rows;
+    ae_status st = AE_OK;
+
+    if (n_rows > encoder->rows_left)
+        return ae_fail(err, AE_ERR_ARGUMENT, "%u rows where %llu are left", n_rows, (unsigned long long)encoder->rows_left);
+    encoder->rows_left -= n_rows;
+    if (!encoder->band)
+        return writer->codec->write(writer, rows, n_rows, err);
+    while (n_rows && st == AE_OK) {
+        uint32_t n = n_rows < encoder->band_rows ? n_rows : encoder->band_rows;
+
+        ae_rows_convert(&encoder->info, p, &writer->info, encoder->band, n);
+        st = writer->codec->write(writer, encoder->band, n, err);
+        p += n * ae_row_bytes(&encoder->info);
+        n_rows -= n;
+    }
+    return st;
+}
+
+ae_status ae_encoder_finish(ae_encoder *encoder, ae_error *err)
+{
+    ae_status st;
+
+    if (encoder->rows_left) {
+        st = ae_fail(err, AE_ERR_ARGUMENT, "%llu rows are missing", (unsigned long long)encoder->rows_left);
+        ae_encoder_abandon(encoder);
+        return st;
+    }
+    st = encoder->writer.codec->finish(&encoder->writer, err);
+    encoder->writer.codec = NULL;
+    ae_encoder_abandon(encoder);
+    return st;
+}
+
+void ae_encoder_abandon(ae_encoder *encoder)
+{
+    if (encoder->writer.codec)
+        encoder->writer.codec->abandon(&encoder->writer);
+    encoder->writer.codec = NULL;
+    ae_free(encoder->band);
+    encoder->band = NULL;
+}

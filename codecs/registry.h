@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * How tools reach the adapters: find the one for a file, read rows, write rows. */
+#ifndef AE_REGISTRY_H
+#define AE_REGISTRY_H
+
+#include "ae/codec.h"
+
+/* All adapters, NULL-terminated; those without `create` only read. */
+extern const ae_codec *const ae_codecs[];
+
+/* The adapter of that name or suffix ("png", "jpg", without dot, any case) that can write, or NULL. */
+const ae_codec *ae_codec_for_name(const char *name);
+/* Likewise for the suffix of a path; NULL where it has none or an unknown one. */
+const ae_codec *ae_codec_for_path(const char *path);
+
+/* Recognises the format by content, then by the suffix of the source's name, and opens the reader, whatever *reader held.
+ * On failure *reader is zero. limits may be NULL. The source must outlive the reader. */
+AE_NODISCARD ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
+/* The next n_rows rows, at most as many as remain. After a failure only ae_reader_close is left. */
+AE_NODISCARD ae_status ae_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
+/* All rows of a reader that stands at its first one, into an ae_alloc array that the caller frees. */
+AE_NODISCARD ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_error *err);
+/* Frees state and metadata and zeroes *reader; a zero reader is fine. */
+void ae_reader_close(ae_reader *reader);
+
+/* A writer that takes rows of any picture type and converts them to what the format holds. */
+typedef struct ae_encoder {
+    ae_writer writer;    /* its note says what was lost */
+    ae_signal_info info; /* of the rows that it takes */
+    void *band;          /* converted rows, NULL where none need converting */
+    uint32_t band_rows;
+    uint64_t rows_left;
+} ae_encoder;
+
+/* Begins a file. meta may be NULL, options too; sink, and options->like, must stay until the end. On failure *encoder is zero. */
+AE_NODISCARD ae_status ae_encoder_open(const ae_codec *codec, ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                                       const ae_write_options *options, ae_encoder *encoder, ae_error *err);
+AE_NODISCARD ae_status ae_encoder_write(ae_encoder *encoder, const void *rows, uint32_t n_rows, ae_error *err);
+/* Completes the file and frees everything but the note, whether it succeeds or not. */
+AE_NODISCARD ae_status ae_encoder_finish(ae_encoder *encoder, ae_error *err);
+void ae_encoder_abandon(ae_encoder *encoder); /* frees everything without completing; a zero or finished encoder is fine */
+
+/* Rows from one picture type to another of the same width: sample types by full scale (rounded to nearest), grey to three equal
+ * channels, colour to grey by Rec. 601 luma, new alpha opaque, alpha dropped by laying the picture on white. */
+void ae_rows_convert(const ae_signal_info *from, const void *rows, const ae_signal_info *to, void *out, size_t n_rows);
+
+#endif
