@@ -52,9 +52,24 @@ typedef struct ae_train_options {
     void (*warning)(void *opaque, const char *message);                /* may be NULL */
 } ae_train_options;
 
-/* AE_ERR_CANCELLED after a clean stop: checkpoint and model (the best so far) are written. */
+/* The model is rewritten at every validation, so that a usable one exists early. AE_ERR_CANCELLED after a clean stop: checkpoint and
+ * model (the best so far) are written; AE_OK with the last reported step below the last one: likewise, stopped by the time limit.
+ * The checkpoint is removed once training is complete. */
 AE_API AE_NODISCARD ae_status ae_train(const ae_recipe *recipe, const char *recipe_text, const ae_dataset *data,
                                        const ae_train_options *options, const char *out_path, ae_error *err);
+
+/* Where the time of a training step goes, in seconds. */
+typedef struct ae_train_timing {
+    double step;             /* the whole, mean over the steps measured */
+    double wait, shards, update, weights; /* parts: waiting for data; forward, loss, backward; optimiser; preparing weights */
+    double layers;           /* what the network's layers take, forward and both backwards, each timed alone in every thread */
+    double gflops;           /* of those layers, over the whole step */
+    uint32_t threads;
+    char hardware[160];      /* processor and instruction set */
+} ae_train_timing;
+/* Trains for some steps, writes nothing. */
+AE_API AE_NODISCARD ae_status ae_train_bench(const ae_recipe *recipe, const ae_dataset *data, const ae_train_options *options,
+                                             uint64_t steps, ae_train_timing *out, ae_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "train/loss.h"
+
+#include <math.h>
+
+enum { CHUNK = 256, LANES = 8 };
+
+#define FORCE_INLINE static inline __attribute__((always_inline))
+
+double aei_sum(const float *x, size_t n)
+{
+    double lane[LANES] = {0}, sum = 0;
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        for (size_t j = 0; j < LANES; j++)
+            lane[j] += x[i + j];
+    for (; i < n; i++)
+        lane[0] += x[i];
+    for (size_t j = 0; j < LANES; j++)
+        sum += lane[j];
+    return sum;
+}
+
+double aei_sum_squares(const float *x, size_t n)
+{
+    double lane[LANES] = {0}, sum = 0;
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        for (size_t j = 0; j < LANES; j++)
+            lane[j] += (double)x[i + j] * x[i + j];
+    for (; i < n; i++)
+        lane[0] += (double)x[i] * x[i];
+    for (size_t j = 0; j < LANES; j++)
+        sum += lane[j];
+    return sum;
+}
+
+static size_t count(ae_shape s)
+{
+    return (size_t)s.n * s.h * s.w * s.c;
+}
+
+/* Values and derivatives of one chunk; `kind` is a constant where this is called. */
+FORCE_INLINE void terms(ae_loss_kind kind, size_t n, const float *restrict p, const float *restrict t, float *restrict e,
+                        float *restrict g)
+{
+    for (size_t i = 0; i < n; i++) {
+        float d = p[i] - t[i];
+
+        switch (kind) {
+        case AE_LOSS_MSE:
+            e[i] = d * d;
+            g[i] = 2 * d;
+            break;
+        case AE_LOSS_L1:
+            e[i] = fabsf(d);
+            g[i] = (float)(d > 0) - (float)(d < 0);
+            break;
+        case AE_LOSS_CHARBONNIER:
+            e[i] = sqrtf(d * d + 1e-6f);
+            g[i] = d / e[i];
+            break;
+        default: {                                               /* AE_LOSS_BCE */
+            float q = fminf(fmaxf(p[i], 1e-6f), 1 - 1e-6f);
+
+            e[i] = -(t[i] * logf(q) + (1 - t[i]) * logf(1 - q));
+            g[i] = (q - t[i]) / (q * (1 - q));
+        }
+        }
+    }
+}
+
+FORCE_INLINE double sweep(ae_loss_kind kind, double weight, const aei_loss_view *v)
+{
+    size_t n = count(v->shape), c = v->shape.c;
+    double norm = v->total > 0 ? weight / (v->total * (double)c) : 0, sum = 0;
+    float k = (float)norm, e[CHUNK], g[CHUNK];
+
+    for (size_t i = 0; i < n; i += CHUNK) {
+        size_t m = n - i < CHUNK ? n - i : CHUNK;
+        float *restrict to = v->gradient + i;
+
+        terms(kind, m, v->value + i, v->target + i, e, g);
+        if (v->weight)
+            for (size_t j = 0; j < m; j++) {
+                float w = v->weight[(i + j) / c];
+
+                e[j] *= w;
+                g[j] *= w;
+            }
+        for (size_t j = 0; j < m; j++)
+            to[j] += k * g[j];
+        sum += aei_sum(e, m);
+    }
+    return norm * sum;
+}
+
+/* Differences between a and b = a + step over n samples. */
+static double variation(const float *a, size_t step, size_t n, float k, float *g)
+{
+    const float *b = a + step;
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        float d = b[i] - a[i], s = k * ((float)(d > 0) - (float)(d < 0));
+
+        sum += fabsf(d);
+        g[i] -= s;
+        g[i + step] += s;
+    }
+    return sum;
+}
+
+static double total_variation(double weight, const aei_loss_view *v)
+{
+    size_t row = (size_t)v->shape.w * v->shape.c, rows = (size_t)v->shape.n * v->shape.h;
+    double norm = weight * v->share / (double)count(v->shape), sum = 0;
+
+    for (size_t y = 0; y < rows; y++) {
+        const float *a = v->value + y * row;
+
+        sum += variation(a, v->shape.c, row - v->shape.c, (float)norm, v->gradient + y * row);
+        if ((y + 1) % v->shape.h)
+            sum += variation(a, row, row, (float)norm, v->gradient + y * row);
+    }
+    return norm * sum;
+}
+
+double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_view *v)
+{
+    switch (kind) {
+    case AE_LOSS_MSE: return sweep(AE_LOSS_MSE, weight, v);
+    case AE_LOSS_L1: return sweep(AE_LOSS_L1, weight, v);
+    case AE_LOSS_CHARBONNIER: return sweep(AE_LOSS_CHARBONNIER, weight, v);
+    case AE_LOSS_BCE: return sweep(AE_LOSS_BCE, weight, v);
+    case AE_LOSS_TV: return total_variation(weight, v);
+    default: return 0;
+    }
+}
+
+static double sparse(const ae_penalty *p, double share, ae_shape s, const float *value, float *gradient)
+{
+    size_t pixels = (size_t)s.n * s.h * s.w;
+    double sum = 0, target = p->target;
+
+    for (uint32_t c = 0; c < s.c; c++) {
+        double mean = 0;
+        float g;
+
+        for (size_t i = 0; i < pixels; i++)
+            mean += value[i * s.c + c];
+        mean /= (double)pixels;
+        if (isfinite(mean))
+            mean = fmin(fmax(mean, 1e-4), 1 - 1e-4);
+        sum += target * log(target / mean) + (1 - target) * log((1 - target) / (1 - mean));
+        g = (float)(p->weight * share / (double)pixels * ((1 - target) / (1 - mean) - target / mean));
+        for (size_t i = 0; i < pixels; i++)
+            gradient[i * s.c + c] += g;
+    }
+    return p->weight * share * sum;
+}
+
+double aei_penalty_add(const ae_penalty *p, double share, ae_shape s, const float *value, float *gradient)
+{
+    size_t n = count(s);
+    double norm = p->weight * share / (double)n, sum = 0;
+    float k = (float)norm;
+
+    if (p->kind == AE_PENALTY_KL_SPARSE)
+        return sparse(p, share, s, value, gradient);
+    if (p->kind == AE_PENALTY_L2) {
+        for (size_t i = 0; i < n; i++)
+            gradient[i] += 2 * k * value[i];
+        return norm * aei_sum_squares(value, n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        gradient[i] += k * ((float)(value[i] > 0) - (float)(value[i] < 0));
+        sum += fabsf(value[i]);
+    }
+    return norm * sum;
+}
+
+double aei_clipped_error(const aei_loss_view *v)
+{
+    size_t n = count(v->shape), c = v->shape.c;
+    double sum = 0;
+    float e[CHUNK];
+
+    for (size_t i = 0; i < n; i += CHUNK) {
+        size_t m = n - i < CHUNK ? n - i : CHUNK;
+
+        for (size_t j = 0; j < m; j++) {
+            float x = v->value[i + j], d;
+
+            x = x < 0 ? 0 : x;                                   /* NaN stays NaN */
+            x = x > 1 ? 1 : x;
+            d = x - v->target[i + j];
+            e[j] = d * d * (v->weight ? v->weight[(i + j) / c] : 1);
+        }
+        sum += aei_sum(e, m);
+    }
+    return v->total > 0 ? sum / (v->total * (double)c) : 0;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "train/report.h"
+#include "core/replace.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PLOT_W = 420, PLOT_H = 200, PLOT_LEFT = 64, PLOT_BOTTOM = 24, MAX_PICTURES = 6, MAX_EDGE = 256 };
+
+static void put_escaped(FILE *f, const char *text)
+{
+    for (; *text; text++)
+        switch (*text) {
+        case '&': fputs("&amp;", f); break;
+        case '<': fputs("&lt;", f); break;
+        case '>': fputs("&gt;", f); break;
+        default: fputc(*text, f);
+        }
+}
+
+/* ---- pictures, as BMP: the simplest format that browsers show ---- */
+
+typedef struct base64 { FILE *f; uint32_t held; int n; } base64;
+
+static void put_sextets(base64 *b, int n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (int i = 0; i < 4; i++)
+        fputc(i < n ? digits[b->held >> (18 - 6 * i) & 63] : '=', b->f);
+    b->held = 0;
+    b->n = 0;
+}
+
+static void put_byte(base64 *b, uint32_t byte)
+{
+    b->held |= (byte & 255) << (16 - 8 * b->n);
+    if (++b->n == 3)
+        put_sextets(b, 4);
+}
+
+static void put_u32(base64 *b, uint32_t x)
+{
+    for (int i = 0; i < 32; i += 8)
+        put_byte(b, x >> i);
+}
+
+static uint32_t to_byte(float x)
+{
+    return x > 0 ? x < 1 ? (uint32_t)(x * 255 + 0.5f) : 255 : 0; /* NaN: 0 */
+}
+
+static void put_picture(FILE *f, const float *pixels, ae_shape s)
+{
+    uint32_t h = s.h < MAX_EDGE ? s.h : MAX_EDGE, w = s.w < MAX_EDGE ? s.w : MAX_EDGE, row = (w * 3 + 3) / 4 * 4;
+    base64 b = {f, 0, 0};
+
+    fprintf(f, "<img width=\"%u\" src=\"data:image/bmp;base64,", w < 96 ? w * (96 / w + 1) : w);
+    put_byte(&b, 'B');
+    put_byte(&b, 'M');
+    put_u32(&b, 54 + row * h);
+    put_u32(&b, 0);
+    put_u32(&b, 54);
+    put_u32(&b, 40);
+    put_u32(&b, w);
+    put_u32(&b, h);
+    put_u32(&b, 1 | 24 << 16); /* one plane, 24 bits */
+    for (int i = 0; i < 6; i++)
+        put_u32(&b, 0);
+    for (uint32_t y = h; y-- > 0;) {
+        for (uint32_t x = 0; x < w; x++)
+            for (int k = 2; k >= 0; k--)
+                put_byte(&b, to_byte(pixels[((size_t)y * s.w + x) * s.c + (s.c < 3 ? 0 : k)]));
+        for (uint32_t x = w * 3; x < row; x++)
+            put_byte(&b, 0);
+    }
+    if (b.n)
+        put_sextets(&b, b.n + 1);
+    fputs("\" alt=\"\">\n", f);
+}
+
+static void put_galleries(FILE *f, const aei_report *r)
+{
+    fputs("<table>\n", f);
+    for (size_t g = 0; g < sizeof(r->galleries) / sizeof(*r->galleries); g++) {
+        const aei_gallery *a = &r->galleries[g];
+
+        if (!a->pixels)
+            continue;
+        fprintf(f, "<tr><th>%s</th><td>\n", a->title);
+        for (uint32_t i = 0; i < a->shape.n && i < MAX_PICTURES; i++)
+            put_picture(f, a->pixels + (size_t)i * a->shape.h * a->shape.w * a->shape.c, a->shape);
+        fputs("</td></tr>\n", f);
+    }
+    fputs("</table>\n", f);
+}
+
+/* ---- curves ---- */
+
+/* The point's value in this curve (0 loss, 1 score, 2 rate); loss on a logarithmic scale. */
+static double value_of(const aei_point *p, int curve)
+{
+    return curve == 0 ? log10(p->loss) : curve == 1 ? p->score : p->rate;
+}
+
+static void put_curve(FILE *f, const aei_report *r, int curve, const char *title)
+{
+    const aei_progress *p = r->progress;
+    double lo = INFINITY, hi = -INFINITY;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < p->n_points; i++) {
+        double v = value_of(&p->points[i], curve);
+
+        if (!isfinite(v))
+            continue;
+        lo = fmin(lo, v);
+        hi = fmax(hi, v);
+        n++;
+    }
+    fprintf(f, "<figure><figcaption>%s</figcaption><svg width=\"%d\" height=\"%d\">", title, PLOT_LEFT + PLOT_W + 8, PLOT_H + PLOT_BOTTOM);
+    if (n) {
+        if (!(hi > lo))
+            hi = lo + 1e-9 + fabs(lo) * 1e-3;
+        for (int i = 0; i <= 4; i++) {
+            double v = lo + (hi - lo) * i / 4;
+            int y = PLOT_H - 8 - (PLOT_H - 16) * i / 4;
+
+            fprintf(f, "<path class=\"g\" d=\"M%d %dh%d\"/><text x=\"%d\" y=\"%d\">%.4g</text>", PLOT_LEFT, y, PLOT_W, PLOT_LEFT - 4, y + 4,
+                    curve == 0 ? pow(10, v) : v);
+        }
+        fprintf(f, "<text x=\"%d\" y=\"%d\">step %.0f</text><polyline points=\"", PLOT_LEFT + PLOT_W, PLOT_H + 16, (double)r->steps);
+        for (uint32_t i = 0; i < p->n_points; i++) {
+            double v = value_of(&p->points[i], curve);
+
+            if (isfinite(v))
+                fprintf(f, "%.1f,%.1f ", PLOT_LEFT + PLOT_W * p->points[i].step / (double)r->steps,
+                        PLOT_H - 8 - (PLOT_H - 16) * (v - lo) / (hi - lo));
+        }
+        fputs("\"/>", f);
+    } else {
+        fprintf(f, "<text x=\"%d\" y=\"%d\">none yet</text>", PLOT_LEFT + PLOT_W / 2, PLOT_H / 2);
+    }
+    fputs("</svg></figure>\n", f);
+}
+
+ae_status aei_report_write(const char *path, const aei_report *r, ae_error *err)
+{
+    aei_replace file;
+    ae_status st = aei_replace_open(path, &file, err);
+    FILE *f = file.file;
+
+    if (st != AE_OK)
+        return st;
+    fputs("<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>", f);
+    put_escaped(f, r->recipe->name);
+    fputs("</title>\n<style>body{font:15px sans-serif;margin:2em;color:#222}figure{display:inline-block;margin:0 1em 1em 0}"
+          "svg{background:#f8f8f8}polyline{fill:none;stroke:#06c;stroke-width:1.5}.g{stroke:#ddd}"
+          "text{font-size:11px;text-anchor:end}img{margin:2px;image-rendering:pixelated}th{text-align:left;padding-right:1em}"
+          "pre{background:#f8f8f8;padding:1em;overflow:auto}</style></head><body>\n<h1>", f);
+    put_escaped(f, r->recipe->name);
+    fputs("</h1>\n<p>", f);
+    put_escaped(f, r->recipe->about);
+    fprintf(f, "</p>\n<p>Step %llu of %llu", (unsigned long long)r->progress->step, (unsigned long long)r->steps);
+    if (isfinite(r->progress->score))
+        fprintf(f, ", %s %.4g", r->score_name, r->progress->score);
+    fputs(".</p>\n", f);
+    put_curve(f, r, 0, "loss (logarithmic)");
+    put_curve(f, r, 1, r->score_name);
+    put_curve(f, r, 2, "learning rate");
+    put_galleries(f, r);
+    fputs("<h2>Card</h2>\n<pre>", f);
+    put_escaped(f, r->card);
+    fputs("</pre>\n<h2>Recipe</h2>\n<pre>", f);
+    put_escaped(f, r->recipe_text);
+    fputs("</pre></body></html>\n", f);
+    return aei_replace_commit(&file, err);
+}

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "ae/train.h"
+#include "train/card.h"
+#include "train/optimizer.h"
+#include "train/report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { MAX_FAULTS = 10 /* in a row */ };
+
+/* One call of ae_train. */
+typedef struct session {
+    const ae_recipe *recipe;
+    const char *recipe_text, *out_path;
+    const ae_train_options *options;
+    ae_precision precision;
+    uint32_t threads;
+    uint64_t steps;
+    aei_trainer *trainer;
+    aei_loader *loader;
+    aei_run_key key;
+    aei_progress progress;
+    bool scores_psnr;         /* else the loss, where less is better */
+    double work;              /* floating-point operations of a step */
+    double begun, seconds_before;
+
+    /* since the last report */
+    double mark, waited, loss_sum;
+    uint64_t loss_steps, mark_step;
+    double point_loss;        /* since the last point of the curve */
+    uint64_t point_steps;
+    double norm, rate;
+} session;
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool cancelled(const session *s)
+{
+    return s->options->cancel && s->options->cancel->requested;
+}
+
+static void warn(const session *s, const char *format, ...) AE_PRINTF(2, 3);
+static void warn(const session *s, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    if (!s->options->warning)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    s->options->warning(s->options->opaque, text);
+}
+
+/* ---- setting up ---- */
+
+/* Multiplications and additions of all layers, forward and both backwards, in one step. */
+static double step_work(const session *s)
+{
+    bool per_item;
+    double macs = ae_graph_macs(&s->recipe->networks[0].graph, &per_item);
+    ae_shape in = aei_trainer_input(s->trainer, 0);
+
+    return 6 * macs * in.n * (per_item ? 1 : (double)in.h * in.w);
+}
+
+static ae_status check_arguments(const ae_recipe *recipe, const ae_dataset *data, const ae_train_options *options, ae_error *err)
+{
+    if (!recipe || !data || !data->load || !data->name || !options)
+        return ae_fail(err, AE_ERR_ARGUMENT, "training: recipe, data and options must be given");
+    if (!recipe->n_networks || !recipe->batch)
+        return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: no network or empty batch", recipe->name);
+    return AE_OK;
+}
+
+static ae_status set_up_trainer(session *s, ae_error *err)
+{
+    uint32_t h, w;
+    ae_status st;
+
+    s->precision = ae_precision_resolve(s->options->precision);
+    s->threads = s->options->threads ? s->options->threads : aei_cpu_count();
+    s->steps = s->options->steps ? s->options->steps : s->recipe->steps;
+    aei_loader_input_size(s->recipe, &h, &w);
+    if ((st = aei_trainer_create(s->recipe, h, w, s->precision, s->threads, s->options->seed, &s->trainer, err)) != AE_OK)
+        return st;
+    s->work = step_work(s);
+    s->scores_psnr = aei_trainer_picture(s->trainer).c == 1 || aei_trainer_picture(s->trainer).c == 3;
+    return AE_OK;
+}
+
+static ae_status set_up_loader(session *s, const ae_dataset *data, ae_error *err)
+{
+    const ae_train_options *o = s->options;
+    aei_loader_config config = {
+        .recipe = s->recipe,
+        .data = data,
+        .seed = o->seed,
+        .threads = s->threads,
+        .first_step = s->progress.step,
+        .noisy_only = o->noisy_only,
+        .cache_bytes = o->cache_bytes,
+        .opaque = o->opaque,
+        .warning = o->warning,
+    };
+
+    return aei_loader_create(&config, &s->loader, err);
+}
+
+/* The tensor of that name in another model's parameters. */
+static const ae_param *find_param(const ae_param *params, uint32_t n, const char *name)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!strcmp(params[i].name, name))
+            return &params[i];
+    return NULL;
+}
+
+/* Takes over one tensor. Convolutions that differ only in their input channels share the leading ones and begin with zeros for the
+ * others, so that a network which is told more starts out as one that does not listen. */
+static bool take_tensor(const ae_param *from, const float *values, const ae_param *to, float *value)
+{
+    size_t taps = (size_t)to->dims[2] * to->dims[3], in = to->dims[1], most = from->dims[1] < in ? from->dims[1] : in;
+
+    if (from->n_dims != to->n_dims)
+        return false;
+    for (uint32_t d = 0; d < to->n_dims; d++)
+        if (from->dims[d] != to->dims[d] && !(d == 1 && to->n_dims == 4))
+            return false;
+    if (from->count == to->count) {
+        memcpy(value + to->offset, values + from->offset, to->count * sizeof(float));
+        return true;
+    }
+    memset(value + to->offset, 0, to->count * sizeof(float));
+    for (size_t o = 0; o < to->dims[0]; o++)
+        memcpy(value + to->offset + o * in * taps, values + from->offset + o * from->dims[1] * taps, most * taps * sizeof(float));
+    return true;
+}
+
+static ae_status start_from(session *s, ae_error *err)
+{
+    aei_state *state = aei_trainer_state(s->trainer);
+    char path[4096];
+    ae_model *model = NULL;
+    ae_param *theirs = NULL;
+    const ae_param *ours;
+    uint32_t n_theirs, n_ours, n_taken = 0;
+    size_t n_floats;
+    const float *values;
+    ae_status st;
+
+    if ((st = ae_model_find(s->options->init, path, sizeof(path), err)) != AE_OK ||
+        (st = ae_model_open(path, NULL, &model, err)) != AE_OK ||
+        (st = ae_graph_params(ae_model_graph(model), &theirs, &n_theirs, &n_floats, err)) != AE_OK)
+        goto done;
+    values = ae_model_values(model, &n_floats);
+    ours = aei_trainer_params(s->trainer, &n_ours);
+    for (uint32_t i = 0; i < n_ours; i++) {
+        const ae_param *from = find_param(theirs, n_theirs, ours[i].name);
+
+        n_taken += from && take_tensor(from, values, &ours[i], state->value);
+    }
+    if (!n_taken) {
+        st = ae_fail(err, AE_ERR_MISMATCH, "%s: none of its tensors has name and shape of one of recipe %s", path, s->recipe->name);
+        goto done;
+    }
+    memcpy(state->average, state->value, state->n_floats * sizeof(float));
+    aei_trainer_refresh(s->trainer);
+    warn(s, "%u of %u tensors taken from %s", n_taken, n_ours, path);
+done:
+    ae_free(theirs);
+    ae_model_free(model);
+    return st;
+}
+
+/* The state to begin with: checkpoint, model or fresh. */
+static ae_status begin(session *s, const ae_dataset *data, ae_error *err)
+{
+    const ae_train_options *o = s->options;
+    aei_progress *p = &s->progress;
+    uint64_t saved_data;
+    bool found = false;
+    ae_status st;
+
+    s->key = (aei_run_key){XXH3_64bits(s->recipe_text, strlen(s->recipe_text)), 0, o->seed, s->steps, s->precision, o->noisy_only,
+                           o->cache_bytes};
+    p->score = p->best_score = NAN;
+    if (s->recipe->patience) {
+        p->best = ae_alloc(aei_trainer_state(s->trainer)->n_floats, sizeof(float));
+        if (!p->best)
+            return ae_fail(err, AE_ERR_NOMEM, "training: best parameters");
+    }
+    if (o->checkpoint &&
+        (st = aei_checkpoint_load(o->checkpoint, &s->key, aei_trainer_state(s->trainer), p, &found, err)) != AE_OK)
+        return st;
+    if (!found && o->init && (st = start_from(s, err)) != AE_OK)
+        return st;
+    saved_data = s->key.data;
+    if ((st = set_up_loader(s, data, err)) != AE_OK)
+        return st;
+    s->key.data = aei_loader_fingerprint(s->loader, &(size_t){0});
+    if (!found)
+        return AE_OK;
+    if (saved_data != s->key.data)
+        return aei_checkpoint_mismatch(o->checkpoint, "data set", err);
+    aei_trainer_refresh(s->trainer);
+    warn(s, "resumed at step %llu from %s", (unsigned long long)p->step, o->checkpoint);
+    return AE_OK;
+}
+
+/* ---- what is written ---- */
+
+static const float *final_values(const session *s)
+{
+    return s->progress.has_best ? s->progress.best : aei_trainer_state(s->trainer)->average;
+}
+
+static char *make_card(const session *s)
+{
+    const aei_progress *p = &s->progress;
+    aei_card card = {
+        .options = s->options,
+        .precision = s->precision,
+        .threads = s->threads,
+        .step = p->step,
+        .steps = s->steps,
+        .seconds = p->seconds,
+        .score_name = s->scores_psnr ? "validation_psnr" : "validation_loss",
+        .score = p->has_best ? p->best_score : p->score,
+    };
+
+    card.fingerprint = aei_loader_fingerprint(s->loader, &card.n_items);
+    return aei_card_make(&card);
+}
+
+static ae_status save_report(session *s, const char *card, ae_error *err)
+{
+    const ae_graph *graph = &s->recipe->networks[0].graph;
+    aei_report report = {
+        .recipe = s->recipe,
+        .recipe_text = s->recipe_text,
+        .card = card,
+        .score_name = s->scores_psnr ? "PSNR (dB)" : "validation loss",
+        .progress = &s->progress,
+        .steps = s->steps,
+    };
+    aei_batch batch;
+    double error, loss;
+    const float *prediction;
+    ae_status st;
+
+    if (s->scores_psnr && aei_loader_n_validation(s->loader)) {
+        aei_trainer_freeze(s->trainer, final_values(s));
+        if ((st = aei_loader_validation(s->loader, 0, &batch, err)) != AE_OK ||
+            (st = aei_trainer_evaluate(s->trainer, &batch, &error, &loss, &prediction, err)) != AE_OK)
+            return st;
+        for (uint32_t i = 0, k = 0; i < graph->n_nodes; i++) {
+            if (graph->nodes[i].op != AE_OP_INPUT)
+                continue;
+            if (!strcmp(graph->nodes[i].name, AE_INPUT_IMAGE))
+                report.galleries[0] = (aei_gallery){"input", batch.inputs[k], aei_trainer_input(s->trainer, k)};
+            k++;
+        }
+        report.galleries[1] = (aei_gallery){"output", prediction, aei_trainer_picture(s->trainer)};
+        report.galleries[2] = (aei_gallery){"target", batch.target, aei_trainer_picture(s->trainer)};
+    }
+    return aei_report_write(s->options->report, &report, err);
+}
+
+static ae_status save(session *s, ae_error *err)
+{
+    ae_model_parts parts = {s->recipe_text, NULL, final_values(s), aei_trainer_state(s->trainer)->n_floats};
+    char *card;
+    ae_status st;
+
+    s->progress.seconds = s->seconds_before + now() - s->begun;
+    parts.card = card = make_card(s);
+    if (!card)
+        return ae_fail(err, AE_ERR_NOMEM, "training: model card");
+    st = ae_model_save(s->out_path, &parts, err);
+    if (st == AE_OK && s->options->report)
+        st = save_report(s, card, err);
+    ae_free(card);
+    return st;
+}
+
+static ae_status save_checkpoint(session *s, ae_error *err)
+{
+    if (!s->options->checkpoint)
+        return AE_OK;
+    s->progress.seconds = s->seconds_before + now() - s->begun;
+    return aei_checkpoint_save(s->options->checkpoint, &s->key, aei_trainer_state(s->trainer), &s->progress, err);
+}
+
+/* ---- validation ---- */
+
+/* Mean score of the averaged parameters over the validation set; NaN where that is empty. */
+static ae_status measure(session *s, double *score, ae_error *err)
+{
+    uint32_t n = aei_loader_n_validation(s->loader);
+    double sum = 0;
+
+    aei_trainer_freeze(s->trainer, aei_trainer_state(s->trainer)->average);
+    for (uint32_t i = 0; i < n; i++) {
+        aei_batch batch;
+        double error, loss;
+        const float *prediction;
+        ae_status st;
+
+        if ((st = aei_loader_validation(s->loader, i, &batch, err)) != AE_OK ||
+            (st = aei_trainer_evaluate(s->trainer, &batch, &error, &loss, &prediction, err)) != AE_OK)
+            return st;
+        sum += s->scores_psnr ? -10 * log10(error > 1e-10 || isnan(error) ? error : 1e-10) : loss;
+    }
+    *score = n ? sum / n : NAN;
+    return AE_OK;
+}
+
+static void add_point(session *s, double score)
+{
+    aei_progress *p = &s->progress;
+
+    if (p->n_points == AEI_CURVE_MAX) {
+        for (uint32_t i = 0; i < AEI_CURVE_MAX / 2; i++)
+            p->points[i] = p->points[2 * i];
+        p->n_points = AEI_CURVE_MAX / 2;
+    }
+    p->points[p->n_points++] = (aei_point){(double)p->step, s->point_loss / (double)s->point_steps, s->rate, score};
+    s->point_loss = 0;
+    s->point_steps = 0;
+}
+
+/* Measures, keeps the best, and writes the model. */
+static ae_status validate(session *s, ae_error *err)
+{
+    aei_progress *p = &s->progress;
+    ae_status st = measure(s, &p->score, err);
+
+    if (st != AE_OK)
+        return st;
+    add_point(s, p->score);
+    if (p->best && isfinite(p->score)) {
+        bool better = !p->has_best || (s->scores_psnr ? p->score > p->best_score : p->score < p->best_score);
+
+        p->stale = better ? 0 : p->stale + 1;
+        if (better) {
+            p->best_score = p->score;
+            p->has_best = true;
+            memcpy(p->best, aei_trainer_state(s->trainer)->average, aei_trainer_state(s->trainer)->n_floats * sizeof(float));
+        }
+    }
+    return save(s, err);
+}
+
+/* ---- the loop ---- */
+
+static void report_progress(session *s, bool validated)
+{
+    double t = now(), passed = t - s->mark, done = (double)(s->progress.step - s->mark_step);
+    ae_train_progress r = {
+        .step = s->progress.step,
+        .steps = s->steps,
+        .loss = s->loss_steps ? s->loss_sum / (double)s->loss_steps : NAN,
+        .score = s->progress.score,
+        .rate = s->rate,
+        .gradient_norm = s->norm,
+        .seconds = s->seconds_before + t - s->begun,
+        .validated = validated,
+    };
+
+    if (s->options->progress && passed > 0) {
+        r.samples_per_second = done * s->recipe->batch / passed;
+        r.gflops = done * s->work / passed * 1e-9;
+        r.wait_share = s->waited / passed;
+        r.seconds_left = done > 0 ? (double)(s->steps - s->progress.step) * passed / done : INFINITY;
+        s->options->progress(s->options->opaque, &r);
+    }
+    s->mark = t;
+    s->mark_step = s->progress.step;
+    s->waited = s->loss_sum = 0;
+    s->loss_steps = 0;
+}
+
+static ae_status take_step(session *s, ae_error *err)
+{
+    aei_progress *p = &s->progress;
+    aei_batch batch;
+    aei_step_result result;
+    ae_status st;
+
+    s->rate = aei_rate(s->recipe, p->step, s->steps);
+    if ((st = aei_loader_next(s->loader, &batch, &s->waited, err)) != AE_OK ||
+        (st = aei_trainer_step(s->trainer, &batch, p->step, (float)s->rate, &result, err)) != AE_OK)
+        return st;
+    if (!result.applied) {
+        if (++p->faults >= MAX_FAULTS)
+            return ae_fail(err, AE_ERR_MALFORMED, "step %llu: %s, as in the %d steps before; look at the data or lower the rate",
+                           (unsigned long long)p->step, result.fault, MAX_FAULTS - 1);
+        warn(s, "step %llu: %s; step skipped", (unsigned long long)p->step, result.fault);
+    } else {
+        p->faults = 0;
+        s->norm = result.gradient_norm;
+        s->loss_sum += result.loss;
+        s->loss_steps++;
+        s->point_loss += result.loss;
+        s->point_steps++;
+    }
+    p->step++;
+    return AE_OK;
+}
+
+static bool patience_lost(const session *s)
+{
+    return s->recipe->patience && s->progress.stale >= s->recipe->patience;
+}
+
+static ae_status loop(session *s, ae_error *err)
+{
+    const ae_train_options *o = s->options;
+    double every = o->checkpoint_seconds > 0 ? o->checkpoint_seconds : 300, saved = now();
+    uint64_t point_every = (s->steps + 499) / 500, validate_every = s->recipe->validate_every ? s->recipe->validate_every : s->steps;
+    aei_progress *p = &s->progress;
+    ae_status st;
+
+    s->mark = s->begun;
+    s->mark_step = p->step;
+    while (p->step < s->steps && !patience_lost(s)) {
+        bool due;
+
+        if (cancelled(s) || (o->time_limit > 0 && now() - s->begun >= o->time_limit))
+            break;
+        if ((st = take_step(s, err)) != AE_OK)
+            return st;
+        due = p->step % validate_every == 0 || p->step == s->steps;
+        if (due && (st = validate(s, err)) != AE_OK)
+            return st;
+        if (!due && p->step % point_every == 0 && s->point_steps)
+            add_point(s, NAN);
+        if (due || now() - s->mark >= 0.2)
+            report_progress(s, due);
+        if (now() - saved >= every) {
+            if ((st = save_checkpoint(s, err)) != AE_OK)
+                return st;
+            saved = now();
+        }
+    }
+    if (p->step == s->steps || patience_lost(s)) {
+        if (o->checkpoint)
+            unlink(o->checkpoint);
+        return AE_OK;
+    }
+    if (!cancelled(s) && (st = measure(s, &p->score, err)) != AE_OK)
+        return st;
+    if ((st = save_checkpoint(s, err)) != AE_OK || (st = save(s, err)) != AE_OK)
+        return st;
+    report_progress(s, !cancelled(s));
+    return cancelled(s) ? ae_fail(err, AE_ERR_CANCELLED, "training: stopped at step %llu of %llu", (unsigned long long)p->step,
+                                  (unsigned long long)s->steps) : AE_OK;
+}
+
+static void finish(session *s)
+{
+    aei_loader_free(s->loader);
+    aei_trainer_free(s->trainer);
+    ae_free(s->progress.best);
+    ae_free(s);
+}
+
+ae_status ae_train(const ae_recipe *recipe, const char *recipe_text, const ae_dataset *data, const ae_train_options *options,
+                   const char *out_path, ae_error *err)
+{
+    session *s;
+    ae_status st = check_arguments(recipe, data, options, err);
+
+    if (st != AE_OK)
+        return st;
+    if (!recipe_text || !out_path)
+        return ae_fail(err, AE_ERR_ARGUMENT, "training: recipe text and output must be given");
+    s = ae_alloc(1, sizeof(*s));
+    if (!s)
+        return ae_fail(err, AE_ERR_NOMEM, "training");
+    s->recipe = recipe;
+    s->recipe_text = recipe_text;
+    s->options = options;
+    s->out_path = out_path;
+    if ((st = set_up_trainer(s, err)) == AE_OK && (st = begin(s, data, err)) == AE_OK) {
+        s->begun = now();
+        s->seconds_before = s->progress.seconds;
+        st = loop(s, err);
+    }
+    finish(s);
+    return st;
+}
+
+ae_status ae_train_bench(const ae_recipe *recipe, const ae_dataset *data, const ae_train_options *options, uint64_t steps,
+                         ae_train_timing *out, ae_error *err)
+{
+    enum { WARM = 5 };
+    aei_step_times before = {0}, after;
+    double operations, n = (double)steps;
+    session *s;
+    ae_status st = check_arguments(recipe, data, options, err);
+
+    *out = (ae_train_timing){0};
+    if (st != AE_OK)
+        return st;
+    if (!steps)
+        return ae_fail(err, AE_ERR_ARGUMENT, "training: no steps to measure");
+    s = ae_alloc(1, sizeof(*s));
+    if (!s)
+        return ae_fail(err, AE_ERR_NOMEM, "training");
+    s->recipe = recipe;
+    s->options = options;
+    if ((st = set_up_trainer(s, err)) != AE_OK || (st = set_up_loader(s, data, err)) != AE_OK)
+        goto done;
+    for (uint64_t i = 0; i < WARM + steps; i++) {
+        if (i == WARM) {
+            before = aei_trainer_times(s->trainer);
+            s->waited = 0;
+            s->begun = now();
+        }
+        if (cancelled(s)) {
+            st = ae_fail(err, AE_ERR_CANCELLED, "training: stopped");
+            goto done;
+        }
+        if ((st = take_step(s, err)) != AE_OK)
+            goto done;
+    }
+    out->step = (now() - s->begun) / n;
+    after = aei_trainer_times(s->trainer);
+    out->wait = s->waited / n;
+    out->shards = (after.shards - before.shards) / n;
+    out->update = (after.update - before.update) / n;
+    out->weights = (after.weights - before.weights) / n;
+    out->threads = s->threads;
+    aei_hardware(out->hardware, sizeof(out->hardware));
+    aei_loader_free(s->loader); /* its threads must not disturb the measurement */
+    s->loader = NULL;
+    if ((st = aei_trainer_bench(s->trainer, &out->layers, &operations, err)) == AE_OK)
+        out->gflops = operations / out->step * 1e-9;
+done:
+    finish(s);
+    return st;
+}

@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "train/trainer.h"
+#include "train/loss.h"
+#include "train/optimizer.h"
+#include "train/perceptual.h"
+#include "core/rng.h"
+#include "nn/exec.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    JOB_FLOATS = 32768, /* parameters in one job of the update */
+    CHUNK = 2048,       /* of them summed at a time: stays in the first cache */
+    MAX_TAPS = AE_MAX_TERMS,
+    MAX_OUTPUTS = AE_MAX_FROM + MAX_TAPS
+};
+
+/* A range of one parameter tensor. */
+typedef struct block { size_t offset, count; bool trainable, decay; } block;
+
+/* Blocks [first, last) and what summing them found. */
+typedef struct job { uint32_t first, last; double squares, l1, l2; } job;
+
+typedef struct lane { /* one thread's */
+    aei_run *run, *frozen;
+    float *values[MAX_OUTPUTS], *gradients[MAX_OUTPUTS]; /* NULL where the objective does not look */
+    ae_status bench_status;
+    ae_error bench_error;
+    double bench_seconds, bench_operations;
+} lane;
+
+typedef struct shard {
+    float *gradient;
+    double loss, error;
+    ae_status status;
+    ae_error message;
+} shard;
+
+struct aei_trainer {
+    const ae_recipe *recipe;
+    const ae_graph *graph;
+    ae_param *params;
+    uint32_t n_params;
+    aei_state state;
+    uint64_t seed;
+    aei_pool *pool;
+    aei_plan *plan, *frozen_plan;
+    aei_weights *weights, *frozen_weights;
+    uint32_t n_inputs, n_taps, taps[MAX_TAPS];
+    int32_t penalty_tap[AE_MAX_TERMS]; /* index of the penalty's output, -1: on the parameters */
+    aei_perceptual *perceptual[AE_MAX_TERMS];
+    lane *lanes;
+    shard *shards;
+    float *prediction;
+    block *blocks;
+    job *jobs;
+    uint32_t n_jobs;
+    double n_decaying;
+    aei_step_times times;
+
+    /* of the step in progress */
+    const aei_batch *batch;
+    uint64_t step;
+    double total;
+    double l1, l2; /* weights of the penalties on the parameters */
+    aei_update update;
+};
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static size_t count(ae_shape s)
+{
+    return (size_t)s.n * s.h * s.w * s.c;
+}
+
+void aei_trainer_free(aei_trainer *t)
+{
+    if (!t)
+        return;
+    for (uint32_t i = 0; t->lanes && i < aei_pool_threads(t->pool); i++) {
+        aei_run_free(t->lanes[i].run);
+        aei_run_free(t->lanes[i].frozen);
+        for (int k = 0; k < MAX_OUTPUTS; k++) {
+            ae_free(t->lanes[i].values[k]);
+            ae_free(t->lanes[i].gradients[k]);
+        }
+    }
+    for (uint32_t i = 0; t->shards && i < t->recipe->shards; i++)
+        ae_free(t->shards[i].gradient);
+    for (int i = 0; i < AE_MAX_TERMS; i++)
+        aei_perceptual_free(t->perceptual[i]);
+    aei_weights_free(t->weights);
+    aei_weights_free(t->frozen_weights);
+    aei_plan_free(t->plan);
+    aei_plan_free(t->frozen_plan);
+    aei_pool_free(t->pool);
+    ae_free(t->params);
+    ae_free(t->state.value);
+    ae_free(t->lanes);
+    ae_free(t->shards);
+    ae_free(t->prediction);
+    ae_free(t->blocks);
+    ae_free(t->jobs);
+    ae_free(t);
+}
+
+/* The recipe's terms against its graph: taps for the penalties on activations, probabilities where cross-entropy wants them. */
+static ae_status check_objective(aei_trainer *t, ae_error *err)
+{
+    const ae_recipe *r = t->recipe;
+    const ae_node *last = &t->graph->nodes[t->graph->outputs[0]];
+
+    if (r->n_networks != 1)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: training %u networks together is not supported", r->name, r->n_networks);
+    if (!r->shards || r->batch % r->shards)
+        return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: a batch of %u cannot be cut into %u equal shards", r->name, r->batch, r->shards);
+    for (uint32_t i = 0; i < r->n_losses; i++)
+        if (r->losses[i].kind == AE_LOSS_BCE && (r->residual || last->act != AE_ACT_SIGMOID))
+            return ae_fail(err, AE_ERR_MISMATCH,
+                           "recipe %s: loss bce needs probabilities: end network with act: sigmoid, without residual", r->name);
+    for (uint32_t i = 0; i < r->n_penalties; i++) {
+        const ae_penalty *p = &r->penalties[i];
+        int32_t node = p->node[0] ? ae_graph_find(t->graph, p->node) : -1;
+        uint32_t k = 0;
+
+        t->penalty_tap[i] = -1;
+        if (p->kind == AE_PENALTY_KL_SPARSE && !(p->node[0] && p->target > 0 && p->target < 1))
+            return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: penalty kl_sparse needs a node and a target between 0 and 1", r->name);
+        if (!p->node[0])
+            continue;
+        if (node < 0)
+            return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: penalty on node \"%s\", which does not exist", r->name, p->node);
+        while (k < t->n_taps && t->taps[k] != (uint32_t)node)
+            k++;
+        if (k == t->n_taps)
+            t->taps[t->n_taps++] = (uint32_t)node;
+        t->penalty_tap[i] = (int32_t)(t->graph->n_outputs + k);
+    }
+    return AE_OK;
+}
+
+/* Cuts the parameters into blocks and these into jobs, always alike. */
+static ae_status cut_blocks(aei_trainer *t, ae_error *err)
+{
+    uint32_t n = 0, k = 0;
+    size_t filled = 0;
+
+    for (uint32_t i = 0; i < t->n_params; i++)
+        n += (uint32_t)((t->params[i].count + JOB_FLOATS - 1) / JOB_FLOATS);
+    t->blocks = ae_alloc(n, sizeof(*t->blocks));
+    t->jobs = ae_alloc((size_t)n + 1, sizeof(*t->jobs));
+    if (!t->blocks || !t->jobs)
+        return ae_fail(err, AE_ERR_NOMEM, "training: %u parameter blocks", n);
+    t->n_jobs = n > 0;
+    for (uint32_t i = 0; i < t->n_params; i++) {
+        const ae_param *p = &t->params[i];
+
+        if (p->decay)
+            t->n_decaying += (double)p->count;
+        for (size_t at = 0; at < p->count; at += JOB_FLOATS, k++) {
+            size_t m = p->count - at < JOB_FLOATS ? p->count - at : JOB_FLOATS;
+
+            if (filled && filled + m > JOB_FLOATS) {
+                t->jobs[t->n_jobs++].first = k;
+                filled = 0;
+            }
+            t->blocks[k] = (block){p->offset + at, m, p->trainable, p->decay};
+            t->jobs[t->n_jobs - 1].last = k + 1;
+            filled += m;
+        }
+    }
+    return AE_OK;
+}
+
+/* What the objective reads of the outputs: the prediction and the tapped nodes. */
+static ae_status prepare_lane(aei_trainer *t, lane *l, ae_error *err)
+{
+    ae_status st;
+
+    for (uint32_t k = 0; k < t->graph->n_outputs + t->n_taps; k++) {
+        size_t n = count(aei_plan_output_shape(t->plan, k));
+
+        if (k && k < t->graph->n_outputs)
+            continue;
+        l->values[k] = ae_alloc(n, sizeof(float));
+        l->gradients[k] = ae_alloc(n, sizeof(float));
+        if (!l->values[k] || !l->gradients[k])
+            return ae_fail(err, AE_ERR_NOMEM, "training: %zu outputs", n);
+    }
+    if ((st = aei_run_create(t->plan, &l->run, err)) != AE_OK)
+        return st;
+    return aei_run_create(t->frozen_plan, &l->frozen, err);
+}
+
+static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precision precision, ae_error *err)
+{
+    aei_plan_config config = {t->recipe->batch / t->recipe->shards, h, w, precision, true, false, t->taps, t->n_taps};
+    ae_status st;
+
+    if ((st = aei_plan_create(t->graph, &config, &t->plan, err)) != AE_OK)
+        return st;
+    config.train = false;
+    config.n_taps = 0;
+    if ((st = aei_plan_create(t->graph, &config, &t->frozen_plan, err)) != AE_OK ||
+        (st = aei_weights_create(t->plan, &t->weights, err)) != AE_OK ||
+        (st = aei_weights_create(t->frozen_plan, &t->frozen_weights, err)) != AE_OK)
+        return st;
+    t->n_inputs = aei_plan_n_inputs(t->plan);
+    if (t->n_inputs > AE_MAX_FROM)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: %u inputs, at most %d can be fed", t->recipe->name, t->n_inputs, AE_MAX_FROM);
+    return AE_OK;
+}
+
+static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision precision, ae_error *err)
+{
+    const ae_recipe *r = t->recipe;
+    ae_shape picture = aei_plan_output_shape(t->plan, 0);
+    size_t n = t->state.n_floats;
+    ae_status st;
+
+    if ((st = aei_pool_create(n_threads, &t->pool, err)) != AE_OK)
+        return st;
+    t->lanes = ae_alloc(n_threads, sizeof(*t->lanes));
+    t->shards = ae_alloc(r->shards, sizeof(*t->shards));
+    t->prediction = ae_alloc(count(picture), r->shards * sizeof(float));
+    t->state.value = ae_alloc(n, 4 * sizeof(float));
+    if (!t->lanes || !t->shards || !t->prediction || !t->state.value)
+        return ae_fail(err, AE_ERR_NOMEM, "training: %zu parameters", n);
+    t->state.first = t->state.value + n;
+    t->state.second = t->state.first + n;
+    t->state.average = t->state.second + n;
+    for (uint32_t i = 0; i < n_threads; i++)
+        if ((st = prepare_lane(t, &t->lanes[i], err)) != AE_OK)
+            return st;
+    for (uint32_t i = 0; i < r->shards; i++)
+        if (!(t->shards[i].gradient = ae_alloc(n, sizeof(float))))
+            return ae_fail(err, AE_ERR_NOMEM, "training: gradient %u of %u", i + 1, r->shards);
+    for (uint32_t i = 0; i < r->n_losses; i++)
+        if (r->losses[i].kind == AE_LOSS_PERCEPTUAL &&
+            (st = aei_perceptual_create(&r->losses[i], picture, precision, n_threads, &t->perceptual[i], err)) != AE_OK)
+            return st;
+    return AE_OK;
+}
+
+ae_status aei_trainer_create(const ae_recipe *recipe, uint32_t h, uint32_t w, ae_precision precision, uint32_t n_threads,
+                             uint64_t seed, aei_trainer **out, ae_error *err)
+{
+    aei_trainer *t = ae_alloc(1, sizeof(*t));
+    ae_status st;
+
+    *out = NULL;
+    if (!t)
+        return ae_fail(err, AE_ERR_NOMEM, "training");
+    t->recipe = recipe;
+    t->graph = &recipe->networks[0].graph;
+    t->seed = seed;
+    if (n_threads > recipe->shards)
+        n_threads = recipe->shards;
+    if ((st = check_objective(t, err)) != AE_OK ||
+        (st = ae_graph_params(t->graph, &t->params, &t->n_params, &t->state.n_floats, err)) != AE_OK ||
+        (st = cut_blocks(t, err)) != AE_OK || (st = prepare_plans(t, h, w, precision, err)) != AE_OK ||
+        (st = prepare_memory(t, n_threads, precision, err)) != AE_OK ||
+        (st = ae_graph_init(t->graph, seed, t->state.value, err)) != AE_OK) {
+        aei_trainer_free(t);
+        return st;
+    }
+    for (uint32_t i = 0; i < recipe->n_penalties; i++) {
+        const ae_penalty *p = &recipe->penalties[i];
+
+        if (t->penalty_tap[i] < 0)
+            *(p->kind == AE_PENALTY_L1 ? &t->l1 : &t->l2) += p->weight;
+    }
+    memcpy(t->state.average, t->state.value, t->state.n_floats * sizeof(float));
+    aei_trainer_refresh(t);
+    *out = t;
+    return AE_OK;
+}
+
+const ae_param *aei_trainer_params(const aei_trainer *t, uint32_t *n_params)
+{
+    *n_params = t->n_params;
+    return t->params;
+}
+
+aei_state *aei_trainer_state(aei_trainer *t)
+{
+    return &t->state;
+}
+
+void aei_trainer_refresh(aei_trainer *t)
+{
+    aei_weights_set(t->weights, t->state.value);
+}
+
+aei_step_times aei_trainer_times(const aei_trainer *t)
+{
+    return t->times;
+}
+
+ae_shape aei_trainer_picture(const aei_trainer *t)
+{
+    ae_shape s = aei_plan_output_shape(t->plan, 0);
+
+    s.n = t->recipe->batch;
+    return s;
+}
+
+ae_shape aei_trainer_input(const aei_trainer *t, uint32_t i)
+{
+    ae_shape s = aei_plan_input_shape(t->plan, i);
+
+    s.n = t->recipe->batch;
+    return s;
+}
+
+/* ---- one shard ---- */
+
+static void find_inputs(const aei_trainer *t, uint32_t index, const float **inputs)
+{
+    for (uint32_t i = 0; i < t->n_inputs; i++)
+        inputs[i] = t->batch->inputs[i] + index * count(aei_plan_input_shape(t->plan, i));
+}
+
+/* The network's output becomes the prediction. */
+static aei_loss_view view_shard(const aei_trainer *t, uint32_t index, float *restrict output, float *gradient)
+{
+    ae_shape s = aei_plan_output_shape(t->plan, 0);
+    size_t n = count(s);
+
+    if (t->batch->base) {
+        const float *restrict base = t->batch->base + index * n;
+
+        for (size_t i = 0; i < n; i++)
+            output[i] += base[i];
+    }
+    return (aei_loss_view){
+        .shape = s,
+        .value = output,
+        .target = t->batch->target + index * n,
+        .weight = t->batch->weight ? t->batch->weight + index * (n / s.c) : NULL,
+        .total = t->total,
+        .share = 1.0 / t->recipe->shards,
+        .gradient = gradient,
+    };
+}
+
+static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, double *loss, ae_error *err)
+{
+    const ae_recipe *r = t->recipe;
+    lane *l = &t->lanes[thread];
+    aei_loss_view view = view_shard(t, index, l->values[0], l->gradients[0]);
+
+    for (int k = 0; k < MAX_OUTPUTS; k++)
+        if (l->gradients[k])
+            memset(l->gradients[k], 0, count(aei_plan_output_shape(t->plan, (uint32_t)k)) * sizeof(float));
+    *loss = 0;
+    for (uint32_t i = 0; i < r->n_losses; i++) {
+        ae_status st;
+
+        if (!t->perceptual[i])
+            *loss += aei_loss_add(r->losses[i].kind, r->losses[i].weight, &view);
+        else if ((st = aei_perceptual_add(t->perceptual[i], thread, r->losses[i].weight, &view, loss, err)) != AE_OK)
+            return st;
+    }
+    for (uint32_t i = 0; i < r->n_penalties; i++) {
+        int32_t k = t->penalty_tap[i];
+
+        if (k >= 0)
+            *loss += aei_penalty_add(&r->penalties[i], view.share, aei_plan_output_shape(t->plan, (uint32_t)k), l->values[k],
+                                     l->gradients[k]);
+    }
+    return AE_OK;
+}
+
+static void train_shard(void *context, uint32_t index, uint32_t thread)
+{
+    aei_trainer *t = context;
+    lane *l = &t->lanes[thread];
+    shard *s = &t->shards[index];
+    const float *inputs[AE_MAX_FROM], *d_outputs[MAX_OUTPUTS];
+
+    find_inputs(t, index, inputs);
+    for (int k = 0; k < MAX_OUTPUTS; k++)
+        d_outputs[k] = l->gradients[k];
+    s->status = aei_run_forward(l->run, t->weights, inputs, l->values, aei_mix64(aei_mix64(t->seed ^ t->step) ^ index), &s->message);
+    if (s->status == AE_OK)
+        s->status = objective(t, index, thread, &s->loss, &s->message);
+    if (s->status == AE_OK)
+        s->status = aei_run_backward(l->run, t->weights, d_outputs, s->gradient, NULL, &s->message);
+}
+
+static void evaluate_shard(void *context, uint32_t index, uint32_t thread)
+{
+    aei_trainer *t = context;
+    lane *l = &t->lanes[thread];
+    shard *s = &t->shards[index];
+    const float *inputs[AE_MAX_FROM];
+    float *outputs[AE_MAX_FROM] = {t->prediction + index * count(aei_plan_output_shape(t->plan, 0))};
+    aei_loss_view view;
+
+    find_inputs(t, index, inputs);
+    s->status = aei_run_forward(l->frozen, t->frozen_weights, inputs, outputs, 0, &s->message);
+    if (s->status != AE_OK)
+        return;
+    view = view_shard(t, index, outputs[0], l->gradients[0]);
+    s->error = aei_clipped_error(&view);
+    s->loss = 0;
+    for (uint32_t i = 0; i < t->recipe->n_losses; i++)
+        s->loss += aei_loss_add(t->recipe->losses[i].kind, t->recipe->losses[i].weight, &view);
+}
+
+/* Runs all shards of a batch; the first failure counts. */
+static ae_status run_shards(aei_trainer *t, const aei_batch *batch, void (*run)(void *, uint32_t, uint32_t), ae_error *err)
+{
+    const ae_recipe *r = t->recipe;
+    size_t pixels = count(aei_trainer_picture(t)) / aei_trainer_picture(t).c;
+
+    t->batch = batch;
+    t->total = batch->weight ? aei_sum(batch->weight, pixels) : (double)pixels;
+    aei_pool_run(t->pool, r->shards, run, t);
+    for (uint32_t i = 0; i < r->shards; i++)
+        if (t->shards[i].status != AE_OK) {
+            if (err)
+                *err = t->shards[i].message;
+            return t->shards[i].status;
+        }
+    return AE_OK;
+}
+
+/* ---- sum and update ---- */
+
+/* Sums the shards' gradients into the first one and adds the penalties on parameters. */
+static void sum_job(void *context, uint32_t index, uint32_t thread)
+{
+    aei_trainer *t = context;
+    job *j = &t->jobs[index];
+
+    (void)thread;
+    j->squares = j->l1 = j->l2 = 0;
+    for (uint32_t b = j->first; b < j->last; b++) {
+        const block *k = &t->blocks[b];
+
+        for (size_t at = k->offset, end = k->offset + k->count; at < end; at += CHUNK) {
+            size_t n = end - at < CHUNK ? end - at : CHUNK;
+            float *restrict g = t->shards[0].gradient + at;
+            const float *restrict w = t->state.value + at;
+
+            for (uint32_t s = 1; s < t->recipe->shards; s++) {
+                const float *restrict other = t->shards[s].gradient + at;
+
+                for (size_t i = 0; i < n; i++)
+                    g[i] += other[i];
+            }
+            if (k->decay && t->l1 > 0) {
+                float p = (float)(t->l1 / t->n_decaying);
+
+                for (size_t i = 0; i < n; i++) {
+                    g[i] += p * ((float)(w[i] > 0) - (float)(w[i] < 0));
+                    j->l1 += fabsf(w[i]);
+                }
+            }
+            if (k->decay && t->l2 > 0) {
+                float p = (float)(2 * t->l2 / t->n_decaying);
+
+                for (size_t i = 0; i < n; i++)
+                    g[i] += p * w[i];
+                j->l2 += aei_sum_squares(w, n);
+            }
+            if (k->trainable)
+                j->squares += aei_sum_squares(g, n);
+        }
+    }
+}
+
+static void update_job(void *context, uint32_t index, uint32_t thread)
+{
+    aei_trainer *t = context;
+    const job *j = &t->jobs[index];
+
+    (void)thread;
+    for (uint32_t b = j->first; b < j->last; b++) {
+        const block *k = &t->blocks[b];
+        size_t at = k->offset;
+        const float *g = t->shards[0].gradient + at;
+        float *value = t->state.value + at, *average = t->state.average + at;
+
+        if (k->trainable) {
+            aei_apply(&t->update, k->decay, k->count, g, value, t->state.first + at, t->state.second + at, average);
+            continue;
+        }
+        for (size_t i = 0; i < k->count; i++) { /* running statistics */
+            value[i] += 0.1f * (g[i] / (float)t->recipe->shards - value[i]);
+            average[i] += t->update.average * (value[i] - average[i]);
+        }
+    }
+}
+
+/* Backward runs from the last layer to the first: the last faulty tensor is where it began. */
+static void name_fault(const aei_trainer *t, double loss, char *fault, size_t n_fault)
+{
+    if (!isfinite(loss)) {
+        snprintf(fault, n_fault, "the loss is not finite");
+        return;
+    }
+    for (uint32_t i = t->n_params; i-- > 0;) {
+        const ae_param *p = &t->params[i];
+
+        if (p->trainable && !isfinite(aei_sum_squares(t->shards[0].gradient + p->offset, p->count))) {
+            snprintf(fault, n_fault, "the gradient of %s (layer %s) is not finite", p->name, t->graph->nodes[p->node].name);
+            return;
+        }
+    }
+    snprintf(fault, n_fault, "the gradient is not finite");
+}
+
+ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step, float rate, aei_step_result *result, ae_error *err)
+{
+    const ae_recipe *r = t->recipe;
+    double start = now(), summed, updated, squares = 0, l1 = 0, l2 = 0;
+    ae_status st;
+
+    *result = (aei_step_result){0};
+    t->step = step;
+    if ((st = run_shards(t, batch, train_shard, err)) != AE_OK)
+        return st;
+    summed = now();
+    t->times.shards += summed - start;
+    aei_pool_run(t->pool, t->n_jobs, sum_job, t);
+    for (uint32_t i = 0; i < t->n_jobs; i++) {
+        squares += t->jobs[i].squares;
+        l1 += t->jobs[i].l1;
+        l2 += t->jobs[i].l2;
+    }
+    for (uint32_t i = 0; i < r->shards; i++)
+        result->loss += t->shards[i].loss;
+    if (t->n_decaying > 0)
+        result->loss += (t->l1 * l1 + t->l2 * l2) / t->n_decaying;
+    result->gradient_norm = sqrt(squares);
+    result->applied = isfinite(result->loss) && isfinite(squares);
+    if (!result->applied) {
+        name_fault(t, result->loss, result->fault, sizeof(result->fault));
+        return AE_OK;
+    }
+    t->update = aei_update_make(r, rate, r->clip > 0 && result->gradient_norm > r->clip ? (float)(r->clip / result->gradient_norm) : 1,
+                                t->state.n_updates);
+    aei_pool_run(t->pool, t->n_jobs, update_job, t);
+    t->state.n_updates++;
+    updated = now();
+    t->times.update += updated - summed;
+    aei_trainer_refresh(t);
+    t->times.weights += now() - updated;
+    return AE_OK;
+}
+
+/* ---- evaluation ---- */
+
+void aei_trainer_freeze(aei_trainer *t, const float *values)
+{
+    aei_weights_set(t->frozen_weights, values);
+}
+
+ae_status aei_trainer_evaluate(aei_trainer *t, const aei_batch *batch, double *error, double *loss, const float **prediction,
+                               ae_error *err)
+{
+    ae_status st = run_shards(t, batch, evaluate_shard, err);
+
+    if (st != AE_OK)
+        return st;
+    *error = *loss = 0;
+    for (uint32_t i = 0; i < t->recipe->shards; i++) {
+        *error += t->shards[i].error;
+        *loss += t->shards[i].loss;
+    }
+    *prediction = t->prediction;
+    return AE_OK;
+}
+
+/* ---- measuring ---- */
+
+static void bench_lane(void *context, uint32_t index, uint32_t thread)
+{
+    aei_trainer *t = context;
+    lane *l = &t->lanes[index];
+
+    (void)thread;
+    l->bench_status = aei_plan_bench(t->plan, &l->bench_seconds, &l->bench_operations, &l->bench_error);
+}
+
+ae_status aei_trainer_bench(aei_trainer *t, double *seconds, double *operations, ae_error *err)
+{
+    uint32_t n = aei_pool_threads(t->pool), shards = t->recipe->shards;
+
+    *seconds = 0;
+    aei_pool_run(t->pool, n, bench_lane, t);
+    for (uint32_t i = 0; i < n; i++) {
+        if (t->lanes[i].bench_status != AE_OK) {
+            if (err)
+                *err = t->lanes[i].bench_error;
+            return t->lanes[i].bench_status;
+        }
+        *seconds += t->lanes[i].bench_seconds / n;
+    }
+    *seconds *= (shards + n - 1) / n;
+    *operations = t->lanes[0].bench_operations * shards;
+    return AE_OK;
+}

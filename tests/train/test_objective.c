@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Losses and penalties against finite differences and values worked out by hand; optimisers and schedule likewise. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/rng.h"
+#include "train/loss.h"
+#include "train/optimizer.h"
+
+enum { N = 2, H = 5, W = 3, C = 3, COUNT = N * H * W * C };
+
+static void assert_near(double a, double b, double tolerance)
+{
+    if (!(fabs(a - b) <= tolerance))
+        fail_msg("%.9g is not within %g of %.9g", a, tolerance, b);
+}
+
+static float value[COUNT], target[COUNT], weight[N * H * W], gradient[COUNT];
+
+static aei_loss_view make_view(bool weighted)
+{
+    aei_rng rng = aei_rng_make(7, weighted, 0);
+    double total = 0;
+
+    for (int i = 0; i < COUNT; i++) {
+        value[i] = 0.15f + 0.7f / COUNT * (float)(i * 37 % COUNT); /* no two within a step of each other */
+        target[i] = value[i] + (i % 2 ? 0.05f : -0.05f) + aei_rng_range(&rng, -0.04f, 0.04f); /* clear of the kink at 0 */
+        gradient[i] = 0;
+    }
+    for (int i = 0; i < N * H * W; i++) {
+        weight[i] = i % 4 ? aei_rng_range(&rng, 0, 2) : 0;
+        total += weight[i];
+    }
+    return (aei_loss_view){{N, H, W, C}, value, target, weighted ? weight : NULL, 2 * (weighted ? total : N * H * W), 0.5, gradient};
+}
+
+/* The gradient that `view` received is that of the values which `loss` returns. */
+static void check_gradient(double (*loss)(void *context), void *context)
+{
+    float got[COUNT];
+
+    memcpy(got, gradient, sizeof(got));
+    for (int i = 0; i < COUNT; i++) {
+        const float old = value[i], step = 1e-3f;
+        double up, down;
+
+        value[i] = old + step;
+        up = loss(context);
+        value[i] = old - step;
+        down = loss(context);
+        value[i] = old;
+        assert_near(got[i], (up - down) / (2.0 * step), 2e-4 * fabs((double)got[i]) + 2e-6);
+    }
+}
+
+typedef struct loss_case { ae_loss_kind kind; aei_loss_view view; } loss_case;
+
+static double loss_value(void *context)
+{
+    loss_case *c = context;
+
+    return aei_loss_add(c->kind, 1.5, &c->view);
+}
+
+static void test_loss_gradients(void **state)
+{
+    const ae_loss_kind kinds[] = {AE_LOSS_MSE, AE_LOSS_L1, AE_LOSS_CHARBONNIER, AE_LOSS_BCE, AE_LOSS_TV};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
+        for (int weighted = 0; weighted < 2; weighted++) {
+            loss_case c = {kinds[k], make_view(weighted)};
+
+            assert_true(loss_value(&c) > 0);
+            check_gradient(loss_value, &c);
+        }
+}
+
+static void test_loss_values(void **state)
+{
+    float v[4] = {0.5f, 0.25f, 1, 0}, t[4] = {0, 0.25f, 0.5f, 1}, w[4] = {1, 0, 0, 3}, g[4] = {0};
+    aei_loss_view view = {{1, 2, 2, 1}, v, t, NULL, 4, 1, g};
+
+    (void)state;
+    assert_near(aei_loss_add(AE_LOSS_MSE, 1, &view), (0.25 + 0 + 0.25 + 1) / 4, 1e-7);
+    assert_near(g[0], 2 * 0.5 / 4, 1e-7);
+    assert_near(aei_loss_add(AE_LOSS_L1, 2, &view), 2 * (0.5 + 0 + 0.5 + 1) / 4, 1e-7);
+    assert_near(g[0], 2 * 0.5 / 4 + 2.0 / 4, 1e-7); /* gradients add up */
+    assert_near(aei_loss_add(AE_LOSS_CHARBONNIER, 1, &view), (2 * sqrt(0.25 + 1e-6) + 1e-3 + sqrt(1 + 1e-6)) / 4, 1e-6);
+    assert_near(aei_loss_add(AE_LOSS_TV, 1, &view), (0.25 + 1 + 0.5 + 0.25) / 4, 1e-7);
+    view.weight = w;
+    assert_near(aei_loss_add(AE_LOSS_MSE, 1, &view), (0.25 + 3) / 4, 1e-7);
+    v[0] = 1.5f; /* clipped for the score */
+    assert_near(aei_clipped_error(&view), (1 + 3) / 4.0, 1e-7);
+    v[0] = NAN;
+    assert_true(isnan(aei_clipped_error(&view)));
+    assert_true(isnan(aei_loss_add(AE_LOSS_CHARBONNIER, 1, &view)));
+    assert_true(isnan(aei_loss_add(AE_LOSS_TV, 1, &view)));
+}
+
+/* Cutting a batch in two shards changes neither loss nor gradient. */
+static void test_shards_add_up(void **state)
+{
+    aei_loss_view whole = make_view(true), half;
+    float got[COUNT];
+    double sum = 0, all;
+
+    (void)state;
+    whole.total /= 2;
+    whole.share = 1;
+    all = aei_loss_add(AE_LOSS_CHARBONNIER, 1, &whole) + aei_loss_add(AE_LOSS_TV, 1, &whole);
+    memcpy(got, gradient, sizeof(got));
+    memset(gradient, 0, sizeof(gradient));
+    for (int i = 0; i < 2; i++) {
+        half = (aei_loss_view){{1, H, W, C}, value + i * COUNT / 2, target + i * COUNT / 2, weight + i * H * W, whole.total, 0.5,
+                               gradient + i * COUNT / 2};
+        sum += aei_loss_add(AE_LOSS_CHARBONNIER, 1, &half) + aei_loss_add(AE_LOSS_TV, 1, &half);
+    }
+    assert_near(sum, all, 1e-9);
+    for (int i = 0; i < COUNT; i++)
+        assert_near(gradient[i], got[i], 1e-8);
+}
+
+static double penalty_value(void *context)
+{
+    return aei_penalty_add(context, 0.5, (ae_shape){N, H, W, C}, value, gradient);
+}
+
+static void test_penalties(void **state)
+{
+    ae_penalty kinds[] = {{AE_PENALTY_L1, 3, "x", 0}, {AE_PENALTY_L2, 3, "x", 0}, {AE_PENALTY_KL_SPARSE, 3, "x", 0.1f}};
+    ae_shape one = {2, 1, 1, 1};
+    float a[2] = {0.2f, 0.6f}, g[2] = {0};
+
+    (void)state;
+    for (size_t k = 0; k < 3; k++) {
+        make_view(false);
+        assert_true(penalty_value(&kinds[k]) > 0);
+        check_gradient(penalty_value, &kinds[k]);
+    }
+    kinds[2].weight = 1;
+    assert_near(aei_penalty_add(&kinds[2], 1, one, a, g), 0.1 * log(0.1 / 0.4) + 0.9 * log(0.9 / 0.6), 1e-6);
+    assert_near(g[1], (-0.1 / 0.4 + 0.9 / 0.6) / 2, 1e-6);
+    a[0] = -0.2f;
+    assert_near(aei_penalty_add(&kinds[0], 1, one, a, g), 3 * (0.2 + 0.6) / 2, 1e-6);
+    assert_near(aei_penalty_add(&kinds[1], 1, one, a, g), 3 * (0.04 + 0.36) / 2, 1e-6);
+    a[0] = NAN;
+    for (int k = 0; k < 3; k++)
+        assert_true(isnan(aei_penalty_add(&kinds[k], 1, one, a, g)));
+}
+
+static void test_sums(void **state)
+{
+    float x[19];
+
+    (void)state;
+    for (int i = 0; i < 19; i++)
+        x[i] = (float)(i + 1);
+    assert_near(aei_sum(x, 19), 190, 0);
+    assert_near(aei_sum_squares(x, 19), 2470, 0);
+    x[18] = INFINITY;
+    assert_true(isinf(aei_sum_squares(x, 19)));
+    x[3] = 1e30f;
+    assert_true(isfinite(aei_sum_squares(x, 18))); /* large is not infinite */
+}
+
+static void test_schedule(void **state)
+{
+    ae_recipe r = {.rate = 1e-3f, .rate_end = 1e-5f, .warmup = 10};
+
+    (void)state;
+    assert_near(aei_rate(&r, 0, 1000), 1e-4, 1e-9);
+    assert_near(aei_rate(&r, 9, 1000), 1e-3, 1e-9);
+    assert_near(aei_rate(&r, 10, 1000), 1e-3, 1e-9);
+    assert_near(aei_rate(&r, 505, 1000), (1e-3 + 1e-5) / 2, 1e-9);
+    assert_near(aei_rate(&r, 1000, 1000), 1e-5, 1e-9);
+    assert_near(aei_rate(&r, 1, 20), 1e-3, 1e-9); /* a short schedule shortens the warm-up to two steps */
+    assert_near(aei_rate(&r, 0, 1), 1e-3, 1e-9);
+}
+
+/* Two updates of one value by each optimiser, worked out by hand. */
+static void test_optimizers(void **state)
+{
+    ae_recipe r = {.optimizer = AE_ADAMW, .beta1 = 0.9f, .beta2 = 0.99f, .decay = 0.1f, .ema = 0.5f};
+    float w = 1, m = 0, v = 0, e = 1, g = 0.5f;
+    aei_update u = aei_update_make(&r, 0.01f, 1, 0);
+
+    (void)state;
+    aei_apply(&u, true, 1, &g, &w, &m, &v, &e);
+    assert_near(w, 1 - 0.01 * (1 + 0.1), 1e-6); /* the first step of Adam is the rate itself */
+    assert_near(e, 1 + 0.9 * (w - 1), 1e-6);    /* the average is young: 1 - min(0.5, 1/10) */
+    g = -1;
+    u = aei_update_make(&r, 0.01f, 0.5f, 1);
+    aei_apply(&u, false, 1, &g, &w, &m, &v, &e);
+    assert_near(m, 0.9 * 0.05 - 0.1 * 0.5, 1e-7);
+    assert_near(v, 0.99 * 0.0025 + 0.01 * 0.25, 1e-7);
+    assert_near(w, 0.989 - 0.01 * (m / (1 - 0.81)) / sqrt(v / (1 - 0.9801)), 1e-6);
+
+    r.optimizer = AE_ADAM; /* decay joins the gradient */
+    w = 1, m = v = 0, g = 0.5f;
+    u = aei_update_make(&r, 0.01f, 1, 0);
+    aei_apply(&u, true, 1, &g, &w, &m, &v, &e);
+    assert_near(m, 0.1 * 0.6, 1e-7);
+    assert_near(w, 0.99, 1e-6);
+
+    r.optimizer = AE_SGD;
+    w = 1, m = 0, g = 0.5f;
+    u = aei_update_make(&r, 0.1f, 1, 0);
+    aei_apply(&u, false, 1, &g, &w, &m, NULL, &e);
+    assert_near(w, 0.95, 1e-6);
+    aei_apply(&u, false, 1, &g, &w, &m, NULL, &e);
+    assert_near(w, 0.95 - 0.1 * (0.45 + 0.5), 1e-6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_loss_gradients), cmocka_unit_test(test_loss_values), cmocka_unit_test(test_shards_add_up),
+        cmocka_unit_test(test_penalties),      cmocka_unit_test(test_sums),        cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_optimizers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
