@@ -405,6 +405,9 @@ static ae_status check_inputs(const ae_graph *graph, int32_t *node, ae_error *er
 ae_status aei_graph_check(ae_graph *graph, int32_t *node, ae_error *err)
 {
     ae_shape *shapes = NULL;
+    ae_param *params = NULL;
+    uint32_t n_params;
+    size_t n_floats;
     ae_status st = AE_OK;
 
     *node = -1;
@@ -432,8 +435,10 @@ ae_status aei_graph_check(ae_graph *graph, int32_t *node, ae_error *err)
     uint32_t trial = 2 * graph->field + 64;
     if (graph->stride)
         trial = (trial + graph->stride - 1) / graph->stride * graph->stride;
-    st = aei_graph_infer(graph, 1, trial, trial, shapes, node, err);
+    if ((st = aei_graph_infer(graph, 1, trial, trial, shapes, node, err)) == AE_OK)
+        st = ae_graph_params(graph, &params, &n_params, &n_floats, err); /* not too many of them */
 done:
+    ae_free(params);
     ae_free(shapes);
     return st;
 }

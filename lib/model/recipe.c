@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Recipes: the grammar of doc/recipe.md, by tables over the YAML tree. */
+#include "ae/recipe.h"
+
+#include "model/file.h"
+#include "model/recipe_network.h"
+#include "model/yaml_tree.h"
+
+#include <string.h>
+
+enum { VERSION = 1 };
+
+static const aei_choice tasks[] = {{"autoencode", AE_TASK_AUTOENCODE}, {"denoise", AE_TASK_DENOISE}, {"superres", AE_TASK_SUPERRES},
+                                   {NULL, 0}};
+static const aei_choice corruption_kinds[] = {{"gaussian", AE_CORRUPT_GAUSSIAN}, {"camera", AE_CORRUPT_CAMERA},
+                                              {"salt_pepper", AE_CORRUPT_SALT_PEPPER}, {"mask", AE_CORRUPT_MASK},
+                                              {"jpeg", AE_CORRUPT_JPEG}, {NULL, 0}};
+static const aei_choice loss_kinds[] = {{"mse", AE_LOSS_MSE}, {"l1", AE_LOSS_L1}, {"charbonnier", AE_LOSS_CHARBONNIER},
+                                        {"bce", AE_LOSS_BCE}, {"tv", AE_LOSS_TV}, {"perceptual", AE_LOSS_PERCEPTUAL}, {NULL, 0}};
+static const aei_choice penalty_kinds[] = {{"l1", AE_PENALTY_L1}, {"l2", AE_PENALTY_L2}, {"kl_sparse", AE_PENALTY_KL_SPARSE},
+                                           {NULL, 0}};
+static const aei_choice optimizers[] = {{"adamw", AE_ADAMW}, {"adam", AE_ADAM}, {"sgd", AE_SGD}, {NULL, 0}};
+
+/* The recipe comes first, so that it is freed with what it was read beside. */
+typedef struct top { ae_recipe recipe; uint32_t version, networks, data, corruption, loss, penalties, train; } top;
+#define AT(f) offsetof(ae_recipe, f) /* in a top, too */
+
+static ae_status read_data(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_error *err)
+{
+    static const aei_field fields[] = {
+        {"crop", AEI_U32, AT(crop), 8, .max = 4096},
+        {"augment", AEI_BOOL, .offset = AT(augment)},
+        {"scale", AEI_RANGE, AT(scale_min), 1, .max = 16},
+        {"grey", AEI_REAL, AT(grey), 0, .max = 1},
+        {"clean", AEI_REAL, AT(clean), 0, .max = 1},
+    };
+
+    return aei_yaml_fields(y, at, "data", fields, 5, r, NULL, err);
+}
+
+static ae_status read_train(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_error *err)
+{
+    enum { BETA1 = 3, SHARDS = 11 };
+    static const aei_field fields[] = {
+        {"optimizer", AEI_CHOICE, AT(optimizer), .choices = optimizers},
+        {"rate", AEI_REAL, AT(rate), 0, .max = 100},
+        {"rate_end", AEI_REAL, AT(rate_end), 0, .max = 100},
+        [BETA1] = {"beta1", AEI_REAL, AT(beta1), 0, .max = 0.9999},
+        {"beta2", AEI_REAL, AT(beta2), 0, .max = 0.999999},
+        {"decay", AEI_REAL, AT(decay), 0, .max = 10},
+        {"clip", AEI_REAL, AT(clip), 0, .max = 1e6},
+        {"ema", AEI_REAL, AT(ema), 0, .max = 0.999999},
+        {"steps", AEI_U64, AT(steps), 1, .max = 1e12},
+        {"warmup", AEI_U64, AT(warmup), 0, .max = 1e12},
+        {"batch", AEI_U32, AT(batch), 1, .max = 65536},
+        [SHARDS] = {"shards", AEI_U32, AT(shards), 1, .max = 1024},
+        {"validate_every", AEI_U64, AT(validate_every), 1, .max = 1e12},
+        {"patience", AEI_U32, AT(patience), 0, .max = 1e6},
+        {"holdout", AEI_REAL, AT(holdout), 0, .max = 0.9},
+    };
+    uint64_t given;
+    ae_status st = aei_yaml_fields(y, at, "train", fields, sizeof(fields) / sizeof(fields[0]), r, &given, err);
+
+    if (st != AE_OK)
+        return st;
+    if (!(given >> SHARDS & 1))
+        while (r->batch % r->shards)
+            r->shards--;
+    if (r->batch % r->shards)
+        return aei_yaml_fail(y, y->nodes[at].line, err, "train: a batch of %u cannot be cut into %u equal shards", r->batch, r->shards);
+    return AE_OK;
+}
+
+static ae_status read_corruption(const aei_yaml *y, uint32_t at, ae_corruption *c, ae_error *err)
+{
+    static const aei_field fields[] = {
+        {"kind", AEI_CHOICE, offsetof(ae_corruption, kind), .choices = corruption_kinds, .required = true},
+        {"sigma", AEI_RANGE, offsetof(ae_corruption, min), 0, .max = 255},
+        {"fraction", AEI_RANGE, offsetof(ae_corruption, min), 0, .max = 1},
+        {"quality", AEI_RANGE, offsetof(ae_corruption, min), 1, .max = 100},
+        {"probability", AEI_REAL, offsetof(ae_corruption, probability), 0, .max = 1},
+        {"jitter", AEI_RANGE, offsetof(ae_corruption, jitter_min), 0, .max = 100},
+    };
+    static const int key_of[] = {[AE_CORRUPT_GAUSSIAN] = 1, [AE_CORRUPT_CAMERA] = 1, [AE_CORRUPT_SALT_PEPPER] = 2,
+                                 [AE_CORRUPT_MASK] = 2, [AE_CORRUPT_JPEG] = 3};
+    uint64_t given;
+    ae_status st;
+
+    *c = (ae_corruption){.probability = 1, .jitter_min = 1, .jitter_max = 1};
+    if ((st = aei_yaml_fields(y, at, "corruption", fields, 6, c, &given, err)) != AE_OK)
+        return st;
+    for (int k = 1; k <= 3; k++)
+        if ((given >> k & 1) != (k == key_of[c->kind]))
+            return aei_yaml_fail(y, y->nodes[at].line, err, "corruption %s: key '%s' is %s", corruption_kinds[c->kind - 1].name,
+                                 fields[k].key, given >> k & 1 ? "unknown" : "missing");
+    return AE_OK;
+}
+
+static ae_status check_reference(const aei_yaml *y, uint32_t at, const ae_recipe *r, const char *node, ae_error *err)
+{
+    if (node[0] && ae_graph_find(&r->networks[0].graph, node) < 0)
+        return aei_yaml_fail(y, y->nodes[at].line, err, "network %s has no layer '%.60s'", r->networks[0].name, node);
+    return AE_OK;
+}
+
+static ae_status read_loss(const aei_yaml *y, uint32_t at, ae_loss *l, ae_error *err)
+{
+    static const aei_field fields[] = {
+        {"kind", AEI_CHOICE, offsetof(ae_loss, kind), .choices = loss_kinds, .required = true},
+        {"weight", AEI_REAL, offsetof(ae_loss, weight), 0, .max = 1e9},
+        {"model", AEI_TEXT, offsetof(ae_loss, model), .size = sizeof(l->model)},
+        {"node", AEI_TEXT, offsetof(ae_loss, node), .size = sizeof(l->node)},
+    };
+    ae_status st;
+
+    *l = (ae_loss){.weight = 1};
+    if ((st = aei_yaml_fields(y, at, "loss", fields, 4, l, NULL, err)) != AE_OK)
+        return st;
+    if ((l->kind == AE_LOSS_PERCEPTUAL) != (l->model[0] && l->node[0]) || (l->kind != AE_LOSS_PERCEPTUAL && (l->model[0] || l->node[0])))
+        return aei_yaml_fail(y, y->nodes[at].line, err, "loss: 'model' and 'node' belong to kind perceptual, which needs both");
+    return AE_OK;
+}
+
+static ae_status read_penalty(const aei_yaml *y, uint32_t at, const ae_recipe *r, ae_penalty *p, ae_error *err)
+{
+    static const aei_field fields[] = {
+        {"kind", AEI_CHOICE, offsetof(ae_penalty, kind), .choices = penalty_kinds, .required = true},
+        {"weight", AEI_REAL, offsetof(ae_penalty, weight), 0, .max = 1e9, .required = true},
+        {"node", AEI_TEXT, offsetof(ae_penalty, node), .size = sizeof(p->node)},
+        {"target", AEI_REAL, offsetof(ae_penalty, target), 1e-6, .max = 0.999999},
+    };
+    ae_status st;
+
+    *p = (ae_penalty){0};
+    if ((st = aei_yaml_fields(y, at, "penalty", fields, 4, p, NULL, err)) != AE_OK)
+        return st;
+    if ((p->kind == AE_PENALTY_KL_SPARSE) != (p->target > 0) || (p->kind == AE_PENALTY_KL_SPARSE && !p->node[0]))
+        return aei_yaml_fail(y, y->nodes[at].line, err, "penalty: 'target' belongs to kind kl_sparse, which needs 'target' and 'node'");
+    return check_reference(y, at, r, p->node, err);
+}
+
+/* The first network meets a picture: what goes in and what comes out must fit the task. */
+static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
+{
+    ae_recipe *r = &t->recipe;
+    const ae_graph *g = &r->networks[0].graph;
+    int32_t image = ae_graph_find(g, AE_INPUT_IMAGE);
+    uint32_t line = y->nodes[t->networks].line, edge;
+    ae_shape *shapes, in, out;
+    ae_status st;
+
+    if ((r->task == AE_TASK_SUPERRES) != (r->scale > 1))
+        return aei_yaml_fail(y, 1, err, "scale: 2 to 4 with task superres, 1 otherwise");
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i].op == AE_OP_INPUT && strcmp(g->nodes[i].name, AE_INPUT_IMAGE) != 0 &&
+            (strcmp(g->nodes[i].name, AE_INPUT_LEVEL) != 0 || g->nodes[i].out > 2))
+            return aei_yaml_fail(y, line, err, "input %s: the first network reads 'image' and 'level' (1 or 2 channels)", g->nodes[i].name);
+    if (image < 0)
+        return aei_yaml_fail(y, line, err, "the first network has no input 'image'");
+    if (g->stride && r->task != AE_TASK_SUPERRES && r->crop % g->stride)
+        return aei_yaml_fail(y, t->data ? y->nodes[t->data].line : 1, err, "data: crop %u is not a multiple of the network's stride %u",
+                             r->crop, g->stride);
+    edge = g->stride ? (2 * g->field + 64 + g->stride - 1) / g->stride * g->stride : 1;
+    shapes = ae_alloc(g->n_nodes, sizeof(*shapes));
+    if (!shapes)
+        return ae_fail(err, AE_ERR_NOMEM, "shapes of %u layers", g->n_nodes);
+    if ((st = ae_graph_shapes(g, 1, edge, edge, shapes, err)) == AE_OK) {
+        in = shapes[image];
+        out = shapes[g->outputs[0]];
+        if (out.c != in.c || out.h != in.h * r->scale || out.w != in.w * r->scale)
+            st = aei_yaml_fail(y, line, err, "from pictures of %u x %u x %u the first network makes %u x %u x %u, expected %u x %u x %u",
+                               in.h, in.w, in.c, out.h, out.w, out.c, in.h * r->scale, in.w * r->scale, in.c);
+    }
+    ae_free(shapes);
+    return st;
+}
+
+static ae_status read_networks(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_error *err)
+{
+    uint32_t items[AE_MAX_NETWORKS], n;
+    ae_status st = aei_yaml_list(y, at, "networks", AE_MAX_NETWORKS, items, &n, err);
+
+    if (st == AE_OK && !n)
+        st = aei_yaml_fail(y, y->nodes[at].line, err, "networks: empty");
+    for (uint32_t i = 0; st == AE_OK && i < n; i++) {
+        r->n_networks++;
+        st = aei_recipe_network(y, items[i], &r->networks[i], err);
+        for (uint32_t j = 0; st == AE_OK && j < i; j++)
+            if (!strcmp(r->networks[i].name, r->networks[j].name))
+                st = aei_yaml_fail(y, y->nodes[items[i]].line, err, "a network above is called '%s', too", r->networks[i].name);
+    }
+    return st;
+}
+
+static ae_status read_terms(const aei_yaml *y, top *t, ae_error *err)
+{
+    ae_recipe *r = &t->recipe;
+    uint32_t items[AE_MAX_TERMS], n;
+    ae_status st = AE_OK;
+
+    if (t->corruption) {
+        st = aei_yaml_list(y, t->corruption, "corruption", AE_MAX_TERMS, items, &n, err);
+        for (uint32_t i = 0; st == AE_OK && i < n; i++)
+            st = read_corruption(y, items[i], &r->corruptions[r->n_corruptions++], err);
+    }
+    if (st == AE_OK && t->loss) {
+        st = aei_yaml_list(y, t->loss, "loss", AE_MAX_TERMS, items, &n, err);
+        if (st == AE_OK && !n)
+            st = aei_yaml_fail(y, y->nodes[t->loss].line, err, "loss: empty");
+        for (uint32_t i = 0; st == AE_OK && i < n; i++)
+            st = read_loss(y, items[i], &r->losses[r->n_losses++], err);
+    } else if (st == AE_OK) {
+        r->losses[r->n_losses++] = (ae_loss){.kind = AE_LOSS_CHARBONNIER, .weight = 1};
+    }
+    if (st == AE_OK && t->penalties) {
+        st = aei_yaml_list(y, t->penalties, "penalties", AE_MAX_TERMS, items, &n, err);
+        for (uint32_t i = 0; st == AE_OK && i < n; i++)
+            st = read_penalty(y, items[i], r, &r->penalties[r->n_penalties++], err);
+    }
+    return st;
+}
+
+/* A later grammar is recognised before its keys are found unknown. */
+static ae_status check_version(const aei_yaml *y, ae_error *err)
+{
+    static const aei_field field = {"recipe", AEI_U32, 0, 1, .max = UINT32_MAX};
+    const aei_yaml_node *root = &y->nodes[0];
+    uint32_t version = 0;
+
+    if (root->kind == AEI_YAML_MAP)
+        for (uint32_t i = 0, key = root->first; i < root->n / 2; i++, key = y->nodes[y->nodes[key].next].next)
+            if (!strcmp(y->nodes[key].text, "recipe")) {
+                ae_status st = aei_yaml_value(y, y->nodes[key].next, &field, &version, err);
+
+                if (st != AE_OK)
+                    return st;
+            }
+    if (version > VERSION)
+        return ae_fail(err, AE_ERR_TOO_NEW, "%s%srecipe grammar %u, this program knows up to %d", y->name ? y->name : "",
+                       y->name ? ": " : "", version, VERSION);
+    return AE_OK;
+}
+
+static ae_status read_recipe(const aei_yaml *y, top *t, ae_error *err)
+{
+    static const aei_field fields[] = {
+        {"recipe", AEI_U32, offsetof(top, version), 1, .max = VERSION, .required = true},
+        {"name", AEI_NAME, AT(name), .required = true},
+        {"about", AEI_TEXT, AT(about), .size = sizeof(t->recipe.about)},
+        {"task", AEI_CHOICE, AT(task), .choices = tasks, .required = true},
+        {"residual", AEI_BOOL, .offset = AT(residual)},
+        {"scale", AEI_U32, AT(scale), 1, .max = 4},
+        {"networks", AEI_SUBTREE, offsetof(top, networks), .required = true},
+        {"data", AEI_SUBTREE, .offset = offsetof(top, data)},
+        {"corruption", AEI_SUBTREE, .offset = offsetof(top, corruption)},
+        {"one_of", AEI_BOOL, .offset = AT(one_of)},
+        {"loss", AEI_SUBTREE, .offset = offsetof(top, loss)},
+        {"penalties", AEI_SUBTREE, .offset = offsetof(top, penalties)},
+        {"train", AEI_SUBTREE, .offset = offsetof(top, train)},
+    };
+    ae_recipe *r = &t->recipe;
+    ae_status st = check_version(y, err);
+
+    if (st != AE_OK || (st = aei_yaml_fields(y, 0, "recipe", fields, sizeof(fields) / sizeof(fields[0]), t, NULL, err)) != AE_OK ||
+        (st = read_networks(y, t->networks, r, err)) != AE_OK || (t->data && (st = read_data(y, t->data, r, err)) != AE_OK) ||
+        (st = read_terms(y, t, err)) != AE_OK || (t->train && (st = read_train(y, t->train, r, err)) != AE_OK))
+        return st;
+    return check_task(y, t, err);
+}
+
+ae_status ae_recipe_parse(const char *text, size_t n_bytes, const char *name, ae_recipe **out, ae_error *err)
+{
+    aei_yaml yaml = {0};
+    top *t = NULL;
+    ae_status st;
+
+    *out = NULL;
+    if ((st = aei_yaml_parse(text, n_bytes, name, &yaml, err)) != AE_OK)
+        return st;
+    t = ae_alloc(1, sizeof(*t));
+    if (!t) {
+        st = ae_fail(err, AE_ERR_NOMEM, "recipe");
+        goto done;
+    }
+    t->recipe = (ae_recipe){
+        .scale = 1, .crop = 128, .augment = true, .scale_min = 1, .scale_max = 1,
+        .optimizer = AE_ADAMW, .rate = 1e-3f, .rate_end = 1e-6f, .beta1 = 0.9f, .beta2 = 0.999f, .decay = 1e-4f, .clip = 1, .ema = 0.999f,
+        .steps = 100000, .warmup = 500, .batch = 16, .shards = 8, .validate_every = 1000, .holdout = 0.05f,
+    };
+    if ((st = read_recipe(&yaml, t, err)) != AE_OK)
+        goto done;
+    *out = &t->recipe;
+    t = NULL;
+done:
+    ae_recipe_free(t ? &t->recipe : NULL);
+    aei_yaml_free(&yaml);
+    return st;
+}
+
+ae_status ae_recipe_load(const char *path, const ae_limits *limits, ae_recipe **out, char **text, ae_error *err)
+{
+    uint8_t *bytes = NULL;
+    size_t n_bytes;
+    ae_status st;
+
+    *out = NULL;
+    if (text)
+        *text = NULL;
+    if ((st = aei_file_read(path, ae_limits_resolve(limits).max_file, &bytes, &n_bytes, err)) != AE_OK)
+        return st;
+    st = ae_recipe_parse((const char *)bytes, n_bytes, NULL, out, err);
+    if (st == AE_OK && text) {
+        *text = (char *)bytes;
+        bytes = NULL;
+    }
+    ae_free(bytes);
+    return st;
+}
+
+void ae_recipe_free(ae_recipe *recipe)
+{
+    if (!recipe)
+        return;
+    for (uint32_t i = 0; i < recipe->n_networks; i++)
+        ae_graph_free(&recipe->networks[i].graph);
+    ae_free(recipe);
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Networks in recipes: inputs and layers, with `repeat` and `residual` written out. */
+#include "model/recipe_network.h"
+
+#include "nn/graph_check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { OP_RESIDUAL = 1000, PAD_SAME = UINT32_MAX };
+
+/* One entry under `layers`, before it becomes nodes. */
+typedef struct layer {
+    int op, act, init;
+    char name[AE_NAME_MAX], param[AE_NAME_MAX], add[AE_NAME_MAX + 4];
+    uint32_t from, repeat, out, kernel[2], stride[2], dilation[2], pad[2], pad_at, groups, factor, first, height, width, channels;
+    float slope, value;
+    bool bias;
+} layer;
+
+enum key { K_OP, K_NAME, K_FROM, K_PARAM, K_ACT, K_SLOPE, K_ADD, K_REPEAT, K_OUT, K_KERNEL, K_STRIDE, K_DILATION, K_PAD, K_GROUPS,
+           K_FACTOR, K_FIRST, K_HEIGHT, K_WIDTH, K_CHANNELS, K_VALUE, K_BIAS, K_INIT, N_KEYS };
+
+static const aei_choice acts[] = {
+    {"none", AE_ACT_NONE}, {"relu", AE_ACT_RELU}, {"leaky", AE_ACT_LEAKY}, {"sigmoid", AE_ACT_SIGMOID}, {"tanh", AE_ACT_TANH},
+    {"softplus", AE_ACT_SOFTPLUS}, {"silu", AE_ACT_SILU}, {"gelu", AE_ACT_GELU}, {NULL, 0}
+};
+static const aei_choice inits[] = {{"he", AE_INIT_HE}, {"zero", AE_INIT_ZERO}, {"identity", AE_INIT_IDENTITY}, {NULL, 0}};
+static const aei_choice ops[] = {
+    {"dense", AE_OP_DENSE}, {"conv", AE_OP_CONV}, {"deconv", AE_OP_DECONV}, {"residual", OP_RESIDUAL}, {"maxpool", AE_OP_MAXPOOL},
+    {"avgpool", AE_OP_AVGPOOL}, {"nearest", AE_OP_NEAREST}, {"bilinear", AE_OP_BILINEAR}, {"shuffle", AE_OP_SHUFFLE},
+    {"unshuffle", AE_OP_UNSHUFFLE}, {"concat", AE_OP_CONCAT}, {"add", AE_OP_ADD}, {"mul", AE_OP_MUL}, {"scale", AE_OP_SCALE},
+    {"batchnorm", AE_OP_BATCHNORM}, {"layernorm", AE_OP_LAYERNORM}, {"dropout", AE_OP_DROPOUT}, {"act", AE_OP_ACT},
+    {"reshape", AE_OP_RESHAPE}, {"gaussian", AE_OP_GAUSSIAN}, {"round", AE_OP_ROUND}, {"crop", AE_OP_CROP}, {NULL, 0}
+};
+
+#define AT(f) offsetof(layer, f)
+static const aei_field layer_fields[N_KEYS] = {
+    [K_OP] = {"op", AEI_CHOICE, AT(op), .choices = ops, .required = true},
+    [K_NAME] = {"name", AEI_NAME, .offset = AT(name)},
+    [K_FROM] = {"from", AEI_SUBTREE, .offset = AT(from)},
+    [K_PARAM] = {"param", AEI_NAME, .offset = AT(param)},
+    [K_ACT] = {"act", AEI_CHOICE, AT(act), .choices = acts},
+    [K_SLOPE] = {"slope", AEI_REAL, AT(slope), 0, .max = 1},
+    [K_ADD] = {"add", AEI_TEXT, AT(add), .size = AE_NAME_MAX + 4},
+    [K_REPEAT] = {"repeat", AEI_U32, AT(repeat), 1, .max = AE_MAX_NODES},
+    [K_OUT] = {"out", AEI_U32, AT(out), 1, .max = AEI_MAX_CHANNELS},
+    [K_KERNEL] = {"kernel", AEI_PAIR, AT(kernel), 1, .max = AEI_MAX_KERNEL},
+    [K_STRIDE] = {"stride", AEI_PAIR, AT(stride), 1, .max = AEI_MAX_KERNEL},
+    [K_DILATION] = {"dilation", AEI_PAIR, AT(dilation), 1, .max = AEI_MAX_KERNEL},
+    [K_PAD] = {"pad", AEI_SUBTREE, .offset = AT(pad_at)},
+    [K_GROUPS] = {"groups", AEI_U32, AT(groups), 1, .max = AEI_MAX_CHANNELS},
+    [K_FACTOR] = {"factor", AEI_U32, AT(factor), 1, .max = 64},
+    [K_FIRST] = {"first", AEI_U32, AT(first), 0, .max = AEI_MAX_CHANNELS},
+    [K_HEIGHT] = {"height", AEI_U32, AT(height), 1, .max = AEI_MAX_EDGE},
+    [K_WIDTH] = {"width", AEI_U32, AT(width), 1, .max = AEI_MAX_EDGE},
+    [K_CHANNELS] = {"channels", AEI_U32, AT(channels), 1, .max = AEI_MAX_CHANNELS},
+    [K_VALUE] = {"value", AEI_REAL, AT(value), -1e6, .max = 1e6},
+    [K_BIAS] = {"bias", AEI_BOOL, .offset = AT(bias)},
+    [K_INIT] = {"init", AEI_CHOICE, AT(init), .choices = inits},
+};
+#undef AT
+
+/* Which keys a layer takes and which it needs, beyond those that all take. */
+#define BIT(k) (UINT64_C(1) << (k))
+#define ALL_TAKE (BIT(K_OP) | BIT(K_NAME) | BIT(K_FROM) | BIT(K_ACT) | BIT(K_SLOPE) | BIT(K_REPEAT))
+#define WINDOW (BIT(K_KERNEL) | BIT(K_STRIDE) | BIT(K_PAD))
+#define WEIGHTS (BIT(K_PARAM) | BIT(K_ADD) | BIT(K_OUT) | BIT(K_BIAS) | BIT(K_INIT))
+
+static uint64_t keys_of(int op, uint64_t *needed)
+{
+    *needed = 0;
+    switch (op) {
+    case AE_OP_DENSE: *needed = BIT(K_OUT); return WEIGHTS;
+    case AE_OP_CONV: return WEIGHTS | WINDOW | BIT(K_DILATION) | BIT(K_GROUPS);
+    case AE_OP_DECONV: *needed = BIT(K_OUT); return WEIGHTS | WINDOW | BIT(K_GROUPS);
+    case OP_RESIDUAL: return BIT(K_PARAM) | BIT(K_KERNEL) | BIT(K_INIT);
+    case AE_OP_MAXPOOL:
+    case AE_OP_AVGPOOL: return WINDOW;
+    case AE_OP_NEAREST:
+    case AE_OP_BILINEAR:
+    case AE_OP_SHUFFLE:
+    case AE_OP_UNSHUFFLE: return BIT(K_FACTOR);
+    case AE_OP_SCALE: return BIT(K_VALUE) | BIT(K_PARAM);
+    case AE_OP_BATCHNORM:
+    case AE_OP_LAYERNORM: return BIT(K_PARAM);
+    case AE_OP_DROPOUT: return BIT(K_VALUE);
+    case AE_OP_ACT: *needed = BIT(K_ACT); return 0;
+    case AE_OP_RESHAPE: return *needed = BIT(K_HEIGHT) | BIT(K_WIDTH) | BIT(K_CHANNELS);
+    case AE_OP_CROP: *needed = BIT(K_OUT); return BIT(K_FIRST) | BIT(K_OUT);
+    case AE_OP_CONCAT:
+    case AE_OP_ADD:
+    case AE_OP_MUL:
+    case AE_OP_GAUSSIAN: *needed = BIT(K_FROM); return 0;
+    default: return 0;
+    }
+}
+
+static const char *op_name(int op)
+{
+    return op == OP_RESIDUAL ? "residual" : ae_op_name((ae_op)op);
+}
+
+typedef struct builder {
+    const aei_yaml *yaml;
+    ae_graph *graph;
+    uint32_t n_allocated, n_inputs, n_layers;
+    uint32_t *lines; /* of the nodes */
+} builder;
+
+static ae_status add_node(builder *b, const ae_node *node, uint32_t line, ae_error *err)
+{
+    ae_graph *g = b->graph;
+
+    if (g->n_nodes == b->n_allocated) {
+        uint32_t want = b->n_allocated ? 2 * b->n_allocated : 64;
+        ae_node *nodes;
+        uint32_t *lines;
+
+        if (g->n_nodes >= AE_MAX_NODES)
+            return aei_yaml_fail(b->yaml, line, err, "more than %d layers", AE_MAX_NODES);
+        nodes = ae_realloc(g->nodes, b->n_allocated * sizeof(*nodes), want * sizeof(*nodes));
+        if (!nodes)
+            return ae_fail(err, AE_ERR_NOMEM, "%u layers", want);
+        g->nodes = nodes;
+        lines = ae_realloc(b->lines, b->n_allocated * sizeof(*lines), want * sizeof(*lines));
+        if (!lines)
+            return ae_fail(err, AE_ERR_NOMEM, "%u layers", want);
+        b->lines = lines;
+        b->n_allocated = want;
+    }
+    b->lines[g->n_nodes] = line;
+    g->nodes[g->n_nodes++] = *node;
+    return AE_OK;
+}
+
+static ae_status find_node(const builder *b, const char *name, uint32_t line, uint32_t *index, ae_error *err)
+{
+    int32_t found = strcmp(name, "previous") ? ae_graph_find(b->graph, name) : (int32_t)b->graph->n_nodes - 1;
+
+    if (found < 0)
+        return aei_yaml_fail(b->yaml, line, err, "no layer '%.60s' stands above (a cycle or a misspelt name)", name);
+    *index = (uint32_t)found;
+    return AE_OK;
+}
+
+/* A list of names, `from` or `outputs`. */
+static ae_status read_names(const builder *b, uint32_t at, const char *what, uint32_t *to, uint32_t *n, ae_error *err)
+{
+    uint32_t items[AE_MAX_FROM];
+    ae_status st = aei_yaml_list(b->yaml, at, what, AE_MAX_FROM, items, n, err);
+
+    for (uint32_t i = 0; st == AE_OK && i < *n; i++) {
+        const aei_yaml_node *item = &b->yaml->nodes[items[i]];
+
+        st = item->kind == AEI_YAML_SCALAR ? find_node(b, item->text, item->line, &to[i], err)
+                                           : aei_yaml_fail(b->yaml, item->line, err, "%s: expected names of layers", what);
+    }
+    if (st == AE_OK && !*n)
+        st = aei_yaml_fail(b->yaml, b->yaml->nodes[at].line, err, "%s: empty", what);
+    return st;
+}
+
+/* ---- inputs ---- */
+
+static ae_status read_input(builder *b, uint32_t at, ae_error *err)
+{
+    static const aei_field fields[] = {
+        {"name", AEI_NAME, offsetof(ae_node, name), .required = true},
+        {"channels", AEI_U32, offsetof(ae_node, out), 1, .max = AEI_MAX_CHANNELS, .required = true},
+        {"height", AEI_U32, offsetof(ae_node, height), 1, .max = AEI_MAX_EDGE},
+        {"width", AEI_U32, offsetof(ae_node, width), 1, .max = AEI_MAX_EDGE},
+    };
+    ae_node node = {.op = AE_OP_INPUT, .add = -1};
+    ae_status st = aei_yaml_fields(b->yaml, at, "input", fields, 4, &node, NULL, err);
+
+    return st == AE_OK ? add_node(b, &node, b->yaml->nodes[at].line, err) : st;
+}
+
+/* ---- layers ---- */
+
+static ae_status read_pad(const builder *b, layer *l, ae_error *err)
+{
+    static const aei_field field = {"pad", AEI_PAIR, 0, 0, .max = AEI_MAX_KERNEL * AEI_MAX_KERNEL};
+    const aei_yaml_node *n = &b->yaml->nodes[l->pad_at];
+
+    if (l->op == AE_OP_CONV && n->kind == AEI_YAML_SCALAR && !strcmp(n->text, "same"))
+        return AE_OK;
+    return aei_yaml_value(b->yaml, l->pad_at, &field, l->pad, err);
+}
+
+/* The entry's own fields, defaults included. */
+static ae_status read_layer(const builder *b, uint32_t at, layer *l, ae_error *err)
+{
+    uint32_t line = b->yaml->nodes[at].line;
+    uint64_t given, needed, allowed;
+    ae_status st;
+
+    *l = (layer){.repeat = 1, .groups = 1, .factor = 2, .slope = 0.1f, .bias = true};
+    for (int a = 0; a < 2; a++)
+        l->dilation[a] = 1;
+    if ((st = aei_yaml_fields(b->yaml, at, "layer", layer_fields, N_KEYS, l, &given, err)) != AE_OK)
+        return st;
+    allowed = keys_of(l->op, &needed) | needed | ALL_TAKE;
+    for (int k = 0; k < N_KEYS; k++) {
+        if (given & ~allowed & BIT(k))
+            return aei_yaml_fail(b->yaml, line, err, "a layer %s has no key '%s'", op_name(l->op), layer_fields[k].key);
+        if (needed & ~given & BIT(k))
+            return aei_yaml_fail(b->yaml, line, err, "layer %s: key '%s' is missing", op_name(l->op), layer_fields[k].key);
+    }
+    if (!(given & BIT(K_ACT)) && l->op == OP_RESIDUAL)
+        l->act = AE_ACT_RELU;
+    if ((given & BIT(K_SLOPE)) && l->act != AE_ACT_LEAKY)
+        return aei_yaml_fail(b->yaml, line, err, "'slope' belongs to act: leaky");
+    if (l->act != AE_ACT_LEAKY)
+        l->slope = 0;
+    if (!(given & BIT(K_VALUE)))
+        l->value = l->op == AE_OP_SCALE ? 1 : l->op == AE_OP_DROPOUT ? 0.5f : 0;
+    for (int a = 0; a < 2; a++) {
+        if (!(given & BIT(K_KERNEL)))
+            l->kernel[a] = l->op == AE_OP_CONV || l->op == OP_RESIDUAL ? 3 : 2;
+        if (!(given & BIT(K_STRIDE)))
+            l->stride[a] = l->op == AE_OP_CONV || l->op == OP_RESIDUAL ? 1 : l->op == AE_OP_DECONV ? 2 : l->kernel[a];
+        if (l->op == AE_OP_CONV || l->op == OP_RESIDUAL)
+            l->pad[a] = l->dilation[a] * (l->kernel[a] - 1) / 2;
+    }
+    return given & BIT(K_PAD) ? read_pad(b, l, err) : AE_OK;
+}
+
+static void node_of(const layer *l, ae_node *node)
+{
+    bool window = l->op == AE_OP_CONV || l->op == AE_OP_DECONV || l->op == AE_OP_MAXPOOL || l->op == AE_OP_AVGPOOL;
+    bool weights = l->op == AE_OP_CONV || l->op == AE_OP_DECONV || l->op == AE_OP_DENSE;
+
+    *node = (ae_node){.op = (ae_op)l->op, .add = -1, .act = (ae_act)l->act, .slope = l->slope, .first = l->first, .value = l->value};
+    node->out = l->op == AE_OP_RESHAPE ? l->channels : l->out;
+    node->height = l->height;
+    node->width = l->width;
+    if (l->op == AE_OP_NEAREST || l->op == AE_OP_BILINEAR || l->op == AE_OP_SHUFFLE || l->op == AE_OP_UNSHUFFLE)
+        node->factor = l->factor;
+    for (int a = 0; a < 2 && window; a++) {
+        node->kernel[a] = l->kernel[a];
+        node->stride[a] = l->stride[a];
+        node->dilation[a] = l->dilation[a];
+        node->pad[a] = l->pad[a];
+    }
+    if (weights) {
+        node->groups = l->op == AE_OP_DENSE ? 0 : l->groups;
+        node->bias = l->bias;
+        node->init = (ae_init)l->init;
+    }
+}
+
+static ae_status set_name(const builder *b, char to[AE_NAME_MAX], const char *name, const char *suffix, uint32_t line, ae_error *err)
+{
+    if (snprintf(to, AE_NAME_MAX, "%s%s", name, suffix) >= AE_NAME_MAX)
+        return aei_yaml_fail(b->yaml, line, err, "name '%s%s' is longer than %d letters", name, suffix, AE_NAME_MAX - 1);
+    return AE_OK;
+}
+
+/* x + conv(act(conv(x))) as the nodes NAME.a and NAME. */
+static ae_status add_residual(builder *b, const layer *l, ae_node *node, uint32_t line, ae_error *err)
+{
+    layer conv = *l;
+    ae_node second;
+    uint32_t x = node->from[0];
+    ae_status st;
+
+    conv.op = AE_OP_CONV;
+    conv.init = AE_INIT_HE;
+    node_of(&conv, &second);
+    memcpy(second.name, node->name, sizeof(second.name));
+    memcpy(second.param, node->param, sizeof(second.param));
+    second.n_from = 1;
+    second.from[0] = x;
+    *node = second;
+    if ((st = set_name(b, node->name, second.name, ".a", line, err)) != AE_OK ||
+        (st = set_name(b, node->param, second.param, second.param[0] ? ".a" : "", line, err)) != AE_OK ||
+        (st = add_node(b, node, line, err)) != AE_OK)
+        return st;
+    second.act = AE_ACT_NONE;
+    second.slope = 0;
+    second.init = (ae_init)l->init;
+    second.from[0] = b->graph->n_nodes - 1;
+    second.add = (int32_t)x;
+    return add_node(b, &second, line, err);
+}
+
+static ae_status add_layer(builder *b, uint32_t at, ae_error *err)
+{
+    uint32_t line = b->yaml->nodes[at].line, from[AE_MAX_FROM] = {b->graph->n_nodes - 1}, n_from = 1, add = 0;
+    layer l;
+    ae_status st = read_layer(b, at, &l, err);
+
+    if (st == AE_OK && l.from)
+        st = read_names(b, l.from, "from", from, &n_from, err);
+    else if (st == AE_OK && b->graph->n_nodes == b->n_inputs && b->n_inputs > 1)
+        st = aei_yaml_fail(b->yaml, line, err, "with %u inputs the first layer needs 'from'", b->n_inputs);
+    if (st == AE_OK && l.add[0])
+        st = find_node(b, l.add, line, &add, err);
+    for (uint32_t i = 0; st == AE_OK && i < l.repeat; i++) {
+        ae_node node;
+        char suffix[16] = "", own[32];
+
+        b->n_layers++;
+        node_of(&l, &node);
+        if (i + 1 < l.repeat && l.name[0])
+            snprintf(suffix, sizeof(suffix), ".%u", i + 1);
+        snprintf(own, sizeof(own), "%s.%u", op_name(l.op), b->n_layers);
+        if ((st = set_name(b, node.name, l.name[0] ? l.name : own, suffix, line, err)) != AE_OK)
+            return st;
+        memcpy(node.param, l.param, sizeof(node.param));
+        node.n_from = i ? 1 : n_from;
+        memcpy(node.from, from, sizeof(from));
+        if (i)
+            node.from[0] = b->graph->n_nodes - 1;
+        if (l.add[0])
+            node.add = (int32_t)add;
+        if (l.op == OP_RESIDUAL && n_from > 1)
+            return aei_yaml_fail(b->yaml, line, err, "a layer residual reads one layer, not %u", n_from);
+        st = l.op == OP_RESIDUAL ? add_residual(b, &l, &node, line, err) : add_node(b, &node, line, err);
+    }
+    return st;
+}
+
+ae_status aei_recipe_network(const aei_yaml *yaml, uint32_t at, ae_network *network, ae_error *err)
+{
+    struct top { char name[AE_NAME_MAX]; uint32_t inputs, layers, outputs; } top = {0};
+    static const aei_field fields[] = {
+        {"name", AEI_NAME, 0, .required = true},
+        {"inputs", AEI_SUBTREE, offsetof(struct top, inputs), .required = true},
+        {"layers", AEI_SUBTREE, offsetof(struct top, layers), .required = true},
+        {"outputs", AEI_SUBTREE, .offset = offsetof(struct top, outputs)},
+    };
+    builder b = {.yaml = yaml, .graph = &network->graph};
+    uint32_t inputs[AE_MAX_FROM], n_layers, *layers = NULL;
+    int32_t node = -1;
+    ae_error inner = {0};
+    ae_status st = aei_yaml_fields(yaml, at, "network", fields, 4, &top, NULL, err);
+
+    if (st != AE_OK || (st = aei_yaml_list(yaml, top.inputs, "inputs", AE_MAX_FROM, inputs, &b.n_inputs, err)) != AE_OK)
+        return st;
+    memcpy(network->name, top.name, sizeof(top.name));
+    for (uint32_t i = 0; st == AE_OK && i < b.n_inputs; i++)
+        st = read_input(&b, inputs[i], err);
+    if (st == AE_OK && !b.n_inputs)
+        st = aei_yaml_fail(yaml, yaml->nodes[top.inputs].line, err, "inputs: empty");
+    if (st != AE_OK)
+        goto done;
+    layers = ae_alloc(AE_MAX_NODES, sizeof(*layers));
+    if (!layers) {
+        st = ae_fail(err, AE_ERR_NOMEM, "layers");
+        goto done;
+    }
+    if ((st = aei_yaml_list(yaml, top.layers, "layers", AE_MAX_NODES, layers, &n_layers, err)) != AE_OK)
+        goto done;
+    for (uint32_t i = 0; st == AE_OK && i < n_layers; i++)
+        st = add_layer(&b, layers[i], err);
+    if (st != AE_OK)
+        goto done;
+    b.graph->n_outputs = 1;
+    b.graph->outputs[0] = b.graph->n_nodes - 1;
+    if (top.outputs && (st = read_names(&b, top.outputs, "outputs", b.graph->outputs, &b.graph->n_outputs, err)) != AE_OK)
+        goto done;
+    st = aei_graph_check(b.graph, &node, &inner);
+    if (st == AE_ERR_MALFORMED)
+        st = aei_yaml_fail(yaml, node < 0 ? yaml->nodes[at].line : b.lines[node], err, "%s", inner.message);
+    else if (st != AE_OK)
+        st = ae_fail(err, st, "%s", inner.message);
+done:
+    ae_free(layers);
+    ae_free(b.lines);
+    return st;
+}
