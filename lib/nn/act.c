@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Activations. Those whose derivative follows from their output are fused into the layer before and differentiated from it; SiLU
- * and GELU keep their input when training. */
+ * Activations. Those whose derivative follows from their output are fused into the layer before and differentiated from it; SiLU,
+ * GELU and rectifiers of negative slope keep their input when training. */
 #include <math.h>
 #include <string.h>
 

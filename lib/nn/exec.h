@@ -8,7 +8,11 @@
  *
  * Activations are N x H x W x Cp, channels last with Cp = C rounded up to 16 where that pays, in f32 or bf16. oneDNN's own choice of
  * layout was measured no faster (doc/executor.md). Every primitive is single-threaded: threads take shards or tiles, so that results
- * do not depend on their number. Nothing allocates after creation. */
+ * do not depend on their number. Nothing allocates after creation.
+ *
+ * Inference gives a pixel the same bytes in every batch and in every tile that holds its surroundings (ae_graph_field), unless the
+ * network has dense layers, grouped convolutions other than depthwise, or transposed ones other than with kernel = stride, no padding,
+ * no groups and no residual sum: for those oneDNN's order of summation depends on the place. */
 #ifndef AEI_EXEC_H
 #define AEI_EXEC_H
 

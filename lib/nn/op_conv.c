@@ -38,7 +38,7 @@ static const aei_step *source(const aei_plan *plan, const aei_step *step)
 /* Stored groups: depthwise layers have as many as stored channels. */
 static uint32_t stored_groups(const aei_plan *plan, const aei_step *s)
 {
-    bool depthwise = s->node->groups == source(plan, s)->t.shape.c && s->node->groups == s->t.shape.c;
+    bool depthwise = is_grouped(s) && s->node->groups == source(plan, s)->t.shape.c && s->node->groups == s->t.shape.c;
 
     return depthwise ? s->t.cp : s->node->groups;
 }

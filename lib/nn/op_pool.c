@@ -167,18 +167,19 @@ const aei_op aei_op_avgpool = {.plan = plan_rows, .forward = average_forward, .b
 static void taps(const aei_step *s, uint32_t o, uint32_t size, uint32_t *a, uint32_t *b, float *t)
 {
     uint32_t f = s->node->factor;
-    float at = ((float)o + 0.5f) / (float)f - 0.5f;
+    float phase = ((float)(o % f) + 0.5f) / (float)f - 0.5f; /* not of o itself: tiles must round alike wherever they lie */
 
-    if (s->node->op == AE_OP_NEAREST) {
-        *a = *b = o / f;
-        *t = 0;
+    *a = *b = o / f;
+    *t = 0;
+    if (s->node->op == AE_OP_NEAREST)
         return;
+    if (phase >= 0) {
+        *b = *a + 1 < size ? *a + 1 : *a;
+        *t = phase;
+    } else if (*a > 0) {
+        --*a;
+        *t = phase + 1;
     }
-    if (at < 0)
-        at = 0;
-    *a = (uint32_t)at;
-    *b = *a + 1 < size ? *a + 1 : *a;
-    *t = at - (float)*a;
 }
 
 static void upsample_forward(aei_run *run, const aei_weights *weights, const aei_step *s)

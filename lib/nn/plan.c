@@ -121,8 +121,6 @@ static void choose_channels(aei_plan *p, uint8_t *flags)
         depthwise = n->groups == p->steps[n->from[0]].t.shape.c && n->groups == n->out;
         flags[i] |= n->groups > 1 && !depthwise ? EXACT : PADDED;
         flags[n->from[0]] |= flags[i];
-        if (depthwise && n->groups > 1) /* the same channels in and out */
-            changed = true;
     }
     while (changed) {
         changed = false;
@@ -370,7 +368,7 @@ static bool place(aei_plan *p)
 
 static void find_params(aei_plan *p, aei_step *s)
 {
-    static const char *const suffixes[][4] = {{".weight", ".bias", NULL, NULL}, {".weight", ".bias", ".mean", ".var"}};
+    static const char *const suffixes[][4] = {{".weight", ".bias", NULL, NULL}, {".weight", ".bias", ".mean", ".variance"}};
     const char *const *names = suffixes[s->node->op == AE_OP_BATCHNORM];
 
     for (int k = 0; k < 4; k++) {
@@ -405,7 +403,8 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
         s->t.shape = shapes[i];
         s->t.element = c->precision == AE_PRECISION_BF16 ? 2 : 4;
         s->value = s->grad = s->pre = s->aux = AEI_NO_BUFFER;
-        s->split_act = c->train && (s->node->act == AE_ACT_SILU || s->node->act == AE_ACT_GELU);
+        s->split_act = c->train && (s->node->act == AE_ACT_SILU || s->node->act == AE_ACT_GELU ||
+                                    (s->node->act == AE_ACT_LEAKY && s->node->slope < 0));
         find_params(p, s);
         if (s->node->op == AE_OP_INPUT && p->n_inputs < AE_MAX_FROM)
             p->inputs[p->n_inputs++] = i;
