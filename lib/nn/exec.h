@@ -53,11 +53,15 @@ void aei_run_free(aei_run *run);
  * seed feeds the random nodes. */
 ae_status aei_run_forward(aei_run *run, const aei_weights *weights, const float *const *inputs, float *const *outputs,
                           uint64_t seed, ae_error *err);
-/* After aei_run_forward on a training plan. d_outputs[i]: gradient of the loss by output i (NULL: zero). gradient: flat, overwritten;
- * entries that are not trainable receive the batch's statistics (batch normalisation's mean and variance). d_inputs: NULL unless
- * input_gradients. */
-ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs, float *gradient,
+/* After aei_run_forward on a training plan. d_outputs[i]: gradient of the loss by output i (NULL: zero). native: receives the gradient of
+ * all parameters in the kernels' own layouts, aei_plan_native_floats, 64-byte aligned; gradients of several runs may be added up
+ * before they are collected, once. d_inputs: NULL unless input_gradients. */
+ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs, float *native,
                            float *const *d_inputs, ae_error *err);
+size_t aei_plan_native_floats(const aei_plan *plan);
+/* A native gradient as a flat one, overwritten. Entries that are not trainable receive the sum of the runs' batch statistics (batch
+ * normalisation's mean and variance). Uses scratch of `weights`: one thread at a time. */
+void aei_weights_collect(aei_weights *weights, float *native, float *flat);
 
 /* Seconds that the convolution, deconvolution and dense primitives of this plan take, each timed alone, one thread: forward,
  * backward by data and backward by weights summed (the latter two 0 without train). `floating` receives their operations. */

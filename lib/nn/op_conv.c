@@ -43,9 +43,9 @@ static uint32_t stored_groups(const aei_plan *plan, const aei_step *s)
     return depthwise ? s->t.cp : s->node->groups;
 }
 
-/* Flat weights <-> plain padded ones. to_plain: plain = flat; otherwise flat = or += plain. Plain is [g] O I H W with stored counts; for
+/* Flat weights <-> plain padded ones. to_plain: plain = flat; otherwise flat += plain. Plain is [g] O I H W with stored counts; for
  * the expanded deconvolution O runs over (ky, kx, o). */
-static void map_weights(const aei_plan *plan, const aei_step *s, float *plain, float *flat, bool to_plain, bool accumulate)
+static void map_weights(const aei_plan *plan, const aei_step *s, float *plain, float *flat, bool to_plain)
 {
     const aei_tensor *src = &source(plan, s)->t, *dst = &s->t;
     bool dense = s->op == &aei_op_dense, deconv = s->op == &aei_op_deconv;
@@ -68,10 +68,8 @@ static void map_weights(const aei_plan *plan, const aei_step *s, float *plain, f
 
                     if (to_plain)
                         plain[to] = flat[from + k];
-                    else if (accumulate)
-                        flat[from + k] += plain[to];
                     else
-                        flat[from + k] = plain[to];
+                        flat[from + k] += plain[to];
                 }
             }
 }
@@ -82,7 +80,7 @@ static size_t bias_floats(const aei_step *s)
     return (size_t)s->t.cp * (s->expand ? s->node->kernel[0] * s->node->kernel[1] : 1);
 }
 
-static void map_bias(const aei_step *s, float *stored, float *flat, bool to_stored, bool accumulate)
+static void map_bias(const aei_step *s, float *stored, float *flat, bool to_stored)
 {
     uint32_t copies = (uint32_t)(bias_floats(s) / s->t.cp);
 
@@ -98,7 +96,7 @@ static void map_bias(const aei_step *s, float *stored, float *flat, bool to_stor
             else
                 sum += stored[k * s->t.cp + at];
         if (!to_stored)
-            flat[o] = accumulate ? flat[o] + sum : sum;
+            flat[o] += sum;
     }
 }
 
@@ -250,7 +248,7 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
     conv_form f;
     dnnl_primitive_desc_t pd[3] = {NULL, NULL, NULL};
     dnnl_primitive_attr_t attr = NULL;
-    size_t pads = 0, scratch = 0;
+    size_t pads = 0;
     bool good = true;
     int n_kinds = plan->config.train && s->needs_grad ? 3 : 1;
 
@@ -291,8 +289,8 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
         if (pd[2]) {
             s->diff_weights_md = *md_of(pd[2], dnnl_query_diff_weights_md);
             good = good && make_reorder(&s->diff_weights_md, &s->plain_md, &s->reorder_out);
-            scratch = align64(dnnl_memory_desc_get_size(&s->diff_weights_md)) + align64(s->plain_floats * 4) +
-                      align64(bias_floats(s) * 4);
+            s->native_bias = align64(dnnl_memory_desc_get_size(&s->diff_weights_md)) / 4;
+            s->native_floats = s->native_bias + align64(bias_floats(s) * 4) / 4;
         }
         s->bias_offset = plan->prepared_bytes;
         plan->prepared_bytes += align64(bias_floats(s) * 4);
@@ -303,26 +301,19 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
         dnnl_primitive_desc_destroy(pd[i]);
     if (!good)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "layer '%s': oneDNN cannot compute this shape here", s->node->name);
-    /* scratch: scratchpad, then a packed source or expanded result, then gradients of weights and bias */
+    /* scratch: scratchpad, then a packed source or expanded result */
     s->side = align64(pads);
     if (is_packed(src, &f))
         pads = align64(pads) + (size_t)src->shape.n * src->shape.h * src->shape.w * src->shape.c * src->element;
     else if (s->expand)
         pads = align64(pads) + aei_pixels(src) * bias_floats(s) * src->element;
-    aei_scratch(plan, align64(pads) + scratch);
+    aei_scratch(plan, pads);
     return AE_OK;
 }
 
 static uint8_t *side_space(const aei_run *run, const aei_step *s)
 {
     return (uint8_t *)aei_at(run, AEI_SCRATCH) + s->side;
-}
-
-static void *gradient_space(const aei_run *run, const aei_step *s)
-{
-    size_t used = align64(dnnl_memory_desc_get_size(&s->diff_weights_md)) + align64(s->plain_floats * 4) + align64(bias_floats(s) * 4);
-
-    return (uint8_t *)aei_at(run, AEI_SCRATCH) + run->plan->buffers[AEI_SCRATCH].bytes - used;
 }
 
 /* Copies logical channels between a padded tensor and a packed one. */
@@ -372,16 +363,47 @@ static dnnl_memory_t pad_memory(aei_run *run, const aei_step *s, int kind)
     return aei_memory(run, s, AEI_MEM_PAD + kind, &s->pad_md[kind], aei_at(run, AEI_SCRATCH));
 }
 
-static void conv_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+static void forward_primitive(aei_run *run, const aei_weights *w, const aei_step *s, dnnl_memory_t src, void *dst)
 {
-    void *target = aei_target(run, s), *dst = s->expand ? side_space(run, s) : target;
     dnnl_exec_arg_t args[] = {
-        {DNNL_ARG_SRC, packed_source(run, s)},
+        {DNNL_ARG_SRC, src},
         {DNNL_ARG_DST, aei_memory(run, s, AEI_MEM_DST, &s->dst_md, dst)},
         {DNNL_ARG_WEIGHTS, w->memory[s->index][0]},
         {DNNL_ARG_SCRATCHPAD, pad_memory(run, s, 0)},
         {DNNL_ARG_BIAS, w->memory[s->index][2]},
     };
+
+    aei_execute(run, s->prim[0], s->node->bias ? 5 : 4, args);
+}
+
+static void data_primitive(aei_run *run, const aei_weights *w, const aei_step *s, dnnl_memory_t d_dst, void *d_src)
+{
+    dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_DIFF_DST, d_dst},
+        {DNNL_ARG_DIFF_SRC, aei_memory(run, s, AEI_MEM_DIFF_SRC, &s->src_md, d_src)},
+        {DNNL_ARG_WEIGHTS, w->memory[s->index][1]},
+        {DNNL_ARG_SCRATCHPAD, pad_memory(run, s, 1)},
+    };
+
+    aei_execute(run, s->prim[1], 4, args);
+}
+
+static void weights_primitive(aei_run *run, const aei_step *s, dnnl_memory_t src, dnnl_memory_t d_dst, float *native)
+{
+    dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC, src},
+        {DNNL_ARG_DIFF_DST, d_dst},
+        {DNNL_ARG_DIFF_WEIGHTS, aei_memory(run, s, AEI_MEM_DIFF_WEIGHTS, &s->diff_weights_md, native)},
+        {DNNL_ARG_SCRATCHPAD, pad_memory(run, s, 2)},
+        {DNNL_ARG_DIFF_BIAS, aei_memory(run, s, AEI_MEM_DIFF_BIAS, &s->bias_md, native + s->native_bias)},
+    };
+
+    aei_execute(run, s->prim[2], s->node->bias ? 5 : 4, args);
+}
+
+static void conv_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    void *target = aei_target(run, s), *dst = s->expand ? side_space(run, s) : target;
 
     if (s->node->add >= 0) {
         const void *add = aei_value(run, &run->plan->steps[s->node->add]);
@@ -389,7 +411,7 @@ static void conv_forward(aei_run *run, const aei_weights *w, const aei_step *s)
         if (add != target)
             memcpy(target, add, aei_tensor_bytes(&s->t));
     }
-    aei_execute(run, s->prim[0], s->node->bias ? 5 : 4, args);
+    forward_primitive(run, w, s, packed_source(run, s), dst);
     if (s->expand)
         spread(run, s, dst, target, false);
 }
@@ -410,71 +432,79 @@ static void conv_backward(aei_run *run, const aei_weights *w, const aei_step *s,
 {
     const aei_step *from = aei_from(run, s, slot);
     bool packed = s->op == &aei_op_dense && from->t.cp != from->t.shape.c;
-    dnnl_exec_arg_t args[] = {
-        {DNNL_ARG_DIFF_DST, output_gradient(run, s)},
-        {DNNL_ARG_DIFF_SRC, aei_memory(run, s, AEI_MEM_DIFF_SRC, &s->src_md, packed ? (void *)side_space(run, s) : to)},
-        {DNNL_ARG_WEIGHTS, w->memory[s->index][1]},
-        {DNNL_ARG_SCRATCHPAD, pad_memory(run, s, 1)},
-    };
 
-    aei_execute(run, s->prim[1], 4, args);
+    data_primitive(run, w, s, output_gradient(run, s), packed ? (void *)side_space(run, s) : to);
     if (packed)
         pack(&from->t, to, side_space(run, s), true);
 }
 
-static void conv_backward_params(aei_run *run, const aei_weights *w, const aei_step *s, float *gradient, bool accumulate)
+static void conv_backward_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
 {
-    const ae_param *params = run->plan->params;
-    float *flat = gradient + params[s->param[0]].offset;
-    uint8_t *diff = gradient_space(run, s);
-    float *plain = (float *)(diff + align64(dnnl_memory_desc_get_size(&s->diff_weights_md)));
-    float *bias = (float *)((uint8_t *)plain + align64(s->plain_floats * 4));
-    bool direct = s->direct && !accumulate;
-    dnnl_memory_t diff_memory = aei_memory(run, s, AEI_MEM_DIFF_WEIGHTS, &s->diff_weights_md, diff);
-    dnnl_exec_arg_t args[] = {
-        {DNNL_ARG_SRC, packed_source(run, s)},
-        {DNNL_ARG_DIFF_DST, output_gradient(run, s)},
-        {DNNL_ARG_DIFF_WEIGHTS, diff_memory},
-        {DNNL_ARG_SCRATCHPAD, pad_memory(run, s, 2)},
-        {DNNL_ARG_DIFF_BIAS, aei_memory(run, s, AEI_MEM_DIFF_BIAS, &s->bias_md, bias)},
-    };
-    dnnl_exec_arg_t out[] = {
-        {DNNL_ARG_FROM, diff_memory},
-        {DNNL_ARG_TO, aei_memory(run, s, AEI_MEM_PLAIN, &s->plain_md, direct ? flat : plain)},
-    };
-
     (void)w;
-    aei_execute(run, s->prim[2], s->node->bias ? 5 : 4, args);
-    aei_execute(run, s->reorder_out, 2, out);
-    if (!direct)
-        map_weights(run->plan, s, plain, flat, false, accumulate);
+    weights_primitive(run, s, packed_source(run, s), output_gradient(run, s), native);
+}
+
+bool aei_conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native)
+{
+    const aei_step *from = aei_from(run, s, 0);
+    void *dst = s->expand ? side_space(run, s) : aei_target(run, s);
+    void *src = s->op == &aei_op_dense && from->t.cp != from->t.shape.c ? side_space(run, s) : aei_value(run, from);
+    dnnl_memory_t src_memory = aei_memory(run, s, AEI_MEM_SRC, &s->src_md, src), d_dst;
+
+    if (!s->prim[kind])
+        return false;
+    if (kind == 0) {
+        forward_primitive(run, w, s, src_memory, dst);
+        return true;
+    }
+    d_dst = aei_memory(run, s, AEI_MEM_DIFF_DST, &s->dst_md, s->expand ? dst : aei_grad(run, s));
+    if (kind == 1)
+        data_primitive(run, w, s, d_dst, src == aei_value(run, from) ? aei_grad(run, from) : src);
+    else
+        weights_primitive(run, s, src_memory, d_dst, native);
+    return true;
+}
+
+/* Reorders between f32 tensors outside any run. */
+static void reorder(const aei_weights *w, dnnl_primitive_t prim, const dnnl_memory_desc_t *from_md, void *from, const
+                    dnnl_memory_desc_t *to_md, void *to)
+{
+    dnnl_memory_t a = NULL, b = NULL;
+
+    if (ok(dnnl_memory_create(&a, from_md, aei_engine(), from)) && ok(dnnl_memory_create(&b, to_md, aei_engine(), to))) {
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}};
+
+        dnnl_primitive_execute(prim, w->stream, 2, args);
+        dnnl_stream_wait(w->stream);
+    }
+    dnnl_memory_destroy(a);
+    dnnl_memory_destroy(b);
+}
+
+static void conv_collect(const aei_weights *w, const aei_step *s, float *native, float *flat)
+{
+    const ae_param *params = w->plan->params;
+
+    reorder(w, s->reorder_out, &s->diff_weights_md, native, &s->plain_md, w->plain);
+    map_weights(w->plan, s, w->plain, flat + params[s->param[0]].offset, false);
     if (s->node->bias)
-        map_bias(s, bias, gradient + params[s->param[1]].offset, false, accumulate);
+        map_bias(s, native + s->native_bias, flat + params[s->param[1]].offset, false);
 }
 
 void aei_conv_prepare(const aei_weights *w, const aei_step *s)
 {
-    const aei_plan *plan = w->plan;
     /* the flat array is only read: to_plain */
     float *flat = (float *)aei_param(w, s, 0), *plain = s->direct ? flat : w->plain;
-    dnnl_memory_t from = NULL;
 
     if (!s->direct)
-        map_weights(plan, s, plain, flat, true, false);
-    if (!ok(dnnl_memory_create(&from, &s->plain_md, aei_engine(), plain)))
-        return;
+        map_weights(w->plan, s, plain, flat, true);
     for (int i = 0; i < 2; i++)
-        if (s->reorder_in[i]) {
-            dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, w->memory[s->index][i]}};
-
-            dnnl_primitive_execute(s->reorder_in[i], w->stream, 2, args);
-        }
-    dnnl_stream_wait(w->stream);
-    dnnl_memory_destroy(from);
+        if (s->reorder_in[i])
+            reorder(w, s->reorder_in[i], &s->plain_md, plain, &s->weights[i].md, w->block + s->weights[i].offset);
     if (s->node->bias)
-        map_bias(s, (float *)(w->block + s->bias_offset), (float *)aei_param(w, s, 1), true, false);
+        map_bias(s, (float *)(w->block + s->bias_offset), (float *)aei_param(w, s, 1), true);
 }
 
 #define LAYER {.plan = conv_plan, .forward = conv_forward, .backward = conv_backward, .backward_params = conv_backward_params, \
-               .fuses_act = true}
+               .collect = conv_collect, .fuses_act = true}
 const aei_op aei_op_conv = LAYER, aei_op_dense = LAYER, aei_op_deconv = LAYER;

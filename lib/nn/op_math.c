@@ -29,6 +29,8 @@ static float *scratch_row(const aei_run *run, uint32_t n, uint32_t width)
 static ae_status plan_rows(aei_plan *plan, aei_step *s, ae_error *err)
 {
     (void)err;
+    for (int i = 0; i < 4; i++)
+        s->native_floats += s->param[i] < 0 ? 0 : s->t.shape.c;
     aei_scratch(plan, (size_t)8 * s->t.cp * sizeof(float));
     return AE_OK;
 }
@@ -175,16 +177,13 @@ static void scale_backward(aei_run *run, const aei_weights *w, const aei_step *s
     }
 }
 
-/* Writes or adds the first c sums to a flat gradient. */
-static void deliver(const aei_run *run, const aei_step *s, uint32_t which, const float *sum, float *gradient, bool accumulate)
+/* The gradient of parameter `which`, a value for each channel. */
+static void deliver(const aei_step *s, uint32_t which, const float *sum, float *native)
 {
-    float *to = gradient + run->plan->params[s->param[which]].offset;
-
-    for (uint32_t c = 0; c < s->t.shape.c; c++)
-        to[c] = accumulate ? to[c] + sum[c] : sum[c];
+    memcpy(native + which * s->t.shape.c, sum, s->t.shape.c * sizeof(float));
 }
 
-static void scale_params(aei_run *run, const aei_weights *w, const aei_step *s, float *gradient, bool accumulate)
+static void scale_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
 {
     const aei_step *f = aei_from(run, s, 0);
     float *g = scratch_row(run, 0, s->t.cp), *x = scratch_row(run, 1, s->t.cp), *sum = scratch_row(run, 2, s->t.cp);
@@ -197,7 +196,7 @@ static void scale_params(aei_run *run, const aei_weights *w, const aei_step *s, 
         for (uint32_t c = 0; c < s->t.shape.c; c++)
             sum[c] += g[c] * x[c];
     }
-    deliver(run, s, 0, sum, gradient, accumulate);
+    deliver(s, 0, sum, native);
 }
 
 const aei_op aei_op_scale = {.plan = plan_rows, .forward = scale_forward, .backward = scale_backward, .backward_params = scale_params};
@@ -293,16 +292,16 @@ static void batchnorm_backward(aei_run *run, const aei_weights *w, const aei_ste
     }
 }
 
-static void batchnorm_params(aei_run *run, const aei_weights *w, const aei_step *s, float *gradient, bool accumulate)
+static void batchnorm_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
 {
     float *sum_g = scratch_row(run, 2, s->t.cp), *sum_gx = scratch_row(run, 3, s->t.cp), *mean = aei_at(run, s->aux);
 
     (void)w;
     batchnorm_sums(run, s, sum_g, sum_gx);
-    deliver(run, s, 0, sum_gx, gradient, accumulate);
-    deliver(run, s, 1, sum_g, gradient, accumulate);
-    deliver(run, s, 2, mean, gradient, false);
-    deliver(run, s, 3, mean + 2 * s->t.cp, gradient, false);
+    deliver(s, 0, sum_gx, native);
+    deliver(s, 1, sum_g, native);
+    deliver(s, 2, mean, native);
+    deliver(s, 3, mean + 2 * s->t.cp, native);
 }
 
 const aei_op aei_op_batchnorm = {.plan = batchnorm_plan, .forward = batchnorm_forward, .backward = batchnorm_backward,
@@ -365,7 +364,7 @@ static void layernorm_backward(aei_run *run, const aei_weights *w, const aei_ste
     }
 }
 
-static void layernorm_params(aei_run *run, const aei_weights *w, const aei_step *s, float *gradient, bool accumulate)
+static void layernorm_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
 {
     const aei_step *f = aei_from(run, s, 0);
     uint32_t c = s->t.shape.c, cp = s->t.cp;
@@ -383,8 +382,8 @@ static void layernorm_params(aei_run *run, const aei_weights *w, const aei_step 
             sum_gx[k] += g[k] * (x[k] - mean) * inverse;
         }
     }
-    deliver(run, s, 0, sum_gx, gradient, accumulate);
-    deliver(run, s, 1, sum_g, gradient, accumulate);
+    deliver(s, 0, sum_gx, native);
+    deliver(s, 1, sum_g, native);
 }
 
 const aei_op aei_op_layernorm = {.plan = plan_rows, .forward = layernorm_forward, .backward = layernorm_backward,

@@ -256,65 +256,62 @@ static void sum_in_place(aei_plan *p)
     }
 }
 
+/* The time at which the first gradient reaches node i, UINT32_MAX if none does: backward runs from the last node, so the last user is
+ * the first. */
+static uint32_t first_gradient(const aei_plan *p, uint32_t i)
+{
+    if (is_output(p, i))
+        return p->n_steps;
+    for (uint32_t k = p->n_steps; k-- > i + 1;) {
+        const aei_step *user = &p->steps[k];
+        bool uses = user->node->add == (int32_t)i;
+
+        for (uint32_t q = 0; q < user->node->n_from; q++)
+            uses |= user->node->from[q] == i;
+        if (uses && user->needs_grad)
+            return back(p, k);
+    }
+    return UINT32_MAX;
+}
+
+/* Buffers of gradients, and which writes are not the first. Where a sum passes its own gradient on as the first one of an addend, both
+ * are one buffer: the sum is done with it by then. */
 static bool plan_gradients(aei_plan *p)
 {
-    uint32_t n = p->n_steps;
+    uint8_t *reached = ae_alloc(p->n_steps, 1);
+    bool good = reached;
 
-    for (uint32_t i = n; i-- > 0;) {
+    for (uint32_t i = 0; i < p->n_outputs && good; i++)
+        reached[p->outputs[i]] = 1;
+    for (uint32_t i = p->n_steps; i-- > 0 && good;) {
         aei_step *s = &p->steps[i];
-        uint32_t first = UINT32_MAX;
+        uint32_t first = first_gradient(p, i);
 
-        if (is_output(p, i))
-            first = n;
-        for (uint32_t k = n; k-- > i + 1;) { /* backward runs from the last node: its first user there comes first */
-            const aei_step *user = &p->steps[k];
-            bool uses = user->node->add == (int32_t)i;
-
-            for (uint32_t q = 0; q < user->node->n_from; q++)
-                uses |= user->node->from[q] == i;
-            if (uses && user->needs_grad && user->grad >= 0 && first == UINT32_MAX)
-                first = back(p, k);
-        }
         s->needs_grad = s->needs_grad && first != UINT32_MAX;
         if (!s->needs_grad)
             continue;
-        s->grad = aei_buffer_new(p, aei_tensor_bytes(&s->t), first, back(p, i));
         if (s->grad < 0)
-            return false;
-    }
-    return true;
-}
+            s->grad = aei_buffer_new(p, aei_tensor_bytes(&s->t), first, back(p, i));
+        else
+            p->buffers[s->grad].last = back(p, i);
+        good = s->grad >= 0;
+        for (uint32_t k = 0; k <= s->node->n_from && good; k++) {
+            bool sum = k == s->node->n_from;
+            int32_t to = sum ? s->node->add : (int32_t)s->node->from[k];
+            aei_step *t = to < 0 ? NULL : &p->steps[to];
 
-/* Which writes of the backward pass are not the first to their gradient. */
-static bool plan_accumulation(aei_plan *p)
-{
-    uint8_t *grads = ae_alloc(p->n_steps, 1), *params = ae_alloc(p->n_params + 1, 1);
-    bool good = grads && params;
-
-    for (uint32_t i = 0; i < p->n_outputs && good; i++)
-        grads[p->outputs[i]] = 1;
-    for (uint32_t i = p->n_steps; i-- > 0 && good;) {
-        aei_step *s = &p->steps[i];
-
-        if (!s->needs_grad)
-            continue;
-        for (uint32_t k = 0; k <= s->node->n_from; k++) {
-            int32_t to = k < s->node->n_from ? (int32_t)s->node->from[k] : s->node->add;
-
-            if (to < 0 || !p->steps[to].needs_grad)
+            if (!t || !t->needs_grad)
                 continue;
-            s->accumulate[k] = grads[to];
-            if (grads[to] && !s->op->passes)
-                grow(p, AEI_TEMP, aei_tensor_bytes(&p->steps[to].t));
-            grads[to] = 1;
-        }
-        if (s->op->backward_params) {
-            s->accumulate_params = params[s->param[0]];
-            params[s->param[0]] = 1;
+            s->accumulate[k] = reached[to];
+            if (!reached[to] && (sum || (s->op->passes && k + 1 == s->node->n_from && s->node->add < 0)) &&
+                aei_tensor_bytes(&t->t) == aei_tensor_bytes(&s->t))
+                t->grad = s->grad;
+            if (reached[to])
+                grow(p, AEI_TEMP, aei_tensor_bytes(&t->t));
+            reached[to] = 1;
         }
     }
-    ae_free(grads);
-    ae_free(params);
+    ae_free(reached);
     return good;
 }
 
@@ -417,7 +414,7 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
         goto done;
     }
     sum_in_place(p);
-    if (c->train && (!plan_gradients(p) || !plan_accumulation(p))) {
+    if (c->train && !plan_gradients(p)) {
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
         goto done;
     }
@@ -428,6 +425,8 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
             st = s->op->plan(p, s, err);
         if (st == AE_OK)
             st = aei_act_plan(p, s, err);
+        s->native = p->native_floats;
+        p->native_floats += (s->native_floats + 15) / 16 * 16;
     }
     if (st == AE_OK && !place(p))
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
@@ -520,4 +519,9 @@ size_t aei_plan_workspace(const aei_plan *p)
 size_t aei_plan_n_floats(const aei_plan *p)
 {
     return p->n_floats;
+}
+
+size_t aei_plan_native_floats(const aei_plan *p)
+{
+    return p->native_floats;
 }

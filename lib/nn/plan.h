@@ -13,7 +13,7 @@ enum { AEI_MAX_PRIMITIVES = 3, AEI_NO_BUFFER = -1, AEI_SCRATCH = 0 /* of the ope
 
 /* oneDNN memory handles that a run keeps for each step. */
 enum {
-    AEI_MEM_SRC, AEI_MEM_DST, AEI_MEM_DIFF_DST, AEI_MEM_DIFF_SRC, AEI_MEM_DIFF_WEIGHTS, AEI_MEM_DIFF_BIAS, AEI_MEM_PLAIN,
+    AEI_MEM_SRC, AEI_MEM_DST, AEI_MEM_DIFF_DST, AEI_MEM_DIFF_SRC, AEI_MEM_DIFF_WEIGHTS, AEI_MEM_DIFF_BIAS,
     AEI_MEM_PAD, /* one for each primitive */
     AEI_MEM_ACT = AEI_MEM_PAD + AEI_MAX_PRIMITIVES, /* input, output, gradient */
     AEI_MEMORIES = AEI_MEM_ACT + 3
@@ -65,8 +65,10 @@ typedef struct aei_op {
     void (*forward)(aei_run *run, const aei_weights *weights, const aei_step *step);
     /* Writes the gradient of input `slot` to `to`, all stored channels, from the node's own (complete, activation removed). */
     void (*backward)(aei_run *run, const aei_weights *weights, const aei_step *step, uint32_t slot, void *to);
-    /* Writes or (accumulate) adds the gradient of its parameters. NULL: has none. */
-    void (*backward_params)(aei_run *run, const aei_weights *weights, const aei_step *step, float *gradient, bool accumulate);
+    /* Writes the gradient of its parameters in the layout of its kernels. NULL: has none. */
+    void (*backward_params)(aei_run *run, const aei_weights *weights, const aei_step *step, float *native);
+    /* Adds that to a flat gradient. NULL: it is already in flat order. */
+    void (*collect)(const aei_weights *weights, const aei_step *step, float *native, float *flat);
     bool fuses_act;  /* forward applies the activation and the residual sum itself */
     bool passes;     /* the gradient of every input is the node's own: add */
 } aei_op;
@@ -79,7 +81,6 @@ struct aei_step {
     bool needs_grad;       /* a parameter or a wanted input gradient lies at or below, and an output above */
     bool split_act;        /* training: the activation's derivative needs its input, kept in `pre` */
     bool accumulate[AE_MAX_FROM + 1]; /* backward: input slot (last: add) already holds a gradient */
-    bool accumulate_params;
     int32_t value, grad, pre, aux; /* buffers */
     size_t side;           /* layers: where in the scratch their copies lie */
     int32_t param[4];      /* indices into plan->params in the order of ae_graph_params, or -1 */
@@ -95,6 +96,7 @@ struct aei_step {
     bool direct;           /* the flat weights have the plain shape: no padding or permutation between */
     bool expand;           /* deconvolution with kernel = stride: a 1x1 convolution and a copy */
     size_t plain_floats;
+    size_t native, native_floats, native_bias; /* where the gradient of its parameters lies, its size, and its bias within */
 };
 
 struct aei_plan {
@@ -106,7 +108,7 @@ struct aei_plan {
     uint32_t n_outputs, outputs[AE_MAX_FROM * 2];
     ae_param *params;
     uint32_t n_params;
-    size_t n_floats;
+    size_t n_floats, native_floats;
     aei_buffer *buffers;
     uint32_t n_buffers, buffer_room;
     size_t workspace;
@@ -184,6 +186,8 @@ extern const aei_op aei_op_dropout, aei_op_act, aei_op_gaussian, aei_op_round;
 /* op_conv.c, for run.c and bench */
 void aei_conv_prepare(const aei_weights *weights, const aei_step *step);
 bool aei_is_layer(const aei_step *step);
+/* The bare primitive of kind 0 forward, 1 backward by data, 2 backward by weights; false: there is none. */
+bool aei_conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native);
 
 /* act.c: the activation of a step, applied in place to its value, and its derivative, applied in place to its gradient. */
 ae_status aei_act_plan(aei_plan *plan, aei_step *step, ae_error *err);

@@ -199,6 +199,8 @@ static void send(aei_run *run, const aei_weights *weights, const aei_step *s, ui
         return;
     if (passes && s->accumulate[slot])
         aei_add_to(aei_grad(run, target), aei_grad(run, s), s->t.element, n);
+    else if (passes && target->grad == s->grad)
+        return;
     else if (passes)
         memcpy(aei_grad(run, target), aei_grad(run, s), aei_tensor_bytes(&target->t));
     else if (s->accumulate[slot]) {
@@ -233,13 +235,12 @@ static void seed_gradients(aei_run *run, const float *const *d_outputs)
     }
 }
 
-ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs, float *gradient,
+ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs, float *native,
                            float *const *d_inputs, ae_error *err)
 {
     const aei_plan *p = run->plan;
 
     aei_single_threaded();
-    memset(gradient, 0, p->n_floats * sizeof(float));
     seed_gradients(run, d_outputs);
     for (uint32_t i = p->n_steps; i-- > 0;) {
         const aei_step *s = &p->steps[i];
@@ -248,7 +249,7 @@ ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float
             continue;
         aei_act_backward(run, s);
         if (s->op->backward_params)
-            s->op->backward_params(run, weights, s, gradient, s->accumulate_params);
+            s->op->backward_params(run, weights, s, native + s->native);
         for (uint32_t k = 0; k < s->node->n_from; k++)
             send(run, weights, s, k, s->node->from[k],
                  s->op->passes && aei_tensor_bytes(&p->steps[s->node->from[k]].t) == aei_tensor_bytes(&s->t));
@@ -267,6 +268,27 @@ ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float
     return finish(run, err);
 }
 
+void aei_weights_collect(aei_weights *w, float *native, float *flat)
+{
+    const aei_plan *p = w->plan;
+
+    aei_single_threaded();
+    memset(flat, 0, p->n_floats * sizeof(float));
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        const aei_step *s = &p->steps[i];
+
+        if (!s->needs_grad || !s->op->backward_params)
+            continue;
+        if (s->op->collect) {
+            s->op->collect(w, s, native + s->native, flat);
+            continue;
+        }
+        for (uint32_t k = 0, c = s->t.shape.c; k < 4; k++)
+            for (uint32_t q = 0; q < c && s->param[k] >= 0; q++)
+                flat[p->params[s->param[k]].offset + q] += native[s->native + k * c + q];
+    }
+}
+
 /* ---- bench ---- */
 static double now(void)
 {
@@ -276,7 +298,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static double time_layer(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *gradient)
+static double time_layer(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native)
 {
     enum { REPEATS = 7 };
     double best = 1e30;
@@ -284,12 +306,8 @@ static double time_layer(aei_run *run, const aei_weights *w, const aei_step *s, 
     for (int i = 0; i < REPEATS; i++) {
         double t = now();
 
-        if (kind == 0)
-            s->op->forward(run, w, s);
-        else if (kind == 1)
-            s->op->backward(run, w, s, 0, aei_grad(run, &run->plan->steps[s->node->from[0]]));
-        else
-            s->op->backward_params(run, w, s, gradient, false);
+        if (!aei_conv_bench(run, w, s, kind, native))
+            return 0;
         t = now() - t;
         best = t < best ? t : best;
     }
@@ -301,12 +319,12 @@ ae_status aei_plan_bench(const aei_plan *plan, double *seconds, double *operatio
     aei_run *run = NULL;
     aei_weights *w = NULL;
     float *values = ae_alloc(plan->n_floats, sizeof(float));
-    float *gradient = ae_alloc(plan->n_floats, sizeof(float));
+    float *native = ae_alloc(plan->native_floats, sizeof(float));
     ae_status st = AE_OK;
 
     aei_single_threaded();
     *seconds = *operations = 0;
-    if (!values || !gradient)
+    if (!values || !native)
         st = ae_fail(err, AE_ERR_NOMEM, "benchmark of %zu parameters", plan->n_floats);
     if (st == AE_OK && (st = ae_graph_init(plan->graph, 1, values, err)) == AE_OK &&
         (st = aei_weights_create(plan, &w, err)) == AE_OK && (st = aei_run_create(plan, &run, err)) == AE_OK) {
@@ -326,7 +344,7 @@ ae_status aei_plan_bench(const aei_plan *plan, double *seconds, double *operatio
                        from->t.shape.c * s->t.shape.c / g;
             for (int kind = 0; kind < 3; kind++)
                 if (s->prim[kind]) {
-                    *seconds += time_layer(run, w, s, kind, gradient);
+                    *seconds += time_layer(run, w, s, kind, native + s->native);
                     *operations += 2 * macs;
                 }
         }
@@ -334,7 +352,7 @@ ae_status aei_plan_bench(const aei_plan *plan, double *seconds, double *operatio
     }
     aei_run_free(run);
     aei_weights_free(w);
-    ae_free(gradient);
+    ae_free(native);
     ae_free(values);
     return st;
 }
