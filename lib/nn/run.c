@@ -248,7 +248,7 @@ ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float
         if (!s->needs_grad)
             continue;
         aei_act_backward(run, s);
-        if (s->op->backward_params)
+        if (s->op->backward_params && native)
             s->op->backward_params(run, weights, s, native + s->native);
         for (uint32_t k = 0; k < s->node->n_from; k++)
             send(run, weights, s, k, s->node->from[k],

@@ -7,7 +7,7 @@
 typedef struct lane { /* one thread's */
     aei_run *run;
     float *target, *value, *d_value; /* features and the gradient by them */
-    float *d_picture, *d_weights;
+    float *d_picture;
 } lane;
 
 struct aei_perceptual {
@@ -37,7 +37,6 @@ void aei_perceptual_free(aei_perceptual *p)
         ae_free(l->value);
         ae_free(l->d_value);
         ae_free(l->d_picture);
-        ae_free(l->d_weights);
     }
     ae_free(p->lanes);
     ae_free(p->zeros);
@@ -133,8 +132,7 @@ static ae_status prepare_lane(aei_perceptual *p, lane *l, ae_error *err)
     l->value = ae_alloc(n, sizeof(float));
     l->d_value = ae_alloc(n, sizeof(float));
     l->d_picture = ae_alloc(pixels, sizeof(float));
-    l->d_weights = ae_alloc(aei_plan_n_floats(p->plan), sizeof(float));
-    if (!l->target || !l->value || !l->d_value || !l->d_picture || !l->d_weights)
+    if (!l->target || !l->value || !l->d_value || !l->d_picture)
         return ae_fail(err, AE_ERR_NOMEM, "perceptual loss: %zu features", n);
     return aei_run_create(p->plan, &l->run, err);
 }
@@ -197,7 +195,7 @@ ae_status aei_perceptual_add(aei_perceptual *p, uint32_t thread, double weight, 
     memset(l->d_value, 0, n * sizeof(float));
     features.total = (double)n / features.shape.c / v->share;
     *loss += aei_loss_add(AE_LOSS_L1, weight, &features);
-    if ((st = aei_run_backward(l->run, p->weights, d_outputs, l->d_weights, d_inputs, err)) != AE_OK)
+    if ((st = aei_run_backward(l->run, p->weights, d_outputs, NULL, d_inputs, err)) != AE_OK)
         return st;
     for (size_t i = 0; i < count(v->shape); i++)
         v->gradient[i] += l->d_picture[i];

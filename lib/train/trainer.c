@@ -33,7 +33,7 @@ typedef struct lane { /* one thread's */
 } lane;
 
 typedef struct shard {
-    float *gradient;
+    float *native; /* its gradient in the kernels' layouts */
     double loss, error;
     ae_status status;
     ae_error message;
@@ -54,6 +54,7 @@ struct aei_trainer {
     aei_perceptual *perceptual[AE_MAX_TERMS];
     lane *lanes;
     shard *shards;
+    float *gradient; /* of the batch, flat */
     float *prediction;
     block *blocks;
     job *jobs;
@@ -95,7 +96,7 @@ void aei_trainer_free(aei_trainer *t)
         }
     }
     for (uint32_t i = 0; t->shards && i < t->recipe->shards; i++)
-        ae_free(t->shards[i].gradient);
+        ae_free(t->shards[i].native);
     for (int i = 0; i < AE_MAX_TERMS; i++)
         aei_perceptual_free(t->perceptual[i]);
     aei_weights_free(t->weights);
@@ -108,6 +109,7 @@ void aei_trainer_free(aei_trainer *t)
     ae_free(t->lanes);
     ae_free(t->shards);
     ae_free(t->prediction);
+    ae_free(t->gradient);
     ae_free(t->blocks);
     ae_free(t->jobs);
     ae_free(t);
@@ -232,8 +234,9 @@ static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision
     t->lanes = ae_alloc(n_threads, sizeof(*t->lanes));
     t->shards = ae_alloc(r->shards, sizeof(*t->shards));
     t->prediction = ae_alloc(count(picture), r->shards * sizeof(float));
+    t->gradient = ae_alloc(n, sizeof(float));
     t->state.value = ae_alloc(n, 4 * sizeof(float));
-    if (!t->lanes || !t->shards || !t->prediction || !t->state.value)
+    if (!t->lanes || !t->shards || !t->prediction || !t->gradient || !t->state.value)
         return ae_fail(err, AE_ERR_NOMEM, "training: %zu parameters", n);
     t->state.first = t->state.value + n;
     t->state.second = t->state.first + n;
@@ -242,7 +245,7 @@ static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision
         if ((st = prepare_lane(t, &t->lanes[i], err)) != AE_OK)
             return st;
     for (uint32_t i = 0; i < r->shards; i++)
-        if (!(t->shards[i].gradient = ae_alloc(n, sizeof(float))))
+        if (!(t->shards[i].native = ae_alloc(aei_plan_native_floats(t->plan), sizeof(float))))
             return ae_fail(err, AE_ERR_NOMEM, "training: gradient %u of %u", i + 1, r->shards);
     for (uint32_t i = 0; i < r->n_losses; i++)
         if (r->losses[i].kind == AE_LOSS_PERCEPTUAL &&
@@ -395,7 +398,7 @@ static void train_shard(void *context, uint32_t index, uint32_t thread)
     if (s->status == AE_OK)
         s->status = objective(t, index, thread, &s->loss, &s->message);
     if (s->status == AE_OK)
-        s->status = aei_run_backward(l->run, t->weights, d_outputs, s->gradient, NULL, &s->message);
+        s->status = aei_run_backward(l->run, t->weights, d_outputs, s->native, NULL, &s->message);
 }
 
 static void evaluate_shard(void *context, uint32_t index, uint32_t thread)
@@ -438,8 +441,30 @@ static ae_status run_shards(aei_trainer *t, const aei_batch *batch, void (*run)(
 
 /* ---- sum and update ---- */
 
-/* Sums the shards' gradients into the first one and adds the penalties on parameters. */
+enum { SUM_PARTS = 8 };
+
+/* Sums one part of the shards' gradients into the first one, always in the same order. */
 static void sum_job(void *context, uint32_t index, uint32_t thread)
+{
+    aei_trainer *t = context;
+    size_t n = aei_plan_native_floats(t->plan), end = n * (index + 1) / SUM_PARTS;
+
+    (void)thread;
+    for (size_t at = n * index / SUM_PARTS; at < end; at += CHUNK) {
+        size_t m = end - at < CHUNK ? end - at : CHUNK;
+        float *restrict g = t->shards[0].native + at;
+
+        for (uint32_t s = 1; s < t->recipe->shards; s++) {
+            const float *restrict other = t->shards[s].native + at;
+
+            for (size_t i = 0; i < m; i++)
+                g[i] += other[i];
+        }
+    }
+}
+
+/* Adds the penalties on parameters to the flat gradient and measures it. */
+static void penalty_job(void *context, uint32_t index, uint32_t thread)
 {
     aei_trainer *t = context;
     job *j = &t->jobs[index];
@@ -451,15 +476,9 @@ static void sum_job(void *context, uint32_t index, uint32_t thread)
 
         for (size_t at = k->offset, end = k->offset + k->count; at < end; at += CHUNK) {
             size_t n = end - at < CHUNK ? end - at : CHUNK;
-            float *restrict g = t->shards[0].gradient + at;
+            float *restrict g = t->gradient + at;
             const float *restrict w = t->state.value + at;
 
-            for (uint32_t s = 1; s < t->recipe->shards; s++) {
-                const float *restrict other = t->shards[s].gradient + at;
-
-                for (size_t i = 0; i < n; i++)
-                    g[i] += other[i];
-            }
             if (k->decay && t->l1 > 0) {
                 float p = (float)(t->l1 / t->n_decaying);
 
@@ -490,7 +509,7 @@ static void update_job(void *context, uint32_t index, uint32_t thread)
     for (uint32_t b = j->first; b < j->last; b++) {
         const block *k = &t->blocks[b];
         size_t at = k->offset;
-        const float *g = t->shards[0].gradient + at;
+        const float *g = t->gradient + at;
         float *value = t->state.value + at, *average = t->state.average + at;
 
         if (k->trainable) {
@@ -514,7 +533,7 @@ static void name_fault(const aei_trainer *t, double loss, char *fault, size_t n_
     for (uint32_t i = t->n_params; i-- > 0;) {
         const ae_param *p = &t->params[i];
 
-        if (p->trainable && !isfinite(aei_sum_squares(t->shards[0].gradient + p->offset, p->count))) {
+        if (p->trainable && !isfinite(aei_sum_squares(t->gradient + p->offset, p->count))) {
             snprintf(fault, n_fault, "the gradient of %s (layer %s) is not finite", p->name, t->graph->nodes[p->node].name);
             return;
         }
@@ -534,7 +553,9 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
         return st;
     summed = now();
     t->times.shards += summed - start;
-    aei_pool_run(t->pool, t->n_jobs, sum_job, t);
+    aei_pool_run(t->pool, SUM_PARTS, sum_job, t);
+    aei_weights_collect(t->weights, t->shards[0].native, t->gradient);
+    aei_pool_run(t->pool, t->n_jobs, penalty_job, t);
     for (uint32_t i = 0; i < t->n_jobs; i++) {
         squares += t->jobs[i].squares;
         l1 += t->jobs[i].l1;
