@@ -5,9 +5,28 @@
 
 #include "nn/plan.h"
 
-/* Copies n_pixels runs of `bytes` between two tensors of different strides (all in bytes). */
-static void copy_runs(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, size_t bytes, size_t n)
+/* Copies n runs of `bytes` at the given strides, all in bytes. Most runs are a pixel's few channels: constant sizes compile to moves. */
+static void copy_runs(uint8_t *restrict to, size_t to_stride, const uint8_t *restrict from, size_t from_stride, size_t bytes, size_t n)
 {
+#define RUNS(size) \
+    case size: \
+        for (size_t i = 0; i < n; i++) \
+            memcpy(to + i * to_stride, from + i * from_stride, size); \
+        return
+    switch (bytes) {
+        RUNS(2);
+        RUNS(4);
+        RUNS(6);
+        RUNS(8);
+        RUNS(12);
+        RUNS(16);
+        RUNS(24);
+        RUNS(32);
+        RUNS(64);
+        RUNS(96);
+        RUNS(128);
+    }
+#undef RUNS
     for (size_t i = 0; i < n; i++)
         memcpy(to + i * to_stride, from + i * from_stride, bytes);
 }
@@ -124,19 +143,15 @@ static void shuffle(const aei_tensor *deep, uint8_t *deep_data, const aei_tensor
 
     for (size_t y = 0; y < rows; y++)
         for (uint32_t d = 0; d < ff; d++) {
-            uint8_t *p = deep_data + y * deep->shape.w * ds + (deep->perm ? (size_t)d * c * e : 0);
+            uint8_t *p = deep_data + y * deep->shape.w * ds;
             uint8_t *q = wide_data + ((y * f + d / f) * wide->shape.w + d % f) * ws;
 
-            for (uint32_t x = 0; x < deep->shape.w; x++, p += ds, q += ws * f) {
-                if (deep->perm) {
-                    memcpy(to_wide ? q : p, to_wide ? p : q, (size_t)c * e);
-                    continue;
-                }
-                for (uint32_t k = 0; k < c; k++) {
-                    uint8_t *pk = p + ((size_t)k * ff + d) * e, *qk = q + (size_t)k * e;
+            /* one run of c channels where permuted, otherwise c runs of one */
+            for (uint32_t k = 0; k < (deep->perm ? 1 : c); k++) {
+                uint8_t *pk = p + (deep->perm ? (size_t)d * c : (size_t)k * ff + d) * e, *qk = q + (size_t)k * e;
+                size_t bytes = deep->perm ? (size_t)c * e : e;
 
-                    memcpy(to_wide ? qk : pk, to_wide ? pk : qk, e);
-                }
+                copy_runs(to_wide ? qk : pk, to_wide ? ws * f : ds, to_wide ? pk : qk, to_wide ? ds : ws * f, bytes, deep->shape.w);
             }
         }
     clear_padding(to_wide ? wide : deep, to_wide ? wide_data : deep_data);
