@@ -18,15 +18,15 @@ AE_API const char *ae_cpu_isa(void); /* "AVX2", "AVX-512", "AMX", ...: what the 
 /* Weights and description: immutable once opened, shareable between threads, mapped read-only from the file. */
 typedef struct ae_model ae_model;
 
-/* On failure *out is NULL. limits may be NULL. */
+/* On failure *out is NULL. limits may be NULL. Messages begin with the path. */
 AE_API AE_NODISCARD ae_status ae_model_open(const char *path, const ae_limits *limits, ae_model **out, ae_error *err);
 AE_API AE_NODISCARD ae_status ae_model_open_memory(const void *data, size_t n_bytes, const ae_limits *limits, ae_model **out,
                                                    ae_error *err); /* data is copied */
 AE_API void ae_model_free(ae_model *model);
 
-/* Finds NAME (with or without .aem; a path is taken as it is) in $AE_MODEL_PATH (colon-separated), the user's data directory
- * ($XDG_DATA_HOME/aesuite/models), the installed data directory and the build tree. On success path holds the file's name;
- * the error lists where it looked and which models there are. */
+/* Finds NAME (with or without .aem) in $AE_MODEL_PATH (colon-separated), the user's data directory ($XDG_DATA_HOME/aesuite/models),
+ * the installed data directory and the build tree; what has a slash in it or is an existing file NAME.aem is taken as it is. On
+ * success path holds the file's name; the error lists where it looked and which models there are. */
 AE_API AE_NODISCARD ae_status ae_model_find(const char *name, char *path, size_t n_path, ae_error *err);
 
 /* All pointers live as long as the model. */
@@ -43,9 +43,13 @@ typedef struct ae_model_parts {
     const char *card;         /* YAML text, may be "" */
     const float *values;
     size_t n_floats;
+    bool half;                /* weights of convolutions and dense layers are rounded to 16-bit floats: files of half the size */
 } ae_model_parts;
-/* Written beside `path` and renamed. */
+/* Written beside `path` and renamed. Values that are not finite, or of another number than the recipe's, are AE_ERR_ARGUMENT. */
 AE_API AE_NODISCARD ae_status ae_model_save(const char *path, const ae_model_parts *parts, ae_error *err);
+
+/* What `aetrain --show` prints: identity, costs, a table of layers and the card. *text: to be freed with ae_free. */
+AE_API AE_NODISCARD ae_status ae_model_describe(const ae_model *model, char **text, ae_error *err);
 
 /* A session: one model planned for one shape, with a workspace; one per thread, reusable. Sessions of equal shape and precision
  * made by ae_session_clone share their plan and prepared weights. The model must outlive them. */

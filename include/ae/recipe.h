@@ -112,10 +112,11 @@ typedef struct ae_recipe {
     float holdout;           /* share of the items kept for validation; default 0.05 */
 } ae_recipe;
 
-/* text need not be NUL-terminated. `name` is used in messages. *out is owned by the caller. All graphs are checked. */
+/* text need not be NUL-terminated. Messages read "NAME: line N: ...", without NAME where `name` is NULL. *out is owned by the
+ * caller. All graphs are checked. */
 AE_API AE_NODISCARD ae_status ae_recipe_parse(const char *text, size_t n_bytes, const char *name, ae_recipe **out, ae_error *err);
 AE_API AE_NODISCARD ae_status ae_recipe_load(const char *path, const ae_limits *limits, ae_recipe **out, char **text /* may be NULL;
-                                             ae_free */, ae_error *err);
+                                             ae_free */, ae_error *err); /* messages begin with the path */
 AE_API void ae_recipe_free(ae_recipe *recipe);
 
 #ifdef __cplusplus

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -97,52 +96,25 @@ void aei_file_unmap(const uint8_t *bytes, size_t n_bytes)
         munmap((void *)(uintptr_t)bytes, n_bytes);
 }
 
-static bool write_all(int fd, const uint8_t *data, size_t n)
+const char *aei_file_name(const char *path)
 {
-    while (n) {
-        ssize_t wrote = write(fd, data, n);
+    size_t n = strlen(path), most = 240;
 
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return false;
-        data += wrote;
-        n -= (size_t)wrote;
-    }
-    return true;
+    if (n <= most)
+        return path;
+    path += n - most;
+    while (((uint8_t)*path & 0xc0) == 0x80) /* not in the middle of a character */
+        path++;
+    return path;
 }
 
-ae_status aei_file_replace(const char *path, const aei_part *parts, uint32_t n_parts, ae_error *err)
+ae_status aei_file_blame(const char *path, ae_status status, ae_error *err)
 {
-    size_t length = strlen(path) + 32;
-    char *beside = ae_alloc(length, 1);
-    bool good = true;
-    int fd;
+    char message[sizeof(err->message)];
 
-    if (!beside)
-        return ae_fail(err, AE_ERR_NOMEM, "file name");
-    snprintf(beside, length, "%s.%ld.part", path, (long)getpid());
-    fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        ae_status st = ae_fail(err, AE_ERR_IO, "cannot write: %s", strerror(errno));
-
-        ae_free(beside);
-        return st;
+    if (err) {
+        memcpy(message, err->message, sizeof(message));
+        ae_fail(err, status, "%s: %s", aei_file_name(path), message);
     }
-    for (uint32_t i = 0; good && i < n_parts; i++)
-        good = write_all(fd, parts[i].data, parts[i].n_bytes);
-    good = good && fsync(fd) == 0;
-    int reason = good ? 0 : errno;
-    if (close(fd) != 0 && good) {
-        good = false;
-        reason = errno;
-    }
-    if (good && rename(beside, path) != 0) {
-        good = false;
-        reason = errno;
-    }
-    if (!good)
-        unlink(beside);
-    ae_free(beside);
-    return good ? AE_OK : ae_fail(err, AE_ERR_IO, "cannot write: %s", strerror(reason));
+    return status;
 }

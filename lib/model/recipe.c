@@ -308,8 +308,8 @@ ae_status ae_recipe_load(const char *path, const ae_limits *limits, ae_recipe **
     if (text)
         *text = NULL;
     if ((st = aei_file_read(path, ae_limits_resolve(limits).max_file, &bytes, &n_bytes, err)) != AE_OK)
-        return st;
-    st = ae_recipe_parse((const char *)bytes, n_bytes, NULL, out, err);
+        return aei_file_blame(path, st, err);
+    st = ae_recipe_parse((const char *)bytes, n_bytes, path, out, err);
     if (st == AE_OK && text) {
         *text = (char *)bytes;
         bytes = NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "model/yaml_tree.h"
 
-#include "ae/graph.h"
+#include "model/file.h"
+#include "model/format.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -102,8 +103,8 @@ static ae_status add_event(builder *b, const yaml_event_t *event, ae_error *err)
         anchor = event->data.scalar.anchor;
         tag = event->data.scalar.tag;
         node.plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-        if (memchr(event->data.scalar.value, 0, n))
-            return aei_yaml_fail(b->yaml, node.line, err, "a NUL character");
+        if (!aei_text_is_clean((const char *)event->data.scalar.value, n))
+            return aei_yaml_fail(b->yaml, node.line, err, "a control character");
         if (n >= b->text_bytes - b->n_text)
             return ae_fail(err, AE_ERR_LIMIT, "too much text in scalars");
         node.text = memcpy(b->yaml->text + b->n_text, event->data.scalar.value, n);
@@ -149,7 +150,7 @@ ae_status aei_yaml_parse(const char *text, size_t n_bytes, const char *name, aei
     bool done = false;
     ae_status st = AE_OK;
 
-    *out = (aei_yaml){.name = name};
+    *out = (aei_yaml){.name = name ? aei_file_name(name) : NULL};
     if (n_bytes > MAX_TEXT)
         return ae_fail(err, AE_ERR_LIMIT, "%zu bytes of YAML, the limit is %d", n_bytes, MAX_TEXT);
     out->text = ae_alloc(b.text_bytes, 1);
@@ -178,7 +179,7 @@ ae_status aei_yaml_parse(const char *text, size_t n_bytes, const char *name, aei
     }
     yaml_parser_delete(&parser);
     if (st == AE_OK && !out->n_nodes)
-        st = ae_fail(err, AE_ERR_MALFORMED, "%s%sempty", name ? name : "", name ? ": " : "");
+        st = ae_fail(err, AE_ERR_MALFORMED, "%s%sempty", out->name ? out->name : "", out->name ? ": " : "");
 done:
     if (st != AE_OK)
         aei_yaml_free(out);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Finding models by name. */
+#include "ae/model.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MAX_NAMES = 24, MAX_DIR = 3072 };
+
+typedef struct search {
+    const char *name;
+    char *path;                             /* the result */
+    size_t n_path;
+    char looked[280], names[MAX_NAMES + 1][40]; /* for the message; names sorted, each once */
+    uint32_t n_names;
+} search;
+
+static bool has_suffix(const char *name)
+{
+    size_t n = strlen(name);
+
+    return n > 4 && !strcmp(name + n - 4, ".aem");
+}
+
+static bool is_file(const char *path)
+{
+    struct stat s;
+
+    return stat(path, &s) == 0 && S_ISREG(s.st_mode);
+}
+
+static void note_name(search *s, const char *file)
+{
+    char name[sizeof(s->names[0])];
+    uint32_t at = 0;
+
+    if (!has_suffix(file) || strlen(file) - 4 >= sizeof(name))
+        return;
+    snprintf(name, sizeof(name), "%.*s", (int)(strlen(file) - 4), file);
+    while (at < s->n_names && strcmp(s->names[at], name) < 0)
+        at++;
+    if (s->n_names == MAX_NAMES || (at < s->n_names && !strcmp(s->names[at], name)))
+        return;
+    memmove(s->names[at + 1], s->names[at], (s->n_names - at) * sizeof(name));
+    memcpy(s->names[at], name, sizeof(name));
+    s->n_names++;
+}
+
+/* True where the directory has the model. */
+static bool look_in(search *s, const char *dir)
+{
+    size_t used = strlen(s->looked);
+    struct dirent *entry;
+    DIR *d;
+
+    if (!dir[0])
+        return false;
+    if (snprintf(s->path, s->n_path, "%s/%s%s", dir, s->name, has_suffix(s->name) ? "" : ".aem") < (int)s->n_path && is_file(s->path))
+        return true;
+    snprintf(s->looked + used, sizeof(s->looked) - used, "%s%s", used ? ", " : "", dir);
+    if ((d = opendir(dir)) != NULL) {
+        while ((entry = readdir(d)) != NULL)
+            note_name(s, entry->d_name);
+        closedir(d);
+    }
+    return false;
+}
+
+static bool look_in_all(search *s)
+{
+    const char *list = getenv("AE_MODEL_PATH"), *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME");
+    char dir[MAX_DIR];
+
+    while (list && *list) {
+        size_t n = strcspn(list, ":");
+
+        if (n < sizeof(dir)) {
+            memcpy(dir, list, n);
+            dir[n] = 0;
+            if (look_in(s, dir))
+                return true;
+        }
+        list += n + (list[n] == ':');
+    }
+    dir[0] = 0;
+    if (data && *data == '/')
+        snprintf(dir, sizeof(dir), "%s/aesuite/models", data);
+    else if (home && *home)
+        snprintf(dir, sizeof(dir), "%s/.local/share/aesuite/models", home);
+    return look_in(s, dir) || look_in(s, AE_DATADIR "/models") || look_in(s, AE_BUILD_MODELS);
+}
+
+ae_status ae_model_find(const char *name, char *path, size_t n_path, ae_error *err)
+{
+    search s = {.name = name, .path = path, .n_path = n_path};
+    char names[160] = "";
+    size_t used = 0;
+
+    if (!name[0])
+        return ae_fail(err, AE_ERR_ARGUMENT, "empty name of a model");
+    if (strchr(name, '/') || (has_suffix(name) && is_file(name))) {
+        if (strlen(name) >= n_path)
+            return ae_fail(err, AE_ERR_ARGUMENT, "the model's path has more than %zu bytes", n_path - 1);
+        memcpy(path, name, strlen(name) + 1);
+        return AE_OK;
+    }
+    if (look_in_all(&s))
+        return AE_OK;
+    if (n_path)
+        path[0] = 0;
+    for (uint32_t i = 0; i < s.n_names && used < sizeof(names); i++)
+        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "", s.names[i]);
+    return ae_fail(err, AE_ERR_IO, "no model '%.40s'; there are: %s; looked in %s", name, s.n_names ? names : "none", s.looked);
+}
