@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Sessions: a model planned for one shape. Plan and prepared weights are shared by clones and counted. */
-#include <dnnl.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -17,28 +16,6 @@ struct ae_session {
     shared_plan *shared;
     aei_run *run;
 };
-
-ae_precision ae_precision_resolve(ae_precision wanted)
-{
-    bool has_bf16 = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_bf16;
-
-    return wanted == AE_PRECISION_F32 || !has_bf16 ? AE_PRECISION_F32 : AE_PRECISION_BF16;
-}
-
-const char *ae_cpu_isa(void)
-{
-    switch (dnnl_get_effective_cpu_isa()) {
-    case dnnl_cpu_isa_sse41: return "SSE4.1";
-    case dnnl_cpu_isa_avx: return "AVX";
-    case dnnl_cpu_isa_avx2: return "AVX2";
-    case dnnl_cpu_isa_avx2_vnni: return "AVX2 VNNI";
-    case dnnl_cpu_isa_avx512_core: return "AVX-512";
-    case dnnl_cpu_isa_avx512_core_vnni: return "AVX-512 VNNI";
-    case dnnl_cpu_isa_avx512_core_bf16: return "AVX-512 BF16";
-    case dnnl_cpu_isa_avx512_core_amx: return "AMX";
-    default: return "generic";
-    }
-}
 
 static void release(shared_plan *s)
 {
