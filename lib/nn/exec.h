@@ -60,7 +60,8 @@ ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float
                            float *const *d_inputs, ae_error *err);
 size_t aei_plan_native_floats(const aei_plan *plan);
 /* A native gradient as a flat one, overwritten. Entries that are not trainable receive the sum of the runs' batch statistics (batch
- * normalisation's mean and variance). Uses scratch of `weights`: one thread at a time. */
+ * normalisation's mean and biased variance, of the first node where several share them). Uses scratch of `weights`: one thread at a
+ * time. */
 void aei_weights_collect(aei_weights *weights, float *native, float *flat);
 
 /* Seconds that the convolution, deconvolution and dense primitives of this plan take, each timed alone, one thread: forward,

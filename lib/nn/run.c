@@ -283,9 +283,13 @@ void aei_weights_collect(aei_weights *w, float *native, float *flat)
             s->op->collect(w, s, native + s->native, flat);
             continue;
         }
-        for (uint32_t k = 0, c = s->t.shape.c; k < 4; k++)
-            for (uint32_t q = 0; q < c && s->param[k] >= 0; q++)
-                flat[p->params[s->param[k]].offset + q] += native[s->native + k * c + q];
+        for (uint32_t k = 0, c = s->t.shape.c; k < 4; k++) {
+            const ae_param *param = s->param[k] < 0 ? NULL : &p->params[s->param[k]];
+
+            if (param && (param->trainable || param->node == i)) /* statistics are not summed over the nodes that share them */
+                for (uint32_t q = 0; q < c; q++)
+                    flat[param->offset + q] += native[s->native + k * c + q];
+        }
     }
 }
 
