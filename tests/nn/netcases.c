@@ -51,6 +51,7 @@ const net_case net_cases[] = {
     /* every activation, fused on a convolution, on others, alone */
     {"relu", "input c=3; conv c=16 act=relu; conv c=3 act=relu", 5, 7},
     {"leaky", "input c=3; conv c=16 act=leaky; conv c=3 act=leaky slope=0.3", 5, 7},
+    {"leaky, negative slope", "input c=3; conv c=16 act=leaky slope=-0.5; conv c=3 add=0 act=leaky slope=-1", 5, 7},
     {"sigmoid", "input c=3; conv c=16 act=sigmoid; conv c=3 act=sigmoid", 5, 7},
     {"tanh", "input c=3; conv c=16 act=tanh; conv c=3 act=tanh", 5, 7},
     {"softplus", "input c=3; conv c=16 act=softplus; conv c=3 act=softplus", 5, 7},
@@ -133,6 +134,7 @@ const net_case net_cases[] = {
     {"shared convolution", "input c=16; conv c=16 act=relu; conv c=16 param=1 act=relu; conv c=16 param=1", 5, 7},
     {"shared between branches", "input c=3; input c=3; conv c=17 from=0 act=relu; conv c=17 from=1 param=2; add from=2,3; conv c=3", 5, 7},
     {"shared scale and norm", "input c=3; conv c=12; scale; layernorm; conv c=12; scale param=2; layernorm param=3", 5, 7},
+    {"shared batchnorm", "input c=12; batchnorm; conv c=12; batchnorm param=1 act=tanh", 5, 7},
     {"shared dense", "input c=12 h=1 w=1; dense c=12 act=relu; dense c=12 param=1 act=relu; dense c=12 param=1 add=1", 1, 1},
 
     /* small networks of the kinds that are trained */
