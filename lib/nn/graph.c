@@ -429,7 +429,7 @@ ae_status aei_graph_check(ae_graph *graph, int32_t *node, ae_error *err)
     if (!shapes)
         return ae_fail(err, AE_ERR_NOMEM, "shapes of %u layers", graph->n_nodes);
     if ((st = aei_graph_infer(graph, 1, 0, 0, shapes, node, err)) != AE_OK ||
-        (st = check_sharing(graph, shapes, node, err)) != AE_OK || (st = aei_graph_measure(graph, shapes, node, err)) != AE_OK)
+        (st = check_sharing(graph, shapes, node, err)) != AE_OK || (st = aei_graph_measure(graph, shapes, NULL, node, err)) != AE_OK)
         goto done;
     /* A size that leaves something everywhere: what does not fit together there fits nowhere. */
     uint32_t trial = 2 * graph->field + 64;

@@ -229,25 +229,34 @@ done:
     return st;
 }
 
-static double macs_per_pixel(const ae_node *n, uint32_t in_channels)
+/* MACs of one node along axes whose sizes are counted in `rows` and `columns`. */
+static double macs_of(const ae_graph *g, uint32_t i, const ae_shape *shapes, double rows, double columns)
 {
-    return (double)n->kernel[0] * n->kernel[1] * in_channels / n->groups * n->out;
+    const ae_node *n = &g->nodes[i];
+    double in_channels = shapes[n->from[0]].c;
+
+    switch (n->op) {
+    case AE_OP_CONV:
+    case AE_OP_DECONV: return rows * columns * n->kernel[0] * n->kernel[1] * in_channels / n->groups * n->out;
+    case AE_OP_DENSE: return (double)shapes[n->from[0]].h * shapes[n->from[0]].w * in_channels * n->out;
+    default: return 0;
+    }
 }
 
-ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, int32_t *node, ae_error *err)
+ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, aei_cost *costs, int32_t *node, ae_error *err)
 {
     uint32_t stride[2] = {1, 1}, field[2] = {0, 0}, first = 0;
-    double *density = ae_alloc(graph->n_nodes, 2 * sizeof(*density)), *across;
+    double *down = ae_alloc(graph->n_nodes, 2 * sizeof(*down)), *across, share = 1;
     const ae_node *input;
     ae_status st = AE_OK;
 
-    if (!density)
+    if (!down)
         return ae_fail(err, AE_ERR_NOMEM, "costs of %u layers", graph->n_nodes);
-    across = density + graph->n_nodes;
+    across = down + graph->n_nodes;
     while (graph->nodes[first].op != AE_OP_INPUT)
         first++;
     input = &graph->nodes[first];
-    if (!input->height && (st = measure_axis(graph, 0, density, &stride[0], &field[0], node, err)) != AE_OK)
+    if (!input->height && (st = measure_axis(graph, 0, down, &stride[0], &field[0], node, err)) != AE_OK)
         goto done;
     if (!input->width && (st = measure_axis(graph, 1, across, &stride[1], &field[1], node, err)) != AE_OK)
         goto done;
@@ -256,23 +265,21 @@ ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, int32_t *no
         graph->stride = stride[0] / (uint32_t)gcd(stride[0], stride[1]) * stride[1];
         graph->field = field[0] > field[1] ? field[0] : field[1];
         graph->field = (graph->field + graph->stride - 1) / graph->stride * graph->stride;
+        share = input->height ? 1.0 / input->height : input->width ? 1.0 / input->width : 1;
     }
-    /* Along a free axis count per input pixel, along a fixed one in full, where both kinds occur divided by its size at the end. What
-     * stems from inputs of fixed size alone costs nothing per pixel. */
+    /* Along a free axis sizes count per input pixel, so that what stems from inputs of fixed size alone costs nothing; along a fixed
+     * one in full, where both kinds occur divided by its size. */
     graph->macs = 0;
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        const ae_node *n = &graph->nodes[i];
-        uint32_t at = n->op == AE_OP_DECONV ? n->from[0] : i; /* each pixel of its input meets every weight once */
-        double rows = input->height ? shapes[at].h : density[at], columns = input->width ? shapes[at].w : across[at];
+        uint32_t at = graph->nodes[i].op == AE_OP_DECONV ? graph->nodes[i].from[0] : i; /* its inputs meet every weight once */
+        double rows = input->height ? shapes[at].h : down[at], columns = input->width ? shapes[at].w : across[at];
+        double macs = graph->nodes[i].op == AE_OP_DENSE && graph->stride ? 0 : share * macs_of(graph, i, shapes, rows, columns);
 
-        if (n->op == AE_OP_CONV || n->op == AE_OP_DECONV)
-            graph->macs += rows * columns * macs_per_pixel(n, shapes[n->from[0]].c);
-        else if (n->op == AE_OP_DENSE && !graph->stride)
-            graph->macs += (double)shapes[n->from[0]].h * shapes[n->from[0]].w * shapes[n->from[0]].c * n->out;
+        graph->macs += macs;
+        if (costs)
+            costs[i] = (aei_cost){macs, input->height ? 0 : down[i], input->width ? 0 : across[i]};
     }
-    if (!input->height != !input->width)
-        graph->macs /= input->height ? input->height : input->width;
 done:
-    ae_free(density);
+    ae_free(down);
     return st;
 }
