@@ -105,6 +105,37 @@ const ae_meta_item *aei_fitting_icc(const ae_meta *meta, const ae_signal_info *i
     return icc;
 }
 
+/* "8BIM", id, padded Pascal name, length, padded data. */
+ae_status aei_add_photoshop(ae_meta *meta, const uint8_t *p, size_t n, ae_error *err)
+{
+    while (n >= 12 && memcmp(p, "8BIM", 4) == 0 && !ae_meta_find(meta, AE_META_IPTC)) {
+        uint32_t id = (uint32_t)p[4] << 8 | p[5];
+        size_t at = 6 + (((size_t)p[6] + 2) & ~(size_t)1), length;
+
+        if (at > n - 4)
+            break;
+        length = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
+        at += 4;
+        if (length > n - at)
+            break;
+        if (id == 0x0404 && length)
+            return ae_meta_add(meta, AE_META_IPTC, NULL, p + at, length, err);
+        length += length & 1;
+        if (length > n - at)
+            break;
+        p += at + length;
+        n -= at + length;
+    }
+    return AE_OK;
+}
+
+void aei_photoshop_head(size_t n_bytes, uint8_t head[AEI_PHOTOSHOP_HEAD])
+{
+    memcpy(head, "8BIM\x04\x04\0\0", 8);
+    for (unsigned i = 0; i < 4; i++)
+        head[8 + i] = (uint8_t)(n_bytes >> 8 * (3 - i));
+}
+
 static bool is_utf8(const uint8_t *p, size_t n)
 {
     while (n) {

@@ -8,7 +8,17 @@
 
 #include "ae/codec.h"
 
-extern const ae_codec aei_codec_jpeg, aei_codec_pam, aei_codec_pfm, aei_codec_pgm, aei_codec_png, aei_codec_pnm, aei_codec_ppm;
+extern const ae_codec aei_codec_avif, aei_codec_bmp, aei_codec_exr, aei_codec_gif, aei_codec_heic, aei_codec_idx, aei_codec_jp2,
+    aei_codec_jpeg, aei_codec_jxl, aei_codec_pam, aei_codec_pfm, aei_codec_pgm, aei_codec_png, aei_codec_pnm, aei_codec_ppm,
+    aei_codec_qoi, aei_codec_raw, aei_codec_tga, aei_codec_tiff, aei_codec_webp;
+
+/* The writing half of BMP. */
+void aei_bmp_accepts(ae_signal_info *info, char note[160]);
+ae_status aei_bmp_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
+                         ae_writer *writer, ae_error *err);
+ae_status aei_bmp_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err);
+ae_status aei_bmp_finish(ae_writer *writer, ae_error *err);
+void aei_bmp_abandon(ae_writer *writer);
 
 /* An unlinked temporary file, or -1 with *err set. */
 int aei_temporary_file(ae_error *err);
@@ -43,6 +53,11 @@ ae_status aei_add_density(ae_meta *meta, double x_per_metre, double y_per_metre,
 bool aei_get_density(const ae_meta *meta, uint32_t *x_per_metre, uint32_t *y_per_metre);
 /* The profile that fits pictures of so many channels (a grey one does not fit colour), or NULL with a note. */
 const ae_meta_item *aei_fitting_icc(const ae_meta *meta, const ae_signal_info *info, char note[160]);
+/* The IPTC record among Photoshop's resources, if there is one and none has been added yet. */
+ae_status aei_add_photoshop(ae_meta *meta, const uint8_t *resources, size_t n_bytes, ae_error *err);
+/* What goes before an IPTC record to make it a resource; an odd one is followed by a zero, for which its closing NUL serves. */
+enum { AEI_PHOTOSHOP_HEAD = 12 };
+void aei_photoshop_head(size_t n_bytes, uint8_t head[AEI_PHOTOSHOP_HEAD]);
 /* Text that is not UTF-8 is taken as Latin-1, the key too. */
 ae_status aei_add_text(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err);
 bool aei_is_text(const ae_meta_item *item, const char *key);

@@ -150,30 +150,6 @@ static bool starts_with(jpeg_saved_marker_ptr m, const char *head, size_t n)
     return m->data_length >= n && memcmp(m->data, head, n) == 0;
 }
 
-/* The IPTC record among Photoshop's resources: "8BIM", id, padded Pascal name, length, padded data. */
-static ae_status add_photoshop(const uint8_t *p, size_t n, ae_meta *meta, ae_error *err)
-{
-    while (n >= 12 && memcmp(p, "8BIM", 4) == 0) {
-        uint32_t id = (uint32_t)p[4] << 8 | p[5];
-        size_t at = 6 + (((size_t)p[6] + 2) & ~(size_t)1), length;
-
-        if (n < 4 || at > n - 4)
-            break;
-        length = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
-        at += 4;
-        if (length > n - at)
-            break;
-        if (id == 0x0404 && length)
-            return ae_meta_add(meta, AE_META_IPTC, NULL, p + at, length, err);
-        length += length & 1;
-        if (length > n - at)
-            break;
-        p += at + length;
-        n -= at + length;
-    }
-    return AE_OK;
-}
-
 static ae_status add_marker(jpeg_saved_marker_ptr m, ae_reader *reader, ae_error *err)
 {
     ae_meta *meta = &reader->meta;
@@ -190,8 +166,8 @@ static ae_status add_marker(jpeg_saved_marker_ptr m, ae_reader *reader, ae_error
         if (starts_with(m, "MPF", 4))
             aei_note(reader->note, "further pictures dropped");
     } else if (m->marker == JPEG_APP0 + 13) {
-        if (starts_with(m, photoshop_head, sizeof(photoshop_head)) && !ae_meta_find(meta, AE_META_IPTC))
-            return add_photoshop(m->data + sizeof(photoshop_head), n - sizeof(photoshop_head), meta, err);
+        if (starts_with(m, photoshop_head, sizeof(photoshop_head)))
+            return aei_add_photoshop(meta, m->data + sizeof(photoshop_head), n - sizeof(photoshop_head), err);
     } else if (m->marker == JPEG_COM) {
         while (n && !m->data[n - 1])
             n--;
@@ -556,19 +532,15 @@ static void write_segment(jpeg_state *s, int marker, const void *head, size_t n_
 
 static void write_iptc(jpeg_state *s, const ae_meta_item *item, char note[160])
 {
-    size_t n = item->n_bytes, n_head = sizeof(photoshop_head);
-    uint8_t head[sizeof(photoshop_head) + 12] = {0};
+    uint8_t head[sizeof(photoshop_head) + AEI_PHOTOSHOP_HEAD];
 
-    if (n_head + 12 + n + 1 > SEGMENT_MAX) {
+    if (sizeof(head) + item->n_bytes + 1 > SEGMENT_MAX) {
         aei_note(note, "IPTC dropped (too long)");
         return;
     }
-    memcpy(head, photoshop_head, n_head);
-    memcpy(head + n_head, "8BIM\x04\x04", 6);
-    for (int i = 0; i < 4; i++)
-        head[n_head + 8 + i] = (uint8_t)(n >> 8 * (3 - i));
-    /* The value's closing NUL serves as padding. */
-    write_segment(s, JPEG_APP0 + 13, head, sizeof(head), item->value, n + (n & 1));
+    memcpy(head, photoshop_head, sizeof(photoshop_head));
+    aei_photoshop_head(item->n_bytes, head + sizeof(photoshop_head));
+    write_segment(s, JPEG_APP0 + 13, head, sizeof(head), item->value, item->n_bytes + (item->n_bytes & 1));
 }
 
 static void write_meta(jpeg_state *s, const ae_meta *meta, ae_writer *writer)

@@ -7,7 +7,9 @@
 #include "adapter.h"
 
 const ae_codec *const ae_codecs[] = {
-    &aei_codec_png, &aei_codec_jpeg, &aei_codec_pnm, &aei_codec_pgm, &aei_codec_ppm, &aei_codec_pam, &aei_codec_pfm, NULL,
+    &aei_codec_png, &aei_codec_jpeg, &aei_codec_tiff, &aei_codec_webp, &aei_codec_pnm, &aei_codec_pgm, &aei_codec_ppm,
+    &aei_codec_pam, &aei_codec_pfm,  &aei_codec_bmp,  &aei_codec_gif,  &aei_codec_jp2, &aei_codec_exr, &aei_codec_qoi,
+    &aei_codec_tga, &aei_codec_idx,  &aei_codec_raw,  &aei_codec_heic, &aei_codec_avif, &aei_codec_jxl, NULL,
 };
 
 static const ae_codec *find_suffix(const char *suffix, bool writes)
@@ -46,7 +48,7 @@ ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *
 {
     uint8_t head[4096];
     ae_limits resolved = ae_limits_resolve(limits);
-    const ae_codec *best = NULL;
+    const ae_codec *best = NULL, *suffix;
     int best_score = 0;
     size_t n;
     ae_status st;
@@ -62,8 +64,10 @@ ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *
             best_score = score;
         }
     }
-    if (!best)
-        best = find_suffix(suffix_of(ae_source_name(source)), false);
+    suffix = find_suffix(suffix_of(ae_source_name(source)), false);
+    /* Many camera raw files are TIFF files that begin with a thumbnail: there the suffix counts. */
+    if (!best || (best == &aei_codec_tiff && suffix == &aei_codec_raw))
+        best = suffix;
     if (!best)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "not a format that is known here");
     reader->codec = best;

@@ -12,6 +12,7 @@ typedef struct format {
 static const format formats[] = {
     {"png", AE_U8, 0x1e},  {"png", AE_U16, 0x1e},  {"pnm", AE_U8, 0x1e},  {"pnm", AE_U16, 0x1e}, {"pgm", AE_U8, 0x02},
     {"ppm", AE_U16, 0x08}, {"pam", AE_U8, 0x1e},   {"pam", AE_U16, 0x1e}, {"pfm", AE_F32, 0x0a},
+    {"tiff", AE_U8, 0x1e}, {"tiff", AE_U16, 0x1e}, {"tiff", AE_F32, 0x1e}, {"bmp", AE_U8, 0x1a},
 };
 static const uint32_t sizes[][2] = {{1, 1}, {3, 5}, {17, 9}, {1, 40}, {300, 2}};
 

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Formats that are recognised only to say what they are and what converts them. */
+#include <string.h>
+
+#include "adapter.h"
+
+static bool has(const uint8_t *head, size_t n_bytes, size_t at, const char *text)
+{
+    size_t n = strlen(text);
+
+    return at + n <= n_bytes && memcmp(head + at, text, n) == 0;
+}
+
+static uint32_t number(const uint8_t *p, bool big_endian, unsigned n)
+{
+    uint32_t v = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        v |= (uint32_t)p[i] << 8 * (big_endian ? n - 1 - i : i);
+    return v;
+}
+
+/* The camera raw formats that are TIFF files: the first directory is of a preview and points to others, or has a DNG version. */
+static const char *tiff_raw_name(const uint8_t *head, size_t n_bytes)
+{
+    bool big_endian = n_bytes && head[0] == 'M', reduced = false, others = false;
+    const char *maker = "camera raw";
+    uint32_t at, n;
+
+    if (!(has(head, n_bytes, 0, "II*") || has(head, n_bytes, 0, "MM")) || n_bytes < 16 || number(head + 2, big_endian, 2) != 42)
+        return NULL;
+    at = number(head + 4, big_endian, 4);
+    if (at > n_bytes - 2)
+        return NULL;
+    n = number(head + at, big_endian, 2);
+    for (uint32_t i = 0; i < n && at + 2 + 12 * (i + 1) <= n_bytes; i++) {
+        const uint8_t *e = head + at + 2 + 12 * i;
+        uint32_t value = number(e + 8, big_endian, 4);
+
+        switch (number(e, big_endian, 2)) {
+        case 0x00fe: /* kind of picture */
+            reduced = value & 1;
+            break;
+        case 0x010f: /* make */
+            maker = has(head, n_bytes, value, "NIKON")     ? "Nikon camera raw (NEF)"
+                    : has(head, n_bytes, value, "SONY")    ? "Sony camera raw (ARW)"
+                    : has(head, n_bytes, value, "PENTAX")  ? "Pentax camera raw (PEF)"
+                    : has(head, n_bytes, value, "SAMSUNG") ? "Samsung camera raw (SRW)" : maker;
+            break;
+        case 0x014a: /* further directories */
+            others = true;
+            break;
+        case 0xc612:
+            return "digital negative (DNG)";
+        default:
+            break;
+        }
+    }
+    return reduced && others ? maker : NULL;
+}
+
+static const char *raw_name(const uint8_t *head, size_t n_bytes)
+{
+    return has(head, n_bytes, 8, "CR\x02")            ? "Canon camera raw (CR2)"
+           : has(head, n_bytes, 4, "ftypcrx ")        ? "Canon camera raw (CR3)"
+           : has(head, n_bytes, 6, "HEAPCCDR")        ? "Canon camera raw (CRW)"
+           : has(head, n_bytes, 0, "FUJIFILMCCD-RAW") ? "Fujifilm camera raw (RAF)"
+           : has(head, n_bytes, 0, "IIRO")            ? "Olympus camera raw (ORF)"
+           : has(head, n_bytes, 0, "IIRS")            ? "Olympus camera raw (ORF)"
+           : has(head, n_bytes, 0, "MMOR")            ? "Olympus camera raw (ORF)"
+           : has(head, n_bytes, 0, "IIU")             ? "Panasonic camera raw (RW2)"
+           : has(head, n_bytes, 0, "FOVb")            ? "Sigma camera raw (X3F)"
+                                                      : tiff_raw_name(head, n_bytes);
+}
+
+static int raw_probe(const uint8_t *head, size_t n_bytes)
+{
+    return raw_name(head, n_bytes) ? 100 : 0;
+}
+
+static ae_status raw_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+{
+    uint8_t head[4096];
+    size_t n = ae_source_read(source, head, sizeof(head));
+    const char *name = raw_name(head, n);
+
+    (void)limits;
+    (void)reader;
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "%s is not read; convert it with darktable-cli, rawtherapee-cli or dcraw",
+                   name ? name : "camera raw");
+}
+
+/* The box of file type: a major brand and compatible ones. */
+static bool has_brand(const uint8_t *head, size_t n_bytes, const char *const *brands)
+{
+    uint32_t end = n_bytes >= 16 && has(head, n_bytes, 4, "ftyp") ? number(head, true, 4) : 0;
+
+    for (; *brands; brands++)
+        for (size_t at = 8; at + 4 <= end && at + 4 <= n_bytes; at += 4)
+            if (at != 12 && has(head, n_bytes, at, *brands))
+                return true;
+    return false;
+}
+
+static int avif_probe(const uint8_t *head, size_t n_bytes)
+{
+    static const char *const brands[] = {"avif", "avis", NULL};
+
+    return has_brand(head, n_bytes, brands) ? 100 : 0;
+}
+
+static int heic_probe(const uint8_t *head, size_t n_bytes)
+{
+    static const char *const brands[] = {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", NULL};
+
+    return has_brand(head, n_bytes, brands) ? 90 : 0;
+}
+
+static ae_status heif_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+{
+    (void)source;
+    (void)limits;
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "%s is not read; convert it with heif-convert", reader->codec->description);
+}
+
+static int jxl_probe(const uint8_t *head, size_t n_bytes)
+{
+    return has(head, n_bytes, 0, "\xff\x0a") || has(head, n_bytes, 4, "JXL \r\n\x87\n") ? 60 : 0;
+}
+
+static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+{
+    (void)source;
+    (void)limits;
+    (void)reader;
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "JPEG XL is not read; convert it with djxl");
+}
+
+static const char *const raw_suffixes[] = {"cr2", "cr3", "crw", "nef", "nrw", "arw", "sr2", "srf", "dng", "raf", "orf", "rw2",
+                                           "raw", "pef", "srw", "x3f", "3fr", "fff", "iiq", "rwl", "dcr", "kdc", "mrw", "erf", NULL},
+                         *const heic_suffixes[] = {"heic", "heif", "hif", NULL}, *const avif_suffixes[] = {"avif", NULL},
+                         *const jxl_suffixes[] = {"jxl", NULL};
+
+const ae_codec aei_codec_raw = {
+    .name = "raw", .description = "camera raw", .suffixes = raw_suffixes, .kind = AE_KIND_IMAGE, .probe = raw_probe, .open = raw_open};
+const ae_codec aei_codec_heic = {
+    .name = "heic", .description = "HEIC", .suffixes = heic_suffixes, .kind = AE_KIND_IMAGE, .probe = heic_probe, .open = heif_open};
+const ae_codec aei_codec_avif = {
+    .name = "avif", .description = "AVIF", .suffixes = avif_suffixes, .kind = AE_KIND_IMAGE, .probe = avif_probe, .open = heif_open};
+const ae_codec aei_codec_jxl = {
+    .name = "jxl", .description = "JPEG XL", .suffixes = jxl_suffixes, .kind = AE_KIND_IMAGE, .probe = jxl_probe, .open = jxl_open};
