@@ -35,12 +35,17 @@ static const aei_step *source(const aei_plan *plan, const aei_step *step)
     return &plan->steps[step->node->from[0]];
 }
 
+static uint32_t n_groups(const aei_step *s)
+{
+    return s->node->groups ? s->node->groups : 1; /* fully connected layers have no such number */
+}
+
 /* Stored groups: depthwise layers have as many as stored channels. */
 static uint32_t stored_groups(const aei_plan *plan, const aei_step *s)
 {
     bool depthwise = is_grouped(s) && s->node->groups == source(plan, s)->t.shape.c && s->node->groups == s->t.shape.c;
 
-    return depthwise ? s->t.cp : s->node->groups;
+    return depthwise ? s->t.cp : n_groups(s);
 }
 
 /* Flat weights <-> plain padded ones. to_plain: plain = flat; otherwise flat += plain. Plain is [g] O I H W with stored counts; for
@@ -49,7 +54,7 @@ static void map_weights(const aei_plan *plan, const aei_step *s, float *plain, f
 {
     const aei_tensor *src = &source(plan, s)->t, *dst = &s->t;
     bool dense = s->op == &aei_op_dense, deconv = s->op == &aei_op_deconv;
-    uint32_t g = s->node->groups, sg = stored_groups(plan, s);
+    uint32_t g = n_groups(s), sg = stored_groups(plan, s);
     uint32_t n_i = dense ? src->shape.h * src->shape.w * src->shape.c : src->shape.c / g, n_o = dst->shape.c / g;
     uint32_t kk = dense ? 1 : s->node->kernel[0] * s->node->kernel[1];
     size_t plain_i = dense ? n_i : src->cp / sg, plain_o = dst->cp / sg;
