@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/loss.h"
+#include "core/clones.h"
 
 #include <math.h>
 
@@ -7,7 +8,8 @@ enum { CHUNK = 256, LANES = 8 };
 
 #define FORCE_INLINE static inline __attribute__((always_inline))
 
-double aei_sum(const float *x, size_t n)
+/* In lanes, so that the order of the additions is fixed and still vectorises. */
+FORCE_INLINE double sum_lanes(const float *x, size_t n)
 {
     double lane[LANES] = {0}, sum = 0;
     size_t i = 0;
@@ -22,7 +24,12 @@ double aei_sum(const float *x, size_t n)
     return sum;
 }
 
-double aei_sum_squares(const float *x, size_t n)
+AEI_CLONES double aei_sum(const float *x, size_t n)
+{
+    return sum_lanes(x, n);
+}
+
+AEI_CLONES double aei_sum_squares(const float *x, size_t n)
 {
     double lane[LANES] = {0}, sum = 0;
     size_t i = 0;
@@ -92,7 +99,7 @@ FORCE_INLINE double sweep(ae_loss_kind kind, double weight, const aei_loss_view 
             }
         for (size_t j = 0; j < m; j++)
             to[j] += k * g[j];
-        sum += aei_sum(e, m);
+        sum += sum_lanes(e, m);
     }
     return norm * sum;
 }
@@ -128,7 +135,7 @@ static double total_variation(double weight, const aei_loss_view *v)
     return norm * sum;
 }
 
-double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_view *v)
+AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_view *v)
 {
     switch (kind) {
     case AE_LOSS_MSE: return sweep(AE_LOSS_MSE, weight, v);
@@ -162,7 +169,7 @@ static double sparse(const ae_penalty *p, double share, ae_shape s, const float 
     return p->weight * share * sum;
 }
 
-double aei_penalty_add(const ae_penalty *p, double share, ae_shape s, const float *value, float *gradient)
+AEI_CLONES double aei_penalty_add(const ae_penalty *p, double share, ae_shape s, const float *value, float *gradient)
 {
     size_t n = count(s);
     double norm = p->weight * share / (double)n, sum = 0;

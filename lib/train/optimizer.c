@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/optimizer.h"
+#include "core/clones.h"
 
 #include <math.h>
 
@@ -36,7 +37,7 @@ aei_update aei_update_make(const ae_recipe *r, float rate, float scale, uint64_t
 }
 
 /* `coupled` decay is a gradient, the decoupled one of AdamW shrinks the value itself. */
-static void adam(const aei_update *u, float coupled, float decoupled, size_t n, const float *restrict gradient,
+AEI_CLONES static void adam(const aei_update *u, float coupled, float decoupled, size_t n, const float *restrict gradient,
                  float *restrict value, float *restrict first, float *restrict second, float *restrict average)
 {
     float rate = u->rate, scale = u->scale, b1 = u->beta1, b2 = u->beta2, c1 = u->unbias1, c2 = u->unbias2, a = u->average;
@@ -54,7 +55,7 @@ static void adam(const aei_update *u, float coupled, float decoupled, size_t n, 
     }
 }
 
-static void momentum(const aei_update *u, float coupled, size_t n, const float *restrict gradient, float *restrict value,
+AEI_CLONES static void momentum(const aei_update *u, float coupled, size_t n, const float *restrict gradient, float *restrict value,
                      float *restrict first, float *restrict average)
 {
     float rate = u->rate, scale = u->scale, b1 = u->beta1, a = u->average;

@@ -281,7 +281,11 @@ static ae_status save_report(session *s, const char *card, ae_error *err)
 
 static ae_status save(session *s, ae_error *err)
 {
-    ae_model_parts parts = {s->recipe_text, NULL, final_values(s), aei_trainer_state(s->trainer)->n_floats};
+    ae_model_parts parts = {
+        .recipe_text = s->recipe_text,
+        .values = final_values(s),
+        .n_floats = aei_trainer_state(s->trainer)->n_floats,
+    };
     char *card;
     ae_status st;
 

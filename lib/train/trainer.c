@@ -3,6 +3,7 @@
 #include "train/loss.h"
 #include "train/optimizer.h"
 #include "train/perceptual.h"
+#include "core/clones.h"
 #include "core/rng.h"
 #include "nn/exec.h"
 
@@ -115,18 +116,27 @@ void aei_trainer_free(aei_trainer *t)
     ae_free(t);
 }
 
+/* The activation behind the network's output, through nodes that only move samples. */
+static ae_act last_act(const ae_graph *g)
+{
+    const ae_node *n = &g->nodes[g->outputs[0]];
+
+    while (n->act == AE_ACT_NONE && (n->op == AE_OP_RESHAPE || n->op == AE_OP_SHUFFLE || n->op == AE_OP_UNSHUFFLE || n->op == AE_OP_CROP))
+        n = &g->nodes[n->from[0]];
+    return n->act;
+}
+
 /* The recipe's terms against its graph: taps for the penalties on activations, probabilities where cross-entropy wants them. */
 static ae_status check_objective(aei_trainer *t, ae_error *err)
 {
     const ae_recipe *r = t->recipe;
-    const ae_node *last = &t->graph->nodes[t->graph->outputs[0]];
 
     if (r->n_networks != 1)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: training %u networks together is not supported", r->name, r->n_networks);
     if (!r->shards || r->batch % r->shards)
         return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: a batch of %u cannot be cut into %u equal shards", r->name, r->batch, r->shards);
     for (uint32_t i = 0; i < r->n_losses; i++)
-        if (r->losses[i].kind == AE_LOSS_BCE && (r->residual || last->act != AE_ACT_SIGMOID))
+        if (r->losses[i].kind == AE_LOSS_BCE && (r->residual || last_act(t->graph) != AE_ACT_SIGMOID))
             return ae_fail(err, AE_ERR_MISMATCH,
                            "recipe %s: loss bce needs probabilities: end network with act: sigmoid, without residual", r->name);
     for (uint32_t i = 0; i < r->n_penalties; i++) {
@@ -444,7 +454,7 @@ static ae_status run_shards(aei_trainer *t, const aei_batch *batch, void (*run)(
 enum { SUM_PARTS = 8 };
 
 /* Sums one part of the shards' gradients into the first one, always in the same order. */
-static void sum_job(void *context, uint32_t index, uint32_t thread)
+AEI_CLONES static void sum_job(void *context, uint32_t index, uint32_t thread)
 {
     aei_trainer *t = context;
     size_t n = aei_plan_native_floats(t->plan), end = n * (index + 1) / SUM_PARTS;

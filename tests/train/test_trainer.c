@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The step as a whole: what it subtracts from the parameters is the gradient of the loss that it reports, for every kind of recipe. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/rng.h"
+#include "train/trainer.h"
+
+#define HEAD "recipe: 1\nname: test\n"
+#define PLAIN "train: {optimizer: sgd, beta1: 0, rate: 1, decay: 0, clip: 0, ema: 0, steps: 100, batch: 4, shards: 2}\n"
+
+static const char dense[] = HEAD
+    "task: autoencode\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 1, height: 6, width: 5}]\n"
+    "    layers:\n"
+    "      - {op: dense, out: 12, act: tanh}\n"
+    "      - {name: code, op: dense, out: 5, act: sigmoid}\n"
+    "      - {op: dense, out: 30, act: sigmoid}\n"
+    "      - {op: reshape, height: 6, width: 5, channels: 1}\n"
+    "loss: [{kind: mse}, {kind: bce, weight: 0.1}]\n"
+    "penalties: [{kind: kl_sparse, weight: 0.01, target: 0.1, node: code}, {kind: l2, weight: 0.5}, {kind: l1, weight: 0.1, node: code}]\n"
+    PLAIN;
+
+static const char residual[] = HEAD
+    "task: denoise\n"
+    "residual: true\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 3}, {name: level, channels: 1}]\n"
+    "    layers:\n"
+    "      - {op: concat, from: [image, level]}\n"
+    "      - {op: unshuffle}\n"
+    "      - {op: conv, out: 8, act: silu}\n"
+    "      - {op: residual, act: tanh}\n"
+    "      - {op: conv, out: 12}\n"
+    "      - {op: shuffle}\n"
+    "data: {crop: 8}\n"
+    "corruption: [{kind: gaussian, sigma: [0, 50]}]\n"
+    "loss: [{kind: charbonnier}, {kind: tv, weight: 0.1}]\n"
+    "penalties: [{kind: l1, weight: 0.05}]\n"
+    PLAIN;
+
+static void assert_near(double a, double b, double tolerance)
+{
+    if (!(fabs(a - b) <= tolerance))
+        fail_msg("%.9g is not within %g of %.9g", a, tolerance, b);
+}
+
+typedef struct fixture {
+    ae_recipe *recipe;
+    aei_trainer *trainer;
+    aei_batch batch;
+    float *memory[8];
+    int n_memory;
+} fixture;
+
+static float *draw(fixture *f, size_t n, float lo, float hi)
+{
+    float *x = ae_alloc(n, sizeof(float));
+    aei_rng rng = aei_rng_make(3, (uint64_t)f->n_memory, 0);
+
+    assert_non_null(x);
+    for (size_t i = 0; i < n; i++)
+        x[i] = aei_rng_range(&rng, lo, hi);
+    return f->memory[f->n_memory++] = x;
+}
+
+static void open_fixture(fixture *f, const char *text, uint32_t n_threads)
+{
+    ae_error err = {0};
+    uint32_t h, w;
+    ae_shape in, picture;
+
+    *f = (fixture){0};
+    if (ae_recipe_parse(text, strlen(text), "test", &f->recipe, &err) != AE_OK)
+        fail_msg("%s", err.message);
+    aei_loader_input_size(f->recipe, &h, &w);
+    if (aei_trainer_create(f->recipe, h, w, AE_PRECISION_F32, n_threads, 5, &f->trainer, &err) != AE_OK)
+        fail_msg("%s", err.message);
+    in = aei_trainer_input(f->trainer, 0);
+    picture = aei_trainer_picture(f->trainer);
+    f->batch.n = in.n;
+    f->batch.inputs[0] = draw(f, (size_t)in.n * in.h * in.w * in.c, 0.1f, 0.9f);
+    f->batch.target = draw(f, (size_t)in.n * picture.h * picture.w * picture.c, 0.1f, 0.9f);
+    if (f->recipe->residual) {
+        f->batch.inputs[1] = draw(f, (size_t)in.n * in.h * in.w, 0.1f, 0.2f);
+        f->batch.base = f->batch.inputs[0];
+        f->batch.weight = draw(f, (size_t)in.n * in.h * in.w, 0, 1);
+    }
+}
+
+static void close_fixture(fixture *f)
+{
+    aei_trainer_free(f->trainer);
+    ae_recipe_free(f->recipe);
+    for (int i = 0; i < f->n_memory; i++)
+        ae_free(f->memory[i]);
+}
+
+static aei_step_result step(fixture *f, uint64_t index, float rate)
+{
+    aei_step_result r;
+    ae_error err = {0};
+
+    if (aei_trainer_step(f->trainer, &f->batch, index, rate, &r, &err) != AE_OK)
+        fail_msg("%s", err.message);
+    return r;
+}
+
+/* The loss with one parameter set to x. */
+static double loss_at(fixture *f, size_t i, float x)
+{
+    aei_state *s = aei_trainer_state(f->trainer);
+    float old = s->value[i];
+    aei_step_result r;
+
+    s->value[i] = x;
+    aei_trainer_refresh(f->trainer);
+    r = step(f, 0, 0);
+    s->value[i] = old;
+    return r.loss;
+}
+
+/* A step of rate 1 of plain SGD subtracts the gradient. */
+static void check_step(const char *text)
+{
+    fixture f;
+    aei_state *s;
+    float *before;
+    aei_step_result r;
+    double squares = 0;
+
+    open_fixture(&f, text, 2);
+    s = aei_trainer_state(f.trainer);
+    before = draw(&f, s->n_floats, 0, 1);
+    memcpy(before, s->value, s->n_floats * sizeof(float));
+    r = step(&f, 0, 1);
+    assert_true(r.applied);
+    for (size_t i = 0; i < s->n_floats; i++)
+        squares += pow(before[i] - s->value[i], 2);
+    assert_near(sqrt(squares), r.gradient_norm, 1e-4 * r.gradient_norm);
+    for (size_t i = 0; i < s->n_floats; i += 1 + s->n_floats / 150) {
+        double gradient = (double)before[i] - s->value[i], up, down;
+        float *after = draw(&f, s->n_floats, 0, 1);
+
+        memcpy(after, s->value, s->n_floats * sizeof(float));
+        memcpy(s->value, before, s->n_floats * sizeof(float));
+        up = loss_at(&f, i, before[i] + 2e-3f);
+        down = loss_at(&f, i, before[i] - 2e-3f);
+        memcpy(s->value, after, s->n_floats * sizeof(float));
+        ae_free(f.memory[--f.n_memory]);
+        assert_near(gradient, (up - down) / 4e-3, 2e-2 * fabs(gradient) + 1e-4 * r.gradient_norm);
+    }
+    close_fixture(&f);
+}
+
+static void test_dense(void **state)
+{
+    (void)state;
+    check_step(dense);
+}
+
+static void test_residual(void **state)
+{
+    (void)state;
+    check_step(residual);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_residual),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
