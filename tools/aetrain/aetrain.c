@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/json.h"
+#include "common/options.h"
+#include "common/progress.h"
+#include "dataset.h"
+
+static struct {
+    const char *output, *init, *checkpoint, *report, *card, *show, *json;
+    uint32_t seed, threads, precision, verbose;
+    double time_limit, steps;
+    uint64_t cache;
+    bool noisy_only, bench, force, quiet;
+} cfg = {.seed = 1, .steps = -1, .cache = UINT64_C(2) << 30};
+
+static const cli_option options[] = {
+    {'o', "output", CLI_STRING, &cfg.output, "MODEL.aem", "the model to write", 0, 0},
+    {0, "init", CLI_STRING, &cfg.init, "MODEL", "begin with the tensors of this model that have the same names and shapes", 0, 0},
+    {0, "noisy-only", CLI_FLAG, &cfg.noisy_only, NULL, "the data are noisy themselves: learn to denoise without clean pictures", 0, 0},
+    {0, NULL, CLI_HEADING, NULL, NULL, "Run", 0, 0},
+    {0, "seed", CLI_INT, &cfg.seed, "N", "of all random draws; the same seed gives the same model", 0, 4294967295.0},
+    {'j', "threads", CLI_INT, &cfg.threads, "N", "threads; the model does not depend on them", 1, 1024},
+    {0, "precision", CLI_CHOICE, &cfg.precision, "auto|f32|bf16", "of the layers; masters are always f32", 0, 0},
+    {0, "steps", CLI_NUMBER, &cfg.steps, "N", "length of the schedule instead of the recipe's", 1, 1e12},
+    {0, "time-limit", CLI_DURATION, &cfg.time_limit, "TIME", "stop after 30s, 90m, 2h, ...; the same command then goes on", 0, 0},
+    {0, "checkpoint", CLI_STRING, &cfg.checkpoint, "FILE",
+     "where to resume from and to save to every five minutes and when stopped (default: MODEL.ckpt); removed on completion", 0, 0},
+    {0, "cache", CLI_SIZE, &cfg.cache, "SIZE", "memory for decoded pictures", 0, 0},
+    {0, NULL, CLI_HEADING, NULL, NULL, "Records", 0, 0},
+    {0, "report", CLI_STRING, &cfg.report, "FILE.html", "curves and pictures, rewritten at each validation", 0, 0},
+    {0, "card", CLI_STRING, &cfg.card, "FILE", "YAML lines for the model card: data, licences", 0, 0},
+    {0, "json", CLI_OPTIONAL, &cfg.json, "FILE", "one JSON object a line at each validation and every 30 seconds, on standard output or to FILE",
+     0, 0},
+    {0, NULL, CLI_HEADING, NULL, NULL, "Other work", 0, 0},
+    {0, "show", CLI_STRING, &cfg.show, "MODEL", "print card, layers, parameters, costs and receptive field of a model", 0, 0},
+    {0, "bench", CLI_FLAG, &cfg.bench, NULL, "write nothing: take some steps (--steps, 30 unless given) and say where their time goes", 0, 0},
+    {0, NULL, CLI_HEADING, NULL, NULL, "General", 0, 0},
+    {'f', "force", CLI_FLAG, &cfg.force, NULL, "overwrite an existing model", 0, 0},
+    {'v', "verbose", CLI_COUNT, &cfg.verbose, NULL, "print every validation on a terminal, too", 0, 0},
+    {0, "quiet", CLI_FLAG, &cfg.quiet, NULL, "no progress and no notes, only errors", 0, 0},
+    {0, NULL, CLI_END, NULL, NULL, NULL, 0, 0},
+};
+
+static const cli_tool tool = {
+    "aetrain",
+    "[OPTION]... RECIPE.yaml DATA... -o MODEL.aem",
+    "Trains an autoencoder by a recipe on your own files: pictures in any format that the suite reads, IDX files (MNIST), or directories of "
+    "them.",
+    options,
+    "Interrupted or stopped by --time-limit, training leaves a usable model and a checkpoint; the same command resumes it exactly.\n",
+};
+
+/* ---- progress ---- */
+
+typedef struct talk {
+    FILE *json;
+    bool terminal;
+    double last;                   /* when a line was last printed or recorded */
+    ae_train_progress seen;
+} talk;
+
+static void format_progress(const ae_train_progress *p, char *text, size_t n)
+{
+    char left[24], score[32] = "";
+
+    if (isfinite(p->score))
+        snprintf(score, sizeof(score), "  score %.5g", p->score);
+    snprintf(text, n, "step %llu/%llu  loss %.4g%s  %.4g samples/s  %.4g GFLOP/s  wait %.0f%%  left %s", (unsigned long long)p->step,
+             (unsigned long long)p->steps, p->loss, score, p->samples_per_second, p->gflops, 100 * p->wait_share,
+             cli_format_time(p->seconds_left, left));
+}
+
+static void record(talk *t, const ae_train_progress *p)
+{
+    cli_json json = {0};
+
+    cli_json_number(&json, "step", (double)p->step);
+    cli_json_number(&json, "steps", (double)p->steps);
+    cli_json_number(&json, "loss", p->loss);
+    cli_json_number(&json, "score", p->score);
+    cli_json_bool(&json, "validated", p->validated);
+    cli_json_number(&json, "rate", p->rate);
+    cli_json_number(&json, "gradient_norm", p->gradient_norm);
+    cli_json_number(&json, "samples_per_second", p->samples_per_second);
+    cli_json_number(&json, "gflops", p->gflops);
+    cli_json_number(&json, "wait_share", p->wait_share);
+    cli_json_number(&json, "seconds", p->seconds);
+    if (!cli_json_write(&json, t->json)) {
+        cli_message("--json: cannot write: %s", strerror(errno));
+        t->json = NULL;
+    }
+}
+
+static void on_progress(void *opaque, const ae_train_progress *p)
+{
+    talk *t = opaque;
+    char text[256];
+    bool due = p->validated || cli_seconds() - t->last >= 30;
+
+    t->seen = *p;
+    if (due) {
+        t->last = cli_seconds();
+        if (t->json)
+            record(t, p);
+    }
+    if (cfg.quiet)
+        return;
+    format_progress(p, text, sizeof(text));
+    if (due && (!t->terminal || (cfg.verbose && p->validated)))
+        cli_message("%s", text);
+    if (cli_progress_due())
+        cli_progress_show("%s", text);
+}
+
+static void on_warning(void *opaque, const char *message)
+{
+    (void)opaque;
+    if (!cfg.quiet)
+        cli_message("%s", message);
+}
+
+/* ---- what is recorded in the card ---- */
+
+/* The command line, quoted where a shell would need it. NULL when out of memory. */
+static char *join_command(int argc, char **argv)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
+    size_t n = 1;
+    char *text, *at;
+
+    for (int i = 0; i < argc; i++)
+        n += 4 * strlen(argv[i]) + 3;
+    text = at = ae_alloc(n, 1);
+    for (int i = 0; at && i < argc; i++) {
+        bool bare = *argv[i] && strspn(argv[i], plain) == strlen(argv[i]);
+
+        if (i)
+            *at++ = ' ';
+        if (!bare)
+            *at++ = '\'';
+        for (const char *c = argv[i]; *c; c++)
+            at += *c == '\'' ? sprintf(at, "'\\''") : sprintf(at, "%c", *c);
+        if (!bare)
+            *at++ = '\'';
+    }
+    return text;
+}
+
+static ae_status read_card(const char *path, char **text, ae_error *err)
+{
+    enum { MOST = 1 << 20 };
+    FILE *f = fopen(path, "rb");
+    size_t n;
+    ae_status st = AE_OK;
+
+    *text = NULL;
+    if (!f)
+        return ae_fail(err, AE_ERR_IO, "%s: %s", path, strerror(errno));
+    *text = ae_alloc(MOST + 1, 1);
+    if (!*text) {
+        st = ae_fail(err, AE_ERR_NOMEM, "%s", path);
+    } else {
+        n = fread(*text, 1, MOST + 1, f);
+        if (ferror(f))
+            st = ae_fail(err, AE_ERR_IO, "%s: %s", path, strerror(errno));
+        else if (n > MOST)
+            st = ae_fail(err, AE_ERR_LIMIT, "%s: a card of more than 1 MiB", path);
+        else if (memchr(*text, 0, n))
+            st = ae_fail(err, AE_ERR_MALFORMED, "%s: not a text file", path);
+    }
+    fclose(f);
+    return st;
+}
+
+/* ---- files ---- */
+
+/* MODEL.aem -> MODEL.ckpt. */
+static char *checkpoint_beside(const char *output)
+{
+    size_t n = strlen(output);
+    char *path = ae_alloc(n + 6, 1);
+
+    if (path) {
+        if (n > 4 && !strcmp(output + n - 4, ".aem"))
+            n -= 4;
+        memcpy(path, output, n);
+        memcpy(path + n, ".ckpt", 6);
+    }
+    return path;
+}
+
+/* Fails now rather than at the first validation. */
+static ae_status check_output(const char *recipe, const char *checkpoint, const dataset *data, ae_error *err)
+{
+    const char *slash = strrchr(cfg.output, '/');
+    struct stat out, other;
+    char folder[4096] = ".";
+
+    if (slash)
+        snprintf(folder, sizeof(folder), "%.*s", (int)(slash == cfg.output ? 1 : slash - cfg.output), cfg.output);
+    if (access(folder, W_OK | X_OK))
+        return ae_fail(err, AE_ERR_IO, "%s: cannot write to %s: %s", cfg.output, folder, strerror(errno));
+    if (stat(cfg.output, &out))
+        return AE_OK;
+    if (S_ISDIR(out.st_mode))
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s: is a directory", cfg.output);
+    if (!stat(recipe, &other) && other.st_dev == out.st_dev && other.st_ino == out.st_ino)
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s: is the recipe itself", cfg.output);
+    for (size_t i = 0; i < dataset_files(data)->n; i++) {
+        const cli_input *f = &dataset_files(data)->items[i];
+
+        if (f->exists && f->device == out.st_dev && f->inode == out.st_ino)
+            return ae_fail(err, AE_ERR_ARGUMENT, "%s: is among the data", cfg.output);
+    }
+    if (!cfg.force && stat(checkpoint, &other))
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s exists (-f overwrites it)", cfg.output);
+    return AE_OK;
+}
+
+/* ---- work ---- */
+
+static ae_status show(const char *name, ae_error *err)
+{
+    char path[4096], *text = NULL;
+    ae_model *model = NULL;
+    ae_status st;
+
+    if ((st = ae_model_find(name, path, sizeof(path), err)) == AE_OK && (st = ae_model_open(path, NULL, &model, err)) == AE_OK &&
+        (st = ae_model_describe(model, &text, err)) == AE_OK && (fputs(text, stdout) < 0 || fflush(stdout)))
+        st = ae_fail(err, AE_ERR_IO, "standard output cannot be written: %s", strerror(errno));
+    ae_free(text);
+    ae_model_free(model);
+    return st;
+}
+
+static int report_failure(const ae_error *error)
+{
+    cli_progress_clear();
+    cli_message("%s", error->message);
+    return error->status == AE_ERR_CANCELLED ? CLI_INTERRUPTED : CLI_FAILED;
+}
+
+static ae_status bench(const ae_recipe *recipe, const dataset *data, const ae_train_options *o, ae_error *err)
+{
+    ae_train_timing t;
+    ae_status st = ae_train_bench(recipe, dataset_items(data), o, o->steps ? o->steps : 30, &t, err);
+
+    if (st != AE_OK)
+        return st;
+    printf("recipe %s, batches of %u in %u shards, %u threads, %s, %s\n", recipe->name, recipe->batch, recipe->shards, t.threads,
+           ae_precision_resolve(o->precision) == AE_PRECISION_BF16 ? "bf16" : "f32", t.hardware);
+    printf("step %.2f ms: waiting for data %.2f, forward + loss + backward %.2f, optimiser %.2f, weights %.2f\n", t.step * 1e3, t.wait * 1e3,
+           t.shards * 1e3, t.update * 1e3, t.weights * 1e3);
+    printf("layers alone %.2f ms: %.1f %% of the step; %.0f GFLOP/s over the whole step\n", t.layers * 1e3, 100 * t.layers / t.step, t.gflops);
+    return fflush(stdout) || ferror(stdout) ? ae_fail(err, AE_ERR_IO, "standard output cannot be written") : AE_OK;
+}
+
+static ae_status train(const ae_recipe *recipe, const char *text, const dataset *data, ae_train_options *o, ae_error *err)
+{
+    talk t = {.terminal = isatty(STDERR_FILENO)};
+    char passed[24];
+    ae_status st;
+
+    if (cfg.json && *cfg.json) {
+        t.json = fopen(cfg.json, "w");
+        if (!t.json)
+            return ae_fail(err, AE_ERR_IO, "%s: %s", cfg.json, strerror(errno));
+    } else if (cfg.json) {
+        t.json = stdout;
+    }
+    o->opaque = &t;
+    o->progress = on_progress;
+    t.last = cli_seconds();
+    if (!cfg.quiet)
+        cli_progress_on();
+    st = ae_train(recipe, text, dataset_items(data), o, cfg.output, err);
+    cli_progress_clear();
+    if (t.json && t.json != stdout && fclose(t.json) && st == AE_OK)
+        st = ae_fail(err, AE_ERR_IO, "%s: %s", cfg.json, strerror(errno));
+    if (st != AE_OK || cfg.quiet)
+        return st;
+    cli_format_time(t.seen.seconds, passed);
+    if (o->checkpoint && !access(o->checkpoint, F_OK))
+        cli_message("%s: stopped by the time limit at step %llu of %llu; the same command goes on", cfg.output,
+                    (unsigned long long)t.seen.step, (unsigned long long)t.seen.steps);
+    else
+        cli_message("%s: %llu steps in %s, score %.5g", cfg.output, (unsigned long long)t.seen.step, passed, t.seen.score);
+    return st;
+}
+
+static int work(char **operands, int n_operands, const char *command)
+{
+    ae_error error = {0};
+    ae_recipe *recipe = NULL;
+    dataset *data = NULL;
+    char *text = NULL, *card = NULL, *checkpoint = NULL;
+    ae_train_options o = {
+        .seed = cfg.seed,
+        .threads = cfg.threads,
+        .precision = (ae_precision)cfg.precision,
+        .time_limit = cfg.time_limit,
+        .steps = cfg.steps > 0 ? (uint64_t)cfg.steps : 0,
+        .init = cfg.init,
+        .noisy_only = cfg.noisy_only,
+        .cache_bytes = cfg.cache,
+        .report = cfg.report,
+        .command = command,
+        .cancel = &cli_cancel,
+        .warning = on_warning,
+    };
+    ae_status st;
+
+    if ((st = ae_recipe_load(operands[0], NULL, &recipe, &text, &error)) != AE_OK ||
+        (st = dataset_open(operands + 1, n_operands - 1, &data, &error)) != AE_OK)
+        goto done;
+    if (cfg.bench) {
+        st = bench(recipe, data, &o, &error);
+        goto done;
+    }
+    checkpoint = cfg.checkpoint ? ae_strdup(cfg.checkpoint) : checkpoint_beside(cfg.output);
+    if (!checkpoint) {
+        st = ae_fail(&error, AE_ERR_NOMEM, "checkpoint");
+        goto done;
+    }
+    o.checkpoint = checkpoint;
+    if ((cfg.card && (st = read_card(cfg.card, &card, &error)) != AE_OK) ||
+        (st = check_output(operands[0], checkpoint, data, &error)) != AE_OK)
+        goto done;
+    o.card_extra = card;
+    st = train(recipe, text, data, &o, &error);
+done:
+    ae_recipe_free(recipe);
+    dataset_free(data);
+    ae_free(text);
+    ae_free(card);
+    ae_free(checkpoint);
+    return st == AE_OK ? CLI_OK : report_failure(&error);
+}
+
+int main(int argc, char **argv)
+{
+    long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    char **operands, *command = join_command(argc, argv);
+    int n_operands, status;
+    ae_error error;
+
+    cfg.threads = n_cpus > 0 ? (uint32_t)n_cpus : 1;
+    status = cli_start(&tool, argc, argv, &operands, &n_operands);
+    if (status != CLI_GO_ON)
+        ;
+    else if (cfg.show)
+        status = n_operands ? cli_usage("--show takes no further files")
+               : show(cfg.show, &error) == AE_OK ? CLI_OK : report_failure(&error);
+    else if (n_operands < 2)
+        status = cli_usage("a recipe and data must be named");
+    else if (!cfg.output && !cfg.bench)
+        status = cli_usage("no output: -o MODEL.aem");
+    else
+        status = work(operands, n_operands, command);
+    ae_free(command);
+    return status;
+}
