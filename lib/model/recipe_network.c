@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OP_RESIDUAL = 1000, PAD_SAME = UINT32_MAX };
+enum { OP_RESIDUAL = 1000 }; /* beside ae_op */
 
 /* One entry under `layers`, before it becomes nodes. */
 typedef struct layer {
