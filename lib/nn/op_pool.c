@@ -109,14 +109,46 @@ static void max_backward(aei_run *run, const aei_weights *weights, const aei_ste
 
 const aei_op aei_op_maxpool = {.plan = plan_rows, .forward = max_forward, .backward = max_backward};
 
+/* Windows that tile the picture: whole rows at a time. */
+static void average_tiles(aei_run *run, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    uint32_t cp = s->t.cp, kh = s->node->kernel[0], kw = s->node->kernel[1], e = s->t.element;
+    size_t n = (size_t)f->t.shape.w * cp;
+    float *rows = row(run, 4, cp), k = 1 / (float)(kh * kw);
+    uint8_t *to = aei_target(run, s);
+
+    for (size_t y = 0; y < (size_t)s->t.shape.n * s->t.shape.h; y++, to += (size_t)s->t.shape.w * cp * e) {
+        for (uint32_t i = 0; i < kh; i++)
+            aei_to_f32((uint8_t *)aei_value(run, f) + (y * kh + i) * n * e, e, rows + i * n, n);
+        for (uint32_t i = 1; i < kh; i++)
+            aei_add_to(rows, rows + i * n, 4, n);
+        for (size_t x = 0; x < s->t.shape.w; x++)
+            for (uint32_t c = 0; c < cp; c++) {
+                float sum = rows[x * kw * cp + c];
+
+                for (uint32_t j = 1; j < kw; j++)
+                    sum += rows[(x * kw + j) * cp + c];
+                rows[x * cp + c] = sum * k;
+            }
+        aei_from_f32(rows, to, e, (size_t)s->t.shape.w * cp);
+    }
+}
+
 static void average_forward(aei_run *run, const aei_weights *weights, const aei_step *s)
 {
     const aei_step *f = aei_from(run, s, 0);
+    const ae_node *node = s->node;
     uint32_t cp = s->t.cp, w[4];
     float *sum = row(run, 0, cp), *v = row(run, 1, cp);
     uint8_t *to = aei_target(run, s);
 
     (void)weights;
+    if (node->kernel[0] == node->stride[0] && node->kernel[1] == node->stride[1] && !node->pad[0] && !node->pad[1] &&
+        f->t.shape.h % node->kernel[0] == 0 && f->t.shape.w % node->kernel[1] == 0) {
+        average_tiles(run, s);
+        return;
+    }
     for (uint32_t n = 0; n < s->t.shape.n; n++)
         for (uint32_t y = 0; y < s->t.shape.h; y++)
             for (uint32_t x = 0; x < s->t.shape.w; x++, to += (size_t)cp * s->t.element) {
