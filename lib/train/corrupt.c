@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/corrupt.h"
 
+#include "image/camera.h"
+
 #include <math.h>
 #include <string.h>
 
-ae_status aei_corrupt_check(const ae_recipe *recipe, uint32_t c, ae_error *err)
+ae_status aei_corrupt_check(const ae_recipe *recipe, ae_error *err)
 {
-    for (uint32_t i = 0; i < recipe->n_corruptions; i++) {
-        ae_corrupt kind = recipe->corruptions[i].kind;
-
-        if (kind != AE_CORRUPT_GAUSSIAN && kind != AE_CORRUPT_SALT_PEPPER && kind != AE_CORRUPT_MASK)
-            return ae_fail(err, AE_ERR_UNSUPPORTED, "corruption %d of pictures of %u channels", (int)kind, c);
-    }
+    for (uint32_t i = 0; i < recipe->n_corruptions; i++)
+        if (recipe->corruptions[i].kind == AE_CORRUPT_CAMERA && (i > 0 || recipe->task == AE_TASK_SUPERRES) && !recipe->one_of)
+            return ae_fail(err, AE_ERR_UNSUPPORTED, "camera noise makes pictures of its own: it comes first, and not in super-resolution");
     return AE_OK;
 }
 
 size_t aei_corrupt_scratch(uint32_t h, uint32_t w)
 {
-    return (size_t)h * w * 3 * sizeof(float);
+    return aei_camera_scratch(h, w); /* far more than the others need */
 }
 
 /* A draw from the range, which is used up even where the middle is wanted. */
@@ -61,6 +60,15 @@ static void replace_pixels(const aei_corrupt_job *job, float *noisy, float fract
             for (uint32_t k = 0; k < job->c; k++)
                 noisy[job->c * i + k] = white_too && (u & 1) ? 1.0f : 0.0f;
     }
+}
+
+static void take_photograph(const aei_corrupt_job *job, float *clean, float *noisy, float luminance, void *scratch)
+{
+    aei_camera camera;
+
+    aei_camera_draw(job->rng, &camera);
+    camera.luminance = luminance;
+    aei_camera_take(&camera, job->rng, clean, noisy, job->h, job->w, job->c, job->grey, scratch);
 }
 
 aei_told aei_deviation(const float *a, const float *b, uint32_t n_pixels, uint32_t c)
@@ -113,6 +121,7 @@ void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_tol
     }
     for (uint32_t i = first; i < end; i++) {
         const ae_corruption *k = &recipe->corruptions[i];
+        aei_jpeg_loss lose;
         bool applies = aei_rng_float(job->rng) < k->probability;
         float v = draw(job, k->min, k->max), told_by = aei_rng_range(job->rng, k->jitter_min, k->jitter_max);
 
@@ -133,7 +142,14 @@ void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_tol
             measured = true;
             break;
         case AE_CORRUPT_CAMERA:
+            take_photograph(job, clean, noisy, v / 255.0f, scratch);
+            measured = true;
+            break;
         case AE_CORRUPT_JPEG:
+            lose = (aei_jpeg_loss){.quality = (int)clamp(v + 0.5f, 1, 100), .halve_chroma = aei_rng_below(job->rng, 2),
+                                   .y = aei_rng_below(job->rng, 16), .x = aei_rng_below(job->rng, 16)};
+            aei_jpeg_lose(&lose, noisy, job->h, job->w, job->c, scratch);
+            measured = true;
             break;
         }
     }

@@ -614,7 +614,7 @@ ae_status aei_loader_create(const aei_loader_config *config, aei_loader **out, a
     pthread_cond_init(&l->ready, NULL);
     pthread_cond_init(&l->room, NULL);
     if ((st = read_inputs(l, err)) != AE_OK || (st = read_sizes(l, err)) != AE_OK ||
-        (!config->noisy_only && (st = aei_corrupt_check(l->recipe, l->c, err)) != AE_OK))
+        (!config->noisy_only && (st = aei_corrupt_check(l->recipe, err)) != AE_OK))
         goto done;
     st = aei_items_create(config->data, l->config.cache_bytes, l->h < MIN_EDGE ? l->h : MIN_EDGE, l->w < MIN_EDGE ? l->w : MIN_EDGE,
                           config->opaque, config->warning, &l->items, err);

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Demosaicing and colours are linear, so noise goes through them by itself; the tone curve acts on it through its slope. Noise is
+ * smoothed with wrap-around, which keeps it stationary up to the borders; pictures are mirrored there. */
+#include "image/camera.h"
+
+#include "core/clones.h"
+#include "core/fastmath.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MAX_RADIUS = 32 };
+
+/* ---- tone curve ---- */
+
+typedef struct tone { float gamma, toe, contrast, a, b; } tone;
+
+static tone make_tone(const aei_camera *k)
+{
+    tone t = {k->gamma, k->toe, k->contrast, 0, 0};
+
+    t.b = aei_pow(t.toe, 1 / t.gamma);
+    t.a = aei_pow(1 + t.toe, 1 / t.gamma) - t.b;
+    return t;
+}
+
+/* Encoded samples to linear light. */
+AEI_CLONES
+static void to_linear(const tone *t, const float *restrict from, float *restrict to, size_t n)
+{
+    float k = t->contrast, a = t->a, b = t->b, gamma = t->gamma, toe = t->toe;
+
+    for (size_t i = 0; i < n; i++) {
+        float e = from[i] > 0 ? (from[i] < 1 ? from[i] : 1.0f) : 0.0f, g = e;
+
+        for (int step = 0; step < 4; step++) /* Newton's, on the S */
+            g -= (g * (1 - k + k * g * (3 - 2 * g)) - e) / (1 - k + 6 * k * g * (1 - g));
+        to[i] = aei_pow(g * a + b, gamma) - toe;
+    }
+}
+
+/* Linear light to encoded samples, in place, and the curve's slope there. */
+AEI_CLONES
+static void to_encoded(const tone *t, float *restrict v, float *restrict slope, size_t n)
+{
+    float k = t->contrast, a = t->a, b = t->b, p = 1 / t->gamma, toe = t->toe;
+
+    for (size_t i = 0; i < n; i++) {
+        float x = (v[i] > 0 ? (v[i] < 1 ? v[i] : 1.0f) : 0.0f) + toe, y = aei_pow(x, p), g = (y - b) / a;
+
+        v[i] = g * (1 - k + k * g * (3 - 2 * g));
+        slope[i] = (1 - k + 6 * k * g * (1 - g)) * p * y / (x * a);
+    }
+}
+
+/* ---- mosaic ---- */
+
+/* 0 red, 1 green, 2 blue */
+static inline uint32_t colour_at(uint32_t phase, uint32_t y, uint32_t x)
+{
+    uint32_t row = (y ^ (phase >> 1)) & 1, column = (x ^ phase) & 1;
+
+    return row + column;
+}
+
+/* One row of the mosaic: the combination of the planes that the filter over each pixel gives. */
+AEI_CLONES
+static void mosaic_row(const float *restrict r, const float *restrict g, const float *restrict b, const float *even,
+                       const float *odd, float *restrict to, size_t n)
+{
+    float e0 = even[0], e1 = even[1], e2 = even[2], o0 = odd[0], o1 = odd[1], o2 = odd[2];
+
+    for (size_t x = 0; x < n; x++)
+        to[x] = x & 1 ? o0 * r[x] + o1 * g[x] + o2 * b[x] : e0 * r[x] + e1 * g[x] + e2 * b[x];
+}
+
+/* to = deviation * unit normal (in `to` before) under a mosaic row of values. */
+AEI_CLONES
+static void noise_row(const float *restrict value, const float *photon, const float *read, float *restrict to, size_t n)
+{
+    float p0 = photon[0], p1 = photon[1], r0 = read[0], r1 = read[1];
+
+    for (size_t x = 0; x < n; x++) {
+        float v = value[x] > 0 ? value[x] : 0;
+
+        to[x] *= sqrtf(x & 1 ? p1 * v + r1 : p0 * v + r0);
+    }
+}
+
+/* One row of the three planes from five padded mosaic rows. `own` is the colour that shares the row with green. */
+AEI_CLONES
+static void demosaic_row(const float *restrict nn, const float *restrict n, const float *restrict c, const float *restrict s,
+                         const float *restrict ss, uint32_t green_first, float gradient, float *restrict own,
+                         float *restrict green, float *restrict other, size_t width)
+{
+    for (size_t x = 0; x < width; x++) {
+        float across = c[x + 1] + c[x + 3], down = n[x + 2] + s[x + 2], here = c[x + 2];
+        float far_across = c[x] + c[x + 4], far_down = nn[x + 2] + ss[x + 2];
+        float corners = n[x + 1] + n[x + 3] + s[x + 1] + s[x + 3], level = 0.125f * (5 * here - corners);
+        float bend = 4 * here - far_across - far_down;
+        float cross = 0.25f * (across + down) + gradient * 0.125f * bend;
+        float diagonal = 0.25f * corners + gradient * 0.1875f * bend;
+        float beside = 0.5f * across + gradient * (level - 0.125f * far_across + 0.0625f * far_down);
+        float above = 0.5f * down + gradient * (level - 0.125f * far_down + 0.0625f * far_across);
+        uint32_t at_green = ((uint32_t)x ^ green_first) & 1;
+
+        own[x] = at_green ? beside : here;
+        green[x] = at_green ? here : cross;
+        other[x] = at_green ? above : diagonal;
+    }
+}
+
+/* Index beyond the ends: wrapped round, or mirrored without repeating the end, which keeps the mosaic's phase. */
+static uint32_t beyond(int64_t i, uint32_t n, bool wrap)
+{
+    int64_t period = wrap ? n : 2 * (int64_t)n - 2;
+
+    i = (i % period + period) % period;
+    return (uint32_t)(i < n ? i : period - i);
+}
+
+/* Copies w floats between `margin` more on both sides. */
+static void pad_row(const float *from, uint32_t w, uint32_t margin, bool wrap, float *to)
+{
+    memcpy(to + margin, from, w * sizeof(*to));
+    for (uint32_t i = 0; i < margin; i++) {
+        to[i] = from[beyond((int64_t)i - margin, w, wrap)];
+        to[margin + w + i] = from[beyond((int64_t)w + i, w, wrap)];
+    }
+}
+
+static void demosaic(const aei_camera *k, const float *mosaic, uint32_t h, uint32_t w, bool wrap, float *const planes[3], float *padded)
+{
+    size_t row = (size_t)w + 4;
+
+    for (uint32_t y = 0; y < h + 4; y++)
+        pad_row(mosaic + (size_t)beyond((int64_t)y - 2, h, wrap) * w, w, 2, wrap, padded + y * row);
+    for (uint32_t y = 0; y < h; y++) {
+        const float *c = padded + y * row;
+        uint32_t red = colour_at(k->phase, y, 0) == 0 || colour_at(k->phase, y, 1) == 0 ? 0 : 2;
+        size_t at = (size_t)y * w;
+
+        demosaic_row(c, c + row, c + 2 * row, c + 3 * row, c + 4 * row, colour_at(k->phase, y, 0) == 1, k->gradient,
+                     planes[red] + at, planes[1] + at, planes[2 - red] + at, w);
+    }
+}
+
+AEI_CLONES
+static void mix_planes(const float m[3][3], float *restrict r, float *restrict g, float *restrict b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float x = r[i], y = g[i], z = b[i];
+
+        r[i] = m[0][0] * x + m[0][1] * y + m[0][2] * z;
+        g[i] = m[1][0] * x + m[1][1] * y + m[1][2] * z;
+        b[i] = m[2][0] * x + m[2][1] * y + m[2][2] * z;
+    }
+}
+
+static void invert(const float m[3][3], float to[3][3])
+{
+    float det = 0;
+
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            int a = (j + 1) % 3, b = (j + 2) % 3, c = (i + 1) % 3, d = (i + 2) % 3;
+
+            to[i][j] = m[a][c] * m[b][d] - m[a][d] * m[b][c];
+        }
+    for (int j = 0; j < 3; j++)
+        det += m[0][j] * to[j][0];
+    for (int i = 0; i < 9; i++)
+        to[i / 3][i % 3] /= det;
+}
+
+/* ---- filters ---- */
+
+AEI_CLONES
+static void add_pair(float *restrict to, const float *restrict a, const float *restrict b, float weight, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] += weight * (a[i] + b[i]);
+}
+
+AEI_CLONES
+static void set_scaled(float *restrict to, const float *restrict from, float weight, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = weight * from[i];
+}
+
+/* Gaussian of the given deviation; `to` may be `from`. work: a plane and a padded row. */
+static void blur(const float *from, float *to, uint32_t h, uint32_t w, float deviation, bool wrap, float *work)
+{
+    float kernel[MAX_RADIUS + 1], sum = 0, *row = work + (size_t)h * w;
+    uint32_t radius = (uint32_t)(3 * deviation) + 1;
+
+    if (!(deviation > 0.05f)) {
+        memmove(to, from, (size_t)h * w * sizeof(*to));
+        return;
+    }
+    if (radius > MAX_RADIUS)
+        radius = MAX_RADIUS;
+    for (uint32_t i = 0; i <= radius; i++) {
+        float x = (float)i / deviation, e = -0.72134752f * x * x;
+
+        kernel[i] = aei_exp2(e > -100 ? e : -100);
+        sum += i ? 2 * kernel[i] : kernel[i];
+    }
+    for (uint32_t i = 0; i <= radius; i++)
+        kernel[i] /= sum;
+    for (uint32_t y = 0; y < h; y++) {
+        float *out = work + (size_t)y * w;
+
+        pad_row(from + (size_t)y * w, w, radius, wrap, row);
+        set_scaled(out, row + radius, kernel[0], w);
+        for (uint32_t i = 1; i <= radius; i++)
+            add_pair(out, row + radius - i, row + radius + i, kernel[i], w);
+    }
+    for (uint32_t y = 0; y < h; y++) {
+        float *out = to + (size_t)y * w;
+
+        set_scaled(out, work + (size_t)y * w, kernel[0], w);
+        for (uint32_t i = 1; i <= radius; i++)
+            add_pair(out, work + (size_t)beyond((int64_t)y - i, h, wrap) * w, work + (size_t)beyond((int64_t)y + i, h, wrap) * w,
+                     kernel[i], w);
+    }
+}
+
+/* Mean square; 16 partial sums, so that it vectorises and is the same everywhere. */
+AEI_CLONES
+static double power(const float *v, size_t n)
+{
+    float part[16] = {0};
+    double sum = 0;
+    size_t i = 0;
+
+    for (; i + 16 <= n; i += 16)
+        for (size_t k = 0; k < 16; k++)
+            part[k] += v[i + k] * v[i + k];
+    for (; i < n; i++)
+        sum += (double)v[i] * v[i];
+    for (size_t k = 0; k < 16; k++)
+        sum += part[k];
+    return sum / (double)n;
+}
+
+AEI_CLONES
+static void combine(float *restrict a, float fa, const float *restrict b, float fb, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        a[i] = fa * a[i] + fb * b[i];
+}
+
+AEI_CLONES
+static void scale_plane(float *v, float by, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        v[i] *= by;
+}
+
+/* Factor that brings a mean square to `share`. */
+static float gain(double mean_square, double share)
+{
+    return mean_square > 1e-30 ? (float)sqrt(share / mean_square) : 0;
+}
+
+/* Gives back what smoothing took where the picture has edges: smooth += e * (noise - smooth). */
+AEI_CLONES
+static void keep_row(const float *restrict up, const float *restrict here, const float *restrict down, float strength, float scale,
+                     const float *restrict noise, float *restrict smooth, size_t w)
+{
+    for (size_t x = 1; x + 1 < w; x++) {
+        float dx = here[x + 1] - here[x - 1], dy = down[x] - up[x], g = dx * dx + dy * dy;
+
+        smooth[x] += strength * g / (g + scale * scale) * (noise[x] - smooth[x]);
+    }
+}
+
+/* What the camera's noise reduction leaves of the luminance: y is replaced. picture: luminance of the clean photograph. */
+static void smooth_luminance(const aei_camera *k, const float *picture, float *y, uint32_t h, uint32_t w, float *spare, float *work)
+{
+    size_t n = (size_t)h * w;
+
+    memcpy(spare, y, n * sizeof(*y));
+    blur(spare, y, h, w, k->fine, true, work);
+    for (uint32_t r = 1; r + 1 < h && k->edges > 0; r++) {
+        const float *here = picture + (size_t)r * w;
+
+        keep_row(here - w, here, here + w, k->edges, k->edge_scale, spare + (size_t)r * w, y + (size_t)r * w, w);
+    }
+    if (k->coarse_share > 0) {
+        blur(spare, spare, h, w, k->coarse, true, work);
+        combine(y, gain(power(y, n), 1 - k->coarse_share), spare, gain(power(spare, n), k->coarse_share), n);
+    }
+    if (k->sharpen > 0) {
+        blur(y, spare, h, w, k->radius, true, work);
+        combine(y, 1 + k->sharpen, spare, -k->sharpen, n);
+    }
+    scale_plane(y, gain(power(y, n), (double)k->luminance * k->luminance), n);
+}
+
+/* The same for the two planes of colour. */
+static void smooth_colour(const aei_camera *k, float *u, float *v, uint32_t h, uint32_t w, float *spare_u, float *spare_v, float *work)
+{
+    size_t n = (size_t)h * w;
+    float *plane[2] = {u, v}, *coarse[2] = {spare_u, spare_v}, wider = k->colour_coarse * k->colour_coarse, fine, rough;
+    double wanted = (double)k->luminance * k->colour;
+
+    wider -= k->colour_fine * k->colour_fine;
+    for (int i = 0; i < 2; i++) {
+        blur(plane[i], plane[i], h, w, k->colour_fine, true, work);
+        if (k->colour_share > 0)
+            blur(plane[i], coarse[i], h, w, sqrtf(wider > 0 ? wider : 0), true, work);
+    }
+    if (k->colour_share > 0) {
+        fine = gain(power(u, n) + power(v, n), 1 - k->colour_share);
+        rough = gain(power(coarse[0], n) + power(coarse[1], n), k->colour_share);
+        for (int i = 0; i < 2; i++)
+            combine(plane[i], fine, coarse[i], rough, n);
+    }
+    fine = gain(power(u, n) + power(v, n), 2 * wanted * wanted);
+    scale_plane(u, fine, n);
+    scale_plane(v, fine, n);
+}
+
+/* ---- the whole way ---- */
+
+/* Noise on the sensor and what becomes of it and of the picture in linear light: three planes each. */
+static void expose(const aei_camera *k, aei_rng *rng, float *const picture[3], float *const noise[3], uint32_t h, uint32_t w,
+                   float *mosaic, float *padded)
+{
+    size_t n = (size_t)h * w;
+    float unmix[3][3], read = k->read * 0.18f;
+
+    invert(k->mix, unmix);
+    if (!k->mosaic) {
+        for (int c = 0; c < 3; c++) {
+            float photon[2] = {k->balance[c], k->balance[c]}, square = read * k->balance[c] * k->balance[c], reads[2] = {square, square};
+
+            aei_rng_normals(rng, noise[c], n);
+            mosaic_row(picture[0], picture[1], picture[2], unmix[c], unmix[c], mosaic, n);
+            noise_row(mosaic, photon, reads, noise[c], n);
+        }
+    } else {
+        aei_rng_normals(rng, padded, n);
+        for (uint32_t y = 0; y < h; y++) {
+            uint32_t a = colour_at(k->phase, y, 0), b = colour_at(k->phase, y, 1);
+            float photon[2] = {k->balance[a], k->balance[b]};
+            float reads[2] = {read * photon[0] * photon[0], read * photon[1] * photon[1]};
+            size_t at = (size_t)y * w;
+
+            mosaic_row(picture[0] + at, picture[1] + at, picture[2] + at, unmix[a], unmix[b], mosaic + at, w);
+            noise_row(mosaic + at, photon, reads, padded + at, w);
+        }
+        memcpy(noise[0], padded, n * sizeof(float));
+        demosaic(k, mosaic, h, w, false, picture, padded);
+        memcpy(mosaic, noise[0], n * sizeof(float));
+        demosaic(k, mosaic, h, w, true, noise, padded);
+        mix_planes(k->mix, picture[0], picture[1], picture[2], n);
+    }
+    mix_planes(k->mix, noise[0], noise[1], noise[2], n);
+}
+
+AEI_CLONES
+static void to_planes(const float *restrict from, float *restrict r, float *restrict g, float *restrict b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        r[i] = from[3 * i];
+        g[i] = from[3 * i + 1];
+        b[i] = from[3 * i + 2];
+    }
+}
+
+/* Noise under the slopes of the tone curve as luminance and colour differences; and the picture's luminance. */
+AEI_CLONES
+static void to_differences(float *restrict r, float *restrict g, float *restrict b, const float *restrict sr,
+                           const float *restrict sg, const float *restrict sb, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float x = r[i] * sr[i], y = g[i] * sg[i], z = b[i] * sb[i];
+
+        r[i] = (x + y + z) * (1.0f / 3.0f);
+        g[i] = (x - z) * 0.70710678f;
+        b[i] = (2 * y - x - z) * 0.40824829f;
+    }
+}
+
+AEI_CLONES
+static void mean_plane(const float *restrict r, const float *restrict g, const float *restrict b, float *restrict to, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (r[i] + g[i] + b[i]) * (1.0f / 3.0f);
+}
+
+static inline float unit(float v)
+{
+    return v > 0 ? (v < 1 ? v : 1.0f) : 0.0f;
+}
+
+/* Planes to the two pictures. add: what sharpening adds to the luminance. */
+AEI_CLONES
+static void to_pictures(const float *restrict r, const float *restrict g, const float *restrict b, const float *restrict add,
+                        const float *restrict y, const float *restrict u, const float *restrict v, float *restrict clean,
+                        float *restrict noisy, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float red = r[i] + add[i], green = g[i] + add[i], blue = b[i] + add[i], p = u[i] * 0.70710678f, q = v[i] * 0.40824829f;
+
+        clean[3 * i] = unit(red);
+        clean[3 * i + 1] = unit(green);
+        clean[3 * i + 2] = unit(blue);
+        noisy[3 * i] = unit(red + y[i] + p - q);
+        noisy[3 * i + 1] = unit(green + y[i] + 2 * q);
+        noisy[3 * i + 2] = unit(blue + y[i] - p - q);
+    }
+}
+
+/* The same where the channels are equal. */
+static void to_grey_pictures(const float *r, const float *add, const float *y, float *clean, float *noisy, uint32_t c, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < c; k++) {
+            clean[c * i + k] = unit(r[i] + add[i]);
+            noisy[c * i + k] = unit(r[i] + add[i] + y[i]);
+        }
+}
+
+AEI_CLONES
+static void round_to_bytes(float *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        v[i] = aei_round(v[i] * 255.0f) * (1.0f / 255.0f);
+}
+
+size_t aei_camera_scratch(uint32_t h, uint32_t w)
+{
+    size_t planes = (12 * (size_t)h * w + 4 * ((size_t)h + w + 4) + 2 * MAX_RADIUS) * sizeof(float);
+    size_t jpeg = aei_jpeg_loss_scratch(h, w);
+
+    return planes > jpeg ? planes : jpeg;
+}
+
+void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noisy, uint32_t h, uint32_t w, uint32_t c, bool grey,
+                     void *scratch)
+{
+    size_t n = (size_t)h * w;
+    float *next = scratch, *picture[3], *noise[3], *slope[3], *light, *add, *work;
+    tone t = make_tone(k);
+
+    for (int i = 0; i < 3; i++, next += 3 * n) {
+        picture[i] = next;
+        noise[i] = next + n;
+        slope[i] = next + 2 * n;
+    }
+    light = next;
+    add = light + n;
+    work = add + n; /* a plane, and a margin or a padded row */
+    grey = grey || c == 1;
+    if (grey) {
+        float photon[2] = {1, 1}, read[2] = {0.18f * k->read, 0.18f * k->read};
+
+        for (size_t i = 0; i < n; i++)
+            light[i] = clean[c * i];
+        to_linear(&t, light, picture[0], n);
+        aei_rng_normals(rng, noise[0], n);
+        noise_row(picture[0], photon, read, noise[0], n);
+        to_encoded(&t, picture[0], slope[0], n);
+        for (size_t i = 0; i < n; i++)
+            noise[0][i] *= slope[0][i];
+        memcpy(light, picture[0], n * sizeof(*light));
+    } else {
+        to_planes(clean, slope[0], slope[1], slope[2], n);
+        for (int i = 0; i < 3; i++)
+            to_linear(&t, slope[i], picture[i], n);
+        expose(k, rng, picture, noise, h, w, light, work);
+        for (int i = 0; i < 3; i++)
+            to_encoded(&t, picture[i], slope[i], n);
+        to_differences(noise[0], noise[1], noise[2], slope[0], slope[1], slope[2], n);
+        mean_plane(picture[0], picture[1], picture[2], light, n);
+        smooth_colour(k, noise[1], noise[2], h, w, slope[1], slope[2], work);
+    }
+    smooth_luminance(k, light, noise[0], h, w, slope[0], work);
+    memset(add, 0, n * sizeof(*add));
+    if (k->sharpen > 0) {
+        blur(light, add, h, w, k->radius, false, work);
+        combine(add, -k->sharpen, light, k->sharpen, n);
+    }
+    if (grey)
+        to_grey_pictures(picture[0], add, noise[0], clean, noisy, c, n);
+    else
+        to_pictures(picture[0], picture[1], picture[2], add, noise[0], noise[1], noise[2], clean, noisy, n);
+    if (k->has_jpeg) {
+        aei_jpeg_lose(&k->jpeg, clean, h, w, c, scratch);
+        aei_jpeg_lose(&k->jpeg, noisy, h, w, c, scratch);
+    } else {
+        round_to_bytes(noisy, n * c);
+    }
+}
+
+static float log_range(aei_rng *rng, float lo, float hi)
+{
+    return lo * aei_pow(hi / lo, aei_rng_float(rng));
+}
+
+/* Ranges chosen so that deviations and correlations spread about those measured on cameras (tests/image/test_camera.c). */
+void aei_camera_draw(aei_rng *rng, aei_camera *k)
+{
+    bool plain = aei_rng_float(rng) < 0.08f; /* no noise reduction, or a picture scaled down since */
+    float share;
+
+    *k = (aei_camera){.balance = {aei_rng_range(rng, 1.2f, 2.6f), 1, aei_rng_range(rng, 1.2f, 2.6f)}};
+    for (int i = 0; i < 3; i++) {
+        float a = aei_rng_range(rng, 0, 0.6f), b = aei_rng_range(rng, 0, 0.3f);
+
+        k->mix[i][i] = 1 + a + b;
+        k->mix[i][(i + 1) % 3] = i == 2 ? -b : -a; /* neighbours in the spectrum overlap most */
+        k->mix[i][(i + 2) % 3] = i == 2 ? -a : -b;
+    }
+    k->gamma = aei_rng_range(rng, 1.8f, 2.6f);
+    k->toe = log_range(rng, 0.002f, 0.02f);
+    k->contrast = aei_rng_range(rng, 0, 0.8f);
+    k->mosaic = !plain && aei_rng_float(rng) < 0.85f;
+    k->phase = aei_rng_below(rng, 4);
+    share = aei_rng_range(rng, -0.5f, 1.5f);
+    k->gradient = share > 0 ? (share < 1 ? share : 1) : 0;
+    k->read = log_range(rng, 0.02f, 2);
+    k->colour = plain ? aei_rng_range(rng, 0.8f, 1.73f) : log_range(rng, 0.3f, 1.3f);
+    k->fine = aei_rng_range(rng, 0, 0.9f);
+    k->coarse = aei_rng_range(rng, 2, 6);
+    k->coarse_share = aei_rng_range(rng, 0, 0.35f);
+    k->colour_fine = aei_rng_range(rng, 0.8f, 2);
+    k->colour_coarse = k->colour_fine * aei_rng_range(rng, 2, 4.5f);
+    k->colour_share = aei_rng_range(rng, 0.2f, 0.9f);
+    k->edges = aei_rng_range(rng, 0, 1);
+    k->edge_scale = log_range(rng, 0.02f, 0.15f);
+    share = aei_rng_float(rng);
+    k->sharpen = share < 0.35f ? aei_rng_range(rng, 0.1f, 1) : 0;
+    k->radius = aei_rng_range(rng, 0.6f, 1.2f);
+    if (plain)
+        k->fine = k->coarse_share = k->colour_fine = k->colour_share = k->edges = k->sharpen = 0;
+    share = aei_rng_float(rng);
+    k->has_jpeg = aei_rng_float(rng) < 0.85f;
+    k->jpeg = (aei_jpeg_loss){.quality = (int)(98.5f - 28 * share * share), .halve_chroma = aei_rng_below(rng, 2),
+                              .y = aei_rng_below(rng, 16), .x = aei_rng_below(rng, 16)};
+}
