@@ -266,15 +266,26 @@ static float gain(double mean_square, double share)
     return mean_square > 1e-30 ? (float)sqrt(share / mean_square) : 0;
 }
 
-/* Gives back what smoothing took where the picture has edges: smooth += e * (noise - smooth). */
+/* Noise is reduced to `keep` where the picture is flat, and stays where it has edges. */
 AEI_CLONES
-static void keep_row(const float *restrict up, const float *restrict here, const float *restrict down, float strength, float scale,
-                     const float *restrict noise, float *restrict smooth, size_t w)
+static void reduce_row(const float *restrict up, const float *restrict here, const float *restrict down, float keep, float scale,
+                       float *restrict noise, size_t w)
 {
     for (size_t x = 1; x + 1 < w; x++) {
         float dx = here[x + 1] - here[x - 1], dy = down[x] - up[x], g = dx * dx + dy * dy;
 
-        smooth[x] += strength * g / (g + scale * scale) * (noise[x] - smooth[x]);
+        noise[x] *= keep + (1 - keep) * g / (g + scale * scale);
+    }
+    noise[0] *= keep;
+    noise[w - 1] *= keep;
+}
+
+static void reduce(float *noise, const float *picture, uint32_t h, uint32_t w, float keep, float edge)
+{
+    for (uint32_t y = 0; y < h && keep < 1; y++) {
+        const float *here = picture + (size_t)y * w;
+
+        reduce_row(y ? here - w : here, here, y + 1 < h ? here + w : here, keep, edge, noise + (size_t)y * w, w);
     }
 }
 
@@ -283,17 +294,12 @@ static void smooth_luminance(const aei_camera *k, const float *picture, float *y
 {
     size_t n = (size_t)h * w;
 
-    memcpy(spare, y, n * sizeof(*y));
-    blur(spare, y, h, w, k->fine, true, work);
-    for (uint32_t r = 1; r + 1 < h && k->edges > 0; r++) {
-        const float *here = picture + (size_t)r * w;
-
-        keep_row(here - w, here, here + w, k->edges, k->edge_scale, spare + (size_t)r * w, y + (size_t)r * w, w);
-    }
-    if (k->coarse_share > 0) {
-        blur(spare, spare, h, w, k->coarse, true, work);
+    if (k->coarse_share > 0)
+        blur(y, spare, h, w, k->coarse, true, work);
+    blur(y, y, h, w, k->fine, true, work);
+    reduce(y, picture, h, w, k->keep, k->edge);
+    if (k->coarse_share > 0)
         combine(y, gain(power(y, n), 1 - k->coarse_share), spare, gain(power(spare, n), k->coarse_share), n);
-    }
     if (k->sharpen > 0) {
         blur(y, spare, h, w, k->radius, true, work);
         combine(y, 1 + k->sharpen, spare, -k->sharpen, n);
@@ -302,7 +308,8 @@ static void smooth_luminance(const aei_camera *k, const float *picture, float *y
 }
 
 /* The same for the two planes of colour. */
-static void smooth_colour(const aei_camera *k, float *u, float *v, uint32_t h, uint32_t w, float *spare_u, float *spare_v, float *work)
+static void smooth_colour(const aei_camera *k, const float *picture, float *u, float *v, uint32_t h, uint32_t w, float *spare_u,
+                          float *spare_v, float *work)
 {
     size_t n = (size_t)h * w;
     float *plane[2] = {u, v}, *coarse[2] = {spare_u, spare_v}, wider = k->colour_coarse * k->colour_coarse, fine, rough;
@@ -310,6 +317,7 @@ static void smooth_colour(const aei_camera *k, float *u, float *v, uint32_t h, u
 
     wider -= k->colour_fine * k->colour_fine;
     for (int i = 0; i < 2; i++) {
+        reduce(plane[i], picture, h, w, sqrtf(k->keep), k->edge); /* edges differ less */
         blur(plane[i], plane[i], h, w, k->colour_fine, true, work);
         if (k->colour_share > 0)
             blur(plane[i], coarse[i], h, w, sqrtf(wider > 0 ? wider : 0), true, work);
@@ -479,7 +487,7 @@ void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noi
             to_encoded(&t, picture[i], slope[i], n);
         to_differences(noise[0], noise[1], noise[2], slope[0], slope[1], slope[2], n);
         mean_plane(picture[0], picture[1], picture[2], light, n);
-        smooth_colour(k, noise[1], noise[2], h, w, slope[1], slope[2], work);
+        smooth_colour(k, light, noise[1], noise[2], h, w, slope[1], slope[2], work);
     }
     smooth_luminance(k, light, noise[0], h, w, slope[0], work);
     memset(add, 0, n * sizeof(*add));
@@ -520,28 +528,28 @@ void aei_camera_draw(aei_rng *rng, aei_camera *k)
     }
     k->gamma = aei_rng_range(rng, 1.8f, 2.6f);
     k->toe = log_range(rng, 0.002f, 0.02f);
-    k->contrast = aei_rng_range(rng, 0, 0.8f);
+    k->contrast = aei_rng_range(rng, 0.2f, 0.9f);
     k->mosaic = !plain && aei_rng_float(rng) < 0.85f;
     k->phase = aei_rng_below(rng, 4);
     share = aei_rng_range(rng, -0.5f, 1.5f);
     k->gradient = share > 0 ? (share < 1 ? share : 1) : 0;
     k->read = log_range(rng, 0.02f, 2);
     k->colour = plain ? aei_rng_range(rng, 0.8f, 1.73f) : log_range(rng, 0.3f, 1.3f);
-    k->fine = aei_rng_range(rng, 0, 0.9f);
+    k->fine = aei_rng_range(rng, 0.25f, 0.85f);
+    k->keep = log_range(rng, 0.15f, 0.9f);
     k->coarse = aei_rng_range(rng, 2, 6);
-    k->coarse_share = aei_rng_range(rng, 0, 0.35f);
-    k->colour_fine = aei_rng_range(rng, 0.8f, 2);
+    k->coarse_share = aei_rng_range(rng, 0, 0.22f);
+    k->colour_fine = aei_rng_range(rng, 1, 2.5f);
     k->colour_coarse = k->colour_fine * aei_rng_range(rng, 2, 4.5f);
     k->colour_share = aei_rng_range(rng, 0.2f, 0.9f);
-    k->edges = aei_rng_range(rng, 0, 1);
-    k->edge_scale = log_range(rng, 0.02f, 0.15f);
+    k->edge = log_range(rng, 0.04f, 0.25f);
     share = aei_rng_float(rng);
-    k->sharpen = share < 0.35f ? aei_rng_range(rng, 0.1f, 1) : 0;
+    k->sharpen = share < 0.3f ? aei_rng_range(rng, 0.1f, 0.9f) : 0;
     k->radius = aei_rng_range(rng, 0.6f, 1.2f);
     if (plain)
-        k->fine = k->coarse_share = k->colour_fine = k->colour_share = k->edges = k->sharpen = 0;
+        k->fine = k->coarse_share = k->colour_fine = k->colour_share = k->sharpen = 0, k->keep = 1;
     share = aei_rng_float(rng);
     k->has_jpeg = aei_rng_float(rng) < 0.85f;
-    k->jpeg = (aei_jpeg_loss){.quality = (int)(98.5f - 28 * share * share), .halve_chroma = aei_rng_below(rng, 2),
+    k->jpeg = (aei_jpeg_loss){.quality = (int)(98.5f - 28 * share * share * share * share), .halve_chroma = aei_rng_below(rng, 2),
                               .y = aei_rng_below(rng, 16), .x = aei_rng_below(rng, 16)};
 }

@@ -22,10 +22,9 @@ typedef struct aei_camera {
     float luminance;         /* deviation wanted in the result, 1.0 = white */
     float colour;            /* deviation of the colour differences by that of luminance; 0: as it comes */
     float fine;              /* smoothing of luminance: deviation of the Gaussian in pixels; 0 none */
+    float keep, edge;        /* what is left of the noise where the picture is flat; gradient that counts as half an edge */
     float coarse, coarse_share; /* a second one and its share of the variance */
     float colour_fine, colour_coarse, colour_share; /* likewise for colour */
-    float edges;             /* 0..1: how much of the smoothing is left out at edges */
-    float edge_scale;        /* gradient that counts as one */
     float sharpen, radius;   /* unsharp mask on luminance */
     bool has_jpeg;
     aei_jpeg_loss jpeg;

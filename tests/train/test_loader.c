@@ -226,6 +226,80 @@ static void levels_tell_the_truth(void **state)
     free(s);
 }
 
+/* Camera noise: the level is what the difference measures, times a draw from the jitter. */
+static void camera_levels(void **state)
+{
+    setup *s = make_setup(3, 2);
+    size_t n = 32 * 32;
+    aei_loader *l;
+
+    (void)state;
+    s->recipe.corruptions[0] = (ae_corruption){.kind = AE_CORRUPT_CAMERA, .min = 2, .max = 8, .probability = 1, .jitter_min = 0.8f,
+                                               .jitter_max = 1.25f};
+    l = make_loader(s);
+    for (int step = 0; step < 20; step++) {
+        aei_batch b = next(l);
+
+        for (uint32_t k = 0; k < b.n; k++) {
+            const float *x = b.inputs[0] + k * n * 3, *t = b.target + k * n * 3, *level = b.inputs[1] + k * n * 2;
+            double luminance = 0, all = 0;
+
+            for (size_t i = 0; i < n; i++) {
+                double d[3], y;
+
+                for (int c = 0; c < 3; c++)
+                    d[c] = (double)x[3 * i + c] - t[3 * i + c];
+                y = (d[0] + d[1] + d[2]) / 3;
+                luminance += y * y / n;
+                all += (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]) / n;
+            }
+            assert_true(luminance > 0);
+            assert_true(level[0] > 0.79 * sqrt(luminance) && level[0] < 1.26 * sqrt(luminance));
+            assert_true(fabs(level[1] / level[0] / sqrt((all - 3 * luminance) / 2 / luminance) - 1) < 1e-3);
+        }
+    }
+    aei_loader_free(l);
+    free(s);
+}
+
+/* Salt and pepper, masks and JPEG leave the target alone and do what they say to the picture. */
+static void other_corruptions(void **state)
+{
+    static const ae_corrupt kinds[] = {AE_CORRUPT_SALT_PEPPER, AE_CORRUPT_MASK, AE_CORRUPT_JPEG};
+    size_t n = 6 * 32 * 32;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        setup *s = make_setup(3, 1);
+        size_t changed = 0, white = 0, black = 0;
+        aei_loader *l;
+        aei_batch b;
+
+        s->recipe.corruptions[0] = (ae_corruption){.kind = kinds[i], .min = 0.2f, .max = 0.2f, .probability = 1, .jitter_min = 1,
+                                                   .jitter_max = 1};
+        if (kinds[i] == AE_CORRUPT_JPEG)
+            s->recipe.corruptions[0].min = s->recipe.corruptions[0].max = 30;
+        l = make_loader(s);
+        b = next(l);
+        for (size_t k = 0; k < n; k++) {
+            changed += memcmp(b.inputs[0] + 3 * k, b.target + 3 * k, 3 * sizeof(float)) != 0;
+            white += b.inputs[0][3 * k] == 1 && b.inputs[0][3 * k + 1] == 1;
+            black += b.inputs[0][3 * k] == 0 && b.inputs[0][3 * k + 1] == 0;
+        }
+        if (kinds[i] == AE_CORRUPT_JPEG) {
+            assert_true(changed > n / 2);
+            assert_true(deviation(b.inputs[0], b.target, 3 * n) < 0.05);
+        } else {
+            assert_true(changed > n * 0.17 && changed < n * 0.23);
+            assert_true(black > n * (kinds[i] == AE_CORRUPT_MASK ? 0.17 : 0.08));
+            assert_true(kinds[i] == AE_CORRUPT_MASK ? white == 0 : white > n * 0.08);
+        }
+        assert_true(b.inputs[1][0] > 0);
+        aei_loader_free(l);
+        free(s);
+    }
+}
+
 /* Crops are pieces of the items, turned in all eight ways, whatever the sample type. */
 static void crops_come_from_the_pictures(void **state)
 {
@@ -530,6 +604,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(levels_tell_the_truth),
+        cmocka_unit_test(camera_levels),
+        cmocka_unit_test(other_corruptions),
         cmocka_unit_test(crops_come_from_the_pictures),
         cmocka_unit_test(small_and_grey_pictures),
         cmocka_unit_test(validation_is_fixed),
