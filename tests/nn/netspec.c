@@ -195,23 +195,22 @@ static double clearance(const aei_ref *ref)
     return least;
 }
 
-static float to_bf16(float x)
+/* The nearest number of 8 significant bits. */
+static double to_bf16(double x)
 {
-    uint32_t u;
+    int exponent;
+    double mantissa = frexp(x, &exponent);
 
-    memcpy(&u, &x, 4);
-    u &= 0xffff0000u;
-    memcpy(&x, &u, 4);
-    return x;
+    return ldexp(rint(mantissa * 256), exponent - 8);
 }
 
 /* Normals, exact in f32 (in bf16 where wanted). */
 static void fill(aei_rng *rng, double *to, size_t n, double mean, double deviation, int flags)
 {
     for (size_t i = 0; i < n; i++) {
-        float x = (float)(mean + deviation * (double)aei_rng_normal(rng));
+        double x = (double)(float)(mean + deviation * (double)aei_rng_normal(rng));
 
-        to[i] = (double)(flags & NET_ROUND_BF16 ? to_bf16(x) : x);
+        to[i] = flags & NET_ROUND_BF16 ? to_bf16(x) : x;
     }
 }
 
