@@ -12,7 +12,8 @@ extern const ae_codec aei_codec_avif, aei_codec_bmp, aei_codec_exr, aei_codec_gi
     aei_codec_jpeg, aei_codec_jxl, aei_codec_pam, aei_codec_pfm, aei_codec_pgm, aei_codec_png, aei_codec_pnm, aei_codec_ppm,
     aei_codec_qoi, aei_codec_raw, aei_codec_tga, aei_codec_tiff, aei_codec_webp;
 
-/* The writing half of BMP. */
+/* The parts of BMP that libavcodec does not do. */
+ae_status aei_bmp_density(ae_source *source, ae_meta *meta, ae_error *err);
 void aei_bmp_accepts(ae_signal_info *info, char note[160]);
 ae_status aei_bmp_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
                          ae_writer *writer, ae_error *err);
@@ -58,6 +59,9 @@ ae_status aei_add_photoshop(ae_meta *meta, const uint8_t *resources, size_t n_by
 /* What goes before an IPTC record to make it a resource; an odd one is followed by a zero, for which its closing NUL serves. */
 enum { AEI_PHOTOSHOP_HEAD = 12 };
 void aei_photoshop_head(size_t n_bytes, uint8_t head[AEI_PHOTOSHOP_HEAD]);
+/* IPTC or EXIF from a text "Raw profile type ..."; false where it is another text. */
+bool aei_add_raw_profile(ae_meta *meta, const char *key, const char *text, ae_status *st, ae_error *err);
+char *aei_make_raw_iptc(const ae_meta_item *item); /* the value of such a text, from ae_alloc, or NULL */
 /* Text that is not UTF-8 is taken as Latin-1, the key too. */
 ae_status aei_add_text(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err);
 bool aei_is_text(const ae_meta_item *item, const char *key);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Writing BMP: 8-bit grey as a palette, 24-bit colour, 32 bits with alpha; rows from the bottom up, padded to four bytes. */
+ * BMP's density, and writing it: 8-bit grey as a palette, 24-bit colour, 32 bits with alpha; rows from the bottom up, padded to four bytes. */
 #include <string.h>
 
 #include "adapter.h"
@@ -35,6 +35,18 @@ static void put_le(uint8_t *p, unsigned n_bytes, uint64_t v)
 {
     for (unsigned i = 0; i < n_bytes; i++)
         p[i] = (uint8_t)(v >> 8 * i);
+}
+
+ae_status aei_bmp_density(ae_source *source, ae_meta *meta, ae_error *err)
+{
+    uint8_t head[46];
+    double d[2] = {0};
+
+    if (!ae_source_seek(source, 0) || ae_source_read(source, head, sizeof(head)) != sizeof(head) || head[14] < 40)
+        return AE_OK; /* the oldest header has none */
+    for (unsigned i = 0; i < 8; i++)
+        d[i / 4] += (double)((uint32_t)head[38 + i] << 8 * (i % 4));
+    return aei_add_density(meta, d[0], d[1], err);
 }
 
 /* File header, then the 40 bytes that everybody reads; alpha needs the 108 that name the channels. Returns its length. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Reading whatever still pictures libavcodec knows and no adapter of its own serves: BMP, GIF (its first picture), JPEG 2000,
- * OpenEXR (to float), QOI, Targa. Files and pictures are held whole. Of metadata nothing is read. */
+ * OpenEXR (to float), QOI, Targa. Files and pictures are held whole. Of metadata only BMP's density is read. */
 #include <string.h>
 
 #include <libavcodec/avcodec.h>
@@ -243,6 +243,8 @@ static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reade
     if (st == AE_OK)
         st = convert_frame(s, frame, reader->codec, &reader->info);
     av_frame_free(&frame);
+    if (st == AE_OK && id == AV_CODEC_ID_BMP)
+        st = aei_bmp_density(source, &reader->meta, err);
     if (st != AE_OK) {
         libav_free_state(s);
         return st;

@@ -30,6 +30,7 @@ typedef struct png_state {
     uint64_t row, height;
 
     ae_sink *sink;
+    char *iptc;        /* as a text */
 } png_state;
 
 static void on_error(png_structp png, png_const_charp message)
@@ -161,9 +162,12 @@ static ae_status walk_chunks(png_state *s, const ae_limits *limits, ae_reader *r
 static ae_status add_text(ae_meta *meta, const png_text *text, ae_error *err)
 {
     size_t n = text->compression >= PNG_ITXT_COMPRESSION_NONE ? text->itxt_length : text->text_length;
+    ae_status st = AE_OK;
 
     if (strcmp(text->key, xmp_key) == 0)
         return ae_meta_add(meta, AE_META_XMP, NULL, text->text, n, err);
+    if (aei_add_raw_profile(meta, text->key, text->text, &st, err))
+        return st;
     return aei_add_text(meta, text->key, text->text, n, err);
 }
 
@@ -197,6 +201,7 @@ static void png_free_state(png_state *s)
     else if (s->png)
         png_destroy_write_struct(&s->png, &s->info);
     ae_free(s->whole);
+    ae_free(s->iptc);
     ae_free(s);
 }
 
@@ -374,6 +379,16 @@ static void write_text(png_state *s, const ae_meta_item *item, char note[160])
     png_set_text(s->png, s->info, &text, 1);
 }
 
+/* Before setjmp, since what is allocated here is to be freed. */
+static ae_status add_iptc(png_state *s, const ae_meta *meta)
+{
+    const ae_meta_item *item = ae_meta_find(meta, AE_META_IPTC);
+
+    if (item && !(s->iptc = aei_make_raw_iptc(item)))
+        return ae_fail(s->err, AE_ERR_NOMEM, "IPTC");
+    return AE_OK;
+}
+
 static void write_meta(png_state *s, const ae_meta *meta, const ae_write_options *options, ae_writer *writer)
 {
     const ae_meta_item *icc = aei_fitting_icc(meta, &writer->info, writer->note);
@@ -403,8 +418,11 @@ static void write_meta(png_state *s, const ae_meta *meta, const ae_write_options
             png_set_eXIf_1(s->png, s->info, (png_uint_32)item->n_bytes, item->value);
         else if (item->kind == AE_META_XMP || item->kind == AE_META_TEXT)
             write_text(s, item, writer->note);
-        else if (item->kind == AE_META_IPTC)
-            aei_note(writer->note, "IPTC dropped");
+    }
+    if (s->iptc) {
+        png_text text = {.compression = PNG_TEXT_COMPRESSION_zTXt, .key = (char *)"Raw profile type iptc", .text = s->iptc};
+
+        png_set_text(s->png, s->info, &text, 1);
     }
 }
 
@@ -452,7 +470,11 @@ static ae_status png_create(ae_sink *sink, const ae_signal_info *info, const ae_
     s->row_bytes = ae_row_bytes(info);
     s->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, s, on_error, on_warning, s, on_malloc, on_free);
     s->info = s->png ? png_create_info_struct(s->png) : NULL;
-    st = s->info ? write_header(s, meta, options, writer) : ae_fail(err, AE_ERR_NOMEM, "PNG encoder");
+    st = s->info ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "PNG encoder");
+    if (st == AE_OK)
+        st = add_iptc(s, meta);
+    if (st == AE_OK)
+        st = write_header(s, meta, options, writer);
     if (st != AE_OK) {
         png_free_state(s);
         return st;

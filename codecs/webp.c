@@ -84,6 +84,12 @@ static ae_status webp_open(ae_source *source, const ae_limits *limits, ae_reader
         st = ae_fail(err, AE_ERR_IO, "read error");
         goto failed;
     }
+    /* What lies behind the picture would otherwise be missed silently. */
+    if (s->n_bytes < 12 || (size_t)s->file[4] + ((size_t)s->file[5] << 8) + ((size_t)s->file[6] << 16) + ((size_t)s->file[7] << 24) >
+                               s->n_bytes - 8) {
+        st = ae_fail(err, AE_ERR_MALFORMED, "WebP: truncated");
+        goto failed;
+    }
     if (WebPGetFeatures(s->file, s->n_bytes, &features) != VP8_STATUS_OK) {
         st = ae_fail(err, AE_ERR_MALFORMED, "WebP: damaged header");
         goto failed;

@@ -218,7 +218,7 @@ void fill_meta(ae_meta *meta, uint32_t channels)
     static const char xmp[] = "<?xpacket begin='\xef\xbb\xbf' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta xmlns:x='adobe:ns:meta/'>"
                               "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'/></x:xmpmeta><?xpacket end='w'?>";
     static const uint8_t iptc[] = {0x1c, 2, 0, 0, 2, 0, 4, 0x1c, 2, 5, 0, 5, 'T', 'i', 't', 'l', 'e'};
-    static const uint8_t density[] = {0x13, 0x0b, 0, 0, 0x26, 0x16, 0, 0}; /* 72 and 144 to the inch */
+    static const uint8_t density[] = {0x13, 0x0b, 0, 0, 0x25, 0x16, 0, 0}; /* 72 and 144 to the inch */
     uint8_t icc[1024];
 
     *meta = (ae_meta){0};
