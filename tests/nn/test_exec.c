@@ -278,6 +278,54 @@ static void test_repeats(void **state)
     for_precisions(check_repeats);
 }
 
+/* Native gradients of two runs may be added up before they are collected: 3 times the first and the second as it is. */
+static void check_collecting(const net_case *c, ae_precision precision)
+{
+    test_net net = net_make(c->spec, 1, c->h, c->w, 5, NET_ROUND_BF16);
+    aei_plan_config config = {.n = 1, .h = c->h, .w = c->w, .precision = precision, .train = true};
+    machine m = machine_make(&net.graph, &config, net.flat);
+    float *d_outputs[MACHINE_OUTPUTS] = {0}, *sum = ae_alloc(m.n_native, sizeof(float)), *found = machine_buffer(m.n_floats);
+    double *expected = ae_alloc(m.n_floats, sizeof(double)), error;
+
+    assert_non_null(sum);
+    assert_non_null(expected);
+    for (uint32_t k = 0; k < m.n_outputs; k++)
+        d_outputs[k] = machine_floats(net.d_values[net.graph.outputs[k]], m.out_count[k]);
+    set_inputs(&m, &net);
+    for (int i = 0; i < 2; i++) {
+        float factor = i ? 1 : 3;
+
+        machine_forward(&m, (uint64_t)i);
+        if (aei_run_backward(m.run, m.weights, (const float *const *)d_outputs, m.native, NULL, NULL) != AE_OK)
+            fail_msg("%s: backward", running);
+        for (size_t k = 0; k < m.n_native; k++)
+            sum[k] += factor * m.native[k];
+        aei_weights_collect(m.weights, m.native, m.gradient); /* may use m.native up */
+        for (size_t k = 0; k < m.n_floats; k++)
+            expected[k] += (double)(factor * m.gradient[k]);
+        for (uint32_t k = 0; k < m.n_inputs; k++)
+            for (size_t j = 0; j < m.in_count[k]; j++)
+                m.inputs[k][j] = 1 - m.inputs[k][j];
+    }
+    aei_weights_collect(m.weights, sum, found);
+    error = machine_error(found, expected, m.n_floats, false, 1e-6);
+    if (!(error <= 1e-5))
+        fail_msg("%s: error of a collected sum %.3g", running, error);
+    for (uint32_t k = 0; k < m.n_outputs; k++)
+        machine_buffer_free(d_outputs[k], m.out_count[k]);
+    machine_buffer_free(found, m.n_floats);
+    ae_free(sum);
+    ae_free(expected);
+    machine_free(&m);
+    net_free(&net);
+}
+
+static void test_collecting(void **state)
+{
+    (void)state;
+    for_precisions(check_collecting);
+}
+
 /* exec.h: whether a network's result may not depend on batch size and place. */
 static bool is_place_free(const ae_graph *graph)
 {
@@ -504,6 +552,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_f32),   cmocka_unit_test(test_bf16),    cmocka_unit_test(test_repeats),     cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_collecting),
         cmocka_unit_test(test_tiles), cmocka_unit_test(test_threads), cmocka_unit_test(test_allocations), cmocka_unit_test(test_bench),
     };
 
