@@ -53,9 +53,10 @@ void aei_run_free(aei_run *run);
  * seed feeds the random nodes. */
 ae_status aei_run_forward(aei_run *run, const aei_weights *weights, const float *const *inputs, float *const *outputs,
                           uint64_t seed, ae_error *err);
-/* After aei_run_forward on a training plan. d_outputs[i]: gradient of the loss by output i (NULL: zero). native: receives the gradient of
- * all parameters in the kernels' own layouts, aei_plan_native_floats, 64-byte aligned; gradients of several runs may be added up
- * before they are collected, once; NULL: not wanted. d_inputs: NULL unless input_gradients. */
+/* Once after each aei_run_forward on a training plan: it overwrites the activations. d_outputs[i]: gradient of the loss by output i
+ * (NULL: zero). native: receives the gradient of all parameters in the kernels' own layouts, aei_plan_native_floats, 64-byte aligned;
+ * gradients of several runs may be added up before they are collected, once; NULL: not wanted. d_inputs: NULL unless
+ * input_gradients. */
 ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs, float *native,
                            float *const *d_inputs, ae_error *err);
 size_t aei_plan_native_floats(const aei_plan *plan);
