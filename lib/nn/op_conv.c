@@ -257,6 +257,9 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
     bool good = true;
     int n_kinds = plan->config.train && s->needs_grad ? 3 : 1;
 
+    if (n_kinds == 3 && src->shape.w > AEI_MAX_TRAINING_WIDTH)
+        return ae_fail(err, AE_ERR_LIMIT, "layer '%s': %u columns in training, at most %d (larger crops are for inference only)",
+                       s->node->name, src->shape.w, AEI_MAX_TRAINING_WIDTH);
     s->expand = s->op == &aei_op_deconv && s->node->kernel[0] == s->node->stride[0] && s->node->kernel[1] == s->node->stride[1] &&
                 !s->node->pad[0] && !s->node->pad[1] && s->node->groups == 1 && s->node->add < 0;
     f = form_of(plan, s);

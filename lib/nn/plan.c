@@ -350,7 +350,7 @@ static bool place(aei_plan *p)
                 if (order[k]->first <= b->last && b->first <= order[k]->last)
                     near[n_near++] = order[k];
             qsort(near, n_near, sizeof(*near), by_offset);
-            b->offset = 0;
+            b->offset = AEI_MARGIN;
             for (uint32_t k = 0; k < n_near && near[k]->offset < b->offset + b->bytes; k++)
                 if (near[k]->offset + near[k]->bytes > b->offset)
                     b->offset = near[k]->offset + near[k]->bytes;
@@ -448,6 +448,7 @@ ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, 
     p->graph = graph;
     p->config = *config;
     p->n_steps = graph->n_nodes;
+    p->prepared_bytes = AEI_MARGIN;
     p->steps = ae_alloc(graph->n_nodes, sizeof(*p->steps));
     if (!aei_engine())
         st = ae_fail(err, AE_ERR_INTERNAL, "oneDNN does not start");

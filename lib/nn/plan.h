@@ -21,6 +21,13 @@ enum {
 
 typedef struct aei_step aei_step;
 
+enum {
+    /* Kernels of oneDNN 2.6 read a few tiles before their first operand: every block begins with this many spare bytes. */
+    AEI_MARGIN = 4096,
+    /* Its weight gradients write before their result for rows of 288 columns and more (measured on AVX-512 and AMX; 192 is right). */
+    AEI_MAX_TRAINING_WIDTH = 256
+};
+
 /* Storage of a node's value and gradient: pixels x stored channels, contiguous. Channels past c are zero in values and finite in
  * gradients. */
 typedef struct aei_tensor {
