@@ -126,11 +126,12 @@ ae_status ae_model_describe(const ae_model *model, char **out, ae_error *err)
 {
     const ae_recipe *r = ae_model_recipe(model);
     const char *card = ae_model_card(model);
-    text t = {0};
+    text t = {.at = ae_alloc(4096, 1), .allocated = 4096};
     uint8_t identity[16];
     ae_status st = AE_OK;
 
     *out = NULL;
+    t.failed = !t.at;
     ae_model_identity(model, identity);
     put(&t, "%s%s%s\n", r->name, r->about[0] ? ": " : "", r->about);
     put(&t, "task: %s", task_name(r->task));
