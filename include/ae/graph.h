@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-enum { AE_NAME_MAX = 48, AE_MAX_NODES = 4096, AE_MAX_FROM = 8 };
+enum { AE_NAME_MAX = 48, AE_MAX_NODES = 1024, AE_MAX_FROM = 8 };
 
 /* What a node computes. The values are written into model files. */
 typedef enum ae_op {

@@ -179,7 +179,7 @@ static void refusals(void **state)
         {HEAD NET("      - {op: conv, kernel: [3, 3, 3]}\n"), AE_ERR_MALFORMED, "kernel: expected a number or two"},
         {HEAD NET("      - {op: deconv, out: 3, pad: same}\n"), AE_ERR_MALFORMED, "pad: expected a whole number, found same"},
         {HEAD NET("      - {op: conv, slope: 0.1}\n"), AE_ERR_MALFORMED, "'slope' belongs to act: leaky"},
-        {HEAD NET("      - {op: conv, repeat: 4000}\n      - {op: conv, repeat: 4000}\n"), AE_ERR_MALFORMED, "more than 4096 layers"},
+        {HEAD NET("      - {op: conv, repeat: 700}\n      - {op: conv, repeat: 700}\n"), AE_ERR_MALFORMED, "more than 1024 layers"},
         {HEAD NET("      - {op: conv, out: 65536, kernel: 1024}\n"), AE_ERR_LIMIT, "parameters"},
         {HEAD NET("      - {op: conv, kernel: 1023, dilation: 1024}\n"), AE_ERR_LIMIT, "receptive field"},
         {HEAD NET("      - {op: unshuffle, factor: 3}\n      - {op: shuffle, factor: 3}\n"), AE_ERR_MALFORMED,
