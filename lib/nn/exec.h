@@ -6,13 +6,13 @@
  *   weights  the parameters prepared for a plan (compute type, kernel layout); written between steps, else shared read-only
  *   run      one thread's workspace
  *
- * Activations are N x H x W x Cp, channels last with Cp = C rounded up to 16 where that pays, in f32 or bf16. oneDNN's own choice of
- * layout was measured no faster (doc/executor.md). Every primitive is single-threaded: threads take shards or tiles, so that results
- * do not depend on their number. Nothing allocates after creation.
+ * Activations are N x H x W x Cp, channels last with Cp = C rounded up to 16 where that pays, in f32 or bf16. oneDNN's own choice
+ * of layout was measured no faster (doc/executor.md). Every primitive is single-threaded: threads take shards or tiles, so that
+ * results do not depend on their number. Nothing allocates after creation.
  *
  * Inference gives a pixel the same bytes in every batch and in every tile that holds its surroundings (ae_graph_field), unless the
- * network has dense layers, grouped convolutions other than depthwise, or transposed ones other than with kernel = stride, no padding,
- * no groups and no residual sum: for those oneDNN's order of summation depends on the place. */
+ * network has dense layers, grouped convolutions other than depthwise, or transposed ones other than with kernel = stride, no
+ * padding, no groups and no residual sum: for those oneDNN's order of summation depends on the place. */
 #ifndef AEI_EXEC_H
 #define AEI_EXEC_H
 
@@ -53,9 +53,9 @@ void aei_run_free(aei_run *run);
  * seed feeds the random nodes. */
 ae_status aei_run_forward(aei_run *run, const aei_weights *weights, const float *const *inputs, float *const *outputs,
                           uint64_t seed, ae_error *err);
-/* Once after each aei_run_forward on a training plan: it overwrites the activations. d_outputs[i]: gradient of the loss by output i
- * (NULL: zero). native: receives the gradient of all parameters in the kernels' own layouts, aei_plan_native_floats, 64-byte aligned;
- * gradients of several runs may be added up before they are collected, once; NULL: not wanted. d_inputs: NULL unless
+/* Once after each aei_run_forward on a training plan: it overwrites the activations. d_outputs[i]: gradient of the loss by output
+ * i (NULL: zero). native: receives the gradient of all parameters in the kernels' own layouts, aei_plan_native_floats, 64-byte
+ * aligned; gradients of several runs may be added up before they are collected, once; NULL: not wanted. d_inputs: NULL unless
  * input_gradients. */
 ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs, float *native,
                            float *const *d_inputs, ae_error *err);
@@ -69,8 +69,8 @@ void aei_weights_collect(aei_weights *weights, float *native, float *flat);
  * backward by data and backward by weights summed (the latter two 0 without train). `floating` receives their operations. */
 ae_status aei_plan_bench(const aei_plan *plan, double *seconds, double *operations, ae_error *err);
 
-/* The calling thread's oneDNN primitives use one thread from now on. Every thread that creates plans or runs calls it; the functions
- * above do so themselves. */
+/* The calling thread's oneDNN primitives use one thread from now on. Every thread that creates plans or runs calls it; the
+ * functions above do so themselves. */
 void aei_single_threaded(void);
 
 #endif

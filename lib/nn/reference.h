@@ -7,8 +7,8 @@
  * last, one element after another in that order, padding channels not counted.
  *   dropout   keeps an element iff aei_rng_float(&r) >= value, one draw an element
  *   gaussian  unit normals from one aei_rng_normals(&r, to, n * h * w * c)
- * Ties: max pooling takes the first of equals in (y, x) order; round takes the even neighbour. The derivative of relu and leaky at 0
- * is that of the negative side. */
+ * Ties: max pooling takes the first of equals in (y, x) order; round takes the even neighbour. The derivative of relu and leaky at
+ * 0 is that of the negative side. */
 #ifndef AEI_REFERENCE_H
 #define AEI_REFERENCE_H
 
@@ -43,10 +43,10 @@ void aei_ref_free(aei_ref *ref); /* NULL is fine */
 /* flat: order of ae_graph_params; inputs: one array for each input node in graph order. Fills nodes[i].value of all nodes.
  * train: batch statistics and random nodes. */
 void aei_ref_forward(aei_ref *ref, const double *flat, const double *const *inputs, bool train, uint64_t seed);
-/* After aei_ref_forward in training mode, whose parameters are read again. d_values[i]: the loss's direct gradient by node i's value
- * (NULL: none), n_nodes entries. gradient: flat, overwritten; the entries of running means and variances receive the mean and biased
- * variance of the batch (of the first node where several share them). Gradients of all nodes remain: nodes[i].d_value by the value,
- * nodes[i].dy by what its activation is given (for input nodes: by the input). */
+/* After aei_ref_forward in training mode, whose parameters are read again. d_values[i]: the loss's direct gradient by node i's
+ * value (NULL: none), n_nodes entries. gradient: flat, overwritten; the entries of running means and variances receive the mean
+ * and biased variance of the batch (of the first node where several share them). Gradients of all nodes remain: nodes[i].d_value
+ * by the value, nodes[i].dy by what its activation is given (for input nodes: by the input). */
 void aei_ref_backward(aei_ref *ref, const double *const *d_values, double *gradient);
 
 /* In reference_ops.c. forward writes y; backward adds to dx[] and d_weight ... from dy. */

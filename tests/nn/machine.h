@@ -33,8 +33,8 @@ void machine_free(machine *m);
 void machine_forward(machine *m, uint64_t seed);
 void machine_backward(machine *m, const float *const *d_outputs, bool d_inputs);
 
-/* The error of one tensor, infinite where a value is not finite: the largest over the largest magnitude or, `mean_square`, root mean
- * square over root mean square. `floor`: the least magnitude that errors are compared with. */
+/* The error of one tensor, infinite where a value is not finite: the largest over the largest magnitude or, `mean_square`, root
+ * mean square over root mean square. `floor`: the least magnitude that errors are compared with. */
 double machine_error(const float *found, const double *expected, size_t n, bool mean_square, double floor);
 
 #endif

@@ -61,8 +61,9 @@ const net_case net_cases[] = {
                           "act from=0 act=softplus; act from=0 act=silu; act from=0 act=gelu; outputs from=1,2,3,4,5,6,7", 5, 7},
     {"activations on deconv", "input c=12; deconv c=16 act=silu; deconv c=3 act=tanh", 3, 5},
     {"activations on dense", "input c=12 h=2 w=3; dense c=16 act=gelu; dense c=3 act=softplus", 2, 3},
-    {"activations on other operators", "input c=3; maxpool act=tanh; bilinear act=silu; concat from=2,0 act=relu; add from=3,3 act=gelu;"
-                                       "scale act=sigmoid; shuffle f=1 act=softplus; mul from=6,6 act=leaky", 4, 6},
+    {"activations on other operators",
+     "input c=3; maxpool act=tanh; bilinear act=silu; concat from=2,0 act=relu; add from=3,3 act=gelu;"
+     "scale act=sigmoid; shuffle f=1 act=softplus; mul from=6,6 act=leaky", 4, 6},
     {"activation of the input", "input c=3 act=relu; conv c=16", 5, 7},
 
     /* pooling and resampling */
@@ -114,8 +115,9 @@ const net_case net_cases[] = {
     {"dropout after relu", "input c=3; conv c=16 act=relu; dropout v=0.5; conv c=3", 5, 7},
     {"dropout in dense", "input c=3 h=3 w=4; dense c=32 act=relu; dropout v=0.25; dense c=17", 3, 4},
     {"gaussian", "input c=3; conv c=12; conv c=12 from=0; gaussian from=1,2; conv c=3; outputs from=4,1,2", 5, 7},
-    {"variational dense", "input c=1 h=4 w=4; dense c=17 act=relu; dense c=10; crop c=5; crop from=2 first=5 c=5; gaussian from=3,4;"
-                          "dense c=16 act=sigmoid; outputs from=6,3,4", 4, 4},
+    {"variational dense",
+     "input c=1 h=4 w=4; dense c=17 act=relu; dense c=10; crop c=5; crop from=2 first=5 c=5; gaussian from=3,4;"
+     "dense c=16 act=sigmoid; outputs from=6,3,4", 4, 4},
 
     /* residual sums fused, several readers, several outputs, shared parameters */
     {"residual", "input c=16; conv c=16 act=relu; conv c=16 add=0; conv c=16 act=relu; conv c=16 add=2", 5, 7},
@@ -123,7 +125,8 @@ const net_case net_cases[] = {
     {"residual with silu", "input c=12; conv c=12 act=silu; conv c=12 add=0 act=silu; conv c=12 add=2 act=tanh", 5, 7},
     {"residual of deconv", "input c=16; conv c=12; deconv c=12 from=0 k=3 s=1 p=1 add=1 act=relu", 5, 7},
     {"residual of strided conv", "input c=3; conv c=16 s=2; conv c=16 from=0 s=2 add=1 act=relu", 13, 9},
-    {"residual of an activated node", "input c=3; conv c=16 act=relu; conv c=16 act=relu; conv c=16 add=1 act=relu; conv c=16 add=2", 5, 7},
+    {"residual of an activated node",
+     "input c=3; conv c=16 act=relu; conv c=16 act=relu; conv c=16 add=1 act=relu; conv c=16 add=2", 5, 7},
     {"residual of itself", "input c=16; conv c=16 act=relu; conv c=16 add=1", 5, 7},
     {"three readers", "input c=3; conv c=16 act=relu; conv c=16 from=1; conv c=17 from=1 k=1; maxpool from=1 k=3 s=1 p=1;"
                       "concat from=2,3,4,1; conv c=3", 5, 7},
@@ -132,7 +135,8 @@ const net_case net_cases[] = {
     {"output twice", "input c=3; conv c=3; outputs from=1,1", 5, 7},
     {"input as output", "input c=3; conv c=16; conv c=3; add from=0,2; outputs from=3,0", 5, 7},
     {"shared convolution", "input c=16; conv c=16 act=relu; conv c=16 param=1 act=relu; conv c=16 param=1", 5, 7},
-    {"shared between branches", "input c=3; input c=3; conv c=17 from=0 act=relu; conv c=17 from=1 param=2; add from=2,3; conv c=3", 5, 7},
+    {"shared between branches",
+     "input c=3; input c=3; conv c=17 from=0 act=relu; conv c=17 from=1 param=2; add from=2,3; conv c=3", 5, 7},
     {"shared scale and norm", "input c=3; conv c=12; scale; layernorm; conv c=12; scale param=2; layernorm param=3", 5, 7},
     {"shared batchnorm", "input c=12; batchnorm; conv c=12; batchnorm param=1 act=tanh", 5, 7},
     {"shared dense", "input c=12 h=1 w=1; dense c=12 act=relu; dense c=12 param=1 act=relu; dense c=12 param=1 add=1", 1, 1},
@@ -144,9 +148,11 @@ const net_case net_cases[] = {
      "conv c=32 act=relu; conv c=32 add=12; conv c=12; shuffle", 12, 20},
     {"U-Net with concat", "input c=3; conv c=16 act=relu; maxpool; conv c=32 act=relu; maxpool; conv c=48 act=relu; bilinear;"
                           "concat from=6,3; conv c=32 act=relu; nearest; concat from=9,1; conv c=16 act=relu; conv c=3", 12, 8},
-    {"separable blocks", "input c=3; conv c=32 k=1; conv c=32 g=32 k=5 act=silu; conv c=32 k=1 add=1; layernorm; conv c=48 k=1 act=gelu;"
-                         "conv c=32 k=1 add=3; conv c=3", 5, 7},
-    {"deconv autoencoder", "input c=1; conv c=16 s=2 act=relu; batchnorm; conv c=32 s=2 act=relu; deconv c=16 act=relu; deconv c=1 act=sigmoid",
+    {"separable blocks",
+     "input c=3; conv c=32 k=1; conv c=32 g=32 k=5 act=silu; conv c=32 k=1 add=1; layernorm; conv c=48 k=1 act=gelu;"
+     "conv c=32 k=1 add=3; conv c=3", 5, 7},
+    {"deconv autoencoder",
+     "input c=1; conv c=16 s=2 act=relu; batchnorm; conv c=32 s=2 act=relu; deconv c=16 act=relu; deconv c=1 act=sigmoid",
      12, 8},
     {"squeeze and gate", "input c=16 h=5 w=7; conv c=16 act=relu; avgpool k=5x7; conv c=3 k=1 act=relu; conv c=16 k=1 act=sigmoid;"
                          "mul from=1,4; add from=5,0; conv c=16", 5, 7},

@@ -15,7 +15,8 @@ static const char *const op_names[] = {
     [AE_OP_INPUT] = "input",       [AE_OP_DENSE] = "dense",         [AE_OP_CONV] = "conv",           [AE_OP_DECONV] = "deconv",
     [AE_OP_MAXPOOL] = "maxpool",   [AE_OP_AVGPOOL] = "avgpool",     [AE_OP_NEAREST] = "nearest",     [AE_OP_BILINEAR] = "bilinear",
     [AE_OP_SHUFFLE] = "shuffle",   [AE_OP_UNSHUFFLE] = "unshuffle", [AE_OP_CONCAT] = "concat",       [AE_OP_ADD] = "add",
-    [AE_OP_MUL] = "mul",           [AE_OP_SCALE] = "scale",         [AE_OP_BATCHNORM] = "batchnorm", [AE_OP_LAYERNORM] = "layernorm",
+    [AE_OP_MUL] = "mul",           [AE_OP_SCALE] = "scale",         [AE_OP_BATCHNORM] = "batchnorm",
+    [AE_OP_LAYERNORM] = "layernorm",
     [AE_OP_DROPOUT] = "dropout",   [AE_OP_ACT] = "act",             [AE_OP_RESHAPE] = "reshape",     [AE_OP_GAUSSIAN] = "gaussian",
     [AE_OP_ROUND] = "round",       [AE_OP_CROP] = "crop",
 };
@@ -48,7 +49,8 @@ static uint32_t set_list(uint32_t *list, char *text)
 static void set_key(const ae_graph *graph, ae_node *node, const char *key, char *value, bool *padded)
 {
     const struct { const char *key; uint32_t *field; } numbers[] = {
-        {"c", &node->out}, {"g", &node->groups}, {"f", &node->factor}, {"first", &node->first}, {"h", &node->height}, {"w", &node->width},
+        {"c", &node->out}, {"g", &node->groups}, {"f", &node->factor}, {"first", &node->first}, {"h", &node->height},
+        {"w", &node->width},
     };
     const struct { const char *key; uint32_t *field; } pairs[] = {
         {"k", node->kernel}, {"s", node->stride}, {"d", node->dilation}, {"p", node->pad},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The executor against the reference, forward and backward, on all of net_cases in f32 and, where the CPU has it, bf16; then what it
- * promises beside values: repeatable bytes, the same for every batch size, tile and thread; failed allocations survived. */
+ * The executor against the reference, forward and backward, on all of net_cases in f32 and, where the CPU has it, bf16; then what
+ * it promises beside values: repeatable bytes, the same for every batch size, tile and thread; failed allocations survived. */
 #include "machine.h"
 
 #include <math.h>
@@ -378,11 +378,13 @@ typedef struct rectangle { uint32_t y, x, h, w; } rectangle;
 /* Copies a rectangle of one picture out. */
 static void cut(const float *from, ae_shape shape, rectangle r, float *to)
 {
+    size_t row = (size_t)r.w * shape.c;
+
     for (uint32_t y = 0; y < r.h; y++)
-        memcpy(to + (size_t)y * r.w * shape.c, from + ((size_t)(r.y + y) * shape.w + r.x) * shape.c, (size_t)r.w * shape.c * sizeof(float));
+        memcpy(to + y * row, from + ((size_t)(r.y + y) * shape.w + r.x) * shape.c, row * sizeof(float));
 }
 
-/* The core of a tile, with as much around it as the graph says it depends on, gives the bytes that the whole picture gives there. */
+/* The core of a tile, with as much around it as the graph says it depends on, gives the bytes that the whole picture has there. */
 static void check_tile(const test_net *net, machine *whole, aei_plan_config config, rectangle core, uint32_t field)
 {
     rectangle tile = {core.y > field ? core.y - field : 0, core.x > field ? core.x - field : 0, 0, 0};
@@ -496,7 +498,8 @@ static void test_threads(void **state)
 /* Every allocation fails once. */
 static void test_allocations(void **state)
 {
-    ae_graph graph = net_graph("input c=3; conv c=16 act=silu; batchnorm; maxpool; deconv c=16; dropout; add from=1,4; conv c=3 add=0");
+    ae_graph graph = net_graph("input c=3; conv c=16 act=silu; batchnorm; maxpool; deconv c=16; dropout; add from=1,4;"
+                               "conv c=3 add=0");
     const aei_plan_config config = {.n = 2, .h = 4, .w = 6, .precision = AE_PRECISION_F32, .train = true, .input_gradients = true};
     ae_status st = AE_ERR_NOMEM;
     uint64_t nth;
@@ -509,7 +512,8 @@ static void test_allocations(void **state)
         ae_error err = {0};
 
         ae_alloc_fail_at(nth);
-        if ((st = aei_plan_create(&graph, &config, &plan, &err)) == AE_OK && (st = aei_weights_create(plan, &weights, &err)) == AE_OK)
+        if ((st = aei_plan_create(&graph, &config, &plan, &err)) == AE_OK &&
+            (st = aei_weights_create(plan, &weights, &err)) == AE_OK)
             st = aei_run_create(plan, &run, &err);
         ae_alloc_fail_at(0);
         if (st != AE_OK) {
@@ -551,9 +555,9 @@ static void test_bench(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),   cmocka_unit_test(test_bf16),    cmocka_unit_test(test_repeats),     cmocka_unit_test(test_batches),
-        cmocka_unit_test(test_collecting),
-        cmocka_unit_test(test_tiles), cmocka_unit_test(test_threads), cmocka_unit_test(test_allocations), cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_f32),        cmocka_unit_test(test_bf16),  cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_batches),    cmocka_unit_test(test_tiles), cmocka_unit_test(test_collecting),
+        cmocka_unit_test(test_threads),    cmocka_unit_test(test_bench), cmocka_unit_test(test_allocations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

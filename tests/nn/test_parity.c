@@ -94,7 +94,8 @@ static void compare(const char *what, const double *reference, const float *exec
     if (reference)
         for (size_t i = 0; i < n; i++)
             if (!(fabs(reference[i] - expected[i]) <= reference_tolerance * fmax(largest, floor))) {
-                print_error("%s: %s: element %zu of the reference is %.9g, not %.9g\n", running, what, i, reference[i], expected[i]);
+                print_error("%s: %s: element %zu of the reference is %.9g, not %.9g\n", running, what, i, reference[i],
+                            expected[i]);
                 n_failed++;
                 break;
             }

@@ -68,7 +68,8 @@ static double quotient(test_net *net, double *value, const double *direction, si
 }
 
 /* For each tensor: two random directions of unit length over all of it and four single elements. The tolerance is 1e-5 of the
- * gradient's root mean square (which the derivative along any unit direction is comparable with), above the quotient's own rounding. */
+ * gradient's root mean square (which the derivative along any unit direction is comparable with), above the quotient's own
+ * rounding. */
 static uint32_t check_gradients(const char *name, test_net *net)
 {
     piece pieces[64];
@@ -170,7 +171,8 @@ static void test_random_nodes(void **state)
 {
     enum { COUNT = 2 * 16 * 16 * 17 };
     test_net net = net_make("input c=17; input c=17; dropout from=0 v=0.25; gaussian from=0,1; outputs from=2,3", 2, 16, 16, 9, 0);
-    const double *x = net.inputs[0], *log_variance = net.inputs[1], *dropped = net.ref->nodes[2].value, *drawn = net.ref->nodes[3].value;
+    const double *x = net.inputs[0], *log_variance = net.inputs[1];
+    const double *dropped = net.ref->nodes[2].value, *drawn = net.ref->nodes[3].value;
     double kept = 0, mean = 0, square = 0;
     aei_rng rng = aei_rng_make(9, 2, 0);
 
