@@ -13,7 +13,8 @@ extern "C" {
 
 /* Noise found in a picture, deviations on the 0..255 scale whatever the depth. */
 typedef struct ae_noise {
-    float luminance, chroma; /* of (R+G+B)/3-like luminance and of colour differences; grey pictures: chroma 0 */
+    float luminance, chroma; /* of (R+G+B)/3 and of either orthonormal colour difference, (R-B)/sqrt2 and (2G-R-B)/sqrt6; grey
+                                pictures: chroma 0. White noise of deviation s has s/sqrt3 and s */
     float white;             /* deviation per channel if the noise were white and equal in all */
 } ae_noise;
 
