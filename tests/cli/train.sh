@@ -1,0 +1,109 @@
+#!/bin/sh
+# aetrain on a data set made here: train.sh LIB AETRAIN
+. "$1"
+
+# picture FILE GREY: a 24 x 24 binary PPM with a pattern
+picture()
+{
+    { printf 'P6\n24 24\n255\n'; awk -v g="$2" 'BEGIN { for (i = 0; i < 1728; i++) printf "%c", 33 + (g + int(i / 72) * 3 + i % 7) % 90 }'; } >"$1"
+}
+
+mkdir -p data/deep
+for i in 1 2 3 4 5 6; do LC_ALL=C picture data/p$i.ppm $((i * 13)); done
+LC_ALL=C picture data/deep/q.ppm 5
+cat >tiny.yaml <<'END'
+recipe: 1
+name: tiny
+task: denoise
+residual: true
+networks:
+  - name: net
+    inputs: [{name: image, channels: 3}, {name: level, channels: 1}]
+    layers:
+      - {op: concat, from: [image, level]}
+      - {op: conv, out: 16, act: relu}
+      - {op: conv, out: 3}
+data: {crop: 16}
+corruption: [{kind: gaussian, sigma: [25, 25]}]
+loss: [{kind: charbonnier}]
+train: {rate: 5.0e-3, steps: 40, warmup: 0, batch: 8, shards: 4, validate_every: 10, holdout: 0.2}
+END
+
+run 0 $tool --help; prints "Usage: aetrain"; prints "--noisy-only"; silent
+run 0 $tool -V; prints "aetrain"
+run 2 $tool; says "aetrain: a recipe and data must be named"
+run 2 $tool tiny.yaml data; says "-o MODEL.aem"
+run 2 $tool --time-limit soon tiny.yaml data -o m.aem
+run 2 $tool --steps 0 tiny.yaml data -o m.aem
+run 1 $tool missing.yaml data -o m.aem; says "missing.yaml"
+run 1 $tool tiny.yaml missing -o m.aem; says "missing"
+run 1 $tool tiny.yaml data -o nowhere/m.aem; says "nowhere"
+run 1 $tool tiny.yaml data -o data; says "is a directory"
+run 1 $tool tiny.yaml data --card missing.txt -o m.aem; says "missing.txt"
+run 1 $tool tiny.yaml data --init missing.aem -o m.aem; says "missing.aem"
+run 1 $tool -f tiny.yaml data -o tiny.yaml; says "recipe itself"
+run 1 $tool -f tiny.yaml data -o data/p1.ppm; says "among the data"
+mkdir -p empty bad; : >bad/a.png; printf 'garbage' >bad/b.jpg; head -c 40 data/p1.ppm >bad/c.ppm
+run 1 $tool tiny.yaml empty -o m.aem; says "no picture"
+run 1 $tool tiny.yaml bad -o m.aem; says "a.png: is empty"; says "c.ppm: "; says "none of the 3 items"
+sed 's/act: relu/act: wrong/' tiny.yaml >wrong.yaml
+run 1 $tool wrong.yaml data -o m.aem; says "wrong.yaml"
+absent m.aem m.ckpt m.aem.part
+
+echo 'licence: none of these' >card.yaml
+run 0 $tool tiny.yaml data bad -o m.aem --json=log.json --report r.html --card card.yaml --seed 3
+says "step 40/40"; says "m.aem: 40 steps"; says "c.ppm"; absent m.ckpt
+present m.aem log.json r.html
+grep -q '"step": 40.*"validated": true' log.json || fail "log.json: $(tail -1 log.json)"
+run 0 $tool --show m.aem; prints "seed: 3"; prints "licence: none of these"; prints "conv.2"; prints "command: "; silent
+same_identity() { [ "$($tool --show "$1" | grep identity)" = "$($tool --show "$2" | grep identity)" ] || fail "$1 and $2 are different models"; }
+run 1 $tool tiny.yaml data -o m.aem; says "m.aem exists (-f overwrites it)"
+run 0 $tool -f tiny.yaml data bad -o n.aem --seed 3 --quiet -j 1; silent; same_identity m.aem n.aem
+run 0 $tool -f tiny.yaml data bad -o n.aem --seed 4 --json --quiet; prints '"step": 40'; silent
+[ "$($tool --show m.aem | grep identity)" != "$($tool --show n.aem | grep identity)" ] || fail "the seed does not matter"
+run 0 $tool tiny.yaml data -o fine.aem --init m.aem; says "4 of 4 tensors taken"
+run 0 $tool tiny.yaml data --noisy-only -o noisy.aem; present noisy.aem
+run 0 $tool tiny.yaml data --bench --steps 3; prints "layers alone"; silent
+
+# Stopped by the limit, killed, interrupted: the same model as without.
+sed 's/validate_every: 10/validate_every: 700/' tiny.yaml >long.yaml
+long="$tool long.yaml data --steps 3000 --seed 5 --quiet"
+run 0 $long -o whole.aem
+run 0 $long -o parts.aem --time-limit 0.3s; present parts.aem parts.ckpt
+$long -o parts.aem & pid=$!; sleep 0.3; kill -9 $pid; wait $pid 2>/dev/null; present parts.aem
+$long -o parts.aem & pid=$!; sleep 0.3; kill -TERM $pid; wait $pid; status=$?
+[ $status -eq 130 ] || [ $status -eq 0 ] || fail "interrupted: exit $status"
+[ $status -eq 0 ] || run 0 $long -o parts.aem -j 1
+same_identity whole.aem parts.aem; absent parts.ckpt parts.aem.part parts.ckpt.part
+
+run 0 $tool tiny.yaml data --steps 100000 -o x.aem --time-limit 0.2s; says "stopped by the time limit"
+run 1 $tool tiny.yaml data --steps 100001 -o x.aem; says "x.ckpt"; says "another number of steps"
+run 1 $tool tiny.yaml data/p1.ppm data/p2.ppm data/p3.ppm --steps 100000 -o x.aem; says "another data set"
+printf 'XXXX' | dd of=x.ckpt bs=1 seek=500 conv=notrunc 2>/dev/null
+run 1 $tool tiny.yaml data --steps 100000 -o x.aem; says "damaged checkpoint"
+
+# IDX, plain and gzip; labels are left out
+idx() { printf '\000\000\010\003\000\000\000\030\000\000\000\020\000\000\000\020'; awk 'BEGIN { for (i = 0; i < 6144; i++) printf "%c", 33 + i % 90 }'; }
+LC_ALL=C idx >digits-idx3-ubyte; gzip -c digits-idx3-ubyte >digits2-idx3-ubyte.gz
+printf '\000\000\010\001\000\000\000\002\001\002' >labels-idx1-ubyte
+cat >digits.yaml <<'END'
+recipe: 1
+name: digits
+task: autoencode
+networks:
+  - name: net
+    inputs: [{name: image, channels: 1, height: 16, width: 16}]
+    layers:
+      - {op: dense, out: 16, act: relu}
+      - {op: dense, out: 256, act: sigmoid}
+      - {op: reshape, height: 16, width: 16, channels: 1}
+data: {augment: false}
+loss: [{kind: bce}]
+train: {steps: 10, batch: 8, shards: 2, validate_every: 10}
+END
+run 0 $tool digits.yaml digits-idx3-ubyte digits2-idx3-ubyte.gz labels-idx1-ubyte -o d.aem
+run 0 $tool --show d.aem; prints "items: 48"
+run 0 $tool digits.yaml . -o e.aem -f; run 0 $tool --show e.aem
+head -c 3000 digits-idx3-ubyte >cut-idx3-ubyte
+run 1 $tool digits.yaml cut-idx3-ubyte -o c.aem; says "cut-idx3-ubyte"
+finish
