@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -49,6 +50,46 @@ static const char residual[] = HEAD
     "corruption: [{kind: gaussian, sigma: [0, 50]}]\n"
     "loss: [{kind: charbonnier}, {kind: tv, weight: 0.1}]\n"
     "penalties: [{kind: l1, weight: 0.05}]\n"
+    PLAIN;
+
+static const char normalised[] = HEAD
+    "task: autoencode\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 3}]\n"
+    "    layers:\n"
+    "      - {name: norm, op: batchnorm}\n"
+    "      - {name: a, op: conv, out: 8}\n"
+    "      - {name: b, op: conv, out: 3}\n"
+    "data: {crop: 8}\n"
+    "loss: [{kind: l1}]\n"
+    PLAIN;
+
+/* Serves as a model of features; the other recipe compares pictures by them. %s: its file. */
+static const char features[] = HEAD
+    "task: autoencode\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 3}, {name: level, channels: 1}]\n"
+    "    layers:\n"
+    "      - {op: concat, from: [image, level]}\n"
+    "      - {op: conv, out: 8, act: tanh}\n"
+    "      - {name: seen, op: conv, out: 4, act: sigmoid, stride: 2}\n"
+    "      - {op: conv, out: 12}\n"
+    "      - {op: shuffle}\n"
+    "data: {crop: 8}\n"
+    PLAIN;
+
+static const char perceptual[] = HEAD
+    "task: autoencode\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 3}]\n"
+    "    layers:\n"
+    "      - {op: conv, out: 8, act: tanh}\n"
+    "      - {op: conv, out: 3}\n"
+    "data: {crop: 8}\n"
+    "loss: [{kind: perceptual, model: %s, node: %s}]\n"
     PLAIN;
 
 static void assert_near(double a, double b, double tolerance)
@@ -177,11 +218,132 @@ static void test_residual(void **state)
     check_step(residual);
 }
 
+static void test_perceptual(void **state)
+{
+    char path[] = "/tmp/aetest-features-XXXXXX", text[2000];
+    int fd = mkstemp(path);
+    ae_recipe *r;
+    ae_param *params;
+    uint32_t n_params;
+    ae_model_parts parts = {.recipe_text = features, .card = ""};
+    float *values;
+    ae_error err = {0};
+    aei_trainer *t;
+
+    (void)state;
+    close(fd);
+    assert_int_equal(ae_recipe_parse(features, strlen(features), "features", &r, NULL), AE_OK);
+    assert_int_equal(ae_graph_params(&r->networks[0].graph, &params, &n_params, &parts.n_floats, NULL), AE_OK);
+    parts.values = values = ae_alloc(parts.n_floats, sizeof(float));
+    assert_int_equal(ae_graph_init(&r->networks[0].graph, 11, values, NULL), AE_OK);
+    if (ae_model_save(path, &parts, &err) != AE_OK)
+        fail_msg("%s", err.message);
+    ae_free(values);
+    ae_free(params);
+    ae_recipe_free(r);
+
+    snprintf(text, sizeof(text), perceptual, path, "seen");
+    check_step(text);
+
+    snprintf(text, sizeof(text), perceptual, path, "missing");
+    assert_int_equal(ae_recipe_parse(text, strlen(text), "test", &r, NULL), AE_OK);
+    assert_int_equal(aei_trainer_create(r, 8, 8, AE_PRECISION_F32, 1, 1, &t, &err), AE_ERR_MISMATCH);
+    assert_non_null(strstr(err.message, "missing"));
+    ae_recipe_free(r);
+    unlink(path);
+}
+
+static const ae_param *find(const fixture *f, const char *name)
+{
+    uint32_t n;
+    const ae_param *p = aei_trainer_params(f->trainer, &n);
+
+    for (uint32_t i = 0; i < n; i++)
+        if (!strcmp(p[i].name, name))
+            return &p[i];
+    fail_msg("no parameter %s", name);
+    return NULL;
+}
+
+/* Running statistics move a tenth of the way to the batch's, whose shards count alike. */
+static void test_running_statistics(void **state)
+{
+    fixture f;
+    const float *x;
+    const aei_state *s;
+    uint32_t pixels;
+
+    (void)state;
+    open_fixture(&f, normalised, 2);
+    x = f.batch.inputs[0];
+    s = aei_trainer_state(f.trainer);
+    pixels = aei_trainer_input(f.trainer, 0).n * 64;
+    step(&f, 0, 0);
+    for (uint32_t c = 0; c < 3; c++) {
+        double mean = 0, variance = 0;
+
+        for (uint32_t half = 0; half < 2; half++) {
+            double sum = 0, squares = 0, n = pixels / 2;
+
+            for (uint32_t i = half * pixels / 2; i < (half + 1) * pixels / 2; i++) {
+                sum += x[i * 3 + c];
+                squares += x[i * 3 + c] * x[i * 3 + c];
+            }
+            mean += sum / n / 2;
+            variance += (squares / n - sum / n * sum / n) / 2;
+        }
+        assert_near(s->value[find(&f, "norm.mean")->offset + c], 0.1 * mean, 1e-5);
+        assert_near(s->value[find(&f, "norm.variance")->offset + c], 0.9 + 0.1 * variance, 0.02 * variance);
+    }
+    close_fixture(&f);
+}
+
+/* A fault leaves the parameters alone and says where it began. */
+static void test_faults(void **state)
+{
+    fixture f;
+    aei_state *s;
+    aei_step_result r;
+    float *before, *input;
+
+    (void)state;
+    open_fixture(&f, normalised, 2);
+    s = aei_trainer_state(f.trainer);
+    before = draw(&f, s->n_floats, 0, 1);
+    memcpy(before, s->value, s->n_floats * sizeof(float));
+
+    input = (float *)f.batch.target;
+    input[5] = NAN;
+    r = step(&f, 0, 1);
+    assert_false(r.applied);
+    assert_non_null(strstr(r.fault, "loss"));
+    assert_memory_equal(before, s->value, s->n_floats * sizeof(float));
+    input[5] = 0;
+
+    /* Layer b multiplies by 1e30 what layer a has made 1e-30: only the gradient of a overflows. */
+    for (size_t i = 0; i < find(&f, "a.weight")->count; i++)
+        s->value[find(&f, "a.weight")->offset + i] *= 1e-30f;
+    for (size_t i = 0; i < find(&f, "b.weight")->count; i++)
+        s->value[find(&f, "b.weight")->offset + i] *= 1e38f;
+    memset(&s->value[find(&f, "norm.weight")->offset], 0, 3 * sizeof(float));
+    for (int c = 0; c < 3; c++)
+        s->value[find(&f, "norm.bias")->offset + c] = 1e3f;
+    aei_trainer_refresh(f.trainer);
+    r = step(&f, 0, 1);
+    assert_false(r.applied);
+    if (!strstr(r.fault, "a.weight (layer a)"))
+        fail_msg("%s", r.fault);
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dense),
         cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_perceptual),
+        cmocka_unit_test(test_running_statistics),
+        cmocka_unit_test(test_faults),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
