@@ -84,7 +84,7 @@ static void on_progress(void *opaque, const ae_train_progress *p)
 {
     fixture *f = opaque;
 
-    if (!(f->last.step))
+    if (p->validated && !f->first_score)
         f->first_score = p->score;
     f->last = *p;
 }
