@@ -13,6 +13,7 @@ extern const ae_codec aei_codec_avif, aei_codec_bmp, aei_codec_exr, aei_codec_gi
     aei_codec_qoi, aei_codec_raw, aei_codec_tga, aei_codec_tiff, aei_codec_webp;
 
 /* The parts of BMP that libavcodec does not do. */
+bool aei_bmp_is_complete(const uint8_t *file, size_t n_bytes); /* true where it is compressed: that shows in decoding */
 ae_status aei_bmp_density(ae_source *source, ae_meta *meta, ae_error *err);
 void aei_bmp_accepts(ae_signal_info *info, char note[160]);
 ae_status aei_bmp_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
@@ -43,6 +44,8 @@ ae_status aei_check_size(const ae_limits *limits, uint64_t width, uint64_t heigh
 ae_status aei_check_memory(const ae_limits *limits, uint64_t bytes, ae_error *err);
 
 ae_signal_info aei_image_info(uint64_t width, uint64_t height, ae_sample sample, uint32_t channels);
+
+#define AEI_DAMAGED_META "damaged metadata dropped"
 
 /* Appends a clause to a note, once; what does not fit is cut. */
 void aei_note(char note[160], const char *text);

@@ -37,16 +37,38 @@ static void put_le(uint8_t *p, unsigned n_bytes, uint64_t v)
         p[i] = (uint8_t)(v >> 8 * i);
 }
 
+static uint32_t get_le(const uint8_t *p, unsigned n_bytes)
+{
+    uint32_t v = 0;
+
+    for (unsigned i = 0; i < n_bytes; i++)
+        v |= (uint32_t)p[i] << 8 * i;
+    return v;
+}
+
+bool aei_bmp_is_complete(const uint8_t *file, size_t n_bytes)
+{
+    bool old = n_bytes >= 26 && file[14] == 12;
+    uint64_t row, rows;
+    int64_t height;
+
+    if (n_bytes < (old ? 26 : 54))
+        return false;
+    if (!old && get_le(file + 30, 4) != 0 && get_le(file + 30, 4) != 3)
+        return true;
+    height = old ? (int64_t)get_le(file + 20, 2) : (int32_t)get_le(file + 22, 4);
+    row = ((uint64_t)get_le(file + 18, old ? 2 : 4) * get_le(file + (old ? 24 : 28), 2) + 31) / 32 * 4;
+    rows = (uint64_t)(height < 0 ? -height : height);
+    return row == 0 || (rows <= n_bytes / row && get_le(file + 10, 4) + row * rows <= n_bytes);
+}
+
 ae_status aei_bmp_density(ae_source *source, ae_meta *meta, ae_error *err)
 {
     uint8_t head[46];
-    double d[2] = {0};
 
     if (!ae_source_seek(source, 0) || ae_source_read(source, head, sizeof(head)) != sizeof(head) || head[14] < 40)
         return AE_OK; /* the oldest header has none */
-    for (unsigned i = 0; i < 8; i++)
-        d[i / 4] += (double)((uint32_t)head[38 + i] << 8 * (i % 4));
-    return aei_add_density(meta, d[0], d[1], err);
+    return aei_add_density(meta, get_le(head + 38, 4), get_le(head + 42, 4), err);
 }
 
 /* File header, then the 40 bytes that everybody reads; alpha needs the 108 that name the channels. Returns its length. */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "adapter.h"
+
 enum { MAX_ENTRIES = 512, TAG_INTEROP = 0xa005 };
 
 static void append(aei_bytes *b, const void *data, size_t n_bytes)
@@ -171,8 +173,10 @@ static unsigned copy_directory(const aei_ifd_view *v, uint64_t ifd, unsigned dep
         uint8_t entry[12] = {0};
         bool pointer = is_pointer(e.tag, depth);
 
-        if (!is_kept(v, &e, depth, max_bytes) || out->n_bytes > max_bytes)
+        if (!is_kept(v, &e, depth, max_bytes) || out->n_bytes > max_bytes) {
+            out->damaged = out->damaged || depth > 0 || is_descriptive(e.tag);
             continue;
+        }
         at = out->n_bytes;
         put_number(v->big_endian, entry, 2, e.tag);
         put_number(v->big_endian, entry + 2, 2, pointer ? 4 : e.type);
@@ -180,16 +184,18 @@ static unsigned copy_directory(const aei_ifd_view *v, uint64_t ifd, unsigned dep
         if (pointer) {
             if (!copy_directory(v, aei_ifd_number(v, &e), depth + 1, base, max_bytes, out)) {
                 out->n_bytes = at;
+                out->damaged = true;
                 continue;
             }
             put_number(v->big_endian, entry + 8, 4, base + at);
         } else if (e.n_bytes <= 4) {
             if (!read_at(v, e.at, entry + 8, e.n_bytes))
-                continue;
+                continue; /* cannot be: it is within the entry */
         } else {
             append(out, NULL, (size_t)(e.n_bytes + (e.n_bytes & 1)));
             if (out->failed || !read_at(v, e.at, out->data + at, e.n_bytes)) {
                 out->n_bytes = at;
+                out->damaged = true;
                 continue;
             }
             put_number(v->big_endian, entry + 8, 4, base + at);
@@ -204,7 +210,7 @@ static unsigned copy_directory(const aei_ifd_view *v, uint64_t ifd, unsigned dep
     return kept;
 }
 
-ae_status aei_exif_extract(ae_source *source, uint64_t max_bytes, ae_meta *meta, ae_error *err)
+ae_status aei_exif_extract(ae_source *source, uint64_t max_bytes, ae_reader *reader, ae_error *err)
 {
     aei_ifd_view v = {.source = source};
     aei_ifd_entry e;
@@ -225,9 +231,11 @@ ae_status aei_exif_extract(ae_source *source, uint64_t max_bytes, ae_meta *meta,
         max_bytes = UINT32_MAX / 4;
     kept = copy_directory(&v, v.first, 0, 0, max_bytes, &out);
     if (kept > (upright ? 1 : 0)) /* most files say that they are upright, and nothing else */
-        st = ae_meta_add(meta, AE_META_EXIF, NULL, out.data, out.n_bytes, err);
+        st = ae_meta_add(&reader->meta, AE_META_EXIF, NULL, out.data, out.n_bytes, err);
     else if (out.failed)
         st = ae_fail(err, AE_ERR_NOMEM, "EXIF");
+    if (out.damaged)
+        aei_note(reader->note, AEI_DAMAGED_META);
     ae_free(out.data);
     return st;
 }

@@ -14,11 +14,12 @@ enum {
     AEI_TAG_GPS = 0x8825,
 };
 
-/* A growing byte array; `failed` latches on lack of memory. Free data with ae_free. */
+/* A growing byte array; `failed` latches on lack of memory, `damaged` where entries that could not be read were left out. Free
+ * data with ae_free. */
 typedef struct aei_bytes {
     uint8_t *data;
     size_t n_bytes, capacity;
-    bool failed;
+    bool failed, damaged;
 } aei_bytes;
 
 /* A TIFF structure in memory or in a file. */
@@ -43,7 +44,7 @@ bool aei_ifd_read(const aei_ifd_view *view, const aei_ifd_entry *entry, void *to
 uint64_t aei_ifd_number(const aei_ifd_view *view, const aei_ifd_entry *entry);
 
 /* Adds the descriptive entries of a TIFF file as AE_META_EXIF, the rest of its directories being the picture's business. */
-ae_status aei_exif_extract(ae_source *source, uint64_t max_bytes, ae_meta *meta, ae_error *err);
+ae_status aei_exif_extract(ae_source *source, uint64_t max_bytes, ae_reader *reader, ae_error *err);
 /* Appends the directory that `pointer` (AEI_TAG_EXIF or AEI_TAG_GPS) names. The first byte of out is to lie at the even offset
  * `base` of a classic TIFF file in the view's byte order. False where there is none, or no memory (out->failed). */
 bool aei_exif_directory(const aei_ifd_view *view, uint16_t pointer, uint64_t base, aei_bytes *out);

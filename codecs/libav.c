@@ -6,6 +6,7 @@
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/imgutils.h>
+#include <libavutil/intreadwrite.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 
@@ -15,6 +16,7 @@ typedef struct libav_state {
     const ae_limits *limits; /* while opening */
     ae_error *err;
     ae_status status;        /* of the limits */
+    bool damaged;
     uint8_t *pixels;
     size_t row_bytes;
     uint64_t y;
@@ -44,6 +46,57 @@ static int on_buffer(AVCodecContext *context, AVFrame *frame, int flags)
         s->status = bytes < 0 ? ae_fail(s->err, AE_ERR_LIMIT, "the picture is too large")
                               : aei_check_memory(s->limits, 2 * (uint64_t)bytes, s->err);
     return s->status == AE_OK ? avcodec_default_get_buffer2(context, frame, flags) : AVERROR(ENOMEM);
+}
+
+/* OpenEXR and JPEG 2000 are decoded in independent parts, and failing ones are left black unless they are noticed here. */
+static int on_execute(AVCodecContext *context, int (*part)(AVCodecContext *, void *, int, int), void *arg, int *results, int n)
+{
+    libav_state *s = context->opaque;
+
+    for (int i = 0; i < n; i++) {
+        int code = part(context, arg, i, 0);
+
+        if (results)
+            results[i] = code;
+        s->damaged = s->damaged || code < 0;
+    }
+    return 0;
+}
+
+/* Some decoders fill what is missing with whatever is there. So: is the format's end where it should be? */
+static bool is_complete(const AVPacket *packet, enum AVCodecID id)
+{
+    static const uint8_t qoi_end[8] = {0, 0, 0, 0, 0, 0, 0, 1};
+    const uint8_t *p = packet->data, *end = p + packet->size;
+
+    switch (id) {
+    case AV_CODEC_ID_BMP:
+        return aei_bmp_is_complete(p, (size_t)packet->size);
+    case AV_CODEC_ID_QOI:
+        return packet->size >= 22 && memcmp(end - 8, qoi_end, 8) == 0;
+    case AV_CODEC_ID_GIF:
+        while (end > p && !end[-1])
+            end--;
+        return end > p && end[-1] == 0x3b;
+    case AV_CODEC_ID_JPEG2000:
+        /* Boxes of length, type and content; a length of 0 is up to the end of the file. */
+        while (end - p >= 8 && p[0] != 0xff) {
+            uint64_t n = AV_RB32(p), head = 8;
+
+            if (n == 1 && end - p >= 16)
+                n = AV_RB64(p + 8), head = 16;
+            if (n == 0)
+                n = (uint64_t)(end - p);
+            if (n < head || n > (uint64_t)(end - p))
+                return false;
+            if (memcmp(p + 4, "jp2c", 4) == 0)
+                end = p + n;
+            p += memcmp(p + 4, "jp2c", 4) == 0 ? head : n;
+        }
+        return end - p >= 4 && end[-2] == 0xff && end[-1] == 0xd9;
+    default:
+        return true;
+    }
 }
 
 /* The whole file as one packet: what all of these decoders take. */
@@ -81,6 +134,10 @@ static ae_status decode_frame(libav_state *s, ae_source *source, const ae_codec 
         return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s is not in this libavcodec", codec->description);
     if ((st = read_packet(s, source, codec, &packet)) != AE_OK)
         goto done;
+    if (!is_complete(packet, id)) {
+        st = ae_fail(s->err, AE_ERR_MALFORMED, "%s: truncated", codec->description);
+        goto done;
+    }
     context = avcodec_alloc_context3(decoder);
     if (!context) {
         st = av_failed(s, codec, AVERROR(ENOMEM));
@@ -88,6 +145,7 @@ static ae_status decode_frame(libav_state *s, ae_source *source, const ae_codec 
     }
     context->opaque = s;
     context->get_buffer2 = on_buffer;
+    context->execute2 = on_execute;
     context->thread_count = 1;
     context->err_recognition = AV_EF_EXPLODE;
     code = avcodec_open2(context, decoder, NULL);
@@ -97,7 +155,7 @@ static ae_status decode_frame(libav_state *s, ae_source *source, const ae_codec 
         code = avcodec_send_packet(context, NULL);
     if (code >= 0)
         code = avcodec_receive_frame(context, frame);
-    if (code >= 0 && (frame->decode_error_flags || frame->flags & AV_FRAME_FLAG_CORRUPT))
+    if (code >= 0 && (s->damaged || frame->decode_error_flags || frame->flags & AV_FRAME_FLAG_CORRUPT))
         code = AVERROR_INVALIDDATA;
     if (code < 0)
         st = av_failed(s, codec, code);

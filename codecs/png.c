@@ -274,7 +274,7 @@ static ae_status png_open(ae_source *source, const ae_limits *limits, ae_reader 
     if ((st = add_meta(s, &reader->meta, err)) != AE_OK)
         goto failed;
     if (s->damaged_meta)
-        aei_note(reader->note, "damaged metadata dropped");
+        aei_note(reader->note, AEI_DAMAGED_META);
     reader->state = s;
     return AE_OK;
 failed:

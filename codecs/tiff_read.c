@@ -149,7 +149,7 @@ static size_t iptc_length(const uint8_t *p, size_t n)
     return at;
 }
 
-static ae_status add_entry(tiff_state *s, ae_meta_kind kind, uint16_t tag, uint64_t max_bytes, ae_meta *meta)
+static ae_status add_entry(tiff_state *s, ae_meta_kind kind, uint16_t tag, uint64_t max_bytes, ae_reader *reader)
 {
     aei_ifd_view view = {.source = s->source};
     aei_ifd_entry e;
@@ -157,8 +157,12 @@ static ae_status add_entry(tiff_state *s, ae_meta_kind kind, uint16_t tag, uint6
     size_t n;
     ae_status st = AE_OK;
 
-    if (!aei_ifd_view_open(&view) || !aei_ifd_find(&view, tag, &e) || !e.n_bytes || e.n_bytes > view.n_bytes)
+    if (!aei_ifd_view_open(&view) || !aei_ifd_find(&view, tag, &e) || !e.n_bytes)
         return AE_OK;
+    if (e.at > view.n_bytes || e.n_bytes > view.n_bytes - e.at) {
+        aei_note(reader->note, AEI_DAMAGED_META);
+        return AE_OK;
+    }
     if (e.n_bytes > max_bytes)
         return ae_fail(s->err, AE_ERR_LIMIT, "TIFF: %llu bytes of metadata exceed max_meta (%llu)", (unsigned long long)e.n_bytes,
                        (unsigned long long)max_bytes);
@@ -168,15 +172,15 @@ static ae_status add_entry(tiff_state *s, ae_meta_kind kind, uint16_t tag, uint6
         return ae_fail(s->err, AE_ERR_NOMEM, "metadata of %zu bytes", n);
     if (aei_ifd_read(&view, &e, value, n)) {
         if (tag == TIFFTAG_PHOTOSHOP)
-            st = aei_add_photoshop(meta, value, n, s->err);
+            st = aei_add_photoshop(&reader->meta, value, n, s->err);
         else if (kind != AE_META_IPTC || (n = iptc_length(value, n)) > 0)
-            st = ae_meta_add(meta, kind, NULL, value, n, s->err);
+            st = ae_meta_add(&reader->meta, kind, NULL, value, n, s->err);
     }
     ae_free(value);
     return st;
 }
 
-static ae_status add_meta(tiff_state *s, const ae_limits *limits, ae_meta *meta)
+static ae_status add_meta(tiff_state *s, const ae_limits *limits, ae_reader *reader)
 {
     ae_status st = AE_OK;
     float x, y;
@@ -184,19 +188,19 @@ static ae_status add_meta(tiff_state *s, const ae_limits *limits, ae_meta *meta)
     double per_metre;
 
     if (s->n_colours < 4)
-        st = add_entry(s, AE_META_ICC, TIFFTAG_ICCPROFILE, limits->max_meta, meta);
+        st = add_entry(s, AE_META_ICC, TIFFTAG_ICCPROFILE, limits->max_meta, reader);
     if (st == AE_OK)
-        st = add_entry(s, AE_META_XMP, TIFFTAG_XMLPACKET, limits->max_meta, meta);
+        st = add_entry(s, AE_META_XMP, TIFFTAG_XMLPACKET, limits->max_meta, reader);
     if (st == AE_OK)
-        st = add_entry(s, AE_META_IPTC, TIFFTAG_RICHTIFFIPTC, limits->max_meta, meta);
+        st = add_entry(s, AE_META_IPTC, TIFFTAG_RICHTIFFIPTC, limits->max_meta, reader);
     if (st == AE_OK)
-        st = add_entry(s, AE_META_IPTC, TIFFTAG_PHOTOSHOP, limits->max_meta, meta);
+        st = add_entry(s, AE_META_IPTC, TIFFTAG_PHOTOSHOP, limits->max_meta, reader);
     if (st == AE_OK)
-        st = aei_exif_extract(s->source, limits->max_meta, meta, s->err);
+        st = aei_exif_extract(s->source, limits->max_meta, reader, s->err);
     TIFFGetFieldDefaulted(s->tif, TIFFTAG_RESOLUTIONUNIT, &unit);
     per_metre = unit == RESUNIT_INCH ? 1 / 0.0254 : unit == RESUNIT_CENTIMETER ? 100 : 0;
     if (st == AE_OK && TIFFGetField(s->tif, TIFFTAG_XRESOLUTION, &x) && TIFFGetField(s->tif, TIFFTAG_YRESOLUTION, &y))
-        st = aei_add_density(meta, (double)x * per_metre, (double)y * per_metre, s->err);
+        st = aei_add_density(&reader->meta, (double)x * per_metre, (double)y * per_metre, s->err);
     return st;
 }
 
@@ -219,7 +223,7 @@ ae_status aei_tiff_reader_open(ae_source *source, const ae_limits *limits, ae_re
         goto failed;
     }
     if ((st = read_fields(s, limits, reader)) != AE_OK || (st = plan_reading(s, limits, &reader->info)) != AE_OK ||
-        (st = add_meta(s, limits, &reader->meta)) != AE_OK)
+        (st = add_meta(s, limits, reader)) != AE_OK)
         goto failed;
     s->predictor = PREDICTOR_NONE;
     if (s->compression == COMPRESSION_LZW || s->compression == COMPRESSION_ADOBE_DEFLATE || s->compression == COMPRESSION_DEFLATE)

@@ -51,7 +51,7 @@ static ae_status add_meta(webp_state *s, ae_reader *reader, ae_error *err)
     ae_status st;
 
     if (!mux) {
-        aei_note(reader->note, "damaged metadata dropped");
+        aei_note(reader->note, AEI_DAMAGED_META);
         return AE_OK;
     }
     st = add_chunk(mux, "ICCP", AE_META_ICC, &reader->meta, err);
