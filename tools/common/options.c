@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/progress.h"
 
@@ -16,16 +17,22 @@ enum { MAX_OPTIONS = 96, FIRST_LONG = 256, HELP_COLUMN = 30, HELP_WIDTH = 100 };
 
 ae_cancel cli_cancel;
 const char *cli_name = "ae";
+void (*cli_clean_up)(void);
 
 static void on_signal(int number)
 {
     (void)number;
+    if (cli_cancel.requested) {
+        if (cli_clean_up)
+            cli_clean_up();
+        _exit(CLI_INTERRUPTED);
+    }
     cli_cancel.requested = 1;
 }
 
 static void set_up_signals(void)
 {
-    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction stop = {.sa_handler = on_signal};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
     sigaction(SIGINT, &stop, NULL);
@@ -165,9 +172,12 @@ static void format_default(const cli_option *o, char *to, size_t n)
     char number[64] = "";
 
     switch (o->type) {
-    case CLI_INT: snprintf(number, sizeof(number), "%u", *(uint32_t *)o->value); break;
+    case CLI_INT:
+        if (*(uint32_t *)o->value >= o->min)
+            snprintf(number, sizeof(number), "%u", *(uint32_t *)o->value);
+        break;
     case CLI_NUMBER:
-        if (*(double *)o->value >= 0)
+        if (*(double *)o->value >= o->min)
             snprintf(number, sizeof(number), "%g", *(double *)o->value);
         break;
     case CLI_SIZE:

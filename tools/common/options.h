@@ -25,7 +25,7 @@ typedef struct cli_option {
     char letter;          /* 0: long form only */
     const char *name;
     cli_type type;
-    void *value;          /* holds the default beforehand; a negative number, NULL, 0 of a CLI_SIZE or CLI_DURATION are "no default" */
+    void *value;          /* holds the default beforehand; NULL, numbers below min, 0 of a CLI_SIZE or CLI_DURATION: none */
     const char *argument; /* "N", as --help names it */
     const char *help;     /* lower case, without full stop; --help wraps it */
     double min, max;      /* CLI_INT, CLI_NUMBER: no limits where both are 0 */
@@ -45,8 +45,10 @@ enum { CLI_GO_ON = -1, CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTE
  * error that has been reported. The operands are (*operands)[0 .. *n_operands), permuted to the end of argv. */
 int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int *n_operands);
 
-/* Set by SIGINT and SIGTERM; a second signal kills. SIGPIPE is ignored: writes fail instead. */
+/* Set by SIGINT and SIGTERM; a second signal calls cli_clean_up (async-signal-safe, or NULL) and ends the process. SIGPIPE is ignored:
+ * writes fail instead. */
 extern ae_cancel cli_cancel;
+extern void (*cli_clean_up)(void);
 extern const char *cli_name; /* the running tool's */
 
 /* Options already parsed that exclude each other and the like: reports "NAME: message (try --help)" and returns CLI_USAGE. */

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * How noisy is a picture? Second differences do not see slopes; what is left of them in the calmest blocks is noise, unless nothing in the
+ * picture is calm. Noise from a camera is coarse and its grain says how the calm blocks are to be read, so energies are taken along
+ * rows, columns and both, of luminance and of two colour differences, at four scales. Of each energy some low quantiles over all blocks
+ * are kept, and a small network, trained on photographs with synthetic noise by models/torch/noise_estimator.py, turns them into
+ * deviations. Its loss prefers too much to too little.
+ *
+ * Blocks lie on a fixed grid, at most MAX_BLOCKS of them spread over the picture: the same whoever reads the rows. */
+#include "ae/denoise.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clones.h"
+#include "image/noise_net.h"
+#include "image/window.h"
+
+enum {
+    EDGE = 32,
+    SCALES = 4,
+    MAX_BLOCKS = 4096,
+    N_ENERGIES = 4 * SCALES, /* scale, luminance or colour, along one direction (the lesser of two) or both */
+    N_QUANTILES = 4,
+    LEAST_BLOCKS = 4
+};
+
+static const double quantiles[N_QUANTILES] = {0.05, 0.15, 0.3, 0.5};
+
+typedef struct block {
+    float energy[N_ENERGIES];
+    float clipped; /* share of the samples that are black or white: no noise is seen there */
+} block;
+
+/* Mean squares of second differences of a square: along rows, along columns, along both, scaled to the variance of white noise. */
+AEI_CLONES static void measure(const float *p, size_t edge, float energy[3])
+{
+    float h[EDGE * EDGE], columns[3][EDGE] = {{0}};
+    size_t inner = edge - 2;
+    float sums[3] = {0};
+
+    for (size_t y = 0; y < edge; y++)
+        for (size_t x = 0; x < inner; x++) {
+            float d = p[y * edge + x] - 2 * p[y * edge + x + 1] + p[y * edge + x + 2];
+
+            h[y * EDGE + x] = d;
+            columns[0][x] += d * d;
+        }
+    for (size_t y = 0; y < inner; y++) {
+        for (size_t x = 0; x < edge; x++) {
+            float d = p[y * edge + x] - 2 * p[(y + 1) * edge + x] + p[(y + 2) * edge + x];
+
+            columns[1][x] += d * d;
+        }
+        for (size_t x = 0; x < inner; x++) {
+            float d = h[y * EDGE + x] - 2 * h[(y + 1) * EDGE + x] + h[(y + 2) * EDGE + x];
+
+            columns[2][x] += d * d;
+        }
+    }
+    for (int k = 0; k < 3; k++)
+        for (size_t x = 0; x < edge; x++)
+            sums[k] += columns[k][x];
+    energy[0] = sums[0] / (float)(6 * edge * inner);
+    energy[1] = sums[1] / (float)(6 * edge * inner);
+    energy[2] = sums[2] / (float)(36 * inner * inner);
+}
+
+/* Averages squares of four; in place. */
+static void halve(float *p, size_t edge)
+{
+    for (size_t y = 0; y < edge / 2; y++)
+        for (size_t x = 0; x < edge / 2; x++) {
+            const float *q = p + 2 * y * edge + 2 * x;
+
+            p[y * (edge / 2) + x] = 0.25f * (q[0] + q[1] + q[edge] + q[edge + 1]);
+        }
+}
+
+/* planes: luminance and, where n_planes is 3, two colour differences; overwritten. */
+static void measure_block(float planes[3][EDGE * EDGE], int n_planes, block *b)
+{
+    for (int scale = 0; scale < SCALES; scale++) {
+        float e[3][3] = {{0}};
+        float *to = b->energy + 4 * scale;
+
+        for (int k = 0; k < n_planes; k++) {
+            measure(planes[k], EDGE >> scale, e[k]);
+            halve(planes[k], EDGE >> scale);
+        }
+        to[0] = fminf(e[0][0], e[0][1]);
+        to[1] = e[0][2];
+        to[2] = 0.5f * fminf(e[1][0] + e[2][0], e[1][1] + e[2][1]);
+        to[3] = 0.5f * (e[1][2] + e[2][2]);
+    }
+}
+
+/* The block whose corner is at column x of EDGE rows of samples, 1.0 = white. */
+static void load_block(const float *pixels, size_t width, size_t x, int n_colours, float planes[3][EDGE * EDGE], block *b)
+{
+    size_t n_clipped = 0;
+
+    for (size_t y = 0; y < EDGE; y++) {
+        const float *row = pixels + (y * width + x) * (size_t)n_colours;
+
+        for (size_t i = 0; i < (size_t)(EDGE * n_colours); i++)
+            n_clipped += row[i] <= 1 / 255.0f || row[i] >= 254 / 255.0f;
+        for (size_t i = 0; i < EDGE; i++) {
+            size_t at = y * EDGE + i;
+
+            if (n_colours == 1) {
+                planes[0][at] = 255 * row[i];
+            } else {
+                float r = 255 * row[3 * i], g = 255 * row[3 * i + 1], blue = 255 * row[3 * i + 2];
+
+                planes[0][at] = (r + g + blue) * (1 / 3.0f);
+                planes[1][at] = (r - blue) * 0.70710678f;
+                planes[2][at] = (r - 2 * g + blue) * 0.40824829f;
+            }
+        }
+    }
+    b->clipped = (float)n_clipped / (float)(EDGE * EDGE * n_colours);
+}
+
+typedef struct scan {
+    const ae_row_source *source;
+    uint32_t step;      /* every step-th block of every step-th row of blocks */
+    uint32_t n_x, n_y;  /* blocks */
+    uint32_t width;     /* of a row of floats: at least EDGE */
+    uint8_t *rows;
+    float *pixels;      /* EDGE rows */
+    block *blocks;
+    size_t n_blocks;
+} scan;
+
+static ae_status prepare(scan *s, ae_error *err)
+{
+    const ae_signal_info *info = &s->source->info;
+    size_t row_bytes = ae_row_bytes(info), n;
+
+    if (!info->width || !info->height || !row_bytes || info->width > UINT32_MAX / 4 || info->height > UINT32_MAX / 4 ||
+        info->channels < 1 || info->channels > 4 || (info->sample != AE_U8 && info->sample != AE_U16 && info->sample != AE_F32))
+        return ae_fail(err, AE_ERR_ARGUMENT, "no noise can be estimated in %llu x %llu x %u samples of this type",
+                       (unsigned long long)info->width, (unsigned long long)info->height, info->channels);
+    s->width = info->width < EDGE ? EDGE : (uint32_t)info->width;
+    s->n_x = s->width / EDGE;
+    s->n_y = info->height < EDGE ? 1 : (uint32_t)(info->height / EDGE);
+    for (s->step = 1;; s->step++) {
+        n = (size_t)((s->n_x + s->step - 1) / s->step) * ((s->n_y + s->step - 1) / s->step);
+        if (n <= MAX_BLOCKS)
+            break;
+    }
+    s->rows = ae_alloc(EDGE, row_bytes);
+    s->pixels = ae_alloc((size_t)s->width * EDGE, 3 * sizeof(float));
+    s->blocks = ae_alloc(n, sizeof(*s->blocks));
+    if (!s->rows || !s->pixels || !s->blocks)
+        return ae_fail(err, AE_ERR_NOMEM, "%d rows of %u pixels", EDGE, s->width);
+    return AE_OK;
+}
+
+/* Measures the blocks of EDGE rows, or of n_rows < EDGE continued by mirroring. */
+static void scan_band(scan *s, uint32_t n_rows)
+{
+    const ae_signal_info *info = &s->source->info;
+    uint32_t colours = info->channels < 3 ? 1 : 3;
+    aei_window_format format = {.sample = info->sample, .width = (uint32_t)info->width, .channels = info->channels, .colours = colours,
+                                .planes = colours};
+    float planes[3][EDGE * EDGE];
+
+    for (uint32_t y = 0; y < EDGE; y++)
+        aei_window_load(&format, s->rows + aei_mirror(y, n_rows) * ae_row_bytes(info), 0, s->width,
+                        s->pixels + (size_t)y * s->width * colours);
+    for (uint32_t i = 0; i < s->n_x; i += s->step) {
+        block *b = &s->blocks[s->n_blocks++];
+
+        load_block(s->pixels, s->width, (size_t)i * EDGE, (int)colours, planes, b);
+        measure_block(planes, (int)colours, b);
+    }
+}
+
+static ae_status read_bands(scan *s, const ae_cancel *cancel, ae_error *err)
+{
+    uint64_t height = s->source->info.height;
+    ae_status st = AE_OK;
+
+    for (uint64_t y = 0; y < height && st == AE_OK; y += EDGE) {
+        uint32_t n = height - y < EDGE ? (uint32_t)(height - y) : EDGE;
+        uint64_t i = y / EDGE;
+
+        if (cancel && cancel->requested)
+            return ae_fail(err, AE_ERR_CANCELLED, "interrupted");
+        st = s->source->read(s->source->opaque, s->rows, n, err);
+        if (st == AE_OK && i < s->n_y && i % s->step == 0)
+            scan_band(s, n);
+    }
+    return st;
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+
+    return (x > y) - (x < y);
+}
+
+static int compare_clipped(const void *a, const void *b)
+{
+    return compare_floats(&((const block *)a)->clipped, &((const block *)b)->clipped);
+}
+
+/* Moves the blocks to look at to the front: those hardly clipped, or the least clipped ones where these are too few. */
+static size_t choose_blocks(scan *s)
+{
+    size_t n = 0, least = s->n_blocks / 20 > LEAST_BLOCKS ? s->n_blocks / 20 : LEAST_BLOCKS;
+
+    qsort(s->blocks, s->n_blocks, sizeof(*s->blocks), compare_clipped);
+    while (n < s->n_blocks && s->blocks[n].clipped <= 0.05f)
+        n++;
+    if (n < least)
+        n = s->n_blocks / 10 > LEAST_BLOCKS ? s->n_blocks / 10 : LEAST_BLOCKS;
+    return n < s->n_blocks ? n : s->n_blocks;
+}
+
+static void layer(const float *weights, const float *bias, const float *in, size_t n_in, float *out, size_t n_out, bool relu)
+{
+    for (size_t o = 0; o < n_out; o++) {
+        float sum = bias[o];
+
+        for (size_t i = 0; i < n_in; i++)
+            sum += weights[o * n_in + i] * in[i];
+        out[o] = relu && sum < 0 ? 0 : sum;
+    }
+}
+
+/* The network's inputs are logarithms, and so are its outputs: log(deviation + 0.5). */
+static ae_status judge(scan *s, ae_noise *out, ae_error *err)
+{
+    size_t n = choose_blocks(s);
+    float *values = ae_alloc(n + 1, sizeof(*values));
+    float in[NOISE_NET_IN], a[NOISE_NET_HIDDEN], b[NOISE_NET_HIDDEN], result[2];
+
+    if (!values)
+        return ae_fail(err, AE_ERR_NOMEM, "%zu blocks", n);
+    for (size_t k = 0; k < N_ENERGIES; k++) {
+        for (size_t i = 0; i < n; i++)
+            values[i] = s->blocks[i].energy[k];
+        qsort(values, n, sizeof(*values), compare_floats);
+        for (size_t q = 0; q < N_QUANTILES; q++) {
+            double at = quantiles[q] * (double)(n - 1);
+            size_t i = (size_t)at;
+            float next = values[i + 1 < n ? i + 1 : i];
+            float v = values[i] + (float)(at - (double)i) * (next - values[i]);
+
+            v = (logf(sqrtf(v) + 0.25f) - noise_net_mean[k * N_QUANTILES + q]) * noise_net_scale[k * N_QUANTILES + q];
+            in[k * N_QUANTILES + q] = v < 4 ? (v > -4 ? v : -4) : 4;
+        }
+    }
+    ae_free(values);
+    layer(noise_net_weight1, noise_net_bias1, in, NOISE_NET_IN, a, NOISE_NET_HIDDEN, true);
+    layer(noise_net_weight2, noise_net_bias2, a, NOISE_NET_HIDDEN, b, NOISE_NET_HIDDEN, true);
+    layer(noise_net_weight3, noise_net_bias3, b, NOISE_NET_HIDDEN, result, 2, false);
+    out->luminance = fmaxf(0, expf(fminf(result[0], 5)) - 0.5f);
+    out->chroma = s->source->info.channels < 3 ? 0 : fmaxf(0, expf(fminf(result[1], 5)) - 0.5f);
+    out->white = sqrtf(out->luminance * out->luminance + out->chroma * out->chroma * (2 / 3.0f));
+    return AE_OK;
+}
+
+ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err)
+{
+    scan s = {.source = source};
+    ae_status st;
+
+    *out = (ae_noise){0};
+    if ((st = prepare(&s, err)) == AE_OK && (st = read_bands(&s, cancel, err)) == AE_OK)
+        st = judge(&s, out, err);
+    ae_free(s.rows);
+    ae_free(s.pixels);
+    ae_free(s.blocks);
+    return st;
+}

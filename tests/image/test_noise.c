@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The estimator on made pictures: white and coarse noise of known deviation, clean gradients, grey, depths, odd sizes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "ae/denoise.h"
+#include "core/rng.h"
+
+typedef struct picture {
+    ae_signal_info info;
+    float *samples; /* 1.0 = white */
+    uint8_t *pixels;
+    uint64_t at;
+} picture;
+
+static ae_status read_rows(void *opaque, void *rows, uint32_t n, ae_error *err)
+{
+    picture *p = opaque;
+    size_t bytes = ae_row_bytes(&p->info);
+
+    (void)err;
+    assert_true(p->at + n <= p->info.height);
+    memcpy(rows, p->pixels + p->at * bytes, n * bytes);
+    p->at += n;
+    return AE_OK;
+}
+
+/* Slopes, a few edges and a corner of texture, neither black nor white. */
+static picture make_picture(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample)
+{
+    picture p = {.info = {.kind = AE_KIND_IMAGE, .sample = sample, .bits = 8 * (uint32_t)ae_sample_bytes(sample), .channels = channels,
+                          .alpha = channels % 2 == 0, .width = w, .height = h}};
+    size_t n = (size_t)w * h * channels;
+
+    p.samples = ae_alloc(n, sizeof(float));
+    p.pixels = ae_alloc(n, ae_sample_bytes(sample));
+    assert_true(p.samples && p.pixels);
+    for (uint32_t y = 0; y < h; y++)
+        for (uint32_t x = 0; x < w; x++)
+            for (uint32_t c = 0; c < channels; c++) {
+                float v = 0.4f + 0.1f * (float)c * (float)y / (float)h + 0.2f * sinf((float)x * 0.013f + (float)y * 0.007f);
+
+                if ((x / 150 + y / 90) % 3 == 0)
+                    v *= 0.7f;
+                if (x * 3 < w && y * 3 < h)
+                    v += 0.1f * sinf((float)x * 1.1f) * sinf((float)y * 0.9f);
+                p.samples[((size_t)y * w + x) * channels + c] = v;
+            }
+    return p;
+}
+
+/* Adds noise of this deviation (0..255), averaged over `grain` neighbours in a row and in a column. */
+static void add_noise(picture *p, float sigma, int grain)
+{
+    size_t w = (size_t)p->info.width, h = (size_t)p->info.height, channels = p->info.channels, n = w * h * channels;
+    float *noise = ae_alloc(n, sizeof(float)), *rows = ae_alloc(n, sizeof(float));
+    aei_rng rng = aei_rng_make(1, n, (uint64_t)grain);
+
+    assert_true(noise && rows);
+    aei_rng_normals(&rng, noise, n);
+    for (size_t y = 0; y < h; y++)
+        for (size_t i = 0; i < w * channels; i++)
+            for (int k = 0; k < grain; k++)
+                rows[y * w * channels + i] += noise[y * w * channels + (i + (size_t)k * channels) % (w * channels)];
+    for (size_t y = 0; y < h; y++)
+        for (size_t i = 0; i < w * channels; i++) {
+            float sum = 0;
+
+            for (int k = 0; k < grain; k++)
+                sum += rows[(y + (size_t)k) % h * w * channels + i];
+            p->samples[y * w * channels + i] += sum * sigma / 255 / (float)grain;
+        }
+    ae_free(noise);
+    ae_free(rows);
+}
+
+static ae_noise estimate(picture *p)
+{
+    ae_row_source source = {p->info, p, read_rows};
+    ae_noise noise;
+
+    ae_samples_from_f32(p->info.sample, p->samples, p->pixels, (size_t)(p->info.width * p->info.height * p->info.channels));
+    p->at = 0;
+    assert_int_equal(ae_noise_estimate(&source, NULL, &noise, NULL), AE_OK);
+    assert_int_equal(p->at, p->info.height);
+    return noise;
+}
+
+static void free_picture(picture *p)
+{
+    ae_free(p->samples);
+    ae_free(p->pixels);
+}
+
+static void check(const char *what, float found, float low, float high)
+{
+    if (!(found >= low && found <= high))
+        fail_msg("%s: %.2f is not within %.2f to %.2f", what, (double)found, (double)low, (double)high);
+}
+
+static void test_white_noise(void **state)
+{
+    static const float sigmas[] = {3, 6, 12, 25, 50};
+
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        picture p = make_picture(500, 400, 3, AE_U8);
+        ae_noise noise;
+        float s = sigmas[i];
+
+        add_noise(&p, s, 1);
+        noise = estimate(&p);
+        check("white", noise.white, 0.85f * s, 1.25f * s);
+        check("luminance", noise.luminance, 0.8f * s * 0.577f, 1.3f * s * 0.577f);
+        check("chroma", noise.chroma, 0.8f * s, 1.25f * s);
+        free_picture(&p);
+    }
+}
+
+/* What a camera's demosaicking makes of noise: second differences alone would see a fraction of it. */
+static void test_coarse_noise(void **state)
+{
+    (void)state;
+    for (int grain = 2; grain <= 3; grain++) {
+        picture p = make_picture(500, 400, 3, AE_U8);
+
+        add_noise(&p, 10, grain);
+        check("coarse luminance", estimate(&p).luminance, 0.65f * 5.77f, 1.5f * 5.77f);
+        free_picture(&p);
+    }
+}
+
+static void test_clean(void **state)
+{
+    picture p = make_picture(500, 400, 3, AE_U8);
+    ae_noise noise = estimate(&p);
+
+    (void)state;
+    check("clean luminance", noise.luminance, 0, 1);
+    check("clean chroma", noise.chroma, 0, 1);
+    memset(p.samples, 0, 500 * 400 * 3 * sizeof(float));
+    noise = estimate(&p);
+    check("black", noise.white, 0, 0.5f);
+    free_picture(&p);
+}
+
+static void test_grey_and_depths(void **state)
+{
+    picture p = make_picture(500, 400, 1, AE_U8);
+    ae_noise noise;
+
+    (void)state;
+    add_noise(&p, 12, 1);
+    noise = estimate(&p);
+    check("grey luminance", noise.luminance, 9, 15);
+    assert_true(noise.chroma == 0);
+    assert_true(noise.white == noise.luminance);
+    free_picture(&p);
+
+    for (ae_sample s = AE_U8; s <= AE_F32; s = s == AE_U8 ? AE_U16 : s == AE_U16 ? AE_F32 : s + 1) {
+        p = make_picture(500, 400, 4, s);
+        add_noise(&p, 12, 1);
+        if (s == AE_F32)
+            p.samples[4 * 1234] = NAN;
+        check("depth", estimate(&p).white, 10, 15);
+        free_picture(&p);
+    }
+}
+
+static void test_odd_sizes(void **state)
+{
+    static const uint32_t sizes[][2] = {{1, 1}, {7, 5}, {31, 200}, {200, 3}, {33, 65}};
+
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        picture p = make_picture(sizes[i][0], sizes[i][1], 3, AE_U8);
+
+        check("tiny", estimate(&p).white, 0, 60);
+        free_picture(&p);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_white_noise), cmocka_unit_test(test_coarse_noise), cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_grey_and_depths), cmocka_unit_test(test_odd_sizes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The before/after picture: input and output side by side, a divider between them, written while both stream by. */
+#ifndef COMPARE_H
+#define COMPARE_H
+
+#include <pthread.h>
+
+#include "output.h"
+#include "registry.h"
+
+typedef struct compare {
+    ae_output *output;
+    ae_encoder encoder;
+    uint8_t *waiting;        /* a ring of input rows whose output has not come */
+    size_t row_bytes, divider_bytes;
+    uint32_t capacity, first, n;
+    uint8_t *row;            /* a row of the comparison */
+    pthread_mutex_t mutex;   /* input and output rows come from different threads */
+} compare;
+
+/* like: the reader that `input` is read with. On failure nothing is left behind. */
+ae_status compare_open(compare *c, const char *path, const char *input, bool force, const ae_reader *like, ae_error *err);
+ae_status compare_before(compare *c, const void *rows, uint32_t n_rows, ae_error *err);
+ae_status compare_after(compare *c, const void *rows, uint32_t n_rows, ae_error *err); /* of as many rows as `before` has seen */
+ae_status compare_finish(compare *c, ae_error *err);  /* frees whether it succeeds or not */
+void compare_abandon(compare *c);                     /* zeroed and finished ones are fine */
+
+#endif
