@@ -6,11 +6,17 @@
 #include <math.h>
 #include <string.h>
 
-ae_status aei_corrupt_check(const ae_recipe *recipe, ae_error *err)
+ae_status aei_corrupt_check(const ae_recipe *recipe, uint32_t h, uint32_t w, ae_error *err)
 {
-    for (uint32_t i = 0; i < recipe->n_corruptions; i++)
-        if (recipe->corruptions[i].kind == AE_CORRUPT_CAMERA && (i > 0 || recipe->task == AE_TASK_SUPERRES) && !recipe->one_of)
+    for (uint32_t i = 0; i < recipe->n_corruptions; i++) {
+        if (recipe->corruptions[i].kind != AE_CORRUPT_CAMERA)
+            continue;
+        if (recipe->task == AE_TASK_SUPERRES || (i > 0 && !recipe->one_of))
             return ae_fail(err, AE_ERR_UNSUPPORTED, "camera noise makes pictures of its own: it comes first, and not in super-resolution");
+        if (h < AEI_CAMERA_MIN_EDGE || w < AEI_CAMERA_MIN_EDGE)
+            return ae_fail(err, AE_ERR_UNSUPPORTED, "camera noise on %u x %u pixels; at least %d x %d are needed", w, h,
+                           AEI_CAMERA_MIN_EDGE, AEI_CAMERA_MIN_EDGE);
+    }
     return AE_OK;
 }
 
@@ -77,16 +83,15 @@ aei_told aei_deviation(const float *a, const float *b, uint32_t n_pixels, uint32
     aei_told told;
 
     for (uint32_t i = 0; i < n_pixels; i++) {
-        float y = 0, square = 0;
+        float y = 0;
 
         for (uint32_t k = 0; k < c; k++) {
             float d = a[c * i + k] - b[c * i + k];
 
             y += d;
-            square += d * d;
+            all += (double)d * d;
         }
         luminance += (double)y * y;
-        all += square;
     }
     all /= n * c;
     luminance /= n * c * c;

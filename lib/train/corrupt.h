@@ -18,8 +18,8 @@ typedef struct aei_corrupt_job {
  * (R+G+B)/3; and of the colour differences (aei_deviation). 1.0 = white. */
 typedef struct aei_told { float white, luminance, chroma; } aei_told;
 
-/* Whether this recipe's corruptions go together. */
-ae_status aei_corrupt_check(const ae_recipe *recipe, ae_error *err);
+/* Whether this recipe's corruptions go together and suit pictures of h x w pixels. */
+ae_status aei_corrupt_check(const ae_recipe *recipe, uint32_t h, uint32_t w, ae_error *err);
 size_t aei_corrupt_scratch(uint32_t h, uint32_t w); /* bytes */
 /* noisy becomes the corrupted picture, clean what it should be cleaned to. */
 void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_told *told, void *scratch);

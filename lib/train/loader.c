@@ -457,12 +457,16 @@ static ae_status read_sizes(aei_loader *l, ae_error *err)
 {
     const ae_recipe *r = l->recipe;
     uint32_t scale = r->task == AE_TASK_SUPERRES ? r->scale : 1;
+    uint32_t stride;
     double largest;
 
     aei_loader_input_size(r, &l->h, &l->w);
     l->n = r->batch;
     if (!l->n || !l->h || !l->w || !scale || l->h > 1u << 14 || l->w > 1u << 14 || scale > 16 || l->n > 1u << 20)
         return ae_fail(err, AE_ERR_ARGUMENT, "batches of %u crops of %u x %u pixels at scale %u", l->n, l->w, l->h, scale);
+    ae_graph_field(&r->networks[0].graph, &stride, &(uint32_t){0});
+    if (stride && (l->h % stride || l->w % stride))
+        return ae_fail(err, AE_ERR_ARGUMENT, "crops of %u x %u pixels do not suit a network of stride %u", l->w, l->h, stride);
     if (r->task == AE_TASK_SUPERRES) {
         if (l->config.noisy_only)
             return ae_fail(err, AE_ERR_UNSUPPORTED, "super-resolution from noisy pictures only");
@@ -614,7 +618,7 @@ ae_status aei_loader_create(const aei_loader_config *config, aei_loader **out, a
     pthread_cond_init(&l->ready, NULL);
     pthread_cond_init(&l->room, NULL);
     if ((st = read_inputs(l, err)) != AE_OK || (st = read_sizes(l, err)) != AE_OK ||
-        (!config->noisy_only && (st = aei_corrupt_check(l->recipe, err)) != AE_OK))
+        (!config->noisy_only && (st = aei_corrupt_check(l->recipe, l->h, l->w, err)) != AE_OK))
         goto done;
     st = aei_items_create(config->data, l->config.cache_bytes, l->h < MIN_EDGE ? l->h : MIN_EDGE, l->w < MIN_EDGE ? l->w : MIN_EDGE,
                           config->opaque, config->warning, &l->items, err);
