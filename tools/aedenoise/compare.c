@@ -32,7 +32,7 @@ ae_status compare_open(compare *c, const char *path, const char *input, bool for
 
     *c = (compare){0};
     if (!codec)
-        return ae_fail(err, AE_ERR_ARGUMENT, "--compare: %s: no format that can be written has this suffix", path);
+        return ae_fail(err, AE_ERR_ARGUMENT, "no format that can be written has this suffix");
     info.width = 2 * info.width + divider;
     if ((st = ae_output_open(path, input, force ? AE_OUTPUT_FORCE : 0, &c->output, err)) != AE_OK)
         return st;

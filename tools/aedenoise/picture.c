@@ -20,6 +20,14 @@ typedef struct picture {
     double megapixels;
 } picture;
 
+/* Messages about outputs name them, since the batch puts the input's name before all. */
+static ae_status name_file(const char *path, ae_status st, ae_error *err)
+{
+    ae_error inner = *err;
+
+    return st == AE_OK || st == AE_ERR_CANCELLED ? st : ae_fail(err, st, "%s: %s", path, inner.message);
+}
+
 static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
 {
     picture *p = opaque;
@@ -31,9 +39,9 @@ static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *
 static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
     picture *p = opaque;
-    ae_status st = ae_encoder_write(&p->encoder, rows, n_rows, err);
+    ae_status st = name_file(p->item->output, ae_encoder_write(&p->encoder, rows, n_rows, err), err);
 
-    return st == AE_OK && p->compare.output ? compare_after(&p->compare, rows, n_rows, err) : st;
+    return st == AE_OK && p->compare.output ? name_file(p->options->compare, compare_after(&p->compare, rows, n_rows, err), err) : st;
 }
 
 static void show_progress(void *opaque, double done)
@@ -95,11 +103,11 @@ static ae_status open_outputs(picture *p, ae_error *err)
     if (!codec->create)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "%s can only be read (--format names another)", codec->description);
     if ((st = ae_output_open(item->output, standard ? NULL : item->input, flags, &p->output, err)) != AE_OK)
-        return st;
+        return name_file(item->output, st, err);
     st = ae_encoder_open(codec, ae_output_sink(p->output), &p->reader.info, p->meta.n_items ? &p->meta : &p->reader.meta, &options,
                          &p->encoder, err);
     if (st == AE_OK && o->compare)
-        st = compare_open(&p->compare, o->compare, item->input, o->batch.force, &p->reader, err);
+        st = name_file(o->compare, compare_open(&p->compare, o->compare, item->input, o->batch.force, &p->reader, err), err);
     if (st == AE_OK && *p->reader.note)
         cli_item_note(item, "%s", p->reader.note);
     if (st == AE_OK && *p->encoder.writer.note)
@@ -109,12 +117,12 @@ static ae_status open_outputs(picture *p, ae_error *err)
 
 static ae_status finish_outputs(picture *p, ae_error *err)
 {
-    ae_status st = ae_encoder_finish(&p->encoder, err);
+    ae_status st = name_file(p->item->output, ae_encoder_finish(&p->encoder, err), err);
 
     if (st == AE_OK && p->compare.output)
-        st = compare_finish(&p->compare, err);
+        st = name_file(p->options->compare, compare_finish(&p->compare, err), err);
     if (st == AE_OK) {
-        st = ae_output_commit(p->output, err);
+        st = name_file(p->item->output, ae_output_commit(p->output, err), err);
         p->output = NULL;
     }
     return st;
