@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Elementary functions as polynomials (Cephes, Moshier 1989) of correctly rounded operations only: the same numbers on every machine,
- * and loops over them vectorise. Relative errors below 3e-7; no special cases. */
+ * Elementary functions as polynomials (Cephes, Moshier 1989) of correctly rounded operations only: the same numbers on every
+ * machine, and loops over them vectorise. Relative errors below 3e-7; no special cases. */
 #ifndef AEI_FASTMATH_H
 #define AEI_FASTMATH_H
 

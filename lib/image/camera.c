@@ -130,7 +130,8 @@ static void pad_row(const float *from, uint32_t w, uint32_t margin, bool wrap, f
     }
 }
 
-static void demosaic(const aei_camera *k, const float *mosaic, uint32_t h, uint32_t w, bool wrap, float *const planes[3], float *padded)
+static void demosaic(const aei_camera *k, const float *mosaic, uint32_t h, uint32_t w, bool wrap, float *const planes[3],
+                     float *padded)
 {
     size_t row = (size_t)w + 4;
 
@@ -345,7 +346,8 @@ static void expose(const aei_camera *k, aei_rng *rng, float *const picture[3], f
     invert(k->mix, unmix);
     if (!k->mosaic) {
         for (int c = 0; c < 3; c++) {
-            float photon[2] = {k->balance[c], k->balance[c]}, square = read * k->balance[c] * k->balance[c], reads[2] = {square, square};
+            float gain_of = k->balance[c], photon[2] = {gain_of, gain_of};
+            float reads[2] = {read * gain_of * gain_of, read * gain_of * gain_of};
 
             aei_rng_normals(rng, noise[c], n);
             mosaic_row(picture[0], picture[1], picture[2], unmix[c], unmix[c], mosaic, n);

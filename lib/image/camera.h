@@ -8,9 +8,9 @@
 enum { AEI_CAMERA_MIN_EDGE = 8 };
 
 /* A camera that takes a noisy photograph of a clean picture: the picture is brought back to linear light and behind a colour filter
- * mosaic, photon and read noise are added there, and both go through demosaicing, colours and tone curve. What the camera's own noise
- * reduction then does to noise is done to the difference of the two: it is smoothed, colour far more than luminance, less so along
- * edges, and a coarse part stays. Sharpening and JPEG follow.
+ * mosaic, photon and read noise are added there, and both go through demosaicing, colours and tone curve. What the camera's own
+ * noise reduction then does to noise is done to the difference of the two: it is smoothed, colour far more than luminance, weakened
+ * where the picture is flat, and a coarse part stays. Sharpening and JPEG follow.
  *
  * Luminance is (R+G+B)/3, colour the two orthonormal differences (R-B)/sqrt2 and (2G-R-B)/sqrt6. */
 typedef struct aei_camera {
@@ -34,10 +34,10 @@ typedef struct aei_camera {
 
 /* Draws a camera; `luminance` is the caller's to set. */
 void aei_camera_draw(aei_rng *rng, aei_camera *camera);
-/* clean: h x w x c (1 or 3, interleaved), becomes the noise-free photograph; noisy: the noisy one. `grey`: the channels are equal and
- * stay so. h, w at least AEI_CAMERA_MIN_EDGE. scratch: aei_camera_scratch bytes. */
-void aei_camera_take(const aei_camera *camera, aei_rng *rng, float *clean, float *noisy, uint32_t h, uint32_t w, uint32_t c, bool grey,
-                     void *scratch);
+/* clean: h x w x c (1 or 3, interleaved), becomes the noise-free photograph; noisy: the noisy one. `grey`: the channels are equal
+ * and stay so. h, w at least AEI_CAMERA_MIN_EDGE. scratch: aei_camera_scratch bytes. */
+void aei_camera_take(const aei_camera *camera, aei_rng *rng, float *clean, float *noisy, uint32_t h, uint32_t w, uint32_t c,
+                     bool grey, void *scratch);
 size_t aei_camera_scratch(uint32_t h, uint32_t w);
 
 #endif

@@ -12,7 +12,8 @@ ae_status aei_corrupt_check(const ae_recipe *recipe, uint32_t h, uint32_t w, ae_
         if (recipe->corruptions[i].kind != AE_CORRUPT_CAMERA)
             continue;
         if (recipe->task == AE_TASK_SUPERRES || (i > 0 && !recipe->one_of))
-            return ae_fail(err, AE_ERR_UNSUPPORTED, "camera noise makes pictures of its own: it comes first, and not in super-resolution");
+            return ae_fail(err, AE_ERR_UNSUPPORTED,
+                           "camera noise makes pictures of its own: it comes first, and not in super-resolution");
         if (h < AEI_CAMERA_MIN_EDGE || w < AEI_CAMERA_MIN_EDGE)
             return ae_fail(err, AE_ERR_UNSUPPORTED, "camera noise on %u x %u pixels; at least %d x %d are needed", w, h,
                            AEI_CAMERA_MIN_EDGE, AEI_CAMERA_MIN_EDGE);

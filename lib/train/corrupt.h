@@ -24,8 +24,8 @@ size_t aei_corrupt_scratch(uint32_t h, uint32_t w); /* bytes */
 /* noisy becomes the corrupted picture, clean what it should be cleaned to. */
 void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_told *told, void *scratch);
 
-/* Noisy-only training: replaces about one pixel in fifty, one in each 7 x 7 block, by a neighbour at most 2 pixels away and sets its
- * weight to 1, all others' to 0 (Noise2Void, Krull et al. 2019). */
+/* Noisy-only training: replaces about one pixel in fifty, one in each 7 x 7 block, by a neighbour at most 2 pixels away and sets
+ * its weight to 1, all others' to 0 (Noise2Void, Krull et al. 2019). */
 void aei_blind_spots(aei_rng *rng, const float *noisy, uint32_t h, uint32_t w, uint32_t c, float *masked, float *weight);
 
 /* Deviations of the difference of two pictures of h x w pixels. */

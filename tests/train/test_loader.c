@@ -36,7 +36,8 @@ static ae_status fake_load(void *opaque, size_t i, ae_signal_info *info, void **
     atomic_fetch_add(&f->loads, 1);
     if (f->all_bad || i == f->bad)
         return ae_fail(err, AE_ERR_MALFORMED, "not a picture");
-    *info = (ae_signal_info){.kind = AE_KIND_IMAGE, .sample = f->sample, .bits = 8, .channels = f->c, .width = f->w, .height = f->h};
+    *info = (ae_signal_info){.kind = AE_KIND_IMAGE, .sample = f->sample, .bits = 8, .channels = f->c, .width = f->w,
+                             .height = f->h};
     *pixels = ae_alloc(n, ae_sample_bytes(f->sample));
     if (!*pixels)
         return ae_fail(err, AE_ERR_NOMEM, "fake picture");
