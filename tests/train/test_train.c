@@ -446,6 +446,37 @@ static void test_other_data(void **state)
     assert_non_null(strstr(err.message, "recipe"));
 }
 
+/* Every n-th allocation fails once: an error, or a run that got by without it, but never a crash; fewer steps where there are many. */
+static void test_out_of_memory(void **state)
+{
+    fixture *f = *state;
+    ae_train_options o = options(f, 2);
+    uint64_t n = 1;
+    int failed = 0, passed = 0;
+
+    o.steps = 2;
+    o.report = f->report;
+    o.checkpoint = f->checkpoint;
+    for (; passed < 3; n += n < 40 ? 1 : n / 12) {
+        ae_error err;
+        ae_status st;
+
+        ae_alloc_fail_at(n);
+        st = run(f, &o, &err);
+        ae_alloc_fail_at(0);
+        unlink(f->checkpoint);
+        if (st == AE_OK) {
+            passed++;
+            continue;
+        }
+        failed++;
+        passed = 0; /* only runs that come after the last allocation count */
+        assert_true(err.message[0]);
+    }
+    assert_true(failed > 30);
+    run_well(f, &o);
+}
+
 static void test_bench(void **state)
 {
     fixture *f = *state;
@@ -465,6 +496,7 @@ int main(void)
         CASE(test_learns),     CASE(test_threads_do_not_matter), CASE(test_resume),   CASE(test_resume_early_stopping),
         CASE(test_time_limit), CASE(test_init),                  CASE(test_divergence), CASE(test_not_a_number),
         CASE(test_refusals),   CASE(test_other_data),            CASE(test_bench),
+        CASE(test_out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
