@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Networks as data, as in include/ae/graph.h: nodes in the order in which they are computed, their shapes and their parameters."""
+from dataclasses import dataclass, field
+
+OPS = ["", "input", "dense", "conv", "deconv", "maxpool", "avgpool", "nearest", "bilinear", "shuffle", "unshuffle", "concat", "add", "mul",
+       "scale", "batchnorm", "layernorm", "dropout", "act", "reshape", "gaussian", "round", "crop"]
+ACTS = ["none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"]
+INITS = ["he", "zero", "identity"]
+
+WINDOWS = ("conv", "deconv", "maxpool", "avgpool")
+WEIGHTS = ("dense", "conv", "deconv")
+FACTORS = ("nearest", "bilinear", "shuffle", "unshuffle")
+MANY = ("concat", "add", "mul", "gaussian")  # read several layers
+
+
+class GraphError(ValueError):
+    pass
+
+
+@dataclass
+class Node:
+    """The fields of ae_node; those that the operator does not have are zero, which the identity relies on."""
+    name: str
+    op: str
+    param: str = ""
+    inputs: list = field(default_factory=list)
+    add: int = -1
+    act: str = "none"
+    slope: float = 0.0
+    out: int = 0
+    kernel: tuple = (0, 0)
+    stride: tuple = (0, 0)
+    dilation: tuple = (0, 0)
+    pad: tuple = (0, 0)
+    groups: int = 0
+    factor: int = 0
+    first: int = 0
+    height: int = 0
+    width: int = 0
+    value: float = 0.0
+    bias: bool = False
+    init: str = "he"
+
+
+@dataclass
+class Param:
+    name: str
+    shape: tuple
+    node: Node
+    trainable: bool = True
+    decay: bool = False  # weight penalties and weight decay act on it
+
+
+class Graph:
+    def __init__(self):
+        self.nodes = []
+        self.outputs = []
+
+    def find(self, name):
+        for i, node in enumerate(self.nodes):
+            if node.name == name:
+                return i
+        return None
+
+    def append(self, node):
+        """Adds a node and fills its derived fields: channels, the name of its parameters."""
+        def check(holds, message, *args):
+            if not holds:
+                raise GraphError("layer %s: " % node.name + message % args)
+
+        check(self.find(node.name) is None, "a layer above has the same name")
+        node.param = node.param or node.name
+        c = self.nodes[node.inputs[0]].out if node.inputs else 0
+        if node.op in MANY:
+            check(len(node.inputs) >= 2 and (len(node.inputs) == 2 or node.op in ("concat", "add")),
+                  "%s cannot read %d layers", node.op, len(node.inputs))
+        else:
+            check(len(node.inputs) == (node.op != "input"), "%s reads one layer, not %d", node.op, len(node.inputs))
+        if node.op == "conv":
+            node.out = node.out or c
+        elif node.op == "concat":
+            node.out = sum(self.nodes[i].out for i in node.inputs)
+        elif node.op == "shuffle":
+            check(c % node.factor ** 2 == 0, "%d channels are not a multiple of %d", c, node.factor ** 2)
+            node.out = c // node.factor ** 2
+        elif node.op == "unshuffle":
+            node.out = c * node.factor ** 2
+        elif node.op == "crop":
+            check(node.first + node.out <= c, "channels %d to %d of %d", node.first, node.first + node.out, c)
+        elif node.op not in ("input", "dense", "deconv", "reshape"):
+            node.out = c
+            check(all(self.nodes[i].out == c for i in node.inputs), "inputs of different channels")
+        if node.op in ("conv", "deconv"):
+            check(c % node.groups == 0 and node.out % node.groups == 0, "%d groups do not divide %d and %d channels", node.groups, c,
+                  node.out)
+        check(node.add < 0 or self.nodes[node.add].out == node.out, "the added layer has other channels")
+        check(node.init != "identity" or node.op == "conv", "only convolutions can begin as the identity")
+        self.nodes.append(node)
+
+    def shapes(self, h, w):
+        """(height, width, channels) of all nodes for free inputs of h x w; 0 stands for any and gives 0."""
+        shapes = []
+        for node in self.nodes:
+            shapes.append(self._shape(node, shapes, h, w))
+            if node.add >= 0 and not _fit(shapes[-1], shapes[node.add]):
+                raise GraphError("layer %s: the added layer has another size" % node.name)
+        return shapes
+
+    def _shape(self, node, shapes, h, w):
+        ins = [shapes[i] for i in node.inputs]
+        size = list(ins[0][:2]) if ins else [node.height or h, node.width or w]
+
+        def fail(message):
+            raise GraphError("layer %s: %s" % (node.name, message))
+
+        if node.op in ("dense", "reshape"):
+            if not size[0] or not size[1]:
+                fail("needs inputs of fixed height and width")
+            if node.op == "reshape" and size[0] * size[1] * ins[0][2] != node.height * node.width * node.out:
+                fail("the samples do not fit")
+            size = [1, 1] if node.op == "dense" else [node.height, node.width]
+        elif node.op in WINDOWS:
+            for a in range(2):
+                k, s, d, p = node.kernel[a], node.stride[a], node.dilation[a], node.pad[a]
+                if size[a]:
+                    size[a] = (size[a] - 1) * s + k - 2 * p if node.op == "deconv" else (size[a] + 2 * p - (k - 1) * d - 1) // s + 1
+                    if size[a] < 1:
+                        fail("impossible shape")
+        elif node.op == "unshuffle":
+            if size[0] % node.factor or size[1] % node.factor:
+                fail("not a multiple of %d" % node.factor)
+            size = [s // node.factor for s in size]
+        elif node.op in FACTORS:
+            size = [s * node.factor for s in size]
+        else:
+            for other in ins[1:]:
+                spread = node.op in ("add", "mul")
+                if spread and other[:2] == (1, 1):
+                    continue
+                if spread and size == [1, 1]:
+                    size = list(other[:2])
+                elif not _fit(size, other):
+                    fail("inputs of different size")
+        return size[0], size[1], node.out
+
+    def params(self):
+        """All tensors, in the order of model files: node by node at their first use."""
+        shapes, params, seen = self.shapes(0, 0), [], {}
+        for node in self.nodes:
+            mine = _params(node, shapes[node.inputs[0]] if node.inputs else None)
+            shared = seen.setdefault(node.param, (node.op, [p.shape for p in mine])) if mine else None
+            if mine and any(p.name == mine[0].name for p in params):
+                if shared != (node.op, [p.shape for p in mine]):
+                    raise GraphError("layer %s: shares the parameters %s with a layer of other shape" % (node.name, node.param))
+                continue
+            params += mine
+        return params
+
+
+def _fit(a, b):
+    return all(x == y or not x or not y for x, y in zip(a[:2], b[:2]))
+
+
+def _params(node, shape):
+    def param(what, *dims, **more):
+        return Param("%s.%s" % (node.param, what), dims, node, **more)
+
+    if node.op == "conv":
+        weight = param("weight", node.out, shape[2] // node.groups, *node.kernel, decay=True)
+    elif node.op == "deconv":
+        weight = param("weight", shape[2], node.out // node.groups, *node.kernel, decay=True)
+    elif node.op == "dense":
+        weight = param("weight", node.out, shape[0] * shape[1] * shape[2], decay=True)
+    elif node.op in ("scale", "batchnorm", "layernorm"):
+        more = [] if node.op == "scale" else [param("bias", node.out)]
+        if node.op == "batchnorm":
+            more += [param("mean", node.out, trainable=False), param("variance", node.out, trainable=False)]
+        return [param("weight", node.out)] + more
+    else:
+        return []
+    return [weight] + [param("bias", node.out)] * node.bias

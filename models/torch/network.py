@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Networks of recipes as PyTorch modules. Tensors are N x C x H x W, channels last in memory; where the order of samples matters
+(dense, reshape) it is height, width, channels, as in the C library."""
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+ACT = {
+    "none": lambda x, slope: x,
+    "relu": lambda x, slope: F.relu(x),
+    "leaky": lambda x, slope: F.leaky_relu(x, slope),
+    "sigmoid": lambda x, slope: torch.sigmoid(x),
+    "tanh": lambda x, slope: torch.tanh(x),
+    "softplus": lambda x, slope: F.softplus(x),
+    "silu": lambda x, slope: F.silu(x),
+    "gelu": lambda x, slope: F.gelu(x),
+}
+EPSILON = 1e-5  # of both normalisations
+
+
+def flatten(x):
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1)
+
+
+def pool(node, x):
+    """Padding does not count, however much of it there is."""
+    pad = (node.pad[1], node.pad[1], node.pad[0], node.pad[0])
+    if node.op == "maxpool":
+        return F.max_pool2d(F.pad(x, pad, value=-math.inf), node.kernel, node.stride)
+    inside = F.pad(torch.ones_like(x[:1, :1]), pad)
+    return F.avg_pool2d(F.pad(x, pad), node.kernel, node.stride) / F.avg_pool2d(inside, node.kernel, node.stride)
+
+
+class Network(nn.Module):
+    """The parameters are one list in the order of graph.params()."""
+
+    def __init__(self, graph, seed=0, taps=()):
+        super().__init__()
+        self.graph, self.params = graph, graph.params()
+        self.index = {p.name: i for i, p in enumerate(self.params)}
+        self.wanted = list(graph.outputs) + list(taps)  # the nodes whose values forward returns
+        self.shards = 1       # equal parts of the batch with batch statistics of their own
+        self.statistics = {}  # what the last forward in training saw: parameter -> mean over the shards
+        draw = torch.Generator().manual_seed(seed)
+        self.tensors = nn.ParameterList(nn.Parameter(initial(p, draw), requires_grad=p.trainable) for p in self.params)
+
+    def tensor(self, node, what):
+        i = self.index.get("%s.%s" % (node.param, what))
+        return None if i is None else self.tensors[i]
+
+    def load(self, flat):
+        """Takes one flat array of all parameters."""
+        flat, at = torch.as_tensor(flat), 0
+        if flat.numel() != sum(t.numel() for t in self.tensors):
+            raise ValueError("%d parameters for a network of other size" % flat.numel())
+        with torch.no_grad():
+            for t in self.tensors:
+                t.copy_(flat[at:at + t.numel()].view(t.shape))
+                at += t.numel()
+
+    def flat(self, gradients=False):
+        """All parameters, or their gradients, as one array."""
+        ts = [torch.zeros_like(t) if t.grad is None else t.grad for t in self.tensors] if gradients else self.tensors
+        return torch.cat([t.detach().contiguous().view(-1).float().cpu() for t in ts]).numpy()
+
+    def forward(self, *inputs):
+        inputs, values = iter(inputs), []
+        for node in self.graph.nodes:
+            if node.op == "input":
+                y = next(inputs).contiguous(memory_format=torch.channels_last)
+            else:
+                y = getattr(self, "_" + node.op)(node, *[values[i] for i in node.inputs])
+            if node.add >= 0:
+                y = y + values[node.add]
+            values.append(ACT[node.act](y, node.slope))
+        return tuple(values[i].float() for i in self.wanted)
+
+    def _dense(self, node, x):
+        return F.linear(flatten(x), self.tensor(node, "weight"), self.tensor(node, "bias"))[:, :, None, None]
+
+    def _conv(self, node, x):
+        return F.conv2d(x, self.tensor(node, "weight"), self.tensor(node, "bias"), node.stride, node.pad, node.dilation, node.groups)
+
+    def _deconv(self, node, x):
+        return F.conv_transpose2d(x, self.tensor(node, "weight"), self.tensor(node, "bias"), node.stride, node.pad, groups=node.groups)
+
+    def _maxpool(self, node, x):
+        return pool(node, x)
+
+    def _avgpool(self, node, x):
+        return pool(node, x)
+
+    def _nearest(self, node, x):
+        return F.interpolate(x, scale_factor=node.factor, mode="nearest")
+
+    def _bilinear(self, node, x):
+        return F.interpolate(x, scale_factor=node.factor, mode="bilinear", align_corners=False)
+
+    def _shuffle(self, node, x):
+        return F.pixel_shuffle(x, node.factor).contiguous(memory_format=torch.channels_last)
+
+    def _unshuffle(self, node, x):
+        return F.pixel_unshuffle(x, node.factor).contiguous(memory_format=torch.channels_last)
+
+    def _concat(self, node, *xs):
+        return torch.cat(xs, 1)
+
+    def _add(self, node, *xs):
+        return sum(xs[1:], xs[0])
+
+    def _mul(self, node, x, y):
+        return x * y
+
+    def _scale(self, node, x):
+        return x * self.tensor(node, "weight")[:, None, None]
+
+    def _batchnorm(self, node, x):
+        mean, variance = self.tensor(node, "mean"), self.tensor(node, "variance")
+        y = x.float().view(self.shards, -1, *x.shape[1:])
+        if self.training:
+            found = y.mean((1, 3, 4)), y.var((1, 3, 4), unbiased=False)
+            for what, value in zip(("mean", "variance"), found):
+                self.statistics.setdefault("%s.%s" % (node.param, what), value.detach().mean(0))
+            mean, variance = (v[:, None, :, None, None] for v in found)
+        else:
+            mean, variance = mean[:, None, None], variance[:, None, None]
+        y = (y - mean) * torch.rsqrt(variance + EPSILON) * self.tensor(node, "weight")[:, None, None] + self.tensor(node, "bias")[:, None, None]
+        return y.view(x.shape).to(x.dtype)
+
+    def _layernorm(self, node, x):
+        y = F.layer_norm(x.permute(0, 2, 3, 1), (node.out,), self.tensor(node, "weight"), self.tensor(node, "bias"), EPSILON)
+        return y.permute(0, 3, 1, 2)
+
+    def _dropout(self, node, x):
+        return F.dropout(x, node.value, self.training)
+
+    def _act(self, node, x):
+        return x
+
+    def _reshape(self, node, x):
+        return flatten(x).view(x.shape[0], node.height, node.width, node.out).permute(0, 3, 1, 2)
+
+    def _gaussian(self, node, mean, log_variance):
+        return mean + torch.exp(log_variance / 2) * torch.randn_like(mean) if self.training else mean
+
+    def _round(self, node, x):
+        return x + (torch.round(x) - x).detach()
+
+    def _crop(self, node, x):
+        return x[:, node.first:node.first + node.out]
+
+
+def initial(p, draw):
+    """Initial values from the distributions of ae_graph_init."""
+    node, what = p.node, p.name.rsplit(".", 1)[1]
+    if not p.decay:
+        fill = node.value if node.op == "scale" else 1 if what in ("weight", "variance") else 0
+        return torch.full(p.shape, float(fill))
+    if node.init == "zero":
+        return torch.zeros(p.shape)
+    if node.init == "identity":
+        w = torch.zeros(p.shape)
+        for o in range(node.out):
+            i = o - o // (node.out // node.groups) * p.shape[1]
+            if 0 <= i < p.shape[1]:
+                w[o, i, (p.shape[2] - 1) // 2, (p.shape[3] - 1) // 2] = 1
+        return w
+    fan_in = math.prod(p.shape[1:])
+    if node.op == "deconv":  # on average so many weights meet in an output
+        fan_in = p.shape[0] / node.groups * p.shape[2] * p.shape[3] / node.stride[0] / node.stride[1]
+    gain = 2 if node.act in ("relu", "leaky", "silu", "gelu") else 1
+    return torch.randn(p.shape, generator=draw) * math.sqrt(gain / fan_in)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Losses and penalties of recipes, as lib/train/loss.c defines them."""
+import torch
+from torch import nn
+
+from . import aem, recipe as recipes
+from .graph import Graph
+from .network import Network
+
+
+def straight_clamp(x, low):
+    """Clamped to low .. 1 - low; the gradient passes as if it were not."""
+    return x + (x.clamp(low, 1 - low) - x).detach()
+
+
+def bce(p, t):
+    q = straight_clamp(p, 1e-6)
+    return -(t * torch.log(q) + (1 - t) * torch.log(1 - q)).mean()
+
+
+def total_variation(p):
+    return ((p[:, :, 1:] - p[:, :, :-1]).abs().sum() + (p[..., 1:] - p[..., :-1]).abs().sum()) / p.numel()
+
+
+LOSSES = {
+    "mse": lambda p, t: ((p - t) ** 2).mean(),
+    "l1": lambda p, t: (p - t).abs().mean(),
+    "charbonnier": lambda p, t: torch.sqrt((p - t) ** 2 + 1e-6).mean(),
+    "bce": bce,
+    "tv": lambda p, t: total_variation(p),
+}
+
+
+class Perceptual(nn.Module):
+    """Mean absolute difference between what a node of another model makes of two pictures."""
+
+    def __init__(self, loss):
+        super().__init__()
+        text, _, values = aem.read(aem.find(loss.model))
+        whole, graph = recipes.parse(text).networks[0].graph, Graph()
+        tap = whole.find(loss.node)
+        if tap is None:
+            raise aem.ModelError("perceptual loss: model %s has no node '%s'" % (loss.model, loss.node))
+        graph.nodes, graph.outputs = whole.nodes[:tap + 1], [tap]
+        everything, self.network = Network(whole), Network(graph)
+        everything.load(values[:sum(t.numel() for t in everything.tensors)])
+        for p, t in zip(self.network.params, self.network.tensors):
+            t.data.copy_(everything.tensors[everything.index[p.name]].detach())
+        self.requires_grad_(False)
+
+    def forward(self, prediction, target):
+        def features(x):
+            inputs = [n for n in self.network.graph.nodes if n.op == "input"]
+            return self.network(*[x if n.name == "image" else x.new_zeros(len(x), n.out, n.height or x.shape[2], n.width or x.shape[3])
+                                  for n in inputs])[0]
+        with torch.no_grad():
+            wanted = features(target)
+        return (features(prediction) - wanted).abs().mean()
+
+
+def kl_sparse(x, target, shards):
+    """Divergence of each channel's mean over a shard from the target, summed over channels."""
+    mean = straight_clamp(x.reshape(shards, -1, *x.shape[1:]).mean((1, 3, 4)), 1e-4)
+    return (target * torch.log(target / mean) + (1 - target) * torch.log((1 - target) / (1 - mean))).sum(1).mean()
+
+
+class Objective(nn.Module):
+    def __init__(self, r):
+        super().__init__()
+        graph, node = r.networks[0].graph, None
+        if len(r.networks) != 1:
+            raise recipes.RecipeError("training %d networks together is not supported" % len(r.networks))
+        node = graph.nodes[graph.outputs[0]]
+        while node.act == "none" and node.op in ("reshape", "shuffle", "unshuffle", "crop"):
+            node = graph.nodes[node.inputs[0]]
+        if any(l.kind == "bce" for l in r.losses) and (r.residual or node.act != "sigmoid"):
+            raise recipes.RecipeError("loss bce needs probabilities: end the network with act: sigmoid, without residual")
+        self.losses, self.penalties = r.losses, r.penalties
+        self.taps = sorted({graph.find(p.node) for p in r.penalties if p.node})  # nodes that penalties look at
+        self.tap_of = {p.node: len(graph.outputs) + self.taps.index(graph.find(p.node)) for p in r.penalties if p.node}
+        self.perceptual = nn.ModuleList(Perceptual(l) for l in r.losses if l.kind == "perceptual")
+
+    def loss(self, prediction, target):
+        """Without perceptual terms and penalties: what validation reports."""
+        return sum(l.weight * LOSSES[l.kind](prediction, target) for l in self.losses if l.kind != "perceptual")
+
+    def forward(self, prediction, target, outputs, network):
+        """outputs: the network's, taps included."""
+        total = self.loss(prediction, target)
+        for l, perceptual in zip([l for l in self.losses if l.kind == "perceptual"], self.perceptual):
+            total = total + l.weight * perceptual(prediction, target)
+        for p in self.penalties:
+            if p.kind == "kl_sparse":
+                value = kl_sparse(outputs[self.tap_of[p.node]], p.target, network.shards)
+            else:
+                norm = torch.abs if p.kind == "l1" else torch.square
+                xs = [outputs[self.tap_of[p.node]]] if p.node else [t for t, q in zip(network.tensors, network.params) if q.decay]
+                value = sum(norm(x).sum() for x in xs) / max(1, sum(x.numel() for x in xs))
+            total = total + p.weight * value
+        return total

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Recipes, doc/recipe.md: the files that aetrain reads, by tables of keys. Errors name the line."""
+import re
+from types import SimpleNamespace
+
+import yaml
+
+from .graph import ACTS, FACTORS, INITS, OPS, WEIGHTS, WINDOWS, Graph, GraphError, Node
+
+REQUIRED = object()
+TASKS = ["", "autoencode", "denoise", "superres"]
+NUMBER = re.compile(r"[-+]?(0|[1-9]\d*|(?=\.\d))(\.\d*)?([eE][-+]?\d+)?$")
+
+
+class RecipeError(ValueError):
+    pass
+
+
+def fail(node, message, *args):
+    raise RecipeError("line %d: " % (node.start_mark.line + 1) + message % args)
+
+
+# ---- values: functions of the key and its YAML node ----
+
+def scalar(key, node):
+    if not isinstance(node, yaml.ScalarNode):
+        fail(node, "%s: expected a single value", key)
+    return node.value
+
+
+def name(key, node):
+    if not re.match(r"[A-Za-z0-9_-]{1,47}$", scalar(key, node)) or node.value == "previous":
+        fail(node, "%s: '%s' is not a name (letters, digits, '_', '-')", key, node.value)
+    return node.value
+
+
+def boolean(key, node):
+    if scalar(key, node) not in ("true", "false"):
+        fail(node, "%s: expected true or false", key)
+    return node.value == "true"
+
+
+def number(lo, hi):
+    def read(key, node):
+        if not NUMBER.match(scalar(key, node)) or node.style:
+            fail(node, "%s: expected a number, found %s", key, node.value)
+        if not lo <= float(node.value) <= hi:
+            fail(node, "%s: %s is not in %g to %g", key, node.value, lo, hi)
+        return float(node.value)
+    return read
+
+
+def whole(lo, hi):
+    def read(key, node):
+        value = number(lo, hi)(key, node)
+        if not re.match(r"[-+]?\d+$", node.value):
+            fail(node, "%s: expected a whole number, found %s", key, node.value)
+        return int(value)
+    return read
+
+
+def choice(values):
+    def read(key, node):
+        if scalar(key, node) not in values or not node.value:
+            fail(node, "%s: '%s' is none of %s", key, node.value, ", ".join(v for v in values if v))
+        return node.value
+    return read
+
+
+def entries(key, node):
+    if not isinstance(node, yaml.SequenceNode):
+        fail(node, "%s: expected a list", key)
+    return node.value
+
+
+def pair(lo, hi):
+    def read(key, node):
+        if isinstance(node, yaml.ScalarNode):
+            return (whole(lo, hi)(key, node),) * 2
+        if len(entries(key, node)) != 2:
+            fail(node, "%s: expected a number or two in brackets", key)
+        return tuple(whole(lo, hi)(key, item) for item in node.value)
+    return read
+
+
+def between(lo, hi):
+    def read(key, node):
+        values = tuple(number(lo, hi)(key, item) for item in entries(key, node))
+        if len(values) != 2 or values[0] > values[1]:
+            fail(node, "%s: expected [lowest, highest]", key)
+        return values
+    return read
+
+
+def subtree(key, node):
+    return node
+
+
+def fields(node, what, table):
+    """The values of a map as a namespace, `given` being the keys that occur. table: key -> (reader, default)."""
+    if not isinstance(node, yaml.MappingNode):
+        fail(node, "%s: expected keys and values", what)
+    values = {}
+    for key, value in node.value:
+        if key.value not in table:
+            fail(key, "%s: unknown key '%s'", what, key.value)
+        if key.value in values:
+            fail(key, "key '%s' occurs twice", key.value)
+        values[key.value] = table[key.value][0](key.value, value)
+    for key, (_, default) in table.items():
+        if default is REQUIRED and key not in values:
+            fail(node, "%s: key '%s' is missing", what, key)
+    return SimpleNamespace(**{**{k: d for k, (_, d) in table.items()}, **values}, given=set(values))
+
+
+# ---- the tables ----
+
+SIZE = (whole(1, 1 << 24), 0)
+NETWORK = {"name": (name, REQUIRED), "inputs": (entries, REQUIRED), "layers": (entries, REQUIRED), "outputs": (subtree, None)}
+INPUT = {"name": (name, REQUIRED), "channels": (whole(1, 1 << 16), REQUIRED), "height": SIZE, "width": SIZE}
+LAYER = {"op": (choice(OPS[2:] + ["residual"]), REQUIRED), "name": (name, ""), "from": (subtree, None), "param": (name, ""),
+         "act": (choice(ACTS), "none"), "slope": (number(0, 1), 0.1), "add": (scalar, ""), "repeat": (whole(1, 4096), 1),
+         "out": (whole(1, 1 << 16), 0), "kernel": (pair(1, 1024), None), "stride": (pair(1, 1024), None),
+         "dilation": (pair(1, 1024), (1, 1)), "pad": (subtree, None), "groups": (whole(1, 1 << 16), 1), "factor": (whole(1, 64), 2),
+         "first": (whole(0, 1 << 16), 0), "height": SIZE, "width": SIZE, "channels": (whole(1, 1 << 16), 0),
+         "value": (number(-1e6, 1e6), None), "bias": (boolean, True), "init": (choice(INITS), "he")}
+# what a layer takes beside op, name, from, act, slope and repeat, and what of it it needs
+WEIGHT_KEYS, WINDOW_KEYS = {"param", "add", "out", "bias", "init"}, {"kernel", "stride", "pad"}
+TAKES = {"dense": WEIGHT_KEYS, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", "groups"}, "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups"},
+         "residual": {"param", "kernel", "init"}, "maxpool": WINDOW_KEYS, "avgpool": WINDOW_KEYS, "scale": {"value", "param"},
+         "batchnorm": {"param"}, "layernorm": {"param"}, "dropout": {"value"}, "reshape": {"height", "width", "channels"},
+         "crop": {"first", "out"}, **{op: {"factor"} for op in FACTORS}}
+NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"height", "width", "channels"}, "crop": {"out"},
+         **{op: {"from"} for op in ("concat", "add", "mul", "gaussian")}}
+
+DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
+        "clean": (number(0, 1), 0)}
+RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality"}
+CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),
+              "quality": (between(1, 100), None), "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
+LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual"]), REQUIRED), "weight": (number(0, 1e9), 1),
+        "model": (scalar, ""), "node": (scalar, "")}
+PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED), "node": (scalar, ""),
+           "target": (number(1e-6, 0.999999), 0)}
+TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd"]), "adamw"), "rate": (number(0, 100), 1e-3), "rate_end": (number(0, 100), 1e-6),
+         "beta1": (number(0, 0.9999), 0.9), "beta2": (number(0, 0.999999), 0.999), "decay": (number(0, 10), 1e-4),
+         "clip": (number(0, 1e6), 1), "ema": (number(0, 0.999999), 0.999), "steps": (whole(1, 1e12), 100000),
+         "warmup": (whole(0, 1e12), 500), "batch": (whole(1, 65536), 16), "shards": (whole(1, 1024), 0),
+         "validate_every": (whole(1, 1e12), 1000), "patience": (whole(0, 1e6), 0), "holdout": (number(0, 0.9), 0.05)}
+RECIPE = {"recipe": (whole(1, 1), REQUIRED), "name": (name, REQUIRED), "about": (scalar, ""), "task": (choice(TASKS), REQUIRED),
+          "residual": (boolean, False), "scale": (whole(1, 4), 1), "networks": (entries, REQUIRED), "data": (subtree, None),
+          "corruption": (entries, []), "one_of": (boolean, False), "loss": (entries, None), "penalties": (entries, []),
+          "train": (subtree, None)}
+NOTHING = yaml.MappingNode("", [])
+
+
+# ---- networks ----
+
+def find(graph, node):
+    at = len(graph.nodes) - 1 if scalar("from", node) == "previous" else graph.find(node.value)
+    if at is None:
+        fail(node, "no layer '%s' stands above (a cycle or a misspelt name)", node.value)
+    return at
+
+
+def read_layer(entry, graph):
+    """A layer's own fields, defaults filled in, but for its name and what it reads."""
+    l = fields(entry, "layer", LAYER)
+    window = l.op if l.op != "residual" else "conv"
+    allowed = TAKES.get(l.op, set()) | {"op", "name", "from", "act", "slope", "repeat"}
+    for key in sorted(l.given - allowed):
+        fail(entry, "a layer %s has no key '%s'", l.op, key)
+    for key in sorted(NEEDS.get(l.op, set()) - l.given):
+        fail(entry, "layer %s: key '%s' is missing", l.op, key)
+    if "act" not in l.given and l.op == "residual":
+        l.act = "relu"
+    if l.act != "leaky":
+        if "slope" in l.given:
+            fail(entry, "'slope' belongs to act: leaky")
+        l.slope = 0.0
+    if l.value is None:
+        l.value = {"scale": 1.0, "dropout": 0.5}.get(l.op, 0.0)
+    if l.op == "dropout" and not 0 <= l.value < 1:
+        fail(entry, "dropout %g, expected 0 to below 1", l.value)
+    node = Node("", l.op, l.param, act=l.act, slope=l.slope, out=l.channels if l.op == "reshape" else l.out, first=l.first,
+                height=l.height, width=l.width, value=l.value, factor=l.factor if l.op in FACTORS else 0)
+    if window in WINDOWS:
+        node.kernel = l.kernel or ((3, 3) if window == "conv" else (2, 2))
+        node.stride = l.stride or {"conv": (1, 1), "deconv": (2, 2)}.get(window, node.kernel)
+        node.dilation = l.dilation
+        if l.pad is not None and not (window == "conv" and getattr(l.pad, "value", "") == "same"):
+            node.pad = pair(0, 1 << 20)("pad", l.pad)
+        elif window == "conv":
+            node.pad = tuple(d * (k - 1) // 2 for d, k in zip(l.dilation, node.kernel))
+    if window in WEIGHTS:
+        node.groups, node.bias, node.init = 0 if window == "dense" else l.groups, l.bias, l.init
+    return l, node
+
+
+def add_layer(graph, entry, count, n_inputs):
+    """Appends the nodes of one entry; returns how many layers it was."""
+    l, node = read_layer(entry, graph)
+    reads = getattr(l, "from")
+    if reads is None and len(graph.nodes) == n_inputs > 1:
+        fail(entry, "with %d inputs the first layer needs 'from'", n_inputs)
+    inputs = [len(graph.nodes) - 1] if reads is None else [find(graph, item) for item in entries("from", reads)]
+    if l.add:
+        node.add = find(graph, next(value for key, value in entry.value if key.value == "add"))
+    for i in range(l.repeat):
+        own = "%s.%d" % (l.op, count + i + 1)
+        own = own if not l.name else l.name if i + 1 == l.repeat else "%s.%d" % (l.name, i + 1)
+        ins = inputs if i == 0 else [len(graph.nodes) - 1]
+        try:
+            if l.op != "residual":
+                graph.append(Node(**{**vars(node), "name": own, "inputs": ins}))
+                continue
+            # x + conv(act(conv(x))) as the nodes NAME.a and NAME
+            graph.append(Node(**{**vars(node), "op": "conv", "name": own + ".a", "param": l.param and l.param + ".a", "inputs": ins,
+                                 "init": "he"}))
+            graph.append(Node(**{**vars(node), "op": "conv", "name": own, "inputs": [len(graph.nodes) - 1], "add": ins[0], "act": "none",
+                                 "slope": 0.0}))
+        except GraphError as e:
+            fail(entry, "%s", e)
+    return l.repeat
+
+
+def read_network(entry):
+    n = fields(entry, "network", NETWORK)
+    n.graph, count = Graph(), 0
+    for item in n.inputs:
+        i = fields(item, "input", INPUT)
+        n.graph.append(Node(i.name, "input", out=i.channels, height=i.height, width=i.width))
+    if not n.inputs:
+        fail(entry, "inputs: empty")
+    for item in n.layers:
+        count += add_layer(n.graph, item, count, len(n.inputs))
+    n.graph.outputs = [find(n.graph, item) for item in entries("outputs", n.outputs)] if n.outputs else [len(n.graph.nodes) - 1]
+    try:
+        n.graph.params()
+    except GraphError as e:
+        fail(entry, "%s", e)
+    return n
+
+
+# ---- the whole ----
+
+def check_task(root, r):
+    graph, free = r.networks[0].graph, [n for n in r.networks[0].graph.nodes if n.op == "input" and not (n.height and n.width)]
+    image = graph.find("image")
+    if (r.task == "superres") != (r.scale > 1):
+        fail(root, "scale: 2 to 4 with task superres, 1 otherwise")
+    for node in graph.nodes:
+        if node.op == "input" and (node.name not in ("image", "level") or (node.name == "level" and node.out > 2)):
+            fail(root, "input %s: the first network reads 'image' and 'level' (1 or 2 channels)", node.name)
+    if image is None or graph.nodes[image].op != "input":
+        fail(root, "the first network has no input 'image'")
+    edge = r.data.crop // r.scale if free else 0
+    try:
+        shapes = graph.shapes(edge, edge)
+    except GraphError as e:
+        fail(root, "%s", e)
+    inp, out = shapes[image], shapes[graph.outputs[0]]
+    if out != (inp[0] * r.scale, inp[1] * r.scale, inp[2]):
+        fail(root, "from pictures of %s the first network makes %s", " x ".join(map(str, inp)), " x ".join(map(str, out)))
+
+
+def parse(text):
+    for event in yaml.parse(text, Loader=yaml.BaseLoader):
+        if getattr(event, "anchor", None) or isinstance(event, yaml.AliasEvent):
+            fail(event, "anchors and aliases are not allowed")
+    root = yaml.compose(text, Loader=yaml.BaseLoader)
+    if root is None:
+        raise RecipeError("empty")
+    r = fields(root, "recipe", RECIPE)
+    r.networks = [read_network(entry) for entry in r.networks]
+    if not 1 <= len(r.networks) <= 4 or len({n.name for n in r.networks}) < len(r.networks):
+        fail(root, "networks: 1 to 4 of different names")
+    r.data = fields(r.data or NOTHING, "data", DATA)
+    r.corruptions = [fields(entry, "corruption", CORRUPTION) for entry in r.corruption]
+    for entry, c in zip(r.corruption, r.corruptions):
+        if c.given & {"sigma", "fraction", "quality"} != {RANGES[c.kind]}:
+            fail(entry, "corruption %s needs %s", c.kind, RANGES[c.kind])
+        c.range = getattr(c, RANGES[c.kind])
+    losses = r.loss if r.loss is not None else [yaml.compose("{kind: charbonnier}", Loader=yaml.BaseLoader)]
+    r.losses = [fields(entry, "loss", LOSS) for entry in losses]
+    for entry, loss in zip(losses, r.losses):
+        if (bool(loss.model), bool(loss.node)) != (loss.kind == "perceptual",) * 2:
+            fail(entry, "loss: 'model' and 'node' belong to kind perceptual, which needs both")
+    if not losses:
+        fail(root, "loss: empty")
+    r.penalties = [fields(entry, "penalty", PENALTY) for entry in r.penalties]
+    for p in r.penalties:
+        if (p.kind == "kl_sparse") != bool(p.target) or (p.kind == "kl_sparse" and not p.node):
+            fail(root, "penalty: 'target' belongs to kind kl_sparse, which needs 'target' and 'node'")
+        if p.node and r.networks[0].graph.find(p.node) is None:
+            fail(root, "network %s has no layer '%s'", r.networks[0].name, p.node)
+    train = r.train or root
+    r.train = fields(r.train or NOTHING, "train", TRAIN)
+    r.train.shards = r.train.shards or max(s for s in range(1, 9) if r.train.batch % s == 0)
+    if r.train.batch % r.train.shards:
+        fail(train, "train: a batch of %d cannot be cut into %d equal shards", r.train.batch, r.train.shards)
+    check_task(root, r)
+    return r

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One network in training: parameters, optimiser, moving average and the step, as lib/train/trainer.c does it.
+
+With several processes each takes its part of the batch; its shards, the equal parts that have batch statistics and random draws of
+their own, are dealt out to them."""
+import copy
+import math
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from .network import Network
+from .objective import Objective
+
+
+def world():
+    """(number of this process, number of processes)."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def mix(*numbers):
+    """A seed for what these numbers name."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def rate_at(train, step, steps):
+    """Linear rise over the warm-up, at most a tenth of the schedule, then a cosine."""
+    warmup = min(train.warmup, steps // 10)
+    if step < warmup:
+        return train.rate * (step + 1) / warmup
+    p = min(1, (step - warmup) / (steps - warmup))
+    return train.rate_end + (train.rate - train.rate_end) * 0.5 * (1 + math.cos(p * math.pi))
+
+
+def make_optimizer(train, network):
+    groups = [{"params": [t for t, p in zip(network.tensors, network.params) if p.trainable and p.decay == d],
+               "weight_decay": train.decay if d else 0} for d in (True, False)]
+    if train.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=train.rate, momentum=train.beta1)
+    kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=train.rate, betas=(train.beta1, train.beta2), eps=1e-8)
+
+
+class Trainer:
+    def __init__(self, r, device="cpu", bf16=False, seed=1):
+        self.recipe, self.train, self.device, self.bf16, self.seed = r, r.train, torch.device(device), bf16, seed
+        self.rank, processes = world()
+        if r.train.batch % processes:
+            raise ValueError("a batch of %d cannot be shared by %d processes" % (r.train.batch, processes))
+        # where the recipe's shards cannot be dealt out evenly there is one for each process
+        self.n_shards = r.train.shards // processes if r.train.shards % processes == 0 else 1
+        self.n_local = r.train.batch // processes
+        self.objective = Objective(r).to(self.device)
+        self.network = Network(r.networks[0].graph, seed, self.objective.taps)
+        self.network.to(self.device, memory_format=torch.channels_last)
+        self.network.shards = self.n_shards
+        self.average = copy.deepcopy(self.network).requires_grad_(False).eval()  # moving average of the parameters
+        self.optimizer = make_optimizer(r.train, self.network)
+        self.n_updates = 0
+        self.parallel = self.network
+        if processes > 1:
+            self.parallel = DistributedDataParallel(self.network, device_ids=[self.device] if self.device.type == "cuda" else None)
+
+    def load(self, values):
+        self.network.load(values)
+        self.average.load(values)
+
+    def predict(self, network, batch):
+        """The picture and the raw outputs."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            outputs = network(*batch.inputs)
+        return outputs[0] if batch.base is None else outputs[0] + batch.base, outputs
+
+    def backward(self, batch, step):
+        """Gradients of one batch; returns loss and gradient norm, still on the device."""
+        torch.manual_seed(mix(self.seed, step, self.rank))  # of the random nodes
+        self.network.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        prediction, outputs = self.predict(self.parallel, batch)
+        loss = self.objective(prediction, batch.target, outputs, self.network)
+        loss.backward()
+        found = loss.detach().float().clone()
+        if self.parallel is not self.network:
+            dist.all_reduce(found)
+            found /= dist.get_world_size()
+            for value in self.network.statistics.values():
+                dist.all_reduce(value)
+                value /= dist.get_world_size()
+        clip = self.train.clip if self.train.clip > 0 else math.inf
+        trainable = [t for t in self.network.tensors if t.grad is not None]
+        return torch.stack((found, torch.nn.utils.clip_grad_norm_(trainable, clip)))
+
+    @torch.no_grad()
+    def update(self, rate):
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        for name, value in self.network.statistics.items():
+            running = self.network.tensors[self.network.index[name]]
+            running += 0.1 * (value - running)
+        self.n_updates += 1
+        # a young average follows closely, or it would remember the initial values for 1 / (1 - ema) steps
+        ema = min(self.train.ema, self.n_updates / (self.n_updates + 9))
+        ours, theirs = [t.data for t in self.average.tensors], [t.data for t in self.network.tensors]
+        torch._foreach_add_(ours, torch._foreach_sub(theirs, ours), alpha=1 - ema)
+
+    def step(self, batch, step, rate, meanwhile=lambda: None):
+        """Loss, gradient norm and whether the step was taken: it is not where either is not finite. `meanwhile` is called while the
+        device computes."""
+        found = self.backward(batch, step)
+        meanwhile()
+        loss, norm = found.tolist()
+        applied = math.isfinite(loss) and math.isfinite(norm)
+        if applied:
+            self.update(rate)
+        return loss, norm, applied
+
+    @torch.no_grad()
+    def evaluate(self, batch):
+        """Mean squared error after clipping, and the loss, of the averaged parameters; and what they make of the batch."""
+        prediction, _ = self.predict(self.average, batch)
+        error = ((prediction.clamp(0, 1) - batch.target) ** 2).mean().item()
+        return error, float(self.objective.loss(prediction, batch.target)), prediction
+
+    def state(self):
+        return {"network": self.network.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
+                "n_updates": self.n_updates}
+
+    def restore(self, state):
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.n_updates = state["n_updates"]
