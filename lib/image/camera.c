@@ -539,8 +539,8 @@ void aei_camera_draw(aei_rng *rng, aei_camera *k)
     k->colour = plain ? aei_rng_range(rng, 0.8f, 1.73f) : log_range(rng, 0.3f, 1.3f);
     k->fine = aei_rng_range(rng, 0.25f, 0.85f);
     k->keep = log_range(rng, 0.15f, 0.9f);
-    k->coarse = aei_rng_range(rng, 2, 6);
-    k->coarse_share = aei_rng_range(rng, 0, 0.22f);
+    k->coarse = log_range(rng, 2, 9);
+    k->coarse_share = aei_rng_range(rng, 0, 0.3f);
     k->colour_fine = aei_rng_range(rng, 1, 2.5f);
     k->colour_coarse = k->colour_fine * aei_rng_range(rng, 2, 4.5f);
     k->colour_share = aei_rng_range(rng, 0.2f, 0.9f);
