@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "core/clones.h"
+#include "image/noise.h"
 #include "image/noise_net.h"
 #include "image/window.h"
 
@@ -233,12 +234,11 @@ static void layer(const float *weights, const float *bias, const float *in, size
     }
 }
 
-/* The network's inputs are logarithms, and so are its outputs: log(deviation + 0.5). */
-static ae_status judge(scan *s, ae_noise *out, ae_error *err)
+/* Logarithms of low quantiles of each energy over the chosen blocks. */
+static ae_status summarise(scan *s, float features[AEI_NOISE_FEATURES], ae_error *err)
 {
     size_t n = choose_blocks(s);
     float *values = ae_alloc(n + 1, sizeof(*values));
-    float in[NOISE_NET_IN], a[NOISE_NET_HIDDEN], b[NOISE_NET_HIDDEN], result[2];
 
     if (!values)
         return ae_fail(err, AE_ERR_NOMEM, "%zu blocks", n);
@@ -252,30 +252,45 @@ static ae_status judge(scan *s, ae_noise *out, ae_error *err)
             float next = values[i + 1 < n ? i + 1 : i];
             float v = values[i] + (float)(at - (double)i) * (next - values[i]);
 
-            v = (logf(sqrtf(v) + 0.25f) - noise_net_mean[k * N_QUANTILES + q]) * noise_net_scale[k * N_QUANTILES + q];
-            in[k * N_QUANTILES + q] = v < 4 ? (v > -4 ? v : -4) : 4;
+            features[k * N_QUANTILES + q] = logf(sqrtf(v) + 0.25f);
         }
     }
     ae_free(values);
-    layer(noise_net_weight1, noise_net_bias1, in, NOISE_NET_IN, a, NOISE_NET_HIDDEN, true);
-    layer(noise_net_weight2, noise_net_bias2, a, NOISE_NET_HIDDEN, b, NOISE_NET_HIDDEN, true);
-    layer(noise_net_weight3, noise_net_bias3, b, NOISE_NET_HIDDEN, result, 2, false);
-    out->luminance = fmaxf(0, expf(fminf(result[0], 5)) - 0.5f);
-    out->chroma = s->source->info.channels < 3 ? 0 : fmaxf(0, expf(fminf(result[1], 5)) - 0.5f);
-    out->white = sqrtf(out->luminance * out->luminance + out->chroma * out->chroma * (2 / 3.0f));
     return AE_OK;
 }
 
-ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err)
+ae_status aei_noise_features(const ae_row_source *source, const ae_cancel *cancel, float features[AEI_NOISE_FEATURES], ae_error *err)
 {
     scan s = {.source = source};
     ae_status st;
 
-    *out = (ae_noise){0};
     if ((st = prepare(&s, err)) == AE_OK && (st = read_bands(&s, cancel, err)) == AE_OK)
-        st = judge(&s, out, err);
+        st = summarise(&s, features, err);
     ae_free(s.rows);
     ae_free(s.pixels);
     ae_free(s.blocks);
     return st;
+}
+
+/* The network's outputs are log(deviation + 0.5). */
+ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err)
+{
+    float in[NOISE_NET_IN], a[NOISE_NET_HIDDEN], b[NOISE_NET_HIDDEN], result[2];
+    ae_status st = aei_noise_features(source, cancel, in, err);
+
+    *out = (ae_noise){0};
+    if (st != AE_OK)
+        return st;
+    for (size_t i = 0; i < NOISE_NET_IN; i++) {
+        float v = (in[i] - noise_net_mean[i]) * noise_net_scale[i];
+
+        in[i] = v < 4 ? (v > -4 ? v : -4) : 4;
+    }
+    layer(noise_net_weight1, noise_net_bias1, in, NOISE_NET_IN, a, NOISE_NET_HIDDEN, true);
+    layer(noise_net_weight2, noise_net_bias2, a, NOISE_NET_HIDDEN, b, NOISE_NET_HIDDEN, true);
+    layer(noise_net_weight3, noise_net_bias3, b, NOISE_NET_HIDDEN, result, 2, false);
+    out->luminance = fmaxf(0, expf(fminf(result[0], 5)) - 0.5f);
+    out->chroma = source->info.channels < 3 ? 0 : fmaxf(0, expf(fminf(result[1], 5)) - 0.5f);
+    out->white = sqrtf(out->luminance * out->luminance + out->chroma * out->chroma * (2 / 3.0f));
+    return AE_OK;
 }
