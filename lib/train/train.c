@@ -511,7 +511,7 @@ ae_status ae_train(const ae_recipe *recipe, const char *recipe_text, const ae_da
 ae_status ae_train_bench(const ae_recipe *recipe, const ae_dataset *data, const ae_train_options *options, uint64_t steps,
                          ae_train_timing *out, ae_error *err)
 {
-    enum { WARM = 5 };
+    uint64_t warm;
     aei_step_times before = {0}, after;
     double operations, n = (double)steps;
     session *s;
@@ -529,8 +529,10 @@ ae_status ae_train_bench(const ae_recipe *recipe, const ae_dataset *data, const 
     s->options = options;
     if ((st = set_up_trainer(s, err)) != AE_OK || (st = set_up_loader(s, data, err)) != AE_OK)
         goto done;
-    for (uint64_t i = 0; i < WARM + steps; i++) {
-        if (i == WARM) {
+    /* First until the pictures are decoded, as they are for nearly all of a real run. */
+    warm = 5 + (data->n_items < 4096 ? data->n_items : 4096) / recipe->batch;
+    for (uint64_t i = 0; i < warm + steps; i++) {
+        if (i == warm) {
             before = aei_trainer_times(s->trainer);
             s->waited = 0;
             s->begun = now();
