@@ -45,6 +45,9 @@ size_t aei_plan_n_floats(const aei_plan *plan);            /* of the flat parame
 ae_status aei_weights_create(const aei_plan *plan, aei_weights **out, ae_error *err);
 void aei_weights_free(aei_weights *weights);
 void aei_weights_set(aei_weights *weights, const float *flat); /* flat: order of ae_graph_params */
+/* The same in parts, which may be done by several threads at a time; likewise aei_weights_collect_part below. */
+uint32_t aei_weights_parts(const aei_weights *weights);
+void aei_weights_set_part(aei_weights *weights, const float *flat, uint32_t part);
 
 ae_status aei_run_create(const aei_plan *plan, aei_run **out, ae_error *err);
 void aei_run_free(aei_run *run);
@@ -61,9 +64,9 @@ ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float
                            float *const *d_inputs, ae_error *err);
 size_t aei_plan_native_floats(const aei_plan *plan);
 /* A native gradient as a flat one, overwritten. Entries that are not trainable receive the sum of the runs' batch statistics (batch
- * normalisation's mean and biased variance, of the first node where several share them). Uses scratch of `weights`: one thread at a
- * time. */
+ * normalisation's mean and biased variance, of the first node where several share them). */
 void aei_weights_collect(aei_weights *weights, float *native, float *flat);
+void aei_weights_collect_part(aei_weights *weights, float *native, float *flat, uint32_t part);
 
 /* Seconds that the convolution, deconvolution and dense primitives of this plan take, each timed alone, one thread: forward,
  * backward by data and backward by weights summed (the latter two 0 without train). `floating` receives their operations. */

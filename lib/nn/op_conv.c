@@ -218,13 +218,22 @@ static const dnnl_memory_desc_t *md_of(dnnl_primitive_desc_t pd, dnnl_query_t wh
     return dnnl_primitive_desc_query_md(pd, what, 0);
 }
 
-static bool make_reorder(const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, dnnl_primitive_t *out)
+static bool make_reorder(aei_step *s, const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, dnnl_primitive_t *out)
 {
     dnnl_primitive_desc_t pd = NULL;
-    bool good = ok(dnnl_reorder_primitive_desc_create(&pd, from, aei_engine(), to, aei_engine(), NULL)) &&
+    dnnl_primitive_attr_t attr = NULL;
+    bool good = ok(dnnl_primitive_attr_create(&attr)) && ok(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)) &&
+                ok(dnnl_reorder_primitive_desc_create(&pd, from, aei_engine(), to, aei_engine(), attr)) &&
                 ok(dnnl_primitive_create(out, pd));
 
+    if (good) {
+        const dnnl_memory_desc_t *pad = md_of(pd, dnnl_query_scratchpad_md);
+
+        if (dnnl_memory_desc_get_size(pad) > dnnl_memory_desc_get_size(&s->reorder_pad))
+            s->reorder_pad = *pad;
+    }
     dnnl_primitive_desc_destroy(pd);
+    dnnl_primitive_attr_destroy(attr);
     return good;
 }
 
@@ -266,8 +275,6 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
     s->plain_floats = 1;
     for (int i = 0; i < f.n_weights; i++)
         s->plain_floats *= (size_t)f.weights[i];
-    if (s->plain_floats > plan->plain_floats)
-        plan->plain_floats = s->plain_floats;
     for (int kind = 0; kind < n_kinds && good; kind++) {
         if (kind == 1 && !source(plan, s)->needs_grad)
             continue;
@@ -289,14 +296,14 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
         good = ok(dnnl_memory_desc_init_by_tag(&s->bias_md, 1, f.bias, dnnl_f32, dnnl_a)) &&
                ok(dnnl_memory_desc_init_by_tag(&s->plain_md, f.n_weights, f.weights, dnnl_f32, plain_tag[f.n_weights]));
         reserve_prepared(plan, &s->weights[0], md_of(pd[0], dnnl_query_weights_md));
-        good = good && make_reorder(&s->plain_md, &s->weights[0].md, &s->reorder_in[0]);
+        good = good && make_reorder(s, &s->plain_md, &s->weights[0].md, &s->reorder_in[0]);
         if (pd[1]) {
             reserve_prepared(plan, &s->weights[1], md_of(pd[1], dnnl_query_weights_md));
-            good = good && make_reorder(&s->plain_md, &s->weights[1].md, &s->reorder_in[1]);
+            good = good && make_reorder(s, &s->plain_md, &s->weights[1].md, &s->reorder_in[1]);
         }
         if (pd[2]) {
             s->diff_weights_md = *md_of(pd[2], dnnl_query_diff_weights_md);
-            good = good && make_reorder(&s->diff_weights_md, &s->plain_md, &s->reorder_out);
+            good = good && make_reorder(s, &s->diff_weights_md, &s->plain_md, &s->reorder_out);
             s->native_bias = align64(dnnl_memory_desc_get_size(&s->diff_weights_md)) / 4;
             s->native_floats = s->native_bias + align64(bias_floats(s) * 4) / 4;
         }
@@ -304,6 +311,9 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
         plan->prepared_bytes += align64(bias_floats(s) * 4);
         s->direct = s->op != &aei_op_deconv && src->perm == 0 && s->t.perm == 0 && s->t.cp == s->t.shape.c &&
                     (f.inner || src->cp == src->shape.c);
+        s->plain_offset = plan->scratch_bytes;
+        s->pad_offset = s->plain_offset + (s->direct && !s->shared ? 0 : align64(s->plain_floats * sizeof(float)));
+        plan->scratch_bytes = s->pad_offset + align64(dnnl_memory_desc_get_size(&s->reorder_pad));
     }
     for (int i = 0; i < 3; i++)
         dnnl_primitive_desc_destroy(pd[i]);
@@ -473,28 +483,32 @@ bool aei_conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int k
     return true;
 }
 
-/* Reorders between f32 tensors outside any run. */
-static void reorder(const aei_weights *w, dnnl_primitive_t prim, const dnnl_memory_desc_t *from_md, void *from, const
-                    dnnl_memory_desc_t *to_md, void *to)
+/* Reorders outside any run. */
+static void reorder(const aei_weights *w, const aei_step *s, dnnl_primitive_t prim, const dnnl_memory_desc_t *from_md, void *from,
+                    const dnnl_memory_desc_t *to_md, void *to)
 {
-    dnnl_memory_t a = NULL, b = NULL;
+    dnnl_memory_t a = NULL, b = NULL, pad = NULL;
 
-    if (ok(dnnl_memory_create(&a, from_md, aei_engine(), from)) && ok(dnnl_memory_create(&b, to_md, aei_engine(), to))) {
-        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}};
+    if (ok(dnnl_memory_create(&a, from_md, aei_engine(), from)) && ok(dnnl_memory_create(&b, to_md, aei_engine(), to)) &&
+        ok(dnnl_memory_create(&pad, &s->reorder_pad, aei_engine(), w->scratch + s->pad_offset))) {
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}, {DNNL_ARG_SCRATCHPAD, pad}};
 
-        dnnl_primitive_execute(prim, w->stream, 2, args);
+        dnnl_primitive_execute(prim, w->stream, 3, args);
         dnnl_stream_wait(w->stream);
     }
     dnnl_memory_destroy(a);
     dnnl_memory_destroy(b);
+    dnnl_memory_destroy(pad);
 }
 
 static void conv_collect(const aei_weights *w, const aei_step *s, float *native, float *flat)
 {
     const ae_param *params = w->plan->params;
+    float *to = flat + params[s->param[0]].offset, *plain = s->direct && !s->shared ? to : (float *)(w->scratch + s->plain_offset);
 
-    reorder(w, s->reorder_out, &s->diff_weights_md, native, &s->plain_md, w->plain);
-    map_weights(w->plan, s, w->plain, flat + params[s->param[0]].offset, false);
+    reorder(w, s, s->reorder_out, &s->diff_weights_md, native, &s->plain_md, plain);
+    if (plain != to)
+        map_weights(w->plan, s, plain, to, false);
     if (s->node->bias)
         map_bias(s, native + s->native_bias, flat + params[s->param[1]].offset, false);
 }
@@ -502,13 +516,13 @@ static void conv_collect(const aei_weights *w, const aei_step *s, float *native,
 void aei_conv_prepare(const aei_weights *w, const aei_step *s)
 {
     /* the flat array is only read: to_plain */
-    float *flat = (float *)aei_param(w, s, 0), *plain = s->direct ? flat : w->plain;
+    float *flat = (float *)aei_param(w, s, 0), *plain = s->direct ? flat : (float *)(w->scratch + s->plain_offset);
 
     if (!s->direct)
         map_weights(w->plan, s, plain, flat, true);
     for (int i = 0; i < 2; i++)
         if (s->reorder_in[i])
-            reorder(w, s->reorder_in[i], &s->plain_md, plain, &s->weights[i].md, w->block + s->weights[i].offset);
+            reorder(w, s, s->reorder_in[i], &s->plain_md, plain, &s->weights[i].md, w->block + s->weights[i].offset);
     if (s->node->bias)
         map_bias(s, (float *)(w->block + s->bias_offset), (float *)aei_param(w, s, 1), true);
 }

@@ -378,6 +378,22 @@ static void find_params(aei_plan *p, aei_step *s)
     }
 }
 
+/* Which steps share parameters, and which come first of those that do. */
+static void find_owners(aei_plan *p)
+{
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        aei_step *s = &p->steps[i];
+        uint32_t owner = s->param[0] < 0 ? 0 : p->params[s->param[0]].node;
+
+        if (s->param[0] < 0)
+            continue;
+        if (owner == i)
+            p->parts[p->n_parts++] = i;
+        else
+            s->shared = p->steps[owner].shared = true;
+    }
+}
+
 static ae_status plan_steps(aei_plan *p, ae_error *err)
 {
     ae_status st = AE_OK;
@@ -406,6 +422,7 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
         if (s->node->op == AE_OP_INPUT && p->n_inputs < AE_MAX_FROM)
             p->inputs[p->n_inputs++] = i;
     }
+    find_owners(p);
     choose_channels(p, flags);
     choose_permutations(p);
     mark_gradients(p);
@@ -450,9 +467,10 @@ ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, 
     p->n_steps = graph->n_nodes;
     p->prepared_bytes = AEI_MARGIN;
     p->steps = ae_alloc(graph->n_nodes, sizeof(*p->steps));
+    p->parts = ae_alloc(graph->n_nodes, sizeof(*p->parts));
     if (!aei_engine())
         st = ae_fail(err, AE_ERR_INTERNAL, "oneDNN does not start");
-    else if (!p->steps || aei_buffer_new(p, 64, 0, UINT32_MAX) != AEI_SCRATCH || aei_buffer_new(p, 0, 0, UINT32_MAX) != AEI_TEMP)
+    else if (!p->steps || !p->parts || aei_buffer_new(p, 64, 0, UINT32_MAX) != AEI_SCRATCH || aei_buffer_new(p, 0, 0, UINT32_MAX) != AEI_TEMP)
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", graph->n_nodes);
     else if (graph->n_outputs + config->n_taps > sizeof(p->outputs) / sizeof(*p->outputs))
         st = ae_fail(err, AE_ERR_ARGUMENT, "%u outputs and taps", graph->n_outputs + config->n_taps);
@@ -487,6 +505,7 @@ void aei_plan_free(aei_plan *p)
                 dnnl_primitive_destroy(all[k]);
     }
     ae_free(p->steps);
+    ae_free(p->parts);
     ae_free(p->params);
     ae_free(p->buffers);
     ae_free(p);

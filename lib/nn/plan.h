@@ -101,8 +101,11 @@ struct aei_step {
     dnnl_primitive_t act_prim, act_back_prim, reorder_in[2], reorder_out;
     dnnl_memory_desc_t act_md;
     bool direct;           /* the flat weights have the plain shape: no padding or permutation between */
+    bool shared;           /* other steps use its parameters, too */
     bool expand;           /* deconvolution with kernel = stride: a 1x1 convolution and a copy */
     size_t plain_floats;
+    dnnl_memory_desc_t reorder_pad;  /* the largest of its reorders' scratchpads */
+    size_t plain_offset, pad_offset; /* in the weights' scratch */
     size_t native, native_floats, native_bias; /* where the gradient of its parameters lies, its size, and its bias within */
 };
 
@@ -120,14 +123,15 @@ struct aei_plan {
     uint32_t n_buffers, buffer_room;
     size_t workspace;
     size_t prepared_bytes; /* of aei_weights */
-    size_t plain_floats;   /* the largest step.plain_floats */
+    size_t scratch_bytes;  /* of aei_weights: each layer has its own, so that several can be prepared at a time */
+    uint32_t n_parts, *parts; /* steps that are the first to use their parameters */
 };
 
 struct aei_weights {
     const aei_plan *plan;
     dnnl_memory_t (*memory)[3]; /* for each step: weights forward, weights backward by data, bias */
     uint8_t *block;        /* prepared tensors and padded biases */
-    float *plain;          /* scratch of aei_weights_set */
+    uint8_t *scratch;
     float *flat;           /* copy of the flat parameters, for operators that read them as they are */
     dnnl_stream_t stream;
 };

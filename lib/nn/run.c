@@ -34,11 +34,11 @@ ae_status aei_weights_create(const aei_plan *plan, aei_weights **out, ae_error *
     if (w) {
         w->plan = plan;
         w->block = ae_alloc(plan->prepared_bytes, 1);
-        w->plain = ae_alloc(plan->plain_floats, sizeof(float));
+        w->scratch = ae_alloc(plan->scratch_bytes, 1);
         w->flat = ae_alloc(plan->n_floats, sizeof(float));
         w->memory = ae_alloc(plan->n_steps, sizeof(*w->memory));
     }
-    if (!w || !w->block || !w->plain || !w->flat || !w->memory || dnnl_stream_create(&w->stream, aei_engine(), 0) != dnnl_success ||
+    if (!w || !w->block || !w->scratch || !w->flat || !w->memory || dnnl_stream_create(&w->stream, aei_engine(), 0) != dnnl_success ||
         !bind_weights(w)) {
         aei_weights_free(w);
         return ae_fail(err, AE_ERR_NOMEM, "weights of %zu parameters", plan->n_floats);
@@ -59,18 +59,57 @@ void aei_weights_free(aei_weights *w)
         dnnl_stream_destroy(w->stream);
     ae_free(w->memory);
     ae_free(w->flat);
-    ae_free(w->plain);
+    ae_free(w->scratch);
     ae_free(w->block);
     ae_free(w);
 }
 
+uint32_t aei_weights_parts(const aei_weights *w)
+{
+    return w->plan->n_parts;
+}
+
+/* Parameter k of step i, where i is the first to use it: NULL otherwise. */
+static const ae_param *own_param(const aei_plan *p, uint32_t i, uint32_t k)
+{
+    const ae_param *param = p->steps[i].param[k] < 0 ? NULL : &p->params[p->steps[i].param[k]];
+
+    return param && param->node == i ? param : NULL;
+}
+
+/* The next step of a part, whose first one owns the parameters that the others share; n_steps after the last. */
+static uint32_t next_in_part(const aei_plan *p, uint32_t i)
+{
+    int32_t param = p->steps[i].param[0];
+
+    if (!p->steps[i].shared)
+        return p->n_steps;
+    while (++i < p->n_steps && p->steps[i].param[0] != param)
+        ;
+    return i;
+}
+
+void aei_weights_set_part(aei_weights *w, const float *flat, uint32_t part)
+{
+    const aei_plan *p = w->plan;
+    uint32_t owner = p->parts[part];
+
+    aei_single_threaded();
+    for (uint32_t k = 0; k < 4; k++) {
+        const ae_param *param = own_param(p, owner, k);
+
+        if (param)
+            memcpy(w->flat + param->offset, flat + param->offset, param->count * sizeof(float));
+    }
+    for (uint32_t i = owner; i < p->n_steps; i = next_in_part(p, i))
+        if (aei_is_layer(&p->steps[i]))
+            aei_conv_prepare(w, &p->steps[i]);
+}
+
 void aei_weights_set(aei_weights *w, const float *flat)
 {
-    aei_single_threaded();
-    memcpy(w->flat, flat, w->plan->n_floats * sizeof(float));
-    for (uint32_t i = 0; i < w->plan->n_steps; i++)
-        if (aei_is_layer(&w->plan->steps[i]))
-            aei_conv_prepare(w, &w->plan->steps[i]);
+    for (uint32_t part = 0; part < w->plan->n_parts; part++)
+        aei_weights_set_part(w, flat, part);
 }
 
 /* ---- run ---- */
@@ -268,13 +307,19 @@ ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float
     return finish(run, err);
 }
 
-void aei_weights_collect(aei_weights *w, float *native, float *flat)
+void aei_weights_collect_part(aei_weights *w, float *native, float *flat, uint32_t part)
 {
     const aei_plan *p = w->plan;
+    uint32_t owner = p->parts[part];
 
     aei_single_threaded();
-    memset(flat, 0, p->n_floats * sizeof(float));
-    for (uint32_t i = 0; i < p->n_steps; i++) {
+    for (uint32_t k = 0; k < 4; k++) {
+        const ae_param *param = own_param(p, owner, k);
+
+        if (param)
+            memset(flat + param->offset, 0, param->count * sizeof(float));
+    }
+    for (uint32_t i = owner; i < p->n_steps; i = next_in_part(p, i)) {
         const aei_step *s = &p->steps[i];
 
         if (!s->needs_grad || !s->op->backward_params)
@@ -286,11 +331,17 @@ void aei_weights_collect(aei_weights *w, float *native, float *flat)
         for (uint32_t k = 0, c = s->t.shape.c; k < 4; k++) {
             const ae_param *param = s->param[k] < 0 ? NULL : &p->params[s->param[k]];
 
-            if (param && (param->trainable || param->node == i)) /* statistics are not summed over the nodes that share them */
+            if (param && (param->trainable || i == owner)) /* statistics are not summed over the nodes that share them */
                 for (uint32_t q = 0; q < c; q++)
                     flat[param->offset + q] += native[s->native + k * c + q];
         }
     }
+}
+
+void aei_weights_collect(aei_weights *w, float *native, float *flat)
+{
+    for (uint32_t part = 0; part < w->plan->n_parts; part++)
+        aei_weights_collect_part(w, native, flat, part);
 }
 
 /* ---- bench ---- */

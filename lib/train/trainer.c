@@ -309,9 +309,17 @@ aei_state *aei_trainer_state(aei_trainer *t)
     return &t->state;
 }
 
+static void set_job(void *context, uint32_t index, uint32_t thread)
+{
+    aei_trainer *t = context;
+
+    (void)thread;
+    aei_weights_set_part(t->weights, t->state.value, index);
+}
+
 void aei_trainer_refresh(aei_trainer *t)
 {
-    aei_weights_set(t->weights, t->state.value);
+    aei_pool_run(t->pool, aei_weights_parts(t->weights), set_job, t);
 }
 
 aei_step_times aei_trainer_times(const aei_trainer *t)
@@ -473,6 +481,14 @@ AEI_CLONES static void sum_job(void *context, uint32_t index, uint32_t thread)
     }
 }
 
+static void collect_job(void *context, uint32_t index, uint32_t thread)
+{
+    aei_trainer *t = context;
+
+    (void)thread;
+    aei_weights_collect_part(t->weights, t->shards[0].native, t->gradient, index);
+}
+
 /* Adds the penalties on parameters to the flat gradient and measures it. */
 static void penalty_job(void *context, uint32_t index, uint32_t thread)
 {
@@ -564,7 +580,7 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
     summed = now();
     t->times.shards += summed - start;
     aei_pool_run(t->pool, SUM_PARTS, sum_job, t);
-    aei_weights_collect(t->weights, t->shards[0].native, t->gradient);
+    aei_pool_run(t->pool, aei_weights_parts(t->weights), collect_job, t);
     aei_pool_run(t->pool, t->n_jobs, penalty_job, t);
     for (uint32_t i = 0; i < t->n_jobs; i++) {
         squares += t->jobs[i].squares;
