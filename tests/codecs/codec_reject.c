@@ -177,7 +177,7 @@ static void test_foreign(void **state)
         {"\0\0\0\x18" "ftypheic\0\0\0\0mif1heic", 24, "HEIC", "heif-convert"},
         {"\0\0\0\x18" "ftypmif1\0\0\0\0mif1avif", 24, "AVIF", "heif-convert"},
         {"\0\0\0\x18" "ftypcrx \0\0\0\x01" "crx isom", 24, "CR3", "darktable-cli"},
-        {"II*\0\x10\0\0\0CR\x02\0\0\0\0\0\0\0\0\0", 22, "CR2", "rawtherapee-cli"},
+        {"II*\0\x10\0\0\0CR\x02\0\0\0\0\0", 16, "CR2", "rawtherapee-cli"},
         {"FUJIFILMCCD-RAW 0201", 20, "RAF", "dcraw"},
         {"IIRO\x08\0\0\0\0\0\0\0", 12, "ORF", "darktable-cli"},
         {"IIU\0\x18\0\0\0\0\0\0\0", 12, "RW2", "darktable-cli"},
@@ -251,12 +251,12 @@ static void test_mislabelled(void **state)
 /* An animated WebP: an extended header with the animation bit and a canvas of 1 x 1. */
 static void test_animation(void **state)
 {
-    static const char file[] = "RIFF\x26\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\0\0\0\0\0\0ANIM\x06\0\0\0\0\0\0\0\0\0";
+    static const char file[] = "RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\0\0\0\0\0\0ANIM\x06\0\0\0\0\0\0\0\0\0";
     decoded d;
     ae_error err;
 
     (void)state;
-    assert_int_equal(decode((file_bytes){(uint8_t *)file, 46}, NULL, 1, &d, &err), AE_ERR_UNSUPPORTED);
+    assert_int_equal(decode((file_bytes){(uint8_t *)file, 44}, NULL, 1, &d, &err), AE_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.message, "animations"));
 }
 

@@ -30,6 +30,18 @@ ae_signal_info make_info(uint32_t width, uint32_t height, ae_sample sample, uint
                             .height = height};
 }
 
+void check_info(const ae_signal_info *found, const ae_signal_info *expected)
+{
+    assert_int_equal(found->kind, expected->kind);
+    assert_int_equal(found->sample, expected->sample);
+    assert_int_equal(found->bits, expected->bits);
+    assert_int_equal(found->channels, expected->channels);
+    assert_int_equal(found->alpha, expected->alpha);
+    assert_int_equal(found->width, expected->width);
+    assert_int_equal(found->height, expected->height);
+    assert_true(found->rate == expected->rate);
+}
+
 void *make_noise(const ae_signal_info *info, uint32_t seed)
 {
     size_t n = (size_t)(info->width * info->height * info->channels);

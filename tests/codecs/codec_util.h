@@ -25,6 +25,7 @@ void check_ok(ae_status st, const ae_error *err, const char *file, int line);
 uint32_t next_random(uint32_t *state);
 
 ae_signal_info make_info(uint32_t width, uint32_t height, ae_sample sample, uint32_t channels);
+void check_info(const ae_signal_info *found, const ae_signal_info *expected);
 /* ae_alloc array of noise over the whole range of the sample type. */
 void *make_noise(const ae_signal_info *info, uint32_t seed);
 /* Smooth colours, so that lossy formats come near. */
