@@ -230,6 +230,15 @@ static int nearest_quality(jpeg_state *s, const UINT16 *table)
     return best;
 }
 
+/* Damaged tables decode to nonsense, but encoding divides by them. */
+static bool has_zero(const JQUANT_TBL *table)
+{
+    for (int i = 0; i < DCTSIZE2; i++)
+        if (!table->quantval[i])
+            return true;
+    return false;
+}
+
 static void describe_class(jpeg_state *s, ae_reader *reader)
 {
     jpeg_class *q = &s->quality;
@@ -240,7 +249,7 @@ static void describe_class(jpeg_state *s, ae_reader *reader)
         const jpeg_component_info *comp = &s->c.in.comp_info[i];
         const JQUANT_TBL *table = s->c.in.quant_tbl_ptrs[comp->quant_tbl_no & 3];
 
-        if (!table) {
+        if (!table || has_zero(table)) {
             q->n_components = 0;
             return;
         }

@@ -63,11 +63,37 @@ static int on_execute(AVCodecContext *context, int (*part)(AVCodecContext *, voi
     return 0;
 }
 
+/* Whether a GIF reaches its trailer, and how many pictures come before. */
+static bool walk_gif(const uint8_t *p, size_t n, unsigned *n_pictures)
+{
+    size_t at = 13;
+
+    if (n > 10 && p[10] & 0x80)
+        at += (size_t)6 << (p[10] & 7);
+    while (at < n && p[at] != 0x3b) {
+        if (p[at] == 0x2c && n - at > 10) {
+            size_t colours = p[at + 9] & 0x80 ? (size_t)6 << (p[at + 9] & 7) : 0;
+
+            at += 11 + colours; /* descriptor, palette, code size */
+            ++*n_pictures;
+        } else if (p[at] == 0x21) {
+            at += 2;
+        } else {
+            return false;
+        }
+        while (at < n && p[at])
+            at += (size_t)p[at] + 1;
+        at++;
+    }
+    return at < n;
+}
+
 /* Some decoders fill what is missing with whatever is there. So: is the format's end where it should be? */
-static bool is_complete(const AVPacket *packet, enum AVCodecID id)
+static bool is_complete(const AVPacket *packet, enum AVCodecID id, char note[160])
 {
     static const uint8_t qoi_end[8] = {0, 0, 0, 0, 0, 0, 0, 1};
     const uint8_t *p = packet->data, *end = p + packet->size;
+    unsigned n_pictures = 0;
 
     switch (id) {
     case AV_CODEC_ID_BMP:
@@ -75,9 +101,11 @@ static bool is_complete(const AVPacket *packet, enum AVCodecID id)
     case AV_CODEC_ID_QOI:
         return packet->size >= 22 && memcmp(end - 8, qoi_end, 8) == 0;
     case AV_CODEC_ID_GIF:
-        while (end > p && !end[-1])
-            end--;
-        return end > p && end[-1] == 0x3b;
+        if (!walk_gif(p, (size_t)packet->size, &n_pictures))
+            return false;
+        if (n_pictures > 1)
+            aei_note(note, "animation dropped");
+        return true;
     case AV_CODEC_ID_JPEG2000:
         /* Boxes of length, type and content; a length of 0 is up to the end of the file. */
         while (end - p >= 8 && p[0] != 0xff) {
@@ -122,7 +150,8 @@ static ae_status read_packet(libav_state *s, ae_source *source, const ae_codec *
     return AE_OK;
 }
 
-static ae_status decode_frame(libav_state *s, ae_source *source, const ae_codec *codec, enum AVCodecID id, AVFrame *frame)
+static ae_status decode_frame(libav_state *s, ae_source *source, const ae_codec *codec, enum AVCodecID id, AVFrame *frame,
+                              char note[160])
 {
     const AVCodec *decoder = avcodec_find_decoder(id);
     AVCodecContext *context = NULL;
@@ -134,7 +163,7 @@ static ae_status decode_frame(libav_state *s, ae_source *source, const ae_codec 
         return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s is not in this libavcodec", codec->description);
     if ((st = read_packet(s, source, codec, &packet)) != AE_OK)
         goto done;
-    if (!is_complete(packet, id)) {
+    if (!is_complete(packet, id, note)) {
         st = ae_fail(s->err, AE_ERR_MALFORMED, "%s: truncated", codec->description);
         goto done;
     }
@@ -297,7 +326,7 @@ static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reade
     s->err = err;
     av_log_set_level(AV_LOG_QUIET);
     frame = av_frame_alloc();
-    st = frame ? decode_frame(s, source, reader->codec, id, frame) : av_failed(s, reader->codec, AVERROR(ENOMEM));
+    st = frame ? decode_frame(s, source, reader->codec, id, frame, reader->note) : av_failed(s, reader->codec, AVERROR(ENOMEM));
     if (st == AE_OK)
         st = convert_frame(s, frame, reader->codec, &reader->info);
     av_frame_free(&frame);

@@ -15,7 +15,8 @@ const ae_codec *ae_codec_for_name(const char *name);
 const ae_codec *ae_codec_for_path(const char *path);
 
 /* Recognises the format by content, then by the suffix of the source's name, and opens the reader, whatever *reader held.
- * On failure *reader is zero. limits may be NULL. The source must outlive the reader. */
+ * On failure *reader is zero. limits may be NULL. The source must outlive the reader and serves one at a time; it can be opened
+ * again after a reader is closed. */
 AE_NODISCARD ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
 /* The next n_rows rows, at most as many as remain. After a failure only ae_reader_close is left. */
 AE_NODISCARD ae_status ae_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);

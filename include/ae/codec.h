@@ -38,7 +38,7 @@ typedef struct ae_codec ae_codec;
 typedef struct ae_reader {
     const ae_codec *codec;
     ae_signal_info info;
-    ae_meta meta;        /* complete once the last row has been read; what stands before the rows is there at once */
+    ae_meta meta;        /* complete once opened */
     char quality[64];    /* what a writer of the same format needs to keep the quality class, "" if nothing; adapter-defined */
     char note[160];      /* one line about what was lost or converted in reading ("CMYK converted to RGB"), or "" */
     void *state;
@@ -66,11 +66,12 @@ struct ae_codec {
     ae_kind kind;
     /* 0: not this format; 100: certain. head holds the first n_bytes (at most 4096) of the source. */
     int (*probe)(const uint8_t *head, size_t n_bytes);
-    /* The source stands at 0 and outlives the reader; `reader` is zeroed. */
+    /* The source stands at 0, outlives the reader and serves no other at the same time; `reader` is zeroed but for codec.
+     * On failure the caller clears reader->meta. */
     ae_status (*open)(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
     /* The next n_rows rows, never more than remain. */
     ae_status (*read)(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
-    void (*close)(ae_reader *reader);
+    void (*close)(ae_reader *reader); /* frees the state; the caller clears the metadata */
     /* Writers, NULL for read-only formats. accepts: rewrites *info to the nearest thing the format holds (a JPEG has neither
      * alpha nor 16 bits) and says in note what is lost; the caller converts its rows to that. */
     void (*accepts)(ae_signal_info *info, char note[160]);

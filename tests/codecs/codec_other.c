@@ -121,6 +121,7 @@ static void test_gif(void **state)
 {
     uint8_t gif[] = {'G', 'I', 'F', '8', '9', 'a', 2, 0, 1, 0, 0x81, 0, 0, 1, 2, 3, 200, 100, 50, 9, 9, 9, 0, 0, 0,
                      0x21, 0xf9, 4, 0, 0, 0, 1, 0, 0x2c, 0, 0, 0, 0, 2, 0, 1, 0, 0, 2, 2, 0x44, 0x0a, 0, 0x3b};
+    uint8_t two[2 * sizeof(gif) - 26]; /* the picture again */
     static const uint8_t rgb[] = {1, 2, 3, 200, 100, 50}, rgba[] = {1, 2, 3, 255};
     decoded d;
 
@@ -135,6 +136,12 @@ static void test_gif(void **state)
     assert_int_equal(d.reader.info.channels, 4);
     assert_memory_equal(d.pixels, rgba, 4);
     assert_int_equal(((uint8_t *)d.pixels)[7], 0);
+    assert_string_equal(d.reader.note, "");
+    decode_close(&d);
+    memcpy(two, gif, sizeof(gif) - 1);
+    memcpy(two + sizeof(gif) - 1, gif + 25, sizeof(gif) - 25);
+    assert_ok(decode((file_bytes){two, sizeof(two)}, NULL, 1, &d, &util_err));
+    assert_string_equal(d.reader.note, "animation dropped");
     decode_close(&d);
 }
 
