@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/checkpoint.h"
 #include "core/replace.h"
+#include "model/file.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #define MAGIC UINT64_C(0x3154504b43454189) /* "\x89" "AECKPT1" where little-endian */
@@ -67,34 +68,6 @@ ae_status aei_checkpoint_save(const char *path, const aei_run_key *key, const ae
     return st;
 }
 
-static ae_status read_all(const char *path, uint8_t **all, size_t *bytes, ae_error *err)
-{
-    FILE *f = fopen(path, "rb");
-    struct stat info;
-    ae_status st = AE_OK;
-
-    *all = NULL;
-    *bytes = 0;
-    if (!f)
-        return errno == ENOENT ? AE_OK : ae_fail(err, AE_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
-    if (fstat(fileno(f), &info) || !S_ISREG(info.st_mode)) {
-        st = ae_fail(err, AE_ERR_IO, "%s: not a file", path);
-    } else {
-        *bytes = (size_t)info.st_size;
-        *all = ae_alloc(*bytes, 1);
-        if (!*all)
-            st = ae_fail(err, AE_ERR_NOMEM, "%s: checkpoint of %zu bytes", path, *bytes);
-        else if (fread(*all, 1, *bytes, f) != *bytes)
-            st = ae_fail(err, AE_ERR_IO, "%s: cannot read: %s", path, ferror(f) ? strerror(errno) : "it shrank");
-    }
-    fclose(f);
-    if (st != AE_OK) {
-        ae_free(*all);
-        *all = NULL;
-    }
-    return st;
-}
-
 ae_status aei_checkpoint_mismatch(const char *path, const char *what, ae_error *err)
 {
     return ae_fail(err, AE_ERR_MISMATCH,
@@ -141,11 +114,13 @@ ae_status aei_checkpoint_load(const char *path, aei_run_key *key, aei_state *sta
     size_t bytes, floats = state->n_floats * sizeof(float);
     uint64_t head[N_WORDS];
     uint8_t *all, *at;
-    ae_status st = read_all(path, &all, &bytes, err);
+    ae_status st;
 
     *found = false;
-    if (st != AE_OK || !all)
-        return st;
+    if (access(path, F_OK) && errno == ENOENT)
+        return AE_OK;
+    if ((st = aei_file_read(path, UINT64_MAX, &all, &bytes, err)) != AE_OK)
+        return aei_file_blame(path, st, err);
     if ((st = check_contents(path, all, bytes, key, state, p, head, err)) == AE_OK) {
         at = all + sizeof(head);
         memcpy(state->value, at, 4 * floats);
