@@ -52,9 +52,9 @@ typedef struct ae_train_options {
     void (*warning)(void *opaque, const char *message);                /* may be NULL */
 } ae_train_options;
 
-/* The model is rewritten at every validation, so that a usable one exists early. AE_ERR_CANCELLED after a clean stop: checkpoint and
- * model (the best so far) are written; AE_OK with the last reported step below the last one: likewise, stopped by the time limit.
- * The checkpoint is removed once training is complete. */
+/* The model is rewritten at every validation, so that a usable one exists early. AE_ERR_CANCELLED after a clean stop: checkpoint
+ * and model (the best so far) are written; AE_OK with the last reported step below the last one: likewise, stopped by the time
+ * limit. The checkpoint is removed once training is complete. */
 AE_API AE_NODISCARD ae_status ae_train(const ae_recipe *recipe, const char *recipe_text, const ae_dataset *data,
                                        const ae_train_options *options, const char *out_path, ae_error *err);
 

@@ -37,10 +37,11 @@ static size_t body_bytes(uint64_t n_floats, bool has_best, uint64_t n_points)
     return (4 + has_best) * n_floats * sizeof(float) + n_points * sizeof(aei_point);
 }
 
-ae_status aei_checkpoint_save(const char *path, const aei_run_key *key, const aei_state *state, const aei_progress *p, ae_error *err)
+ae_status aei_checkpoint_save(const char *path, const aei_run_key *key, const aei_state *state, const aei_progress *p,
+                              ae_error *err)
 {
-    uint64_t head[N_WORDS] = {MAGIC, key->recipe, key->seed, key->steps, key->precision, key->noisy_only, key->cache_bytes, key->data,
-                              state->n_floats, state->n_updates, p->step, p->faults, p->stale, from_double(p->score),
+    uint64_t head[N_WORDS] = {MAGIC, key->recipe, key->seed, key->steps, key->precision, key->noisy_only, key->cache_bytes,
+                              key->data, state->n_floats, state->n_updates, p->step, p->faults, p->stale, from_double(p->score),
                               from_double(p->best_score), from_double(p->seconds), p->has_best, p->n_points};
     size_t bytes = sizeof(head) + body_bytes(state->n_floats, p->has_best, p->n_points), floats = state->n_floats * sizeof(float);
     uint8_t *all = ae_alloc(bytes + 8, 1), *at = all + sizeof(head);
@@ -71,8 +72,8 @@ ae_status aei_checkpoint_save(const char *path, const aei_run_key *key, const ae
 ae_status aei_checkpoint_mismatch(const char *path, const char *what, ae_error *err)
 {
     return ae_fail(err, AE_ERR_MISMATCH,
-                   "%s: this checkpoint was made with another %s; repeat that command to resume, or delete the file to begin anew", path,
-                   what);
+                   "%s: this checkpoint was made with another %s; repeat that command to resume, or delete the file to begin anew",
+                   path, what);
 }
 
 /* The words must be those of this run. */

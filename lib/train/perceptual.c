@@ -107,8 +107,8 @@ static ae_status prepare_inputs(aei_perceptual *p, const ae_loss *loss, ae_shape
         s = aei_plan_input_shape(p->plan, k);
         if (!strcmp(p->graph.nodes[i].name, AE_INPUT_IMAGE)) {
             if (memcmp(&s, &picture, sizeof(s)))
-                return ae_fail(err, AE_ERR_MISMATCH, "perceptual loss: model %s takes %ux%ux%u pictures, the network makes %ux%ux%u",
-                               loss->model, s.w, s.h, s.c, picture.w, picture.h, picture.c);
+                return ae_fail(err, AE_ERR_MISMATCH, "perceptual loss: model %s takes %ux%ux%u pictures, not %ux%ux%u", loss->model,
+                               s.w, s.h, s.c, picture.w, picture.h, picture.c);
             p->image = k;
             found = true;
         } else if (count(s) > most) {

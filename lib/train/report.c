@@ -118,7 +118,8 @@ static void put_curve(FILE *f, const aei_report *r, int curve, const char *title
         hi = fmax(hi, v);
         n++;
     }
-    fprintf(f, "<figure><figcaption>%s</figcaption><svg width=\"%d\" height=\"%d\">", title, PLOT_LEFT + PLOT_W + 8, PLOT_H + PLOT_BOTTOM);
+    fprintf(f, "<figure><figcaption>%s</figcaption><svg width=\"%d\" height=\"%d\">", title, PLOT_LEFT + PLOT_W + 8,
+            PLOT_H + PLOT_BOTTOM);
     if (n) {
         if (!(hi > lo))
             hi = lo + 1e-9 + fabs(lo) * 1e-3;
@@ -126,10 +127,11 @@ static void put_curve(FILE *f, const aei_report *r, int curve, const char *title
             double v = lo + (hi - lo) * i / 4;
             int y = PLOT_H - 8 - (PLOT_H - 16) * i / 4;
 
-            fprintf(f, "<path class=\"g\" d=\"M%d %dh%d\"/><text x=\"%d\" y=\"%d\">%.4g</text>", PLOT_LEFT, y, PLOT_W, PLOT_LEFT - 4, y + 4,
-                    curve == 0 ? pow(10, v) : v);
+            fprintf(f, "<path class=\"g\" d=\"M%d %dh%d\"/><text x=\"%d\" y=\"%d\">%.4g</text>", PLOT_LEFT, y, PLOT_W,
+                    PLOT_LEFT - 4, y + 4, curve == 0 ? pow(10, v) : v);
         }
-        fprintf(f, "<text x=\"%d\" y=\"%d\">step %.0f</text><polyline points=\"", PLOT_LEFT + PLOT_W, PLOT_H + 16, (double)r->steps);
+        fprintf(f, "<text x=\"%d\" y=\"%d\">step %.0f</text><polyline points=\"", PLOT_LEFT + PLOT_W, PLOT_H + 16,
+                (double)r->steps);
         for (uint32_t i = 0; i < p->n_points; i++) {
             double v = value_of(&p->points[i], curve);
 

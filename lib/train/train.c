@@ -35,6 +35,7 @@ typedef struct session {
     double point_loss;        /* since the last point of the curve */
     uint64_t point_steps;
     double norm, rate;
+    ae_train_progress shown;
 } session;
 
 static double now(void)
@@ -373,24 +374,25 @@ static ae_status validate(session *s, ae_error *err)
 static void report_progress(session *s, bool validated)
 {
     double t = now(), passed = t - s->mark, done = (double)(s->progress.step - s->mark_step);
-    ae_train_progress r = {
-        .step = s->progress.step,
-        .steps = s->steps,
-        .loss = s->loss_steps ? s->loss_sum / (double)s->loss_steps : NAN,
-        .score = s->progress.score,
-        .rate = s->rate,
-        .gradient_norm = s->norm,
-        .seconds = s->seconds_before + t - s->begun,
-        .validated = validated,
-    };
+    ae_train_progress *r = &s->shown;
 
-    if (s->options->progress && passed > 0) {
-        r.samples_per_second = done * s->recipe->batch / passed;
-        r.gflops = done * s->work / passed * 1e-9;
-        r.wait_share = s->waited / passed;
-        r.seconds_left = done > 0 ? (double)(s->steps - s->progress.step) * passed / done : INFINITY;
-        s->options->progress(s->options->opaque, &r);
+    r->step = s->progress.step;
+    r->steps = s->steps;
+    r->score = s->progress.score;
+    r->rate = s->rate;
+    r->gradient_norm = s->norm;
+    r->seconds = s->seconds_before + t - s->begun;
+    r->validated = validated;
+    if (s->loss_steps)
+        r->loss = s->loss_sum / (double)s->loss_steps;
+    if (done > 0 && passed > 0) {
+        r->samples_per_second = done * s->recipe->batch / passed;
+        r->gflops = done * s->work / passed * 1e-9;
+        r->wait_share = s->waited / passed;
+        r->seconds_left = (double)(s->steps - s->progress.step) * passed / done;
     }
+    if (s->options->progress)
+        s->options->progress(s->options->opaque, r);
     s->mark = t;
     s->mark_step = s->progress.step;
     s->waited = s->loss_sum = 0;
@@ -434,12 +436,14 @@ static ae_status loop(session *s, ae_error *err)
 {
     const ae_train_options *o = s->options;
     double every = o->checkpoint_seconds > 0 ? o->checkpoint_seconds : 300, saved = now();
-    uint64_t point_every = (s->steps + 499) / 500, validate_every = s->recipe->validate_every ? s->recipe->validate_every : s->steps;
+    uint64_t point_every = (s->steps + 499) / 500;
+    uint64_t validate_every = s->recipe->validate_every ? s->recipe->validate_every : s->steps;
     aei_progress *p = &s->progress;
     ae_status st;
 
     s->mark = s->begun;
     s->mark_step = p->step;
+    s->shown.loss = NAN;
     while (p->step < s->steps && !patience_lost(s)) {
         bool due;
 

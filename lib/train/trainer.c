@@ -121,7 +121,8 @@ static ae_act last_act(const ae_graph *g)
 {
     const ae_node *n = &g->nodes[g->outputs[0]];
 
-    while (n->act == AE_ACT_NONE && (n->op == AE_OP_RESHAPE || n->op == AE_OP_SHUFFLE || n->op == AE_OP_UNSHUFFLE || n->op == AE_OP_CROP))
+    while (n->act == AE_ACT_NONE &&
+           (n->op == AE_OP_RESHAPE || n->op == AE_OP_SHUFFLE || n->op == AE_OP_UNSHUFFLE || n->op == AE_OP_CROP))
         n = &g->nodes[n->from[0]];
     return n->act;
 }
@@ -132,9 +133,11 @@ static ae_status check_objective(aei_trainer *t, ae_error *err)
     const ae_recipe *r = t->recipe;
 
     if (r->n_networks != 1)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: training %u networks together is not supported", r->name, r->n_networks);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: training %u networks together is not supported", r->name,
+                       r->n_networks);
     if (!r->shards || r->batch % r->shards)
-        return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: a batch of %u cannot be cut into %u equal shards", r->name, r->batch, r->shards);
+        return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: a batch of %u cannot be cut into %u equal shards", r->name, r->batch,
+                       r->shards);
     for (uint32_t i = 0; i < r->n_losses; i++)
         if (r->losses[i].kind == AE_LOSS_BCE && (r->residual || last_act(t->graph) != AE_ACT_SIGMOID))
             return ae_fail(err, AE_ERR_MISMATCH,
@@ -228,7 +231,8 @@ static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precis
         return st;
     t->n_inputs = aei_plan_n_inputs(t->plan);
     if (t->n_inputs > AE_MAX_FROM)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: %u inputs, at most %d can be fed", t->recipe->name, t->n_inputs, AE_MAX_FROM);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: %u inputs, at most %d can be fed", t->recipe->name, t->n_inputs,
+                       AE_MAX_FROM);
     return AE_OK;
 }
 
@@ -408,11 +412,12 @@ static void train_shard(void *context, uint32_t index, uint32_t thread)
     lane *l = &t->lanes[thread];
     shard *s = &t->shards[index];
     const float *inputs[AE_MAX_FROM], *d_outputs[MAX_OUTPUTS];
+    uint64_t seed = aei_mix64(aei_mix64(t->seed ^ t->step) ^ index);
 
     find_inputs(t, index, inputs);
     for (int k = 0; k < MAX_OUTPUTS; k++)
         d_outputs[k] = l->gradients[k];
-    s->status = aei_run_forward(l->run, t->weights, inputs, l->values, aei_mix64(aei_mix64(t->seed ^ t->step) ^ index), &s->message);
+    s->status = aei_run_forward(l->run, t->weights, inputs, l->values, seed, &s->message);
     if (s->status == AE_OK)
         s->status = objective(t, index, thread, &s->loss, &s->message);
     if (s->status == AE_OK)
@@ -567,10 +572,11 @@ static void name_fault(const aei_trainer *t, double loss, char *fault, size_t n_
     snprintf(fault, n_fault, "the gradient is not finite");
 }
 
-ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step, float rate, aei_step_result *result, ae_error *err)
+ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step, float rate, aei_step_result *result,
+                           ae_error *err)
 {
     const ae_recipe *r = t->recipe;
-    double start = now(), summed, updated, squares = 0, l1 = 0, l2 = 0;
+    double start = now(), summed, updated, squares = 0, l1 = 0, l2 = 0, scale = 1;
     ae_status st;
 
     *result = (aei_step_result){0};
@@ -597,8 +603,9 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
         name_fault(t, result->loss, result->fault, sizeof(result->fault));
         return AE_OK;
     }
-    t->update = aei_update_make(r, rate, r->clip > 0 && result->gradient_norm > r->clip ? (float)(r->clip / result->gradient_norm) : 1,
-                                t->state.n_updates);
+    if (r->clip > 0 && result->gradient_norm > r->clip)
+        scale = r->clip / result->gradient_norm;
+    t->update = aei_update_make(r, rate, (float)scale, t->state.n_updates);
     aei_pool_run(t->pool, t->n_jobs, update_job, t);
     t->state.n_updates++;
     updated = now();

@@ -2,8 +2,8 @@
  *
  * One network in training: parameters, optimiser state and the step.
  *
- * A batch is cut into the recipe's shards. Each is run forward and backward by one thread into a gradient of its own; the gradients are
- * added in the order of the shards, block by block, so that no result depends on the number of threads. Nothing allocates in a step. */
+ * A batch is cut into the recipe's shards. Each is run forward and backward by one thread into a gradient of its own; the gradients
+ * are added in the order of the shards, so that no result depends on the number of threads. Nothing allocates in a step. */
 #ifndef AEI_TRAINER_H
 #define AEI_TRAINER_H
 

@@ -70,10 +70,21 @@ sed 's/validate_every: 10/validate_every: 700/' tiny.yaml >long.yaml
 long="$tool long.yaml data --steps 3000 --seed 5 --quiet"
 run 0 $long -o whole.aem
 run 0 $long -o parts.aem --time-limit 0.3s; present parts.aem parts.ckpt
-$long -o parts.aem & pid=$!; sleep 0.3; kill -9 $pid; wait $pid 2>/dev/null; present parts.aem
-$long -o parts.aem & pid=$!; sleep 0.3; kill -TERM $pid; wait $pid; status=$?
-[ $status -eq 130 ] || [ $status -eq 0 ] || fail "interrupted: exit $status"
-[ $status -eq 0 ] || run 0 $long -o parts.aem -j 1
+# begin SIGNAL: resumes in the background, waits for it to run, sends the signal; its exit status is in $status
+begin()
+{
+    : >log
+    $tool long.yaml data --steps 3000 --seed 5 -o parts.aem 2>log & pid=$!
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do grep -q resumed log && break; sleep 0.5; done
+    sleep 0.2
+    kill -$1 $pid
+    wait $pid 2>/dev/null
+    status=$?
+}
+begin KILL; present parts.aem
+[ ! -e parts.ckpt ] || begin INT
+[ $status -eq 130 ] || [ ! -e parts.ckpt ] || fail "interrupted: exit $status: $(cat log)"
+[ ! -e parts.ckpt ] || run 0 $long -o parts.aem -j 1
 same_identity whole.aem parts.aem; absent parts.ckpt parts.aem.part parts.ckpt.part
 
 run 0 $tool tiny.yaml data --steps 100000 -o x.aem --time-limit 0.2s; says "stopped by the time limit"

@@ -36,8 +36,8 @@ static int set_up(void **state)
     for (int i = 0; i < N; i++)
         f->best[i] = (float)-i;
     f->state = (aei_state){N, f->values, f->values + N, f->values + 2 * N, f->values + 3 * N, 41};
-    f->progress = (aei_progress){.step = 42, .faults = 1, .stale = 2, .score = 30.5, .best_score = 31, .seconds = 12, .has_best = true,
-                                 .best = f->best, .n_points = 3};
+    f->progress = (aei_progress){.step = 42, .faults = 1, .stale = 2, .score = 30.5, .best_score = 31, .seconds = 12,
+                                 .has_best = true, .best = f->best, .n_points = 3};
     for (int i = 0; i < 3; i++)
         f->progress.points[i] = (aei_point){i, 0.5 * i, 1e-3, i ? NAN : 30};
     f->key = (aei_run_key){1, 2, 3, 100, 1, 0, 0};

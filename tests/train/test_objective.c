@@ -38,7 +38,8 @@ static aei_loss_view make_view(bool weighted)
         weight[i] = i % 4 ? aei_rng_range(&rng, 0, 2) : 0;
         total += weight[i];
     }
-    return (aei_loss_view){{N, H, W, C}, value, target, weighted ? weight : NULL, 2 * (weighted ? total : N * H * W), 0.5, gradient};
+    total = 2 * (weighted ? total : N * H * W);
+    return (aei_loss_view){{N, H, W, C}, value, target, weighted ? weight : NULL, total, 0.5, gradient};
 }
 
 /* The gradient that `view` received is that of the values which `loss` returns. */

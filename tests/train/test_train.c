@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * ae_train from end to end on pictures made by formula: that it learns, that its result depends on neither threads nor interruptions,
- * and what it says when things go wrong. */
+ * ae_train from end to end on pictures made by formula: that it learns, that its result depends on neither threads nor
+ * interruptions, and what it says when things go wrong. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,14 +33,16 @@ static const char denoise[] = HEAD "task: denoise\nresidual: true\n" NETWORK
     "data: {crop: 16}\n"
     "corruption: [{kind: gaussian, sigma: [25, 25]}]\n"
     "loss: [{kind: mse}]\n"
-    "train: {optimizer: adamw, rate: 5.0e-3, steps: 60, warmup: 5, batch: 8, shards: 4, ema: 0.9, validate_every: 10, holdout: 0.2}\n";
+    "train: {optimizer: adamw, rate: 5.0e-3, steps: 60, warmup: 5, batch: 8, shards: 4, ema: 0.9,\n"
+    "  validate_every: 10, holdout: 0.2}\n";
 
 /* Validates at each step and stops when three validations in a row were no better. */
 static const char impatient[] = HEAD "task: denoise\nresidual: true\n" NETWORK
     "data: {crop: 16}\n"
     "corruption: [{kind: gaussian, sigma: [25, 25]}]\n"
     "loss: [{kind: l1}]\n"
-    "train: {optimizer: sgd, rate: 0.1, clip: 0.5, ema: 0, steps: 500, warmup: 0, batch: 8, shards: 4, validate_every: 1, patience: 3, holdout: 0.2}\n";
+    "train: {optimizer: sgd, rate: 0.1, clip: 0.5, ema: 0, steps: 500, warmup: 0, batch: 8, shards: 4, validate_every: 1,\n"
+    "  patience: 3, holdout: 0.2}\n";
 
 typedef struct fixture {
     char folder[40], model[64], checkpoint[64], report[64];
@@ -213,7 +215,8 @@ static void test_learns(void **state)
     assert_true(f->last.score > f->first_score + 0.5);
     assert_true(f->last.gflops > 0 && f->last.samples_per_second > 0);
     assert_int_equal(access(f->checkpoint, F_OK), -1);
-    assert_true(contains(f->report, "<polyline") && contains(f->report, "data:image/bmp;base64,Qk") && contains(f->report, "kind: mse"));
+    assert_true(contains(f->report, "<polyline") && contains(f->report, "data:image/bmp;base64,Qk"));
+    assert_true(contains(f->report, "kind: mse"));
     assert_int_equal(ae_model_open(f->model, NULL, &m, NULL), AE_OK);
     assert_non_null(strstr(ae_model_card(m), "command: \"test \\\"quoted\\\"\"\n"));
     assert_non_null(strstr(ae_model_card(m), "seed: 7\n"));
@@ -446,7 +449,7 @@ static void test_other_data(void **state)
     assert_non_null(strstr(err.message, "recipe"));
 }
 
-/* Every n-th allocation fails once: an error, or a run that got by without it, but never a crash; fewer steps where there are many. */
+/* Every n-th allocation fails once (of many, some): an error, or a run that got by without it, but never a crash. */
 static void test_out_of_memory(void **state)
 {
     fixture *f = *state;

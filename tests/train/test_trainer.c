@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The step as a whole: what it subtracts from the parameters is the gradient of the loss that it reports, for every kind of recipe. */
+ * The step as a whole: what it subtracts from the parameters is the gradient of the loss that it reports. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,7 +30,8 @@ static const char dense[] = HEAD
     "      - {op: dense, out: 30, act: sigmoid}\n"
     "      - {op: reshape, height: 6, width: 5, channels: 1}\n"
     "loss: [{kind: mse}, {kind: bce, weight: 0.1}]\n"
-    "penalties: [{kind: kl_sparse, weight: 0.01, target: 0.1, node: code}, {kind: l2, weight: 0.5}, {kind: l1, weight: 0.1, node: code}]\n"
+    "penalties: [{kind: kl_sparse, weight: 0.01, target: 0.1, node: code}, {kind: l2, weight: 0.5},\n"
+    "  {kind: l1, weight: 0.1, node: code}]\n"
     PLAIN;
 
 static const char residual[] = HEAD

@@ -23,7 +23,8 @@ static struct {
 static const cli_option options[] = {
     {'o', "output", CLI_STRING, &cfg.output, "MODEL.aem", "the model to write", 0, 0},
     {0, "init", CLI_STRING, &cfg.init, "MODEL", "begin with the tensors of this model that have the same names and shapes", 0, 0},
-    {0, "noisy-only", CLI_FLAG, &cfg.noisy_only, NULL, "the data are noisy themselves: learn to denoise without clean pictures", 0, 0},
+    {0, "noisy-only", CLI_FLAG, &cfg.noisy_only, NULL, "the data are noisy themselves: learn to denoise without clean pictures",
+     0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Run", 0, 0},
     {0, "seed", CLI_INT, &cfg.seed, "N", "of all random draws; the same seed gives the same model", 0, 4294967295.0},
     {'j', "threads", CLI_INT, &cfg.threads, "N", "threads; the model does not depend on them", 1, 1024},
@@ -36,11 +37,12 @@ static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Records", 0, 0},
     {0, "report", CLI_STRING, &cfg.report, "FILE.html", "curves and pictures, rewritten at each validation", 0, 0},
     {0, "card", CLI_STRING, &cfg.card, "FILE", "YAML lines for the model card: data, licences", 0, 0},
-    {0, "json", CLI_OPTIONAL, &cfg.json, "FILE", "one JSON object a line at each validation and every 30 seconds, on standard output or to FILE",
-     0, 0},
+    {0, "json", CLI_OPTIONAL, &cfg.json, "FILE",
+     "one JSON object a line at each validation and every 30 seconds, on standard output or to FILE", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Other work", 0, 0},
     {0, "show", CLI_STRING, &cfg.show, "MODEL", "print card, layers, parameters, costs and receptive field of a model", 0, 0},
-    {0, "bench", CLI_FLAG, &cfg.bench, NULL, "write nothing: take some steps (--steps, 30 unless given) and say where their time goes", 0, 0},
+    {0, "bench", CLI_FLAG, &cfg.bench, NULL,
+     "write nothing: take some steps (--steps, 30 unless given) and say where their time goes", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "General", 0, 0},
     {'f', "force", CLI_FLAG, &cfg.force, NULL, "overwrite an existing model", 0, 0},
     {'v', "verbose", CLI_COUNT, &cfg.verbose, NULL, "print every validation on a terminal, too", 0, 0},
@@ -51,10 +53,11 @@ static const cli_option options[] = {
 static const cli_tool tool = {
     "aetrain",
     "[OPTION]... RECIPE.yaml DATA... -o MODEL.aem",
-    "Trains an autoencoder by a recipe on your own files: pictures in any format that the suite reads, IDX files (MNIST), or directories of "
-    "them.",
+    "Trains an autoencoder by a recipe on your own files: pictures in any format that the suite reads, IDX files (MNIST), or "
+    "directories of them.",
     options,
-    "Interrupted or stopped by --time-limit, training leaves a usable model and a checkpoint; the same command resumes it exactly.\n",
+    "Interrupted or stopped by --time-limit, training leaves a usable model and a checkpoint; the same command resumes it "
+    "exactly.\n",
 };
 
 /* ---- progress ---- */
@@ -72,9 +75,9 @@ static void format_progress(const ae_train_progress *p, char *text, size_t n)
 
     if (isfinite(p->score))
         snprintf(score, sizeof(score), "  score %.5g", p->score);
-    snprintf(text, n, "step %llu/%llu  loss %.4g%s  %.4g samples/s  %.4g GFLOP/s  wait %.0f%%  left %s", (unsigned long long)p->step,
-             (unsigned long long)p->steps, p->loss, score, p->samples_per_second, p->gflops, 100 * p->wait_share,
-             cli_format_time(p->seconds_left, left));
+    snprintf(text, n, "step %llu/%llu  loss %.4g%s  %.4g samples/s  %.4g GFLOP/s  wait %.0f%%  left %s",
+             (unsigned long long)p->step, (unsigned long long)p->steps, p->loss, score, p->samples_per_second, p->gflops,
+             100 * p->wait_share, cli_format_time(p->seconds_left, left));
 }
 
 static void record(talk *t, const ae_train_progress *p)
@@ -256,9 +259,10 @@ static ae_status bench(const ae_recipe *recipe, const dataset *data, const ae_tr
         return st;
     printf("recipe %s, batches of %u in %u shards, %u threads, %s, %s\n", recipe->name, recipe->batch, recipe->shards, t.threads,
            ae_precision_resolve(o->precision) == AE_PRECISION_BF16 ? "bf16" : "f32", t.hardware);
-    printf("step %.2f ms: waiting for data %.2f, forward + loss + backward %.2f, optimiser %.2f, weights %.2f\n", t.step * 1e3, t.wait * 1e3,
-           t.shards * 1e3, t.update * 1e3, t.weights * 1e3);
-    printf("layers alone %.2f ms: %.1f %% of the step; %.0f GFLOP/s over the whole step\n", t.layers * 1e3, 100 * t.layers / t.step, t.gflops);
+    printf("step %.2f ms: waiting for data %.2f, forward + loss + backward %.2f, optimiser %.2f, weights %.2f\n", t.step * 1e3,
+           t.wait * 1e3, t.shards * 1e3, t.update * 1e3, t.weights * 1e3);
+    printf("layers alone %.2f ms: %.1f %% of the step; %.0f GFLOP/s over the whole step\n", t.layers * 1e3, 100 * t.layers / t.step,
+           t.gflops);
     return fflush(stdout) || ferror(stdout) ? ae_fail(err, AE_ERR_IO, "standard output cannot be written") : AE_OK;
 }
 
