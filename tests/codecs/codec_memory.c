@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Formats that need not hold the picture do not: copying 25 megapixels by rows takes no more memory than a few rows. */
+ * Formats that need not hold the picture do not: copying 12 megapixels by rows takes no more memory than a few rows. */
 #include <unistd.h>
 
 #include "codec_util.h"
 
-enum { W = 5000, H = 5000, BAND = 16, MAX_GROWTH = 6 << 10 /* KiB */ };
+enum { W = 3000, H = 4000, BAND = 16, MAX_GROWTH = 6 << 10 /* KiB */ };
 
 /* Peak of the resident set in KiB, 0 where the system does not say. */
 static long peak(bool reset)
