@@ -50,24 +50,21 @@ install_packages()
     exit 1
 }
 
-# build DIRECTORY [MESON OPTION]... [-- TARGET...]
-build()
+# configure DIRECTORY [MESON OPTION]...: unless that has been done
+configure()
 {
     tree=$1
     shift
-    options=
-    while [ $# -gt 0 ] && [ "$1" != -- ]; do
-        options="$options $1"
-        shift
-    done
-    [ $# -eq 0 ] || shift
-    if [ ! -f "$tree/build.ninja" ]; then
-        mkdir -p "$tree"
-        if ! meson setup $options "$tree" >"$tree/setup.log" 2>&1; then
-            tail -n 15 "$tree/setup.log" >&2
-            return 1
-        fi
-    fi
+    [ ! -f "$tree/build.ninja" ] || return 0
+    mkdir -p "$tree"
+    meson setup "$@" "$tree" >"$tree/setup.log" 2>&1 || { tail -n 15 "$tree/setup.log" >&2; return 1; }
+}
+
+# compile DIRECTORY [TARGET]...
+compile()
+{
+    tree=$1
+    shift
     if [ -t 1 ]; then
         ninja -C "$tree" "$@"
     else
