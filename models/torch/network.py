@@ -67,6 +67,7 @@ class Network(nn.Module):
 
     def forward(self, *inputs):
         inputs, values = iter(inputs), []
+        self.statistics.clear()
         for node in self.graph.nodes:
             if node.op == "input":
                 y = next(inputs).contiguous(memory_format=torch.channels_last)

@@ -55,7 +55,8 @@ class Trainer:
         self.objective = Objective(r).to(self.device)
         self.network = Network(r.networks[0].graph, seed, self.objective.taps)
         self.network.to(self.device, memory_format=torch.channels_last)
-        self.network.shards = self.n_shards
+        for network in (self.network, *(p.network for p in self.objective.perceptual)):
+            network.shards = self.n_shards
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()  # moving average of the parameters
         self.optimizer = make_optimizer(r.train, self.network)
         self.n_updates = 0
@@ -67,10 +68,12 @@ class Trainer:
         self.network.load(values)
         self.average.load(values)
 
+    def autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
     def predict(self, network, batch):
         """The picture and the raw outputs."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            outputs = network(*batch.inputs)
+        outputs = network(*batch.inputs)
         return outputs[0] if batch.base is None else outputs[0] + batch.base, outputs
 
     def backward(self, batch, step):
@@ -78,8 +81,9 @@ class Trainer:
         torch.manual_seed(mix(self.seed, step, self.rank))  # of the random nodes
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
-        prediction, outputs = self.predict(self.parallel, batch)
-        loss = self.objective(prediction, batch.target, outputs, self.network)
+        with self.autocast():
+            prediction, outputs = self.predict(self.parallel, batch)
+            loss = self.objective(prediction, batch.target, outputs, self.network)
         loss.backward()
         found = loss.detach().float().clone()
         if self.parallel is not self.network:
@@ -120,7 +124,8 @@ class Trainer:
     @torch.no_grad()
     def evaluate(self, batch):
         """Mean squared error after clipping, and the loss, of the averaged parameters; and what they make of the batch."""
-        prediction, _ = self.predict(self.average, batch)
+        with self.autocast():
+            prediction, _ = self.predict(self.average, batch)
         error = ((prediction.clamp(0, 1) - batch.target) ** 2).mean().item()
         return error, float(self.objective.loss(prediction, batch.target)), prediction
 

@@ -15,7 +15,7 @@ except ImportError as e:
     print("skipped: %s; install python3-torch, python3-yaml and python3-numpy" % e)
     sys.exit(77)
 
-from models.torch import aem, recipe as recipes
+from models.torch import aem, camera, data, recipe as recipes
 from models.torch.network import Network
 from models.torch.trainer import Trainer, rate_at
 
@@ -84,6 +84,13 @@ ENLARGING = (HEAD % ("superres", "")).replace("task:", "residual: true\nscale: 2
       - {op: shuffle}
 data: {crop: 16}
 train: {batch: 4, shards: 2}
+"""
+TOLD = (HEAD % ("denoise", "}, {name: level, channels: 2")) + """
+      - {op: concat, from: [image, level]}
+      - {op: conv, out: 3}
+data: {crop: 24, scale: [1, 1.5], grey: 0.2, clean: 0.1}
+train: {batch: 16, shards: 4}
+corruption: [%s]
 """
 TEXTS = {"every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "enlarging": ENLARGING,
          **{p.stem: p.read_text() for p in RECIPES}}
@@ -172,44 +179,51 @@ class Comparison(unittest.TestCase):
     def test_step(self):
         for name, text in TEXTS.items():
             with self.subTest(name):
-                text = text if "validate_every" not in text else self.small(text)
-                r, values, path = self.model(text)
-                edge = r.data.crop // r.scale
-                inputs, outputs = self.pictures(r, r.train.batch, edge)
-                image = [n.name for n in r.networks[0].graph.nodes if n.op == "input"].index("image")
-                base = None
-                if r.residual:
-                    base = inputs[image] if r.scale == 1 else torch.nn.functional.interpolate(inputs[image], scale_factor=r.scale)
-                draw, n, updates, rate = np.random.default_rng(3), values.size, 7, 0.01
-                first, second, average = draw.normal(0, 1e-3, n), draw.uniform(1e-6, 2e-6, n), values + draw.normal(0, 0.1, n)
-                if r.train.optimizer == "sgd":
-                    second[:] = 0
+                self.compare_step(name, text if "validate_every" not in text else self.small(text))
 
-                trainer = Trainer(r)
-                trainer.network.load(values)
-                trainer.average.load(average.astype("f4"))
-                trainer.n_updates, at = updates, 0
-                for p, t in zip(trainer.network.params, trainer.network.tensors):
-                    m, v = (torch.tensor(x[at:at + t.numel()], dtype=torch.float32).view(t.shape) for x in (first, second))
-                    at += t.numel()
-                    if p.trainable:
-                        trainer.optimizer.state[t] = {"momentum_buffer": m} if r.train.optimizer == "sgd" else {
-                            "step": torch.tensor(float(updates)), "exp_avg": m, "exp_avg_sq": v}
-                batch = SimpleNamespace(inputs=inputs, target=outputs[0], base=base)
-                loss, norm, applied = trainer.step(batch, 0, rate)
-                self.assertTrue(applied)
+    def test_perceptual(self):
+        _, _, path = self.model(EVERY_OP)
+        features = path.rename(self.at / "features.aem")
+        self.compare_step("perceptual", ENLARGING + "loss: [{kind: perceptual, model: %s, node: b}, {kind: mse}]\n" % features)
 
-                data = [first, second, average] + [nhwc(x) for x in inputs + outputs[:1] + ([base] if r.residual else [])]
-                found = self.run_helper("step", path, updates, rate, data=data)
-                self.near([loss], found[:1], name + ": loss")
-                self.near([norm], found[1:2], name + ": gradient norm")
-                theirs, at = found[2:].reshape(4, n), 0
-                ours = trainer.network.flat(), trainer.average.flat()
-                for p, t in zip(trainer.network.params, trainer.network.tensors):
-                    part = slice(at, at + t.numel())
-                    at += t.numel()
-                    self.near(ours[0][part] - values[part], theirs[0][part] - values[part], "%s: change of %s" % (name, p.name))
-                    self.near(ours[1][part] - average[part], theirs[3][part] - average[part], "%s: change of average %s" % (name, p.name))
+    def compare_step(self, name, text):
+        r, values, path = self.model(text)
+        edge = r.data.crop // r.scale
+        inputs, outputs = self.pictures(r, r.train.batch, edge)
+        image = [n.name for n in r.networks[0].graph.nodes if n.op == "input"].index("image")
+        base = None
+        if r.residual:
+            base = inputs[image] if r.scale == 1 else torch.nn.functional.interpolate(inputs[image], scale_factor=r.scale)
+        draw, n, updates, rate = np.random.default_rng(3), values.size, 7, 0.01
+        first, second, average = draw.normal(0, 1e-3, n), draw.uniform(1e-6, 2e-6, n), values + draw.normal(0, 0.1, n)
+        if r.train.optimizer == "sgd":
+            second[:] = 0
+
+        trainer = Trainer(r)
+        trainer.network.load(values)
+        trainer.average.load(average.astype("f4"))
+        trainer.n_updates, at = updates, 0
+        for p, t in zip(trainer.network.params, trainer.network.tensors):
+            m, v = (torch.tensor(x[at:at + t.numel()], dtype=torch.float32).view(t.shape) for x in (first, second))
+            at += t.numel()
+            if p.trainable:
+                trainer.optimizer.state[t] = {"momentum_buffer": m} if r.train.optimizer == "sgd" else {
+                    "step": torch.tensor(float(updates)), "exp_avg": m, "exp_avg_sq": v}
+        batch = SimpleNamespace(inputs=inputs, target=outputs[0], base=base)
+        loss, norm, applied = trainer.step(batch, 0, rate)
+        self.assertTrue(applied)
+
+        data = [first, second, average] + [nhwc(x) for x in inputs + outputs[:1] + ([base] if r.residual else [])]
+        found = self.run_helper("step", path, updates, rate, data=data)
+        self.near([loss], found[:1], name + ": loss")
+        self.near([norm], found[1:2], name + ": gradient norm")
+        theirs, at = found[2:].reshape(4, n), 0
+        ours = trainer.network.flat(), trainer.average.flat()
+        for p, t in zip(trainer.network.params, trainer.network.tensors):
+            part = slice(at, at + t.numel())
+            at += t.numel()
+            self.near(ours[0][part] - values[part], theirs[0][part] - values[part], "%s: change of %s" % (name, p.name))
+            self.near(ours[1][part] - average[part], theirs[3][part] - average[part], "%s: change of average %s" % (name, p.name))
 
     def test_rates(self):
         for steps in (7, 300, 9000):
@@ -224,6 +238,94 @@ class Comparison(unittest.TestCase):
         tree["train"].update(batch=8, shards=2)
         tree.setdefault("data", {})["crop"] = 32
         return yaml.safe_dump(tree, sort_keys=False)
+
+    def test_camera_draws(self):
+        """Every parameter has the same distribution: the same deciles, within what so many draws scatter."""
+        n = 20000
+        ours = camera.draw(np.random.default_rng(1), n)
+        self.helper("cameras", n, self.at / "out")
+        theirs = np.fromfile(self.at / "out", "<f4").reshape(n, -1)
+        for name, a, b in zip(camera.FIELDS, ours.T, theirs.T):
+            for limit in np.quantile(b, np.linspace(0, 1, 11)):
+                self.assertTrue(abs((a <= limit + 1e-6).mean() - (b <= limit + 1e-6).mean()) < 0.02, "%s at %g" % (name, limit))
+        a, b = (np.corrcoef(x + 1e-6 * np.random.default_rng(2).random(x.shape), rowvar=False) for x in (ours, theirs))
+        self.assertLess(np.abs(a - b).max(), 0.05)
+
+    def test_camera(self):
+        """The same cameras and the same normals make the same photographs, but for what rounding to bytes does."""
+        kinds = set()
+        for seed in range(40):
+            h, w, grey = (40, 32, 0) if seed % 4 else (24, 41, seed % 8 > 0)
+            y, x = np.mgrid[0:h, 0:w] / 16.0
+            clean = np.stack([0.5 + 0.3 * np.sin(x + 2 * y) + 0.2 * (x > y), 0.5 + 0.3 * np.cos(x * y) + 0.1 * (x > y), 0.5 * (x < 1) + 0.2 * y], 2)
+            clean = (clean if not grey else clean[..., :1].repeat(3, 2)).clip(0, 1).astype("f4")
+            found = self.run_helper("camera", seed, 0.03, int(grey), h, w, data=[clean])
+            parameters, planes = found[:len(camera.FIELDS)], found[len(camera.FIELDS):].reshape(3, -1)
+            k = dict(zip(camera.FIELDS, parameters))
+            kinds.add((k["mosaic"], k["has_jpeg"], k["halve"], k["sharpen"] > 0, grey))
+            ours = camera.take(torch.tensor(parameters)[None], torch.tensor(planes[0].reshape(1, 3, h, w)),
+                               torch.tensor(clean).permute(2, 0, 1)[None], torch.tensor([bool(grey)]))
+            for what, a, b in zip(("clean", "noisy"), ours, planes[1:]):
+                error = np.abs(nhwc(a).ravel() - b) * 255
+                self.assertTrue(error.mean() < (0.3 if k["has_jpeg"] else 1e-3) and (error > 0.01).mean() < 0.2,
+                                "camera %d, %s: error %s" % (seed, what, error.mean()))
+        self.assertGreater(len(kinds), 8)
+
+    def loaded(self, text, pictures, steps):
+        """Batches of both loaders as (inputs, target) of all their samples, N x H x W x C."""
+        r, _, path = self.model(text)
+        n, h, w, _ = pictures.shape
+        trainer = Trainer(r, seed=5)
+        source = data.Pictures([], (8, 8), 1 << 30, list(pictures))
+        loader = data.Loader(r, source, trainer, 1)
+        loader.start(0)
+        ours = [loader.next() for _ in range(steps)]
+        loader.close()
+        ours = [np.concatenate(parts) for parts in zip(*([nhwc(x) for x in b.inputs + [b.target]] for b in ours))]
+        found = self.run_helper("batches", path, n, h, w, steps, data=[pictures]).reshape(steps, -1)
+        theirs, at = [], 0
+        for array in ours:
+            size = array.size // steps
+            theirs.append(found[:, at:at + size].reshape(array.shape))
+            at += size
+        self.assertEqual(at, found.shape[1])
+        return ours, theirs
+
+    def test_loading(self):
+        """Crops, scales, corruptions and what the network is told have the same distributions."""
+        draw = np.random.default_rng(4)
+        y, x = np.mgrid[0:70, 0:90]
+        picture = 127 + 80 * np.sin(x / 8 + y / 30 + x * y / 500)[..., None] * (1, 0.7, 0.4) + draw.normal(0, 4, (70, 90, 3))
+        pictures = picture.clip(0, 255).astype("u1")[None].repeat(3, 0)  # one of them is held out, not the same in both
+        for corruption in ("{kind: gaussian, sigma: [5, 50], jitter: [0.5, 1.5]}", "{kind: camera, sigma: [1, 20]}",
+                           "{kind: salt_pepper, fraction: [0, 0.2]}, {kind: mask, fraction: [0.1, 0.5], probability: 0.5}",
+                           "{kind: jpeg, quality: [10, 90]}, {kind: gaussian, sigma: [5, 20]}"):
+            with self.subTest(corruption):
+                (image, level, target), theirs = self.loaded(TOLD % corruption, pictures, 40)
+
+                def features(image, level, target):
+                    noise = image - target
+                    return {"level": level[:, 0, 0, 0], "chroma level": level[:, 0, 0, 1], "brightness": target.mean((1, 2, 3)),
+                            "contrast": target.std((1, 2, 3)), "detail": np.abs(np.diff(target, axis=1)).mean((1, 2, 3)),
+                            "colour": target.std(3).mean((1, 2)), "noise": noise.std((1, 2, 3)),
+                            "fine noise": np.diff(noise, axis=1).std((1, 2, 3)), "coloured noise": noise.std(3).mean((1, 2)),
+                            "mean of noise": noise.mean((1, 2, 3))}
+                theirs = features(*theirs)
+                for what, a in features(image, level, target).items():
+                    b = theirs[what]
+                    limits = np.quantile(b, np.linspace(0.1, 0.9, 9)) + 1e-5
+                    apart = np.abs((a[:, None] <= limits).mean(0) - (b[:, None] <= limits).mean(0)).max()
+                    self.assertLess(apart, 0.12, what)
+
+    def test_enlarging(self):
+        """Super-resolution: crops of one picture's only place are the same in both."""
+        y, x = np.mgrid[0:32, 0:32]
+        picture = (127 + 100 * np.stack([np.sin(x / 3 + y / 5), np.cos(x * y / 40), np.sin(y / 2)], 2)).astype("u1")[None]
+        text = ENLARGING.replace("crop: 16", "crop: 16, augment: false, scale: [2, 2]")
+        (image, target), (their_image, their_target) = self.loaded(text, picture, 1)
+        for ours, theirs in ((image, their_image), (target, their_target)):
+            self.assertGreater(ours.std(), 0.2)
+            self.assertLess(np.abs(ours - theirs).max(), 1e-5)
 
     def test_files(self):
         for name, text in TEXTS.items():

@@ -9,6 +9,11 @@
  *                                      outputs at inference
  *   step MODEL UPDATES RATE IN OUT     one step of the trainer after so many. IN: moments (first, second) and average of the
  *                                      parameters, inputs, target, base where residual; OUT: loss, norm, parameters, moments, average
+ *   batches MODEL N H W STEPS IN OUT   the loader's batches from so many pictures of three channels in 0..255; OUT: inputs and target
+ *                                      of each
+ *   cameras N OUT                      draws so many; OUT: their parameters in the order of models/torch/camera.py
+ *   camera SEED LUMINANCE GREY H W IN OUT  a photograph of IN by a camera drawn from the seed; OUT: its parameters, the unit normals
+ *                                      that the noise is made of, the pictures without and with noise
  *
  * IN and OUT are f32 without header, pictures N x H x W x C. */
 #include <inttypes.h>
@@ -17,6 +22,7 @@
 #include <string.h>
 
 #include "ae/model.h"
+#include "image/camera.h"
 #include "nn/exec.h"
 #include "train/optimizer.h"
 #include "train/trainer.h"
@@ -194,32 +200,145 @@ static void step(const ae_model *m, uint64_t n_updates, float rate, FILE *in, FI
     aei_trainer_free(t);
 }
 
+typedef struct pictures { const float *samples; uint32_t h, w; } pictures;
+
+static ae_status load_picture(void *opaque, size_t i, ae_signal_info *info, void **pixels, ae_error *err)
+{
+    const pictures *p = opaque;
+    size_t n = 3 * (size_t)p->h * p->w;
+    uint8_t *to = ae_alloc(n, 1);
+
+    (void)err;
+    check(to, "out of memory");
+    for (size_t k = 0; k < n; k++)
+        to[k] = (uint8_t)p->samples[i * n + k];
+    *pixels = to;
+    *info = (ae_signal_info){.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = p->w, .height = p->h};
+    return AE_OK;
+}
+
+static const char *name_picture(void *opaque, size_t i)
+{
+    static const char *const names[] = {"a", "b", "c", "d"};
+
+    (void)opaque;
+    return names[i % 4];
+}
+
+static void batches(const ae_model *m, char **args, FILE *in, FILE *out)
+{
+    const ae_recipe *r = ae_model_recipe(m);
+    const ae_graph *g = ae_model_graph(m);
+    uint32_t n = (uint32_t)atoi(args[0]), steps = (uint32_t)atoi(args[3]), h, w, n_inputs = 0;
+    pictures p = {.h = (uint32_t)atoi(args[1]), .w = (uint32_t)atoi(args[2])};
+    size_t size = 3 * (size_t)n * p.h * p.w, pixels;
+    float *samples = floats(size);
+    ae_dataset data = {.opaque = &p, .n_items = n, .load = load_picture, .name = name_picture};
+    aei_loader_config config = {.recipe = r, .data = &data, .seed = 5, .threads = 1};
+    aei_loader *l;
+
+    take(in, samples, size);
+    p.samples = samples;
+    aei_loader_input_size(r, &h, &w);
+    pixels = (size_t)r->batch * h * w;
+    must(aei_loader_create(&config, &l, &error));
+    for (uint32_t s = 0; s < steps; s++) {
+        aei_batch batch;
+
+        must(aei_loader_next(l, &batch, NULL, &error));
+        n_inputs = 0;
+        for (uint32_t i = 0; i < g->n_nodes; i++)
+            if (g->nodes[i].op == AE_OP_INPUT)
+                give(out, batch.inputs[n_inputs++], pixels * g->nodes[i].out);
+        give(out, batch.target, pixels * 3 * r->scale * r->scale);
+    }
+    aei_loader_free(l);
+    ae_free(samples);
+}
+
+static void give_camera(FILE *out, const aei_camera *k)
+{
+    give(out, k->balance, 3);
+    give(out, k->mix[0], 9);
+    give(out, (float[]){k->gamma, k->toe, k->contrast, k->mosaic, (float)k->phase, k->gradient, k->read, k->luminance, k->colour, k->fine,
+                        k->keep, k->edge, k->coarse, k->coarse_share, k->colour_fine, k->colour_coarse, k->colour_share, k->sharpen,
+                        k->radius, k->has_jpeg, (float)k->jpeg.quality, k->jpeg.halve_chroma, (float)k->jpeg.y, (float)k->jpeg.x}, 24);
+}
+
+static void cameras(uint32_t n, FILE *out)
+{
+    aei_rng rng = aei_rng_make(1, 0, 0);
+
+    for (uint32_t i = 0; i < n; i++) {
+        aei_camera k;
+
+        aei_camera_draw(&rng, &k);
+        give_camera(out, &k);
+    }
+}
+
+static void camera(char **args, FILE *in, FILE *out)
+{
+    aei_rng rng = aei_rng_make(strtoull(args[0], NULL, 10), 0, 0), same;
+    bool grey = atoi(args[2]);
+    uint32_t h = (uint32_t)atoi(args[3]), w = (uint32_t)atoi(args[4]), n = h * w;
+    float *clean = floats(3 * (size_t)n), *noisy = floats(3 * (size_t)n), *normals = floats(3 * (size_t)n);
+    void *scratch = ae_alloc(aei_camera_scratch(h, w), 1);
+    aei_camera k;
+
+    check(scratch, "out of memory");
+    take(in, clean, 3 * (size_t)n);
+    aei_camera_draw(&rng, &k);
+    k.luminance = strtof(args[1], NULL);
+    same = rng;
+    for (int i = 0; i < (k.mosaic || grey ? 1 : 3); i++)
+        aei_rng_normals(&same, normals + (size_t)i * n, n);
+    aei_camera_take(&k, &rng, clean, noisy, h, w, 3, grey, scratch);
+    give_camera(out, &k);
+    give(out, normals, 3 * (size_t)n);
+    give(out, clean, 3 * (size_t)n);
+    give(out, noisy, 3 * (size_t)n);
+    ae_free(clean);
+    ae_free(noisy);
+    ae_free(normals);
+    ae_free(scratch);
+}
+
 int main(int argc, char **argv)
 {
-    const char *job = argc > 2 ? argv[1] : "";
-    bool two = false;
+    static const struct { const char *name; int n_args; bool model, in, out; } jobs[] = {
+        {"identity", 1, true, false, false}, {"rates", 2, true, false, false}, {"resave", 2, true, false, false},
+        {"gradients", 6, true, true, true}, {"step", 5, true, true, true}, {"batches", 7, true, true, true},
+        {"camera", 7, false, true, true}, {"cameras", 2, false, false, true},
+    };
+    enum { IDENTITY, RATES, RESAVE, GRADIENTS, STEP, BATCHES, CAMERA, CAMERAS, N_JOBS };
+    char **args = argv + 2;
+    int job = 0;
     ae_model *m = NULL;
     FILE *in = NULL, *out = NULL;
 
-    if ((!strcmp(job, "gradients") && argc == 8) || (!strcmp(job, "step") && argc == 7)) {
+    while (job < N_JOBS && (argc < 2 || strcmp(argv[1], jobs[job].name) != 0))
+        job++;
+    check(job < N_JOBS && argc - 2 == jobs[job].n_args, "see the head of torchhelper.c");
+    if (jobs[job].model)
+        must(ae_model_open(args[0], NULL, &m, &error));
+    if (jobs[job].in)
         in = open_file(argv[argc - 2], "rb");
+    if (jobs[job].out)
         out = open_file(argv[argc - 1], "wb");
-        two = true;
-    }
-    check(two || (!strcmp(job, "identity") && argc == 3) || ((!strcmp(job, "resave") || !strcmp(job, "rates")) && argc == 4),
-          "see the head of torchhelper.c");
-    must(ae_model_open(argv[2], NULL, &m, &error));
-    if (job[0] == 'i')
-        print_identity(m);
-    else if (!strcmp(job, "rates"))
-        print_rates(m, strtoull(argv[3], NULL, 10));
-    else if (job[0] == 'r')
-        resave(m, argv[3]);
-    else if (job[0] == 'g')
-        gradients(m, (aei_plan_config){.n = (uint32_t)atoi(argv[3]), .h = (uint32_t)atoi(argv[4]), .w = (uint32_t)atoi(argv[5]),
+    switch (job) {
+    case IDENTITY: print_identity(m); break;
+    case RATES: print_rates(m, strtoull(args[1], NULL, 10)); break;
+    case RESAVE: resave(m, args[1]); break;
+    case GRADIENTS:
+        gradients(m, (aei_plan_config){.n = (uint32_t)atoi(args[1]), .h = (uint32_t)atoi(args[2]), .w = (uint32_t)atoi(args[3]),
                                        .precision = AE_PRECISION_F32}, in, out);
-    else
-        step(m, strtoull(argv[3], NULL, 10), strtof(argv[4], NULL), in, out);
+        break;
+    case STEP: step(m, strtoull(args[1], NULL, 10), strtof(args[2], NULL), in, out); break;
+    case BATCHES: batches(m, args + 1, in, out); break;
+    case CAMERA: camera(args, in, out); break;
+    default: cameras((uint32_t)atoi(args[0]), out);
+    }
     ae_model_free(m);
     if (in)
         fclose(in);

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Noisy photographs by simulated cameras, as lib/image/camera.c takes them: the same parameters from the same distributions, and the
+same way from a picture through mosaic, demosaicing, tone curve, noise reduction and JPEG; a camera for each picture of a batch."""
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .image import beyond, blur, jpeg, mix
+
+FIELDS = ["balance0", "balance1", "balance2", "mix00", "mix01", "mix02", "mix10", "mix11", "mix12", "mix20", "mix21", "mix22", "gamma", "toe",
+          "contrast", "mosaic", "phase", "gradient", "read", "luminance", "colour", "fine", "keep", "edge", "coarse", "coarse_share",
+          "colour_fine", "colour_coarse", "colour_share", "sharpen", "radius", "has_jpeg", "quality", "halve", "top", "left"]
+
+
+def draw(rng, n):
+    """Parameters of n cameras, n x FIELDS; `luminance` is the caller's to set."""
+    def log_range(lo, hi):
+        return lo * (hi / lo) ** rng.random(n)
+
+    u = rng.uniform
+    plain = rng.random(n) < 0.08  # no noise reduction, or a picture scaled down since
+    k = {"balance0": u(1.2, 2.6, n), "balance1": np.ones(n), "balance2": u(1.2, 2.6, n)}
+    for i in range(3):  # neighbours in the spectrum overlap most
+        a, b = u(0, 0.6, n), u(0, 0.3, n)
+        k["mix%d%d" % (i, i)] = 1 + a + b
+        k["mix%d%d" % (i, (i + 1) % 3)], k["mix%d%d" % (i, (i + 2) % 3)] = (-b, -a) if i == 2 else (-a, -b)
+    k.update(gamma=u(1.8, 2.6, n), toe=log_range(0.002, 0.02), contrast=u(0.2, 0.9, n), mosaic=~plain & (rng.random(n) < 0.85),
+             phase=rng.integers(4, size=n), gradient=u(-0.5, 1.5, n).clip(0, 1), read=log_range(0.02, 2), luminance=np.zeros(n),
+             colour=np.where(plain, u(0.8, 1.73, n), log_range(0.3, 1.3)), fine=u(0.25, 0.85, n), keep=log_range(0.15, 0.9),
+             coarse=u(2, 6, n), coarse_share=u(0, 0.22, n), colour_fine=u(1, 2.5, n), colour_share=u(0.2, 0.9, n),
+             edge=log_range(0.04, 0.25), sharpen=np.where(rng.random(n) < 0.3, u(0.1, 0.9, n), 0), radius=u(0.6, 1.2, n))
+    k["colour_coarse"] = k["colour_fine"] * u(2, 4.5, n)
+    for name in ("fine", "coarse_share", "colour_fine", "colour_share", "sharpen"):
+        k[name] = np.where(plain, 0, k[name])
+    k["keep"] = np.where(plain, 1, k["keep"])
+    k.update(has_jpeg=rng.random(n) < 0.85, quality=np.floor(98.5 - 28 * rng.random(n) ** 4), halve=rng.integers(2, size=n),
+             top=rng.integers(16, size=n), left=rng.integers(16, size=n))
+    return np.stack([k[name] for name in FIELDS], 1).astype("f4")
+
+
+def power(x):
+    """Mean square of each plane."""
+    return (x * x).mean((2, 3), keepdim=True)
+
+
+def gain(mean_square, share):
+    """Factor that brings a mean square to `share`."""
+    return torch.where(mean_square > 1e-30, torch.sqrt(share / mean_square.clamp(min=1e-30)), torch.zeros_like(mean_square))
+
+
+def to_linear(x, gamma, toe, contrast):
+    b = toe ** (1 / gamma)
+    a = (1 + toe) ** (1 / gamma) - b
+    e = x.clamp(0, 1)
+    g = e
+    for _ in range(4):  # Newton's steps on the S
+        g = g - (g * (1 - contrast + contrast * g * (3 - 2 * g)) - e) / (1 - contrast + 6 * contrast * g * (1 - g))
+    return (g * a + b) ** gamma - toe
+
+
+def to_encoded(x, gamma, toe, contrast):
+    """The samples and the curve's slope there."""
+    p = 1 / gamma
+    b = toe ** p
+    a = (1 + toe) ** p - b
+    x = x.clamp(0, 1) + toe
+    y = x ** p
+    g = (y - b) / a
+    return (g * (1 - contrast + contrast * g * (3 - 2 * g)),
+            (1 - contrast + 6 * contrast * g * (1 - g)) * p * y / (x * a))
+
+
+def demosaic(x, colour, red_row, gradient, edge):
+    """Three planes from a mosaic: bilinear where gradient is 0, gradient-corrected (Malvar et al. 2004) where it is 1."""
+    h, w = x.shape[2:]
+    iy, ix = (beyond(torch.arange(-2, n + 2, device=x.device), n, edge) for n in (h, w))
+    padded = x[:, :, iy][..., ix]
+
+    def at(dy, dx):
+        return padded[:, :, 2 + dy:2 + dy + h, 2 + dx:2 + dx + w]
+
+    across, down, far_across, far_down = at(0, -1) + at(0, 1), at(-1, 0) + at(1, 0), at(0, -2) + at(0, 2), at(-2, 0) + at(2, 0)
+    corners = at(-1, -1) + at(-1, 1) + at(1, -1) + at(1, 1)
+    level, bend = 0.125 * (5 * x - corners), 4 * x - far_across - far_down
+    cross, diagonal = 0.25 * (across + down) + gradient * 0.125 * bend, 0.25 * corners + gradient * 0.1875 * bend
+    beside = 0.5 * across + gradient * (level - 0.125 * far_across + 0.0625 * far_down)
+    above = 0.5 * down + gradient * (level - 0.125 * far_down + 0.0625 * far_across)
+    planes = [torch.where(colour == c, x, torch.where(colour == 1, torch.where(red_row == (c == 0), beside, above), diagonal)) for c in (0, 2)]
+    return torch.cat((planes[0], torch.where(colour == 1, x, cross), planes[1]), 1)
+
+
+def expose(k, m, normals, picture):
+    """Noise on the sensor, and what becomes of it and of the picture in linear light."""
+    n, _, h, w = picture.shape
+    phase = k["phase"].long()
+    y, x = torch.arange(h, device=picture.device)[:, None], torch.arange(w, device=picture.device)
+    row, column = (y ^ (phase >> 1)) & 1, (x ^ phase) & 1
+    colour, red_row = (row + column).expand(n, 1, h, w), (row == 0).expand(n, 1, h, w)  # 0 red, 1 green, 2 blue
+    balance = torch.cat([k["balance%d" % c] for c in range(3)], 1)
+    sensor = mix(torch.linalg.inv(m), picture)
+    noise = torch.sqrt(balance * sensor.clamp(min=0) + 0.18 * k["read"] * balance ** 2)
+    mosaic = k["mosaic"] > 0
+    one = demosaic(noise.gather(1, colour) * normals[:, :1], colour, red_row, k["gradient"], "wrap")
+    noise = mix(m, torch.where(mosaic, one, noise * normals))
+    return torch.where(mosaic, mix(m, demosaic(sensor.gather(1, colour), colour, red_row, k["gradient"], "reflect")), picture), noise
+
+
+def reduce(noise, light, keep, edge):
+    """Noise is reduced to `keep` where the picture is flat, and stays where it has edges."""
+    padded = F.pad(light, (0, 0, 1, 1), mode="replicate")
+    g = (padded[:, :, 2:] - padded[:, :, :-2])[..., 1:-1] ** 2 + (light[..., 2:] - light[..., :-2]) ** 2
+    return noise * (keep + (1 - keep) * F.pad(g / (g + edge ** 2), (1, 1)))
+
+
+def smooth_luminance(k, light, y):
+    """What the camera's noise reduction leaves of the luminance."""
+    coarse = blur(y, k["coarse"][:, 0, 0, 0], "wrap")
+    y = reduce(blur(y, k["fine"][:, 0, 0, 0], "wrap"), light, k["keep"], k["edge"])
+    y = y * gain(power(y), 1 - k["coarse_share"]) + coarse * gain(power(coarse), k["coarse_share"])
+    y = (1 + k["sharpen"]) * y - k["sharpen"] * blur(y, k["radius"][:, 0, 0, 0], "wrap")
+    return y * gain(power(y), k["luminance"] ** 2)
+
+
+def smooth_colour(k, light, uv):
+    """The same for the two planes of colour."""
+    def together(x):
+        return power(x).sum(1, keepdim=True)
+
+    fine, wide = k["colour_fine"][:, 0, 0, 0], k["colour_coarse"][:, 0, 0, 0]
+    uv = blur(reduce(uv, light, torch.sqrt(k["keep"]), k["edge"]), fine, "wrap")  # edges differ less
+    coarse = blur(uv, torch.sqrt((wide ** 2 - fine ** 2).clamp(min=0)), "wrap")
+    uv = uv * gain(together(uv), 1 - k["colour_share"]) + coarse * gain(together(coarse), k["colour_share"])
+    return uv * gain(together(uv), 2 * (k["luminance"] * k["colour"]) ** 2)
+
+
+def take(cameras, normals, clean, grey):
+    """(noise-free, noisy) photographs of clean pictures of three channels. cameras: n x FIELDS; normals: unit normals in the shape of the
+    pictures; grey: the channels are equal and stay so."""
+    k = dict(zip(FIELDS, cameras.t()[..., None, None, None]))
+    m = cameras[:, FIELDS.index("mix00"):FIELDS.index("mix22") + 1].view(-1, 3, 3)
+    # a grey picture's sensor is one plane
+    grey = grey[:, None, None, None]
+    m = torch.where(grey[..., 0], torch.eye(3, device=m.device), m)
+    for name, value in (("mosaic", 0), ("balance0", 1), ("balance2", 1), ("colour", 0)):
+        k[name] = torch.where(grey, torch.full_like(k[name], value), k[name])
+    normals = torch.where(grey, normals[:, :1], normals)
+
+    curve = k["gamma"], k["toe"], k["contrast"]
+    picture, noise = expose(k, m, normals, to_linear(clean, *curve))
+    picture, slope = to_encoded(picture, *curve)
+    r, g, b = (noise * slope).split(1, 1)
+    light = picture.mean(1, keepdim=True)
+    uv = smooth_colour(k, light, torch.cat(((r - b) * 0.70710678, (2 * g - r - b) * 0.40824829), 1))
+    y = smooth_luminance(k, light, (r + g + b) / 3)
+    u, v = uv[:, :1] * 0.70710678, uv[:, 1:] * 0.40824829
+    picture = picture + k["sharpen"] * (light - blur(light, k["radius"][:, 0, 0, 0], "reflect"))
+    noisy = (picture + y + torch.cat((u - v, 2 * v, -u - v), 1)).clamp(0, 1)
+    picture = picture.clamp(0, 1)
+    coded = [jpeg(x, *(k[name][:, 0, 0, 0] for name in ("quality", "halve", "top", "left"))) for x in (picture, noisy)]
+    has_jpeg = k["has_jpeg"] > 0
+    return torch.where(has_jpeg, coded[0], picture), torch.where(has_jpeg, coded[1], torch.round(noisy * 255) / 255)

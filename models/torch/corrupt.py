@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Corruptions of recipes, drawn as lib/train/corrupt.c draws them: numbers on the host, pictures on the device."""
+import numpy as np
+import torch
+
+from . import camera
+from .image import jpeg
+from .recipe import RecipeError
+
+
+def check(r):
+    if any(c.kind == "camera" and (i > 0 or r.task == "superres") for i, c in enumerate(r.corruptions)) and not r.one_of:
+        raise RecipeError("camera noise makes pictures of its own: it comes first, and not in super-resolution")
+
+
+def draw(rng, r, n, fixed):
+    """For each corruption n rows: whether it applies, its strength, the factor of what the network is told, and what more its kind needs.
+    fixed, for validation: the middle of each range (25 of 255 for white noise that reaches so far)."""
+    drawn, spared = [], (rng.random(n) < r.data.clean) & (not fixed)
+    chosen = rng.integers(len(r.corruptions), size=n) if r.one_of and r.corruptions else None
+    for i, c in enumerate(r.corruptions):
+        applies = (rng.random(n) < c.probability) & ~spared & (True if chosen is None else chosen == i)
+        value, told = rng.uniform(*c.range, n), rng.uniform(*c.jitter, n)
+        if fixed:
+            value[:], told[:] = np.clip(25, *c.range) if c.kind == "gaussian" else sum(c.range) / 2, np.clip(1, *c.jitter)
+        columns = [applies, value, told]
+        if c.kind == "camera":
+            cameras = camera.draw(rng, n)
+            cameras[:, camera.FIELDS.index("luminance")] = value / 255
+            columns += list(cameras.T)
+        elif c.kind == "jpeg":
+            columns += [np.floor(value + 0.5).clip(1, 100), rng.integers(2, size=n), rng.integers(16, size=n), rng.integers(16, size=n)]
+        drawn.append(np.stack(columns, 1).astype("f4"))
+    return drawn
+
+
+def deviation(difference):
+    """White, luminance and chroma deviation of the difference of two pictures, N x 3."""
+    c = difference.shape[1]
+    everything = (difference ** 2).mean((1, 2, 3))
+    luminance = (difference.sum(1) ** 2).mean((1, 2)) / (c * c)
+    return torch.stack((everything, luminance, 1.5 * (everything - luminance).clamp(min=0)), 1).sqrt()
+
+
+def corrupt(r, drawn, clean, grey, random):
+    """(clean, corrupted, told): cameras make clean pictures of their own. drawn: tensors of what `draw` gave; grey: samples whose
+    channels are equal; random(function, *shape): torch.randn or torch.rand for the whole batch."""
+    n, c, h, w = clean.shape
+    noisy, variance, jitter = clean, clean.new_zeros(n), clean.new_ones(n)
+    measured = torch.zeros(n, dtype=torch.bool, device=clean.device)
+    grey = grey | (c == 1)
+    for kind, numbers in zip((k.kind for k in r.corruptions), drawn):
+        applies, value, told = numbers[:, 0] > 0, numbers[:, 1], numbers[:, 2]
+        here, strength = applies[:, None, None, None], value[:, None, None, None]
+        jitter = torch.where(applies, jitter * told, jitter)
+        if kind == "gaussian":
+            noise = random(torch.randn, c, h, w)
+            noise = torch.where(grey[:, None, None, None], noise[:, :1], noise)
+            noisy = noisy + here * strength / 255 * noise
+            variance = variance + applies * (value / 255) ** 2
+            continue
+        if kind == "camera":
+            photo = camera.take(numbers[:, 3:], random(torch.randn, 3, h, w), clean.expand(-1, 3, -1, -1), grey)
+            clean, noisy = (torch.where(here, x[:, :c], old) for x, old in zip(photo, (clean, noisy)))
+        elif kind == "jpeg":
+            quality, halve, top, left = numbers[:, 3:].t()
+            noisy = torch.where(here, jpeg(noisy.expand(-1, 3, -1, -1), quality, halve > 0, top, left)[:, :c], noisy)
+        else:
+            hit = here & (random(torch.rand, 1, h, w) < strength)
+            white = (random(torch.rand, 1, h, w) < 0.5).float() if kind == "salt_pepper" else torch.zeros_like(strength)
+            noisy = torch.where(hit, white.expand_as(noisy), noisy)
+        measured = measured | applies
+    sigma = variance.sqrt()
+    known = torch.stack((sigma, torch.where(grey, sigma, sigma / 3 ** 0.5), torch.where(grey, torch.zeros_like(sigma), sigma)), 1)
+    return clean, noisy, torch.where(measured[:, None], deviation(noisy - clean), known) * jitter[:, None]
