@@ -27,7 +27,7 @@ def draw(rng, n):
     k.update(gamma=u(1.8, 2.6, n), toe=log_range(0.002, 0.02), contrast=u(0.2, 0.9, n), mosaic=~plain & (rng.random(n) < 0.85),
              phase=rng.integers(4, size=n), gradient=u(-0.5, 1.5, n).clip(0, 1), read=log_range(0.02, 2), luminance=np.zeros(n),
              colour=np.where(plain, u(0.8, 1.73, n), log_range(0.3, 1.3)), fine=u(0.25, 0.85, n), keep=log_range(0.15, 0.9),
-             coarse=u(2, 6, n), coarse_share=u(0, 0.22, n), colour_fine=u(1, 2.5, n), colour_share=u(0.2, 0.9, n),
+             coarse=log_range(2, 9), coarse_share=u(0, 0.3, n), colour_fine=u(1, 2.5, n), colour_share=u(0.2, 0.9, n),
              edge=log_range(0.04, 0.25), sharpen=np.where(rng.random(n) < 0.3, u(0.1, 0.9, n), 0), radius=u(0.6, 1.2, n))
     k["colour_coarse"] = k["colour_fine"] * u(2, 4.5, n)
     for name in ("fine", "coarse_share", "colour_fine", "colour_share", "sharpen"):
