@@ -272,6 +272,10 @@ ae_status aei_noise_features(const ae_row_source *source, const ae_cancel *cance
     return st;
 }
 
+/* Real cameras' noise looks milder than the synthetic kind of the same strength, and too little told costs more than too much:
+ * measured on real photographs, 1.25 to 1.5 times what is found cleans best. */
+static const float upward = 1.25f;
+
 /* The network's outputs are log(deviation + 0.5). */
 ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err)
 {
@@ -292,5 +296,7 @@ ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel
     out->luminance = fmaxf(0, expf(fminf(result[0], 5)) - 0.5f);
     out->chroma = source->info.channels < 3 ? 0 : fmaxf(0, expf(fminf(result[1], 5)) - 0.5f);
     out->white = sqrtf(out->luminance * out->luminance + out->chroma * out->chroma * (2 / 3.0f));
+    out->luminance *= upward;
+    out->chroma *= upward;
     return AE_OK;
 }

@@ -80,8 +80,11 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     kind, truth, features = read(options.examples)
-    held = numpy.arange(len(kind)) % 10 == 0
-    net, mean, deviation = fit(features[~held], truth[~held], options.quantile, options.steps)
+    number = numpy.arange(len(kind))
+    held = number % 10 == 0
+    # Whoever denoises a picture believes it noisy: of the clean ones a third will do.
+    used = ~held & ((kind != 0) | (number % 3 == 0))
+    net, mean, deviation = fit(features[used], truth[used], options.quantile, options.steps)
     with torch.no_grad():
         found = numpy.exp(net(standardise(features[held], mean, deviation)).numpy()) - 0.5
     for k, name in enumerate(["clean", "camera", "white"]):
