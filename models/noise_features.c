@@ -65,8 +65,9 @@ int main(int argc, char **argv)
         aei_rng rng = aei_rng_make(seed, i, 0);
         uint32_t w, h, edge_w, edge_h, x0, y0;
         float *picture = load(argv[3 + aei_rng_below(&rng, (uint32_t)argc - 3)], &w, &h), features[AEI_NOISE_FEATURES];
+        bool grey = aei_rng_float(&rng) < 0.25f;
         float kind = aei_rng_float(&rng), deviation = expf(aei_rng_range(&rng, logf(0.5f), logf(20))) / 255;
-        ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3};
+        ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = grey ? 1 : 3};
         aei_told told;
         ae_error err;
 
@@ -80,22 +81,25 @@ int main(int argc, char **argv)
         for (uint32_t y = 0; y < edge_h; y++)
             memcpy(clean + (size_t)y * edge_w * 3, picture + ((size_t)(y0 + y) * w + x0) * 3, (size_t)edge_w * 3 * sizeof(float));
         ae_free(picture);
+        if (grey)
+            for (size_t k = 0; k < (size_t)edge_w * edge_h; k++)
+                clean[k] = 0.299f * clean[3 * k] + 0.587f * clean[3 * k + 1] + 0.114f * clean[3 * k + 2];
         memcpy(noisy, clean, (size_t)edge_w * edge_h * 3 * sizeof(float));
         if (kind > 0.35f) {
             aei_camera camera;
 
             aei_camera_draw(&rng, &camera);
             camera.luminance = deviation;
-            aei_camera_take(&camera, &rng, clean, noisy, edge_h, edge_w, 3, false, scratch);
+            aei_camera_take(&camera, &rng, clean, noisy, edge_h, edge_w, info.channels, grey, scratch);
         } else if (kind > 0.2f) {
-            for (size_t k = 0; k < (size_t)edge_w * edge_h * 3; k++)
-                noisy[k] += deviation * 2 * aei_rng_normal(&rng);
+            for (size_t k = 0; k < (size_t)edge_w * edge_h * info.channels; k++)
+                noisy[k] += deviation * 3 * aei_rng_normal(&rng);
         }
-        ae_samples_from_f32(AE_U8, noisy, bytes, (size_t)edge_w * edge_h * 3);
-        told = aei_deviation(noisy, clean, edge_w * edge_h, 3);
+        ae_samples_from_f32(AE_U8, noisy, bytes, (size_t)edge_w * edge_h * info.channels);
+        told = aei_deviation(noisy, clean, edge_w * edge_h, info.channels);
         info.width = edge_w;
         info.height = edge_h;
-        if (aei_noise_features(&(ae_row_source){.info = info, .opaque = &(rows){bytes, (size_t)edge_w * 3}, .read = read_rows}, NULL,
+        if (aei_noise_features(&(ae_row_source){.info = info, .opaque = &(rows){bytes, (size_t)edge_w * info.channels}, .read = read_rows}, NULL,
                                features, &err) != AE_OK)
             continue;
         printf("%d %.4f %.4f", kind > 0.35f ? 1 : kind > 0.2f ? 2 : 0, 255 * (double)told.luminance, 255 * (double)told.chroma);
