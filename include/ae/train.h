@@ -44,6 +44,7 @@ typedef struct ae_train_options {
     bool noisy_only;           /* the data are noisy themselves: blind-spot masking instead of corruption */
     uint64_t cache_bytes;      /* decoded pictures kept in memory; 0: 2 GiB */
     const char *report;        /* HTML file, rewritten at each validation; NULL: none */
+    bool half;                 /* ae_model_parts.half of the model written */
     const char *command;       /* recorded in the card */
     const char *card_extra;    /* YAML lines for the card: data, licences */
     const ae_cancel *cancel;

@@ -286,6 +286,7 @@ static ae_status save(session *s, ae_error *err)
         .recipe_text = s->recipe_text,
         .values = final_values(s),
         .n_floats = aei_trainer_state(s->trainer)->n_floats,
+        .half = s->options->half,
     };
     char *card;
     ae_status st;

@@ -17,7 +17,7 @@ static struct {
     uint32_t seed, threads, precision, verbose;
     double time_limit, steps;
     uint64_t cache;
-    bool noisy_only, bench, force, quiet;
+    bool noisy_only, half, bench, force, quiet;
 } cfg = {.seed = 1, .steps = -1, .cache = UINT64_C(2) << 30};
 
 static const cli_option options[] = {
@@ -25,6 +25,7 @@ static const cli_option options[] = {
     {0, "init", CLI_STRING, &cfg.init, "MODEL", "begin with the tensors of this model that have the same names and shapes", 0, 0},
     {0, "noisy-only", CLI_FLAG, &cfg.noisy_only, NULL, "the data are noisy themselves: learn to denoise without clean pictures",
      0, 0},
+    {0, "half", CLI_FLAG, &cfg.half, NULL, "store the layers' weights in 16 bits: a model file of half the size", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Run", 0, 0},
     {0, "seed", CLI_INT, &cfg.seed, "N", "of all random draws; the same seed gives the same model", 0, 4294967295.0},
     {'j', "threads", CLI_INT, &cfg.threads, "N", "threads; the model does not depend on them", 1, 1024},
@@ -313,6 +314,7 @@ static int work(char **operands, int n_operands, const char *command)
         .steps = cfg.steps > 0 ? (uint64_t)cfg.steps : 0,
         .init = cfg.init,
         .noisy_only = cfg.noisy_only,
+        .half = cfg.half,
         .cache_bytes = cfg.cache,
         .report = cfg.report,
         .command = command,
