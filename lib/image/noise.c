@@ -293,10 +293,8 @@ ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel
     layer(noise_net_weight1, noise_net_bias1, in, NOISE_NET_IN, a, NOISE_NET_HIDDEN, true);
     layer(noise_net_weight2, noise_net_bias2, a, NOISE_NET_HIDDEN, b, NOISE_NET_HIDDEN, true);
     layer(noise_net_weight3, noise_net_bias3, b, NOISE_NET_HIDDEN, result, 2, false);
-    out->luminance = fmaxf(0, expf(fminf(result[0], 5)) - 0.5f);
-    out->chroma = source->info.channels < 3 ? 0 : fmaxf(0, expf(fminf(result[1], 5)) - 0.5f);
+    out->luminance = upward * fmaxf(0, expf(fminf(result[0], 5)) - 0.5f);
+    out->chroma = source->info.channels < 3 ? 0 : upward * fmaxf(0, expf(fminf(result[1], 5)) - 0.5f);
     out->white = sqrtf(out->luminance * out->luminance + out->chroma * out->chroma * (2 / 3.0f));
-    out->luminance *= upward;
-    out->chroma *= upward;
     return AE_OK;
 }
