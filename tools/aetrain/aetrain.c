@@ -100,6 +100,7 @@ static void record(talk *t, const ae_train_progress *p)
         cli_message("--json: cannot write: %s", strerror(errno));
         t->json = NULL;
     }
+    cli_json_clear(&json);
 }
 
 static void on_progress(void *opaque, const ae_train_progress *p)
