@@ -146,8 +146,9 @@ def identity(r, values):
         data += struct.pack("<I", len(nodes))
         for i, n in enumerate(nodes):
             kind = {"image": 1, "level": 2}.get(n.name, 3) if n.op == "input" else 0
-            data += struct.pack("<4I%dIiIfI" % len(n.inputs), OPS.index(n.op), kind, owner.setdefault(n.param, i), len(n.inputs), *n.inputs,
-                                n.add, ACTS.index(n.act), n.slope, n.out)
+            first = owner.setdefault(n.param, i)
+            data += struct.pack("<4I%dI" % len(n.inputs), OPS.index(n.op), kind, first, len(n.inputs), *n.inputs)
+            data += struct.pack("<iIfI", n.add, ACTS.index(n.act), n.slope, n.out)
             for a in range(2):
                 data += struct.pack("<4I", n.kernel[a], n.stride[a], n.dilation[a], n.pad[a])
             data += struct.pack("<5IfI", n.groups, n.factor, n.first, n.height, n.width, n.value, n.bias)

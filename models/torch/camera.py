@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Noisy photographs by simulated cameras, as lib/image/camera.c takes them: the same parameters from the same distributions, and the
-same way from a picture through mosaic, demosaicing, tone curve, noise reduction and JPEG; a camera for each picture of a batch."""
+"""Noisy photographs by simulated cameras, as lib/image/camera.c takes them: parameters from the same distributions, and the same
+way from a picture through mosaic, demosaicing, tone curve, noise reduction and JPEG; a camera for each picture of a batch."""
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .image import beyond, blur, jpeg, mix
 
-FIELDS = ["balance0", "balance1", "balance2", "mix00", "mix01", "mix02", "mix10", "mix11", "mix12", "mix20", "mix21", "mix22", "gamma", "toe",
-          "contrast", "mosaic", "phase", "gradient", "read", "luminance", "colour", "fine", "keep", "edge", "coarse", "coarse_share",
-          "colour_fine", "colour_coarse", "colour_share", "sharpen", "radius", "has_jpeg", "quality", "halve", "top", "left"]
+FIELDS = ("balance0 balance1 balance2 mix00 mix01 mix02 mix10 mix11 mix12 mix20 mix21 mix22 gamma toe contrast mosaic phase "
+          "gradient read luminance colour fine keep edge coarse coarse_share colour_fine colour_coarse colour_share sharpen radius "
+          "has_jpeg quality halve top left").split()
 
 
 def draw(rng, n):
@@ -85,8 +85,10 @@ def demosaic(x, colour, red_row, gradient, edge):
     cross, diagonal = 0.25 * (across + down) + gradient * 0.125 * bend, 0.25 * corners + gradient * 0.1875 * bend
     beside = 0.5 * across + gradient * (level - 0.125 * far_across + 0.0625 * far_down)
     above = 0.5 * down + gradient * (level - 0.125 * far_down + 0.0625 * far_across)
-    planes = [torch.where(colour == c, x, torch.where(colour == 1, torch.where(red_row == (c == 0), beside, above), diagonal)) for c in (0, 2)]
-    return torch.cat((planes[0], torch.where(colour == 1, x, cross), planes[1]), 1)
+    green = colour == 1
+    red, blue = (torch.where(colour == c, x, torch.where(green, torch.where(own_row, beside, above), diagonal))
+                 for c, own_row in ((0, red_row), (2, ~red_row)))
+    return torch.cat((red, torch.where(green, x, cross), blue), 1)
 
 
 def expose(k, m, normals, picture):
@@ -97,12 +99,13 @@ def expose(k, m, normals, picture):
     row, column = (y ^ (phase >> 1)) & 1, (x ^ phase) & 1
     colour, red_row = (row + column).expand(n, 1, h, w), (row == 0).expand(n, 1, h, w)  # 0 red, 1 green, 2 blue
     balance = torch.cat([k["balance%d" % c] for c in range(3)], 1)
-    sensor = mix(torch.linalg.inv(m), picture)
+    sensor = mix(torch.linalg.inv_ex(m)[0], picture)
     noise = torch.sqrt(balance * sensor.clamp(min=0) + 0.18 * k["read"] * balance ** 2)
     mosaic = k["mosaic"] > 0
-    one = demosaic(noise.gather(1, colour) * normals[:, :1], colour, red_row, k["gradient"], "wrap")
-    noise = mix(m, torch.where(mosaic, one, noise * normals))
-    return torch.where(mosaic, mix(m, demosaic(sensor.gather(1, colour), colour, red_row, k["gradient"], "reflect")), picture), noise
+    layout = colour, red_row, k["gradient"]
+    one_noise = demosaic(noise.gather(1, colour) * normals[:, :1], *layout, "wrap")
+    one_picture = demosaic(sensor.gather(1, colour), *layout, "reflect")
+    return torch.where(mosaic, mix(m, one_picture), picture), mix(m, torch.where(mosaic, one_noise, noise * normals))
 
 
 def reduce(noise, light, keep, edge):
@@ -134,8 +137,8 @@ def smooth_colour(k, light, uv):
 
 
 def take(cameras, normals, clean, grey):
-    """(noise-free, noisy) photographs of clean pictures of three channels. cameras: n x FIELDS; normals: unit normals in the shape of the
-    pictures; grey: the channels are equal and stay so."""
+    """(noise-free, noisy) photographs of clean pictures of three channels. cameras: n x FIELDS; normals: unit normals in the shape
+    of the pictures; grey: the channels are equal and stay so."""
     k = dict(zip(FIELDS, cameras.t()[..., None, None, None]))
     m = cameras[:, FIELDS.index("mix00"):FIELDS.index("mix22") + 1].view(-1, 3, 3)
     # a grey picture's sensor is one plane

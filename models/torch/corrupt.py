@@ -8,14 +8,17 @@ from .image import jpeg
 from .recipe import RecipeError
 
 
-def check(r):
-    if any(c.kind == "camera" and (i > 0 or r.task == "superres") for i, c in enumerate(r.corruptions)) and not r.one_of:
-        raise RecipeError("camera noise makes pictures of its own: it comes first, and not in super-resolution")
+def check(r, h, w):
+    for i, c in enumerate(r.corruptions):
+        if c.kind == "camera" and (r.task == "superres" or (i > 0 and not r.one_of)):
+            raise RecipeError("camera noise makes pictures of its own: it comes first, and not in super-resolution")
+        if c.kind == "camera" and min(h, w) < 8:
+            raise RecipeError("camera noise on %d x %d pixels; at least 8 x 8 are needed" % (w, h))
 
 
 def draw(rng, r, n, fixed):
-    """For each corruption n rows: whether it applies, its strength, the factor of what the network is told, and what more its kind needs.
-    fixed, for validation: the middle of each range (25 of 255 for white noise that reaches so far)."""
+    """For each corruption n rows: whether it applies, its strength, the factor of what the network is told, and what more its kind
+    needs. fixed, for validation: the middle of each range (25 of 255 for white noise that reaches so far)."""
     drawn, spared = [], (rng.random(n) < r.data.clean) & (not fixed)
     chosen = rng.integers(len(r.corruptions), size=n) if r.one_of and r.corruptions else None
     for i, c in enumerate(r.corruptions):
@@ -29,7 +32,7 @@ def draw(rng, r, n, fixed):
             cameras[:, camera.FIELDS.index("luminance")] = value / 255
             columns += list(cameras.T)
         elif c.kind == "jpeg":
-            columns += [np.floor(value + 0.5).clip(1, 100), rng.integers(2, size=n), rng.integers(16, size=n), rng.integers(16, size=n)]
+            columns += [np.floor(value + 0.5).clip(1, 100), *(rng.integers(most, size=n) for most in (2, 16, 16))]
         drawn.append(np.stack(columns, 1).astype("f4"))
     return drawn
 
@@ -64,7 +67,7 @@ def corrupt(r, drawn, clean, grey, random):
             clean, noisy = (torch.where(here, x[:, :c], old) for x, old in zip(photo, (clean, noisy)))
         elif kind == "jpeg":
             quality, halve, top, left = numbers[:, 3:].t()
-            noisy = torch.where(here, jpeg(noisy.expand(-1, 3, -1, -1), quality, halve > 0, top, left)[:, :c], noisy)
+            noisy = torch.where(here, jpeg(noisy.expand(-1, 3, -1, -1), quality, halve, top, left)[:, :c], noisy)
         else:
             hit = here & (random(torch.rand, 1, h, w) < strength)
             white = (random(torch.rand, 1, h, w) < 0.5).float() if kind == "salt_pepper" else torch.zeros_like(strength)

@@ -120,14 +120,15 @@ class Loader:
     def __init__(self, r, pictures, trainer, threads=4):
         graph = r.networks[0].graph
         self.r, self.pictures, self.seed, self.device = r, pictures, trainer.seed, trainer.device
-        self.n_shards, self.shard_size, self.first = trainer.n_shards, trainer.n_local // trainer.n_shards, trainer.rank * trainer.n_shards
+        self.n_shards, self.shard_size = trainer.n_shards, trainer.n_local // trainer.n_shards
+        self.first = trainer.rank * trainer.n_shards
         self.inputs = [n for n in graph.nodes if n.op == "input"]
         image = next(n for n in self.inputs if n.name == "image")
         if image.out not in (1, 3):
             raise RecipeError("input 'image' has %d channels; pictures have 1 or 3" % image.out)
-        corrupt.check(r)
         self.c, self.scale = image.out, r.scale
         self.h, self.w = image.height or r.data.crop // r.scale, image.width or r.data.crop // r.scale
+        corrupt.check(r, self.h, self.w)
         self.margin = 4 * r.scale if r.task == "superres" else 0
         self.pool, self.queue, self.threads = ThreadPoolExecutor(threads), deque(), threads
         self.split()
@@ -138,7 +139,8 @@ class Loader:
         return min(MIN_EDGE, image.height or MIN_EDGE), min(MIN_EDGE, image.width or MIN_EDGE)
 
     def split(self):
-        """The hold-out, which the seed does not change, and the window of pictures that crops come from where not all fit in memory."""
+        """The hold-out, which the seed does not change, and the size of the window that crops come from where not all pictures fit
+        in memory."""
         n, pixels = len(self.pictures.items), self.h * self.w * self.scale ** 2
         order = [int(i) for i in np.random.default_rng((HOLDOUT, n)).permutation(n)]
         wanted = max(1, min(int(self.r.train.holdout * n), max(32, HOLDOUT_PIXELS // pixels)))
@@ -193,8 +195,8 @@ class Loader:
         return piece[::-1 if turn & 2 else 1, ::-1 if turn & 1 else 1]
 
     def gather(self, samples, draws, seeds):
-        """samples: pieces with whether they are to be grey; draws: of the corruptions; seeds: of the device's generator and how many
-        samples each is for."""
+        """samples: pieces with whether they are to be grey; draws: of the corruptions; seeds: of the device's generators and how
+        many samples each is for."""
         size = np.array([p.shape[:2] for p, _ in samples])
         grey = np.array([self.c == 3 and (p.shape[2] == 1 or g) for p, g in samples])
         c = 1 if self.c == 1 and all(p.shape[2] == 1 for p, _ in samples) else 3
@@ -211,7 +213,8 @@ class Loader:
         for shard in range(self.first, self.first + self.n_shards):
             rng = np.random.default_rng((self.seed, step, shard, 3))
             for _ in range(self.shard_size):
-                picture = next((p for p in map(self.pictures.get, self.pick(step, int(rng.integers(1 << 62)))) if p is not None), None)
+                pictures = map(self.pictures.get, self.pick(step, int(rng.integers(1 << 62))))
+                picture = next((p for p in pictures if p is not None), None)
                 if picture is None:
                     raise DataError("none of the pictures can be used")
                 samples.append((self.cut(picture, rng, -1), rng.random() < self.r.data.grey))

@@ -2,8 +2,9 @@
 """Networks as data, as in include/ae/graph.h: nodes in the order in which they are computed, their shapes and their parameters."""
 from dataclasses import dataclass, field
 
-OPS = ["", "input", "dense", "conv", "deconv", "maxpool", "avgpool", "nearest", "bilinear", "shuffle", "unshuffle", "concat", "add", "mul",
-       "scale", "batchnorm", "layernorm", "dropout", "act", "reshape", "gaussian", "round", "crop"]
+# their places are their numbers
+OPS = ["", "input", "dense", "conv", "deconv", "maxpool", "avgpool", "nearest", "bilinear", "shuffle", "unshuffle", "concat", "add",
+       "mul", "scale", "batchnorm", "layernorm", "dropout", "act", "reshape", "gaussian", "round", "crop"]
 ACTS = ["none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"]
 INITS = ["he", "zero", "identity"]
 
@@ -91,8 +92,8 @@ class Graph:
             node.out = c
             check(all(self.nodes[i].out == c for i in node.inputs), "inputs of different channels")
         if node.op in ("conv", "deconv"):
-            check(c % node.groups == 0 and node.out % node.groups == 0, "%d groups do not divide %d and %d channels", node.groups, c,
-                  node.out)
+            check(c % node.groups == 0 and node.out % node.groups == 0, "%d groups do not divide %d and %d channels",
+                  node.groups, c, node.out)
         check(node.add < 0 or self.nodes[node.add].out == node.out, "the added layer has other channels")
         check(node.init != "identity" or node.op == "conv", "only convolutions can begin as the identity")
         self.nodes.append(node)

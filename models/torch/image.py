@@ -29,8 +29,8 @@ def beyond(index, n, edge):
 
 def cubic(x):
     """Keys' kernel, a = -1/2."""
-    x = x.abs()
-    return torch.where(x <= 1, (1.5 * x - 2.5) * x * x + 1, torch.where(x < 2, ((-0.5 * x + 2.5) * x - 4) * x + 2, torch.zeros_like(x)))
+    x = x.abs().clamp(max=2)
+    return torch.where(x <= 1, (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2)
 
 
 def resize_matrix(n, n_out, size):
@@ -70,10 +70,11 @@ def blur(x, deviation, edge):
 
 QUANT = torch.tensor([
     [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-     18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100,
-     103, 99],
+     18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112,
+     100, 103, 99],
     [17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66] + [99] * 38])
-DCT = torch.tensor([[math.sqrt((1 if k else 0.5) / 4) * math.cos((2 * i + 1) * k * math.pi / 16) for i in range(8)] for k in range(8)])
+DCT = torch.tensor([[math.sqrt((1 if k else 0.5) / 4) * math.cos((2 * i + 1) * k * math.pi / 16) for i in range(8)]
+                    for k in range(8)])
 TO_YCC = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 TO_RGB = torch.tensor([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]])
 
@@ -103,8 +104,8 @@ def enlarge_matrix(n, size):
     return matrix(index, torch.tensor([0.75, 0.25], device=n.device).expand(index.shape), size)
 
 
-def lose_some(x, quality, top, left, halve):
-    """jpeg of pictures with equal `halve`, in units of 0..255."""
+def lose(x, quality, top, left, halve):
+    """jpeg of pictures in units of 0..255, all with or all without halved chroma."""
     block = 16 if halve else 8
     top, left = top % block, left % block
     h, w = x.shape[2:]
@@ -127,11 +128,8 @@ def lose_some(x, quality, top, left, halve):
 
 
 def jpeg(x, quality, halve, top, left):
-    """What coding and decoding does to pictures of three channels, 1.0 = white; quality 1..100; halve: 4:2:0; the pictures' corners lie
-    top, left within a block."""
-    x, result = torch.round((x * 255).clamp(0, 255)), torch.empty_like(x)
-    for value in (False, True):
-        some = torch.nonzero(halve == value)[:, 0]
-        if len(some):
-            result[some] = lose_some(x[some], quality[some], top[some].long(), left[some].long(), value)
-    return result / 255
+    """What coding and decoding does to pictures of three channels, 1.0 = white; quality 1..100; halve: 4:2:0; the pictures' corners
+    lie top, left within a block."""
+    x, corner = torch.round((x * 255).clamp(0, 255)), (top.long(), left.long())
+    # both for all: choosing here would make the host wait for the device
+    return torch.where(halve[:, None, None, None] > 0, lose(x, quality, *corner, True), lose(x, quality, *corner, False)) / 255

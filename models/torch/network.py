@@ -26,11 +26,13 @@ def flatten(x):
 
 def pool(node, x):
     """Padding does not count, however much of it there is."""
-    pad = (node.pad[1], node.pad[1], node.pad[0], node.pad[0])
+    pad, kind = (node.pad[1], node.pad[1], node.pad[0], node.pad[0]), F.max_pool2d if node.op == "maxpool" else F.avg_pool2d
+    if not any(pad):
+        return kind(x, node.kernel, node.stride)
     if node.op == "maxpool":
-        return F.max_pool2d(F.pad(x, pad, value=-math.inf), node.kernel, node.stride)
+        return kind(F.pad(x, pad, value=-math.inf), node.kernel, node.stride)
     inside = F.pad(torch.ones_like(x[:1, :1]), pad)
-    return F.avg_pool2d(F.pad(x, pad), node.kernel, node.stride) / F.avg_pool2d(inside, node.kernel, node.stride)
+    return kind(F.pad(x, pad), node.kernel, node.stride) / kind(inside, node.kernel, node.stride)
 
 
 class Network(nn.Module):
@@ -42,6 +44,7 @@ class Network(nn.Module):
         self.index = {p.name: i for i, p in enumerate(self.params)}
         self.wanted = list(graph.outputs) + list(taps)  # the nodes whose values forward returns
         self.shards = 1       # equal parts of the batch with batch statistics of their own
+        self.layout = torch.channels_last
         self.statistics = {}  # what the last forward in training saw: parameter -> mean over the shards
         draw = torch.Generator().manual_seed(seed)
         self.tensors = nn.ParameterList(nn.Parameter(initial(p, draw), requires_grad=p.trainable) for p in self.params)
@@ -49,6 +52,9 @@ class Network(nn.Module):
     def tensor(self, node, what):
         i = self.index.get("%s.%s" % (node.param, what))
         return None if i is None else self.tensors[i]
+
+    def pair(self, node):
+        return self.tensor(node, "weight"), self.tensor(node, "bias")
 
     def load(self, flat):
         """Takes one flat array of all parameters."""
@@ -70,7 +76,7 @@ class Network(nn.Module):
         self.statistics.clear()
         for node in self.graph.nodes:
             if node.op == "input":
-                y = next(inputs).contiguous(memory_format=torch.channels_last)
+                y = next(inputs).contiguous(memory_format=self.layout)
             else:
                 y = getattr(self, "_" + node.op)(node, *[values[i] for i in node.inputs])
             if node.add >= 0:
@@ -79,13 +85,13 @@ class Network(nn.Module):
         return tuple(values[i].float() for i in self.wanted)
 
     def _dense(self, node, x):
-        return F.linear(flatten(x), self.tensor(node, "weight"), self.tensor(node, "bias"))[:, :, None, None]
+        return F.linear(flatten(x), *self.pair(node))[:, :, None, None]
 
     def _conv(self, node, x):
-        return F.conv2d(x, self.tensor(node, "weight"), self.tensor(node, "bias"), node.stride, node.pad, node.dilation, node.groups)
+        return F.conv2d(x, *self.pair(node), node.stride, node.pad, node.dilation, node.groups)
 
     def _deconv(self, node, x):
-        return F.conv_transpose2d(x, self.tensor(node, "weight"), self.tensor(node, "bias"), node.stride, node.pad, groups=node.groups)
+        return F.conv_transpose2d(x, *self.pair(node), node.stride, node.pad, groups=node.groups)
 
     def _maxpool(self, node, x):
         return pool(node, x)
@@ -100,10 +106,10 @@ class Network(nn.Module):
         return F.interpolate(x, scale_factor=node.factor, mode="bilinear", align_corners=False)
 
     def _shuffle(self, node, x):
-        return F.pixel_shuffle(x, node.factor).contiguous(memory_format=torch.channels_last)
+        return F.pixel_shuffle(x, node.factor).contiguous(memory_format=self.layout)
 
     def _unshuffle(self, node, x):
-        return F.pixel_unshuffle(x, node.factor).contiguous(memory_format=torch.channels_last)
+        return F.pixel_unshuffle(x, node.factor).contiguous(memory_format=self.layout)
 
     def _concat(self, node, *xs):
         return torch.cat(xs, 1)
@@ -127,11 +133,11 @@ class Network(nn.Module):
             mean, variance = (v[:, None, :, None, None] for v in found)
         else:
             mean, variance = mean[:, None, None], variance[:, None, None]
-        y = (y - mean) * torch.rsqrt(variance + EPSILON) * self.tensor(node, "weight")[:, None, None] + self.tensor(node, "bias")[:, None, None]
-        return y.view(x.shape).to(x.dtype)
+        weight, bias = (t[:, None, None] for t in self.pair(node))
+        return ((y - mean) * torch.rsqrt(variance + EPSILON) * weight + bias).view(x.shape).to(x.dtype)
 
     def _layernorm(self, node, x):
-        y = F.layer_norm(x.permute(0, 2, 3, 1), (node.out,), self.tensor(node, "weight"), self.tensor(node, "bias"), EPSILON)
+        y = F.layer_norm(x.permute(0, 2, 3, 1), (node.out,), *self.pair(node), EPSILON)
         return y.permute(0, 3, 1, 2)
 
     def _dropout(self, node, x):

@@ -50,9 +50,9 @@ class Perceptual(nn.Module):
 
     def forward(self, prediction, target):
         def features(x):
-            inputs = [n for n in self.network.graph.nodes if n.op == "input"]
-            return self.network(*[x if n.name == "image" else x.new_zeros(len(x), n.out, n.height or x.shape[2], n.width or x.shape[3])
-                                  for n in inputs])[0]
+            def feed(n):
+                return x if n.name == "image" else x.new_zeros(len(x), n.out, n.height or x.shape[2], n.width or x.shape[3])
+            return self.network(*[feed(n) for n in self.network.graph.nodes if n.op == "input"])[0]
         with torch.no_grad():
             wanted = features(target)
         return (features(prediction) - wanted).abs().mean()

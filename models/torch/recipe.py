@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Recipes, doc/recipe.md: the files that aetrain reads, by tables of keys. Errors name the line."""
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import yaml
@@ -126,10 +127,10 @@ LAYER = {"op": (choice(OPS[2:] + ["residual"]), REQUIRED), "name": (name, ""), "
          "value": (number(-1e6, 1e6), None), "bias": (boolean, True), "init": (choice(INITS), "he")}
 # what a layer takes beside op, name, from, act, slope and repeat, and what of it it needs
 WEIGHT_KEYS, WINDOW_KEYS = {"param", "add", "out", "bias", "init"}, {"kernel", "stride", "pad"}
-TAKES = {"dense": WEIGHT_KEYS, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", "groups"}, "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups"},
-         "residual": {"param", "kernel", "init"}, "maxpool": WINDOW_KEYS, "avgpool": WINDOW_KEYS, "scale": {"value", "param"},
-         "batchnorm": {"param"}, "layernorm": {"param"}, "dropout": {"value"}, "reshape": {"height", "width", "channels"},
-         "crop": {"first", "out"}, **{op: {"factor"} for op in FACTORS}}
+TAKES = {"dense": WEIGHT_KEYS, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", "groups"},
+         "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups"}, "residual": {"param", "kernel", "init"}, "maxpool": WINDOW_KEYS,
+         "avgpool": WINDOW_KEYS, "scale": {"value", "param"}, "batchnorm": {"param"}, "layernorm": {"param"}, "dropout": {"value"},
+         "reshape": {"height", "width", "channels"}, "crop": {"first", "out"}, **{op: {"factor"} for op in FACTORS}}
 NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"height", "width", "channels"}, "crop": {"out"},
          **{op: {"from"} for op in ("concat", "add", "mul", "gaussian")}}
 
@@ -142,11 +143,12 @@ LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual"])
         "model": (scalar, ""), "node": (scalar, "")}
 PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED), "node": (scalar, ""),
            "target": (number(1e-6, 0.999999), 0)}
-TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd"]), "adamw"), "rate": (number(0, 100), 1e-3), "rate_end": (number(0, 100), 1e-6),
-         "beta1": (number(0, 0.9999), 0.9), "beta2": (number(0, 0.999999), 0.999), "decay": (number(0, 10), 1e-4),
-         "clip": (number(0, 1e6), 1), "ema": (number(0, 0.999999), 0.999), "steps": (whole(1, 1e12), 100000),
-         "warmup": (whole(0, 1e12), 500), "batch": (whole(1, 65536), 16), "shards": (whole(1, 1024), 0),
-         "validate_every": (whole(1, 1e12), 1000), "patience": (whole(0, 1e6), 0), "holdout": (number(0, 0.9), 0.05)}
+TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd"]), "adamw"), "rate": (number(0, 100), 1e-3),
+         "rate_end": (number(0, 100), 1e-6), "beta1": (number(0, 0.9999), 0.9), "beta2": (number(0, 0.999999), 0.999),
+         "decay": (number(0, 10), 1e-4), "clip": (number(0, 1e6), 1), "ema": (number(0, 0.999999), 0.999),
+         "steps": (whole(1, 1e12), 100000), "warmup": (whole(0, 1e12), 500), "batch": (whole(1, 65536), 16),
+         "shards": (whole(1, 1024), 0), "validate_every": (whole(1, 1e12), 1000), "patience": (whole(0, 1e6), 0),
+         "holdout": (number(0, 0.9), 0.05)}
 RECIPE = {"recipe": (whole(1, 1), REQUIRED), "name": (name, REQUIRED), "about": (scalar, ""), "task": (choice(TASKS), REQUIRED),
           "residual": (boolean, False), "scale": (whole(1, 4), 1), "networks": (entries, REQUIRED), "data": (subtree, None),
           "corruption": (entries, []), "one_of": (boolean, False), "loss": (entries, None), "penalties": (entries, []),
@@ -212,13 +214,12 @@ def add_layer(graph, entry, count, n_inputs):
         ins = inputs if i == 0 else [len(graph.nodes) - 1]
         try:
             if l.op != "residual":
-                graph.append(Node(**{**vars(node), "name": own, "inputs": ins}))
+                graph.append(replace(node, name=own, inputs=ins))
                 continue
             # x + conv(act(conv(x))) as the nodes NAME.a and NAME
-            graph.append(Node(**{**vars(node), "op": "conv", "name": own + ".a", "param": l.param and l.param + ".a", "inputs": ins,
-                                 "init": "he"}))
-            graph.append(Node(**{**vars(node), "op": "conv", "name": own, "inputs": [len(graph.nodes) - 1], "add": ins[0], "act": "none",
-                                 "slope": 0.0}))
+            graph.append(replace(node, op="conv", name=own + ".a", param=l.param and l.param + ".a", inputs=ins, init="he"))
+            last = [len(graph.nodes) - 1]
+            graph.append(replace(node, op="conv", name=own, inputs=last, add=ins[0], act="none", slope=0.0))
         except GraphError as e:
             fail(entry, "%s", e)
     return l.repeat

@@ -38,7 +38,8 @@ def duration(text):
 
 
 def parse_args():
-    p = argparse.ArgumentParser(prog="python3 -m models.torch.train", description=__doc__.split("\n\n")[0], epilog=__doc__.split("\n\n")[1])
+    about, cluster = __doc__.split("\n\n")
+    p = argparse.ArgumentParser(prog="python3 -m models.torch.train", description=about, epilog=cluster)
     p.add_argument("recipe", metavar="RECIPE.yaml")
     p.add_argument("data", metavar="DATA", nargs="+", help="pictures, IDX files (MNIST), or directories of them")
     p.add_argument("-o", "--output", metavar="MODEL.aem", required=True, help="the model to write")
@@ -49,7 +50,8 @@ def parse_args():
     p.add_argument("--device", help="cpu, cuda, cuda:1, ... [cuda where there is one]")
     p.add_argument("--precision", choices=("auto", "f32", "bf16"), default="auto", help="of the layers; masters are always f32")
     p.add_argument("-j", "--threads", type=int, help="of the processor [all]")
-    p.add_argument("--time-limit", type=duration, metavar="TIME", help="stop after 30s, 90m, 2h, ...; the same command then goes on")
+    p.add_argument("--time-limit", type=duration, metavar="TIME",
+                   help="stop after 30s, 90m, 2h, ...; the same command then goes on")
     p.add_argument("--checkpoint", metavar="FILE", help="where to resume from and to save to every five minutes and when stopped "
                    "[MODEL.pt]; removed on completion")
     p.add_argument("--cache", type=float, default=8, metavar="GIB", help="memory for decoded pictures [%(default)s]")
@@ -103,8 +105,8 @@ def hardware(device):
 # ---- beginning ----
 
 def take_tensor(theirs, ours):
-    """Takes over a tensor. Convolutions that differ only in their input channels share the leading ones and begin with zeros for the
-    others, so that a network which is told more starts out as one that does not listen."""
+    """Takes over a tensor. Convolutions that differ only in their input channels share the leading ones and begin with zeros for
+    the others, so that a network which is told more starts out as one that does not listen."""
     same = [a == b for a, b in zip(theirs.shape, ours.shape)]
     if theirs.dim() != ours.dim() or not all(s or (i == 1 and ours.dim() == 4) for i, s in enumerate(same)):
         return False
@@ -136,6 +138,7 @@ def start_from(name, trainer):
 
 class Run:
     """One training run: where it stands and what it writes."""
+    KEPT = ("step", "faults", "stale", "seconds", "score", "best_score", "best")
 
     def __init__(self, args):
         self.args, self.began = args, time.time()
@@ -144,7 +147,8 @@ class Run:
         self.recipe = r = recipes.parse(self.text)
         if args.batch:
             r.train.batch = args.batch
-            r.train.shards = r.train.shards if args.batch % r.train.shards == 0 else max(s for s in range(1, 9) if args.batch % s == 0)
+            if args.batch % r.train.shards:
+                r.train.shards = max(s for s in range(1, 9) if args.batch % s == 0)
         self.steps = args.steps or r.train.steps
         self.device = choose_device(args)
         self.rank, self.processes = world()
@@ -152,7 +156,8 @@ class Run:
         self.trainer = Trainer(r, self.device, self.bf16, args.seed)
         self.pictures = Pictures(args.data, Loader.least(r), int(args.cache * 2 ** 30))
         self.loader = Loader(r, self.pictures, self.trainer, min(8, args.threads))
-        self.step, self.score, self.best_score, self.best, self.stale, self.faults, self.seconds = 0, math.nan, math.nan, None, 0, 0, 0.0
+        self.step, self.faults, self.stale, self.seconds = 0, 0, 0, 0.0
+        self.score, self.best_score, self.best = math.nan, math.nan, None
         self.checkpoint = args.checkpoint or re.sub(r"\.aem$", "", args.output) + ".pt"
         names = "\n".join(self.pictures.names).encode()
         self.key = {"recipe": self.text, "seed": args.seed, "steps": self.steps, "batch": r.train.batch, "bf16": self.bf16,
@@ -171,10 +176,10 @@ class Run:
         state = torch.load(self.checkpoint, map_location=self.device)
         for what, value in self.key.items():
             if state["key"][what] != value:
-                raise TrainError("%s: this checkpoint was made with another %s; repeat that command to resume, or delete the file to begin "
-                                 "anew" % (self.checkpoint, what))
+                raise TrainError("%s: this checkpoint was made with another %s; repeat that command to resume, or delete the file "
+                                 "to begin anew" % (self.checkpoint, what))
         self.trainer.restore(state["trainer"])
-        for name in ("step", "score", "best_score", "best", "stale", "faults", "seconds"):
+        for name in self.KEPT:
             setattr(self, name, state[name])
         self.note("resumed at step %d from %s" % (self.step, self.checkpoint))
 
@@ -184,13 +189,13 @@ class Run:
         return self.seconds + time.time() - self.began
 
     def card(self):
-        args, known = self.args, {
-            "trainer": "models/torch, PyTorch " + torch.__version__, "command": shlex.join(["python3", "-m", "models.torch.train"] + sys.argv[1:]),
-            "seed": self.args.seed, "steps": self.step, "of_steps": self.steps, "batch": self.recipe.train.batch, "seconds": round(self.passed()),
-            "precision": "bf16" if self.bf16 else "f32", "hardware": hardware(self.device), "processes": self.processes,
-            "items": len(self.pictures.items)}
+        args, known = self.args, {"trainer": "models/torch, PyTorch " + torch.__version__}
+        known["command"] = shlex.join(["python3", "-m", "models.torch.train"] + sys.argv[1:])
         if args.init:
             known["init"] = args.init
+        known.update(seed=args.seed, steps=self.step, of_steps=self.steps, batch=self.recipe.train.batch,
+                     seconds=round(self.passed()), precision="bf16" if self.bf16 else "f32", hardware=hardware(self.device),
+                     processes=self.processes, items=len(self.pictures.items))
         score = self.score if self.best is None else self.best_score
         if math.isfinite(score):
             known["validation_psnr"] = round(score, 4)
@@ -208,8 +213,8 @@ class Run:
     def save_checkpoint(self):
         if self.rank:
             return
-        state = {"key": self.key, "trainer": self.trainer.state(), "step": self.step, "score": self.score, "best_score": self.best_score,
-                 "best": self.best, "stale": self.stale, "faults": self.faults, "seconds": self.passed()}
+        state = {"key": self.key, "trainer": self.trainer.state(), **{name: getattr(self, name) for name in self.KEPT}}
+        state["seconds"] = self.passed()
         part = "%s.%d.part" % (self.checkpoint, os.getpid())
         torch.save(state, part)
         os.replace(part, self.checkpoint)
@@ -235,14 +240,6 @@ class Run:
                 self.best, self.best_score = torch.from_numpy(self.trainer.average.flat()), self.score
         self.save()
 
-    def agreed(self, wish):
-        """Whether any process wants it."""
-        if self.processes == 1:
-            return wish
-        flag = torch.tensor([float(wish)], device=self.device)
-        dist.all_reduce(flag, dist.ReduceOp.MAX)
-        return flag.item() > 0
-
     def report(self, validated, loss, norm, rate, speed):
         left = (self.steps - self.step) * self.recipe.train.batch / speed if speed else math.nan
         self.note("step %d/%d  loss %.4g%s  %.4g samples/s  left %.0f s" % (
@@ -257,7 +254,7 @@ class Run:
         """True where training is complete."""
         train, limit = self.recipe.train, self.args.time_limit or math.inf
         saved = mark = time.time()
-        losses, done = [], 0
+        losses, done, stop = [], 0, False
 
         def prefetch():
             self.ahead = self.loader.next()
@@ -269,17 +266,17 @@ class Run:
         if self.step < self.steps:
             prefetch()
         while self.step < self.steps and patient():
-            if self.agreed(self.stop or time.time() - self.began >= limit):
+            if stop:
                 self.measure()
                 self.save_checkpoint()
                 self.save()
                 return False
-            batch, rate = self.ahead, rate_at(train, self.step, self.steps)
-            loss, norm, applied = self.trainer.step(batch, self.step, rate, prefetch)
+            batch, rate, wish = self.ahead, rate_at(train, self.step, self.steps), self.stop or time.time() - self.began >= limit
+            loss, norm, applied, stop = self.trainer.step(batch, self.step, rate, prefetch, wish)
             self.faults = 0 if applied else self.faults + 1
             if self.faults >= MAX_FAULTS:
-                raise TrainError("step %d: loss or gradient are not finite, as in the %d steps before; look at the data or lower the rate"
-                                 % (self.step, MAX_FAULTS - 1))
+                raise TrainError("step %d: loss or gradient are not finite, as in the %d steps before; look at the data or lower "
+                                 "the rate" % (self.step, MAX_FAULTS - 1))
             if not applied:
                 self.note("step %d: loss %g, gradient norm %g; step skipped" % (self.step, loss, norm))
             losses, done = losses + [loss] * applied, done + 1

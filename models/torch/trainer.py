@@ -54,7 +54,7 @@ class Trainer:
         self.n_local = r.train.batch // processes
         self.objective = Objective(r).to(self.device)
         self.network = Network(r.networks[0].graph, seed, self.objective.taps)
-        self.network.to(self.device, memory_format=torch.channels_last)
+        self.network.to(self.device, memory_format=self.network.layout)
         for network in (self.network, *(p.network for p in self.objective.perceptual)):
             network.shards = self.n_shards
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()  # moving average of the parameters
@@ -76,8 +76,8 @@ class Trainer:
         outputs = network(*batch.inputs)
         return outputs[0] if batch.base is None else outputs[0] + batch.base, outputs
 
-    def backward(self, batch, step):
-        """Gradients of one batch; returns loss and gradient norm, still on the device."""
+    def backward(self, batch, step, wish):
+        """Gradients of one batch; returns loss, gradient norm and whether any process wishes, still on the device."""
         torch.manual_seed(mix(self.seed, step, self.rank))  # of the random nodes
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
@@ -85,16 +85,14 @@ class Trainer:
             prediction, outputs = self.predict(self.parallel, batch)
             loss = self.objective(prediction, batch.target, outputs, self.network)
         loss.backward()
-        found = loss.detach().float().clone()
+        found = torch.stack((loss.detach().float(), torch.full_like(loss, float(wish), dtype=torch.float32)))
         if self.parallel is not self.network:
-            dist.all_reduce(found)
-            found /= dist.get_world_size()
-            for value in self.network.statistics.values():
+            for value in (found, *self.network.statistics.values()):
                 dist.all_reduce(value)
                 value /= dist.get_world_size()
         clip = self.train.clip if self.train.clip > 0 else math.inf
         trainable = [t for t in self.network.tensors if t.grad is not None]
-        return torch.stack((found, torch.nn.utils.clip_grad_norm_(trainable, clip)))
+        return torch.cat((found, torch.nn.utils.clip_grad_norm_(trainable, clip)[None]))
 
     @torch.no_grad()
     def update(self, rate):
@@ -110,16 +108,16 @@ class Trainer:
         ours, theirs = [t.data for t in self.average.tensors], [t.data for t in self.network.tensors]
         torch._foreach_add_(ours, torch._foreach_sub(theirs, ours), alpha=1 - ema)
 
-    def step(self, batch, step, rate, meanwhile=lambda: None):
-        """Loss, gradient norm and whether the step was taken: it is not where either is not finite. `meanwhile` is called while the
-        device computes."""
-        found = self.backward(batch, step)
+    def step(self, batch, step, rate, meanwhile=lambda: None, wish=False):
+        """Loss, gradient norm; whether the step was taken, which it is not where either is not finite; and whether any process
+        wishes. `meanwhile` is called while the device computes."""
+        found = self.backward(batch, step, wish)
         meanwhile()
-        loss, norm = found.tolist()
+        loss, wished, norm = found.tolist()
         applied = math.isfinite(loss) and math.isfinite(norm)
         if applied:
             self.update(rate)
-        return loss, norm, applied
+        return loss, norm, applied, wished > 0
 
     @torch.no_grad()
     def evaluate(self, batch):
@@ -130,8 +128,8 @@ class Trainer:
         return error, float(self.objective.loss(prediction, batch.target)), prediction
 
     def state(self):
-        return {"network": self.network.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
-                "n_updates": self.n_updates}
+        return {"network": self.network.state_dict(), "average": self.average.state_dict(),
+                "optimizer": self.optimizer.state_dict(), "n_updates": self.n_updates}
 
     def restore(self, state):
         self.network.load_state_dict(state["network"])

@@ -51,14 +51,16 @@ class Training(unittest.TestCase):
         draw = np.random.default_rng(1)
         y, x = np.mgrid[0:12, 0:12]
         digits = [127 + 120 * np.sin(x / a + y / b + c) for a, b, c in draw.uniform(1, 5, (80, 3))]
-        (self.at / "d.idx").write_bytes(b"\0\0\x08\3" + np.array([80, 12, 12], ">u4").tobytes() + np.array(digits).astype("u1").tobytes())
+        head = b"\0\0\x08\3" + np.array([80, 12, 12], ">u4").tobytes()
+        (self.at / "d.idx").write_bytes(head + np.array(digits).astype("u1").tobytes())
 
     def tearDown(self):
         self.folder.cleanup()
 
     def command(self, out, *more):
-        return [str(a) for a in (self.at / "r.yaml", self.at / "d.idx", "-o", self.at / (out + ".aem"), "--json", self.at / (out + ".json"),
-                                 "-j", 1, "--precision", "f32", "--device", "cpu", *more)]
+        model, log = (self.at / (out + suffix) for suffix in (".aem", ".json"))
+        return [str(a) for a in (self.at / "r.yaml", self.at / "d.idx", "-o", model, "--json", log, "-j", 1, "--precision", "f32",
+                                 "--device", "cpu", *more)]
 
     def train(self, out, *more, status=0):
         notes = io.StringIO()
@@ -87,7 +89,7 @@ class Training(unittest.TestCase):
 
         def interrupted(trainer, *args):
             taken.append(args[1])
-            if len(taken) == 3:
+            if len(taken) == 2:  # takes one more
                 os.kill(os.getpid(), train.signal.SIGINT)
             return step(trainer, *args)
 
@@ -125,14 +127,15 @@ class Training(unittest.TestCase):
         """Two processes share the batch and take the same steps as one with all of it."""
         self.train("one")
         env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *"-r 9:1 -t 9:1".split(), "-m"]
-        p = subprocess.run(torchrun + ["models.torch.train", *self.command("two")], env=env, capture_output=True, text=True)
+        torchrun = "-m torch.distributed.run --standalone --nproc_per_node 2 -r 9:1 -t 9:1 -m models.torch.train".split()
+        p = subprocess.run([sys.executable, *torchrun, *self.command("two")], env=env, capture_output=True, text=True)
         self.assertEqual(p.returncode, 0, p.stderr)
         one, two = self.log("one"), self.log("two")
         self.assertEqual(len(one), len(two))
         for a, b in zip(one, two):
             for what in ("loss", "gradient_norm", "score"):
-                self.assertTrue(abs(a[what] - b[what]) <= 1e-4 * abs(a[what]), "step %d, %s: %g and %g" % (a["step"], what, a[what], b[what]))
+                message = "step %d, %s: %g and %g" % (a["step"], what, a[what], b[what])
+                self.assertTrue(abs(a[what] - b[what]) <= 1e-4 * abs(a[what]), message)
         self.assertTrue(np.abs(self.values("one") - self.values("two")).max() <= 1e-4 * np.abs(self.values("one")).max())
 
     def test_bad_input(self):

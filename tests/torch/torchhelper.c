@@ -8,12 +8,13 @@
  *   gradients MODEL N H W IN OUT       IN: inputs, gradients of the outputs; OUT: outputs in training, gradients of the parameters,
  *                                      outputs at inference
  *   step MODEL UPDATES RATE IN OUT     one step of the trainer after so many. IN: moments (first, second) and average of the
- *                                      parameters, inputs, target, base where residual; OUT: loss, norm, parameters, moments, average
- *   batches MODEL N H W STEPS IN OUT   the loader's batches from so many pictures of three channels in 0..255; OUT: inputs and target
- *                                      of each
+ *                                      parameters, inputs, target, base where residual; OUT: loss, norm, parameters, moments,
+ *                                      average
+ *   batches MODEL N H W STEPS IN OUT   the loader's batches from so many pictures of three channels in 0..255; OUT: inputs and
+ *                                      target of each
  *   cameras N OUT                      draws so many; OUT: their parameters in the order of models/torch/camera.py
- *   camera SEED LUMINANCE GREY H W IN OUT  a photograph of IN by a camera drawn from the seed; OUT: its parameters, the unit normals
- *                                      that the noise is made of, the pictures without and with noise
+ *   camera SEED LUMINANCE GREY H W IN OUT  a photograph of IN by a camera drawn from the seed; OUT: its parameters, the unit
+ *                                      normals that the noise is made of, the pictures without and with noise
  *
  * IN and OUT are f32 without header, pictures N x H x W x C. */
 #include <inttypes.h>
@@ -260,9 +261,10 @@ static void give_camera(FILE *out, const aei_camera *k)
 {
     give(out, k->balance, 3);
     give(out, k->mix[0], 9);
-    give(out, (float[]){k->gamma, k->toe, k->contrast, k->mosaic, (float)k->phase, k->gradient, k->read, k->luminance, k->colour, k->fine,
-                        k->keep, k->edge, k->coarse, k->coarse_share, k->colour_fine, k->colour_coarse, k->colour_share, k->sharpen,
-                        k->radius, k->has_jpeg, (float)k->jpeg.quality, k->jpeg.halve_chroma, (float)k->jpeg.y, (float)k->jpeg.x}, 24);
+    give(out, (float[]){k->gamma, k->toe, k->contrast, k->mosaic, (float)k->phase, k->gradient, k->read, k->luminance, k->colour,
+                        k->fine, k->keep, k->edge, k->coarse, k->coarse_share, k->colour_fine, k->colour_coarse, k->colour_share,
+                        k->sharpen, k->radius, k->has_jpeg, (float)k->jpeg.quality, k->jpeg.halve_chroma, (float)k->jpeg.y,
+                        (float)k->jpeg.x}, 24);
 }
 
 static void cameras(uint32_t n, FILE *out)
