@@ -137,8 +137,8 @@ class Network(nn.Module):
         return ((y - mean) * torch.rsqrt(variance + EPSILON) * weight + bias).view(x.shape).to(x.dtype)
 
     def _layernorm(self, node, x):
-        y = F.layer_norm(x.permute(0, 2, 3, 1), (node.out,), *self.pair(node), EPSILON)
-        return y.permute(0, 3, 1, 2)
+        y = F.layer_norm(x.float().permute(0, 2, 3, 1), (node.out,), *self.pair(node), EPSILON)
+        return y.permute(0, 3, 1, 2).to(x.dtype)
 
     def _dropout(self, node, x):
         return F.dropout(x, node.value, self.training)

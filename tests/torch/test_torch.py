@@ -77,6 +77,19 @@ NORMALISED = HEAD % ("autoencode", "") + """
 data: {crop: 8}
 train: {batch: 8, shards: 4}
 """
+# random nodes whose draws have no effect
+CALM = HEAD % ("autoencode", "") + """
+      - {name: mean, op: conv, out: 6}
+      - {op: dropout, value: 0}
+      - {op: act, act: sigmoid}
+      - {name: spread, op: scale, value: -200}
+      - {op: gaussian, from: [mean, spread]}
+      - {op: scale, value: 4}
+      - {op: round}
+      - {op: conv, out: 3}
+data: {crop: 8}
+train: {batch: 4, shards: 2}
+"""
 ENLARGING = (HEAD % ("superres", "")).replace("task:", "residual: true\nscale: 2\ntask:") + """
       - {op: conv, out: 8, act: relu}
       - {op: residual}
@@ -92,7 +105,7 @@ data: {crop: 24, scale: [1, 1.5], grey: 0.2, clean: 0.1}
 train: {batch: 16, shards: 4}
 corruption: [%s]
 """
-TEXTS = {"every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "enlarging": ENLARGING,
+TEXTS = {"every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM, "enlarging": ENLARGING,
          **{p.stem: p.read_text() for p in RECIPES}}
 
 
@@ -181,6 +194,36 @@ class Comparison(unittest.TestCase):
         for name, text in TEXTS.items():
             with self.subTest(name):
                 self.compare_step(name, text if "validate_every" not in text else self.small(text))
+
+    def test_random_nodes(self):
+        outputs = "    outputs: [previous, dropout.2, gaussian.5, mean, spread]\ndata:"
+        r = recipes.parse(CALM.replace("value: 0}", "value: 0.25}").replace("data:", outputs))
+        network = Network(r.networks[0].graph)
+        network.load(np.concatenate([np.full(t.numel(), v, "f4") for t, v in zip(network.tensors, (0, 0.5, 2, 1, 0, 0))]))
+        torch.manual_seed(1)
+        _, dropped, drawn, mean, spread = network(torch.rand(16, 3, 32, 32))
+        kept = dropped != 0
+        self.assertLess(abs(kept.float().mean().item() - 0.75), 0.01)
+        self.assertLess((dropped[kept] - mean[kept] / 0.75).abs().max().item(), 1e-6)
+        unit = (drawn - mean) / torch.exp(spread / 2)
+        self.assertTrue(abs(unit.mean().item()) < 0.01 and abs(unit.std().item() - 1) < 0.01)
+        _, dropped, drawn, mean, _ = network.eval()(torch.rand(1, 3, 8, 8))
+        self.assertTrue(torch.equal(dropped, mean) and torch.equal(drawn, mean))
+
+    def test_bf16(self):
+        """Every operator computes under autocast, close to f32; masters and gradients stay f32."""
+        for text in (EVERY_OP, FIXED):
+            r, values, _ = self.model(text)
+            inputs, outputs = self.pictures(r, r.train.batch, r.data.crop)
+            found = []
+            for bf16 in (False, True):
+                trainer = Trainer(r, bf16=bf16)
+                trainer.load(values)
+                found.append(trainer.step(SimpleNamespace(inputs=inputs, target=outputs[0], base=None), 0, 1e-3))
+                self.assertTrue(all(t.dtype == torch.float32 for t in trainer.network.tensors))
+            (loss, norm, _, _), (bf16_loss, bf16_norm, _, _) = found
+            self.assertTrue(abs(bf16_loss - loss) < 0.02 * loss and abs(bf16_norm - norm) < 0.1 * norm, found)
+            self.assertNotEqual(bf16_loss, loss)
 
     def test_perceptual(self):
         _, _, path = self.model(EVERY_OP)

@@ -39,7 +39,7 @@ networks:
 corruption: [{kind: gaussian, sigma: [0, 50]}, {kind: mask, fraction: [0, 0.2]}]
 loss: [{kind: charbonnier}, {kind: tv, weight: 0.01}]
 penalties: [{kind: kl_sparse, weight: 0.01, target: 0.2, node: code}, {kind: l2, weight: 0.01}]
-train: {batch: 16, shards: 4, steps: 8, warmup: 2, rate: 0.01, validate_every: 1}
+train: {batch: 16, shards: 4, steps: 8, warmup: 2, rate: 0.01, validate_every: 1, patience: 100}
 """
 
 
