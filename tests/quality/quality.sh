@@ -1,0 +1,20 @@
+#!/bin/sh
+# The shipped models on the sample pictures, held to results.csv:  quality.sh SOURCE AWGN PSNR AEDENOISE
+set -u
+source=$1 awgn=$2 psnr=$3 denoise=$4
+samples=$source/samples
+work=$(mktemp -d) || exit 99
+trap 'rm -rf "$work"' EXIT
+
+for model in fast balanced best; do
+    "$awgn" "$source/models/$model.aem" "$samples/dog.png" "$samples/guitar.png" |
+        sed "s/.*: \([0-9.]*\) \/ \([0-9.]*\) \/ \([0-9.]*\) dB/$model 15,\1\n$model 25,\2\n$model 50,\3/"
+done >"$work/figures"
+for name in dog guitar; do
+    "$denoise" --quiet -m "$source/models/photo.aem" -o "$work/$name.png" "$samples/$name.png" || exit 1
+    "$psnr" "$samples/$name.png" "$work/$name.png" | awk -v name="clean $name" 'NR == 1 { printf "%s,%.2f\n", name, ($1 == "inf" || $1 + 0 > 60) ? 60 : $1 }'
+done >>"$work/figures"
+
+awk -F, 'FNR == NR { measured[$1] = $2; next } /^#/ { next }
+    { printf "%-12s %6s, was %s\n", $1, measured[$1], $2; n++; if (!(measured[$1] + 0 >= $2 - 0.1)) bad++ }
+    END { exit !(n > 0 && bad == 0) }' "$work/figures" "$source/tests/quality/results.csv"
