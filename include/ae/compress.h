@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The picture codec without its container (doc/codec.md): pictures to entropy-coded tiles and back. Decoding is exact: the same
+ * samples on every machine, for every number of threads. */
+#ifndef AE_COMPRESS_H
+#define AE_COMPRESS_H
+
+#include "ae/model.h"
+#include "ae/signal.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { AE_CODEC_TILE = 512 /* pixels, edge */, AE_QUALITY_ONE = 1024 /* quality is told in 1/1024 of the trained range */ };
+
+/* The decoder program of a model, checked and prepared; shareable between threads. AE_ERR_MISMATCH where the model holds none. */
+typedef struct ae_codec ae_codec;
+AE_API AE_NODISCARD ae_status ae_codec_open(const ae_model *model, ae_codec **out, ae_error *err);
+/* From the bytes of a program alone (a model embedded in a compressed file): decodes, cannot encode. Data are copied. */
+AE_API AE_NODISCARD ae_status ae_codec_open_program(const void *data, size_t n_bytes, ae_codec **out, ae_error *err);
+AE_API const void *ae_codec_program(const ae_codec *codec, size_t *n_bytes); /* its canonical bytes; they live as long as the codec */
+AE_API void ae_codec_identity(const ae_codec *codec, uint8_t identity[16]);  /* XXH3-128 of those */
+AE_API void ae_codec_free(ae_codec *codec);
+
+/* What the codec sees of a picture: colours only, 1 (grey) or 3 planes; alpha is coded elsewhere. */
+typedef struct ae_codec_picture { uint32_t width, height, planes; ae_sample sample; uint32_t bits; } ae_codec_picture;
+
+/* Tiles of AE_CODEC_TILE from the top left corner, in raster order; those at the right and bottom edge are smaller. */
+AE_API uint32_t ae_codec_tiles(const ae_codec_picture *picture);
+
+typedef struct ae_encode_options {
+    uint32_t quality;          /* 0..AE_QUALITY_ONE */
+    uint32_t effort;           /* 1..9 */
+    uint32_t threads;          /* 0: all processors */
+    ae_precision precision;
+    const ae_cancel *cancel;
+    void *opaque;
+    void (*progress)(void *opaque, double done); /* 0..1; may be NULL */
+} ae_encode_options;
+
+/* Called once for each tile in raster order, from one thread at a time. */
+typedef struct ae_tile_sink { void *opaque; ae_status (*write)(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err); } ae_tile_sink;
+
+/* source: u8, u16 or f32, 1..4 channels; alpha is ignored. */
+AE_API AE_NODISCARD ae_status ae_encode(const ae_codec *codec, const ae_encode_options *options, const ae_row_source *source,
+                                        const ae_tile_sink *sink, ae_error *err);
+
+/* Called from one thread at a time, for the tiles that are needed, in ascending order. *data stays valid until the next call;
+ * *data = NULL: the tile is lost, its latents become 0 and `lost` tells. */
+typedef struct ae_tile_source { void *opaque; ae_status (*read)(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err); } ae_tile_source;
+
+typedef struct ae_decode_options {
+    uint32_t quality;
+    uint32_t x, y, width, height; /* the region wanted; width 0: all */
+    bool preview;              /* 1/8 of the size, rounded up */
+    uint32_t threads;
+    const ae_cancel *cancel;
+    void *opaque;
+    void (*progress)(void *opaque, double done);
+    void (*lost)(void *opaque, uint32_t index, const char *why); /* a tile that could not be decoded; NULL: the first is an error */
+} ae_decode_options;
+
+/* Writes the rows of the region, planes interleaved, of the sample type of `picture`, to sink. */
+AE_API AE_NODISCARD ae_status ae_decode(const ae_codec *codec, const ae_codec_picture *picture, const ae_decode_options *options,
+                                        const ae_tile_source *source, const ae_row_sink *sink, ae_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
