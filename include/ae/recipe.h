@@ -21,7 +21,8 @@ typedef enum ae_task {
 
 /* What an input node of the first network is fed with, by its name. */
 #define AE_INPUT_IMAGE "image" /* the picture, 1.0 = white */
-#define AE_INPUT_LEVEL "level" /* noise deviation at each pixel, 1.0 = white: one channel, or luminance and chroma */
+#define AE_INPUT_LEVEL "level" /* noise deviation at each pixel, 1.0 = white: one channel, or luminance and chroma;
+                                  or how much of the corruption to remove, where the recipe has a `strength` */
 
 typedef struct ae_network {
     char name[AE_NAME_MAX];
@@ -36,6 +37,11 @@ typedef enum ae_corrupt {
     AE_CORRUPT_MASK = 4,     /* fraction of pixels in [min, max] set to 0 */
     AE_CORRUPT_JPEG = 5      /* quality in [min, max] */
 } ae_corrupt;
+
+/* Resampling, widened where the picture shrinks. */
+typedef enum ae_filter {
+    AE_BICUBIC = 1, AE_LANCZOS = 2 /* three lobes */, AE_AREA = 3, AE_BILINEAR = 4
+} ae_filter;
 
 typedef struct ae_corruption {
     ae_corrupt kind;
@@ -86,6 +92,10 @@ typedef struct ae_recipe {
     float scale_min, scale_max; /* crops are taken from the picture scaled down by a draw from here; default 1, 1 */
     float grey;              /* share of samples made grey (three equal channels); default 0 */
     float clean;             /* share of samples left uncorrupted; default 0 */
+    float strength_min, strength_max; /* 0, 0: none; else the level told is a draw d from here, at most 1, and the target keeps the
+                                share 1 - d of the corruption */
+    uint32_t n_filters;      /* SUPERRES: one is drawn a sample to make the small picture with; default bicubic */
+    ae_filter filters[AE_MAX_TERMS];
     uint32_t n_corruptions;  /* one is drawn a sample where `one_of`, else all apply in order */
     bool one_of;
     ae_corruption corruptions[AE_MAX_TERMS];

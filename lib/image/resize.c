@@ -14,11 +14,29 @@ static double cubic(double x)
     return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
 }
 
-static uint32_t n_taps(uint32_t n, uint32_t n_out)
+static double sinc(double x)
 {
-    double scale = (double)n_out / n;
+    x *= 3.14159265358979323846;
+    return x == 0 ? 1 : sin(x) / x;
+}
 
-    return (uint32_t)ceil(scale < 1 ? 4 / scale : 4) + 2;
+static const double reach[] = {[AE_BICUBIC] = 2, [AE_LANCZOS] = 3, [AE_AREA] = 0.5, [AE_BILINEAR] = 1};
+
+static double kernel(ae_filter filter, double x)
+{
+    switch (filter) {
+    case AE_LANCZOS: return fabs(x) < 3 ? sinc(x) * sinc(x / 3) : 0;
+    case AE_AREA: return x >= -0.5 && x < 0.5;
+    case AE_BILINEAR: return fabs(x) < 1 ? 1 - fabs(x) : 0;
+    default: return cubic(x);
+    }
+}
+
+static uint32_t n_taps(ae_filter filter, uint32_t n, uint32_t n_out)
+{
+    double scale = (double)n_out / n, width = 2 * reach[filter];
+
+    return (uint32_t)ceil(scale < 1 ? width / scale : width) + 2;
 }
 
 /* ... a b c | c b a | a b c ... */
@@ -38,18 +56,18 @@ static void add_row(float *restrict to, const float *restrict from, float weight
 }
 
 /* Resamples n rows of `length` floats to n_out. */
-static void resample_rows(const float *from, uint32_t n, size_t length, float *to, uint32_t n_out, double *weights)
+static void resample_rows(ae_filter filter, const float *from, uint32_t n, size_t length, float *to, uint32_t n_out, double *weights)
 {
     double scale = (double)n_out / n, shrink = scale < 1 ? scale : 1;
-    uint32_t taps = n_taps(n, n_out);
+    uint32_t taps = n_taps(filter, n, n_out);
 
     memset(to, 0, n_out * length * sizeof(*to));
     for (uint32_t x = 0; x < n_out; x++) {
         double u = (x + 0.5) / scale - 0.5, sum = 0;
-        int64_t left = (int64_t)floor(u - 2 / shrink);
+        int64_t left = (int64_t)floor(u - reach[filter] / shrink);
 
         for (uint32_t t = 0; t < taps; t++)
-            sum += weights[t] = cubic(shrink * (u - (double)(left + t)));
+            sum += weights[t] = kernel(filter, shrink * (u - (double)(left + t)));
         for (uint32_t t = 0; t < taps; t++)
             if (weights[t] != 0)
                 add_row(to + x * length, from + mirror(left + t, n) * length, (float)(weights[t] / sum), length);
@@ -69,23 +87,29 @@ static void transpose(const float *from, uint32_t h, uint32_t w, uint32_t c, flo
                         to[((size_t)x * h + y) * c + i] = from[((size_t)y * w + x) * c + i];
 }
 
+static uint32_t most_taps(ae_filter filter, uint32_t h, uint32_t w, uint32_t out_h, uint32_t out_w)
+{
+    uint32_t down = n_taps(filter, h, out_h), along = n_taps(filter, w, out_w);
+
+    return down > along ? down : along;
+}
+
 size_t aei_resize_scratch(uint32_t h, uint32_t w, uint32_t c, uint32_t out_h, uint32_t out_w)
 {
-    uint32_t taps = n_taps(h, out_h) > n_taps(w, out_w) ? n_taps(h, out_h) : n_taps(w, out_w);
-    uint32_t widest = w > out_w ? w : out_w;
+    uint32_t taps = most_taps(AE_LANCZOS, h, w, out_h, out_w), widest = w > out_w ? w : out_w;
 
     return taps * sizeof(double) + 2 * (size_t)out_h * widest * c * sizeof(float);
 }
 
-void aei_resize(const float *from, uint32_t h, uint32_t w, uint32_t c, float *to, uint32_t out_h, uint32_t out_w, void *scratch)
+void aei_resize(ae_filter filter, const float *from, uint32_t h, uint32_t w, uint32_t c, float *to, uint32_t out_h, uint32_t out_w,
+                void *scratch)
 {
-    uint32_t taps = n_taps(h, out_h) > n_taps(w, out_w) ? n_taps(h, out_h) : n_taps(w, out_w);
     uint32_t widest = w > out_w ? w : out_w;
     double *weights = scratch;
-    float *a = (float *)(weights + taps), *b = a + (size_t)out_h * widest * c;
+    float *a = (float *)(weights + most_taps(filter, h, w, out_h, out_w)), *b = a + (size_t)out_h * widest * c;
 
-    resample_rows(from, h, (size_t)w * c, a, out_h, weights);
+    resample_rows(filter, from, h, (size_t)w * c, a, out_h, weights);
     transpose(a, out_h, w, c, b);
-    resample_rows(b, w, (size_t)out_h * c, a, out_w, weights);
+    resample_rows(filter, b, w, (size_t)out_h * c, a, out_w, weights);
     transpose(a, out_w, out_h, c, to);
 }

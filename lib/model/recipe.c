@@ -22,11 +22,14 @@ static const aei_choice penalty_kinds[] = {{"l1", AE_PENALTY_L1}, {"l2", AE_PENA
                                            {NULL, 0}};
 static const aei_choice optimizers[] = {{"adamw", AE_ADAMW}, {"adam", AE_ADAM}, {"sgd", AE_SGD}, {NULL, 0}};
 
+static const aei_choice filters[] = {{"bicubic", AE_BICUBIC}, {"lanczos", AE_LANCZOS}, {"area", AE_AREA}, {"bilinear", AE_BILINEAR},
+                                     {NULL, 0}};
+
 /* The recipe comes first, so that it is freed with what it was read beside. */
-typedef struct top { ae_recipe recipe; uint32_t version, networks, data, corruption, loss, penalties, train; } top;
+typedef struct top { ae_recipe recipe; uint32_t version, networks, data, filters, corruption, loss, penalties, train; } top;
 #define AT(f) offsetof(ae_recipe, f) /* in a top, too */
 
-static ae_status read_data(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_error *err)
+static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
 {
     static const aei_field fields[] = {
         {"crop", AEI_U32, AT(crop), 8, .max = 4096},
@@ -34,9 +37,22 @@ static ae_status read_data(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_erro
         {"scale", AEI_RANGE, AT(scale_min), 1, .max = 16},
         {"grey", AEI_REAL, AT(grey), 0, .max = 1},
         {"clean", AEI_REAL, AT(clean), 0, .max = 1},
+        {"strength", AEI_RANGE, AT(strength_min), 0, .max = 16},
+        {"filters", AEI_SUBTREE, .offset = offsetof(top, filters)},
     };
+    static const aei_field filter = {"filters", AEI_CHOICE, .choices = filters};
+    ae_recipe *r = &t->recipe;
+    uint32_t items[AE_MAX_TERMS], n = 0;
+    ae_status st = aei_yaml_fields(y, t->data, "data", fields, 7, t, NULL, err);
 
-    return aei_yaml_fields(y, at, "data", fields, 5, r, NULL, err);
+    if (st != AE_OK || !t->filters)
+        return st;
+    if ((st = aei_yaml_list(y, t->filters, "filters", AE_MAX_TERMS, items, &n, err)) == AE_OK && (!n || r->task != AE_TASK_SUPERRES))
+        st = aei_yaml_fail(y, y->nodes[t->filters].line, err, n ? "filters: only with task superres" : "filters: empty");
+    r->n_filters = n;
+    for (uint32_t i = 0; st == AE_OK && i < n; i++)
+        st = aei_yaml_value(y, items[i], &filter, &r->filters[i], err);
+    return st;
 }
 
 static ae_status read_train(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_error *err)
@@ -145,7 +161,7 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
 {
     ae_recipe *r = &t->recipe;
     const ae_graph *g = &r->networks[0].graph;
-    int32_t image = ae_graph_find(g, AE_INPUT_IMAGE);
+    int32_t image = ae_graph_find(g, AE_INPUT_IMAGE), level;
     uint32_t line = y->nodes[t->networks].line, edge;
     ae_shape *shapes, in, out;
     ae_status st;
@@ -158,6 +174,8 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
             return aei_yaml_fail(y, line, err, "input %s: the first network reads 'image' and 'level' (1 or 2 channels)", g->nodes[i].name);
     if (image < 0)
         return aei_yaml_fail(y, line, err, "the first network has no input 'image'");
+    if (r->strength_max > 0 && ((level = ae_graph_find(g, AE_INPUT_LEVEL)) < 0 || g->nodes[level].out != 1))
+        return aei_yaml_fail(y, line, err, "data: strength is told to an input 'level' of one channel, which is missing");
     if (g->stride && r->task != AE_TASK_SUPERRES && r->crop % g->stride)
         return aei_yaml_fail(y, t->data ? y->nodes[t->data].line : 1, err, "data: crop %u is not a multiple of the network's stride %u",
                              r->crop, g->stride);
@@ -263,7 +281,7 @@ static ae_status read_recipe(const aei_yaml *y, top *t, ae_error *err)
     ae_status st = check_version(y, err);
 
     if (st != AE_OK || (st = aei_yaml_fields(y, 0, "recipe", fields, sizeof(fields) / sizeof(fields[0]), t, NULL, err)) != AE_OK ||
-        (st = read_networks(y, t->networks, r, err)) != AE_OK || (t->data && (st = read_data(y, t->data, r, err)) != AE_OK) ||
+        (st = read_networks(y, t->networks, r, err)) != AE_OK || (t->data && (st = read_data(y, t, err)) != AE_OK) ||
         (st = read_terms(y, t, err)) != AE_OK || (t->train && (st = read_train(y, t->train, r, err)) != AE_OK))
         return st;
     return check_task(y, t, err);
@@ -284,7 +302,7 @@ ae_status ae_recipe_parse(const char *text, size_t n_bytes, const char *name, ae
         goto done;
     }
     t->recipe = (ae_recipe){
-        .scale = 1, .crop = 128, .augment = true, .scale_min = 1, .scale_max = 1,
+        .scale = 1, .crop = 128, .augment = true, .scale_min = 1, .scale_max = 1, .n_filters = 1, .filters = {AE_BICUBIC},
         .optimizer = AE_ADAMW, .rate = 1e-3f, .rate_end = 1e-6f, .beta1 = 0.9f, .beta2 = 0.999f, .decay = 1e-4f, .clip = 1, .ema = 0.999f,
         .steps = 100000, .warmup = 500, .batch = 16, .shards = 8, .validate_every = 1000, .holdout = 0.05f,
     };

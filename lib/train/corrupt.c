@@ -136,7 +136,7 @@ void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_tol
         jitter *= job->fixed ? clamp(1, k->jitter_min, k->jitter_max) : told_by;
         switch (k->kind) {
         case AE_CORRUPT_GAUSSIAN:
-            if (job->fixed)
+            if (job->fixed && k->max >= 25)
                 v = clamp(25, k->min, k->max);
             v /= 255.0f;
             add_white(job, noisy, v, scratch);

@@ -170,6 +170,34 @@ static cut place(const aei_loader *l, const aei_picture *p, aei_rng *rng, int cr
     return k;
 }
 
+/* Super-resolution's part of make_sample: scene and what comes of it. `keep`: share of the corruption that stays in the target. */
+static void make_small(const aei_loader *l, bench *b, aei_corrupt_job job, float keep, aei_told *told, float *image, float *target,
+                       float *base)
+{
+    uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin, m = l->margin / l->recipe->scale, c = l->c;
+    uint32_t n_filters = l->recipe->n_filters, which = n_filters > 1 ? aei_rng_below(job.rng, n_filters) : 0;
+    size_t n = (size_t)th * tw * c;
+
+    job.h += 2 * m;
+    job.w += 2 * m;
+    aei_resize(l->recipe->filters[which], b->scene, th, tw, c, b->small, job.h, job.w, b->scratch);
+    aei_corrupt(&job, b->small, b->noisy, told, b->scratch);
+    strip_margin(b->noisy, m, l->h, l->w, c, image);
+    if (keep > 0) {
+        aei_resize(AE_BICUBIC, b->small, job.h, job.w, c, b->large, th, tw, b->scratch);
+        for (size_t i = 0; i < n; i++)
+            b->scene[i] -= keep * b->large[i];
+    }
+    if (base || keep > 0)
+        aei_resize(AE_BICUBIC, b->noisy, job.h, job.w, c, b->large, th, tw, b->scratch);
+    if (keep > 0)
+        for (size_t i = 0; i < n; i++)
+            b->scene[i] += keep * b->large[i];
+    strip_margin(b->scene, l->margin, l->out_h, l->out_w, c, target);
+    if (base)
+        strip_margin(b->large, l->margin, l->out_h, l->out_w, c, base);
+}
+
 /* Fills sample `at` of the slot from a picture. */
 static ae_status make_sample(aei_loader *l, bench *b, slot *s, uint32_t at, const aei_picture *p, aei_rng *rng, int crop,
                              ae_error *err)
@@ -184,7 +212,10 @@ static ae_status make_sample(aei_loader *l, bench *b, slot *s, uint32_t at, cons
     float grey = aei_rng_float(rng);
     float *scene = l->margin ? b->scene : target;
     bool scaled = k.h != th || k.w != tw;
+    float keep = r->strength_max > 0 ? fmaxf(0, 1 - aei_rng_range(rng, r->strength_min, r->strength_max)) : 0;
 
+    if (job.fixed)
+        keep = fmaxf(0, 1 - r->strength_max) * (r->strength_max > 0);
     if (need < (size_t)l->region_h * 3)
         need = (size_t)l->region_h * 3;
     if (need < (size_t)l->region_w * 3)
@@ -199,25 +230,14 @@ static ae_status make_sample(aei_loader *l, bench *b, slot *s, uint32_t at, cons
     }
     cut_region(p, &k, c, b->row, scaled ? b->region : scene);
     if (scaled)
-        aei_resize(b->region, k.h, k.w, c, scene, th, tw, b->scratch);
+        aei_resize(AE_BICUBIC, b->region, k.h, k.w, c, scene, th, tw, b->scratch);
     job.grey = c == 3 && (p->info.channels == 1 || (crop < 0 && grey < r->grey));
     if (job.grey && p->info.channels == 3)
         for (size_t i = 0; i < (size_t)th * tw; i++)
             scene[3 * i] = scene[3 * i + 1] = scene[3 * i + 2] = luma(scene + 3 * i);
 
     if (r->task == AE_TASK_SUPERRES) {
-        uint32_t m = l->margin / r->scale;
-
-        job.h += 2 * m;
-        job.w += 2 * m;
-        aei_resize(scene, th, tw, c, b->small, job.h, job.w, b->scratch);
-        aei_corrupt(&job, b->small, b->noisy, &told, b->scratch);
-        strip_margin(b->noisy, m, l->h, l->w, c, image);
-        strip_margin(scene, l->margin, l->out_h, l->out_w, c, target);
-        if (s->base) {
-            aei_resize(b->noisy, job.h, job.w, c, b->large, th, tw, b->scratch);
-            strip_margin(b->large, l->margin, l->out_h, l->out_w, c, s->base + at * n_out * c);
-        }
+        make_small(l, b, job, keep, &told, image, target, s->base ? s->base + at * n_out * c : NULL);
     } else if (s->weight) {
         aei_blind_spots(rng, target, l->h, l->w, c, image, s->weight + at * n_in);
         told.white = told.luminance = told.chroma = aei_guess_white(target, l->h, l->w, c, b->scratch);
@@ -227,7 +247,11 @@ static ae_status make_sample(aei_loader *l, bench *b, slot *s, uint32_t at, cons
             told.chroma = 0;
     } else {
         aei_corrupt(&job, target, image, &told, b->scratch);
+        for (size_t i = 0; keep > 0 && i < n_in * c; i++)
+            target[i] += keep * (image[i] - target[i]);
     }
+    if (r->strength_max > 0)
+        told.white = 1 - keep;
     if (l->level_c) {
         float *level = s->level + at * n_in * l->level_c;
 
@@ -467,6 +491,8 @@ static ae_status read_sizes(aei_loader *l, ae_error *err)
     ae_graph_field(&r->networks[0].graph, &stride, &(uint32_t){0});
     if (stride && (l->h % stride || l->w % stride))
         return ae_fail(err, AE_ERR_ARGUMENT, "crops of %u x %u pixels do not suit a network of stride %u", l->w, l->h, stride);
+    if (l->config.noisy_only && r->strength_max > 0)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "a strength with noisy pictures only");
     if (r->task == AE_TASK_SUPERRES) {
         if (l->config.noisy_only)
             return ae_fail(err, AE_ERR_UNSUPPORTED, "super-resolution from noisy pictures only");

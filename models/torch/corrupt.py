@@ -25,7 +25,7 @@ def draw(rng, r, n, fixed):
         applies = (rng.random(n) < c.probability) & ~spared & (True if chosen is None else chosen == i)
         value, told = rng.uniform(*c.range, n), rng.uniform(*c.jitter, n)
         if fixed:
-            value[:], told[:] = np.clip(25, *c.range) if c.kind == "gaussian" else sum(c.range) / 2, np.clip(1, *c.jitter)
+            value[:], told[:] = max(25, c.range[0]) if c.kind == "gaussian" and c.range[1] >= 25 else sum(c.range) / 2, np.clip(1, *c.jitter)
         columns = [applies, value, told]
         if c.kind == "camera":
             cameras = camera.draw(rng, n)

@@ -194,8 +194,14 @@ class Loader:
         piece = piece.swapaxes(0, 1) if transpose else piece
         return piece[::-1 if turn & 2 else 1, ::-1 if turn & 1 else 1]
 
+    def draw(self, rng, n, fixed):
+        """The corruptions' draws, which filter makes the small picture, and the strength that is told."""
+        drawn, strength = corrupt.draw(rng, self.r, n, fixed), self.r.data.strength
+        filters = rng.integers(len(self.r.data.filters), size=n)
+        return drawn + [filters, (np.full(n, strength[1]) if fixed else rng.uniform(*strength, n)).clip(0, 1).astype("f4")]
+
     def gather(self, samples, draws, seeds):
-        """samples: pieces with whether they are to be grey; draws: of the corruptions; seeds: of the device's generators and how
+        """samples: pieces with whether they are to be grey; draws: see draw; seeds: of the device's generators and how
         many samples each is for."""
         size = np.array([p.shape[:2] for p, _ in samples])
         grey = np.array([self.c == 3 and (p.shape[2] == 1 or g) for p, g in samples])
@@ -218,7 +224,7 @@ class Loader:
                 if picture is None:
                     raise DataError("none of the pictures can be used")
                 samples.append((self.cut(picture, rng, -1), rng.random() < self.r.data.grey))
-            draws.append(corrupt.draw(rng, self.r, self.shard_size, False))
+            draws.append(self.draw(rng, self.shard_size, False))
             seeds.append((mix(self.seed, step, shard, 4), self.shard_size))
         return self.gather(samples, [np.concatenate(d) for d in zip(*draws)], seeds)
 
@@ -228,7 +234,7 @@ class Loader:
         for at in range(0, len(places), self.r.train.batch):
             rng, part = np.random.default_rng((HOLDOUT, at)), places[at:at + self.r.train.batch]
             samples = [(self.cut(self.pictures.get(i), rng, k), False) for i, k in part]
-            draws = corrupt.draw(rng, self.r, len(part), True)
+            draws = self.draw(rng, len(part), True)
             yield self.render(self.gather(samples, draws, [(mix(HOLDOUT, at), len(part))]))
 
     def start(self, step):
@@ -250,7 +256,7 @@ class Loader:
 
     @torch.no_grad()
     def render(self, host):
-        pixels, size, grey, *draws = (t.to(self.device, non_blocking=True) for t in host.tensors)
+        pixels, size, grey, *draws, chosen, strength = (t.to(self.device, non_blocking=True) for t in host.tensors)
         r, m = self.r, self.margin
         generators = [(torch.Generator(self.device).manual_seed(seed), n) for seed, n in host.seeds]
 
@@ -271,15 +277,24 @@ class Loader:
             x = luma(x)
         if self.c == 3:
             x = torch.where(grey[:, None, None, None], luma(x), x)
-        base, target = None, strip(x, m)
+        base, keep = None, 1 - strength[:, None, None, None]
         if r.task == "superres":
-            _, noisy, told = corrupt.corrupt(r, draws, resize(x, out[0] // r.scale, out[1] // r.scale), grey, random)
+            small = [resize(x, out[0] // r.scale, out[1] // r.scale, f) for f in r.data.filters]
+            small = torch.stack(small)[chosen, torch.arange(len(x), device=x.device)]
+            _, noisy, told = corrupt.corrupt(r, draws, small, grey, random)
             image = strip(noisy, m // r.scale)
+            if r.data.strength[1] > 0:
+                x = x + keep * resize(noisy - small, *out)
+            target = strip(x, m)
             if r.residual:
                 base = strip(resize(noisy, *out), m)
         else:
             target, image, told = corrupt.corrupt(r, draws, x, grey, random)
             base = image if r.residual else None
+            if r.data.strength[1] > 0:
+                target = target + keep * (image - target)
         level = told[:, :, None, None].expand(-1, -1, self.h, self.w)
         level = {1: level[:, :1], 2: level[:, 1:]}
+        if r.data.strength[1] > 0:
+            level[1] = strength[:, None, None, None].expand(-1, 1, self.h, self.w)
         return SimpleNamespace(inputs=[image if n.name == "image" else level[n.out] for n in self.inputs], target=target, base=base)

@@ -33,22 +33,32 @@ def cubic(x):
     return torch.where(x <= 1, (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2)
 
 
-def resize_matrix(n, n_out, size):
+def lanczos(x):
+    return torch.where(x.abs() < 3, torch.sinc(x) * torch.sinc(x / 3), torch.zeros_like(x))
+
+
+# how far they reach, and their values
+FILTERS = {"bicubic": (2, cubic), "lanczos": (3, lanczos), "area": (0.5, lambda x: ((x >= -0.5) & (x < 0.5)).to(x.dtype)),
+           "bilinear": (1, lambda x: (1 - x.abs()).clamp(min=0))}
+
+
+def resize_matrix(n, n_out, size, filter="bicubic"):
     """Resamples the first n[i] of `size` samples to n_out, smoothing where that is fewer."""
+    reach, kernel = FILTERS[filter]
     n = n.double()[:, None, None]
     scale = n_out / n
     shrink = scale.clamp(max=1)
     u = (torch.arange(n_out, device=n.device)[:, None] + 0.5) / scale - 0.5
-    taps = math.ceil(4 * max(1.0, size / n_out)) + 2
-    index = (torch.floor(u - 2 / shrink)[..., :1] + torch.arange(taps, device=n.device)).long()
-    weight = cubic(shrink * (u - index))
+    taps = math.ceil(2 * reach * max(1.0, size / n_out)) + 2
+    index = (torch.floor(u - reach / shrink)[..., :1] + torch.arange(taps, device=n.device)).long()
+    weight = kernel(shrink * (u - index))
     return matrix(beyond(index, n.long(), "mirror"), (weight / weight.sum(2, keepdim=True)).float(), size)
 
 
-def resize(x, h, w):
-    """Bicubic, of whole pictures."""
+def resize(x, h, w, filter="bicubic"):
+    """Of whole pictures."""
     sizes = (torch.full((1,), s, device=x.device) for s in x.shape[2:])
-    rows, columns = (resize_matrix(n, n_out, int(n)) for n, n_out in zip(sizes, (h, w)))
+    rows, columns = (resize_matrix(n, n_out, int(n), filter) for n, n_out in zip(sizes, (h, w)))
     return along(x, rows, columns)
 
 

@@ -74,6 +74,14 @@ def entries(key, node):
     return node.value
 
 
+def choices(values):
+    def read(key, node):
+        if not 1 <= len(entries(key, node)) <= 8:
+            fail(node, "%s: 1 to 8 are expected", key)
+        return [choice(values)(key, item) for item in node.value]
+    return read
+
+
 def pair(lo, hi):
     def read(key, node):
         if isinstance(node, yaml.ScalarNode):
@@ -135,7 +143,8 @@ NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"heigh
          **{op: {"from"} for op in ("concat", "add", "mul", "gaussian")}}
 
 DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
-        "clean": (number(0, 1), 0)}
+        "clean": (number(0, 1), 0), "strength": (between(0, 16), (0, 0)),
+        "filters": (choices(["bicubic", "lanczos", "area", "bilinear"]), ["bicubic"])}
 RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality"}
 CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),
               "quality": (between(1, 100), None), "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
@@ -250,6 +259,9 @@ def check_task(root, r):
     image = graph.find("image")
     if (r.task == "superres") != (r.scale > 1):
         fail(root, "scale: 2 to 4 with task superres, 1 otherwise")
+    level = graph.find("level")
+    if r.data.strength[1] > 0 and (level is None or graph.nodes[level].out != 1):
+        fail(root, "data: strength is told to an input 'level' of one channel, which is missing")
     for node in graph.nodes:
         if node.op == "input" and (node.name not in ("image", "level") or (node.name == "level" and node.out > 2)):
             fail(root, "input %s: the first network reads 'image' and 'level' (1 or 2 channels)", node.name)
@@ -277,6 +289,8 @@ def parse(text):
     if not 1 <= len(r.networks) <= 4 or len({n.name for n in r.networks}) < len(r.networks):
         fail(root, "networks: 1 to 4 of different names")
     r.data = fields(r.data or NOTHING, "data", DATA)
+    if r.task != "superres" and "filters" in r.data.given:
+        fail(root, "filters: only with task superres")
     r.corruptions = [fields(entry, "corruption", CORRUPTION) for entry in r.corruption]
     for entry, c in zip(r.corruption, r.corruptions):
         if c.given & {"sigma", "fraction", "quality"} != {RANGES[c.kind]}:

@@ -24,7 +24,7 @@ static void resize(const float *from, uint32_t h, uint32_t w, uint32_t c, float 
     void *scratch = ae_alloc(aei_resize_scratch(h, w, c, oh, ow), 1);
 
     assert_non_null(scratch);
-    aei_resize(from, h, w, c, to, oh, ow, scratch);
+    aei_resize(AE_BICUBIC, from, h, w, c, to, oh, ow, scratch);
     ae_free(scratch);
 }
 
