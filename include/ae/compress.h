@@ -12,22 +12,22 @@
 extern "C" {
 #endif
 
-enum { AE_CODEC_TILE = 512 /* pixels, edge */, AE_QUALITY_ONE = 1024 /* quality is told in 1/1024 of the trained range */ };
+enum { AE_CODER_TILE = 512 /* pixels, edge */, AE_QUALITY_ONE = 1024 /* quality is told in 1/1024 of the trained range */ };
 
 /* The decoder program of a model, checked and prepared; shareable between threads. AE_ERR_MISMATCH where the model holds none. */
-typedef struct ae_codec ae_codec;
-AE_API AE_NODISCARD ae_status ae_codec_open(const ae_model *model, ae_codec **out, ae_error *err);
+typedef struct ae_coder ae_coder;
+AE_API AE_NODISCARD ae_status ae_coder_open(const ae_model *model, ae_coder **out, ae_error *err);
 /* From the bytes of a program alone (a model embedded in a compressed file): decodes, cannot encode. Data are copied. */
-AE_API AE_NODISCARD ae_status ae_codec_open_program(const void *data, size_t n_bytes, ae_codec **out, ae_error *err);
-AE_API const void *ae_codec_program(const ae_codec *codec, size_t *n_bytes); /* its canonical bytes; they live as long as the codec */
-AE_API void ae_codec_identity(const ae_codec *codec, uint8_t identity[16]);  /* XXH3-128 of those */
-AE_API void ae_codec_free(ae_codec *codec);
+AE_API AE_NODISCARD ae_status ae_coder_open_program(const void *data, size_t n_bytes, ae_coder **out, ae_error *err);
+AE_API const void *ae_coder_program(const ae_coder *coder, size_t *n_bytes); /* its canonical bytes; they live as long as the coder */
+AE_API void ae_coder_identity(const ae_coder *coder, uint8_t identity[16]);  /* XXH3-128 of those */
+AE_API void ae_coder_free(ae_coder *coder);
 
 /* What the codec sees of a picture: colours only, 1 (grey) or 3 planes; alpha is coded elsewhere. */
-typedef struct ae_codec_picture { uint32_t width, height, planes; ae_sample sample; uint32_t bits; } ae_codec_picture;
+typedef struct ae_coder_picture { uint32_t width, height, planes; ae_sample sample; uint32_t bits; } ae_coder_picture;
 
-/* Tiles of AE_CODEC_TILE from the top left corner, in raster order; those at the right and bottom edge are smaller. */
-AE_API uint32_t ae_codec_tiles(const ae_codec_picture *picture);
+/* Tiles of AE_CODER_TILE from the top left corner, in raster order; those at the right and bottom edge are smaller. */
+AE_API uint32_t ae_coder_tiles(const ae_coder_picture *picture);
 
 typedef struct ae_encode_options {
     uint32_t quality;          /* 0..AE_QUALITY_ONE */
@@ -43,7 +43,7 @@ typedef struct ae_encode_options {
 typedef struct ae_tile_sink { void *opaque; ae_status (*write)(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err); } ae_tile_sink;
 
 /* source: u8, u16 or f32, 1..4 channels; alpha is ignored. */
-AE_API AE_NODISCARD ae_status ae_encode(const ae_codec *codec, const ae_encode_options *options, const ae_row_source *source,
+AE_API AE_NODISCARD ae_status ae_encode(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source,
                                         const ae_tile_sink *sink, ae_error *err);
 
 /* Called from one thread at a time, for the tiles that are needed, in ascending order. *data stays valid until the next call;
@@ -62,7 +62,7 @@ typedef struct ae_decode_options {
 } ae_decode_options;
 
 /* Writes the rows of the region, planes interleaved, of the sample type of `picture`, to sink. */
-AE_API AE_NODISCARD ae_status ae_decode(const ae_codec *codec, const ae_codec_picture *picture, const ae_decode_options *options,
+AE_API AE_NODISCARD ae_status ae_decode(const ae_coder *coder, const ae_coder_picture *picture, const ae_decode_options *options,
                                         const ae_tile_source *source, const ae_row_sink *sink, ae_error *err);
 
 #ifdef __cplusplus
