@@ -200,16 +200,16 @@ class Loader:
         filters = rng.integers(len(self.r.data.filters), size=n)
         return drawn + [filters, (np.full(n, strength[1]) if fixed else rng.uniform(*strength, n)).clip(0, 1).astype("f4")]
 
-    def gather(self, samples, draws, seeds):
-        """samples: pieces with whether they are to be grey; draws: see draw; seeds: of the device's generators and how
-        many samples each is for."""
+    def gather(self, samples, quality, draws, seeds):
+        """samples: pieces with whether they are to be grey; quality: in 0..1; draws: see draw; seeds: of the device's
+        generators and how many samples each is for."""
         size = np.array([p.shape[:2] for p, _ in samples])
         grey = np.array([self.c == 3 and (p.shape[2] == 1 or g) for p, g in samples])
         c = 1 if self.c == 1 and all(p.shape[2] == 1 for p, _ in samples) else 3
         pixels = np.zeros((len(samples), *size.max(0), c), "u1")
         for to, (p, _) in zip(pixels, samples):
             to[:p.shape[0], :p.shape[1]] = p
-        tensors = [torch.from_numpy(a) for a in [pixels, size, grey, *draws]]
+        tensors = [torch.from_numpy(a) for a in [pixels, size, grey, quality.astype("f4"), *draws]]
         if self.device.type == "cuda":
             tensors = [t.pin_memory() for t in tensors]
         return SimpleNamespace(tensors=tensors, seeds=seeds)
@@ -226,7 +226,10 @@ class Loader:
                 samples.append((self.cut(picture, rng, -1), rng.random() < self.r.data.grey))
             draws.append(self.draw(rng, self.shard_size, False))
             seeds.append((mix(self.seed, step, shard, 4), self.shard_size))
-        return self.gather(samples, [np.concatenate(d) for d in zip(*draws)], seeds)
+        # evenly spread from a point drawn for the step: each sample's is uniform, the batch has all of them
+        quality = np.random.default_rng((self.seed, step, 3)).random() + np.arange(len(samples)) / self.r.train.batch
+        quality = (quality + self.first * self.shard_size / self.r.train.batch) % 1
+        return self.gather(samples, quality, [np.concatenate(d) for d in zip(*draws)], seeds)
 
     def validation(self):
         """The fixed validation set, batch by batch: the last one may be smaller."""
@@ -234,8 +237,8 @@ class Loader:
         for at in range(0, len(places), self.r.train.batch):
             rng, part = np.random.default_rng((HOLDOUT, at)), places[at:at + self.r.train.batch]
             samples = [(self.cut(self.pictures.get(i), rng, k), False) for i, k in part]
-            draws = self.draw(rng, len(part), True)
-            yield self.render(self.gather(samples, draws, [(mix(HOLDOUT, at), len(part))]))
+            draws, quality = self.draw(rng, len(part), True), (at + np.arange(len(part)) + 0.5) / len(places)
+            yield self.render(self.gather(samples, quality, draws, [(mix(HOLDOUT, at), len(part))]))
 
     def start(self, step):
         self.step = step
@@ -256,7 +259,7 @@ class Loader:
 
     @torch.no_grad()
     def render(self, host):
-        pixels, size, grey, *draws, chosen, strength = (t.to(self.device, non_blocking=True) for t in host.tensors)
+        pixels, size, grey, quality, *draws, chosen, strength = (t.to(self.device, non_blocking=True) for t in host.tensors)
         r, m = self.r, self.margin
         generators = [(torch.Generator(self.device).manual_seed(seed), n) for seed, n in host.seeds]
 
@@ -294,7 +297,8 @@ class Loader:
             if r.data.strength[1] > 0:
                 target = target + keep * (image - target)
         level = told[:, :, None, None].expand(-1, -1, self.h, self.w)
-        level = {1: level[:, :1], 2: level[:, 1:]}
+        told = {("image", self.c): image, ("level", 1): level[:, :1], ("level", 2): level[:, 1:],
+                ("quality", 1): quality[:, None, None, None]}
         if r.data.strength[1] > 0:
-            level[1] = strength[:, None, None, None].expand(-1, 1, self.h, self.w)
-        return SimpleNamespace(inputs=[image if n.name == "image" else level[n.out] for n in self.inputs], target=target, base=base)
+            told["level", 1] = strength[:, None, None, None].expand(-1, 1, self.h, self.w)
+        return SimpleNamespace(inputs=[told[n.name, n.out] for n in self.inputs], target=target, base=base, quality=quality)

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Networks as data, as in include/ae/graph.h: nodes in the order in which they are computed, their shapes and their parameters."""
+import math
 from dataclasses import dataclass, field
 
 # their places are their numbers
 OPS = ["", "input", "dense", "conv", "deconv", "maxpool", "avgpool", "nearest", "bilinear", "shuffle", "unshuffle", "concat", "add",
-       "mul", "scale", "batchnorm", "layernorm", "dropout", "act", "reshape", "gaussian", "round", "crop"]
+       "mul", "scale", "batchnorm", "layernorm", "dropout", "act", "reshape", "gaussian", "round", "crop", "embed", "quantise",
+       "bits"]
 ACTS = ["none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"]
-INITS = ["he", "zero", "identity"]
+INITS = ["he", "zero", "identity", "dct", "dct_inverse"]
+PARITIES = ["all", "even", "odd"]
 
 WINDOWS = ("conv", "deconv", "maxpool", "avgpool")
 WEIGHTS = ("dense", "conv", "deconv")
 FACTORS = ("nearest", "bilinear", "shuffle", "unshuffle")
-MANY = ("concat", "add", "mul", "gaussian")  # read several layers
+READS = {"input": 0, "gaussian": 2, "mul": 2, "quantise": 3, "bits": 4}  # how many layers; the others read one
+MANY = ("concat", "add")  # two or more
+SPREAD = {"add": 0, "mul": 0, "quantise": 1, "bits": 1}  # from this input on, 1 x 1 is broadcast
 
 
 class GraphError(ValueError):
@@ -41,6 +46,7 @@ class Node:
     value: float = 0.0
     bias: bool = False
     init: str = "he"
+    parity: str = "all"
 
 
 @dataclass
@@ -72,11 +78,8 @@ class Graph:
         check(self.find(node.name) is None, "a layer above has the same name")
         node.param = node.param or node.name
         c = self.nodes[node.inputs[0]].out if node.inputs else 0
-        if node.op in MANY:
-            check(len(node.inputs) >= 2 and (len(node.inputs) == 2 or node.op in ("concat", "add")),
-                  "%s cannot read %d layers", node.op, len(node.inputs))
-        else:
-            check(len(node.inputs) == (node.op != "input"), "%s reads one layer, not %d", node.op, len(node.inputs))
+        n = len(node.inputs)
+        check(n >= 2 if node.op in MANY else n == READS.get(node.op, 1), "%s cannot read %d layers", node.op, n)
         if node.op == "conv":
             node.out = node.out or c
         elif node.op == "concat":
@@ -88,14 +91,23 @@ class Graph:
             node.out = c * node.factor ** 2
         elif node.op == "crop":
             check(node.first + node.out <= c, "channels %d to %d of %d", node.first, node.first + node.out, c)
-        elif node.op not in ("input", "dense", "deconv", "reshape"):
+        elif node.op not in ("input", "dense", "deconv", "reshape", "embed"):
             node.out = c
             check(all(self.nodes[i].out == c for i in node.inputs), "inputs of different channels")
         if node.op in ("conv", "deconv"):
             check(c % node.groups == 0 and node.out % node.groups == 0, "%d groups do not divide %d and %d channels",
                   node.groups, c, node.out)
         check(node.add < 0 or self.nodes[node.add].out == node.out, "the added layer has other channels")
-        check(node.init != "identity" or node.op == "conv", "only convolutions can begin as the identity")
+        check(node.init in ("he", "zero") or node.op == "conv" or (node.op, node.init) == ("embed", "dct"),
+              "%s cannot begin as %s", node.op, node.init)
+        if node.op == "embed" and node.init == "dct":
+            transforms = [n for n in self.nodes if n.op == "conv" and n.init == "dct"]
+            check(transforms and node.first + node.out <= transforms[0].out, "no dct above has such components")
+        elif node.init.startswith("dct"):
+            inverse, k = node.init == "dct_inverse", node.kernel[0]
+            samples, components = (node.out, c) if inverse else (c * k * k, node.out)
+            check(node.kernel == node.stride == (k, k) and node.pad == (0, 0) and node.groups == 1 and (k == 1 or not inverse)
+                  and components <= samples and block(samples), "no %s has such a shape", node.init)
         self.nodes.append(node)
 
     def shapes(self, h, w):
@@ -134,11 +146,13 @@ class Graph:
         elif node.op in FACTORS:
             size = [s * node.factor for s in size]
         else:
-            for other in ins[1:]:
-                spread = node.op in ("add", "mul")
-                if spread and other[:2] == (1, 1):
+            if node.op == "embed" and size != [1, 1]:
+                fail("the position must be 1 x 1")
+            for k, other in enumerate(ins[1:], 1):
+                spread = SPREAD.get(node.op)
+                if spread is not None and other[:2] == (1, 1):
                     continue
-                if spread and size == [1, 1]:
+                if spread == 0 and size == [1, 1]:
                     size = list(other[:2])
                 elif not _fit(size, other):
                     fail("inputs of different size")
@@ -158,6 +172,15 @@ class Graph:
         return params
 
 
+def block(samples):
+    """(planes, edge) of a block of so many samples, None where there is none; doc/codec.md."""
+    for planes in (3, 1):
+        edge = math.isqrt(samples // planes)
+        if planes * edge ** 2 == samples:
+            return planes, edge
+    return None
+
+
 def _fit(a, b):
     return all(x == y or not x or not y for x, y in zip(a[:2], b[:2]))
 
@@ -172,6 +195,8 @@ def _params(node, shape):
         weight = param("weight", shape[2], node.out // node.groups, *node.kernel, decay=True)
     elif node.op == "dense":
         weight = param("weight", node.out, shape[0] * shape[1] * shape[2], decay=True)
+    elif node.op == "embed":
+        return [param("weight", node.factor, node.out)]
     elif node.op in ("scale", "batchnorm", "layernorm"):
         more = [] if node.op == "scale" else [param("bias", node.out)]
         if node.op == "batchnorm":

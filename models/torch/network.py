@@ -7,6 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from . import codec
+from .graph import block
+
 ACT = {
     "none": lambda x, slope: x,
     "relu": lambda x, slope: F.relu(x),
@@ -47,7 +50,11 @@ class Network(nn.Module):
         self.layout = torch.channels_last
         self.statistics = {}  # what the last forward in training saw: parameter -> mean over the shards
         draw = torch.Generator().manual_seed(seed)
-        self.tensors = nn.ParameterList(nn.Parameter(initial(p, draw), requires_grad=p.trainable) for p in self.params)
+        self.tensors = nn.ParameterList()
+        dct = next((block(math.prod(p.shape[1:])) for p in self.params if p.node.init == "dct" and p.decay), None)
+        for p in self.params:
+            before = self.tensors[-1].detach() if len(self.tensors) else None
+            self.tensors.append(nn.Parameter(initial(p, draw, before, dct), requires_grad=p.trainable))
 
     def tensor(self, node, what):
         i = self.index.get("%s.%s" % (node.param, what))
@@ -88,6 +95,9 @@ class Network(nn.Module):
         return F.linear(flatten(x), *self.pair(node))[:, :, None, None]
 
     def _conv(self, node, x):
+        if node.init.startswith("dct"):
+            with torch.autocast(x.device.type, enabled=False):
+                return F.conv2d(x.float(), *self.pair(node), node.stride)
         return F.conv2d(x, *self.pair(node), node.stride, node.pad, node.dilation, node.groups)
 
     def _deconv(self, node, x):
@@ -158,10 +168,33 @@ class Network(nn.Module):
     def _crop(self, node, x):
         return x[:, node.first:node.first + node.out]
 
+    def _embed(self, node, x):
+        return codec.embed(self.tensor(node, "weight"), x)
 
-def initial(p, draw):
-    """Initial values from the distributions of ae_graph_init."""
+    def _quantise(self, node, *xs):
+        y, mean, log_step = (x.float() for x in xs)
+        return codec.Quantise.apply(y, mean, log_step, codec.mask(node.parity, y))
+
+    def _bits(self, node, *xs):
+        y, mean, log_scale, log_step = (x.float() for x in xs)
+        noise = torch.rand_like(y) - 0.5 if self.training else None
+        return codec.Bits.apply(y, mean, log_scale, log_step, noise, codec.mask(node.parity, y))
+
+
+def initial(p, draw, weight=None, dct=None):
+    """Initial values from the distributions of ae_graph_init; `weight`: the tensor that goes before a bias; `dct`: the block of the
+    graph's transform."""
     node, what = p.node, p.name.rsplit(".", 1)[1]
+    if node.op == "embed":
+        row = node.value + node.slope * torch.arange(p.shape[0]) / (p.shape[0] - 1)
+        row = row[:, None].repeat(1, p.shape[1])
+        return row + codec.basis(*dct, node.first + node.out)[1][node.first:].log2().float() if node.init == "dct" else row
+    if node.init.startswith("dct"):
+        inverse = node.init == "dct_inverse"
+        if what == "bias":
+            return torch.full(p.shape, 0.5) if inverse else -0.5 * weight.sum((1, 2, 3))
+        make = codec.inverse_weight if inverse else codec.forward_weight
+        return make(*block(p.shape[0] if inverse else math.prod(p.shape[1:])), p.shape)
     if not p.decay:
         fill = node.value if node.op == "scale" else 1 if what in ("weight", "variance") else 0
         return torch.full(p.shape, float(fill))

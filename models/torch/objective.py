@@ -31,6 +31,14 @@ LOSSES = {
 }
 
 
+def rate_distortion(l, prediction, target, bits, quality):
+    """Mean over samples, each with the weight of its distortion that its quality asks for."""
+    (least, most), quality = getattr(l, "lambda"), quality.view(-1)
+    pixels = target.shape[2] * target.shape[3]
+    rate = sum(b.sum((1, 2, 3)) for b in bits) / pixels
+    return (least * (most / least) ** quality * 255 ** 2 * ((prediction - target) ** 2).mean((1, 2, 3)) + rate).mean()
+
+
 class Perceptual(nn.Module):
     """Mean absolute difference between what a node of another model makes of two pictures."""
 
@@ -75,18 +83,24 @@ class Objective(nn.Module):
             node = graph.nodes[node.inputs[0]]
         if any(l.kind == "bce" for l in r.losses) and (r.residual or node.act != "sigmoid"):
             raise recipes.RecipeError("loss bce needs probabilities: end the network with act: sigmoid, without residual")
-        self.losses, self.penalties = r.losses, r.penalties
+        self.losses, self.penalties, self.n_outputs = r.losses, r.penalties, len(graph.outputs)
         self.taps = sorted({graph.find(p.node) for p in r.penalties if p.node})  # nodes that penalties look at
         self.tap_of = {p.node: len(graph.outputs) + self.taps.index(graph.find(p.node)) for p in r.penalties if p.node}
         self.perceptual = nn.ModuleList(Perceptual(l) for l in r.losses if l.kind == "perceptual")
 
-    def loss(self, prediction, target):
+    def loss(self, prediction, batch, outputs):
         """Without perceptual terms and penalties: what validation reports."""
-        return sum(l.weight * LOSSES[l.kind](prediction, target) for l in self.losses if l.kind != "perceptual")
+        total = 0
+        for l in self.losses:
+            if l.kind == "rate_distortion":
+                total = total + l.weight * rate_distortion(l, prediction, batch.target, outputs[1:self.n_outputs], batch.quality)
+            elif l.kind != "perceptual":
+                total = total + l.weight * LOSSES[l.kind](prediction, batch.target)
+        return total
 
-    def forward(self, prediction, target, outputs, network):
+    def forward(self, prediction, batch, outputs, network):
         """outputs: the network's, taps included."""
-        total = self.loss(prediction, target)
+        total, target = self.loss(prediction, batch, outputs), batch.target
         for l, perceptual in zip([l for l in self.losses if l.kind == "perceptual"], self.perceptual):
             total = total + l.weight * perceptual(prediction, target)
         for p in self.penalties:

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import yaml
 
-from .graph import ACTS, FACTORS, INITS, OPS, WEIGHTS, WINDOWS, Graph, GraphError, Node
+from .graph import ACTS, FACTORS, INITS, OPS, PARITIES, WEIGHTS, WINDOWS, Graph, GraphError, Node
 
 REQUIRED = object()
-TASKS = ["", "autoencode", "denoise", "superres"]
+TASKS = ["", "autoencode", "denoise", "superres", "compress"]
 NUMBER = re.compile(r"[-+]?(0|[1-9]\d*|(?=\.\d))(\.\d*)?([eE][-+]?\d+)?$")
 
 
@@ -128,19 +128,22 @@ SIZE = (whole(1, 1 << 24), 0)
 NETWORK = {"name": (name, REQUIRED), "inputs": (entries, REQUIRED), "layers": (entries, REQUIRED), "outputs": (subtree, None)}
 INPUT = {"name": (name, REQUIRED), "channels": (whole(1, 1 << 16), REQUIRED), "height": SIZE, "width": SIZE}
 LAYER = {"op": (choice(OPS[2:] + ["residual"]), REQUIRED), "name": (name, ""), "from": (subtree, None), "param": (name, ""),
-         "act": (choice(ACTS), "none"), "slope": (number(0, 1), 0.1), "add": (scalar, ""), "repeat": (whole(1, 4096), 1),
+         "act": (choice(ACTS), "none"), "slope": (number(-1e6, 1e6), None), "add": (scalar, ""), "repeat": (whole(1, 4096), 1),
          "out": (whole(1, 1 << 16), 0), "kernel": (pair(1, 1024), None), "stride": (pair(1, 1024), None),
          "dilation": (pair(1, 1024), (1, 1)), "pad": (subtree, None), "groups": (whole(1, 1 << 16), 1), "factor": (whole(1, 64), 2),
          "first": (whole(0, 1 << 16), 0), "height": SIZE, "width": SIZE, "channels": (whole(1, 1 << 16), 0),
-         "value": (number(-1e6, 1e6), None), "bias": (boolean, True), "init": (choice(INITS), "he")}
+         "value": (number(-1e6, 1e6), None), "bias": (boolean, True), "init": (choice(INITS), "he"),
+         "parity": (choice(PARITIES), "all")}
 # what a layer takes beside op, name, from, act, slope and repeat, and what of it it needs
 WEIGHT_KEYS, WINDOW_KEYS = {"param", "add", "out", "bias", "init"}, {"kernel", "stride", "pad"}
 TAKES = {"dense": WEIGHT_KEYS, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", "groups"},
          "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups"}, "residual": {"param", "kernel", "init"}, "maxpool": WINDOW_KEYS,
          "avgpool": WINDOW_KEYS, "scale": {"value", "param"}, "batchnorm": {"param"}, "layernorm": {"param"}, "dropout": {"value"},
-         "reshape": {"height", "width", "channels"}, "crop": {"first", "out"}, **{op: {"factor"} for op in FACTORS}}
+         "reshape": {"height", "width", "channels"}, "crop": {"first", "out"},
+         "embed": {"param", "out", "factor", "value", "first", "init"}, "quantise": {"parity"}, "bits": {"parity"},
+         **{op: {"factor"} for op in FACTORS}}
 NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"height", "width", "channels"}, "crop": {"out"},
-         **{op: {"from"} for op in ("concat", "add", "mul", "gaussian")}}
+         "embed": {"out", "factor"}, **{op: {"from"} for op in ("concat", "add", "mul", "gaussian", "quantise", "bits")}}
 
 DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
         "clean": (number(0, 1), 0), "strength": (between(0, 16), (0, 0)),
@@ -148,8 +151,8 @@ DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (bet
 RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality"}
 CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),
               "quality": (between(1, 100), None), "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
-LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual"]), REQUIRED), "weight": (number(0, 1e9), 1),
-        "model": (scalar, ""), "node": (scalar, "")}
+LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual", "rate_distortion"]), REQUIRED),
+        "weight": (number(0, 1e9), 1), "model": (scalar, ""), "node": (scalar, ""), "lambda": (between(1e-9, 1e9), None)}
 PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED), "node": (scalar, ""),
            "target": (number(1e-6, 0.999999), 0)}
 TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd"]), "adamw"), "rate": (number(0, 100), 1e-3),
@@ -185,16 +188,21 @@ def read_layer(entry, graph):
         fail(entry, "layer %s: key '%s' is missing", l.op, key)
     if "act" not in l.given and l.op == "residual":
         l.act = "relu"
-    if l.act != "leaky":
-        if "slope" in l.given:
-            fail(entry, "'slope' belongs to act: leaky")
-        l.slope = 0.0
+    if l.op in ("embed", "quantise", "bits") and "act" in l.given:
+        fail(entry, "a layer %s has no activation", l.op)
+    if l.act != "leaky" and l.op != "embed" and "slope" in l.given:
+        fail(entry, "'slope' belongs to act: leaky")
+    if l.slope is None:
+        l.slope = 0.1 if l.act == "leaky" else 0.0
+    if l.act == "leaky" and not 0 <= l.slope <= 1:
+        fail(entry, "slope %g, expected 0 to 1", l.slope)
     if l.value is None:
         l.value = {"scale": 1.0, "dropout": 0.5}.get(l.op, 0.0)
     if l.op == "dropout" and not 0 <= l.value < 1:
         fail(entry, "dropout %g, expected 0 to below 1", l.value)
+    factor = l.factor if l.op in FACTORS + ("embed",) else 0
     node = Node("", l.op, l.param, act=l.act, slope=l.slope, out=l.channels if l.op == "reshape" else l.out, first=l.first,
-                height=l.height, width=l.width, value=l.value, factor=l.factor if l.op in FACTORS else 0)
+                height=l.height, width=l.width, value=l.value, factor=factor, parity=l.parity, init=l.init)
     if window in WINDOWS:
         node.kernel = l.kernel or ((3, 3) if window == "conv" else (2, 2))
         node.stride = l.stride or {"conv": (1, 1), "deconv": (2, 2)}.get(window, node.kernel)
@@ -204,7 +212,7 @@ def read_layer(entry, graph):
         elif window == "conv":
             node.pad = tuple(d * (k - 1) // 2 for d, k in zip(l.dilation, node.kernel))
     if window in WEIGHTS:
-        node.groups, node.bias, node.init = 0 if window == "dense" else l.groups, l.bias, l.init
+        node.groups, node.bias = 0 if window == "dense" else l.groups, l.bias
     return l, node
 
 
@@ -263,8 +271,11 @@ def check_task(root, r):
     if r.data.strength[1] > 0 and (level is None or graph.nodes[level].out != 1):
         fail(root, "data: strength is told to an input 'level' of one channel, which is missing")
     for node in graph.nodes:
-        if node.op == "input" and (node.name not in ("image", "level") or (node.name == "level" and node.out > 2)):
-            fail(root, "input %s: the first network reads 'image' and 'level' (1 or 2 channels)", node.name)
+        if node.op == "input" and node.name == "quality":
+            if r.task != "compress" or (node.height, node.width, node.out) != (1, 1, 1):
+                fail(root, "input quality: 1 x 1 x 1, with task compress")
+        elif node.op == "input" and (node.name not in ("image", "level") or (node.name == "level" and node.out > 2)):
+            fail(root, "input %s: the first network reads 'image', 'level' (1 or 2 channels) and 'quality'", node.name)
     if image is None or graph.nodes[image].op != "input":
         fail(root, "the first network has no input 'image'")
     edge = r.data.crop // r.scale if free else 0
@@ -301,8 +312,12 @@ def parse(text):
     for entry, loss in zip(losses, r.losses):
         if (bool(loss.model), bool(loss.node)) != (loss.kind == "perceptual",) * 2:
             fail(entry, "loss: 'model' and 'node' belong to kind perceptual, which needs both")
+        if (loss.kind == "rate_distortion") != (getattr(loss, "lambda") is not None):
+            fail(entry, "loss: 'lambda' belongs to kind rate_distortion, which needs it")
     if not losses:
         fail(root, "loss: empty")
+    if (r.task == "compress") != any(loss.kind == "rate_distortion" for loss in r.losses) or (r.task == "compress" and r.residual):
+        fail(root, "task compress goes with loss rate_distortion and without residual")
     r.penalties = [fields(entry, "penalty", PENALTY) for entry in r.penalties]
     for p in r.penalties:
         if (p.kind == "kl_sparse") != bool(p.target) or (p.kind == "kl_sparse" and not p.node):

@@ -198,7 +198,7 @@ class Run:
                      processes=self.processes, items=len(self.pictures.items))
         score = self.score if self.best is None else self.best_score
         if math.isfinite(score):
-            known["validation_psnr"] = round(score, 4)
+            known["validation_score" if self.recipe.task == "compress" else "validation_psnr"] = round(score, 4)
         text = yaml.safe_dump(known, sort_keys=False, width=1 << 20)
         if args.card:
             with open(args.card, encoding="utf-8") as f:
@@ -222,10 +222,11 @@ class Run:
     # ---- the loop ----
 
     def measure(self):
-        """Mean PSNR over the validation batches, by the first process."""
+        """Mean PSNR over the validation batches, of a codec minus the objective, by the first process."""
         if self.rank == 0:
-            errors = [self.trainer.evaluate(batch)[0] for batch in self.loader.validation()]
-            self.score = sum(-10 * math.log10(max(e, 1e-10)) for e in errors) / len(errors)
+            found = [self.trainer.evaluate(batch)[:2] for batch in self.loader.validation()]
+            codec = self.recipe.task == "compress"
+            self.score = sum(-loss if codec else -10 * math.log10(max(e, 1e-10)) for e, loss in found) / len(found)
 
     def validate(self):
         self.measure()

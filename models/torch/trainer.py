@@ -83,7 +83,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             prediction, outputs = self.predict(self.parallel, batch)
-            loss = self.objective(prediction, batch.target, outputs, self.network)
+            loss = self.objective(prediction, batch, outputs, self.network)
         loss.backward()
         found = torch.stack((loss.detach().float(), torch.full_like(loss, float(wish), dtype=torch.float32)))
         if self.parallel is not self.network:
@@ -123,9 +123,9 @@ class Trainer:
     def evaluate(self, batch):
         """Mean squared error after clipping, and the loss, of the averaged parameters; and what they make of the batch."""
         with self.autocast():
-            prediction, _ = self.predict(self.average, batch)
+            prediction, outputs = self.predict(self.average, batch)
         error = ((prediction.clamp(0, 1) - batch.target) ** 2).mean().item()
-        return error, float(self.objective.loss(prediction, batch.target)), prediction
+        return error, float(self.objective.loss(prediction, batch, outputs)), prediction
 
     def state(self):
         return {"network": self.network.state_dict(), "average": self.average.state_dict(),
