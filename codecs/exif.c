@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "adapter.h"
+#include "registry.h"
 
 enum { MAX_ENTRIES = 512, TAG_INTEROP = 0xa005 };
 
@@ -251,4 +252,38 @@ bool aei_exif_directory(const aei_ifd_view *view, uint16_t pointer, uint64_t bas
         return true;
     out->n_bytes = start;
     return false;
+}
+
+/* A dimension becomes a LONG whatever it was: both lie in the entry itself. */
+static void set_dimension(const aei_ifd_view *v, uint8_t *data, uint64_t ifd, uint16_t tag, uint64_t value)
+{
+    enum { SHORT = 3, LONG = 4 };
+    aei_ifd_entry e;
+
+    if (!find_entry(v, ifd, tag, &e) || e.count != 1 || (e.type != SHORT && e.type != LONG) || value > UINT32_MAX)
+        return;
+    put_number(v->big_endian, data + e.at - 6, 2, LONG);
+    put_number(v->big_endian, data + e.at, 4, value);
+}
+
+void ae_meta_resize(ae_meta *meta, uint64_t width, uint64_t height)
+{
+    enum { WIDTH = 0x0100, HEIGHT = 0x0101, PIXEL_WIDTH = 0xa002, PIXEL_HEIGHT = 0xa003 };
+
+    for (size_t i = 0; i < meta->n_items; i++) {
+        uint8_t *data = meta->items[i].value;
+        aei_ifd_view v = {.data = data, .n_bytes = meta->items[i].n_bytes};
+        aei_ifd_entry e;
+
+        if (meta->items[i].kind != AE_META_EXIF || !aei_ifd_view_open(&v) || v.big)
+            continue;
+        set_dimension(&v, data, v.first, WIDTH, width);
+        set_dimension(&v, data, v.first, HEIGHT, height);
+        if (aei_ifd_find(&v, AEI_TAG_EXIF, &e)) {
+            uint64_t ifd = aei_ifd_number(&v, &e);
+
+            set_dimension(&v, data, ifd, PIXEL_WIDTH, width);
+            set_dimension(&v, data, ifd, PIXEL_HEIGHT, height);
+        }
+    }
 }

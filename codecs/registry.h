@@ -42,6 +42,9 @@ AE_NODISCARD ae_status ae_encoder_write(ae_encoder *encoder, const void *rows, u
 AE_NODISCARD ae_status ae_encoder_finish(ae_encoder *encoder, ae_error *err);
 void ae_encoder_abandon(ae_encoder *encoder); /* frees everything without completing; a zero or finished encoder is fine */
 
+/* Sets the dimensions where the EXIF data state them. */
+void ae_meta_resize(ae_meta *meta, uint64_t width, uint64_t height);
+
 /* Rows from one picture type to another of the same width: sample types by full scale (rounded to nearest), grey to three equal
  * channels, colour to grey by Rec. 601 luma, new alpha opaque, alpha dropped by laying the picture on white. */
 void ae_rows_convert(const ae_signal_info *from, const void *rows, const ae_signal_info *to, void *out, size_t n_rows);

@@ -32,12 +32,9 @@ typedef struct ae_denoise_options {
     void (*progress)(void *opaque, double done); /* 0..1; may be NULL */
 } ae_denoise_options;
 
-/* Seconds that the network alone took, summed over threads, and its pixels, for measurements. */
-typedef struct ae_denoise_stats { double network_seconds; double network_pixels; } ae_denoise_stats;
-
 /* Reads every row of source, writes as many of the same type to sink. Alpha passes untouched. stats may be NULL. */
 AE_API AE_NODISCARD ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options, const ae_row_source *source,
-                                         const ae_row_sink *sink, ae_denoise_stats *stats, ae_error *err);
+                                         const ae_row_sink *sink, ae_run_stats *stats, ae_error *err);
 
 #ifdef __cplusplus
 }

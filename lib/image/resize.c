@@ -32,15 +32,27 @@ static double kernel(ae_filter filter, double x)
     }
 }
 
-static uint32_t n_taps(ae_filter filter, uint32_t n, uint32_t n_out)
+uint32_t aei_filter_taps(ae_filter filter, uint32_t n, uint32_t n_out)
 {
     double scale = (double)n_out / n, width = 2 * reach[filter];
 
     return (uint32_t)ceil(scale < 1 ? width / scale : width) + 2;
 }
 
-/* ... a b c | c b a | a b c ... */
-static uint32_t mirror(int64_t i, uint32_t n)
+int64_t aei_filter_weights(ae_filter filter, uint32_t n, uint32_t n_out, uint32_t x, double *weights)
+{
+    double scale = (double)n_out / n, shrink = scale < 1 ? scale : 1, u = (x + 0.5) / scale - 0.5, sum = 0;
+    int64_t first = (int64_t)floor(u - reach[filter] / shrink);
+    uint32_t taps = aei_filter_taps(filter, n, n_out);
+
+    for (uint32_t t = 0; t < taps; t++)
+        sum += weights[t] = kernel(filter, shrink * (u - (double)(first + t)));
+    for (uint32_t t = 0; t < taps; t++)
+        weights[t] /= sum;
+    return first;
+}
+
+uint32_t aei_mirror_whole(int64_t i, uint32_t n)
 {
     int64_t period = 2 * (int64_t)n;
 
@@ -58,19 +70,15 @@ static void add_row(float *restrict to, const float *restrict from, float weight
 /* Resamples n rows of `length` floats to n_out. */
 static void resample_rows(ae_filter filter, const float *from, uint32_t n, size_t length, float *to, uint32_t n_out, double *weights)
 {
-    double scale = (double)n_out / n, shrink = scale < 1 ? scale : 1;
-    uint32_t taps = n_taps(filter, n, n_out);
+    uint32_t taps = aei_filter_taps(filter, n, n_out);
 
     memset(to, 0, n_out * length * sizeof(*to));
     for (uint32_t x = 0; x < n_out; x++) {
-        double u = (x + 0.5) / scale - 0.5, sum = 0;
-        int64_t left = (int64_t)floor(u - reach[filter] / shrink);
+        int64_t first = aei_filter_weights(filter, n, n_out, x, weights);
 
         for (uint32_t t = 0; t < taps; t++)
-            sum += weights[t] = kernel(filter, shrink * (u - (double)(left + t)));
-        for (uint32_t t = 0; t < taps; t++)
             if (weights[t] != 0)
-                add_row(to + x * length, from + mirror(left + t, n) * length, (float)(weights[t] / sum), length);
+                add_row(to + x * length, from + aei_mirror_whole(first + t, n) * length, (float)weights[t], length);
     }
 }
 
@@ -89,7 +97,7 @@ static void transpose(const float *from, uint32_t h, uint32_t w, uint32_t c, flo
 
 static uint32_t most_taps(ae_filter filter, uint32_t h, uint32_t w, uint32_t out_h, uint32_t out_w)
 {
-    uint32_t down = n_taps(filter, h, out_h), along = n_taps(filter, w, out_w);
+    uint32_t down = aei_filter_taps(filter, h, out_h), along = aei_filter_taps(filter, w, out_w);
 
     return down > along ? down : along;
 }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <math.h>
 #include <stdio.h>
-#include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
-#include "output.h"
-#include "common/progress.h"
-#include "picture.h"
+#include "ae/denoise.h"
+#include "common/filter.h"
 
-static picture_options o = {.sigma = -1, .level = 1, .strength = 1, .tile = 512};
+static struct {
+    filter_options filter;
+    const char *model;
+    double sigma;       /* below 0: estimated */
+    double level, strength;
+    ae_model *loaded;
+} o = {.sigma = -1, .level = 1, .strength = 1};
 
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Denoising", 0, 0},
@@ -17,13 +20,7 @@ static const cli_option options[] = {
     {'s', "sigma", CLI_NUMBER, &o.sigma, "X", "the noise is white, of this deviation on the scale of 0 to 255, instead of estimated", 0, 255},
     {'l', "level", CLI_NUMBER, &o.level, "X", "take the noise for X times what is estimated", 0, 20},
     {'t', "strength", CLI_NUMBER, &o.strength, "X", "blend of input (0) and result (1)", 0, 1},
-    {0, "precision", CLI_CHOICE, &o.precision, "auto|f32|bf16", "arithmetic; auto takes bf16 where the processor computes in it", 0, 0},
-    {0, "tile", CLI_INT, &o.tile, "N", "edge of the tiles in pixels; more memory, less time, same result", 32, 16384},
-    {'c', "compare", CLI_STRING, &o.compare, "FILE", "also write a picture of before and after, side by side", 0, 0},
-    {'q', "quality", CLI_INT, &o.quality, "N", "quality of lossy output, 1 to 100; like the input's unless given", 1, 100},
-    {0, "lossless", CLI_FLAG, &o.lossless, NULL, "write without loss where the format offers both", 0, 0},
-    {0, "format", CLI_STRING, &o.format, "NAME", "format of the output, whatever its name says", 0, 0},
-    CLI_BATCH_OPTIONS(o.batch),
+    FILTER_OPTIONS(o.filter),
     {0},
 };
 
@@ -40,81 +37,68 @@ static const cli_tool tool = {
     "  aedenoise --sigma 25 scan.png -o - | display\n",
 };
 
-static bool has_suffix(const ae_codec *codec, const char *path)
-{
-    const char *dot = strrchr(path, '.');
-
-    for (const char *const *s = codec->suffixes; dot && *s; s++)
-        if (strcasecmp(*s, dot + 1) == 0)
-            return true;
-    return false;
-}
-
-/* Which files below directories are pictures. */
-static bool wanted(void *opaque, const char *path)
-{
-    (void)opaque;
-    for (const ae_codec *const *c = ae_codecs; *c; c++)
-        if ((*c)->kind == AE_KIND_IMAGE && has_suffix(*c, path))
-            return true;
-    return false;
-}
-
-static const char *output_suffix(void *opaque, const char *input)
-{
-    (void)opaque;
-    if (o.codec)
-        return has_suffix(o.codec, input) ? NULL : o.codec->suffixes[0];
-    return ae_codec_for_path(input) ? NULL : "png";
-}
-
-static int find_format(void)
-{
-    char names[256] = "";
-
-    if (!o.format || (o.codec = ae_codec_for_name(o.format)) != NULL)
-        return CLI_GO_ON;
-    for (const ae_codec *const *c = ae_codecs; *c; c++)
-        if ((*c)->create && (*c)->kind == AE_KIND_IMAGE) {
-            size_t n = strlen(names);
-
-            snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", (*c)->name);
-        }
-    return cli_usage("--format: '%s' is none of %s", o.format, names);
-}
-
 static int load_model(void)
 {
-    const char *name = o.model ? o.model : o.sigma >= 0 ? "balanced" : "photo";
-    char path[4096];
-    ae_error err;
+    return filter_load(o.model ? o.model : o.sigma >= 0 ? "balanced" : "photo", &o.loaded);
+}
 
-    if (ae_model_find(name, path, sizeof(path), &err) != AE_OK || ae_model_open(path, NULL, &o.loaded, &err) != AE_OK) {
-        cli_message("--model %s: %s", name, err.message);
-        return CLI_FAILED;
+/* The noise that the network is told of: what --sigma says, white and independent in all channels, or what a first pass over the
+ * picture finds. */
+static ae_status find_noise(filter_picture *p, ae_noise *noise, ae_error *err)
+{
+    bool grey = p->reader.info.channels < 3;
+    ae_status st;
+
+    if (o.sigma >= 0) {
+        float sigma = (float)o.sigma;
+
+        *noise = (ae_noise){.luminance = grey ? sigma : sigma * sqrtf(1.0f / 3.0f), .chroma = grey ? 0 : sigma, .white = sigma};
+        return AE_OK;
     }
-    return CLI_GO_ON;
+    if ((st = ae_noise_estimate(&p->rows, &cli_cancel, noise, err)) != AE_OK)
+        return st;
+    noise->luminance *= (float)o.level;
+    noise->chroma *= (float)o.level;
+    noise->white *= (float)o.level;
+    return filter_reopen(p, err);
+}
+
+static void report(const filter_picture *p, const ae_noise *noise, const ae_run_stats *stats)
+{
+    cli_json *json = p->item->json;
+    char what[96];
+
+    snprintf(what, sizeof(what), "noise %s: luminance %.2f, chroma %.2f (of 255)", o.sigma >= 0 ? "given" : "found",
+             (double)noise->luminance, (double)noise->chroma);
+    filter_report(p, what, o.loaded, stats);
+    cli_json_number(json, "noise_luminance", (double)noise->luminance);
+    cli_json_number(json, "noise_chroma", (double)noise->chroma);
+    cli_json_number(json, "noise_white", (double)noise->white);
+}
+
+static ae_status denoise(void *opaque, const cli_item *item, ae_error *err)
+{
+    filter_picture p;
+    ae_run_stats stats;
+    ae_denoise_options how = {.strength = (float)o.strength, .tile = o.filter.tile, .threads = item->threads,
+                              .precision = (ae_precision)o.filter.precision, .cancel = &cli_cancel, .opaque = &p,
+                              .progress = filter_progress};
+    ae_status st;
+
+    (void)opaque;
+    if ((st = filter_open(&p, &o.filter, item, err)) == AE_OK && (st = find_noise(&p, &how.noise, err)) == AE_OK &&
+        (st = filter_begin(&p, &p.reader.info, err)) == AE_OK &&
+        (st = ae_denoise(o.loaded, &how, &p.rows, &p.sink, &stats, err)) == AE_OK && (st = filter_finish(&p, err)) == AE_OK)
+        report(&p, &how.noise, &stats);
+    filter_close(&p);
+    return st;
 }
 
 int main(int argc, char **argv)
 {
-    const cli_job job = {.options = &o.batch, .beside = "%n.denoised.%e", .under = "%n.%e", .unit = "MP", .opaque = &o,
-                         .suffix = output_suffix, .wanted = wanted, .process = picture_denoise};
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    char **operands;
-    int n, status;
+    cli_job job = {.beside = "%n.denoised.%e", .under = "%n.%e", .opaque = &o, .process = denoise};
+    int status = filter_main(&tool, &job, load_model, argc, argv);
 
-    o.batch.jobs = processors > 0 ? (uint32_t)processors : 1;
-    cli_clean_up = ae_output_remove_pending;
-    status = cli_start(&tool, argc, argv, &operands, &n);
-    if (status == CLI_GO_ON && o.compare && (n > 1 || o.batch.recursive))
-        status = cli_usage("--compare takes one input");
-    if (status == CLI_GO_ON)
-        status = find_format();
-    if (status == CLI_GO_ON)
-        status = load_model();
-    if (status == CLI_GO_ON)
-        status = cli_batch_run(&job, operands, n);
     ae_model_free(o.loaded);
     return status;
 }

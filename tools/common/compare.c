@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "compare.h"
+#include "common/compare.h"
 
 #include <string.h>
 
@@ -22,10 +22,11 @@ static void paint_divider(const ae_signal_info *info, uint8_t *to, size_t n_pixe
         memset(to, 255, n_pixels * info->channels * ae_sample_bytes(info->sample));
 }
 
-ae_status compare_open(compare *c, const char *path, const char *input, bool force, const ae_reader *like, ae_error *err)
+ae_status compare_open(compare *c, const char *path, const char *input, bool force, const ae_reader *like,
+                       const ae_signal_info *result, ae_error *err)
 {
     const ae_codec *codec = ae_codec_for_path(path);
-    ae_signal_info info = like->info;
+    ae_signal_info info = *result;
     ae_write_options options = {.like = like};
     uint64_t divider = 2 + info.width / 200;
     ae_status st;
@@ -40,7 +41,7 @@ ae_status compare_open(compare *c, const char *path, const char *input, bool for
     if (!c->row) {
         st = ae_fail(err, AE_ERR_NOMEM, "a row of the comparison");
     } else if ((st = ae_encoder_open(codec, ae_output_sink(c->output), &info, NULL, &options, &c->encoder, err)) == AE_OK) {
-        c->row_bytes = ae_row_bytes(&like->info);
+        c->row_bytes = ae_row_bytes(result);
         c->divider_bytes = divider * info.channels * ae_sample_bytes(info.sample);
         paint_divider(&info, c->row + c->row_bytes, divider);
         pthread_mutex_init(&c->mutex, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The before/after picture: input and output side by side, a divider between them, written while both stream by. */
+ * The before/after picture: input (enlarged to the output's size) and output side by side, a divider between them, written while both stream by. */
 #ifndef COMPARE_H
 #define COMPARE_H
 
@@ -19,8 +19,9 @@ typedef struct compare {
     pthread_mutex_t mutex;   /* input and output rows come from different threads */
 } compare;
 
-/* like: the reader that `input` is read with. On failure nothing is left behind. */
-ae_status compare_open(compare *c, const char *path, const char *input, bool force, const ae_reader *like, ae_error *err);
+/* like: the reader that `input` is read with; result: of either half. On failure nothing is left behind. */
+ae_status compare_open(compare *c, const char *path, const char *input, bool force, const ae_reader *like,
+                       const ae_signal_info *result, ae_error *err);
 ae_status compare_before(compare *c, const void *rows, uint32_t n_rows, ae_error *err);
 ae_status compare_after(compare *c, const void *rows, uint32_t n_rows, ae_error *err); /* of as many rows as `before` has seen */
 ae_status compare_finish(compare *c, ae_error *err);  /* frees whether it succeeds or not */

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "common/filter.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/progress.h"
+
+/* Messages about outputs name them, since the batch puts the input's name before all. */
+static ae_status name_file(const char *path, ae_status st, ae_error *err)
+{
+    ae_error inner = *err;
+
+    return st == AE_OK || st == AE_ERR_CANCELLED ? st : ae_fail(err, st, "%s: %s", path, inner.message);
+}
+
+static ae_status write_before(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    return compare_before(opaque, rows, n_rows, err);
+}
+
+static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
+{
+    filter_picture *p = opaque;
+    ae_status st = ae_reader_read(&p->reader, rows, n_rows, err);
+
+    if (st != AE_OK || !p->compare.output)
+        return st;
+    return p->before ? ae_rescaler_write(p->before, rows, n_rows, err) : compare_before(&p->compare, rows, n_rows, err);
+}
+
+static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    filter_picture *p = opaque;
+    ae_status st = name_file(p->item->output, ae_encoder_write(&p->encoder, rows, n_rows, err), err);
+
+    return st == AE_OK && p->compare.output ? name_file(p->options->compare, compare_after(&p->compare, rows, n_rows, err), err) : st;
+}
+
+static ae_status open_reader(filter_picture *p, ae_error *err)
+{
+    ae_status st = ae_reader_open(p->source, NULL, &p->reader, err);
+
+    if (st == AE_OK && p->reader.info.kind != AE_KIND_IMAGE) {
+        ae_reader_close(&p->reader);
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "not a picture");
+    }
+    p->rows.info = p->reader.info;
+    return st;
+}
+
+ae_status filter_open(filter_picture *p, const filter_options *options, const cli_item *item, ae_error *err)
+{
+    ae_status st;
+
+    *p = (filter_picture){.options = options, .item = item, .start = cli_seconds(), .rows = {.opaque = p, .read = read_rows},
+                          .sink = {p, write_rows}};
+    st = ae_source_open(item->input, &p->source, err);
+    return st == AE_OK ? open_reader(p, err) : st;
+}
+
+/* The pass that is over also brought the metadata that stand behind the pixels. */
+ae_status filter_reopen(filter_picture *p, ae_error *err)
+{
+    p->meta = p->reader.meta;
+    p->has_meta = true;
+    p->reader.meta = (ae_meta){0};
+    ae_reader_close(&p->reader);
+    return open_reader(p, err);
+}
+
+static ae_status open_compare(filter_picture *p, ae_error *err)
+{
+    const filter_options *o = p->options;
+    const ae_row_sink before = {&p->compare, write_before};
+    const ae_signal_info *from = &p->reader.info;
+    ae_status st = compare_open(&p->compare, o->compare, p->item->input, o->batch.force, &p->reader, &p->result, err);
+
+    if (st == AE_OK && (from->width != p->result.width || from->height != p->result.height))
+        st = ae_rescaler_create(AE_BICUBIC, from, &p->result, &before, &p->before, err);
+    return name_file(o->compare, st, err);
+}
+
+ae_status filter_begin(filter_picture *p, const ae_signal_info *result, ae_error *err)
+{
+    const filter_options *o = p->options;
+    const cli_item *item = p->item;
+    bool standard = strcmp(item->output, "-") == 0;
+    const ae_codec *codec = o->codec ? o->codec : standard ? p->reader.codec : ae_codec_for_path(item->output);
+    ae_write_options options = {.quality = (int)o->quality, .like = &p->reader, .lossless = o->lossless};
+    unsigned flags = o->batch.force ? AE_OUTPUT_FORCE : 0;
+    ae_meta *meta = p->has_meta ? &p->meta : &p->reader.meta;
+    ae_status st;
+
+    p->result = *result;
+    if (!codec)
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s: no format that can be written has this suffix (--format names one)", item->output);
+    if (!codec->create)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "%s can only be read (--format names another)", codec->description);
+    if ((st = ae_output_open(item->output, standard ? NULL : item->input, flags, &p->output, err)) != AE_OK)
+        return name_file(item->output, st, err);
+    if (result->width != p->reader.info.width || result->height != p->reader.info.height)
+        ae_meta_resize(meta, result->width, result->height);
+    st = ae_encoder_open(codec, ae_output_sink(p->output), result, meta, &options, &p->encoder, err);
+    if (st == AE_OK && o->compare)
+        st = open_compare(p, err);
+    if (st == AE_OK && *p->reader.note)
+        cli_item_note(item, "%s", p->reader.note);
+    if (st == AE_OK && *p->encoder.writer.note)
+        cli_item_note(item, "%s", p->encoder.writer.note);
+    return st;
+}
+
+static double megapixels(const filter_picture *p)
+{
+    return (double)p->result.width * (double)p->result.height * 1e-6;
+}
+
+void filter_progress(void *picture, double done)
+{
+    const filter_picture *p = picture;
+
+    cli_item_progress(p->item, done, done * megapixels(p));
+}
+
+ae_status filter_finish(filter_picture *p, ae_error *err)
+{
+    ae_status st = name_file(p->item->output, ae_encoder_finish(&p->encoder, err), err);
+
+    if (st == AE_OK && p->compare.output)
+        st = name_file(p->options->compare, compare_finish(&p->compare, err), err);
+    if (st == AE_OK) {
+        st = name_file(p->item->output, ae_output_commit(p->output, err), err);
+        p->output = NULL;
+    }
+    if (st == AE_OK)
+        filter_progress(p, 1);
+    return st;
+}
+
+void filter_close(filter_picture *p)
+{
+    ae_rescaler_free(p->before);
+    compare_abandon(&p->compare);
+    ae_encoder_abandon(&p->encoder);
+    ae_output_discard(p->output);
+    ae_reader_close(&p->reader);
+    ae_meta_clear(&p->meta);
+    ae_source_free(p->source);
+}
+
+void filter_report(const filter_picture *p, const char *what, const ae_model *model, const ae_run_stats *stats)
+{
+    const filter_options *o = p->options;
+    const ae_signal_info *info = &p->reader.info;
+    const char *name = ae_model_recipe(model)->name;
+    const char *precision = ae_precision_resolve((ae_precision)o->precision) == AE_PRECISION_BF16 ? "bf16" : "f32";
+    double seconds = cli_seconds() - p->start;
+    cli_json *json = p->item->json;
+
+    if (o->batch.verbose)
+        cli_item_note(p->item, "%s, %llu x %llu, %u x %u bit; %s; model %s in %s on %s; %.2f s, %.2f MP/s", p->reader.codec->name,
+                      (unsigned long long)info->width, (unsigned long long)info->height, info->channels, info->bits, what, name,
+                      precision, ae_cpu_isa(), seconds, megapixels(p) / seconds);
+    cli_json_number(json, "width", (double)p->result.width);
+    cli_json_number(json, "height", (double)p->result.height);
+    cli_json_string(json, "model", name);
+    cli_json_string(json, "precision", precision);
+    cli_json_number(json, "network_seconds", stats->network_seconds);
+}
+
+/* ---- the tool around it ---- */
+
+static bool has_suffix(const ae_codec *codec, const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    for (const char *const *s = codec->suffixes; dot && *s; s++)
+        if (strcasecmp(*s, dot + 1) == 0)
+            return true;
+    return false;
+}
+
+/* Which files below directories are pictures. */
+static bool wanted(void *opaque, const char *path)
+{
+    (void)opaque;
+    for (const ae_codec *const *c = ae_codecs; *c; c++)
+        if ((*c)->kind == AE_KIND_IMAGE && has_suffix(*c, path))
+            return true;
+    return false;
+}
+
+static const char *output_suffix(void *opaque, const char *input)
+{
+    const filter_options *o = opaque;
+
+    if (o->codec)
+        return has_suffix(o->codec, input) ? NULL : o->codec->suffixes[0];
+    return ae_codec_for_path(input) ? NULL : "png";
+}
+
+static int find_format(filter_options *o)
+{
+    char names[256] = "";
+
+    if (!o->format || (o->codec = ae_codec_for_name(o->format)) != NULL)
+        return CLI_GO_ON;
+    for (const ae_codec *const *c = ae_codecs; *c; c++)
+        if ((*c)->create && (*c)->kind == AE_KIND_IMAGE) {
+            size_t n = strlen(names);
+
+            snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", (*c)->name);
+        }
+    return cli_usage("--format: '%s' is none of %s", o->format, names);
+}
+
+int filter_load(const char *name, ae_model **out)
+{
+    char path[4096];
+    ae_error err;
+
+    if (ae_model_find(name, path, sizeof(path), &err) != AE_OK || ae_model_open(path, NULL, out, &err) != AE_OK) {
+        cli_message("--model %s: %s", name, err.message);
+        return CLI_FAILED;
+    }
+    return CLI_GO_ON;
+}
+
+int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(void), int argc, char **argv)
+{
+    filter_options *o = job->opaque;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    char **operands;
+    int n, status;
+
+    o->batch.jobs = processors > 0 ? (uint32_t)processors : 1;
+    o->tile = 512;
+    cli_clean_up = ae_output_remove_pending;
+    status = cli_start(tool, argc, argv, &operands, &n);
+    if (status == CLI_GO_ON && o->compare && (n > 1 || o->batch.recursive))
+        status = cli_usage("--compare takes one input");
+    if (status == CLI_GO_ON)
+        status = find_format(o);
+    if (status == CLI_GO_ON)
+        status = prepare();
+    if (status != CLI_GO_ON)
+        return status;
+    job->options = &o->batch;
+    job->unit = "MP";
+    job->suffix = output_suffix;
+    job->wanted = wanted;
+    return cli_batch_run(job, operands, n);
+}

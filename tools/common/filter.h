@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Pictures from file to file through a network that may change their size: what the tools for that share. */
+#ifndef CLI_FILTER_H
+#define CLI_FILTER_H
+
+#include "ae/model.h"
+#include "ae/superres.h"
+#include "common/batch.h"
+#include "common/compare.h"
+
+typedef struct filter_options {
+    cli_batch_options batch;
+    const char *compare, *format;
+    uint32_t precision;    /* an ae_precision */
+    uint32_t tile;
+    uint32_t quality;      /* 0: like the input */
+    bool lossless;
+
+    const ae_codec *codec; /* of `format`, or NULL */
+} filter_options;
+
+/* Rows of an option table; `f` is a filter_options. */
+#define FILTER_OPTIONS(f)                                                                                                        \
+    {0, "precision", CLI_CHOICE, &(f).precision, "auto|f32|bf16",                                                                \
+     "arithmetic; auto takes bf16 where the processor computes in it", 0, 0},                                                    \
+    {0, "tile", CLI_INT, &(f).tile, "N", "edge of the tiles in pixels of the input; more memory, less time, same result", 32, 16384}, \
+    {'c', "compare", CLI_STRING, &(f).compare, "FILE", "also write a picture of before and after, side by side", 0, 0},          \
+    {'q', "quality", CLI_INT, &(f).quality, "N", "quality of lossy output, 1 to 100; like the input's unless given", 1, 100},    \
+    {0, "lossless", CLI_FLAG, &(f).lossless, NULL, "write without loss where the format offers both", 0, 0},                     \
+    {0, "format", CLI_STRING, &(f).format, "NAME", "format of the output, whatever its name says", 0, 0},                        \
+    CLI_BATCH_OPTIONS((f).batch)
+
+/* One picture on its way. */
+typedef struct filter_picture {
+    const filter_options *options;
+    const cli_item *item;
+    double start;
+    ae_row_source rows;      /* for the filter */
+    ae_row_sink sink;
+    ae_signal_info result;   /* of the rows that it writes */
+
+    ae_source *source;
+    ae_reader reader;
+    ae_meta meta;            /* of the output */
+    bool has_meta;
+    ae_output *output;
+    ae_encoder encoder;
+    compare compare;
+    ae_rescaler *before;     /* of the comparison, where the size changes */
+} filter_picture;
+
+/* In this order; whatever fails, filter_close comes last. */
+ae_status filter_open(filter_picture *p, const filter_options *options, const cli_item *item, ae_error *err);
+ae_status filter_reopen(filter_picture *p, ae_error *err); /* after all rows were read, to read them again */
+ae_status filter_begin(filter_picture *p, const ae_signal_info *result, ae_error *err); /* opens the outputs */
+void filter_progress(void *picture, double done);
+ae_status filter_finish(filter_picture *p, ae_error *err);
+void filter_close(filter_picture *p);
+/* --verbose and --json; what: the tool's own part of the line. */
+void filter_report(const filter_picture *p, const char *what, const ae_model *model, const ae_run_stats *stats);
+
+/* Finds and opens a model, or says why not and returns CLI_FAILED; else CLI_GO_ON. */
+int filter_load(const char *name, ae_model **out);
+
+/* A whole tool: job->opaque begins with a filter_options; of the job, process, opaque and, once `prepare` has returned CLI_GO_ON, the
+ * names are set. prepare: after the options were parsed. */
+int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(void), int argc, char **argv);
+
+#endif
