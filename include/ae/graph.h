@@ -37,7 +37,12 @@ typedef enum ae_op {
     AE_OP_RESHAPE = 19,   /* to height x width x out, the same number of samples */
     AE_OP_GAUSSIAN = 20,  /* input 0 + exp(input 1 / 2) * a unit normal draw; input 0 alone at inference (mean, log variance) */
     AE_OP_ROUND = 21,     /* to nearest; the gradient passes straight through */
-    AE_OP_CROP = 22       /* channels [first, first + out) */
+    AE_OP_CROP = 22,      /* channels [first, first + out) */
+    /* doc/codec.md. Those of the inputs behind the first that are 1 x 1 are broadcast. */
+    AE_OP_EMBED = 23,     /* row p * (factor - 1) of a learned table of `factor` rows, linearly interpolated: 1 x 1 x out of a position
+                             p in 0..1 (1 x 1 x 1); row r begins at value + slope * r / (factor - 1) */
+    AE_OP_QUANTISE = 24,  /* of y, mean, log2 step: the nearest mean + step * integer; 0 where `parity` does not count */
+    AE_OP_BITS = 25       /* of y, mean, log2 scale, log2 step: what coding quantise's result costs; likewise */
 } ae_op;
 
 typedef enum ae_act {
@@ -54,8 +59,14 @@ typedef enum ae_act {
 typedef enum ae_init {
     AE_INIT_HE = 0,      /* normal, variance 2 / fan-in (1 / fan-in where no rectifier follows) */
     AE_INIT_ZERO = 1,
-    AE_INIT_IDENTITY = 2 /* convolution: a centred unit tap from channel i to channel i */
+    AE_INIT_IDENTITY = 2, /* convolution: a centred unit tap from channel i to channel i */
+    AE_INIT_DCT = 3,     /* convolution with kernel = stride: the cosine transform of blocks (doc/codec.md); embed: plus log2 of the
+                            sizes of its components from `first` on */
+    AE_INIT_DCT_INVERSE = 4 /* 1 x 1 convolution before a shuffle: back */
 } ae_init;
+
+/* Which positions of a node count, by (row + column) mod 2. */
+typedef enum ae_parity { AE_PARITY_ALL = 0, AE_PARITY_EVEN = 1, AE_PARITY_ODD = 2 } ae_parity;
 
 /* One node: out = act(op(in...) + add). Every node may have an activation; conv, deconv and dense have a bias unless told
  * otherwise and may add the output of another node of the same shape before the activation (the residual sum, fused). */
@@ -80,6 +91,7 @@ typedef struct ae_node {
     float value;
     bool bias;
     ae_init init;
+    ae_parity parity;         /* QUANTISE, BITS */
 } ae_node;
 
 typedef struct ae_graph {
@@ -120,7 +132,7 @@ typedef struct ae_param {
     char name[AE_NAME_MAX + 16]; /* "top.weight" */
     uint32_t node;            /* the first node that uses it */
     uint32_t n_dims;
-    uint32_t dims[4];         /* conv O,I/groups,KH,KW; deconv I,O/groups,KH,KW; dense O,I; others C */
+    uint32_t dims[4];         /* conv O,I/groups,KH,KW; deconv I,O/groups,KH,KW; dense O,I; embed rows,O; others C */
     size_t offset, count;     /* in floats */
     bool trainable;           /* false: running mean and variance */
     bool decay;               /* weights, which weight penalties act on */

@@ -16,13 +16,15 @@ enum { AE_MAX_NETWORKS = 4, AE_MAX_TERMS = 8 };
 typedef enum ae_task {
     AE_TASK_AUTOENCODE = 1, /* output = reconstruction of the clean input */
     AE_TASK_DENOISE = 2,    /* output + image = the clean picture (residual learning) where `residual`, else the clean picture */
-    AE_TASK_SUPERRES = 3    /* output + bicubic enlargement = the picture at `scale` times the size */
+    AE_TASK_SUPERRES = 3,   /* output + bicubic enlargement = the picture at `scale` times the size */
+    AE_TASK_COMPRESS = 4    /* first output = reconstruction, the others are `bits` nodes (doc/codec.md) */
 } ae_task;
 
 /* What an input node of the first network is fed with, by its name. */
 #define AE_INPUT_IMAGE "image" /* the picture, 1.0 = white */
 #define AE_INPUT_LEVEL "level" /* noise deviation at each pixel, 1.0 = white: one channel, or luminance and chroma;
                                   or how much of the corruption to remove, where the recipe has a `strength` */
+#define AE_INPUT_QUALITY "quality" /* COMPRESS: 1 x 1 x 1, 0 the lowest, 1 the highest */
 
 typedef struct ae_network {
     char name[AE_NAME_MAX];
@@ -52,7 +54,8 @@ typedef struct ae_corruption {
 
 typedef enum ae_loss_kind {
     AE_LOSS_MSE = 1, AE_LOSS_L1 = 2, AE_LOSS_CHARBONNIER = 3 /* epsilon 1e-3 */, AE_LOSS_BCE = 4 /* targets in 0..1, output are
-    probabilities */, AE_LOSS_TV = 5 /* total variation of the output */, AE_LOSS_PERCEPTUAL = 6 /* L1 between features of `model` */
+    probabilities */, AE_LOSS_TV = 5 /* total variation of the output */, AE_LOSS_PERCEPTUAL = 6 /* L1 between features of `model` */,
+    AE_LOSS_RATE_DISTORTION = 7 /* COMPRESS, alone: lambda * 255^2 * mean square error + bits / pixel */
 } ae_loss_kind;
 
 typedef struct ae_loss {
@@ -60,6 +63,7 @@ typedef struct ae_loss {
     float weight;
     char model[128]; /* PERCEPTUAL: the model whose tap `node` gives the features */
     char node[AE_NAME_MAX];
+    float lambda_min, lambda_max; /* RATE_DISTORTION: at quality 0 and 1; geometric between */
 } ae_loss;
 
 typedef enum ae_penalty_kind {

@@ -39,7 +39,9 @@ static void AE_PRINTF(2, 3) put(text *t, const char *format, ...)
 
 static const char *task_name(ae_task task)
 {
-    return task == AE_TASK_DENOISE ? "denoise" : task == AE_TASK_SUPERRES ? "superres" : "autoencode";
+    static const char *const names[] = {"autoencode", "denoise", "superres", "compress"};
+
+    return names[task - AE_TASK_AUTOENCODE];
 }
 
 /* "28", or a free edge's share of the picture's: "h", "h/2", "2h". */
@@ -67,6 +69,8 @@ static void op_text(char to[80], const ae_node *n)
         used += snprintf(to + used, 80 - (size_t)used, " groups %u", n->groups);
     if (n->factor > 1)
         used += snprintf(to + used, 80 - (size_t)used, " %u", n->factor);
+    if (n->parity)
+        used += snprintf(to + used, 80 - (size_t)used, " %s", n->parity == AE_PARITY_EVEN ? "even" : "odd");
     if (n->add >= 0)
         used += snprintf(to + used, 80 - (size_t)used, " + add");
     if (n->act != AE_ACT_NONE)

@@ -32,7 +32,7 @@ static void put_node(writer *w, const ae_graph *g, uint32_t index)
     while (strcmp(g->nodes[owner].param, n->param) != 0)
         owner++;
     if (n->op == AE_OP_INPUT)
-        input = !strcmp(n->name, AE_INPUT_IMAGE) ? 1 : !strcmp(n->name, AE_INPUT_LEVEL) ? 2 : 3;
+        input = !strcmp(n->name, AE_INPUT_IMAGE) ? 1 : !strcmp(n->name, AE_INPUT_LEVEL) ? 2 : !strcmp(n->name, AE_INPUT_QUALITY) ? 4 : 3;
     put(w, n->op);
     put(w, input);
     put(w, owner);
@@ -56,6 +56,8 @@ static void put_node(writer *w, const ae_graph *g, uint32_t index)
     put(w, n->width);
     put_float(w, n->value);
     put(w, n->bias);
+    if (n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS)
+        put(w, n->parity);
 }
 
 ae_status aei_model_identity(const ae_recipe *r, const float *values, size_t n_floats, uint8_t identity[16], ae_error *err)

@@ -12,12 +12,13 @@
 enum { VERSION = 1 };
 
 static const aei_choice tasks[] = {{"autoencode", AE_TASK_AUTOENCODE}, {"denoise", AE_TASK_DENOISE}, {"superres", AE_TASK_SUPERRES},
-                                   {NULL, 0}};
+                                   {"compress", AE_TASK_COMPRESS}, {NULL, 0}};
 static const aei_choice corruption_kinds[] = {{"gaussian", AE_CORRUPT_GAUSSIAN}, {"camera", AE_CORRUPT_CAMERA},
                                               {"salt_pepper", AE_CORRUPT_SALT_PEPPER}, {"mask", AE_CORRUPT_MASK},
                                               {"jpeg", AE_CORRUPT_JPEG}, {NULL, 0}};
 static const aei_choice loss_kinds[] = {{"mse", AE_LOSS_MSE}, {"l1", AE_LOSS_L1}, {"charbonnier", AE_LOSS_CHARBONNIER},
-                                        {"bce", AE_LOSS_BCE}, {"tv", AE_LOSS_TV}, {"perceptual", AE_LOSS_PERCEPTUAL}, {NULL, 0}};
+                                        {"bce", AE_LOSS_BCE}, {"tv", AE_LOSS_TV}, {"perceptual", AE_LOSS_PERCEPTUAL},
+                                        {"rate_distortion", AE_LOSS_RATE_DISTORTION}, {NULL, 0}};
 static const aei_choice penalty_kinds[] = {{"l1", AE_PENALTY_L1}, {"l2", AE_PENALTY_L2}, {"kl_sparse", AE_PENALTY_KL_SPARSE},
                                            {NULL, 0}};
 static const aei_choice optimizers[] = {{"adamw", AE_ADAMW}, {"adam", AE_ADAM}, {"sgd", AE_SGD}, {NULL, 0}};
@@ -127,12 +128,15 @@ static ae_status read_loss(const aei_yaml *y, uint32_t at, ae_loss *l, ae_error 
         {"weight", AEI_REAL, offsetof(ae_loss, weight), 0, .max = 1e9},
         {"model", AEI_TEXT, offsetof(ae_loss, model), .size = sizeof(l->model)},
         {"node", AEI_TEXT, offsetof(ae_loss, node), .size = sizeof(l->node)},
+        {"lambda", AEI_RANGE, offsetof(ae_loss, lambda_min), 1e-9, .max = 1e6},
     };
     ae_status st;
 
     *l = (ae_loss){.weight = 1};
-    if ((st = aei_yaml_fields(y, at, "loss", fields, 4, l, NULL, err)) != AE_OK)
+    if ((st = aei_yaml_fields(y, at, "loss", fields, 5, l, NULL, err)) != AE_OK)
         return st;
+    if ((l->kind == AE_LOSS_RATE_DISTORTION) != (l->lambda_min > 0))
+        return aei_yaml_fail(y, y->nodes[at].line, err, "loss: 'lambda' belongs to kind rate_distortion, which needs it");
     if ((l->kind == AE_LOSS_PERCEPTUAL) != (l->model[0] && l->node[0]) || (l->kind != AE_LOSS_PERCEPTUAL && (l->model[0] || l->node[0])))
         return aei_yaml_fail(y, y->nodes[at].line, err, "loss: 'model' and 'node' belong to kind perceptual, which needs both");
     return AE_OK;
@@ -156,6 +160,38 @@ static ae_status read_penalty(const aei_yaml *y, uint32_t at, const ae_recipe *r
     return check_reference(y, at, r, p->node, err);
 }
 
+/* Whether the loader feeds this input of the first network, which is not the picture. */
+static bool fed_beside(const ae_recipe *r, const ae_node *n)
+{
+    if (r->task == AE_TASK_COMPRESS)
+        return !strcmp(n->name, AE_INPUT_QUALITY) && n->out == 1 && n->height == 1 && n->width == 1;
+    return !strcmp(n->name, AE_INPUT_LEVEL) && n->out <= 2;
+}
+
+/* What task compress has and no other task. */
+static ae_status check_codec(const aei_yaml *y, const top *t, ae_error *err)
+{
+    const ae_recipe *r = &t->recipe;
+    const ae_graph *g = &r->networks[0].graph;
+    uint32_t line = y->nodes[t->networks].line;
+    bool codec = r->task == AE_TASK_COMPRESS;
+
+    for (uint32_t i = 0; i < r->n_losses; i++)
+        if (codec ? r->n_losses > 1 || r->losses[i].kind != AE_LOSS_RATE_DISTORTION : r->losses[i].kind == AE_LOSS_RATE_DISTORTION)
+            return aei_yaml_fail(y, t->loss ? y->nodes[t->loss].line : 1, err,
+                                 "loss: rate_distortion belongs to task compress, which has no other");
+    if (!codec)
+        return AE_OK;
+    if (r->residual || r->n_networks > 1)
+        return aei_yaml_fail(y, 1, err, "task compress: one network, not residual");
+    if (ae_graph_find(g, AE_INPUT_QUALITY) < 0 || g->n_outputs < 2)
+        return aei_yaml_fail(y, line, err, "task compress: an input 'quality', and outputs of op bits after the picture");
+    for (uint32_t i = 1; i < g->n_outputs; i++)
+        if (g->nodes[g->outputs[i]].op != AE_OP_BITS)
+            return aei_yaml_fail(y, line, err, "task compress: output %s is no layer of op bits", g->nodes[g->outputs[i]].name);
+    return AE_OK;
+}
+
 /* The first network meets a picture: what goes in and what comes out must fit the task. */
 static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
 {
@@ -169,13 +205,15 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
     if ((r->task == AE_TASK_SUPERRES) != (r->scale > 1))
         return aei_yaml_fail(y, 1, err, "scale: 2 to 4 with task superres, 1 otherwise");
     for (uint32_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i].op == AE_OP_INPUT && strcmp(g->nodes[i].name, AE_INPUT_IMAGE) != 0 &&
-            (strcmp(g->nodes[i].name, AE_INPUT_LEVEL) != 0 || g->nodes[i].out > 2))
-            return aei_yaml_fail(y, line, err, "input %s: the first network reads 'image' and 'level' (1 or 2 channels)", g->nodes[i].name);
+        if (g->nodes[i].op == AE_OP_INPUT && strcmp(g->nodes[i].name, AE_INPUT_IMAGE) != 0 && !fed_beside(r, &g->nodes[i]))
+            return aei_yaml_fail(y, line, err, "input %s: the first network reads 'image' and %s", g->nodes[i].name,
+                                 r->task == AE_TASK_COMPRESS ? "'quality' (1 x 1 x 1)" : "'level' (1 or 2 channels)");
     if (image < 0)
         return aei_yaml_fail(y, line, err, "the first network has no input 'image'");
     if (r->strength_max > 0 && ((level = ae_graph_find(g, AE_INPUT_LEVEL)) < 0 || g->nodes[level].out != 1))
         return aei_yaml_fail(y, line, err, "data: strength is told to an input 'level' of one channel, which is missing");
+    if ((st = check_codec(y, t, err)) != AE_OK)
+        return st;
     if (g->stride && r->task != AE_TASK_SUPERRES && r->crop % g->stride)
         return aei_yaml_fail(y, t->data ? y->nodes[t->data].line : 1, err, "data: crop %u is not a multiple of the network's stride %u",
                              r->crop, g->stride);

@@ -12,7 +12,7 @@ enum { OP_RESIDUAL = 1000 }; /* beside ae_op */
 
 /* One entry under `layers`, before it becomes nodes. */
 typedef struct layer {
-    int op, act, init;
+    int op, act, init, parity;
     char name[AE_NAME_MAX], param[AE_NAME_MAX], add[AE_NAME_MAX + 4];
     uint32_t from, repeat, out, kernel[2], stride[2], dilation[2], pad[2], pad_at, groups, factor, first, height, width, channels;
     float slope, value;
@@ -20,19 +20,22 @@ typedef struct layer {
 } layer;
 
 enum key { K_OP, K_NAME, K_FROM, K_PARAM, K_ACT, K_SLOPE, K_ADD, K_REPEAT, K_OUT, K_KERNEL, K_STRIDE, K_DILATION, K_PAD, K_GROUPS,
-           K_FACTOR, K_FIRST, K_HEIGHT, K_WIDTH, K_CHANNELS, K_VALUE, K_BIAS, K_INIT, N_KEYS };
+           K_FACTOR, K_FIRST, K_HEIGHT, K_WIDTH, K_CHANNELS, K_VALUE, K_BIAS, K_INIT, K_PARITY, N_KEYS };
 
 static const aei_choice acts[] = {
     {"none", AE_ACT_NONE}, {"relu", AE_ACT_RELU}, {"leaky", AE_ACT_LEAKY}, {"sigmoid", AE_ACT_SIGMOID}, {"tanh", AE_ACT_TANH},
     {"softplus", AE_ACT_SOFTPLUS}, {"silu", AE_ACT_SILU}, {"gelu", AE_ACT_GELU}, {NULL, 0}
 };
-static const aei_choice inits[] = {{"he", AE_INIT_HE}, {"zero", AE_INIT_ZERO}, {"identity", AE_INIT_IDENTITY}, {NULL, 0}};
+static const aei_choice inits[] = {{"he", AE_INIT_HE}, {"zero", AE_INIT_ZERO}, {"identity", AE_INIT_IDENTITY},
+                                   {"dct", AE_INIT_DCT}, {"dct_inverse", AE_INIT_DCT_INVERSE}, {NULL, 0}};
+static const aei_choice parities[] = {{"all", AE_PARITY_ALL}, {"even", AE_PARITY_EVEN}, {"odd", AE_PARITY_ODD}, {NULL, 0}};
 static const aei_choice ops[] = {
     {"dense", AE_OP_DENSE}, {"conv", AE_OP_CONV}, {"deconv", AE_OP_DECONV}, {"residual", OP_RESIDUAL}, {"maxpool", AE_OP_MAXPOOL},
     {"avgpool", AE_OP_AVGPOOL}, {"nearest", AE_OP_NEAREST}, {"bilinear", AE_OP_BILINEAR}, {"shuffle", AE_OP_SHUFFLE},
     {"unshuffle", AE_OP_UNSHUFFLE}, {"concat", AE_OP_CONCAT}, {"add", AE_OP_ADD}, {"mul", AE_OP_MUL}, {"scale", AE_OP_SCALE},
     {"batchnorm", AE_OP_BATCHNORM}, {"layernorm", AE_OP_LAYERNORM}, {"dropout", AE_OP_DROPOUT}, {"act", AE_OP_ACT},
-    {"reshape", AE_OP_RESHAPE}, {"gaussian", AE_OP_GAUSSIAN}, {"round", AE_OP_ROUND}, {"crop", AE_OP_CROP}, {NULL, 0}
+    {"reshape", AE_OP_RESHAPE}, {"gaussian", AE_OP_GAUSSIAN}, {"round", AE_OP_ROUND}, {"crop", AE_OP_CROP},
+    {"embed", AE_OP_EMBED}, {"quantise", AE_OP_QUANTISE}, {"bits", AE_OP_BITS}, {NULL, 0}
 };
 
 #define AT(f) offsetof(layer, f)
@@ -42,7 +45,7 @@ static const aei_field layer_fields[N_KEYS] = {
     [K_FROM] = {"from", AEI_SUBTREE, .offset = AT(from)},
     [K_PARAM] = {"param", AEI_NAME, .offset = AT(param)},
     [K_ACT] = {"act", AEI_CHOICE, AT(act), .choices = acts},
-    [K_SLOPE] = {"slope", AEI_REAL, AT(slope), 0, .max = 1},
+    [K_SLOPE] = {"slope", AEI_REAL, AT(slope), -1e6, .max = 1e6},
     [K_ADD] = {"add", AEI_TEXT, AT(add), .size = AE_NAME_MAX + 4},
     [K_REPEAT] = {"repeat", AEI_U32, AT(repeat), 1, .max = AE_MAX_NODES},
     [K_OUT] = {"out", AEI_U32, AT(out), 1, .max = AEI_MAX_CHANNELS},
@@ -59,6 +62,7 @@ static const aei_field layer_fields[N_KEYS] = {
     [K_VALUE] = {"value", AEI_REAL, AT(value), -1e6, .max = 1e6},
     [K_BIAS] = {"bias", AEI_BOOL, .offset = AT(bias)},
     [K_INIT] = {"init", AEI_CHOICE, AT(init), .choices = inits},
+    [K_PARITY] = {"parity", AEI_CHOICE, AT(parity), .choices = parities},
 };
 #undef AT
 
@@ -89,6 +93,9 @@ static uint64_t keys_of(int op, uint64_t *needed)
     case AE_OP_ACT: *needed = BIT(K_ACT); return 0;
     case AE_OP_RESHAPE: return *needed = BIT(K_HEIGHT) | BIT(K_WIDTH) | BIT(K_CHANNELS);
     case AE_OP_CROP: *needed = BIT(K_OUT); return BIT(K_FIRST) | BIT(K_OUT);
+    case AE_OP_EMBED: *needed = BIT(K_OUT) | BIT(K_FACTOR); return BIT(K_VALUE) | BIT(K_PARAM) | BIT(K_FIRST) | BIT(K_INIT);
+    case AE_OP_QUANTISE:
+    case AE_OP_BITS: *needed = BIT(K_FROM); return BIT(K_PARITY);
     case AE_OP_CONCAT:
     case AE_OP_ADD:
     case AE_OP_MUL:
@@ -211,9 +218,11 @@ static ae_status read_layer(const builder *b, uint32_t at, layer *l, ae_error *e
     }
     if (!(given & BIT(K_ACT)) && l->op == OP_RESIDUAL)
         l->act = AE_ACT_RELU;
-    if ((given & BIT(K_SLOPE)) && l->act != AE_ACT_LEAKY)
-        return aei_yaml_fail(b->yaml, line, err, "'slope' belongs to act: leaky");
-    if (l->act != AE_ACT_LEAKY)
+    if ((given & BIT(K_SLOPE)) && l->act != AE_ACT_LEAKY && l->op != AE_OP_EMBED)
+        return aei_yaml_fail(b->yaml, line, err, "'slope' belongs to act: leaky and to embed");
+    if (l->act == AE_ACT_LEAKY && !(l->slope >= 0 && l->slope <= 1))
+        return aei_yaml_fail(b->yaml, line, err, "slope: expected 0 to 1");
+    if (l->act != AE_ACT_LEAKY && !((given & BIT(K_SLOPE)) && l->op == AE_OP_EMBED))
         l->slope = 0;
     if (!(given & BIT(K_VALUE)))
         l->value = l->op == AE_OP_SCALE ? 1 : l->op == AE_OP_DROPOUT ? 0.5f : 0;
@@ -237,7 +246,9 @@ static void node_of(const layer *l, ae_node *node)
     node->out = l->op == AE_OP_RESHAPE ? l->channels : l->out;
     node->height = l->height;
     node->width = l->width;
-    if (l->op == AE_OP_NEAREST || l->op == AE_OP_BILINEAR || l->op == AE_OP_SHUFFLE || l->op == AE_OP_UNSHUFFLE)
+    node->parity = (ae_parity)l->parity;
+    node->init = (ae_init)l->init;
+    if (l->op == AE_OP_NEAREST || l->op == AE_OP_BILINEAR || l->op == AE_OP_SHUFFLE || l->op == AE_OP_UNSHUFFLE || l->op == AE_OP_EMBED)
         node->factor = l->factor;
     for (int a = 0; a < 2 && window; a++) {
         node->kernel[a] = l->kernel[a];
@@ -248,7 +259,6 @@ static void node_of(const layer *l, ae_node *node)
     if (weights) {
         node->groups = l->op == AE_OP_DENSE ? 0 : l->groups;
         node->bias = l->bias;
-        node->init = (ae_init)l->init;
     }
 }
 

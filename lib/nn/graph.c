@@ -30,6 +30,9 @@ static const struct op_info { const char *name; uint8_t min_from, max_from; } op
     [AE_OP_GAUSSIAN] = {"gaussian", 2, 2},
     [AE_OP_ROUND] = {"round", 1, 1},
     [AE_OP_CROP] = {"crop", 1, 1},
+    [AE_OP_EMBED] = {"embed", 1, 1},
+    [AE_OP_QUANTISE] = {"quantise", 3, 3},
+    [AE_OP_BITS] = {"bits", 4, 4},
 };
 static const char *const act_names[] = {"none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"};
 enum { N_OPS = sizeof(op_table) / sizeof(op_table[0]), N_ACTS = sizeof(act_names) / sizeof(act_names[0]) };
@@ -81,7 +84,7 @@ static bool is_window(ae_op op)
 
 static bool has_factor(ae_op op)
 {
-    return op == AE_OP_NEAREST || op == AE_OP_BILINEAR || op == AE_OP_SHUFFLE || op == AE_OP_UNSHUFFLE;
+    return op == AE_OP_NEAREST || op == AE_OP_BILINEAR || op == AE_OP_SHUFFLE || op == AE_OP_UNSHUFFLE || op == AE_OP_EMBED;
 }
 
 static ae_status check_window(ae_node *n, ae_error *err)
@@ -156,16 +159,35 @@ static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: value or slope is not a finite number", n->name);
     if (n->op == AE_OP_DROPOUT && !(n->value >= 0 && n->value < 1))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: dropout %g, expected 0 to below 1", n->name, (double)n->value);
-    if ((unsigned)n->init > AE_INIT_IDENTITY || (n->init == AE_INIT_IDENTITY && n->op != AE_OP_CONV))
+    if ((unsigned)n->init > AE_INIT_DCT_INVERSE || (n->init > AE_INIT_ZERO && n->op != AE_OP_CONV && !(n->op == AE_OP_EMBED && n->init == AE_INIT_DCT)))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: impossible init", n->name);
-    if (has_factor(n->op) && (n->factor < 1 || n->factor > 64))
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: factor %u, expected 1 to 64", n->name, n->factor);
+    if (has_factor(n->op) && (n->factor < (n->op == AE_OP_EMBED ? 2 : 1) || n->factor > 64))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: factor %u, expected %d to 64", n->name, n->factor, n->op == AE_OP_EMBED ? 2 : 1);
+    if (n->op >= AE_OP_EMBED && n->act != AE_ACT_NONE)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s has no activation", n->name, ae_op_name(n->op));
+    if ((unsigned)n->parity > AE_PARITY_ODD || (n->parity && n->op != AE_OP_QUANTISE && n->op != AE_OP_BITS))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: only quantise and bits have a parity: all, even or odd", n->name);
     if ((n->op == AE_OP_INPUT || n->op == AE_OP_RESHAPE) && (n->height > AEI_MAX_EDGE || n->width > AEI_MAX_EDGE))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: height or width above %d", n->name, AEI_MAX_EDGE);
     if (n->op == AE_OP_RESHAPE && (!n->height || !n->width))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs height and width", n->name);
     if (is_window(n->op))
         return check_window(n, err);
+    return AE_OK;
+}
+
+static ae_status check_transform(const ae_node *n, uint32_t c, ae_error *err)
+{
+    bool inverse = n->init == AE_INIT_DCT_INVERSE, whole = true;
+    uint32_t samples = inverse ? n->out : c * n->kernel[0] * n->kernel[1];
+
+    for (int a = 0; a < 2; a++)
+        whole = whole && n->kernel[a] == n->kernel[0] && n->stride[a] == n->kernel[a] && n->dilation[a] == 1 && !n->pad[a];
+    if (!whole || n->groups != 1 || !n->bias || (inverse && n->kernel[0] != 1))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: init dct wants kernel = stride, dct_inverse kernel 1, no padding, a bias", n->name);
+    if (n->kernel[0] > 64 || !aei_dct_planes(samples) || (inverse ? c : n->out) > samples)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: init dct on %u samples a block, expected n x n or 3 x n x n, n up to 64, and at "
+                       "least as many as components", n->name, samples);
     return AE_OK;
 }
 
@@ -185,6 +207,10 @@ static ae_status check_channels(ae_graph *graph, uint32_t index, ae_error *err)
     case AE_OP_DENSE:
     case AE_OP_DECONV:
     case AE_OP_RESHAPE:
+        break;
+    case AE_OP_EMBED:
+        if (c != 1)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: embed reads one number, not %u channels", n->name, c);
         break;
     case AE_OP_CROP:
         if (!n->out || n->first >= c || n->out > c - n->first)
@@ -217,6 +243,18 @@ static ae_status check_channels(ae_graph *graph, uint32_t index, ae_error *err)
             n->groups = 1;
         if (c % n->groups || n->out % n->groups)
             return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u groups do not divide %u and %u channels", n->name, n->groups, c, n->out);
+    }
+    if (n->op == AE_OP_EMBED && n->init == AE_INIT_DCT) {
+        int32_t transform = aei_dct_above(graph, index);
+
+        if (transform < 0 || n->first >= graph->nodes[transform].out || n->out > graph->nodes[transform].out - n->first)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: no convolution above it begins as dct with components %u to %u", n->name,
+                           n->first, n->first + n->out);
+    } else if (n->init == AE_INIT_DCT || n->init == AE_INIT_DCT_INVERSE) {
+        ae_status st = check_transform(n, c, err);
+
+        if (st != AE_OK)
+            return st;
     }
     if (n->add >= 0 && graph->nodes[n->add].out != n->out)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: has %u channels, the added %s has %u", n->name, n->out,
@@ -286,6 +324,10 @@ static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free
         out.h = in.h / n->factor;
         out.w = in.w / n->factor;
         break;
+    case AE_OP_EMBED:
+        if (in.h != 1 || in.w != 1)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: embed reads one number, not %u x %u", n->name, in.h, in.w);
+        break;
     case AE_OP_RESHAPE:
         if (!in.h || !in.w)
             return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs inputs of fixed height and width", n->name);
@@ -298,11 +340,11 @@ static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free
     default:
         for (uint32_t i = 1; i < n->n_from; i++) {
             ae_shape other = shapes[n->from[i]];
-            bool spread = n->op == AE_OP_ADD || n->op == AE_OP_MUL;
+            bool either = n->op == AE_OP_ADD || n->op == AE_OP_MUL, spread = either || n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS;
 
             if (spread && other.h == 1 && other.w == 1)
                 continue;
-            if (spread && out.h == 1 && out.w == 1) {
+            if (either && out.h == 1 && out.w == 1) {
                 out = other;
                 continue;
             }

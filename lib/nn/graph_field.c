@@ -127,8 +127,12 @@ static ae_status scales(const ae_graph *graph, int axis, reach *r, uint32_t *str
             r[i].num = (uint32_t)num;
             r[i].den = (uint32_t)den;
         }
-        if (r[i].num)
-            total = total / gcd(total, r[i].num) * r[i].num;
+        if (r[i].num) {
+            uint64_t repeat = (n->parity ? 2 : 1) * (uint64_t)r[i].num;
+
+            repeat /= gcd(repeat, r[i].den);
+            total = total / gcd(total, repeat) * repeat;
+        }
         if (total > MAX_STRIDE)
             return ae_fail(err, AE_ERR_LIMIT, "layer %s: the network's stride is above %d", n->name, MAX_STRIDE);
     }

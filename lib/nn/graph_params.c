@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_FLOATS = 1 << 28 };
@@ -32,6 +33,7 @@ uint32_t aei_node_params(const ae_graph *graph, uint32_t node, ae_shape in, ae_p
     case AE_OP_DECONV: set_param(&params[0], graph, node, "weight", 4, deconv); break;
     case AE_OP_DENSE: set_param(&params[0], graph, node, "weight", 2, dense); break;
     case AE_OP_SCALE: set_param(&params[0], graph, node, "weight", 1, channels); return 1;
+    case AE_OP_EMBED: set_param(&params[0], graph, node, "weight", 2, (uint32_t[]){n->factor, n->out}); return 1;
     case AE_OP_BATCHNORM:
     case AE_OP_LAYERNORM:
         set_param(&params[0], graph, node, "weight", 1, channels);
@@ -116,14 +118,114 @@ static float unit_draw(aei_rng *rng)
     return ((float)sum - 12 * 32767.5f) * 0x1p-16f;
 }
 
-static void init_weight(const ae_node *n, const ae_param *p, aei_rng *rng, float *w)
+/* ---- the cosine transform, doc/codec.md ---- */
+
+enum { MAX_BLOCK = 64 };
+
+typedef struct component { uint32_t order; uint8_t plane, u, v; } component;
+
+static uint32_t square_root(uint32_t samples)
+{
+    uint32_t n = 0;
+
+    while (n <= MAX_BLOCK && n * n < samples)
+        n++;
+    return n <= MAX_BLOCK && n * n == samples ? n : 0;
+}
+
+uint32_t aei_dct_planes(uint32_t samples)
+{
+    return !samples ? 0 : samples % 3 == 0 && square_root(samples / 3) ? 3 : square_root(samples) ? 1 : 0;
+}
+
+static int by_energy(const void *a, const void *b)
+{
+    const component *x = a, *y = b;
+
+    if (x->order != y->order)
+        return x->order < y->order ? -1 : 1;
+    if (x->plane != y->plane)
+        return x->plane < y->plane ? -1 : 1;
+    return x->u != y->u ? x->u - y->u : x->v - y->v;
+}
+
+/* Components of a block of `planes` x n x n samples in falling order of their expected energy. */
+static component *list_components(uint32_t planes, uint32_t n)
+{
+    static const uint32_t weight[] = {1, 5, 13};
+    component *list = ae_alloc((size_t)planes * n * n, sizeof(*list)), *to = list;
+
+    for (uint32_t p = 0; list && p < planes; p++)
+        for (uint32_t u = 0; u < n; u++)
+            for (uint32_t v = 0; v < n; v++)
+                *to++ = (component){weight[p] * (1 + u * u + v * v), (uint8_t)p, (uint8_t)u, (uint8_t)v};
+    if (list)
+        qsort(list, (size_t)planes * n * n, sizeof(*list), by_energy);
+    return list;
+}
+
+int32_t aei_dct_above(const ae_graph *graph, uint32_t node)
+{
+    for (uint32_t i = 0; i < node; i++)
+        if (graph->nodes[i].op == AE_OP_CONV && graph->nodes[i].init == AE_INIT_DCT)
+            return (int32_t)i;
+    return -1;
+}
+
+/* One over the usual size of a component: what makes its deviation about one. */
+static double gain(const component *k)
+{
+    return pow(k->order, 0.75) / 2;
+}
+
+static double cosine(uint32_t n, uint32_t u, uint32_t i)
+{
+    return sqrt((u ? 2.0 : 1.0) / n) * cos((2 * i + 1) * u * 3.14159265358979323846 / (2 * n));
+}
+
+/* Component at sample (c, i, j) of the block. */
+static double basis(const component *k, uint32_t planes, uint32_t n, uint32_t c, uint32_t i, uint32_t j)
+{
+    static const double colour[3][3] = {{1, 1, 1}, {1, 0, -1}, {-1, 2, -1}}, square[] = {3, 2, 6};
+    double shade = planes == 3 ? colour[k->plane][c] / sqrt(square[k->plane]) : 1;
+
+    return shade * cosine(n, k->u, i) * cosine(n, k->v, j);
+}
+
+static ae_status init_dct(const ae_node *node, const ae_param *p, float *w, ae_error *err)
+{
+    bool inverse = node->init == AE_INIT_DCT_INVERSE;
+    uint32_t in = p->dims[1], k = p->dims[2], samples = inverse ? node->out : in * k * k, planes = aei_dct_planes(samples);
+    uint32_t n = square_root(samples / planes), f = n / k;
+    component *list = list_components(planes, n);
+
+    if (!list)
+        return ae_fail(err, AE_ERR_NOMEM, "%u components", samples);
+    for (uint32_t o = 0; o < node->out; o++)
+        for (uint32_t c = 0; c < in; c++)
+            for (uint32_t ky = 0; ky < k; ky++)
+                for (uint32_t kx = 0; kx < k; kx++) {
+                    float *to = &w[(((size_t)o * in + c) * k + ky) * k + kx];
+
+                    if (inverse)
+                        *to = (float)(basis(&list[c], planes, n, o / (n * n), o / n % n, o % n) / gain(&list[c]));
+                    else
+                        *to = (float)(basis(&list[o], planes, n, c / (f * f), f * ky + c / f % f, f * kx + c % f) * gain(&list[o]));
+                }
+    ae_free(list);
+    return AE_OK;
+}
+
+static ae_status init_weight(const ae_node *n, const ae_param *p, aei_rng *rng, float *w, ae_error *err)
 {
     bool rectified = n->act == AE_ACT_RELU || n->act == AE_ACT_LEAKY || n->act == AE_ACT_SILU || n->act == AE_ACT_GELU;
     double fan_in = (double)(p->count / p->dims[0]);
     float deviation;
 
     if (n->init == AE_INIT_ZERO)
-        return;
+        return AE_OK;
+    if (n->init == AE_INIT_DCT || n->init == AE_INIT_DCT_INVERSE)
+        return init_dct(n, p, w, err);
     if (n->init == AE_INIT_IDENTITY) {
         uint32_t per_group = p->dims[1], area = p->dims[2] * p->dims[3];
         uint32_t centre = (p->dims[2] - 1) / 2 * p->dims[3] + (p->dims[3] - 1) / 2;
@@ -134,13 +236,47 @@ static void init_weight(const ae_node *n, const ae_param *p, aei_rng *rng, float
             if (o >= first && o - first < per_group)
                 w[((size_t)o * per_group + (o - first)) * area + centre] = 1;
         }
-        return;
+        return AE_OK;
     }
     if (n->op == AE_OP_DECONV) /* on average so many weights meet in an output */
         fan_in = (double)p->dims[0] / n->groups * p->dims[2] * p->dims[3] / n->stride[0] / n->stride[1];
     deviation = (float)sqrt((rectified ? 2 : 1) / fan_in);
     for (size_t i = 0; i < p->count; i++)
         w[i] = deviation * unit_draw(rng);
+    return AE_OK;
+}
+
+/* The picture is centred at 1/2. */
+static void init_bias(const ae_node *n, const float *weight, size_t per_output, float *bias)
+{
+    for (uint32_t o = 0; o < n->out; o++) {
+        double sum = 0;
+
+        for (size_t k = 0; k < per_output; k++)
+            sum += (double)weight[o * per_output + k];
+        bias[o] = n->init == AE_INIT_DCT ? (float)(-0.5 * sum) : 0.5f;
+    }
+}
+
+static ae_status init_table(const ae_graph *graph, uint32_t node, float *w, ae_error *err)
+{
+    const ae_node *n = &graph->nodes[node];
+    component *list = NULL;
+
+    if (n->init == AE_INIT_DCT) {
+        const ae_node *conv = &graph->nodes[aei_dct_above(graph, node)];
+        uint32_t samples = graph->nodes[conv->from[0]].out * conv->kernel[0] * conv->kernel[1], planes = aei_dct_planes(samples);
+
+        list = list_components(planes, square_root(samples / planes));
+        if (!list)
+            return ae_fail(err, AE_ERR_NOMEM, "%u components", samples);
+    }
+    for (uint32_t r = 0; r < n->factor; r++)
+        for (uint32_t c = 0; c < n->out; c++)
+            w[(size_t)r * n->out + c] = (float)((double)n->value + (double)n->slope * r / (n->factor - 1) +
+                                                (list ? log2(gain(&list[n->first + c])) : 0));
+    ae_free(list);
+    return AE_OK;
 }
 
 ae_status ae_graph_init(const ae_graph *graph, uint64_t seed, float *values, ae_error *err)
@@ -152,7 +288,7 @@ ae_status ae_graph_init(const ae_graph *graph, uint64_t seed, float *values, ae_
 
     if (st != AE_OK)
         return st;
-    for (uint32_t i = 0; i < n_params; i++) {
+    for (uint32_t i = 0; st == AE_OK && i < n_params; i++) {
         const ae_param *p = &params[i];
         const ae_node *n = &graph->nodes[p->node];
         const char *what = strrchr(p->name, '.') + 1;
@@ -164,8 +300,12 @@ ae_status ae_graph_init(const ae_graph *graph, uint64_t seed, float *values, ae_
         for (size_t k = 0; k < p->count; k++)
             to[k] = fill;
         if (p->decay)
-            init_weight(n, p, &rng, to);
+            st = init_weight(n, p, &rng, to, err);
+        else if (n->op == AE_OP_EMBED)
+            st = init_table(graph, p->node, to, err);
+        else if (!strcmp(what, "bias") && (n->init == AE_INIT_DCT || n->init == AE_INIT_DCT_INVERSE))
+            init_bias(n, values + p[-1].offset, p[-1].count / n->out, to);
     }
     ae_free(params);
-    return AE_OK;
+    return st;
 }

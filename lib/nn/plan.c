@@ -53,6 +53,9 @@ static const aei_op *op_of(ae_op op)
     case AE_OP_GAUSSIAN: return &aei_op_gaussian;
     case AE_OP_ROUND: return &aei_op_round;
     case AE_OP_CROP: return &aei_op_crop;
+    case AE_OP_EMBED: return &aei_op_embed;
+    case AE_OP_QUANTISE: return &aei_op_quantise;
+    case AE_OP_BITS: return &aei_op_bits;
     }
     return NULL;
 }
@@ -90,6 +93,7 @@ static bool is_elementwise(const ae_node *n)
     switch (n->op) {
     case AE_OP_MAXPOOL: case AE_OP_AVGPOOL: case AE_OP_NEAREST: case AE_OP_BILINEAR: case AE_OP_ADD: case AE_OP_MUL: case AE_OP_SCALE:
     case AE_OP_BATCHNORM: case AE_OP_LAYERNORM: case AE_OP_DROPOUT: case AE_OP_ACT: case AE_OP_GAUSSIAN: case AE_OP_ROUND:
+    case AE_OP_QUANTISE: case AE_OP_BITS:
         return true;
     default:
         return false;

@@ -193,6 +193,7 @@ extern const aei_op aei_op_maxpool, aei_op_avgpool, aei_op_nearest, aei_op_bilin
 extern const aei_op aei_op_shuffle, aei_op_unshuffle, aei_op_concat, aei_op_crop, aei_op_reshape;
 extern const aei_op aei_op_add, aei_op_mul, aei_op_scale, aei_op_batchnorm, aei_op_layernorm;
 extern const aei_op aei_op_dropout, aei_op_act, aei_op_gaussian, aei_op_round;
+extern const aei_op aei_op_embed, aei_op_quantise, aei_op_bits;
 
 /* op_conv.c, for run.c and bench */
 void aei_conv_prepare(const aei_weights *weights, const aei_step *step);

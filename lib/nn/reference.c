@@ -158,6 +158,10 @@ void aei_ref_forward(aei_ref *ref, const double *flat, const double *const *inpu
                 v->draw[k] = aei_rng_float(&rng) >= v->node->value;
         if (v->node->op == AE_OP_GAUSSIAN)
             aei_rng_normals(&rng, v->draw, count);
+        if (v->node->op == AE_OP_BITS)
+            for (size_t k = 0, c = v->out.c; k < count; k++)
+                if (aei_ref_counts(v->node->parity, k / c / v->out.w % v->out.h, k / c % v->out.w))
+                    v->draw[k] = aei_rng_float(&rng) - 0.5f;
 
         if (v->node->op == AE_OP_INPUT)
             memcpy(v->y, inputs[input++], count * sizeof(double));

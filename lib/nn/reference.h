@@ -7,6 +7,7 @@
  * last, one element after another in that order, padding channels not counted.
  *   dropout   keeps an element iff aei_rng_float(&r) >= value, one draw an element
  *   gaussian  unit normals from one aei_rng_normals(&r, to, n * h * w * c)
+ *   bits      aei_rng_float(&r) - 1/2, one draw an element of the positions that its parity counts
  * Ties: max pooling takes the first of equals in (y, x) order; round takes the even neighbour. The derivative of relu and leaky at
  * 0 is that of the negative side. */
 #ifndef AEI_REFERENCE_H
@@ -22,7 +23,7 @@ typedef struct aei_ref_node {
     double *dx[AE_MAX_FROM];      /* their gradients, added to */
     double *y, *dy;               /* op(x...) + add, before the activation */
     double *value, *d_value;      /* act(y) */
-    float *draw;                  /* random nodes: the factor 0 or 1, or the normals */
+    float *draw;                  /* random nodes: the factor 0 or 1, the normals, or the noise */
     size_t weight_at, bias_at, mean_at, variance_at; /* offsets in the flat parameters; SIZE_MAX: none */
     const double *weight, *bias, *mean, *variance;   /* NULL: none */
     double *d_weight, *d_bias, *d_mean, *d_variance; /* added to; d_mean, d_variance: statistics of the batch */
@@ -55,6 +56,12 @@ typedef struct aei_ref_op {
     void (*backward)(const aei_ref_node *v);
 } aei_ref_op;
 aei_ref_op aei_ref_op_of(ae_op op);
+
+/* Whether position (y, x) counts at a node of this parity. */
+static inline bool aei_ref_counts(ae_parity parity, size_t y, size_t x)
+{
+    return !parity || (y + x) % 2 == (parity == AE_PARITY_ODD);
+}
 
 static inline size_t aei_ref_count(ae_shape s)
 {

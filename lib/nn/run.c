@@ -328,12 +328,14 @@ void aei_weights_collect_part(aei_weights *w, float *native, float *flat, uint32
             s->op->collect(w, s, native + s->native, flat);
             continue;
         }
-        for (uint32_t k = 0, c = s->t.shape.c; k < 4; k++) {
-            const ae_param *param = s->param[k] < 0 ? NULL : &p->params[s->param[k]];
+        const float *from = native + s->native;
 
-            if (param && (param->trainable || i == owner)) /* statistics are not summed over the nodes that share them */
-                for (uint32_t q = 0; q < c; q++)
-                    flat[param->offset + q] += native[s->native + k * c + q];
+        for (uint32_t k = 0; k < 4 && s->param[k] >= 0; k++) {
+            const ae_param *param = &p->params[s->param[k]];
+
+            for (size_t q = 0; q < param->count && (param->trainable || i == owner); q++)
+                flat[param->offset + q] += from[q]; /* statistics are not summed over the nodes that share them */
+            from += param->count;
         }
     }
 }

@@ -105,6 +105,24 @@ const net_case net_cases[] = {
     {"reshape", "input c=3 h=4 w=6; conv c=16; reshape h=6 w=4 c=16; conv c=3", 4, 6},
     {"round", "input c=3; conv c=16; round; conv c=3", 5, 7},
 
+    /* codecs: operands of full size and of 1 x 1, parities; scales and places where no mass is clamped */
+    {"embed", "input c=1 h=1 w=1; embed c=17 f=5 v=0.5 slope=-2", 1, 1},
+    {"embed in a network", "input c=3; input c=1 h=1 w=1; conv c=16 from=0; embed c=16 f=2 from=1; add from=2,3 act=relu; embed c=3 from=1 f=8;"
+                           "conv c=3 from=4; mul from=6,5", 5, 7},
+    {"quantise", "input c=17; input c=17 act=tanh; input c=17 act=tanh; quantise from=0,1,2", 5, 7},
+    {"quantise, one step, even", "input c=16; input c=16 h=1 w=1; conv c=16 from=0; crop c=16 from=0; quantise parity=1 from=2,3,1; conv c=3", 5, 7},
+    {"bits", "input c=17 act=tanh; input c=17 act=tanh; input c=17 act=softplus; input c=17 act=sigmoid; bits from=0,1,2,3", 5, 7},
+    {"bits, odd", "input c=5 act=tanh; input c=5 act=tanh; input c=5 act=softplus; input c=5 act=sigmoid; bits parity=2 from=0,1,2,3", 4, 3},
+    {"bits of one scale and step",
+     "input c=16 act=tanh; input c=16 h=1 w=1 act=tanh; input c=16 h=1 w=1 act=softplus; input c=16 h=1 w=1 act=sigmoid;"
+     "conv c=16 from=0 act=tanh; bits parity=1 from=4,1,2,3", 5, 7},
+    {"bits of the same", "input c=12 act=tanh; bits from=0,0,0,0", 5, 7},
+    {"codec",
+     "input c=3; input c=1 h=1 w=1; conv c=32 k=2 s=2 p=0 from=0; conv c=16 act=tanh; embed c=16 f=3 v=0 slope=0.1 from=1;"
+     "embed c=16 f=3 v=1 slope=0.1 from=1; quantise parity=1 from=3,4,4; conv c=32 k=1; crop c=16; crop c=16 from=7 first=16 act=softplus;"
+     "bits parity=1 from=3,4,5,4; quantise parity=2 from=3,8,4; bits parity=2 from=3,8,9,4; add from=6,11; conv c=12 k=1;"
+     "shuffle; outputs from=15,10,12", 6, 10},
+
     /* normalisation and random nodes */
     {"batchnorm", "input c=3; conv c=16 bias=0; batchnorm act=relu; conv c=3", 5, 7},
     {"batchnorm of the input", "input c=17; batchnorm", 5, 7},

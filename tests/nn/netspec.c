@@ -18,7 +18,8 @@ static const char *const op_names[] = {
     [AE_OP_MUL] = "mul",           [AE_OP_SCALE] = "scale",         [AE_OP_BATCHNORM] = "batchnorm",
     [AE_OP_LAYERNORM] = "layernorm",
     [AE_OP_DROPOUT] = "dropout",   [AE_OP_ACT] = "act",             [AE_OP_RESHAPE] = "reshape",     [AE_OP_GAUSSIAN] = "gaussian",
-    [AE_OP_ROUND] = "round",       [AE_OP_CROP] = "crop",
+    [AE_OP_ROUND] = "round",       [AE_OP_CROP] = "crop",           [AE_OP_EMBED] = "embed",         [AE_OP_QUANTISE] = "quantise",
+    [AE_OP_BITS] = "bits",
 };
 static const char *const act_names[] = {"none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"};
 
@@ -56,6 +57,10 @@ static void set_key(const ae_graph *graph, ae_node *node, const char *key, char 
         {"k", node->kernel}, {"s", node->stride}, {"d", node->dilation}, {"p", node->pad},
     };
 
+    if (!strcmp(key, "parity")) {
+        node->parity = (ae_parity)atoi(value);
+        return;
+    }
     for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
         if (!strcmp(key, numbers[i].key)) {
             *numbers[i].field = (uint32_t)atoi(value);
@@ -149,7 +154,8 @@ bool net_has(const ae_graph *graph, ae_op op)
 
 bool net_is_random(const ae_graph *graph)
 {
-    return net_has(graph, AE_OP_BATCHNORM) || net_has(graph, AE_OP_DROPOUT) || net_has(graph, AE_OP_GAUSSIAN);
+    return net_has(graph, AE_OP_BATCHNORM) || net_has(graph, AE_OP_DROPOUT) || net_has(graph, AE_OP_GAUSSIAN) ||
+           net_has(graph, AE_OP_BITS);
 }
 
 /* Distance of the largest element of each window to the next smaller one, the least over all windows. */
@@ -177,6 +183,17 @@ static double pool_clearance(const aei_ref_node *v)
     return least;
 }
 
+/* How near element k of a quantisation comes to a half, in steps. */
+static double rounding_clearance(const aei_ref_node *v, size_t k)
+{
+    size_t c = v->out.c, picture = k / c / v->out.w / v->out.h;
+    size_t mean = v->in[1].h * v->in[1].w == v->out.h * v->out.w ? k : picture * c + k % c;
+    size_t step = v->in[2].h * v->in[2].w == v->out.h * v->out.w ? k : picture * c + k % c;
+    double w = (v->x[0][k] - v->x[1][mean]) / exp2(v->x[2][step]);
+
+    return 0.5 - fabs(remainder(w, 1));
+}
+
 /* How near the values of a run come to a kink. */
 static double clearance(const aei_ref *ref)
 {
@@ -192,6 +209,10 @@ static double clearance(const aei_ref *ref)
                 least = fmin(least, fabs(v->y[k]));
             if (v->node->op == AE_OP_ROUND)
                 least = fmin(least, 0.5 - fabs(v->x[0][k] - v->y[k]));
+            if (v->node->op == AE_OP_QUANTISE)
+                least = fmin(least, rounding_clearance(v, k));
+            if (v->node->op == AE_OP_EMBED)
+                least = fmin(least, fabs(remainder(v->x[0][k / v->out.c] * (v->node->factor - 1), 1)));
         }
     }
     return least;

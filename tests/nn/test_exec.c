@@ -26,7 +26,9 @@ static allowance allowed_for(const ae_graph *graph, bool bf16)
     for (uint32_t i = 0; i < graph->n_nodes && bf16; i++) {
         const ae_node *n = &graph->nodes[i];
 
-        if (n->op == AE_OP_ROUND)
+        if (n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS)
+            t = (allowance){0.25, 0.25};
+        else if (n->op == AE_OP_ROUND)
             t = (allowance){0.15, 0.15};
         else if (n->act == AE_ACT_RELU || n->act == AE_ACT_LEAKY || n->op == AE_OP_MAXPOOL)
             t.backward = fmax(t.backward, 0.2);

@@ -115,7 +115,7 @@ static void test_gradients(void **state)
 
     (void)state;
     for (const net_case *c = net_cases; c->name; c++)
-        if (!strstr(c->spec, "round")) { /* its gradient is not that of its values: test_round */
+        if (!strstr(c->spec, "round") && !strstr(c->spec, "quantise")) { /* whose gradients are not those of their values: below */
             test_net net = net_make(c->spec, 2, c->h, c->w, 100, 0);
 
             failed += check_gradients(c->name, &net);
