@@ -3,69 +3,80 @@
 import math
 
 import torch
+import torch.nn.functional as F
 
 LEAST, MOST, MASS = 0.11, 2.0 ** 15, 2.0 ** -24  # of scales in steps; of the mass of an interval
 LN2, ROOT2 = math.log(2), math.sqrt(2)
 WEIGHTS = (1, 5, 13)  # of the three planes in the order of components
 
 
-def fit(gradient, like):
-    """Of what was broadcast over rows and columns."""
-    return gradient if gradient.shape == like else gradient.sum((2, 3), keepdim=True)
+def take(x, parity):
+    """The positions that count, channels last: N x H/2 x 2 x W/2 x C, or all."""
+    x = x.permute(0, 2, 3, 1)
+    if x.shape[1:3] == (1, 1) or parity == "all":
+        return x[:, :, None]
+    x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2)) if x.shape[1] % 2 or x.shape[2] % 2 else x
+    x, odd = x.reshape(len(x), x.shape[1] // 2, 2, x.shape[2] // 2, 2, -1), int(parity == "odd")
+    return torch.stack((x[:, :, 0, :, odd], x[:, :, 1, :, 1 - odd]), 2)
+
+
+def put(x, parity, shape):
+    """Back to N x C x H x W, 0 elsewhere; of what was broadcast the sum."""
+    if shape[2:] == (1, 1):
+        return x.sum((1, 2, 3))[:, :, None, None]
+    if parity == "all":
+        return x[:, :, 0].permute(0, 3, 1, 2)
+    (n, c, h, w), odd = shape, int(parity == "odd")
+    y = x.new_zeros(n, (h + 1) // 2, 2, (w + 1) // 2, 2, c)
+    y[:, :, 0, :, odd], y[:, :, 1, :, 1 - odd] = x[:, :, 0], x[:, :, 1]
+    return y.view(n, h + h % 2, w + w % 2, c)[:, :h, :w].permute(0, 3, 1, 2)
 
 
 class Quantise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, y, mean, log_step, mask):
+    def forward(ctx, y, mean, log_step, parity):
+        ctx.parity, ctx.shapes = parity, (y.shape, log_step.shape)
+        y, mean, log_step = (take(x, parity) for x in (y, mean, log_step))
         step = torch.exp2(log_step)
-        v = (y - mean) / step
+        v = (y - mean).div_(step)
         whole = torch.round(v)
-        ctx.save_for_backward(v.neg_().add_(whole), step, mask)
-        return torch.addcmul(mean, whole, step) * mask
+        ctx.save_for_backward(v.neg_().add_(whole), step)
+        return put(torch.addcmul(mean, whole, step), parity, ctx.shapes[0])
 
     @staticmethod
     def backward(ctx, gradient):
-        beyond, step, mask = ctx.saved_tensors
-        gradient = gradient * mask
-        return gradient, None, fit(gradient * beyond, step.shape) * (step * LN2), None
+        beyond, step = ctx.saved_tensors
+        y, log_step = ctx.shapes
+        gradient = take(gradient, ctx.parity)
+        return put(gradient, ctx.parity, y), None, put((gradient * beyond).mul_(step * LN2), ctx.parity, log_step), None
 
 
 class Bits(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, y, mean, log_scale, log_step, noise, mask):
-        """noise: in steps; None rounds."""
-        v = (y - mean) * torch.exp2(-log_step)
-        x = torch.round(v) if noise is None else v + noise
+    def forward(ctx, y, mean, log_scale, log_step, parity, noisy):
+        ctx.parity, ctx.shapes = parity, [x.shape for x in (y, mean, log_scale, log_step)]
+        y, mean, log_scale, log_step = (take(x, parity) for x in (y, mean, log_scale, log_step))
+        v = (y - mean).mul_(torch.exp2(-log_step))
+        x = torch.rand_like(v).sub_(0.5).add_(v) if noisy else torch.round(v)
         scale = torch.exp2(log_scale - log_step)
-        s = scale.clamp(LEAST, MOST)
-        size, across = x.abs(), 1 / (ROOT2 * s)
-        m = (torch.erfc((size - 0.5) * across) - torch.erfc((size + 0.5) * across)).mul_(0.5).clamp_(min=MASS)
-        ctx.save_for_backward(v, x, scale, m, log_step, mask)
-        ctx.shapes = mean.shape, log_scale.shape
-        return -torch.log2(m) * mask
+        size, across = x.abs(), 1 / (ROOT2 * scale.clamp(LEAST, MOST))
+        m = torch.erfc((size - 0.5).mul_(across)).sub_(torch.erfc((size + 0.5).mul_(across))).mul_(0.5).clamp_(min=MASS)
+        ctx.save_for_backward(v, x, scale, m, log_step)
+        return put(-torch.log2(m), parity, ctx.shapes[0])
 
     @staticmethod
     def backward(ctx, gradient):
-        v, x, scale, m, log_step, mask = ctx.saved_tensors
-        s, size = scale.clamp(LEAST, MOST), x.abs()
-        a, b = (size - 0.5) / s, (size + 0.5) / s
-        pa, pb = torch.exp(-0.5 * a * a), torch.exp(-0.5 * b * b)
-        outer = gradient * mask / (m * (LN2 * math.sqrt(2 * math.pi)))
-        by_x = outer * (pa - pb) / s * x.sign()
-        by_log_s = outer * (b * pb - a * pa) * LN2
-        stays = (scale < LEAST) & (by_log_s > 0) | (scale > MOST) & (by_log_s < 0)
-        by_log_s = by_log_s.masked_fill(stays, 0)
-        by_y = by_x * torch.exp2(-log_step)
-        mean, log_scale = ctx.shapes
-        return (by_y, fit(-by_y, mean), fit(by_log_s, log_scale), fit(-LN2 * v * by_x - by_log_s, log_step.shape), None, None)
-
-
-def mask(parity, x):
-    """1 at the positions that count."""
-    if parity == "all":
-        return x.new_ones(1, 1, 1, 1)
-    places = torch.arange(x.shape[2], device=x.device)[:, None] + torch.arange(x.shape[3], device=x.device)
-    return (places % 2 == (parity == "odd")).to(x.dtype)[None, None]
+        v, x, scale, m, log_step = ctx.saved_tensors
+        size, s = x.abs(), 1 / scale.clamp(LEAST, MOST)
+        a, b = (size - 0.5).mul_(s), size.add_(0.5).mul_(s)
+        pa, pb = (torch.exp((e * e).mul_(-0.5)) for e in (a, b))
+        outer = take(gradient, ctx.parity) / m.mul(LN2 * math.sqrt(2 * math.pi))
+        by_v = (pa - pb).mul_(s).mul_(outer).mul_(x.sign())
+        by_log_s = b.mul_(pb).sub_(a.mul_(pa)).mul_(outer).mul_(LN2)
+        by_log_s.masked_fill_((scale < LEAST) & (by_log_s > 0) | (scale > MOST) & (by_log_s < 0), 0)
+        by_y = by_v * torch.exp2(-log_step)
+        by_log_step = by_v.mul_(v).mul_(-LN2).sub_(by_log_s)
+        return *(put(g, ctx.parity, shape) for g, shape in zip((by_y, -by_y, by_log_s, by_log_step), ctx.shapes)), None, None
 
 
 def embed(table, position):

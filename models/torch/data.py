@@ -273,7 +273,7 @@ class Loader:
             return x[:, :, margin:x.shape[2] - margin, margin:x.shape[3] - margin]
 
         out = [n * self.scale + 2 * m for n in (self.h, self.w)]
-        x = pixels.permute(0, 3, 1, 2).float() / 255
+        x = pixels.permute(0, 3, 1, 2).contiguous().float().div_(255)
         if (host.tensors[1].numpy() != out).any():
             x = along(x, *(resize_matrix(size[:, a], out[a], x.shape[2 + a]) for a in range(2)))
         if x.shape[1] > self.c:

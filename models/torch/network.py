@@ -172,13 +172,10 @@ class Network(nn.Module):
         return codec.embed(self.tensor(node, "weight"), x)
 
     def _quantise(self, node, *xs):
-        y, mean, log_step = (x.float() for x in xs)
-        return codec.Quantise.apply(y, mean, log_step, codec.mask(node.parity, y))
+        return codec.Quantise.apply(*(x.float() for x in xs), node.parity)
 
     def _bits(self, node, *xs):
-        y, mean, log_scale, log_step = (x.float() for x in xs)
-        noise = torch.rand_like(y) - 0.5 if self.training else None
-        return codec.Bits.apply(y, mean, log_scale, log_step, noise, codec.mask(node.parity, y))
+        return codec.Bits.apply(*(x.float() for x in xs), node.parity, self.training)
 
 
 def initial(p, draw, weight=None, dct=None):

@@ -40,7 +40,7 @@ def make_optimizer(train, network):
     if train.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=train.rate, momentum=train.beta1)
     kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=train.rate, betas=(train.beta1, train.beta2), eps=1e-8)
+    return kind(groups, lr=train.rate, betas=(train.beta1, train.beta2), eps=1e-8, foreach=True)
 
 
 class Trainer:
