@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "latent/rans.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "model/format.h"
+
+static uint32_t size_of(const aei_scale *s, uint32_t k)
+{
+    return (k < s->n ? s->start[k + 1] : 65536u) - s->start[k];
+}
+
+ae_status aei_rans_tables_make(const aei_scale *scales, uint32_t n_scales, aei_rans_tables *out, ae_error *err)
+{
+    out->scales = scales;
+    out->begin = ae_alloc(n_scales, sizeof(*out->begin));
+    if (!out->begin)
+        return ae_fail(err, AE_ERR_NOMEM, "tables of %u distributions", n_scales);
+    for (uint32_t i = 0; i < n_scales; i++)
+        for (uint32_t j = 0, k = 0; j < 256; j++) {
+            while (k < scales[i].n && scales[i].start[k + 1] <= 256 * j)
+                k++;
+            out->begin[i][j] = (uint16_t)k;
+        }
+    return AE_OK;
+}
+
+void aei_rans_tables_free(aei_rans_tables *tables)
+{
+    ae_free(tables->begin);
+    *tables = (aei_rans_tables){0};
+}
+
+/* ---- reading ---- */
+
+void aei_rans_begin(aei_rans_reader *r, const void *data, size_t n_bytes)
+{
+    const uint8_t *p = data;
+
+    *r = (aei_rans_reader){.bad = n_bytes < AEI_RANS_HEAD || n_bytes % 4};
+    if (!r->bad) {
+        r->at = p + AEI_RANS_HEAD;
+        r->end = p + n_bytes;
+    }
+    for (int i = 0; i < AEI_RANS_LANES; i++) {
+        r->state[i] = r->bad ? AEI_RANS_LOW : aei_load64(p + 8 * i);
+        r->bad |= r->state[i] < AEI_RANS_LOW;
+    }
+}
+
+bool aei_rans_complete(const aei_rans_reader *r)
+{
+    return !r->bad && r->at == r->end && r->state[0] == AEI_RANS_LOW && r->state[1] == AEI_RANS_LOW;
+}
+
+/* ---- writing ---- */
+
+static void note(aei_rans_writer *w, uint32_t start, uint32_t size)
+{
+    w->events[w->n_events] = start | (size - 1) << 16;
+    w->lanes[w->n_events++] = (uint8_t)w->lane;
+}
+
+ae_status aei_rans_put(aei_rans_writer *w, const aei_scale *s, int32_t value, ae_error *err)
+{
+    int32_t k = (value >> s->raw) - s->first;
+
+    if (w->n_allocated - w->n_events < 2) {
+        size_t n = w->n_allocated ? 2 * w->n_allocated : 1 << 16;
+        uint32_t *events = ae_realloc(w->events, w->n_allocated * sizeof(*events), n * sizeof(*events));
+        uint8_t *lanes;
+
+        if (events)
+            w->events = events;
+        lanes = events ? ae_realloc(w->lanes, w->n_allocated, n) : NULL;
+        if (!lanes)
+            return ae_fail(err, AE_ERR_NOMEM, "%zu symbols", n);
+        w->lanes = lanes;
+        w->n_allocated = n;
+    }
+    if (k < 0 || k >= (int32_t)s->n) {
+        note(w, s->start[s->n], size_of(s, s->n));
+        note(w, (uint16_t)value, 1);
+    } else {
+        note(w, s->start[k], size_of(s, (uint32_t)k));
+        if (s->raw)
+            note(w, ((uint32_t)value & ((1u << s->raw) - 1)) << (16 - s->raw), 1u << (16 - s->raw));
+    }
+    w->lane ^= 1;
+    return AE_OK;
+}
+
+double aei_rans_cost(const aei_scale *s, int32_t value)
+{
+    int32_t k = (value >> s->raw) - s->first;
+
+    return k < 0 || k >= (int32_t)s->n ? 32 - log2(size_of(s, s->n)) : 16 - log2(size_of(s, (uint32_t)k)) + s->raw;
+}
+
+ae_status aei_rans_finish(aei_rans_writer *w, uint8_t **bytes, size_t *n_allocated, size_t *n_bytes, ae_error *err)
+{
+    uint64_t state[AEI_RANS_LANES] = {AEI_RANS_LOW, AEI_RANS_LOW};
+    size_t most = AEI_RANS_HEAD + 4 * w->n_events, at; /* a symbol makes at most one word */
+    uint8_t *grown;
+
+    if (most > *n_allocated) {
+        if (!(grown = ae_realloc(*bytes, *n_allocated, most)))
+            return ae_fail(err, AE_ERR_NOMEM, "a stream of %zu symbols", w->n_events);
+        *bytes = grown;
+        *n_allocated = most;
+    }
+    at = most;
+    for (size_t i = w->n_events; i--;) {
+        uint32_t start = w->events[i] & 0xffff;
+        uint64_t size = (w->events[i] >> 16) + 1, *x = &state[w->lanes[i]];
+
+        if (size < 65536 && *x >= size << 48) {
+            aei_store32(*bytes + (at -= 4), (uint32_t)*x);
+            *x >>= 32;
+        }
+        *x = (*x / size) << 16 | (*x % size + start);
+    }
+    for (int i = 0; i < AEI_RANS_LANES; i++)
+        aei_store64(*bytes + 8 * i, state[i]);
+    *n_bytes = AEI_RANS_HEAD + most - at;
+    memmove(*bytes + AEI_RANS_HEAD, *bytes + at, most - at);
+    w->n_events = 0;
+    w->lane = 0;
+    return AE_OK;
+}
+
+void aei_rans_writer_free(aei_rans_writer *w)
+{
+    ae_free(w->events);
+    ae_free(w->lanes);
+    *w = (aei_rans_writer){0};
+}
+
+/* ---- tables ---- */
+
+enum { MOST_SYMBOLS = 256 };
+
+/* Mass of a unit normal in [a, b]. */
+static double mass(double a, double b)
+{
+    return a >= 0 ? 0.5 * (erfc(a * M_SQRT1_2) - erfc(b * M_SQRT1_2)) : b <= 0 ? mass(-b, -a) : 1 - 0.5 * (erfc(-a * M_SQRT1_2) + erfc(b * M_SQRT1_2));
+}
+
+/* Symbols k stand for values [k, k + 1) * 2^raw; few enough that each deserves its 1/65536. */
+static void make_normal(double deviation, aei_scale *s, uint16_t *start)
+{
+    double width, reach;
+    uint32_t sizes[MOST_SYMBOLS + 1], sum = 0, largest = 0, at = 0;
+    int32_t last;
+
+    for (s->raw = 0; deviation >= 16.0 * (1 << s->raw); s->raw++)
+        ;
+    width = 1 << s->raw;
+    reach = 4.2 * deviation; /* beyond it lie 2.7e-5 */
+    last = (int32_t)floor((reach + 0.5) / width);
+    last = last < 1 ? 1 : last;
+    s->first = s->raw ? -last - 1 : -last;
+    s->n = (uint32_t)(last - s->first + 1);
+    for (uint32_t k = 0; k <= s->n; k++) {
+        double from = ((s->first + (double)k) * width - 0.5) / deviation, m = k < s->n ? mass(from, from + width / deviation) : 0;
+
+        sizes[k] = (uint32_t)lrint(m * 65536);
+        sizes[k] = sizes[k] ? sizes[k] : 1;
+        sum += sizes[k];
+        largest = sizes[k] > sizes[largest] ? k : largest;
+    }
+    sizes[largest] += 65536 - sum;
+    for (uint32_t k = 0; k <= s->n; k++, at += sizes[k - 1])
+        start[k] = (uint16_t)at;
+    start[s->n + 1] = 0;
+    s->start = start;
+}
+
+ae_status aei_rans_normals(double least, uint32_t per_octave, uint32_t n, aei_scale *scales, uint16_t **starts, ae_error *err)
+{
+    *starts = ae_alloc((size_t)n * (MOST_SYMBOLS + 2), sizeof(**starts));
+    if (!*starts)
+        return ae_fail(err, AE_ERR_NOMEM, "%u distributions", n);
+    for (uint32_t i = 0; i < n; i++)
+        make_normal(least * exp2((double)i / per_octave), &scales[i], *starts + (size_t)i * (MOST_SYMBOLS + 2));
+    return AE_OK;
+}

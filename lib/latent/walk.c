@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "latent/walk.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/clones.h"
+
+struct aei_walk {
+    const aei_engine *engine;
+    const aei_program *program;
+    uint32_t quality;
+    aei_view *views;        /* by tensor; those of grid 0 point into vectors */
+    aei_rect *computed;     /* the part of a view that is not surely zero */
+    int16_t *vectors;
+    uint8_t *arena;
+    size_t n_arena;
+    size_t *begin, *end;    /* of tensors in the arena; equal: not there */
+    uint32_t *last_use;
+    int16_t *steps, *log_steps; /* of a latent at the quality */
+};
+
+/* ---- rectangles ---- */
+
+static int32_t min_i32(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
+static int32_t max_i32(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+
+static bool is_empty(aei_rect r)
+{
+    return r.x0 >= r.x1 || r.y0 >= r.y1;
+}
+
+static aei_rect join(aei_rect a, aei_rect b)
+{
+    if (is_empty(a) || is_empty(b))
+        return is_empty(a) ? b : a;
+    return (aei_rect){min_i32(a.x0, b.x0), min_i32(a.y0, b.y0), max_i32(a.x1, b.x1), max_i32(a.y1, b.y1)};
+}
+
+static aei_rect meet(aei_rect a, aei_rect b)
+{
+    return (aei_rect){max_i32(a.x0, b.x0), max_i32(a.y0, b.y0), min_i32(a.x1, b.x1), min_i32(a.y1, b.y1)};
+}
+
+static int32_t floor_div(int32_t a, int32_t b)
+{
+    return a >= 0 ? a / b : -((b - 1 - a) / b);
+}
+
+/* To a grid `factor` times as coarse, outward. */
+static aei_rect coarser(aei_rect r, int32_t factor)
+{
+    return (aei_rect){floor_div(r.x0, factor), floor_div(r.y0, factor), floor_div(r.x1 + factor - 1, factor),
+                      floor_div(r.y1 + factor - 1, factor)};
+}
+
+/* What an operator reads of input k to compute r. */
+static aei_rect field_of(const aei_op *op, uint32_t k, aei_rect r)
+{
+    int32_t s = (int32_t)op->stride, pad = (int32_t)op->pad, size = (int32_t)op->kernel;
+
+    if (op->kind == AEI_CONV && k == 0)
+        return (aei_rect){r.x0 * s - pad, r.y0 * s - pad, (r.x1 - 1) * s - pad + size, (r.y1 - 1) * s - pad + size};
+    return op->kind == AEI_SHUFFLE ? coarser(r, (int32_t)op->factor) : r;
+}
+
+/* ---- engines ---- */
+
+void aei_engine_free(aei_engine *e)
+{
+    if (!e)
+        return;
+    for (uint32_t i = 0; e->convs && i < e->program->n_ops; i++)
+        aei_iconv_free(&e->convs[i]);
+    ae_free(e->convs);
+    ae_free(e->crossings);
+    aei_rans_tables_free(&e->tables);
+    aei_program_free(e->program);
+    ae_free(e);
+}
+
+static void find_crossings(aei_engine *e)
+{
+    const aei_program *p = e->program;
+
+    for (uint32_t i = 0; i < p->n_entropy; i++) {
+        bool read = false;
+
+        for (uint32_t k = p->n_entropy; k < p->n_ops; k++)
+            for (uint32_t j = 0; j < p->ops[k].n_in; j++)
+                read |= p->ops[k].in[j] == i;
+        if (read && p->ops[i].grid)
+            e->crossings[e->n_crossings++] = i;
+    }
+}
+
+ae_status aei_engine_create(aei_program *program, aei_cpu cpu, aei_engine **out, ae_error *err)
+{
+    aei_engine *e = ae_alloc(1, sizeof(*e));
+    ae_status st = AE_OK;
+
+    *out = NULL;
+    if (!e) {
+        aei_program_free(program);
+        return ae_fail(err, AE_ERR_NOMEM, "decoder");
+    }
+    e->program = program;
+    e->kernel = aei_iconv_kernel_of(cpu);
+    e->convs = ae_alloc(program->n_ops, sizeof(*e->convs));
+    e->crossings = ae_alloc(program->n_ops, sizeof(*e->crossings));
+    if (!e->convs || !e->crossings)
+        st = ae_fail(err, AE_ERR_NOMEM, "decoder");
+    if (st == AE_OK)
+        st = aei_rans_tables_make(program->scales, program->n_scales, &e->tables, err);
+    for (uint32_t i = 0; st == AE_OK && i < program->n_ops; i++)
+        if (program->ops[i].kind == AEI_CONV)
+            st = aei_iconv_prepare(&program->ops[i], program->ops[program->ops[i].in[0]].channels, &e->convs[i], err);
+    if (st != AE_OK) {
+        aei_engine_free(e);
+        return st;
+    }
+    find_crossings(e);
+    *out = e;
+    return AE_OK;
+}
+
+uint32_t aei_engine_reach(const aei_engine *e)
+{
+    const aei_program *p = e->program;
+    aei_rect need[AEI_MAX_OPS] = {{0}};
+    uint32_t reach = 0;
+
+    /* a block of one stride far from all borders */
+    need[p->n_ops - 1] = (aei_rect){0, 0, (int32_t)p->stride, (int32_t)p->stride};
+    for (uint32_t i = p->n_ops; i-- > p->n_entropy;)
+        for (uint32_t k = 0; k < p->ops[i].n_in && !is_empty(need[i]); k++)
+            if (p->ops[p->ops[i].in[k]].grid)
+                need[p->ops[i].in[k]] = join(need[p->ops[i].in[k]], field_of(&p->ops[i], k, need[i]));
+    for (uint32_t i = 0; i < e->n_crossings; i++) {
+        uint32_t t = e->crossings[i];
+
+        if (!is_empty(need[t]))
+            reach = (uint32_t)max_i32((int32_t)reach, max_i32(-need[t].x0 * (int32_t)p->ops[t].grid,
+                                                               need[t].x1 * (int32_t)p->ops[t].grid - (int32_t)p->stride));
+    }
+    return reach;
+}
+
+/* ---- operators ---- */
+
+AEI_CLONES static void add_rows(const int16_t *a, const int16_t *b, int16_t *out, size_t n, uint32_t shift, uint32_t leak, int32_t lo, int32_t hi)
+{
+    int32_t half = shift ? 1 << (shift - 1) : 0;
+
+    if (leak == AEI_NO_LEAK)
+        for (size_t i = 0; i < n; i++)
+            out[i] = (int16_t)aei_saturate((a[i] + b[i] + half) >> shift, lo, hi);
+    else
+        for (size_t i = 0; i < n; i++)
+            out[i] = (int16_t)aei_saturate(aei_leak((a[i] + b[i] + half) >> shift, leak), lo, hi);
+}
+
+AEI_CLONES static void mul_rows(const int16_t *a, const int16_t *b, int16_t *out, size_t n, uint32_t shift, int32_t lo, int32_t hi)
+{
+    int32_t half = shift ? 1 << (shift - 1) : 0;
+
+    for (size_t i = 0; i < n; i++)
+        out[i] = (int16_t)aei_saturate((a[i] * b[i] + half) >> shift, lo, hi);
+}
+
+static const int16_t *operand(const aei_walk *w, uint32_t tensor, int32_t x, int32_t y)
+{
+    return w->program->ops[tensor].grid ? aei_view_at(&w->views[tensor], x, y) : w->views[tensor].data;
+}
+
+static void run_pointwise(const aei_walk *w, const aei_op *op, const aei_view *to, aei_rect r)
+{
+    bool whole = op->n_in == 2 && op->grid && w->program->ops[op->in[0]].grid && w->program->ops[op->in[1]].grid;
+
+    for (int32_t y = r.y0; y < r.y1; y++)
+        for (int32_t x = r.x0; x < r.x1; x += whole ? r.x1 - r.x0 : 1) {
+            const int16_t *a = operand(w, op->in[0], x, y), *b = op->n_in > 1 ? operand(w, op->in[1], x, y) : NULL;
+            int16_t *out = aei_view_at(to, x, y);
+            size_t n = whole ? (size_t)(r.x1 - r.x0) * to->pitch : op->channels; /* all views of one pitch */
+
+            if (op->kind == AEI_MUL) {
+                mul_rows(a, b, out, n, op->shift, op->lo, op->hi);
+            } else if (op->n_in == 2) {
+                add_rows(a, b, out, n, op->shift, op->leak, op->lo, op->hi);
+            } else {
+                for (size_t c = 0; c < n; c++) {
+                    int32_t sum = 0;
+
+                    for (uint32_t k = 0; k < op->n_in; k++)
+                        sum += operand(w, op->in[k], x, y)[c];
+                    out[c] = (int16_t)aei_saturate(aei_leak(aei_rescale(sum, op->shift), op->leak), op->lo, op->hi);
+                }
+            }
+        }
+}
+
+static void run_conv(const aei_walk *w, uint32_t index, const aei_view *to, aei_rect r)
+{
+    const aei_op *op = &w->program->ops[index];
+    const aei_view *in = &w->views[op->in[0]];
+    aei_iconv_row row = {.in_step = (size_t)op->stride * in->pitch, .in_row = (size_t)(in->rect.x1 - in->rect.x0) * in->pitch,
+                        .out_step = to->pitch, .n = (uint32_t)(r.x1 - r.x0)};
+
+    for (int32_t y = r.y0; y < r.y1; y++) {
+        aei_rect field = field_of(op, 0, (aei_rect){r.x0, y, r.x0 + 1, y + 1});
+
+        row.in = aei_view_at(in, field.x0, field.y0);
+        row.out = aei_view_at(to, r.x0, y);
+        if (op->n_in == 2) {
+            row.add = operand(w, op->in[1], r.x0, y);
+            row.add_step = w->views[op->in[1]].pitch;
+        }
+        w->engine->kernel(&w->engine->convs[index], &row);
+    }
+}
+
+static void run_shuffle(const aei_walk *w, const aei_op *op, const aei_view *to, aei_rect r)
+{
+    const aei_view *in = &w->views[op->in[0]];
+    int32_t f = (int32_t)op->factor;
+    uint32_t n = op->channels, plane = op->factor * op->factor;
+
+    for (int32_t y = r.y0; y < r.y1; y++) {
+        int16_t *out = aei_view_at(to, r.x0, y);
+
+        for (int32_t x = r.x0; x < r.x1;) {
+            int32_t from = floor_div(x, f), end = min_i32((from + 1) * f, r.x1), dy = y - floor_div(y, f) * f;
+            const int16_t *a = aei_view_at(in, from, floor_div(y, f)) + dy * f;
+
+            for (int32_t dx = x - from * f; x < end; x++, dx++, out += to->pitch)
+                for (uint32_t c = 0; c < n; c++)
+                    out[c] = a[c * plane + (uint32_t)dx];
+        }
+    }
+}
+
+static void run_channels(const aei_walk *w, const aei_op *op, const aei_view *to, aei_rect r)
+{
+    uint32_t at = 0;
+
+    for (uint32_t k = 0; k < op->n_in; k++) {
+        uint32_t n = op->kind == AEI_CROP ? op->channels : w->program->ops[op->in[k]].channels;
+
+        for (int32_t y = r.y0; y < r.y1; y++)
+            for (int32_t x = r.x0; x < r.x1; x++)
+                memcpy(aei_view_at(to, x, y) + at, operand(w, op->in[k], x, y) + op->first, n * sizeof(int16_t));
+        at += n;
+    }
+}
+
+static void run_op(const aei_walk *w, uint32_t index, const aei_view *to, aei_rect r)
+{
+    const aei_op *op = &w->program->ops[index];
+
+    switch (op->kind) {
+    case AEI_CONV: run_conv(w, index, to, r); break;
+    case AEI_ADD:
+    case AEI_MUL: run_pointwise(w, op, to, r); break;
+    case AEI_SHUFFLE: run_shuffle(w, op, to, r); break;
+    case AEI_CONCAT:
+    case AEI_CROP: run_channels(w, op, to, r); break;
+    default: break;
+    }
+}
+
+/* ---- latents ---- */
+
+static uint32_t scale_index(const aei_walk *w, const aei_op *op, int32_t log_scale, int32_t log_step)
+{
+    return (uint32_t)aei_saturate((log_scale - log_step + op->index_offset) >> op->index_shift, 0, (int32_t)w->program->n_scales - 1);
+}
+
+/* The symbol for y; with effort, the smaller one where it saves more bits than its error is worth: the weight of distortion is that
+ * at which a uniform quantiser is optimal at high rate, 6 / ln 2 bits for an error of one squared step. */
+static int32_t choose(const aei_latents *l, const aei_scale *s, double v)
+{
+    int32_t q = (int32_t)lrint(v < -32767 ? -32767 : v > 32767 ? 32767 : v);
+
+    if (l->effort >= 5 && q) {
+        int32_t less = q > 0 ? q - 1 : q + 1;
+        double gain = aei_rans_cost(s, q) - aei_rans_cost(s, less);
+
+        if (gain > 6 * M_LOG2E * ((v - less) * (v - less) - (v - q) * (v - q)))
+            q = less;
+    }
+    return q;
+}
+
+static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view *to, aei_rect r, aei_latents *l, ae_error *err)
+{
+    uint32_t n = op->channels;
+    double unit = (double)(1u << op->unit) * (double)(1u << op->shift);
+
+    for (uint32_t c = 0; c < n; c++) {
+        w->steps[c] = (int16_t)aei_embed(op->table, n, c, w->quality);
+        w->log_steps[c] = (int16_t)aei_embed(op->log_steps, n, c, w->quality);
+    }
+    for (int32_t y = r.y0; y < r.y1; y++)
+        for (int32_t x = r.x0; x < r.x1; x++) {
+            const int16_t *mean = operand(w, op->in[0], x, y), *scale = operand(w, op->in[1], x, y);
+            int16_t *out = aei_view_at(to, x, y);
+            const float *from = l->reader ? NULL
+                : l->sources[op->source] + ((size_t)y * (size_t)(r.x1 - r.x0) + (size_t)x) * l->n_channels[op->source] + op->source_first;
+
+            if (op->parity != AEI_ALL && (uint32_t)((x + y) & 1) != op->parity - AEI_EVEN) {
+                if (op->n_in == 3)
+                    memcpy(out, operand(w, op->in[2], x, y), n * sizeof(*out));
+                else
+                    memset(out, 0, n * sizeof(*out));
+                continue;
+            }
+            for (uint32_t c = 0; c < n; c++) {
+                uint32_t index = scale_index(w, op, scale[c], w->log_steps[c]);
+                int32_t q;
+
+                if (l->reader) {
+                    q = aei_rans_get(l->reader, &w->engine->tables, index);
+                } else {
+                    const aei_scale *s = &w->program->scales[index];
+
+                    q = choose(l, s, (from[c] * unit - mean[c] * (double)(1u << op->shift)) / w->steps[c]);
+                    if (l->counting)
+                        l->bits += aei_rans_cost(s, q);
+                    else if (aei_rans_put(l->writer, s, q, err) != AE_OK)
+                        return AE_ERR_NOMEM;
+                }
+                out[c] = (int16_t)aei_saturate(mean[c] + aei_rescale(q * w->steps[c], op->shift), op->lo, op->hi);
+            }
+        }
+    return AE_OK;
+}
+
+/* ---- plans ---- */
+
+void aei_walk_free(aei_walk *w)
+{
+    if (!w)
+        return;
+    ae_free(w->views);
+    ae_free(w->computed);
+    ae_free(w->vectors);
+    ae_free(w->arena);
+    ae_free(w->begin);
+    ae_free(w->end);
+    ae_free(w->last_use);
+    ae_free(w->steps);
+    ae_free(w->log_steps);
+    ae_free(w);
+}
+
+ae_status aei_walk_create(const aei_engine *engine, aei_walk **out, ae_error *err)
+{
+    const aei_program *p = engine->program;
+    aei_walk *w = ae_alloc(1, sizeof(*w));
+    size_t n_vectors = AEI_SLACK;
+
+    *out = NULL;
+    if (!w)
+        return ae_fail(err, AE_ERR_NOMEM, "decoder");
+    w->engine = engine;
+    w->program = p;
+    for (uint32_t i = 0; i < p->n_ops; i++)
+        n_vectors += p->ops[i].grid ? 0 : p->ops[i].channels + AEI_SLACK;
+    w->views = ae_alloc(p->n_ops, sizeof(*w->views));
+    w->computed = ae_alloc(p->n_ops, sizeof(*w->computed));
+    w->vectors = ae_alloc(n_vectors, sizeof(*w->vectors));
+    w->begin = ae_alloc(p->n_ops, sizeof(*w->begin));
+    w->end = ae_alloc(p->n_ops, sizeof(*w->end));
+    w->last_use = ae_alloc(p->n_ops, sizeof(*w->last_use));
+    w->steps = ae_alloc(AEI_MAX_WIDTH, sizeof(*w->steps));
+    w->log_steps = ae_alloc(AEI_MAX_WIDTH, sizeof(*w->log_steps));
+    if (!w->views || !w->computed || !w->vectors || !w->begin || !w->end || !w->last_use || !w->steps || !w->log_steps) {
+        aei_walk_free(w);
+        return ae_fail(err, AE_ERR_NOMEM, "decoder");
+    }
+    n_vectors = 0;
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        w->views[i].pitch = aei_pitch(p->ops[i].channels);
+        if (p->ops[i].grid)
+            continue;
+        w->views[i].data = w->vectors + n_vectors;
+        w->views[i].rect = (aei_rect){0, 0, 1, 1};
+        n_vectors += p->ops[i].channels + AEI_SLACK;
+    }
+    *out = w;
+    return AE_OK;
+}
+
+void aei_walk_quality(aei_walk *w, uint32_t quality)
+{
+    w->quality = quality;
+    for (uint32_t i = 0; i < w->program->n_ops; i++) {
+        const aei_op *op = &w->program->ops[i];
+
+        if (op->kind == AEI_EMBED)
+            for (uint32_t c = 0; c < op->channels; c++)
+                w->views[i].data[c] = (int16_t)aei_embed(op->table, op->channels, c, quality);
+        else if (!op->grid)
+            run_op(w, i, &w->views[i], w->views[i].rect);
+    }
+}
+
+/* Rectangles of tensors, from what is wanted of the last to the first; views[].rect of what is wanted are set, those of the others empty. */
+static void plan_rects(aei_walk *w, uint32_t first, uint32_t end, aei_rect pixels)
+{
+    for (uint32_t i = end; i-- > first;) {
+        const aei_op *op = &w->program->ops[i];
+
+        if (!op->grid)
+            continue;
+        if (op->kind == AEI_SHUFFLE && !is_empty(w->views[i].rect)) {
+            aei_rect r = coarser(w->views[i].rect, (int32_t)op->factor);
+            int32_t f = (int32_t)op->factor;
+
+            w->views[i].rect = (aei_rect){r.x0 * f, r.y0 * f, r.x1 * f, r.y1 * f};
+        }
+        if (op->kind == AEI_LATENT)
+            w->views[i].rect = join(w->views[i].rect, coarser(pixels, (int32_t)op->grid));
+        w->computed[i] = meet(w->views[i].rect, coarser(pixels, (int32_t)op->grid));
+        for (uint32_t k = 0; k < op->n_in && !is_empty(w->computed[i]); k++)
+            if (w->program->ops[op->in[k]].grid)
+                w->views[op->in[k]].rect = join(w->views[op->in[k]].rect, field_of(op, k, w->computed[i]));
+    }
+}
+
+/* First fit: the lowest place that nothing alive takes. */
+static ae_status plan_memory(aei_walk *w, uint32_t first, uint32_t end, ae_error *err)
+{
+    const aei_program *p = w->program;
+    size_t n_arena = 0;
+
+    for (uint32_t i = 0; i < p->n_ops; i++)
+        w->begin[i] = w->end[i] = 0;
+    for (uint32_t k = 0; k < end; k++) {
+        aei_rect r = w->views[k].rect;
+        uint32_t born = k < first ? first : k;
+        size_t n, at = 0;
+        bool moved = true;
+
+        if (!p->ops[k].grid || is_empty(r) || p->ops[k].kind == AEI_OUTPUT)
+            continue;
+        n = (size_t)(r.x1 - r.x0) * (size_t)(r.y1 - r.y0) * w->views[k].pitch * sizeof(int16_t) + AEI_SLACK;
+        n = (n + 63) / 64 * 64;
+        while (moved) {
+            moved = false;
+            for (uint32_t i = 0; i < k; i++)
+                if (w->begin[i] < w->end[i] && w->last_use[i] >= born && at < w->end[i] && w->begin[i] < at + n) {
+                    at = w->end[i];
+                    moved = true;
+                }
+        }
+        w->begin[k] = at;
+        w->end[k] = at + n;
+        n_arena = at + n > n_arena ? at + n : n_arena;
+    }
+    if (n_arena > w->n_arena) {
+        ae_free(w->arena);
+        w->n_arena = 0;
+        w->arena = ae_alloc(n_arena, 1);
+        if (!w->arena)
+            return ae_fail(err, AE_ERR_NOMEM, "decoder: %zu bytes", n_arena);
+        w->n_arena = n_arena;
+    }
+    for (uint32_t k = 0; k < end; k++)
+        if (w->begin[k] < w->end[k])
+            w->views[k].data = (int16_t *)(void *)(w->arena + w->begin[k]);
+    return AE_OK;
+}
+
+static void clear_rows(const aei_view *v, int32_t y0, int32_t y1, int32_t x0, int32_t x1)
+{
+    for (int32_t y = y0; y < y1 && x0 < x1; y++)
+        memset(aei_view_at(v, x0, y), 0, (size_t)(x1 - x0) * v->pitch * sizeof(int16_t));
+}
+
+/* Zeros outside r. */
+static void clear_border(const aei_view *v, aei_rect r)
+{
+    if (is_empty(r)) {
+        clear_rows(v, v->rect.y0, v->rect.y1, v->rect.x0, v->rect.x1);
+        return;
+    }
+    clear_rows(v, v->rect.y0, r.y0, v->rect.x0, v->rect.x1);
+    clear_rows(v, r.y1, v->rect.y1, v->rect.x0, v->rect.x1);
+    clear_rows(v, r.y0, r.y1, v->rect.x0, r.x0);
+    clear_rows(v, r.y0, r.y1, r.x1, v->rect.x1);
+}
+
+static void no_rects(aei_walk *w)
+{
+    for (uint32_t i = 0; i < w->program->n_ops; i++)
+        if (w->program->ops[i].grid)
+            w->views[i].rect = (aei_rect){0};
+}
+
+ae_status aei_walk_entropy(aei_walk *w, uint32_t width, uint32_t height, aei_latents *latents, ae_error *err)
+{
+    const aei_program *p = w->program;
+    aei_rect pixels = {0, 0, (int32_t)width, (int32_t)height};
+    ae_status st;
+
+    no_rects(w);
+    for (uint32_t i = 0; i < p->n_entropy; i++) {
+        w->last_use[i] = i;
+        for (uint32_t k = 0; k < p->ops[i].n_in; k++)
+            w->last_use[p->ops[i].in[k]] = i;
+    }
+    for (uint32_t i = 0; i < w->engine->n_crossings; i++) {
+        uint32_t t = w->engine->crossings[i];
+
+        w->views[t].rect = coarser(pixels, (int32_t)p->ops[t].grid);
+        w->last_use[t] = p->n_ops;
+    }
+    plan_rects(w, 0, p->n_entropy, pixels);
+    if ((st = plan_memory(w, 0, p->n_entropy, err)) != AE_OK)
+        return st;
+    for (uint32_t i = 0; i < p->n_entropy; i++) {
+        if (!p->ops[i].grid || is_empty(w->views[i].rect))
+            continue;
+        clear_border(&w->views[i], w->computed[i]);
+        if (p->ops[i].kind != AEI_LATENT)
+            run_op(w, i, &w->views[i], w->computed[i]);
+        else if ((st = run_latent(w, &p->ops[i], &w->views[i], w->computed[i], latents, err)) != AE_OK)
+            return st;
+    }
+    return AE_OK;
+}
+
+aei_view aei_walk_crossing(const aei_walk *w, uint32_t index)
+{
+    return w->views[w->engine->crossings[index]];
+}
+
+ae_status aei_walk_synthesis(aei_walk *w, uint32_t width, uint32_t height, aei_rect wanted,
+                             void (*fetch)(void *context, uint32_t index, const aei_view *to), void *context, aei_view *picture, ae_error *err)
+{
+    const aei_program *p = w->program;
+    uint32_t last = p->n_ops - 1;
+    ae_status st;
+
+    no_rects(w);
+    w->views[last].rect = wanted;
+    for (uint32_t i = p->n_entropy; i < p->n_ops; i++) {
+        w->last_use[i] = i;
+        for (uint32_t k = 0; k < p->ops[i].n_in; k++)
+            w->last_use[p->ops[i].in[k]] = i;
+    }
+    plan_rects(w, p->n_entropy, p->n_ops, (aei_rect){0, 0, (int32_t)width, (int32_t)height});
+    if ((st = plan_memory(w, p->n_entropy, p->n_ops, err)) != AE_OK)
+        return st;
+    for (uint32_t i = 0; i < w->engine->n_crossings; i++)
+        if (!is_empty(w->views[w->engine->crossings[i]].rect))
+            fetch(context, i, &w->views[w->engine->crossings[i]]);
+    for (uint32_t i = p->n_entropy; i < last; i++)
+        if (p->ops[i].grid && !is_empty(w->views[i].rect)) {
+            clear_border(&w->views[i], w->computed[i]);
+            run_op(w, i, &w->views[i], w->computed[i]);
+        }
+    *picture = w->views[p->ops[last].in[0]];
+    return AE_OK;
+}
