@@ -79,7 +79,7 @@ typedef struct ae_penalty {
     float target;
 } ae_penalty;
 
-typedef enum ae_optimizer { AE_ADAMW = 1, AE_ADAM = 2, AE_SGD = 3 } ae_optimizer;
+typedef enum ae_optimizer { AE_ADAMW = 1, AE_ADAM = 2, AE_SGD = 3, AE_MUON = 4 /* weights; AdamW for the rest */ } ae_optimizer;
 
 typedef struct ae_recipe {
     char name[AE_NAME_MAX];

@@ -21,7 +21,7 @@ static const aei_choice loss_kinds[] = {{"mse", AE_LOSS_MSE}, {"l1", AE_LOSS_L1}
                                         {"rate_distortion", AE_LOSS_RATE_DISTORTION}, {NULL, 0}};
 static const aei_choice penalty_kinds[] = {{"l1", AE_PENALTY_L1}, {"l2", AE_PENALTY_L2}, {"kl_sparse", AE_PENALTY_KL_SPARSE},
                                            {NULL, 0}};
-static const aei_choice optimizers[] = {{"adamw", AE_ADAMW}, {"adam", AE_ADAM}, {"sgd", AE_SGD}, {NULL, 0}};
+static const aei_choice optimizers[] = {{"adamw", AE_ADAMW}, {"adam", AE_ADAM}, {"sgd", AE_SGD}, {"muon", AE_MUON}, {NULL, 0}};
 
 static const aei_choice filters[] = {{"bicubic", AE_BICUBIC}, {"lanczos", AE_LANCZOS}, {"area", AE_AREA}, {"bilinear", AE_BILINEAR},
                                      {NULL, 0}};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/trainer.h"
 #include "train/loss.h"
+#include "train/muon.h"
 #include "train/optimizer.h"
 #include "train/perceptual.h"
 #include "core/clones.h"
@@ -20,10 +21,13 @@ enum {
 };
 
 /* A range of one parameter tensor. */
-typedef struct block { size_t offset, count; bool trainable, decay; } block;
+typedef struct block { size_t offset, count; bool trainable, decay, matrix /* updated as a whole, by Muon */; } block;
 
 /* Blocks [first, last) and what summing them found. */
 typedef struct job { uint32_t first, last; double squares, l1, l2; } job;
+
+/* A parameter that is updated as a whole; muon is NULL where it is updated in blocks. */
+typedef struct matrix { aei_muon *muon; ae_status status; ae_error message; } matrix;
 
 typedef struct lane { /* one thread's */
     aei_run *run, *frozen;
@@ -56,6 +60,7 @@ struct aei_trainer {
     lane *lanes;
     shard *shards;
     float *gradient; /* of the batch, flat */
+    matrix *matrices; /* n_params of them */
     float *prediction;
     block *blocks;
     job *jobs;
@@ -100,6 +105,9 @@ void aei_trainer_free(aei_trainer *t)
         ae_free(t->shards[i].native);
     for (int i = 0; i < AE_MAX_TERMS; i++)
         aei_perceptual_free(t->perceptual[i]);
+    for (uint32_t i = 0; t->matrices && i < t->n_params; i++)
+        aei_muon_free(t->matrices[i].muon);
+    ae_free(t->matrices);
     aei_weights_free(t->weights);
     aei_weights_free(t->frozen_weights);
     aei_plan_free(t->plan);
@@ -188,7 +196,7 @@ static ae_status cut_blocks(aei_trainer *t, ae_error *err)
                 t->jobs[t->n_jobs++].first = k;
                 filled = 0;
             }
-            t->blocks[k] = (block){p->offset + at, m, p->trainable, p->decay};
+            t->blocks[k] = (block){p->offset + at, m, p->trainable, p->decay, t->recipe->optimizer == AE_MUON && aei_muon_wants(p)};
             t->jobs[t->n_jobs - 1].last = k + 1;
             filled += m;
         }
@@ -249,8 +257,9 @@ static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision
     t->shards = ae_alloc(r->shards, sizeof(*t->shards));
     t->prediction = ae_alloc(count(picture), r->shards * sizeof(float));
     t->gradient = ae_alloc(n, sizeof(float));
+    t->matrices = ae_alloc(t->n_params, sizeof(*t->matrices));
     t->state.value = ae_alloc(n, 4 * sizeof(float));
-    if (!t->lanes || !t->shards || !t->prediction || !t->gradient || !t->state.value)
+    if (!t->lanes || !t->shards || !t->prediction || !t->gradient || !t->matrices || !t->state.value)
         return ae_fail(err, AE_ERR_NOMEM, "training: %zu parameters", n);
     t->state.first = t->state.value + n;
     t->state.second = t->state.first + n;
@@ -261,6 +270,9 @@ static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision
     for (uint32_t i = 0; i < r->shards; i++)
         if (!(t->shards[i].native = ae_alloc(aei_plan_native_floats(t->plan), sizeof(float))))
             return ae_fail(err, AE_ERR_NOMEM, "training: gradient %u of %u", i + 1, r->shards);
+    for (uint32_t i = 0; r->optimizer == AE_MUON && i < t->n_params; i++)
+        if (aei_muon_wants(&t->params[i]) && (st = aei_muon_create(&t->params[i], precision, &t->matrices[i].muon, err)) != AE_OK)
+            return st;
     for (uint32_t i = 0; i < r->n_losses; i++)
         if (r->losses[i].kind == AE_LOSS_PERCEPTUAL &&
             (st = aei_perceptual_create(&r->losses[i], picture, precision, n_threads, &t->perceptual[i], err)) != AE_OK)
@@ -543,6 +555,8 @@ static void update_job(void *context, uint32_t index, uint32_t thread)
         const float *g = t->gradient + at;
         float *value = t->state.value + at, *average = t->state.average + at;
 
+        if (k->matrix)
+            continue;
         if (k->trainable) {
             aei_apply(&t->update, k->decay, k->count, g, value, t->state.first + at, t->state.second + at, average);
             continue;
@@ -552,6 +566,31 @@ static void update_job(void *context, uint32_t index, uint32_t thread)
             average[i] += t->update.average * (value[i] - average[i]);
         }
     }
+}
+
+static void matrix_job(void *context, uint32_t index, uint32_t thread)
+{
+    aei_trainer *t = context;
+    matrix *m = &t->matrices[index];
+    size_t at = t->params[index].offset;
+
+    (void)thread;
+    if (m->muon)
+        m->status = aei_muon_apply(m->muon, &t->update, t->gradient + at, t->state.value + at, t->state.first + at,
+                                   t->state.average + at, &m->message);
+}
+
+static ae_status update(aei_trainer *t, ae_error *err)
+{
+    aei_pool_run(t->pool, t->n_jobs, update_job, t);
+    aei_pool_run(t->pool, t->n_params, matrix_job, t);
+    for (uint32_t i = 0; i < t->n_params; i++)
+        if (t->matrices[i].status != AE_OK) {
+            if (err)
+                *err = t->matrices[i].message;
+            return t->matrices[i].status;
+        }
+    return AE_OK;
 }
 
 /* Backward runs from the last layer to the first: the last faulty tensor is where it began. */
@@ -606,7 +645,8 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
     if (r->clip > 0 && result->gradient_norm > r->clip)
         scale = r->clip / result->gradient_norm;
     t->update = aei_update_make(r, rate, (float)scale, t->state.n_updates);
-    aei_pool_run(t->pool, t->n_jobs, update_job, t);
+    if ((st = update(t, err)) != AE_OK)
+        return st;
     t->state.n_updates++;
     updated = now();
     t->times.update += updated - summed;

@@ -155,7 +155,7 @@ LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual", 
         "weight": (number(0, 1e9), 1), "model": (scalar, ""), "node": (scalar, ""), "lambda": (between(1e-9, 1e9), None)}
 PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED), "node": (scalar, ""),
            "target": (number(1e-6, 0.999999), 0)}
-TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd"]), "adamw"), "rate": (number(0, 100), 1e-3),
+TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd", "muon"]), "adamw"), "rate": (number(0, 100), 1e-3),
          "rate_end": (number(0, 100), 1e-6), "beta1": (number(0, 0.9999), 0.9), "beta2": (number(0, 0.999999), 0.999),
          "decay": (number(0, 10), 1e-4), "clip": (number(0, 1e6), 1), "ema": (number(0, 0.999999), 0.999),
          "steps": (whole(1, 1e12), 100000), "warmup": (whole(0, 1e12), 500), "batch": (whole(1, 65536), 16),

@@ -34,13 +34,56 @@ def rate_at(train, step, steps):
     return train.rate_end + (train.rate - train.rate_end) * 0.5 * (1 + math.cos(p * math.pi))
 
 
-def make_optimizer(train, network):
+class Muon(torch.optim.AdamW):
+    """Weights seen as output channels x all the rest, both at least 16, move along their orthogonalised momentum (Jordan et al. 2024),
+    scaled so that the update's size is that of Adam's (Liu et al. 2025). AdamW for all else."""
+
+    def __init__(self, groups, bf16, **keys):
+        matrices = [{**g, "matrix": True, "params": [t for t in g["params"] if self.wants(g, t)]} for g in groups]
+        others = [{**g, "matrix": False, "params": [t for t in g["params"] if not self.wants(g, t)]} for g in groups]
+        super().__init__([g for g in matrices + others if g["params"]], **keys)
+        self.type = torch.bfloat16 if bf16 else torch.float32
+
+    @staticmethod
+    def wants(group, t):
+        return group["weights"] and t.dim() > 1 and t.shape[0] >= 16 and t.numel() // t.shape[0] >= 16
+
+    @torch.no_grad()
+    def step(self):
+        groups, self.param_groups = self.param_groups, [g for g in self.param_groups if not g["matrix"]]
+        super().step()
+        self.param_groups = groups
+        for group in groups:
+            for t in group["params"] if group["matrix"] else []:
+                if t.grad is not None:
+                    self.move(group, t)
+
+    def move(self, group, t):
+        m = self.state[t].setdefault("exp_avg", torch.zeros_like(t))
+        m.lerp_(t.grad, 0.05)
+        x = t.grad.lerp(m, 0.95).flatten(1)
+        turned = x.shape[0] > x.shape[1]
+        x = x.T if turned else x
+        high = x.shape[1]
+        x = x / (x.norm() + 1e-30)
+        for _ in range(5):
+            n = x.to(self.type)
+            a = (n @ n.T).to(self.type)
+            a = (-4.7750 * a + 2.0315 * (a @ a)).to(self.type)
+            x = 3.4445 * x + a @ n
+        t.mul_(1 - group["lr"] * group["weight_decay"])
+        t.sub_((x.T if turned else x).reshape(t.shape), alpha=group["lr"] * 0.2 * math.sqrt(high))
+
+
+def make_optimizer(train, network, bf16):
     groups = [{"params": [t for t, p in zip(network.tensors, network.params) if p.trainable and p.decay == d],
-               "weight_decay": train.decay if d else 0} for d in (True, False)]
+               "weight_decay": train.decay if d else 0, "weights": d} for d in (True, False)]
     if train.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=train.rate, momentum=train.beta1)
-    kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=train.rate, betas=(train.beta1, train.beta2), eps=1e-8, foreach=True)
+    keys = {"lr": train.rate, "betas": (train.beta1, train.beta2), "eps": 1e-8, "foreach": True}
+    if train.optimizer == "muon":
+        return Muon(groups, bf16, **keys)
+    return (torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam)(groups, **keys)
 
 
 class Trainer:
@@ -58,7 +101,7 @@ class Trainer:
         for network in (self.network, *(p.network for p in self.objective.perceptual)):
             network.shards = self.n_shards
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()  # moving average of the parameters
-        self.optimizer = make_optimizer(r.train, self.network)
+        self.optimizer = make_optimizer(r.train, self.network, bf16)
         self.n_updates = 0
         self.parallel = self.network
         if processes > 1:

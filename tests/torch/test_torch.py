@@ -105,7 +105,14 @@ data: {crop: 24, scale: [1, 1.5], grey: 0.2, clean: 0.1}
 train: {batch: 16, shards: 4}
 corruption: [%s]
 """
-TEXTS = {"every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM, "enlarging": ENLARGING,
+MATRICES = HEAD % ("autoencode", "") + """
+      - {op: conv, out: 16, act: relu}
+      - {op: conv, out: 40, kernel: 1, act: relu}
+      - {op: conv, out: 20, act: tanh}
+      - {op: conv, out: 3}
+train: {batch: 4, shards: 2, optimizer: muon, decay: 0.01, clip: 0}
+"""
+TEXTS = {"matrices": MATRICES, "every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM, "enlarging": ENLARGING,
          **{p.stem: p.read_text() for p in RECIPES}}
 
 

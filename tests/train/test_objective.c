@@ -12,6 +12,7 @@
 
 #include "core/rng.h"
 #include "train/loss.h"
+#include "train/muon.h"
 #include "train/optimizer.h"
 
 enum { N = 2, H = 5, W = 3, C = 3, COUNT = N * H * W * C };
@@ -220,12 +221,57 @@ static void test_optimizers(void **state)
     assert_near(w, 0.95 - 0.1 * (0.45 + 0.5), 1e-6);
 }
 
+/* A gradient that is diagonal has itself, with ones, as its orthogonal factor. Jordan's polynomial ends between 0.68 and 1.14. */
+static void check_muon(uint32_t rows, uint32_t columns, ae_precision precision)
+{
+    enum { MOST = 48 * 20 };
+    ae_param p = {.name = "w", .n_dims = 4, .dims = {rows, columns / 4, 2, 2}, .count = rows * columns, .trainable = true, .decay = true};
+    static float g[MOST], w[MOST], m[MOST], average[MOST];
+    uint32_t low = rows < columns ? rows : columns, high = rows + columns - low;
+    aei_update u = {.rate = 0.1f, .scale = 0.5f, .decay = 0.5f, .average = 0.25f};
+    float unit = 0.1f * 0.2f * sqrtf((float)high);
+    aei_muon *muon;
+
+    assert_int_equal(aei_muon_create(&p, precision, &muon, NULL), AE_OK);
+    for (uint32_t i = 0; i < rows * columns; i++) {
+        bool diagonal = i / columns == i % columns;
+
+        g[i] = diagonal ? 2 - (float)(i % columns) / (float)low : 0;
+        w[i] = m[i] = average[i] = 1;
+        m[i] = diagonal ? 0.1f : 0;
+    }
+    assert_int_equal(aei_muon_apply(muon, &u, g, w, m, average, NULL), AE_OK);
+    for (uint32_t i = 0; i < rows * columns; i++) {
+        bool diagonal = i / columns == i % columns;
+        double moved = (1 - 0.1 * 0.5 - w[i]) / unit;
+
+        assert_near(moved, diagonal ? 0.91 : 0, diagonal ? 0.25 : 0.01);
+        assert_near(average[i], 1 + 0.25 * (w[i] - 1), 1e-6);
+        assert_near(m[i], diagonal ? 0.95 * 0.1 + 0.05 * 0.5 * g[i] : 0, 1e-6);
+    }
+    aei_muon_free(muon);
+}
+
+static void test_muon(void **state)
+{
+    ae_param p = {.n_dims = 2, .dims = {16, 15}, .count = 240, .trainable = true, .decay = true};
+
+    (void)state;
+    assert_false(aei_muon_wants(&p));
+    p.dims[1] = 16, p.count = 256;
+    assert_true(aei_muon_wants(&p));
+    check_muon(20, 48, AE_PRECISION_F32);
+    check_muon(48, 20, AE_PRECISION_F32);
+    check_muon(20, 48, ae_precision_resolve(AE_PRECISION_BF16));
+    check_muon(48, 20, ae_precision_resolve(AE_PRECISION_BF16));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loss_gradients), cmocka_unit_test(test_loss_values), cmocka_unit_test(test_shards_add_up),
         cmocka_unit_test(test_penalties),      cmocka_unit_test(test_sums),        cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_optimizers),
+        cmocka_unit_test(test_optimizers), cmocka_unit_test(test_muon),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
