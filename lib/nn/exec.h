@@ -68,7 +68,7 @@ size_t aei_plan_native_floats(const aei_plan *plan);
 void aei_weights_collect(aei_weights *weights, float *native, float *flat);
 void aei_weights_collect_part(aei_weights *weights, float *native, float *flat, uint32_t part);
 
-/* Seconds that the convolution, deconvolution and dense primitives of this plan take, each timed alone, one thread: forward,
+/* Seconds of processor time that the convolution, deconvolution and dense primitives of this plan take, each timed alone, one thread: forward,
  * backward by data and backward by weights summed (the latter two 0 without train). `floating` receives their operations. */
 ae_status aei_plan_bench(const aei_plan *plan, double *seconds, double *operations, ae_error *err);
 

@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The tile engine: same bytes for every tile size and thread count, untouched alpha, 16 bits that stay 16 bits, levels as told. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
-
 #include "ae/denoise.h"
-#include "core/rng.h"
+#include "picture.h"
 
 /* Strides, skips, dilation and pooling; a field of some 40 pixels and a stride of 8. */
 static const char network[] = "recipe: 1\nname: tiny\ntask: denoise\nresidual: true\n"
@@ -34,36 +24,6 @@ static const char grey_network[] = "recipe: 1\nname: grey\ntask: denoise\nresidu
                                    "      - {name: image, channels: 1}\n    layers:\n      - {op: conv, out: 16, act: relu}\n"
                                    "      - {op: conv, out: 1}\n";
 
-static ae_model *make_model(const char *recipe_text, uint64_t seed, void (*edit)(const ae_graph *, float *))
-{
-    char path[] = "/tmp/test_denoise.XXXXXX";
-    ae_model_parts parts = {.recipe_text = recipe_text, .card = ""};
-    ae_recipe *recipe = NULL;
-    ae_param *params = NULL;
-    uint32_t n_params;
-    ae_model *model = NULL;
-    float *values;
-    int fd = mkstemp(path);
-
-    assert_true(fd >= 0);
-    close(fd);
-    assert_int_equal(ae_recipe_parse(recipe_text, strlen(recipe_text), "test", &recipe, NULL), AE_OK);
-    assert_int_equal(ae_graph_params(&recipe->networks[0].graph, &params, &n_params, &parts.n_floats, NULL), AE_OK);
-    values = ae_alloc(parts.n_floats, sizeof(*values));
-    assert_non_null(values);
-    assert_int_equal(ae_graph_init(&recipe->networks[0].graph, seed, values, NULL), AE_OK);
-    if (edit)
-        edit(&recipe->networks[0].graph, values);
-    parts.values = values;
-    assert_int_equal(ae_model_save(path, &parts, NULL), AE_OK);
-    assert_int_equal(ae_model_open(path, NULL, &model, NULL), AE_OK);
-    unlink(path);
-    ae_free(values);
-    ae_free(params);
-    ae_recipe_free(recipe);
-    return model;
-}
-
 static float *find_values(const ae_graph *graph, float *values, const char *name)
 {
     ae_param *params = NULL;
@@ -84,68 +44,6 @@ static void tell_levels(const ae_graph *graph, float *values)
     static const float weight[] = {1, 0, 0, 10, 0, 0};
 
     memcpy(find_values(graph, values, "mix.weight"), weight, sizeof(weight));
-}
-
-typedef struct picture {
-    ae_signal_info info;
-    uint8_t *pixels, *result;
-    uint64_t rows_read, rows_written;
-    uint64_t fail_read_at, fail_write_at; /* rows; 0: never */
-} picture;
-
-static ae_status read_rows(void *opaque, void *rows, uint32_t n, ae_error *err)
-{
-    picture *p = opaque;
-    size_t bytes = ae_row_bytes(&p->info);
-
-    assert_true(p->rows_read + n <= p->info.height);
-    if (p->fail_read_at && p->rows_read + n > p->fail_read_at)
-        return ae_fail(err, AE_ERR_MALFORMED, "damaged in row %llu", (unsigned long long)p->fail_read_at);
-    memcpy(rows, p->pixels + p->rows_read * bytes, n * bytes);
-    p->rows_read += n;
-    return AE_OK;
-}
-
-static ae_status write_rows(void *opaque, const void *rows, uint32_t n, ae_error *err)
-{
-    picture *p = opaque;
-    size_t bytes = ae_row_bytes(&p->info);
-
-    assert_true(p->rows_written + n <= p->info.height);
-    if (p->fail_write_at && p->rows_written + n > p->fail_write_at)
-        return ae_fail(err, AE_ERR_IO, "disk full");
-    memcpy(p->result + p->rows_written * bytes, rows, n * bytes);
-    p->rows_written += n;
-    return AE_OK;
-}
-
-static picture make_picture(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample)
-{
-    picture p = {.info = {.kind = AE_KIND_IMAGE, .sample = sample, .bits = (uint32_t)ae_sample_bytes(sample) * 8, .channels = channels,
-                          .alpha = channels % 2 == 0, .width = w, .height = h}};
-    aei_rng rng = aei_rng_make(7, w, h);
-    size_t n = (size_t)w * h * channels;
-
-    p.pixels = ae_alloc(n, ae_sample_bytes(sample));
-    p.result = ae_alloc(n, ae_sample_bytes(sample));
-    assert_true(p.pixels && p.result);
-    for (size_t i = 0; i < n; i++) {
-        float v = 0.5f + 0.4f * sinf((float)i * 0.01f) + 0.3f * aei_rng_normal(&rng);
-
-        ae_samples_from_f32(sample, &v, p.pixels + i * ae_sample_bytes(sample), 1);
-    }
-    return p;
-}
-
-static void free_picture(picture *p)
-{
-    ae_free(p->pixels);
-    ae_free(p->result);
-}
-
-static size_t picture_bytes(const picture *p)
-{
-    return (size_t)p->info.height * ae_row_bytes(&p->info);
 }
 
 static ae_status denoise(const ae_model *model, picture *p, ae_denoise_options options, ae_error *err)

@@ -373,11 +373,19 @@ class Comparison(unittest.TestCase):
         """Super-resolution: crops of one picture's only place are the same in both."""
         y, x = np.mgrid[0:32, 0:32]
         picture = (127 + 100 * np.stack([np.sin(x / 3 + y / 5), np.cos(x * y / 40), np.sin(y / 2)], 2)).astype("u1")[None]
-        text = ENLARGING.replace("crop: 16", "crop: 16, augment: false, scale: [2, 2]")
-        (image, target), (their_image, their_target) = self.loaded(text, picture, 1)
-        for ours, theirs in ((image, their_image), (target, their_target)):
-            self.assertGreater(ours.std(), 0.2)
-            self.assertLess(np.abs(ours - theirs).max(), 1e-5)
+        for name in ("bicubic", "lanczos", "area", "bilinear"):
+            text = ENLARGING.replace("crop: 16", "crop: 16, augment: false, scale: [2, 2], filters: [%s]" % name)
+            (image, target), (their_image, their_target) = self.loaded(text, picture, 1)
+            for ours, theirs in ((image, their_image), (target, their_target)):
+                self.assertGreater(ours.std(), 0.2)
+                self.assertLess(np.abs(ours - theirs).max(), 1e-5)
+        # a target that keeps part of what all pixels lost
+        text = text.replace("channels: 3", "channels: 3}, {name: level, channels: 1", 1).replace("{op: conv,", "{op: conv, from: [image],", 1)
+        text = text.replace("filters:", "strength: [0.3, 0.3], filters:") + "corruption: [{kind: mask, fraction: [1, 1]}]\n"
+        (image, level, kept), (_, their_level, their_kept) = self.loaded(text, picture, 1)
+        self.assertLess(np.abs(level - 0.3).max() + np.abs(level - their_level).max() + np.abs(image).max(), 1e-6)
+        self.assertGreater(np.abs(kept - target).max(), 0.1)
+        self.assertLess(np.abs(kept - their_kept).max(), 1e-5)
 
     def test_files(self):
         for name, text in TEXTS.items():

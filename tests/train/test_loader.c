@@ -88,7 +88,7 @@ static setup *make_setup(uint32_t channels, uint32_t level_channels)
     s->nodes[0] = (ae_node){.name = "image", .op = AE_OP_INPUT, .out = channels};
     s->nodes[1] = (ae_node){.name = "level", .op = AE_OP_INPUT, .out = level_channels};
     *r = (ae_recipe){.task = AE_TASK_DENOISE, .residual = true, .scale = 1, .n_networks = 1, .crop = 32, .augment = true,
-                     .scale_min = 1, .scale_max = 1, .n_corruptions = 1, .batch = 6, .holdout = 0.1f};
+                     .scale_min = 1, .scale_max = 1, .n_filters = 1, .filters = {AE_BICUBIC}, .n_corruptions = 1, .batch = 6, .holdout = 0.1f};
     r->networks[0].graph = (ae_graph){.nodes = s->nodes, .n_nodes = level_channels ? 2 : 1};
     r->corruptions[0] = (ae_corruption){.kind = AE_CORRUPT_GAUSSIAN, .min = 0, .max = 50, .probability = 1, .jitter_min = 1,
                                         .jitter_max = 1};
@@ -514,6 +514,70 @@ static void superres_pairs(void **state)
     free(s);
 }
 
+static void area_filter(void **state)
+{
+    setup *s = make_setup(3, 0);
+    aei_loader *l;
+    aei_batch b;
+
+    (void)state;
+    s->recipe.task = AE_TASK_SUPERRES;
+    s->recipe.scale = 2;
+    s->recipe.n_corruptions = 0;
+    s->recipe.filters[0] = AE_AREA;
+    l = make_loader(s);
+    b = next(l);
+    for (size_t i = 0; i < (size_t)b.n * 16 * 16 * 3; i++) {
+        size_t k = i / 768, y = i / 48 % 16, x = i / 3 % 16;
+        const float *t = b.target + k * 32 * 32 * 3 + (2 * y * 32 + 2 * x) * 3 + i % 3;
+
+        assert_true(fabsf(0.25f * (t[0] + t[3] + t[96] + t[99]) - b.inputs[0][i]) <= 1e-5f);
+    }
+    aei_loader_free(l);
+    free(s);
+}
+
+/* The first batch with this strength; the caller frees *loader. */
+static aei_batch with_strength(setup *s, float min, float max, aei_loader **loader)
+{
+    s->recipe.strength_min = min;
+    s->recipe.strength_max = max;
+    *loader = make_loader(s);
+    return next(*loader);
+}
+
+/* The target keeps what the level says: in between it lies between clean and corrupted. */
+static void strength(void **state)
+{
+    (void)state;
+    for (uint32_t scale = 1; scale <= 2; scale++) {
+        setup *s = make_setup(3, 1);
+        aei_loader *loaders[4];
+        aei_batch all, quarter, none, calm;
+        double kept = 0;
+
+        s->recipe.task = scale > 1 ? AE_TASK_SUPERRES : AE_TASK_DENOISE;
+        s->recipe.scale = scale;
+        s->recipe.corruptions[0].kind = AE_CORRUPT_JPEG;
+        s->recipe.corruptions[0].min = s->recipe.corruptions[0].max = 10;
+        all = with_strength(s, 1, 16, &loaders[0]);
+        quarter = with_strength(s, 0.25f, 0.25f, &loaders[1]);
+        none = with_strength(s, 0, 1e-9f, &loaders[2]);
+        s->recipe.n_corruptions = 0;
+        calm = with_strength(s, 0, 1e-9f, &loaders[3]);
+        for (size_t i = 0; i < 6 * 32 * 32 * 3; i++) {
+            assert_true(fabsf(quarter.target[i] - 0.25f * all.target[i] - 0.75f * none.target[i]) <= 1e-5f);
+            assert_true(fabsf(none.base[i] - none.target[i] - calm.base[i] + calm.target[i]) <= 1e-5f);
+            kept += fabsf(none.target[i] - all.target[i]);
+        }
+        assert_true(kept > 6 * 32 * 32 * 3 * 0.002);
+        assert_true(all.inputs[1][5] == 1 && quarter.inputs[1][5] == 0.25f && fabsf(none.inputs[1][5]) <= 1e-6f);
+        for (int i = 0; i < 4; i++)
+            aei_loader_free(loaders[i]);
+        free(s);
+    }
+}
+
 /* About one pixel in fifty carries weight; the others are what the target is. */
 static void noisy_only(void **state)
 {
@@ -612,7 +676,7 @@ int main(void)
         cmocka_unit_test(validation_is_fixed),
         cmocka_unit_test(unusable_items),
         cmocka_unit_test(memory_is_bounded),
-        cmocka_unit_test(superres_pairs),
+        cmocka_unit_test(superres_pairs), cmocka_unit_test(area_filter), cmocka_unit_test(strength),
         cmocka_unit_test(noisy_only),
         cmocka_unit_test(whole_items),
         cmocka_unit_test(allocations_fail),
