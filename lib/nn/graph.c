@@ -159,10 +159,12 @@ static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: value or slope is not a finite number", n->name);
     if (n->op == AE_OP_DROPOUT && !(n->value >= 0 && n->value < 1))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: dropout %g, expected 0 to below 1", n->name, (double)n->value);
-    if ((unsigned)n->init > AE_INIT_DCT_INVERSE || (n->init > AE_INIT_ZERO && n->op != AE_OP_CONV && !(n->op == AE_OP_EMBED && n->init == AE_INIT_DCT)))
+    if ((unsigned)n->init > AE_INIT_DCT_INVERSE ||
+        (n->init > AE_INIT_ZERO && n->op != AE_OP_CONV && !(n->op == AE_OP_EMBED && n->init == AE_INIT_DCT)))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: impossible init", n->name);
     if (has_factor(n->op) && (n->factor < (n->op == AE_OP_EMBED ? 2 : 1) || n->factor > 64))
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: factor %u, expected %d to 64", n->name, n->factor, n->op == AE_OP_EMBED ? 2 : 1);
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: factor %u, expected %d to 64", n->name, n->factor,
+                       n->op == AE_OP_EMBED ? 2 : 1);
     if (n->op >= AE_OP_EMBED && n->act != AE_ACT_NONE)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s has no activation", n->name, ae_op_name(n->op));
     if ((unsigned)n->parity > AE_PARITY_ODD || (n->parity && n->op != AE_OP_QUANTISE && n->op != AE_OP_BITS))
@@ -184,7 +186,8 @@ static ae_status check_transform(const ae_node *n, uint32_t c, ae_error *err)
     for (int a = 0; a < 2; a++)
         whole = whole && n->kernel[a] == n->kernel[0] && n->stride[a] == n->kernel[a] && n->dilation[a] == 1 && !n->pad[a];
     if (!whole || n->groups != 1 || !n->bias || (inverse && n->kernel[0] != 1))
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: init dct wants kernel = stride, dct_inverse kernel 1, no padding, a bias", n->name);
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: init dct wants kernel = stride, dct_inverse kernel 1, no padding, a bias",
+                       n->name);
     if (n->kernel[0] > 64 || !aei_dct_planes(samples) || (inverse ? c : n->out) > samples)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: init dct on %u samples a block, expected n x n or 3 x n x n, n up to 64, and at "
                        "least as many as components", n->name, samples);

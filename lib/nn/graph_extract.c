@@ -5,7 +5,8 @@
 
 enum { LEFT_OUT = 0, NEEDED = 1 };
 
-ae_status aei_graph_extract(const ae_graph *graph, const uint32_t *outputs, uint32_t n, ae_graph *out, uint32_t *node_map, ae_error *err)
+ae_status aei_graph_extract(const ae_graph *graph, const uint32_t *outputs, uint32_t n, ae_graph *out, uint32_t *node_map,
+                            ae_error *err)
 {
     uint32_t *map = ae_alloc(graph->n_nodes, sizeof(*map));
     ae_status st;

@@ -107,7 +107,8 @@ static void embed_params(aei_run *run, const aei_weights *w, const aei_step *s, 
     }
 }
 
-const aei_op aei_op_embed = {.plan = embed_plan, .forward = embed_forward, .backward = embed_backward, .backward_params = embed_params};
+const aei_op aei_op_embed = {.plan = embed_plan, .forward = embed_forward, .backward = embed_backward,
+                             .backward_params = embed_params};
 
 /* ---- what quantise and bits share ---- */
 
@@ -255,17 +256,18 @@ FORCE_INLINE float upper(float x, float bell_x)
     return x < 0 ? 1 - q : q;
 }
 
-/* slot: a constant where this is called. */
-FORCE_INLINE void bits_of(float *const x[MAX_OPERANDS], const float *restrict noise, int slot, float *restrict g, uint32_t n)
+/* noisy, slot: constants where this is called. */
+FORCE_INLINE void bits_of(float *const x[MAX_OPERANDS], const float *restrict noise, bool noisy, int slot, float *restrict g,
+                          uint32_t n)
 {
     const float *restrict y = x[0], *restrict mean = x[1], *restrict log_scale = x[2], *restrict log_step = x[3];
 
     for (uint32_t i = 0; i < n; i++) {
-        float inverse = 1 / step_of(log_step[i]), v = (y[i] - mean[i]) * inverse, t = noise ? v + noise[i] : rintf(v);
+        float inverse = 1 / step_of(log_step[i]), v = (y[i] - mean[i]) * inverse, t = noisy ? v + noise[i] : rintf(v);
         float scale = step_of(log_scale[i] - log_step[i]);
         float s = scale < least_scale ? least_scale : scale > most_scale ? most_scale : scale, narrow = 1 / s;
         float a = (fabsf(t) - 0.5f) * narrow, b = (fabsf(t) + 0.5f) * narrow, bell_a = bell(a), bell_b = bell(b);
-        float mass = upper(a, bell_a) - upper(b, bell_b), outer, by_t, by_scale;
+        float mass = upper(a, bell_a) - upper(b, bell_b), outer, by_t, by_scale, low, high;
 
         mass = mass < least_mass ? least_mass : mass;
         if (slot < 0) {
@@ -275,7 +277,9 @@ FORCE_INLINE void bits_of(float *const x[MAX_OPERANDS], const float *restrict no
         outer = 0.39894228f * g[i] / mass;
         by_t = outer * (bell_a - bell_b) * narrow * (t < 0 ? -1.44269504f : 1.44269504f);
         by_scale = outer * (b * bell_b - a * bell_a); /* by its log2 */
-        by_scale = (scale < least_scale && by_scale > 0) || (scale > most_scale && by_scale < 0) ? 0 : by_scale;
+        low = by_scale < 0 ? by_scale : 0; /* selections in this form vectorise */
+        high = by_scale - low;
+        by_scale = (scale > most_scale ? 0 : low) + (scale < least_scale ? 0 : high);
         g[i] = slot == 0 ? by_t * inverse : slot == 1 ? -by_t * inverse : slot == 2 ? by_scale : -(by_t * v * ln2 + by_scale);
     }
 }
@@ -283,17 +287,17 @@ FORCE_INLINE void bits_of(float *const x[MAX_OPERANDS], const float *restrict no
 AEI_CLONES static void bits_row(float *const x[MAX_OPERANDS], const float *noise, int slot, float *g, uint32_t n)
 {
     if (slot < 0 && noise)
-        bits_of(x, noise, -1, g, n);
+        bits_of(x, noise, true, -1, g, n);
     else if (slot < 0)
-        bits_of(x, NULL, -1, g, n);
+        bits_of(x, NULL, false, -1, g, n);
     else if (slot == 0)
-        bits_of(x, noise, 0, g, n);
+        bits_of(x, noise, true, 0, g, n);
     else if (slot == 1)
-        bits_of(x, noise, 1, g, n);
+        bits_of(x, noise, true, 1, g, n);
     else if (slot == 2)
-        bits_of(x, noise, 2, g, n);
+        bits_of(x, noise, true, 2, g, n);
     else
-        bits_of(x, noise, 3, g, n);
+        bits_of(x, noise, true, 3, g, n);
 }
 
 /* Channels that only fill up the storage cost nothing. */

@@ -26,9 +26,10 @@ enum {
 /* Purposes of the generators, beside steps. */
 #define SEED_ORDER UINT64_C(0x6f72646572)
 #define SEED_HOLDOUT UINT64_C(0x686f6c646f7574)
+#define SEED_QUALITY UINT64_C(0x7175616c697479)
 
 typedef struct slot {
-    float *image, *level, *target, *base, *weight;
+    float *image, *level, *quality, *target, *base, *weight;
     bool ready;
     ae_status status;
     ae_error error;
@@ -54,7 +55,8 @@ struct aei_loader {
     uint32_t n, h, w, c;           /* the network's picture */
     uint32_t out_h, out_w, margin; /* the target, and what is cut around it */
     uint32_t n_inputs, level_c;    /* level_c 0: no such input */
-    uint32_t image_input, level_input;
+    uint32_t image_input, level_input, quality_input;
+    bool has_quality;
     uint32_t region_h, region_w;   /* the largest */
     uint32_t n_slots, n_threads, n_started;
     slot *slots;                   /* n_slots, then that of the validation */
@@ -287,9 +289,13 @@ static size_t item_at(const aei_loader *l, uint64_t place)
 
 static ae_status training_sample(aei_loader *l, bench *b, slot *s, uint64_t step, uint32_t at, ae_error *err)
 {
-    aei_rng rng = aei_rng_make(l->config.seed, step, at);
+    aei_rng rng = aei_rng_make(l->config.seed, step, at), batch = aei_rng_make(l->config.seed, SEED_QUALITY, step);
     uint64_t draw = aei_rng_u64(&rng);
     ae_status st = AE_ERR_MALFORMED;
+
+    /* evenly spread over a batch, from a point drawn for it */
+    if (l->has_quality)
+        s->quality[at] = fmodf(aei_rng_float(&batch) + (float)at / (float)l->n, 1);
 
     for (size_t tries = 0; tries < l->n_training && st == AE_ERR_MALFORMED; tries++) {
         const aei_picture *p;
@@ -316,6 +322,8 @@ static ae_status validation_sample(aei_loader *l, uint32_t index, uint32_t at, a
     const aei_picture *p;
     ae_status st = aei_items_get(l->items, i, &p, err);
 
+    if (l->has_quality)
+        s->quality[at] = ((float)index + 0.5f) / (float)l->n_validation;
     if (st == AE_OK) {
         st = make_sample(l, &l->benches[0], s, at, p, &rng, (int)(index % l->crops_each), err);
         aei_items_put(l->items, i);
@@ -357,6 +365,8 @@ static void describe(const aei_loader *l, const slot *s, aei_batch *batch)
     batch->inputs[l->image_input] = s->image;
     if (l->level_c)
         batch->inputs[l->level_input] = s->level;
+    if (l->has_quality)
+        batch->inputs[l->quality_input] = batch->quality = s->quality;
     if (l->recipe->residual)
         batch->base = l->recipe->task == AE_TASK_SUPERRES ? s->base : s->image;
 }
@@ -466,6 +476,9 @@ static ae_status read_inputs(aei_loader *l, ae_error *err)
         } else if (!strcmp(node->name, AE_INPUT_LEVEL) && (node->out == 1 || node->out == 2)) {
             l->level_input = l->n_inputs++;
             l->level_c = node->out;
+        } else if (!strcmp(node->name, AE_INPUT_QUALITY) && l->recipe->task == AE_TASK_COMPRESS) {
+            l->quality_input = l->n_inputs++;
+            l->has_quality = true;
         } else {
             return ae_fail(err, AE_ERR_UNSUPPORTED, "nothing is known to feed input '%s' of %u channels with", node->name,
                            node->out);
@@ -493,9 +506,10 @@ static ae_status read_sizes(aei_loader *l, ae_error *err)
         return ae_fail(err, AE_ERR_ARGUMENT, "crops of %u x %u pixels do not suit a network of stride %u", l->w, l->h, stride);
     if (l->config.noisy_only && r->strength_max > 0)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "a strength with noisy pictures only");
+    if (l->config.noisy_only && (r->task == AE_TASK_SUPERRES || r->task == AE_TASK_COMPRESS))
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "%s from noisy pictures only",
+                       r->task == AE_TASK_SUPERRES ? "super-resolution" : "compression");
     if (r->task == AE_TASK_SUPERRES) {
-        if (l->config.noisy_only)
-            return ae_fail(err, AE_ERR_UNSUPPORTED, "super-resolution from noisy pictures only");
         l->margin = 4 * scale;
     }
     l->out_h = l->h * scale;
@@ -570,11 +584,13 @@ static ae_status make_slot(const aei_loader *l, slot *s, ae_error *err)
     s->target = ae_alloc(out, l->c * sizeof(float));
     if (l->level_c)
         s->level = ae_alloc(in, l->level_c * sizeof(float));
+    if (l->has_quality)
+        s->quality = ae_alloc(l->n, sizeof(float));
     if (base)
         s->base = ae_alloc(out, l->c * sizeof(float));
     if (l->config.noisy_only)
         s->weight = ae_alloc(in, sizeof(float));
-    if (!s->image || !s->target || (l->level_c && !s->level) || (base && !s->base) || (l->config.noisy_only && !s->weight))
+    if (!s->image || !s->target || (l->level_c && !s->level) || (l->has_quality && !s->quality) || (base && !s->base) || (l->config.noisy_only && !s->weight))
         return ae_fail(err, AE_ERR_NOMEM, "a batch of %u crops of %u x %u pixels", l->n, l->out_w, l->out_h);
     return AE_OK;
 }
@@ -687,6 +703,7 @@ void aei_loader_free(aei_loader *l)
 
         ae_free(s->image);
         ae_free(s->level);
+        ae_free(s->quality);
         ae_free(s->target);
         ae_free(s->base);
         ae_free(s->weight);

@@ -147,6 +147,34 @@ AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_
     }
 }
 
+double aei_rate_distortion(const ae_loss *l, const aei_loss_view *v, const aei_rate_view *rate, double *bpp)
+{
+    size_t pixels = (size_t)v->shape.h * v->shape.w, sample = pixels * v->shape.c;
+    double share = v->share / v->shape.n, sum = 0, bits = 0;
+
+    for (uint32_t n = 0; n < v->shape.n; n++) {
+        double lambda = l->lambda_min * pow((double)l->lambda_max / l->lambda_min, rate->quality[n]);
+        aei_loss_view one = *v;
+
+        one.shape.n = 1;
+        one.value += n * sample;
+        one.target += n * sample;
+        one.gradient += n * sample;
+        one.total = (double)pixels;
+        sum += aei_loss_add(AE_LOSS_MSE, l->weight * share * lambda * 255 * 255, &one);
+    }
+    for (uint32_t k = 0; k < rate->n; k++) {
+        size_t n = count(rate->shape[k]);
+        float g = (float)(l->weight * share / (double)pixels);
+
+        bits += aei_sum(rate->bits[k], n);
+        for (size_t i = 0; i < n; i++)
+            rate->gradient[k][i] += g;
+    }
+    *bpp = share * bits / (double)pixels;
+    return sum + l->weight * *bpp;
+}
+
 static double sparse(const ae_penalty *p, double share, ae_shape s, const float *value, float *gradient)
 {
     size_t pixels = (size_t)s.n * s.h * s.w;
@@ -209,4 +237,9 @@ double aei_clipped_error(const aei_loss_view *v)
         sum += aei_sum(e, m);
     }
     return v->total > 0 ? sum / (v->total * (double)c) : 0;
+}
+
+double aei_decibels(double error)
+{
+    return -10 * log10(error > 1e-10 || isnan(error) ? error : 1e-10);
 }

@@ -21,6 +21,17 @@ typedef struct aei_loss_view {
  * horizontal and vertical differences, whatever the pixels' weights. */
 double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_view *view);
 
+/* What the other outputs of a codec say, of one shard. */
+typedef struct aei_rate_view {
+    uint32_t n;
+    ae_shape shape[AE_MAX_FROM];
+    const float *bits[AE_MAX_FROM];
+    float *gradient[AE_MAX_FROM]; /* added to */
+    const float *quality;         /* of each sample */
+} aei_rate_view;
+/* AE_LOSS_RATE_DISTORTION: mean over the samples of the batch; *bpp: the shard's share of the mean bits a pixel. */
+double aei_rate_distortion(const ae_loss *loss, const aei_loss_view *view, const aei_rate_view *rate, double *bpp);
+
 /* L1 and L2: mean over all activations. KL_SPARSE: sum over channels of the divergence of the
  * channel's mean over the shard from `target`. */
 double aei_penalty_add(const ae_penalty *penalty, double share, ae_shape shape, const float *value, float *gradient);
@@ -31,5 +42,7 @@ double aei_sum_squares(const float *x, size_t n);
 
 /* Weighted mean over pixels and channels of the squared difference after clipping to [0, 1], of all of the shard. */
 double aei_clipped_error(const aei_loss_view *view);
+/* Of such an error, in dB, at most 100; NaN of NaN. */
+double aei_decibels(double error);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ae/train.h"
 #include "train/card.h"
+#include "train/loss.h"
 #include "train/optimizer.h"
 #include "train/report.h"
 
@@ -25,7 +26,8 @@ typedef struct session {
     aei_loader *loader;
     aei_run_key key;
     aei_progress progress;
-    bool scores_psnr;         /* else the loss, where less is better */
+    bool scores_psnr;         /* else the loss, where less is better; a codec's with its sign turned */
+    bool codec;
     double work;              /* floating-point operations of a step */
     double begun, seconds_before;
 
@@ -98,7 +100,9 @@ static ae_status set_up_trainer(session *s, ae_error *err)
     if ((st = aei_trainer_create(s->recipe, h, w, s->precision, s->threads, s->options->seed, &s->trainer, err)) != AE_OK)
         return st;
     s->work = step_work(s);
-    s->scores_psnr = aei_trainer_picture(s->trainer).c == 1 || aei_trainer_picture(s->trainer).c == 3;
+    s->codec = s->recipe->task == AE_TASK_COMPRESS;
+    s->scores_psnr = !s->codec && (aei_trainer_picture(s->trainer).c == 1 || aei_trainer_picture(s->trainer).c == 3);
+    s->shown.psnr = s->shown.bpp = NAN;
     return AE_OK;
 }
 
@@ -238,7 +242,7 @@ static char *make_card(const session *s)
         .step = p->step,
         .steps = s->steps,
         .seconds = p->seconds,
-        .score_name = s->scores_psnr ? "validation_psnr" : "validation_loss",
+        .score_name = s->codec ? "validation_score" : s->scores_psnr ? "validation_psnr" : "validation_loss",
         .score = p->has_best ? p->best_score : p->score,
     };
 
@@ -253,19 +257,18 @@ static ae_status save_report(session *s, const char *card, ae_error *err)
         .recipe = s->recipe,
         .recipe_text = s->recipe_text,
         .card = card,
-        .score_name = s->scores_psnr ? "PSNR (dB)" : "validation loss",
+        .score_name = s->codec ? "score" : s->scores_psnr ? "PSNR (dB)" : "validation loss",
         .progress = &s->progress,
         .steps = s->steps,
     };
     aei_batch batch;
-    double error, loss;
-    const float *prediction;
+    aei_evaluation found;
     ae_status st;
 
-    if (s->scores_psnr && aei_loader_n_validation(s->loader)) {
+    if ((s->scores_psnr || s->codec) && aei_loader_n_validation(s->loader)) {
         aei_trainer_freeze(s->trainer, final_values(s));
         if ((st = aei_loader_validation(s->loader, 0, &batch, err)) != AE_OK ||
-            (st = aei_trainer_evaluate(s->trainer, &batch, &error, &loss, &prediction, err)) != AE_OK)
+            (st = aei_trainer_evaluate(s->trainer, &batch, &found, err)) != AE_OK)
             return st;
         for (uint32_t i = 0, k = 0; i < graph->n_nodes; i++) {
             if (graph->nodes[i].op != AE_OP_INPUT)
@@ -274,7 +277,7 @@ static ae_status save_report(session *s, const char *card, ae_error *err)
                 report.galleries[0] = (aei_gallery){"input", batch.inputs[k], aei_trainer_input(s->trainer, k)};
             k++;
         }
-        report.galleries[1] = (aei_gallery){"output", prediction, aei_trainer_picture(s->trainer)};
+        report.galleries[1] = (aei_gallery){"output", found.prediction, aei_trainer_picture(s->trainer)};
         report.galleries[2] = (aei_gallery){"target", batch.target, aei_trainer_picture(s->trainer)};
     }
     return aei_report_write(s->options->report, &report, err);
@@ -316,21 +319,24 @@ static ae_status save_checkpoint(session *s, ae_error *err)
 static ae_status measure(session *s, double *score, ae_error *err)
 {
     uint32_t n = aei_loader_n_validation(s->loader);
-    double sum = 0;
+    double sum = 0, psnr = 0, bpp = 0;
 
     aei_trainer_freeze(s->trainer, aei_trainer_state(s->trainer)->average);
     for (uint32_t i = 0; i < n; i++) {
         aei_batch batch;
-        double error, loss;
-        const float *prediction;
+        aei_evaluation found;
         ae_status st;
 
         if ((st = aei_loader_validation(s->loader, i, &batch, err)) != AE_OK ||
-            (st = aei_trainer_evaluate(s->trainer, &batch, &error, &loss, &prediction, err)) != AE_OK)
+            (st = aei_trainer_evaluate(s->trainer, &batch, &found, err)) != AE_OK)
             return st;
-        sum += s->scores_psnr ? -10 * log10(error > 1e-10 || isnan(error) ? error : 1e-10) : loss;
+        sum += s->codec ? -found.loss : s->scores_psnr ? aei_decibels(found.error) : found.loss;
+        psnr += found.psnr / n;
+        bpp += found.bpp / n;
     }
     *score = n ? sum / n : NAN;
+    s->shown.psnr = s->codec && n ? psnr : NAN;
+    s->shown.bpp = s->codec && n ? bpp : NAN;
     return AE_OK;
 }
 
@@ -358,7 +364,7 @@ static ae_status validate(session *s, ae_error *err)
         return st;
     add_point(s, p->score);
     if (p->best && isfinite(p->score)) {
-        bool better = !p->has_best || (s->scores_psnr ? p->score > p->best_score : p->score < p->best_score);
+        bool better = !p->has_best || (s->scores_psnr || s->codec ? p->score > p->best_score : p->score < p->best_score);
 
         p->stale = better ? 0 : p->stale + 1;
         if (better) {

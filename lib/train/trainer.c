@@ -39,7 +39,7 @@ typedef struct lane { /* one thread's */
 
 typedef struct shard {
     float *native; /* its gradient in the kernels' layouts */
-    double loss, error;
+    double loss, error, psnr, bpp;
     ae_status status;
     ae_error message;
 } shard;
@@ -204,7 +204,12 @@ static ae_status cut_blocks(aei_trainer *t, ae_error *err)
     return AE_OK;
 }
 
-/* What the objective reads of the outputs: the prediction and the tapped nodes. */
+static bool is_codec(const aei_trainer *t)
+{
+    return t->recipe->task == AE_TASK_COMPRESS;
+}
+
+/* What the objective reads of the outputs: the prediction, a codec's bits, and the tapped nodes. */
 static ae_status prepare_lane(aei_trainer *t, lane *l, ae_error *err)
 {
     ae_status st;
@@ -212,7 +217,7 @@ static ae_status prepare_lane(aei_trainer *t, lane *l, ae_error *err)
     for (uint32_t k = 0; k < t->graph->n_outputs + t->n_taps; k++) {
         size_t n = count(aei_plan_output_shape(t->plan, k));
 
-        if (k && k < t->graph->n_outputs)
+        if (k && k < t->graph->n_outputs && !is_codec(t))
             continue;
         l->values[k] = ae_alloc(n, sizeof(float));
         l->gradients[k] = ae_alloc(n, sizeof(float));
@@ -233,6 +238,8 @@ static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precis
         return st;
     config.train = false;
     config.n_taps = 0;
+    if (is_codec(t)) /* bf16 costs pictures of high quality a part of it */
+        config.precision = AE_PRECISION_F32;
     if ((st = aei_plan_create(t->graph, &config, &t->frozen_plan, err)) != AE_OK ||
         (st = aei_weights_create(t->plan, &t->weights, err)) != AE_OK ||
         (st = aei_weights_create(t->frozen_plan, &t->frozen_weights, err)) != AE_OK)
@@ -390,6 +397,18 @@ static aei_loss_view view_shard(const aei_trainer *t, uint32_t index, float *res
     };
 }
 
+static double codec_loss(const aei_trainer *t, uint32_t index, const lane *l, const aei_loss_view *view, double *bpp)
+{
+    aei_rate_view rate = {.n = t->graph->n_outputs - 1, .quality = t->batch->quality + index * view->shape.n};
+
+    for (uint32_t k = 0; k < rate.n; k++) {
+        rate.shape[k] = aei_plan_output_shape(t->plan, k + 1);
+        rate.bits[k] = l->values[k + 1];
+        rate.gradient[k] = l->gradients[k + 1];
+    }
+    return aei_rate_distortion(&t->recipe->losses[0], view, &rate, bpp);
+}
+
 static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, double *loss, ae_error *err)
 {
     const ae_recipe *r = t->recipe;
@@ -403,7 +422,9 @@ static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, doub
     for (uint32_t i = 0; i < r->n_losses; i++) {
         ae_status st;
 
-        if (!t->perceptual[i])
+        if (is_codec(t))
+            *loss += codec_loss(t, index, l, &view, &(double){0});
+        else if (!t->perceptual[i])
             *loss += aei_loss_add(r->losses[i].kind, r->losses[i].weight, &view);
         else if ((st = aei_perceptual_add(t->perceptual[i], thread, r->losses[i].weight, &view, loss, err)) != AE_OK)
             return st;
@@ -445,13 +466,27 @@ static void evaluate_shard(void *context, uint32_t index, uint32_t thread)
     float *outputs[AE_MAX_FROM] = {t->prediction + index * count(aei_plan_output_shape(t->plan, 0))};
     aei_loss_view view;
 
+    for (uint32_t k = 1; k < t->graph->n_outputs; k++)
+        outputs[k] = l->values[k];
+
     find_inputs(t, index, inputs);
     s->status = aei_run_forward(l->frozen, t->frozen_weights, inputs, outputs, 0, &s->message);
     if (s->status != AE_OK)
         return;
     view = view_shard(t, index, outputs[0], l->gradients[0]);
     s->error = aei_clipped_error(&view);
-    s->loss = 0;
+    s->loss = s->psnr = s->bpp = 0;
+    if (is_codec(t)) {
+        size_t n = count(view.shape) / view.shape.n;
+
+        s->loss = codec_loss(t, index, l, &view, &s->bpp);
+        view.total = (double)view.shape.h * view.shape.w;
+        for (uint32_t samples = view.shape.n, i = 0; i < samples; i++, view.value += n, view.target += n) {
+            view.shape.n = 1;
+            s->psnr += aei_decibels(aei_clipped_error(&view)) / t->recipe->batch;
+        }
+        return;
+    }
     for (uint32_t i = 0; i < t->recipe->n_losses; i++)
         s->loss += aei_loss_add(t->recipe->losses[i].kind, t->recipe->losses[i].weight, &view);
 }
@@ -662,19 +697,19 @@ void aei_trainer_freeze(aei_trainer *t, const float *values)
     aei_weights_set(t->frozen_weights, values);
 }
 
-ae_status aei_trainer_evaluate(aei_trainer *t, const aei_batch *batch, double *error, double *loss, const float **prediction,
-                               ae_error *err)
+ae_status aei_trainer_evaluate(aei_trainer *t, const aei_batch *batch, aei_evaluation *out, ae_error *err)
 {
     ae_status st = run_shards(t, batch, evaluate_shard, err);
 
     if (st != AE_OK)
         return st;
-    *error = *loss = 0;
+    *out = (aei_evaluation){.prediction = t->prediction};
     for (uint32_t i = 0; i < t->recipe->shards; i++) {
-        *error += t->shards[i].error;
-        *loss += t->shards[i].loss;
+        out->error += t->shards[i].error;
+        out->loss += t->shards[i].loss;
+        out->psnr += t->shards[i].psnr;
+        out->bpp += t->shards[i].bpp;
     }
-    *prediction = t->prediction;
     return AE_OK;
 }
 

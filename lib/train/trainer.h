@@ -41,11 +41,15 @@ ae_status aei_trainer_step(aei_trainer *trainer, const aei_batch *batch, uint64_
                            ae_error *err);
 aei_step_times aei_trainer_times(const aei_trainer *trainer);
 
-/* Evaluation, with the parameters given last to aei_trainer_freeze. error: weighted mean squared error after clipping to [0, 1];
- * loss: of the recipe without perceptual terms and penalties. prediction: the whole batch, in the shape of its target. */
+/* Evaluation, with the parameters given last to aei_trainer_freeze; codecs in f32, others in the precision of the training. */
+typedef struct aei_evaluation {
+    double error;            /* weighted mean squared error after clipping to [0, 1] */
+    double loss;             /* of the recipe, without perceptual terms and penalties */
+    double psnr, bpp;        /* codecs: means over the samples */
+    const float *prediction; /* the whole batch, in the shape of its target */
+} aei_evaluation;
 void aei_trainer_freeze(aei_trainer *trainer, const float *values);
-ae_status aei_trainer_evaluate(aei_trainer *trainer, const aei_batch *batch, double *error, double *loss, const float **prediction,
-                               ae_error *err);
+ae_status aei_trainer_evaluate(aei_trainer *trainer, const aei_batch *batch, aei_evaluation *out, ae_error *err);
 ae_shape aei_trainer_picture(const aei_trainer *trainer); /* of a batch's target */
 ae_shape aei_trainer_input(const aei_trainer *trainer, uint32_t i); /* of a batch's input */
 

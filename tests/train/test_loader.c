@@ -632,6 +632,48 @@ static void whole_items(void **state)
     free(s);
 }
 
+/* In training a batch's qualities are evenly spread from a point of its own, in validation over the whole set. */
+static void qualities(void **state)
+{
+    setup *s = make_setup(3, 1);
+    aei_loader *l;
+    double mean = 0, first = 0;
+    uint32_t k = 0;
+
+    (void)state;
+    s->nodes[1] = (ae_node){.name = "quality", .op = AE_OP_INPUT, .out = 1, .height = 1, .width = 1};
+    s->recipe.task = AE_TASK_COMPRESS;
+    s->recipe.residual = false;
+    s->recipe.n_corruptions = 0;
+    l = make_loader(s);
+    for (int i = 0; i < 200; i++) {
+        aei_batch b = next(l);
+
+        assert_ptr_equal(b.quality, b.inputs[1]);
+        assert_memory_equal(b.inputs[0], b.target, (size_t)6 * 32 * 32 * 3 * sizeof(float));
+        for (int j = 0; j < 6; j++) {
+            float apart = b.quality[j] - b.quality[0];
+
+            assert_true(b.quality[j] >= 0 && b.quality[j] < 1);
+            assert_true(fabsf(apart - roundf(apart) - ((float)j / 6 - roundf((float)j / 6))) < 1e-5f || j == 3);
+        }
+        mean += (double)b.quality[2] / 200;
+        first += pow((double)b.quality[0] - 0.5, 2) / 200;
+    }
+    assert_true(fabs(mean - 0.5) < 0.08 && fabs(first - 1.0 / 12) < 0.03);
+    for (uint32_t i = 0; i < aei_loader_n_validation(l); i++) {
+        aei_batch b = validation(l, i);
+
+        for (int j = 0; j < 6 && k < 12; j++, k++)
+            assert_true(fabsf(b.quality[j] - ((float)k + 0.5f) / 12) < 1e-6f);
+    }
+    assert_int_equal(k, 12); /* 3 items of 30 are held out, 4 crops of each */
+    aei_loader_free(l);
+    s->config.noisy_only = true;
+    assert_int_equal(aei_loader_create(&s->config, &l, NULL), AE_ERR_UNSUPPORTED);
+    free(s);
+}
+
 /* Every allocation of a loader's life fails once; nothing leaks and the next try succeeds. */
 static void allocations_fail(void **state)
 {
@@ -677,7 +719,7 @@ int main(void)
         cmocka_unit_test(unusable_items),
         cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(superres_pairs), cmocka_unit_test(area_filter), cmocka_unit_test(strength),
-        cmocka_unit_test(noisy_only),
+        cmocka_unit_test(noisy_only), cmocka_unit_test(qualities),
         cmocka_unit_test(whole_items),
         cmocka_unit_test(allocations_fail),
     };

@@ -44,6 +44,26 @@ static const char impatient[] = HEAD "task: denoise\nresidual: true\n" NETWORK
     "train: {optimizer: sgd, rate: 0.1, clip: 0.5, ema: 0, steps: 500, warmup: 0, batch: 8, shards: 4, validate_every: 1,\n"
     "  patience: 3, holdout: 0.2}\n";
 
+/* Beside the transform that it begins as, something to learn: steps, a mean and a scale for each quality. */
+static const char codec[] = HEAD "task: compress\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 3}, {name: quality, channels: 1, height: 1, width: 1}]\n"
+    "    layers:\n"
+    "      - {op: unshuffle, factor: 4, from: [image]}\n"
+    "      - {name: y, op: conv, out: 48, kernel: 1, init: dct}\n"
+    "      - {name: step, op: embed, out: 48, factor: 3, value: -1, slope: -2, init: dct, from: [quality]}\n"
+    "      - {name: mean, op: embed, out: 48, factor: 2, from: [quality]}\n"
+    "      - {name: scale, op: embed, out: 48, factor: 2, value: 1, from: [quality]}\n"
+    "      - {name: q, op: quantise, from: [y, mean, step]}\n"
+    "      - {name: rate, op: bits, from: [y, mean, scale, step]}\n"
+    "      - {op: conv, out: 48, kernel: 1, init: dct_inverse, from: [q]}\n"
+    "      - {name: picture, op: shuffle, factor: 4}\n"
+    "    outputs: [picture, rate]\n"
+    "data: {crop: 16}\n"
+    "loss: [{kind: rate_distortion, lambda: [0.001, 0.1]}]\n"
+    "train: {optimizer: adamw, rate: 2.0e-2, steps: 60, warmup: 5, batch: 8, shards: 4, ema: 0.9, validate_every: 20, patience: 5, holdout: 0.2}\n";
+
 typedef struct fixture {
     char folder[40], model[64], checkpoint[64], report[64];
     ae_recipe *recipe;
@@ -223,6 +243,29 @@ static void test_learns(void **state)
     assert_non_null(strstr(ae_model_card(m), "validation_psnr: "));
     assert_non_null(strstr(ae_model_card(m), "licence: none\n"));
     assert_string_equal(ae_model_recipe_text(m), denoise);
+    ae_model_free(m);
+}
+
+static void test_codec_learns(void **state)
+{
+    fixture *f = *state;
+    ae_train_options o = options(f, 2);
+    double first;
+    ae_model *m;
+
+    use_recipe(f, codec);
+    o.report = f->report;
+    o.steps = 20;
+    run_well(f, &o);
+    first = f->last.score;
+    assert_true(f->last.bpp > 0 && f->last.psnr > 15 && f->last.psnr < 80 && f->last.score < 0);
+    o.steps = 60;
+    run_well(f, &o);
+    if (!(f->last.score > 0.8 * first)) /* both are negative */
+        fail_msg("score %g after 20 steps, %g after 60", first, f->last.score);
+    assert_true(contains(f->report, "data:image/bmp;base64,Qk"));
+    assert_int_equal(ae_model_open(f->model, NULL, &m, NULL), AE_OK);
+    assert_non_null(strstr(ae_model_card(m), "validation_score: -"));
     ae_model_free(m);
 }
 
@@ -496,7 +539,7 @@ static void test_bench(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_learns),     CASE(test_threads_do_not_matter), CASE(test_resume),   CASE(test_resume_early_stopping),
+        CASE(test_learns), CASE(test_codec_learns), CASE(test_threads_do_not_matter), CASE(test_resume),   CASE(test_resume_early_stopping),
         CASE(test_time_limit), CASE(test_init),                  CASE(test_divergence), CASE(test_not_a_number),
         CASE(test_refusals),   CASE(test_other_data),            CASE(test_bench),
         CASE(test_out_of_memory),

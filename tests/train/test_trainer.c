@@ -93,6 +93,27 @@ static const char perceptual[] = HEAD
     "loss: [{kind: perceptual, model: %s, node: %s}]\n"
     PLAIN;
 
+/* Nothing is rounded in it, so that differences tell the gradient. */
+static const char codec[] = HEAD
+    "task: compress\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 3}, {name: quality, channels: 1, height: 1, width: 1}]\n"
+    "    layers:\n"
+    "      - {op: unshuffle, factor: 4, from: [image]}\n"
+    "      - {name: y, op: conv, out: 20, kernel: 1, init: dct}\n"
+    "      - {name: step, op: embed, out: 20, factor: 3, value: -1, slope: -1, init: dct, from: [quality]}\n"
+    "      - {name: scale, op: embed, out: 20, factor: 2, value: 1, from: [quality]}\n"
+    "      - {name: mean, op: conv, out: 20, kernel: 1, from: [y]}\n"
+    "      - {name: even, op: bits, parity: even, from: [y, mean, scale, step]}\n"
+    "      - {name: odd, op: bits, parity: odd, from: [y, mean, scale, step]}\n"
+    "      - {op: conv, out: 48, kernel: 1, init: dct_inverse, from: [y]}\n"
+    "      - {name: picture, op: shuffle, factor: 4}\n"
+    "    outputs: [picture, even, odd]\n"
+    "data: {crop: 8}\n"
+    "loss: [{kind: rate_distortion, weight: 0.1, lambda: [0.001, 0.01]}]\n"
+    PLAIN;
+
 static void assert_near(double a, double b, double tolerance)
 {
     if (!(fabs(a - b) <= tolerance))
@@ -140,6 +161,8 @@ static void open_fixture(fixture *f, const char *text, uint32_t n_threads)
         f->batch.base = f->batch.inputs[0];
         f->batch.weight = draw(f, (size_t)in.n * in.h * in.w, 0, 1);
     }
+    if (f->recipe->task == AE_TASK_COMPRESS)
+        f->batch.quality = f->batch.inputs[1] = draw(f, in.n, 0, 1);
 }
 
 static void close_fixture(fixture *f)
@@ -217,6 +240,41 @@ static void test_residual(void **state)
 {
     (void)state;
     check_step(residual);
+}
+
+static void test_codec(void **state)
+{
+    (void)state;
+    check_step(codec);
+}
+
+/* Validation adds up what the loss is made of. */
+static void test_codec_evaluation(void **state)
+{
+    fixture f;
+    aei_evaluation found;
+    double loss = 0, psnr = 0;
+    ae_error err = {0};
+
+    (void)state;
+    open_fixture(&f, codec, 2);
+    aei_trainer_freeze(f.trainer, aei_trainer_state(f.trainer)->value);
+    if (aei_trainer_evaluate(f.trainer, &f.batch, &found, &err) != AE_OK)
+        fail_msg("%s", err.message);
+    for (int n = 0; n < 4; n++) {
+        double square = 0, clipped = 0;
+
+        for (int i = n * 192; i < (n + 1) * 192; i++) {
+            square += pow((double)found.prediction[i] - f.batch.target[i], 2) / 192;
+            clipped += pow(fmin(fmax((double)found.prediction[i], 0), 1) - f.batch.target[i], 2) / 192;
+        }
+        loss += 0.001 * pow(10, f.batch.quality[n]) * 255 * 255 * square / 4;
+        psnr += -10 * log10(clipped) / 4;
+    }
+    assert_true(found.bpp > 1 && found.bpp < 40);
+    assert_near(found.loss, 0.1 * (loss + found.bpp), 1e-5 * found.loss);
+    assert_near(found.psnr, psnr, 1e-4);
+    close_fixture(&f);
 }
 
 static void test_perceptual(void **state)
@@ -341,7 +399,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dense),
-        cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_codec), cmocka_unit_test(test_codec_evaluation), cmocka_unit_test(test_residual),
         cmocka_unit_test(test_perceptual),
         cmocka_unit_test(test_running_statistics),
         cmocka_unit_test(test_faults),

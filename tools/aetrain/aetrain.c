@@ -72,9 +72,11 @@ typedef struct talk {
 
 static void format_progress(const ae_train_progress *p, char *text, size_t n)
 {
-    char left[24], score[32] = "";
+    char left[24], score[80] = "";
 
-    if (isfinite(p->score))
+    if (isfinite(p->score) && isfinite(p->bpp))
+        snprintf(score, sizeof(score), "  score %.5g  %.4g bpp  %.4g dB", p->score, p->bpp, p->psnr);
+    else if (isfinite(p->score))
         snprintf(score, sizeof(score), "  score %.5g", p->score);
     snprintf(text, n, "step %llu/%llu  loss %.4g%s  %.4g samples/s  %.4g GFLOP/s  wait %.0f%%  left %s",
              (unsigned long long)p->step, (unsigned long long)p->steps, p->loss, score, p->samples_per_second, p->gflops,
@@ -89,6 +91,10 @@ static void record(talk *t, const ae_train_progress *p)
     cli_json_number(&json, "steps", (double)p->steps);
     cli_json_number(&json, "loss", p->loss);
     cli_json_number(&json, "score", p->score);
+    if (isfinite(p->bpp)) {
+        cli_json_number(&json, "bpp", p->bpp);
+        cli_json_number(&json, "psnr", p->psnr);
+    }
     cli_json_bool(&json, "validated", p->validated);
     cli_json_number(&json, "rate", p->rate);
     cli_json_number(&json, "gradient_norm", p->gradient_norm);
