@@ -23,6 +23,12 @@ AE_API const void *ae_coder_program(const ae_coder *coder, size_t *n_bytes); /* 
 AE_API void ae_coder_identity(const ae_coder *coder, uint8_t identity[16]);  /* XXH3-128 of those */
 AE_API void ae_coder_free(ae_coder *coder);
 
+/* The decoder program of a trained codec, to be saved with its model. pictures: n of edge x edge x the channels of the image, 1.0 = white,
+ * edge a multiple of the network's stride, on which ranges of activations are measured; some tens of varied ones. *bytes is an ae_alloc
+ * array. AE_ERR_UNSUPPORTED names a layer that has no integer form. */
+AE_API AE_NODISCARD ae_status ae_export(const ae_graph *graph, const float *values, const float *pictures, uint32_t n, uint32_t edge,
+                                        uint8_t **bytes, size_t *n_bytes, ae_error *err);
+
 /* What the codec sees of a picture: colours only, 1 (grey) or 3 planes; alpha is coded elsewhere. */
 typedef struct ae_coder_picture { uint32_t width, height, planes; ae_sample sample; uint32_t bits; } ae_coder_picture;
 

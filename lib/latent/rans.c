@@ -62,11 +62,28 @@ static void note(aei_rans_writer *w, uint32_t start, uint32_t size)
     w->lanes[w->n_events++] = (uint8_t)w->lane;
 }
 
+static void note_bits(aei_rans_writer *w, uint32_t v, uint32_t n_bits)
+{
+    if (n_bits)
+        note(w, (v & ((1u << n_bits) - 1)) << (16 - n_bits), 1u << (16 - n_bits));
+}
+
+static uint32_t bit_length(uint32_t v)
+{
+    return 32 - (uint32_t)__builtin_clz(v);
+}
+
+/* Steps from the nearest symbol to k, which is none. */
+static uint32_t beyond(const aei_scale *s, int32_t k)
+{
+    return (uint32_t)(k < 0 ? -k : k - (int32_t)s->n + 1);
+}
+
 ae_status aei_rans_put(aei_rans_writer *w, const aei_scale *s, int32_t value, ae_error *err)
 {
     int32_t k = (value >> s->raw) - s->first;
 
-    if (w->n_allocated - w->n_events < 2) {
+    if (w->n_allocated - w->n_events < 5) {
         size_t n = w->n_allocated ? 2 * w->n_allocated : 1 << 16;
         uint32_t *events = ae_realloc(w->events, w->n_allocated * sizeof(*events), n * sizeof(*events));
         uint8_t *lanes;
@@ -80,13 +97,16 @@ ae_status aei_rans_put(aei_rans_writer *w, const aei_scale *s, int32_t value, ae
         w->n_allocated = n;
     }
     if (k < 0 || k >= (int32_t)s->n) {
+        uint32_t n_bits = bit_length(beyond(s, k)) - 1;
+
         note(w, s->start[s->n], size_of(s, s->n));
-        note(w, (uint16_t)value, 1);
+        note_bits(w, k < 0, 1);
+        note_bits(w, n_bits, 4);
+        note_bits(w, beyond(s, k), n_bits);
     } else {
         note(w, s->start[k], size_of(s, (uint32_t)k));
-        if (s->raw)
-            note(w, ((uint32_t)value & ((1u << s->raw) - 1)) << (16 - s->raw), 1u << (16 - s->raw));
     }
+    note_bits(w, (uint32_t)value, s->raw);
     w->lane ^= 1;
     return AE_OK;
 }
@@ -95,7 +115,9 @@ double aei_rans_cost(const aei_scale *s, int32_t value)
 {
     int32_t k = (value >> s->raw) - s->first;
 
-    return k < 0 || k >= (int32_t)s->n ? 32 - log2(size_of(s, s->n)) : 16 - log2(size_of(s, (uint32_t)k)) + s->raw;
+    if (k < 0 || k >= (int32_t)s->n)
+        return 16 - log2(size_of(s, s->n)) + 4 + bit_length(beyond(s, k)) + s->raw;
+    return 16 - log2(size_of(s, (uint32_t)k)) + s->raw;
 }
 
 ae_status aei_rans_finish(aei_rans_writer *w, uint8_t **bytes, size_t *n_allocated, size_t *n_bytes, ae_error *err)
@@ -139,7 +161,7 @@ void aei_rans_writer_free(aei_rans_writer *w)
 
 /* ---- tables ---- */
 
-enum { MOST_SYMBOLS = 256 };
+enum { MOST_SYMBOLS = 256, ESCAPE = 4 /* of 65536 */ };
 
 /* Mass of a unit normal in [a, b]. */
 static double mass(double a, double b)
@@ -157,7 +179,7 @@ static void make_normal(double deviation, aei_scale *s, uint16_t *start)
     for (s->raw = 0; deviation >= 16.0 * (1 << s->raw); s->raw++)
         ;
     width = 1 << s->raw;
-    reach = 4.2 * deviation; /* beyond it lie 2.7e-5 */
+    reach = 5 * deviation;
     last = (int32_t)floor((reach + 0.5) / width);
     last = last < 1 ? 1 : last;
     s->first = s->raw ? -last - 1 : -last;
@@ -166,7 +188,7 @@ static void make_normal(double deviation, aei_scale *s, uint16_t *start)
         double from = ((s->first + (double)k) * width - 0.5) / deviation, m = k < s->n ? mass(from, from + width / deviation) : 0;
 
         sizes[k] = (uint32_t)lrint(m * 65536);
-        sizes[k] = sizes[k] ? sizes[k] : 1;
+        sizes[k] = k < s->n ? (sizes[k] ? sizes[k] : 1) : ESCAPE;
         sum += sizes[k];
         largest = sizes[k] > sizes[largest] ? k : largest;
     }

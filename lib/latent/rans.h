@@ -58,6 +58,17 @@ static inline uint32_t aei_rans_bits(aei_rans_reader *r, uint32_t lane, uint32_t
     return v;
 }
 
+/* How far beyond the symbols: a sign, the number of bits, these bits. Kept within what 16 bits hold, whatever the stream says. */
+static inline int32_t aei_rans_escaped(aei_rans_reader *r, const aei_scale *s, uint32_t lane)
+{
+    bool below = aei_rans_bits(r, lane, 1);
+    uint32_t n_bits = aei_rans_bits(r, lane, 4);
+    int32_t beyond = (int32_t)((1u << n_bits) + (n_bits ? aei_rans_bits(r, lane, n_bits) : 0));
+    int32_t v = below ? s->first - beyond : s->first + (int32_t)s->n - 1 + beyond, most = 1 << (15 - s->raw);
+
+    return aei_saturate(v, -most, most - 1);
+}
+
 /* The next value, of distribution `index`. */
 static inline int32_t aei_rans_get(aei_rans_reader *r, const aei_rans_tables *tables, uint32_t index)
 {
@@ -69,9 +80,9 @@ static inline int32_t aei_rans_get(aei_rans_reader *r, const aei_rans_tables *ta
     while (k < s->n && s->start[k + 1] <= slot)
         k++;
     aei_rans_advance(r, lane, s->start[k], (k < s->n ? s->start[k + 1] : 65536u) - s->start[k]);
-    if (k == s->n)
-        return (int16_t)aei_rans_bits(r, lane, 16);
     v = s->first + (int32_t)k;
+    if (k == s->n)
+        v = aei_rans_escaped(r, s, lane);
     return s->raw ? v * (1 << s->raw) + (int32_t)aei_rans_bits(r, lane, s->raw) : v;
 }
 

@@ -311,6 +311,7 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
         for (int32_t x = r.x0; x < r.x1; x++) {
             const int16_t *mean = operand(w, op->in[0], x, y), *scale = operand(w, op->in[1], x, y);
             int16_t *out = aei_view_at(to, x, y);
+            bool visible = (uint32_t)x * op->grid < l->visible_w && (uint32_t)y * op->grid < l->visible_h;
             const float *from = l->reader ? NULL
                 : l->sources[op->source] + ((size_t)y * (size_t)(r.x1 - r.x0) + (size_t)x) * l->n_channels[op->source] + op->source_first;
 
@@ -330,10 +331,8 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
                 } else {
                     const aei_scale *s = &w->program->scales[index];
 
-                    q = choose(l, s, (from[c] * unit - mean[c] * (double)(1u << op->shift)) / w->steps[c]);
-                    if (l->counting)
-                        l->bits += aei_rans_cost(s, q);
-                    else if (aei_rans_put(l->writer, s, q, err) != AE_OK)
+                    q = visible ? choose(l, s, (from[c] * unit - mean[c] * (double)(1u << op->shift)) / w->steps[c]) : 0;
+                    if (aei_rans_put(l->writer, s, q, err) != AE_OK)
                         return AE_ERR_NOMEM;
                 }
                 out[c] = (int16_t)aei_saturate(mean[c] + aei_rescale(q * w->steps[c], op->shift), op->lo, op->hi);

@@ -40,9 +40,8 @@ typedef struct aei_latents {
     const float *const *sources;  /* by number of the source: the tile's extent, dense, channels last ... */
     const uint32_t *n_channels;   /* ... with so many */
     aei_rans_writer *writer;
+    uint32_t visible_w, visible_h; /* pixels; what lies beyond is made cheap */
     uint32_t effort;
-    double bits;                  /* counted where `counting`, instead of writing */
-    bool counting;
 } aei_latents;
 
 typedef struct aei_walk aei_walk;

@@ -14,6 +14,8 @@ struct ae_model {
     uint8_t *copied;       /* of ae_model_open_memory */
     ae_recipe *recipe;
     char *recipe_text, *card;
+    const uint8_t *program; /* in the file */
+    size_t n_program;
     const float *values;   /* in the file, or `converted` */
     float *converted;
     size_t n_floats;       /* of the first network */
@@ -21,7 +23,7 @@ struct ae_model {
 };
 
 typedef struct span { const uint8_t *at; size_t n_bytes; bool found; } span;
-typedef struct contents { span recipe, card, index, data; } contents;
+typedef struct contents { span recipe, card, index, data, program; } contents;
 
 void ae_model_free(ae_model *model)
 {
@@ -84,7 +86,8 @@ static void printable_type(const uint8_t *type, char to[5])
 /* Sections follow the table and one another in order, each aligned, zeros between them, and nothing behind the last. */
 static ae_status find_sections(const uint8_t *p, size_t n, contents *to, ae_error *err)
 {
-    struct { const char *type; span *to; } known[] = {{"RECI", &to->recipe}, {"CARD", &to->card}, {"TNDX", &to->index}, {"TDAT", &to->data}};
+    struct { const char *type; span *to; } known[] = {{"RECI", &to->recipe}, {"CARD", &to->card}, {"TNDX", &to->index}, {"TDAT", &to->data},
+                                                             {"PROG", &to->program}};
     uint32_t n_sections = 0;
     size_t end;
     ae_status st = check_header(p, n, &n_sections, err);
@@ -122,7 +125,7 @@ static ae_status find_sections(const uint8_t *p, size_t n, contents *to, ae_erro
     if (end != n)
         return ae_fail(err, AE_ERR_MALFORMED, "%zu bytes behind the last section", n - end);
     for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-        if (!known[k].to->found && known[k].to != &to->card)
+        if (!known[k].to->found && known[k].to != &to->card && known[k].to != &to->program)
             return ae_fail(err, AE_ERR_MALFORMED, "section %s is missing", known[k].type);
     return AE_OK;
 }
@@ -267,7 +270,12 @@ static ae_status open_bytes(const uint8_t *bytes, size_t n_bytes, ae_model *m, a
         if ((st = read_tensors(&again, m->recipe, m->converted, &m->n_floats, &n_all, err)) != AE_OK)
             return st;
     }
-    return aei_model_identity(m->recipe, m->values, n_all, m->identity, err);
+    if (!file.program.found)
+        return aei_model_identity(m->recipe, m->values, n_all, m->identity, err);
+    m->program = file.program.at;
+    m->n_program = file.program.n_bytes;
+    aei_digest(m->program, m->n_program, m->identity);
+    return AE_OK;
 }
 
 ae_status ae_model_open(const char *path, const ae_limits *limits, ae_model **out, ae_error *err)
@@ -334,6 +342,12 @@ const float *ae_model_values(const ae_model *model, size_t *n_floats)
 const char *ae_model_card(const ae_model *model)
 {
     return model->card;
+}
+
+const void *ae_model_program(const ae_model *model, size_t *n_bytes)
+{
+    *n_bytes = model->n_program;
+    return model->program;
 }
 
 void ae_model_identity(const ae_model *model, uint8_t identity[16])

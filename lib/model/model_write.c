@@ -86,9 +86,11 @@ static ae_status put_tensors(const ae_recipe *recipe, const ae_model_parts *part
 ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **out, size_t *n_out, ae_error *err)
 {
     size_t n_recipe = strlen(parts->recipe_text), n_card = strlen(parts->card), n_data, at, n_bytes;
-    section sections[] = {{"RECI", n_recipe, true}, {"CARD", n_card, false}, {"TNDX", 0, true}, {"TDAT", 0, true}};
-    enum { N = sizeof(sections) / sizeof(sections[0]) };
-    size_t offsets[N];
+    section sections[] = {{"RECI", n_recipe, true}, {"CARD", n_card, false}, {"TNDX", 0, true}, {"TDAT", 0, true},
+                          {"PROG", parts->n_program, true}};
+    enum { MOST = sizeof(sections) / sizeof(sections[0]) };
+    size_t offsets[MOST];
+    int n_sections = parts->program ? MOST : MOST - 1;
     ae_recipe *recipe = NULL;
     uint8_t *bytes = NULL;
     uint32_t n_tensors;
@@ -106,8 +108,8 @@ ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **out, size_t *n_o
         goto done;
     sections[2].n_bytes = (size_t)n_tensors * AEI_AEM_TENSOR;
     sections[3].n_bytes = n_data;
-    at = n_bytes = AEI_AEM_HEADER + (size_t)N * AEI_AEM_ENTRY;
-    for (int i = 0; i < N; i++) {
+    at = n_bytes = AEI_AEM_HEADER + (size_t)n_sections * AEI_AEM_ENTRY;
+    for (int i = 0; i < n_sections; i++) {
         offsets[i] = align_up(at);
         at = n_bytes = offsets[i] + sections[i].n_bytes;
     }
@@ -118,9 +120,9 @@ ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **out, size_t *n_o
     }
     memcpy(bytes, aei_aem_magic, 8);
     aei_store32(bytes + 8, AEI_AEM_VERSION);
-    aei_store32(bytes + 12, N);
+    aei_store32(bytes + 12, (uint32_t)n_sections);
     aei_store64(bytes + 16, n_bytes);
-    for (int i = 0; i < N; i++) {
+    for (int i = 0; i < n_sections; i++) {
         uint8_t *entry = bytes + AEI_AEM_HEADER + (size_t)i * AEI_AEM_ENTRY;
 
         memcpy(entry, sections[i].type, 4);
@@ -130,6 +132,8 @@ ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **out, size_t *n_o
     }
     memcpy(bytes + offsets[0], parts->recipe_text, n_recipe);
     memcpy(bytes + offsets[1], parts->card, n_card);
+    if (parts->program)
+        memcpy(bytes + offsets[4], parts->program, parts->n_program);
     if ((st = put_tensors(recipe, parts, bytes + offsets[2], bytes + offsets[3], &n_tensors, &n_data, err)) != AE_OK)
         goto done;
     aei_aem_checksum(bytes, n_bytes, bytes + AEI_AEM_CHECKSUM);

@@ -115,7 +115,7 @@ struct aei_plan {
     uint32_t n_steps;
     aei_step *steps;
     uint32_t n_inputs, inputs[AE_MAX_FROM];
-    uint32_t n_outputs, outputs[AE_MAX_FROM * 2];
+    uint32_t n_outputs, outputs[256]; /* with taps */
     ae_param *params;
     uint32_t n_params;
     size_t n_floats, native_floats;

@@ -313,7 +313,7 @@ static void walks_agree(void **state)
         aei_walk *walk;
         aei_rans_reader reader;
         aei_rans_writer writer = {0};
-        aei_latents latents = {.sources = (const float *const *)sources, .n_channels = n_channels};
+        aei_latents latents = {.sources = (const float *const *)sources, .n_channels = n_channels, .visible_w = W, .visible_h = H};
         aei_view picture;
 
         if (!aei_iconv_kernel_of(cpu))

@@ -17,7 +17,7 @@
 #define MIXED_IDENTITY "89d6b6be4daa09781e4d451ec7837dfc"
 
 static const float tiny_values[2] = {0.5f, -0.25f};
-static const ae_model_parts tiny = {TINY, "seed: 1\n", tiny_values, 2, false};
+static const ae_model_parts tiny = {.recipe_text = TINY, .card = "seed: 1\n", .values = tiny_values, .n_floats = 2};
 
 /* Two networks, a normalisation, sharing. */
 #define MIXED "recipe: 1\nname: mixed\ntask: denoise\nresidual: true\nnetworks:\n" \
@@ -31,7 +31,7 @@ static ae_model_parts mixed(float values[N_MIXED], bool half)
 {
     for (int i = 0; i < N_MIXED; i++)
         values[i] = 0.001f * (float)(i * i % 97 + 1);
-    return (ae_model_parts){MIXED, "data: none\n", values, N_MIXED, half};
+    return (ae_model_parts){.recipe_text = MIXED, .card = "data: none\n", .values = values, .n_floats = N_MIXED, .half = half};
 }
 
 static uint8_t *pack(const ae_model_parts *parts, size_t *n)
@@ -353,7 +353,7 @@ static void refusals(void **state)
     FORGE(aei_store32(bytes + 12, 0), AE_ERR_MALFORMED, "0 sections");
     FORGE(aei_store32(bytes + 12, 65), AE_ERR_MALFORMED, "65 sections");
     FORGE(aei_store32(bytes + 12, UINT32_MAX), AE_ERR_MALFORMED, "sections");
-    FORGE(memcpy(bytes + TABLE + 32, "PROG", 4); bytes[TABLE + 32 + 4] = 1, AE_ERR_UNSUPPORTED, "needs section PROG");
+    FORGE(memcpy(bytes + TABLE + 32, "PROX", 4); bytes[TABLE + 32 + 4] = 1, AE_ERR_UNSUPPORTED, "needs section PROX");
     FORGE(memcpy(bytes + TABLE + 32, "\033[3m", 4); bytes[TABLE + 32 + 4] = 1, AE_ERR_UNSUPPORTED, "needs section ?[3m");
     FORGE(bytes[TABLE + 4] = 3, AE_ERR_MALFORMED, "section RECI: reserved bits");
     FORGE(bytes[TABLE + 24] = 1, AE_ERR_MALFORMED, "section RECI: reserved bits");

@@ -11,9 +11,10 @@
 #include "common/options.h"
 #include "common/progress.h"
 #include "dataset.h"
+#include "export.h"
 
 static struct {
-    const char *output, *init, *checkpoint, *report, *card, *show, *json;
+    const char *output, *init, *checkpoint, *report, *card, *show, *export, *json;
     uint32_t seed, threads, precision, verbose;
     double time_limit, steps;
     uint64_t cache;
@@ -42,6 +43,7 @@ static const cli_option options[] = {
      "one JSON object a line at each validation and every 30 seconds, on standard output or to FILE", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Other work", 0, 0},
     {0, "show", CLI_STRING, &cfg.show, "MODEL", "print card, layers, parameters, costs and receptive field of a model", 0, 0},
+    {0, "export", CLI_STRING, &cfg.export, "MODEL", "give this codec its integer decoder, measured on the pictures named, and write it to -o", 0, 0},
     {0, "bench", CLI_FLAG, &cfg.bench, NULL,
      "write nothing: take some steps (--steps, 30 unless given) and say where their time goes", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "General", 0, 0},
@@ -357,6 +359,20 @@ done:
     return st == AE_OK ? CLI_OK : report_failure(&error);
 }
 
+static int export(char **operands, int n_operands)
+{
+    ae_error error = {0};
+    dataset *data = NULL;
+    ae_status st = AE_OK;
+
+    if (!cfg.force && !access(cfg.output, F_OK))
+        st = ae_fail(&error, AE_ERR_ARGUMENT, "%s exists (-f overwrites it)", cfg.output);
+    if (st == AE_OK && (st = dataset_open(operands, n_operands, &data, &error)) == AE_OK)
+        st = export_codec(cfg.export, dataset_items(data), cfg.output, cfg.half, cfg.quiet, &error);
+    dataset_free(data);
+    return st == AE_OK ? CLI_OK : report_failure(&error);
+}
+
 int main(int argc, char **argv)
 {
     long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -371,6 +387,8 @@ int main(int argc, char **argv)
     else if (cfg.show)
         status = n_operands ? cli_usage("--show takes no further files")
                : show(cfg.show, &error) == AE_OK ? CLI_OK : report_failure(&error);
+    else if (cfg.export)
+        status = !n_operands || !cfg.output ? cli_usage("--export wants pictures and -o MODEL.aem") : export(operands, n_operands);
     else if (n_operands < 2)
         status = cli_usage("a recipe and data must be named");
     else if (!cfg.output && !cfg.bench)

@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Numbers: a tensor's value v is stored as v * 2^e, with one e for all tensors that are added, joined or rearranged into one another, as
+ * large as the measured range allows. A convolution's weights have a scale for each output, as large as 16 bits and the sum's 32 allow. */
+#include "latent/export.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ae/compress.h"
+#include "latent/rans.h"
+#include "nn/exec.h"
+
+enum { LIMIT = 8191, WIDE = 16383 /* of latents and of the picture */, PER_OCTAVE = 8, N_SCALES = 96, PROBE = 2048 };
+static const double least_scale = 0.11;
+
+typedef struct exporter {
+    const ae_graph *graph;
+    const float *values;
+    ae_param *params;
+    uint32_t n_params;
+    ae_shape *shapes;       /* for pictures of PROBE x PROBE */
+    bool *decoder, *entropy; /* by node */
+    uint32_t *group;        /* nodes of one exponent: the representative */
+    double *peak;           /* largest magnitude seen; of a group at its representative */
+    bool *wide;
+    int32_t *exponent;
+    int32_t *op_of;         /* by node, -1: none */
+    uint32_t sources[AEI_MAX_SOURCES], n_sources;
+    aei_op ops[AEI_MAX_OPS];
+    uint32_t n_ops;
+    void *owned[3 * AEI_MAX_OPS];
+    uint32_t n_owned;
+} exporter;
+
+static ae_status unsupported(const ae_node *n, const char *what, ae_error *err)
+{
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "layer %s (%s) has no integer form: %s", n->name, ae_op_name(n->op), what);
+}
+
+static void *own(exporter *x, size_t count, size_t size)
+{
+    void *memory = ae_alloc(count, size);
+
+    if (memory)
+        x->owned[x->n_owned++] = memory;
+    return memory;
+}
+
+static uint32_t find(exporter *x, uint32_t i)
+{
+    while (x->group[i] != i)
+        i = x->group[i] = x->group[x->group[i]];
+    return i;
+}
+
+static void unite(exporter *x, uint32_t a, uint32_t b)
+{
+    x->group[find(x, a)] = find(x, b);
+}
+
+/* ---- what belongs to the decoder ---- */
+
+static const ae_node *matching_bits(const ae_graph *g, const ae_node *q)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const ae_node *n = &g->nodes[i];
+
+        if (n->op == AE_OP_BITS && n->from[0] == q->from[0] && n->from[1] == q->from[1] && n->from[3] == q->from[2] && n->parity == q->parity)
+            return n;
+    }
+    return NULL;
+}
+
+static void look_through(const ae_graph *g, uint32_t *node, uint32_t *first)
+{
+    for (*first = 0; g->nodes[*node].op == AE_OP_CROP && g->nodes[*node].act == AE_ACT_NONE; *node = g->nodes[*node].from[0])
+        *first += g->nodes[*node].first;
+}
+
+/* What a decoder computes of a node from: of latents the mean and the scale. */
+static uint32_t inputs_of(const ae_graph *g, const ae_node *n, uint32_t *in)
+{
+    uint32_t k = 0;
+
+    if (n->op == AE_OP_QUANTISE) {
+        const ae_node *bits = matching_bits(g, n);
+
+        in[k++] = n->from[1];
+        if (bits)
+            in[k++] = bits->from[2];
+        return k;
+    }
+    if (n->op == AE_OP_EMBED)
+        return 0;
+    for (; k < n->n_from; k++)
+        in[k] = n->from[k];
+    if (n->add >= 0)
+        in[k++] = (uint32_t)n->add;
+    return k;
+}
+
+static void mark(const ae_graph *g, bool *marks)
+{
+    for (uint32_t i = g->n_nodes; i-- > 0;) {
+        uint32_t in[AE_MAX_FROM + 1], n = marks[i] ? inputs_of(g, &g->nodes[i], in) : 0;
+
+        while (n)
+            marks[in[--n]] = true;
+    }
+}
+
+ae_status aei_export_sources(const ae_graph *g, uint32_t sources[AEI_MAX_SOURCES], uint32_t *n_sources, ae_error *err)
+{
+    bool *marks = ae_alloc(g->n_nodes, sizeof(*marks));
+    ae_status st = marks ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "decoder program");
+
+    *n_sources = 0;
+    if (st == AE_OK) {
+        marks[g->outputs[0]] = true;
+        mark(g, marks);
+    }
+    for (uint32_t i = 0; st == AE_OK && i < g->n_nodes; i++) {
+        uint32_t node = g->nodes[i].from[0], first, k = 0;
+
+        if (!marks[i] || g->nodes[i].op != AE_OP_QUANTISE)
+            continue;
+        look_through(g, &node, &first);
+        while (k < *n_sources && sources[k] != node)
+            k++;
+        if (k == AEI_MAX_SOURCES)
+            st = ae_fail(err, AE_ERR_UNSUPPORTED, "latents of more than %d layers", AEI_MAX_SOURCES);
+        else if (k == *n_sources)
+            sources[(*n_sources)++] = node;
+    }
+    if (st == AE_OK && !*n_sources)
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "the network quantises nothing: it is no codec");
+    ae_free(marks);
+    return st;
+}
+
+/* The sum of the even and the odd positions of one latent: the later of the two, with the other standing at the other positions. */
+static bool is_pair(const exporter *x, const ae_node *n)
+{
+    const ae_node *a = &x->graph->nodes[n->from[0]], *b = &x->graph->nodes[n->from[1]];
+    uint32_t later = n->from[0] > n->from[1] ? n->from[0] : n->from[1], n_users = 0;
+
+    if (n->op != AE_OP_ADD || n->n_from != 2 || n->act != AE_ACT_NONE || a->op != AE_OP_QUANTISE || b->op != AE_OP_QUANTISE ||
+        !a->parity || !b->parity || a->parity == b->parity)
+        return false;
+    for (uint32_t i = 0; i < x->graph->n_nodes; i++) {
+        uint32_t in[AE_MAX_FROM + 1], n_in = x->decoder[i] ? inputs_of(x->graph, &x->graph->nodes[i], in) : 0;
+
+        while (n_in)
+            n_users += in[--n_in] == later;
+    }
+    for (uint32_t i = 0; i < x->graph->n_outputs; i++)
+        n_users += x->graph->outputs[i] == later;
+    return n_users == 1;
+}
+
+static void group_nodes(exporter *x)
+{
+    const ae_graph *g = x->graph;
+
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const ae_node *n = &g->nodes[i];
+
+        if (!x->decoder[i])
+            continue;
+        switch (n->op) {
+        case AE_OP_QUANTISE: unite(x, i, n->from[1]); break;
+        case AE_OP_ADD:
+        case AE_OP_CONCAT:
+        case AE_OP_CROP:
+        case AE_OP_SHUFFLE:
+        case AE_OP_ACT:
+            for (uint32_t k = 0; k < n->n_from; k++)
+                unite(x, i, n->from[k]);
+            break;
+        default: break;
+        }
+        if (n->add >= 0)
+            unite(x, i, (uint32_t)n->add);
+    }
+}
+
+/* ---- ranges ---- */
+
+static ae_status measure(exporter *x, const float *pictures, uint32_t n, uint32_t edge, ae_error *err)
+{
+    static const float qualities[] = {0, 0.5f, 1};
+    const ae_graph *g = x->graph;
+    uint32_t *taps = ae_alloc(g->n_nodes, sizeof(*taps)), n_outputs = 0, image = 0, n_inputs = 0;
+    aei_plan_config config = {.n = 1, .h = edge, .w = edge, .precision = AE_PRECISION_F32, .taps = taps};
+    aei_plan *plan = NULL;
+    aei_weights *weights = NULL;
+    aei_run *run = NULL;
+    float **outputs = NULL;
+    const float *inputs[2];
+    size_t picture = 0;
+    ae_status st = AE_OK;
+
+    if (!taps)
+        return ae_fail(err, AE_ERR_NOMEM, "decoder program");
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (x->decoder[i])
+            taps[config.n_taps++] = i;
+        if (g->nodes[i].op != AE_OP_INPUT)
+            continue;
+        if (n_inputs == 2)
+            st = ae_fail(err, AE_ERR_UNSUPPORTED, "a codec of more than two inputs");
+        else if (!strcmp(g->nodes[i].name, "image")) {
+            picture = (size_t)edge * edge * g->nodes[i].out;
+            image = n_inputs;
+        }
+        n_inputs++;
+    }
+    if (st == AE_OK && (n_inputs != 2 || !picture))
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "a codec without picture or quality");
+    if (st != AE_OK || (st = aei_plan_create(g, &config, &plan, err)) != AE_OK || (st = aei_weights_create(plan, &weights, err)) != AE_OK ||
+        (st = aei_run_create(plan, &run, err)) != AE_OK)
+        goto done;
+    aei_weights_set(weights, x->values);
+    n_outputs = aei_plan_n_outputs(plan);
+    outputs = ae_alloc(n_outputs, sizeof(*outputs));
+    for (uint32_t i = 0; outputs && i < n_outputs; i++) {
+        ae_shape s = aei_plan_output_shape(plan, i);
+
+        if (i >= g->n_outputs && !(outputs[i] = ae_alloc((size_t)s.h * s.w * s.c, sizeof(float))))
+            st = AE_ERR_NOMEM;
+    }
+    if (!outputs || st != AE_OK) {
+        st = ae_fail(err, AE_ERR_NOMEM, "activations of %u x %u pixels", edge, edge);
+        goto done;
+    }
+    for (uint32_t k = 0; st == AE_OK && k < n * 3; k++) {
+        inputs[image] = pictures + k / 3 * picture;
+        inputs[1 - image] = &qualities[k % 3];
+        st = aei_run_forward(run, weights, inputs, outputs, 0, err);
+        for (uint32_t t = 0; st == AE_OK && t < config.n_taps; t++) {
+            ae_shape s = aei_plan_output_shape(plan, g->n_outputs + t);
+            double *peak = &x->peak[taps[t]];
+
+            for (size_t i = 0; i < (size_t)s.h * s.w * s.c; i++) {
+                double v = fabs((double)outputs[g->n_outputs + t][i]);
+
+                *peak = v > *peak ? v : *peak;
+            }
+        }
+    }
+done:
+    for (uint32_t i = 0; outputs && i < n_outputs; i++)
+        ae_free(outputs[i]);
+    ae_free(outputs);
+    aei_run_free(run);
+    aei_weights_free(weights);
+    aei_plan_free(plan);
+    ae_free(taps);
+    return st;
+}
+
+static const float *tensor(const exporter *x, const ae_node *n, const char *suffix)
+{
+    for (uint32_t i = 0; i < x->n_params; i++) {
+        size_t length = strlen(n->param);
+
+        if (!strncmp(x->params[i].name, n->param, length) && !strcmp(x->params[i].name + length, suffix))
+            return x->values + x->params[i].offset;
+    }
+    return NULL;
+}
+
+/* An embedded table at position row of 65. */
+static double embedded(const exporter *x, const ae_node *n, uint32_t row, uint32_t c)
+{
+    const float *table = tensor(x, n, ".weight");
+    double at = row * (n->factor - 1.0) / (AEI_EMBED_ROWS - 1);
+    uint32_t k = (uint32_t)at < n->factor - 1 ? (uint32_t)at : n->factor - 1;
+    double low = (double)table[k * n->out + c], high = k + 1 < n->factor ? (double)table[(k + 1) * n->out + c] : low;
+
+    return low + (at - k) * (high - low);
+}
+
+static void choose_exponents(exporter *x)
+{
+    const ae_graph *g = x->graph;
+
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const ae_node *n = &g->nodes[i];
+        uint32_t root = find(x, i);
+
+        if (!x->decoder[i])
+            continue;
+        for (uint32_t r = 0; n->op == AE_OP_EMBED && r < AEI_EMBED_ROWS; r++)
+            for (uint32_t c = 0; c < n->out; c++)
+                x->peak[i] = fmax(x->peak[i], fabs(embedded(x, n, r, c)));
+        x->peak[root] = fmax(x->peak[root], x->peak[i]);
+        x->wide[root] |= n->op == AE_OP_QUANTISE || i == g->outputs[0];
+    }
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        if (x->decoder[i] && find(x, i) == i) {
+            double room = fmax(x->peak[i], 1e-3) * (x->wide[i] ? 1.5 : 1.25);
+
+            x->exponent[i] = (int32_t)floor(log2((x->wide[i] ? WIDE : LIMIT) / room));
+            x->exponent[i] = x->exponent[i] > 14 ? 14 : x->exponent[i];
+        }
+}
+
+static int32_t exponent_of(exporter *x, uint32_t node)
+{
+    return x->exponent[find(x, node)];
+}
+
+/* ---- operators ---- */
+
+static int16_t to_int16(double v, int32_t limit)
+{
+    return (int16_t)lrint(fmin(fmax(v, -limit), limit));
+}
+
+static ae_status leak_of(const ae_node *n, uint32_t *leak, ae_error *err)
+{
+    *leak = AEI_NO_LEAK;
+    if (n->act == AE_ACT_RELU)
+        *leak = AEI_RELU;
+    else if (n->act == AE_ACT_LEAKY)
+        for (*leak = 1; *leak < 16 && ldexpf(1, -(int)*leak) != n->slope; ++*leak)
+            ;
+    else if (n->act != AE_ACT_NONE)
+        return unsupported(n, "its activation", err);
+    return *leak == 16 ? unsupported(n, "the slope of its activation is not 1/2, 1/4, 1/8, ...", err) : AE_OK;
+}
+
+/* One output's weights, as fine as they can be. */
+static bool quantise_output(const float *w, double bias, size_t n, uint32_t in, uint32_t kernel2, double scale, int32_t magnitude, int64_t room,
+                            int16_t *to, int32_t *to_bias, uint8_t *to_shift)
+{
+    for (int s = 24; s >= 0; s--) {
+        double gain = scale * ldexp(1, s), largest = 0, sum = fabs(bias) * ldexp(1, s) + ldexp(1, s) + 1;
+
+        for (size_t i = 0; i < n; i++) {
+            largest = fmax(largest, fabs((double)w[i] * gain));
+            sum += (fabs((double)w[i] * gain) + 0.5) * magnitude;
+        }
+        if (largest > 32767 || sum >= 2147483647.0 || (sum / ldexp(1, s)) + (double)room >= 2147483647.0)
+            continue;
+        for (uint32_t k = 0; k < kernel2; k++) /* I x KH x KW becomes KH x KW x I */
+            for (uint32_t c = 0; c < in; c++)
+                to[k * in + c] = (int16_t)lrint((double)w[c * kernel2 + k] * gain);
+        *to_bias = (int32_t)lrint(bias * ldexp(1, s));
+        *to_shift = (uint8_t)s;
+        return true;
+    }
+    return false;
+}
+
+static ae_status emit_conv(exporter *x, const ae_node *n, uint32_t index, aei_op *op, ae_error *err)
+{
+    uint32_t in = x->shapes[n->from[0]].c, kernel2 = n->kernel[0] * n->kernel[0];
+    size_t per_output = (size_t)in * kernel2;
+    int32_t e_in = exponent_of(x, n->from[0]), e_out = exponent_of(x, index);
+    const float *weights = tensor(x, n, ".weight"), *bias = tensor(x, n, ".bias");
+    int16_t *w = own(x, per_output, n->out * sizeof(*w));
+    int32_t *b = own(x, n->out, sizeof(*b));
+    uint8_t *s = own(x, n->out, 1);
+
+    if (!w || !b || !s)
+        return ae_fail(err, AE_ERR_NOMEM, "decoder program");
+    if (n->kernel[0] != n->kernel[1] || n->stride[0] != n->stride[1] || n->pad[0] != n->pad[1] || n->groups != 1 || n->dilation[0] != 1 ||
+        n->dilation[1] != 1)
+        return unsupported(n, "kernels that are not square, groups or dilation", err);
+    op->kind = AEI_CONV;
+    op->kernel = n->kernel[0];
+    op->stride = n->stride[0];
+    op->pad = n->pad[0];
+    op->weights = w;
+    op->bias = b;
+    op->shifts = s;
+    if (n->add >= 0)
+        op->in[op->n_in++] = (uint32_t)x->op_of[n->add];
+    for (uint32_t o = 0; o < n->out; o++)
+        if (!quantise_output(weights + o * per_output, bias ? ldexp((double)bias[o], e_out) : 0, per_output, in, kernel2, ldexp(1, e_out - e_in),
+                             x->ops[op->in[0]].hi, WIDE + (1 << 16), w + o * per_output, &b[o], &s[o]))
+            return unsupported(n, "its weights are too large", err);
+    return AE_OK;
+}
+
+static ae_status emit_embed(exporter *x, const ae_node *n, uint32_t index, aei_op *op, ae_error *err)
+{
+    int16_t *table = own(x, (size_t)AEI_EMBED_ROWS * n->out, sizeof(*table));
+
+    if (!table)
+        return ae_fail(err, AE_ERR_NOMEM, "decoder program");
+    if (strcmp(x->graph->nodes[n->from[0]].name, "quality") != 0)
+        return unsupported(n, "its position is not the quality", err);
+    op->kind = AEI_EMBED;
+    op->n_in = 0;
+    op->table = table;
+    for (uint32_t r = 0; r < AEI_EMBED_ROWS; r++)
+        for (uint32_t c = 0; c < n->out; c++)
+            table[r * n->out + c] = to_int16(ldexp(embedded(x, n, r, c), exponent_of(x, index)), op->hi);
+    return AE_OK;
+}
+
+static ae_status emit_latent(exporter *x, const ae_node *n, uint32_t index, aei_op *op, ae_error *err)
+{
+    const ae_node *bits = matching_bits(x->graph, n), *step = &x->graph->nodes[n->from[2]];
+    uint32_t source = n->from[0];
+    int32_t e = exponent_of(x, index), e_scale;
+    int16_t *table = own(x, 2 * (size_t)AEI_EMBED_ROWS * n->out, sizeof(*table)), *logs;
+    double largest = 0;
+
+    if (!table)
+        return ae_fail(err, AE_ERR_NOMEM, "decoder program");
+    logs = table + (size_t)AEI_EMBED_ROWS * n->out;
+    if (!bits)
+        return unsupported(n, "no bits of the same inputs", err);
+    if (step->op != AE_OP_EMBED || step->act != AE_ACT_NONE || step->out != n->out)
+        return unsupported(n, "its step is not an embedded table", err);
+    e_scale = exponent_of(x, bits->from[2]);
+    if (e < 0 || e_scale < 3)
+        return unsupported(n, "means or scales are too large", err);
+    look_through(x->graph, &source, &op->source_first);
+    for (op->source = 0; x->sources[op->source] != source; op->source++)
+        ;
+    op->kind = AEI_LATENT;
+    op->parity = n->parity;
+    op->grid = PROBE / x->shapes[index].h;
+    op->unit = (uint32_t)e;
+    op->in[0] = (uint32_t)x->op_of[n->from[1]];
+    op->in[1] = (uint32_t)x->op_of[bits->from[2]];
+    op->n_in = 2;
+    op->table = table;
+    op->log_steps = logs;
+    op->index_shift = (uint32_t)e_scale - 3; /* PER_OCTAVE = 2^3 */
+    op->index_offset = (int32_t)lrint(ldexp(0.5 / PER_OCTAVE - log2(least_scale), e_scale));
+    for (uint32_t r = 0; r < AEI_EMBED_ROWS; r++)
+        for (uint32_t c = 0; c < n->out; c++)
+            largest = fmax(largest, ldexp(exp2(embedded(x, step, r, c)), e));
+    if (largest > 32767)
+        return unsupported(n, "its steps are too large", err);
+    while (op->shift < 15 && ldexp(largest, (int)op->shift + 1) <= 32767)
+        op->shift++;
+    for (uint32_t r = 0; r < AEI_EMBED_ROWS; r++)
+        for (uint32_t c = 0; c < n->out; c++) {
+            double v = embedded(x, step, r, c);
+
+            table[r * n->out + c] = to_int16(fmax(ldexp(exp2(v), e + (int)op->shift), 1), 32767);
+            logs[r * n->out + c] = to_int16(ldexp(v, e_scale), 32767);
+        }
+    return AE_OK;
+}
+
+static ae_status emit(exporter *x, uint32_t index, ae_error *err)
+{
+    const ae_node *n = &x->graph->nodes[index];
+    aei_op *op = &x->ops[x->n_ops];
+    int32_t limit = x->wide[find(x, index)] ? WIDE : LIMIT;
+    ae_status st;
+
+    if (x->n_ops == AEI_MAX_OPS - 1)
+        return ae_fail(err, AE_ERR_LIMIT, "more than %d layers in the decoder", AEI_MAX_OPS);
+    if (is_pair(x, n)) {
+        uint32_t a = n->from[0] < n->from[1] ? n->from[0] : n->from[1], b = n->from[0] + n->from[1] - a;
+
+        x->op_of[index] = x->op_of[b];
+        x->ops[x->op_of[b]].in[2] = (uint32_t)x->op_of[a];
+        x->ops[x->op_of[b]].n_in = 3;
+        return AE_OK;
+    }
+    *op = (aei_op){.channels = x->shapes[index].c, .lo = -limit, .hi = limit};
+    if ((st = leak_of(n, &op->leak, err)) != AE_OK)
+        return st;
+    if (op->leak && n->op != AE_OP_CONV && n->op != AE_OP_ADD && n->op != AE_OP_ACT)
+        return unsupported(n, "its activation", err);
+    if (n->op != AE_OP_QUANTISE && n->op != AE_OP_EMBED)
+        for (; op->n_in < n->n_from; op->n_in++)
+            op->in[op->n_in] = (uint32_t)x->op_of[n->from[op->n_in]];
+    switch (n->op) {
+    case AE_OP_CONV: st = emit_conv(x, n, index, op, err); break;
+    case AE_OP_EMBED: st = emit_embed(x, n, index, op, err); break;
+    case AE_OP_QUANTISE: st = emit_latent(x, n, index, op, err); break;
+    case AE_OP_ADD:
+    case AE_OP_ACT: op->kind = AEI_ADD; break;
+    case AE_OP_MUL: {
+        int32_t shift = exponent_of(x, n->from[0]) + exponent_of(x, n->from[1]) - exponent_of(x, index);
+
+        op->kind = AEI_MUL;
+        op->shift = (uint32_t)shift;
+        if (shift < 0 || shift > 30)
+            st = unsupported(n, "the ranges of its operands", err);
+        break;
+    }
+    case AE_OP_CONCAT: op->kind = AEI_CONCAT; break;
+    case AE_OP_CROP:
+        op->kind = AEI_CROP;
+        op->first = n->first;
+        break;
+    case AE_OP_SHUFFLE:
+        op->kind = AEI_SHUFFLE;
+        op->factor = n->factor;
+        break;
+    default: st = unsupported(n, "such an operator", err);
+    }
+    x->op_of[index] = (int32_t)x->n_ops++;
+    return st;
+}
+
+static ae_status emit_output(exporter *x, ae_error *err)
+{
+    uint32_t picture = x->graph->outputs[0];
+    int32_t e = exponent_of(x, picture);
+
+    if (e < 4)
+        return unsupported(&x->graph->nodes[picture], "the range of the picture", err);
+    x->ops[x->n_ops++] = (aei_op){.kind = AEI_OUTPUT, .channels = x->shapes[picture].c, .n_in = 1, .in = {(uint32_t)x->op_of[picture]},
+                                  .lo = -WIDE, .hi = WIDE, .shift = (uint32_t)e};
+    return AE_OK;
+}
+
+static ae_status run(exporter *x, const float *pictures, uint32_t n, uint32_t edge, ae_error *err)
+{
+    const ae_graph *g = x->graph;
+    size_t n_floats;
+    ae_status st;
+
+    if ((st = ae_graph_params(g, &x->params, &x->n_params, &n_floats, err)) != AE_OK ||
+        (st = ae_graph_shapes(g, 1, PROBE, PROBE, x->shapes, err)) != AE_OK ||
+        (st = aei_export_sources(g, x->sources, &x->n_sources, err)) != AE_OK)
+        return st;
+    x->decoder[g->outputs[0]] = true;
+    mark(g, x->decoder);
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        x->entropy[i] = x->decoder[i] && g->nodes[i].op == AE_OP_QUANTISE;
+        x->op_of[i] = -1;
+        x->group[i] = i;
+        if (x->decoder[i] && g->nodes[i].op == AE_OP_INPUT)
+            return unsupported(&g->nodes[i], "the decoder would need it", err);
+    }
+    mark(g, x->entropy);
+    group_nodes(x);
+    if ((st = measure(x, pictures, n, edge, err)) != AE_OK)
+        return st;
+    choose_exponents(x);
+    for (uint32_t k = 0; k < 2; k++)
+        for (uint32_t i = 0; i < g->n_nodes; i++)
+            if (x->decoder[i] && x->entropy[i] == !k && (st = emit(x, i, err)) != AE_OK)
+                return st;
+    return emit_output(x, err);
+}
+
+ae_status ae_export(const ae_graph *graph, const float *values, const float *pictures, uint32_t n, uint32_t edge, uint8_t **bytes,
+                    size_t *n_bytes, ae_error *err)
+{
+    exporter *x = ae_alloc(1, sizeof(*x));
+    aei_scale scales[N_SCALES];
+    uint16_t *starts = NULL;
+    aei_program *check = NULL;
+    uint32_t count = graph->n_nodes;
+    ae_status st = AE_OK;
+
+    *bytes = NULL;
+    *n_bytes = 0;
+    if (!x)
+        return ae_fail(err, AE_ERR_NOMEM, "decoder program");
+    x->graph = graph;
+    x->values = values;
+    x->shapes = ae_alloc(count, sizeof(*x->shapes));
+    x->decoder = ae_alloc(count, sizeof(bool));
+    x->entropy = ae_alloc(count, sizeof(bool));
+    x->wide = ae_alloc(count, sizeof(bool));
+    x->group = ae_alloc(count, sizeof(*x->group));
+    x->peak = ae_alloc(count, sizeof(*x->peak));
+    x->exponent = ae_alloc(count, sizeof(*x->exponent));
+    x->op_of = ae_alloc(count, sizeof(*x->op_of));
+    if (!x->shapes || !x->decoder || !x->entropy || !x->wide || !x->group || !x->peak || !x->exponent || !x->op_of)
+        st = ae_fail(err, AE_ERR_NOMEM, "decoder program");
+    if (st == AE_OK)
+        st = run(x, pictures, n, edge, err);
+    if (st == AE_OK && (st = aei_rans_normals(least_scale, PER_OCTAVE, N_SCALES, scales, &starts, err)) == AE_OK)
+        st = aei_program_pack(x->ops, x->n_ops, scales, N_SCALES, bytes, n_bytes, err);
+    if (st == AE_OK && (st = aei_program_load(*bytes, *n_bytes, &check, err)) != AE_OK) {
+        ae_free(*bytes);
+        *bytes = NULL;
+    }
+    aei_program_free(check);
+    for (uint32_t i = 0; i < x->n_owned; i++)
+        ae_free(x->owned[i]);
+    ae_free(starts);
+    ae_free(x->params);
+    ae_free(x->shapes);
+    ae_free(x->decoder);
+    ae_free(x->entropy);
+    ae_free(x->wide);
+    ae_free(x->group);
+    ae_free(x->peak);
+    ae_free(x->exponent);
+    ae_free(x->op_of);
+    ae_free(x);
+    return st;
+}
