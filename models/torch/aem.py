@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from . import recipe as recipes
-from .graph import ACTS, OPS
+from .graph import ACTS, OPS, PARITIES
 
 MAGIC = b"\x89AEM\r\n\x1a\n"
 F32, F16 = 1, 2
@@ -145,12 +145,14 @@ def identity(r, values):
         owner = {}
         data += struct.pack("<I", len(nodes))
         for i, n in enumerate(nodes):
-            kind = {"image": 1, "level": 2}.get(n.name, 3) if n.op == "input" else 0
+            kind = {"image": 1, "level": 2, "quality": 4}.get(n.name, 3) if n.op == "input" else 0
             first = owner.setdefault(n.param, i)
             data += struct.pack("<4I%dI" % len(n.inputs), OPS.index(n.op), kind, first, len(n.inputs), *n.inputs)
             data += struct.pack("<iIfI", n.add, ACTS.index(n.act), n.slope, n.out)
             for a in range(2):
                 data += struct.pack("<4I", n.kernel[a], n.stride[a], n.dilation[a], n.pad[a])
             data += struct.pack("<5IfI", n.groups, n.factor, n.first, n.height, n.width, n.value, n.bias)
+            if n.op in ("quantise", "bits"):
+                data += struct.pack("<I", PARITIES.index(n.parity))
         data += struct.pack("<I%dI" % len(network.graph.outputs), len(network.graph.outputs), *network.graph.outputs)
     return digest(data + digest(np.ascontiguousarray(values, "<f4").tobytes()))

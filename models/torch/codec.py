@@ -10,6 +10,11 @@ LN2, ROOT2 = math.log(2), math.sqrt(2)
 WEIGHTS = (1, 5, 13)  # of the three planes in the order of components
 
 
+def noise(like):
+    """What `bits` adds in training, in steps."""
+    return torch.rand_like(like).sub_(0.5)
+
+
 def take(x, parity):
     """The positions that count, channels last: N x H/2 x 2 x W/2 x C, or all."""
     x = x.permute(0, 2, 3, 1)
@@ -57,7 +62,7 @@ class Bits(torch.autograd.Function):
         ctx.parity, ctx.shapes = parity, [x.shape for x in (y, mean, log_scale, log_step)]
         y, mean, log_scale, log_step = (take(x, parity) for x in (y, mean, log_scale, log_step))
         v = (y - mean).mul_(torch.exp2(-log_step))
-        x = torch.rand_like(v).sub_(0.5).add_(v) if noisy else torch.round(v)
+        x = noise(v).add_(v) if noisy else torch.round(v)
         scale = torch.exp2(log_scale - log_step)
         size, across = x.abs(), 1 / (ROOT2 * scale.clamp(LEAST, MOST))
         m = torch.erfc((size - 0.5).mul_(across)).sub_(torch.erfc((size + 0.5).mul_(across))).mul_(0.5).clamp_(min=MASS)

@@ -106,8 +106,8 @@ class Graph:
         elif node.init.startswith("dct"):
             inverse, k = node.init == "dct_inverse", node.kernel[0]
             samples, components = (node.out, c) if inverse else (c * k * k, node.out)
-            check(node.kernel == node.stride == (k, k) and node.pad == (0, 0) and node.groups == 1 and (k == 1 or not inverse)
-                  and components <= samples and block(samples), "no %s has such a shape", node.init)
+            check(node.kernel == node.stride == (k, k) and node.pad == (0, 0) and node.groups == 1 and node.bias
+                  and (k == 1 or not inverse) and components <= samples and block(samples), "no %s has such a shape", node.init)
         self.nodes.append(node)
 
     def shapes(self, h, w):

@@ -273,7 +273,7 @@ def check_task(root, r):
     for node in graph.nodes:
         if node.op == "input" and node.name == "quality":
             if r.task != "compress" or (node.height, node.width, node.out) != (1, 1, 1):
-                fail(root, "input quality: 1 x 1 x 1, with task compress")
+                fail(root, "input quality: 1 x 1 x 1, of task compress")
         elif node.op == "input" and (node.name not in ("image", "level") or (node.name == "level" and node.out > 2)):
             fail(root, "input %s: the first network reads 'image', 'level' (1 or 2 channels) and 'quality'", node.name)
     if image is None or graph.nodes[image].op != "input":
@@ -283,6 +283,14 @@ def check_task(root, r):
         shapes = graph.shapes(edge, edge)
     except GraphError as e:
         fail(root, "%s", e)
+    kinds = [loss.kind for loss in r.losses]
+    if (kinds != ["rate_distortion"]) if r.task == "compress" else ("rate_distortion" in kinds):
+        fail(root, "loss: rate_distortion belongs to task compress, which has no other")
+    if r.task == "compress":
+        if r.residual or len(r.networks) > 1:
+            fail(root, "task compress: one network, not residual")
+        if graph.find("quality") is None or {graph.nodes[i].op for i in graph.outputs[1:]} != {"bits"}:
+            fail(root, "task compress: an input 'quality', and outputs of op bits after the picture")
     inp, out = shapes[image], shapes[graph.outputs[0]]
     if out != (inp[0] * r.scale, inp[1] * r.scale, inp[2]):
         fail(root, "from pictures of %s the first network makes %s", " x ".join(map(str, inp)), " x ".join(map(str, out)))
@@ -316,8 +324,6 @@ def parse(text):
             fail(entry, "loss: 'lambda' belongs to kind rate_distortion, which needs it")
     if not losses:
         fail(root, "loss: empty")
-    if (r.task == "compress") != any(loss.kind == "rate_distortion" for loss in r.losses) or (r.task == "compress" and r.residual):
-        fail(root, "task compress goes with loss rate_distortion and without residual")
     r.penalties = [fields(entry, "penalty", PENALTY) for entry in r.penalties]
     for p in r.penalties:
         if (p.kind == "kl_sparse") != bool(p.target) or (p.kind == "kl_sparse" and not p.node):

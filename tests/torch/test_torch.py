@@ -6,6 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 try:
     import numpy as np
@@ -15,7 +16,7 @@ except ImportError as e:
     print("skipped: %s; install python3-torch, python3-yaml and python3-numpy" % e)
     sys.exit(77)
 
-from models.torch import aem, camera, data, recipe as recipes
+from models.torch import aem, camera, codec, codec_rd, data, recipe as recipes
 from models.torch.network import Network
 from models.torch.trainer import Trainer, rate_at
 
@@ -98,6 +99,33 @@ ENLARGING = (HEAD % ("superres", "")).replace("task:", "residual: true\nscale: 2
 data: {crop: 16}
 train: {batch: 4, shards: 2}
 """
+CODING = HEAD % ("compress", "}, {name: quality, channels: 1, height: 1, width: 1") + """
+      - {name: pixels, op: unshuffle, from: [image]}
+      - {name: y, op: conv, out: 16, kernel: 2, stride: 2, pad: 0, init: dct}
+      - {name: step, op: embed, out: 12, factor: 3, value: -0.5, slope: -1, init: dct, first: 4, from: [quality]}
+      - {name: tone, op: embed, out: 16, factor: 2, from: [quality]}
+      - {name: m, op: conv, from: [y]}
+      - {op: add, from: [m, tone], act: leaky}
+      - {name: s, op: conv, out: 12, kernel: 1, init: zero}
+      - {name: part, op: crop, first: 4, out: 12, from: [y]}
+      - {name: mean, op: crop, first: 0, out: 12, from: [m]}
+      - {name: even, op: quantise, parity: even, from: [part, mean, step]}
+      - {name: price, op: bits, parity: even, from: [part, mean, s, step]}
+      - {name: odd, op: quantise, parity: odd, from: [part, even, step]}
+      - {name: odd_price, op: bits, parity: odd, from: [part, even, s, step]}
+      - {name: flat, op: crop, first: 0, out: 1, from: [tone]}
+      - {name: dc, op: crop, first: 0, out: 1, from: [y]}
+      - {name: all, op: quantise, from: [dc, flat, flat]}
+      - {name: all_price, op: bits, from: [dc, flat, flat, flat]}
+      - {name: code, op: add, from: [even, odd]}
+      - {op: concat, from: [all, code]}
+      - {op: conv, out: 48, kernel: 1, init: dct_inverse}
+      - {op: shuffle, factor: 4}
+    outputs: [previous, price, odd_price, all_price]
+data: {crop: 16}
+train: {batch: 4, shards: 2}
+loss: [{kind: rate_distortion, lambda: [0.001, 0.1]}]
+"""
 TOLD = (HEAD % ("denoise", "}, {name: level, channels: 2")) + """
       - {op: concat, from: [image, level]}
       - {op: conv, out: 3}
@@ -112,8 +140,42 @@ MATRICES = HEAD % ("autoencode", "") + """
       - {op: conv, out: 3}
 train: {batch: 4, shards: 2, optimizer: muon, decay: 0.01, clip: 0}
 """
-TEXTS = {"matrices": MATRICES, "every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM, "enlarging": ENLARGING,
-         **{p.stem: p.read_text() for p in RECIPES}}
+TEXTS = {"matrices": MATRICES, "every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM,
+         "enlarging": ENLARGING, "coding": CODING, **{p.stem: p.read_text() for p in RECIPES}}
+
+
+def uniform_draws(seed, node):
+    """What the C library draws for a random node, from 0 to below 1: lib/core/rng.h."""
+    whole = (1 << 64) - 1
+
+    def mix(x):
+        x = (x + 0x9e3779b97f4a7c15) & whole
+        x = ((x ^ x >> 30) * 0xbf58476d1ce4e5b9) & whole
+        x = ((x ^ x >> 27) * 0x94d049bb133111eb) & whole
+        return x ^ x >> 31
+
+    s = [mix(mix(mix(mix(seed) ^ node)))]
+    for _ in range(3):
+        s.append(mix(s[-1]))
+    while True:
+        t, v = s[1] << 17 & whole, s[1] * 5 & whole
+        yield (((v << 7 | v >> 57) & whole) * 9 & whole) >> 40
+        s[2] ^= s[0]
+        s[3] ^= s[1]
+        s[1] ^= s[2]
+        s[0] ^= s[3]
+        s[2] ^= t
+        s[3] = (s[3] << 45 | s[3] >> 19) & whole
+
+
+def c_noise(graph, seed):
+    """Stands in for codec.noise: one draw for each position that counts, row by row."""
+    nodes = (i for i, n in enumerate(graph.nodes) if n.op == "bits")
+
+    def noise(like):
+        draws = uniform_draws(seed, next(nodes))
+        return torch.tensor([next(draws) for _ in range(like.numel())]).view(like.shape) / (1 << 24) - 0.5
+    return noise
 
 
 def nhwc(x):
@@ -165,21 +227,24 @@ class Comparison(unittest.TestCase):
         shapes = graph.shapes(edge, edge)
 
         def uniform(i):
-            return torch.rand((n, shapes[i][2], *shapes[i][:2]), generator=draw)
+            x = torch.rand((n, shapes[i][2], *shapes[i][:2]), generator=draw)
+            return x * 0.4 if graph.nodes[i].name == "quality" else x  # large steps, so that rounding meets no tie
         return [uniform(i) for i, node in enumerate(graph.nodes) if node.op == "input"], [uniform(i) for i in graph.outputs]
 
     def test_gradients(self):
         for name, text in TEXTS.items():
             with self.subTest(name):
                 r, values, path = self.model(text)
-                inputs, d_outputs = self.pictures(r, 2, 16)
+                edge = 64 if r.task == "compress" else 16
+                inputs, d_outputs = self.pictures(r, 2, edge)
                 d_outputs = [d - 0.5 for d in d_outputs]
                 network = Network(r.networks[0].graph)
                 network.load(values)
-                outputs = network(*inputs)
+                with mock.patch.object(codec, "noise", c_noise(network.graph, 1)):
+                    outputs = network(*inputs)
                 sum((o * d).sum() for o, d in zip(outputs, d_outputs)).backward()
                 statistics, at = dict(network.statistics), 0
-                found = self.run_helper("gradients", path, 2, 16, 16, data=[nhwc(x) for x in inputs + d_outputs])
+                found = self.run_helper("gradients", path, 2, edge, edge, data=[nhwc(x) for x in inputs + d_outputs])
                 frozen = network.eval()(*inputs)
 
                 def compare(ours, what, floor=0.0):
@@ -199,6 +264,8 @@ class Comparison(unittest.TestCase):
 
     def test_step(self):
         for name, text in TEXTS.items():
+            if "task: compress" in text:  # the C trainer has no such step yet
+                continue
             with self.subTest(name):
                 self.compare_step(name, text if "validate_every" not in text else self.small(text))
 
@@ -231,6 +298,74 @@ class Comparison(unittest.TestCase):
             (loss, norm, _, _), (bf16_loss, bf16_norm, _, _) = found
             self.assertTrue(abs(bf16_loss - loss) < 0.02 * loss and abs(bf16_norm - norm) < 0.1 * norm, found)
             self.assertNotEqual(bf16_loss, loss)
+
+    def test_transform(self):
+        """Orthonormal but for the size of the components, which stand in falling order; the inverse takes it back."""
+        b, gain = codec.basis(3, 8, 192)
+        self.assertLess((b.view(192, -1) @ b.view(192, -1).t() - torch.eye(192)).abs().max().item(), 1e-12)
+        self.assertTrue((gain.diff() >= 0).all().item() and gain[0] == 0.5)
+        text = HEAD % ("autoencode", "") + """
+      - {op: unshuffle, factor: %d}
+      - {op: conv, out: %d, kernel: %d, stride: %d, pad: 0, init: dct}
+      - {op: conv, out: 192, kernel: 1, init: dct_inverse}
+      - {op: shuffle, factor: 8}
+"""
+        y, x = torch.meshgrid(torch.arange(32.0), torch.arange(24.0), indexing="ij")
+        picture = torch.stack((0.5 + 0.4 * torch.sin(x / 9), 0.4 + 0.3 * torch.cos(y / 12), x * y / 1500))[None]
+        found = []
+        for factor, count in ((4, 192), (2, 192), (4, 30), (8, 30)):
+            k = 8 // factor
+            network = Network(recipes.parse(text % (factor, count, k, k)).networks[0].graph)
+            found.append(network(picture)[0].detach())
+        self.assertLess((found[0] - picture).abs().max().item(), 1e-5)
+        self.assertLess((found[1] - picture).abs().max().item(), 1e-5)
+        self.assertLess((found[2] - found[3]).abs().max().item(), 1e-5)
+        error = (found[2] - picture).square().mean().sqrt().item()
+        self.assertTrue(1e-4 < error < 0.05, error)  # smooth: a sixth of the components hold nearly all
+
+    def test_price(self):
+        """Bits against their definition; their gradients by differences; what is clamped."""
+        y = torch.tensor([0.0, 0.4, -3.2, 700.0], dtype=torch.float64).view(1, 1, 2, 2).repeat(2, 1, 1, 1)
+        zero = torch.zeros(2, 1, 1, 1, dtype=torch.float64)
+        normal = torch.distributions.Normal(torch.tensor(0.0, dtype=torch.float64), 2.0)
+        bits = codec.Bits.apply(y, zero, zero + 1, zero, "all", False)[0].view(-1)
+        wanted = [-torch.log2(normal.cdf(torch.tensor(n + 0.5)) - normal.cdf(torch.tensor(n - 0.5))).item() for n in (0, 0, -3)]
+        self.near(bits.tolist(), wanted + [24], "bits")
+        even = codec.Bits.apply(y, zero, zero + 1, zero, "even", False)[0].view(-1)
+        self.assertEqual(even.tolist(), [bits[0].item(), 0, 0, bits[3].item()])
+        draw = torch.Generator().manual_seed(5)
+
+        def some(h, w, spread):
+            return (torch.randn(2, 3, h, w, dtype=torch.float64, generator=draw) * spread).requires_grad_(True)
+
+        inputs = some(3, 5, 0.3), some(3, 5, 0.3), some(3, 5, 0.3), some(1, 1, 0.3)
+        for parity in ("all", "even", "odd"):
+            with mock.patch.object(codec, "noise", lambda like: torch.linspace(-0.5, 0.5, like.numel()).double().view(like.shape)):
+                self.assertTrue(torch.autograd.gradcheck(lambda *a: codec.Bits.apply(*a, parity, True), inputs))
+        for log_scale, pulled in ((-9.0, 1.0), (20.0, 1e5)):  # clamped scales: only what would bring them back
+            for v, passes in ((0.0, False), (pulled, True)):
+                s = torch.full((1, 1, 1, 1), log_scale, dtype=torch.float64, requires_grad=True)
+                codec.Bits.apply(zero[:1] + v, zero[:1], s, zero[:1], "all", False).sum().backward()
+                self.assertEqual(s.grad.item() != 0, passes if log_scale < 0 else not passes, (log_scale, v))
+        y, mean, step = some(3, 5, 3), some(3, 5, 1), some(1, 1, 0.3)
+        q = codec.Quantise.apply(y, mean, step, "odd")
+        q.sum().backward()
+        places = (torch.arange(3)[:, None] + torch.arange(5)) % 2
+        self.assertTrue(torch.equal(y.grad, places.expand(2, 3, 3, 5).double()) and mean.grad is None)
+        self.assertTrue(torch.equal(q == 0, (places == 0).expand(2, 3, 3, 5)))
+        v = (y - mean) / torch.exp2(step)
+        self.near((q.detach() - mean.detach()) * places, (torch.exp2(step) * torch.round(v) * places).detach(), "quantise")
+        slope = ((torch.round(v) - v) * torch.exp2(step) * np.log(2) * places).sum((2, 3), keepdim=True)
+        self.near(step.grad, slope.detach(), "gradient of the step")
+
+    def test_rates_compared(self):
+        """The BD-rate: between equal curves 0; of half the bits -50 %; over the qualities that both have."""
+        curve = [(0.1, 25.0), (0.3, 29.0), (0.7, 32.5), (1.5, 37.0)]
+        self.assertEqual(codec_rd.bd_rate(curve, curve), 0)
+        half = [(r / 2, q) for r, q in curve]
+        self.assertAlmostEqual(codec_rd.bd_rate(half[::-1], curve), -50)
+        self.assertAlmostEqual(codec_rd.bd_rate(half[1:], curve + [(3.0, 41.0)]), -50, delta=2)
+        self.assertTrue(np.isnan(codec_rd.bd_rate([(0.1, 20), (0.2, 24)], curve)))
 
     def test_perceptual(self):
         _, _, path = self.model(EVERY_OP)
@@ -420,10 +555,22 @@ class Comparison(unittest.TestCase):
                                   ("batch: 8", "batch: 9", "line 17: .*9 .*4 equal shards"),
                                   ("task: auto", "task: &a auto", "anchors"),
                                   ("kind: kl_sparse, weight: 0.1, target: 0.1", "kind: l1, weight: .", "line 19: .* a number")):
-            with self.subTest(new):
-                self.assertIn(old, FIXED)
-                with self.assertRaisesRegex(recipes.RecipeError, message):
-                    recipes.parse(FIXED.replace(old, new))
+            self.refused(FIXED, old, new, message)
+        for old, new, message in (("task: compress", "task: denoise", "input quality: 1 x 1 x 1, of task compress"),
+                                  (", lambda: [0.001, 0.1]", "", "'lambda' belongs to kind rate_distortion"),
+                                  ("kind: rate_distortion, lambda: [0.001, 0.1]", "kind: mse", "rate_distortion belongs to task"),
+                                  ("outputs: [previous, price,", "outputs: [previous, y,", "outputs of op bits"),
+                                  ("first: 4, from: [quality]", "first: 5, from: [quality]", "line 11: .* components"),
+                                  ("kernel: 2, stride: 2", "kernel: 2, stride: 1", "line 10: .* no dct has such a shape"),
+                                  ("mean, s, step]", "mean, step]", "bits cannot read 3 layers"),
+                                  ("quantise, from", "quantise, parity: none, from", "'none' is none of all")):
+            self.refused(CODING, old, new, message)
+
+    def refused(self, text, old, new, message):
+        with self.subTest(new):
+            self.assertIn(old, text)
+            with self.assertRaisesRegex(recipes.RecipeError, message):
+                recipes.parse(text.replace(old, new))
 
 
 if __name__ == "__main__":

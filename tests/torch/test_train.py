@@ -19,7 +19,8 @@ except ImportError as e:
     print("skipped: %s; install python3-torch, python3-yaml and python3-numpy" % e)
     sys.exit(77)
 
-from models.torch import aem, train
+from models.torch import aem, codec_rd, recipe, train
+from models.torch.network import Network
 from models.torch.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,26 @@ corruption: [{kind: gaussian, sigma: [0, 50]}, {kind: mask, fraction: [0, 0.2]}]
 loss: [{kind: charbonnier}, {kind: tv, weight: 0.01}]
 penalties: [{kind: kl_sparse, weight: 0.01, target: 0.2, node: code}, {kind: l2, weight: 0.01}]
 train: {batch: 16, shards: 4, steps: 8, warmup: 2, rate: 0.01, validate_every: 1, patience: 100}
+"""
+CODEC = """
+recipe: 1
+name: tiny
+task: compress
+networks:
+  - name: net
+    inputs: [{name: image, channels: 1, height: 12, width: 12}, {name: quality, channels: 1, height: 1, width: 1}]
+    layers:
+      - {name: y, op: conv, out: 8, kernel: 4, stride: 4, pad: 0, init: dct, from: [image]}
+      - {name: step, op: embed, out: 8, factor: 2, value: -1, slope: -2, init: dct, from: [quality]}
+      - {name: mean, op: embed, out: 8, factor: 2, from: [quality]}
+      - {name: spread, op: embed, out: 8, factor: 2, from: [quality]}
+      - {name: q, op: quantise, from: [y, mean, step]}
+      - {name: price, op: bits, from: [y, mean, spread, step]}
+      - {op: conv, out: 16, kernel: 1, init: dct_inverse, from: [q]}
+      - {name: picture, op: shuffle, factor: 4}
+    outputs: [picture, price]
+loss: [{kind: rate_distortion, lambda: [0.001, 0.02]}]
+train: {batch: 16, shards: 4, steps: 8, warmup: 2, rate: 0.01, validate_every: 1}
 """
 
 
@@ -82,6 +103,22 @@ class Training(unittest.TestCase):
         card = yaml.safe_load(aem.read(self.at / "a.aem")[1])
         self.assertEqual((card["steps"], card["seed"], card["items"]), (150, 1, 80))
         self.assertIn("exists", self.train("a", status=1))
+
+    def test_codec(self):
+        """The objective falls, the score is minus it; better quality costs more bits."""
+        (self.at / "r.yaml").write_text(CODEC)
+        self.train("a", "--steps", 150)
+        log = self.log("a")
+        self.assertGreater(log[-1]["score"], log[0]["score"] + 0.1)
+        self.assertTrue(abs(log[-1]["score"] + log[-1]["loss"]) < 0.3 * log[-1]["loss"], log[-1])
+        card = yaml.safe_load(aem.read(self.at / "a.aem")[1])
+        self.assertEqual(card["validation_score"], round(log[-1]["score"], 4))
+        network = Network(recipe.parse(CODEC).networks[0].graph).eval()
+        network.load(self.values("a"))
+        y, x = np.mgrid[0:12, 0:12]
+        picture = (127 + 60 * np.sin(x / 3) + 60 * np.cos(x * y / 20))[..., None].astype("u1")
+        (bits, quality), (more, better) = (codec_rd.measure(network, picture, q) for q in (0, 1))
+        self.assertTrue(0 < bits < more and 10 < quality < better, (bits, quality, more, better))
 
     def test_resume(self):
         self.train("whole")
