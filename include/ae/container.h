@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The .aec file (doc/container.md): items of coded tiles, with checksums, an index and metadata. What is inside the tiles of a
+ * network's item is the business of compress.h; tiles of samples, without loss or with bounded error, are coded here. */
+#ifndef AE_CONTAINER_H
+#define AE_CONTAINER_H
+
+#include "ae/codec.h"
+#include "ae/compress.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    AE_ITEM_SAMPLES = 0, /* without loss, or no error above `quality` */
+    AE_ITEM_NETWORK = 1, /* colours by the network `identity` at `quality`, in 1/1024; alpha as samples without loss */
+    AE_ITEM_MAX_NAME = 4096,
+    AE_PACK_BYTES = 65536 /* samples of a packed tile, at most */
+};
+
+/* One picture of a file. A packed item shares its tile with others of its size and type, which stand below each other. */
+typedef struct ae_item {
+    char *name;           /* relative path with '/', "" where none was given */
+    ae_signal_info info;  /* AE_U8 or AE_U16 */
+    uint8_t coding;       /* AE_ITEM_... */
+    uint8_t orientation;  /* as EXIF has it, 0: not told */
+    uint16_t quality;
+    uint8_t identity[16];
+    uint64_t number;      /* in order of writing, 0 the first */
+    uint64_t offset, span; /* where its chunks lie; of a packed one, its pack */
+    uint32_t position, packed; /* the position-th of `packed` items; packed = 0: not packed */
+} ae_item;
+
+/* Whether a name may be written below a directory: no "..", no empty part, not absolute, no control characters. */
+AE_API bool ae_item_name_is_safe(const char *name);
+
+/* ---- writing ---- one pass from front to back */
+
+typedef struct ae_container_writer ae_container_writer;
+typedef struct ae_container ae_container;
+/* sink must outlive the writer. On failure of any call only freeing is left. */
+AE_API AE_NODISCARD ae_status ae_container_create(ae_sink *sink, ae_container_writer **out, ae_error *err);
+/* Goes on with a file that has been read; what is written belongs at *offset, and what lies there is to be cut off. `old` is needed only
+ * for this call. */
+AE_API AE_NODISCARD ae_status ae_container_append(ae_container *old, ae_sink *sink, ae_container_writer **out, uint64_t *offset,
+                                                  ae_error *err);
+AE_API void ae_container_writer_free(ae_container_writer *writer); /* NULL is fine */
+
+/* The decoder program of the model that items name; at most once a file, before the items. */
+AE_API AE_NODISCARD ae_status ae_container_write_model(ae_container_writer *writer, const void *program, size_t n_bytes, ae_error *err);
+AE_API bool ae_container_has_name(const ae_container_writer *writer, const char *name);
+/* Begins an item: name, info, coding, quality, identity and orientation are taken. A name that is there already, or is not safe, is
+ * AE_ERR_ARGUMENT. */
+AE_API AE_NODISCARD ae_status ae_container_begin(ae_container_writer *writer, const ae_item *item, ae_error *err);
+AE_API AE_NODISCARD ae_status ae_container_write_tile(ae_container_writer *writer, bool alpha, uint32_t index, const void *data,
+                                                      size_t n_bytes, ae_error *err);
+AE_API AE_NODISCARD ae_status ae_container_write_meta(ae_container_writer *writer, const ae_meta *meta, ae_error *err);
+/* Ends an item; hash: of its decoded samples, or NULL. */
+AE_API AE_NODISCARD ae_status ae_container_end(ae_container_writer *writer, const uint8_t hash[16], ae_error *err);
+/* Items of one size and type, coded as one picture of the height of all; quality is the tolerance. samples: interleaved, native endian;
+ * they become what decoding will give. */
+AE_API AE_NODISCARD ae_status ae_container_write_pack(ae_container_writer *writer, const ae_item *like, const char *const *names,
+                                                      uint32_t n_names, void *samples, ae_error *err);
+/* Index and footer. */
+AE_API AE_NODISCARD ae_status ae_container_finish(ae_container_writer *writer, ae_error *err);
+AE_API uint64_t ae_container_written(const ae_container_writer *writer); /* bytes so far, the old part included */
+
+/* ---- reading ---- */
+
+/* Bytes at any place; read returns how many it got, less only at the end or on error. Called from one thread at a time. */
+typedef struct ae_bytes {
+    void *opaque;
+    uint64_t size;
+    size_t (*read)(void *opaque, uint64_t offset, void *to, size_t n_bytes);
+} ae_bytes;
+
+/* bytes is copied, what it points to must outlive the container. Where index or footer are damaged or missing, the file is scanned;
+ * ae_container_complaint then says so. limits may be NULL. */
+AE_API AE_NODISCARD ae_status ae_container_open(const ae_bytes *bytes, const ae_limits *limits, ae_container **out, ae_error *err);
+AE_API void ae_container_free(ae_container *container);
+/* NULL where all is well: one line about what is damaged in the frame of the file (not in its tiles). */
+AE_API const char *ae_container_complaint(const ae_container *container);
+/* The item of that name, by the index; its strings are freed by ae_item_clear. AE_ERR_ARGUMENT where there is none. */
+AE_API AE_NODISCARD ae_status ae_container_find(const ae_container *container, const char *name, ae_item *out, ae_error *err);
+/* All items in order of number; to be freed with ae_items_free. Packs that are damaged are left out, of which ae_container_complaint
+ * then speaks. */
+AE_API AE_NODISCARD ae_status ae_container_list(ae_container *container, ae_item **items, size_t *n_items, ae_error *err);
+AE_API void ae_item_clear(ae_item *item);
+AE_API void ae_items_free(ae_item *items, size_t n_items);
+/* The embedded program, an ae_alloc array; AE_ERR_ARGUMENT where there is none. */
+AE_API AE_NODISCARD ae_status ae_container_model(const ae_container *container, void **program, size_t *n_bytes, ae_error *err);
+/* Reads every chunk of the file and calls back for each that is damaged (why) at its offset; AE_OK where the reading itself worked. */
+AE_API AE_NODISCARD ae_status ae_container_check(const ae_container *container, void *opaque,
+                                                 void (*damaged)(void *opaque, uint64_t offset, const char *why), ae_error *err);
+
+/* One item opened: where its chunks lie. The container must outlive it. */
+typedef struct ae_item_reader ae_item_reader;
+AE_API AE_NODISCARD ae_status ae_item_open(const ae_container *container, const ae_item *item, ae_item_reader **out, ae_error *err);
+AE_API void ae_item_free(ae_item_reader *reader);
+/* AE_ERR_CHECKSUM or AE_ERR_MALFORMED where the tile is damaged or missing. *data lives until the next call. */
+AE_API AE_NODISCARD ae_status ae_item_tile(ae_item_reader *reader, bool alpha, uint32_t index, const void **data, size_t *n_bytes,
+                                           ae_error *err);
+AE_API AE_NODISCARD ae_status ae_item_meta(ae_item_reader *reader, const ae_limits *limits, ae_meta *meta, ae_error *err);
+AE_API bool ae_item_hash(ae_item_reader *reader, uint8_t hash[16]); /* of packed items: of the whole pack */
+
+/* ---- tiles of samples ---- */
+
+typedef struct ae_samples_options {
+    uint32_t tolerance;        /* largest error of a sample, of 255 or 65535; 0: none */
+    uint32_t threads;          /* 0: all processors */
+    bool alpha_only;           /* only the last channel */
+    uint32_t x, y, width, height; /* decoding: the region wanted; width 0: all */
+    bool preview;              /* decoding: means of 8 x 8 samples, sizes rounded up */
+    const ae_cancel *cancel;
+    void *opaque;
+    void (*progress)(void *opaque, double done);               /* may be NULL */
+    void (*decoded)(void *opaque, const void *rows, uint32_t n_rows); /* encoding: the rows as decoding will give them; may be NULL */
+    void (*lost)(void *opaque, uint32_t index, const char *why); /* decoding: a tile that is damaged and becomes 0; NULL: it is an error */
+} ae_samples_options;
+
+/* Tiles are those of compress.h. source: u8 or u16, 1..4 channels. */
+AE_API AE_NODISCARD ae_status ae_samples_encode(const ae_samples_options *options, const ae_row_source *source, const ae_tile_sink *sink,
+                                                ae_error *err);
+/* info: of the whole picture, all its channels, or with alpha_only of one. */
+AE_API AE_NODISCARD ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options *options,
+                                                const ae_tile_source *source, const ae_row_sink *sink, ae_error *err);
+/* The samples of one packed item, ae_row_bytes x height. */
+AE_API AE_NODISCARD ae_status ae_item_unpack(ae_item_reader *reader, void *samples, ae_error *err);
+
+/* XXH3-128 of samples as they come, in rows (little-endian, interleaved, alpha last). */
+typedef struct ae_sample_hash ae_sample_hash;
+AE_API ae_sample_hash *ae_sample_hash_create(void); /* NULL: out of memory */
+AE_API void ae_sample_hash_add(ae_sample_hash *hash, const void *rows, size_t n_bytes);
+AE_API void ae_sample_hash_get(const ae_sample_hash *hash, uint8_t digest[16]);
+AE_API void ae_sample_hash_free(ae_sample_hash *hash);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What reader and writer of .aec share: numbers, checksums, chunks, heads and index entries (doc/container.md). */
+#ifndef AEI_FRAME_H
+#define AEI_FRAME_H
+
+#include "ae/container.h"
+
+enum {
+    AEI_AEC_VERSION = 1,
+    AEI_AEC_HEADER = 16,  /* bytes of the file header */
+    AEI_AEC_CHUNK = 12,   /* of a chunk's header */
+    AEI_AEC_FOOTER = 16,
+    AEI_AEC_EXTRA = AEI_AEC_CHUNK + 4, /* of a chunk beside its payload */
+    AEI_AEC_PAGE = 8192,  /* index pages grow to about this */
+    AEI_AEC_MAX_HEAD = 64, /* of a head without number and name */
+    AEI_AEC_MAX_PAGE = 1 << 16,
+    AEI_AEC_MAX_ROOT = 1 << 26,
+    AEI_AEC_MAX_TILE = 1 << 24,
+    AEI_AEC_MAX_MODEL = 1 << 28,
+    AEI_AEC_MAX_CHAIN = 8  /* appends before the index is written anew */
+};
+extern const uint8_t aei_aec_magic[8], aei_aec_sync[3], aei_aec_end[4];
+
+/* Chunk types. Capitals are critical: who does not know one must not read on. */
+enum {
+    AEI_HEAD = 'H', AEI_TILE = 'T', AEI_ALPHA = 'A', AEI_PACK = 'P', AEI_MODEL = 'M', AEI_INDEX = 'I',
+    AEI_META = 'm', AEI_HASH = 'h', AEI_PAGE = 'i'
+};
+
+uint32_t aei_crc32c(uint32_t crc, const void *data, size_t n_bytes); /* begin with 0 */
+
+/* Bytes being made; running out of memory latches. */
+typedef struct aei_buffer {
+    uint8_t *data;
+    size_t n_bytes, capacity;
+    bool failed;
+} aei_buffer;
+void aei_put(aei_buffer *b, const void *data, size_t n_bytes);
+void aei_put_u8(aei_buffer *b, uint32_t v);
+void aei_put_number(aei_buffer *b, uint64_t v); /* 7 bits a byte, the low ones first */
+
+/* Bytes being read; reading past the end latches `bad`. */
+typedef struct aei_cursor {
+    const uint8_t *at, *end;
+    bool bad;
+} aei_cursor;
+const uint8_t *aei_take(aei_cursor *c, uint64_t n_bytes); /* NULL where there are not so many */
+uint32_t aei_take_u8(aei_cursor *c);
+uint64_t aei_take_number(aei_cursor *c);
+
+/* A head without number and name. Reading checks everything that does not need the caller's limits. */
+void aei_put_head(aei_buffer *b, const ae_item *item);
+ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err);
+/* Of a whole item or a pack (the last `packed` of them: see ae_item). */
+uint32_t aei_item_tiles(const ae_item *item);
+
+/* An index entry: shares the beginning of its name with the one before. name: of AE_ITEM_MAX_NAME + 1 bytes, holds the last name. */
+void aei_put_entry(aei_buffer *b, const char *previous, const ae_item *item);
+ae_status aei_take_entry(aei_cursor *c, char *name, ae_item *item, ae_error *err);
+
+void aei_make_chunk(uint8_t header[AEI_AEC_CHUNK], uint8_t type, uint32_t n_bytes);
+/* False where these are no whole header. */
+bool aei_parse_chunk(const uint8_t header[AEI_AEC_CHUNK], uint8_t *type, uint32_t *n_bytes);
+
+/* What an append needs to know of a file. */
+typedef struct aei_tail {
+    uint64_t end;         /* behind the last whole footer */
+    uint64_t root;        /* offset of its index, 0: none */
+    uint64_t next_number;
+    uint64_t model;       /* offset of the model chunk, 0: none */
+    uint32_t chain;       /* indices that hang on it, itself included */
+} aei_tail;
+const aei_tail *aei_container_tail(const ae_container *container);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One tile of samples, without loss or with bounded error (doc/container.md, "Sample coding"). Whole numbers throughout: what is
+ * decoded is the same everywhere. */
+#ifndef AEI_LOSSLESS_H
+#define AEI_LOSSLESS_H
+
+#include "ae/status.h"
+
+typedef struct aei_tile {
+    uint32_t width, height; /* at least 1 */
+    uint32_t channels;      /* 1..4, interleaved */
+    uint32_t max;           /* largest value of a sample, 1..65535 */
+    uint32_t tolerance;     /* largest error, 0: none */
+} aei_tile;
+
+enum { AEI_TILE_MAX_SAMPLES = 512 * 512 * 4 };
+
+/* What coding a tile needs; reusable, one for each thread. */
+typedef struct aei_sample_coder aei_sample_coder;
+aei_sample_coder *aei_sample_coder_create(void); /* NULL: out of memory */
+void aei_sample_coder_free(aei_sample_coder *coder);
+
+/* *bytes belongs to the coder and lives until its next use. */
+ae_status aei_tile_encode(aei_sample_coder *coder, const aei_tile *tile, const uint16_t *samples, const uint8_t **bytes, size_t *n_bytes,
+                          ae_error *err);
+ae_status aei_tile_decode(aei_sample_coder *coder, const aei_tile *tile, const uint8_t *bytes, size_t n_bytes, uint16_t *samples, ae_error *err);
+
+#endif

@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The .aec container: round trips, damage at every byte, truncation at every byte, appending, names, large indices. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ae/container.h"
+
+/* ---- files in memory ---- */
+
+typedef struct file {
+    ae_sink sink;
+    uint8_t *data;
+    size_t n, room, reads, read_bytes;
+    size_t limit; /* the disk is full there; 0: never */
+} file;
+
+static ae_status file_write(void *opaque, const void *data, size_t n, ae_error *err)
+{
+    file *f = opaque;
+
+    if (f->limit && f->n + n > f->limit)
+        return ae_fail(err, AE_ERR_IO, "disk full");
+    if (f->n + n > f->room) {
+        f->room = 2 * f->room + n;
+        f->data = realloc(f->data, f->room);
+        assert_non_null(f->data);
+    }
+    memcpy(f->data + f->n, data, n);
+    f->n += n;
+    return AE_OK;
+}
+
+static void file_init(file *f)
+{
+    *f = (file){.sink = {.opaque = f, .write = file_write}};
+}
+
+static size_t file_read(void *opaque, uint64_t at, void *to, size_t n)
+{
+    file *f = opaque;
+
+    f->reads++;
+    f->read_bytes += n;
+    if (at > f->n)
+        return 0;
+    n = n < f->n - at ? n : f->n - (size_t)at;
+    memcpy(to, f->data + at, n);
+    return n;
+}
+
+static ae_bytes bytes_of(file *f)
+{
+    return (ae_bytes){f, f->n, file_read};
+}
+
+static void ok(ae_status st, const ae_error *err)
+{
+    if (st != AE_OK)
+        fail_msg("%s", err->message);
+}
+
+/* ---- pictures ---- */
+
+typedef struct picture {
+    ae_signal_info info;
+    uint8_t *pixels;
+    size_t n, at;
+} picture;
+
+static picture make_picture(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t seed)
+{
+    picture p = {.info = {.kind = AE_KIND_IMAGE, .sample = sample, .bits = sample == AE_U8 ? 8 : 16, .channels = channels,
+                          .alpha = channels == 2 || channels == 4, .width = w, .height = h}};
+
+    p.n = ae_row_bytes(&p.info) * h;
+    p.pixels = malloc(p.n);
+    assert_non_null(p.pixels);
+    for (size_t i = 0; i < p.n; i++) {
+        seed = seed * 1664525 + 1013904223;
+        p.pixels[i] = (uint8_t)((i / 7 + i / (w * channels) * 3) % 200 + (seed >> 28));
+    }
+    return p;
+}
+
+static ae_status read_picture(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
+{
+    picture *p = opaque;
+    size_t n = ae_row_bytes(&p->info) * n_rows;
+
+    (void)err;
+    memcpy(rows, p->pixels + p->at, n);
+    p->at += n;
+    return AE_OK;
+}
+
+static ae_status collect(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    picture *p = opaque;
+    size_t n = ae_row_bytes(&p->info) * n_rows;
+
+    (void)err;
+    assert_true(p->at + n <= p->n);
+    memcpy(p->pixels + p->at, rows, n);
+    p->at += n;
+    return AE_OK;
+}
+
+static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n, ae_error *err)
+{
+    return ae_container_write_tile(opaque, false, index, data, n, err);
+}
+
+static void write_picture(ae_container_writer *w, const char *name, picture *p, uint32_t tolerance, ae_error *err)
+{
+    ae_item item = {.name = (char *)(uintptr_t)name, .info = p->info, .quality = (uint16_t)tolerance, .orientation = 6};
+    ae_row_source source = {p->info, p, read_picture};
+    ae_tile_sink sink = {w, write_tile};
+    ae_samples_options options = {.tolerance = tolerance, .threads = 2};
+    ae_sample_hash *hash = ae_sample_hash_create();
+    uint8_t digest[16];
+
+    p->at = 0;
+    ok(ae_container_begin(w, &item, err), err);
+    ok(ae_samples_encode(&options, &source, &sink, err), err);
+    ae_sample_hash_add(hash, p->pixels, p->n);
+    ae_sample_hash_get(hash, digest);
+    ae_sample_hash_free(hash);
+    ok(ae_container_end(w, digest, err), err);
+}
+
+static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n, ae_error *err)
+{
+    return ae_item_tile(opaque, false, index, data, n, err);
+}
+
+typedef struct losses { uint32_t n; bool lost[64]; } losses;
+
+static void count_loss(void *opaque, uint32_t index, const char *why)
+{
+    losses *l = opaque;
+
+    assert_non_null(why);
+    assert_true(index < 64 && !l->lost[index]);
+    l->lost[index] = true;
+    l->n++;
+}
+
+/* The item as a picture; lost tiles are counted where l is not NULL. */
+static ae_status read_item(const ae_container *c, const ae_item *item, ae_samples_options options, losses *l, picture *out, ae_error *err)
+{
+    ae_item_reader *r = NULL;
+    ae_row_sink sink = {out, collect};
+    ae_tile_source source = {NULL, read_tile};
+    ae_status st = ae_item_open(c, item, &r, err);
+
+    *out = (picture){.info = item->info};
+    if (st != AE_OK)
+        return st;
+    options.opaque = l;
+    options.lost = l ? count_loss : NULL;
+    if (options.width) {
+        out->info.width = options.width;
+        out->info.height = options.height;
+    }
+    if (options.preview) {
+        out->info.width = (out->info.width + 7) / 8;
+        out->info.height = (out->info.height + 7) / 8;
+    }
+    out->n = ae_row_bytes(&out->info) * out->info.height;
+    out->pixels = malloc(out->n);
+    assert_non_null(out->pixels);
+    source.opaque = r;
+    st = item->packed ? ae_item_unpack(r, out->pixels, err) : ae_samples_decode(&item->info, &options, &source, &sink, err);
+    ae_item_free(r);
+    return st;
+}
+
+static void check_item(const ae_container *c, const ae_item *item, const picture *want, uint32_t tolerance)
+{
+    ae_error err;
+    picture got;
+
+    ok(read_item(c, item, (ae_samples_options){.threads = 2}, NULL, &got, &err), &err);
+    assert_int_equal(got.n, want->n);
+    if (!tolerance) {
+        assert_memory_equal(got.pixels, want->pixels, want->n);
+    } else {
+        for (size_t i = 0; i < want->n; i++)
+            assert_in_range(abs(got.pixels[i] - want->pixels[i]), 0, tolerance);
+    }
+    free(got.pixels);
+}
+
+static void test_round_trip(void **state)
+{
+    static const struct { uint32_t w, h, channels; ae_sample sample; uint32_t tolerance; } cases[] = {
+        {1, 1, 1, AE_U8, 0}, {1, 1, 4, AE_U16, 0}, {3, 700, 2, AE_U8, 0}, {700, 3, 3, AE_U16, 0}, {513, 600, 3, AE_U8, 0}, {40, 30, 4, AE_U8, 0},
+        {100, 90, 3, AE_U8, 1}, {100, 90, 1, AE_U8, 7}, {60, 70, 4, AE_U8, 255}};
+    enum { N = sizeof(cases) / sizeof(*cases) };
+    ae_container_writer *w;
+    ae_container *c;
+    ae_item *items;
+    picture p[N];
+    char name[20];
+    size_t n;
+    ae_error err;
+    file f;
+
+    (void)state;
+    file_init(&f);
+    ok(ae_container_create(&f.sink, &w, &err), &err);
+    for (uint32_t i = 0; i < N; i++) {
+        p[i] = make_picture(cases[i].w, cases[i].h, cases[i].channels, cases[i].sample, i);
+        snprintf(name, sizeof(name), "dir/%u.png", N - i);
+        write_picture(w, name, &p[i], cases[i].tolerance, &err);
+    }
+    ok(ae_container_finish(w, &err), &err);
+    assert_int_equal(ae_container_written(w), f.n);
+    ae_container_writer_free(w);
+
+    ok(ae_container_open(&(ae_bytes){&f, f.n, file_read}, NULL, &c, &err), &err);
+    assert_null(ae_container_complaint(c));
+    ok(ae_container_list(c, &items, &n, &err), &err);
+    assert_int_equal(n, N);
+    for (uint32_t i = 0; i < N; i++) {
+        ae_item one;
+
+        snprintf(name, sizeof(name), "dir/%u.png", N - i);
+        assert_string_equal(items[i].name, name);
+        assert_int_equal(items[i].orientation, 6);
+        check_item(c, &items[i], &p[i], cases[i].tolerance);
+        ok(ae_container_find(c, name, &one, &err), &err);
+        assert_int_equal(one.number, i);
+        assert_int_equal(one.offset, items[i].offset);
+        ae_item_clear(&one);
+        free(p[i].pixels);
+    }
+    {
+        ae_item one;
+
+        assert_int_equal(ae_container_find(c, "dir/0.png", &one, &err), AE_ERR_ARGUMENT);
+    }
+    ae_items_free(items, n);
+    ae_container_free(c);
+    free(f.data);
+}
+
+static void test_regions(void **state)
+{
+    static const uint32_t regions[][4] = {{0, 0, 1, 1}, {511, 0, 2, 600}, {600, 550, 100, 50}, {5, 511, 690, 2}, {0, 0, 700, 600}};
+    picture p = make_picture(700, 600, 3, AE_U8, 9), got;
+    ae_container_writer *w;
+    ae_container *c;
+    ae_item item;
+    ae_error err;
+    file f;
+
+    (void)state;
+    file_init(&f);
+    ok(ae_container_create(&f.sink, &w, &err), &err);
+    write_picture(w, "", &p, 0, &err);
+    ok(ae_container_finish(w, &err), &err);
+    ae_container_writer_free(w);
+    ok(ae_container_open(&(ae_bytes){&f, f.n, file_read}, NULL, &c, &err), &err);
+    ok(ae_container_find(c, "", &item, &err), &err);
+    for (size_t i = 0; i < sizeof(regions) / sizeof(*regions); i++) {
+        const uint32_t *r = regions[i];
+
+        ok(read_item(c, &item, (ae_samples_options){.x = r[0], .y = r[1], .width = r[2], .height = r[3]}, NULL, &got, &err), &err);
+        for (uint32_t y = 0; y < r[3]; y++)
+            assert_memory_equal(got.pixels + y * r[2] * 3, p.pixels + ((r[1] + y) * 700 + r[0]) * 3, r[2] * 3);
+        free(got.pixels);
+    }
+    assert_int_equal(read_item(c, &item, (ae_samples_options){.x = 600, .width = 101, .height = 1}, NULL, &got, &err), AE_ERR_ARGUMENT);
+    free(got.pixels);
+
+    ok(read_item(c, &item, (ae_samples_options){.preview = true}, NULL, &got, &err), &err);
+    assert_int_equal(got.info.width, 88);
+    for (uint32_t y = 0; y < 75; y++)
+        for (uint32_t x = 0; x < 88; x++) {
+            uint32_t sum = 0, n = 0;
+
+            for (uint32_t j = 8 * y; j < 8 * y + 8; j++)
+                for (uint32_t k = 8 * x; k < 8 * x + 8 && k < 700; k++, n++)
+                    sum += p.pixels[(j * 700 + k) * 3 + 1];
+            assert_int_equal(got.pixels[(y * 88 + x) * 3 + 1], (sum + n / 2) / n);
+        }
+    free(got.pixels);
+    ae_item_clear(&item);
+    ae_container_free(c);
+    free(p.pixels);
+    free(f.data);
+}
+
+/* ---- damage ---- */
+
+/* Three items, one of three tiles, one with metadata, and a pack of five. */
+static void write_sample(file *f, picture p[3], picture *small)
+{
+    static const char *const names[] = {"s/0", "s/1", "s/2", "s/3", "s/4"};
+    ae_item like = {0};
+    ae_meta meta = {0};
+    ae_container_writer *w;
+    picture copy;
+    ae_error err;
+
+    file_init(f);
+    p[0] = make_picture(1030, 1, 1, AE_U8, 1);
+    p[1] = make_picture(9, 8, 4, AE_U8, 2);
+    p[2] = make_picture(20, 10, 3, AE_U16, 3);
+    *small = make_picture(4, 20, 1, AE_U8, 4);
+    for (uint32_t i = 0; i < p[0].n; i++)
+        p[0].pixels[i] = (uint8_t)(i / 100 * 20);
+    ok(ae_container_create(&f->sink, &w, &err), &err);
+    write_picture(w, "a", &p[0], 0, &err);
+    like.name = (char *)(uintptr_t)"b";
+    like.info = p[1].info;
+    ok(ae_container_begin(w, &like, &err), &err);
+    ok(ae_meta_add(&meta, AE_META_TEXT, "Comment", "hello", 5, &err), &err);
+    ok(ae_container_write_meta(w, &meta, &err), &err);
+    ae_meta_clear(&meta);
+    p[1].at = 0;
+    ok(ae_samples_encode(&(ae_samples_options){.threads = 1}, &(ae_row_source){p[1].info, &p[1], read_picture},
+                         &(ae_tile_sink){w, write_tile}, &err), &err);
+    ok(ae_container_end(w, NULL, &err), &err);
+    copy = make_picture(4, 20, 1, AE_U8, 4);
+    like.info = small->info;
+    like.info.height = 4;
+    ok(ae_container_write_pack(w, &like, names, 5, copy.pixels, &err), &err);
+    free(copy.pixels);
+    write_picture(w, "c", &p[2], 0, &err);
+    ok(ae_container_finish(w, &err), &err);
+    ae_container_writer_free(w);
+}
+
+/* What can be read must be right. Returns the number of whole tiles and packed items read; *reported: something was said. */
+static uint32_t read_what_is_left(file *f, const picture p[3], const picture *small, bool *reported)
+{
+    ae_bytes bytes = bytes_of(f);
+    ae_container *c = NULL;
+    ae_item *items = NULL;
+    uint32_t whole = 0;
+    size_t n = 0;
+    ae_error err;
+
+    *reported = true;
+    if (ae_container_open(&bytes, NULL, &c, &err) != AE_OK)
+        return 0;
+    *reported = ae_container_complaint(c) != NULL;
+    if (ae_container_list(c, &items, &n, &err) != AE_OK) {
+        *reported = true;
+        n = 0;
+    }
+    *reported |= n != 8;
+    for (size_t i = 0; i < n; i++) {
+        const picture *want = items[i].name[0] == 's' ? small : &p[items[i].name[0] - 'a'];
+        losses l = {0};
+        picture got;
+
+        if (read_item(c, &items[i], (ae_samples_options){.threads = 1}, &l, &got, &err) != AE_OK) {
+            *reported = true;
+        } else if (items[i].packed) {
+            assert_memory_equal(got.pixels, small->pixels + 16 * (items[i].name[2] - '0'), 16);
+            whole++;
+        } else {
+            uint32_t across = (uint32_t)(want->info.width + 511) / 512, tiles = across * (uint32_t)((want->info.height + 511) / 512);
+
+            assert_int_equal(got.n, want->n);
+            *reported |= l.n > 0;
+            whole += tiles - l.n;
+            for (uint32_t y = 0; y < want->info.height; y++)
+                for (uint32_t x = 0; x < want->info.width; x++) {
+                    size_t bytes_each = ae_row_bytes(&want->info) / want->info.width, at = y * ae_row_bytes(&want->info) + x * bytes_each;
+
+                    if (!l.lost[y / 512 * across + x / 512])
+                        assert_int_equal(memcmp(got.pixels + at, want->pixels + at, bytes_each), 0);
+                }
+        }
+        free(got.pixels);
+    }
+    ae_items_free(items, n);
+    ae_container_free(c);
+    return whole;
+}
+
+static void note_damage(void *opaque, uint64_t offset, const char *why)
+{
+    (void)offset;
+    assert_non_null(why);
+    ++*(uint32_t *)opaque;
+}
+
+static void test_flips(void **state)
+{
+    picture p[3], small;
+    file f;
+
+    (void)state;
+    write_sample(&f, p, &small);
+    for (size_t i = 0; i <= f.n; i++) {
+        bool reported;
+        uint32_t whole, damaged = 0;
+        ae_container *c = NULL;
+        ae_error err;
+        ae_bytes bytes = bytes_of(&f);
+
+        if (i < f.n)
+            f.data[i] ^= (uint8_t)(1 << i % 8);
+        whole = read_what_is_left(&f, p, &small, &reported);
+        if (ae_container_open(&bytes, NULL, &c, &err) == AE_OK) {
+            ok(ae_container_check(c, &damaged, note_damage, &err), &err);
+            reported |= damaged > 0;
+        }
+        ae_container_free(c);
+        if (reported != (i < f.n))
+            fail_msg("byte %zu of %zu: %s", i, f.n, reported ? "a sound file is called damaged" : "damage is not reported");
+        /* a pack lost takes its five items along, anything else one tile; an unreadable version takes all */
+        if (i >= 16 && whole < 10 - 5)
+            fail_msg("byte %zu of %zu: only %u tiles left", i, f.n, whole);
+        if (i < f.n)
+            f.data[i] ^= (uint8_t)(1 << i % 8);
+    }
+    for (int i = 0; i < 3; i++)
+        free(p[i].pixels);
+    free(small.pixels);
+    free(f.data);
+}
+
+/* Chunks that are whole before the cut: their tiles must come back. */
+static uint32_t whole_before(const file *f, size_t end)
+{
+    uint32_t n = 0;
+
+    for (size_t at = 16; at + 16 <= end;) {
+        uint32_t length = (uint32_t)f->data[at + 4] | (uint32_t)f->data[at + 5] << 8;
+
+        if (at + 16 + length > end)
+            break;
+        n += f->data[at + 3] == 'T' ? 1 : f->data[at + 3] == 'P' ? 5 : 0;
+        at += 16 + length;
+    }
+    return n;
+}
+
+static void test_truncation(void **state)
+{
+    picture p[3], small;
+    size_t n;
+    file f;
+
+    (void)state;
+    write_sample(&f, p, &small);
+    n = f.n;
+    assert_int_equal(whole_before(&f, n), 10);
+    for (size_t i = 0; i < n; i++) {
+        bool reported;
+        uint32_t whole;
+
+        f.n = i;
+        whole = read_what_is_left(&f, p, &small, &reported);
+        if (!reported || whole != whole_before(&f, i))
+            fail_msg("cut to %zu of %zu bytes: %u tiles instead of %u, %sreported", i, n, whole, whole_before(&f, i), reported ? "" : "not ");
+    }
+    for (int i = 0; i < 3; i++)
+        free(p[i].pixels);
+    free(small.pixels);
+    free(f.data);
+}
+
+/* ---- appending ---- */
+
+static void test_append(void **state)
+{
+    picture p = make_picture(12, 11, 3, AE_U8, 5);
+    ae_container_writer *w;
+    ae_error err;
+    file f;
+
+    (void)state;
+    file_init(&f);
+    ok(ae_container_create(&f.sink, &w, &err), &err);
+    write_picture(w, "0", &p, 0, &err);
+    ok(ae_container_finish(w, &err), &err);
+    ae_container_writer_free(w);
+    for (uint32_t i = 1; i < 25; i++) {
+        size_t before = f.n;
+        ae_container *c;
+        ae_item *items, one;
+        size_t n;
+        uint64_t offset;
+        char name[8];
+
+        for (int attempt = 0; attempt < 2; attempt++) {
+            ae_bytes bytes = bytes_of(&f);
+
+            ok(ae_container_open(&bytes, NULL, &c, &err), &err);
+            ok(ae_container_append(c, &f.sink, &w, &offset, &err), &err);
+            ae_container_free(c);
+            assert_int_equal(offset, before);
+            assert_true(ae_container_has_name(w, "0"));
+            f.n = offset;
+            snprintf(name, sizeof(name), "%u", i);
+            write_picture(w, name, &p, 0, &err);
+            assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)"0", .info = p.info}, &err), AE_ERR_ARGUMENT);
+            if (attempt)
+                ok(ae_container_finish(w, &err), &err);
+            ae_container_writer_free(w); /* the first breaks off */
+            bytes = bytes_of(&f);
+            ok(ae_container_open(&bytes, NULL, &c, &err), &err);
+            assert_int_equal(ae_container_complaint(c) == NULL, attempt);
+            ok(ae_container_list(c, &items, &n, &err), &err);
+            assert_int_equal(n, i + (uint32_t)attempt);
+            for (size_t k = 0; k < n; k++) {
+                assert_int_equal(items[k].number, k);
+                check_item(c, &items[k], &p, 0);
+                ok(ae_container_find(c, items[k].name, &one, &err), &err);
+                ae_item_clear(&one);
+            }
+            ae_items_free(items, n);
+            ae_container_free(c);
+        }
+    }
+    free(p.pixels);
+    free(f.data);
+}
+
+/* ---- names ---- */
+
+static void test_names(void **state)
+{
+    static const char *const bad[] = {"/a", "..", "../a", "a/..", "a/../b", ".", "a/./b", "a//b", "a/", "a\nb", "a\033[2J", "a\\b", "\177"};
+    static const char *const good[] = {"a", "a/b", "..a", "a..", "...", "a b", ".hidden", "\303\251.png"};
+    picture p = make_picture(2, 2, 1, AE_U8, 1);
+    ae_container_writer *w;
+    ae_error err;
+    file f;
+
+    (void)state;
+    file_init(&f);
+    ok(ae_container_create(&f.sink, &w, &err), &err);
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        assert_true(ae_item_name_is_safe(good[i]));
+        write_picture(w, good[i], &p, 0, &err);
+        assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)good[i], .info = p.info}, &err), AE_ERR_ARGUMENT);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        assert_false(ae_item_name_is_safe(bad[i]));
+        assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)bad[i], .info = p.info}, &err), AE_ERR_ARGUMENT);
+    }
+    ae_container_writer_free(w);
+    free(p.pixels);
+    free(f.data);
+}
+
+/* ---- many items ---- */
+
+static void test_many(void **state)
+{
+    enum { N = 100000, A_PACK = 200 };
+    uint8_t pixels[A_PACK * 16];
+    const char *names[A_PACK];
+    char text[A_PACK][40];
+    ae_item like = {.info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 1, .width = 4, .height = 4}};
+    ae_container_writer *w;
+    ae_container *c;
+    size_t n_names = 0;
+    ae_bytes bytes;
+    ae_item one;
+    ae_error err;
+    file f;
+
+    (void)state;
+    file_init(&f);
+    ok(ae_container_create(&f.sink, &w, &err), &err);
+    for (uint32_t i = 0; i < N; i += A_PACK) {
+        for (uint32_t j = 0; j < A_PACK; j++) {
+            names[j] = text[j];
+            n_names += (size_t)snprintf(text[j], sizeof(text[j]), "class-%u/picture-%06u.png", (i + j) / 1000, i + j);
+        }
+        memset(pixels, (int)(i / A_PACK % 256), sizeof(pixels));
+        ok(ae_container_write_pack(w, &like, names, A_PACK, pixels, &err), &err);
+    }
+    ok(ae_container_finish(w, &err), &err);
+    ae_container_writer_free(w);
+    print_message("%.2f bytes an item besides its name\n", (double)(f.n - n_names) / N);
+    assert_true((double)(f.n - n_names) / N <= 16);
+
+    for (uint32_t i = 0; i < N; i += 7919) {
+        ae_item_reader *r;
+        uint8_t got[16];
+
+        f.reads = f.read_bytes = 0;
+        bytes = bytes_of(&f);
+        ok(ae_container_open(&bytes, NULL, &c, &err), &err);
+        snprintf(text[0], sizeof(text[0]), "class-%u/picture-%06u.png", i / 1000, i);
+        ok(ae_container_find(c, text[0], &one, &err), &err);
+        ok(ae_item_open(c, &one, &r, &err), &err);
+        ok(ae_item_unpack(r, got, &err), &err);
+        assert_int_equal(one.number, i);
+        assert_int_equal(got[5], i / A_PACK % 256);
+        if (f.read_bytes > 65536)
+            fail_msg("%zu bytes read in %zu pieces", f.read_bytes, f.reads);
+        ae_item_free(r);
+        ae_item_clear(&one);
+        ae_container_free(c);
+    }
+    print_message("%zu bytes in %zu reads for one of %d\n", f.read_bytes, f.reads, N);
+    free(f.data);
+}
+
+/* ---- metadata ---- */
+
+static void test_meta(void **state)
+{
+    picture p = make_picture(5, 5, 3, AE_U8, 5);
+    ae_item item = {.name = (char *)(uintptr_t)"x", .info = p.info}, one;
+    static uint8_t large[20000];
+    ae_meta meta = {0}, back;
+    ae_container_writer *w;
+    ae_item_reader *r;
+    ae_container *c;
+    ae_error err;
+    file f;
+
+    (void)state;
+    file_init(&f);
+    ok(ae_meta_add(&meta, AE_META_ICC, NULL, large, sizeof(large), &err), &err);
+    ok(ae_meta_add(&meta, AE_META_EXIF, NULL, "II*\0", 4, &err), &err);
+    ok(ae_meta_add(&meta, AE_META_TEXT, "Author", "me", 2, &err), &err);
+    ok(ae_meta_add(&meta, AE_META_TEXT, "Empty", "", 0, &err), &err);
+    ok(ae_container_create(&f.sink, &w, &err), &err);
+    ok(ae_container_begin(w, &item, &err), &err);
+    ok(ae_container_write_meta(w, &meta, &err), &err);
+    ok(ae_container_end(w, NULL, &err), &err);
+    ok(ae_container_finish(w, &err), &err);
+    ae_container_writer_free(w);
+    ok(ae_container_open(&(ae_bytes){&f, f.n, file_read}, NULL, &c, &err), &err);
+    ok(ae_container_find(c, "x", &one, &err), &err);
+    ok(ae_item_open(c, &one, &r, &err), &err);
+    assert_int_equal(ae_item_meta(r, &(ae_limits){.max_meta = 100}, &back, &err), AE_ERR_LIMIT);
+    ok(ae_item_meta(r, NULL, &back, &err), &err);
+    assert_int_equal(back.n_items, meta.n_items);
+    for (size_t i = 0; i < meta.n_items; i++) {
+        assert_int_equal(back.items[i].kind, meta.items[i].kind);
+        assert_int_equal(back.items[i].n_bytes, meta.items[i].n_bytes);
+        assert_memory_equal(back.items[i].value, meta.items[i].value, meta.items[i].n_bytes);
+        if (meta.items[i].key)
+            assert_string_equal(back.items[i].key, meta.items[i].key);
+    }
+    ae_meta_clear(&meta);
+    ae_meta_clear(&back);
+    ae_item_free(r);
+    ae_item_clear(&one);
+    ae_container_free(c);
+    free(p.pixels);
+    free(f.data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_regions),  cmocka_unit_test(test_flips), cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_append),     cmocka_unit_test(test_names),    cmocka_unit_test(test_many),  cmocka_unit_test(test_meta),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
