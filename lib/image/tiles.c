@@ -14,7 +14,7 @@
 
 #include "core/threads.h"
 
-enum { DEFAULT_TILE = 512, LEAST_TILE = 32, SPLIT_TILE = 128, READ_ROWS = 64, MAX_EDGE = 1 << 30 };
+enum { DEFAULT_TILE = 512, LEAST_TILE = 32, SPLIT_TILE = 128, READ_ROWS = 64, MAX_EDGE = 1 << 30, BAND_BYTES = 1 << 27 };
 
 typedef struct geometry {
     uint32_t width, height;
@@ -84,9 +84,9 @@ static void cut_axis(uint32_t n, uint32_t tile, uint32_t stride, uint32_t *size,
     *count = ceil_div(units, per_tile);
 }
 
-static void cut(geometry *g, uint32_t tile, uint32_t threads, uint32_t stride)
+static void cut(geometry *g, uint32_t tile, uint32_t most_rows, uint32_t threads, uint32_t stride)
 {
-    uint32_t tile_w = tile, tile_h = tile;
+    uint32_t tile_w = tile, tile_h = min_u32(tile, most_rows);
 
     cut_axis(g->width, tile_w, stride, &g->tile_w, &g->n_x);
     cut_axis(g->height, tile_h, stride, &g->tile_h, &g->n_y);
@@ -108,6 +108,7 @@ static ae_status plan_geometry(engine *e, uint32_t threads, ae_error *err)
     const ae_node *image = &graph->nodes[ae_graph_find(graph, AE_INPUT_IMAGE)];
     const ae_signal_info *info = &e->job->source->info;
     uint32_t tile = e->job->tile ? e->job->tile : DEFAULT_TILE, stride, least;
+    size_t most_rows;
 
     if (!info->width || !info->height || info->width > MAX_EDGE || info->height > MAX_EDGE)
         return ae_fail(err, AE_ERR_ARGUMENT, "a picture of %llu x %llu pixels", (unsigned long long)info->width,
@@ -128,7 +129,8 @@ static ae_status plan_geometry(engine *e, uint32_t threads, ae_error *err)
     least = ceil_div(e->job->margin, stride) * stride;
     e->g.field = e->g.field > least ? e->g.field : least;
     tile = tile < LEAST_TILE ? LEAST_TILE : min_u32(tile, MAX_EDGE);
-    cut(&e->g, tile, threads, stride);
+    most_rows = BAND_BYTES / (e->result_bytes * e->job->scale); /* pictures may be wide, and results wider */
+    cut(&e->g, tile, most_rows > LEAST_TILE ? (uint32_t)most_rows : LEAST_TILE, threads, stride);
     return AE_OK;
 }
 
@@ -433,10 +435,10 @@ ae_status aei_tiles_run(const aei_tiles *job, ae_run_stats *stats, ae_error *err
     uint32_t threads = job->threads ? job->threads : aei_cpu_count();
     ae_status st;
 
+    if (!e.row_bytes || !e.result_bytes)
+        return ae_fail(err, AE_ERR_LIMIT, "rows of %llu pixels", (unsigned long long)job->source->info.width);
     if ((st = match_model(&e, err)) != AE_OK || (st = plan_geometry(&e, threads, err)) != AE_OK)
         return st;
-    if (!e.row_bytes || !e.result_bytes)
-        return ae_fail(err, AE_ERR_LIMIT, "rows of %u pixels", e.g.width);
     if ((st = allocate(&e, threads, err)) == AE_OK)
         st = run_engine(&e, err);
     if (stats) {
