@@ -8,6 +8,6 @@ shift 3
 for filter in lanczos area bilinear; do
     for model in "$clean" "$photo"; do
         "$build/bench/superres" -f $filter -q 75 "$model" "$@" | tail -n 1
-    done | awk -v filter=$filter '{ plain = $6; db[NR] = $9 }
+    done | awk -v filter=$filter '{ plain = $7; db[NR] = $10 }
         END { printf "%-8s bicubic %.2f, clean %.2f, photo %.2f dB: %+.2f over bicubic, %+.2f over clean\n", filter, plain, db[1], db[2], db[2] - plain, db[2] - db[1] }'
 done

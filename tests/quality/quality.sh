@@ -20,7 +20,7 @@ for model in superres-fast-x2 superres-x2 superres-x3 superres-x4 superres-photo
     [ -e "$source/models/$model.aem" ] || { echo "$model: not here"; continue; }
     how=''; case $model in *photo*) how='-f area -q 75' ;; esac
     "$superres" $how "$source/models/$model.aem" "$samples/dog.png" "$samples/guitar.png" |
-        awk -v model=$model '/^mean/ { printf "%s,%.2f\n", model, $9; if ($9 > $6 + 0.2) won = 1 } END { if (!won) print model ",no better than bicubic" }'
+        awk -v model=$model '/^mean/ { printf "%s,%.2f\n", model, $10; if ($10 > $7 + 0.2) won = 1 } END { if (!won) print model ",no better than bicubic" }'
 done >"$work/enlarged"
 cat "$work/enlarged"
 grep -q 'no better' "$work/enlarged" && exit 1
