@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "ae/compress.h"
 #include "ae/train.h"
 #include "train/card.h"
 #include "train/loss.h"
@@ -12,7 +13,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { MAX_FAULTS = 10 /* in a row */ };
+enum { MAX_FAULTS = 10 /* in a row */, MOST_EXPORTED = 8 /* pictures */ };
 
 /* One call of ae_train. */
 typedef struct session {
@@ -283,6 +284,34 @@ static ae_status save_report(session *s, const char *card, ae_error *err)
     return aei_report_write(s->options->report, &report, err);
 }
 
+/* The integer decoder of a codec, with ranges measured on held-out pictures. A network without an integer form is worth saving, too. */
+static ae_status export(session *s, const float *values, uint8_t **program, size_t *n_bytes, ae_error *err)
+{
+    const ae_graph *graph = &s->recipe->networks[0].graph;
+    uint32_t h, w, n = s->recipe->batch < MOST_EXPORTED ? s->recipe->batch : MOST_EXPORTED, image = 0;
+    aei_batch batch;
+    ae_error why = {0};
+    ae_status st;
+
+    if (!aei_loader_n_validation(s->loader)) {
+        warn(s, "no held-out pictures to measure ranges on: the model cannot be decoded with yet (--export)");
+        return AE_OK;
+    }
+    for (uint32_t i = 0; strcmp(graph->nodes[i].name, AE_INPUT_IMAGE) != 0; i++)
+        image += graph->nodes[i].op == AE_OP_INPUT;
+    aei_loader_input_size(s->recipe, &h, &w);
+    if ((st = aei_loader_validation(s->loader, 0, &batch, err)) != AE_OK)
+        return st;
+    st = ae_export(graph, values, batch.inputs[image], n, w, program, n_bytes, &why);
+    if (st == AE_ERR_UNSUPPORTED) {
+        warn(s, "%s", why.message);
+        return AE_OK;
+    }
+    if (st != AE_OK && err)
+        *err = why;
+    return st;
+}
+
 static ae_status save(session *s, ae_error *err)
 {
     ae_model_parts parts = {
@@ -292,15 +321,21 @@ static ae_status save(session *s, ae_error *err)
         .half = s->options->half,
     };
     char *card;
-    ae_status st;
+    uint8_t *program = NULL;
+    ae_status st = AE_OK;
 
     s->progress.seconds = s->seconds_before + now() - s->begun;
     parts.card = card = make_card(s);
     if (!card)
         return ae_fail(err, AE_ERR_NOMEM, "training: model card");
-    st = ae_model_save(s->out_path, &parts, err);
+    if (s->codec)
+        st = export(s, parts.values, &program, &parts.n_program, err);
+    parts.program = program;
+    if (st == AE_OK)
+        st = ae_model_save(s->out_path, &parts, err);
     if (st == AE_OK && s->options->report)
         st = save_report(s, card, err);
+    ae_free(program);
     ae_free(card);
     return st;
 }

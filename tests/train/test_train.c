@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "ae/compress.h"
 #include "ae/train.h"
 
 #define HEAD "recipe: 1\nname: test\n"
@@ -252,6 +253,7 @@ static void test_codec_learns(void **state)
     ae_train_options o = options(f, 2);
     double first;
     ae_model *m;
+    ae_coder *coder;
 
     use_recipe(f, codec);
     o.report = f->report;
@@ -266,6 +268,8 @@ static void test_codec_learns(void **state)
     assert_true(contains(f->report, "data:image/bmp;base64,Qk"));
     assert_int_equal(ae_model_open(f->model, NULL, &m, NULL), AE_OK);
     assert_non_null(strstr(ae_model_card(m), "validation_score: -"));
+    assert_int_equal(ae_coder_open(m, &coder, NULL), AE_OK);
+    ae_coder_free(coder);
     ae_model_free(m);
 }
 
