@@ -101,7 +101,7 @@ def unpack(data):
     sections = {}
     for i in range(n):
         kind, flags, at, length, _ = struct.unpack_from("<4sI3Q", data, 64 + 32 * i)
-        if flags & 1 and kind not in (b"RECI", b"TNDX", b"TDAT"):
+        if flags & 1 and kind not in (b"RECI", b"TNDX", b"TDAT", b"PROG"):  # a codec's integer program is for coding alone
             raise ModelError("needs section %s, which this program does not know" % kind.decode("latin-1"))
         sections[kind] = data[at:at + length]
     text, index, stored, values = sections[b"RECI"].decode(), sections[b"TNDX"], sections[b"TDAT"], []

@@ -180,6 +180,8 @@ static void step(const ae_model *m, uint64_t n_updates, float rate, FILE *in, FI
         memory[n] = floats(count(aei_trainer_input(t, n)));
         take(in, memory[n], count(aei_trainer_input(t, n)));
         batch.inputs[n] = memory[n];
+        if (!strcmp(r->networks[0].graph.nodes[n].name, AE_INPUT_QUALITY))
+            batch.quality = memory[n];
     }
     n_out = count(aei_trainer_picture(t));
     batch.n = r->batch;
