@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "ae/compress.h"
-#include "latent/rans.h"
+#include "latent/walk.h"
 #include "nn/exec.h"
 
 enum { LIMIT = 8191, WIDE = 16383 /* of latents and of the picture */, PER_OCTAVE = 8, N_SCALES = 96, PROBE = 2048 };
@@ -30,6 +30,10 @@ typedef struct exporter {
     uint32_t sources[AEI_MAX_SOURCES], n_sources;
     aei_op ops[AEI_MAX_OPS];
     uint32_t n_ops;
+    const float *pictures;
+    uint32_t n_pictures, edge;
+    aei_walk *walk;         /* of the program with normal distributions ... */
+    aei_counts *counts;     /* ... and what it codes */
     void *owned[3 * AEI_MAX_OPS];
     uint32_t n_owned;
 } exporter;
@@ -188,76 +192,92 @@ static void group_nodes(exporter *x)
 
 /* ---- ranges ---- */
 
-static ae_status measure(exporter *x, const float *pictures, uint32_t n, uint32_t edge, ae_error *err)
+/* Runs the network on every picture at several qualities and lets `see` look at some of its tensors. */
+typedef ae_status (*observer)(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes, ae_error *err);
+
+static ae_status run_pictures(exporter *x, const uint32_t *nodes, uint32_t n_nodes, uint32_t n_qualities, observer see, ae_error *err)
 {
-    static const float qualities[] = {0, 0.5f, 1};
     const ae_graph *g = x->graph;
-    uint32_t *taps = ae_alloc(g->n_nodes, sizeof(*taps)), n_outputs = 0, image = 0, n_inputs = 0;
-    aei_plan_config config = {.n = 1, .h = edge, .w = edge, .precision = AE_PRECISION_F32, .taps = taps};
+    aei_plan_config config = {.n = 1, .h = x->edge, .w = x->edge, .precision = AE_PRECISION_F32, .taps = nodes, .n_taps = n_nodes};
     aei_plan *plan = NULL;
     aei_weights *weights = NULL;
     aei_run *run = NULL;
-    float **outputs = NULL;
+    uint32_t n_outputs = g->n_outputs + n_nodes, n_inputs = 0, image = 0;
+    float **outputs = ae_alloc(n_outputs, sizeof(*outputs)), quality;
+    ae_shape *shapes = ae_alloc(n_outputs, sizeof(*shapes));
     const float *inputs[2];
     size_t picture = 0;
+    bool complete = outputs && shapes;
     ae_status st = AE_OK;
 
-    if (!taps)
-        return ae_fail(err, AE_ERR_NOMEM, "decoder program");
     for (uint32_t i = 0; i < g->n_nodes; i++) {
-        if (x->decoder[i])
-            taps[config.n_taps++] = i;
         if (g->nodes[i].op != AE_OP_INPUT)
             continue;
-        if (n_inputs == 2)
-            st = ae_fail(err, AE_ERR_UNSUPPORTED, "a codec of more than two inputs");
-        else if (!strcmp(g->nodes[i].name, "image")) {
-            picture = (size_t)edge * edge * g->nodes[i].out;
+        if (!strcmp(g->nodes[i].name, AE_INPUT_IMAGE)) {
+            picture = (size_t)x->edge * x->edge * g->nodes[i].out;
             image = n_inputs;
         }
         n_inputs++;
     }
-    if (st == AE_OK && (n_inputs != 2 || !picture))
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "a codec without picture or quality");
+    if (n_inputs != 2 || !picture)
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "a codec whose inputs are not image and quality");
     if (st != AE_OK || (st = aei_plan_create(g, &config, &plan, err)) != AE_OK || (st = aei_weights_create(plan, &weights, err)) != AE_OK ||
         (st = aei_run_create(plan, &run, err)) != AE_OK)
         goto done;
     aei_weights_set(weights, x->values);
-    n_outputs = aei_plan_n_outputs(plan);
-    outputs = ae_alloc(n_outputs, sizeof(*outputs));
-    for (uint32_t i = 0; outputs && i < n_outputs; i++) {
-        ae_shape s = aei_plan_output_shape(plan, i);
-
-        if (i >= g->n_outputs && !(outputs[i] = ae_alloc((size_t)s.h * s.w * s.c, sizeof(float))))
-            st = AE_ERR_NOMEM;
+    for (uint32_t i = g->n_outputs; complete && i < n_outputs; i++) {
+        shapes[i] = aei_plan_output_shape(plan, i);
+        complete = (outputs[i] = ae_alloc((size_t)shapes[i].h * shapes[i].w * shapes[i].c, sizeof(float))) != NULL;
     }
-    if (!outputs || st != AE_OK) {
-        st = ae_fail(err, AE_ERR_NOMEM, "activations of %u x %u pixels", edge, edge);
-        goto done;
-    }
-    for (uint32_t k = 0; st == AE_OK && k < n * 3; k++) {
-        inputs[image] = pictures + k / 3 * picture;
-        inputs[1 - image] = &qualities[k % 3];
-        st = aei_run_forward(run, weights, inputs, outputs, 0, err);
-        for (uint32_t t = 0; st == AE_OK && t < config.n_taps; t++) {
-            ae_shape s = aei_plan_output_shape(plan, g->n_outputs + t);
-            double *peak = &x->peak[taps[t]];
+    if (!complete)
+        st = ae_fail(err, AE_ERR_NOMEM, "activations of %u x %u pixels", x->edge, x->edge);
+    for (uint32_t k = 0; st == AE_OK && k < x->n_pictures * n_qualities; k++) {
+        uint32_t q = k % n_qualities * AEI_QUALITY_ONE / (n_qualities - 1);
 
-            for (size_t i = 0; i < (size_t)s.h * s.w * s.c; i++) {
-                double v = fabs((double)outputs[g->n_outputs + t][i]);
-
-                *peak = v > *peak ? v : *peak;
-            }
-        }
+        quality = (float)q / AEI_QUALITY_ONE;
+        inputs[image] = x->pictures + k / n_qualities * picture;
+        inputs[1 - image] = &quality;
+        if ((st = aei_run_forward(run, weights, inputs, outputs, 0, err)) == AE_OK)
+            st = see(x, q, x->edge, outputs + g->n_outputs, shapes + g->n_outputs, err);
     }
 done:
     for (uint32_t i = 0; outputs && i < n_outputs; i++)
         ae_free(outputs[i]);
     ae_free(outputs);
+    ae_free(shapes);
     aei_run_free(run);
     aei_weights_free(weights);
     aei_plan_free(plan);
-    ae_free(taps);
+    return st;
+}
+
+static ae_status see_ranges(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes, ae_error *err)
+{
+    (void)quality;
+    (void)edge;
+    (void)err;
+    for (uint32_t i = 0, t = 0; i < x->graph->n_nodes; i++) {
+        if (!x->decoder[i])
+            continue;
+        for (size_t k = 0; k < (size_t)shapes[t].h * shapes[t].w * shapes[t].c; k++)
+            x->peak[i] = fmax(x->peak[i], fabs((double)tensors[t][k]));
+        t++;
+    }
+    return AE_OK;
+}
+
+static ae_status measure(exporter *x, ae_error *err)
+{
+    uint32_t *nodes = ae_alloc(x->graph->n_nodes, sizeof(*nodes)), n = 0;
+    ae_status st;
+
+    if (!nodes)
+        return ae_fail(err, AE_ERR_NOMEM, "decoder program");
+    for (uint32_t i = 0; i < x->graph->n_nodes; i++)
+        if (x->decoder[i])
+            nodes[n++] = i;
+    st = run_pictures(x, nodes, n, 3, see_ranges, err);
+    ae_free(nodes);
     return st;
 }
 
@@ -520,7 +540,7 @@ static ae_status emit_output(exporter *x, ae_error *err)
     return AE_OK;
 }
 
-static ae_status run(exporter *x, const float *pictures, uint32_t n, uint32_t edge, ae_error *err)
+static ae_status build(exporter *x, ae_error *err)
 {
     const ae_graph *g = x->graph;
     size_t n_floats;
@@ -541,7 +561,7 @@ static ae_status run(exporter *x, const float *pictures, uint32_t n, uint32_t ed
     }
     mark(g, x->entropy);
     group_nodes(x);
-    if ((st = measure(x, pictures, n, edge, err)) != AE_OK)
+    if ((st = measure(x, err)) != AE_OK)
         return st;
     choose_exponents(x);
     for (uint32_t k = 0; k < 2; k++)
@@ -551,13 +571,70 @@ static ae_status run(exporter *x, const float *pictures, uint32_t n, uint32_t ed
     return emit_output(x, err);
 }
 
+/* ---- distributions ---- */
+
+static ae_status see_symbols(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes, ae_error *err)
+{
+    uint32_t n_channels[AEI_MAX_SOURCES];
+    aei_latents latents = {.sources = (const float *const *)tensors, .n_channels = n_channels, .counts = x->counts, .visible_w = edge,
+                           .visible_h = edge};
+
+    for (uint32_t i = 0; i < x->n_sources; i++)
+        n_channels[i] = shapes[i].c;
+    aei_walk_quality(x->walk, quality);
+    return aei_walk_entropy(x->walk, edge, edge, &latents, err);
+}
+
+/* The program with the distributions that its symbols have. */
+static ae_status pack(exporter *x, uint8_t **bytes, size_t *n_bytes, ae_error *err)
+{
+    aei_scale scales[N_SCALES];
+    uint16_t *starts = NULL;
+    aei_program *program = NULL;
+    aei_engine *engine = NULL;
+    aei_weights_of *weights = ae_alloc(N_SCALES, sizeof(*weights));
+    ae_status st;
+
+    x->counts = ae_alloc(N_SCALES, sizeof(*x->counts));
+    if (!weights || !x->counts) {
+        st = ae_fail(err, AE_ERR_NOMEM, "distributions");
+        goto done;
+    }
+    if ((st = aei_fit_tables(NULL, least_scale, PER_OCTAVE, N_SCALES, scales, &starts, err)) != AE_OK ||
+        (st = aei_program_pack(x->ops, x->n_ops, scales, N_SCALES, bytes, n_bytes, err)) != AE_OK ||
+        (st = aei_program_load(*bytes, *n_bytes, &program, err)) != AE_OK)
+        goto done;
+    if (x->edge > AEI_TILE || x->edge % program->stride) {
+        st = ae_fail(err, AE_ERR_ARGUMENT, "pictures of %u pixels, not a multiple of %u up to %d", x->edge, program->stride, AEI_TILE);
+        aei_program_free(program);
+        goto done;
+    }
+    if ((st = aei_engine_create(program, aei_cpu_best(), &engine, err)) != AE_OK || (st = aei_walk_create(engine, &x->walk, err)) != AE_OK ||
+        (st = run_pictures(x, x->sources, x->n_sources, 5, see_symbols, err)) != AE_OK)
+        goto done;
+    aei_fit(x->counts, least_scale, PER_OCTAVE, N_SCALES, weights);
+    ae_free(starts);
+    ae_free(*bytes);
+    *bytes = NULL;
+    if ((st = aei_fit_tables(weights, least_scale, PER_OCTAVE, N_SCALES, scales, &starts, err)) == AE_OK)
+        st = aei_program_pack(x->ops, x->n_ops, scales, N_SCALES, bytes, n_bytes, err);
+done:
+    aei_walk_free(x->walk);
+    aei_engine_free(engine);
+    ae_free(x->counts);
+    ae_free(weights);
+    ae_free(starts);
+    if (st != AE_OK) {
+        ae_free(*bytes);
+        *bytes = NULL;
+    }
+    return st;
+}
+
 ae_status ae_export(const ae_graph *graph, const float *values, const float *pictures, uint32_t n, uint32_t edge, uint8_t **bytes,
                     size_t *n_bytes, ae_error *err)
 {
     exporter *x = ae_alloc(1, sizeof(*x));
-    aei_scale scales[N_SCALES];
-    uint16_t *starts = NULL;
-    aei_program *check = NULL;
     uint32_t count = graph->n_nodes;
     ae_status st = AE_OK;
 
@@ -567,6 +644,9 @@ ae_status ae_export(const ae_graph *graph, const float *values, const float *pic
         return ae_fail(err, AE_ERR_NOMEM, "decoder program");
     x->graph = graph;
     x->values = values;
+    x->pictures = pictures;
+    x->n_pictures = n;
+    x->edge = edge;
     x->shapes = ae_alloc(count, sizeof(*x->shapes));
     x->decoder = ae_alloc(count, sizeof(bool));
     x->entropy = ae_alloc(count, sizeof(bool));
@@ -577,18 +657,10 @@ ae_status ae_export(const ae_graph *graph, const float *values, const float *pic
     x->op_of = ae_alloc(count, sizeof(*x->op_of));
     if (!x->shapes || !x->decoder || !x->entropy || !x->wide || !x->group || !x->peak || !x->exponent || !x->op_of)
         st = ae_fail(err, AE_ERR_NOMEM, "decoder program");
-    if (st == AE_OK)
-        st = run(x, pictures, n, edge, err);
-    if (st == AE_OK && (st = aei_rans_normals(least_scale, PER_OCTAVE, N_SCALES, scales, &starts, err)) == AE_OK)
-        st = aei_program_pack(x->ops, x->n_ops, scales, N_SCALES, bytes, n_bytes, err);
-    if (st == AE_OK && (st = aei_program_load(*bytes, *n_bytes, &check, err)) != AE_OK) {
-        ae_free(*bytes);
-        *bytes = NULL;
-    }
-    aei_program_free(check);
+    if (st == AE_OK && (st = build(x, err)) == AE_OK)
+        st = pack(x, bytes, n_bytes, err);
     for (uint32_t i = 0; i < x->n_owned; i++)
         ae_free(x->owned[i]);
-    ae_free(starts);
     ae_free(x->params);
     ae_free(x->shapes);
     ae_free(x->decoder);

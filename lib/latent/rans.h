@@ -101,8 +101,4 @@ void aei_rans_writer_free(aei_rans_writer *w);
 /* What a value costs, in bits. */
 double aei_rans_cost(const aei_scale *scale, int32_t value);
 
-/* The distributions of round(v), v normal with mean 0 and deviation least * 2^(i / per_octave), i < n; scales[i].start
- * point into *starts (ae_alloc). Computed when a model is exported and stored in it. */
-ae_status aei_rans_normals(double least, uint32_t per_octave, uint32_t n, aei_scale *scales, uint16_t **starts, ae_error *err);
-
 #endif

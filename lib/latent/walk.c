@@ -2,6 +2,7 @@
 #include "latent/walk.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/clones.h"
@@ -332,7 +333,9 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
                     const aei_scale *s = &w->program->scales[index];
 
                     q = visible ? choose(l, s, (from[c] * unit - mean[c] * (double)(1u << op->shift)) / w->steps[c]) : 0;
-                    if (aei_rans_put(l->writer, s, q, err) != AE_OK)
+                    if (l->counts)
+                        l->counts[index][abs(q) < AEI_COUNTED ? abs(q) : AEI_COUNTED - 1]++;
+                    else if (aei_rans_put(l->writer, s, q, err) != AE_OK)
                         return AE_ERR_NOMEM;
                 }
                 out[c] = (int16_t)aei_saturate(mean[c] + aei_rescale(q * w->steps[c], op->shift), op->lo, op->hi);

@@ -6,6 +6,7 @@
 #ifndef AEI_WALK_H
 #define AEI_WALK_H
 
+#include "latent/fit.h"
 #include "latent/kernels.h"
 #include "latent/rans.h"
 
@@ -40,6 +41,7 @@ typedef struct aei_latents {
     const float *const *sources;  /* by number of the source: the tile's extent, dense, channels last ... */
     const uint32_t *n_channels;   /* ... with so many */
     aei_rans_writer *writer;
+    aei_counts *counts;            /* with it symbols are counted, by distribution, instead of written */
     uint32_t visible_w, visible_h; /* pixels; what lies beyond is made cheap */
     uint32_t effort;
 } aei_latents;

@@ -5,6 +5,7 @@
 #define TINY_PROGRAM_H
 
 #include "core/rng.h"
+#include "latent/fit.h"
 #include "latent/rans.h"
 
 #include <string.h>
@@ -121,7 +122,7 @@ static inline ae_status tiny_make(tiny *t, uint64_t seed, ae_error *err)
     gate = tiny_embed(t, 3, 200, 300);              /* 22 */
     tiny_op(t, AEI_MUL, 3, 2, 21, gate)->shift = 8; /* 23 */
     tiny_op(t, AEI_OUTPUT, 3, 1, 23, 0)->shift = 11; /* 24 */
-    return aei_rans_normals(0.11, 8, TINY_SCALES, t->scales, &t->starts, err);
+    return aei_fit_tables(NULL, 0.11, 8, TINY_SCALES, t->scales, &t->starts, err);
 }
 
 static inline ae_status tiny_load(const tiny *t, aei_program **out, ae_error *err)
