@@ -68,7 +68,7 @@ AE_API ae_shape ae_session_output_shape(const ae_session *session, uint32_t i);
 /* inputs[i], outputs[i]: dense f32, N x H x W x C, in the order of the recipe. */
 AE_API AE_NODISCARD ae_status ae_session_run(ae_session *session, const float *const *inputs, float *const *outputs, ae_error *err);
 
-/* Seconds that the network alone took, summed over threads, and the pixels it was run for, of a whole picture: for measurements. */
+/* Processor seconds that the network alone took, summed over threads, and the pixels of the picture: for measurements. */
 typedef struct ae_run_stats { double network_seconds, network_pixels; } ae_run_stats;
 
 #ifdef __cplusplus
