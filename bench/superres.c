@@ -7,6 +7,7 @@
  *   superres [OPTION]... MODEL PICTURE...    a line a picture, bicubic and the model
  *     -f FILTER   makes small with lanczos, area or bilinear instead
  *     -q N        the small picture goes through a JPEG file of quality N, 4:2:0
+ *     -s N        scale, where it is not the model's
  *     -d X        how much to denoise; 1 unless given
  *     -b          in bf16
  *   superres [-b] [-t TILE] MODEL            speed on one thread, beside the convolution ceiling */
@@ -143,7 +144,7 @@ static void through_jpeg(picture *p, int quality)
 
 static picture enlarge(const ae_model *model, ae_superres_options *options, picture *from)
 {
-    uint32_t scale = ae_model_recipe(model)->scale;
+    uint32_t scale = (uint32_t)options->factor;
     picture p = make(from->info.width * scale, from->info.height * scale);
     ae_row_source source = {from->info, from, read_rows};
     ae_row_sink sink = {&p, write_rows};
@@ -210,9 +211,11 @@ int main(int argc, char **argv)
     int quality = 0, option, n;
     uint32_t scale;
 
-    while ((option = getopt(argc, argv, "f:q:d:t:b")) != -1) {
+    while ((option = getopt(argc, argv, "f:q:s:d:t:b")) != -1) {
         if (option == 'q')
             quality = atoi(optarg);
+        else if (option == 's')
+            options.factor = atoi(optarg);
         else if (option == 'd')
             options.denoise = (float)atof(optarg);
         else if (option == 't')
@@ -224,12 +227,14 @@ int main(int argc, char **argv)
                 ;
     }
     if (optind >= argc) {
-        fprintf(stderr, "usage: superres [-f FILTER] [-q QUALITY] [-d DENOISE] [-b] [-t TILE] MODEL [PICTURE...]\n");
+        fprintf(stderr, "usage: superres [-f FILTER] [-q QUALITY] [-s SCALE] [-d DENOISE] [-b] [-t TILE] MODEL [PICTURE...]\n");
         return 2;
     }
     check(ae_model_find(argv[optind], path, sizeof(path), &err), &err, argv[optind]);
     check(ae_model_open(path, NULL, &model, &err), &err, path);
-    scale = ae_model_recipe(model)->scale;
+    if (options.factor == 0)
+        options.factor = ae_model_recipe(model)->scale;
+    scale = (uint32_t)options.factor;
     n = argc - ++optind;
     if (!n)
         return speed(model, &options);
