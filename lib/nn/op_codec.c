@@ -304,7 +304,7 @@ AEI_CLONES static void bits_row(float *const x[MAX_OPERANDS], const float *noise
 static void bits_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
     uint32_t c = s->t.shape.c, cp = s->t.cp, e = s->t.element;
-    aei_rng rng = aei_rng_make(run->seed, s->index, 0);
+    aei_rng rng = aei_rng_make(run->seed, s->origin, 0);
 
     (void)w;
     for (size_t i = 0; s->aux >= 0 && i < aei_pixels(&s->t); i++) {

@@ -404,7 +404,7 @@ static void dropout_forward(aei_run *run, const aei_weights *w, const aei_step *
 {
     const aei_step *f = aei_from(run, s, 0);
     float *x = scratch_row(run, 0, s->t.cp), *keep, p = s->node->value;
-    aei_rng rng = aei_rng_make(run->seed, s->index, 0);
+    aei_rng rng = aei_rng_make(run->seed, s->origin, 0);
     uint32_t c = s->t.shape.c;
 
     (void)w;
@@ -446,7 +446,7 @@ static void gaussian_forward(aei_run *run, const aei_weights *w, const aei_step 
 {
     const aei_step *mean = aei_from(run, s, 0), *logvar = aei_from(run, s, 1);
     float *m = scratch_row(run, 0, s->t.cp), *v = scratch_row(run, 1, s->t.cp), *draw;
-    aei_rng rng = aei_rng_make(run->seed, s->index, 0);
+    aei_rng rng = aei_rng_make(run->seed, s->origin, 0);
     uint32_t c = s->t.shape.c;
     size_t n = aei_pixels(&s->t);
 
@@ -488,17 +488,32 @@ static void gaussian_backward(aei_run *run, const aei_weights *w, const aei_step
 const aei_op aei_op_gaussian = {.plan = random_plan, .forward = gaussian_forward, .backward = gaussian_backward};
 
 /* ---- act alone, round ---- */
+
+/* Copies samples into another tensor of the same shape, which may be of the other type. */
+static void convert(const aei_tensor *a, const void *from, const aei_tensor *b, void *to)
+{
+    size_t n = aei_pixels(a) * a->cp;
+
+    if (a->element == b->element)
+        memcpy(to, from, aei_tensor_bytes(a));
+    else if (b->element == 4)
+        aei_to_f32(from, a->element, to, n);
+    else
+        aei_from_f32(from, to, b->element, n);
+}
+
 static void act_only_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
+    const aei_step *f = aei_from(run, s, 0);
+
     (void)w;
-    memcpy(aei_target(run, s), aei_value(run, aei_from(run, s, 0)), aei_tensor_bytes(&s->t));
+    convert(&f->t, aei_value(run, f), &s->t, aei_target(run, s));
 }
 
 static void pass_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
 {
     (void)w;
-    (void)slot;
-    memcpy(to, aei_grad(run, s), aei_tensor_bytes(&s->t));
+    convert(&s->t, aei_grad(run, s), &aei_from(run, s, slot)->t, to);
 }
 
 const aei_op aei_op_act = {.forward = act_only_forward, .backward = pass_backward, .passes = true};

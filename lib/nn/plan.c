@@ -158,6 +158,25 @@ static bool is_plain_conv(const aei_step *s)
     return s->node->op == AE_OP_CONV && s->node->groups == 1;
 }
 
+static bool reads(const aei_step *user, uint32_t node)
+{
+    for (uint32_t k = 0; k < user->node->n_from; k++)
+        if (user->node->from[k] == node)
+            return true;
+    return false;
+}
+
+/* A step that changes nothing but the type, for plain convolutions only. */
+static bool is_cast_for_convs(const aei_plan *p, uint32_t cast)
+{
+    const ae_node *n = p->steps[cast].node;
+    bool good = n->op == AE_OP_ACT && n->act == AE_ACT_NONE && !is_output(p, cast);
+
+    for (uint32_t k = cast + 1; k < p->n_steps && good; k++)
+        good = p->steps[k].node->add != (int32_t)cast && (!reads(&p->steps[k], cast) || is_plain_conv(&p->steps[k]));
+    return good;
+}
+
 /* Deep tensors of shuffles that otherwise only plain convolutions touch are stored permuted. */
 static void choose_permutations(aei_plan *p)
 {
@@ -176,15 +195,19 @@ static void choose_permutations(aei_plan *p)
                 if (user->node->from[q] != i)
                     continue;
                 if (s->node->op == AE_OP_UNSHUFFLE)
-                    good = is_plain_conv(user);
+                    good = is_plain_conv(user) || is_cast_for_convs(p, k);
                 else if (user->node->op == AE_OP_SHUFFLE && (!factor || factor == user->node->factor))
                     factor = user->node->factor;
                 else
                     good = false;
             }
         }
-        if (good)
-            s->t.perm = factor;
+        if (!good)
+            continue;
+        s->t.perm = factor;
+        for (uint32_t k = i + 1; k < p->n_steps && s->node->op == AE_OP_UNSHUFFLE; k++)
+            if (reads(&p->steps[k], i) && !is_plain_conv(&p->steps[k]))
+                p->steps[k].t.perm = factor;
     }
 }
 
@@ -416,9 +439,10 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
 
         s->node = &p->graph->nodes[i];
         s->index = i;
+        s->origin = p->mixed.origin ? p->mixed.origin[i] : i;
         s->op = op_of(s->node->op);
         s->t.shape = shapes[i];
-        s->t.element = c->precision == AE_PRECISION_BF16 ? 2 : 4;
+        s->t.element = c->precision == AE_PRECISION_BF16 && !(p->mixed.wide && p->mixed.wide[i]) ? 2 : 4;
         s->value = s->grad = s->pre = s->aux = AEI_NO_BUFFER;
         s->split_act = c->train && (s->node->act == AE_ACT_SILU || s->node->act == AE_ACT_GELU ||
                                     (s->node->act == AE_ACT_LEAKY && s->node->slope < 0));
@@ -468,8 +492,15 @@ ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, 
         return ae_fail(err, AE_ERR_NOMEM, "plan");
     p->graph = graph;
     p->config = *config;
-    p->n_steps = graph->n_nodes;
     p->prepared_bytes = AEI_MARGIN;
+    if (config->precision == AE_PRECISION_BF16 && aei_mixed_wanted(graph)) {
+        if ((st = aei_mixed_create(graph, &p->mixed, err)) != AE_OK) {
+            aei_plan_free(p);
+            return st;
+        }
+        p->graph = graph = &p->mixed.graph;
+    }
+    p->n_steps = graph->n_nodes;
     p->steps = ae_alloc(graph->n_nodes, sizeof(*p->steps));
     p->parts = ae_alloc(graph->n_nodes, sizeof(*p->parts));
     if (!aei_engine())
@@ -484,7 +515,7 @@ ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, 
         for (uint32_t i = 0; i < graph->n_outputs; i++)
             p->outputs[p->n_outputs++] = graph->outputs[i];
         for (uint32_t i = 0; i < config->n_taps; i++)
-            p->outputs[p->n_outputs++] = config->taps[i];
+            p->outputs[p->n_outputs++] = p->mixed.map ? p->mixed.map[config->taps[i]] : config->taps[i];
         st = plan_steps(p, err);
     }
     if (st != AE_OK) {
@@ -512,6 +543,7 @@ void aei_plan_free(aei_plan *p)
     ae_free(p->parts);
     ae_free(p->params);
     ae_free(p->buffers);
+    aei_mixed_free(&p->mixed);
     ae_free(p);
 }
 

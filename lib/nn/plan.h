@@ -8,6 +8,7 @@
 #include <dnnl.h>
 
 #include "nn/exec.h"
+#include "nn/mixed.h"
 
 enum { AEI_MAX_PRIMITIVES = 3, AEI_NO_BUFFER = -1, AEI_SCRATCH = 0 /* of the operator at work */, AEI_TEMP = 1 /* a gradient to be added */ };
 
@@ -82,7 +83,7 @@ typedef struct aei_op {
 
 struct aei_step {
     const ae_node *node;
-    uint32_t index;
+    uint32_t index, origin; /* in the plan's graph, in the caller's */
     const aei_op *op;
     aei_tensor t;
     bool needs_grad;       /* a parameter or a wanted input gradient lies at or below, and an output above */
@@ -110,7 +111,8 @@ struct aei_step {
 };
 
 struct aei_plan {
-    const ae_graph *graph;
+    const ae_graph *graph; /* the caller's, or that of `mixed` */
+    aei_mixed mixed;
     aei_plan_config config;
     uint32_t n_steps;
     aei_step *steps;

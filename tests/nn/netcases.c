@@ -122,6 +122,14 @@ const net_case net_cases[] = {
      "embed c=16 f=3 v=1 slope=0.1 from=1; quantise parity=1 from=3,4,4; conv c=32 k=1; crop c=16; crop c=16 from=7 first=16 act=softplus;"
      "bits parity=1 from=3,4,5,4; quantise parity=2 from=3,8,4; bits parity=2 from=3,8,9,4; add from=6,11; conv c=12 k=1;"
      "shuffle; outputs from=15,10,12", 6, 10},
+    {"codec with transforms",
+     "input c=3; input c=1 h=1 w=1; unshuffle from=0; conv c=32 k=2 s=2 p=0 init=3; conv c=16 from=2 act=leaky; conv c=32 k=2 s=2 p=0 add=3;"
+     "conv c=16 act=tanh; embed c=16 f=3 v=0 slope=0.1 from=1; crop c=16 from=5 act=tanh; crop c=16 from=5 first=16 act=softplus;"
+     "bits parity=1 from=8,6,9,7; quantise parity=1 from=8,6,7; quantise parity=2 from=8,11,7; conv c=16 from=11; add from=11,12;"
+     "concat from=14,13; conv c=48 k=1 init=4; shuffle f=4; conv c=48 from=13; shuffle f=4; add from=17,19; outputs from=20,10,6,14", 8, 12},
+    {"transforms with activation and sum",
+     "input c=3; conv c=48 k=4 s=4 p=0 init=3 act=silu; conv c=48 k=1 init=4 add=1 act=tanh; conv c=48 add=2 act=gelu; shuffle f=4; conv c=16;"
+     "conv c=3 k=1 act=leaky; add from=4,6; batchnorm; mul from=8,0", 8, 4},
 
     /* normalisation and random nodes */
     {"batchnorm", "input c=3; conv c=16 bias=0; batchnorm act=relu; conv c=3", 5, 7},

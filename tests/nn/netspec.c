@@ -57,6 +57,10 @@ static void set_key(const ae_graph *graph, ae_node *node, const char *key, char 
         {"k", node->kernel}, {"s", node->stride}, {"d", node->dilation}, {"p", node->pad},
     };
 
+    if (!strcmp(key, "init")) {
+        node->init = (ae_init)atoi(value);
+        return;
+    }
     if (!strcmp(key, "parity")) {
         node->parity = (ae_parity)atoi(value);
         return;
