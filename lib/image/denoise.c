@@ -66,6 +66,8 @@ ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options, c
         return ae_fail(err, AE_ERR_ARGUMENT, "strength %g is not between 0 and 1", (double)options->strength);
     if (recipe->task == AE_TASK_SUPERRES)
         return ae_fail(err, AE_ERR_MISMATCH, "model %s enlarges pictures, it does not denoise them", recipe->name);
+    if (recipe->task == AE_TASK_COMPRESS)
+        return ae_fail(err, AE_ERR_MISMATCH, "model %s compresses pictures, it does not denoise them", recipe->name);
     if (recipe->strength_max > 0)
         return ae_fail(err, AE_ERR_MISMATCH, "model %s is told how much to remove, not how strong the noise is", recipe->name);
     return options->strength == 0 ? copy_rows(options, source, sink, err) : aei_tiles_run(&job, stats, err);
