@@ -21,7 +21,12 @@ enum {
 };
 
 /* A range of one parameter tensor. */
-typedef struct block { size_t offset, count; bool trainable, decay, matrix /* updated as a whole, by Muon */; } block;
+typedef struct block {
+    size_t offset, count;
+    bool trainable, decay;
+    bool fixed;  /* never updated */
+    bool matrix; /* updated as a whole, by Muon */
+} block;
 
 /* Blocks [first, last) and what summing them found. */
 typedef struct job { uint32_t first, last; double squares, l1, l2; } job;
@@ -172,6 +177,19 @@ static ae_status check_objective(aei_trainer *t, ae_error *err)
 }
 
 /* Cuts the parameters into blocks and these into jobs, always alike. */
+/* Updates are of one size for all entries of a weight, those of a cosine transform span three orders of magnitude: it stays as it is. */
+static bool is_fixed(const aei_trainer *t, const ae_param *p)
+{
+    const ae_node *n = &t->graph->nodes[p->node];
+
+    return n->op == AE_OP_CONV && (n->init == AE_INIT_DCT || n->init == AE_INIT_DCT_INVERSE);
+}
+
+static bool is_matrix(const aei_trainer *t, const ae_param *p)
+{
+    return t->recipe->optimizer == AE_MUON && aei_muon_wants(p) && !is_fixed(t, p);
+}
+
 static ae_status cut_blocks(aei_trainer *t, ae_error *err)
 {
     uint32_t n = 0, k = 0;
@@ -196,7 +214,7 @@ static ae_status cut_blocks(aei_trainer *t, ae_error *err)
                 t->jobs[t->n_jobs++].first = k;
                 filled = 0;
             }
-            t->blocks[k] = (block){p->offset + at, m, p->trainable, p->decay, t->recipe->optimizer == AE_MUON && aei_muon_wants(p)};
+            t->blocks[k] = (block){p->offset + at, m, p->trainable, p->decay, is_fixed(t, p), is_matrix(t, p)};
             t->jobs[t->n_jobs - 1].last = k + 1;
             filled += m;
         }
@@ -277,8 +295,8 @@ static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision
     for (uint32_t i = 0; i < r->shards; i++)
         if (!(t->shards[i].native = ae_alloc(aei_plan_native_floats(t->plan), sizeof(float))))
             return ae_fail(err, AE_ERR_NOMEM, "training: gradient %u of %u", i + 1, r->shards);
-    for (uint32_t i = 0; r->optimizer == AE_MUON && i < t->n_params; i++)
-        if (aei_muon_wants(&t->params[i]) && (st = aei_muon_create(&t->params[i], precision, &t->matrices[i].muon, err)) != AE_OK)
+    for (uint32_t i = 0; i < t->n_params; i++)
+        if (is_matrix(t, &t->params[i]) && (st = aei_muon_create(&t->params[i], precision, &t->matrices[i].muon, err)) != AE_OK)
             return st;
     for (uint32_t i = 0; i < r->n_losses; i++)
         if (r->losses[i].kind == AE_LOSS_PERCEPTUAL &&
@@ -572,7 +590,7 @@ static void penalty_job(void *context, uint32_t index, uint32_t thread)
                     g[i] += p * w[i];
                 j->l2 += aei_sum_squares(w, n);
             }
-            if (k->trainable)
+            if (k->trainable && !k->fixed)
                 j->squares += aei_sum_squares(g, n);
         }
     }
@@ -590,7 +608,7 @@ static void update_job(void *context, uint32_t index, uint32_t thread)
         const float *g = t->gradient + at;
         float *value = t->state.value + at, *average = t->state.average + at;
 
-        if (k->matrix)
+        if (k->fixed || k->matrix)
             continue;
         if (k->trainable) {
             aei_apply(&t->update, k->decay, k->count, g, value, t->state.first + at, t->state.second + at, average);

@@ -57,6 +57,11 @@ class Param:
     trainable: bool = True
     decay: bool = False  # weight penalties and weight decay act on it
 
+    @property
+    def moves(self):
+        """Whether the optimiser updates it: cosine transforms stay what they are."""
+        return self.trainable and not (self.node.op == "conv" and self.node.init.startswith("dct"))
+
 
 class Graph:
     def __init__(self):

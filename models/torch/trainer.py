@@ -76,7 +76,7 @@ class Muon(torch.optim.AdamW):
 
 
 def make_optimizer(train, network, bf16):
-    groups = [{"params": [t for t, p in zip(network.tensors, network.params) if p.trainable and p.decay == d],
+    groups = [{"params": [t for t, p in zip(network.tensors, network.params) if p.moves and p.decay == d],
                "weight_decay": train.decay if d else 0, "weights": d} for d in (True, False)]
     if train.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=train.rate, momentum=train.beta1)
@@ -134,8 +134,8 @@ class Trainer:
                 dist.all_reduce(value)
                 value /= dist.get_world_size()
         clip = self.train.clip if self.train.clip > 0 else math.inf
-        trainable = [t for t in self.network.tensors if t.grad is not None]
-        return torch.cat((found, torch.nn.utils.clip_grad_norm_(trainable, clip)[None]))
+        moving = [t for t, p in zip(self.network.tensors, self.network.params) if p.moves and t.grad is not None]
+        return torch.cat((found, torch.nn.utils.clip_grad_norm_(moving, clip)[None]))
 
     @torch.no_grad()
     def update(self, rate):
