@@ -308,14 +308,15 @@ static void choose_exponents(exporter *x)
     const ae_graph *g = x->graph;
 
     for (uint32_t i = 0; i < g->n_nodes; i++) {
-        const ae_node *n = &g->nodes[i];
+        const ae_node *n = &g->nodes[i], *step = n->op == AE_OP_QUANTISE ? &g->nodes[n->from[2]] : n;
         uint32_t root = find(x, i);
 
         if (!x->decoder[i])
             continue;
-        for (uint32_t r = 0; n->op == AE_OP_EMBED && r < AEI_EMBED_ROWS; r++)
+        /* A latent's steps are stored in its own unit. */
+        for (uint32_t r = 0; step->op == AE_OP_EMBED && r < AEI_EMBED_ROWS; r++)
             for (uint32_t c = 0; c < n->out; c++)
-                x->peak[i] = fmax(x->peak[i], fabs(embedded(x, n, r, c)));
+                x->peak[i] = fmax(x->peak[i], step == n ? fabs(embedded(x, n, r, c)) : exp2(embedded(x, step, r, c)));
         x->peak[root] = fmax(x->peak[root], x->peak[i]);
         x->wide[root] |= n->op == AE_OP_QUANTISE || i == g->outputs[0];
     }

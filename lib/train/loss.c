@@ -150,10 +150,11 @@ AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_
 double aei_rate_distortion(const ae_loss *l, const aei_loss_view *v, const aei_rate_view *rate, double *bpp)
 {
     size_t pixels = (size_t)v->shape.h * v->shape.w, sample = pixels * v->shape.c;
-    double share = v->share / v->shape.n, sum = 0, bits = 0;
+    double share = v->share / v->shape.n, span = (double)l->lambda_max / l->lambda_min, sum = 0;
 
+    *bpp = 0;
     for (uint32_t n = 0; n < v->shape.n; n++) {
-        double lambda = l->lambda_min * pow((double)l->lambda_max / l->lambda_min, rate->quality[n]);
+        double lambda = l->lambda_min * pow(span, rate->quality[n]), weight = l->weight * share * pow(span, (0.5 - rate->quality[n]) / 2);
         aei_loss_view one = *v;
 
         one.shape.n = 1;
@@ -161,18 +162,19 @@ double aei_rate_distortion(const ae_loss *l, const aei_loss_view *v, const aei_r
         one.target += n * sample;
         one.gradient += n * sample;
         one.total = (double)pixels;
-        sum += aei_loss_add(AE_LOSS_MSE, l->weight * share * lambda * 255 * 255, &one);
-    }
-    for (uint32_t k = 0; k < rate->n; k++) {
-        size_t n = count(rate->shape[k]);
-        float g = (float)(l->weight * share / (double)pixels);
+        sum += aei_loss_add(AE_LOSS_MSE, weight * lambda * 255 * 255, &one);
+        for (uint32_t k = 0; k < rate->n; k++) {
+            size_t m = count(rate->shape[k]) / v->shape.n;
+            double bits = aei_sum(rate->bits[k] + n * m, m) / (double)pixels;
+            float g = (float)(weight / (double)pixels), *gradient = rate->gradient[k] + n * m;
 
-        bits += aei_sum(rate->bits[k], n);
-        for (size_t i = 0; i < n; i++)
-            rate->gradient[k][i] += g;
+            *bpp += share * bits;
+            sum += weight * bits;
+            for (size_t i = 0; i < m; i++)
+                gradient[i] += g;
+        }
     }
-    *bpp = share * bits / (double)pixels;
-    return sum + l->weight * *bpp;
+    return sum;
 }
 
 static double sparse(const ae_penalty *p, double share, ae_shape s, const float *value, float *gradient)

@@ -32,11 +32,11 @@ LOSSES = {
 
 
 def rate_distortion(l, prediction, target, bits, quality):
-    """Mean over samples, each with the weight of its distortion that its quality asks for."""
+    """Mean over samples; the lower a quality's lambda and so its cost, the more it counts."""
     (least, most), quality = getattr(l, "lambda"), quality.view(-1)
-    pixels = target.shape[2] * target.shape[3]
-    rate = sum(b.sum((1, 2, 3)) for b in bits) / pixels
-    return (least * (most / least) ** quality * 255 ** 2 * ((prediction - target) ** 2).mean((1, 2, 3)) + rate).mean()
+    rate = sum(b.sum((1, 2, 3)) for b in bits) / (target.shape[2] * target.shape[3])
+    cost = least * (most / least) ** quality * 255 ** 2 * ((prediction - target) ** 2).mean((1, 2, 3)) + rate
+    return ((most / least) ** (0.25 - quality / 2) * cost).mean()
 
 
 class Perceptual(nn.Module):

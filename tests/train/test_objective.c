@@ -107,22 +107,22 @@ static void test_loss_values(void **state)
     assert_true(isnan(aei_loss_add(AE_LOSS_TV, 1, &view)));
 }
 
-/* Two samples of one pixel in two shards' worth of batch: lambda is 1 at quality 0 and 100 at quality 1. */
+/* Two samples of one pixel in two shards' worth of batch: lambda is 1 at quality 0 and 100 at quality 1, weighted w there. */
 static void test_rate_distortion(void **state)
 {
     float v[2] = {0.5f, 0.25f}, t[2] = {0, 0}, g[2] = {0}, bits[2][2] = {{3, 4}, {1, 0}}, d_bits[2][2] = {{0}}, quality[2] = {0.5f, 1};
     aei_loss_view view = {{2, 1, 1, 1}, v, t, NULL, 4, 0.5, g};
     aei_rate_view rate = {2, {{2, 1, 1, 1}, {2, 1, 1, 1}}, {bits[0], bits[1]}, {d_bits[0], d_bits[1]}, quality};
     ae_loss loss = {.kind = AE_LOSS_RATE_DISTORTION, .weight = 2, .lambda_min = 1, .lambda_max = 100};
-    double bpp, found = aei_rate_distortion(&loss, &view, &rate, &bpp);
+    double bpp, found = aei_rate_distortion(&loss, &view, &rate, &bpp), w = sqrt(0.1);
 
     (void)state;
     assert_near(bpp, 8 / 4.0, 1e-6);
-    assert_near(found, 2 * (bpp + 65025 * (10 * 0.25 + 100 * 0.0625) / 4), 1e-2);
+    assert_near(found, 2 * (4 + 4 * w + 65025 * (10 * 0.25 + 100 * 0.0625 * w)) / 4, 1e-2);
     assert_near(g[0], 2 * 65025 * 10 * 2 * 0.5 / 4, 1e-2);
-    assert_near(g[1], 2 * 65025 * 100 * 2 * 0.25 / 4, 1e-1);
+    assert_near(g[1], 2 * 65025 * 100 * 2 * 0.25 * w / 4, 1e-1);
     for (int i = 0; i < 4; i++)
-        assert_near(d_bits[i / 2][i % 2], 0.5, 1e-7);
+        assert_near(d_bits[i / 2][i % 2], i % 2 ? 0.5 * w : 0.5, 1e-7);
 }
 
 /* Cutting a batch in two shards changes neither loss nor gradient. */
