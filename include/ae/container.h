@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 enum {
-    AE_ITEM_SAMPLES = 0, /* without loss, or no error above `quality` */
+    AE_ITEM_SAMPLES = 0, /* without loss, or no error above `quality` thirds (ae_samples_options) */
     AE_ITEM_NETWORK = 1, /* colours by the network `identity` at `quality`, in 1/1024; alpha as samples without loss */
     AE_ITEM_MAX_NAME = 4096,
     AE_PACK_BYTES = 65536 /* samples of a packed tile, at most */
@@ -58,12 +58,15 @@ AE_API AE_NODISCARD ae_status ae_container_write_tile(ae_container_writer *write
 AE_API AE_NODISCARD ae_status ae_container_write_meta(ae_container_writer *writer, const ae_meta *meta, ae_error *err);
 /* Ends an item; hash: of its decoded samples, or NULL. */
 AE_API AE_NODISCARD ae_status ae_container_end(ae_container_writer *writer, const uint8_t hash[16], ae_error *err);
-/* Items of one size and type, coded as one picture of the height of all; quality is the tolerance. samples: interleaved, native endian;
+/* Gives up the item begun: what was written of it stays in the file, outside the index. */
+AE_API void ae_container_drop(ae_container_writer *writer);
+/* Items of one size and type, coded as one picture of the height of all; quality: thirds. samples: interleaved, native endian;
  * they become what decoding will give. */
 AE_API AE_NODISCARD ae_status ae_container_write_pack(ae_container_writer *writer, const ae_item *like, const char *const *names,
                                                       uint32_t n_names, void *samples, ae_error *err);
 /* Index and footer. */
 AE_API AE_NODISCARD ae_status ae_container_finish(ae_container_writer *writer, ae_error *err);
+AE_API uint64_t ae_container_next(const ae_container_writer *writer);    /* the number that the next item gets */
 AE_API uint64_t ae_container_written(const ae_container_writer *writer); /* bytes so far, the old part included */
 
 /* ---- reading ---- */
@@ -107,7 +110,8 @@ AE_API bool ae_item_hash(ae_item_reader *reader, uint8_t hash[16]); /* of packed
 /* ---- tiles of samples ---- */
 
 typedef struct ae_samples_options {
-    uint32_t tolerance;        /* largest error of a sample, of 255 or 65535; 0: none */
+    uint32_t thirds;           /* largest error of a sample of 255 or 65535, times 3; 0: none. Rounded up in some rows and channels and
+                                  down in others, so that a third makes a difference; 3 n: n everywhere; never any in alpha */
     uint32_t threads;          /* 0: all processors */
     bool alpha_only;           /* only the last channel */
     uint32_t x, y, width, height; /* decoding: the region wanted; width 0: all */

@@ -414,16 +414,13 @@ static ae_status scan_pack(ae_container *c, uint64_t offset, const uint8_t *payl
     return st;
 }
 
-/* Finds heads, packs and the model from the front. */
-static ae_status scan(ae_container *c, ae_error *err)
+/* Finds heads, packs and the model from there on. */
+static ae_status scan(ae_container *c, uint64_t at, ae_error *err)
 {
     uint8_t *window = ae_alloc(WINDOW, 1), *buffer = NULL;
     size_t capacity = 0;
-    uint64_t at = AEI_AEC_HEADER < c->bytes.size ? AEI_AEC_HEADER : c->bytes.size;
     ae_status st = window ? AE_OK : out_of_memory(err);
 
-    c->by_scan = true;
-    c->tail = (aei_tail){0};
     while (st == AE_OK && at < c->bytes.size) {
         uint8_t type;
         uint32_t n;
@@ -523,11 +520,14 @@ static ae_status open_container(ae_container *c, ae_error *err)
     }
     if ((st = find_tail(c, err)) != AE_OK)
         return st;
-    if (c->tail.end && c->tail.end < c->bytes.size)
-        complain(c, "bytes follow the index, as an append leaves them that broke off");
     if (!c->tail.root) {
         complain(c, "it ends too early or its index is damaged");
-        return scan(c, err);
+        c->by_scan = true;
+        return scan(c, AEI_AEC_HEADER, err);
+    }
+    if (c->tail.end < c->bytes.size) {
+        complain(c, "it ends too early, or an append broke off");
+        return scan(c, c->tail.end, err);
     }
     return AE_OK;
 }

@@ -169,11 +169,13 @@ ae_status ae_container_append(ae_container *old, ae_sink *sink, ae_container_wri
     if ((st = create(sink, out, err)) != AE_OK || (st = ae_container_list(old, &items, &n, err)) != AE_OK)
         goto done;
     for (size_t i = 0; i < n && st == AE_OK; i++)
-        st = add_item(*out, &items[i], items[i].name, true, err);
+        if (items[i].offset < tail->end) { /* and not what an append left that broke off */
+            st = add_item(*out, &items[i], items[i].name, true, err);
+            (*out)->n_old++;
+        }
     (*out)->offset = *offset = tail->end;
     (*out)->next_number = tail->next_number;
     (*out)->model = tail->model;
-    (*out)->n_old = n;
     if (tail->chain < AEI_AEC_MAX_CHAIN) {
         (*out)->previous = tail->root;
         (*out)->chain = tail->chain;
@@ -197,6 +199,11 @@ void ae_container_writer_free(ae_container_writer *w)
     ae_free(w->names);
     ae_free(w->scratch.data);
     ae_free(w);
+}
+
+uint64_t ae_container_next(const ae_container_writer *w)
+{
+    return w->next_number;
 }
 
 uint64_t ae_container_written(const ae_container_writer *w)
@@ -311,6 +318,17 @@ ae_status ae_container_end(ae_container_writer *w, const uint8_t hash[16], ae_er
     item->span = w->offset - item->offset;
     w->open = false;
     return st;
+}
+
+void ae_container_drop(ae_container_writer *w)
+{
+    if (!w->open)
+        return;
+    /* the last one put in, so that no other name was placed behind it */
+    w->names[find_slot(w, w->items[w->n_items - 1].name)] = 0;
+    ae_free(w->items[--w->n_items].name);
+    w->scratch.n_bytes = 0;
+    w->open = false;
 }
 
 ae_status ae_container_write_pack(ae_container_writer *w, const ae_item *like, const char *const *names, uint32_t n_names,

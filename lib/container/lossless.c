@@ -326,7 +326,7 @@ typedef struct geometry {
     uint32_t width, channels;
     size_t stride; /* of a row of one channel */
     int32_t lo[4], hi[4];
-    int32_t step;
+    uint32_t thirds[4];
 } geometry;
 
 static inline uint32_t magnitude(int32_t v)
@@ -363,7 +363,8 @@ static inline __attribute__((always_inline)) bool code_row(aei_sample_coder *c, 
 {
     const uint32_t n = g->channels;
     const size_t s = g->stride;
-    const int32_t lo = g->lo[ch], hi = g->hi[ch], lo16 = lo * 16, hi16 = hi * 16, step = g->step;
+    const int32_t lo = g->lo[ch], hi = g->hi[ch], lo16 = lo * 16, hi16 = hi * 16;
+    const int32_t step = 2 * (int32_t)((g->thirds[ch] + (ch + y) % 3) / 3) + 1;
     channel *m = &c->channels[ch];
     int32_t *cur = row_of(c, g, ch, y), *up = row_of(c, g, ch, y + 2);
     const int32_t *upup = row_of(c, g, ch, y + 1);
@@ -610,7 +611,7 @@ static unsigned choose_colour(const aei_tile *t, const uint16_t *samples)
     unsigned best = COLOUR_NONE;
     uint64_t least = UINT64_MAX;
 
-    if (t->channels < 3 || t->tolerance)
+    if (t->channels < 3 || t->thirds)
         return COLOUR_NONE;
     for (unsigned colour = 0; colour < N_COLOURS; colour++) {
         uint64_t cost = cost_of(colour, t, samples);
@@ -625,10 +626,11 @@ static unsigned choose_colour(const aei_tile *t, const uint16_t *samples)
 
 static void set_geometry(geometry *g, const aei_tile *t, unsigned colour)
 {
-    *g = (geometry){.width = t->width, .channels = t->channels, .stride = t->width + 2 * PAD, .step = 2 * (int32_t)t->tolerance + 1};
+    *g = (geometry){.width = t->width, .channels = t->channels, .stride = t->width + 2 * PAD};
     for (unsigned ch = 0; ch < t->channels; ch++) {
         g->lo[ch] = colour != COLOUR_NONE && (ch == 1 || ch == 2) ? -(int32_t)t->max : 0;
         g->hi[ch] = (int32_t)t->max;
+        g->thirds[ch] = t->channels % 2 == 0 && ch + 1 == t->channels ? 0 : t->thirds;
     }
 }
 
@@ -718,7 +720,7 @@ static ae_status check(const aei_tile *t, ae_error *err)
     uint64_t n = (uint64_t)t->width * t->height * t->channels;
 
     if (!t->width || !t->height || t->channels < 1 || t->channels > 4 || t->width > AEI_TILE_MAX_SAMPLES || t->height > AEI_TILE_MAX_SAMPLES ||
-        n > AEI_TILE_MAX_SAMPLES || t->max < 1 || t->max > 65535 || t->tolerance > t->max)
+        n > AEI_TILE_MAX_SAMPLES || t->max < 1 || t->max > 65535 || t->thirds > 3 * t->max)
         return ae_fail(err, AE_ERR_MALFORMED, "a tile of %u x %u x %u samples up to %u", t->width, t->height, t->channels, t->max);
     return AE_OK;
 }
@@ -734,7 +736,7 @@ static size_t pack_raw(const aei_tile *t, const uint16_t *samples, size_t n, uin
     return 1 + n * (t->max > 255 ? 2 : 1);
 }
 
-ae_status aei_tile_encode(aei_sample_coder *c, const aei_tile *t, const uint16_t *samples, const uint8_t **bytes, size_t *n_bytes, ae_error *err)
+ae_status aei_tile_encode(aei_sample_coder *c, const aei_tile *t, uint16_t *samples, const uint8_t **bytes, size_t *n_bytes, ae_error *err)
 {
     size_t n = (size_t)t->width * t->height * t->channels;
     geometry g;
@@ -765,6 +767,10 @@ ae_status aei_tile_encode(aei_sample_coder *c, const aei_tile *t, const uint16_t
     while (c->out > c->bytes + 1 && !c->out[-1])
         c->out--;
     *n_bytes = (size_t)(c->out - c->bytes);
+    for (size_t i = 0; i < n && t->thirds && t->channels >= 3; i += t->channels)
+        from_colour(colour, c->values + i);
+    for (size_t i = 0; i < n && t->thirds; i++)
+        samples[i] = (uint16_t)c->values[i];
     return AE_OK;
 }
 

@@ -53,12 +53,12 @@ static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei
     if (most(bits) == full || !reduce(v, n, bits, full))
         bits = info->sample == AE_U8 ? 8 : 16;
     t.max = most(bits);
-    t.tolerance = (uint32_t)((uint64_t)(t.tolerance < full ? t.tolerance : full) * t.max / full);
+    t.thirds = (uint32_t)((uint64_t)(t.thirds < 3 * full ? t.thirds : 3 * full) * t.max / full);
     if ((st = aei_tile_encode(coder, &t, v, &coded, &n_coded, err)) != AE_OK)
         return st;
     out->n_bytes = 0;
     aei_put_u8(out, bits);
-    aei_put_number(out, t.tolerance);
+    aei_put_number(out, t.thirds);
     aei_put(out, coded, n_coded);
     expand(v, n, bits, full);
     return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
@@ -69,13 +69,13 @@ static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei
 {
     aei_cursor c = {data, (const uint8_t *)data + n_bytes, false};
     uint32_t bits = aei_take_u8(&c);
-    uint64_t tolerance = aei_take_number(&c);
+    uint64_t thirds = aei_take_number(&c);
     ae_status st;
 
-    if (c.bad || bits < 1 || bits > (info->sample == AE_U8 ? 8u : 16u) || tolerance > most(bits))
+    if (c.bad || bits < 1 || bits > (info->sample == AE_U8 ? 8u : 16u) || thirds > 3 * most(bits))
         return ae_fail(err, AE_ERR_MALFORMED, "samples of %u bits in a tile", bits);
     t.max = most(bits);
-    t.tolerance = (uint32_t)tolerance;
+    t.thirds = (uint32_t)thirds;
     if ((st = aei_tile_decode(coder, &t, c.at, (size_t)(c.end - c.at), v, err)) == AE_OK )
         expand(v, (size_t)t.width * t.height * t.channels, bits, info->sample == AE_U8 ? 255 : 65535);
     return st;
@@ -93,7 +93,7 @@ typedef struct slot {
 typedef struct band {
     ae_signal_info info;   /* of the rows */
     uint32_t first, used;  /* channels of a sample that are coded */
-    uint32_t tolerance;
+    uint32_t thirds;
     size_t row_bytes;
     uint32_t rows;         /* of this band */
     uint32_t x, n_tiles;   /* of the tiles in hand, x in tiles */
@@ -129,7 +129,7 @@ static ae_status band_open(band *b, const ae_signal_info *info, const ae_samples
     ae_status st;
 
     *b = (band){.info = *info, .first = o->alpha_only ? info->channels - 1 : 0, .used = o->alpha_only ? 1 : info->channels,
-                .tolerance = o->tolerance, .row_bytes = ae_row_bytes(info), .n_tiles = n_tiles};
+                .thirds = o->thirds, .row_bytes = ae_row_bytes(info), .n_tiles = n_tiles};
     threads = threads < n_tiles ? threads : n_tiles;
     if ((info->sample != AE_U8 && info->sample != AE_U16) || info->channels < 1 || info->channels > 4 || !info->width || !info->height ||
         info->width > UINT32_MAX || info->height > UINT32_MAX || info->bits < 1 || info->bits > 8 * ae_sample_bytes(info->sample))
@@ -159,7 +159,7 @@ static aei_tile tile_of(const band *b, uint32_t i)
 {
     uint64_t left = b->info.width - (uint64_t)(b->x + i) * TILE;
 
-    return (aei_tile){.width = left < TILE ? (uint32_t)left : TILE, .height = b->rows, .channels = b->used, .tolerance = b->tolerance};
+    return (aei_tile){.width = left < TILE ? (uint32_t)left : TILE, .height = b->rows, .channels = b->used, .thirds = b->thirds};
 }
 
 /* Between the rows and a tile's values. */
@@ -195,7 +195,7 @@ static void encode_one(void *context, uint32_t i, uint32_t thread)
 
     move_tile(b, i, &t, b->values[thread], true);
     s->st = encode(b->coders[thread], &b->info, t, b->values[thread], &s->data, &s->err);
-    if (s->st == AE_OK && t.tolerance)
+    if (s->st == AE_OK && t.thirds)
         move_tile(b, i, &t, b->values[thread], false);
 }
 
@@ -378,10 +378,10 @@ static void copy_values(const ae_signal_info *info, void *samples, uint16_t *v, 
         memcpy(to_values ? (void *)v : samples, to_values ? samples : v, 2 * n);
 }
 
-static ae_status small_tile(const ae_signal_info *info, uint32_t tolerance, void *samples, aei_buffer *out, const void *data, size_t n_bytes,
+static ae_status small_tile(const ae_signal_info *info, uint32_t thirds, void *samples, aei_buffer *out, const void *data, size_t n_bytes,
                             ae_error *err)
 {
-    aei_tile t = {.width = (uint32_t)info->width, .height = (uint32_t)info->height, .channels = info->channels, .tolerance = tolerance};
+    aei_tile t = {.width = (uint32_t)info->width, .height = (uint32_t)info->height, .channels = info->channels, .thirds = thirds};
     size_t n = (size_t)t.width * t.height * t.channels;
     aei_sample_coder *coder = aei_sample_coder_create();
     uint16_t *v = ae_alloc(n, sizeof(*v));
@@ -401,9 +401,9 @@ done:
     return st;
 }
 
-ae_status aei_samples_pack(const ae_signal_info *info, uint32_t tolerance, void *samples, aei_buffer *out, ae_error *err)
+ae_status aei_samples_pack(const ae_signal_info *info, uint32_t thirds, void *samples, aei_buffer *out, ae_error *err)
 {
-    return small_tile(info, tolerance, samples, out, NULL, 0, err);
+    return small_tile(info, thirds, samples, out, NULL, 0, err);
 }
 
 ae_status aei_samples_unpack(const ae_signal_info *info, const void *data, size_t n_bytes, void *samples, ae_error *err)

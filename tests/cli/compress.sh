@@ -1,0 +1,147 @@
+#!/bin/sh
+# aecompress and aedecompress: compress.sh LIB AECOMPRESS AEDECOMPRESS SAMPLES READER
+de=$(realpath "$3") samples=$(realpath "$4") reader=$(realpath "$5")
+. "$1"
+export LC_ALL=C
+
+# picture FILE WIDTH HEIGHT SEED: a binary PPM with a pattern and noise
+picture()
+{
+    { printf 'P6\n%d %d\n255\n' $2 $3; awk -v w=$2 -v h=$3 -v s=$4 'BEGIN { srand(s); for (i = 0; i < w * h * 3; i++)
+        printf "%c", 60 + int(i / (3 * w)) % 50 + int(20 * rand()) }'; } >"$1"
+}
+
+picture a.ppm 90 70 1; picture b.ppm 40 24 2; picture wide.ppm 1100 3 3
+run 0 $tool --lossless --verify a.ppm; present a.aec; silent
+run 0 $de -o back.ppm a.aec; same a.ppm back.ppm
+run 0 $de -t a.aec; prints "1 items, all well"
+run 0 $de -l a.aec; prints "90 x 70 x 3, 8 bit  lossless     a.ppm"
+run 0 $de a.aec; [ "$(head -c 4 a.png | tail -c 3)" = PNG ] || fail "no PNG by default"
+$tool --lossless <a.ppm | $de --format ppm | cmp - a.ppm || fail "pipes"
+run 1 $tool --lossless a.ppm; says "a.aec exists"
+for threads in 1 2 3; do run 0 $tool --lossless -j $threads -f -o t$threads.aec wide.ppm; same t1.aec t$threads.aec; done
+
+# quality: bytes and PSNR rise at every step to 100, which is lossless
+last=0
+for q in 86 87 88 93 97 98 99 100; do
+    run 0 $tool -q $q -f -o q.aec --verify --json a.ppm
+    bytes=$(sed 's/.*"bytes": \([0-9]*\).*/\1/' out)
+    [ "$bytes" -gt "$last" ] || fail "-q $q: $bytes bytes, not more than $last"
+    last=$bytes
+done
+run 0 $de -f -o back.ppm q.aec; same a.ppm back.ppm
+run 0 $tool --near-lossless 0 -f -o q.aec a.ppm; run 0 $de -f -o back.ppm q.aec; same a.ppm back.ppm
+AE_MODEL_PATH=/nonexistent XDG_DATA_HOME=/nonexistent run 1 $tool -m no-such-codec -q 50 a.ppm -o no.aec; says "codec"; absent no.aec
+run 2 $tool --lossless --near-lossless 2 a.ppm; says "exclude each other"
+run 2 $tool --metadata icc,nonsense a.ppm; says "--metadata"
+run 2 $tool --append a.ppm; says "--archive"
+
+# metadata and formats
+cp "$samples/reeds.jpg" .; cp "$samples/dog.png" .
+run 0 $tool --lossless reeds.jpg dog.png
+run 0 $de -o reeds.png reeds.aec; run 0 $tool --lossless -f -o again.aec reeds.png
+run 0 $de -o one.tif reeds.aec; run 0 $de -o two.tif again.aec; same one.tif two.tif
+python3 - <<'END' || fail "python3"
+import struct, zlib
+b = open('dog.png', 'rb').read()
+def chunk(kind, body):
+    return struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
+exif = b'II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0'
+open('meta.png', 'wb').write(b[:33] + chunk(b'tEXt', b'Author\0somebody') + chunk(b'eXIf', exif) + b[33:])
+END
+run 0 $tool --lossless meta.png; run 0 $de -o meta2.png meta.aec; grep -q somebody meta2.png || fail "a text is lost"
+grep -q eXIf meta2.png || fail "EXIF is lost"
+run 0 $tool --lossless --metadata exif -o exif.aec meta.png; run 0 $de -o exif.png exif.aec
+grep -q somebody exif.png && fail "--metadata exif keeps texts"; grep -q eXIf exif.png || fail "--metadata exif loses EXIF"
+run 0 $tool --lossless --metadata none -o bare.aec meta.png; run 0 $de -o bare.png bare.aec; grep -q eXIf bare.png && fail "--metadata none keeps some"
+
+# parts
+run 0 $de --region 5,6,20,10 -o r.ppm a.aec; head -c 9 r.ppm | grep -q '^20 10$' || fail "region: $(head -c 9 r.ppm)"
+tail -c +14 a.ppm | tail -c +$((6 * 270 + 15 + 1)) | head -c 60 >want; tail -c +14 r.ppm | head -c 60 >got; same want got
+run 0 $de --preview -o p.ppm a.aec; head -c 9 p.ppm | grep -q '^12 9$' || fail "preview: $(head -c 9 p.ppm)"
+run 1 $de --region 80,0,20,10 -o no.ppm a.aec; says "outside the picture"; absent no.ppm
+run 2 $de --region 1,2,3 a.aec; says "--region"
+
+# archives
+mkdir -p set/x set/y; cp a.ppm set/x/; cp b.ppm set/y/
+i=0; while [ $i -lt 40 ]; do picture set/tiny$i.ppm 6 5 $i; i=$((i + 1)); done
+run 0 $tool --lossless --archive s.aec -r set --verify -v; says "42 items added"
+run 0 $de -l s.aec; [ "$(wc -l <out)" -eq 42 ] || fail "list: $(cat out)"
+run 0 $de --format ppm -o all s.aec; for f in x/a y/b tiny0 tiny39; do same set/$f.ppm all/$f.ppm; done
+run 0 $de -i 'x/*' --format ppm -o some/ s.aec; same a.ppm some/x/a.ppm; absent some/y
+run 0 $de -i tiny7.ppm -o t7.ppm s.aec; same set/tiny7.ppm t7.ppm
+run 1 $de -i nothing s.aec; says "no item"
+run 1 $de -i tiny3.ppm -l a.aec; says "no item"
+run 0 $tool --lossless --archive s.aec --append b.ppm; run 0 $de -i b.ppm -o t.ppm s.aec; same b.ppm t.ppm
+run 1 $tool --lossless --archive s.aec --append b.ppm wide.ppm; says "an item b.ppm already"
+run 0 $de -t s.aec; prints "44 items"
+printf 'P6\n9 9\n255\nshort' >short.ppm
+run 1 $tool --lossless --archive s.aec --append short.ppm reeds.jpg; says "short.ppm"; run 0 $de -t s.aec; prints "45 items"
+head -c 100000 reeds.jpg >half.jpg
+run 1 $tool --lossless --archive s.aec --append half.jpg a.ppm; says "half.jpg"; run 0 $de -t s.aec; prints "46 items"
+run 1 $tool --lossless --archive s.aec b.ppm; says "exists"
+run 1 $tool --lossless --archive plain.ppm --append a.ppm missing.ppm; run 0 $de -t plain.ppm
+run 1 $tool --lossless --archive a.ppm --append b.ppm; says "no .aec file"
+run 0 $tool --lossless --dry-run --archive no.aec b.ppm; prints "b.ppm -> no.aec: b.ppm"; absent no.aec
+
+# an append that breaks off, a full disk, an interrupt
+cp s.aec broken.aec; head -c 5000 wide.ppm >>broken.aec
+run 1 $de -t broken.aec; says "an append broke off"; run 0 $de -i x/a.ppm -f -o t.ppm s.aec; same a.ppm t.ppm
+run 1 $de -i x/a.ppm -f -o t.ppm broken.aec; same a.ppm t.ppm
+run 0 $tool --lossless --archive broken.aec --append dog.png; run 0 $de -t broken.aec; prints "47 items"
+cp s.aec full.aec
+(ulimit -f 1; trap '' XFSZ; $tool --lossless --archive small.aec reeds.jpg) 2>err && fail "a full disk is not seen"; absent small.aec
+blocks=$(($(wc -c <full.aec) / 512 + 2))
+(ulimit -f $blocks; trap '' XFSZ; $tool --lossless --archive full.aec --append dog.png) 2>err && fail "a full disk is not seen"; same s.aec full.aec
+ls -A | grep -q '\.tmp$' && fail "temporary files are left"
+
+# damage: reported, the rest exact; repair
+python3 - <<'END' || fail "python3"
+b = bytearray(open('t1.aec', 'rb').read())
+second = b.find(b'\xe5\xa3\xcbT', b.find(b'\xe5\xa3\xcbT') + 1)
+b[second + 40] ^= 1
+open('bad.aec', 'wb').write(b)
+END
+run 1 $de -t bad.aec; says "tile at 512,0 of 512x3"
+run 1 $de -o bad.ppm bad.aec; says "tile at 512,0 of 512x3 is lost"
+for row in 0 1 2; do
+    for at in 0 3072; do
+        tail -c +$((14 + row * 3300 + at + 1)) wide.ppm | head -c $((at ? 228 : 1536)) >want
+        tail -c +$((14 + row * 3300 + at + 1)) bad.ppm | head -c $((at ? 228 : 1536)) >got
+        same want got
+    done
+done
+run 0 $de --repair -o good.aec bad.aec; says "1 tiles lost"; run 1 $de -t good.aec; says "missing"
+head -c $(($(wc -c <s.aec) - 100)) s.aec >cut.aec
+run 1 $de --format ppm -o cut cut.aec; says "ends too early"; same a.ppm cut/x/a.ppm; same set/tiny3.ppm cut/tiny3.ppm
+run 0 $de --repair -o whole.aec cut.aec; run 0 $de -t whole.aec
+run 1 $de -t a.ppm; says "no .aec file"
+printf '' >empty.aec; run 1 $de empty.aec; absent empty.png
+
+# a name that leads out of the directory
+python3 - <<'END' || fail "python3"
+import struct
+def crc(d):
+    c = 0xffffffff
+    for x in d:
+        c ^= x
+        for _ in range(8):
+            c = c >> 1 ^ (0x82f63b78 if c & 1 else 0)
+    return c ^ 0xffffffff
+b = open('a.aec', 'rb').read()
+out, at = b[:16], 16
+while at < len(b) - 16: # without index: found by scanning
+    n = struct.unpack('<I', b[at + 4:at + 8])[0]
+    kind, body = b[at + 3:at + 4], b[at + 12:at + 12 + n].replace(b'a.ppm', b'../../evil.ppm')
+    if kind != b'I':
+        head = b[at:at + 4] + struct.pack('<I', len(body))
+        out += head + struct.pack('<I', crc(head)) + body + struct.pack('<I', crc(body))
+    at += 16 + n
+open('evil.aec', 'wb').write(out + out[16:])
+END
+run 1 $de --format ppm -o deep/deeper/ evil.aec; says "lead out"; absent evil.ppm deep/evil.ppm
+
+# what the second reader finds
+for f in a.aec s.aec reeds.aec t1.aec; do run 0 python3 "$reader" $f; done
+run 1 python3 "$reader" bad.aec; run 1 python3 "$reader" cut.aec
+finish

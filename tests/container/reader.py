@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""A second reader of .aec, written from doc/container.md with nothing but the standard library: parses a file, verifies every checksum,
+index entry and reference, and lists the items. It does not decode tiles. reader.py FILE..."""
+import struct
+import sys
+
+MAGIC, SYNC, END = b"\x89AEC\r\n\x1a\n", b"\xe5\xa3\xcb", b"AEC\xe5"
+TABLE = []
+for i in range(256):
+    for _ in range(8):
+        i = i >> 1 ^ (0x82F63B78 if i & 1 else 0)
+    TABLE.append(i)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ TABLE[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+class Bytes:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, n):
+        if n > len(self.data) - self.at:
+            raise ValueError("ends too early")
+        self.at += n
+        return self.data[self.at - n : self.at]
+
+    def u8(self):
+        return self.take(1)[0]
+
+    def number(self):
+        value = shift = 0
+        while True:
+            byte = self.u8()
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+            if shift > 63:
+                raise ValueError("a number of more than 64 bits")
+
+    def rest(self):
+        return self.take(len(self.data) - self.at)
+
+
+def read_head(b):
+    head = dict(zip(("coding", "modality", "sample", "bits", "flags", "orientation", "q0", "q1"), b.take(8)))
+    head["quality"] = head.pop("q0") + 256 * head.pop("q1")
+    head["width"], head["height"] = b.number(), b.number()
+    head["channels"] = head["flags"] & 7
+    if head["modality"] != 1 or head["coding"] > 1 or head["flags"] > 31 or not 1 <= head["channels"] <= 4:
+        raise ValueError("an unknown kind of item")
+    if bool(head["flags"] & 8) != (head["channels"] in (2, 4)) or bool(head["flags"] & 16) != (head["coding"] == 1):
+        raise ValueError("a head that contradicts itself")
+    head["identity"] = b.take(16) if head["flags"] & 16 else None
+    return head
+
+
+def read_chunks(data):
+    """Offset, type and payload of every chunk; footers are yielded as type None."""
+    if data[:8] != MAGIC or crc32c(data[:12]) != struct.unpack("<I", data[12:16])[0]:
+        raise ValueError("no file header")
+    if data[8] != 1 or data[10:12] != b"\0\0":
+        raise ValueError("a later version")
+    at = 16
+    while at < len(data):
+        footer = data[at : at + 16]
+        if footer[12:] == END and crc32c(footer[:8]) == struct.unpack("<I", footer[8:12])[0]:
+            yield at, None, struct.unpack("<Q", footer[:8])[0]
+            at += 16
+            continue
+        header = data[at : at + 12]
+        if header[:3] != SYNC or crc32c(header[:8]) != struct.unpack("<I", header[8:12])[0]:
+            raise ValueError(f"no chunk at byte {at}")
+        n = struct.unpack("<I", header[4:8])[0]
+        payload, crc = data[at + 12 : at + 12 + n], data[at + 12 + n : at + 16 + n]
+        if len(crc) != 4 or crc32c(payload) != struct.unpack("<I", crc)[0]:
+            raise ValueError(f"the chunk at byte {at} is damaged or cut")
+        yield at, chr(header[3]), payload
+        at += 16 + n
+
+
+def read_entries(data, found):
+    b, name = Bytes(data), b""
+    while b.at < len(data):
+        shared, rest = b.number(), b.number()
+        if shared > len(name):
+            raise ValueError("a name that shares more than there is")
+        name, before = name[:shared] + b.take(rest), name
+        if name < before:
+            raise ValueError("names out of order")
+        packed, offset = b.number(), b.number()
+        found[name] = (offset, packed - 1, None, None, None) if packed else (offset, None, b.number(), b.number(), read_head(b))
+
+
+def read_index(offset, chunks, found, depth=0):
+    kind, payload = chunks.get(offset, (None, b""))
+    if kind != "I" or depth > 8:
+        raise ValueError("a footer or index that leads nowhere")
+    b = Bytes(payload)
+    previous, chain, _next, _model, n_items, n_pages = (b.number() for _ in range(6))
+    own = {}
+    if (chain > 1) != (previous > 0):
+        raise ValueError("a chain of indices that does not end")
+    if n_pages == 0:
+        read_entries(b.rest(), own)
+    for _ in range(n_pages):
+        at, length, first = b.number(), b.number(), b.take(b.number())
+        kind, page = chunks.get(at, (None, b""))
+        if kind != "i" or len(page) != length:
+            raise ValueError("an index page that is not there")
+        entries = {}
+        read_entries(page, entries)
+        if min(entries) != first:
+            raise ValueError("an index page of other names")
+        own.update(entries)
+    if len(own) != n_items:
+        raise ValueError("an index of another number of items")
+    found.update(own)
+    if previous:
+        read_index(previous, chunks, found, depth + 1)
+
+
+def read(data):
+    chunks, heads, packs, tiles, last = {}, {}, {}, {}, None
+    for at, kind, payload in read_chunks(data):
+        last = (at, kind, payload)
+        if kind is None:
+            continue
+        chunks[at] = (kind, payload)
+        b = Bytes(payload)
+        if kind == "H":
+            number, head = b.number(), read_head(b)
+            heads[at] = (number, head, b.rest())
+        elif kind == "P":
+            number, count, head = b.number(), b.number(), read_head(b)
+            packs[at] = (number, head, [b.take(b.number()) for _ in range(count)], b.take(16))
+        elif kind in "TA":
+            number, index = b.number(), b.number()
+            tiles.setdefault(number, set()).add((kind, index))
+        elif kind in "mh":
+            b.number()
+        elif kind.isupper() and kind not in "MI":
+            raise ValueError(f"an unknown critical chunk {kind}")
+    if not last or last[1] is not None or last[0] + 16 != len(data):
+        raise ValueError("no footer at the end")
+    found = {}
+    read_index(last[2], chunks, found)
+    for name, (offset, position, number, span, head) in found.items():
+        if position is not None:
+            if offset not in packs or packs[offset][2][position] != name:
+                raise ValueError("an entry that names no packed item")
+            head = packs[offset][1]
+        else:
+            if offset not in heads or heads[offset] != (number, head, name) or offset + span > len(data):
+                raise ValueError("an entry that names no item")
+            count = (head["width"] + 511) // 512 * ((head["height"] + 511) // 512)
+            planes = "TA" if head["coding"] == 1 and head["flags"] & 8 else "T"
+            if tiles.get(number, set()) != {(plane, i) for plane in planes for i in range(count)}:
+                raise ValueError("an item without all its tiles")
+        print(f'{head["width"]} x {head["height"]} x {head["channels"]}, {head["bits"]} bit, coding {head["coding"]}, '
+              f'quality {head["quality"]}: {name.decode(errors="replace")}')
+
+
+if __name__ == "__main__":
+    status = 0
+    for path in sys.argv[1:]:
+        try:
+            with open(path, "rb") as file:
+                read(file.read())
+        except (ValueError, IndexError, OSError) as error:
+            print(f"{path}: {error}", file=sys.stderr)
+            status = 1
+    sys.exit(status)

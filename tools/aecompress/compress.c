@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "compress.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/aecfile.h"
+#include "common/progress.h"
+#include "exif.h"
+#include "output.h"
+
+enum { BAND = AE_CODER_TILE };
+
+/* ---- opening ---- */
+
+static uint8_t orientation_of(const ae_meta *meta)
+{
+    const ae_meta_item *exif = ae_meta_find(meta, AE_META_EXIF);
+    aei_ifd_view view = {.data = exif ? exif->value : NULL, .n_bytes = exif ? exif->n_bytes : 0};
+    aei_ifd_entry entry;
+    uint64_t v = exif && aei_ifd_view_open(&view) && aei_ifd_find(&view, AEI_TAG_ORIENTATION, &entry) ? aei_ifd_number(&view, &entry) : 0;
+
+    return v <= 8 ? (uint8_t)v : 0;
+}
+
+/* What may be lost: samples times 3 of 255, 0 for none; -1: the network's business. */
+static double thirds_of(const compress_options *o)
+{
+    if (o->lossless || o->quality == 100)
+        return 0;
+    if (o->near_lossless >= 0)
+        return 3 * o->near_lossless;
+    return o->quality > COMPRESS_NETWORK_MAX ? 100.0 - o->quality : -1.0;
+}
+
+ae_status compress_open(compressed *c, const compress_options *o, const char *path, ae_error *err)
+{
+    double thirds = thirds_of(o);
+    ae_signal_info *info = &c->info;
+    ae_status st;
+
+    *c = (compressed){0};
+    if ((st = ae_source_open(path, &c->source, err)) != AE_OK || (st = ae_reader_open(c->source, NULL, &c->reader, err)) != AE_OK)
+        return st;
+    *info = c->reader.info;
+    if (info->kind != AE_KIND_IMAGE)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "not a picture");
+    if (info->sample != AE_U8 && info->sample != AE_U16) {
+        info->sample = AE_U16;
+        info->bits = 16;
+    }
+    c->row_bytes = ae_row_bytes(info);
+    c->item = (ae_item){.info = *info, .orientation = orientation_of(&c->reader.meta)};
+    if (thirds < 0) {
+        c->item.coding = AE_ITEM_NETWORK;
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "there is no codec model; --lossless, --near-lossless and -q 86 and above need none");
+    }
+    c->item.quality = (uint16_t)lround(fmin(thirds * (info->sample == AE_U8 ? 1 : 257), 65535));
+    if ((info->sample != c->reader.info.sample && !(c->read_band = ae_alloc(BAND, ae_row_bytes(&c->reader.info)))) ||
+        (c->item.quality && !(c->original = ae_alloc(BAND, c->row_bytes))) || !(c->hash = ae_sample_hash_create()))
+        return ae_fail(err, AE_ERR_NOMEM, "a band of rows");
+    return AE_OK;
+}
+
+void compress_close(compressed *c)
+{
+    ae_sample_hash_free(c->hash);
+    ae_free(c->read_band);
+    ae_free(c->original);
+    ae_reader_close(&c->reader);
+    ae_source_free(c->source);
+}
+
+/* ---- one item ---- */
+
+typedef struct encoding {
+    compressed *c;
+    const cli_item *progress;
+    ae_container_writer *writer;
+    bool alpha;
+} encoding;
+
+static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
+{
+    compressed *c = ((encoding *)opaque)->c;
+    ae_status st = ae_reader_read(&c->reader, c->read_band ? c->read_band : rows, n_rows, err);
+
+    if (st != AE_OK)
+        return st;
+    if (c->read_band)
+        ae_rows_convert(&c->reader.info, c->read_band, &c->info, rows, n_rows);
+    if (c->original)
+        memcpy(c->original, rows, n_rows * c->row_bytes);
+    return AE_OK;
+}
+
+static void take_decoded(void *opaque, const void *rows, uint32_t n_rows)
+{
+    compressed *c = ((encoding *)opaque)->c;
+    size_t n = n_rows * c->row_bytes;
+
+    ae_sample_hash_add(c->hash, rows, n);
+    if (c->original && c->info.sample == AE_U8) {
+        const uint8_t *a = rows, *b = c->original;
+
+        for (size_t i = 0; i < n; i++)
+            c->squares += (double)((a[i] - b[i]) * (a[i] - b[i]));
+    } else if (c->original) {
+        const uint16_t *a = rows, *b = (const uint16_t *)(const void *)c->original;
+
+        for (size_t i = 0; i < n / 2; i++)
+            c->squares += (a[i] - b[i]) / 257.0 * ((a[i] - b[i]) / 257.0);
+    }
+    c->samples += (double)n / (double)ae_sample_bytes(c->info.sample);
+}
+
+static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
+{
+    encoding *e = opaque;
+
+    return ae_container_write_tile(e->writer, e->alpha, index, data, n_bytes, err);
+}
+
+static void show_progress(void *opaque, double done)
+{
+    const encoding *e = opaque;
+
+    if (e->progress)
+        cli_item_progress(e->progress, done, done * (double)e->c->info.width * (double)e->c->info.height * 1e-6);
+}
+
+static ae_status write_meta(const compressed *c, const compress_options *o, ae_container_writer *writer, ae_error *err)
+{
+    ae_meta kept = {0};
+    ae_status st = AE_OK;
+
+    for (size_t i = 0; i < c->reader.meta.n_items && st == AE_OK; i++) {
+        const ae_meta_item *m = &c->reader.meta.items[i];
+
+        if (o->meta_kinds >> m->kind & 1)
+            st = ae_meta_add(&kept, m->kind, m->key, m->value, m->n_bytes, err);
+    }
+    if (st == AE_OK)
+        st = ae_container_write_meta(writer, &kept, err);
+    ae_meta_clear(&kept);
+    return st;
+}
+
+ae_status compress_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
+                        ae_container_writer *writer, ae_error *err)
+{
+    encoding e = {.c = c, .progress = progress, .writer = writer};
+    ae_samples_options options = {.thirds = c->item.quality, .threads = threads, .cancel = &cli_cancel, .opaque = &e,
+                                  .progress = show_progress, .decoded = take_decoded};
+    ae_row_source source = {c->info, &e, read_rows};
+    ae_tile_sink sink = {&e, write_tile};
+    ae_status st;
+
+    c->item.name = (char *)(uintptr_t)name; /* only read */
+    if ((st = ae_container_begin(writer, &c->item, err)) != AE_OK || (st = ae_samples_encode(&options, &source, &sink, err)) != AE_OK ||
+        (st = write_meta(c, o, writer, err)) != AE_OK)
+        return st;
+    ae_sample_hash_get(c->hash, c->digest);
+    return ae_container_end(writer, c->digest, err);
+}
+
+void compress_report(const compressed *c, const compress_options *o, cli_json *json, uint64_t n_bytes, uint64_t n_input)
+{
+    double pixels = (double)c->info.width * (double)c->info.height;
+
+    (void)o;
+    cli_json_number(json, "width", (double)c->info.width);
+    cli_json_number(json, "height", (double)c->info.height);
+    cli_json_number(json, "channels", c->info.channels);
+    cli_json_string(json, "coding", c->item.coding == AE_ITEM_NETWORK ? "network" : c->item.quality ? "near-lossless" : "lossless");
+    cli_json_number(json, "input_bytes", (double)n_input);
+    cli_json_number(json, "bytes", (double)n_bytes);
+    cli_json_number(json, "bpp", 8 * (double)n_bytes / pixels);
+    cli_json_number(json, "psnr", c->squares > 0 ? 10 * log10(255.0 * 255.0 * c->samples / c->squares) : INFINITY);
+}
+
+/* ---- one file ---- */
+
+static ae_status name_file(const char *path, ae_status st, ae_error *err)
+{
+    ae_error inner = *err;
+
+    return st == AE_OK || st == AE_ERR_CANCELLED ? st : ae_fail(err, st, "%s: %s", path, inner.message);
+}
+
+ae_status compress_verify(const char *path, uint64_t first, const compress_options *o, uint32_t threads, ae_error *err)
+{
+    aecfile_options options = {.model = o->model, .threads = threads};
+    ae_item *items = NULL;
+    size_t n = 0;
+    aecfile f;
+    ae_status st = aecfile_open(&f, path, err);
+
+    if (st == AE_OK && ae_container_complaint(f.container))
+        st = ae_fail(err, AE_ERR_MALFORMED, "%s", ae_container_complaint(f.container));
+    if (st == AE_OK)
+        st = ae_container_list(f.container, &items, &n, err);
+    for (size_t i = 0; i < n && st == AE_OK; i++) {
+        bool checked = false;
+
+        if (items[i].number >= first && (st = aecfile_decode(&f, &items[i], &options, NULL, &checked, err)) == AE_OK && !checked)
+            st = ae_fail(err, AE_ERR_INTERNAL, "%s has no hash", items[i].name);
+    }
+    ae_items_free(items, n);
+    aecfile_close(&f);
+    return st == AE_OK || st == AE_ERR_CANCELLED ? st : name_file("verifying", st, err);
+}
+
+/* The name an item gets that is alone in its file. */
+static const char *own_name(const char *input)
+{
+    const char *slash = strrchr(input, '/'), *base = slash ? slash + 1 : input;
+
+    return strcmp(input, "-") != 0 && ae_item_name_is_safe(base) ? base : "";
+}
+
+ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
+{
+    const compress_options *o = opaque;
+    ae_container_writer *writer = NULL;
+    ae_output *output = NULL;
+    bool standard = strcmp(item->output, "-") == 0;
+    uint64_t n_bytes = 0;
+    compressed c;
+    ae_status st = compress_open(&c, o, item->input, err);
+
+    if (st != AE_OK)
+        goto done;
+    if ((st = ae_output_open(item->output, standard ? NULL : item->input, o->batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) != AE_OK ||
+        (st = ae_container_create(ae_output_sink(output), &writer, err)) != AE_OK) {
+        st = name_file(item->output, st, err);
+        goto done;
+    }
+    if ((st = compress_item(&c, o, item, item->threads, own_name(item->input), writer, err)) != AE_OK ||
+        (st = ae_container_finish(writer, err)) != AE_OK)
+        goto done;
+    n_bytes = ae_container_written(writer);
+    st = name_file(item->output, ae_output_commit(output, err), err);
+    output = NULL;
+    if (st != AE_OK)
+        goto done;
+    if (o->verify && !standard && (st = compress_verify(item->output, 0, o, item->threads, err)) != AE_OK) {
+        remove(item->output);
+        goto done;
+    }
+    if (*c.reader.note)
+        cli_item_note(item, "%s", c.reader.note);
+    if (c.reader.info.sample != c.info.sample)
+        cli_item_note(item, "floating-point samples rounded to 16 bits");
+    cli_item_progress(item, 1, (double)c.info.width * (double)c.info.height * 1e-6);
+    compress_report(&c, o, item->json, n_bytes, ae_source_size(c.source));
+    if (o->batch.verbose)
+        cli_item_note(item, "%llu x %llu, %llu -> %llu bytes, %.3f bits a pixel", (unsigned long long)c.info.width,
+                      (unsigned long long)c.info.height, (unsigned long long)ae_source_size(c.source), (unsigned long long)n_bytes,
+                      8 * (double)n_bytes / ((double)c.info.width * (double)c.info.height));
+done:
+    ae_container_writer_free(writer);
+    ae_output_discard(output);
+    compress_close(&c);
+    return st;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Pictures into .aec: one a file, or many in an archive. */
+#ifndef COMPRESS_H
+#define COMPRESS_H
+
+#include "ae/container.h"
+#include "common/batch.h"
+#include "registry.h"
+
+typedef struct compress_options {
+    cli_batch_options batch;
+    const char *model, *archive, *metadata;
+    double near_lossless;      /* below 0: not given */
+    const char *target_size;
+    double target_bpp, target_psnr;
+    uint32_t quality, effort;
+    bool lossless, append, verify, embed;
+
+    bool all_meta;
+    uint32_t meta_kinds;       /* bit 1 << ae_meta_kind: kept */
+    uint64_t target_bytes;
+    double target_percent;
+    ae_model *loaded;
+    ae_coder *coder;
+} compress_options;
+
+enum { COMPRESS_NETWORK_MAX = 85 /* the quality at which near-lossless coding takes over above */ };
+
+/* One picture on its way. */
+typedef struct compressed {
+    ae_source *source;
+    ae_reader reader;
+    ae_signal_info info;   /* of the rows that are stored */
+    ae_item item;
+    void *read_band;       /* rows as they come, where they need converting */
+    uint8_t *original;     /* the rows last read, where decoding will give others */
+    size_t row_bytes;
+    ae_sample_hash *hash;
+    double squares, samples; /* of the errors */
+    uint8_t digest[16];
+} compressed;
+
+/* Opens the picture and decides how it is coded. Close it whatever happens. */
+ae_status compress_open(compressed *c, const compress_options *o, const char *path, ae_error *err);
+/* Begins, fills and ends an item. */
+ae_status compress_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
+                        ae_container_writer *writer, ae_error *err);
+void compress_close(compressed *c);
+/* Fields of a record: sizes, bits per pixel, PSNR. */
+void compress_report(const compressed *c, const compress_options *o, cli_json *json, uint64_t n_bytes, uint64_t n_input);
+
+ae_status compress_file(void *opaque, const cli_item *item, ae_error *err);
+/* Decodes what was written at `path` again; first: the number of the first item looked at. */
+ae_status compress_verify(const char *path, uint64_t first, const compress_options *o, uint32_t threads, ae_error *err);
+
+int archive_run(compress_options *o, char **operands, int n_operands, bool (*wanted)(void *opaque, const char *path));
+
+#endif

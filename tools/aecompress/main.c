@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/progress.h"
+#include "compress.h"
+#include "output.h"
+
+static compress_options o = {.near_lossless = -1, .quality = 60, .effort = 5, .metadata = "all"};
+
+static const cli_option options[] = {
+    {0, NULL, CLI_HEADING, NULL, NULL, "Quality", 0, 0},
+    {'q', "quality", CLI_INT, &o.quality, "N", "0 to 100; above 85 no sample errs by more than (100 - N) / 3 of 255, 100 is lossless", 0, 100},
+    {0, "lossless", CLI_FLAG, &o.lossless, NULL, "give back the very samples", 0, 0},
+    {0, "near-lossless", CLI_NUMBER, &o.near_lossless, "T", "no sample errs by more than T of 255", 0, 255},
+    {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec for qualities up to 85", 0, 0},
+    {'e', "effort", CLI_INT, &o.effort, "N", "1 (fast) to 9 (small)", 1, 9},
+    {0, NULL, CLI_HEADING, NULL, NULL, "Output", 0, 0},
+    {'a', "archive", CLI_STRING, &o.archive, "FILE", "put all inputs into this one file", 0, 0},
+    {0, "append", CLI_FLAG, &o.append, NULL, "add to the archive if it is there", 0, 0},
+    {0, "verify", CLI_FLAG, &o.verify, NULL, "decode what was written and compare", 0, 0},
+    {0, "metadata", CLI_STRING, &o.metadata, "all|none|LIST", "what to keep of icc,exif,xmp,iptc,text,density", 0, 0},
+    CLI_BATCH_OPTIONS(o.batch),
+    {0},
+};
+
+static const cli_tool tool = {
+    "aecompress",
+    "[OPTION]... [FILE|DIRECTORY]...",
+    "Compresses pictures. photo.png becomes photo.aec beside it; - is standard input or output, and the default in a pipe. "
+    "aedecompress brings them back, to the same samples on every machine.",
+    options,
+    "Examples:\n"
+    "  aecompress --lossless scan.png                     scan.aec\n"
+    "  aecompress -q 95 -r -o small/ holiday/             a whole tree\n"
+    "  aecompress --lossless --archive set.aec -r set/    a data set in one file\n",
+};
+
+static bool has_suffix(const ae_codec *codec, const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    for (const char *const *s = codec->suffixes; dot && *s; s++)
+        if (strcasecmp(*s, dot + 1) == 0)
+            return true;
+    return false;
+}
+
+/* Which files below directories are pictures. */
+static bool wanted(void *opaque, const char *path)
+{
+    (void)opaque;
+    for (const ae_codec *const *c = ae_codecs; *c; c++)
+        if ((*c)->kind == AE_KIND_IMAGE && has_suffix(*c, path))
+            return true;
+    return false;
+}
+
+static const char *suffix(void *opaque, const char *input)
+{
+    (void)opaque;
+    (void)input;
+    return "aec";
+}
+
+static int parse_metadata(void)
+{
+    static const char *const names[] = {[AE_META_ICC] = "icc",   [AE_META_EXIF] = "exif", [AE_META_XMP] = "xmp",
+                                        [AE_META_IPTC] = "iptc", [AE_META_TEXT] = "text", [AE_META_DENSITY] = "density"};
+
+    if (strcmp(o.metadata, "all") == 0)
+        o.meta_kinds = UINT32_MAX;
+    if (strcmp(o.metadata, "all") == 0 || strcmp(o.metadata, "none") == 0)
+        return CLI_GO_ON;
+    for (const char *at = o.metadata; *at;) {
+        size_t n = strcspn(at, ","), kind = AE_META_ICC;
+
+        while (kind <= AE_META_DENSITY && (strlen(names[kind]) != n || strncasecmp(names[kind], at, n) != 0))
+            kind++;
+        if (kind > AE_META_DENSITY)
+            return cli_usage("--metadata: '%s' is not all, none or a list of icc,exif,xmp,iptc,text,density", o.metadata);
+        o.meta_kinds |= 1u << kind;
+        at += n + (at[n] == ',');
+    }
+    return CLI_GO_ON;
+}
+
+static int check(int n_operands)
+{
+    if (o.lossless && o.near_lossless >= 0)
+        return cli_usage("--lossless and --near-lossless exclude each other");
+    if (o.append && !o.archive)
+        return cli_usage("--append adds to an --archive");
+    if (o.archive && !*o.archive)
+        return cli_usage("--archive: an empty file name");
+    if (o.archive && o.verify && strcmp(o.archive, "-") == 0)
+        return cli_usage("what goes to standard output cannot be verified");
+    if (o.archive && strcmp(o.archive, "-") == 0 && isatty(STDOUT_FILENO))
+        return cli_usage("an archive is not written to a terminal");
+    (void)n_operands;
+    return parse_metadata();
+}
+
+int main(int argc, char **argv)
+{
+    cli_job job = {.options = &o.batch, .beside = "%n.%e", .under = "%n.%e", .unit = "MP", .opaque = &o, .suffix = suffix, .wanted = wanted,
+                   .process = compress_file};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    char **operands;
+    int n, status;
+
+    o.batch.jobs = processors > 0 ? (uint32_t)processors : 1;
+    cli_clean_up = ae_output_remove_pending;
+    status = cli_start(&tool, argc, argv, &operands, &n);
+    if (status == CLI_GO_ON)
+        status = check(n);
+    if (status != CLI_GO_ON)
+        return status;
+    return o.archive ? archive_run(&o, operands, n, wanted) : cli_batch_run(&job, operands, n);
+}

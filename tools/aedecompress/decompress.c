@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
+#include "decompress.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/options.h"
+#include "common/progress.h"
+#include "output.h"
+
+/* ---- which items ---- */
+
+ae_status decompress_select(const decompress_options *o, aecfile *f, ae_item **out, size_t *n, ae_error *err)
+{
+    ae_item *items;
+    size_t kept = 0;
+    ae_status st;
+
+    *out = NULL;
+    *n = 0;
+    if (o->item && !strpbrk(o->item, "*?[\\")) {
+        if (!(items = ae_alloc(1, sizeof(*items))))
+            return ae_fail(err, AE_ERR_NOMEM, "an item");
+        if ((st = ae_container_find(f->container, o->item, items, err)) != AE_OK) {
+            ae_free(items);
+            return st;
+        }
+        *out = items;
+        *n = 1;
+        return AE_OK;
+    }
+    if ((st = ae_container_list(f->container, out, n, err)) != AE_OK)
+        return st;
+    items = *out;
+    for (size_t i = 0; i < *n; i++) {
+        if (o->item && fnmatch(o->item, items[i].name, 0) != 0) {
+            ae_item_clear(&items[i]);
+        } else if (kept++ != i) {
+            items[kept - 1] = items[i];
+            items[i].name = NULL;
+        }
+    }
+    *n = kept;
+    if (!kept) {
+        ae_items_free(items, kept);
+        *out = NULL;
+        return ae_fail(err, AE_ERR_ARGUMENT, o->item ? "no item matches %s" : "nothing is in it", o->item);
+    }
+    return AE_OK;
+}
+
+void decompress_place(const ae_item *item, uint32_t index, char text[80])
+{
+    uint64_t across = (item->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE, x = index % across * AE_CODER_TILE;
+    uint64_t y = index / across * AE_CODER_TILE, w = item->info.width - x, h = item->info.height - y;
+
+    snprintf(text, 80, "tile at %llu,%llu of %llux%llu", (unsigned long long)x, (unsigned long long)y,
+             (unsigned long long)(w < AE_CODER_TILE ? w : AE_CODER_TILE), (unsigned long long)(h < AE_CODER_TILE ? h : AE_CODER_TILE));
+}
+
+/* ---- one item to one file ---- */
+
+typedef struct decoding {
+    const decompress_options *o;
+    const cli_item *item;
+    const ae_item *what;
+    ae_encoder encoder;
+    double done, share; /* of the whole file */
+    uint32_t n_lost;
+} decoding;
+
+static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    return ae_encoder_write(&((decoding *)opaque)->encoder, rows, n_rows, err);
+}
+
+static void lose(void *opaque, uint32_t index, const char *why)
+{
+    decoding *d = opaque;
+    char place[80];
+
+    decompress_place(d->what, index, place);
+    cli_message("%s: %s%s%s is lost: %s", d->item->input, d->what->name, *d->what->name ? ": " : "", place, why);
+    d->n_lost++;
+}
+
+static void show(void *opaque, double done)
+{
+    const decoding *d = opaque;
+
+    cli_item_progress(d->item, d->done + done * d->share, 0);
+}
+
+static ae_status write_item(decoding *d, aecfile *f, const char *path, ae_error *err)
+{
+    const decompress_options *o = d->o;
+    const cli_item *item = d->item;
+    bool standard = strcmp(path, "-") == 0, checked;
+    const ae_codec *codec = o->named_format ? o->named_format : standard ? o->codec : ae_codec_for_path(path);
+    aecfile_options how = {.model = o->model, .x = o->x, .y = o->y, .width = o->width, .height = o->height, .preview = o->preview,
+                           .threads = item->threads, .opaque = d, .progress = show, .lost = lose};
+    ae_signal_info result = aecfile_result(d->what, &how);
+    ae_write_options options = {.quality = (int)o->quality, .lossless = o->lossless};
+    ae_row_sink sink = {d, write_rows};
+    ae_item_reader *reader = NULL;
+    ae_output *output = NULL;
+    ae_meta meta = {0};
+    ae_error why;
+    ae_status st;
+
+    if (!codec || !codec->create)
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s: no format that can be written has this suffix (--format names one)", path);
+    if ((st = ae_item_open(f->container, d->what, &reader, err)) != AE_OK)
+        return st;
+    if (ae_item_meta(reader, NULL, &meta, &why) != AE_OK) {
+        cli_message("%s: %s: metadata are lost: %s", item->input, d->what->name, why.message);
+        d->n_lost++;
+    }
+    if (o->width || o->preview)
+        ae_meta_resize(&meta, result.width, result.height);
+    if ((st = ae_output_open(path, standard ? NULL : item->input, o->batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) != AE_OK ||
+        (st = ae_encoder_open(codec, ae_output_sink(output), &result, &meta, &options, &d->encoder, err)) != AE_OK)
+        goto done;
+    if (*d->encoder.writer.note)
+        cli_item_note(item, "%s", d->encoder.writer.note);
+    if ((st = aecfile_decode(f, d->what, &how, &sink, &checked, err)) != AE_OK || (st = ae_encoder_finish(&d->encoder, err)) != AE_OK)
+        goto done;
+    st = ae_output_commit(output, err);
+    output = NULL;
+done:
+    ae_encoder_abandon(&d->encoder);
+    ae_output_discard(output);
+    ae_meta_clear(&meta);
+    ae_item_free(reader);
+    return st;
+}
+
+/* ---- a file ---- */
+
+static ae_status make_parents(const char *path, ae_error *err)
+{
+    char *copy = ae_strdup(path);
+    ae_status st = copy ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "a file name");
+
+    for (char *c = copy ? copy + 1 : NULL; c && *c && st == AE_OK; c++)
+        if (*c == '/') {
+            *c = 0;
+            if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+                st = ae_fail(err, AE_ERR_IO, "%s: cannot make this directory: %s", copy, strerror(errno));
+            *c = '/';
+        }
+    ae_free(copy);
+    return st;
+}
+
+/* Where an item of an archive goes: below -o, or below a directory named like the archive. */
+static char *item_path(const decompress_options *o, const cli_item *item, const ae_item *what)
+{
+    const char *base = o->batch.output ? o->batch.output : item->output, *dot = strrchr(what->name, '.'), *slash = strrchr(what->name, '/');
+    size_t n_base = o->batch.output ? strlen(base) : (size_t)(strrchr(base, '.') - base);
+    size_t n_name = dot && dot > (slash ? slash + 1 : what->name) ? (size_t)(dot - what->name) : strlen(what->name);
+    char *path = ae_alloc(n_base + n_name + strlen(what->name) + 64, 1);
+
+    if (!path)
+        return NULL;
+    while (n_base > 1 && base[n_base - 1] == '/')
+        n_base--;
+    if (*what->name)
+        sprintf(path, "%.*s/%.*s.%s", (int)n_base, base, (int)n_name, what->name, o->codec->suffixes[0]);
+    else
+        sprintf(path, "%.*s/item-%llu.%s", (int)n_base, base, (unsigned long long)what->number, o->codec->suffixes[0]);
+    return path;
+}
+
+static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_t n, ae_error *err)
+{
+    const decompress_options *o = d->o;
+    size_t failed = 0;
+
+    for (size_t i = 0; i < n && !cli_cancel.requested; i++) {
+        char *path = NULL;
+        struct stat s;
+        ae_error why = {0};
+        ae_status st = AE_OK;
+
+        d->what = &items[i];
+        if (*items[i].name && !ae_item_name_is_safe(items[i].name))
+            st = ae_fail(&why, AE_ERR_MALFORMED, "this name would lead out of the directory, or hides what it is");
+        else if (!(path = item_path(o, d->item, &items[i])))
+            st = ae_fail(&why, AE_ERR_NOMEM, "a file name");
+        if (st == AE_OK && o->batch.skip_existing && stat(path, &s) == 0) {
+            ae_free(path);
+            continue;
+        }
+        if (st == AE_OK && o->batch.dry_run)
+            printf("%s: %s -> %s\n", d->item->input, items[i].name, path);
+        else if (st == AE_OK && (st = make_parents(path, &why)) == AE_OK)
+            st = write_item(d, f, path, &why);
+        if (st != AE_OK && st != AE_ERR_CANCELLED)
+            cli_message("%s: %s: %s", d->item->input, items[i].name, why.message);
+        failed += st != AE_OK;
+        d->done += d->share;
+        ae_free(path);
+        if (st == AE_ERR_NOMEM)
+            return ae_fail(err, st, "%s", why.message);
+    }
+    return failed ? ae_fail(err, AE_ERR_MALFORMED, "%zu of %zu items failed", failed, n) : AE_OK;
+}
+
+ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
+{
+    const decompress_options *o = opaque;
+    decoding d = {.o = o, .item = item};
+    ae_item *items = NULL;
+    size_t n = 0;
+    struct stat s;
+    bool directory;
+    aecfile f;
+    ae_status st;
+
+    if (o->repair)
+        return repair_file(o, item, err);
+    if ((st = aecfile_open(&f, item->input, err)) != AE_OK)
+        goto done;
+    if (ae_container_complaint(f.container)) {
+        cli_message("%s: %s", item->input, ae_container_complaint(f.container));
+        d.n_lost++;
+    }
+    if ((st = decompress_select(o, &f, &items, &n, err)) != AE_OK)
+        goto done;
+    d.share = 1.0 / (double)n;
+    /* an archive goes into a directory even where one item of it is asked for by a pattern; a picture alone does not */
+    directory = n > 1 || (o->batch.output && (stat(o->batch.output, &s) == 0 ? S_ISDIR(s.st_mode) : o->batch.output[strlen(o->batch.output) - 1] == '/') && o->item);
+    if (directory && strcmp(item->output, "-") == 0) {
+        st = ae_fail(err, AE_ERR_ARGUMENT, "%zu items cannot all go to standard output (--item takes one)", n);
+        goto done;
+    }
+    d.what = items;
+    st = directory ? write_many(&d, &f, items, n, err) : write_item(&d, &f, item->output, err);
+    cli_json_number(item->json, "items", (double)n);
+    if (st == AE_OK && d.n_lost)
+        st = ae_fail(err, AE_ERR_CHECKSUM, "is damaged; what could be read was written");
+done:
+    ae_items_free(items, n);
+    aecfile_close(&f);
+    return st;
+}

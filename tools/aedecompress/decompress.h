@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Pictures from .aec files. */
+#ifndef DECOMPRESS_H
+#define DECOMPRESS_H
+
+#include "common/aecfile.h"
+#include "common/batch.h"
+#include "registry.h"
+
+typedef struct decompress_options {
+    cli_batch_options batch;
+    const char *model, *item, *format, *region_text;
+    uint32_t quality, x, y, width, height;
+    bool list, test, repair, preview, lossless;
+
+    const ae_codec *codec, *named_format; /* of output whose name does not tell; of --format or NULL */
+} decompress_options;
+
+ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err);
+/* The items of a file that --item names; *out to be freed with ae_items_free. */
+ae_status decompress_select(const decompress_options *o, aecfile *file, ae_item **out, size_t *n, ae_error *err);
+ae_status repair_file(const decompress_options *o, const cli_item *item, ae_error *err);
+/* --list and --test: the exit status. */
+int look_run(const decompress_options *o, char **operands, int n, bool (*wanted)(void *opaque, const char *path));
+/* "tile at X,Y of WxH". */
+void decompress_place(const ae_item *item, uint32_t index, char text[80]);
+
+#endif

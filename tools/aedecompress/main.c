@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/progress.h"
+#include "decompress.h"
+#include "output.h"
+
+static decompress_options o;
+
+static const cli_option options[] = {
+    {0, NULL, CLI_HEADING, NULL, NULL, "What to do", 0, 0},
+    {'l', "list", CLI_FLAG, &o.list, NULL, "say what is in the files", 0, 0},
+    {'t', "test", CLI_FLAG, &o.test, NULL, "decode everything, write nothing, report what is damaged", 0, 0},
+    {0, "repair", CLI_FLAG, &o.repair, NULL, "write an .aec file of what is whole to -o", 0, 0},
+    {0, NULL, CLI_HEADING, NULL, NULL, "What to decode", 0, 0},
+    {'i', "item", CLI_STRING, &o.item, "NAME|PATTERN", "only the items of an archive with this name; * and ? match anything but end in a name", 0, 0},
+    {0, "region", CLI_STRING, &o.region_text, "X,Y,W,H", "only this part of each picture", 0, 0},
+    {0, "preview", CLI_FLAG, &o.preview, NULL, "at an eighth of the size", 0, 0},
+    {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec, where it is not found by itself", 0, 0},
+    {'q', "quality", CLI_INT, &o.quality, "N", "quality of lossy output formats, 1 to 100", 1, 100},
+    {0, "lossless", CLI_FLAG, &o.lossless, NULL, "write without loss where the output format offers both", 0, 0},
+    {0, "format", CLI_STRING, &o.format, "NAME", "format of the output; by the name of the output, else PNG", 0, 0},
+    CLI_BATCH_OPTIONS(o.batch),
+    {0},
+};
+
+static const cli_tool tool = {
+    "aedecompress",
+    "[OPTION]... [FILE|DIRECTORY]...",
+    "Brings back pictures from .aec files. photo.aec becomes photo.png beside it, an archive of many a directory; - is standard input or "
+    "output, and the default in a pipe.",
+    options,
+    "Examples:\n"
+    "  aedecompress photo.aec                        photo.png\n"
+    "  aedecompress -l set.aec                       what is in it\n"
+    "  aedecompress -i 'cat/*' -o cats/ set.aec      some of it\n"
+    "  aedecompress --region 0,0,640,480 -o corner.png large.aec\n",
+};
+
+static bool wanted(void *opaque, const char *path)
+{
+    size_t n = strlen(path);
+
+    (void)opaque;
+    return n > 4 && strcmp(path + n - 4, ".aec") == 0;
+}
+
+static const char *suffix(void *opaque, const char *input)
+{
+    (void)opaque;
+    (void)input;
+    return o.repair ? "aec" : o.codec->suffixes[0];
+}
+
+static int check(void)
+{
+    unsigned v[4];
+    char more;
+
+    if (o.list + o.test + o.repair > 1)
+        return cli_usage("--list, --test and --repair exclude each other");
+    if (o.repair && !o.batch.output)
+        return cli_usage("--repair needs -o");
+    if (o.format && (!(o.codec = ae_codec_for_name(o.format)) || o.codec->kind != AE_KIND_IMAGE))
+        return cli_usage("--format: '%s' cannot be written", o.format);
+    o.named_format = o.codec;
+    if (!o.codec)
+        o.codec = ae_codec_for_name("png");
+    if (o.region_text) {
+        if (sscanf(o.region_text, "%u,%u,%u,%u%c", &v[0], &v[1], &v[2], &v[3], &more) != 4 || strchr(o.region_text, '-') || !v[2] || !v[3])
+            return cli_usage("--region: '%s' is not X,Y,W,H", o.region_text);
+        o.x = v[0];
+        o.y = v[1];
+        o.width = v[2];
+        o.height = v[3];
+    }
+    return CLI_GO_ON;
+}
+
+int main(int argc, char **argv)
+{
+    cli_job job = {.options = &o.batch, .beside = "%n.%e", .under = "%n.%e", .unit = "MP", .opaque = &o, .suffix = suffix, .wanted = wanted,
+                   .process = decompress_file};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    char **operands;
+    int n, status;
+
+    o.batch.jobs = processors > 0 ? (uint32_t)processors : 1;
+    cli_clean_up = ae_output_remove_pending;
+    status = cli_start(&tool, argc, argv, &operands, &n);
+    if (status == CLI_GO_ON)
+        status = check();
+    if (status != CLI_GO_ON)
+        return status;
+    return o.list || o.test ? look_run(&o, operands, n, wanted) : cli_batch_run(&job, operands, n);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * An .aec file from disk or standard input, and what is needed to decode its items. */
+#ifndef CLI_AECFILE_H
+#define CLI_AECFILE_H
+
+#include "ae/container.h"
+
+typedef struct aecfile {
+    ae_container *container;
+    int fd;            /* of a regular file, read without going through a buffer; -1: source */
+    ae_source *source;
+    ae_coder *coder;   /* of the last network item */
+    ae_model *model;
+} aecfile;
+
+/* Zeroes *file first; close it whatever happens. */
+ae_status aecfile_open(aecfile *file, const char *path, ae_error *err);
+void aecfile_close(aecfile *file);
+
+typedef struct aecfile_options {
+    const char *model;             /* a codec to decode with, NULL: the embedded one, or one found by its identity */
+    uint32_t x, y, width, height;  /* width 0: all */
+    bool preview;
+    uint32_t threads;
+    void *opaque;
+    void (*progress)(void *opaque, double done);
+    void (*lost)(void *opaque, uint32_t index, const char *why); /* NULL: damage is an error */
+} aecfile_options;
+
+/* The type of the rows that aecfile_decode writes. */
+ae_signal_info aecfile_result(const ae_item *item, const aecfile_options *options);
+/* Decodes an item and, where it is whole and has a hash, checks that: *checked tells. */
+ae_status aecfile_decode(aecfile *file, const ae_item *item, const aecfile_options *options, const ae_row_sink *sink, bool *checked,
+                         ae_error *err);
+
+#endif
