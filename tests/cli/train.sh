@@ -115,6 +115,11 @@ END
 run 0 $tool digits.yaml digits-idx3-ubyte digits2-idx3-ubyte.gz labels-idx1-ubyte -o d.aem
 run 0 $tool --show d.aem; prints "items: 48"
 run 0 $tool digits.yaml . -o e.aem -f; run 0 $tool --show e.aem
+printf 'licence: of my own\nscores: none\n' >new-card
+run 0 $tool --rewrite m.aem --card new-card -o w.aem; same_identity m.aem w.aem
+run 0 $tool --show w.aem; prints "licence: of my own"; grep -q "seed: 3" out && fail "the old card is still there"
+run 2 $tool --rewrite m.aem; says "wants -o"
+run 1 $tool --rewrite m.aem -o w.aem; says "exists"
 head -c 3000 digits-idx3-ubyte >cut-idx3-ubyte
 run 1 $tool digits.yaml cut-idx3-ubyte -o c.aem; says "cut-idx3-ubyte"
 finish

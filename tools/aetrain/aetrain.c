@@ -14,7 +14,7 @@
 #include "export.h"
 
 static struct {
-    const char *output, *init, *checkpoint, *report, *card, *show, *export, *json;
+    const char *output, *init, *checkpoint, *report, *card, *show, *export, *rewrite, *json;
     uint32_t seed, threads, precision, verbose;
     double time_limit, steps;
     uint64_t cache;
@@ -44,6 +44,7 @@ static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Other work", 0, 0},
     {0, "show", CLI_STRING, &cfg.show, "MODEL", "print card, layers, parameters, costs and receptive field of a model", 0, 0},
     {0, "export", CLI_STRING, &cfg.export, "MODEL", "give this codec its integer decoder, measured on the pictures named, and write it to -o", 0, 0},
+    {0, "rewrite", CLI_STRING, &cfg.rewrite, "MODEL", "write this model to -o once more, with the card of --card (the whole of it) and as --half says", 0, 0},
     {0, "bench", CLI_FLAG, &cfg.bench, NULL,
      "write nothing: take some steps (--steps, 30 unless given) and say where their time goes", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "General", 0, 0},
@@ -373,6 +374,32 @@ static int export(char **operands, int n_operands)
     return st == AE_OK ? CLI_OK : report_failure(&error);
 }
 
+/* Scores are known after training: the card is completed then. */
+static int rewrite(void)
+{
+    char path[4096], *card = NULL;
+    ae_error error = {0};
+    ae_model *model = NULL;
+    ae_model_parts parts = {.half = cfg.half};
+    ae_status st = AE_OK;
+
+    if (!cfg.force && !access(cfg.output, F_OK))
+        st = ae_fail(&error, AE_ERR_ARGUMENT, "%s exists (-f overwrites it)", cfg.output);
+    if (st == AE_OK && cfg.card)
+        st = read_card(cfg.card, &card, &error);
+    if (st == AE_OK && (st = ae_model_find(cfg.rewrite, path, sizeof(path), &error)) == AE_OK &&
+        (st = ae_model_open(path, NULL, &model, &error)) == AE_OK) {
+        parts.recipe_text = ae_model_recipe_text(model);
+        parts.card = card ? card : ae_model_card(model);
+        parts.values = ae_model_values(model, &parts.n_floats);
+        parts.program = ae_model_program(model, &parts.n_program);
+        st = ae_model_save(cfg.output, &parts, &error);
+    }
+    ae_model_free(model);
+    ae_free(card);
+    return st == AE_OK ? CLI_OK : report_failure(&error);
+}
+
 int main(int argc, char **argv)
 {
     long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -389,6 +416,8 @@ int main(int argc, char **argv)
                : show(cfg.show, &error) == AE_OK ? CLI_OK : report_failure(&error);
     else if (cfg.export)
         status = !n_operands || !cfg.output ? cli_usage("--export wants pictures and -o MODEL.aem") : export(operands, n_operands);
+    else if (cfg.rewrite)
+        status = n_operands || !cfg.output ? cli_usage("--rewrite wants -o MODEL.aem and no further files") : rewrite();
     else if (n_operands < 2)
         status = cli_usage("a recipe and data must be named");
     else if (!cfg.output && !cfg.bench)
