@@ -10,7 +10,7 @@
 
 static const char magic[4] = {'A', 'E', 'P', 'R'};
 
-enum { MAX_DATA = 1 << 28, MAX_MACS = 1 << 20 /* per pixel */, MAX_GRID = AEI_TILE, MAX_SAMPLES = 4096 /* of all tensors, per pixel */ };
+enum { MAX_DATA = 1 << 28, MAX_MACS = 1 << 20 /* per pixel */, MAX_GRID = AEI_TILE, MAX_SAMPLES = 512 /* of all tensors, per pixel */ };
 
 const char *aei_kind_name(aei_kind kind)
 {
