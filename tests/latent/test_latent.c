@@ -364,6 +364,59 @@ static void walks_agree(void **state)
     ae_free(bytes);
 }
 
+/* What a stored program and stream give must never change, whatever compiled this. */
+static void golden(void **state)
+{
+    static const char expected[] = "0d04bbfe43667800e67126c9e3678d35";
+    FILE *f = fopen(GOLDEN "/operators", "rb");
+    uint8_t bytes[8192], digest[16];
+    char text[33];
+    size_t n = f ? fread(bytes, 1, sizeof(bytes), f) : 0, n_program = aei_load16(bytes);
+    aei_program *p;
+    aei_rans_reader reader;
+    aei_latents latents = {.reader = &reader};
+    tile crossings[2];
+    int16_t picture[32 * 32];
+    aei_view v;
+
+    (void)state;
+    if (f)
+        fclose(f);
+    assert_true(n > 5000 && n < sizeof(bytes));
+    for (aei_cpu cpu = AEI_CPU_SCALAR; cpu <= AEI_CPU_VNNI; cpu++) {
+        aei_engine *e;
+        aei_walk *walk;
+
+        if (!aei_iconv_kernel_of(cpu))
+            continue;
+        assert_int_equal(aei_program_load(bytes + 2, n_program, &p, NULL), AE_OK);
+        assert_int_equal(aei_engine_create(p, cpu, &e, NULL), AE_OK);
+        assert_int_equal(aei_walk_create(e, &walk, NULL), AE_OK);
+        assert_true(e->n_crossings <= 2);
+        aei_walk_quality(walk, 517);
+        aei_rans_begin(&reader, bytes + 2 + n_program, n - 2 - n_program);
+        assert_int_equal(aei_walk_entropy(walk, 32, 32, &latents, NULL), AE_OK);
+        assert_true(aei_rans_complete(&reader));
+        for (uint32_t i = 0; i < e->n_crossings; i++) {
+            int32_t size = 32 / (int32_t)p->ops[e->crossings[i]].grid;
+
+            crossings[i] = keep(aei_walk_crossing(walk, i), size, size);
+        }
+        assert_int_equal(aei_walk_synthesis(walk, 32, 32, (aei_rect){0, 0, 32, 32}, fetch_tile, crossings, &v, NULL), AE_OK);
+        for (int32_t y = 0; y < 32; y++)
+            for (int32_t x = 0; x < 32; x++)
+                picture[32 * y + x] = *aei_view_at(&v, x, y);
+        aei_digest(picture, sizeof(picture), digest);
+        for (int i = 0; i < 16; i++)
+            snprintf(text + 2 * i, 3, "%02x", digest[i]);
+        assert_string_equal(text, expected);
+        for (uint32_t i = 0; i < e->n_crossings; i++)
+            ae_free(crossings[i].data);
+        aei_walk_free(walk);
+        aei_engine_free(e);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -382,6 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(program_round_trip), cmocka_unit_test(program_rejects), cmocka_unit_test(program_overflow),
         cmocka_unit_test(rans_round_trip), cmocka_unit_test(rans_tables_fit), cmocka_unit_test(kernels_agree), cmocka_unit_test(walks_agree),
+        cmocka_unit_test(golden),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
