@@ -7,8 +7,6 @@
 #include "core/threads.h"
 #include "latent/coder.h"
 
-enum { BLOCK = 256 /* pixels, edge, of a job of the synthesis */ };
-
 /* What the synthesis reads of a tile. */
 typedef struct slot {
     uint8_t *bytes;            /* its stream */
@@ -35,6 +33,7 @@ typedef struct decoder {
     uint32_t n_workers;
     uint32_t row;              /* of tiles, that the current step is about */
     aei_rect block_area;       /* pixels of this step of the synthesis */
+    int32_t block;             /* pixels, edge, of a job of the synthesis: small ones where there would be too few */
     uint32_t n_block_x;
     uint8_t *band;
     size_t row_bytes;
@@ -206,10 +205,10 @@ static void store(const decoder *d, const int16_t *from, uint32_t pitch, uint32_
 static void synthesise(void *context, uint32_t index, uint32_t thread)
 {
     decoder *d = context;
-    int32_t x = d->block_area.x0 / BLOCK * BLOCK + (int32_t)(index % d->n_block_x) * BLOCK;
-    int32_t y = d->block_area.y0 / BLOCK * BLOCK + (int32_t)(index / d->n_block_x) * BLOCK;
+    int32_t x = d->block_area.x0 / d->block * d->block + (int32_t)(index % d->n_block_x) * d->block;
+    int32_t y = d->block_area.y0 / d->block * d->block + (int32_t)(index / d->n_block_x) * d->block;
     aei_rect r = {x > d->block_area.x0 ? x : d->block_area.x0, y > d->block_area.y0 ? y : d->block_area.y0,
-                  x + BLOCK < d->block_area.x1 ? x + BLOCK : d->block_area.x1, y + BLOCK < d->block_area.y1 ? y + BLOCK : d->block_area.y1};
+                  x + d->block < d->block_area.x1 ? x + d->block : d->block_area.x1, y + d->block < d->block_area.y1 ? y + d->block : d->block_area.y1};
     aei_view picture;
 
     if (d->statuses[thread] != AE_OK || (d->options->cancel && d->options->cancel->requested))
@@ -229,8 +228,8 @@ static ae_status synthesise_row(decoder *d, uint32_t row, aei_pool *pool, const 
     ae_status st;
 
     *a = (aei_rect){d->region.x0, y0 > d->region.y0 ? y0 : d->region.y0, d->region.x1, y1 < d->region.y1 ? y1 : d->region.y1};
-    d->n_block_x = (uint32_t)((a->x1 + BLOCK - 1) / BLOCK - a->x0 / BLOCK);
-    aei_pool_run(pool, d->n_block_x * (uint32_t)((a->y1 + BLOCK - 1) / BLOCK - a->y0 / BLOCK), synthesise, d);
+    d->n_block_x = (uint32_t)((a->x1 + d->block - 1) / d->block - a->x0 / d->block);
+    aei_pool_run(pool, d->n_block_x * (uint32_t)((a->y1 + d->block - 1) / d->block - a->y0 / d->block), synthesise, d);
     if ((st = gather_status(d, err)) != AE_OK)
         return st;
     return sink->write(sink->opaque, d->band, (uint32_t)(a->y1 - a->y0), err);
@@ -271,6 +270,7 @@ static ae_status allocate(decoder *d, ae_error *err)
 
     d->n_workers = d->options->threads ? d->options->threads : aei_cpu_count();
     d->n_workers = d->n_workers < 1024 ? d->n_workers : 1024;
+    d->block = d->n_workers > d->end_x - d->first_x ? AEI_TILE / 2 : AEI_TILE;
     d->slots = ae_alloc(n_slots, sizeof(*d->slots));
     d->walks = ae_alloc(d->n_workers, sizeof(*d->walks));
     d->statuses = ae_alloc(d->n_workers, sizeof(*d->statuses));

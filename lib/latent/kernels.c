@@ -6,29 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-void aei_iconv_scalar(const aei_iconv *conv, const aei_iconv_row *row)
+void aei_iconv_scalar(const aei_iconv *conv, const aei_iconv_area *area)
 {
     const aei_op *op = conv->op;
     uint32_t pitch = aei_pitch(conv->in_channels);
     size_t per_output = (size_t)op->kernel * op->kernel * conv->in_channels;
 
-    for (uint32_t i = 0; i < row->n; i++)
+    for (uint32_t i = 0; i < area->n; i++) {
+        size_t y = i / area->width, x = aei_iconv_column(area, y, i % area->width);
+
         for (uint32_t o = 0; o < op->channels; o++) {
             const int16_t *w = op->weights + o * per_output;
             int32_t sum = op->bias[o];
 
             for (uint32_t ky = 0; ky < op->kernel; ky++)
                 for (uint32_t kx = 0; kx < op->kernel; kx++) {
-                    const int16_t *in = row->in + i * row->in_step + ky * row->in_row + kx * pitch;
+                    const int16_t *in = area->in + y * area->in_line + x * area->in_step + ky * area->in_row + kx * pitch;
 
                     for (uint32_t c = 0; c < conv->in_channels; c++)
                         sum += *w++ * in[c];
                 }
             sum = aei_rescale(sum, op->shifts[o]);
-            if (row->add)
-                sum += row->add[i * row->add_step + o];
-            row->out[i * row->out_step + o] = (int16_t)aei_saturate(aei_leak(sum, op->leak), op->lo, op->hi);
+            if (area->add)
+                sum += area->add[y * area->add_line + x * area->add_step + o];
+            area->out[y * area->out_line + x * area->out_step + o] = (int16_t)aei_saturate(aei_leak(sum, op->leak), op->lo, op->hi);
         }
+    }
 }
 
 void aei_iconv_free(aei_iconv *conv)

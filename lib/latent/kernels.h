@@ -26,15 +26,23 @@ typedef struct aei_iconv {
 ae_status aei_iconv_prepare(const aei_op *op, uint32_t in_channels, aei_iconv *out, ae_error *err);
 void aei_iconv_free(aei_iconv *conv);
 
-/* n results. Steps are in samples. in: the first sample under the kernel; in_row: to the kernel's next row. add: NULL or what is
- * added before the activation. */
-typedef struct aei_iconv_row {
+/* n results: places i % width of lines i / width. Steps are in samples: from place to place, from line to line. in: the first sample under
+ * the kernel; in_row: to the kernel's next row. add: NULL or what is added before the activation. */
+typedef struct aei_iconv_area {
     const int16_t *in, *add;
     int16_t *out;
-    size_t in_step, in_row, add_step, out_step;
-    uint32_t n;
-} aei_iconv_row;
-typedef void (*aei_iconv_kernel)(const aei_iconv *conv, const aei_iconv_row *row);
+    size_t in_step, in_line, in_row, add_step, add_line, out_step, out_line;
+    uint32_t n, width;
+    bool staggered;   /* every other place only: 0, 2, 4 ... of even lines, 1, 3, 5 ... of odd ones; with `odd` the others. */
+    bool odd;
+} aei_iconv_area;
+
+static inline size_t aei_iconv_column(const aei_iconv_area *a, size_t line, size_t place)
+{
+    return a->staggered ? 2 * place + ((line & 1) ^ a->odd) : place;
+}
+
+typedef void (*aei_iconv_kernel)(const aei_iconv *conv, const aei_iconv_area *area);
 
 typedef enum aei_cpu { AEI_CPU_SCALAR, AEI_CPU_AVX2, AEI_CPU_AVX512, AEI_CPU_VNNI } aei_cpu;
 /* What this machine has, at most what AE_CPU=scalar|avx2|avx512|vnni says. */
@@ -42,10 +50,10 @@ aei_cpu aei_cpu_best(void);
 const char *aei_cpu_name(aei_cpu cpu);
 aei_iconv_kernel aei_iconv_kernel_of(aei_cpu cpu); /* NULL: this build or machine has none */
 
-void aei_iconv_scalar(const aei_iconv *conv, const aei_iconv_row *row);
+void aei_iconv_scalar(const aei_iconv *conv, const aei_iconv_area *area);
 /* In kernels_x86.c; for compilers and processors that have them. */
-void aei_iconv_avx2(const aei_iconv *conv, const aei_iconv_row *row);
-void aei_iconv_avx512(const aei_iconv *conv, const aei_iconv_row *row);
-void aei_iconv_vnni(const aei_iconv *conv, const aei_iconv_row *row);
+void aei_iconv_avx2(const aei_iconv *conv, const aei_iconv_area *area);
+void aei_iconv_avx512(const aei_iconv *conv, const aei_iconv_area *area);
+void aei_iconv_vnni(const aei_iconv *conv, const aei_iconv_area *area);
 
 #endif

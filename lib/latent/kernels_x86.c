@@ -20,11 +20,24 @@ static inline int32_t pair(const int16_t *p)
     return v;
 }
 
-/* Pixels of a group; those beyond the end repeat the last one. */
-static inline void group(const aei_iconv_row *row, uint32_t i, uint32_t n, const int16_t **in)
+/* The places of a group, as offsets; those beyond the end repeat the last one. */
+typedef struct places { const int16_t *in[8]; size_t add[8], out[8]; } places;
+
+static inline void find_places(const aei_iconv_area *a, uint32_t i, uint32_t n, places *p)
 {
-    for (uint32_t k = 0; k < n; k++)
-        in[k] = row->in + (i + k < row->n ? i + k : row->n - 1) * row->in_step;
+    size_t line = i / a->width, place = i % a->width;
+
+    for (uint32_t k = 0; k < n; k++) {
+        size_t x = aei_iconv_column(a, line, place);
+
+        p->in[k] = a->in + line * a->in_line + x * a->in_step;
+        p->add[k] = line * a->add_line + x * a->add_step;
+        p->out[k] = line * a->out_line + x * a->out_step;
+        if (i + k + 1 < a->n && ++place == a->width) {
+            place = 0;
+            line++;
+        }
+    }
 }
 
 /* ---- 512 bits: 8 pixels by 32 outputs ---- */
@@ -47,7 +60,7 @@ static inline void group(const aei_iconv_row *row, uint32_t i, uint32_t n, const
         return _mm256_min_epi16(_mm256_max_epi16(_mm512_cvtsepi32_epi16(v), lo), hi); \
     } \
  \
-    __attribute__((target(TARGET))) void NAME(const aei_iconv *conv, const aei_iconv_row *row) \
+    __attribute__((target(TARGET))) void NAME(const aei_iconv *conv, const aei_iconv_area *area) \
     { \
         const aei_op *op = conv->op; \
         __m256i lo = _mm256_set1_epi16((int16_t)op->lo), hi = _mm256_set1_epi16((int16_t)op->hi); \
@@ -59,20 +72,21 @@ static inline void group(const aei_iconv_row *row, uint32_t i, uint32_t n, const
             __m512i bias0 = _mm512_load_si512(conv->bias + first), bias1 = _mm512_load_si512(conv->bias + first + 16); \
             __m512i shifts0 = _mm512_load_si512(conv->shifts + first), shifts1 = _mm512_load_si512(conv->shifts + first + 16); \
  \
-            for (uint32_t i = 0; i < row->n; i += 8) { \
+            for (uint32_t i = 0; i < area->n; i += 8) { \
                 __m512i sum0[8], sum1[8]; \
-                const int16_t *in[8], *w = weights; \
-                uint32_t n = row->n - i < 8 ? row->n - i : 8; \
+                const int16_t *w = weights; \
+                places at; \
+                uint32_t n = area->n - i < 8 ? area->n - i : 8; \
  \
-                group(row, i, 8, in); \
+                find_places(area, i, 8, &at); \
                 _Pragma("GCC unroll 8") for (int k = 0; k < 8; k++) { \
                     sum0[k] = bias0; \
                     sum1[k] = bias1; \
                 } \
                 for (uint32_t ky = 0; ky < op->kernel; ky++) { \
-                    const int16_t *p0 = in[0] + ky * row->in_row, *p1 = in[1] + ky * row->in_row, *p2 = in[2] + ky * row->in_row; \
-                    const int16_t *p3 = in[3] + ky * row->in_row, *p4 = in[4] + ky * row->in_row, *p5 = in[5] + ky * row->in_row; \
-                    const int16_t *p6 = in[6] + ky * row->in_row, *p7 = in[7] + ky * row->in_row; \
+                    const int16_t *p0 = at.in[0] + ky * area->in_row, *p1 = at.in[1] + ky * area->in_row, *p2 = at.in[2] + ky * area->in_row; \
+                    const int16_t *p3 = at.in[3] + ky * area->in_row, *p4 = at.in[4] + ky * area->in_row, *p5 = at.in[5] + ky * area->in_row; \
+                    const int16_t *p6 = at.in[6] + ky * area->in_row, *p7 = at.in[7] + ky * area->in_row; \
  \
                     for (size_t k = 0; k < 2 * (size_t)n_pairs; k += 2, w += 2 * AEI_BLOCK) { \
                         __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + AEI_BLOCK), a; \
@@ -88,8 +102,8 @@ static inline void group(const aei_iconv_row *row, uint32_t i, uint32_t n, const
                     } \
                 } \
                 _Pragma("GCC unroll 8") for (uint32_t k = 0; k < 8; k++) { \
-                    const int16_t *add = row->add ? row->add + (size_t)(k < n ? i + k : i) * row->add_step + first : NULL; \
-                    int16_t *out = row->out + (size_t)(i + k) * row->out_step + first; \
+                    const int16_t *add = area->add ? area->add + at.add[k] + first : NULL; \
+                    int16_t *out = area->out + at.out[k] + first; \
                     __m256i r0 = NAME##_result(sum0[k], shifts0, add, op->leak, lo, hi); \
                     __m256i r1 = NAME##_result(sum1[k], shifts1, add ? add + 16 : NULL, op->leak, lo, hi); \
  \
@@ -137,7 +151,7 @@ __attribute__((target("avx2"))) static inline __m256i result_avx2(__m256i v, __m
     return _mm256_min_epi16(_mm256_max_epi16(v, lo), hi);
 }
 
-__attribute__((target("avx2"))) void aei_iconv_avx2(const aei_iconv *conv, const aei_iconv_row *row)
+__attribute__((target("avx2"))) void aei_iconv_avx2(const aei_iconv *conv, const aei_iconv_area *area)
 {
     const aei_op *op = conv->op;
     __m256i lo = _mm256_set1_epi16((int16_t)op->lo), hi = _mm256_set1_epi16((int16_t)op->hi);
@@ -147,20 +161,21 @@ __attribute__((target("avx2"))) void aei_iconv_avx2(const aei_iconv *conv, const
         const int16_t *weights = conv->weights + (size_t)(first / AEI_BLOCK) * op->kernel * n_pairs * 2 * AEI_BLOCK + first % AEI_BLOCK * 2;
         uint32_t n_out = op->channels - first < 16 ? op->channels - first : 16;
 
-        for (uint32_t i = 0; i < row->n; i += 6) {
+        for (uint32_t i = 0; i < area->n; i += 6) {
             __m256i sum0[6], sum1[6];
-            const int16_t *in[6], *w = weights;
-            uint32_t n = row->n - i < 6 ? row->n - i : 6;
+            const int16_t *w = weights;
+            places at;
+            uint32_t n = area->n - i < 6 ? area->n - i : 6;
 
-            group(row, i, 6, in);
+            find_places(area, i, 6, &at);
 #pragma GCC unroll 6
             for (int k = 0; k < 6; k++) {
                 sum0[k] = _mm256_load_si256((const void *)(conv->bias + first));
                 sum1[k] = _mm256_load_si256((const void *)(conv->bias + first + 8));
             }
             for (uint32_t ky = 0; ky < op->kernel; ky++) {
-                const int16_t *p0 = in[0] + ky * row->in_row, *p1 = in[1] + ky * row->in_row, *p2 = in[2] + ky * row->in_row;
-                const int16_t *p3 = in[3] + ky * row->in_row, *p4 = in[4] + ky * row->in_row, *p5 = in[5] + ky * row->in_row;
+                const int16_t *p0 = at.in[0] + ky * area->in_row, *p1 = at.in[1] + ky * area->in_row, *p2 = at.in[2] + ky * area->in_row;
+                const int16_t *p3 = at.in[3] + ky * area->in_row, *p4 = at.in[4] + ky * area->in_row, *p5 = at.in[5] + ky * area->in_row;
 
 #define STEP(K, P) \
     a = _mm256_set1_epi32(pair(P + k)); \
@@ -180,8 +195,8 @@ __attribute__((target("avx2"))) void aei_iconv_avx2(const aei_iconv *conv, const
             }
 #pragma GCC unroll 6
             for (uint32_t k = 0; k < 6; k++) {
-                const int16_t *add = row->add ? row->add + (size_t)(k < n ? i + k : i) * row->add_step + first : NULL;
-                int16_t *out = row->out + (size_t)(i + k) * row->out_step + first;
+                const int16_t *add = area->add ? area->add + at.add[k] + first : NULL;
+                int16_t *out = area->out + at.out[k] + first;
                 __m256i r = result_avx2(sum0[k], sum1[k], conv->shifts + first, add, op->leak, lo, hi);
 
                 if (k < n && n_out == 16) {

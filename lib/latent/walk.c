@@ -7,6 +7,8 @@
 
 #include "core/clones.h"
 
+enum { CHUNK = 1 << 18 /* bytes of input that a convolution takes at a time, so that they stay near */ };
+
 struct aei_walk {
     const aei_engine *engine;
     const aei_program *program;
@@ -82,6 +84,7 @@ void aei_engine_free(aei_engine *e)
         aei_iconv_free(&e->convs[i]);
     ae_free(e->convs);
     ae_free(e->crossings);
+    ae_free(e->parities);
     aei_rans_tables_free(&e->tables);
     aei_program_free(e->program);
     ae_free(e);
@@ -102,6 +105,26 @@ static void find_crossings(aei_engine *e)
     }
 }
 
+/* What latents of one parity alone are made of need be known there alone, as far as nothing looks to the side. */
+static void find_parities(aei_engine *e)
+{
+    const aei_program *p = e->program;
+
+    for (uint32_t i = p->n_ops; i-- > 0;) {
+        const aei_op *op = &p->ops[i];
+
+        for (uint32_t k = 0; k < op->n_in; k++) {
+            bool pointwise = op->kind == AEI_ADD || op->kind == AEI_MUL || op->kind == AEI_CONCAT || op->kind == AEI_CROP ||
+                             (op->kind == AEI_CONV && (k == 1 || (op->kernel == 1 && op->stride == 1)));
+            uint8_t all = AEI_EVEN | AEI_ODD;
+
+            if (op->kind == AEI_LATENT && k < 2 && op->parity != AEI_ALL)
+                all = (uint8_t)op->parity;
+            e->parities[op->in[k]] |= pointwise && i < p->n_entropy ? e->parities[i] : all;
+        }
+    }
+}
+
 ae_status aei_engine_create(aei_program *program, aei_cpu cpu, aei_engine **out, ae_error *err)
 {
     aei_engine *e = ae_alloc(1, sizeof(*e));
@@ -116,7 +139,8 @@ ae_status aei_engine_create(aei_program *program, aei_cpu cpu, aei_engine **out,
     e->kernel = aei_iconv_kernel_of(cpu);
     e->convs = ae_alloc(program->n_ops, sizeof(*e->convs));
     e->crossings = ae_alloc(program->n_ops, sizeof(*e->crossings));
-    if (!e->convs || !e->crossings)
+    e->parities = ae_alloc(program->n_ops, sizeof(*e->parities));
+    if (!e->convs || !e->crossings || !e->parities)
         st = ae_fail(err, AE_ERR_NOMEM, "decoder");
     if (st == AE_OK)
         st = aei_rans_tables_make(program->scales, program->n_scales, &e->tables, err);
@@ -128,6 +152,7 @@ ae_status aei_engine_create(aei_program *program, aei_cpu cpu, aei_engine **out,
         return st;
     }
     find_crossings(e);
+    find_parities(e);
     *out = e;
     return AE_OK;
 }
@@ -211,19 +236,30 @@ static void run_conv(const aei_walk *w, uint32_t index, const aei_view *to, aei_
 {
     const aei_op *op = &w->program->ops[index];
     const aei_view *in = &w->views[op->in[0]];
-    aei_iconv_row row = {.in_step = (size_t)op->stride * in->pitch, .in_row = (size_t)(in->rect.x1 - in->rect.x0) * in->pitch,
-                        .out_step = to->pitch, .n = (uint32_t)(r.x1 - r.x0)};
+    aei_rect field = field_of(op, 0, r);
+    uint32_t columns = (uint32_t)(r.x1 - r.x0), parity = w->engine->parities[index];
+    size_t in_bytes = (size_t)(field.x1 - field.x0) * in->pitch * op->stride * sizeof(int16_t);
+    int32_t step = (int32_t)(CHUNK / in_bytes) & ~1;
+    aei_iconv_area area = {.in_step = (size_t)op->stride * in->pitch, .in_row = (size_t)(in->rect.x1 - in->rect.x0) * in->pitch,
+                           .out_step = to->pitch, .out_line = (size_t)(to->rect.x1 - to->rect.x0) * to->pitch, .width = columns};
 
-    for (int32_t y = r.y0; y < r.y1; y++) {
-        aei_rect field = field_of(op, 0, (aei_rect){r.x0, y, r.x0 + 1, y + 1});
+    area.in_line = area.in_row * op->stride;
+    if (op->n_in == 2 && w->program->ops[op->in[1]].grid) {
+        area.add_step = w->views[op->in[1]].pitch;
+        area.add_line = (size_t)(w->views[op->in[1]].rect.x1 - w->views[op->in[1]].rect.x0) * area.add_step;
+    }
+    area.staggered = (parity == AEI_EVEN || parity == AEI_ODD) && columns % 2 == 0;
+    area.odd = (((uint32_t)(r.x0 + r.y0) & 1) != 0) != (parity == AEI_ODD);
+    area.width >>= area.staggered;
+    step = step < 2 ? 2 : step;
+    for (int32_t y = r.y0; y < r.y1; y += step) {
+        aei_rect first = field_of(op, 0, (aei_rect){r.x0, y, r.x0 + 1, y + 1});
 
-        row.in = aei_view_at(in, field.x0, field.y0);
-        row.out = aei_view_at(to, r.x0, y);
-        if (op->n_in == 2) {
-            row.add = operand(w, op->in[1], r.x0, y);
-            row.add_step = w->views[op->in[1]].pitch;
-        }
-        w->engine->kernel(&w->engine->convs[index], &row);
+        area.in = aei_view_at(in, first.x0, first.y0);
+        area.out = aei_view_at(to, r.x0, y);
+        area.add = op->n_in == 2 ? operand(w, op->in[1], r.x0, y) : NULL;
+        area.n = area.width * (uint32_t)(r.y1 - y < step ? r.y1 - y : step);
+        w->engine->kernel(&w->engine->convs[index], &area);
     }
 }
 

@@ -28,6 +28,7 @@ typedef struct aei_engine {
     aei_iconv *convs;          /* by operator */
     aei_iconv_kernel kernel;
     aei_rans_tables tables;
+    uint8_t *parities;        /* of tensors of the entropy part: the positions that are ever looked at, even 1, odd 2 */
     uint32_t *crossings;      /* tensors of the entropy part that the synthesis reads */
     uint32_t n_crossings;
 } aei_engine;

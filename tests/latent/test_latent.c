@@ -213,13 +213,13 @@ static void kernels_agree(void **state)
 
     (void)state;
     for (int round = 0; round < 160; round++) {
-        uint32_t n_in = widths[aei_rng_below(&rng, 8)], n_out = widths[aei_rng_below(&rng, 8)], kernel = 1 + 2 * aei_rng_below(&rng, 3), n;
+        uint32_t n_in = widths[aei_rng_below(&rng, 8)], n_out = widths[aei_rng_below(&rng, 8)], kernel = 1 + 2 * aei_rng_below(&rng, 3), n, lines;
         int32_t most = round % 4 ? 4095 : 32767, w_most;
         bool ends = round % 3 == 0;
         aei_op op = {.kind = AEI_CONV, .channels = n_out, .kernel = kernel, .stride = 1 + aei_rng_below(&rng, 2), .pad = kernel / 2,
                      .bias = bias, .weights = weights, .shifts = shifts, .lo = -(int32_t)aei_rng_below(&rng, 32768), .hi = (int32_t)aei_rng_below(&rng, 32768)};
         aei_iconv conv;
-        aei_iconv_row row;
+        aei_iconv_area area;
 
         if (op.stride == 2)
             op.kernel = kernel = 2, op.pad = 0;
@@ -240,18 +240,22 @@ static void kernels_agree(void **state)
         if (ends)
             memset(bias, 0, sizeof(bias));
         assert_int_equal(aei_iconv_prepare(&op, n_in, &conv, NULL), AE_OK);
-        n = 1 + aei_rng_below(&rng, 19);
-        row = (aei_iconv_row){.in = in, .add = round % 2 ? add : NULL, .in_step = (size_t)op.stride * aei_pitch(n_in),
-                             .in_row = (size_t)24 * aei_pitch(n_in), .add_step = aei_pitch(n_out),
-                             .out_step = aei_pitch(n_out), .n = op.stride == 2 ? (n + 1) / 2 : n};
+        lines = 1 + aei_rng_below(&rng, 3);
+        n = 1 + aei_rng_below(&rng, 9);
+        area = (aei_iconv_area){.in = in, .add = round % 2 ? add : NULL, .in_step = (size_t)op.stride * aei_pitch(n_in),
+                                .in_row = (size_t)24 * aei_pitch(n_in), .in_line = (size_t)24 * op.stride * aei_pitch(n_in),
+                                .add_step = aei_pitch(n_out), .add_line = (size_t)20 * aei_pitch(n_out), .out_step = aei_pitch(n_out),
+                                .out_line = (size_t)20 * aei_pitch(n_out), .n = n * lines, .width = n, .staggered = round % 5 == 0, .odd = round % 2};
+        if (op.stride == 2)
+            area.staggered = false;
         for (aei_cpu cpu = AEI_CPU_SCALAR; cpu <= AEI_CPU_VNNI; cpu++) {
             if (!aei_iconv_kernel_of(cpu))
                 continue;
-            row.out = out[cpu != AEI_CPU_SCALAR];
-            memset(row.out, 0x55, PICTURE * sizeof(int16_t));
-            aei_iconv_kernel_of(cpu)(&conv, &row);
+            area.out = out[cpu != AEI_CPU_SCALAR];
+            memset(area.out, 0x55, PICTURE * sizeof(int16_t));
+            aei_iconv_kernel_of(cpu)(&conv, &area);
             if (cpu && memcmp(out[0], out[1], PICTURE * sizeof(int16_t)))
-                fail_msg("%s differs: %u -> %u channels, kernel %u, %u pixels", aei_cpu_name(cpu), n_in, n_out, kernel, row.n);
+                fail_msg("%s differs: %u -> %u channels, kernel %u, %u pixels", aei_cpu_name(cpu), n_in, n_out, kernel, area.n);
         }
         aei_iconv_free(&conv);
     }
