@@ -29,6 +29,9 @@ AE_API void ae_model_free(ae_model *model);
  * success path holds the file's name; the error lists where it looked and which models there are. */
 AE_API AE_NODISCARD ae_status ae_model_find(const char *name, char *path, size_t n_path, ae_error *err);
 
+/* Calls back with the path of every model file in those places, in that order, until it returns false. */
+AE_API void ae_model_visit(void *opaque, bool (*visit)(void *opaque, const char *path));
+
 /* All pointers live as long as the model. */
 AE_API const ae_recipe *ae_model_recipe(const ae_model *model);
 AE_API const char *ae_model_recipe_text(const ae_model *model); /* YAML, NUL-terminated */

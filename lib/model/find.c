@@ -17,6 +17,8 @@ typedef struct search {
     size_t n_path;
     char looked[280], names[MAX_NAMES + 1][40]; /* for the message; names sorted, each once */
     uint32_t n_names;
+    void *opaque;                           /* of visit; NULL: one name is looked for */
+    bool (*visit)(void *opaque, const char *path);
 } search;
 
 static bool has_suffix(const char *name)
@@ -50,6 +52,8 @@ static void note_name(search *s, const char *file)
     s->n_names++;
 }
 
+static bool visit_dir(search *s, const char *dir);
+
 /* True where the directory has the model. */
 static bool look_in(search *s, const char *dir)
 {
@@ -57,6 +61,8 @@ static bool look_in(search *s, const char *dir)
     struct dirent *entry;
     DIR *d;
 
+    if (s->visit)
+        return visit_dir(s, dir);
     if (!dir[0])
         return false;
     if (snprintf(s->path, s->n_path, "%s/%s%s", dir, s->name, has_suffix(s->name) ? "" : ".aem") < (int)s->n_path && is_file(s->path))
@@ -68,6 +74,23 @@ static bool look_in(search *s, const char *dir)
         closedir(d);
     }
     return false;
+}
+
+/* True where the visitor has seen enough. */
+static bool visit_dir(search *s, const char *dir)
+{
+    struct dirent **entries = NULL;
+    bool enough = false;
+    int n = dir[0] ? scandir(dir, &entries, NULL, alphasort) : 0;
+
+    for (int i = 0; i < n; i++) {
+        if (!enough && has_suffix(entries[i]->d_name) && snprintf(s->path, s->n_path, "%s/%s", dir, entries[i]->d_name) < (int)s->n_path &&
+            is_file(s->path))
+            enough = !s->visit(s->opaque, s->path);
+        free(entries[i]);
+    }
+    free(entries);
+    return enough;
 }
 
 static bool look_in_all(search *s)
@@ -92,6 +115,14 @@ static bool look_in_all(search *s)
     else if (home && *home)
         snprintf(dir, sizeof(dir), "%s/.local/share/aesuite/models", home);
     return look_in(s, dir) || look_in(s, AE_DATADIR "/models") || look_in(s, AE_BUILD_MODELS);
+}
+
+void ae_model_visit(void *opaque, bool (*visit)(void *opaque, const char *path))
+{
+    char path[4096];
+    search s = {.path = path, .n_path = sizeof(path), .opaque = opaque, .visit = visit};
+
+    look_in_all(&s);
 }
 
 ae_status ae_model_find(const char *name, char *path, size_t n_path, ae_error *err)

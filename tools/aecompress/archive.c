@@ -262,7 +262,8 @@ static ae_status begin(archive *a, ae_error *err)
         return st;
     a->to = ae_output_sink(a->output);
     a->sink = (ae_sink){.opaque = a, .write = write_archive};
-    return ae_container_create(&a->sink, &a->writer, err);
+    st = ae_container_create(&a->sink, &a->writer, err);
+    return st == AE_OK ? compress_model(a->o, a->writer, err) : st;
 }
 
 static ae_status end(archive *a, ae_error *err)

@@ -54,17 +54,43 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
     c->item = (ae_item){.info = *info, .orientation = orientation_of(&c->reader.meta)};
     if (thirds < 0) {
         c->item.coding = AE_ITEM_NETWORK;
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "there is no codec model; --lossless, --near-lossless and -q 86 and above need none");
+        c->item.quality = (uint16_t)((o->quality * AE_QUALITY_ONE + COMPRESS_NETWORK_MAX / 2) / COMPRESS_NETWORK_MAX);
+        ae_coder_identity(o->coder, c->item.identity);
+    } else {
+        c->item.quality = (uint16_t)lround(fmin(thirds * (info->sample == AE_U8 ? 1 : 257), 65535));
     }
-    c->item.quality = (uint16_t)lround(fmin(thirds * (info->sample == AE_U8 ? 1 : 257), 65535));
     if ((info->sample != c->reader.info.sample && !(c->read_band = ae_alloc(BAND, ae_row_bytes(&c->reader.info)))) ||
-        (c->item.quality && !(c->original = ae_alloc(BAND, c->row_bytes))) || !(c->hash = ae_sample_hash_create()))
+        ((thirds < 0 || c->item.quality) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) || !(c->hash = ae_sample_hash_create()))
         return ae_fail(err, AE_ERR_NOMEM, "a band of rows");
     return AE_OK;
 }
 
+static void free_tiles(compressed *c)
+{
+    for (uint32_t i = 0; i < c->n_tiles && c->tiles; i++)
+        ae_free(c->tiles[i].data);
+    ae_free(c->tiles);
+    c->tiles = NULL;
+}
+
+int compress_load(compress_options *o)
+{
+    const char *name = o->model ? o->model : "codec";
+    char path[4096];
+    ae_error err;
+
+    if (thirds_of(o) >= 0)
+        return CLI_GO_ON;
+    if (ae_model_find(name, path, sizeof(path), &err) == AE_OK && ae_model_open(path, NULL, &o->loaded, &err) == AE_OK &&
+        ae_coder_open(o->loaded, &o->coder, &err) == AE_OK)
+        return CLI_GO_ON;
+    cli_message("the codec %s: %s; --lossless, --near-lossless and -q 86 and above need none", name, err.message);
+    return CLI_FAILED;
+}
+
 void compress_close(compressed *c)
 {
+    free_tiles(c);
     ae_sample_hash_free(c->hash);
     ae_free(c->read_band);
     ae_free(c->original);
@@ -84,35 +110,52 @@ typedef struct encoding {
 static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
 {
     compressed *c = ((encoding *)opaque)->c;
-    ae_status st = ae_reader_read(&c->reader, c->read_band ? c->read_band : rows, n_rows, err);
+    ae_status st = AE_OK;
 
-    if (st != AE_OK)
-        return st;
-    if (c->read_band)
-        ae_rows_convert(&c->reader.info, c->read_band, &c->info, rows, n_rows);
-    if (c->original)
+    if (!c->read_band)
+        return ae_reader_read(&c->reader, rows, n_rows, err);
+    for (uint32_t done = 0, n; done < n_rows && st == AE_OK; done += n) {
+        n = n_rows - done < BAND ? n_rows - done : BAND;
+        if ((st = ae_reader_read(&c->reader, c->read_band, n, err)) == AE_OK)
+            ae_rows_convert(&c->reader.info, c->read_band, &c->info, (uint8_t *)rows + done * c->row_bytes, n);
+    }
+    return st;
+}
+
+/* At most BAND rows, which are kept. */
+static ae_status read_and_keep(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
+{
+    compressed *c = ((encoding *)opaque)->c;
+    ae_status st = read_rows(opaque, rows, n_rows, err);
+
+    if (st == AE_OK && c->original)
         memcpy(c->original, rows, n_rows * c->row_bytes);
-    return AE_OK;
+    return st;
+}
+
+/* Of n pixels, alpha left out. */
+static void compare(compressed *c, const void *decoded, const void *original, size_t n)
+{
+    uint32_t channels = c->info.channels, colours = channels - c->info.alpha;
+
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t ch = 0; ch < colours; ch++) {
+            size_t at = i * channels + ch;
+            double difference = c->info.sample == AE_U8 ? ((const uint8_t *)decoded)[at] - ((const uint8_t *)original)[at]
+                                                        : (((const uint16_t *)decoded)[at] - ((const uint16_t *)original)[at]) / 257.0;
+
+            c->squares += difference * difference;
+        }
+    c->samples += (double)n * colours;
 }
 
 static void take_decoded(void *opaque, const void *rows, uint32_t n_rows)
 {
     compressed *c = ((encoding *)opaque)->c;
-    size_t n = n_rows * c->row_bytes;
 
-    ae_sample_hash_add(c->hash, rows, n);
-    if (c->original && c->info.sample == AE_U8) {
-        const uint8_t *a = rows, *b = c->original;
-
-        for (size_t i = 0; i < n; i++)
-            c->squares += (double)((a[i] - b[i]) * (a[i] - b[i]));
-    } else if (c->original) {
-        const uint16_t *a = rows, *b = (const uint16_t *)(const void *)c->original;
-
-        for (size_t i = 0; i < n / 2; i++)
-            c->squares += (a[i] - b[i]) / 257.0 * ((a[i] - b[i]) / 257.0);
-    }
-    c->samples += (double)n / (double)ae_sample_bytes(c->info.sample);
+    ae_sample_hash_add(c->hash, rows, n_rows * c->row_bytes);
+    if (c->original)
+        compare(c, rows, c->original, n_rows * (size_t)c->info.width);
 }
 
 static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
@@ -147,19 +190,109 @@ static ae_status write_meta(const compressed *c, const compress_options *o, ae_c
     return st;
 }
 
+/* ---- by the network ---- the picture is read once for the colours, once for alpha, and once beside what decoding gives */
+
+static ae_status read_again(compressed *c, ae_error *err)
+{
+    ae_reader_close(&c->reader);
+    return ae_reader_open(c->source, NULL, &c->reader, err);
+}
+
+static ae_status keep_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
+{
+    compressed *c = ((encoding *)opaque)->c;
+    ae_status st = write_tile(opaque, index, data, n_bytes, err);
+
+    if (st != AE_OK)
+        return st;
+    if (!(c->tiles[index].data = ae_alloc(n_bytes + 1, 1)))
+        return ae_fail(err, AE_ERR_NOMEM, "a coded tile");
+    memcpy(c->tiles[index].data, data, n_bytes);
+    c->tiles[index].n = n_bytes;
+    return AE_OK;
+}
+
+static ae_status get_tile(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+{
+    compressed *c = ((encoding *)opaque)->c;
+
+    (void)err;
+    *data = c->tiles[index].data;
+    *n_bytes = c->tiles[index].n;
+    return AE_OK;
+}
+
+/* Colours as decoded beside the picture as read: alpha goes from here to there. */
+static ae_status take_colours(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    compressed *c = ((encoding *)opaque)->c;
+    size_t sample = ae_sample_bytes(c->info.sample), whole = sample * c->info.channels, colours = whole - (c->info.alpha ? sample : 0);
+    size_t width = (size_t)c->info.width;
+
+    for (uint32_t y = 0; y < n_rows; y++) {
+        const uint8_t *decoded = (const uint8_t *)rows + y * width * colours;
+        uint8_t *original = c->original, *joined = c->original + c->row_bytes;
+        ae_status st = read_and_keep(opaque, joined, 1, err);
+
+        if (st != AE_OK)
+            return st;
+        for (size_t x = 0; x < width; x++)
+            memcpy(joined + x * whole, decoded + x * colours, colours);
+        ae_sample_hash_add(c->hash, joined, c->row_bytes);
+        compare(c, joined, original, width);
+    }
+    return AE_OK;
+}
+
+static ae_status encode_network(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
+{
+    compressed *c = e->c;
+    ae_coder_picture picture = {(uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels < 3 ? 1 : 3, c->info.sample, c->info.bits};
+    ae_encode_options encode = {.quality = c->item.quality, .effort = o->effort, .threads = threads, .cancel = &cli_cancel, .opaque = e,
+                                .progress = show_progress};
+    ae_decode_options decode = {.quality = c->item.quality, .threads = threads, .cancel = &cli_cancel};
+    ae_samples_options alpha = {.threads = threads, .alpha_only = true, .cancel = &cli_cancel};
+    ae_row_source source = {c->info, e, read_rows};
+    ae_tile_sink keep = {e, keep_tile}, sink = {e, write_tile};
+    ae_tile_source tiles = {e, get_tile};
+    ae_row_sink colours = {e, take_colours};
+    ae_status st;
+
+    free_tiles(c);
+    c->n_tiles = ae_coder_tiles(&picture);
+    if (!(c->tiles = ae_alloc(c->n_tiles, sizeof(*c->tiles))))
+        return ae_fail(err, AE_ERR_NOMEM, "coded tiles");
+    if ((st = ae_encode(o->coder, &encode, &source, &keep, err)) != AE_OK)
+        return st;
+    if (c->info.alpha) {
+        e->alpha = true;
+        if ((st = read_again(c, err)) != AE_OK || (st = ae_samples_encode(&alpha, &source, &sink, err)) != AE_OK)
+            return st;
+    }
+    return (st = read_again(c, err)) == AE_OK ? ae_decode(o->coder, &picture, &decode, &tiles, &colours, err) : st;
+}
+
+static ae_status encode_samples(encoding *e, uint32_t threads, ae_error *err)
+{
+    ae_samples_options options = {.thirds = e->c->item.quality, .threads = threads, .cancel = &cli_cancel, .opaque = e,
+                                  .progress = show_progress, .decoded = take_decoded};
+    ae_row_source source = {e->c->info, e, read_and_keep};
+    ae_tile_sink sink = {e, write_tile};
+
+    return ae_samples_encode(&options, &source, &sink, err);
+}
+
 ae_status compress_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
                         ae_container_writer *writer, ae_error *err)
 {
     encoding e = {.c = c, .progress = progress, .writer = writer};
-    ae_samples_options options = {.thirds = c->item.quality, .threads = threads, .cancel = &cli_cancel, .opaque = &e,
-                                  .progress = show_progress, .decoded = take_decoded};
-    ae_row_source source = {c->info, &e, read_rows};
-    ae_tile_sink sink = {&e, write_tile};
     ae_status st;
 
     c->item.name = (char *)(uintptr_t)name; /* only read */
-    if ((st = ae_container_begin(writer, &c->item, err)) != AE_OK || (st = ae_samples_encode(&options, &source, &sink, err)) != AE_OK ||
-        (st = write_meta(c, o, writer, err)) != AE_OK)
+    if ((st = ae_container_begin(writer, &c->item, err)) != AE_OK)
+        return st;
+    st = c->item.coding == AE_ITEM_NETWORK ? encode_network(&e, o, threads, err) : encode_samples(&e, threads, err);
+    if (st != AE_OK || (st = write_meta(c, o, writer, err)) != AE_OK)
         return st;
     ae_sample_hash_get(c->hash, c->digest);
     return ae_container_end(writer, c->digest, err);
@@ -178,6 +311,17 @@ void compress_report(const compressed *c, const compress_options *o, cli_json *j
     cli_json_number(json, "bytes", (double)n_bytes);
     cli_json_number(json, "bpp", 8 * (double)n_bytes / pixels);
     cli_json_number(json, "psnr", c->squares > 0 ? 10 * log10(255.0 * 255.0 * c->samples / c->squares) : INFINITY);
+}
+
+ae_status compress_model(const compress_options *o, ae_container_writer *writer, ae_error *err)
+{
+    const void *program;
+    size_t n;
+
+    if (!o->embed || !o->coder)
+        return AE_OK;
+    program = ae_coder_program(o->coder, &n);
+    return ae_container_write_model(writer, program, n, err);
 }
 
 /* ---- one file ---- */
@@ -237,7 +381,7 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
         st = name_file(item->output, st, err);
         goto done;
     }
-    if ((st = compress_item(&c, o, item, item->threads, own_name(item->input), writer, err)) != AE_OK ||
+    if ((st = compress_model(o, writer, err)) != AE_OK || (st = compress_item(&c, o, item, item->threads, own_name(item->input), writer, err)) != AE_OK ||
         (st = ae_container_finish(writer, err)) != AE_OK)
         goto done;
     n_bytes = ae_container_written(writer);

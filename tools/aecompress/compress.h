@@ -37,7 +37,9 @@ typedef struct compressed {
     uint8_t *original;     /* the rows last read, where decoding will give others */
     size_t row_bytes;
     ae_sample_hash *hash;
-    double squares, samples; /* of the errors */
+    struct coded_tile { uint8_t *data; size_t n; } *tiles; /* of a network, kept to be decoded again */
+    uint32_t n_tiles;
+    double squares, samples; /* of the errors, of 255, in colours */
     uint8_t digest[16];
 } compressed;
 
@@ -49,6 +51,11 @@ ae_status compress_item(compressed *c, const compress_options *o, const cli_item
 void compress_close(compressed *c);
 /* Fields of a record: sizes, bits per pixel, PSNR. */
 void compress_report(const compressed *c, const compress_options *o, cli_json *json, uint64_t n_bytes, uint64_t n_input);
+
+/* Embeds the codec where that is asked for; before the items. */
+ae_status compress_model(const compress_options *o, ae_container_writer *writer, ae_error *err);
+/* Finds and opens the codec if one is needed: CLI_GO_ON or the exit status. */
+int compress_load(compress_options *o);
 
 ae_status compress_file(void *opaque, const cli_item *item, ae_error *err);
 /* Decodes what was written at `path` again; first: the number of the first item looked at. */

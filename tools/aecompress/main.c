@@ -16,6 +16,7 @@ static const cli_option options[] = {
     {0, "lossless", CLI_FLAG, &o.lossless, NULL, "give back the very samples", 0, 0},
     {0, "near-lossless", CLI_NUMBER, &o.near_lossless, "T", "no sample errs by more than T of 255", 0, 255},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec for qualities up to 85", 0, 0},
+    {0, "embed-model", CLI_FLAG, &o.embed, NULL, "put what decoding needs of the codec into the file, too", 0, 0},
     {'e', "effort", CLI_INT, &o.effort, "N", "1 (fast) to 9 (small)", 1, 9},
     {0, NULL, CLI_HEADING, NULL, NULL, "Output", 0, 0},
     {'a', "archive", CLI_STRING, &o.archive, "FILE", "put all inputs into this one file", 0, 0},
@@ -87,7 +88,7 @@ static int parse_metadata(void)
     return CLI_GO_ON;
 }
 
-static int check(int n_operands)
+static int check(void)
 {
     if (o.lossless && o.near_lossless >= 0)
         return cli_usage("--lossless and --near-lossless exclude each other");
@@ -99,7 +100,6 @@ static int check(int n_operands)
         return cli_usage("what goes to standard output cannot be verified");
     if (o.archive && strcmp(o.archive, "-") == 0 && isatty(STDOUT_FILENO))
         return cli_usage("an archive is not written to a terminal");
-    (void)n_operands;
     return parse_metadata();
 }
 
@@ -115,8 +115,12 @@ int main(int argc, char **argv)
     cli_clean_up = ae_output_remove_pending;
     status = cli_start(&tool, argc, argv, &operands, &n);
     if (status == CLI_GO_ON)
-        status = check(n);
-    if (status != CLI_GO_ON)
-        return status;
-    return o.archive ? archive_run(&o, operands, n, wanted) : cli_batch_run(&job, operands, n);
+        status = check();
+    if (status == CLI_GO_ON && !o.batch.dry_run)
+        status = compress_load(&o);
+    if (status == CLI_GO_ON)
+        status = o.archive ? archive_run(&o, operands, n, wanted) : cli_batch_run(&job, operands, n);
+    ae_coder_free(o.coder);
+    ae_model_free(o.loaded);
+    return status;
 }

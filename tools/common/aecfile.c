@@ -60,7 +60,7 @@ ae_status aecfile_open(aecfile *f, const char *path, ae_error *err)
 void aecfile_close(aecfile *f)
 {
     ae_container_free(f->container);
-    ;
+    ae_coder_free(f->coder);
     ae_model_free(f->model);
     ae_source_free(f->source);
     if (f->fd > 0)
@@ -160,6 +160,155 @@ static ae_status decode_packed(decoding *d, const ae_item *item, ae_error *err)
     return st;
 }
 
+/* ---- networks ---- */
+
+/* Of a model file, where it holds the codec that is wanted. */
+static bool try_model(aecfile *f, const char *path, const uint8_t identity[16])
+{
+    uint8_t found[16];
+
+    if (ae_model_open(path, NULL, &f->model, NULL) == AE_OK && ae_coder_open(f->model, &f->coder, NULL) == AE_OK) {
+        ae_coder_identity(f->coder, found);
+        if (memcmp(found, identity, 16) == 0)
+            return true;
+    }
+    ae_coder_free(f->coder);
+    ae_model_free(f->model);
+    f->coder = NULL;
+    f->model = NULL;
+    return false;
+}
+
+typedef struct wanted { aecfile *file; const uint8_t *identity; } wanted;
+
+static bool visit_model(void *opaque, const char *path)
+{
+    wanted *w = opaque;
+
+    return !try_model(w->file, path, w->identity);
+}
+
+static ae_status find_coder(aecfile *f, const ae_item *item, const char *name, ae_error *err)
+{
+    wanted w = {f, item->identity};
+    uint8_t found[16];
+    void *program = NULL;
+    char hex[33], path[4096];
+    size_t n;
+
+    for (int i = 0; i < 16; i++)
+        snprintf(hex + 2 * i, 3, "%02x", item->identity[i]);
+    if (f->coder) {
+        ae_coder_identity(f->coder, found);
+        if (memcmp(found, item->identity, 16) == 0)
+            return AE_OK;
+        ae_coder_free(f->coder);
+        ae_model_free(f->model);
+        f->coder = NULL;
+        f->model = NULL;
+    }
+    if (ae_container_model(f->container, &program, &n, NULL) == AE_OK) {
+        ae_status st = ae_coder_open_program(program, n, &f->coder, err);
+
+        ae_free(program);
+        if (st != AE_OK)
+            return st;
+        ae_coder_identity(f->coder, found);
+        if (memcmp(found, item->identity, 16) == 0)
+            return AE_OK;
+        ae_coder_free(f->coder);
+        f->coder = NULL;
+    }
+    if (name) {
+        if (ae_model_find(name, path, sizeof(path), err) != AE_OK)
+            return err ? err->status : AE_ERR_IO;
+        if (!try_model(f, path, item->identity))
+            return ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which %s is not", hex, path);
+        return AE_OK;
+    }
+    ae_model_visit(&w, visit_model);
+    return f->coder ? AE_OK : ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which is not installed (--model FILE names it)", hex);
+}
+
+/* Colours come from the network; alpha, decoded before, is put beside them. */
+typedef struct joining {
+    decoding *d;
+    ae_signal_info colours, result;
+    uint8_t *alpha, *rows;
+    uint64_t y, at; /* rows of the whole taken so far, and those of alpha */
+} joining;
+
+static ae_status take_alpha(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    joining *j = opaque;
+    size_t n = n_rows * (size_t)j->result.width * ae_sample_bytes(j->result.sample);
+
+    (void)err;
+    memcpy(j->alpha + j->at, rows, n);
+    j->at += n;
+    return AE_OK;
+}
+
+static ae_status read_alpha(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+{
+    return ae_item_tile(((decoding *)opaque)->reader, true, index, data, n_bytes, err);
+}
+
+static ae_status join_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    joining *j = opaque;
+    size_t sample = ae_sample_bytes(j->result.sample), colours = sample * j->colours.channels, w = (size_t)j->result.width;
+
+    if (!j->alpha)
+        return write_rows(j->d, rows, n_rows, err);
+    for (uint32_t y = 0; y < n_rows; y++, j->y++) {
+        const uint8_t *from = (const uint8_t *)rows + y * w * colours, *alpha = j->alpha + j->y * w * sample;
+        ae_status st;
+
+        for (size_t x = 0; x < w; x++) {
+            memcpy(j->rows + x * (colours + sample), from + x * colours, colours);
+            memcpy(j->rows + x * (colours + sample) + colours, alpha + x * sample, sample);
+        }
+        if ((st = write_rows(j->d, j->rows, 1, err)) != AE_OK)
+            return st;
+    }
+    return AE_OK;
+}
+
+static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae_error *err)
+{
+    const aecfile_options *o = d->options;
+    ae_coder_picture picture = {(uint32_t)item->info.width, (uint32_t)item->info.height, item->info.channels < 3 ? 1 : 3, item->info.sample,
+                                item->info.bits};
+    ae_decode_options options = {.quality = item->quality, .x = o->x, .y = o->y, .width = o->width, .height = o->height,
+                                 .preview = o->preview, .threads = o->threads, .cancel = &cli_cancel, .opaque = d, .progress = show,
+                                 .lost = o->lost ? lose : NULL};
+    joining j = {.d = d, .colours = item->info, .result = aecfile_result(item, o)};
+    ae_tile_source source = {d, read_tile}, alpha_source = {d, read_alpha};
+    ae_row_sink sink = {&j, join_rows}, alpha_sink = {&j, take_alpha};
+    ae_status st = find_coder(f, item, o->model, err);
+
+    if (st != AE_OK)
+        return st;
+    j.colours.channels = picture.planes;
+    if (item->info.alpha) {
+        ae_samples_options how = {.threads = o->threads, .x = o->x, .y = o->y, .width = o->width, .height = o->height, .preview = o->preview,
+                                  .cancel = &cli_cancel, .opaque = d, .lost = o->lost ? lose : NULL};
+        ae_signal_info one = item->info;
+
+        one.channels = 1;
+        one.alpha = false;
+        j.alpha = ae_alloc((size_t)j.result.height, (size_t)j.result.width * ae_sample_bytes(one.sample));
+        j.rows = ae_alloc(1, ae_row_bytes(&j.result));
+        st = j.alpha && j.rows ? ae_samples_decode(&one, &how, &alpha_source, &alpha_sink, err) : ae_fail(err, AE_ERR_NOMEM, "alpha");
+    }
+    if (st == AE_OK)
+        st = ae_decode(f->coder, &picture, &options, &source, &sink, err);
+    ae_free(j.alpha);
+    ae_free(j.rows);
+    return st;
+}
+
 ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options *o, const ae_row_sink *sink, bool *checked, ae_error *err)
 {
     ae_signal_info result = aecfile_result(item, o);
@@ -179,7 +328,7 @@ ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options 
     else if (item->coding == AE_ITEM_SAMPLES)
         st = decode_samples(&d, item, err);
     else
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "coded by a network");
+        st = decode_network(&d, f, item, err);
     if (st == AE_OK && d.hash && !d.n_lost) {
         ae_sample_hash_get(d.hash, got);
         *checked = memcmp(got, want, 16) == 0;
