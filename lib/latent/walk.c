@@ -319,17 +319,18 @@ static uint32_t scale_index(const aei_walk *w, const aei_op *op, int32_t log_sca
     return (uint32_t)aei_saturate((log_scale - log_step + op->index_offset) >> op->index_shift, 0, (int32_t)w->program->n_scales - 1);
 }
 
-/* The symbol for y; with effort, the smaller one where it saves more bits than its error is worth: the weight of distortion is that
- * at which a uniform quantiser is optimal at high rate, 6 / ln 2 bits for an error of one squared step. */
+/* The symbol for y; with effort, the next one towards zero where it saves more bits than its error is worth. A uniform quantiser is
+ * optimal at high rate where an error of one squared step is worth 6 / ln 2 bits; twice that was found best, since later latents are
+ * predicted from this one. */
 static int32_t choose(const aei_latents *l, const aei_scale *s, double v)
 {
     int32_t q = (int32_t)lrint(v < -32767 ? -32767 : v > 32767 ? 32767 : v);
 
-    if (l->effort >= 5 && q) {
+    if (l->effort >= AEI_CHOOSING_EFFORT && q) {
         int32_t less = q > 0 ? q - 1 : q + 1;
         double gain = aei_rans_cost(s, q) - aei_rans_cost(s, less);
 
-        if (gain > 6 * M_LOG2E * ((v - less) * (v - less) - (v - q) * (v - q)))
+        if (gain > 12 * M_LOG2E * ((v - less) * (v - less) - (v - q) * (v - q)))
             q = less;
     }
     return q;

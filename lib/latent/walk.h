@@ -37,6 +37,8 @@ ae_status aei_engine_create(aei_program *program, aei_cpu cpu, aei_engine **out,
 void aei_engine_free(aei_engine *engine);
 
 /* What latents are made from: a stream, or the analysis whose symbols go to a writer. */
+enum { AEI_CHOOSING_EFFORT = 5 /* from here on symbols are chosen by what they cost */ };
+
 typedef struct aei_latents {
     aei_rans_reader *reader;
     const float *const *sources;  /* by number of the source: the tile's extent, dense, channels last ... */
