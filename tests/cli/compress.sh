@@ -36,6 +36,17 @@ run 2 $tool --lossless --near-lossless 2 a.ppm; says "exclude each other"
 run 2 $tool --metadata icc,nonsense a.ppm; says "--metadata"
 run 2 $tool --append a.ppm; says "--archive"
 
+# targets; without a codec the error's bound is what varies
+export AE_MODEL_PATH=/nonexistent XDG_DATA_HOME=/nonexistent
+for size in 5000 6k; do
+    run 0 $tool --target-size $size -f -o q.aec --verify a.ppm; bytes=$(wc -c <q.aec)
+    [ "$bytes" -le $((${size%k} * (${size%k} < 100 ? 1024 : 1))) ] && [ "$bytes" -ge 4000 ] || fail "--target-size $size: $bytes"
+done
+run 0 $tool --target-size 30% -f -o q.aec a.ppm; [ "$(wc -c <q.aec)" -le $(($(wc -c <a.ppm) * 3 / 10)) ] || fail "--target-size 30%"
+run 0 $tool --target-psnr 45 -f -o q.aec --json a.ppm; grep -q '"psnr": 4[5-7]' out || fail "--target-psnr 45: $(cat out)"
+run 1 $tool --target-size 100 -f -o no.aec a.ppm; says "no quality makes it as small"; absent no.aec
+run 2 $tool --target-size x a.ppm; says "--target-size"
+
 # metadata and formats
 cp "$samples/reeds.jpg" .; cp "$samples/dog.png" .
 run 0 $tool --lossless reeds.jpg dog.png

@@ -24,9 +24,16 @@ static uint8_t orientation_of(const ae_meta *meta)
     return v <= 8 ? (uint8_t)v : 0;
 }
 
+static bool has_target(const compress_options *o)
+{
+    return o->target_size || o->target_bpp > 0 || o->target_psnr > 0;
+}
+
 /* What may be lost: samples times 3 of 255, 0 for none; -1: the network's business. */
 static double thirds_of(const compress_options *o)
 {
+    if (has_target(o))
+        return o->coder ? -1 : 0;
     if (o->lossless || o->quality == 100)
         return 0;
     if (o->near_lossless >= 0)
@@ -60,7 +67,7 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
         c->item.quality = (uint16_t)lround(fmin(thirds * (info->sample == AE_U8 ? 1 : 257), 65535));
     }
     if ((info->sample != c->reader.info.sample && !(c->read_band = ae_alloc(BAND, ae_row_bytes(&c->reader.info)))) ||
-        ((thirds < 0 || c->item.quality) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) || !(c->hash = ae_sample_hash_create()))
+        ((thirds < 0 || c->item.quality || has_target(o)) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) || !(c->hash = ae_sample_hash_create()))
         return ae_fail(err, AE_ERR_NOMEM, "a band of rows");
     return AE_OK;
 }
@@ -79,11 +86,13 @@ int compress_load(compress_options *o)
     char path[4096];
     ae_error err;
 
-    if (thirds_of(o) >= 0)
+    if (!has_target(o) && thirds_of(o) >= 0)
         return CLI_GO_ON;
     if (ae_model_find(name, path, sizeof(path), &err) == AE_OK && ae_model_open(path, NULL, &o->loaded, &err) == AE_OK &&
         ae_coder_open(o->loaded, &o->coder, &err) == AE_OK)
         return CLI_GO_ON;
+    if (has_target(o) && !o->model)
+        return CLI_GO_ON; /* what needs none may do */
     cli_message("the codec %s: %s; --lossless, --near-lossless and -q 86 and above need none", name, err.message);
     return CLI_FAILED;
 }
@@ -103,7 +112,8 @@ void compress_close(compressed *c)
 typedef struct encoding {
     compressed *c;
     const cli_item *progress;
-    ae_container_writer *writer;
+    ae_container_writer *writer; /* NULL: a trial, bytes are only counted */
+    uint64_t n_bytes;
     bool alpha;
 } encoding;
 
@@ -162,14 +172,15 @@ static ae_status write_tile(void *opaque, uint32_t index, const void *data, size
 {
     encoding *e = opaque;
 
-    return ae_container_write_tile(e->writer, e->alpha, index, data, n_bytes, err);
+    e->n_bytes += n_bytes + 18 + (index >= 128);
+    return !e->writer ? AE_OK : ae_container_write_tile(e->writer, e->alpha, index, data, n_bytes, err);
 }
 
 static void show_progress(void *opaque, double done)
 {
     const encoding *e = opaque;
 
-    if (e->progress)
+    if (e->progress && e->writer)
         cli_item_progress(e->progress, done, done * (double)e->c->info.width * (double)e->c->info.height * 1e-6);
 }
 
@@ -269,6 +280,8 @@ static ae_status encode_network(encoding *e, const compress_options *o, uint32_t
         if ((st = read_again(c, err)) != AE_OK || (st = ae_samples_encode(&alpha, &source, &sink, err)) != AE_OK)
             return st;
     }
+    if (!e->writer && !(o->target_psnr > 0))
+        return AE_OK;
     return (st = read_again(c, err)) == AE_OK ? ae_decode(o->coder, &picture, &decode, &tiles, &colours, err) : st;
 }
 
@@ -282,12 +295,114 @@ static ae_status encode_samples(encoding *e, uint32_t threads, ae_error *err)
     return ae_samples_encode(&options, &source, &sink, err);
 }
 
+/* ---- towards a target ---- */
+
+enum { THIRDS_NETWORK = 100 - COMPRESS_NETWORK_MAX - 1, THIRDS_ALONE = 180 /* the coarsest bound without a network */, MAX_TRIALS = 14 };
+
+/* One scale of qualities: those of the network, then bounds on the error down to 0. */
+static uint32_t most_levels(const compress_options *o)
+{
+    return o->coder ? AE_QUALITY_ONE + 1 + THIRDS_NETWORK : THIRDS_ALONE;
+}
+
+static void set_level(compressed *c, const compress_options *o, uint32_t level)
+{
+    uint32_t thirds = most_levels(o) - level;
+
+    c->item.coding = o->coder && level <= AE_QUALITY_ONE ? AE_ITEM_NETWORK : AE_ITEM_SAMPLES;
+    c->item.quality = (uint16_t)(c->item.coding == AE_ITEM_NETWORK ? level : thirds * (c->info.sample == AE_U8 ? 1 : 257));
+}
+
+static ae_status count_bytes(void *opaque, const void *data, size_t n_bytes, ae_error *err)
+{
+    (void)data;
+    (void)err;
+    *(uint64_t *)opaque += n_bytes;
+    return AE_OK;
+}
+
+/* The bytes of a file beside its tiles. */
+static ae_status frame_bytes(compressed *c, const compress_options *o, const char *name, uint64_t *n_bytes, ae_error *err)
+{
+    ae_sink sink = {.opaque = n_bytes, .write = count_bytes};
+    ae_container_writer *w = NULL;
+    uint8_t hash[16] = {0};
+    ae_status st;
+
+    *n_bytes = 0;
+    c->item.name = (char *)(uintptr_t)name;
+    if ((st = ae_container_create(&sink, &w, err)) == AE_OK && (st = compress_model(o, w, err)) == AE_OK &&
+        (st = ae_container_begin(w, &c->item, err)) == AE_OK && (st = write_meta(c, o, w, err)) == AE_OK &&
+        (st = ae_container_end(w, hash, err)) == AE_OK)
+        st = ae_container_finish(w, err);
+    ae_container_writer_free(w);
+    return st;
+}
+
+static ae_status start_again(compressed *c, ae_error *err)
+{
+    ae_sample_hash_free(c->hash);
+    c->squares = c->samples = 0;
+    if (!(c->hash = ae_sample_hash_create()))
+        return ae_fail(err, AE_ERR_NOMEM, "a hash");
+    return read_again(c, err);
+}
+
+/* The best quality whose file is not too large, or the least whose PSNR is enough. Bytes grow about exponentially with the level, so
+ * that is where between two trials the next one is made. */
+static ae_status choose_level(compressed *c, const compress_options *o, uint32_t threads, const char *name, ae_error *err)
+{
+    double pixels = (double)c->info.width * (double)c->info.height, value = 0, at_low = 0, at_high = 0;
+    double target = o->target_psnr > 0   ? o->target_psnr
+                    : o->target_bpp > 0  ? o->target_bpp * pixels / 8
+                    : o->target_percent > 0 ? o->target_percent / 100 * (double)ae_source_size(c->source)
+                                            : (double)o->target_bytes;
+    bool psnr = o->target_psnr > 0;
+    int64_t low = -1, high = most_levels(o) + 1; /* low: too little quality or as wanted, high: too many bytes or enough quality */
+    uint64_t frame = 0;
+    ae_status st = AE_OK;
+
+    for (int trial = 0; high - low > 1 && st == AE_OK; trial++) {
+        encoding e = {.c = c};
+        double share = low >= 0 && high <= most_levels(o) && trial < MAX_TRIALS - 6
+                           ? (psnr ? (target - at_low) / (at_high - at_low) : log(target / at_low) / log(at_high / at_low))
+                           : 0.5;
+        int64_t level = low + (int64_t)((double)(high - low) * fmin(fmax(share, 0.02), 0.98));
+
+        level = level <= low ? low + 1 : level >= high ? high - 1 : level;
+        set_level(c, o, (uint32_t)level);
+        if ((st = start_again(c, err)) != AE_OK || (st = c->item.coding == AE_ITEM_NETWORK ? encode_network(&e, o, threads, err)
+                                                                                          : encode_samples(&e, threads, err)) != AE_OK)
+            break;
+        if (!frame && (st = frame_bytes(c, o, name, &frame, err)) != AE_OK)
+            break;
+        value = psnr ? (c->squares > 0 ? 10 * log10(65025 * c->samples / c->squares) : 999) : (double)(frame + e.n_bytes);
+        if (psnr ? value >= target : value > target) {
+            high = level;
+            at_high = value;
+        } else {
+            low = level;
+            at_low = value;
+            if (!psnr && value > 0.985 * target)
+                break;
+        }
+    }
+    if (st != AE_OK)
+        return st;
+    if (psnr ? high > most_levels(o) : low < 0)
+        return ae_fail(err, AE_ERR_LIMIT, psnr ? "no quality reaches %.2f dB" : "no quality makes it as small as %.0f bytes", target);
+    set_level(c, o, (uint32_t)(psnr ? high : low));
+    return start_again(c, err);
+}
+
 ae_status compress_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
                         ae_container_writer *writer, ae_error *err)
 {
     encoding e = {.c = c, .progress = progress, .writer = writer};
     ae_status st;
 
+    if (has_target(o) && (st = choose_level(c, o, threads, name, err)) != AE_OK)
+        return st;
     c->item.name = (char *)(uintptr_t)name; /* only read */
     if ((st = ae_container_begin(writer, &c->item, err)) != AE_OK)
         return st;

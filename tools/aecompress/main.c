@@ -15,6 +15,9 @@ static const cli_option options[] = {
     {'q', "quality", CLI_INT, &o.quality, "N", "0 to 100; above 85 no sample errs by more than (100 - N) / 3 of 255, 100 is lossless", 0, 100},
     {0, "lossless", CLI_FLAG, &o.lossless, NULL, "give back the very samples", 0, 0},
     {0, "near-lossless", CLI_NUMBER, &o.near_lossless, "T", "no sample errs by more than T of 255", 0, 255},
+    {0, "target-size", CLI_STRING, &o.target_size, "N[k|%]", "the best quality at so many bytes, or so much of the input's", 0, 0},
+    {0, "target-bpp", CLI_NUMBER, &o.target_bpp, "X", "the best quality at so many bits a pixel", 0, 1000},
+    {0, "target-psnr", CLI_NUMBER, &o.target_psnr, "X", "the smallest file of so many dB", 0, 120},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec for qualities up to 85", 0, 0},
     {0, "embed-model", CLI_FLAG, &o.embed, NULL, "put what decoding needs of the codec into the file, too", 0, 0},
     {'e', "effort", CLI_INT, &o.effort, "N", "1 (fast) to 9 (small)", 1, 9},
@@ -90,8 +93,16 @@ static int parse_metadata(void)
 
 static int check(void)
 {
-    if (o.lossless && o.near_lossless >= 0)
-        return cli_usage("--lossless and --near-lossless exclude each other");
+    if (!!o.target_size + (o.target_bpp > 0) + (o.target_psnr > 0) + o.lossless + (o.near_lossless >= 0) > 1)
+        return cli_usage("--lossless, --near-lossless and the targets exclude each other");
+    if (o.target_size) {
+        size_t length = strlen(o.target_size);
+        char more;
+
+        if (length && o.target_size[length - 1] == '%' ? sscanf(o.target_size, "%lf%%%c", &o.target_percent, &more) != 1 || !(o.target_percent > 0)
+                                                       : !cli_parse_size(o.target_size, &o.target_bytes) || !o.target_bytes)
+            return cli_usage("--target-size: '%s' is not a size such as 20k or 10%%", o.target_size);
+    }
     if (o.append && !o.archive)
         return cli_usage("--append adds to an --archive");
     if (o.archive && !*o.archive)
