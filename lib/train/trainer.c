@@ -608,14 +608,15 @@ static void update_job(void *context, uint32_t index, uint32_t thread)
         const float *g = t->gradient + at;
         float *value = t->state.value + at, *average = t->state.average + at;
 
-        if (k->fixed || k->matrix)
+        if (k->matrix)
             continue;
-        if (k->trainable) {
+        if (k->trainable && !k->fixed) {
             aei_apply(&t->update, k->decay, k->count, g, value, t->state.first + at, t->state.second + at, average);
             continue;
         }
         for (size_t i = 0; i < k->count; i++) { /* running statistics */
-            value[i] += 0.1f * (g[i] / (float)t->recipe->shards - value[i]);
+            if (!k->fixed)
+                value[i] += 0.1f * (g[i] / (float)t->recipe->shards - value[i]);
             average[i] += t->update.average * (value[i] - average[i]);
         }
     }

@@ -427,7 +427,7 @@ class Comparison(unittest.TestCase):
     def small(text):
         """A shipped recipe with less to compute."""
         tree = yaml.safe_load(text)
-        tree["train"].update(batch=8, shards=2)
+        tree["train"].update(batch=8, shards=2, clip=1)
         tree.setdefault("data", {})["crop"] = 64 if tree["task"] == "compress" else 32
         return yaml.safe_dump(tree, sort_keys=False)
 
