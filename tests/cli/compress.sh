@@ -152,6 +152,13 @@ open('evil.aec', 'wb').write(out + out[16:])
 END
 run 1 $de --format ppm -o deep/deeper/ evil.aec; says "lead out"; absent evil.ppm deep/evil.ppm
 
+# files of every version open for ever
+for f in "$(dirname "$reader")"/golden/*.aec; do
+    run 0 $de -t "$f"; prints "all well"; run 0 python3 "$reader" "$f"
+done
+run 0 $de --format pgm -o g.pgm "$(dirname "$reader")/golden/version1-plain.aec"
+printf 'P5\n2 1\n255\n\012\024' >want; same want g.pgm
+
 # what the second reader finds
 for f in a.aec s.aec reeds.aec t1.aec; do run 0 python3 "$reader" $f; done
 run 1 python3 "$reader" bad.aec; run 1 python3 "$reader" cut.aec
