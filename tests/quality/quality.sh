@@ -1,7 +1,7 @@
 #!/bin/sh
-# The shipped models on the sample pictures, held to results.csv:  quality.sh SOURCE AWGN PSNR AEDENOISE SUPERRES
+# The shipped models on the sample pictures, held to results.csv:  quality.sh SOURCE AWGN PSNR AEDENOISE SUPERRES AECOMPRESS AEDECOMPRESS
 set -u
-source=$1 awgn=$2 psnr=$3 denoise=$4 superres=$5
+source=$1 awgn=$2 psnr=$3 denoise=$4 superres=$5 compress=$6 decompress=$7
 samples=$source/samples
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
@@ -24,6 +24,16 @@ done >"$work/enlarged"
 cat "$work/enlarged"
 grep -q 'no better' "$work/enlarged" && exit 1
 cat "$work/enlarged" >>"$work/figures"
+
+# The codec at half a bit a pixel; the portable kernels must give the same samples.
+for name in dog guitar; do
+    "$compress" --quiet -m "$source/models/codec.aem" --target-bpp 0.5 -o "$work/$name.aec" "$samples/$name.png" || exit 1
+    [ "$(wc -c <"$work/$name.aec")" -le 6912 ] || { echo "$name: more than 0.5 bits a pixel"; exit 1; }
+    AE_MODEL_PATH=$source/models "$decompress" --quiet -f -o "$work/$name.png" "$work/$name.aec" || exit 1
+    AE_CPU=scalar AE_MODEL_PATH=$source/models "$decompress" --quiet -o "$work/$name.scalar.png" "$work/$name.aec" || exit 1
+    cmp "$work/$name.png" "$work/$name.scalar.png" || exit 1
+    "$psnr" "$samples/$name.png" "$work/$name.png" | awk -v name="codec $name" 'NR == 1 { printf "%s,%.2f\n", name, $1 }'
+done >>"$work/figures"
 
 awk -F, 'FNR == NR { measured[$1] = $2; next } /^#/ { next }
     { printf "%-12s %6s, was %s\n", $1, measured[$1], $2; n++; if (!(measured[$1] + 0 >= $2 - 0.1)) bad++ }

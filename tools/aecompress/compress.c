@@ -297,7 +297,8 @@ static ae_status encode_samples(encoding *e, uint32_t threads, ae_error *err)
 
 /* ---- towards a target ---- */
 
-enum { THIRDS_NETWORK = 100 - COMPRESS_NETWORK_MAX - 1, THIRDS_ALONE = 180 /* the coarsest bound without a network */, MAX_TRIALS = 14 };
+enum { THIRDS_NETWORK = 100 - COMPRESS_NETWORK_MAX - 1, THIRDS_ALONE = 180 /* the coarsest bound without a network */, MAX_TRIALS = 14,
+       GROWTH = 8 /* bytes by which the index's numbers may grow with the tiles */ };
 
 /* One scale of qualities: those of the network, then bounds on the error down to 0. */
 static uint32_t most_levels(const compress_options *o)
@@ -376,7 +377,7 @@ static ae_status choose_level(compressed *c, const compress_options *o, uint32_t
             break;
         if (!frame && (st = frame_bytes(c, o, name, &frame, err)) != AE_OK)
             break;
-        value = psnr ? (c->squares > 0 ? 10 * log10(65025 * c->samples / c->squares) : 999) : (double)(frame + e.n_bytes);
+        value = psnr ? (c->squares > 0 ? 10 * log10(65025 * c->samples / c->squares) : 999) : (double)(frame + GROWTH + e.n_bytes);
         if (psnr ? value >= target : value > target) {
             high = level;
             at_high = value;
