@@ -15,7 +15,6 @@
 #include "common/inputs.h"
 #include "common/progress.h"
 #include "compress.h"
-#include "output.h"
 
 enum { MAX_PACKS = 8, SMALL = AE_PACK_BYTES / 4 /* bytes of a picture that is packed, at most */, MAX_NAMES = 4096 };
 
@@ -299,15 +298,10 @@ static void give_up(archive *a)
     a->output = NULL;
 }
 
-static bool is_picture(void *opaque, const char *path)
-{
-    return (*(bool (**)(void *, const char *))opaque)(NULL, path);
-}
-
-int archive_run(compress_options *o, char **operands, int n_operands, bool (*wanted)(void *opaque, const char *path))
+int archive_run(compress_options *o, char **operands, int n_operands)
 {
     archive a = {.o = o, .fd = -1};
-    cli_walk walk = {o->batch.recursive, &wanted, is_picture, NULL};
+    cli_walk walk = {o->batch.recursive, NULL, picture_wanted, NULL};
     unsigned long k = 1, step = 1;
     cli_inputs inputs = {0};
     uint64_t first = 0;

@@ -8,7 +8,6 @@
 #include "common/aecfile.h"
 #include "common/progress.h"
 #include "exif.h"
-#include "output.h"
 
 enum { BAND = AE_CODER_TILE };
 
@@ -442,13 +441,6 @@ ae_status compress_model(const compress_options *o, ae_container_writer *writer,
 
 /* ---- one file ---- */
 
-static ae_status name_file(const char *path, ae_status st, ae_error *err)
-{
-    ae_error inner = *err;
-
-    return st == AE_OK || st == AE_ERR_CANCELLED ? st : ae_fail(err, st, "%s: %s", path, inner.message);
-}
-
 ae_status compress_verify(const char *path, uint64_t first, const compress_options *o, uint32_t threads, ae_error *err)
 {
     aecfile_options options = {.model = o->model, .threads = threads};
@@ -469,7 +461,7 @@ ae_status compress_verify(const char *path, uint64_t first, const compress_optio
     }
     ae_items_free(items, n);
     aecfile_close(&f);
-    return st == AE_OK || st == AE_ERR_CANCELLED ? st : name_file("verifying", st, err);
+    return st == AE_OK || st == AE_ERR_CANCELLED ? st : picture_name_file("verifying", st, err);
 }
 
 /* The name an item gets that is alone in its file. */
@@ -494,14 +486,14 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
         goto done;
     if ((st = ae_output_open(item->output, standard ? NULL : item->input, o->batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) != AE_OK ||
         (st = ae_container_create(ae_output_sink(output), &writer, err)) != AE_OK) {
-        st = name_file(item->output, st, err);
+        st = picture_name_file(item->output, st, err);
         goto done;
     }
     if ((st = compress_model(o, writer, err)) != AE_OK || (st = compress_item(&c, o, item, item->threads, own_name(item->input), writer, err)) != AE_OK ||
         (st = ae_container_finish(writer, err)) != AE_OK)
         goto done;
     n_bytes = ae_container_written(writer);
-    st = name_file(item->output, ae_output_commit(output, err), err);
+    st = picture_name_file(item->output, ae_output_commit(output, err), err);
     output = NULL;
     if (st != AE_OK)
         goto done;

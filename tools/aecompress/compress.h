@@ -5,8 +5,7 @@
 #define COMPRESS_H
 
 #include "ae/container.h"
-#include "common/batch.h"
-#include "registry.h"
+#include "common/picture.h"
 
 typedef struct compress_options {
     cli_batch_options batch;
@@ -61,6 +60,6 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err);
 /* Decodes what was written at `path` again; first: the number of the first item looked at. */
 ae_status compress_verify(const char *path, uint64_t first, const compress_options *o, uint32_t threads, ae_error *err);
 
-int archive_run(compress_options *o, char **operands, int n_operands, bool (*wanted)(void *opaque, const char *path));
+int archive_run(compress_options *o, char **operands, int n_operands);
 
 #endif

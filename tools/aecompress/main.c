@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "common/progress.h"
 #include "compress.h"
-#include "output.h"
 
 static compress_options o = {.near_lossless = -1, .quality = 60, .effort = 5, .metadata = "all"};
 
@@ -41,26 +39,6 @@ static const cli_tool tool = {
     "  aecompress -q 95 -r -o small/ holiday/             a whole tree\n"
     "  aecompress --lossless --archive set.aec -r set/    a data set in one file\n",
 };
-
-static bool has_suffix(const ae_codec *codec, const char *path)
-{
-    const char *dot = strrchr(path, '.');
-
-    for (const char *const *s = codec->suffixes; dot && *s; s++)
-        if (strcasecmp(*s, dot + 1) == 0)
-            return true;
-    return false;
-}
-
-/* Which files below directories are pictures. */
-static bool wanted(void *opaque, const char *path)
-{
-    (void)opaque;
-    for (const ae_codec *const *c = ae_codecs; *c; c++)
-        if ((*c)->kind == AE_KIND_IMAGE && has_suffix(*c, path))
-            return true;
-    return false;
-}
 
 static const char *suffix(void *opaque, const char *input)
 {
@@ -116,21 +94,18 @@ static int check(void)
 
 int main(int argc, char **argv)
 {
-    cli_job job = {.options = &o.batch, .beside = "%n.%e", .under = "%n.%e", .unit = "MP", .opaque = &o, .suffix = suffix, .wanted = wanted,
-                   .process = compress_file};
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    cli_job job = {.options = &o.batch, .beside = "%n.%e", .under = "%n.%e", .unit = "MP", .opaque = &o, .suffix = suffix,
+                   .wanted = picture_wanted, .process = compress_file};
     char **operands;
     int n, status;
 
-    o.batch.jobs = processors > 0 ? (uint32_t)processors : 1;
-    cli_clean_up = ae_output_remove_pending;
-    status = cli_start(&tool, argc, argv, &operands, &n);
+    status = picture_start(&tool, &o.batch, argc, argv, &operands, &n);
     if (status == CLI_GO_ON)
         status = check();
     if (status == CLI_GO_ON && !o.batch.dry_run)
         status = compress_load(&o);
     if (status == CLI_GO_ON)
-        status = o.archive ? archive_run(&o, operands, n, wanted) : cli_batch_run(&job, operands, n);
+        status = o.archive ? archive_run(&o, operands, n) : cli_batch_run(&job, operands, n);
     ae_coder_free(o.coder);
     ae_model_free(o.loaded);
     return status;

@@ -10,7 +10,6 @@
 
 #include "common/options.h"
 #include "common/progress.h"
-#include "output.h"
 
 /* ---- which items ---- */
 
@@ -100,21 +99,20 @@ static ae_status write_item(decoding *d, aecfile *f, const char *path, ae_error 
     const decompress_options *o = d->o;
     const cli_item *item = d->item;
     bool standard = strcmp(path, "-") == 0, checked;
-    const ae_codec *codec = o->named_format ? o->named_format : standard ? o->codec : ae_codec_for_path(path);
     aecfile_options how = {.model = o->model, .x = o->x, .y = o->y, .width = o->width, .height = o->height, .preview = o->preview,
                            .threads = item->threads, .opaque = d, .progress = show, .lost = lose};
     ae_signal_info result = aecfile_result(d->what, &how);
-    ae_write_options options = {.quality = (int)o->quality, .lossless = o->lossless};
+    ae_write_options options = {.quality = (int)o->picture.quality, .lossless = o->picture.lossless};
     ae_row_sink sink = {d, write_rows};
     ae_item_reader *reader = NULL;
     ae_output *output = NULL;
     ae_meta meta = {0};
+    const ae_codec *codec;
     ae_error why;
     ae_status st;
 
-    if (!codec || !codec->create)
-        return ae_fail(err, AE_ERR_ARGUMENT, "%s: no format that can be written has this suffix (--format names one)", path);
-    if ((st = ae_item_open(f->container, d->what, &reader, err)) != AE_OK)
+    if ((st = picture_codec(&o->picture, path, o->standard, &codec, err)) != AE_OK ||
+        (st = ae_item_open(f->container, d->what, &reader, err)) != AE_OK)
         return st;
     if (ae_item_meta(reader, NULL, &meta, &why) != AE_OK) {
         cli_message("%s: %s: metadata are lost: %s", item->input, d->what->name, why.message);
@@ -122,7 +120,7 @@ static ae_status write_item(decoding *d, aecfile *f, const char *path, ae_error 
     }
     if (o->width || o->preview)
         ae_meta_resize(&meta, result.width, result.height);
-    if ((st = ae_output_open(path, standard ? NULL : item->input, o->batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) != AE_OK ||
+    if ((st = ae_output_open(path, standard ? NULL : item->input, o->picture.batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) != AE_OK ||
         (st = ae_encoder_open(codec, ae_output_sink(output), &result, &meta, &options, &d->encoder, err)) != AE_OK)
         goto done;
     if (*d->encoder.writer.note)
@@ -160,8 +158,8 @@ static ae_status make_parents(const char *path, ae_error *err)
 /* Where an item of an archive goes: below -o, or below a directory named like the archive. */
 static char *item_path(const decompress_options *o, const cli_item *item, const ae_item *what)
 {
-    const char *base = o->batch.output ? o->batch.output : item->output, *dot = strrchr(what->name, '.'), *slash = strrchr(what->name, '/');
-    size_t n_base = o->batch.output ? strlen(base) : (size_t)(strrchr(base, '.') - base);
+    const char *base = o->picture.batch.output ? o->picture.batch.output : item->output, *dot = strrchr(what->name, '.'), *slash = strrchr(what->name, '/');
+    size_t n_base = o->picture.batch.output ? strlen(base) : (size_t)(strrchr(base, '.') - base);
     size_t n_name = dot && dot > (slash ? slash + 1 : what->name) ? (size_t)(dot - what->name) : strlen(what->name);
     char *path = ae_alloc(n_base + n_name + strlen(what->name) + 64, 1);
 
@@ -170,9 +168,9 @@ static char *item_path(const decompress_options *o, const cli_item *item, const 
     while (n_base > 1 && base[n_base - 1] == '/')
         n_base--;
     if (*what->name)
-        sprintf(path, "%.*s/%.*s.%s", (int)n_base, base, (int)n_name, what->name, o->codec->suffixes[0]);
+        sprintf(path, "%.*s/%.*s.%s", (int)n_base, base, (int)n_name, what->name, o->standard->suffixes[0]);
     else
-        sprintf(path, "%.*s/item-%llu.%s", (int)n_base, base, (unsigned long long)what->number, o->codec->suffixes[0]);
+        sprintf(path, "%.*s/item-%llu.%s", (int)n_base, base, (unsigned long long)what->number, o->standard->suffixes[0]);
     return path;
 }
 
@@ -192,11 +190,11 @@ static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_
             st = ae_fail(&why, AE_ERR_MALFORMED, "this name would lead out of the directory, or hides what it is");
         else if (!(path = item_path(o, d->item, &items[i])))
             st = ae_fail(&why, AE_ERR_NOMEM, "a file name");
-        if (st == AE_OK && o->batch.skip_existing && stat(path, &s) == 0) {
+        if (st == AE_OK && o->picture.batch.skip_existing && stat(path, &s) == 0) {
             ae_free(path);
             continue;
         }
-        if (st == AE_OK && o->batch.dry_run)
+        if (st == AE_OK && o->picture.batch.dry_run)
             printf("%s: %s -> %s\n", d->item->input, items[i].name, path);
         else if (st == AE_OK && (st = make_parents(path, &why)) == AE_OK)
             st = write_item(d, f, path, &why);
@@ -234,7 +232,7 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
         goto done;
     d.share = 1.0 / (double)n;
     /* an archive goes into a directory even where one item of it is asked for by a pattern; a picture alone does not */
-    directory = n > 1 || (o->batch.output && (stat(o->batch.output, &s) == 0 ? S_ISDIR(s.st_mode) : o->batch.output[strlen(o->batch.output) - 1] == '/') && o->item);
+    directory = n > 1 || (o->picture.batch.output && (stat(o->picture.batch.output, &s) == 0 ? S_ISDIR(s.st_mode) : o->picture.batch.output[strlen(o->picture.batch.output) - 1] == '/') && o->item);
     if (directory && strcmp(item->output, "-") == 0) {
         st = ae_fail(err, AE_ERR_ARGUMENT, "%zu items cannot all go to standard output (--item takes one)", n);
         goto done;

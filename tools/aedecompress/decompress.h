@@ -5,16 +5,15 @@
 #define DECOMPRESS_H
 
 #include "common/aecfile.h"
-#include "common/batch.h"
-#include "registry.h"
+#include "common/picture.h"
 
 typedef struct decompress_options {
-    cli_batch_options batch;
-    const char *model, *item, *format, *region_text;
-    uint32_t quality, x, y, width, height;
-    bool list, test, repair, preview, lossless;
+    picture_options picture;
+    const char *model, *item, *region_text;
+    uint32_t x, y, width, height;
+    bool list, test, repair, preview;
 
-    const ae_codec *codec, *named_format; /* of output whose name does not tell; of --format or NULL */
+    const ae_codec *standard; /* of output whose name does not tell */
 } decompress_options;
 
 ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err);

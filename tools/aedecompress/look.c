@@ -50,7 +50,7 @@ static void list_item(const look *l)
     const ae_item *it = l->item;
     char coding[40];
 
-    if (l->o->batch.json) {
+    if (l->o->picture.batch.json) {
         cli_json json = {0};
 
         cli_json_string(&json, "file", l->path);
@@ -71,7 +71,7 @@ static void list_item(const look *l)
 
 static void test_item(look *l, aecfile *f)
 {
-    aecfile_options how = {.model = l->o->model, .threads = l->o->batch.jobs, .opaque = l, .lost = say_lost};
+    aecfile_options how = {.model = l->o->model, .threads = l->o->picture.batch.jobs, .opaque = l, .lost = say_lost};
     bool checked;
     ae_error err;
 
@@ -112,7 +112,7 @@ static bool look_at(const decompress_options *o, const char *path)
     }
     if (st != AE_OK)
         cli_message("%s: %s", path, err.message);
-    else if (o->test && !l.n_bad && !o->batch.quiet && !cli_cancel.requested)
+    else if (o->test && !l.n_bad && !o->picture.batch.quiet && !cli_cancel.requested)
         printf("%s: %zu items, all well\n", path, n);
     ae_items_free(items, n);
     aecfile_close(&f);
@@ -121,7 +121,7 @@ static bool look_at(const decompress_options *o, const char *path)
 
 int look_run(const decompress_options *o, char **operands, int n, bool (*wanted)(void *opaque, const char *path))
 {
-    cli_walk walk = {o->batch.recursive, NULL, wanted, NULL};
+    cli_walk walk = {o->picture.batch.recursive, NULL, wanted, NULL};
     char *standard[] = {"-"};
     cli_inputs inputs = {0};
     bool well = true;

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/progress.h"
 #include "decompress.h"
-#include "output.h"
 
 static decompress_options o;
 
@@ -19,10 +17,7 @@ static const cli_option options[] = {
     {0, "region", CLI_STRING, &o.region_text, "X,Y,W,H", "only this part of each picture", 0, 0},
     {0, "preview", CLI_FLAG, &o.preview, NULL, "at an eighth of the size", 0, 0},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec, where it is not found by itself", 0, 0},
-    {'q', "quality", CLI_INT, &o.quality, "N", "quality of lossy output formats, 1 to 100", 1, 100},
-    {0, "lossless", CLI_FLAG, &o.lossless, NULL, "write without loss where the output format offers both", 0, 0},
-    {0, "format", CLI_STRING, &o.format, "NAME", "format of the output; by the name of the output, else PNG", 0, 0},
-    CLI_BATCH_OPTIONS(o.batch),
+    PICTURE_OPTIONS(o.picture),
     {0},
 };
 
@@ -51,7 +46,7 @@ static const char *suffix(void *opaque, const char *input)
 {
     (void)opaque;
     (void)input;
-    return o.repair ? "aec" : o.codec->suffixes[0];
+    return o.repair ? "aec" : o.standard->suffixes[0];
 }
 
 static int check(void)
@@ -61,13 +56,9 @@ static int check(void)
 
     if (o.list + o.test + o.repair > 1)
         return cli_usage("--list, --test and --repair exclude each other");
-    if (o.repair && !o.batch.output)
+    if (o.repair && !o.picture.batch.output)
         return cli_usage("--repair needs -o");
-    if (o.format && (!(o.codec = ae_codec_for_name(o.format)) || o.codec->kind != AE_KIND_IMAGE))
-        return cli_usage("--format: '%s' cannot be written", o.format);
-    o.named_format = o.codec;
-    if (!o.codec)
-        o.codec = ae_codec_for_name("png");
+    o.standard = o.picture.codec ? o.picture.codec : ae_codec_for_name("png");
     if (o.region_text) {
         if (sscanf(o.region_text, "%u,%u,%u,%u%c", &v[0], &v[1], &v[2], &v[3], &more) != 4 || strchr(o.region_text, '-') || !v[2] || !v[3])
             return cli_usage("--region: '%s' is not X,Y,W,H", o.region_text);
@@ -81,15 +72,14 @@ static int check(void)
 
 int main(int argc, char **argv)
 {
-    cli_job job = {.options = &o.batch, .beside = "%n.%e", .under = "%n.%e", .unit = "MP", .opaque = &o, .suffix = suffix, .wanted = wanted,
+    cli_job job = {.options = &o.picture.batch, .beside = "%n.%e", .under = "%n.%e", .unit = "MP", .opaque = &o, .suffix = suffix, .wanted = wanted,
                    .process = decompress_file};
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     char **operands;
     int n, status;
 
-    o.batch.jobs = processors > 0 ? (uint32_t)processors : 1;
-    cli_clean_up = ae_output_remove_pending;
-    status = cli_start(&tool, argc, argv, &operands, &n);
+    status = picture_start(&tool, &o.picture.batch, argc, argv, &operands, &n);
+    if (status == CLI_GO_ON)
+        status = picture_format(&o.picture);
     if (status == CLI_GO_ON)
         status = check();
     if (status != CLI_GO_ON)

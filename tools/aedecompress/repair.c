@@ -5,7 +5,6 @@
 
 #include "common/progress.h"
 #include "decompress.h"
-#include "output.h"
 
 static bool has_tile(ae_item_reader *r, uint64_t n_tiles)
 {
@@ -94,7 +93,7 @@ ae_status repair_file(const decompress_options *o, const cli_item *item, ae_erro
 
     if ((st = aecfile_open(&f, item->input, err)) != AE_OK || (st = decompress_select(o, &f, &items, &n, err)) != AE_OK)
         goto done;
-    if ((st = ae_output_open(item->output, item->input, o->batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) != AE_OK ||
+    if ((st = ae_output_open(item->output, item->input, o->picture.batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) != AE_OK ||
         (st = ae_container_create(ae_output_sink(output), &w, err)) != AE_OK)
         goto done;
     if (ae_container_model(f.container, &program, &n_program, &why) == AE_OK)

@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "common/filter.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
 #include "common/progress.h"
-
-/* Messages about outputs name them, since the batch puts the input's name before all. */
-static ae_status name_file(const char *path, ae_status st, ae_error *err)
-{
-    ae_error inner = *err;
-
-    return st == AE_OK || st == AE_ERR_CANCELLED ? st : ae_fail(err, st, "%s: %s", path, inner.message);
-}
 
 static ae_status write_before(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
@@ -34,9 +23,9 @@ static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *
 static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
     filter_picture *p = opaque;
-    ae_status st = name_file(p->item->output, ae_encoder_write(&p->encoder, rows, n_rows, err), err);
+    ae_status st = picture_name_file(p->item->output, ae_encoder_write(&p->encoder, rows, n_rows, err), err);
 
-    return st == AE_OK && p->compare.output ? name_file(p->options->compare, compare_after(&p->compare, rows, n_rows, err), err) : st;
+    return st == AE_OK && p->compare.output ? picture_name_file(p->options->compare, compare_after(&p->compare, rows, n_rows, err), err) : st;
 }
 
 static ae_status open_reader(filter_picture *p, ae_error *err)
@@ -76,11 +65,11 @@ static ae_status open_compare(filter_picture *p, ae_error *err)
     const filter_options *o = p->options;
     const ae_row_sink before = {&p->compare, write_before};
     const ae_signal_info *from = &p->reader.info;
-    ae_status st = compare_open(&p->compare, o->compare, p->item->input, o->batch.force, &p->reader, &p->result, err);
+    ae_status st = compare_open(&p->compare, o->compare, p->item->input, o->picture.batch.force, &p->reader, &p->result, err);
 
     if (st == AE_OK && (from->width != p->result.width || from->height != p->result.height))
         st = ae_rescaler_create(AE_BICUBIC, from, &p->result, &before, &p->before, err);
-    return name_file(o->compare, st, err);
+    return picture_name_file(o->compare, st, err);
 }
 
 ae_status filter_begin(filter_picture *p, const ae_signal_info *result, ae_error *err)
@@ -88,19 +77,17 @@ ae_status filter_begin(filter_picture *p, const ae_signal_info *result, ae_error
     const filter_options *o = p->options;
     const cli_item *item = p->item;
     bool standard = strcmp(item->output, "-") == 0;
-    const ae_codec *codec = o->codec ? o->codec : standard ? p->reader.codec : ae_codec_for_path(item->output);
-    ae_write_options options = {.quality = (int)o->quality, .like = &p->reader, .lossless = o->lossless};
-    unsigned flags = o->batch.force ? AE_OUTPUT_FORCE : 0;
+    ae_write_options options = {.quality = (int)o->picture.quality, .like = &p->reader, .lossless = o->picture.lossless};
+    unsigned flags = o->picture.batch.force ? AE_OUTPUT_FORCE : 0;
+    const ae_codec *codec;
     ae_meta *meta = p->has_meta ? &p->meta : &p->reader.meta;
     ae_status st;
 
     p->result = *result;
-    if (!codec)
-        return ae_fail(err, AE_ERR_ARGUMENT, "%s: no format that can be written has this suffix (--format names one)", item->output);
-    if (!codec->create)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "%s can only be read (--format names another)", codec->description);
+    if ((st = picture_codec(&o->picture, item->output, p->reader.codec, &codec, err)) != AE_OK)
+        return st;
     if ((st = ae_output_open(item->output, standard ? NULL : item->input, flags, &p->output, err)) != AE_OK)
-        return name_file(item->output, st, err);
+        return picture_name_file(item->output, st, err);
     if (result->width != p->reader.info.width || result->height != p->reader.info.height)
         ae_meta_resize(meta, result->width, result->height);
     st = ae_encoder_open(codec, ae_output_sink(p->output), result, meta, &options, &p->encoder, err);
@@ -127,12 +114,12 @@ void filter_progress(void *picture, double done)
 
 ae_status filter_finish(filter_picture *p, ae_error *err)
 {
-    ae_status st = name_file(p->item->output, ae_encoder_finish(&p->encoder, err), err);
+    ae_status st = picture_name_file(p->item->output, ae_encoder_finish(&p->encoder, err), err);
 
     if (st == AE_OK && p->compare.output)
-        st = name_file(p->options->compare, compare_finish(&p->compare, err), err);
+        st = picture_name_file(p->options->compare, compare_finish(&p->compare, err), err);
     if (st == AE_OK) {
-        st = name_file(p->item->output, ae_output_commit(p->output, err), err);
+        st = picture_name_file(p->item->output, ae_output_commit(p->output, err), err);
         p->output = NULL;
     }
     if (st == AE_OK)
@@ -160,7 +147,7 @@ void filter_report(const filter_picture *p, const char *what, const ae_model *mo
     double seconds = cli_seconds() - p->start;
     cli_json *json = p->item->json;
 
-    if (o->batch.verbose)
+    if (o->picture.batch.verbose)
         cli_item_note(p->item, "%s, %llu x %llu, %u x %u bit; %s; model %s in %s on %s; %.2f s, %.2f MP/s", p->reader.codec->name,
                       (unsigned long long)info->width, (unsigned long long)info->height, info->channels, info->bits, what, name,
                       precision, ae_cpu_isa(), seconds, megapixels(p) / seconds);
@@ -173,48 +160,13 @@ void filter_report(const filter_picture *p, const char *what, const ae_model *mo
 
 /* ---- the tool around it ---- */
 
-static bool has_suffix(const ae_codec *codec, const char *path)
-{
-    const char *dot = strrchr(path, '.');
-
-    for (const char *const *s = codec->suffixes; dot && *s; s++)
-        if (strcasecmp(*s, dot + 1) == 0)
-            return true;
-    return false;
-}
-
-/* Which files below directories are pictures. */
-static bool wanted(void *opaque, const char *path)
-{
-    (void)opaque;
-    for (const ae_codec *const *c = ae_codecs; *c; c++)
-        if ((*c)->kind == AE_KIND_IMAGE && has_suffix(*c, path))
-            return true;
-    return false;
-}
-
 static const char *output_suffix(void *opaque, const char *input)
 {
-    const filter_options *o = opaque;
+    const picture_options *o = &((filter_options *)opaque)->picture;
 
     if (o->codec)
-        return has_suffix(o->codec, input) ? NULL : o->codec->suffixes[0];
+        return picture_has_suffix(o->codec, input) ? NULL : o->codec->suffixes[0];
     return ae_codec_for_path(input) ? NULL : "png";
-}
-
-static int find_format(filter_options *o)
-{
-    char names[256] = "";
-
-    if (!o->format || (o->codec = ae_codec_for_name(o->format)) != NULL)
-        return CLI_GO_ON;
-    for (const ae_codec *const *c = ae_codecs; *c; c++)
-        if ((*c)->create && (*c)->kind == AE_KIND_IMAGE) {
-            size_t n = strlen(names);
-
-            snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", (*c)->name);
-        }
-    return cli_usage("--format: '%s' is none of %s", o->format, names);
 }
 
 int filter_load(const char *name, ae_model **out)
@@ -232,25 +184,22 @@ int filter_load(const char *name, ae_model **out)
 int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(void), int argc, char **argv)
 {
     filter_options *o = job->opaque;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     char **operands;
     int n, status;
 
-    o->batch.jobs = processors > 0 ? (uint32_t)processors : 1;
     o->tile = 512;
-    cli_clean_up = ae_output_remove_pending;
-    status = cli_start(tool, argc, argv, &operands, &n);
-    if (status == CLI_GO_ON && o->compare && (n > 1 || o->batch.recursive))
+    status = picture_start(tool, &o->picture.batch, argc, argv, &operands, &n);
+    if (status == CLI_GO_ON && o->compare && (n > 1 || o->picture.batch.recursive))
         status = cli_usage("--compare takes one input");
     if (status == CLI_GO_ON)
-        status = find_format(o);
+        status = picture_format(&o->picture);
     if (status == CLI_GO_ON)
         status = prepare();
     if (status != CLI_GO_ON)
         return status;
-    job->options = &o->batch;
+    job->options = &o->picture.batch;
     job->unit = "MP";
     job->suffix = output_suffix;
-    job->wanted = wanted;
+    job->wanted = picture_wanted;
     return cli_batch_run(job, operands, n);
 }

@@ -6,18 +6,14 @@
 
 #include "ae/model.h"
 #include "ae/superres.h"
-#include "common/batch.h"
 #include "common/compare.h"
+#include "common/picture.h"
 
 typedef struct filter_options {
-    cli_batch_options batch;
-    const char *compare, *format;
-    uint32_t precision;    /* an ae_precision */
+    picture_options picture;
+    const char *compare;
+    uint32_t precision; /* an ae_precision */
     uint32_t tile;
-    uint32_t quality;      /* 0: like the input */
-    bool lossless;
-
-    const ae_codec *codec; /* of `format`, or NULL */
 } filter_options;
 
 /* Rows of an option table; `f` is a filter_options. */
@@ -26,10 +22,7 @@ typedef struct filter_options {
      "arithmetic; auto takes bf16 where the processor computes in it", 0, 0},                                                    \
     {0, "tile", CLI_INT, &(f).tile, "N", "edge of the tiles in pixels of the input; more memory, less time, same result", 32, 16384}, \
     {'c', "compare", CLI_STRING, &(f).compare, "FILE", "also write a picture of before and after, side by side", 0, 0},          \
-    {'q', "quality", CLI_INT, &(f).quality, "N", "quality of lossy output, 1 to 100; like the input's unless given", 1, 100},    \
-    {0, "lossless", CLI_FLAG, &(f).lossless, NULL, "write without loss where the format offers both", 0, 0},                     \
-    {0, "format", CLI_STRING, &(f).format, "NAME", "format of the output, whatever its name says", 0, 0},                        \
-    CLI_BATCH_OPTIONS((f).batch)
+    PICTURE_OPTIONS((f).picture)
 
 /* One picture on its way. */
 typedef struct filter_picture {

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "common/picture.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+int picture_start(const cli_tool *tool, cli_batch_options *batch, int argc, char **argv, char ***operands, int *n_operands)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    batch->jobs = processors > 0 ? (uint32_t)processors : 1;
+    cli_clean_up = ae_output_remove_pending;
+    return cli_start(tool, argc, argv, operands, n_operands);
+}
+
+int picture_format(picture_options *o)
+{
+    char names[256] = "";
+
+    if (!o->format || ((o->codec = ae_codec_for_name(o->format)) != NULL && o->codec->kind == AE_KIND_IMAGE))
+        return CLI_GO_ON;
+    for (const ae_codec *const *c = ae_codecs; *c; c++)
+        if ((*c)->create && (*c)->kind == AE_KIND_IMAGE) {
+            size_t n = strlen(names);
+
+            snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", (*c)->name);
+        }
+    return cli_usage("--format: '%s' is none of %s", o->format, names);
+}
+
+ae_status picture_codec(const picture_options *o, const char *output, const ae_codec *standard, const ae_codec **out, ae_error *err)
+{
+    *out = o->codec ? o->codec : strcmp(output, "-") == 0 ? standard : ae_codec_for_path(output);
+    if (!*out)
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s: no format that can be written has this suffix (--format names one)", output);
+    if (!(*out)->create)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "%s can only be read (--format names another)", (*out)->description);
+    return AE_OK;
+}
+
+bool picture_has_suffix(const ae_codec *codec, const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    for (const char *const *s = codec->suffixes; dot && *s; s++)
+        if (strcasecmp(*s, dot + 1) == 0)
+            return true;
+    return false;
+}
+
+bool picture_wanted(void *opaque, const char *path)
+{
+    (void)opaque;
+    for (const ae_codec *const *c = ae_codecs; *c; c++)
+        if ((*c)->kind == AE_KIND_IMAGE && picture_has_suffix(*c, path))
+            return true;
+    return false;
+}
+
+ae_status picture_name_file(const char *path, ae_status st, ae_error *err)
+{
+    ae_error inner = *err;
+
+    return st == AE_OK || st == AE_ERR_CANCELLED ? st : ae_fail(err, st, "%s: %s", path, inner.message);
+}

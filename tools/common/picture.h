@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What all tools for pictures share: how they begin, which files they take, the formats of their output. */
+#ifndef CLI_PICTURE_H
+#define CLI_PICTURE_H
+
+#include "common/batch.h"
+#include "output.h"
+#include "registry.h"
+
+typedef struct picture_options {
+    cli_batch_options batch;
+    const char *format;
+    uint32_t quality;      /* 0: not given */
+    bool lossless;
+
+    const ae_codec *codec; /* of `format`, or NULL */
+} picture_options;
+
+/* Rows of an option table; `p` is a picture_options. */
+#define PICTURE_OPTIONS(p)                                                                                                        \
+    {'q', "quality", CLI_INT, &(p).quality, "N", "quality of lossy output, 1 to 100; if not given like the input's", 1, 100},    \
+    {0, "lossless", CLI_FLAG, &(p).lossless, NULL, "write without loss where the format offers both", 0, 0},                      \
+    {0, "format", CLI_STRING, &(p).format, "NAME", "format of the output, whatever its name says", 0, 0},                         \
+    CLI_BATCH_OPTIONS((p).batch)
+
+/* cli_start, with all processors for the default of --jobs, and files being written removed by a second signal. */
+int picture_start(const cli_tool *tool, cli_batch_options *batch, int argc, char **argv, char ***operands, int *n_operands);
+/* Finds the codec of --format; CLI_GO_ON, or CLI_USAGE after saying why not. */
+int picture_format(picture_options *options);
+/* The codec to write `output` with: that of --format; of standard output `standard`; else by the suffix. */
+ae_status picture_codec(const picture_options *options, const char *output, const ae_codec *standard, const ae_codec **out,
+                        ae_error *err);
+bool picture_has_suffix(const ae_codec *codec, const char *path);
+bool picture_wanted(void *opaque, const char *path); /* which files below directories are pictures: cli_job's `wanted` */
+/* Puts the file's name before the message, as is needed where the batch names another one. */
+ae_status picture_name_file(const char *path, ae_status st, ae_error *err);
+
+#endif
