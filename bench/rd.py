@@ -3,45 +3,51 @@
 """Rate and distortion of aecompress beside its peers (those of cjpeg, cwebp, avifenc and cjxl that are installed) on the same pictures in the
 same run: tables, BD-rate (PCHIP), lossless bits a sample, and a plot.
 
-    bench/rd.py [--model CODEC] [--plot FILE.svg] BUILD PICTURE.png...
+    bench/rd.py [--model CODEC] [--effort N]... [--csv POINTS.csv] [--plot FILE.svg] BUILD PICTURE...
 
-Bits are those of whole files; PSNR is over all RGB samples of a picture; both are averaged over pictures. Needs numpy and Pillow."""
+Bits are those of whole files; PSNR is over all RGB samples of a picture; both are averaged over pictures. All points go to the CSV file; those
+of peers that it has already, of the same pictures, are not measured again. Needs numpy and Pillow."""
 import argparse
+import csv
+import hashlib
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 import numpy
 from PIL import Image
 
-AE = ("aecompress", "aedecompress")
 CODECS = {  # name: (program, qualities, command to FILE, command back to PNG)
-    "JPEG 4:2:0": ("cjpeg", (5, 10, 20, 30, 50, 70, 85, 90), "cjpeg -optimize -progressive -quality {q} -outfile {out} {ppm}",
+    "JPEG 4:2:0": ("cjpeg", (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95), "cjpeg -optimize -progressive -quality {q} -outfile {out} {ppm}",
                    "djpeg -outfile {back}.ppm {out}"),
-    "WebP -m6": ("cwebp", (0, 10, 20, 40, 60, 75, 85, 90), "cwebp -quiet -m 6 -q {q} {png} -o {out}", "dwebp -quiet {out} -o {back}.png"),
-    "AVIF -s6 444": ("avifenc", (60, 52, 44, 36, 28, 20, 12), "avifenc -s 6 -y 444 --min {q} --max {q} {png} {out}.avif",
-                     "avifdec {out}.avif {back}.png"),
-    "JPEG XL e7": ("cjxl", (8, 5, 3.5, 2.5, 1.5, 1), "cjxl --quiet -e 7 -d {q} {png} {out}", "djxl --quiet {out} {back}.png"),
+    "WebP -m6": ("cwebp", (0, 5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95), "cwebp -quiet -m 6 -q {q} {png} -o {out}",
+                 "dwebp -quiet -ppm {out} -o {back}.ppm"),
+    "AVIF -s6 444": ("avifenc", (63, 58, 53, 48, 43, 38, 33, 28, 23, 18, 13, 8), "avifenc -s 6 -y 444 --min {q} --max {q} {png} {out}.avif",
+                     "avifdec --png-compress 0 {out}.avif {back}.png"),
+    "JPEG XL e7": ("cjxl", (15, 12, 10, 8, 6, 5, 4, 3, 2.5, 2, 1.5, 1, 0.75, 0.5), "cjxl --quiet -e 7 -d {q} {png} {out}",
+                   "djxl --quiet {out} {back}.ppm"),
 }
 LOSSLESS = {
-    "WebP -z9": ("cwebp", "cwebp -quiet -z 9 {png} -o {out}"),
-    "JPEG XL e7": ("cjxl", "cjxl --quiet -e 7 -d 0 {png} {out}"),
+    "WebP -z9": ("cwebp", "cwebp -quiet -z 9 {png} -o {out}", "dwebp -quiet -ppm {out} -o {back}.ppm"),
+    "JPEG XL e7 -d 0": ("cjxl", "cjxl --quiet -e 7 -d 0 {png} {out}", "djxl --quiet {out} {back}.ppm"),
 }
+QUALITIES = (0, 10, 20, 30, 40, 50, 60, 70, 80, 85)
+FIELDS = ("codec", "quality", "bpp", "psnr_rgb", "encode_s_per_mp", "decode_s_per_mp", "pictures")
 
 
 def run(command):
-    start = time.process_time(), os.times()
+    """Processor seconds."""
+    start = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command.split(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    now = os.times()
-    return now.children_user + now.children_system - start[1].children_user - start[1].children_system
+    now = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return now.ru_utime + now.ru_stime - start.ru_utime - start.ru_stime
 
 
-def psnr(a, b):
-    error = numpy.mean((numpy.asarray(Image.open(a).convert("RGB"), float) - numpy.asarray(Image.open(b).convert("RGB"), float)) ** 2)
-    return 10 * numpy.log10(255 * 255 / error) if error else 99.0
+def pixels_of(path):
+    return numpy.asarray(Image.open(path).convert("RGB"), float)
 
 
 def measure(encode, decode, pictures, work):
@@ -49,16 +55,17 @@ def measure(encode, decode, pictures, work):
     rows = []
     for i, (png, ppm) in enumerate(pictures):
         out, back = f"{work}/{i}.out", f"{work}/{i}.back"
-        for name in (out, out + ".avif", back + ".png", back + ".ppm"):
+        made = out, out + ".avif", back + ".png", back + ".ppm"
+        for name in made:
             if os.path.exists(name):
                 os.remove(name)
-        names = {"png": png, "ppm": ppm, "out": out, "back": back}
-        pixels = numpy.prod(Image.open(png).size)
-        seconds = run(encode.format(**names))
-        size = os.path.getsize(out if os.path.exists(out) else out + ".avif")
-        back_seconds = run(decode.format(**names)) if decode else 0
-        quality = psnr(png, back + (".png" if os.path.exists(back + ".png") else ".ppm")) if decode else 99
-        rows.append((8 * size / pixels, quality, 1e6 * seconds / pixels, 1e6 * back_seconds / pixels))
+        names, original = {"png": png, "ppm": ppm, "out": out, "back": back}, pixels_of(png)
+        n = original.shape[0] * original.shape[1]
+        seconds = run(encode.format(**names)), run(decode.format(**names))
+        file, decoded = (next(f for f in pair if os.path.exists(f)) for pair in (made[:2], made[2:]))
+        error = numpy.mean((pixels_of(decoded) - original) ** 2)
+        quality = 10 * numpy.log10(255 * 255 / error) if error else numpy.inf
+        rows.append((8 * os.path.getsize(file) / n, quality, *(1e6 * t / n for t in seconds)))
     return tuple(numpy.mean(rows, axis=0))
 
 
@@ -90,66 +97,99 @@ def bd_rate(reference, test):
     return 100 * (numpy.exp(numpy.mean(pchip(*curves[1], at) - pchip(*curves[0], at))) - 1)
 
 
-def plot(curves, path):
-    colours = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#555555")
-    x = lambda bpp: 60 + 560 * min(bpp, 2) / 2
-    y = lambda db: 380 - 340 * (db - 24) / 18
-    lines = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 420" font-family="sans-serif" font-size="12">',
-             '<rect width="640" height="420" fill="white"/>']
-    for db in range(24, 43, 2):
-        lines.append(f'<path d="M60 {y(db):.0f}H620" stroke="#ddd"/><text x="30" y="{y(db) + 4:.0f}">{db}</text>')
-    for i in range(9):
-        lines.append(f'<path d="M{x(i / 4):.0f} 40V380" stroke="#ddd"/><text x="{x(i / 4) - 10:.0f}" y="396">{i / 4:.2f}</text>')
-    lines.append('<text x="270" y="414">bits a pixel</text><text x="16" y="28">PSNR, dB</text>')
+COLOURS = ("#c2410c", "#2563eb", "#15803d", "#9333ea"), ("#fb923c", "#60a5fa", "#4ade80", "#c084fc")  # on light, on dark
+
+
+def plot(curves, path, title):
+    """From 24 to 40 dB, up to 1.75 bits a pixel; ours are the thick curves. Dark where the reader's screen is."""
+    x, y = lambda bpp: 50 + 320 * bpp, lambda db: 390 - 22 * (db - 24)
+    dark = "".join(f".c{i}{{stroke:{c}}}" for i, c in enumerate(COLOURS[1]))
+    lines = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 430" font-family="sans-serif" font-size="12">',
+             "<style>@media(prefers-color-scheme:dark){.paper{fill:#111}text{fill:#ddd}.grid{stroke:#333}.own{stroke:#eee}" + dark + "}</style>",
+             f'<rect class="paper" width="640" height="430" fill="#fff"/><text x="50" y="20" font-size="14">{title}</text>']
+    for db in range(24, 41, 2):
+        lines.append(f'<path class="grid" stroke="#ddd" d="M50 {y(db):g}H610"/><text x="26" y="{y(db) + 4:g}">{db}</text>')
+    for i in range(8):
+        lines.append(f'<path class="grid" stroke="#ddd" d="M{x(i / 4):g} 38V390"/>'
+                     f'<text x="{x(i / 4):g}" y="406" text-anchor="middle">{i / 4:.2f}</text>')
+    lines.append('<text x="330" y="423" text-anchor="middle">bits a pixel</text><text x="26" y="24">dB</text>')
+    n_own = 0
     for i, (name, points) in enumerate(curves.items()):
-        shown = [p for p in sorted(points) if p[0] <= 2 and 24 <= p[1] <= 42]
-        path_data = " ".join(f"{'ML'[k > 0]}{x(p[0]):.1f} {y(p[1]):.1f}" for k, p in enumerate(shown))
-        lines.append(f'<path d="{path_data}" fill="none" stroke="{colours[i % 6]}" stroke-width="2"/>')
-        lines.append(f'<text x="480" y="{290 + 16 * i}" fill="{colours[i % 6]}">{name}</text>')
+        style = f'fill="none" class="c{i % 4}" stroke="{COLOURS[0][i % 4]}" stroke-width="1.5"'
+        if name.startswith("aecompress"):
+            style = 'fill="none" class="own" stroke="#111" stroke-width="3"' + ' stroke-dasharray="7 3"' * (n_own > 0)
+            n_own += 1
+        rates, qualities = (numpy.array(v) for v in zip(*sorted((p[0], p[1]) for p in points)))
+        at = numpy.linspace(rates[0], min(1.75, rates[-1]), 60)
+        shown = [(r, q) for r, q in zip(at, pchip(rates, qualities, at)) if 24 <= q <= 40]
+        lines.append(f'<path {style} d="M{" ".join(f"{x(r):.1f} {y(q):.1f}" for r, q in shown)}"/>')
+        lines.append(f'<path {style} d="M440 {300 + 16 * i}h30"/><text x="478" y="{304 + 16 * i}">{name}</text>')
     with open(path, "w") as file:
         file.write("\n".join(lines + ["</svg>\n"]))
 
 
+def read_points(path, digest):
+    if not path or not os.path.exists(path):
+        return {}
+    with open(path, newline="") as file:
+        return {(r["codec"], r["quality"]): tuple(float(r[f]) for f in FIELDS[2:6]) for r in csv.DictReader(file)
+                if r["pictures"] == digest and not r["codec"].startswith("aecompress")}
+
+
+def write_points(path, digest, points):
+    with open(path, "w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(FIELDS)
+        rows.writerows([*key, *(f"{v:.5g}" for v in p), digest] for key, p in points.items())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--model")
-    parser.add_argument("--plot")
+    parser.add_argument("--model", help="of aecompress")
+    parser.add_argument("--effort", type=int, action="append", default=[], help="of aecompress, measured besides the default")
+    parser.add_argument("--csv", help="points of peers that are known, then all")
+    parser.add_argument("--plot", help="an SVG file")
     parser.add_argument("build")
     parser.add_argument("pictures", nargs="+")
     options = parser.parse_args()
-    encoder, decoder = (os.path.join(options.build, "tools", name, name) for name in AE)
+    encoder, decoder = (os.path.join(options.build, "tools", name, name) for name in ("aecompress", "aedecompress"))
     model = f"-m {options.model} " if options.model else ""
-    curves = {}
+    encoder, decoder = f"{encoder} --quiet -j 1 -f {model}-o {{out}} ", f"{decoder} --quiet -j 1 -f {model}-o {{back}}.ppm {{out}}"
+    curves, points = {}, {}
+    jobs = [(name, program, str(q), encode.replace("{q}", str(q)), decode)
+            for name, (program, qualities, encode, decode) in CODECS.items() for q in qualities]
+    jobs += [(name, program, "", encode, decode) for name, (program, encode, decode) in LOSSLESS.items()]
+    for name, effort in [("aecompress", "")] + [(f"aecompress -e {e}", f"-e {e} ") for e in options.effort]:
+        jobs += [(name, None, str(q), f"{encoder}{effort}-q {q} {{png}}", decoder) for q in QUALITIES]
+    jobs.append(("aecompress --lossless", None, "", encoder.replace(model, "") + "--lossless {png}", decoder.replace(model, "")))
     with tempfile.TemporaryDirectory() as work:
-        pictures = []
+        pictures, digest = [], hashlib.sha256()
         for i, path in enumerate(options.pictures):
-            Image.open(path).convert("RGB").save(f"{work}/{i}.ppm")
-            Image.open(path).convert("RGB").save(f"{work}/{i}.png")
+            picture = Image.open(path).convert("RGB")
+            digest.update(b"%d %d" % picture.size + picture.tobytes())
             pictures.append((f"{work}/{i}.png", f"{work}/{i}.ppm"))
-        codecs = dict(CODECS)
-        codecs["aecompress"] = (encoder, (0, 10, 20, 30, 45, 60, 75, 85), f"{encoder} --quiet -j 1 {model}-q {{q}} -f -o {{out}} {{png}}",
-                                f"{decoder} --quiet -j 1 {model}-f -o {{back}}.ppm {{out}}")
-        for name, (program, qualities, encode, decode) in codecs.items():
-            if not shutil.which(program):
-                print(f"{name}: {program} is not installed", file=sys.stderr)
+            for name in pictures[-1]:
+                picture.save(name)
+        digest = digest.hexdigest()[:16]
+        known = read_points(options.csv, digest)
+        for name, program, q, encode, decode in jobs:
+            if program and not shutil.which(program):
+                print(f"{name} {q}: {program} is not installed", file=sys.stderr)
                 continue
-            try:
-                curves[name] = [measure(encode.replace("{q}", str(q)), decode, pictures, work) for q in qualities]
-            except subprocess.CalledProcessError as error:
-                print(f"{name}: {error}", file=sys.stderr)
-                continue
-            for q, p in zip(qualities, curves[name]):
-                print(f"{name:14} q {q:<5} {p[0]:.4f} bpp  {p[1]:.3f} dB  {p[2]:.3f} s/MP to encode, {p[3]:.3f} to decode", flush=True)
-        for name in curves:
-            if name != "aecompress" and "aecompress" in curves:
-                print(f"aecompress against {name}: BD-rate {bd_rate(curves[name], curves['aecompress']):+.1f} %")
-        lossless = dict(LOSSLESS, aecompress=(encoder, f"{encoder} --quiet -j 1 --lossless -f -o {{out}} {{png}}"))
-        for name, (program, encode) in lossless.items():
-            if shutil.which(program):
-                p = measure(encode, None, pictures, work)
-                print(f"lossless, {name:12} {p[0] / 3:.4f} bits a sample, {p[2]:.3f} s/MP")
-    if options.plot and curves:
-        plot(curves, options.plot)
+            p = program and known.get((name, q)) or measure(encode, decode, pictures, work)
+            points[name, q] = p
+            if options.csv:
+                write_points(options.csv, digest, {**known, **points})
+            if q:
+                curves.setdefault(name, []).append(p)
+            rate = f"{p[0]:.4f} bpp  {p[1]:.3f} dB" if q else f"{p[0] / 3:.4f} bits a sample"
+            print(f"{name:16} {q:5} {rate}  {p[2]:.3f} s/MP to encode, {p[3]:.3f} to decode", flush=True)
+    for name in curves:
+        for other in curves:
+            if name.startswith("aecompress") and name != other:
+                print(f"{name} against {other}: BD-rate {bd_rate(curves[other], curves[name]):+.1f} %")
+    if options.plot:
+        plot(curves, options.plot, f"PSNR over RGB, {len(pictures)} pictures")
 
 
 if __name__ == "__main__":
