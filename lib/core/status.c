@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 ae_status ae_fail(ae_error *err, ae_status status, const char *format, ...)
 {
@@ -65,6 +66,8 @@ ae_limits ae_limits_resolve(const ae_limits *limits)
     return l;
 }
 
+enum { LARGE_PAGE = 1 << 21 };
+
 static atomic_ullong fail_at;
 
 void ae_alloc_fail_at(uint64_t n)
@@ -89,10 +92,14 @@ void *ae_alloc(size_t count, size_t size)
 
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 || injected_failure())
         return NULL;
-    bytes = (bytes + 63) / 64 * 64;
-    memory = aligned_alloc(64, bytes ? bytes : 64);
-    if (memory)
-        memset(memory, 0, bytes ? bytes : 64);
+    bytes = bytes ? (bytes + 63) / 64 * 64 : 64;
+    if (posix_memalign(&memory, bytes < LARGE_PAGE ? 64 : LARGE_PAGE, bytes))
+        return NULL;
+#ifdef MADV_HUGEPAGE
+    if (bytes >= LARGE_PAGE) /* spares address translations; advice that fails does no harm */
+        madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    memset(memory, 0, bytes);
     return memory;
 }
 
