@@ -11,7 +11,7 @@ typedef struct aei_tile {
     uint32_t width, height; /* at least 1 */
     uint32_t channels;      /* 1..4, interleaved; the last of 2 and 4 is alpha */
     uint32_t max;           /* largest value of a sample, 1..65535 */
-    uint32_t thirds;        /* in row y of channel c no error exceeds (thirds + (c + y) mod 3) / 3, rounded down; in alpha none is */
+    uint32_t thirds;        /* in row y of channel c no error exceeds (thirds + (c + y) mod 3) / 3, rounded down; in alpha 0 */
 } aei_tile;
 
 enum { AEI_TILE_MAX_SAMPLES = 512 * 512 * 4 };
@@ -24,6 +24,7 @@ void aei_sample_coder_free(aei_sample_coder *coder);
 /* samples become what decoding will give. *bytes belongs to the coder and lives until its next use. */
 ae_status aei_tile_encode(aei_sample_coder *coder, const aei_tile *tile, uint16_t *samples, const uint8_t **bytes, size_t *n_bytes,
                           ae_error *err);
-ae_status aei_tile_decode(aei_sample_coder *coder, const aei_tile *tile, const uint8_t *bytes, size_t n_bytes, uint16_t *samples, ae_error *err);
+ae_status aei_tile_decode(aei_sample_coder *coder, const aei_tile *tile, const uint8_t *bytes, size_t n_bytes, uint16_t *samples,
+                          ae_error *err);
 
 #endif
