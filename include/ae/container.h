@@ -129,8 +129,8 @@ AE_API AE_NODISCARD ae_status ae_samples_encode(const ae_samples_options *option
 /* info: of the whole picture, all its channels, or with alpha_only of one. */
 AE_API AE_NODISCARD ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options *options,
                                                 const ae_tile_source *source, const ae_row_sink *sink, ae_error *err);
-/* The samples of one packed item, ae_row_bytes x height. */
-AE_API AE_NODISCARD ae_status ae_item_unpack(ae_item_reader *reader, void *samples, ae_error *err);
+/* The samples, ae_row_bytes x height, of the position-th item of the reader's pack, which is decoded once. */
+AE_API AE_NODISCARD ae_status ae_item_unpack(ae_item_reader *reader, uint32_t position, void *samples, ae_error *err);
 
 /* XXH3-128 of samples as they come, in rows (little-endian, interleaved, alpha last). */
 typedef struct ae_sample_hash ae_sample_hash;

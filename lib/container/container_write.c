@@ -252,7 +252,8 @@ ae_status ae_container_begin(ae_container_writer *w, const ae_item *item, ae_err
     return put_chunk(w, AEI_HEAD, name, strlen(name), err);
 }
 
-ae_status ae_container_write_tile(ae_container_writer *w, bool alpha, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
+ae_status ae_container_write_tile(ae_container_writer *w, bool alpha, uint32_t index, const void *data, size_t n_bytes,
+                                  ae_error *err)
 {
     if (!w->open)
         return ae_fail(err, AE_ERR_ARGUMENT, "a tile outside an item");
@@ -349,8 +350,10 @@ ae_status ae_container_write_pack(ae_container_writer *w, const ae_item *like, c
     item.offset = w->offset;
     item.packed = n_names;
     for (item.position = 0; item.position < n_names && st == AE_OK; item.position++, item.number++)
-        st = ae_item_name_is_safe(names[item.position]) ? add_item(w, &item, names[item.position], false, err)
-                                                        : ae_fail(err, AE_ERR_ARGUMENT, "%s is no name for an item", names[item.position]);
+        if (ae_item_name_is_safe(names[item.position]))
+            st = add_item(w, &item, names[item.position], false, err);
+        else
+            st = ae_fail(err, AE_ERR_ARGUMENT, "%s is no name for an item", names[item.position]);
     aei_put_number(&w->scratch, w->next_number);
     aei_put_number(&w->scratch, n_names);
     aei_put_head(&w->scratch, &item);
@@ -434,8 +437,12 @@ ae_status ae_container_finish(ae_container_writer *w, ae_error *err)
     aei_store64(footer, w->offset);
     aei_store32(footer + 8, aei_crc32c(0, footer, 8));
     memcpy(footer + 12, aei_aec_end, 4);
-    st = root.failed ? out_of_memory(err) : root.n_bytes > AEI_AEC_MAX_ROOT ? ae_fail(err, AE_ERR_LIMIT, "an index of %zu bytes", root.n_bytes)
-                                                                            : put_chunk(w, AEI_INDEX, root.data, root.n_bytes, err);
+    if (root.failed)
+        st = out_of_memory(err);
+    else if (root.n_bytes > AEI_AEC_MAX_ROOT)
+        st = ae_fail(err, AE_ERR_LIMIT, "an index of %zu bytes", root.n_bytes);
+    else
+        st = put_chunk(w, AEI_INDEX, root.data, root.n_bytes, err);
     if (st == AE_OK)
         st = put(w, footer, sizeof(footer), err);
 done:

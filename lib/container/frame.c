@@ -180,14 +180,16 @@ ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err)
     if (c->bad)
         return ae_fail(err, AE_ERR_MALFORMED, "a head that ends too early");
     if (info->kind == AE_KIND_AUDIO || info->kind == AE_KIND_TENSOR)
-        return ae_fail(err, AE_ERR_TOO_NEW, "holds %s, which later versions read", info->kind == AE_KIND_AUDIO ? "sound" : "tensors");
+        return ae_fail(err, AE_ERR_TOO_NEW, "holds %s, which later versions read",
+                       info->kind == AE_KIND_AUDIO ? "sound" : "tensors");
     if (item->coding > AE_ITEM_NETWORK || flags > HEAD_KNOWN)
-        return ae_fail(err, AE_ERR_TOO_NEW, "an item coded in a way that later versions read (coding %u, flags %u)", item->coding, flags);
+        return ae_fail(err, AE_ERR_TOO_NEW, "an item coded in a way that later versions read (coding %u, flags %u)", item->coding,
+                       flags);
     if (info->kind != AE_KIND_IMAGE || (info->sample != AE_U8 && info->sample != AE_U16) || info->bits < 1 ||
         info->bits > (info->sample == AE_U8 ? 8 : 16) || info->channels < 1 || info->channels > 4 ||
-        info->alpha != (info->channels == 2 || info->channels == 4) || item->orientation > 8 || info->width < 1 || info->height < 1 ||
-        info->width > UINT32_MAX || info->height > UINT32_MAX || (item->coding == AE_ITEM_NETWORK) != !!(flags & HEAD_IDENTITY) ||
-        (item->coding == AE_ITEM_NETWORK && item->quality > AE_QUALITY_ONE))
+        info->alpha != (info->channels == 2 || info->channels == 4) || item->orientation > 8 || info->width < 1 ||
+        info->height < 1 || info->width > UINT32_MAX || info->height > UINT32_MAX ||
+        (item->coding == AE_ITEM_NETWORK) != !!(flags & HEAD_IDENTITY) || (item->coding == AE_ITEM_NETWORK && item->quality > AE_QUALITY_ONE))
         return ae_fail(err, AE_ERR_MALFORMED, "a head that contradicts itself");
     return AE_OK;
 }

@@ -55,7 +55,7 @@ ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err);
 /* Of a whole item or a pack (the last `packed` of them: see ae_item). */
 uint32_t aei_item_tiles(const ae_item *item);
 
-/* An index entry: shares the beginning of its name with the one before. name: of AE_ITEM_MAX_NAME + 1 bytes, holds the last name. */
+/* An index entry: shares the beginning of its name with the one before. name: of AE_ITEM_MAX_NAME + 1 bytes, the last one's. */
 void aei_put_entry(aei_buffer *b, const char *previous, const ae_item *item);
 ae_status aei_take_entry(aei_cursor *c, char *name, ae_item *item, ae_error *err);
 

@@ -43,7 +43,8 @@ static void expand(uint16_t *v, size_t n, uint32_t bits, uint32_t full)
 }
 
 /* v becomes what decoding will give. */
-static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei_tile t, uint16_t *v, aei_buffer *out, ae_error *err)
+static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei_tile t, uint16_t *v, aei_buffer *out,
+                        ae_error *err)
 {
     size_t n = (size_t)t.width * t.height * t.channels, n_coded;
     const uint8_t *coded;
@@ -64,8 +65,8 @@ static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei
     return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
 }
 
-static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei_tile t, const void *data, size_t n_bytes, uint16_t *v,
-                        ae_error *err)
+static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei_tile t, const void *data, size_t n_bytes,
+                        uint16_t *v, ae_error *err)
 {
     aei_cursor c = {data, (const uint8_t *)data + n_bytes, false};
     uint32_t bits = aei_take_u8(&c);
@@ -76,7 +77,7 @@ static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei
         return ae_fail(err, AE_ERR_MALFORMED, "samples of %u bits in a tile", bits);
     t.max = most(bits);
     t.thirds = (uint32_t)thirds;
-    if ((st = aei_tile_decode(coder, &t, c.at, (size_t)(c.end - c.at), v, err)) == AE_OK )
+    if ((st = aei_tile_decode(coder, &t, c.at, (size_t)(c.end - c.at), v, err)) == AE_OK)
         expand(v, (size_t)t.width * t.height * t.channels, bits, info->sample == AE_U8 ? 255 : 65535);
     return st;
 }
@@ -131,8 +132,9 @@ static ae_status band_open(band *b, const ae_signal_info *info, const ae_samples
     *b = (band){.info = *info, .first = o->alpha_only ? info->channels - 1 : 0, .used = o->alpha_only ? 1 : info->channels,
                 .thirds = o->thirds, .row_bytes = ae_row_bytes(info), .n_tiles = n_tiles};
     threads = threads < n_tiles ? threads : n_tiles;
-    if ((info->sample != AE_U8 && info->sample != AE_U16) || info->channels < 1 || info->channels > 4 || !info->width || !info->height ||
-        info->width > UINT32_MAX || info->height > UINT32_MAX || info->bits < 1 || info->bits > 8 * ae_sample_bytes(info->sample))
+    if ((info->sample != AE_U8 && info->sample != AE_U16) || info->channels < 1 || info->channels > 4 || !info->width ||
+        !info->height || info->width > UINT32_MAX || info->height > UINT32_MAX || info->bits < 1 ||
+        info->bits > 8 * ae_sample_bytes(info->sample))
         return ae_fail(err, AE_ERR_ARGUMENT, "samples of a type that cannot be stored (8 or 16 bits, 1 to 4 channels)");
     b->pixels = ae_alloc(rows, b->row_bytes);
     b->slots = ae_alloc(n_tiles, sizeof(*b->slots));
@@ -304,8 +306,8 @@ static void shrink(const band *b, uint32_t y, uint32_t rows, uint64_t x0, uint64
         }
 }
 
-ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options *o, const ae_tile_source *source, const ae_row_sink *sink,
-                            ae_error *err)
+ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options *o, const ae_tile_source *source,
+                            const ae_row_sink *sink, ae_error *err)
 {
     uint64_t x0 = o->width ? o->x : 0, y0 = o->width ? o->y : 0, w = o->width ? o->width : info->width;
     uint64_t h = o->width ? o->height : info->height;
@@ -316,8 +318,8 @@ ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options
     ae_status st;
 
     if (!w || !h || x0 > info->width || w > info->width - x0 || y0 > info->height || h > info->height - y0)
-        return ae_fail(err, AE_ERR_ARGUMENT, "a region outside the picture, which has %llu x %llu pixels", (unsigned long long)info->width,
-                       (unsigned long long)info->height);
+        return ae_fail(err, AE_ERR_ARGUMENT, "a region outside the picture, which has %llu x %llu pixels",
+                       (unsigned long long)info->width, (unsigned long long)info->height);
     if ((st = band_open(&b, info, o, (uint32_t)((x0 + w - 1) / TILE) - first + 1, err)) != AE_OK)
         return st;
     b.x = first;
@@ -378,8 +380,8 @@ static void copy_values(const ae_signal_info *info, void *samples, uint16_t *v, 
         memcpy(to_values ? (void *)v : samples, to_values ? samples : v, 2 * n);
 }
 
-static ae_status small_tile(const ae_signal_info *info, uint32_t thirds, void *samples, aei_buffer *out, const void *data, size_t n_bytes,
-                            ae_error *err)
+static ae_status small_tile(const ae_signal_info *info, uint32_t thirds, void *samples, aei_buffer *out, const void *data,
+                            size_t n_bytes, ae_error *err)
 {
     aei_tile t = {.width = (uint32_t)info->width, .height = (uint32_t)info->height, .channels = info->channels, .thirds = thirds};
     size_t n = (size_t)t.width * t.height * t.channels;

@@ -185,7 +185,8 @@ static ae_status read_item(const ae_container *c, const ae_item *item, ae_sample
     out->pixels = malloc(out->n);
     assert_non_null(out->pixels);
     source.opaque = r;
-    st = item->packed ? ae_item_unpack(r, out->pixels, err) : ae_samples_decode(&item->info, &options, &source, &sink, err);
+    st = item->packed ? ae_item_unpack(r, item->position, out->pixels, err)
+                      : ae_samples_decode(&item->info, &options, &source, &sink, err);
     ae_item_free(r);
     return st;
 }
@@ -621,7 +622,7 @@ static void test_many(void **state)
         snprintf(text[0], sizeof(text[0]), "class-%u/picture-%06u.png", i / 1000, i);
         ok(ae_container_find(c, text[0], &one, &err), &err);
         ok(ae_item_open(c, &one, &r, &err), &err);
-        ok(ae_item_unpack(r, got, &err), &err);
+        ok(ae_item_unpack(r, one.position, got, &err), &err);
         assert_int_equal(one.number, i);
         assert_int_equal(got[5], i / A_PACK % 256);
         if (f.read_bytes > 65536)

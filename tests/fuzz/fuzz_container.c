@@ -70,7 +70,7 @@ static void try_item(ae_container *c, const ae_item *item)
     if (ae_item_meta(r, &limits, &meta, &err) == AE_OK)
         ae_meta_clear(&meta);
     if (item->packed && (samples = malloc(ae_row_bytes(&item->info) * item->info.height)) != NULL) {
-        if (ae_item_unpack(r, samples, &err) == AE_OK && !ae_item_hash(r, hash))
+        if (ae_item_unpack(r, item->position, samples, &err) == AE_OK && !ae_item_hash(r, hash))
             abort();
         free(samples);
     } else if (item->coding == AE_ITEM_SAMPLES) {

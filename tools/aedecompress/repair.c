@@ -69,7 +69,7 @@ static ae_status copy_packed(aecfile *f, const ae_item *what, ae_container_write
         return ae_fail(err, AE_ERR_NOMEM, "a packed item");
     like.quality = 0; /* they are what they were decoded to */
     if ((st = ae_item_open(f->container, what, &r, err)) == AE_OK) {
-        if (ae_item_unpack(r, samples, &why) == AE_OK)
+        if (ae_item_unpack(r, what->position, samples, &why) == AE_OK)
             st = ae_container_write_pack(w, &like, &name, 1, samples, err);
         else
             ++*n_lost;

@@ -153,7 +153,7 @@ static ae_status decode_packed(decoding *d, const ae_item *item, ae_error *err)
                        (unsigned long long)item->info.width, (unsigned long long)item->info.height);
     if (!(samples = ae_alloc((size_t)item->info.height, row)))
         return ae_fail(err, AE_ERR_NOMEM, "a packed item");
-    st = ae_item_unpack(d->reader, samples, err);
+    st = ae_item_unpack(d->reader, item->position, samples, err);
     for (uint64_t y = 0; y < h && st == AE_OK; y++)
         st = write_rows(d, samples + (o->y + y) * row + o->x * sample, 1, err);
     ae_free(samples);

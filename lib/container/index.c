@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The index of a container: one item by its name, or all. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "read.h"
+
+ae_status aei_item_complete(const ae_container *c, ae_item *item, ae_error *err)
+{
+    uint8_t *buffer = NULL;
+    size_t capacity = 0;
+    uint32_t n;
+    aei_pack p;
+    ae_status st;
+
+    if (!item->packed)
+        return aei_check_size(c, item, err);
+    st = aei_load_chunk(c, item->offset, AEI_PACK, AEI_AEC_MAX_PACK, &buffer, &capacity, &n, err);
+    if (st == AE_OK && (st = aei_pack_parse(c, buffer, n, &p, err)) == AE_OK && item->position >= p.like.packed)
+        st = ae_fail(err, AE_ERR_MALFORMED, "item %u of a pack of %u", item->position, p.like.packed);
+    if (st == AE_OK) {
+        ae_item own = p.like;
+
+        own.name = item->name;
+        own.position = item->position;
+        own.number += item->position;
+        own.offset = item->offset;
+        own.span = n + AEI_AEC_EXTRA;
+        *item = own;
+    }
+    ae_free(buffer);
+    return st;
+}
+
+ae_status aei_root_open(const ae_container *c, uint64_t offset, aei_root *r, ae_error *err)
+{
+    uint32_t n;
+    uint64_t chain;
+    ae_status st = aei_load_chunk(c, offset, AEI_INDEX, AEI_AEC_MAX_ROOT, &r->buffer, &r->capacity, &n, err);
+
+    if (st != AE_OK)
+        return st;
+    r->rest = (aei_cursor){r->buffer, r->buffer + n, false};
+    r->previous = aei_take_number(&r->rest);
+    chain = aei_take_number(&r->rest);
+    r->next_number = aei_take_number(&r->rest);
+    r->model = aei_take_number(&r->rest);
+    r->n_items = aei_take_number(&r->rest);
+    r->n_pages = aei_take_number(&r->rest);
+    if (r->rest.bad || chain < 1 || chain > AEI_AEC_MAX_CHAIN || (chain > 1) != (r->previous != 0) || r->previous >= offset)
+        return ae_fail(err, AE_ERR_MALFORMED, "the index at byte %llu is damaged", (unsigned long long)offset);
+    r->chain = (uint32_t)chain;
+    return AE_OK;
+}
+
+typedef struct page { uint64_t offset, n_bytes, n_name; const uint8_t *name; } page;
+
+static bool take_page(aei_cursor *c, page *p)
+{
+    p->offset = aei_take_number(c);
+    p->n_bytes = aei_take_number(c);
+    p->n_name = aei_take_number(c);
+    p->name = aei_take(c, p->n_name);
+    return p->name && p->n_bytes <= AEI_AEC_MAX_PAGE;
+}
+
+
+static ae_status go_through(const ae_container *c, aei_cursor entries, aei_search *s, ae_error *err)
+{
+    char name[AE_ITEM_MAX_NAME + 1] = "";
+    ae_item item;
+    ae_status st = AE_OK;
+
+    while (entries.at < entries.end && st == AE_OK) {
+        if ((st = aei_take_entry(&entries, name, &item, err)) != AE_OK)
+            break;
+        /* an entry has at least five bytes, so more of them are not in the file but in pages read twice */
+        if (!s->name && s->into->n > c->bytes.size / 5)
+            st = ae_fail(err, AE_ERR_MALFORMED, "an index of more entries than the file has room for");
+        else if (!s->name)
+            st = aei_items_append(s->into, &item, name, strlen(name), err);
+        else if (strcmp(name, s->name) == 0 && !(s->found.name)) {
+            s->found = item;
+            s->found.name = ae_strdup(name);
+            st = s->found.name ? aei_item_complete(c, &s->found, err) : aei_out_of_memory(err);
+        }
+    }
+    return st;
+}
+
+static ae_status search_page(const ae_container *c, const page *p, aei_search *s, ae_error *err)
+{
+    uint8_t *buffer = NULL;
+    size_t capacity = 0;
+    uint32_t n;
+    ae_status st = aei_load_chunk(c, p->offset, AEI_PAGE, AEI_AEC_MAX_PAGE, &buffer, &capacity, &n, err);
+
+    if (st == AE_OK)
+        st = go_through(c, (aei_cursor){buffer, buffer + n, false}, s, err);
+    ae_free(buffer);
+    return st;
+}
+
+static ae_status search_root(const ae_container *c, const aei_root *r, aei_search *s, ae_error *err)
+{
+    aei_cursor at = r->rest;
+    page p, best = {0};
+    uint64_t last = 0;
+    ae_status st = AE_OK;
+
+    if (!r->n_pages)
+        return go_through(c, at, s, err);
+    for (uint64_t i = 0; i < r->n_pages && st == AE_OK; i++) {
+        if (!take_page(&at, &p) || p.offset <= last)
+            return ae_fail(err, AE_ERR_MALFORMED, "a damaged index");
+        last = p.offset;
+        if (!s->name) {
+            st = search_page(c, &p, s, err);
+        } else {
+            size_t n = strlen(s->name), least = n < p.n_name ? n : (size_t)p.n_name;
+            int order = memcmp(p.name, s->name, least);
+
+            if (order > 0 || (order == 0 && p.n_name > n))
+                break;
+            best = p;
+        }
+    }
+    return s->name && best.name && st == AE_OK ? search_page(c, &best, s, err) : st;
+}
+
+ae_status aei_search_chain(const ae_container *c, aei_search *s, ae_error *err)
+{
+    uint64_t offset = c->tail.root;
+    ae_status st = AE_OK;
+
+    while (offset && st == AE_OK && !s->found.name) {
+        aei_root r = {0};
+
+        st = aei_root_open(c, offset, &r, err);
+        if (st == AE_OK)
+            st = search_root(c, &r, s, err);
+        offset = r.previous;
+        ae_free(r.buffer);
+    }
+    return st;
+}
+
+/* ---- for callers ---- */
+
+static int by_number(const void *a, const void *b)
+{
+    const ae_item *x = a, *y = b;
+
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+ae_status ae_container_list(ae_container *c, ae_item **out, size_t *n_items, ae_error *err)
+{
+    aei_items all = {0};
+    aei_search s = {.into = &all};
+    size_t kept = 0;
+    ae_error why;
+    ae_status st = AE_OK;
+
+    *out = NULL;
+    *n_items = 0;
+    for (size_t i = 0; i < c->scanned.n && st == AE_OK; i++)
+        st = aei_items_append(&all, &c->scanned.all[i], c->scanned.all[i].name, strlen(c->scanned.all[i].name), err);
+    if (st == AE_OK && !c->by_scan)
+        st = aei_search_chain(c, &s, err);
+    /* one look at each pack, whose items follow each other in the order of their names or nearly so */
+    for (size_t i = 0; i < all.n && st == AE_OK && !c->by_scan; i++) {
+        ae_item *item = &all.all[i], *before = kept ? &all.all[kept - 1] : NULL;
+
+        if (item->packed && before && before->packed && before->offset == item->offset && item->position < before->packed) {
+            ae_item own = *before;
+
+            own.name = item->name;
+            own.number = before->number - before->position + item->position;
+            own.position = item->position;
+            *item = own;
+        } else if ((st = aei_item_complete(c, item, &why)) != AE_OK) {
+            aei_complain(c, why.message);
+            ae_item_clear(item);
+            if (st == AE_ERR_NOMEM)
+                return ae_items_free(all.all, all.n), aei_out_of_memory(err);
+            st = AE_OK;
+            continue;
+        }
+        if (kept++ != i) {
+            all.all[kept - 1] = *item;
+            item->name = NULL;
+        }
+    }
+    if (st == AE_OK && !c->by_scan)
+        all.n = kept;
+    if (st != AE_OK) {
+        ae_items_free(all.all, all.n);
+        return st;
+    }
+    if (all.n)
+        qsort(all.all, all.n, sizeof(*all.all), by_number);
+    *out = all.all;
+    *n_items = all.n;
+    return AE_OK;
+}
+
+ae_status ae_container_find(const ae_container *c, const char *name, ae_item *out, ae_error *err)
+{
+    aei_search s = {.name = name};
+    ae_status st = AE_OK;
+
+    *out = (ae_item){0};
+    for (size_t i = 0; i < c->scanned.n && !s.found.name; i++)
+        if (strcmp(c->scanned.all[i].name, name) == 0) {
+            s.found = c->scanned.all[i];
+            if (!(s.found.name = ae_strdup(name)))
+                return aei_out_of_memory(err);
+        }
+    if (!c->by_scan)
+        st = aei_search_chain(c, &s, err);
+    if (st == AE_OK && !s.found.name)
+        st = ae_fail(err, AE_ERR_ARGUMENT, "there is no item %s", name);
+    if (st != AE_OK)
+        ae_item_clear(&s.found);
+    *out = s.found;
+    return st;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One item of a container: its tiles, metadata and samples. */
+#include <string.h>
+
+#include <zstd.h>
+
+#include "read.h"
+#include "samples.h"
+
+struct ae_item_reader {
+    const ae_container *container;
+    ae_item item;
+    uint32_t n_tiles;
+    struct place { uint64_t offset; uint32_t n_bytes; } *tiles, *alpha; /* payloads; n_bytes 0: missing */
+    struct place meta, hash, pack;
+    uint8_t *buffer;
+    size_t capacity;
+    uint8_t *unpacked;   /* the samples of all items of the pack, once they were asked for */
+    uint32_t n_unpacked; /* so many items */
+};
+
+/* Where the payload of a chunk that belongs to the item lies; false where it belongs to another. */
+static bool belongs(const ae_item_reader *r, uint64_t offset, uint32_t n_bytes, bool tile, uint64_t *index, struct place *place)
+{
+    uint8_t head[20];
+    size_t n = n_bytes < sizeof(head) ? n_bytes : sizeof(head);
+    aei_cursor c = {head, head + n, false};
+
+    if (!aei_read_at(r->container, offset, head, n) || aei_take_number(&c) != r->item.number)
+        return false;
+    *index = tile ? aei_take_number(&c) : 0;
+    *place = (struct place){offset, n_bytes};
+    return !c.bad;
+}
+
+static ae_status walk(ae_item_reader *r, ae_error *err)
+{
+    const ae_container *c = r->container;
+    uint64_t at = r->item.offset, end = at;
+    uint8_t *window = ae_alloc(AEI_AEC_WINDOW, 1);
+    ae_status st = window ? AE_OK : aei_out_of_memory(err);
+
+    if (at <= c->bytes.size)
+        end = r->item.span > c->bytes.size - at ? c->bytes.size : at + r->item.span;
+    while (st == AE_OK && at < end) {
+        uint8_t type;
+        uint32_t n;
+        uint64_t index;
+        struct place place;
+
+        if (!aei_chunk_at(c, at, &type, &n)) {
+            at = aei_next_sync(c, at + 1, window);
+            continue;
+        }
+        if (type == AEI_TILE || type == AEI_ALPHA) {
+            struct place *tiles = type == AEI_TILE ? r->tiles : r->alpha;
+
+            if (n <= AEI_AEC_MAX_TILE && belongs(r, at + AEI_AEC_CHUNK, n, true, &index, &place) && tiles && index < r->n_tiles)
+                tiles[index] = place;
+        } else if (type == AEI_META || type == AEI_HASH) {
+            if (belongs(r, at + AEI_AEC_CHUNK, n, false, &index, &place))
+                *(type == AEI_META ? &r->meta : &r->hash) = place;
+        } else if (type >= 'A' && type <= 'Z' && !strchr("HTAPMI", type)) {
+            st = ae_fail(err, AE_ERR_TOO_NEW, "the item has a chunk '%c', which later versions read", type);
+        }
+        at += n + (uint64_t)AEI_AEC_EXTRA;
+    }
+    ae_free(window);
+    return st;
+}
+
+ae_status ae_item_open(const ae_container *container, const ae_item *item, ae_item_reader **out, ae_error *err)
+{
+    ae_item_reader *r = ae_alloc(1, sizeof(*r));
+    ae_status st = AE_OK;
+
+    *out = NULL;
+    if (!r)
+        return aei_out_of_memory(err);
+    r->container = container;
+    r->item = *item;
+    r->item.name = NULL;
+    if (!item->packed) {
+        r->n_tiles = aei_item_tiles(item);
+        r->tiles = ae_alloc(r->n_tiles, sizeof(*r->tiles));
+        if (item->coding == AE_ITEM_NETWORK && item->info.alpha)
+            r->alpha = ae_alloc(r->n_tiles, sizeof(*r->alpha));
+        if (!r->tiles || (item->coding == AE_ITEM_NETWORK && item->info.alpha && !r->alpha))
+            st = aei_out_of_memory(err);
+        else
+            st = walk(r, err);
+    }
+    if (st != AE_OK) {
+        ae_item_free(r);
+        return st;
+    }
+    *out = r;
+    return AE_OK;
+}
+
+void ae_item_free(ae_item_reader *r)
+{
+    if (!r)
+        return;
+    ae_free(r->tiles);
+    ae_free(r->alpha);
+    ae_free(r->buffer);
+    ae_free(r->unpacked);
+    ae_free(r);
+}
+
+/* The payload behind the item's number, and the tile's. */
+static ae_status load_place(ae_item_reader *r, const struct place *p, bool tile, aei_cursor *out, ae_error *err)
+{
+    ae_status st = aei_load(r->container, p->offset, p->n_bytes, &r->buffer, &r->capacity, err);
+
+    if (st != AE_OK)
+        return st;
+    *out = (aei_cursor){r->buffer, r->buffer + p->n_bytes, false};
+    aei_take_number(out);
+    if (tile)
+        aei_take_number(out);
+    return AE_OK;
+}
+
+ae_status ae_item_tile(ae_item_reader *r, bool alpha, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+{
+    struct place *tiles = alpha ? r->alpha : r->tiles;
+    aei_cursor c;
+    ae_status st;
+
+    *data = NULL;
+    *n_bytes = 0;
+    if (!tiles || index >= r->n_tiles)
+        return ae_fail(err, AE_ERR_ARGUMENT, "no tile %u", index);
+    if (!tiles[index].n_bytes && r->container->needs)
+        return ae_fail(err, AE_ERR_MALFORMED, "the file ends before it, at byte %llu of at least %llu",
+                       (unsigned long long)r->container->bytes.size, (unsigned long long)r->container->needs);
+    if (!tiles[index].n_bytes)
+        return ae_fail(err, AE_ERR_MALFORMED, "it is missing");
+    if ((st = load_place(r, &tiles[index], true, &c, err)) != AE_OK)
+        return st;
+    *data = c.at;
+    *n_bytes = (size_t)(c.end - c.at);
+    return AE_OK;
+}
+
+static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, ae_meta *meta, ae_error *err)
+{
+    aei_cursor c = {plain, plain + n_bytes, false};
+    ae_status st = AE_OK;
+
+    while (c.at < c.end && st == AE_OK) {
+        uint32_t kind = aei_take_u8(&c);
+        uint64_t n_key = aei_take_number(&c), n;
+        const uint8_t *key = aei_take(&c, n_key), *value;
+        char name[256] = "";
+
+        n = aei_take_number(&c);
+        value = aei_take(&c, n);
+        if (c.bad || n_key >= sizeof(name))
+            return ae_fail(err, AE_ERR_MALFORMED, "damaged metadata");
+        memcpy(name, key, (size_t)n_key);
+        if (kind >= AE_META_ICC && kind <= AE_META_DENSITY && !memchr(name, 0, (size_t)n_key) && (n_key || kind != AE_META_TEXT))
+            st = ae_meta_add(meta, (ae_meta_kind)kind, kind == AE_META_TEXT ? name : NULL, value, (size_t)n, err);
+    }
+    return st;
+}
+
+ae_status ae_item_meta(ae_item_reader *r, const ae_limits *limits, ae_meta *meta, ae_error *err)
+{
+    uint64_t most = ae_limits_resolve(limits).max_meta, n;
+    uint8_t *plain = NULL;
+    aei_cursor c;
+    ae_status st;
+
+    *meta = (ae_meta){0};
+    if (!r->meta.n_bytes)
+        return AE_OK;
+    if (r->meta.n_bytes > most)
+        return ae_fail(err, AE_ERR_LIMIT, "%u bytes of metadata exceed max_meta (%llu)", r->meta.n_bytes, (unsigned long long)most);
+    if ((st = load_place(r, &r->meta, false, &c, err)) != AE_OK)
+        return st;
+    n = aei_take_number(&c);
+    if (!n)
+        return parse_meta(c.at, (size_t)(c.end - c.at), meta, err);
+    if (n > most)
+        return ae_fail(err, AE_ERR_LIMIT, "%llu bytes of metadata exceed max_meta (%llu)", (unsigned long long)n,
+                       (unsigned long long)most);
+    if (!(plain = ae_alloc((size_t)n, 1)))
+        return aei_out_of_memory(err);
+    if (ZSTD_decompress(plain, (size_t)n, c.at, (size_t)(c.end - c.at)) != n)
+        st = ae_fail(err, AE_ERR_MALFORMED, "damaged metadata");
+    else
+        st = parse_meta(plain, (size_t)n, meta, err);
+    if (st != AE_OK)
+        ae_meta_clear(meta);
+    ae_free(plain);
+    return st;
+}
+
+static ae_status load_pack(ae_item_reader *r, aei_pack *p, ae_error *err)
+{
+    uint32_t n;
+    ae_status st = aei_load_chunk(r->container, r->item.offset, AEI_PACK, AEI_AEC_MAX_PACK, &r->buffer, &r->capacity, &n, err);
+
+    return st == AE_OK ? aei_pack_parse(r->container, r->buffer, n, p, err) : st;
+}
+
+bool ae_item_hash(ae_item_reader *r, uint8_t hash[16])
+{
+    aei_cursor c;
+    aei_pack p;
+
+    if (r->item.packed) {
+        if (load_pack(r, &p, NULL) != AE_OK)
+            return false;
+        memcpy(hash, p.hash, 16);
+        return true;
+    }
+    if (!r->hash.n_bytes || r->hash.n_bytes > 64 || load_place(r, &r->hash, false, &c, NULL) != AE_OK || c.end - c.at != 16)
+        return false;
+    memcpy(hash, c.at, 16);
+    return true;
+}
+
+static bool same_type(const ae_signal_info *a, const ae_signal_info *b)
+{
+    return a->sample == b->sample && a->bits == b->bits && a->channels == b->channels && a->width == b->width &&
+           a->height == b->height;
+}
+
+static ae_status unpack_all(ae_item_reader *r, ae_error *err)
+{
+    ae_signal_info all;
+    uint8_t *whole, hash[16];
+    size_t n;
+    aei_pack p;
+    ae_status st = load_pack(r, &p, err);
+
+    if (st != AE_OK)
+        return st;
+    if (!same_type(&p.like.info, &r->item.info))
+        return ae_fail(err, AE_ERR_MALFORMED, "a pack that does not hold what the index says");
+    all = p.like.info;
+    all.height *= p.like.packed;
+    n = ae_row_bytes(&all) * all.height;
+    if (!(whole = ae_alloc(n, 1)))
+        return aei_out_of_memory(err);
+    if ((st = aei_samples_unpack(&all, p.coded, p.n_coded, whole, err)) == AE_OK) {
+        aei_digest(whole, n, hash);
+        if (memcmp(hash, p.hash, 16) != 0)
+            st = ae_fail(err, AE_ERR_CHECKSUM, "a pack whose samples are not those that were stored");
+    }
+    if (st != AE_OK) {
+        ae_free(whole);
+        return st;
+    }
+    r->unpacked = whole;
+    r->n_unpacked = p.like.packed;
+    return AE_OK;
+}
+
+ae_status ae_item_unpack(ae_item_reader *r, uint32_t position, void *samples, ae_error *err)
+{
+    size_t n = ae_row_bytes(&r->item.info) * r->item.info.height;
+    ae_status st;
+
+    if (!r->item.packed)
+        return ae_fail(err, AE_ERR_ARGUMENT, "not a packed item");
+    if (!r->unpacked && (st = unpack_all(r, err)) != AE_OK)
+        return st;
+    if (position >= r->n_unpacked)
+        return ae_fail(err, AE_ERR_MALFORMED, "item %u of a pack of %u", position, r->n_unpacked);
+    memcpy(samples, r->unpacked + position * n, n);
+    return AE_OK;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The reader's ground: bytes, chunks and packs. */
+#define _GNU_SOURCE
+#include "read.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_ITEMS = 1 << 26 };
+
+ae_status aei_out_of_memory(ae_error *err)
+{
+    return ae_fail(err, AE_ERR_NOMEM, "container");
+}
+
+void aei_complain(ae_container *c, const char *text)
+{
+    if (!*c->complaint)
+        snprintf(c->complaint, sizeof(c->complaint), "%s", text);
+}
+
+bool aei_read_at(const ae_container *c, uint64_t offset, void *to, size_t n_bytes)
+{
+    return offset <= c->bytes.size && n_bytes <= c->bytes.size - offset &&
+           c->bytes.read(c->bytes.opaque, offset, to, n_bytes) == n_bytes;
+}
+
+bool aei_chunk_at(const ae_container *c, uint64_t offset, uint8_t *type, uint32_t *n_bytes)
+{
+    uint8_t header[AEI_AEC_CHUNK];
+
+    return aei_read_at(c, offset, header, sizeof(header)) && aei_parse_chunk(header, type, n_bytes) &&
+           *n_bytes <= c->bytes.size - offset - AEI_AEC_CHUNK && 4 <= c->bytes.size - offset - AEI_AEC_CHUNK - *n_bytes;
+}
+
+ae_status aei_load(const ae_container *c, uint64_t offset, uint32_t n_bytes, uint8_t **buffer, size_t *capacity, ae_error *err)
+{
+    if (n_bytes + 4ull > *capacity) {
+        ae_free(*buffer);
+        *capacity = 0;
+        if (!(*buffer = ae_alloc(n_bytes + 4ull, 1)))
+            return aei_out_of_memory(err);
+        *capacity = n_bytes + 4ull;
+    }
+    if (!aei_read_at(c, offset, *buffer, n_bytes + 4ull))
+        return ae_fail(err, AE_ERR_IO, "cannot read %u bytes at %llu", n_bytes, (unsigned long long)offset);
+    if (aei_crc32c(0, *buffer, n_bytes) != aei_load32(*buffer + n_bytes))
+        return ae_fail(err, AE_ERR_CHECKSUM, "the chunk at byte %llu is damaged", (unsigned long long)offset - AEI_AEC_CHUNK);
+    return AE_OK;
+}
+
+ae_status aei_load_chunk(const ae_container *c, uint64_t offset, uint8_t type, uint32_t most, uint8_t **buffer, size_t *capacity,
+                            uint32_t *n_bytes, ae_error *err)
+{
+    uint8_t found;
+
+    if (!aei_chunk_at(c, offset, &found, n_bytes) || found != type)
+        return ae_fail(err, AE_ERR_MALFORMED, "no chunk '%c' at byte %llu", type, (unsigned long long)offset);
+    if (*n_bytes > most)
+        return ae_fail(err, AE_ERR_LIMIT, "a chunk '%c' of %u bytes (at most %u)", type, *n_bytes, most);
+    return aei_load(c, offset + AEI_AEC_CHUNK, *n_bytes, buffer, capacity, err);
+}
+
+uint64_t aei_next_sync(const ae_container *c, uint64_t offset, uint8_t *window)
+{
+    while (offset < c->bytes.size) {
+        uint64_t left = c->bytes.size - offset;
+        size_t n = left < AEI_AEC_WINDOW ? (size_t)left : AEI_AEC_WINDOW;
+        const uint8_t *found;
+
+        if (n < AEI_AEC_EXTRA || !aei_read_at(c, offset, window, n))
+            break;
+        found = memmem(window, n, aei_aec_sync, sizeof(aei_aec_sync));
+        if (found)
+            return offset + (uint64_t)(found - window);
+        offset += n - (sizeof(aei_aec_sync) - 1);
+    }
+    return c->bytes.size;
+}
+
+bool aei_is_footer(const uint8_t footer[AEI_AEC_FOOTER])
+{
+    return memcmp(footer + 12, aei_aec_end, 4) == 0 && aei_crc32c(0, footer, 8) == aei_load32(footer + 8);
+}
+
+/* ---- items ---- */
+
+void ae_item_clear(ae_item *item)
+{
+    ae_free(item->name);
+    *item = (ae_item){0};
+}
+
+void ae_items_free(ae_item *all, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        ae_free(all[i].name);
+    ae_free(all);
+}
+
+ae_status aei_check_size(const ae_container *c, const ae_item *item, ae_error *err)
+{
+    uint64_t w = item->info.width, h = item->info.height;
+
+    if (w > c->limits.max_edge || h > c->limits.max_edge)
+        return ae_fail(err, AE_ERR_LIMIT, "an edge of %llu pixels exceeds max_edge (%llu)", (unsigned long long)(w > h ? w : h),
+                       (unsigned long long)c->limits.max_edge);
+    if (w * h > c->limits.max_pixels)
+        return ae_fail(err, AE_ERR_LIMIT, "%llu x %llu pixels exceed max_pixels (%llu)", (unsigned long long)w,
+                       (unsigned long long)h, (unsigned long long)c->limits.max_pixels);
+    return AE_OK;
+}
+
+ae_status aei_items_append(aei_items *l, const ae_item *item, const char *name, size_t n_name, ae_error *err)
+{
+    char *copy = ae_alloc(n_name + 1, 1);
+
+    if (copy && l->n == l->capacity) {
+        size_t capacity = 2 * l->capacity + 16;
+        ae_item *all = capacity <= MAX_ITEMS ? ae_realloc(l->all, l->n * sizeof(*all), capacity * sizeof(*all)) : NULL;
+
+        if (all) {
+            l->all = all;
+            l->capacity = capacity;
+        }
+    }
+    if (!copy || l->n == l->capacity) {
+        ae_free(copy);
+        return aei_out_of_memory(err);
+    }
+    memcpy(copy, name, n_name);
+    l->all[l->n] = *item;
+    l->all[l->n++].name = copy;
+    return AE_OK;
+}
+
+
+ae_status aei_pack_parse(const ae_container *c, const uint8_t *payload, size_t n_bytes, aei_pack *p, ae_error *err)
+{
+    aei_cursor at = {payload, payload + n_bytes, false};
+    const uint8_t *hash;
+    uint64_t n, bytes;
+    ae_status st;
+
+    *p = (aei_pack){0};
+    p->like.number = aei_take_number(&at);
+    n = aei_take_number(&at);
+    if ((st = aei_take_head(&at, &p->like, err)) != AE_OK || (st = aei_check_size(c, &p->like, err)) != AE_OK)
+        return st;
+    bytes = p->like.info.width * p->like.info.height * p->like.info.channels * ae_sample_bytes(p->like.info.sample);
+    if (n < 1 || bytes > AE_PACK_BYTES || n > AE_PACK_BYTES / bytes || p->like.coding != AE_ITEM_SAMPLES)
+        return ae_fail(err, AE_ERR_MALFORMED, "a pack of %llu items", (unsigned long long)n);
+    p->like.packed = (uint32_t)n;
+    p->names.at = at.at;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t length = aei_take_number(&at);
+
+        const uint8_t *name = aei_take(&at, length);
+
+        if (length > AE_ITEM_MAX_NAME || (name && memchr(name, 0, (size_t)length)))
+            at.bad = true;
+    }
+    p->names.end = at.at;
+    if ((hash = aei_take(&at, 16)) != NULL)
+        memcpy(p->hash, hash, 16);
+    if (at.bad)
+        return ae_fail(err, AE_ERR_MALFORMED, "a pack that ends too early");
+    p->coded = at.at;
+    p->n_coded = (size_t)(at.end - at.at);
+    return AE_OK;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the parts of the reader share: the container, bytes and chunks, packs, and looking through the index or the whole file.
+ * Every byte is a stranger's. */
+#ifndef AEI_READ_H
+#define AEI_READ_H
+
+#include "frame.h"
+#include "model/format.h"
+
+enum { AEI_AEC_WINDOW = 1 << 16, AEI_AEC_MAX_PACK = 1 << 20 };
+
+typedef struct aei_items {
+    ae_item *all;
+    size_t n, capacity;
+} aei_items;
+
+struct ae_container {
+    ae_bytes bytes;
+    ae_limits limits;
+    aei_tail tail;
+    aei_items scanned;   /* where there is no index to go by */
+    bool by_scan;
+    uint64_t needs;      /* bytes that a chunk needs that is cut off; 0: none is */
+    char complaint[504]; /* "": none */
+};
+
+ae_status aei_out_of_memory(ae_error *err);
+void aei_complain(ae_container *c, const char *text); /* the first one stays */
+
+/* ---- bytes ---- */
+
+bool aei_read_at(const ae_container *c, uint64_t offset, void *to, size_t n_bytes);
+/* The header of the chunk at offset; false where none is, or where it runs past the end. */
+bool aei_chunk_at(const ae_container *c, uint64_t offset, uint8_t *type, uint32_t *n_bytes);
+/* A payload of n_bytes at offset into a buffer that grows, checked against the checksum that follows it. */
+ae_status aei_load(const ae_container *c, uint64_t offset, uint32_t n_bytes, uint8_t **buffer, size_t *capacity, ae_error *err);
+/* The whole chunk of that type at offset. */
+ae_status aei_load_chunk(const ae_container *c, uint64_t offset, uint8_t type, uint32_t most, uint8_t **buffer, size_t *capacity,
+                         uint32_t *n_bytes, ae_error *err);
+/* The next place at or behind offset where a chunk may begin, or the end of the file. window: AEI_AEC_WINDOW bytes. */
+uint64_t aei_next_sync(const ae_container *c, uint64_t offset, uint8_t *window);
+bool aei_is_footer(const uint8_t footer[AEI_AEC_FOOTER]);
+
+/* ---- items ---- */
+
+ae_status aei_check_size(const ae_container *c, const ae_item *item, ae_error *err);
+ae_status aei_items_append(aei_items *l, const ae_item *item, const char *name, size_t n_name, ae_error *err);
+
+typedef struct aei_pack {
+    ae_item like;          /* without name */
+    aei_cursor names;      /* as they stand in the chunk */
+    uint8_t hash[16];
+    const uint8_t *coded;
+    size_t n_coded;
+} aei_pack;
+/* payload: whole and checked; the pack points into it. */
+ae_status aei_pack_parse(const ae_container *c, const uint8_t *payload, size_t n_bytes, aei_pack *p, ae_error *err);
+
+/* ---- index ---- */
+
+typedef struct aei_root {
+    uint8_t *buffer;
+    size_t capacity;
+    uint64_t previous, next_number, model, n_items, n_pages;
+    uint32_t chain;
+    aei_cursor rest; /* entries, or pages */
+} aei_root;
+/* r->buffer is to be freed whatever happens. */
+ae_status aei_root_open(const ae_container *c, uint64_t offset, aei_root *r, ae_error *err);
+
+/* What entries are for: all are collected, or one name is looked for. */
+typedef struct aei_search {
+    aei_items *into;
+    const char *name;  /* NULL: all */
+    ae_item found;     /* its name NULL: not found */
+} aei_search;
+ae_status aei_search_chain(const ae_container *c, aei_search *s, ae_error *err);
+/* An entry that names a pack gets the rest from there. */
+ae_status aei_item_complete(const ae_container *c, ae_item *item, ae_error *err);
+
+/* Finds heads, packs and the model from there on, without an index. */
+ae_status aei_scan(ae_container *c, uint64_t offset, ae_error *err);
+
+#endif

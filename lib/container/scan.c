@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Going through a file chunk by chunk: to find items without an index, and to check them all. */
+#include <string.h>
+
+#include "read.h"
+
+static ae_status scan_head(ae_container *c, uint64_t offset, const uint8_t *payload, uint32_t n, ae_error *err)
+{
+    aei_cursor at = {payload, payload + n, false};
+    ae_item item = {.offset = offset};
+    ae_error why;
+    ae_status st;
+
+    item.number = aei_take_number(&at);
+    if ((st = aei_take_head(&at, &item, &why)) != AE_OK || (st = aei_check_size(c, &item, &why)) != AE_OK ||
+        at.end - at.at > AE_ITEM_MAX_NAME || memchr(at.at, 0, (size_t)(at.end - at.at))) {
+        aei_complain(c, "the head of an item is damaged");
+        return AE_OK;
+    }
+    return aei_items_append(&c->scanned, &item, (const char *)at.at, (size_t)(at.end - at.at), err);
+}
+
+static ae_status scan_pack(ae_container *c, uint64_t offset, const uint8_t *payload, uint32_t n, ae_error *err)
+{
+    ae_error why;
+    aei_pack p;
+    ae_status st = aei_pack_parse(c, payload, n, &p, &why);
+
+    if (st != AE_OK) {
+        aei_complain(c, "a pack of items is damaged");
+        return AE_OK;
+    }
+    for (uint32_t i = 0; i < p.like.packed && st == AE_OK; i++) {
+        ae_item item = p.like;
+        size_t length = (size_t)aei_take_number(&p.names);
+        const char *name = (const char *)aei_take(&p.names, length);
+
+        item.offset = offset;
+        item.span = n + AEI_AEC_EXTRA;
+        item.position = i;
+        item.number += i;
+        st = aei_items_append(&c->scanned, &item, name, length, err);
+    }
+    return st;
+}
+
+ae_status aei_scan(ae_container *c, uint64_t at, ae_error *err)
+{
+    uint8_t *window = ae_alloc(AEI_AEC_WINDOW, 1), *buffer = NULL;
+    size_t capacity = 0;
+    ae_status st = window ? AE_OK : aei_out_of_memory(err);
+
+    while (st == AE_OK && at < c->bytes.size) {
+        uint8_t type;
+        uint32_t n;
+
+        if (!aei_chunk_at(c, at, &type, &n)) {
+            if (aei_read_at(c, at, window, AEI_AEC_CHUNK) && aei_parse_chunk(window, &type, &n))
+                c->needs = at + n + AEI_AEC_EXTRA;
+            at = aei_next_sync(c, at + 1, window);
+            continue;
+        }
+        if (type == AEI_HEAD || type == AEI_PACK) {
+            if (n > AEI_AEC_MAX_PACK || (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity, err)) == AE_ERR_CHECKSUM) {
+                aei_complain(c, type == AEI_HEAD ? "the head of an item is damaged" : "a pack of items is damaged");
+                st = AE_OK;
+            } else if (st == AE_OK) {
+                st = type == AEI_HEAD ? scan_head(c, at, buffer, n, err) : scan_pack(c, at, buffer, n, err);
+            }
+        } else if (type == AEI_MODEL && !c->tail.model) {
+            c->tail.model = at;
+        }
+        at += n + (uint64_t)AEI_AEC_EXTRA;
+    }
+    for (size_t i = 0; i < c->scanned.n; i++) /* up to the next item */
+        if (!c->scanned.all[i].packed) {
+            uint64_t end = i + 1 < c->scanned.n ? c->scanned.all[i + 1].offset : c->bytes.size;
+
+            c->scanned.all[i].span = end - c->scanned.all[i].offset;
+        }
+    ae_free(buffer);
+    ae_free(window);
+    return st;
+}
+
+ae_status ae_container_check(const ae_container *c, void *opaque, void (*damaged)(void *opaque, uint64_t offset, const char *why),
+                             ae_error *err)
+{
+    uint8_t *window = ae_alloc(AEI_AEC_WINDOW, 1), *buffer = NULL, footer[AEI_AEC_FOOTER];
+    size_t capacity = 0;
+    uint64_t at = AEI_AEC_HEADER;
+    ae_status st = window ? AE_OK : aei_out_of_memory(err);
+
+    while (st == AE_OK && at < c->bytes.size) {
+        uint8_t type;
+        uint32_t n;
+        ae_error why;
+
+        if (aei_read_at(c, at, footer, sizeof(footer)) && aei_is_footer(footer)) {
+            at += sizeof(footer);
+        } else if (!aei_chunk_at(c, at, &type, &n)) {
+            damaged(opaque, at, "no whole chunk or footer");
+            at = aei_next_sync(c, at + 1, window);
+        } else {
+            if (n > AEI_AEC_MAX_MODEL || (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity, &why)) != AE_OK) {
+                damaged(opaque, at, n > AEI_AEC_MAX_MODEL ? "a chunk that is too large" : why.message);
+                st = st == AE_ERR_NOMEM ? aei_out_of_memory(err) : AE_OK;
+            } else if (type >= 'A' && type <= 'Z' && !strchr("HTAPMI", type)) {
+                damaged(opaque, at, "a critical chunk of a later version");
+            }
+            at += n + (uint64_t)AEI_AEC_EXTRA;
+        }
+    }
+    ae_free(buffer);
+    ae_free(window);
+    return st;
+}
