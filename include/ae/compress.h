@@ -59,7 +59,7 @@ typedef struct ae_tile_source { void *opaque; ae_status (*read)(void *opaque, ui
 typedef struct ae_decode_options {
     uint32_t quality;
     uint32_t x, y, width, height; /* the region wanted; width 0: all */
-    bool preview;              /* 1/8 of the size, rounded up */
+    bool preview;              /* 1/8 of the size, rounded up; about means of 8 x 8 pixels, counted from the picture's corner */
     uint32_t threads;
     const ae_cancel *cancel;
     void *opaque;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Rows of tiles pass through a ring: their entropy parts are decoded as far ahead as the synthesis of the current row looks, and let go
- * when it looks no longer. All threads work on the tiles of one step, then on blocks of the synthesis. */
+ * Rows of tiles pass through a ring: their entropy parts are decoded as far ahead as the synthesis of the current row looks, and let
+ * go when it looks no longer. All threads work on the tiles of one step, then on blocks of the synthesis. */
 #include <string.h>
 
 #include "core/threads.h"
 #include "latent/coder.h"
+#include "latent/preview.h"
 
 /* What the synthesis reads of a tile. */
 typedef struct slot {
@@ -17,13 +18,14 @@ typedef struct slot {
 } slot;
 
 typedef struct decoder {
-    const ae_coder *coder;
+    const aei_engine *engine;
     const aei_program *program;
     const ae_coder_picture *picture;
     const ae_decode_options *options;
     uint32_t width, height;    /* padded */
     uint32_t n_x;              /* tiles in a row of the picture */
-    aei_rect region;           /* wanted pixels */
+    uint32_t unit;             /* pixels that a sample of the result stands for along an edge */
+    aei_rect region;           /* wanted samples */
     uint32_t first_x, end_x, first_y, end_y; /* tiles that are read */
     uint32_t ring;             /* rows of tiles held */
     slot *slots;               /* ring x (end_x - first_x) */
@@ -32,8 +34,8 @@ typedef struct decoder {
     ae_error *errors;
     uint32_t n_workers;
     uint32_t row;              /* of tiles, that the current step is about */
-    aei_rect block_area;       /* pixels of this step of the synthesis */
-    int32_t block;             /* pixels, edge, of a job of the synthesis: small ones where there would be too few */
+    aei_rect block_area;       /* samples of this step of the synthesis */
+    int32_t block;             /* samples, edge, of a job of the synthesis: small ones where there would be too few */
     uint32_t n_block_x;
     uint8_t *band;
     size_t row_bytes;
@@ -56,7 +58,7 @@ static void decode_tile(void *context, uint32_t index, uint32_t thread)
 {
     decoder *d = context;
     uint32_t tx = d->first_x + index, w = padded_tile(d, d->picture->width, tx), h = padded_tile(d, d->picture->height, d->row);
-    const aei_engine *e = d->coder->engine;
+    const aei_engine *e = d->engine;
     slot *s = slot_of(d, tx, d->row);
     aei_rans_reader reader;
     aei_latents latents = {.reader = &reader};
@@ -147,7 +149,7 @@ static ae_status decode_row(decoder *d, uint32_t row, aei_pool *pool, const ae_t
 static void fetch(void *context, uint32_t index, const aei_view *to)
 {
     const decoder *d = context;
-    const aei_op *op = &d->program->ops[d->coder->engine->crossings[index]];
+    const aei_op *op = &d->program->ops[d->engine->crossings[index]];
     int32_t grid = (int32_t)op->grid, per_tile = AEI_TILE / grid, w = (int32_t)d->width / grid, h = (int32_t)d->height / grid;
 
     for (int32_t y = to->rect.y0; y < to->rect.y1; y++) {
@@ -170,7 +172,8 @@ static void fetch(void *context, uint32_t index, const aei_view *to)
                 uint32_t tile_w = padded_tile(d, d->picture->width, (uint32_t)tx) / op->grid;
                 const slot *s = slot_of(d, (uint32_t)tx, (uint32_t)(y / per_tile));
 
-                memcpy(out, s->tensors[index] + ((size_t)(y % per_tile) * tile_w + (size_t)(x - tx * per_tile)) * to->pitch, n * sizeof(*out));
+                memcpy(out, s->tensors[index] + ((size_t)(y % per_tile) * tile_w + (size_t)(x - tx * per_tile)) * to->pitch,
+                       n * sizeof(*out));
             }
             out += n;
             x = end;
@@ -208,7 +211,8 @@ static void synthesise(void *context, uint32_t index, uint32_t thread)
     int32_t x = d->block_area.x0 / d->block * d->block + (int32_t)(index % d->n_block_x) * d->block;
     int32_t y = d->block_area.y0 / d->block * d->block + (int32_t)(index / d->n_block_x) * d->block;
     aei_rect r = {x > d->block_area.x0 ? x : d->block_area.x0, y > d->block_area.y0 ? y : d->block_area.y0,
-                  x + d->block < d->block_area.x1 ? x + d->block : d->block_area.x1, y + d->block < d->block_area.y1 ? y + d->block : d->block_area.y1};
+                  x + d->block < d->block_area.x1 ? x + d->block : d->block_area.x1,
+                  y + d->block < d->block_area.y1 ? y + d->block : d->block_area.y1};
     aei_view picture;
 
     if (d->statuses[thread] != AE_OK || (d->options->cancel && d->options->cancel->requested))
@@ -218,12 +222,13 @@ static void synthesise(void *context, uint32_t index, uint32_t thread)
         return;
     for (y = r.y0; y < r.y1; y++)
         store(d, aei_view_at(&picture, r.x0, y), picture.pitch, (uint32_t)(r.x1 - r.x0),
-              d->band + (size_t)(y - d->block_area.y0) * d->row_bytes + (size_t)(r.x0 - d->region.x0) * d->out_planes * ae_sample_bytes(d->picture->sample));
+              d->band + (size_t)(y - d->block_area.y0) * d->row_bytes +
+                  (size_t)(r.x0 - d->region.x0) * d->out_planes * ae_sample_bytes(d->picture->sample));
 }
 
 static ae_status synthesise_row(decoder *d, uint32_t row, aei_pool *pool, const ae_row_sink *sink, ae_error *err)
 {
-    int32_t y0 = (int32_t)row * AEI_TILE, y1 = y0 + AEI_TILE;
+    int32_t tile = AEI_TILE / (int32_t)d->unit, y0 = (int32_t)row * tile, y1 = y0 + tile;
     aei_rect *a = &d->block_area;
     ae_status st;
 
@@ -241,14 +246,16 @@ static ae_status plan(decoder *d, ae_error *err)
 {
     const ae_decode_options *o = d->options;
     const ae_coder_picture *p = d->picture;
-    uint32_t reach = aei_engine_reach(d->coder->engine), rows = (reach + AEI_TILE - 1) / AEI_TILE;
-    uint32_t w = o->width ? o->width : p->width, h = o->width ? o->height : p->height, x = o->width ? o->x : 0, y = o->width ? o->y : 0;
+    uint32_t reach = aei_engine_reach(d->engine), rows = (reach + AEI_TILE - 1) / AEI_TILE;
+    uint32_t w = o->width ? o->width : p->width, h = o->width ? o->height : p->height;
+    uint32_t x = o->width ? o->x : 0, y = o->width ? o->y : 0;
 
     if (!w || !h || x >= p->width || y >= p->height || w > p->width - x || h > p->height - y)
         return ae_fail(err, AE_ERR_ARGUMENT, "region %u x %u at %u, %u of a picture of %u x %u", w, h, x, y, p->width, p->height);
     if (o->quality > AE_QUALITY_ONE)
         return ae_fail(err, AE_ERR_ARGUMENT, "quality %u of 0..%d", o->quality, AE_QUALITY_ONE);
-    d->region = (aei_rect){(int32_t)x, (int32_t)y, (int32_t)(x + w), (int32_t)(y + h)};
+    d->region = (aei_rect){(int32_t)(x / d->unit), (int32_t)(y / d->unit), (int32_t)(x / d->unit + (w + d->unit - 1) / d->unit),
+                           (int32_t)(y / d->unit + (h + d->unit - 1) / d->unit)};
     d->width = aei_round_up(p->width, d->program->stride);
     d->height = aei_round_up(p->height, d->program->stride);
     d->n_x = aei_tiles_along(p->width);
@@ -257,20 +264,20 @@ static ae_status plan(decoder *d, ae_error *err)
     d->end_x = aei_tiles_along(p->width < x + w + reach ? p->width : x + w + reach);
     d->end_y = aei_tiles_along(p->height < y + h + reach ? p->height : y + h + reach);
     d->ring = 2 * rows + 1 < d->end_y - d->first_y ? 2 * rows + 1 : d->end_y - d->first_y;
-    d->row_bytes = (size_t)w * d->out_planes * ae_sample_bytes(p->sample);
+    d->row_bytes = (size_t)(d->region.x1 - d->region.x0) * d->out_planes * ae_sample_bytes(p->sample);
     return AE_OK;
 }
 
 static ae_status allocate(decoder *d, ae_error *err)
 {
-    const aei_engine *e = d->coder->engine;
+    const aei_engine *e = d->engine;
     size_t n_slots = (size_t)d->ring * (d->end_x - d->first_x), n_rows = (size_t)(d->region.y1 - d->region.y0);
     bool complete;
     ae_status st;
 
     d->n_workers = d->options->threads ? d->options->threads : aei_cpu_count();
     d->n_workers = d->n_workers < 1024 ? d->n_workers : 1024;
-    d->block = d->n_workers > d->end_x - d->first_x ? AEI_TILE / 2 : AEI_TILE;
+    d->block = (int32_t)(AEI_TILE / d->unit) / (d->n_workers > d->end_x - d->first_x ? 2 : 1);
     d->slots = ae_alloc(n_slots, sizeof(*d->slots));
     d->walks = ae_alloc(d->n_workers, sizeof(*d->walks));
     d->statuses = ae_alloc(d->n_workers, sizeof(*d->statuses));
@@ -282,8 +289,9 @@ static ae_status allocate(decoder *d, ae_error *err)
         for (uint32_t k = 0; complete && k < e->n_crossings; k++) {
             const aei_op *op = &d->program->ops[e->crossings[k]];
             size_t w = d->width < AEI_TILE ? d->width : AEI_TILE, h = d->height < AEI_TILE ? d->height : AEI_TILE;
+            size_t n = w / op->grid * (h / op->grid);
 
-            complete = (d->slots[i].tensors[k] = ae_alloc(w / op->grid * (h / op->grid), aei_pitch(op->channels) * sizeof(int16_t))) != NULL;
+            complete = (d->slots[i].tensors[k] = ae_alloc(n, aei_pitch(op->channels) * sizeof(int16_t))) != NULL;
         }
     }
     if (!complete)
@@ -299,7 +307,7 @@ static ae_status allocate(decoder *d, ae_error *err)
 static void release(decoder *d)
 {
     for (size_t i = 0; d->slots && i < (size_t)d->ring * (d->end_x - d->first_x); i++) {
-        for (uint32_t k = 0; d->slots[i].tensors && k < d->coder->engine->n_crossings; k++)
+        for (uint32_t k = 0; d->slots[i].tensors && k < d->engine->n_crossings; k++)
             ae_free(d->slots[i].tensors[k]);
         ae_free(d->slots[i].tensors);
         ae_free(d->slots[i].bytes);
@@ -313,28 +321,30 @@ static void release(decoder *d)
     ae_free(d->band);
 }
 
-static ae_status decode(const ae_coder *coder, const ae_coder_picture *picture, const ae_decode_options *options, const ae_tile_source *source,
-                        const ae_row_sink *sink, ae_error *err)
+static ae_status decode(const aei_engine *engine, const ae_coder_picture *picture, const ae_decode_options *options,
+                        const ae_tile_source *source, const ae_row_sink *sink, ae_error *err)
 {
-    decoder d = {.coder = coder, .program = coder->engine->program, .picture = picture, .options = options, .out_planes = picture->planes};
-    uint32_t reach = aei_engine_reach(coder->engine), decoded, row, last;
+    const aei_program *program = engine->program;
+    decoder d = {.engine = engine, .program = program, .picture = picture, .options = options, .out_planes = picture->planes,
+                 .unit = program->ops[program->n_ops - 1].grid};
+    uint32_t reach = aei_engine_reach(engine), tile = AEI_TILE / d.unit, decoded, first, row, last;
     aei_pool *pool = NULL;
     ae_status st;
 
-    if ((st = aei_coder_check_picture(coder, picture->width, picture->height, picture->planes, picture->sample, err)) != AE_OK ||
-        (st = plan(&d, err)) != AE_OK)
+    if ((st = plan(&d, err)) != AE_OK)
         return st;
     if ((st = allocate(&d, err)) != AE_OK || (st = aei_pool_create(d.n_workers, &pool, err)) != AE_OK)
         goto done;
     decoded = d.first_y;
-    last = aei_tiles_along((uint32_t)d.region.y1);
-    for (row = (uint32_t)d.region.y0 / AEI_TILE; st == AE_OK && row < last; row++) {
+    first = (uint32_t)d.region.y0 / tile;
+    last = ((uint32_t)d.region.y1 + tile - 1) / tile;
+    for (row = first; st == AE_OK && row < last; row++) {
         while (st == AE_OK && decoded < d.end_y && (uint64_t)decoded * AEI_TILE < (uint64_t)(row + 1) * AEI_TILE + reach)
             st = decode_row(&d, decoded++, pool, source, err);
         if (st == AE_OK)
             st = synthesise_row(&d, row, pool, sink, err);
         if (st == AE_OK && options->progress)
-            options->progress(options->opaque, (row + 1.0 - d.region.y0 / AEI_TILE) / (last - d.region.y0 / AEI_TILE));
+            options->progress(options->opaque, (row + 1.0 - first) / (last - first));
     }
 done:
     aei_pool_free(pool);
@@ -342,7 +352,7 @@ done:
     return st;
 }
 
-/* ---- previews: means of 8 x 8 pixels ---- */
+/* ---- previews of programs that have no map for them: means of 8 x 8 pixels ---- */
 
 typedef struct shrinker {
     const ae_coder_picture *picture;
@@ -354,7 +364,9 @@ typedef struct shrinker {
 
 static double get(ae_sample sample, const void *row, size_t i)
 {
-    return sample == AE_U8 ? ((const uint8_t *)row)[i] : sample == AE_U16 ? ((const uint16_t *)row)[i] : (double)((const float *)row)[i];
+    if (sample == AE_U8)
+        return ((const uint8_t *)row)[i];
+    return sample == AE_U16 ? ((const uint16_t *)row)[i] : (double)((const float *)row)[i];
 }
 
 /* Sums of 64 samples and their means are exact in double; integer means round halves upward. */
@@ -389,20 +401,41 @@ static ae_status shrink(void *opaque, const void *rows, uint32_t n_rows, ae_erro
     return st;
 }
 
-ae_status ae_decode(const ae_coder *coder, const ae_coder_picture *picture, const ae_decode_options *options, const ae_tile_source *source,
-                    const ae_row_sink *sink, ae_error *err)
+static ae_status decode_and_shrink(const aei_engine *engine, const ae_coder_picture *picture, const ae_decode_options *options,
+                                   const ae_tile_source *source, const ae_row_sink *sink, ae_error *err)
 {
     shrinker s = {.picture = picture, .sink = sink, .width = options->width ? options->width : picture->width,
                   .height = options->width ? options->height : picture->height};
     ae_row_sink through = {.opaque = &s, .write = shrink};
     ae_status st;
 
-    if (!options->preview)
-        return decode(coder, picture, options, source, sink, err);
     s.sums = ae_alloc((size_t)s.width / 8 + 1, picture->planes * sizeof(*s.sums));
     s.row = ae_alloc((size_t)s.width / 8 + 1, picture->planes * sizeof(float));
-    st = s.sums && s.row ? decode(coder, picture, options, source, &through, err) : ae_fail(err, AE_ERR_NOMEM, "a row of %u pixels", s.width);
+    st = s.sums && s.row ? decode(engine, picture, options, source, &through, err)
+                         : ae_fail(err, AE_ERR_NOMEM, "a row of %u pixels", s.width);
     ae_free(s.sums);
     ae_free(s.row);
+    return st;
+}
+
+ae_status ae_decode(const ae_coder *coder, const ae_coder_picture *picture, const ae_decode_options *options,
+                    const ae_tile_source *source, const ae_row_sink *sink, ae_error *err)
+{
+    aei_program *program = NULL;
+    aei_engine *engine;
+    ae_status st = aei_coder_check_picture(coder, picture->width, picture->height, picture->planes, picture->sample, err);
+
+    if (st != AE_OK)
+        return st;
+    if (!options->preview)
+        return decode(coder->engine, picture, options, source, sink, err);
+    if ((st = aei_preview_program(coder->engine->program, &program, err)) != AE_OK)
+        return st;
+    if (!program)
+        return decode_and_shrink(coder->engine, picture, options, source, sink, err);
+    if ((st = aei_engine_create(program, aei_cpu_best(), &engine, err)) != AE_OK)
+        return st;
+    st = decode(engine, picture, options, source, sink, err);
+    aei_engine_free(engine);
     return st;
 }

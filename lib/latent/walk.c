@@ -162,9 +162,11 @@ uint32_t aei_engine_reach(const aei_engine *e)
     const aei_program *p = e->program;
     aei_rect need[AEI_MAX_OPS] = {{0}};
     uint32_t reach = 0;
+    int32_t edge;
 
     /* a block of one stride far from all borders */
-    need[p->n_ops - 1] = (aei_rect){0, 0, (int32_t)p->stride, (int32_t)p->stride};
+    edge = (int32_t)(p->stride / p->ops[p->n_ops - 1].grid);
+    need[p->n_ops - 1] = (aei_rect){0, 0, edge, edge};
     for (uint32_t i = p->n_ops; i-- > p->n_entropy;)
         for (uint32_t k = 0; k < p->ops[i].n_in && !is_empty(need[i]); k++)
             if (p->ops[p->ops[i].in[k]].grid)

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "latent/preview.h"
 #include "latent/walk.h"
 #include "model/format.h"
 #include "tiny_program.h"
@@ -368,6 +369,82 @@ static void walks_agree(void **state)
     ae_free(bytes);
 }
 
+/* Latents that fill the ranges well. */
+static void fetch_waves(void *context, uint32_t index, const aei_view *to)
+{
+    (void)context;
+    (void)index;
+    for (int32_t y = to->rect.y0; y < to->rect.y1; y++)
+        for (int32_t x = to->rect.x0; x < to->rect.x1; x++)
+            for (uint32_t c = 0; c < to->pitch; c++)
+                aei_view_at(to, x, y)[c] = (int16_t)((x * 331 + y * 127 + (int32_t)c * 479) % 500);
+}
+
+/* Where the picture is a linear map of latents, its previews are means of 8 x 8 pixels but for rounding, whatever the kernels. */
+static void previews_are_means(void **state)
+{
+    enum { W = 80, H = 48 };
+    tiny t = shared;
+    double largest = 0;
+    aei_program *p, *map;
+    ae_error err;
+
+    (void)state;
+    assert_int_equal(aei_preview_program(p = load_tiny(), &map, NULL), AE_OK);
+    assert_null(map); /* its picture is a product */
+    aei_program_free(p);
+    /* latents, a convolution, a shuffle, a sum that halves, the picture */
+    t.ops[18] = t.ops[20];
+    t.ops[18].in[0] = 17;
+    t.ops[19] = t.ops[21];
+    t.ops[19].in[0] = 18;
+    t.ops[20] = t.ops[23];
+    t.ops[20].kind = AEI_ADD;
+    t.ops[20].n_in = t.ops[20].shift = 1;
+    t.ops[20].in[0] = 19;
+    t.ops[21] = t.ops[24];
+    t.ops[21].in[0] = 20;
+    t.n_ops = 22;
+    for (aei_cpu cpu = AEI_CPU_SCALAR; cpu <= AEI_CPU_VNNI; cpu++) {
+        aei_engine *engines[2];
+        aei_walk *walks[2];
+        aei_view whole, small;
+
+        if (!aei_iconv_kernel_of(cpu))
+            continue;
+        if (tiny_load(&t, &p, &err) != AE_OK)
+            fail_msg("%s", err.message);
+        assert_int_equal(aei_preview_program(p, &map, NULL), AE_OK);
+        assert_non_null(map);
+        assert_int_equal(map->ops[map->n_ops - 1].shift, 12);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(aei_engine_create(i ? map : p, cpu, &engines[i], NULL), AE_OK);
+            assert_int_equal(aei_walk_create(engines[i], &walks[i], NULL), AE_OK);
+            aei_walk_quality(walks[i], 700);
+        }
+        assert_int_equal(aei_engine_reach(engines[1]), 0);
+        assert_int_equal(aei_walk_synthesis(walks[0], W, H, (aei_rect){0, 0, W, H}, fetch_waves, NULL, &whole, NULL), AE_OK);
+        assert_int_equal(aei_walk_synthesis(walks[1], W, H, (aei_rect){0, 0, W / 8, H / 8}, fetch_waves, NULL, &small, NULL), AE_OK);
+        for (int32_t y = 0; y < H / 8; y++)
+            for (int32_t x = 0; x < W / 8; x++)
+                for (int c = 0; c < 3; c++) {
+                    int32_t sum = 0;
+
+                    for (int32_t i = 0; i < 64; i++)
+                        sum += aei_view_at(&whole, 8 * x + i % 8, 8 * y + i / 8)[c];
+                    if (!(fabs(aei_view_at(&small, x, y)[c] / 2.0 - sum / 64.0) <= 1))
+                        fail_msg("%s: %d,%d: %d is not twice %g", aei_cpu_name(cpu), x, y, aei_view_at(&small, x, y)[c], sum / 64.0);
+                    largest = fmax(largest, fabs(sum / 64.0));
+                }
+        for (int i = 0; i < 2; i++) {
+            aei_walk_free(walks[i]);
+            aei_engine_free(engines[i]);
+        }
+    }
+    if (!(largest > 50))
+        fail_msg("means up to %g show little", largest);
+}
+
 /* What a stored program and stream give must never change, whatever compiled this. */
 static void golden(void **state)
 {
@@ -439,7 +516,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(program_round_trip), cmocka_unit_test(program_rejects), cmocka_unit_test(program_overflow),
         cmocka_unit_test(rans_round_trip), cmocka_unit_test(rans_tables_fit), cmocka_unit_test(kernels_agree), cmocka_unit_test(walks_agree),
-        cmocka_unit_test(golden),
+        cmocka_unit_test(previews_are_means), cmocka_unit_test(golden),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
