@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ae/signal.h"
 
+#include "core/clones.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -86,18 +88,28 @@ static int32_t load_s24(const uint8_t *p)
     return (int32_t)((uint32_t)p[0] << 8 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 24) >> 8;
 }
 
+AEI_CLONES static void u8_to_f32(const uint8_t *restrict from, float *restrict to, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (float)from[i] / 255.0f;
+}
+
+AEI_CLONES static void u16_to_f32(const uint16_t *restrict from, float *restrict to, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (float)from[i] / 65535.0f;
+}
+
 void ae_samples_to_f32(ae_sample sample, const void *from, float *to, size_t n)
 {
     const uint8_t *bytes = from;
 
     switch (sample) {
     case AE_U8:
-        for (size_t i = 0; i < n; i++)
-            to[i] = (float)bytes[i] / 255.0f;
+        u8_to_f32(from, to, n);
         break;
     case AE_U16:
-        for (size_t i = 0; i < n; i++)
-            to[i] = (float)((const uint16_t *)from)[i] / 65535.0f;
+        u16_to_f32(from, to, n);
         break;
     case AE_S16:
         for (size_t i = 0; i < n; i++)

@@ -20,7 +20,8 @@ enum {
     MAX_HOLDOUT = 32,      /* items, */
     HOLDOUT_PIXELS = 1 << 19, /* or more while their crops stay below this */
     FEW_HOLDOUT = 16,      /* fewer items than this give several crops each */
-    CROPS_A_VISIT = 64     /* crops taken from an item while it is in the window */
+    CROPS_A_VISIT = 64,    /* crops taken from an item while it is in the window */
+    CUT_ROWS = 16
 };
 
 /* Purposes of the generators, beside steps. */
@@ -37,7 +38,7 @@ typedef struct slot {
 
 /* One thread's buffers. */
 typedef struct bench {
-    float *row;      /* one converted row of the widest picture so far */
+    float *row;      /* one converted row of the widest picture so far, and CUT_ROWS of a region */
     size_t row_floats;
     float *region;   /* cut from the picture, before scaling */
     float *scene;    /* at target size, with margins */
@@ -92,8 +93,28 @@ typedef struct cut {
     bool transpose, flip_y, flip_x;
 } cut;
 
-/* Copies a region, mirrored at the picture's edges, in c channels of f32. `row` holds a picture row or a region row, whichever is
- * longer. */
+/* n pixels of pc channels as c; `mirrored`: those from x on of `width`. */
+static void take_row(const float *row, int64_t x, uint32_t n, uint32_t width, bool mirrored, uint32_t pc, uint32_t c, float *to)
+{
+    for (uint32_t i = 0; i < n; i++, to += c) {
+        const float *v = row + (size_t)(mirrored ? mirror(x + i, width) : i) * pc;
+
+        if (c == 1)
+            to[0] = pc == 1 ? v[0] : luma(v);
+        else
+            for (uint32_t j = 0; j < 3; j++)
+                to[j] = v[pc == 1 ? 0 : j];
+    }
+}
+
+static void copy_pixel(float *restrict to, const float *restrict from, uint32_t c)
+{
+    for (uint32_t j = 0; j < c; j++)
+        to[j] = from[j];
+}
+
+/* Copies a region, mirrored at the picture's edges, in c channels of f32. `row` holds a picture row, and CUT_ROWS region rows behind. Some
+ * rows at a time, so that turning them meets each line of the cache once. */
 static void cut_region(const aei_picture *p, const cut *k, uint32_t c, float *row, float *to)
 {
     uint32_t pc = p->info.channels, width = (uint32_t)p->info.width, rows = k->transpose ? k->w : k->h;
@@ -102,29 +123,32 @@ static void cut_region(const aei_picture *p, const cut *k, uint32_t c, float *ro
     bool inside = k->x >= 0 && k->x + columns <= width;
     int64_t step_y = (k->flip_y ? -1 : 1) * (int64_t)k->w, step_x = k->flip_x ? -1 : 1;
     int64_t first = (k->flip_y ? (int64_t)(k->h - 1) * k->w : 0) + (k->flip_x ? k->w - 1 : 0);
-    int64_t down = k->transpose ? step_x : step_y, along = k->transpose ? step_y : step_x;
+    int64_t down = (k->transpose ? step_x : step_y) * c, along = (k->transpose ? step_y : step_x) * c;
+    float *strip = row + (size_t)width * pc;
 
-    for (uint32_t r = 0; r < rows; r++) {
-        const uint8_t *from = (const uint8_t *)p->pixels + mirror(k->y + r, (uint32_t)p->info.height) * stride;
-        float *out = to + (first + r * down) * c;
+    for (uint32_t r = 0; r < rows; r += CUT_ROWS) {
+        uint32_t n = rows - r < CUT_ROWS ? rows - r : CUT_ROWS;
+        float *out = to + first * c + r * down;
 
-        if (inside)
-            ae_samples_to_f32(p->info.sample, from + (size_t)k->x * pixel, row, (size_t)columns * pc);
-        else
-            ae_samples_to_f32(p->info.sample, from, row, (size_t)width * pc);
-        if (inside && along == 1 && pc == c) {
-            memcpy(out, row, (size_t)columns * c * sizeof(*out));
-            continue;
-        }
-        for (uint32_t i = 0; i < columns; i++, out += along * c) {
-            const float *v = row + (size_t)(inside ? i : mirror(k->x + i, width)) * pc;
+        for (uint32_t q = 0; q < n; q++) {
+            const uint8_t *from = (const uint8_t *)p->pixels + mirror(k->y + r + q, (uint32_t)p->info.height) * stride;
+            float *cut_row = along == c ? out + q * down : strip + (size_t)q * columns * c;
 
-            if (c == 1)
-                out[0] = pc == 1 ? v[0] : luma(v);
+            if (inside && pc == c) {
+                ae_samples_to_f32(p->info.sample, from + (size_t)k->x * pixel, cut_row, (size_t)columns * c);
+                continue;
+            }
+            if (inside)
+                ae_samples_to_f32(p->info.sample, from + (size_t)k->x * pixel, row, (size_t)columns * pc);
             else
-                for (uint32_t j = 0; j < 3; j++)
-                    out[j] = v[pc == 1 ? 0 : j];
+                ae_samples_to_f32(p->info.sample, from, row, (size_t)width * pc);
+            take_row(row, k->x, columns, width, !inside, pc, c, cut_row);
         }
+        if (along == c)
+            continue;
+        for (uint32_t i = 0; i < columns; i++)
+            for (uint32_t q = 0; q < n; q++)
+                copy_pixel(out + i * along + q * down, strip + ((size_t)q * columns + i) * c, c);
     }
 }
 
@@ -218,10 +242,7 @@ static ae_status make_sample(aei_loader *l, bench *b, slot *s, uint32_t at, cons
 
     if (job.fixed)
         keep = fmaxf(0, 1 - r->strength_max) * (r->strength_max > 0);
-    if (need < (size_t)l->region_h * 3)
-        need = (size_t)l->region_h * 3;
-    if (need < (size_t)l->region_w * 3)
-        need = (size_t)l->region_w * 3;
+    need += (size_t)(l->region_h > l->region_w ? l->region_h : l->region_w) * c * CUT_ROWS;
     if (b->row_floats < need) {
         ae_free(b->row);
         b->row_floats = 0;
