@@ -52,6 +52,17 @@ typedef struct ae_tile_sink { void *opaque; ae_status (*write)(void *opaque, uin
 AE_API AE_NODISCARD ae_status ae_encode(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source,
                                         const ae_tile_sink *sink, ae_error *err);
 
+/* The same in two halves, the second of which can be had at many qualities: the latents of a picture before they are quantised, 5 bytes a
+ * pixel with the shipped codec. Of a picture of more than most_tiles tiles, those of some that are spread over it. */
+typedef struct ae_analysis ae_analysis;
+AE_API AE_NODISCARD ae_status ae_analyse(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source,
+                                         uint32_t most_tiles, ae_analysis **out, ae_error *err);
+AE_API void ae_analysis_free(ae_analysis *analysis);
+AE_API bool ae_analysis_complete(const ae_analysis *analysis);
+/* Of the tiles that are there, one in `every`, 1 or more; of an incomplete analysis, all. */
+AE_API AE_NODISCARD ae_status ae_encode_analysis(const ae_analysis *analysis, const ae_encode_options *options, uint32_t every,
+                                                 const ae_tile_sink *sink, ae_error *err);
+
 /* Called from one thread at a time, for the tiles that are needed, in ascending order. *data stays valid until the next call;
  * *data = NULL: the tile is lost, its latents become 0 and `lost` tells. */
 typedef struct ae_tile_source { void *opaque; ae_status (*read)(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err); } ae_tile_source;

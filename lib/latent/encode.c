@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The analysis of each tile is run on a window wider by its field, the picture continued by mirroring; from there on the encoder walks
- * the decoder's program. Tiles of a row are done by all threads, then handed over in order. */
+ * the decoder's program. Tiles of a row are done by all threads, then handed over in order. Between the two halves latents may be kept. */
 #include <string.h>
 
 #include "core/threads.h"
@@ -22,9 +22,20 @@ typedef struct worker {
     ae_error error;
 } worker;
 
+struct ae_analysis {
+    const ae_coder *coder;
+    uint32_t width, height;
+    float *(*tiles)[AEI_MAX_SOURCES]; /* NULL: not kept */
+    size_t n_tiles;
+    uint32_t every;                /* one in so many is */
+};
+
 typedef struct encoder {
     const ae_coder *coder;
     const ae_encode_options *options;
+    ae_analysis *into;             /* latents are kept there and not coded */
+    const ae_analysis *from;       /* they are there already */
+    uint32_t every;                /* of `into` or `from` one tile in so many is wanted */
     aei_window_format format;
     uint32_t width, height, n_x, n_y;
     uint32_t window_w, window_h;
@@ -53,26 +64,26 @@ static void load_window(const encoder *e, uint32_t tx, float *to)
     }
 }
 
-/* The tile's part of what the analysis made of the window. */
-static void keep(const encoder *e, worker *k, uint32_t source, uint32_t tile_w, uint32_t tile_h)
+static uint32_t padded_tile(const encoder *e, uint32_t n, uint32_t i)
 {
-    ae_shape s = aei_plan_output_shape(e->plan, source);
-    uint32_t grid = e->window_w / s.w, at = e->coder->field / grid, w = tile_w / grid;
-
-    for (uint32_t y = 0; y < tile_h / grid; y++)
-        memcpy(k->kept[source] + (size_t)y * w * s.c, k->made[source] + ((size_t)(y + at) * s.w + at) * s.c, (size_t)w * s.c * sizeof(float));
+    return aei_round_up(aei_tile_size(n, i), e->coder->engine->program->stride);
 }
 
-static ae_status encode_tile(encoder *e, worker *k, uint32_t tx, ae_error *err)
+/* The tile's part of what the analysis made of the window. */
+static void keep(const encoder *e, const worker *k, uint32_t source, uint32_t tx, float *to)
+{
+    ae_shape s = aei_plan_output_shape(e->plan, source);
+    uint32_t grid = e->window_w / s.w, at = e->coder->field / grid, w = padded_tile(e, e->width, tx) / grid, h = padded_tile(e, e->height, e->row) / grid;
+
+    for (uint32_t y = 0; y < h; y++)
+        memcpy(to + (size_t)y * w * s.c, k->made[source] + ((size_t)(y + at) * s.w + at) * s.c, (size_t)w * s.c * sizeof(float));
+}
+
+static ae_status analyse_tile(encoder *e, worker *k, uint32_t tx, float *const *to, ae_error *err)
 {
     const ae_coder *c = e->coder;
-    uint32_t stride = c->engine->program->stride;
-    aei_latents latents = {.sources = (const float *const *)k->kept, .n_channels = c->source_channels, .writer = &k->writer,
-                           .effort = e->options->effort, .visible_w = aei_tile_size(e->width, tx), .visible_h = aei_tile_size(e->height, e->row)};
-    uint32_t tile_w = aei_round_up(latents.visible_w, stride), tile_h = aei_round_up(latents.visible_h, stride);
     float quality = (float)e->options->quality / AE_QUALITY_ONE;
     const float *inputs[2] = {NULL, NULL};
-    stream *s = &e->streams[tx];
     ae_status st;
 
     for (uint32_t i = 0, n = 0; i < c->analysis.n_nodes; i++)
@@ -82,11 +93,58 @@ static ae_status encode_tile(encoder *e, worker *k, uint32_t tx, ae_error *err)
     if ((st = aei_run_forward(k->run, e->weights, inputs, k->made, 0, err)) != AE_OK)
         return st;
     for (uint32_t i = 0; i < c->analysis.n_outputs; i++)
-        keep(e, k, i, tile_w, tile_h);
+        keep(e, k, i, tx, to[i]);
+    return AE_OK;
+}
+
+static ae_status code_tile(encoder *e, worker *k, uint32_t tx, float *const *sources, ae_error *err)
+{
+    aei_latents latents = {.sources = (const float *const *)sources, .n_channels = e->coder->source_channels, .writer = &k->writer,
+                           .effort = e->options->effort, .visible_w = aei_tile_size(e->width, tx), .visible_h = aei_tile_size(e->height, e->row)};
+    stream *s = &e->streams[tx];
+    ae_status st;
+
     aei_walk_quality(k->walk, e->options->quality);
-    if ((st = aei_walk_entropy(k->walk, tile_w, tile_h, &latents, err)) != AE_OK)
+    if ((st = aei_walk_entropy(k->walk, padded_tile(e, e->width, tx), padded_tile(e, e->height, e->row), &latents, err)) != AE_OK)
         return st;
     return aei_rans_finish(&k->writer, &s->bytes, &s->n_allocated, &s->n_bytes, err);
+}
+
+/* Whether a tile is among one in so many: they lie scattered as a lattice. */
+static bool on_lattice(uint32_t tx, uint32_t ty, uint32_t every)
+{
+    return (tx + (uint64_t)ty * (every * 2 / 5 + 1)) % every == 0;
+}
+
+/* Memory for a tile's latents, where they are to be kept. */
+static ae_status place_tile(const encoder *e, uint32_t tx, float **to, ae_error *err)
+{
+    uint32_t w = padded_tile(e, e->width, tx), h = padded_tile(e, e->height, e->row);
+
+    for (uint32_t s = 0; s < e->coder->analysis.n_outputs && on_lattice(tx, e->row, e->every); s++) {
+        ae_shape shape = aei_plan_output_shape(e->plan, s);
+        uint32_t grid = e->window_w / shape.w;
+
+        if (!(to[s] = ae_alloc((size_t)(w / grid) * (h / grid), shape.c * sizeof(float))))
+            return ae_fail(err, AE_ERR_NOMEM, "latents of %u x %u pixels", w, h);
+    }
+    return AE_OK;
+}
+
+static ae_status encode_tile(encoder *e, worker *k, uint32_t tx, ae_error *err)
+{
+    size_t index = (size_t)e->row * e->n_x + tx;
+    float **latents = e->from ? e->from->tiles[index] : e->into ? e->into->tiles[index] : k->kept;
+    ae_status st = AE_OK;
+
+    e->streams[tx].n_bytes = 0;
+    if (e->from && !on_lattice(tx, e->row, e->every))
+        return AE_OK;
+    if (e->into)
+        st = place_tile(e, tx, latents, err);
+    if (st == AE_OK && !e->from && latents[0])
+        st = analyse_tile(e, k, tx, latents, err);
+    return st == AE_OK && !e->into && latents[0] ? code_tile(e, k, tx, latents, err) : st;
 }
 
 static void job(void *context, uint32_t index, uint32_t thread)
@@ -117,41 +175,57 @@ static ae_status read_rows(encoder *e, const ae_row_source *source, ae_error *er
     return st;
 }
 
-static ae_status prepare(encoder *e, ae_error *err)
+static ae_status prepare_analysis(encoder *e, ae_error *err)
 {
     const ae_coder *c = e->coder;
-    uint32_t stride = c->engine->program->stride, n_rows = AE_CODER_TILE + 2 * c->field;
+    uint32_t n_rows = AE_CODER_TILE + 2 * c->field;
     aei_plan_config config = {.n = 1, .precision = ae_precision_resolve(e->options->precision)};
     ae_status st;
 
-    e->window_w = config.w = aei_round_up(aei_tile_size(e->width, 0), stride) + 2 * c->field;
-    e->window_h = config.h = aei_round_up(aei_tile_size(e->height, 0), stride) + 2 * c->field;
-    e->n_workers = e->options->threads ? e->options->threads : aei_cpu_count();
-    e->n_workers = e->n_workers < e->n_x ? e->n_workers : e->n_x;
+    e->window_w = config.w = padded_tile(e, e->width, 0) + 2 * c->field;
+    e->window_h = config.h = padded_tile(e, e->height, 0) + 2 * c->field;
     if ((st = aei_plan_create(&c->analysis, &config, &e->plan, err)) != AE_OK || (st = aei_weights_create(e->plan, &e->weights, err)) != AE_OK)
         return st;
     aei_weights_set(e->weights, c->values);
     e->band = ae_alloc(n_rows < e->height ? n_rows : e->height, e->row_bytes);
+    return e->band ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "%u rows of %zu bytes", n_rows, e->row_bytes);
+}
+
+static ae_status prepare_worker(encoder *e, worker *k, ae_error *err)
+{
+    const ae_coder *c = e->coder;
+    bool complete = e->from || (k->window = ae_alloc((size_t)e->window_w * e->window_h, c->planes * sizeof(float))) != NULL;
+    ae_status st;
+
+    for (uint32_t s = 0; s < c->analysis.n_outputs && !e->from; s++) {
+        ae_shape shape = aei_plan_output_shape(e->plan, s);
+
+        k->made[s] = ae_alloc((size_t)shape.h * shape.w, shape.c * sizeof(float));
+        k->kept[s] = e->into ? NULL : ae_alloc((size_t)shape.h * shape.w, shape.c * sizeof(float));
+        complete = complete && k->made[s] && (e->into || k->kept[s]);
+    }
+    if (!complete)
+        return ae_fail(err, AE_ERR_NOMEM, "windows of %u x %u pixels for %u threads", e->window_w, e->window_h, e->n_workers);
+    if (!e->from && (st = aei_run_create(e->plan, &k->run, err)) != AE_OK)
+        return st;
+    return e->into ? AE_OK : aei_walk_create(c->engine, &k->walk, err);
+}
+
+static ae_status prepare(encoder *e, ae_error *err)
+{
+    ae_status st;
+
+    e->n_workers = e->options->threads ? e->options->threads : aei_cpu_count();
+    e->n_workers = e->n_workers < e->n_x ? e->n_workers : e->n_x;
+    if (!e->from && (st = prepare_analysis(e, err)) != AE_OK)
+        return st;
     e->streams = ae_alloc(e->n_x, sizeof(*e->streams));
     e->workers = ae_alloc(e->n_workers, sizeof(*e->workers));
-    if (!e->band || !e->streams || !e->workers)
-        return ae_fail(err, AE_ERR_NOMEM, "%u rows of %zu bytes", n_rows, e->row_bytes);
-    for (uint32_t i = 0; i < e->n_workers; i++) {
-        worker *k = &e->workers[i];
-        bool complete = (k->window = ae_alloc((size_t)e->window_w * e->window_h, c->planes * sizeof(float))) != NULL;
-
-        for (uint32_t s = 0; s < c->analysis.n_outputs; s++) {
-            ae_shape shape = aei_plan_output_shape(e->plan, s);
-
-            k->made[s] = ae_alloc((size_t)shape.h * shape.w, shape.c * sizeof(float));
-            k->kept[s] = ae_alloc((size_t)shape.h * shape.w, shape.c * sizeof(float));
-            complete = complete && k->made[s] && k->kept[s];
-        }
-        if (!complete)
-            return ae_fail(err, AE_ERR_NOMEM, "windows of %u x %u pixels for %u threads", e->window_w, e->window_h, e->n_workers);
-        if ((st = aei_run_create(e->plan, &k->run, err)) != AE_OK || (st = aei_walk_create(c->engine, &k->walk, err)) != AE_OK)
+    if (!e->streams || !e->workers)
+        return ae_fail(err, AE_ERR_NOMEM, "%u threads", e->n_workers);
+    for (uint32_t i = 0; i < e->n_workers; i++)
+        if ((st = prepare_worker(e, &e->workers[i], err)) != AE_OK)
             return st;
-    }
     return AE_OK;
 }
 
@@ -189,36 +263,98 @@ static ae_status encode_row(encoder *e, aei_pool *pool, const ae_tile_sink *sink
     if (st == AE_OK && e->options->cancel && e->options->cancel->requested)
         st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
     for (uint32_t i = 0; st == AE_OK && i < e->n_x; i++)
-        st = sink->write(sink->opaque, e->row * e->n_x + i, e->streams[i].bytes, e->streams[i].n_bytes, err);
+        if (e->streams[i].n_bytes)
+            st = sink->write(sink->opaque, e->row * e->n_x + i, e->streams[i].bytes, e->streams[i].n_bytes, err);
     if (st == AE_OK && e->options->progress)
         e->options->progress(e->options->opaque, (e->row + 1.0) / e->n_y);
     return st;
 }
 
-ae_status ae_encode(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source, const ae_tile_sink *sink, ae_error *err)
+/* source: NULL where the latents are there. */
+static ae_status run(encoder *e, const ae_row_source *source, const ae_tile_sink *sink, ae_error *err)
 {
-    const ae_signal_info *info = &source->info;
-    uint32_t colours = info->channels - info->alpha;
-    encoder e = {.coder = coder, .options = options, .row_bytes = ae_row_bytes(info)};
     aei_pool *pool = NULL;
     ae_status st;
 
-    if (!coder->encodes)
+    if (!e->coder->encodes)
         return ae_fail(err, AE_ERR_ARGUMENT, "a decoder program alone cannot encode");
-    if (options->quality > AE_QUALITY_ONE || options->effort > 9)
-        return ae_fail(err, AE_ERR_ARGUMENT, "quality %u of 0..%d, effort %u of 1..9", options->quality, AE_QUALITY_ONE, options->effort);
-    if ((st = aei_coder_check_picture(coder, info->width, info->height, colours, info->sample, err)) != AE_OK)
-        return st;
-    e.width = (uint32_t)info->width;
-    e.height = (uint32_t)info->height;
-    e.n_x = aei_tiles_along(e.width);
-    e.n_y = aei_tiles_along(e.height);
-    e.format = (aei_window_format){.sample = info->sample, .width = e.width, .channels = info->channels, .colours = colours, .planes = coder->planes};
-    if ((st = prepare(&e, err)) == AE_OK && (st = aei_pool_create(e.n_workers, &pool, err)) == AE_OK)
-        for (e.row = 0; st == AE_OK && e.row < e.n_y; e.row++)
-            if ((st = read_rows(&e, source, err)) == AE_OK)
-                st = encode_row(&e, pool, sink, err);
+    if (e->options->quality > AE_QUALITY_ONE || e->options->effort > 9)
+        return ae_fail(err, AE_ERR_ARGUMENT, "quality %u of 0..%d, effort %u of 1..9", e->options->quality, AE_QUALITY_ONE, e->options->effort);
+    if (source) {
+        const ae_signal_info *info = &source->info;
+        uint32_t colours = info->channels - info->alpha;
+
+        if ((st = aei_coder_check_picture(e->coder, info->width, info->height, colours, info->sample, err)) != AE_OK)
+            return st;
+        e->row_bytes = ae_row_bytes(info);
+        e->width = (uint32_t)info->width;
+        e->height = (uint32_t)info->height;
+        e->format = (aei_window_format){.sample = info->sample, .width = e->width, .channels = info->channels, .colours = colours, .planes = e->coder->planes};
+    }
+    e->n_x = aei_tiles_along(e->width);
+    e->n_y = aei_tiles_along(e->height);
+    if ((st = prepare(e, err)) == AE_OK && (st = aei_pool_create(e->n_workers, &pool, err)) == AE_OK)
+        for (e->row = 0; st == AE_OK && e->row < e->n_y; e->row++)
+            if (!source || (st = read_rows(e, source, err)) == AE_OK)
+                st = encode_row(e, pool, sink, err);
     aei_pool_free(pool);
-    release(&e);
+    release(e);
     return st;
+}
+
+ae_status ae_encode(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source, const ae_tile_sink *sink, ae_error *err)
+{
+    encoder e = {.coder = coder, .options = options};
+
+    return run(&e, source, sink, err);
+}
+
+/* ---- in two halves ---- */
+
+void ae_analysis_free(ae_analysis *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; a->tiles && i < a->n_tiles; i++)
+        for (uint32_t s = 0; s < AEI_MAX_SOURCES; s++)
+            ae_free(a->tiles[i][s]);
+    ae_free(a->tiles);
+    ae_free(a);
+}
+
+ae_status ae_analyse(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source, uint32_t most_tiles, ae_analysis **out,
+                     ae_error *err)
+{
+    uint32_t width = (uint32_t)source->info.width, height = (uint32_t)source->info.height;
+    ae_analysis *a = ae_alloc(1, sizeof(*a));
+    encoder e = {.coder = coder, .options = options, .into = a};
+    ae_status st = AE_OK;
+
+    *out = NULL;
+    if (a) {
+        *a = (ae_analysis){.coder = coder, .width = width, .height = height, .n_tiles = (size_t)aei_tiles_along(width) * aei_tiles_along(height)};
+        a->every = e.every = (uint32_t)((a->n_tiles + most_tiles - 1) / most_tiles);
+        a->tiles = ae_alloc(a->n_tiles, sizeof(*a->tiles));
+    }
+    if (!a || !a->tiles)
+        st = ae_fail(err, AE_ERR_NOMEM, "an analysis");
+    if (st == AE_OK)
+        st = run(&e, source, NULL, err);
+    if (st != AE_OK)
+        ae_analysis_free(a);
+    else
+        *out = a;
+    return st;
+}
+
+bool ae_analysis_complete(const ae_analysis *a)
+{
+    return a->every == 1;
+}
+
+ae_status ae_encode_analysis(const ae_analysis *a, const ae_encode_options *options, uint32_t every, const ae_tile_sink *sink, ae_error *err)
+{
+    encoder e = {.coder = a->coder, .options = options, .from = a, .width = a->width, .height = a->height, .every = a->every > 1 ? a->every : every};
+
+    return run(&e, NULL, sink, err);
 }

@@ -7,6 +7,7 @@
 
 #include "common/aecfile.h"
 #include "common/progress.h"
+#include "encoding.h"
 #include "exif.h"
 
 enum { BAND = AE_CODER_TILE };
@@ -23,7 +24,7 @@ static uint8_t orientation_of(const ae_meta *meta)
     return v <= 8 ? (uint8_t)v : 0;
 }
 
-static bool has_target(const compress_options *o)
+bool compress_has_target(const compress_options *o)
 {
     return o->target_size || o->target_bpp > 0 || o->target_psnr > 0;
 }
@@ -31,7 +32,7 @@ static bool has_target(const compress_options *o)
 /* What may be lost: samples times 3 of 255, 0 for none; -1: the network's business. */
 static double thirds_of(const compress_options *o)
 {
-    if (has_target(o))
+    if (compress_has_target(o))
         return o->coder ? -1 : 0;
     if (o->lossless || o->quality == 100)
         return 0;
@@ -66,7 +67,7 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
         c->item.quality = (uint16_t)lround(fmin(thirds * (info->sample == AE_U8 ? 1 : 257), 65535));
     }
     if ((info->sample != c->reader.info.sample && !(c->read_band = ae_alloc(BAND, ae_row_bytes(&c->reader.info)))) ||
-        ((thirds < 0 || c->item.quality || has_target(o)) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) || !(c->hash = ae_sample_hash_create()))
+        ((thirds < 0 || c->item.quality || compress_has_target(o)) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) || !(c->hash = ae_sample_hash_create()))
         return ae_fail(err, AE_ERR_NOMEM, "a band of rows");
     return AE_OK;
 }
@@ -85,12 +86,12 @@ int compress_load(compress_options *o)
     char path[4096];
     ae_error err;
 
-    if (!has_target(o) && thirds_of(o) >= 0)
+    if (!compress_has_target(o) && thirds_of(o) >= 0)
         return CLI_GO_ON;
     if (ae_model_find(name, path, sizeof(path), &err) == AE_OK && ae_model_open(path, NULL, &o->loaded, &err) == AE_OK &&
         ae_coder_open(o->loaded, &o->coder, &err) == AE_OK)
         return CLI_GO_ON;
-    if (has_target(o) && !o->model)
+    if (compress_has_target(o) && !o->model)
         return CLI_GO_ON; /* what needs none may do */
     cli_message("the codec %s: %s; --lossless, --near-lossless and -q 86 and above need none", name, err.message);
     return CLI_FAILED;
@@ -107,14 +108,6 @@ void compress_close(compressed *c)
 }
 
 /* ---- one item ---- */
-
-typedef struct encoding {
-    compressed *c;
-    const cli_item *progress;
-    ae_container_writer *writer; /* NULL: a trial, bytes are only counted */
-    uint64_t n_bytes;
-    bool alpha;
-} encoding;
 
 static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
 {
@@ -183,7 +176,7 @@ static void show_progress(void *opaque, double done)
         cli_item_progress(e->progress, done, done * (double)e->c->info.width * (double)e->c->info.height * 1e-6);
 }
 
-static ae_status write_meta(const compressed *c, const compress_options *o, ae_container_writer *writer, ae_error *err)
+ae_status compress_write_meta(const compressed *c, const compress_options *o, ae_container_writer *writer, ae_error *err)
 {
     ae_meta kept = {0};
     ae_status st = AE_OK;
@@ -206,6 +199,15 @@ static ae_status read_again(compressed *c, ae_error *err)
 {
     ae_reader_close(&c->reader);
     return ae_reader_open(c->source, NULL, &c->reader, err);
+}
+
+ae_status compress_start_again(compressed *c, ae_error *err)
+{
+    ae_sample_hash_free(c->hash);
+    c->squares = c->samples = 0;
+    if (!(c->hash = ae_sample_hash_create()))
+        return ae_fail(err, AE_ERR_NOMEM, "a hash");
+    return read_again(c, err);
 }
 
 static ae_status keep_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
@@ -254,37 +256,75 @@ static ae_status take_colours(void *opaque, const void *rows, uint32_t n_rows, a
     return AE_OK;
 }
 
-static ae_status encode_network(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
+static ae_coder_picture picture_of(const compressed *c)
+{
+    return (ae_coder_picture){(uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels < 3 ? 1 : 3, c->info.sample, c->info.bits};
+}
+
+ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t threads, uint32_t most_tiles, ae_analysis **out, ae_error *err)
+{
+    ae_encode_options encode = {.effort = o->effort, .threads = threads, .cancel = &cli_cancel};
+    ae_row_source source = {e->c->info, e, read_rows};
+    ae_status st = read_again(e->c, err);
+
+    return st == AE_OK ? ae_analyse(o->coder, &encode, &source, most_tiles, out, err) : st;
+}
+
+ae_status compress_colours(encoding *e, const compress_options *o, uint32_t threads, const ae_analysis *analysis, uint32_t every, ae_error *err)
 {
     compressed *c = e->c;
-    ae_coder_picture picture = {(uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels < 3 ? 1 : 3, c->info.sample, c->info.bits};
+    ae_coder_picture picture = picture_of(c);
     ae_encode_options encode = {.quality = c->item.quality, .effort = o->effort, .threads = threads, .cancel = &cli_cancel, .opaque = e,
                                 .progress = show_progress};
-    ae_decode_options decode = {.quality = c->item.quality, .threads = threads, .cancel = &cli_cancel};
-    ae_samples_options alpha = {.threads = threads, .alpha_only = true, .cancel = &cli_cancel};
     ae_row_source source = {c->info, e, read_rows};
-    ae_tile_sink keep = {e, keep_tile}, sink = {e, write_tile};
-    ae_tile_source tiles = {e, get_tile};
-    ae_row_sink colours = {e, take_colours};
-    ae_status st;
+    ae_tile_sink keep = {e, keep_tile};
 
     free_tiles(c);
     c->n_tiles = ae_coder_tiles(&picture);
     if (!(c->tiles = ae_alloc(c->n_tiles, sizeof(*c->tiles))))
         return ae_fail(err, AE_ERR_NOMEM, "coded tiles");
-    if ((st = ae_encode(o->coder, &encode, &source, &keep, err)) != AE_OK)
-        return st;
-    if (c->info.alpha) {
-        e->alpha = true;
-        if ((st = read_again(c, err)) != AE_OK || (st = ae_samples_encode(&alpha, &source, &sink, err)) != AE_OK)
-            return st;
-    }
-    if (!e->writer && !(o->target_psnr > 0))
-        return AE_OK;
-    return (st = read_again(c, err)) == AE_OK ? ae_decode(o->coder, &picture, &decode, &tiles, &colours, err) : st;
+    return analysis ? ae_encode_analysis(analysis, &encode, every, &keep, err) : ae_encode(o->coder, &encode, &source, &keep, err);
 }
 
-static ae_status encode_samples(encoding *e, uint32_t threads, ae_error *err)
+double compress_share(const compressed *c)
+{
+    uint32_t width = (uint32_t)c->info.width, height = (uint32_t)c->info.height, n_x = (width + AE_CODER_TILE - 1) / AE_CODER_TILE;
+    double pixels = 0;
+
+    for (uint32_t i = 0; i < c->n_tiles; i++) {
+        uint32_t w = width - i % n_x * AE_CODER_TILE, h = height - i / n_x * AE_CODER_TILE;
+
+        if (c->tiles[i].data)
+            pixels += (double)(w < AE_CODER_TILE ? w : AE_CODER_TILE) * (h < AE_CODER_TILE ? h : AE_CODER_TILE);
+    }
+    return pixels / ((double)width * height);
+}
+
+ae_status compress_alpha(encoding *e, uint32_t threads, ae_error *err)
+{
+    ae_samples_options alpha = {.threads = threads, .alpha_only = true, .cancel = &cli_cancel};
+    ae_row_source source = {e->c->info, e, read_rows};
+    ae_tile_sink sink = {e, write_tile};
+    ae_status st;
+
+    if (!e->c->info.alpha)
+        return AE_OK;
+    e->alpha = true;
+    return (st = read_again(e->c, err)) == AE_OK ? ae_samples_encode(&alpha, &source, &sink, err) : st;
+}
+
+ae_status compress_compare(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
+{
+    ae_coder_picture picture = picture_of(e->c);
+    ae_decode_options decode = {.quality = e->c->item.quality, .threads = threads, .cancel = &cli_cancel};
+    ae_tile_source tiles = {e, get_tile};
+    ae_row_sink colours = {e, take_colours};
+    ae_status st = read_again(e->c, err);
+
+    return st == AE_OK ? ae_decode(o->coder, &picture, &decode, &tiles, &colours, err) : st;
+}
+
+ae_status compress_samples(encoding *e, uint32_t threads, ae_error *err)
 {
     ae_samples_options options = {.thirds = e->c->item.quality, .threads = threads, .cancel = &cli_cancel, .opaque = e,
                                   .progress = show_progress, .decoded = take_decoded};
@@ -294,120 +334,42 @@ static ae_status encode_samples(encoding *e, uint32_t threads, ae_error *err)
     return ae_samples_encode(&options, &source, &sink, err);
 }
 
-/* ---- towards a target ---- */
-
-enum { THIRDS_NETWORK = 100 - COMPRESS_NETWORK_MAX - 1, THIRDS_ALONE = 180 /* the coarsest bound without a network */, MAX_TRIALS = 14,
-       GROWTH = 8 /* bytes by which the index's numbers may grow with the tiles */ };
-
-/* One scale of qualities: those of the network, then bounds on the error down to 0. */
-static uint32_t most_levels(const compress_options *o)
+/* Tiles that target_choose has left. */
+static ae_status write_coded(encoding *e, ae_error *err)
 {
-    return o->coder ? AE_QUALITY_ONE + 1 + THIRDS_NETWORK : THIRDS_ALONE;
-}
+    ae_status st = AE_OK;
 
-static void set_level(compressed *c, const compress_options *o, uint32_t level)
-{
-    uint32_t thirds = most_levels(o) - level;
-
-    c->item.coding = o->coder && level <= AE_QUALITY_ONE ? AE_ITEM_NETWORK : AE_ITEM_SAMPLES;
-    c->item.quality = (uint16_t)(c->item.coding == AE_ITEM_NETWORK ? level : thirds * (c->info.sample == AE_U8 ? 1 : 257));
-}
-
-static ae_status count_bytes(void *opaque, const void *data, size_t n_bytes, ae_error *err)
-{
-    (void)data;
-    (void)err;
-    *(uint64_t *)opaque += n_bytes;
-    return AE_OK;
-}
-
-/* The bytes of a file beside its tiles. */
-static ae_status frame_bytes(compressed *c, const compress_options *o, const char *name, uint64_t *n_bytes, ae_error *err)
-{
-    ae_sink sink = {.opaque = n_bytes, .write = count_bytes};
-    ae_container_writer *w = NULL;
-    uint8_t hash[16] = {0};
-    ae_status st;
-
-    *n_bytes = 0;
-    c->item.name = (char *)(uintptr_t)name;
-    if ((st = ae_container_create(&sink, &w, err)) == AE_OK && (st = compress_model(o, w, err)) == AE_OK &&
-        (st = ae_container_begin(w, &c->item, err)) == AE_OK && (st = write_meta(c, o, w, err)) == AE_OK &&
-        (st = ae_container_end(w, hash, err)) == AE_OK)
-        st = ae_container_finish(w, err);
-    ae_container_writer_free(w);
+    for (uint32_t i = 0; i < e->c->n_tiles && st == AE_OK; i++)
+        st = write_tile(e, i, e->c->tiles[i].data, e->c->tiles[i].n, err);
     return st;
 }
 
-static ae_status start_again(compressed *c, ae_error *err)
+static ae_status encode_network(encoding *e, const compress_options *o, uint32_t threads, bool coded, ae_error *err)
 {
-    ae_sample_hash_free(c->hash);
-    c->squares = c->samples = 0;
-    if (!(c->hash = ae_sample_hash_create()))
-        return ae_fail(err, AE_ERR_NOMEM, "a hash");
-    return read_again(c, err);
-}
+    ae_status st;
 
-/* The best quality whose file is not too large, or the least whose PSNR is enough. Bytes grow about exponentially with the level, so
- * that is where between two trials the next one is made. */
-static ae_status choose_level(compressed *c, const compress_options *o, uint32_t threads, const char *name, ae_error *err)
-{
-    double pixels = (double)c->info.width * (double)c->info.height, value = 0, at_low = 0, at_high = 0;
-    double target = o->target_psnr > 0   ? o->target_psnr
-                    : o->target_bpp > 0  ? o->target_bpp * pixels / 8
-                    : o->target_percent > 0 ? o->target_percent / 100 * (double)ae_source_size(c->source)
-                                            : (double)o->target_bytes;
-    bool psnr = o->target_psnr > 0;
-    int64_t low = -1, high = most_levels(o) + 1; /* low: too little quality or as wanted, high: too many bytes or enough quality */
-    uint64_t frame = 0;
-    ae_status st = AE_OK;
-
-    for (int trial = 0; high - low > 1 && st == AE_OK; trial++) {
-        encoding e = {.c = c};
-        double share = low >= 0 && high <= most_levels(o) && trial < MAX_TRIALS - 6
-                           ? (psnr ? (target - at_low) / (at_high - at_low) : log(target / at_low) / log(at_high / at_low))
-                           : 0.5;
-        int64_t level = low + (int64_t)((double)(high - low) * fmin(fmax(share, 0.02), 0.98));
-
-        level = level <= low ? low + 1 : level >= high ? high - 1 : level;
-        set_level(c, o, (uint32_t)level);
-        if ((st = start_again(c, err)) != AE_OK || (st = c->item.coding == AE_ITEM_NETWORK ? encode_network(&e, o, threads, err)
-                                                                                          : encode_samples(&e, threads, err)) != AE_OK)
-            break;
-        if (!frame && (st = frame_bytes(c, o, name, &frame, err)) != AE_OK)
-            break;
-        value = psnr ? (c->squares > 0 ? 10 * log10(65025 * c->samples / c->squares) : 999) : (double)(frame + GROWTH + e.n_bytes);
-        if (psnr ? value >= target : value > target) {
-            high = level;
-            at_high = value;
-        } else {
-            low = level;
-            at_low = value;
-            if (!psnr && value > 0.985 * target)
-                break;
-        }
-    }
-    if (st != AE_OK)
+    if ((st = coded ? write_coded(e, err) : compress_colours(e, o, threads, NULL, 1, err)) != AE_OK || (st = compress_alpha(e, threads, err)) != AE_OK)
         return st;
-    if (psnr ? high > most_levels(o) : low < 0)
-        return ae_fail(err, AE_ERR_LIMIT, psnr ? "no quality reaches %.2f dB" : "no quality makes it as small as %.0f bytes", target);
-    set_level(c, o, (uint32_t)(psnr ? high : low));
-    return start_again(c, err);
+    return e->c->samples > 0 ? AE_OK : compress_compare(e, o, threads, err);
 }
 
 ae_status compress_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
                         ae_container_writer *writer, ae_error *err)
 {
     encoding e = {.c = c, .progress = progress, .writer = writer};
+    bool coded = false;
     ae_status st;
 
-    if (has_target(o) && (st = choose_level(c, o, threads, name, err)) != AE_OK)
+    if (compress_has_target(o) && (st = target_choose(c, o, threads, name, &coded, err)) != AE_OK)
         return st;
     c->item.name = (char *)(uintptr_t)name; /* only read */
     if ((st = ae_container_begin(writer, &c->item, err)) != AE_OK)
         return st;
-    st = c->item.coding == AE_ITEM_NETWORK ? encode_network(&e, o, threads, err) : encode_samples(&e, threads, err);
-    if (st != AE_OK || (st = write_meta(c, o, writer, err)) != AE_OK)
+    if (c->item.coding == AE_ITEM_NETWORK)
+        st = encode_network(&e, o, threads, coded, err);
+    else if (!compress_has_target(o) || (st = compress_start_again(c, err)) == AE_OK)
+        st = compress_samples(&e, threads, err);
+    if (st != AE_OK || (st = compress_write_meta(c, o, writer, err)) != AE_OK)
         return st;
     ae_sample_hash_get(c->hash, c->digest);
     return ae_container_end(writer, c->digest, err);

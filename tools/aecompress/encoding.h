@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Steps of coding one picture, for target.c, which takes some of them several times. */
+#ifndef ENCODING_H
+#define ENCODING_H
+
+#include "ae/compress.h"
+#include "compress.h"
+
+typedef struct encoding {
+    compressed *c;
+    const cli_item *progress;
+    ae_container_writer *writer; /* NULL: a trial, bytes are only counted */
+    uint64_t n_bytes;            /* of tiles */
+    bool alpha;
+} encoding;
+
+bool compress_has_target(const compress_options *o);
+/* The picture from its first row on; its hash and errors, too. */
+ae_status compress_start_again(compressed *c, ae_error *err);
+ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t threads, uint32_t most_tiles, ae_analysis **out, ae_error *err);
+/* Colours by the network into c->tiles, from the picture or, one tile in `every`, from its analysis. */
+ae_status compress_colours(encoding *e, const compress_options *o, uint32_t threads, const ae_analysis *analysis, uint32_t every, ae_error *err);
+double compress_share(const compressed *c); /* of the pixels, in c->tiles that are there */
+/* Decodes c->tiles beside the picture. */
+ae_status compress_compare(encoding *e, const compress_options *o, uint32_t threads, ae_error *err);
+ae_status compress_alpha(encoding *e, uint32_t threads, ae_error *err);
+ae_status compress_samples(encoding *e, uint32_t threads, ae_error *err);
+ae_status compress_write_meta(const compressed *c, const compress_options *o, ae_container_writer *writer, ae_error *err);
+
+/* Chooses the item's coding and quality. *coded: the network's tiles lie in c->tiles already. */
+ae_status target_choose(compressed *c, const compress_options *o, uint32_t threads, const char *name, bool *coded, ae_error *err);
+
+#endif
