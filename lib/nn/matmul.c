@@ -41,18 +41,24 @@ static bool prepare(aei_matmul *t, const dnnl_memory_desc_t md[3])
     return good;
 }
 
-ae_status aei_matmul_create(uint32_t m, uint32_t k, uint32_t n, bool transposed, ae_precision precision, aei_matmul **out,
+static dnnl_data_type_t data_type(ae_precision precision)
+{
+    return precision == AE_PRECISION_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
+ae_status aei_matmul_create(uint32_t m, uint32_t k, uint32_t n, aei_turned turned, ae_precision from, ae_precision to, aei_matmul **out,
                             ae_error *err)
 {
-    dnnl_data_type_t type = precision == AE_PRECISION_BF16 ? dnnl_bf16 : dnnl_f32;
-    dnnl_dims_t a = {m, k}, b = {k, n}, c = {m, n}, a_step = {k, 1}, b_step = {transposed ? 1 : n, transposed ? k : 1}, c_step = {n, 1};
+    bool a_turned = turned == AEI_A_TURNED, b_turned = turned == AEI_B_TURNED;
+    dnnl_dims_t a = {m, k}, a_step = {a_turned ? 1 : k, a_turned ? m : 1};
+    dnnl_dims_t b = {k, n}, b_step = {b_turned ? 1 : n, b_turned ? k : 1}, c = {m, n}, c_step = {n, 1};
     dnnl_memory_desc_t md[3];
     aei_matmul *t = *out = ae_alloc(1, sizeof(*t));
 
     aei_single_threaded();
-    if (t && ok(dnnl_memory_desc_init_by_strides(&md[A], 2, a, type, a_step)) &&
-        ok(dnnl_memory_desc_init_by_strides(&md[B], 2, b, type, b_step)) &&
-        ok(dnnl_memory_desc_init_by_strides(&md[C], 2, c, dnnl_f32, c_step)) && prepare(t, md))
+    if (t && ok(dnnl_memory_desc_init_by_strides(&md[A], 2, a, data_type(from), a_step)) &&
+        ok(dnnl_memory_desc_init_by_strides(&md[B], 2, b, data_type(from), b_step)) &&
+        ok(dnnl_memory_desc_init_by_strides(&md[C], 2, c, data_type(to), c_step)) && prepare(t, md))
         return AE_OK;
     aei_matmul_free(t);
     *out = NULL;
@@ -71,7 +77,7 @@ void aei_matmul_free(aei_matmul *t)
     ae_free(t);
 }
 
-bool aei_matmul_run(aei_matmul *t, const void *a, const void *b, float *c)
+bool aei_matmul_run(aei_matmul *t, const void *a, const void *b, void *c)
 {
     dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, t->memory[A]},
                               {DNNL_ARG_WEIGHTS, t->memory[B]},

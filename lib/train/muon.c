@@ -7,18 +7,17 @@
 
 #include <math.h>
 
-enum { ROUNDS = 5, LEAST = 16 };
+enum { ROUNDS = 5, LEAST = 16, CHUNK = 2048 /* floats that stay in the first cache */ };
 #define MOMENTUM 0.95f
 /* Jordan's quintic drives all singular values to about 1 in ROUNDS rounds. */
 static const float quintic[3] = {3.4445f, -4.7750f, 2.0315f};
 
 struct aei_muon {
-    uint32_t rows, columns; /* of the parameter */
-    uint32_t low, high;     /* the lesser and the larger of them: x is low x high */
-    uint32_t element;       /* bytes of an operand of the products */
+    uint32_t rows, columns, low; /* of the parameter, and the lesser of them */
+    uint32_t element;            /* bytes of an operand of the products, f32 or bf16 */
     aei_matmul *gram, *square, *product;
-    float *x, *y, *a, *b;
-    void *narrow_x, *narrow_a; /* the operands; in f32 x and a themselves */
+    float *lead, *a, *b;
+    void *x, *y, *p;             /* operands: the matrix, the next one, the polynomial of the gram matrix */
 };
 
 bool aei_muon_wants(const ae_param *p)
@@ -30,26 +29,28 @@ ae_status aei_muon_create(const ae_param *p, ae_precision precision, aei_muon **
 {
     aei_muon *t = *out = ae_alloc(1, sizeof(*t));
     size_t n = p->count;
+    bool wide;
     ae_status st;
 
     if (!t)
         return ae_fail(err, AE_ERR_NOMEM, "the update of %s", p->name);
     t->rows = p->dims[0];
     t->columns = (uint32_t)(n / t->rows);
-    t->low = t->rows < t->columns ? t->rows : t->columns;
-    t->high = t->rows + t->columns - t->low;
+    wide = t->rows <= t->columns;
+    t->low = wide ? t->rows : t->columns;
     t->element = precision == AE_PRECISION_BF16 ? 2 : 4;
-    t->x = ae_alloc(n, sizeof(float));
-    t->y = ae_alloc(n, sizeof(float));
+    t->lead = ae_alloc(n, sizeof(float));
     t->a = ae_alloc((size_t)t->low * t->low, sizeof(float));
     t->b = ae_alloc((size_t)t->low * t->low, sizeof(float));
-    t->narrow_x = t->element == 4 ? t->x : ae_alloc(n, t->element);
-    t->narrow_a = t->element == 4 ? t->a : ae_alloc((size_t)t->low * t->low, t->element);
-    if (!t->x || !t->y || !t->a || !t->b || !t->narrow_x || !t->narrow_a)
+    t->x = ae_alloc(n, t->element);
+    t->y = ae_alloc(n, t->element);
+    t->p = ae_alloc((size_t)t->low * t->low, t->element);
+    if (!t->lead || !t->a || !t->b || !t->x || !t->y || !t->p)
         st = ae_fail(err, AE_ERR_NOMEM, "the update of %s, %u x %u", p->name, t->rows, t->columns);
-    else if ((st = aei_matmul_create(t->low, t->high, t->low, true, precision, &t->gram, err)) == AE_OK &&
-             (st = aei_matmul_create(t->low, t->low, t->low, false, precision, &t->square, err)) == AE_OK)
-        st = aei_matmul_create(t->low, t->low, t->high, false, precision, &t->product, err);
+    else if ((st = aei_matmul_create(t->low, wide ? t->columns : t->rows, t->low, wide ? AEI_B_TURNED : AEI_A_TURNED, precision,
+                                     AE_PRECISION_F32, &t->gram, err)) == AE_OK &&
+             (st = aei_matmul_create(t->low, t->low, t->low, AEI_AS_IS, precision, AE_PRECISION_F32, &t->square, err)) == AE_OK)
+        st = aei_matmul_create(t->rows, t->low, t->columns, AEI_AS_IS, precision, precision, &t->product, err);
     if (st != AE_OK) {
         aei_muon_free(t);
         *out = NULL;
@@ -64,64 +65,68 @@ void aei_muon_free(aei_muon *t)
     aei_matmul_free(t->gram);
     aei_matmul_free(t->square);
     aei_matmul_free(t->product);
-    if (t->narrow_x != t->x)
-        ae_free(t->narrow_x);
-    if (t->narrow_a != t->a)
-        ae_free(t->narrow_a);
-    ae_free(t->x);
-    ae_free(t->y);
+    ae_free(t->lead);
     ae_free(t->a);
     ae_free(t->b);
+    ae_free(t->x);
+    ae_free(t->y);
+    ae_free(t->p);
     ae_free(t);
 }
 
-/* to = p to + q from */
-AEI_CLONES static void blend(size_t n, float p, float q, const float *restrict from, float *restrict to)
+static size_t chunk(size_t n, size_t at)
+{
+    return n - at < CHUNK ? n - at : CHUNK;
+}
+
+/* The momentum and where it leads (Nesterov). */
+AEI_CLONES static void lead(size_t n, float scale, const float *restrict gradient, float *restrict momentum, float *restrict to)
+{
+    float rest = (1 - MOMENTUM) * scale;
+
+    for (size_t i = 0; i < n; i++) {
+        float m = MOMENTUM * momentum[i] + rest * gradient[i];
+
+        momentum[i] = m;
+        to[i] = MOMENTUM * m + rest * gradient[i];
+    }
+}
+
+AEI_CLONES static void multiply(size_t n, float factor, float *x)
 {
     for (size_t i = 0; i < n; i++)
-        to[i] = p * to[i] + q * from[i];
+        x[i] *= factor;
 }
 
-/* The momentum and where it leads (Nesterov); returns the sum of squares of the latter. */
-static double accumulate(size_t n, float scale, const float *restrict gradient, float *restrict momentum, float *restrict lead)
+/* a <- q a + r b */
+AEI_CLONES static void blend(size_t n, float q, float r, float *restrict a, const float *restrict b)
 {
-    blend(n, MOMENTUM, (1 - MOMENTUM) * scale, gradient, momentum);
     for (size_t i = 0; i < n; i++)
-        lead[i] = MOMENTUM * momentum[i] + (1 - MOMENTUM) * scale * gradient[i];
-    return aei_sum_squares(lead, n);
+        a[i] = q * a[i] + r * b[i];
 }
 
-static void transpose(uint32_t rows, uint32_t columns, const float *restrict from, float *restrict to)
-{
-    for (uint32_t i = 0; i < rows; i++)
-        for (uint32_t k = 0; k < columns; k++)
-            to[(size_t)k * rows + i] = from[(size_t)i * columns + k];
-}
-
-/* An operand of the products; in f32 it is the matrix itself. */
-static void narrow(const aei_muon *t, const float *from, void *to, size_t n)
-{
-    if (to != from)
-        aei_from_f32(from, to, t->element, n);
-}
-
-/* x <- p x + q (x xᵀ) x + r (x xᵀ)² x, some times. */
+/* x <- (p + q g + r g²) x with g = x xᵀ, some times; where x is tall x (p + q g + r g²) with g = xᵀ x, which is the same. */
 static bool orthogonalise(aei_muon *t)
 {
-    size_t n = (size_t)t->low * t->high, square = (size_t)t->low * t->low;
+    size_t square = (size_t)t->low * t->low;
+    bool wide = t->rows <= t->columns;
 
     for (int round = 0; round < ROUNDS; round++) {
-        narrow(t, t->x, t->narrow_x, n);
-        if (!aei_matmul_run(t->gram, t->narrow_x, t->narrow_x, t->a))
+        void *next = t->y;
+
+        if (!aei_matmul_run(t->gram, t->x, t->x, t->a))
             return false;
-        narrow(t, t->a, t->narrow_a, square);
-        if (!aei_matmul_run(t->square, t->narrow_a, t->narrow_a, t->b))
+        aei_from_f32(t->a, t->p, t->element, square);
+        if (!aei_matmul_run(t->square, t->p, t->p, t->b))
             return false;
-        blend(square, quintic[1], quintic[2], t->b, t->a);
-        narrow(t, t->a, t->narrow_a, square);
-        if (!aei_matmul_run(t->product, t->narrow_a, t->narrow_x, t->y))
+        blend(square, quintic[1], quintic[2], t->a, t->b);
+        for (uint32_t i = 0; i < t->low; i++)
+            t->a[(size_t)i * t->low + i] += quintic[0];
+        aei_from_f32(t->a, t->p, t->element, square);
+        if (!aei_matmul_run(t->product, wide ? t->p : t->x, wide ? t->x : t->p, next))
             return false;
-        blend(n, quintic[0], 1, t->y, t->x);
+        t->y = t->x;
+        t->x = next;
     }
     return true;
 }
@@ -143,18 +148,23 @@ ae_status aei_muon_apply(aei_muon *t, const aei_update *u, const float *gradient
                          ae_error *err)
 {
     size_t n = (size_t)t->rows * t->columns;
-    bool turned = t->rows > t->columns;
-    float *lead = turned ? t->y : t->x;
-    float factor = (float)(1 / (sqrt(accumulate(n, u->scale, gradient, momentum, lead)) + 1e-30));
+    double squares = 0;
+    float factor, step = u->rate * 0.2f * sqrtf((float)(t->rows + t->columns - t->low)), direction[CHUNK];
 
-    if (turned)
-        transpose(t->rows, t->columns, t->y, t->x);
-    for (size_t i = 0; i < n; i++)
-        t->x[i] *= factor;
+    for (size_t i = 0; i < n; i += CHUNK) {
+        lead(chunk(n, i), u->scale, gradient + i, momentum + i, t->lead + i);
+        squares += aei_sum_squares(t->lead + i, chunk(n, i));
+    }
+    factor = (float)(1 / (sqrt(squares) + 1e-30));
+    for (size_t i = 0; i < n; i += CHUNK) {
+        multiply(chunk(n, i), factor, t->lead + i);
+        aei_from_f32(t->lead + i, (uint8_t *)t->x + i * t->element, t->element, chunk(n, i));
+    }
     if (!orthogonalise(t))
-        return ae_fail(err, AE_ERR_NOMEM, "oneDNN could not multiply matrices of %u x %u", t->low, t->high);
-    if (turned)
-        transpose(t->columns, t->rows, t->x, t->y);
-    move(u, u->rate * 0.2f * sqrtf((float)t->high), n, turned ? t->y : t->x, value, average);
+        return ae_fail(err, AE_ERR_NOMEM, "oneDNN could not multiply matrices of %u x %u", t->rows, t->columns);
+    for (size_t i = 0; i < n; i += CHUNK) {
+        aei_to_f32((uint8_t *)t->x + i * t->element, t->element, direction, chunk(n, i));
+        move(u, step, chunk(n, i), direction, value + i, average + i);
+    }
     return AE_OK;
 }
