@@ -60,8 +60,13 @@ AE_API AE_NODISCARD ae_status ae_container_write_meta(ae_container_writer *write
 AE_API AE_NODISCARD ae_status ae_container_end(ae_container_writer *writer, const uint8_t hash[16], ae_error *err);
 /* Gives up the item begun: what was written of it stays in the file, outside the index. */
 AE_API void ae_container_drop(ae_container_writer *writer);
-/* Items of one size and type, coded as one picture of the height of all; quality: thirds. samples: interleaved, native endian;
- * they become what decoding will give. */
+/* n items of one size and type, coded as one picture of the height of all; quality: thirds. samples: interleaved, native endian; they
+ * become what decoding will give. */
+typedef struct ae_packed { void *data; size_t n_bytes; uint8_t hash[16]; } ae_packed; /* data: an ae_alloc array */
+AE_API AE_NODISCARD ae_status ae_pack(const ae_item *like, uint32_t n, void *samples, ae_packed *out, ae_error *err);
+AE_API AE_NODISCARD ae_status ae_container_write_packed(ae_container_writer *writer, const ae_item *like, const char *const *names,
+                                                        uint32_t n_names, const ae_packed *packed, ae_error *err);
+/* Both at once. */
 AE_API AE_NODISCARD ae_status ae_container_write_pack(ae_container_writer *writer, const ae_item *like, const char *const *names,
                                                       uint32_t n_names, void *samples, ae_error *err);
 /* Index and footer. */

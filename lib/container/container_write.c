@@ -332,20 +332,45 @@ void ae_container_drop(ae_container_writer *w)
     w->open = false;
 }
 
-ae_status ae_container_write_pack(ae_container_writer *w, const ae_item *like, const char *const *names, uint32_t n_names,
-                                  void *samples, ae_error *err)
+static ae_status check_pack(const ae_item *like, uint32_t n, ae_signal_info *all, size_t *n_bytes, ae_error *err)
+{
+    *all = like->info;
+    all->height *= n;
+    *n_bytes = ae_row_bytes(all) * all->height;
+    if (!all->height || like->coding != AE_ITEM_SAMPLES || like->info.height > AE_PACK_BYTES || *n_bytes > AE_PACK_BYTES)
+        return ae_fail(err, AE_ERR_ARGUMENT, "no pack: %u items, %zu bytes", n, *n_bytes);
+    return AE_OK;
+}
+
+ae_status ae_pack(const ae_item *like, uint32_t n, void *samples, ae_packed *out, ae_error *err)
+{
+    aei_buffer coded = {0};
+    ae_signal_info all;
+    size_t n_bytes;
+    ae_status st = check_pack(like, n, &all, &n_bytes, err);
+
+    *out = (ae_packed){0};
+    if (st != AE_OK)
+        return st;
+    if ((st = aei_samples_pack(&all, like->quality, samples, &coded, err)) != AE_OK) {
+        ae_free(coded.data);
+        return st;
+    }
+    *out = (ae_packed){.data = coded.data, .n_bytes = coded.n_bytes};
+    aei_digest(samples, n_bytes, out->hash);
+    return AE_OK;
+}
+
+ae_status ae_container_write_packed(ae_container_writer *w, const ae_item *like, const char *const *names, uint32_t n_names,
+                                    const ae_packed *packed, ae_error *err)
 {
     ae_item item = *like;
-    ae_signal_info all = like->info;
+    ae_signal_info all;
     size_t n_bytes;
-    uint8_t hash[16] = {0};
-    aei_buffer coded = {0};
-    ae_status st = AE_OK;
+    ae_status st = w->open ? ae_fail(err, AE_ERR_ARGUMENT, "a pack within an item") : check_pack(like, n_names, &all, &n_bytes, err);
 
-    all.height *= n_names;
-    n_bytes = ae_row_bytes(&all) * all.height;
-    if (w->open || !n_names || like->coding != AE_ITEM_SAMPLES || !all.height || n_bytes > AE_PACK_BYTES)
-        return ae_fail(err, AE_ERR_ARGUMENT, "no pack: %u items, %zu bytes", n_names, n_bytes);
+    if (st != AE_OK)
+        return st;
     item.number = w->next_number;
     item.offset = w->offset;
     item.packed = n_names;
@@ -361,14 +386,23 @@ ae_status ae_container_write_pack(ae_container_writer *w, const ae_item *like, c
         aei_put_number(&w->scratch, strlen(names[i]));
         aei_put(&w->scratch, names[i], strlen(names[i]));
     }
-    if (st == AE_OK && (st = aei_samples_pack(&all, like->quality, samples, &coded, err)) == AE_OK)
-        aei_digest(samples, n_bytes, hash);
-    aei_put(&w->scratch, hash, sizeof(hash));
+    aei_put(&w->scratch, packed->hash, sizeof(packed->hash));
     if (st == AE_OK)
-        st = put_chunk(w, AEI_PACK, coded.data, coded.n_bytes, err);
+        st = put_chunk(w, AEI_PACK, packed->data, packed->n_bytes, err);
     w->next_number += n_names;
     w->scratch.n_bytes = 0;
-    ae_free(coded.data);
+    return st;
+}
+
+ae_status ae_container_write_pack(ae_container_writer *w, const ae_item *like, const char *const *names, uint32_t n_names,
+                                  void *samples, ae_error *err)
+{
+    ae_packed packed;
+    ae_status st = ae_pack(like, n_names, samples, &packed, err);
+
+    if (st == AE_OK)
+        st = ae_container_write_packed(w, like, names, n_names, &packed, err);
+    ae_free(packed.data);
     return st;
 }
 

@@ -76,9 +76,13 @@ run 2 $de --region 1,2,3 a.aec; says "--region"
 # archives
 mkdir -p set/x set/y; cp a.ppm set/x/; cp b.ppm set/y/
 i=0; while [ $i -lt 40 ]; do picture set/tiny$i.ppm 6 5 $i; i=$((i + 1)); done
-run 0 $tool --lossless --archive s.aec -r set --verify -v; says "42 items added"
+run 0 $tool --lossless --archive s.aec -r set --verify -v -j 1; says "42 items added"
+printf 'P6\n9 9\n255\nshort' >set/tiny5x.ppm # what cannot be read leaves no trace, whatever the order of work
+for jobs in 1 2 5; do run 1 $tool --lossless --archive jobs$jobs.aec -r set -j $jobs; says "tiny5x.ppm"; same s.aec jobs$jobs.aec; done
+rm set/tiny5x.ppm
 run 0 $de -l s.aec; [ "$(wc -l <out)" -eq 42 ] || fail "list: $(cat out)"
 run 0 $de --format ppm -o all s.aec; for f in x/a y/b tiny0 tiny39; do same set/$f.ppm all/$f.ppm; done
+for jobs in 1 3; do run 0 $de --format ppm -j $jobs -o jobs$jobs s.aec; diff -r all jobs$jobs >&2 || fail "-j $jobs"; done
 run 0 $de -i 'x/*' --format ppm -o some/ s.aec; same a.ppm some/x/a.ppm; absent some/y
 run 0 $de -i tiny7.ppm -o t7.ppm s.aec; same set/tiny7.ppm t7.ppm
 run 1 $de -i nothing s.aec; says "no item"
@@ -94,6 +98,26 @@ run 1 $tool --lossless --archive s.aec b.ppm; says "exists"
 run 1 $tool --lossless --archive plain.ppm --append a.ppm missing.ppm; run 0 $de -t plain.ppm
 run 1 $tool --lossless --archive a.ppm --append b.ppm; says "no .aec file"
 run 0 $tool --lossless --dry-run --archive no.aec b.ppm; prints "b.ppm -> no.aec: b.ppm"; absent no.aec
+
+# the pictures of an IDX file
+python3 - <<'END' || fail "python3"
+import gzip, struct
+body = bytes((i * i // 7 + i % 11) % 256 for i in range(300 * 30 * 20))
+gzip.open('some-images-idx3-ubyte.gz', 'wb').write(struct.pack('>IIII', 2051, 300, 30, 20) + body)
+open('plain.idx', 'wb').write(struct.pack('>IIIII', 2052, 12, 10, 20, 3) + body[:7200])
+open('labels-idx1-ubyte', 'wb').write(struct.pack('>II', 2049, 300) + bytes(300))
+open('cut-idx3-ubyte', 'wb').write(struct.pack('>IIII', 2051, 300, 30, 20) + body[:-1])
+open('want', 'wb').write(b'P5\n20 30\n255\n' + body[123 * 600:124 * 600])
+open('want3', 'wb').write(b'P6\n20 10\n255\n' + body[6600:7200])
+END
+for jobs in 1 4; do run 0 $tool --archive idx$jobs.aec -j $jobs some-images-idx3-ubyte.gz a.ppm plain.idx -q 100; done; same idx1.aec idx4.aec
+run 0 $de -l idx1.aec; [ "$(wc -l <out)" -eq 313 ] || fail "IDX: $(tail -2 out)"
+run 0 $de -i some-images/123 -o t.pgm idx1.aec; same want t.pgm; run 0 $de -i plain/11 -f -o t.ppm idx1.aec; same want3 t.ppm
+run 0 $de --format pgm -i 'some-images/*' -o idx idx1.aec; same want idx/some-images/123.pgm; absent idx/a.pgm
+run 1 $tool --lossless --archive idx1.aec --append some-images-idx3-ubyte.gz; says "an item some-images/299 already"
+run 0 $tool --lossless --archive idx1.aec --append --skip-existing some-images-idx3-ubyte.gz b.ppm; run 0 $de -t idx1.aec; prints "314 items"
+run 1 $tool --archive no.aec labels-idx1-ubyte cut-idx3-ubyte a.ppm -q 100; says "an IDX file without pictures"; says "truncated"
+run 0 $de -t no.aec; run 0 $tool --dry-run --archive no2.aec plain.idx; prints "plain/..."
 
 # an append that breaks off, a full disk, an interrupt
 cp s.aec broken.aec; head -c 5000 wide.ppm >>broken.aec

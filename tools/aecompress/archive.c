@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Many pictures into one file. Small ones of one size and type are gathered and share tiles. */
+ * Many pictures into one file. Several are coded at the same time and written in the order of the inputs: what is in the file does
+ * not depend on the number of threads. A worker takes an input and, when its turn has come, decides whether the picture waits for
+ * others of its kind; what is now to be written gets a ticket. That is coded, and written when all tickets before it are. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,35 +15,46 @@
 #include <unistd.h>
 
 #include "common/aecfile.h"
+#include "common/idx.h"
 #include "common/inputs.h"
 #include "common/progress.h"
 #include "compress.h"
+#include "gather.h"
 
-enum { MAX_PACKS = 8, SMALL = AE_PACK_BYTES / 4 /* bytes of a picture that is packed, at most */, MAX_NAMES = 4096 };
-
-/* Pictures of one kind that wait for others. */
-typedef struct pending {
-    ae_item like;
-    uint8_t *samples;
-    size_t n_each;
-    uint32_t n, most;
-    char **names;
-} pending;
+enum { LARGE = 1 << 23 /* pixels from which a picture is not coded in memory, but by all threads when its ticket has come */ };
 
 typedef struct archive {
     compress_options *o;
-    ae_container_writer *writer;
+    ae_container_writer *writer; /* of who holds the ticket that is up */
     ae_output *output;   /* of a new file */
     int fd;              /* of one that is appended to */
     uint64_t old_size;
     ae_sink sink, fd_sink;
-    pending packs[MAX_PACKS];
-    FILE *json;
-    size_t failed, done;
     ae_sink *to;         /* where sink writes */
     ae_status sink_status;
+    uint32_t threads;    /* for one picture */
+
+    pthread_mutex_t mutex; /* of all below */
+    pthread_cond_t changed;
+    cli_inputs inputs;
+    size_t next, step;   /* of the inputs */
+    idx_file idx;        /* being read, of the input before next */
+    uint32_t idx_done;
+    uint64_t n_taken, turn, n_tickets, ticket;
+    gathered kinds[GATHER_KINDS];
+    name_set names;
+    FILE *json;
+    size_t failed, done;
     bool broken;         /* the file itself cannot be written any more */
 } archive;
+
+/* What a worker takes: a picture file, or some pictures of an IDX file that lie in `pack` already. */
+typedef struct job {
+    const cli_input *in;
+    uint64_t turn;
+    uint32_t first;
+    gathered pack;       /* to be written; n = 0: a file */
+} job;
 
 /* Keeps in mind whether it was the archive that failed, or an input. */
 static ae_status write_archive(void *opaque, const void *data, size_t n_bytes, ae_error *err)
@@ -68,63 +82,144 @@ static ae_status write_fd(void *opaque, const void *data, size_t n_bytes, ae_err
     return AE_OK;
 }
 
-/* ---- packs ---- */
+/* ---- turns and tickets ---- */
 
-static ae_status flush_pack(archive *a, pending *p, ae_error *err)
+static void wait_for(archive *a, const uint64_t *counter, uint64_t value)
 {
-    ae_status st = AE_OK;
+    pthread_mutex_lock(&a->mutex);
+    while (*counter != value)
+        pthread_cond_wait(&a->changed, &a->mutex);
+}
 
-    if (p->n)
-        st = ae_container_write_pack(a->writer, &p->like, (const char *const *)p->names, p->n, p->samples, err);
-    for (uint32_t i = 0; i < p->n; i++)
-        ae_free(p->names[i]);
-    ae_free(p->names);
-    ae_free(p->samples);
-    *p = (pending){0};
+/* The next one's turn; gives up the mutex. */
+static void pass_on(archive *a, uint64_t *counter)
+{
+    ++*counter;
+    pthread_cond_broadcast(&a->changed);
+    pthread_mutex_unlock(&a->mutex);
+}
+
+static bool stopped(const archive *a)
+{
+    return cli_cancel.requested || a->broken;
+}
+
+/* What is written with a ticket: code it, wait, write it. */
+typedef struct writing {
+    archive *a;
+    uint64_t ticket, n_bytes;
+    ae_status st;
+} writing;
+
+/* Waits for the ticket. Between this and end_writing the container is the caller's, who leaves it alone where false is returned. */
+static bool begin_writing(writing *w, ae_error *err)
+{
+    wait_for(w->a, &w->a->ticket, w->ticket);
+    pthread_mutex_unlock(&w->a->mutex);
+    if (w->st == AE_OK && stopped(w->a))
+        w->st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
+    w->n_bytes = ae_container_written(w->a->writer);
+    return w->st == AE_OK;
+}
+
+static void end_writing(writing *w)
+{
+    w->n_bytes = ae_container_written(w->a->writer) - w->n_bytes;
+    pthread_mutex_lock(&w->a->mutex);
+    w->a->broken |= w->a->sink_status != AE_OK;
+    pass_on(w->a, &w->a->ticket);
+}
+
+static ae_status write_pack(writing *w, gathered *g, ae_error *err)
+{
+    ae_packed packed = {0};
+
+    w->st = ae_pack(&g->like, g->n, g->samples, &packed, err);
+    if (begin_writing(w, err))
+        w->st = ae_container_write_packed(w->a->writer, &g->like, (const char *const *)g->names, g->n, &packed, err);
+    end_writing(w);
+    ae_free(packed.data);
+    gathered_clear(g);
+    return w->st;
+}
+
+/* ---- pictures coded in memory ---- as a container of one item, which is then copied */
+
+typedef struct memory { uint8_t *data; size_t n, room; } memory;
+
+static ae_status write_memory(void *opaque, const void *data, size_t n_bytes, ae_error *err)
+{
+    memory *m = opaque;
+
+    if (n_bytes > m->room - m->n) {
+        size_t room = 2 * m->room + n_bytes;
+        uint8_t *grown = ae_realloc(m->data, m->n, room);
+
+        if (!grown)
+            return ae_fail(err, AE_ERR_NOMEM, "a coded picture");
+        m->data = grown;
+        m->room = room;
+    }
+    memcpy(m->data + m->n, data, n_bytes);
+    m->n += n_bytes;
+    return AE_OK;
+}
+
+static size_t read_memory(void *opaque, uint64_t offset, void *to, size_t n_bytes)
+{
+    const memory *m = opaque;
+    size_t left = offset < m->n ? m->n - (size_t)offset : 0;
+
+    n_bytes = n_bytes < left ? n_bytes : left;
+    memcpy(to, m->data + offset, n_bytes);
+    return n_bytes;
+}
+
+static ae_status code_in_memory(compressed *c, const archive *a, const char *name, memory *m, ae_error *err)
+{
+    ae_sink sink = {.opaque = m, .write = write_memory};
+    ae_container_writer *w = NULL;
+    ae_status st = ae_container_create(&sink, &w, err);
+
+    if (st == AE_OK && (st = compress_item(c, a->o, NULL, a->threads, name, w, err)) == AE_OK)
+        st = ae_container_finish(w, err);
+    ae_container_writer_free(w);
     return st;
 }
 
-static bool waits(const archive *a, const char *name)
+static ae_status copy_from_memory(memory *m, const char *name, ae_container_writer *to, ae_error *err)
 {
-    for (size_t i = 0; i < MAX_PACKS; i++)
-        for (uint32_t j = 0; j < a->packs[i].n; j++)
-            if (strcmp(a->packs[i].names[j], name) == 0)
-                return true;
-    return false;
+    ae_bytes bytes = {m, m->n, read_memory};
+    ae_container *c = NULL;
+    ae_item item = {0};
+    ae_status st = ae_container_open(&bytes, NULL, &c, err);
+
+    if (st == AE_OK && (st = ae_container_find(c, name, &item, err)) == AE_OK)
+        st = aecfile_copy(c, &item, to, NULL, err);
+    ae_item_clear(&item);
+    ae_container_free(c);
+    return st;
 }
 
-static bool same_kind(const ae_item *a, const ae_item *b)
+static ae_status write_picture(writing *w, compressed *c, const char *name, ae_error *err)
 {
-    const ae_signal_info *x = &a->info, *y = &b->info;
+    archive *a = w->a;
+    bool large = c->info.width * c->info.height >= LARGE;
+    memory m = {0};
 
-    return x->width == y->width && x->height == y->height && x->channels == y->channels && x->sample == y->sample && x->bits == y->bits &&
-           a->quality == b->quality && a->orientation == b->orientation;
+    w->st = large ? AE_OK : code_in_memory(c, a, name, &m, err);
+    if (begin_writing(w, err)) {
+        w->st = large ? compress_item(c, a->o, NULL, a->o->batch.jobs, name, a->writer, err)
+                      : copy_from_memory(&m, name, a->writer, err);
+        if (w->st != AE_OK)
+            ae_container_drop(a->writer);
+    }
+    end_writing(w);
+    ae_free(m.data);
+    return w->st;
 }
 
-/* Where pictures like this one wait; the fullest is written where there is no room for another kind. */
-static ae_status find_pack(archive *a, const ae_item *item, size_t n_each, pending **out, ae_error *err)
-{
-    pending *p = a->packs;
-    ae_status st;
-
-    for (size_t i = 0; i < MAX_PACKS; i++)
-        if (a->packs[i].n && same_kind(&a->packs[i].like, item)) {
-            *out = &a->packs[i];
-            return AE_OK;
-        }
-    for (size_t i = 0; i < MAX_PACKS; i++)
-        if (!a->packs[i].n || (p->n && a->packs[i].n > p->n))
-            p = &a->packs[i];
-    if ((st = flush_pack(a, p, err)) != AE_OK)
-        return st;
-    *p = (pending){.like = *item, .n_each = n_each, .most = (uint32_t)(AE_PACK_BYTES / n_each)};
-    p->most = p->most < MAX_NAMES ? p->most : MAX_NAMES;
-    p->like.name = NULL;
-    p->samples = ae_alloc(p->most, n_each);
-    p->names = ae_alloc(p->most, sizeof(*p->names));
-    *out = p;
-    return p->samples && p->names ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "a pack of items");
-}
+/* ---- one input ---- */
 
 static bool has_kept_meta(const compressed *c, const compress_options *o)
 {
@@ -134,99 +229,273 @@ static bool has_kept_meta(const compressed *c, const compress_options *o)
     return false;
 }
 
-static ae_status pack(archive *a, compressed *c, const char *name, ae_error *err)
+/* False where the item is there already, which is an error unless those are to be skipped. The mutex is held. */
+static bool take_name(archive *a, const char *name, ae_status *st, ae_error *err)
 {
-    size_t n_each = c->row_bytes * (size_t)c->info.height;
-    pending *p = NULL;
-    uint8_t *to;
-    ae_status st;
+    bool added = false;
 
-    if (!ae_item_name_is_safe(name))
-        return ae_fail(err, AE_ERR_ARGUMENT, "%s is no name for an item", name);
-    if (waits(a, name) || ae_container_has_name(a->writer, name))
-        return ae_fail(err, AE_ERR_ARGUMENT, "there is an item %s already", name);
-    if ((st = find_pack(a, &c->item, n_each, &p, err)) != AE_OK)
-        return st;
-    to = p->samples + p->n * n_each;
-    if ((st = ae_reader_read(&c->reader, to, (uint32_t)c->info.height, err)) != AE_OK)
-        return st;
-    if (!(p->names[p->n] = ae_strdup(name)))
-        return ae_fail(err, AE_ERR_NOMEM, "a name");
-    return ++p->n == p->most ? flush_pack(a, p, err) : AE_OK;
+    if (stopped(a))
+        *st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
+    else if (!ae_item_name_is_safe(name))
+        *st = ae_fail(err, AE_ERR_ARGUMENT, "%s is no name for an item", name);
+    else if ((*st = name_set_add(&a->names, name, &added, err)) == AE_OK && !added && !a->o->batch.skip_existing)
+        *st = ae_fail(err, AE_ERR_ARGUMENT, "there is an item %s already", name);
+    return added;
 }
 
-/* ---- one input ---- */
-
-static ae_status add(archive *a, const cli_input *in, const char *name, cli_json *json, ae_error *err)
+/* Says how it went. */
+static void finish(archive *a, const cli_input *in, cli_json *json, double start, ae_status st, bool skipped, const ae_error *err)
 {
-    const compress_options *o = a->o;
-    uint64_t before = ae_container_written(a->writer);
-    compressed c;
-    ae_status st = compress_open(&c, o, in->path, err);
+    pthread_mutex_lock(&a->mutex);
+    if (st != AE_OK && !cli_cancel.requested)
+        cli_message("%s: %s", in->path, err->message);
+    a->failed += st != AE_OK;
+    a->done += st == AE_OK && !skipped;
+    if (a->json && !skipped) {
+        cli_json_string(json, "status", st == AE_OK ? "done" : "failed");
+        if (st != AE_OK)
+            cli_json_string(json, "error", err->message);
+        cli_json_number(json, "seconds", cli_seconds() - start);
+        cli_json_write(json, a->json);
+    }
+    if (cli_progress_due())
+        cli_progress_show("%zu of %zu files", a->next / a->step, a->inputs.n / a->step);
+    pthread_mutex_unlock(&a->mutex);
+    cli_json_clear(json);
+}
 
-    if (st != AE_OK)
-        goto done;
-    /* what waits for its pack counts as being there */
-    if (waits(a, name))
-        st = ae_fail(err, AE_ERR_ARGUMENT, "there is an item %s already", name);
-    else if (c.item.coding == AE_ITEM_SAMPLES && !c.read_band && c.row_bytes * c.info.height <= SMALL && !has_kept_meta(&c, o))
-        st = pack(a, &c, name, err);
-    else if (!ae_item_name_is_safe(name) || ae_container_has_name(a->writer, name))
-        st = ae_fail(err, AE_ERR_ARGUMENT, ae_item_name_is_safe(name) ? "there is an item %s already" : "%s is no name for an item", name);
-    else if ((st = compress_item(&c, o, NULL, o->batch.jobs, name, a->writer, err)) != AE_OK)
-        ae_container_drop(a->writer);
-    a->broken |= a->sink_status != AE_OK;
-    if (st == AE_OK)
-        compress_report(&c, o, json, ae_container_written(a->writer) - before, ae_source_size(c.source));
-done:
+static void run_file(archive *a, job *j)
+{
+    const char *name = strcmp(j->in->path, "-") == 0 ? "stdin" : j->in->below;
+    writing w = {.a = a};
+    double start = cli_seconds();
+    gathered ready = {0};
+    cli_json json = {0};
+    ae_error err = {0};
+    uint8_t *samples = NULL;
+    size_t n = 0;
+    bool small = false, added = false, ticket = false;
+    compressed c;
+    ae_status st = compress_open(&c, a->o, j->in->path, &err);
+
+    cli_json_string(&json, "input", j->in->path);
+    cli_json_string(&json, "item", name);
+    if (st == AE_OK) {
+        n = c.row_bytes * (size_t)c.info.height;
+        small = c.item.coding == AE_ITEM_SAMPLES && !c.read_band && n <= GATHER_SMALL && !has_kept_meta(&c, a->o);
+    }
+    if (small && !(samples = ae_alloc(n, 1)))
+        st = ae_fail(&err, AE_ERR_NOMEM, "a picture");
+    else if (small)
+        st = ae_reader_read(&c.reader, samples, (uint32_t)c.info.height, &err);
+    wait_for(a, &a->turn, j->turn);
+    if (st == AE_OK && (added = take_name(a, name, &st, &err)) && small)
+        st = gather(a->kinds, &c.item, n, samples, name, &ready, &err);
+    if ((ticket = ready.n || (added && !small)))
+        w.ticket = a->n_tickets++;
+    pass_on(a, &a->turn);
+    if (ready.n)
+        st = write_pack(&w, &ready, &err);
+    else if (ticket)
+        st = write_picture(&w, &c, name, &err);
+    if (st == AE_OK && added)
+        compress_report(&c, a->o, &json, w.n_bytes, ae_source_size(c.source));
+    finish(a, j->in, &json, start, st, st == AE_OK && !added, &err);
+    ae_free(samples);
     compress_close(&c);
+}
+
+/* Of an IDX file; those whose name is taken are left out. */
+static void run_pack(archive *a, job *j)
+{
+    writing w = {.a = a};
+    gathered *g = &j->pack;
+    double start = cli_seconds();
+    ae_error err = {0}, why;
+    ae_status st = AE_OK;
+    cli_json json = {0};
+    uint32_t n = 0;
+
+    cli_json_string(&json, "input", j->in->path);
+    cli_json_string(&json, "item", g->names[0]);
+    cli_json_number(&json, "items", g->n);
+    wait_for(a, &a->turn, j->turn);
+    for (uint32_t i = 0; i < g->n; i++) {
+        ae_status one = AE_OK;
+
+        if (!take_name(a, g->names[i], &one, &why)) {
+            ae_free(g->names[i]);
+            if (one != AE_OK)
+                st = ae_fail(&err, one, "%s", why.message);
+            continue;
+        }
+        if (n != i)
+            memcpy(g->samples + n * g->n_each, g->samples + i * g->n_each, g->n_each);
+        g->names[n++] = g->names[i];
+    }
+    g->n = n;
+    if (n)
+        w.ticket = a->n_tickets++;
+    pass_on(a, &a->turn);
+    if (n && write_pack(&w, g, &why) != AE_OK)
+        st = ae_fail(&err, w.st, "%s", why.message);
+    gathered_clear(g);
+    cli_json_number(&json, "bytes", (double)w.n_bytes);
+    finish(a, j->in, &json, start, st, st == AE_OK && !n, &err);
+}
+
+/* ---- IDX files ---- */
+
+/* train-images-idx3-ubyte.gz becomes train-images. */
+static size_t stem_of(const char *below)
+{
+    static const char *const ends[] = {".gz", "-ubyte", ".idx", "-idx3", "-idx4"};
+    size_t n = strlen(below);
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+        size_t length = strlen(ends[i]);
+
+        if (n > length && memcmp(below + n - length, ends[i], length) == 0)
+            n -= length;
+    }
+    return n;
+}
+
+/* The pictures of an IDX file are samples: without loss, or as --near-lossless or a quality above the network's says. */
+static ae_status take_pictures(archive *a, job *j, ae_error *err)
+{
+    const cli_input *in = j->in;
+    idx_file *x = &a->idx;
+    size_t n_each = (size_t)x->height * x->width * x->channels;
+    ae_item like = {.info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = x->channels, .width = x->width,
+                             .height = x->height},
+                    .quality = compress_bound(a->o)};
+    int digits = snprintf(NULL, 0, "%u", x->n - 1);
+    gathered *g = &j->pack;
+    ae_status st;
+
+    if (n_each > AE_PACK_BYTES)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "its pictures have more than %d samples", AE_PACK_BYTES);
+    if ((st = gathered_begin(g, &like, n_each, err)) != AE_OK)
+        return st;
+    g->most = g->most < x->n - a->idx_done ? g->most : x->n - a->idx_done;
+    st = idx_next(x, g->most, g->samples, err);
+    while (st == AE_OK && g->n < g->most) {
+        char *name = NULL;
+
+        if (asprintf(&name, "%.*s/%0*u", (int)stem_of(in->below), in->below, digits, a->idx_done++) < 0)
+            return ae_fail(err, AE_ERR_NOMEM, "a name");
+        g->names[g->n] = ae_strdup(name);
+        free(name);
+        if (!g->names[g->n])
+            return ae_fail(err, AE_ERR_NOMEM, "a name");
+        g->n++;
+    }
     return st;
 }
 
-static void run_one(archive *a, const cli_input *in, size_t i, size_t n)
-{
-    const compress_options *o = a->o;
-    const char *name = strcmp(in->path, "-") == 0 ? "stdin" : in->below;
-    double start = cli_seconds();
-    cli_json json = {0};
-    ae_error err = {0};
-    ae_status st;
+/* ---- workers ---- */
 
-    cli_json_string(&json, "input", in->path);
-    cli_json_string(&json, "item", name);
-    if (o->batch.dry_run) {
-        printf("%s -> %s: %s\n", in->path, o->archive, name);
-        cli_json_clear(&json);
-        a->done++;
-        return;
+/* The next thing to do; false: nothing is left. The mutex is held. */
+static bool take_job(archive *a, job *j)
+{
+    ae_error err;
+
+    *j = (job){0};
+    while (!stopped(a)) {
+        ae_status st = AE_OK;
+
+        if (a->idx.file && a->idx_done < a->idx.n) {
+            j->in = &a->inputs.items[a->next - a->step];
+            if ((st = take_pictures(a, j, &err)) == AE_OK) {
+                j->turn = a->n_taken++;
+                return true;
+            }
+            gathered_clear(&j->pack);
+            a->idx_done = a->idx.n;
+        } else {
+            idx_close(&a->idx);
+            if (a->next >= a->inputs.n)
+                return false;
+            j->in = &a->inputs.items[a->next];
+            a->next += a->step;
+            if (!idx_named(j->in->path)) {
+                j->turn = a->n_taken++;
+                return true;
+            }
+            a->idx_done = 0;
+            if ((st = idx_open(j->in->path, &a->idx, &err)) == AE_OK && !a->idx.file)
+                st = ae_fail(&err, AE_ERR_UNSUPPORTED, "an IDX file without pictures");
+        }
+        if (st != AE_OK) {
+            cli_message("%s: %s", j->in->path, err.message);
+            a->failed++;
+        }
     }
-    if (o->batch.skip_existing && (waits(a, name) || ae_container_has_name(a->writer, name))) {
-        cli_json_clear(&json);
-        return;
+    return false;
+}
+
+static void *run_worker(void *opaque)
+{
+    archive *a = opaque;
+    bool more = true;
+
+    while (more) {
+        job j;
+
+        pthread_mutex_lock(&a->mutex);
+        more = take_job(a, &j);
+        pthread_mutex_unlock(&a->mutex);
+        if (more && j.pack.n)
+            run_pack(a, &j);
+        else if (more)
+            run_file(a, &j);
     }
-    st = add(a, in, name, &json, &err);
-    if (st != AE_OK && !cli_cancel.requested)
-        cli_message("%s: %s", in->path, err.message);
-    a->failed += st != AE_OK;
-    a->done += st == AE_OK;
-    if (a->json) {
-        cli_json_string(&json, "status", st == AE_OK ? "done" : "failed");
-        if (st != AE_OK)
-            cli_json_string(&json, "error", err.message);
-        cli_json_number(&json, "seconds", cli_seconds() - start);
-        cli_json_write(&json, a->json);
+    return NULL;
+}
+
+static void run_all(archive *a)
+{
+    uint32_t jobs = a->o->batch.jobs, n = 0;
+    size_t n_inputs = a->inputs.n / a->step + 1;
+    pthread_t *threads;
+    bool many = false;
+
+    for (size_t i = 0; i < a->inputs.n; i++)
+        many |= idx_named(a->inputs.items[i].path);
+    a->threads = many || n_inputs >= jobs ? 1 : jobs / (uint32_t)n_inputs;
+    jobs = many || n_inputs >= jobs ? jobs : (uint32_t)n_inputs;
+    threads = ae_alloc(jobs, sizeof(*threads));
+    while (threads && n + 1 < jobs && pthread_create(&threads[n], NULL, run_worker, a) == 0)
+        n++;
+    run_worker(a);
+    while (n)
+        pthread_join(threads[--n], NULL);
+    ae_free(threads);
+    idx_close(&a->idx);
+}
+
+static void show_plan(const archive *a)
+{
+    for (size_t i = a->next; i < a->inputs.n; i += a->step) {
+        const cli_input *in = &a->inputs.items[i];
+
+        if (idx_named(in->path))
+            printf("%s -> %s: %.*s/...\n", in->path, a->o->archive, (int)stem_of(in->below), in->below);
+        else
+            printf("%s -> %s: %s\n", in->path, a->o->archive, strcmp(in->path, "-") == 0 ? "stdin" : in->below);
     }
-    cli_json_clear(&json);
-    if (cli_progress_due())
-        cli_progress_show("%zu of %zu files", i + 1, n);
 }
 
 /* ---- the file ---- */
 
 static ae_status begin_append(archive *a, ae_error *err)
 {
+    ae_item *items = NULL;
     uint64_t offset = 0;
+    size_t n = 0;
     struct stat s;
+    bool added;
     aecfile f;
     ae_status st = aecfile_open(&f, a->o->archive, err);
 
@@ -239,6 +508,12 @@ static ae_status begin_append(archive *a, ae_error *err)
     a->sink = (ae_sink){.opaque = a, .write = write_archive};
     if (st == AE_OK)
         st = ae_container_append(f.container, &a->sink, &a->writer, &offset, err);
+    if (st == AE_OK)
+        st = ae_container_list(f.container, &items, &n, err);
+    for (size_t i = 0; i < n && st == AE_OK; i++)
+        if (items[i].offset < offset)
+            st = name_set_add(&a->names, items[i].name, &added, err);
+    ae_items_free(items, n);
     a->old_size = offset;
     /* what lies behind the last footer is left of an append that broke off */
     if (st == AE_OK && (ftruncate(a->fd, (off_t)offset) != 0 || lseek(a->fd, (off_t)offset, SEEK_SET) < 0))
@@ -251,9 +526,6 @@ static ae_status begin(archive *a, ae_error *err)
 {
     ae_status st;
 
-    a->fd = -1;
-    if (a->o->batch.dry_run)
-        return AE_OK;
     if (a->o->append && access(a->o->archive, F_OK) == 0)
         return begin_append(a, err);
     st = ae_output_open(a->o->archive, NULL, a->o->batch.force ? AE_OUTPUT_FORCE : 0, &a->output, err);
@@ -269,10 +541,9 @@ static ae_status end(archive *a, ae_error *err)
 {
     ae_status st = AE_OK;
 
-    if (a->o->batch.dry_run)
-        return AE_OK;
-    for (size_t i = 0; i < MAX_PACKS && st == AE_OK; i++)
-        st = flush_pack(a, &a->packs[i], err);
+    for (size_t i = 0; i < GATHER_KINDS && st == AE_OK; i++)
+        if (a->kinds[i].n)
+            st = write_pack(&(writing){.a = a, .ticket = a->n_tickets++}, &a->kinds[i], err);
     if (st == AE_OK && (st = ae_container_finish(a->writer, err)) == AE_OK && a->output) {
         st = ae_output_commit(a->output, err);
         a->output = NULL;
@@ -285,25 +556,23 @@ static ae_status end(archive *a, ae_error *err)
 /* Nothing of what was begun stays. */
 static void give_up(archive *a)
 {
-    for (size_t i = 0; i < MAX_PACKS; i++) {
-        a->packs[i].like.name = NULL;
-        for (uint32_t j = 0; j < a->packs[i].n; j++)
-            ae_free(a->packs[i].names[j]);
-        ae_free(a->packs[i].names);
-        ae_free(a->packs[i].samples);
-    }
     if (a->fd >= 0 && a->writer && ftruncate(a->fd, (off_t)a->old_size) != 0)
         cli_message("%s: %s", a->o->archive, strerror(errno));
     ae_output_discard(a->output);
     a->output = NULL;
 }
 
+/* Which files below directories are pictures, or hold some. */
+static bool wanted(void *opaque, const char *path)
+{
+    return picture_wanted(opaque, path) || (idx_named(path) && !strstr(path, "idx1"));
+}
+
 int archive_run(compress_options *o, char **operands, int n_operands)
 {
-    archive a = {.o = o, .fd = -1};
-    cli_walk walk = {o->batch.recursive, NULL, picture_wanted, NULL};
+    archive a = {.o = o, .fd = -1, .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    cli_walk walk = {o->batch.recursive, NULL, wanted, NULL};
     unsigned long k = 1, step = 1;
-    cli_inputs inputs = {0};
     uint64_t first = 0;
     ae_error err = {0};
     ae_status st = AE_OK;
@@ -316,7 +585,7 @@ int archive_run(compress_options *o, char **operands, int n_operands)
     if (o->batch.shard && (sscanf(o->batch.shard, "%lu/%lu%c", &k, &step, &more) != 2 || k < 1 || k > step))
         return cli_usage("--shard: '%s' is not K/N with 1 <= K <= N", o->batch.shard);
     for (int i = 0; i < n_operands && st != AE_ERR_NOMEM; i++)
-        if ((st = cli_inputs_add(&inputs, operands[i], &walk, &err)) != AE_OK) {
+        if ((st = cli_inputs_add(&a.inputs, operands[i], &walk, &err)) != AE_OK) {
             cli_message("%s", err.message);
             a.failed++;
         }
@@ -324,38 +593,47 @@ int archive_run(compress_options *o, char **operands, int n_operands)
         a.json = !*o->batch.json ? (strcmp(o->archive, "-") == 0 ? stderr : stdout) : fopen(o->batch.json, "w");
     if (o->batch.json && !a.json) {
         cli_message("--json: %s: %s", o->batch.json, strerror(errno));
-        cli_inputs_clear(&inputs);
+        cli_inputs_clear(&a.inputs);
         return CLI_FAILED;
+    }
+    a.next = k - 1;
+    a.step = step;
+    if (o->batch.dry_run) {
+        show_plan(&a);
+        goto done;
     }
     if ((st = begin(&a, &err)) != AE_OK) {
         cli_message("%s: %s", o->archive, err.message);
         a.failed++;
         goto done;
     }
-    if (!o->batch.quiet && !o->batch.dry_run)
+    if (!o->batch.quiet)
         cli_progress_on();
-    first = a.writer ? ae_container_next(a.writer) : 0;
-    for (size_t i = k - 1; i < inputs.n && !cli_cancel.requested && !a.broken; i += step)
-        run_one(&a, &inputs.items[i], i, inputs.n);
+    first = ae_container_next(a.writer);
+    run_all(&a);
     cli_progress_clear();
     if (cli_cancel.requested || a.broken || (st = end(&a, &err)) != AE_OK) {
         if (st != AE_OK)
             cli_message("%s: %s", o->archive, err.message);
         a.failed++;
         give_up(&a);
-    } else if (o->verify && !o->batch.dry_run && (st = compress_verify(o->archive, first, o, o->batch.jobs, &err)) != AE_OK) {
+    } else if (o->verify && (st = compress_verify(o->archive, first, o, o->batch.jobs, &err)) != AE_OK) {
         cli_message("%s: %s", o->archive, err.message);
         a.failed++;
-    } else if (o->batch.verbose && a.writer) {
-        cli_message("%s: %zu items added, %llu bytes", o->archive, a.done, (unsigned long long)ae_container_written(a.writer));
+    } else if (o->batch.verbose) {
+        cli_message("%s: %llu items added, %llu bytes", o->archive,
+                    (unsigned long long)(ae_container_next(a.writer) - first), (unsigned long long)ae_container_written(a.writer));
     }
 done:
     if (a.fd >= 0)
         close(a.fd);
     if (a.json && *o->batch.json && fclose(a.json) != 0)
         a.failed++;
+    for (size_t i = 0; i < GATHER_KINDS; i++)
+        gathered_clear(&a.kinds[i]);
+    name_set_clear(&a.names);
     ae_output_discard(a.output);
     ae_container_writer_free(a.writer);
-    cli_inputs_clear(&inputs);
+    cli_inputs_clear(&a.inputs);
     return cli_cancel.requested ? CLI_INTERRUPTED : a.failed ? CLI_FAILED : CLI_OK;
 }

@@ -41,6 +41,13 @@ static double thirds_of(const compress_options *o)
     return o->quality > COMPRESS_NETWORK_MAX ? 100.0 - o->quality : -1.0;
 }
 
+uint16_t compress_bound(const compress_options *o)
+{
+    double thirds = compress_has_target(o) ? 0 : thirds_of(o);
+
+    return (uint16_t)lround(fmax(thirds, 0));
+}
+
 ae_status compress_open(compressed *c, const compress_options *o, const char *path, ae_error *err)
 {
     double thirds = thirds_of(o);

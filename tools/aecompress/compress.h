@@ -48,6 +48,8 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
 ae_status compress_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
                         ae_container_writer *writer, ae_error *err);
 void compress_close(compressed *c);
+/* What an item's quality says of the error of 8-bit samples that no network codes. */
+uint16_t compress_bound(const compress_options *o);
 /* Fields of a record: sizes, bits per pixel, PSNR. */
 void compress_report(const compressed *c, const compress_options *o, cli_json *json, uint64_t n_bytes, uint64_t n_input);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,8 +58,10 @@ void decompress_place(const ae_item *item, uint32_t index, char text[80])
     uint64_t across = (item->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE, x = index % across * AE_CODER_TILE;
     uint64_t y = index / across * AE_CODER_TILE, w = item->info.width - x, h = item->info.height - y;
 
-    snprintf(text, 80, "tile at %llu,%llu of %llux%llu", (unsigned long long)x, (unsigned long long)y,
-             (unsigned long long)(w < AE_CODER_TILE ? w : AE_CODER_TILE), (unsigned long long)(h < AE_CODER_TILE ? h : AE_CODER_TILE));
+    w = w < AE_CODER_TILE ? w : AE_CODER_TILE;
+    h = h < AE_CODER_TILE ? h : AE_CODER_TILE;
+    snprintf(text, 80, "tile at %llu,%llu of %llux%llu", (unsigned long long)x, (unsigned long long)y, (unsigned long long)w,
+             (unsigned long long)h);
 }
 
 /* ---- one item to one file ---- */
@@ -67,6 +70,7 @@ typedef struct decoding {
     const decompress_options *o;
     const cli_item *item;
     const ae_item *what;
+    uint32_t threads;
     ae_encoder encoder;
     double done, share; /* of the whole file */
     uint32_t n_lost;
@@ -99,8 +103,9 @@ static ae_status write_item(decoding *d, aecfile *f, const char *path, ae_error 
     const decompress_options *o = d->o;
     const cli_item *item = d->item;
     bool standard = strcmp(path, "-") == 0, checked;
+    unsigned force = o->picture.batch.force ? AE_OUTPUT_FORCE : 0;
     aecfile_options how = {.model = o->model, .x = o->x, .y = o->y, .width = o->width, .height = o->height, .preview = o->preview,
-                           .threads = item->threads, .opaque = d, .progress = show, .lost = lose};
+                           .threads = d->threads, .opaque = d, .progress = show, .lost = lose};
     ae_signal_info result = aecfile_result(d->what, &how);
     ae_write_options options = {.quality = (int)o->picture.quality, .lossless = o->picture.lossless};
     ae_row_sink sink = {d, write_rows};
@@ -120,12 +125,13 @@ static ae_status write_item(decoding *d, aecfile *f, const char *path, ae_error 
     }
     if (o->width || o->preview)
         ae_meta_resize(&meta, result.width, result.height);
-    if ((st = ae_output_open(path, standard ? NULL : item->input, o->picture.batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) != AE_OK ||
+    if ((st = ae_output_open(path, standard ? NULL : item->input, force, &output, err)) != AE_OK ||
         (st = ae_encoder_open(codec, ae_output_sink(output), &result, &meta, &options, &d->encoder, err)) != AE_OK)
         goto done;
     if (*d->encoder.writer.note)
         cli_item_note(item, "%s", d->encoder.writer.note);
-    if ((st = aecfile_decode(f, d->what, &how, &sink, &checked, err)) != AE_OK || (st = ae_encoder_finish(&d->encoder, err)) != AE_OK)
+    if ((st = aecfile_decode(f, d->what, &how, &sink, &checked, err)) != AE_OK ||
+        (st = ae_encoder_finish(&d->encoder, err)) != AE_OK)
         goto done;
     st = ae_output_commit(output, err);
     output = NULL;
@@ -158,7 +164,8 @@ static ae_status make_parents(const char *path, ae_error *err)
 /* Where an item of an archive goes: below -o, or below a directory named like the archive. */
 static char *item_path(const decompress_options *o, const cli_item *item, const ae_item *what)
 {
-    const char *base = o->picture.batch.output ? o->picture.batch.output : item->output, *dot = strrchr(what->name, '.'), *slash = strrchr(what->name, '/');
+    const char *base = o->picture.batch.output ? o->picture.batch.output : item->output;
+    const char *dot = strrchr(what->name, '.'), *slash = strrchr(what->name, '/');
     size_t n_base = o->picture.batch.output ? strlen(base) : (size_t)(strrchr(base, '.') - base);
     size_t n_name = dot && dot > (slash ? slash + 1 : what->name) ? (size_t)(dot - what->name) : strlen(what->name);
     char *path = ae_alloc(n_base + n_name + strlen(what->name) + 64, 1);
@@ -174,48 +181,117 @@ static char *item_path(const decompress_options *o, const cli_item *item, const 
     return path;
 }
 
-static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_t n, ae_error *err)
+/* Items of an archive, shared by workers, each of which has the file open for itself. */
+typedef struct many {
+    const decompress_options *o;
+    const cli_item *item;
+    const ae_item *items;
+    size_t n;
+    uint32_t threads;      /* of a worker */
+
+    pthread_mutex_t mutex; /* of all below */
+    size_t next, finished, failed;
+    uint32_t n_lost;
+    ae_status st;          /* of what ends all; whose message is in err */
+    ae_error err;
+} many;
+
+static ae_status write_one(decoding *d, aecfile *f)
 {
     const decompress_options *o = d->o;
-    size_t failed = 0;
+    char *path = NULL;
+    struct stat s;
+    ae_error why = {0};
+    ae_status st = AE_OK;
 
-    for (size_t i = 0; i < n && !cli_cancel.requested; i++) {
-        char *path = NULL;
-        struct stat s;
-        ae_error why = {0};
-        ae_status st = AE_OK;
-
-        d->what = &items[i];
-        if (*items[i].name && !ae_item_name_is_safe(items[i].name))
-            st = ae_fail(&why, AE_ERR_MALFORMED, "this name would lead out of the directory, or hides what it is");
-        else if (!(path = item_path(o, d->item, &items[i])))
-            st = ae_fail(&why, AE_ERR_NOMEM, "a file name");
-        if (st == AE_OK && o->picture.batch.skip_existing && stat(path, &s) == 0) {
-            ae_free(path);
-            continue;
-        }
-        if (st == AE_OK && o->picture.batch.dry_run)
-            printf("%s: %s -> %s\n", d->item->input, items[i].name, path);
-        else if (st == AE_OK && (st = make_parents(path, &why)) == AE_OK)
+    if (*d->what->name && !ae_item_name_is_safe(d->what->name))
+        st = ae_fail(&why, AE_ERR_MALFORMED, "this name would lead out of the directory, or hides what it is");
+    else if (!(path = item_path(o, d->item, d->what)))
+        st = ae_fail(&why, AE_ERR_NOMEM, "a file name");
+    if (st == AE_OK && (!o->picture.batch.skip_existing || stat(path, &s) != 0)) {
+        if (o->picture.batch.dry_run)
+            printf("%s: %s -> %s\n", d->item->input, d->what->name, path);
+        else if ((st = make_parents(path, &why)) == AE_OK)
             st = write_item(d, f, path, &why);
-        if (st != AE_OK && st != AE_ERR_CANCELLED)
-            cli_message("%s: %s: %s", d->item->input, items[i].name, why.message);
-        failed += st != AE_OK;
-        d->done += d->share;
-        ae_free(path);
-        if (st == AE_ERR_NOMEM)
-            return ae_fail(err, st, "%s", why.message);
     }
-    return failed ? ae_fail(err, AE_ERR_MALFORMED, "%zu of %zu items failed", failed, n) : AE_OK;
+    if (st != AE_OK && st != AE_ERR_CANCELLED)
+        cli_message("%s: %s: %s", d->item->input, d->what->name, why.message);
+    ae_free(path);
+    return st;
+}
+
+/* Takes what follows of one pack at once, since it is decoded whole. */
+static void run_items(many *m, aecfile *f)
+{
+    pthread_mutex_lock(&m->mutex);
+    while (m->next < m->n && m->st == AE_OK && !cli_cancel.requested) {
+        size_t first = m->next++, end;
+
+        while (m->next < m->n && m->items[m->next].packed && m->items[m->next].offset == m->items[first].offset)
+            m->next++;
+        end = m->next;
+        for (size_t i = first; i < end && m->st == AE_OK && !cli_cancel.requested; i++) {
+            decoding d = {.o = m->o, .item = m->item, .what = &m->items[i], .threads = m->threads, .share = 1.0 / (double)m->n,
+                          .done = (double)m->finished / (double)m->n};
+            ae_status st;
+
+            pthread_mutex_unlock(&m->mutex);
+            st = write_one(&d, f);
+            pthread_mutex_lock(&m->mutex);
+            m->finished++;
+            m->failed += st != AE_OK;
+            m->n_lost += d.n_lost;
+            if (st == AE_ERR_NOMEM)
+                m->st = ae_fail(&m->err, st, "not enough memory");
+        }
+    }
+    pthread_mutex_unlock(&m->mutex);
+}
+
+static void *run_worker(void *opaque)
+{
+    many *m = opaque;
+    ae_error err;
+    aecfile f;
+
+    if (aecfile_open(&f, m->item->input, &err) == AE_OK) /* where not, the others do its part */
+        run_items(m, &f);
+    aecfile_close(&f);
+    return NULL;
+}
+
+static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_t n, ae_error *err)
+{
+    uint32_t workers = f->fd < 0 || d->o->picture.batch.dry_run ? 1 : d->threads < n ? d->threads : (uint32_t)n, started = 0;
+    many m = {.o = d->o, .item = d->item, .items = items, .n = n, .threads = d->threads / workers,
+              .mutex = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t *threads = ae_alloc(workers, sizeof(*threads));
+
+    while (threads && started + 1 < workers && pthread_create(&threads[started], NULL, run_worker, &m) == 0)
+        started++;
+    run_items(&m, f);
+    while (started)
+        pthread_join(threads[--started], NULL);
+    ae_free(threads);
+    d->n_lost += m.n_lost;
+    if (m.st != AE_OK)
+        return ae_fail(err, m.st, "%s", m.err.message);
+    return m.failed ? ae_fail(err, AE_ERR_MALFORMED, "%zu of %zu items failed", m.failed, n) : AE_OK;
+}
+
+static bool names_directory(const char *path)
+{
+    struct stat s;
+
+    return path && (stat(path, &s) == 0 ? S_ISDIR(s.st_mode) : path[strlen(path) - 1] == '/');
 }
 
 ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
 {
     const decompress_options *o = opaque;
-    decoding d = {.o = o, .item = item};
+    decoding d = {.o = o, .item = item, .threads = item->threads ? item->threads : 1};
     ae_item *items = NULL;
     size_t n = 0;
-    struct stat s;
     bool directory;
     aecfile f;
     ae_status st;
@@ -232,7 +308,7 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
         goto done;
     d.share = 1.0 / (double)n;
     /* an archive goes into a directory even where one item of it is asked for by a pattern; a picture alone does not */
-    directory = n > 1 || (o->picture.batch.output && (stat(o->picture.batch.output, &s) == 0 ? S_ISDIR(s.st_mode) : o->picture.batch.output[strlen(o->picture.batch.output) - 1] == '/') && o->item);
+    directory = n > 1 || (o->item && names_directory(o->picture.batch.output));
     if (directory && strcmp(item->output, "-") == 0) {
         st = ae_fail(err, AE_ERR_ARGUMENT, "%zu items cannot all go to standard output (--item takes one)", n);
         goto done;

@@ -6,53 +6,30 @@
 #include "common/progress.h"
 #include "decompress.h"
 
-static bool has_tile(ae_item_reader *r, uint64_t n_tiles)
+static bool has_tile(const aecfile *f, const ae_item *what, uint64_t n_tiles)
 {
+    ae_item_reader *r = NULL;
+    bool found = false;
     const void *data;
     size_t n;
 
-    for (uint64_t i = 0; i < n_tiles; i++)
-        if (ae_item_tile(r, false, (uint32_t)i, &data, &n, NULL) == AE_OK)
-            return true;
-    return false;
+    if (ae_item_open(f->container, what, &r, NULL) == AE_OK)
+        for (uint64_t i = 0; i < n_tiles && !found; i++)
+            found = ae_item_tile(r, false, (uint32_t)i, &data, &n, NULL) == AE_OK;
+    ae_item_free(r);
+    return found;
 }
 
-static ae_status copy_item(aecfile *f, const ae_item *what, ae_container_writer *w, uint32_t *n_lost, ae_error *err)
+static ae_status copy_item(const aecfile *f, const ae_item *what, ae_container_writer *w, uint32_t *n_lost, ae_error *err)
 {
-    uint64_t across = (what->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE, down = (what->info.height + AE_CODER_TILE - 1) / AE_CODER_TILE;
-    bool alpha = what->coding == AE_ITEM_NETWORK && what->info.alpha;
-    ae_item_reader *r = NULL;
-    ae_meta meta = {0};
-    uint8_t hash[16];
-    ae_error why;
-    ae_status st;
+    uint64_t across = (what->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE;
+    uint64_t n_tiles = across * ((what->info.height + AE_CODER_TILE - 1) / AE_CODER_TILE);
 
-    if ((st = ae_item_open(f->container, what, &r, err)) != AE_OK)
-        return st;
-    if (!has_tile(r, across * down)) {
-        cli_message("%s: left out, nothing of it is whole", what->name);
-        *n_lost += (uint32_t)(across * down);
-        goto done;
-    }
-    st = ae_container_begin(w, what, err);
-    for (int plane = 0; plane <= alpha; plane++)
-        for (uint64_t i = 0; i < across * down && st == AE_OK; i++) {
-            const void *data;
-            size_t n;
-
-            if (ae_item_tile(r, plane, (uint32_t)i, &data, &n, &why) == AE_OK)
-                st = ae_container_write_tile(w, plane, (uint32_t)i, data, n, err);
-            else
-                ++*n_lost;
-        }
-    if (st == AE_OK && ae_item_meta(r, NULL, &meta, &why) == AE_OK)
-        st = ae_container_write_meta(w, &meta, err);
-    if (st == AE_OK)
-        st = ae_container_end(w, ae_item_hash(r, hash) ? hash : NULL, err);
-done:
-    ae_meta_clear(&meta);
-    ae_item_free(r);
-    return st;
+    if (has_tile(f, what, n_tiles))
+        return aecfile_copy(f->container, what, w, n_lost, err);
+    cli_message("%s: left out, nothing of it is whole", what->name);
+    *n_lost += (uint32_t)n_tiles;
+    return AE_OK;
 }
 
 /* Packed items become packs of one: what they share may be damaged, and they are small. */

@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "common/progress.h"
-#include "idx.h"
+#include "common/idx.h"
 #include "registry.h"
 
 /* One file: a picture, or the many of an IDX file. */

@@ -59,6 +59,7 @@ ae_status aecfile_open(aecfile *f, const char *path, ae_error *err)
 
 void aecfile_close(aecfile *f)
 {
+    ae_item_free(f->pack);
     ae_container_free(f->container);
     ae_coder_free(f->coder);
     ae_model_free(f->model);
@@ -137,8 +138,19 @@ static ae_status decode_samples(decoding *d, const ae_item *item, ae_error *err)
     return ae_samples_decode(&item->info, &options, &source, &sink, err);
 }
 
+/* The reader of the item's pack, which has decoded it where the last item was of it, too. */
+static ae_status open_pack(aecfile *f, const ae_item *item, ae_error *err)
+{
+    if (f->pack && f->pack_offset == item->offset)
+        return AE_OK;
+    ae_item_free(f->pack);
+    f->pack = NULL;
+    f->pack_offset = item->offset;
+    return ae_item_open(f->container, item, &f->pack, err);
+}
+
 /* The whole of a packed item, of which a part may be wanted. */
-static ae_status decode_packed(decoding *d, const ae_item *item, ae_error *err)
+static ae_status decode_packed(decoding *d, aecfile *f, const ae_item *item, ae_error *err)
 {
     const aecfile_options *o = d->options;
     uint64_t w = o->width ? o->width : item->info.width, h = o->width ? o->height : item->info.height;
@@ -153,7 +165,8 @@ static ae_status decode_packed(decoding *d, const ae_item *item, ae_error *err)
                        (unsigned long long)item->info.width, (unsigned long long)item->info.height);
     if (!(samples = ae_alloc((size_t)item->info.height, row)))
         return ae_fail(err, AE_ERR_NOMEM, "a packed item");
-    st = ae_item_unpack(d->reader, item->position, samples, err);
+    if ((st = open_pack(f, item, err)) == AE_OK)
+        st = ae_item_unpack(f->pack, item->position, samples, err);
     for (uint64_t y = 0; y < h && st == AE_OK; y++)
         st = write_rows(d, samples + (o->y + y) * row + o->x * sample, 1, err);
     ae_free(samples);
@@ -317,14 +330,14 @@ ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options 
     ae_status st;
 
     *checked = false;
-    if ((st = ae_item_open(f->container, item, &d.reader, err)) != AE_OK)
+    if (!item->packed && (st = ae_item_open(f->container, item, &d.reader, err)) != AE_OK)
         return st;
     if (!item->packed && !o->width && !o->preview && ae_item_hash(d.reader, want) && !(d.hash = ae_sample_hash_create())) {
         st = ae_fail(err, AE_ERR_NOMEM, "a hash");
         goto done;
     }
     if (item->packed)
-        st = decode_packed(&d, item, err);
+        st = decode_packed(&d, f, item, err);
     else if (item->coding == AE_ITEM_SAMPLES)
         st = decode_samples(&d, item, err);
     else
@@ -339,5 +352,42 @@ ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options 
 done:
     ae_sample_hash_free(d.hash);
     ae_item_free(d.reader);
+    return st;
+}
+
+/* ---- copies ---- */
+
+ae_status aecfile_copy(const ae_container *from, const ae_item *what, ae_container_writer *w, uint32_t *n_lost, ae_error *err)
+{
+    uint64_t across = (what->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE;
+    uint64_t down = (what->info.height + AE_CODER_TILE - 1) / AE_CODER_TILE;
+    bool alpha = what->coding == AE_ITEM_NETWORK && what->info.alpha;
+    ae_item_reader *r = NULL;
+    ae_meta meta = {0};
+    uint8_t hash[16];
+    ae_error why;
+    ae_status st;
+
+    if ((st = ae_item_open(from, what, &r, err)) != AE_OK || (st = ae_container_begin(w, what, err)) != AE_OK)
+        goto done;
+    for (int plane = 0; plane <= alpha; plane++)
+        for (uint64_t i = 0; i < across * down && st == AE_OK; i++) {
+            const void *data;
+            size_t n;
+
+            if (ae_item_tile(r, plane, (uint32_t)i, &data, &n, &why) == AE_OK)
+                st = ae_container_write_tile(w, plane, (uint32_t)i, data, n, err);
+            else if (n_lost)
+                ++*n_lost;
+            else
+                st = ae_fail(err, why.status, "%s", why.message);
+        }
+    if (st == AE_OK && ae_item_meta(r, NULL, &meta, &why) == AE_OK)
+        st = ae_container_write_meta(w, &meta, err);
+    if (st == AE_OK)
+        st = ae_container_end(w, ae_item_hash(r, hash) ? hash : NULL, err);
+done:
+    ae_meta_clear(&meta);
+    ae_item_free(r);
     return st;
 }

@@ -12,6 +12,8 @@ typedef struct aecfile {
     ae_source *source;
     ae_coder *coder;   /* of the last network item */
     ae_model *model;
+    ae_item_reader *pack; /* of the last packed item */
+    uint64_t pack_offset;
 } aecfile;
 
 /* Zeroes *file first; close it whatever happens. */
@@ -33,5 +35,9 @@ ae_signal_info aecfile_result(const ae_item *item, const aecfile_options *option
 /* Decodes an item and, where it is whole and has a hash, checks that: *checked tells. */
 ae_status aecfile_decode(aecfile *file, const ae_item *item, const aecfile_options *options, const ae_row_sink *sink, bool *checked,
                          ae_error *err);
+
+/* Copies an item that is not packed, with its tiles, metadata and hash. n_lost: counts tiles that cannot be read; NULL: they are an
+ * error. */
+ae_status aecfile_copy(const ae_container *from, const ae_item *item, ae_container_writer *to, uint32_t *n_lost, ae_error *err);
 
 #endif

@@ -25,7 +25,9 @@ static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_
     filter_picture *p = opaque;
     ae_status st = picture_name_file(p->item->output, ae_encoder_write(&p->encoder, rows, n_rows, err), err);
 
-    return st == AE_OK && p->compare.output ? picture_name_file(p->options->compare, compare_after(&p->compare, rows, n_rows, err), err) : st;
+    if (st != AE_OK || !p->compare.output)
+        return st;
+    return picture_name_file(p->options->compare, compare_after(&p->compare, rows, n_rows, err), err);
 }
 
 static ae_status open_reader(filter_picture *p, ae_error *err)

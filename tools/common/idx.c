@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "idx.h"
+#include "common/idx.h"
 
 #include <fnmatch.h>
 #include <string.h>
@@ -91,4 +91,38 @@ ae_status idx_read(const char *path, idx *out, bool *is_idx, ae_error *err)
         *out = (idx){0};
     }
     return st;
+}
+
+ae_status idx_open(const char *path, idx_file *out, ae_error *err)
+{
+    gzFile f = gzopen(path, "rb");
+    bool is_idx = false;
+    idx x = {0};
+    ae_status st;
+
+    *out = (idx_file){0};
+    if (!f)
+        return ae_fail(err, AE_ERR_IO, "cannot be opened");
+    st = read_header(f, &x, &is_idx, err);
+    if (st == AE_OK && x.n)
+        *out = (idx_file){f, x.n, x.height, x.width, x.channels};
+    else
+        gzclose(f);
+    return st;
+}
+
+ae_status idx_next(idx_file *x, uint32_t n, void *pixels, ae_error *err)
+{
+    size_t n_bytes = (size_t)n * x->height * x->width * x->channels;
+
+    if (n_bytes > INT32_MAX || gzread(x->file, pixels, (unsigned)n_bytes) != (int)n_bytes)
+        return ae_fail(err, AE_ERR_MALFORMED, "IDX file is truncated");
+    return AE_OK;
+}
+
+void idx_close(idx_file *x)
+{
+    if (x->file)
+        gzclose(x->file);
+    *x = (idx_file){0};
 }
