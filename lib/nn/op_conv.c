@@ -504,7 +504,7 @@ static void reorder(const aei_weights *w, const aei_step *s, dnnl_primitive_t pr
 static void conv_collect(const aei_weights *w, const aei_step *s, float *native, float *flat)
 {
     const ae_param *params = w->plan->params;
-    float *to = flat + params[s->param[0]].offset, *plain = s->direct && !s->shared ? to : (float *)(w->scratch + s->plain_offset);
+    float *to = flat + params[s->param[0]].offset, *plain = aei_overwrites(s) ? to : (float *)(w->scratch + s->plain_offset);
 
     reorder(w, s, s->reorder_out, &s->diff_weights_md, native, &s->plain_md, plain);
     if (plain != to)
@@ -513,18 +513,24 @@ static void conv_collect(const aei_weights *w, const aei_step *s, float *native,
         map_bias(s, native + s->native_bias, flat + params[s->param[1]].offset, false);
 }
 
-void aei_conv_prepare(const aei_weights *w, const aei_step *s)
+bool aei_overwrites(const aei_step *s)
 {
-    /* the flat array is only read: to_plain */
-    float *flat = (float *)aei_param(w, s, 0), *plain = s->direct ? flat : (float *)(w->scratch + s->plain_offset);
+    return aei_is_layer(s) && s->needs_grad && s->direct && !s->shared;
+}
+
+void aei_conv_prepare(const aei_weights *w, const aei_step *s, const float *flat)
+{
+    const ae_param *params = w->plan->params;
+    /* only read: to_plain */
+    float *from = (float *)flat + params[s->param[0]].offset, *plain = s->direct ? from : (float *)(w->scratch + s->plain_offset);
 
     if (!s->direct)
-        map_weights(w->plan, s, plain, flat, true);
+        map_weights(w->plan, s, plain, from, true);
     for (int i = 0; i < 2; i++)
         if (s->reorder_in[i])
             reorder(w, s, s->reorder_in[i], &s->plain_md, plain, &s->weights[i].md, w->block + s->weights[i].offset);
     if (s->node->bias)
-        map_bias(s, (float *)(w->block + s->bias_offset), (float *)aei_param(w, s, 1), true);
+        map_bias(s, (float *)(w->block + s->bias_offset), (float *)flat + params[s->param[1]].offset, true);
 }
 
 #define LAYER {.plan = conv_plan, .forward = conv_forward, .backward = conv_backward, .backward_params = conv_backward_params, \

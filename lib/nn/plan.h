@@ -198,8 +198,9 @@ extern const aei_op aei_op_dropout, aei_op_act, aei_op_gaussian, aei_op_round;
 extern const aei_op aei_op_embed, aei_op_quantise, aei_op_bits;
 
 /* op_conv.c, for run.c and bench */
-void aei_conv_prepare(const aei_weights *weights, const aei_step *step);
+void aei_conv_prepare(const aei_weights *weights, const aei_step *step, const float *flat);
 bool aei_is_layer(const aei_step *step);
+bool aei_overwrites(const aei_step *step); /* collecting its weights' gradient: what was there is lost */
 /* The bare primitive of kind 0 forward, 1 backward by data, 2 backward by weights; false: there is none. */
 bool aei_conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native);
 

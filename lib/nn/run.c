@@ -98,12 +98,12 @@ void aei_weights_set_part(aei_weights *w, const float *flat, uint32_t part)
     for (uint32_t k = 0; k < 4; k++) {
         const ae_param *param = own_param(p, owner, k);
 
-        if (param)
+        if (param && !aei_is_layer(&p->steps[owner]))
             memcpy(w->flat + param->offset, flat + param->offset, param->count * sizeof(float));
     }
     for (uint32_t i = owner; i < p->n_steps; i = next_in_part(p, i))
         if (aei_is_layer(&p->steps[i]))
-            aei_conv_prepare(w, &p->steps[i]);
+            aei_conv_prepare(w, &p->steps[i], flat);
 }
 
 void aei_weights_set(aei_weights *w, const float *flat)
@@ -316,7 +316,7 @@ void aei_weights_collect_part(aei_weights *w, float *native, float *flat, uint32
     for (uint32_t k = 0; k < 4; k++) {
         const ae_param *param = own_param(p, owner, k);
 
-        if (param)
+        if (param && !(k == 0 && aei_overwrites(&p->steps[owner])))
             memset(flat + param->offset, 0, param->count * sizeof(float));
     }
     for (uint32_t i = owner; i < p->n_steps; i = next_in_part(p, i)) {

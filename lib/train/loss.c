@@ -97,8 +97,12 @@ FORCE_INLINE double sweep(ae_loss_kind kind, double weight, const aei_loss_view 
                 e[j] *= w;
                 g[j] *= w;
             }
-        for (size_t j = 0; j < m; j++)
-            to[j] += k * g[j];
+        if (v->fresh)
+            for (size_t j = 0; j < m; j++)
+                to[j] = k * g[j];
+        else
+            for (size_t j = 0; j < m; j++)
+                to[j] += k * g[j];
         sum += sum_lanes(e, m);
     }
     return norm * sum;
@@ -133,6 +137,12 @@ static double total_variation(double weight, const aei_loss_view *v)
             sum += variation(a, row, row, (float)norm, v->gradient + y * row);
     }
     return norm * sum;
+}
+
+bool aei_loss_is_of_samples(ae_loss_kind kind)
+{
+    return kind == AE_LOSS_MSE || kind == AE_LOSS_L1 || kind == AE_LOSS_CHARBONNIER || kind == AE_LOSS_BCE ||
+           kind == AE_LOSS_RATE_DISTORTION;
 }
 
 AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_view *v)

@@ -15,10 +15,12 @@ typedef struct aei_loss_view {
     double total;                /* sum of the pixel weights of the whole batch */
     double share;                /* the shard's share of the batch */
     float *gradient;             /* by value, added to */
+    bool fresh;                  /* there is none yet: losses of single samples, which come first, write it */
 } aei_loss_view;
 
 /* All kinds but AE_LOSS_PERCEPTUAL. Weighted mean over the batch's pixels, mean over channels; AE_LOSS_TV: mean of the absolute
  * horizontal and vertical differences, whatever the pixels' weights. */
+bool aei_loss_is_of_samples(ae_loss_kind kind);
 double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_view *view);
 
 /* What the other outputs of a codec say, of one shard. */

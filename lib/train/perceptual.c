@@ -178,7 +178,7 @@ ae_status aei_perceptual_add(aei_perceptual *p, uint32_t thread, double weight, 
     float *d_inputs[AE_MAX_FROM] = {0};
     float *outputs[1] = {l->target};
     const float *d_outputs[1] = {l->d_value};
-    aei_loss_view features = {aei_plan_output_shape(p->plan, 0), l->value, l->target, NULL, 0, v->share, l->d_value};
+    aei_loss_view features = {aei_plan_output_shape(p->plan, 0), l->value, l->target, NULL, 0, v->share, l->d_value, false};
     size_t n = count(features.shape);
     ae_status st;
 

@@ -392,18 +392,20 @@ static void find_inputs(const aei_trainer *t, uint32_t index, const float **inpu
         inputs[i] = t->batch->inputs[i] + index * count(aei_plan_input_shape(t->plan, i));
 }
 
+AEI_CLONES static void add(size_t n, const float *restrict from, float *restrict to)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] += from[i];
+}
+
 /* The network's output becomes the prediction. */
-static aei_loss_view view_shard(const aei_trainer *t, uint32_t index, float *restrict output, float *gradient)
+static aei_loss_view view_shard(const aei_trainer *t, uint32_t index, float *output, float *gradient)
 {
     ae_shape s = aei_plan_output_shape(t->plan, 0);
     size_t n = count(s);
 
-    if (t->batch->base) {
-        const float *restrict base = t->batch->base + index * n;
-
-        for (size_t i = 0; i < n; i++)
-            output[i] += base[i];
-    }
+    if (t->batch->base)
+        add(n, t->batch->base + index * n, output);
     return (aei_loss_view){
         .shape = s,
         .value = output,
@@ -433,7 +435,8 @@ static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, doub
     lane *l = &t->lanes[thread];
     aei_loss_view view = view_shard(t, index, l->values[0], l->gradients[0]);
 
-    for (int k = 0; k < MAX_OUTPUTS; k++)
+    view.fresh = r->n_losses && aei_loss_is_of_samples(r->losses[0].kind);
+    for (int k = view.fresh; k < MAX_OUTPUTS; k++)
         if (l->gradients[k])
             memset(l->gradients[k], 0, count(aei_plan_output_shape(t->plan, (uint32_t)k)) * sizeof(float));
     *loss = 0;
@@ -446,6 +449,7 @@ static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, doub
             *loss += aei_loss_add(r->losses[i].kind, r->losses[i].weight, &view);
         else if ((st = aei_perceptual_add(t->perceptual[i], thread, r->losses[i].weight, &view, loss, err)) != AE_OK)
             return st;
+        view.fresh = false;
     }
     for (uint32_t i = 0; i < r->n_penalties; i++) {
         int32_t k = t->penalty_tap[i];

@@ -40,7 +40,7 @@ static aei_loss_view make_view(bool weighted)
         total += weight[i];
     }
     total = 2 * (weighted ? total : N * H * W);
-    return (aei_loss_view){{N, H, W, C}, value, target, weighted ? weight : NULL, total, 0.5, gradient};
+    return (aei_loss_view){{N, H, W, C}, value, target, weighted ? weight : NULL, total, 0.5, gradient, false};
 }
 
 /* The gradient that `view` received is that of the values which `loss` returns. */
@@ -87,14 +87,15 @@ static void test_loss_gradients(void **state)
 
 static void test_loss_values(void **state)
 {
-    float v[4] = {0.5f, 0.25f, 1, 0}, t[4] = {0, 0.25f, 0.5f, 1}, w[4] = {1, 0, 0, 3}, g[4] = {0};
-    aei_loss_view view = {{1, 2, 2, 1}, v, t, NULL, 4, 1, g};
+    float v[4] = {0.5f, 0.25f, 1, 0}, t[4] = {0, 0.25f, 0.5f, 1}, w[4] = {1, 0, 0, 3}, g[4] = {NAN, NAN, NAN, NAN};
+    aei_loss_view view = {{1, 2, 2, 1}, v, t, NULL, 4, 1, g, true};
 
     (void)state;
     assert_near(aei_loss_add(AE_LOSS_MSE, 1, &view), (0.25 + 0 + 0.25 + 1) / 4, 1e-7);
-    assert_near(g[0], 2 * 0.5 / 4, 1e-7);
+    assert_near(g[0], 2 * 0.5 / 4, 1e-7); /* a fresh gradient is written */
+    view.fresh = false;
     assert_near(aei_loss_add(AE_LOSS_L1, 2, &view), 2 * (0.5 + 0 + 0.5 + 1) / 4, 1e-7);
-    assert_near(g[0], 2 * 0.5 / 4 + 2.0 / 4, 1e-7); /* gradients add up */
+    assert_near(g[0], 2 * 0.5 / 4 + 2.0 / 4, 1e-7); /* others add up */
     assert_near(aei_loss_add(AE_LOSS_CHARBONNIER, 1, &view), (2 * sqrt(0.25 + 1e-6) + 1e-3 + sqrt(1 + 1e-6)) / 4, 1e-6);
     assert_near(aei_loss_add(AE_LOSS_TV, 1, &view), (0.25 + 1 + 0.5 + 0.25) / 4, 1e-7);
     view.weight = w;
@@ -110,8 +111,8 @@ static void test_loss_values(void **state)
 /* Two samples of one pixel in two shards' worth of batch: lambda is 1 at quality 0 and 100 at quality 1, weighted w there. */
 static void test_rate_distortion(void **state)
 {
-    float v[2] = {0.5f, 0.25f}, t[2] = {0, 0}, g[2] = {0}, bits[2][2] = {{3, 4}, {1, 0}}, d_bits[2][2] = {{0}}, quality[2] = {0.5f, 1};
-    aei_loss_view view = {{2, 1, 1, 1}, v, t, NULL, 4, 0.5, g};
+    float v[2] = {0.5f, 0.25f}, t[2] = {0, 0}, g[2] = {NAN, NAN}, bits[2][2] = {{3, 4}, {1, 0}}, d_bits[2][2] = {{0}}, quality[2] = {0.5f, 1};
+    aei_loss_view view = {{2, 1, 1, 1}, v, t, NULL, 4, 0.5, g, true};
     aei_rate_view rate = {2, {{2, 1, 1, 1}, {2, 1, 1, 1}}, {bits[0], bits[1]}, {d_bits[0], d_bits[1]}, quality};
     ae_loss loss = {.kind = AE_LOSS_RATE_DISTORTION, .weight = 2, .lambda_min = 1, .lambda_max = 100};
     double bpp, found = aei_rate_distortion(&loss, &view, &rate, &bpp), w = sqrt(0.1);
@@ -140,7 +141,7 @@ static void test_shards_add_up(void **state)
     memset(gradient, 0, sizeof(gradient));
     for (int i = 0; i < 2; i++) {
         half = (aei_loss_view){{1, H, W, C}, value + i * COUNT / 2, target + i * COUNT / 2, weight + i * H * W, whole.total, 0.5,
-                               gradient + i * COUNT / 2};
+                               gradient + i * COUNT / 2, false};
         sum += aei_loss_add(AE_LOSS_CHARBONNIER, 1, &half) + aei_loss_add(AE_LOSS_TV, 1, &half);
     }
     assert_near(sum, all, 1e-9);
