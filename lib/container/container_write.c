@@ -367,8 +367,10 @@ ae_status ae_container_write_packed(ae_container_writer *w, const ae_item *like,
     ae_item item = *like;
     ae_signal_info all;
     size_t n_bytes;
-    ae_status st = w->open ? ae_fail(err, AE_ERR_ARGUMENT, "a pack within an item") : check_pack(like, n_names, &all, &n_bytes, err);
+    ae_status st = check_pack(like, n_names, &all, &n_bytes, err);
 
+    if (st == AE_OK && w->open)
+        st = ae_fail(err, AE_ERR_ARGUMENT, "a pack within an item");
     if (st != AE_OK)
         return st;
     item.number = w->next_number;

@@ -6,22 +6,33 @@
 
 #include "read.h"
 
-ae_status aei_item_complete(const ae_container *c, ae_item *item, ae_error *err)
+/* An entry that names a pack gets the rest from there: from its first bytes, or after all of it was checked. */
+static ae_status complete(const ae_container *c, ae_item *item, bool check, ae_error *err)
 {
-    uint8_t *buffer = NULL;
+    uint8_t *buffer = NULL, begin[2 * 10 + AEI_AEC_MAX_HEAD], type;
     size_t capacity = 0;
     uint32_t n;
-    aei_pack p;
+    ae_item own = {0};
+    aei_cursor at;
     ae_status st;
 
     if (!item->packed)
         return aei_check_size(c, item, err);
-    st = aei_load_chunk(c, item->offset, AEI_PACK, AEI_AEC_MAX_PACK, &buffer, &capacity, &n, err);
-    if (st == AE_OK && (st = aei_pack_parse(c, buffer, n, &p, err)) == AE_OK && item->position >= p.like.packed)
-        st = ae_fail(err, AE_ERR_MALFORMED, "item %u of a pack of %u", item->position, p.like.packed);
+    if (check) {
+        st = aei_load_chunk(c, item->offset, AEI_PACK, AEI_AEC_MAX_PACK, &buffer, &capacity, &n, err);
+        at = (aei_cursor){buffer, st == AE_OK ? buffer + n : buffer, false};
+    } else if (aei_chunk_at(c, item->offset, &type, &n) && type == AEI_PACK) {
+        at = (aei_cursor){begin, begin + (n < sizeof(begin) ? n : sizeof(begin)), false};
+        st = aei_read_at(c, item->offset + AEI_AEC_CHUNK, begin, (size_t)(at.end - at.at)) ? AE_OK
+                                                                                          : ae_fail(err, AE_ERR_IO, "read error");
+    } else {
+        st = ae_fail(err, AE_ERR_MALFORMED, "no pack at byte %llu", (unsigned long long)item->offset);
+    }
+    if (st == AE_OK)
+        st = aei_pack_head(c, &at, &own, err);
+    if (st == AE_OK && item->position >= own.packed)
+        st = ae_fail(err, AE_ERR_MALFORMED, "item %u of a pack of %u", item->position, own.packed);
     if (st == AE_OK) {
-        ae_item own = p.like;
-
         own.name = item->name;
         own.position = item->position;
         own.number += item->position;
@@ -83,7 +94,7 @@ static ae_status go_through(const ae_container *c, aei_cursor entries, aei_searc
         else if (strcmp(name, s->name) == 0 && !(s->found.name)) {
             s->found = item;
             s->found.name = ae_strdup(name);
-            st = s->found.name ? aei_item_complete(c, &s->found, err) : aei_out_of_memory(err);
+            st = s->found.name ? complete(c, &s->found, false, err) : aei_out_of_memory(err);
         }
     }
     return st;
@@ -180,7 +191,7 @@ ae_status ae_container_list(ae_container *c, ae_item **out, size_t *n_items, ae_
             own.number = before->number - before->position + item->position;
             own.position = item->position;
             *item = own;
-        } else if ((st = aei_item_complete(c, item, &why)) != AE_OK) {
+        } else if ((st = complete(c, item, true, &why)) != AE_OK) {
             aei_complain(c, why.message);
             ae_item_clear(item);
             if (st == AE_ERR_NOMEM)

@@ -13,7 +13,8 @@ struct ae_item_reader {
     ae_item item;
     uint32_t n_tiles;
     struct place { uint64_t offset; uint32_t n_bytes; } *tiles, *alpha; /* payloads; n_bytes 0: missing */
-    struct place meta, hash, pack;
+    struct place meta, hash;
+    uint32_t n_pack;     /* bytes of the pack, once it is in buffer */
     uint8_t *buffer;
     size_t capacity;
     uint8_t *unpacked;   /* the samples of all items of the pack, once they were asked for */
@@ -200,12 +201,19 @@ ae_status ae_item_meta(ae_item_reader *r, const ae_limits *limits, ae_meta *meta
     return st;
 }
 
+/* Read once. */
 static ae_status load_pack(ae_item_reader *r, aei_pack *p, ae_error *err)
 {
     uint32_t n;
-    ae_status st = aei_load_chunk(r->container, r->item.offset, AEI_PACK, AEI_AEC_MAX_PACK, &r->buffer, &r->capacity, &n, err);
+    ae_status st;
 
-    return st == AE_OK ? aei_pack_parse(r->container, r->buffer, n, p, err) : st;
+    if (!r->n_pack) {
+        st = aei_load_chunk(r->container, r->item.offset, AEI_PACK, AEI_AEC_MAX_PACK, &r->buffer, &r->capacity, &n, err);
+        if (st != AE_OK)
+            return st;
+        r->n_pack = n;
+    }
+    return aei_pack_parse(r->container, r->buffer, r->n_pack, p, err);
 }
 
 bool ae_item_hash(ae_item_reader *r, uint8_t hash[16])

@@ -136,24 +136,33 @@ ae_status aei_items_append(aei_items *l, const ae_item *item, const char *name, 
 }
 
 
+ae_status aei_pack_head(const ae_container *c, aei_cursor *at, ae_item *like, ae_error *err)
+{
+    uint64_t n, bytes;
+    ae_status st;
+
+    *like = (ae_item){.number = aei_take_number(at)};
+    n = aei_take_number(at);
+    if ((st = aei_take_head(at, like, err)) != AE_OK || (st = aei_check_size(c, like, err)) != AE_OK)
+        return st;
+    bytes = like->info.width * like->info.height * like->info.channels * ae_sample_bytes(like->info.sample);
+    if (n < 1 || bytes > AE_PACK_BYTES || n > AE_PACK_BYTES / bytes || like->coding != AE_ITEM_SAMPLES)
+        return ae_fail(err, AE_ERR_MALFORMED, "a pack of %llu items", (unsigned long long)n);
+    like->packed = (uint32_t)n;
+    return AE_OK;
+}
+
 ae_status aei_pack_parse(const ae_container *c, const uint8_t *payload, size_t n_bytes, aei_pack *p, ae_error *err)
 {
     aei_cursor at = {payload, payload + n_bytes, false};
     const uint8_t *hash;
-    uint64_t n, bytes;
     ae_status st;
 
     *p = (aei_pack){0};
-    p->like.number = aei_take_number(&at);
-    n = aei_take_number(&at);
-    if ((st = aei_take_head(&at, &p->like, err)) != AE_OK || (st = aei_check_size(c, &p->like, err)) != AE_OK)
+    if ((st = aei_pack_head(c, &at, &p->like, err)) != AE_OK)
         return st;
-    bytes = p->like.info.width * p->like.info.height * p->like.info.channels * ae_sample_bytes(p->like.info.sample);
-    if (n < 1 || bytes > AE_PACK_BYTES || n > AE_PACK_BYTES / bytes || p->like.coding != AE_ITEM_SAMPLES)
-        return ae_fail(err, AE_ERR_MALFORMED, "a pack of %llu items", (unsigned long long)n);
-    p->like.packed = (uint32_t)n;
     p->names.at = at.at;
-    for (uint64_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < p->like.packed; i++) {
         uint64_t length = aei_take_number(&at);
 
         const uint8_t *name = aei_take(&at, length);

@@ -54,6 +54,8 @@ typedef struct aei_pack {
     const uint8_t *coded;
     size_t n_coded;
 } aei_pack;
+/* What a pack begins with: number of the first item, count, head. */
+ae_status aei_pack_head(const ae_container *c, aei_cursor *at, ae_item *like, ae_error *err);
 /* payload: whole and checked; the pack points into it. */
 ae_status aei_pack_parse(const ae_container *c, const uint8_t *payload, size_t n_bytes, aei_pack *p, ae_error *err);
 
@@ -76,8 +78,6 @@ typedef struct aei_search {
     ae_item found;     /* its name NULL: not found */
 } aei_search;
 ae_status aei_search_chain(const ae_container *c, aei_search *s, ae_error *err);
-/* An entry that names a pack gets the rest from there. */
-ae_status aei_item_complete(const ae_container *c, ae_item *item, ae_error *err);
 
 /* Finds heads, packs and the model from there on, without an index. */
 ae_status aei_scan(ae_container *c, uint64_t offset, ae_error *err);
