@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The estimator on made pictures: white and coarse noise of known deviation, clean gradients, grey, depths, odd sizes. */
+ * The estimator on made pictures: white and coarse noise of known deviation, clean gradients, texture, grey, depths, odd sizes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -150,6 +150,31 @@ static void test_clean(void **state)
     free_picture(&p);
 }
 
+/* Brown fur all over, hairs five pixels long: its grain has a direction and one colour, so it is not taken for noise. */
+static void test_texture(void **state)
+{
+    enum { W = 500, H = 400, HAIR = 5 };
+    static const float colour[3] = {1.3f, 1, 0.7f};
+    picture p = make_picture(W, H, 3, AE_U8);
+    aei_rng rng = aei_rng_make(5, 0, 0);
+    float *grain = ae_alloc(W * H + HAIR, sizeof(float));
+
+    (void)state;
+    assert_non_null(grain);
+    aei_rng_normals(&rng, grain, W * H + HAIR);
+    for (size_t i = 0; i < W * H; i++) {
+        float hair = 0;
+
+        for (size_t k = 0; k < HAIR; k++)
+            hair += grain[i + k];
+        for (size_t c = 0; c < 3; c++)
+            p.samples[3 * i + c] += colour[c] * hair * 10 / 255 / sqrtf(HAIR);
+    }
+    check("luminance of fur", estimate(&p).luminance, 0, 2);
+    ae_free(grain);
+    free_picture(&p);
+}
+
 static void test_grey_and_depths(void **state)
 {
     picture p = make_picture(500, 400, 1, AE_U8);
@@ -189,7 +214,7 @@ static void test_odd_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_white_noise), cmocka_unit_test(test_coarse_noise), cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_white_noise), cmocka_unit_test(test_coarse_noise), cmocka_unit_test(test_clean), cmocka_unit_test(test_texture),
         cmocka_unit_test(test_grey_and_depths), cmocka_unit_test(test_odd_sizes),
     };
 
