@@ -31,8 +31,8 @@ CODECS = {  # name: (program, qualities, command to FILE, command back to PNG)
                    "djxl --quiet {out} {back}.ppm"),
 }
 LOSSLESS = {
-    "WebP -z9": ("cwebp", "cwebp -quiet -z 9 {png} -o {out}", "dwebp -quiet -ppm {out} -o {back}.ppm"),
     "JPEG XL e7 -d 0": ("cjxl", "cjxl --quiet -e 7 -d 0 {png} {out}", "djxl --quiet {out} {back}.ppm"),
+    "WebP -z9": ("cwebp", "cwebp -quiet -z 9 {png} -o {out}", "dwebp -quiet -ppm {out} -o {back}.ppm"),
 }
 QUALITIES = (0, 10, 20, 30, 40, 50, 60, 70, 80, 85)
 FIELDS = ("codec", "quality", "bpp", "psnr_rgb", "encode_s_per_mp", "decode_s_per_mp", "pictures")
@@ -44,6 +44,13 @@ def run(command):
     subprocess.run(command.split(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     now = resource.getrusage(resource.RUSAGE_CHILDREN)
     return now.ru_utime + now.ru_stime - start.ru_utime - start.ru_stime
+
+
+def cost(file, decoded, original):
+    """Bits a pixel and PSNR."""
+    original = pixels_of(original)
+    error = numpy.mean((pixels_of(decoded) - original) ** 2)
+    return 8 * os.path.getsize(file) / original[..., 0].size, 10 * numpy.log10(255 * 255 / error) if error else numpy.inf
 
 
 def pixels_of(path):
@@ -59,14 +66,22 @@ def measure(encode, decode, pictures, work):
         for name in made:
             if os.path.exists(name):
                 os.remove(name)
-        names, original = {"png": png, "ppm": ppm, "out": out, "back": back}, pixels_of(png)
-        n = original.shape[0] * original.shape[1]
+        names = {"png": png, "ppm": ppm, "out": out, "back": back}
+        n = numpy.prod(Image.open(png).size)
         seconds = run(encode.format(**names)), run(decode.format(**names))
         file, decoded = (next(f for f in pair if os.path.exists(f)) for pair in (made[:2], made[2:]))
-        error = numpy.mean((pixels_of(decoded) - original) ** 2)
-        quality = 10 * numpy.log10(255 * 255 / error) if error else numpy.inf
-        rows.append((8 * os.path.getsize(file) / n, quality, *(1e6 * t / n for t in seconds)))
+        rows.append((*cost(file, decoded, png), *(1e6 * t / n for t in seconds)))
     return tuple(numpy.mean(rows, axis=0))
+
+
+def measure_own(encode, decode, pictures, work):
+    """The same of aecompress, which opens its model once for all pictures."""
+    for name in ("aec", "back"):
+        shutil.rmtree(f"{work}/{name}", ignore_errors=True)
+    n = sum(numpy.prod(Image.open(png).size) for png, _ in pictures)
+    seconds = run(encode), run(decode)
+    rows = [cost(f"{work}/aec/{i}.aec", f"{work}/back/{i}.ppm", png) for i, (png, _) in enumerate(pictures)]
+    return *numpy.mean(rows, axis=0), *(1e6 * t / n for t in seconds)
 
 
 def pchip(x, y, at):
@@ -154,21 +169,21 @@ def main():
     options = parser.parse_args()
     encoder, decoder = (os.path.join(options.build, "tools", name, name) for name in ("aecompress", "aedecompress"))
     model = f"-m {options.model} " if options.model else ""
-    encoder, decoder = f"{encoder} --quiet -j 1 -f {model}-o {{out}} ", f"{decoder} --quiet -j 1 -f {model}-o {{back}}.ppm {{out}}"
     curves, points = {}, {}
     jobs = [(name, program, str(q), encode.replace("{q}", str(q)), decode)
             for name, (program, qualities, encode, decode) in CODECS.items() for q in qualities]
-    jobs += [(name, program, "", encode, decode) for name, (program, encode, decode) in LOSSLESS.items()]
     for name, effort in [("aecompress", "")] + [(f"aecompress -e {e}", f"-e {e} ") for e in options.effort]:
-        jobs += [(name, None, str(q), f"{encoder}{effort}-q {q} {{png}}", decoder) for q in QUALITIES]
-    jobs.append(("aecompress --lossless", None, "", encoder.replace(model, "") + "--lossless {png}", decoder.replace(model, "")))
+        jobs += [(name, None, str(q), f"{model}{effort}-q {q}", model) for q in QUALITIES]
+    jobs.append(("aecompress --lossless", None, "", "--lossless", ""))
+    jobs += [(name, program, "", encode, decode) for name, (program, encode, decode) in LOSSLESS.items()]
     with tempfile.TemporaryDirectory() as work:
         pictures, digest = [], hashlib.sha256()
         for i, path in enumerate(options.pictures):
             picture = Image.open(path).convert("RGB")
             digest.update(b"%d %d" % picture.size + picture.tobytes())
-            pictures.append((f"{work}/{i}.png", f"{work}/{i}.ppm"))
+            pictures.append((f"{work}/png/{i}.png", f"{work}/ppm/{i}.ppm"))
             for name in pictures[-1]:
+                os.makedirs(os.path.dirname(name), exist_ok=True)
                 picture.save(name)
         digest = digest.hexdigest()[:16]
         known = read_points(options.csv, digest)
@@ -176,7 +191,11 @@ def main():
             if program and not shutil.which(program):
                 print(f"{name} {q}: {program} is not installed", file=sys.stderr)
                 continue
-            p = program and known.get((name, q)) or measure(encode, decode, pictures, work)
+            if program:
+                p = known.get((name, q)) or measure(encode, decode, pictures, work)
+            else:
+                p = measure_own(f"{encoder} --quiet -j 1 -r {encode} -o {work}/aec {work}/png",
+                                f"{decoder} --quiet -j 1 -r {decode} --format ppm -o {work}/back {work}/aec", pictures, work)
             points[name, q] = p
             if options.csv:
                 write_points(options.csv, digest, {**known, **points})
