@@ -116,6 +116,7 @@ typedef struct ae_recipe {
     float beta1, beta2;      /* SGD: beta1 is the momentum */
     float decay;             /* decoupled for AdamW */
     float clip;              /* gradient norm; 0 off; default 1 */
+    bool integer;            /* COMPRESS: the decoder's weights are rounded as its integer form holds them */
     float ema;               /* of the weights; 0 off; default 0.999 */
     uint64_t steps;
     uint64_t warmup;         /* steps */

@@ -115,16 +115,20 @@ static void mark(const ae_graph *g, bool *marks)
     }
 }
 
+void aei_export_decoder(const ae_graph *g, bool *marks)
+{
+    marks[g->outputs[0]] = true;
+    mark(g, marks);
+}
+
 ae_status aei_export_sources(const ae_graph *g, uint32_t sources[AEI_MAX_SOURCES], uint32_t *n_sources, ae_error *err)
 {
     bool *marks = ae_alloc(g->n_nodes, sizeof(*marks));
     ae_status st = marks ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "decoder program");
 
     *n_sources = 0;
-    if (st == AE_OK) {
-        marks[g->outputs[0]] = true;
-        mark(g, marks);
-    }
+    if (st == AE_OK)
+        aei_export_decoder(g, marks);
     for (uint32_t i = 0; st == AE_OK && i < g->n_nodes; i++) {
         uint32_t node = g->nodes[i].from[0], first, k = 0;
 
@@ -551,8 +555,7 @@ static ae_status build(exporter *x, ae_error *err)
         (st = ae_graph_shapes(g, 1, PROBE, PROBE, x->shapes, err)) != AE_OK ||
         (st = aei_export_sources(g, x->sources, &x->n_sources, err)) != AE_OK)
         return st;
-    x->decoder[g->outputs[0]] = true;
-    mark(g, x->decoder);
+    aei_export_decoder(g, x->decoder);
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         x->entropy[i] = x->decoder[i] && g->nodes[i].op == AE_OP_QUANTISE;
         x->op_of[i] = -1;

@@ -75,6 +75,7 @@ static ae_status read_train(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_err
         {"validate_every", AEI_U64, AT(validate_every), 1, .max = 1e12},
         {"patience", AEI_U32, AT(patience), 0, .max = 1e6},
         {"holdout", AEI_REAL, AT(holdout), 0, .max = 0.9},
+        {"integer", AEI_BOOL, AT(integer)},
     };
     uint64_t given;
     ae_status st = aei_yaml_fields(y, at, "train", fields, sizeof(fields) / sizeof(fields[0]), r, &given, err);
@@ -180,6 +181,8 @@ static ae_status check_codec(const aei_yaml *y, const top *t, ae_error *err)
         if (codec ? r->n_losses > 1 || r->losses[i].kind != AE_LOSS_RATE_DISTORTION : r->losses[i].kind == AE_LOSS_RATE_DISTORTION)
             return aei_yaml_fail(y, t->loss ? y->nodes[t->loss].line : 1, err,
                                  "loss: rate_distortion belongs to task compress, which has no other");
+    if (r->integer && !codec)
+        return aei_yaml_fail(y, line, err, "train: integer belongs to task compress");
     if (!codec)
         return AE_OK;
     if (r->residual || r->n_networks > 1)

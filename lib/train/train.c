@@ -94,7 +94,10 @@ static ae_status set_up_trainer(session *s, ae_error *err)
     uint32_t h, w;
     ae_status st;
 
-    s->precision = ae_precision_resolve(s->options->precision);
+    s->precision = s->options->precision;
+    if (s->recipe->integer && s->precision == AE_PRECISION_AUTO)
+        s->precision = AE_PRECISION_F32; /* bf16 would round the weights far more */
+    s->precision = ae_precision_resolve(s->precision);
     s->threads = s->options->threads ? s->options->threads : aei_cpu_count();
     s->steps = s->options->steps ? s->options->steps : s->recipe->steps;
     aei_loader_input_size(s->recipe, &h, &w);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/trainer.h"
+#include "train/integer.h"
 #include "train/loss.h"
 #include "train/muon.h"
 #include "train/optimizer.h"
@@ -59,6 +60,8 @@ struct aei_trainer {
     aei_pool *pool;
     aei_plan *plan, *frozen_plan;
     aei_weights *weights, *frozen_weights;
+    aei_integer *integer; /* NULL: weights are used as they are */
+    const float *used;    /* the parameters, perhaps rounded */
     uint32_t n_inputs, n_taps, taps[MAX_TAPS];
     int32_t penalty_tap[AE_MAX_TERMS]; /* index of the penalty's output, -1: on the parameters */
     aei_perceptual *perceptual[AE_MAX_TERMS];
@@ -113,6 +116,7 @@ void aei_trainer_free(aei_trainer *t)
     for (uint32_t i = 0; t->matrices && i < t->n_params; i++)
         aei_muon_free(t->matrices[i].muon);
     ae_free(t->matrices);
+    aei_integer_free(t->integer);
     aei_weights_free(t->weights);
     aei_weights_free(t->frozen_weights);
     aei_plan_free(t->plan);
@@ -276,7 +280,8 @@ static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision
     size_t n = t->state.n_floats;
     ae_status st;
 
-    if ((st = aei_pool_create(n_threads, &t->pool, err)) != AE_OK)
+    if ((st = aei_pool_create(n_threads, &t->pool, err)) != AE_OK ||
+        (r->integer && (st = aei_integer_create(t->graph, t->params, t->n_params, &t->integer, err)) != AE_OK))
         return st;
     t->lanes = ae_alloc(n_threads, sizeof(*t->lanes));
     t->shards = ae_alloc(r->shards, sizeof(*t->shards));
@@ -355,11 +360,17 @@ static void set_job(void *context, uint32_t index, uint32_t thread)
     aei_trainer *t = context;
 
     (void)thread;
-    aei_weights_set_part(t->weights, t->state.value, index);
+    aei_weights_set_part(t->weights, t->used, index);
+}
+
+static const float *as_used(aei_trainer *t, const float *values)
+{
+    return t->integer ? aei_integer_round(t->integer, t->pool, values) : values;
 }
 
 void aei_trainer_refresh(aei_trainer *t)
 {
+    t->used = as_used(t, t->state.value);
     aei_pool_run(t->pool, aei_weights_parts(t->weights), set_job, t);
 }
 
@@ -717,7 +728,7 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
 
 void aei_trainer_freeze(aei_trainer *t, const float *values)
 {
-    aei_weights_set(t->frozen_weights, values);
+    aei_weights_set(t->frozen_weights, as_used(t, values));
 }
 
 ae_status aei_trainer_evaluate(aei_trainer *t, const aei_batch *batch, aei_evaluation *out, ae_error *err)

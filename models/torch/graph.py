@@ -163,6 +163,23 @@ class Graph:
                     fail("inputs of different size")
         return size[0], size[1], node.out
 
+    def decoder(self):
+        """The nodes that decode: what the picture comes from, but for the latents' analysis."""
+        marks, wanted = set(), [self.outputs[0]]
+        while wanted:
+            i = wanted.pop()
+            if i in marks:
+                continue
+            marks.add(i)
+            node = self.nodes[i]
+            if node.op == "quantise":
+                y, mean, step = node.inputs
+                wanted += [mean] + [b.inputs[2] for b in self.nodes if b.op == "bits" and b.parity == node.parity
+                                    and b.inputs[:2] == [y, mean] and b.inputs[3] == step][:1]
+            elif node.op != "embed":
+                wanted += node.inputs + [node.add] * (node.add >= 0)
+        return marks
+
     def params(self):
         """All tensors, in the order of model files: node by node at their first use."""
         shapes, params, seen = self.shapes(0, 0), [], {}

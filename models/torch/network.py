@@ -46,6 +46,7 @@ class Network(nn.Module):
         self.graph, self.params = graph, graph.params()
         self.index = {p.name: i for i, p in enumerate(self.params)}
         self.wanted = list(graph.outputs) + list(taps)  # the nodes whose values forward returns
+        self.integer = set()  # parameters that are used as integers can hold them
         self.shards = 1       # equal parts of the batch with batch statistics of their own
         self.layout = torch.channels_last
         self.statistics = {}  # what the last forward in training saw: parameter -> mean over the shards
@@ -58,7 +59,9 @@ class Network(nn.Module):
 
     def tensor(self, node, what):
         i = self.index.get("%s.%s" % (node.param, what))
-        return None if i is None else self.tensors[i]
+        if i is None:
+            return None
+        return codec.integer(self.tensors[i]) if self.params[i].name in self.integer else self.tensors[i]
 
     def pair(self, node):
         return self.tensor(node, "weight"), self.tensor(node, "bias")

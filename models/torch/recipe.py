@@ -160,7 +160,7 @@ TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd", "muon"]), "adamw"), "rate
          "decay": (number(0, 10), 1e-4), "clip": (number(0, 1e6), 1), "ema": (number(0, 0.999999), 0.999),
          "steps": (whole(1, 1e12), 100000), "warmup": (whole(0, 1e12), 500), "batch": (whole(1, 65536), 16),
          "shards": (whole(1, 1024), 0), "validate_every": (whole(1, 1e12), 1000), "patience": (whole(0, 1e6), 0),
-         "holdout": (number(0, 0.9), 0.05)}
+         "holdout": (number(0, 0.9), 0.05), "integer": (boolean, False)}
 RECIPE = {"recipe": (whole(1, 1), REQUIRED), "name": (name, REQUIRED), "about": (scalar, ""), "task": (choice(TASKS), REQUIRED),
           "residual": (boolean, False), "scale": (whole(1, 4), 1), "networks": (entries, REQUIRED), "data": (subtree, None),
           "corruption": (entries, []), "one_of": (boolean, False), "loss": (entries, None), "penalties": (entries, []),
@@ -286,6 +286,8 @@ def check_task(root, r):
     kinds = [loss.kind for loss in r.losses]
     if (kinds != ["rate_distortion"]) if r.task == "compress" else ("rate_distortion" in kinds):
         fail(root, "loss: rate_distortion belongs to task compress, which has no other")
+    if r.train.integer and r.task != "compress":
+        fail(root, "train: integer belongs to task compress")
     if r.task == "compress":
         if r.residual or len(r.networks) > 1:
             fail(root, "task compress: one network, not residual")

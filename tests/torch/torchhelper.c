@@ -5,6 +5,7 @@
  *   identity MODEL                     prints it
  *   rates MODEL STEPS                  prints the learning rate of each step of such a schedule, and beyond
  *   resave MODEL OUT                   reads and writes a model
+ *   round MODEL OUT                    OUT: its parameters as integer fine-tuning uses them
  *   gradients MODEL N H W IN OUT       IN: inputs, gradients of the outputs; OUT: outputs in training, gradients of the parameters,
  *                                      outputs at inference
  *   step MODEL UPDATES RATE IN OUT     one step of the trainer after so many. IN: moments (first, second) and average of the
@@ -25,6 +26,7 @@
 #include "ae/model.h"
 #include "image/camera.h"
 #include "nn/exec.h"
+#include "train/integer.h"
 #include "train/optimizer.h"
 #include "train/trainer.h"
 
@@ -99,6 +101,25 @@ static void resave(const ae_model *m, const char *path)
 
     parts.values = ae_model_values(m, &parts.n_floats);
     must(ae_model_save(path, &parts, &error));
+}
+
+static void round_parameters(const ae_model *m, FILE *out)
+{
+    const ae_graph *g = ae_model_graph(m);
+    ae_param *params;
+    uint32_t n;
+    size_t n_floats;
+    const float *values = ae_model_values(m, &n_floats);
+    aei_integer *integer;
+    aei_pool *pool;
+
+    must(ae_graph_params(g, &params, &n, &n_floats, &error));
+    must(aei_pool_create(2, &pool, &error));
+    must(aei_integer_create(g, params, n, &integer, &error));
+    give(out, aei_integer_round(integer, pool, values), n_floats);
+    aei_integer_free(integer);
+    aei_pool_free(pool);
+    ae_free(params);
 }
 
 /* Runs a plan over inputs from `in`, or those in `inputs` already; outputs go to `out`. */
@@ -313,9 +334,9 @@ int main(int argc, char **argv)
     static const struct { const char *name; int n_args; bool model, in, out; } jobs[] = {
         {"identity", 1, true, false, false}, {"rates", 2, true, false, false}, {"resave", 2, true, false, false},
         {"gradients", 6, true, true, true}, {"step", 5, true, true, true}, {"batches", 7, true, true, true},
-        {"camera", 7, false, true, true}, {"cameras", 2, false, false, true},
+        {"camera", 7, false, true, true}, {"cameras", 2, false, false, true}, {"round", 2, true, false, true},
     };
-    enum { IDENTITY, RATES, RESAVE, GRADIENTS, STEP, BATCHES, CAMERA, CAMERAS, N_JOBS };
+    enum { IDENTITY, RATES, RESAVE, GRADIENTS, STEP, BATCHES, CAMERA, CAMERAS, ROUND, N_JOBS };
     char **args = argv + 2;
     int job = 0;
     ae_model *m = NULL;
@@ -340,6 +361,7 @@ int main(int argc, char **argv)
         break;
     case STEP: step(m, strtoull(args[1], NULL, 10), strtof(args[2], NULL), in, out); break;
     case BATCHES: batches(m, args + 1, in, out); break;
+    case ROUND: round_parameters(m, out); break;
     case CAMERA: camera(args, in, out); break;
     default: cameras((uint32_t)atoi(args[0]), out);
     }
