@@ -57,8 +57,7 @@ def resize_matrix(n, n_out, size, filter="bicubic"):
 
 def resize(x, h, w, filter="bicubic"):
     """Of whole pictures."""
-    sizes = (torch.full((1,), s, device=x.device) for s in x.shape[2:])
-    rows, columns = (resize_matrix(n, n_out, int(n), filter) for n, n_out in zip(sizes, (h, w)))
+    rows, columns = (resize_matrix(torch.full((1,), n, device=x.device), n_out, n, filter) for n, n_out in zip(x.shape[2:], (h, w)))
     return along(x, rows, columns)
 
 

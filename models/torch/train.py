@@ -23,6 +23,7 @@ from .graph import GraphError
 from .trainer import Trainer, rate_at, world
 
 MAX_FAULTS = 10  # in a row
+WARM, TIMED = 20, 60  # steps until --within begins and ends to time them
 INTERRUPTED = 130
 
 
@@ -52,6 +53,8 @@ def parse_args():
     p.add_argument("-j", "--threads", type=int, help="of the processor [all]")
     p.add_argument("--time-limit", type=duration, metavar="TIME",
                    help="stop after 30s, 90m, 2h, ...; the same command then goes on")
+    p.add_argument("--within", type=duration, metavar="TIME",
+                   help="as many steps as this time allows: the speed of the first ones tells")
     p.add_argument("--checkpoint", metavar="FILE", help="where to resume from and to save to every five minutes and when stopped "
                    "[MODEL.pt]; removed on completion")
     p.add_argument("--cache", type=float, default=8, metavar="GIB", help="memory for decoded pictures [%(default)s]")
@@ -81,6 +84,7 @@ def choose_device(args):
         device = torch.device("cuda", device.index if device.index is not None else local)
         torch.cuda.set_device(device)
         torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = False  # f32 means f32; the rest is bf16
     args.threads = args.threads or max(1, (os.cpu_count() or 1) // here)
     torch.set_num_threads(args.threads)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
@@ -88,8 +92,8 @@ def choose_device(args):
     return device
 
 
-def choose_bf16(args, device):
-    if args.precision != "auto":
+def choose_bf16(args, device, integer):
+    if args.precision != "auto" or integer:  # bf16 would round the weights far more
         return args.precision == "bf16"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
@@ -138,7 +142,7 @@ def start_from(name, trainer):
 
 class Run:
     """One training run: where it stands and what it writes."""
-    KEPT = ("step", "faults", "stale", "seconds", "score", "best_score", "best")
+    KEPT = ("step", "steps", "fitted", "faults", "stale", "seconds", "score", "best_score", "best")
 
     def __init__(self, args):
         self.args, self.began = args, time.time()
@@ -152,16 +156,17 @@ class Run:
         self.steps = args.steps or r.train.steps
         self.device = choose_device(args)
         self.rank, self.processes = world()
-        self.bf16 = choose_bf16(args, self.device)
+        self.bf16 = choose_bf16(args, self.device, r.train.integer)
         self.trainer = Trainer(r, self.device, self.bf16, args.seed)
         self.pictures = Pictures(args.data, Loader.least(r), int(args.cache * 2 ** 30))
         self.loader = Loader(r, self.pictures, self.trainer, min(8, args.threads))
+        self.fitted = not args.within
         self.step, self.faults, self.stale, self.seconds = 0, 0, 0, 0.0
         self.score, self.best_score, self.best = math.nan, math.nan, None
         self.checkpoint = args.checkpoint or re.sub(r"\.aem$", "", args.output) + ".pt"
         names = "\n".join(self.pictures.names).encode()
-        self.key = {"recipe": self.text, "seed": args.seed, "steps": self.steps, "batch": r.train.batch, "bf16": self.bf16,
-                    "data": hashlib.sha256(names).hexdigest()}
+        self.key = {"recipe": self.text, "seed": args.seed, "steps": self.steps, "within": args.within, "batch": r.train.batch,
+                    "bf16": self.bf16, "data": hashlib.sha256(names).hexdigest()}
         if os.path.exists(self.checkpoint):
             self.resume()
         elif args.init:
@@ -221,6 +226,15 @@ class Run:
 
     # ---- the loop ----
 
+    def fit(self, pace):
+        """The schedule that the time allows at so many seconds a step; a twentieth is for validation."""
+        left = 0.95 * (self.args.within - self.passed()) / pace
+        steps = torch.tensor([self.step + max(1.0, left)], dtype=torch.float64, device=self.device)
+        if self.processes > 1:
+            dist.broadcast(steps, 0)
+        self.steps, self.fitted = int(steps), True
+        self.note("%d steps of %.4g ms fit" % (self.steps, 1e3 * pace))
+
     def measure(self):
         """Mean PSNR over the validation batches, of a codec minus the objective, by the first process."""
         if self.rank == 0:
@@ -255,7 +269,7 @@ class Run:
         """True where training is complete."""
         train, limit = self.recipe.train, self.args.time_limit or math.inf
         saved = mark = time.time()
-        losses, done, stop = [], 0, False
+        losses, done, taken, stop = [], 0, 0, False
 
         def prefetch():
             self.ahead = self.loader.next()
@@ -282,6 +296,11 @@ class Run:
                 self.note("step %d: loss %g, gradient norm %g; step skipped" % (self.step, loss, norm))
             losses, done = losses + [loss] * applied, done + 1
             self.step += 1
+            taken += 1
+            if taken == WARM:
+                warm = time.time()
+            elif taken == TIMED and not self.fitted:
+                self.fit((time.time() - warm) / (TIMED - WARM))
             due = self.step % train.validate_every == 0 or self.step == self.steps
             passed = time.time() - mark
             if due:

@@ -5,6 +5,7 @@ With several processes each takes its part of the batch; its shards, the equal p
 their own, are dealt out to them."""
 import copy
 import math
+from collections import defaultdict
 
 import numpy as np
 import torch
@@ -54,25 +55,29 @@ class Muon(torch.optim.AdamW):
         super().step()
         self.param_groups = groups
         for group in groups:
+            alike = defaultdict(list)
             for t in group["params"] if group["matrix"] else []:
                 if t.grad is not None:
-                    self.move(group, t)
+                    alike[t.shape[0], t.numel() // t.shape[0]].append(t)
+            for shape, ts in alike.items():
+                self.move(group, ts, *shape)
 
-    def move(self, group, t):
-        m = self.state[t].setdefault("exp_avg", torch.zeros_like(t))
-        m.lerp_(t.grad, 0.05)
-        x = t.grad.lerp(m, 0.95).flatten(1)
-        turned = x.shape[0] > x.shape[1]
-        x = x.T if turned else x
-        high = x.shape[1]
-        x = x / (x.norm() + 1e-30)
+    def move(self, group, ts, rows, columns):
+        """Matrices of one shape together: a batch of products is one kernel on a GPU."""
+        gradients, momenta = [t.grad for t in ts], [self.state[t].setdefault("exp_avg", torch.zeros_like(t)) for t in ts]
+        torch._foreach_mul_(momenta, 0.95)
+        torch._foreach_add_(momenta, gradients, alpha=0.05)
+        x = torch.stack([g.flatten(1) for g in gradients]).lerp(torch.stack([m.flatten(1) for m in momenta]), 0.95)
+        x = x.mT if rows > columns else x
+        x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-30)
         for _ in range(5):
             n = x.to(self.type)
-            a = (n @ n.T).to(self.type)
-            a = (-4.7750 * a + 2.0315 * (a @ a)).to(self.type)
-            x = 3.4445 * x + a @ n
-        t.mul_(1 - group["lr"] * group["weight_decay"])
-        t.sub_((x.T if turned else x).reshape(t.shape), alpha=group["lr"] * 0.2 * math.sqrt(high))
+            a = n @ n.mT
+            x = 3.4445 * x + (-4.7750 * a + 2.0315 * (a @ a)) @ n
+        x = x.mT if rows > columns else x
+        torch._foreach_mul_(ts, 1 - group["lr"] * group["weight_decay"])
+        size = group["lr"] * 0.2 * math.sqrt(max(rows, columns))
+        torch._foreach_add_(ts, [y.reshape(t.shape) for y, t in zip(x, ts)], alpha=-size)
 
 
 def make_optimizer(train, network, bf16):
@@ -97,9 +102,14 @@ class Trainer:
         self.n_local = r.train.batch // processes
         self.objective = Objective(r).to(self.device)
         self.network = Network(r.networks[0].graph, seed, self.objective.taps)
+        if r.train.integer:
+            decoding = [self.network.graph.nodes[i] for i in self.network.graph.decoder()]
+            self.network.integer = {p.name for p in self.network.params if p.decay and p.node.op == "conv" and p.node in decoding}
         self.network.to(self.device, memory_format=self.network.layout)
         for network in (self.network, *(p.network for p in self.objective.perceptual)):
             network.shards = self.n_shards
+        for p, t in zip(self.network.params, self.network.tensors):
+            t.requires_grad_(p.moves)
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()  # moving average of the parameters
         self.optimizer = make_optimizer(r.train, self.network, bf16)
         self.n_updates = 0

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """models/torch against the C library: test_torch.py TORCHHELPER"""
+import contextlib
 import itertools
 import subprocess
 import sys
@@ -141,8 +142,9 @@ MATRICES = HEAD % ("autoencode", "") + """
       - {op: conv, out: 3}
 train: {batch: 4, shards: 2, optimizer: muon, decay: 0.01, clip: 0}
 """
+INTEGERS = CODING.replace("shards: 2}", "shards: 2, integer: true}")
 TEXTS = {"matrices": MATRICES, "every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM,
-         "enlarging": ENLARGING, "coding": CODING, **{p.stem: p.read_text() for p in RECIPES}}
+         "enlarging": ENLARGING, "coding": CODING, "integers": INTEGERS, **{p.stem: p.read_text() for p in RECIPES}}
 
 
 def mix64(x):
@@ -367,6 +369,54 @@ class Comparison(unittest.TestCase):
         self.assertAlmostEqual(codec_rd.bd_rate(half[::-1], curve), -50)
         self.assertAlmostEqual(codec_rd.bd_rate(half[1:], curve + [(3.0, 41.0)]), -50, delta=2)
         self.assertTrue(np.isnan(codec_rd.bd_rate([(0.1, 20), (0.2, 24)], curve)))
+
+    def test_integer(self):
+        """Both round the same weights alike, and train as if those were the weights."""
+        r, values, path = self.model(INTEGERS)
+        trainer = Trainer(r)
+        trainer.load(values)
+        network = trainer.network
+        ours = np.concatenate([(codec.integer(t) if p.name in network.integer else t).detach().numpy().ravel()
+                               for p, t in zip(network.params, network.tensors)])
+        self.assertEqual(network.integer, {"y.weight", "m.weight", "s.weight", "conv.20.weight"})
+        self.helper("round", path, self.at / "out")
+        theirs = np.fromfile(self.at / "out", "<f4")
+        self.assertLessEqual(np.abs(ours - theirs).max(), np.abs(values).max() * 2 ** -23)
+        changed, at = set(), 0
+        for p, t in zip(network.params, network.tensors):
+            rounded, given = (x[at:at + t.numel()].reshape(len(t), -1).astype("f8") for x in (theirs, values))
+            at += t.numel()
+            if not (rounded == given).all():
+                changed.add(p.name)
+                grid = 2.0 ** np.floor(np.log2(np.minimum(32767 / np.abs(given).max(1), 1e5 / np.abs(given).sum(1))))[:, None]
+                self.assertTrue((rounded * grid == np.round(given * grid)).all(), p.name)
+        self.assertEqual(changed, network.integer)
+        node = network.graph.nodes[network.graph.find("m")]
+        self.assertTrue(torch.equal(network.tensor(node, "weight"), codec.integer(network.tensors[network.index["m.weight"]])))
+        inputs, outputs = self.pictures(r, r.train.batch, r.data.crop)
+        zero, found = np.zeros(values.size), []
+        for text, v in ((INTEGERS, values), (CODING, theirs), (CODING, values)):
+            aem.write(path, text, "", v)
+            found.append(tuple(self.run_helper("step", path, 0, 0.01, data=[zero, zero, v] + [nhwc(x) for x in inputs + outputs[:1]])[:2]))
+        self.assertEqual(found[0], found[1])
+        self.assertNotEqual(found[0], found[2])
+
+    def test_placement(self):
+        """From crops to the loss all lies on the device and none waits for it: here one of shapes only, which meets no other's tensors."""
+        def bare(function):
+            return lambda *shape, generator=None, **keys: function(*shape, **keys)
+        picture = np.random.default_rng(1).integers(256, size=(300, 300, 3), dtype="u1")
+        for name in ("balanced", "superres-x2", "codec"):
+            with self.subTest(name), mock.patch.object(torch, "autocast", lambda *_, **__: contextlib.nullcontext()), \
+                    mock.patch.object(torch, "Generator", mock.MagicMock()), mock.patch.object(torch, "randn", bare(torch.randn)):
+                r = recipes.parse(self.small(TEXTS[name]))
+                loader = data.Loader(r, data.Pictures([], (8, 8), 1 << 30, [picture] * 3), Trainer(r), 1)
+                host, loader.device, trainer = loader.training_batch(0), torch.device("meta"), Trainer(r, "meta")
+                loader.close()
+                batch = loader.render(host)
+                self.assertTrue(all(x.is_meta for x in (*batch.inputs, batch.target)))
+                prediction, outputs = trainer.predict(trainer.network, batch)
+                self.assertTrue(trainer.objective(prediction, batch, outputs, trainer.network).is_meta)
 
     def test_perceptual(self):
         _, _, path = self.model(EVERY_OP)

@@ -146,6 +146,13 @@ class Training(unittest.TestCase):
         self.assertTrue((self.at / "a.pt").exists())
         self.assertTrue(np.isfinite(self.values("a")).all())
 
+    def test_within(self):
+        """The schedule ends when the time does."""
+        self.assertIn("steps of", self.train("a", "--steps", 1000000, "--within", "6s"))
+        card = yaml.safe_load(aem.read(self.at / "a.aem")[1])
+        self.assertTrue(train.TIMED < card["steps"] == card["of_steps"] < 1000000, card)
+        self.assertLess(self.log("a")[-1]["rate"], 1e-4)  # 0.01 at its height
+
     def test_init(self):
         self.train("a")
         values = self.values("a")
