@@ -136,10 +136,10 @@ ae_status ae_item_tile(ae_item_reader *r, bool alpha, uint32_t index, const void
     if (!tiles || index >= r->n_tiles)
         return ae_fail(err, AE_ERR_ARGUMENT, "no tile %u", index);
     if (!tiles[index].n_bytes && r->container->needs)
-        return ae_fail(err, AE_ERR_MALFORMED, "the file ends before it, at byte %llu of at least %llu",
+        return ae_fail(err, AE_ERR_MALFORMED, "tile %u lies beyond the end of the file, at byte %llu of at least %llu", index,
                        (unsigned long long)r->container->bytes.size, (unsigned long long)r->container->needs);
     if (!tiles[index].n_bytes)
-        return ae_fail(err, AE_ERR_MALFORMED, "it is missing");
+        return ae_fail(err, AE_ERR_MALFORMED, "tile %u is missing", index);
     if ((st = load_place(r, &tiles[index], true, &c, err)) != AE_OK)
         return st;
     *data = c.at;
