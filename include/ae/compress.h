@@ -14,7 +14,8 @@ extern "C" {
 
 enum { AE_CODER_TILE = 512 /* pixels, edge */, AE_QUALITY_ONE = 1024 /* quality is told in 1/1024 of the trained range */ };
 
-/* The decoder program of a model, checked and prepared; shareable between threads. AE_ERR_MISMATCH where the model holds none. */
+/* The decoder program of a model, checked and prepared; shareable between threads. AE_ERR_MISMATCH where the model holds none. The model must
+ * outlive the coder. */
 typedef struct ae_coder ae_coder;
 AE_API AE_NODISCARD ae_status ae_coder_open(const ae_model *model, ae_coder **out, ae_error *err);
 /* From the bytes of a program alone (a model embedded in a compressed file): decodes, cannot encode. Data are copied. */
@@ -34,6 +35,9 @@ typedef struct ae_coder_picture { uint32_t width, height, planes; ae_sample samp
 
 /* Tiles of AE_CODER_TILE from the top left corner, in raster order; those at the right and bottom edge are smaller. */
 AE_API uint32_t ae_coder_tiles(const ae_coder_picture *picture);
+
+/* From the first on symbols are chosen by what they cost, from the second on the latents themselves are refined for the very quality. */
+enum { AE_EFFORT_CHOOSES = 5, AE_EFFORT_REFINES = 6 };
 
 typedef struct ae_encode_options {
     uint32_t quality;          /* 0..AE_QUALITY_ONE */

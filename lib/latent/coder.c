@@ -84,6 +84,7 @@ ae_status ae_coder_open(const ae_model *model, ae_coder **out, ae_error *err)
         st = check_analysis(c, err);
     if (st == AE_OK) {
         c->encodes = true;
+        c->model = model;
         *out = c;
     } else {
         ae_coder_free(c);

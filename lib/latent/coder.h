@@ -10,6 +10,7 @@ struct ae_coder {
     aei_engine *engine;
     bool encodes;
     /* Of codecs that came with a model: */
+    const ae_model *model;
     ae_graph analysis;           /* its outputs are the sources of the program's latents */
     float *values;
     uint32_t source_channels[AEI_MAX_SOURCES];

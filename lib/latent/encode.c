@@ -6,7 +6,7 @@
 
 #include "core/threads.h"
 #include "image/window.h"
-#include "latent/coder.h"
+#include "latent/refine.h"
 #include "nn/exec.h"
 
 typedef struct stream { uint8_t *bytes; size_t n_allocated, n_bytes; } stream;
@@ -97,6 +97,23 @@ static ae_status analyse_tile(encoder *e, worker *k, uint32_t tx, float *const *
     return AE_OK;
 }
 
+/* The network sees as far beyond the tile as the next tile's latents tell on its pixels. */
+static ae_status refine_tile(encoder *e, worker *k, uint32_t tx, float *const *targets, ae_error *err)
+{
+    static const uint32_t rounds[] = {2, 4, 10, 24};
+    const ae_coder *c = e->coder;
+    int32_t field = (int32_t)c->field, w = (int32_t)padded_tile(e, e->width, tx), h = (int32_t)padded_tile(e, e->height, e->row);
+    int32_t around = (int32_t)aei_round_up(aei_engine_reach(c->engine), c->engine->program->stride);
+    aei_refining job = {.quality = e->options->quality, .effort = e->options->effort, .rounds = rounds[e->options->effort - AE_EFFORT_REFINES],
+                        .precision = e->options->precision, .walk = k->walk, .targets = targets, .sources = k->made, .picture = k->window, .source_w = e->window_w, .tile = {field, field, field + w, field + h},
+                        .visible_w = aei_tile_size(e->width, tx), .visible_h = aei_tile_size(e->height, e->row)};
+
+    around = around < field ? around : field;
+    job.seen = (aei_rect){field - (tx ? around : 0), field - (e->row ? around : 0), field + w + (tx + 1 < e->n_x ? around : 0),
+                          field + h + (e->row + 1 < e->n_y ? around : 0)};
+    return aei_refine(c, &job, err);
+}
+
 static ae_status code_tile(encoder *e, worker *k, uint32_t tx, float *const *sources, ae_error *err)
 {
     aei_latents latents = {.sources = (const float *const *)sources, .n_channels = e->coder->source_channels, .writer = &k->writer,
@@ -144,6 +161,8 @@ static ae_status encode_tile(encoder *e, worker *k, uint32_t tx, ae_error *err)
         st = place_tile(e, tx, latents, err);
     if (st == AE_OK && !e->from && latents[0])
         st = analyse_tile(e, k, tx, latents, err);
+    if (st == AE_OK && !e->from && !e->into && e->options->effort >= AE_EFFORT_REFINES)
+        st = refine_tile(e, k, tx, latents, err);
     return st == AE_OK && !e->into && latents[0] ? code_tile(e, k, tx, latents, err) : st;
 }
 

@@ -580,7 +580,7 @@ static ae_status build(exporter *x, ae_error *err)
 static ae_status see_symbols(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes, ae_error *err)
 {
     uint32_t n_channels[AEI_MAX_SOURCES];
-    aei_latents latents = {.sources = (const float *const *)tensors, .n_channels = n_channels, .counts = x->counts, .effort = AEI_CHOOSING_EFFORT,
+    aei_latents latents = {.sources = (const float *const *)tensors, .n_channels = n_channels, .counts = x->counts, .effort = AE_EFFORT_CHOOSES,
                            .visible_w = edge, .visible_h = edge};
 
     for (uint32_t i = 0; i < x->n_sources; i++)

@@ -322,17 +322,17 @@ static uint32_t scale_index(const aei_walk *w, const aei_op *op, int32_t log_sca
 }
 
 /* The symbol for y; with effort, the next one towards zero where it saves more bits than its error is worth. A uniform quantiser is
- * optimal at high rate where an error of one squared step is worth 6 / ln 2 bits; twice that was found best, since later latents are
- * predicted from this one. */
+ * optimal at high rate where an error of one squared step is worth 6 / ln 2 bits. Twice that was found best, since later latents are predicted from
+ * this one, and little more than that where refining sees to those. */
 static int32_t choose(const aei_latents *l, const aei_scale *s, double v)
 {
     int32_t q = (int32_t)lrint(v < -32767 ? -32767 : v > 32767 ? 32767 : v);
 
-    if (l->effort >= AEI_CHOOSING_EFFORT && q) {
+    if (l->effort >= AE_EFFORT_CHOOSES && q) {
         int32_t less = q > 0 ? q - 1 : q + 1;
         double gain = aei_rans_cost(s, q) - aei_rans_cost(s, less);
 
-        if (gain > 12 * M_LOG2E * ((v - less) * (v - less) - (v - q) * (v - q)))
+        if (gain > (l->effort >= AE_EFFORT_REFINES ? 7 : 12) * M_LOG2E * ((v - less) * (v - less) - (v - q) * (v - q)))
             q = less;
     }
     return q;
@@ -372,12 +372,16 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
                     const aei_scale *s = &w->program->scales[index];
 
                     q = visible ? choose(l, s, (from[c] * unit - mean[c] * (double)(1u << op->shift)) / w->steps[c]) : 0;
-                    if (l->counts)
+                    if (l->decoded)
+                        l->bits += aei_rans_cost(s, q);
+                    else if (l->counts)
                         l->counts[index][abs(q) < AEI_COUNTED ? abs(q) : AEI_COUNTED - 1]++;
                     else if (aei_rans_put(l->writer, s, q, err) != AE_OK)
                         return AE_ERR_NOMEM;
                 }
                 out[c] = (int16_t)aei_saturate(mean[c] + aei_rescale(q * w->steps[c], op->shift), op->lo, op->hi);
+                if (l->decoded)
+                    l->decoded[op->source][(size_t)(from - l->sources[op->source]) + c] = (float)(out[c] / (double)(1u << op->unit));
             }
         }
     return AE_OK;

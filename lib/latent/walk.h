@@ -6,6 +6,7 @@
 #ifndef AEI_WALK_H
 #define AEI_WALK_H
 
+#include "ae/compress.h"
 #include "latent/fit.h"
 #include "latent/kernels.h"
 #include "latent/rans.h"
@@ -37,7 +38,6 @@ ae_status aei_engine_create(aei_program *program, aei_cpu cpu, aei_engine **out,
 void aei_engine_free(aei_engine *engine);
 
 /* What latents are made from: a stream, or the analysis whose symbols go to a writer. */
-enum { AEI_CHOOSING_EFFORT = 5 /* from here on symbols are chosen by what they cost */ };
 
 typedef struct aei_latents {
     aei_rans_reader *reader;
@@ -45,6 +45,8 @@ typedef struct aei_latents {
     const uint32_t *n_channels;   /* ... with so many */
     aei_rans_writer *writer;
     aei_counts *counts;            /* with it symbols are counted, by distribution, instead of written */
+    float *const *decoded;         /* with it what the decoder will see takes the place of writing, laid out as the sources, and bits are added up */
+    double bits;
     uint32_t visible_w, visible_h; /* pixels; what lies beyond is made cheap */
     uint32_t effort;
 } aei_latents;

@@ -313,7 +313,7 @@ static void bits_forward(aei_run *run, const aei_weights *w, const aei_step *s)
         memset(noise + c, 0, (cp - c) * sizeof(float));
         if (counts(s, (uint32_t)(i / s->t.shape.w % s->t.shape.h), (uint32_t)(i % s->t.shape.w)))
             for (uint32_t k = 0; k < c; k++)
-                noise[k] = aei_rng_float(&rng) - 0.5f;
+                noise[k] = run->plan->config.refine ? 0 : aei_rng_float(&rng) - 0.5f;
     }
     sweep(run, s, bits_row, -1, aei_target(run, s));
     for (size_t i = 0; cp > c && i < aei_pixels(&s->t); i++)
@@ -323,7 +323,10 @@ static void bits_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 static void bits_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
 {
     (void)w;
-    sweep(run, s, bits_row, (int)slot, to);
+    if (slot == 0 && run->plan->config.refine && !is_single(&aei_from(run, s, 1)->t))
+        memset(to, 0, aei_tensor_bytes(&aei_from(run, s, 0)->t));
+    else
+        sweep(run, s, bits_row, (int)slot, to);
 }
 
 const aei_op aei_op_bits = {.plan = codec_plan, .forward = bits_forward, .backward = bits_backward};

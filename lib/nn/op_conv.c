@@ -264,7 +264,7 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
     dnnl_primitive_attr_t attr = NULL;
     size_t pads = 0;
     bool good = true;
-    int n_kinds = plan->config.train && s->needs_grad ? 3 : 1;
+    int n_kinds = !plan->config.train || !s->needs_grad ? 1 : plan->config.refine ? 2 : 3;
 
     if (n_kinds == 3 && src->shape.w > AEI_MAX_TRAINING_WIDTH)
         return ae_fail(err, AE_ERR_LIMIT, "layer '%s': %u columns in training, at most %d (larger crops are for inference only)",

@@ -223,7 +223,7 @@ static void mark_gradients(aei_plan *p)
     for (uint32_t i = 0; i < p->n_steps; i++) {
         aei_step *s = &p->steps[i];
 
-        s->needs_grad = s->op->backward_params || (s->node->op == AE_OP_INPUT && p->config.input_gradients);
+        s->needs_grad = (s->op->backward_params && !p->config.refine) || (s->node->op == AE_OP_INPUT && p->config.input_gradients);
         for (uint32_t k = 0; k < s->node->n_from; k++)
             s->needs_grad |= p->steps[s->node->from[k]].needs_grad;
         if (s->node->add >= 0)
@@ -312,15 +312,15 @@ static bool plan_gradients(aei_plan *p)
         reached[p->outputs[i]] = 1;
     for (uint32_t i = p->n_steps; i-- > 0 && good;) {
         aei_step *s = &p->steps[i];
-        uint32_t first = first_gradient(p, i);
+        uint32_t first = first_gradient(p, i), last = back(p, s->node->op == AE_OP_INPUT ? 0 : i); /* inputs' are read at the end */
 
         s->needs_grad = s->needs_grad && first != UINT32_MAX;
         if (!s->needs_grad)
             continue;
         if (s->grad < 0)
-            s->grad = aei_buffer_new(p, aei_tensor_bytes(&s->t), first, back(p, i));
+            s->grad = aei_buffer_new(p, aei_tensor_bytes(&s->t), first, last);
         else
-            p->buffers[s->grad].last = back(p, i);
+            p->buffers[s->grad].last = last;
         good = s->grad >= 0;
         for (uint32_t k = 0; k <= s->node->n_from && good; k++) {
             bool sum = k == s->node->n_from;

@@ -253,7 +253,8 @@ static ae_status prepare_lane(aei_trainer *t, lane *l, ae_error *err)
 
 static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precision precision, ae_error *err)
 {
-    aei_plan_config config = {t->recipe->batch / t->recipe->shards, h, w, precision, true, false, t->taps, t->n_taps};
+    aei_plan_config config = {.n = t->recipe->batch / t->recipe->shards, .h = h, .w = w, .precision = precision, .train = true, .taps = t->taps,
+                              .n_taps = t->n_taps};
     ae_status st;
 
     if ((st = aei_plan_create(t->graph, &config, &t->plan, err)) != AE_OK)

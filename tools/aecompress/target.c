@@ -137,7 +137,7 @@ static ae_status choose(search *s, int64_t *level, ae_error *err)
 {
     encoding e = {.c = s->c};
     uint32_t n_tiles;
-    bool complete;
+    bool lasts; /* the analysis serves to the end; it does not where latents are refined for a quality */
     ae_status st;
 
     if (!s->o->coder)
@@ -147,13 +147,13 @@ static ae_status choose(search *s, int64_t *level, ae_error *err)
     s->alpha = (double)e.n_bytes;
     if ((st = compress_analyse(&e, s->o, s->threads, MOST_TILES, &s->analysis, err)) != AE_OK)
         return st;
-    complete = ae_analysis_complete(s->analysis);
+    lasts = ae_analysis_complete(s->analysis) && s->o->effort < AE_EFFORT_REFINES;
     n_tiles = ae_coder_tiles(&(ae_coder_picture){.width = (uint32_t)s->c->info.width, .height = (uint32_t)s->c->info.height});
     s->every = n_tiles / FEW_TILES;
-    if (!s->psnr && (!complete || s->every > 1) && (st = seek(s, level, err)) != AE_OK)
+    if (!s->psnr && (!lasts || s->every > 1) && (st = seek(s, level, err)) != AE_OK)
         return st;
     s->every = 1;
-    if (!complete) {
+    if (!lasts) {
         ae_analysis_free(s->analysis);
         s->analysis = NULL;
     }
