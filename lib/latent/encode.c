@@ -100,7 +100,7 @@ static ae_status analyse_tile(encoder *e, worker *k, uint32_t tx, float *const *
 /* The network sees as far beyond the tile as the next tile's latents tell on its pixels. */
 static ae_status refine_tile(encoder *e, worker *k, uint32_t tx, float *const *targets, ae_error *err)
 {
-    static const uint32_t rounds[] = {2, 4, 10, 24};
+    static const uint32_t rounds[] = {2, 4, 9, 18};
     const ae_coder *c = e->coder;
     int32_t field = (int32_t)c->field, w = (int32_t)padded_tile(e, e->width, tx), h = (int32_t)padded_tile(e, e->height, e->row);
     int32_t around = (int32_t)aei_round_up(aei_engine_reach(c->engine), c->engine->program->stride);

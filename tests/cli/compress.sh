@@ -31,6 +31,7 @@ for q in 86 87 88 93 97 98 99 100; do
 done
 run 0 $de -f -o back.ppm q.aec; same a.ppm back.ppm
 run 0 $tool --near-lossless 0 -f -o q.aec a.ppm; run 0 $de -f -o back.ppm q.aec; same a.ppm back.ppm
+for e in 1 5 6; do run 0 $tool -e $e --target-size 2k -f -o q.aec a.ppm; [ "$(wc -c <q.aec)" -le 2048 ] || fail "-e $e --target-size 2k: $(wc -c <q.aec)"; done
 AE_MODEL_PATH=/nonexistent XDG_DATA_HOME=/nonexistent run 1 $tool -m no-such-codec -q 50 a.ppm -o no.aec; says "codec"; absent no.aec
 run 2 $tool --lossless --near-lossless 2 a.ppm; says "exclude each other"
 run 2 $tool --metadata icc,nonsense a.ppm; says "--metadata"

@@ -161,19 +161,25 @@ static void clear(box *b)
         ae_free(b->tiles[i]);
 }
 
-static box encode(const ae_coder *coder, const void *pixels, uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t quality, uint32_t threads)
+static box encode_at(const ae_coder *coder, const void *pixels, uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t quality,
+                     uint32_t threads, uint32_t effort)
 {
     ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = sample, .bits = 8, .channels = channels, .alpha = channels % 2 == 0, .width = w, .height = h};
     box b = {.from = pixels, .row_bytes = ae_row_bytes(&info)};
     ae_row_source source = {info, &b, read_rows};
     ae_tile_sink sink = {&b, write_tile};
-    ae_encode_options o = {.quality = quality, .effort = 1, .threads = threads, .precision = AE_PRECISION_F32};
+    ae_encode_options o = {.quality = quality, .effort = effort, .threads = threads, .precision = AE_PRECISION_F32};
     ae_error err = {0};
 
     if (ae_encode(coder, &o, &source, &sink, &err) != AE_OK)
         fail_msg("%s", err.message);
     assert_int_equal(b.next, ae_coder_tiles(&(ae_coder_picture){w, h, 3, sample, 8}));
     return b;
+}
+
+static box encode(const ae_coder *coder, const void *pixels, uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t quality, uint32_t threads)
+{
+    return encode_at(coder, pixels, w, h, channels, sample, quality, threads, 1);
 }
 
 static uint8_t *decode(const ae_coder *coder, box *b, ae_coder_picture p, ae_decode_options o)
@@ -440,6 +446,35 @@ static void in_two_halves(void **state)
     }
 }
 
+/* Refined latents lower what refining is about, bits and lambda times errors, and are the same for any number of threads. */
+static void refined(void **state)
+{
+    enum { WIDE = 600, HIGH = 90 };
+    ae_coder_picture p = {WIDE, HIGH, 3, AE_U8, 8};
+    double cost[2];
+
+    (void)state;
+    for (uint32_t k = 0; k < 2; k++) {
+        box one = encode_at(all.coder, all.rgb, WIDE, HIGH, 3, AE_U8, 500, 1, k ? 9 : 5), two = encode_at(all.coder, all.rgb, WIDE, HIGH, 3, AE_U8, 500, 2, k ? 9 : 5);
+        uint8_t *back = decode(all.coder, &one, p, (ae_decode_options){.quality = 500, .threads = 1});
+        double squares = 0, bytes = 0;
+
+        for (uint32_t i = 0; i < 2; i++) {
+            assert_int_equal(one.n_bytes[i], two.n_bytes[i]);
+            assert_memory_equal(one.tiles[i], two.tiles[i], one.n_bytes[i]);
+            bytes += (double)one.n_bytes[i];
+        }
+        for (size_t i = 0; i < WIDE * HIGH * 3; i++)
+            squares += (back[i] - all.rgb[i]) * (back[i] - all.rgb[i]);
+        cost[k] = 8 * bytes + 0.002 * pow(25, 500.0 / 1024) * squares / 3;
+        ae_free(back);
+        clear(&one);
+        clear(&two);
+    }
+    if (!(cost[1] < cost[0]))
+        fail_msg("refined: %.0f bits and weighted errors, before %.0f", cost[1], cost[0]);
+}
+
 static void refusals(void **state)
 {
     ae_coder *c = NULL;
@@ -581,7 +616,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_everywhere), cmocka_unit_test(like_the_network), cmocka_unit_test(damage),
-        cmocka_unit_test(other_pictures), cmocka_unit_test(in_two_halves), cmocka_unit_test(refusals), cmocka_unit_test(no_memory),
+        cmocka_unit_test(other_pictures), cmocka_unit_test(in_two_halves), cmocka_unit_test(refined), cmocka_unit_test(refusals), cmocka_unit_test(no_memory),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

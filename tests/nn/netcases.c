@@ -64,6 +64,7 @@ const net_case net_cases[] = {
     {"activations on other operators",
      "input c=3; maxpool act=tanh; bilinear act=silu; concat from=2,0 act=relu; add from=3,3 act=gelu;"
      "scale act=sigmoid; shuffle f=1 act=softplus; mul from=6,6 act=leaky", 4, 6},
+    {"input after layers", "input c=3; conv c=48 act=relu; conv c=48 act=relu; conv c=16 act=relu; input c=16; mul from=3,4; conv c=16", 13, 9},
     {"activation of the input", "input c=3 act=relu; conv c=16", 5, 7},
 
     /* pooling and resampling */

@@ -149,7 +149,7 @@ static ae_status choose(search *s, int64_t *level, ae_error *err)
         return st;
     lasts = ae_analysis_complete(s->analysis) && s->o->effort < AE_EFFORT_REFINES;
     n_tiles = ae_coder_tiles(&(ae_coder_picture){.width = (uint32_t)s->c->info.width, .height = (uint32_t)s->c->info.height});
-    s->every = n_tiles / FEW_TILES;
+    s->every = n_tiles < FEW_TILES ? 1 : n_tiles / FEW_TILES;
     if (!s->psnr && (!lasts || s->every > 1) && (st = seek(s, level, err)) != AE_OK)
         return st;
     s->every = 1;
