@@ -45,6 +45,7 @@ for size in 5000 6k; do
 done
 run 0 $tool --target-size 30% -f -o q.aec a.ppm; [ "$(wc -c <q.aec)" -le $(($(wc -c <a.ppm) * 3 / 10)) ] || fail "--target-size 30%"
 run 0 $tool --target-psnr 45 -f -o q.aec --json a.ppm; grep -q '"psnr": 4[5-7]' out || fail "--target-psnr 45: $(cat out)"
+run 0 $tool --near-lossless 9 -f -o q.aec --json "$samples/guitar.png"; grep -q '"ms_ssim": 0\.9' out || fail "MS-SSIM: $(cat out)"
 run 1 $tool --target-size 100 -f -o no.aec a.ppm; says "no quality makes it as small"; absent no.aec
 run 2 $tool --target-size x a.ppm; says "--target-size"
 

@@ -76,7 +76,11 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
     if ((info->sample != c->reader.info.sample && !(c->read_band = ae_alloc(BAND, ae_row_bytes(&c->reader.info)))) ||
         ((thirds < 0 || c->item.quality || compress_has_target(o)) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) || !(c->hash = ae_sample_hash_create()))
         return ae_fail(err, AE_ERR_NOMEM, "a band of rows");
-    return AE_OK;
+    if (!o->batch.json || !c->original)
+        return AE_OK;
+    if (!(c->luma = ae_alloc((size_t)info->width, 2 * sizeof(float))))
+        return ae_fail(err, AE_ERR_NOMEM, "two rows");
+    return ae_similarity_create((uint32_t)info->width, &c->similarity, err);
 }
 
 static void free_tiles(compressed *c)
@@ -108,6 +112,8 @@ void compress_close(compressed *c)
 {
     free_tiles(c);
     ae_sample_hash_free(c->hash);
+    ae_similarity_free(c->similarity);
+    ae_free(c->luma);
     ae_free(c->read_band);
     ae_free(c->original);
     ae_reader_close(&c->reader);
@@ -142,20 +148,38 @@ static ae_status read_and_keep(void *opaque, void *rows, uint32_t n_rows, ae_err
     return st;
 }
 
-/* Of n pixels, alpha left out. */
-static void compare(compressed *c, const void *decoded, const void *original, size_t n)
+static float sample_at(const compressed *c, const void *rows, size_t at)
 {
+    return c->info.sample == AE_U8 ? (float)((const uint8_t *)rows)[at] : (float)((const uint16_t *)rows)[at] / 257;
+}
+
+static void take_luma(const compressed *c, const void *row, float *to)
+{
+    uint32_t channels = c->info.channels;
+
+    for (size_t x = 0; x < (size_t)c->info.width; x++)
+        to[x] = channels < 3 ? sample_at(c, row, x * channels)
+                             : 0.299f * sample_at(c, row, x * channels) + 0.587f * sample_at(c, row, x * channels + 1) + 0.114f * sample_at(c, row, x * channels + 2);
+}
+
+/* Alpha left out. */
+static void compare(compressed *c, const void *decoded, const void *original, uint32_t n_rows)
+{
+    size_t n = n_rows * (size_t)c->info.width;
     uint32_t channels = c->info.channels, colours = channels - c->info.alpha;
 
     for (size_t i = 0; i < n; i++)
         for (uint32_t ch = 0; ch < colours; ch++) {
-            size_t at = i * channels + ch;
-            double difference = c->info.sample == AE_U8 ? ((const uint8_t *)decoded)[at] - ((const uint8_t *)original)[at]
-                                                        : (((const uint16_t *)decoded)[at] - ((const uint16_t *)original)[at]) / 257.0;
+            double difference = (double)sample_at(c, decoded, i * channels + ch) - (double)sample_at(c, original, i * channels + ch);
 
             c->squares += difference * difference;
         }
     c->samples += (double)n * colours;
+    for (uint32_t y = 0; c->similarity && y < n_rows; y++) {
+        take_luma(c, (const uint8_t *)decoded + y * c->row_bytes, c->luma);
+        take_luma(c, (const uint8_t *)original + y * c->row_bytes, c->luma + c->info.width);
+        ae_similarity_add(c->similarity, c->luma, c->luma + c->info.width);
+    }
 }
 
 static void take_decoded(void *opaque, const void *rows, uint32_t n_rows)
@@ -164,7 +188,7 @@ static void take_decoded(void *opaque, const void *rows, uint32_t n_rows)
 
     ae_sample_hash_add(c->hash, rows, n_rows * c->row_bytes);
     if (c->original)
-        compare(c, rows, c->original, n_rows * (size_t)c->info.width);
+        compare(c, rows, c->original, n_rows);
 }
 
 static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
@@ -210,11 +234,17 @@ static ae_status read_again(compressed *c, ae_error *err)
 
 ae_status compress_start_again(compressed *c, ae_error *err)
 {
+    ae_status st = AE_OK;
+
     ae_sample_hash_free(c->hash);
     c->squares = c->samples = 0;
     if (!(c->hash = ae_sample_hash_create()))
         return ae_fail(err, AE_ERR_NOMEM, "a hash");
-    return read_again(c, err);
+    if (c->similarity) {
+        ae_similarity_free(c->similarity);
+        st = ae_similarity_create((uint32_t)c->info.width, &c->similarity, err);
+    }
+    return st == AE_OK ? read_again(c, err) : st;
 }
 
 static ae_status keep_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
@@ -258,7 +288,7 @@ static ae_status take_colours(void *opaque, const void *rows, uint32_t n_rows, a
         for (size_t x = 0; x < width; x++)
             memcpy(joined + x * whole, decoded + x * colours, colours);
         ae_sample_hash_add(c->hash, joined, c->row_bytes);
-        compare(c, joined, original, width);
+        compare(c, joined, original, 1);
     }
     return AE_OK;
 }
@@ -395,6 +425,7 @@ void compress_report(const compressed *c, const compress_options *o, cli_json *j
     cli_json_number(json, "bytes", (double)n_bytes);
     cli_json_number(json, "bpp", 8 * (double)n_bytes / pixels);
     cli_json_number(json, "psnr", c->squares > 0 ? 10 * log10(255.0 * 255.0 * c->samples / c->squares) : INFINITY);
+    cli_json_number(json, "ms_ssim", c->squares <= 0 ? 1 : c->similarity ? ae_similarity_value(c->similarity) : NAN);
 }
 
 ae_status compress_model(const compress_options *o, ae_container_writer *writer, ae_error *err)

@@ -5,6 +5,7 @@
 #define COMPRESS_H
 
 #include "ae/container.h"
+#include "ae/similarity.h"
 #include "common/picture.h"
 
 typedef struct compress_options {
@@ -39,6 +40,8 @@ typedef struct compressed {
     struct coded_tile { uint8_t *data; size_t n; } *tiles; /* of a network, kept to be decoded again */
     uint32_t n_tiles;
     double squares, samples; /* of the errors, of 255, in colours */
+    ae_similarity *similarity; /* NULL: not asked for */
+    float *luma;             /* two rows */
     uint8_t digest[16];
 } compressed;
 
