@@ -89,7 +89,8 @@ int main(int argc, char **argv)
         if (!p.noisy || !p.result)
             st = ae_fail(&err, AE_ERR_NOMEM, "%s: out of memory", argv[i]);
         for (int k = 0; k < 3 && st == AE_OK; k++) {
-            ae_denoise_options options = {.noise = {.luminance = sigmas[k], .chroma = sigmas[k], .white = sigmas[k]}, .strength = 1};
+            ae_denoise_options options = {.noise = {.luminance = sigmas[k], .chroma = sigmas[k], .white = sigmas[k]},
+                                          .strength = 1};
             uint64_t seed = (uint64_t)(i - 2);
             output out = {p.result, (size_t)p.info.width * p.info.channels};
             ae_row_source source = {.info = p.info, .opaque = &p, .read = read_rows};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * codec_speed MODEL.aem PICTURE...: processor seconds a megapixel that encoding and decoding take on one thread, at three qualities,
- * with the rate and the error. AE_CPU limits the decoder's kernels. */
+ * codec_speed MODEL.aem PICTURE...: processor seconds a megapixel that encoding and decoding take on one thread, at three
+ * qualities, with the rate and the error. AE_CPU limits the decoder's kernels. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -143,8 +143,8 @@ int main(int argc, char **argv)
             ae_free(j.decoded);
         }
         if (st == AE_OK)
-            printf("quality %4u: encode %.3f s/MP, decode %.3f s/MP, %.4f bpp, %.3f dB\n", quality, sums[0] / (argc - 2), sums[1] / (argc - 2),
-                   sums[2] / (argc - 2), sums[3] / (argc - 2));
+            printf("quality %4u: encode %.3f s/MP, decode %.3f s/MP, %.4f bpp, %.3f dB\n", quality, sums[0] / (argc - 2),
+                   sums[1] / (argc - 2), sums[2] / (argc - 2), sums[3] / (argc - 2));
     }
     if (st != AE_OK)
         fprintf(stderr, "codec_speed: %s\n", err.message);

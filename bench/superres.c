@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Super-resolution by the field's protocol: pictures cut to a multiple of the scale, made small by MATLAB's antialiased bicubic filter,
- * rounded to 8 bits, enlarged in f32, rounded; PSNR on Y (BT.601 as rgb2ycbcr; files of one channel as they are), a border of `scale`
- * pixels left out; mean over the pictures.
+ * Super-resolution by the field's protocol: pictures cut to a multiple of the scale, made small by MATLAB's antialiased bicubic
+ * filter, rounded to 8 bits, enlarged in f32, rounded; PSNR on Y (BT.601 as rgb2ycbcr; files of one channel as they are), a border
+ * of `scale` pixels left out; mean over the pictures.
  *
  *   superres [OPTION]... MODEL PICTURE...    a line a picture, bicubic and the model
  *     -f FILTER   makes small with lanczos, area or bilinear instead
@@ -192,8 +192,10 @@ static int speed(const ae_model *model, ae_superres_options *options)
     seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     after = measure_ceiling(options->precision) * 1e-9;
     ceiling = 0.5 * (before + after);
-    printf("%.2f kMAC per output pixel; %.2f output MP per CPU second; %.0f GFLOP/s, %.0f %% of the ceiling of %.0f (before %.0f, after %.0f)\n",
-           gigaflop / mp * 500 * 1e-3, mp / seconds, gigaflop / seconds, 100 * gigaflop / seconds / ceiling, ceiling, before, after);
+    printf("%.2f kMAC per output pixel; %.2f output MP per CPU second; %.0f GFLOP/s, %.0f %% of the ceiling of %.0f (before %.0f, "
+           "after %.0f)\n",
+           gigaflop / mp * 500 * 1e-3, mp / seconds, gigaflop / seconds, 100 * gigaflop / seconds / ceiling, ceiling, before,
+           after);
     ae_free(p.pixels);
     ae_free(large.pixels);
     return 0;

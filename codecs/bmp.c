@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * BMP's density, and writing it: 8-bit grey as a palette, 24-bit colour, 32 bits with alpha; rows from the bottom up, padded to four bytes. */
+ * BMP's density, and writing it: 8-bit grey as a palette, 24-bit colour, 32 bits with alpha; rows from the bottom up, padded to
+ * four bytes. */
 #include <string.h>
 
 #include "adapter.h"

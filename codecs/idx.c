@@ -16,7 +16,8 @@ static ae_status idx_open(ae_source *source, const ae_limits *limits, ae_reader 
         return ae_fail(err, AE_ERR_MALFORMED, "not an IDX file");
     n_dims = head[3];
     if (head[2] != 8 || n_dims < 1 || n_dims > 4)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "IDX of type %u and %u dimensions: bytes of 1 to 4 dimensions are read", head[2], n_dims);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "IDX of type %u and %u dimensions: bytes of 1 to 4 dimensions are read", head[2],
+                       n_dims);
     if (ae_source_read(source, head + 4, 4 * n_dims) != 4 * n_dims)
         return ae_fail(err, AE_ERR_MALFORMED, "IDX: truncated header");
     for (unsigned i = 0; i < n_dims; i++) {

@@ -261,8 +261,8 @@ static void describe_class(jpeg_state *s, ae_reader *reader)
     if (q->n_components == 1)
         snprintf(reader->quality, sizeof(reader->quality), "quality %d", q->ijg);
     else
-        snprintf(reader->quality, sizeof(reader->quality), "quality %d, sampling %dx%d,%dx%d,%dx%d", q->ijg, q->h[0], q->v[0], q->h[1],
-                 q->v[1], q->h[2], q->v[2]);
+        snprintf(reader->quality, sizeof(reader->quality), "quality %d, sampling %dx%d,%dx%d,%dx%d", q->ijg, q->h[0], q->v[0],
+                 q->h[1], q->v[1], q->h[2], q->v[2]);
 }
 
 /* What libjpeg holds of a picture that comes in several scans. */

@@ -31,7 +31,8 @@ static ae_status av_failed(libav_state *s, const ae_codec *codec, int code)
     if (code == AVERROR(ENOMEM))
         return ae_fail(s->err, AE_ERR_NOMEM, "%s decoder", codec->description);
     av_strerror(code, text, sizeof(text));
-    return ae_fail(s->err, code == AVERROR_PATCHWELCOME ? AE_ERR_UNSUPPORTED : AE_ERR_MALFORMED, "%s: %s", codec->description, text);
+    return ae_fail(s->err, code == AVERROR_PATCHWELCOME ? AE_ERR_UNSUPPORTED : AE_ERR_MALFORMED, "%s: %s", codec->description,
+                   text);
 }
 
 /* Decoders ask for their picture's memory here before they fill it. */
@@ -284,7 +285,8 @@ static ae_status convert_frame(libav_state *s, const AVFrame *frame, const ae_co
     is_float = d->flags & AV_PIX_FMT_FLAG_FLOAT;
     palette = d->flags & AV_PIX_FMT_FLAG_PAL;
     channels = palette ? palette_channels(frame) : (d->nb_components >= 3 ? 3u : 1u) + !!(d->flags & AV_PIX_FMT_FLAG_ALPHA);
-    if (is_float && frame->format != AV_PIX_FMT_GBRPF32 && frame->format != AV_PIX_FMT_GBRAPF32 && frame->format != AV_PIX_FMT_GRAYF32)
+    if (is_float && frame->format != AV_PIX_FMT_GBRPF32 && frame->format != AV_PIX_FMT_GBRAPF32 &&
+        frame->format != AV_PIX_FMT_GRAYF32)
         return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s with samples of type %s", codec->description, d->name);
     *info = aei_image_info((uint64_t)frame->width, (uint64_t)frame->height,
                            is_float ? AE_F32 : d->comp[0].depth > 8 ? AE_U16 : AE_U8, channels);
@@ -387,9 +389,11 @@ static int tga_probe(const uint8_t *head, size_t n_bytes)
 {
     unsigned type = n_bytes >= 18 ? head[2] & ~8u : 0, depth = n_bytes >= 18 ? head[16] : 0;
 
-    return type >= 1 && type <= 3 && head[2] <= 11 && head[1] == (type == 1) && (depth == 8 || depth == 16 || depth == 24 || depth == 32) &&
-                   (head[12] || head[13]) && (head[14] || head[15]) && !(head[17] & 0xc0)
-               ? 10 : 0;
+    return type >= 1 && type <= 3 && head[2] <= 11 && head[1] == (type == 1) &&
+                   (depth == 8 || depth == 16 || depth == 24 || depth == 32) && (head[12] || head[13]) && (head[14] || head[15]) &&
+                   !(head[17] & 0xc0)
+               ? 10
+               : 0;
 }
 
 #define LIBAV_CODEC(symbol, text, id, list, ...)                                                                                \

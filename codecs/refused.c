@@ -137,16 +137,29 @@ static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader 
     return ae_fail(err, AE_ERR_UNSUPPORTED, "JPEG XL is not read; convert it with djxl");
 }
 
-static const char *const raw_suffixes[] = {"cr2", "cr3", "crw", "nef", "nrw", "arw", "sr2", "srf", "dng", "raf", "orf", "rw2",
-                                           "raw", "pef", "srw", "x3f", "3fr", "fff", "iiq", "rwl", "dcr", "kdc", "mrw", "erf", NULL},
+static const char *const raw_suffixes[] = {"cr2", "cr3", "crw", "nef", "nrw", "arw", "sr2", "srf", "dng",
+                                           "raf", "orf", "rw2", "raw", "pef", "srw", "x3f", "3fr", "fff",
+                                           "iiq", "rwl", "dcr", "kdc", "mrw", "erf", NULL},
                          *const heic_suffixes[] = {"heic", "heif", "hif", NULL}, *const avif_suffixes[] = {"avif", NULL},
                          *const jxl_suffixes[] = {"jxl", NULL};
 
-const ae_codec aei_codec_raw = {
-    .name = "raw", .description = "camera raw", .suffixes = raw_suffixes, .kind = AE_KIND_IMAGE, .probe = raw_probe, .open = raw_open};
-const ae_codec aei_codec_heic = {
-    .name = "heic", .description = "HEIC", .suffixes = heic_suffixes, .kind = AE_KIND_IMAGE, .probe = heic_probe, .open = heif_open};
-const ae_codec aei_codec_avif = {
-    .name = "avif", .description = "AVIF", .suffixes = avif_suffixes, .kind = AE_KIND_IMAGE, .probe = avif_probe, .open = heif_open};
+const ae_codec aei_codec_raw = {.name = "raw",
+                                .description = "camera raw",
+                                .suffixes = raw_suffixes,
+                                .kind = AE_KIND_IMAGE,
+                                .probe = raw_probe,
+                                .open = raw_open};
+const ae_codec aei_codec_heic = {.name = "heic",
+                                 .description = "HEIC",
+                                 .suffixes = heic_suffixes,
+                                 .kind = AE_KIND_IMAGE,
+                                 .probe = heic_probe,
+                                 .open = heif_open};
+const ae_codec aei_codec_avif = {.name = "avif",
+                                 .description = "AVIF",
+                                 .suffixes = avif_suffixes,
+                                 .kind = AE_KIND_IMAGE,
+                                 .probe = avif_probe,
+                                 .open = heif_open};
 const ae_codec aei_codec_jxl = {
     .name = "jxl", .description = "JPEG XL", .suffixes = jxl_suffixes, .kind = AE_KIND_IMAGE, .probe = jxl_probe, .open = jxl_open};

@@ -85,8 +85,8 @@ static ae_status webp_open(ae_source *source, const ae_limits *limits, ae_reader
         goto failed;
     }
     /* What lies behind the picture would otherwise be missed silently. */
-    if (s->n_bytes < 12 || (size_t)s->file[4] + ((size_t)s->file[5] << 8) + ((size_t)s->file[6] << 16) + ((size_t)s->file[7] << 24) >
-                               s->n_bytes - 8) {
+    if (s->n_bytes < 12 ||
+        (size_t)s->file[4] + ((size_t)s->file[5] << 8) + ((size_t)s->file[6] << 16) + ((size_t)s->file[7] << 24) > s->n_bytes - 8) {
         st = ae_fail(err, AE_ERR_MALFORMED, "WebP: truncated");
         goto failed;
     }
@@ -241,8 +241,9 @@ static ae_status encode(webp_state *s, const ae_signal_info *info, WebPMemoryWri
     ae_free(s->pixels);
     s->pixels = NULL;
     if (!WebPEncode(&config, &picture))
-        st = picture.error_code == VP8_ENC_ERROR_OUT_OF_MEMORY ? ae_fail(err, AE_ERR_NOMEM, "WebP encoder")
-                                                               : ae_fail(err, AE_ERR_INTERNAL, "WebP encoder: error %d", picture.error_code);
+        st = picture.error_code == VP8_ENC_ERROR_OUT_OF_MEMORY
+                 ? ae_fail(err, AE_ERR_NOMEM, "WebP encoder")
+                 : ae_fail(err, AE_ERR_INTERNAL, "WebP encoder: error %d", picture.error_code);
 done:
     WebPPictureFree(&picture);
     return st;

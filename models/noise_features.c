@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Examples for models/torch/noise_estimator.py: photographs with synthetic noise, what is true of it, what the estimator sees, and what
- * MODEL leaves of the noise when told more or less of it.
- *   noise_features MODEL N SEED PICTURE... > FILE
- * Each line, deviations on the scale of 0..255: kind (0 clean, 1 camera, 2 white, 3 clean through a camera), channels, true luminance and
- * chroma; errors in luminance and chroma before; N_TOLD times luminance and chroma that the model was told, and the errors after; features.
+ * Examples for models/torch/noise_estimator.py: photographs with synthetic noise, what is true of it, what the estimator sees, and
+ * what MODEL leaves of the noise when told more or less of it. noise_features MODEL N SEED PICTURE... > FILE Each line, deviations
+ * on the scale of 0..255: kind (0 clean, 1 camera, 2 white, 3 clean through a camera), channels, true luminance and chroma; errors
+ * in luminance and chroma before; N_TOLD times luminance and chroma that the model was told, and the errors after; features.
  *
- * Photographs are enlarged up to e times or made smaller: fine grain in them may be as soft as it is at a camera's full resolution. */
+ * Photographs are enlarged up to e times or made smaller: fine grain in them may be as soft as it is at a camera's full resolution.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,8 +57,8 @@ static float *load(const char *path, uint32_t *w, uint32_t *h)
     void *pixels = NULL;
     float *samples = NULL;
 
-    if (ae_source_open(path, &source, &err) == AE_OK && ae_reader_open(source, NULL, &reader, &err) == AE_OK && reader.info.channels == 3 &&
-        ae_reader_read_all(&reader, &pixels, &err) == AE_OK) {
+    if (ae_source_open(path, &source, &err) == AE_OK && ae_reader_open(source, NULL, &reader, &err) == AE_OK &&
+        reader.info.channels == 3 && ae_reader_read_all(&reader, &pixels, &err) == AE_OK) {
         *w = (uint32_t)reader.info.width;
         *h = (uint32_t)reader.info.height;
         samples = ae_alloc((size_t)*w * *h * 3, sizeof(float));
@@ -125,7 +125,8 @@ static bool print_errors(const ae_model *model, const uint8_t *noisy, const floa
     ae_samples_to_f32(AE_U8, in, result, n);
     print_told(aei_deviation(result, target, CORE * CORE, channels));
     for (int i = 0; i < N_TOLD; i++) {
-        aei_told told = {.luminance = times[i] * fmaxf(truth.luminance, 1 / 255.0f), .chroma = times[i] * fmaxf(truth.chroma, 1 / 255.0f)};
+        aei_told told = {.luminance = times[i] * fmaxf(truth.luminance, 1 / 255.0f),
+                         .chroma = times[i] * fmaxf(truth.chroma, 1 / 255.0f)};
         ae_denoise_options how = {.strength = 1, .threads = 1};
         ae_error err;
 
@@ -161,7 +162,8 @@ int main(int argc, char **argv)
         aei_rng rng = aei_rng_make(strtoull(argv[3], NULL, 10), i, 0);
         const char *path = argv[4 + aei_rng_below(&rng, (uint32_t)argc - 4)];
         uint32_t channels = aei_rng_float(&rng) < 0.12f ? 1 : 3;
-        float draw = aei_rng_float(&rng), deviation = expf(aei_rng_range(&rng, logf(0.5f), logf(20))) / 255, features[AEI_NOISE_FEATURES];
+        float draw = aei_rng_float(&rng), deviation = expf(aei_rng_range(&rng, logf(0.5f), logf(20))) / 255,
+              features[AEI_NOISE_FEATURES];
         float scale = aei_rng_range(&rng, -0.45f, 1.0f);
         int kind = draw > 0.3f ? 1 : draw > 0.2f ? 2 : draw > 0.1f ? 3 : 0;
         size_t n_samples = (size_t)EDGE * EDGE * channels;
@@ -188,8 +190,10 @@ int main(int argc, char **argv)
         if (kind == 0 || kind == 3)
             memcpy(clean, noisy, n_samples * sizeof(float));
         told = aei_deviation(noisy, clean, EDGE * EDGE, channels);
-        fine = aei_noise_features(&(ae_row_source){.info = square(EDGE, channels), .opaque = &(rows){bytes, (size_t)EDGE * channels},
-                                                   .read = read_rows}, NULL, features, &err) == AE_OK;
+        fine = aei_noise_features(&(ae_row_source){.info = square(EDGE, channels),
+                                                   .opaque = &(rows){bytes, (size_t)EDGE * channels},
+                                                   .read = read_rows},
+                                  NULL, features, &err) == AE_OK;
         if (!fine)
             break;
         printf("%d %u", kind, channels);

@@ -41,14 +41,15 @@ typedef struct ae_container_writer ae_container_writer;
 typedef struct ae_container ae_container;
 /* sink must outlive the writer. On failure of any call only freeing is left. */
 AE_API AE_NODISCARD ae_status ae_container_create(ae_sink *sink, ae_container_writer **out, ae_error *err);
-/* Goes on with a file that has been read; what is written belongs at *offset, and what lies there is to be cut off. `old` is needed only
- * for this call. */
+/* Goes on with a file that has been read; what is written belongs at *offset, and what lies there is to be cut off. `old` is needed
+ * only for this call. */
 AE_API AE_NODISCARD ae_status ae_container_append(ae_container *old, ae_sink *sink, ae_container_writer **out, uint64_t *offset,
                                                   ae_error *err);
 AE_API void ae_container_writer_free(ae_container_writer *writer); /* NULL is fine */
 
 /* The decoder program of the model that items name; at most once a file, before the items. */
-AE_API AE_NODISCARD ae_status ae_container_write_model(ae_container_writer *writer, const void *program, size_t n_bytes, ae_error *err);
+AE_API AE_NODISCARD ae_status ae_container_write_model(ae_container_writer *writer, const void *program, size_t n_bytes,
+                                                       ae_error *err);
 AE_API bool ae_container_has_name(const ae_container_writer *writer, const char *name);
 /* Begins an item: name, info, coding, quality, identity and orientation are taken. A name that is there already, or is not safe, is
  * AE_ERR_ARGUMENT. */
@@ -60,8 +61,8 @@ AE_API AE_NODISCARD ae_status ae_container_write_meta(ae_container_writer *write
 AE_API AE_NODISCARD ae_status ae_container_end(ae_container_writer *writer, const uint8_t hash[16], ae_error *err);
 /* Gives up the item begun: what was written of it stays in the file, outside the index. */
 AE_API void ae_container_drop(ae_container_writer *writer);
-/* n items of one size and type, coded as one picture of the height of all; quality: thirds. samples: interleaved, native endian; they
- * become what decoding will give. */
+/* n items of one size and type, coded as one picture of the height of all; quality: thirds. samples: interleaved, native endian;
+ * they become what decoding will give. */
 typedef struct ae_packed { void *data; size_t n_bytes; uint8_t hash[16]; } ae_packed; /* data: an ae_alloc array */
 AE_API AE_NODISCARD ae_status ae_pack(const ae_item *like, uint32_t n, void *samples, ae_packed *out, ae_error *err);
 AE_API AE_NODISCARD ae_status ae_container_write_packed(ae_container_writer *writer, const ae_item *like, const char *const *names,
@@ -91,14 +92,15 @@ AE_API void ae_container_free(ae_container *container);
 AE_API const char *ae_container_complaint(const ae_container *container);
 /* The item of that name, by the index; its strings are freed by ae_item_clear. AE_ERR_ARGUMENT where there is none. */
 AE_API AE_NODISCARD ae_status ae_container_find(const ae_container *container, const char *name, ae_item *out, ae_error *err);
-/* All items in order of number; to be freed with ae_items_free. Packs that are damaged are left out, of which ae_container_complaint
- * then speaks. */
+/* All items in order of number; to be freed with ae_items_free. Packs that are damaged are left out, of which
+ * ae_container_complaint then speaks. */
 AE_API AE_NODISCARD ae_status ae_container_list(ae_container *container, ae_item **items, size_t *n_items, ae_error *err);
 AE_API void ae_item_clear(ae_item *item);
 AE_API void ae_items_free(ae_item *items, size_t n_items);
 /* The embedded program, an ae_alloc array; AE_ERR_ARGUMENT where there is none. */
 AE_API AE_NODISCARD ae_status ae_container_model(const ae_container *container, void **program, size_t *n_bytes, ae_error *err);
-/* Reads every chunk of the file and calls back for each that is damaged (why) at its offset; AE_OK where the reading itself worked. */
+/* Reads every chunk of the file and calls back for each that is damaged (why) at its offset; AE_OK where the reading itself worked.
+ */
 AE_API AE_NODISCARD ae_status ae_container_check(const ae_container *container, void *opaque,
                                                  void (*damaged)(void *opaque, uint64_t offset, const char *why), ae_error *err);
 
@@ -115,8 +117,8 @@ AE_API bool ae_item_hash(ae_item_reader *reader, uint8_t hash[16]); /* of packed
 /* ---- tiles of samples ---- */
 
 typedef struct ae_samples_options {
-    uint32_t thirds;           /* largest error of a sample of 255 or 65535, times 3; 0: none. Rounded up in some rows and channels and
-                                  down in others, so that a third makes a difference; 3 n: n everywhere; never any in alpha */
+    uint32_t thirds; /* largest error of a sample of 255 or 65535, times 3; 0: none. Rounded up in some rows and channels and
+                        down in others, so that a third makes a difference; 3 n: n everywhere; never any in alpha */
     uint32_t threads;          /* 0: all processors */
     bool alpha_only;           /* only the last channel */
     uint32_t x, y, width, height; /* decoding: the region wanted; width 0: all */
@@ -124,13 +126,15 @@ typedef struct ae_samples_options {
     const ae_cancel *cancel;
     void *opaque;
     void (*progress)(void *opaque, double done);               /* may be NULL */
-    void (*decoded)(void *opaque, const void *rows, uint32_t n_rows); /* encoding: the rows as decoding will give them; may be NULL */
-    void (*lost)(void *opaque, uint32_t index, const char *why); /* decoding: a tile that is damaged and becomes 0; NULL: it is an error */
+    void (*decoded)(void *opaque, const void *rows,
+                    uint32_t n_rows); /* encoding: the rows as decoding will give them; may be NULL */
+    void (*lost)(void *opaque, uint32_t index,
+                 const char *why); /* decoding: a tile that is damaged and becomes 0; NULL: it is an error */
 } ae_samples_options;
 
 /* Tiles are those of compress.h. source: u8 or u16, 1..4 channels. */
-AE_API AE_NODISCARD ae_status ae_samples_encode(const ae_samples_options *options, const ae_row_source *source, const ae_tile_sink *sink,
-                                                ae_error *err);
+AE_API AE_NODISCARD ae_status ae_samples_encode(const ae_samples_options *options, const ae_row_source *source,
+                                                const ae_tile_sink *sink, ae_error *err);
 /* info: of the whole picture, all its channels, or with alpha_only of one. */
 AE_API AE_NODISCARD ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options *options,
                                                 const ae_tile_source *source, const ae_row_sink *sink, ae_error *err);

@@ -17,9 +17,9 @@ enum { AE_NAME_MAX = 48, AE_MAX_NODES = 1024, AE_MAX_FROM = 8 };
 /* What a node computes. The values are written into model files. */
 typedef enum ae_op {
     AE_OP_INPUT = 1,
-    AE_OP_DENSE = 2,      /* fully connected over h*w*c in that order: 1 x 1 x out */
-    AE_OP_CONV = 3,       /* zero padding */
-    AE_OP_DECONV = 4,     /* transposed convolution */
+    AE_OP_DENSE = 2,  /* fully connected over h*w*c in that order: 1 x 1 x out */
+    AE_OP_CONV = 3,   /* zero padding */
+    AE_OP_DECONV = 4, /* transposed convolution */
     AE_OP_MAXPOOL = 5,
     AE_OP_AVGPOOL = 6,    /* padding does not count */
     AE_OP_NEAREST = 7,    /* upsampling by `factor` */
@@ -39,10 +39,10 @@ typedef enum ae_op {
     AE_OP_ROUND = 21,     /* to nearest; the gradient passes straight through */
     AE_OP_CROP = 22,      /* channels [first, first + out) */
     /* doc/codec.md. Those of the inputs behind the first that are 1 x 1 are broadcast. */
-    AE_OP_EMBED = 23,     /* row p * (factor - 1) of a learned table of `factor` rows, linearly interpolated: 1 x 1 x out of a position
-                             p in 0..1 (1 x 1 x 1); row r begins at value + slope * r / (factor - 1) */
-    AE_OP_QUANTISE = 24,  /* of y, mean, log2 step: the nearest mean + step * integer; 0 where `parity` does not count */
-    AE_OP_BITS = 25       /* of y, mean, log2 scale, log2 step: what coding quantise's result costs; likewise */
+    AE_OP_EMBED = 23, /* row p * (factor - 1) of a learned table of `factor` rows, linearly interpolated: 1 x 1 x out of a position
+                         p in 0..1 (1 x 1 x 1); row r begins at value + slope * r / (factor - 1) */
+    AE_OP_QUANTISE = 24, /* of y, mean, log2 step: the nearest mean + step * integer; 0 where `parity` does not count */
+    AE_OP_BITS = 25      /* of y, mean, log2 scale, log2 step: what coding quantise's result costs; likewise */
 } ae_op;
 
 typedef enum ae_act {

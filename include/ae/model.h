@@ -38,7 +38,8 @@ AE_API const char *ae_model_recipe_text(const ae_model *model); /* YAML, NUL-ter
 AE_API const ae_graph *ae_model_graph(const ae_model *model);   /* of the recipe's first network */
 AE_API const float *ae_model_values(const ae_model *model, size_t *n_floats); /* its flat parameters, order of ae_graph_params */
 AE_API const char *ae_model_card(const ae_model *model);        /* YAML text: data, licences, command, seed, quality */
-AE_API const void *ae_model_program(const ae_model *model, size_t *n_bytes); /* the decoder program of a codec as it stands in the file; NULL: none */
+AE_API const void *ae_model_program(const ae_model *model,
+                                    size_t *n_bytes); /* the decoder program of a codec as it stands in the file; NULL: none */
 AE_API void ae_model_identity(const ae_model *model, uint8_t identity[16]); /* XXH3-128, doc/model-format.md */
 
 /* What is saved: values must hold the parameters of every network of the recipe, one after another. */

@@ -20,9 +20,9 @@ AE_API void ae_similarity_free(ae_similarity *similarity); /* NULL is allowed */
 /* The next row of both, `width` samples of luma, 0..255. */
 AE_API void ae_similarity_add(ae_similarity *similarity, const float *a, const float *b);
 
-/* Of all rows so far, at most 1: the product over five scales, each half the size of the one before, of the mean contrast and structure to the powers
- * .0448, .2856, .3001, .2363 and .1333, luminance at the coarsest only; Gaussian windows of 11 x 11, deviation 1.5, whole ones. NAN of pictures with an edge below
- * AE_SIMILARITY_LEAST. */
+/* Of all rows so far, at most 1: the product over five scales, each half the size of the one before, of the mean contrast and
+ * structure to the powers .0448, .2856, .3001, .2363 and .1333, luminance at the coarsest only; Gaussian windows of 11 x 11,
+ * deviation 1.5, whole ones. NAN of pictures with an edge below AE_SIMILARITY_LEAST. */
 AE_API double ae_similarity_value(const ae_similarity *similarity);
 
 #ifdef __cplusplus

@@ -26,12 +26,13 @@ typedef struct ae_superres_options {
 AE_API AE_NODISCARD ae_status ae_superres_result(const ae_signal_info *info, double factor, const ae_limits *limits,
                                                  ae_signal_info *result, ae_error *err);
 
-/* Reads every row of source and writes the enlarged picture (ae_superres_result), of the same sample type, to sink. Alpha is enlarged
- * bicubically; transparent pixels take no part in what is visible. stats may be NULL. */
+/* Reads every row of source and writes the enlarged picture (ae_superres_result), of the same sample type, to sink. Alpha is
+ * enlarged bicubically; transparent pixels take no part in what is visible. stats may be NULL. */
 AE_API AE_NODISCARD ae_status ae_superres(const ae_model *model, const ae_superres_options *options, const ae_row_source *source,
                                           const ae_row_sink *sink, ae_run_stats *stats, ae_error *err);
 
-/* Pictures of another size by a filter alone, row by row; colours weighted with alpha. `to` is `from` but for width, height, sample. */
+/* Pictures of another size by a filter alone, row by row; colours weighted with alpha. `to` is `from` but for width, height,
+ * sample. */
 typedef struct ae_rescaler ae_rescaler;
 AE_API AE_NODISCARD ae_status ae_rescaler_create(ae_filter filter, const ae_signal_info *from, const ae_signal_info *to,
                                                  const ae_row_sink *sink, ae_rescaler **out, ae_error *err);

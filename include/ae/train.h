@@ -24,8 +24,8 @@ typedef struct ae_dataset {
 typedef struct ae_train_progress {
     uint64_t step, steps;
     double loss;              /* mean since the last report */
-    double score;             /* last validation: PSNR in dB, of a codec -loss, or the loss where no picture comes out; NaN before the
-                                 first */
+    double score; /* last validation: PSNR in dB, of a codec -loss, or the loss where no picture comes out; NaN before the
+                     first */
     double psnr, bpp;         /* likewise, of a codec: means over samples of all qualities; NaN otherwise */
     double rate, gradient_norm;
     double samples_per_second, gflops; /* since the last report */

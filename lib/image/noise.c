@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How noisy is a picture? Second differences do not see slopes; what is left of them in the calmest blocks is noise, unless nothing in the
- * picture is calm. Noise from a camera is coarse and its grain says how the calm blocks are to be read, so energies are taken along
- * rows, columns and both, of luminance and of two colour differences, at four scales; of each, some low quantiles over all blocks are
- * kept. Fur, cloth and leaves are grainy all over and have no calm blocks. What gives them away is that their grain has a direction and
- * that its colour follows its brightness: signs of that are averaged over the calmest blocks and over all. A small network, trained on
- * photographs with synthetic noise by models/torch/noise_estimator.py, turns quantiles and signs into deviations. Its loss is what an
- * error costs the denoised picture.
+ * How noisy is a picture? Second differences do not see slopes; what is left of them in the calmest blocks is noise, unless nothing
+ * in the picture is calm. Noise from a camera is coarse and its grain says how the calm blocks are to be read, so energies are
+ * taken along rows, columns and both, of luminance and of two colour differences, at four scales; of each, some low quantiles over
+ * all blocks are kept. Fur, cloth and leaves are grainy all over and have no calm blocks. What gives them away is that their grain
+ * has a direction and that its colour follows its brightness: signs of that are averaged over the calmest blocks and over all. A
+ * small network, trained on photographs with synthetic noise by models/torch/noise_estimator.py, turns quantiles and signs into
+ * deviations. Its loss is what an error costs the denoised picture.
  *
  * Blocks lie on a fixed grid, at most MAX_BLOCKS of them spread over the picture: the same whoever reads the rows. */
 #include "ae/denoise.h"
@@ -30,7 +30,8 @@ enum {
     LEAST_BLOCKS = 4
 };
 
-_Static_assert(AEI_NOISE_FEATURES == N_ENERGIES * N_QUANTILES + 2 * (N_SIGNS + 1), "quantiles, and signs of calm and of all blocks");
+_Static_assert(AEI_NOISE_FEATURES == N_ENERGIES * N_QUANTILES + 2 * (N_SIGNS + 1),
+               "quantiles, and signs of calm and of all blocks");
 
 static const double quantiles[N_QUANTILES] = {0.05, 0.15, 0.3, 0.5};
 
@@ -197,8 +198,8 @@ static void scan_band(scan *s, uint32_t n_rows)
 {
     const ae_signal_info *info = &s->source->info;
     uint32_t colours = info->channels < 3 ? 1 : 3;
-    aei_window_format format = {.sample = info->sample, .width = (uint32_t)info->width, .channels = info->channels, .colours = colours,
-                                .planes = colours};
+    aei_window_format format = {
+        .sample = info->sample, .width = (uint32_t)info->width, .channels = info->channels, .colours = colours, .planes = colours};
     float planes[3][EDGE * EDGE];
 
     for (uint32_t y = 0; y < EDGE; y++)
@@ -326,7 +327,8 @@ static ae_status summarise(scan *s, float features[AEI_NOISE_FEATURES], ae_error
     return AE_OK;
 }
 
-ae_status aei_noise_features(const ae_row_source *source, const ae_cancel *cancel, float features[AEI_NOISE_FEATURES], ae_error *err)
+ae_status aei_noise_features(const ae_row_source *source, const ae_cancel *cancel, float features[AEI_NOISE_FEATURES],
+                             ae_error *err)
 {
     scan s = {.source = source};
     ae_status st;
@@ -339,8 +341,8 @@ ae_status aei_noise_features(const ae_row_source *source, const ae_cancel *cance
     return st;
 }
 
-/* Real cameras' noise looks milder than the synthetic kind of the same strength: measured on real photographs, 1.3 to 1.7 times what is
- * found cleans best; more makes white noise worse. */
+/* Real cameras' noise looks milder than the synthetic kind of the same strength: measured on real photographs, 1.3 to 1.7 times
+ * what is found cleans best; more makes white noise worse. */
 static const float upward = 1.3f;
 
 /* The network's outputs are log(deviation + 0.5). */

@@ -11,8 +11,8 @@ void aei_resize(ae_filter filter, const float *from, uint32_t h, uint32_t w, uin
                 void *scratch);
 size_t aei_resize_scratch(uint32_t h, uint32_t w, uint32_t c, uint32_t out_h, uint32_t out_w); /* for any filter */
 
-/* The filter along one axis: pixel x of n_out is the sum of `taps` of n pixels, from `first` (returned) on, each mirrored and times its
- * weight. */
+/* The filter along one axis: pixel x of n_out is the sum of `taps` of n pixels, from `first` (returned) on, each mirrored and times
+ * its weight. */
 uint32_t aei_filter_taps(ae_filter filter, uint32_t n, uint32_t n_out);
 int64_t aei_filter_weights(ae_filter filter, uint32_t n, uint32_t n_out, uint32_t x, double *weights);
 uint32_t aei_mirror_whole(int64_t i, uint32_t n); /* ... a b c | c b a | a b c ... */

@@ -141,7 +141,8 @@ double ae_similarity_value(const ae_similarity *s)
 
         if (!c->n_windows || c->n_rows < WINDOW)
             return NAN;
-        product *= pow(fmax((k + 1 < SCALES ? c->contrast : c->all) / ((double)c->n_windows * (double)(c->n_rows - WINDOW + 1)), 0), weights[k]);
+        product *= pow(fmax((k + 1 < SCALES ? c->contrast : c->all) / ((double)c->n_windows * (double)(c->n_rows - WINDOW + 1)), 0),
+                       weights[k]);
     }
     return product;
 }

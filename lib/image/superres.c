@@ -221,7 +221,8 @@ static void store(const aei_tile *t)
 
 /* ---- the whole ---- */
 
-ae_status ae_superres_result(const ae_signal_info *info, double factor, const ae_limits *limits, ae_signal_info *result, ae_error *err)
+ae_status ae_superres_result(const ae_signal_info *info, double factor, const ae_limits *limits, ae_signal_info *result,
+                             ae_error *err)
 {
     ae_limits l = ae_limits_resolve(limits);
     double w = round((double)info->width * factor), h = round((double)info->height * factor);
@@ -253,12 +254,13 @@ static ae_status check(const ae_model *model, const ae_superres_options *o, ae_e
     if (recipe->task != AE_TASK_SUPERRES || recipe->scale > MAX_SCALE)
         return ae_fail(err, AE_ERR_MISMATCH, "model %s does not enlarge pictures", recipe->name);
     if (ae_graph_find(ae_model_graph(model), AE_INPUT_LEVEL) >= 0 && !(recipe->strength_max > 0))
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "model %s wants to be told how strong the noise is, not how much to remove", recipe->name);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "model %s wants to be told how strong the noise is, not how much to remove",
+                       recipe->name);
     if (!(o->denoise >= 0 && o->denoise <= 1))
         return ae_fail(err, AE_ERR_ARGUMENT, "denoise %g is not between 0 and 1", (double)o->denoise);
     if (o->factor != 0 && !(o->factor > 1 && o->factor <= recipe->scale))
-        return ae_fail(err, AE_ERR_MISMATCH, "model %s enlarges by more than 1 and up to %u, not by %g", recipe->name, recipe->scale,
-                       o->factor);
+        return ae_fail(err, AE_ERR_MISMATCH, "model %s enlarges by more than 1 and up to %u, not by %g", recipe->name,
+                       recipe->scale, o->factor);
     return AE_OK;
 }
 

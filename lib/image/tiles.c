@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The picture is continued by mirroring, cut into tiles whose corners lie on multiples of the network's stride, and each tile is computed
- * from a window that is wider by the network's field on all sides. All windows have one shape, hence one plan, and what the network pads
- * them with never reaches a kept pixel: so neither tile size nor threads can change the result.
+ * The picture is continued by mirroring, cut into tiles whose corners lie on multiples of the network's stride, and each tile is
+ * computed from a window that is wider by the network's field on all sides. All windows have one shape, hence one plan, and what
+ * the network pads them with never reaches a kept pixel: so neither tile size nor threads can change the result.
  *
  * Rows come through a ring that holds what two rows of tiles need, results leave through two bands as high as a tile. There are no
  * reader and writer threads: whoever is free does what is most urgent, writing a finished band, computing a tile, or reading on. */
@@ -118,8 +118,8 @@ static ae_status plan_geometry(engine *e, uint32_t threads, ae_error *err)
     ae_graph_field(graph, &stride, &e->g.field);
     if (!stride) {
         if (image->width != e->g.width || image->height != e->g.height)
-            return ae_fail(err, AE_ERR_MISMATCH, "the model takes pictures of %u x %u pixels only, this one has %u x %u", image->width,
-                           image->height, e->g.width, e->g.height);
+            return ae_fail(err, AE_ERR_MISMATCH, "the model takes pictures of %u x %u pixels only, this one has %u x %u",
+                           image->width, image->height, e->g.width, e->g.height);
         e->g.tile_w = e->g.window_w = e->g.width;
         e->g.tile_h = e->g.window_h = e->g.ring_rows = e->g.height;
         e->g.n_x = e->g.n_y = 1;
@@ -160,8 +160,8 @@ static ae_status match_model(engine *e, ae_error *err)
         n_inputs++;
     }
     if ((planes != 1 && planes != 3) || e->level_channels > 2)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "model %s has %u picture and %u level channels, not 1 or 3 and 0 to 2", recipe->name,
-                       planes, e->level_channels);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "model %s has %u picture and %u level channels, not 1 or 3 and 0 to 2",
+                       recipe->name, planes, e->level_channels);
     if ((info->sample != AE_U8 && info->sample != AE_U16 && info->sample != AE_F32) || info->channels < 1 || info->channels > 4 ||
         info->alpha != (info->channels % 2 == 0))
         return ae_fail(err, AE_ERR_UNSUPPORTED, "pictures of %u channels of this type", info->channels);
@@ -176,8 +176,8 @@ static ae_status check_output(const engine *e, const ae_session *s, ae_error *er
     ae_shape out = ae_session_output_shape(s, 0);
 
     if (out.n != 1 || out.h != e->g.window_h * e->job->scale || out.w != e->g.window_w * e->job->scale || out.c != e->format.planes)
-        return ae_fail(err, AE_ERR_MISMATCH, "the model makes %u x %u x %u of pictures of %u x %u x %u (width, height, channels)", out.w,
-                       out.h, out.c, e->g.window_w, e->g.window_h, e->format.planes);
+        return ae_fail(err, AE_ERR_MISMATCH, "the model makes %u x %u x %u of pictures of %u x %u x %u (width, height, channels)",
+                       out.w, out.h, out.c, e->g.window_w, e->g.window_h, e->format.planes);
     return AE_OK;
 }
 
@@ -186,7 +186,8 @@ static ae_status check_output(const engine *e, const ae_session *s, ae_error *er
 static ae_status allocate(engine *e, uint32_t threads, ae_error *err)
 {
     const aei_tiles *job = e->job;
-    size_t pixels = (size_t)e->g.window_w * e->g.window_h, more = job->scratch ? job->scratch(job, e->g.window_w, e->g.window_h) : 0;
+    size_t pixels = (size_t)e->g.window_w * e->g.window_h,
+           more = job->scratch ? job->scratch(job, e->g.window_w, e->g.window_h) : 0;
     uint32_t n_bands = e->g.n_y > 1 ? 2 : 1;
     bool complete;
     ae_status st;

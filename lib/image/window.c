@@ -62,8 +62,8 @@ void aei_window_load(const aei_window_format *f, const void *row, int64_t x, uin
     }
 }
 
-/* in + strength * (net * white [- in]), clipped to [0, white], rounded. Adding and taking away 1.5 * 2^23 rounds to nearest even, as
- * rintf does, in instructions that every x86-64 has and that vectorise. */
+/* in + strength * (net * white [- in]), clipped to [0, white], rounded. Adding and taking away 1.5 * 2^23 rounds to nearest even,
+ * as rintf does, in instructions that every x86-64 has and that vectorise. */
 static inline float blend(float in, float net, float strength, float base, float white)
 {
     float v = in + strength * (net * white - base * in);

@@ -18,13 +18,14 @@ typedef struct aei_window_format {
 /* Pixel y of an axis of n >= 1 pixels that is continued by mirroring, without repeating the edge, as far as need be. */
 uint64_t aei_mirror(int64_t y, uint64_t n);
 
-/* n pixels from column x on, mirrored at the edges: `to` receives n * planes floats, 1.0 = white. Columns beyond the mirror image of
- * [x, x + n) within the picture repeat the last one; NaN and infinities become 0, so that a bad pixel stays alone. */
+/* n pixels from column x on, mirrored at the edges: `to` receives n * planes floats, 1.0 = white. Columns beyond the mirror image
+ * of [x, x + n) within the picture repeat the last one; NaN and infinities become 0, so that a bad pixel stays alone. */
 void aei_window_load(const aei_window_format *f, const void *row, int64_t x, uint32_t n, float *to);
 
-/* n pixels from column x on of the picture's `row` plus strength * correction -> out, a row of the same type. net: n * planes values, the
- * correction itself where `residual`, else the clean picture. A grey picture takes the mean over the planes. Integer samples are
- * clipped and rounded to nearest even. Only what goes through the network is written: alpha and other planes are the caller's. */
+/* n pixels from column x on of the picture's `row` plus strength * correction -> out, a row of the same type. net: n * planes
+ * values, the correction itself where `residual`, else the clean picture. A grey picture takes the mean over the planes. Integer
+ * samples are clipped and rounded to nearest even. Only what goes through the network is written: alpha and other planes are the
+ * caller's. */
 void aei_window_store(const aei_window_format *f, const void *row, const float *net, uint32_t x, uint32_t n, float strength,
                       bool residual, void *out);
 

@@ -77,8 +77,10 @@ ae_status ae_coder_open(const ae_model *model, ae_coder **out, ae_error *err)
 
     *out = NULL;
     if (!program)
-        return ae_fail(err, AE_ERR_MISMATCH, "model %s holds no decoder program: it is no codec, or was not exported yet", ae_model_recipe(model)->name);
-    if ((st = open_program(program, n_bytes, &c, err)) == AE_OK && (st = aei_export_sources(graph, sources, &n_sources, err)) == AE_OK &&
+        return ae_fail(err, AE_ERR_MISMATCH, "model %s holds no decoder program: it is no codec, or was not exported yet",
+                       ae_model_recipe(model)->name);
+    if ((st = open_program(program, n_bytes, &c, err)) == AE_OK &&
+        (st = aei_export_sources(graph, sources, &n_sources, err)) == AE_OK &&
         (st = aei_graph_extract(graph, sources, n_sources, &c->analysis, NULL, err)) == AE_OK &&
         (st = aei_graph_extract_values(graph, ae_model_values(model, &n_floats), &c->analysis, &c->values, err)) == AE_OK)
         st = check_analysis(c, err);
@@ -113,12 +115,14 @@ uint32_t ae_coder_tiles(const ae_coder_picture *picture)
     return aei_tiles_along(picture->width) * aei_tiles_along(picture->height);
 }
 
-ae_status aei_coder_check_picture(const ae_coder *c, uint64_t width, uint64_t height, uint32_t planes, ae_sample sample, ae_error *err)
+ae_status aei_coder_check_picture(const ae_coder *c, uint64_t width, uint64_t height, uint32_t planes, ae_sample sample,
+                                  ae_error *err)
 {
     uint32_t made = c->engine->program->ops[c->engine->program->n_ops - 1].channels;
 
     if (!width || !height || width >= 1 << 20 || height >= 1 << 20)
-        return ae_fail(err, AE_ERR_ARGUMENT, "a picture of %llu x %llu pixels", (unsigned long long)width, (unsigned long long)height);
+        return ae_fail(err, AE_ERR_ARGUMENT, "a picture of %llu x %llu pixels", (unsigned long long)width,
+                       (unsigned long long)height);
     if ((planes != 1 && planes != 3) || (sample != AE_U8 && sample != AE_U16 && sample != AE_F32))
         return ae_fail(err, AE_ERR_UNSUPPORTED, "pictures of %u planes of this type", planes);
     if (planes > made)

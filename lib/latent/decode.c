@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Rows of tiles pass through a ring: their entropy parts are decoded as far ahead as the synthesis of the current row looks, and let
- * go when it looks no longer. All threads work on the tiles of one step, then on blocks of the synthesis. */
+ * Rows of tiles pass through a ring: their entropy parts are decoded as far ahead as the synthesis of the current row looks, and
+ * let go when it looks no longer. All threads work on the tiles of one step, then on blocks of the synthesis. */
 #include <string.h>
 
 #include "core/threads.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The analysis of each tile is run on a window wider by its field, the picture continued by mirroring; from there on the encoder walks
- * the decoder's program. Tiles of a row are done by all threads, then handed over in order. Between the two halves latents may be kept. */
+ * The analysis of each tile is run on a window wider by its field, the picture continued by mirroring; from there on the encoder
+ * walks the decoder's program. Tiles of a row are done by all threads, then handed over in order. Between the two halves latents
+ * may be kept. */
 #include <string.h>
 
 #include "core/threads.h"
@@ -73,7 +74,8 @@ static uint32_t padded_tile(const encoder *e, uint32_t n, uint32_t i)
 static void keep(const encoder *e, const worker *k, uint32_t source, uint32_t tx, float *to)
 {
     ae_shape s = aei_plan_output_shape(e->plan, source);
-    uint32_t grid = e->window_w / s.w, at = e->coder->field / grid, w = padded_tile(e, e->width, tx) / grid, h = padded_tile(e, e->height, e->row) / grid;
+    uint32_t grid = e->window_w / s.w, at = e->coder->field / grid, w = padded_tile(e, e->width, tx) / grid,
+             h = padded_tile(e, e->height, e->row) / grid;
 
     for (uint32_t y = 0; y < h; y++)
         memcpy(to + (size_t)y * w * s.c, k->made[source] + ((size_t)(y + at) * s.w + at) * s.c, (size_t)w * s.c * sizeof(float));
@@ -104,9 +106,18 @@ static ae_status refine_tile(encoder *e, worker *k, uint32_t tx, float *const *t
     const ae_coder *c = e->coder;
     int32_t field = (int32_t)c->field, w = (int32_t)padded_tile(e, e->width, tx), h = (int32_t)padded_tile(e, e->height, e->row);
     int32_t around = (int32_t)aei_round_up(aei_engine_reach(c->engine), c->engine->program->stride);
-    aei_refining job = {.quality = e->options->quality, .effort = e->options->effort, .rounds = rounds[e->options->effort - AE_EFFORT_REFINES],
-                        .precision = e->options->precision, .walk = k->walk, .targets = targets, .sources = k->made, .picture = k->window, .source_w = e->window_w, .tile = {field, field, field + w, field + h},
-                        .visible_w = aei_tile_size(e->width, tx), .visible_h = aei_tile_size(e->height, e->row)};
+    aei_refining job = {.quality = e->options->quality,
+                        .effort = e->options->effort,
+                        .rounds = rounds[e->options->effort - AE_EFFORT_REFINES],
+                        .precision = e->options->precision,
+                        .walk = k->walk,
+                        .targets = targets,
+                        .sources = k->made,
+                        .picture = k->window,
+                        .source_w = e->window_w,
+                        .tile = {field, field, field + w, field + h},
+                        .visible_w = aei_tile_size(e->width, tx),
+                        .visible_h = aei_tile_size(e->height, e->row)};
 
     around = around < field ? around : field;
     job.seen = (aei_rect){field - (tx ? around : 0), field - (e->row ? around : 0), field + w + (tx + 1 < e->n_x ? around : 0),
@@ -116,8 +127,12 @@ static ae_status refine_tile(encoder *e, worker *k, uint32_t tx, float *const *t
 
 static ae_status code_tile(encoder *e, worker *k, uint32_t tx, float *const *sources, ae_error *err)
 {
-    aei_latents latents = {.sources = (const float *const *)sources, .n_channels = e->coder->source_channels, .writer = &k->writer,
-                           .effort = e->options->effort, .visible_w = aei_tile_size(e->width, tx), .visible_h = aei_tile_size(e->height, e->row)};
+    aei_latents latents = {.sources = (const float *const *)sources,
+                           .n_channels = e->coder->source_channels,
+                           .writer = &k->writer,
+                           .effort = e->options->effort,
+                           .visible_w = aei_tile_size(e->width, tx),
+                           .visible_h = aei_tile_size(e->height, e->row)};
     stream *s = &e->streams[tx];
     ae_status st;
 
@@ -203,7 +218,8 @@ static ae_status prepare_analysis(encoder *e, ae_error *err)
 
     e->window_w = config.w = padded_tile(e, e->width, 0) + 2 * c->field;
     e->window_h = config.h = padded_tile(e, e->height, 0) + 2 * c->field;
-    if ((st = aei_plan_create(&c->analysis, &config, &e->plan, err)) != AE_OK || (st = aei_weights_create(e->plan, &e->weights, err)) != AE_OK)
+    if ((st = aei_plan_create(&c->analysis, &config, &e->plan, err)) != AE_OK ||
+        (st = aei_weights_create(e->plan, &e->weights, err)) != AE_OK)
         return st;
     aei_weights_set(e->weights, c->values);
     e->band = ae_alloc(n_rows < e->height ? n_rows : e->height, e->row_bytes);
@@ -298,7 +314,8 @@ static ae_status run(encoder *e, const ae_row_source *source, const ae_tile_sink
     if (!e->coder->encodes)
         return ae_fail(err, AE_ERR_ARGUMENT, "a decoder program alone cannot encode");
     if (e->options->quality > AE_QUALITY_ONE || e->options->effort > 9)
-        return ae_fail(err, AE_ERR_ARGUMENT, "quality %u of 0..%d, effort %u of 1..9", e->options->quality, AE_QUALITY_ONE, e->options->effort);
+        return ae_fail(err, AE_ERR_ARGUMENT, "quality %u of 0..%d, effort %u of 1..9", e->options->quality, AE_QUALITY_ONE,
+                       e->options->effort);
     if (source) {
         const ae_signal_info *info = &source->info;
         uint32_t colours = info->channels - info->alpha;
@@ -308,7 +325,8 @@ static ae_status run(encoder *e, const ae_row_source *source, const ae_tile_sink
         e->row_bytes = ae_row_bytes(info);
         e->width = (uint32_t)info->width;
         e->height = (uint32_t)info->height;
-        e->format = (aei_window_format){.sample = info->sample, .width = e->width, .channels = info->channels, .colours = colours, .planes = e->coder->planes};
+        e->format = (aei_window_format){
+            .sample = info->sample, .width = e->width, .channels = info->channels, .colours = colours, .planes = e->coder->planes};
     }
     e->n_x = aei_tiles_along(e->width);
     e->n_y = aei_tiles_along(e->height);
@@ -321,7 +339,8 @@ static ae_status run(encoder *e, const ae_row_source *source, const ae_tile_sink
     return st;
 }
 
-ae_status ae_encode(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source, const ae_tile_sink *sink, ae_error *err)
+ae_status ae_encode(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source, const ae_tile_sink *sink,
+                    ae_error *err)
 {
     encoder e = {.coder = coder, .options = options};
 
@@ -341,8 +360,8 @@ void ae_analysis_free(ae_analysis *a)
     ae_free(a);
 }
 
-ae_status ae_analyse(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source, uint32_t most_tiles, ae_analysis **out,
-                     ae_error *err)
+ae_status ae_analyse(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source, uint32_t most_tiles,
+                     ae_analysis **out, ae_error *err)
 {
     uint32_t width = (uint32_t)source->info.width, height = (uint32_t)source->info.height;
     ae_analysis *a = ae_alloc(1, sizeof(*a));
@@ -351,7 +370,8 @@ ae_status ae_analyse(const ae_coder *coder, const ae_encode_options *options, co
 
     *out = NULL;
     if (a) {
-        *a = (ae_analysis){.coder = coder, .width = width, .height = height, .n_tiles = (size_t)aei_tiles_along(width) * aei_tiles_along(height)};
+        *a = (ae_analysis){
+            .coder = coder, .width = width, .height = height, .n_tiles = (size_t)aei_tiles_along(width) * aei_tiles_along(height)};
         a->every = e.every = (uint32_t)((a->n_tiles + most_tiles - 1) / most_tiles);
         a->tiles = ae_alloc(a->n_tiles, sizeof(*a->tiles));
     }
@@ -371,9 +391,15 @@ bool ae_analysis_complete(const ae_analysis *a)
     return a->every == 1;
 }
 
-ae_status ae_encode_analysis(const ae_analysis *a, const ae_encode_options *options, uint32_t every, const ae_tile_sink *sink, ae_error *err)
+ae_status ae_encode_analysis(const ae_analysis *a, const ae_encode_options *options, uint32_t every, const ae_tile_sink *sink,
+                             ae_error *err)
 {
-    encoder e = {.coder = a->coder, .options = options, .from = a, .width = a->width, .height = a->height, .every = a->every > 1 ? a->every : every};
+    encoder e = {.coder = a->coder,
+                 .options = options,
+                 .from = a,
+                 .width = a->width,
+                 .height = a->height,
+                 .every = a->every > 1 ? a->every : every};
 
     return run(&e, NULL, sink, err);
 }

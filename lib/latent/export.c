@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Numbers: a tensor's value v is stored as v * 2^e, with one e for all tensors that are added, joined or rearranged into one another, as
- * large as the measured range allows. A convolution's weights have a scale for each output, as large as 16 bits and the sum's 32 allow. */
+ * Numbers: a tensor's value v is stored as v * 2^e, with one e for all tensors that are added, joined or rearranged into one
+ * another, as large as the measured range allows. A convolution's weights have a scale for each output, as large as 16 bits and the
+ * sum's 32 allow. */
 #include "latent/export.h"
 
 #include <math.h>
@@ -71,7 +72,8 @@ static const ae_node *matching_bits(const ae_graph *g, const ae_node *q)
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const ae_node *n = &g->nodes[i];
 
-        if (n->op == AE_OP_BITS && n->from[0] == q->from[0] && n->from[1] == q->from[1] && n->from[3] == q->from[2] && n->parity == q->parity)
+        if (n->op == AE_OP_BITS && n->from[0] == q->from[0] && n->from[1] == q->from[1] && n->from[3] == q->from[2] &&
+            n->parity == q->parity)
             return n;
     }
     return NULL;
@@ -197,9 +199,11 @@ static void group_nodes(exporter *x)
 /* ---- ranges ---- */
 
 /* Runs the network on every picture at several qualities and lets `see` look at some of its tensors. */
-typedef ae_status (*observer)(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes, ae_error *err);
+typedef ae_status (*observer)(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes,
+                              ae_error *err);
 
-static ae_status run_pictures(exporter *x, const uint32_t *nodes, uint32_t n_nodes, uint32_t n_qualities, observer see, ae_error *err)
+static ae_status run_pictures(exporter *x, const uint32_t *nodes, uint32_t n_nodes, uint32_t n_qualities, observer see,
+                              ae_error *err)
 {
     const ae_graph *g = x->graph;
     aei_plan_config config = {.n = 1, .h = x->edge, .w = x->edge, .precision = AE_PRECISION_F32, .taps = nodes, .n_taps = n_nodes};
@@ -225,8 +229,8 @@ static ae_status run_pictures(exporter *x, const uint32_t *nodes, uint32_t n_nod
     }
     if (n_inputs != 2 || !picture)
         st = ae_fail(err, AE_ERR_UNSUPPORTED, "a codec whose inputs are not image and quality");
-    if (st != AE_OK || (st = aei_plan_create(g, &config, &plan, err)) != AE_OK || (st = aei_weights_create(plan, &weights, err)) != AE_OK ||
-        (st = aei_run_create(plan, &run, err)) != AE_OK)
+    if (st != AE_OK || (st = aei_plan_create(g, &config, &plan, err)) != AE_OK ||
+        (st = aei_weights_create(plan, &weights, err)) != AE_OK || (st = aei_run_create(plan, &run, err)) != AE_OK)
         goto done;
     aei_weights_set(weights, x->values);
     for (uint32_t i = g->n_outputs; complete && i < n_outputs; i++) {
@@ -255,7 +259,8 @@ done:
     return st;
 }
 
-static ae_status see_ranges(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes, ae_error *err)
+static ae_status see_ranges(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes,
+                            ae_error *err)
 {
     (void)quality;
     (void)edge;
@@ -359,8 +364,8 @@ static ae_status leak_of(const ae_node *n, uint32_t *leak, ae_error *err)
 }
 
 /* One output's weights, as fine as they can be. */
-static bool quantise_output(const float *w, double bias, size_t n, uint32_t in, uint32_t kernel2, double scale, int32_t magnitude, int64_t room,
-                            int16_t *to, int32_t *to_bias, uint8_t *to_shift)
+static bool quantise_output(const float *w, double bias, size_t n, uint32_t in, uint32_t kernel2, double scale, int32_t magnitude,
+                            int64_t room, int16_t *to, int32_t *to_bias, uint8_t *to_shift)
 {
     for (int s = 24; s >= 0; s--) {
         double gain = scale * ldexp(1, s), largest = 0, sum = fabs(bias) * ldexp(1, s) + ldexp(1, s) + 1;
@@ -393,8 +398,8 @@ static ae_status emit_conv(exporter *x, const ae_node *n, uint32_t index, aei_op
 
     if (!w || !b || !s)
         return ae_fail(err, AE_ERR_NOMEM, "decoder program");
-    if (n->kernel[0] != n->kernel[1] || n->stride[0] != n->stride[1] || n->pad[0] != n->pad[1] || n->groups != 1 || n->dilation[0] != 1 ||
-        n->dilation[1] != 1)
+    if (n->kernel[0] != n->kernel[1] || n->stride[0] != n->stride[1] || n->pad[0] != n->pad[1] || n->groups != 1 ||
+        n->dilation[0] != 1 || n->dilation[1] != 1)
         return unsupported(n, "kernels that are not square, groups or dilation", err);
     op->kind = AEI_CONV;
     op->kernel = n->kernel[0];
@@ -406,8 +411,8 @@ static ae_status emit_conv(exporter *x, const ae_node *n, uint32_t index, aei_op
     if (n->add >= 0)
         op->in[op->n_in++] = (uint32_t)x->op_of[n->add];
     for (uint32_t o = 0; o < n->out; o++)
-        if (!quantise_output(weights + o * per_output, bias ? ldexp((double)bias[o], e_out) : 0, per_output, in, kernel2, ldexp(1, e_out - e_in),
-                             x->ops[op->in[0]].hi, WIDE + (1 << 16), w + o * per_output, &b[o], &s[o]))
+        if (!quantise_output(weights + o * per_output, bias ? ldexp((double)bias[o], e_out) : 0, per_output, in, kernel2,
+                             ldexp(1, e_out - e_in), x->ops[op->in[0]].hi, WIDE + (1 << 16), w + o * per_output, &b[o], &s[o]))
             return unsupported(n, "its weights are too large", err);
     return AE_OK;
 }
@@ -540,8 +545,13 @@ static ae_status emit_output(exporter *x, ae_error *err)
 
     if (e < 4)
         return unsupported(&x->graph->nodes[picture], "the range of the picture", err);
-    x->ops[x->n_ops++] = (aei_op){.kind = AEI_OUTPUT, .channels = x->shapes[picture].c, .n_in = 1, .in = {(uint32_t)x->op_of[picture]},
-                                  .lo = -WIDE, .hi = WIDE, .shift = (uint32_t)e};
+    x->ops[x->n_ops++] = (aei_op){.kind = AEI_OUTPUT,
+                                  .channels = x->shapes[picture].c,
+                                  .n_in = 1,
+                                  .in = {(uint32_t)x->op_of[picture]},
+                                  .lo = -WIDE,
+                                  .hi = WIDE,
+                                  .shift = (uint32_t)e};
     return AE_OK;
 }
 
@@ -577,11 +587,16 @@ static ae_status build(exporter *x, ae_error *err)
 
 /* ---- distributions ---- */
 
-static ae_status see_symbols(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes, ae_error *err)
+static ae_status see_symbols(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes,
+                             ae_error *err)
 {
     uint32_t n_channels[AEI_MAX_SOURCES];
-    aei_latents latents = {.sources = (const float *const *)tensors, .n_channels = n_channels, .counts = x->counts, .effort = AE_EFFORT_CHOOSES,
-                           .visible_w = edge, .visible_h = edge};
+    aei_latents latents = {.sources = (const float *const *)tensors,
+                           .n_channels = n_channels,
+                           .counts = x->counts,
+                           .effort = AE_EFFORT_CHOOSES,
+                           .visible_w = edge,
+                           .visible_h = edge};
 
     for (uint32_t i = 0; i < x->n_sources; i++)
         n_channels[i] = shapes[i].c;
@@ -609,11 +624,13 @@ static ae_status pack(exporter *x, uint8_t **bytes, size_t *n_bytes, ae_error *e
         (st = aei_program_load(*bytes, *n_bytes, &program, err)) != AE_OK)
         goto done;
     if (x->edge > AEI_TILE || x->edge % program->stride) {
-        st = ae_fail(err, AE_ERR_ARGUMENT, "pictures of %u pixels, not a multiple of %u up to %d", x->edge, program->stride, AEI_TILE);
+        st = ae_fail(err, AE_ERR_ARGUMENT, "pictures of %u pixels, not a multiple of %u up to %d", x->edge, program->stride,
+                     AEI_TILE);
         aei_program_free(program);
         goto done;
     }
-    if ((st = aei_engine_create(program, aei_cpu_best(), &engine, err)) != AE_OK || (st = aei_walk_create(engine, &x->walk, err)) != AE_OK ||
+    if ((st = aei_engine_create(program, aei_cpu_best(), &engine, err)) != AE_OK ||
+        (st = aei_walk_create(engine, &x->walk, err)) != AE_OK ||
         (st = run_pictures(x, x->sources, x->n_sources, 5, see_symbols, err)) != AE_OK)
         goto done;
     aei_fit(x->counts, least_scale, PER_OCTAVE, N_SCALES, weights);

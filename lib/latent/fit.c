@@ -42,7 +42,8 @@ static void fit_one(const uint32_t *counts, double deviation, double *weights)
                 continue;
             for (int j = 0; j < AEI_MIXED; j++)
                 sum += part[j] = weights[j] * (v + 1 == AEI_COUNTED ? mass((v - 0.5) / (deviation * aei_fit_ratios[j]), 1e9)
-                                                                    : mass((v - 0.5) / (deviation * aei_fit_ratios[j]), (v + 0.5) / (deviation * aei_fit_ratios[j])));
+                                                                    : mass((v - 0.5) / (deviation * aei_fit_ratios[j]),
+                                                                           (v + 0.5) / (deviation * aei_fit_ratios[j])));
             for (int j = 0; j < AEI_MIXED; j++)
                 share[j] += counts[v] * part[j] / sum;
             total += counts[v];
@@ -89,8 +90,8 @@ static void make_table(const double *weights, double deviation, aei_scale *s, ui
     s->start = start;
 }
 
-ae_status aei_fit_tables(aei_weights_of *weights, double least, uint32_t per_octave, uint32_t n, aei_scale *scales, uint16_t **starts,
-                         ae_error *err)
+ae_status aei_fit_tables(aei_weights_of *weights, double least, uint32_t per_octave, uint32_t n, aei_scale *scales,
+                         uint16_t **starts, ae_error *err)
 {
     static const aei_weights_of normal = {[NORMAL] = 1};
 
@@ -98,6 +99,7 @@ ae_status aei_fit_tables(aei_weights_of *weights, double least, uint32_t per_oct
     if (!*starts)
         return ae_fail(err, AE_ERR_NOMEM, "%u distributions", n);
     for (uint32_t i = 0; i < n; i++)
-        make_table(weights ? weights[i] : normal, least * exp2((double)i / per_octave), &scales[i], *starts + (size_t)i * (MOST_SYMBOLS + 2));
+        make_table(weights ? weights[i] : normal, least * exp2((double)i / per_octave), &scales[i],
+                   *starts + (size_t)i * (MOST_SYMBOLS + 2));
     return AE_OK;
 }

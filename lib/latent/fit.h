@@ -17,7 +17,7 @@ typedef double aei_weights_of[AEI_MIXED]; /* sum 1 */
 /* The deviation of distribution i is least * 2^(i / per_octave). What was seen too seldom stays near the normal. */
 void aei_fit(aei_counts *counts, double least, uint32_t per_octave, uint32_t n, aei_weights_of *weights);
 /* The distributions as tables; weights NULL: normals. scales[i].start point into *starts (ae_alloc). */
-ae_status aei_fit_tables(aei_weights_of *weights, double least, uint32_t per_octave, uint32_t n, aei_scale *scales, uint16_t **starts,
-                         ae_error *err);
+ae_status aei_fit_tables(aei_weights_of *weights, double least, uint32_t per_octave, uint32_t n, aei_scale *scales,
+                         uint16_t **starts, ae_error *err);
 
 #endif

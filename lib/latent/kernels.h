@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Integer convolutions, where a decoder spends its time. Every kernel gives the bytes of the scalar one, which is the definition. */
+ * Integer convolutions, where a decoder spends its time. Every kernel gives the bytes of the scalar one, which is the definition.
+ */
 #ifndef AEI_KERNELS_H
 #define AEI_KERNELS_H
 
 #include "latent/program.h"
 
-enum { AEI_BLOCK = 32 /* output channels that kernels compute together */, AEI_SLACK = 64 /* bytes behind tensors that may be read */ };
+enum {
+    AEI_BLOCK = 32 /* output channels that kernels compute together */,
+    AEI_SLACK = 64 /* bytes behind tensors that may be read */
+};
 
 /* Samples from pixel to pixel: an even number, so that channels can be taken in pairs. The last of an odd number of channels is
  * followed by a sample of no meaning that is never read for itself. */
@@ -26,8 +30,8 @@ typedef struct aei_iconv {
 ae_status aei_iconv_prepare(const aei_op *op, uint32_t in_channels, aei_iconv *out, ae_error *err);
 void aei_iconv_free(aei_iconv *conv);
 
-/* n results: places i % width of lines i / width. Steps are in samples: from place to place, from line to line. in: the first sample under
- * the kernel; in_row: to the kernel's next row. add: NULL or what is added before the activation. */
+/* n results: places i % width of lines i / width. Steps are in samples: from place to place, from line to line. in: the first
+ * sample under the kernel; in_row: to the kernel's next row. add: NULL or what is added before the activation. */
 typedef struct aei_iconv_area {
     const int16_t *in, *add;
     int16_t *out;

@@ -10,7 +10,12 @@
 
 static const char magic[4] = {'A', 'E', 'P', 'R'};
 
-enum { MAX_DATA = 1 << 28, MAX_MACS = 1 << 20 /* per pixel */, MAX_GRID = AEI_TILE, MAX_SAMPLES = 512 /* of all tensors, per pixel */ };
+enum {
+    MAX_DATA = 1 << 28,
+    MAX_MACS = 1 << 20 /* per pixel */,
+    MAX_GRID = AEI_TILE,
+    MAX_SAMPLES = 512 /* of all tensors, per pixel */
+};
 
 const char *aei_kind_name(aei_kind kind)
 {
@@ -80,7 +85,8 @@ static ae_status check_conv(const aei_program *p, aei_op *op, uint32_t index, ae
     size_t per_output = (size_t)op->kernel * op->kernel * in->channels;
     int64_t largest = magnitude(in);
 
-    if (op->n_in > 2 || !op->kernel || op->kernel > 15 || !power_of_two(op->stride) || op->stride > op->kernel || op->pad >= op->kernel)
+    if (op->n_in > 2 || !op->kernel || op->kernel > 15 || !power_of_two(op->stride) || op->stride > op->kernel ||
+        op->pad >= op->kernel)
         return bad(op, index, "kernel, stride or padding", err);
     /* so that the result covers the picture: floor((n + 2 pad - kernel) / stride) + 1 = n / stride for multiples of the stride */
     if (2 * op->pad >= op->kernel || 2 * op->pad + op->stride < op->kernel)
@@ -126,7 +132,8 @@ static ae_status check_pointwise(const aei_program *p, aei_op *op, uint32_t inde
         sum += magnitude(in);
         product *= i < 2 ? magnitude(in) : 1;
     }
-    if (op->shift > 30 || !fits((op->kind == AEI_MUL ? product : sum) + (op->shift ? (int64_t)1 << (op->shift - 1) : 0) + leak_room(op)))
+    if (op->shift > 30 ||
+        !fits((op->kind == AEI_MUL ? product : sum) + (op->shift ? (int64_t)1 << (op->shift - 1) : 0) + leak_room(op)))
         return bad(op, index, "results may overflow", err);
     return AE_OK;
 }
@@ -172,7 +179,8 @@ static ae_status check_latent(const aei_program *p, const aei_op *op, uint32_t i
     if (op->n_in == 3 && op->parity == AEI_ALL)
         return bad(op, index, "nothing is left for what it takes over", err);
     for (uint32_t i = 0; i < op->n_in; i++)
-        if (p->ops[op->in[i]].channels != op->channels || (p->ops[op->in[i]].grid != op->grid && (i == 2 || p->ops[op->in[i]].grid)))
+        if (p->ops[op->in[i]].channels != op->channels ||
+            (p->ops[op->in[i]].grid != op->grid && (i == 2 || p->ops[op->in[i]].grid)))
             return bad(op, index, "shapes that do not agree", err);
     if (op->n_in == 3 && (p->ops[op->in[2]].lo < op->lo || p->ops[op->in[2]].hi > op->hi))
         return bad(op, index, "the range of what it takes over", err);
@@ -250,9 +258,10 @@ static ae_status read_op(aei_program *p, uint32_t index, const uint8_t *b, ae_er
     op->index_offset = (int32_t)aei_load32(b + 40);
     op->unit = b[44];
     if (!op->kind || op->kind > AEI_OUTPUT)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "decoder program: operator %u is of kind %u, which this program does not know", index, b[0]);
-    if (op->n_in > AEI_MAX_IN || (op->kind == AEI_EMBED) != !op->n_in || !zeros(b + 45, 19) || !zeros(b + 4 + 2 * op->n_in, 16 - 2 * op->n_in) ||
-        (op->kind == AEI_LATENT && op->n_in < 2))
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "decoder program: operator %u is of kind %u, which this program does not know",
+                       index, b[0]);
+    if (op->n_in > AEI_MAX_IN || (op->kind == AEI_EMBED) != !op->n_in || !zeros(b + 45, 19) ||
+        !zeros(b + 4 + 2 * op->n_in, 16 - 2 * op->n_in) || (op->kind == AEI_LATENT && op->n_in < 2))
         return bad(op, index, "number of inputs or reserved bytes in use", err);
     for (uint32_t i = 0; i < op->n_in; i++) {
         op->in[i] = aei_load16(b + 4 + 2 * i);
@@ -261,9 +270,10 @@ static ae_status read_op(aei_program *p, uint32_t index, const uint8_t *b, ae_er
     }
     /* fields of other kinds */
     if ((op->kind != AEI_CONV && (op->kernel || op->stride || op->pad)) || (op->kind != AEI_SHUFFLE && op->factor) ||
-        (op->kind != AEI_CROP && op->first) || (op->kind != AEI_LATENT && (op->grid || op->parity || op->source || op->source_first ||
-        op->index_shift || op->index_offset || op->unit)) || (op->shift && (op->kind == AEI_CONV || op->kind == AEI_EMBED || (op->kind >= AEI_SHUFFLE &&
-        op->kind <= AEI_CROP))))
+        (op->kind != AEI_CROP && op->first) ||
+        (op->kind != AEI_LATENT &&
+         (op->grid || op->parity || op->source || op->source_first || op->index_shift || op->index_offset || op->unit)) ||
+        (op->shift && (op->kind == AEI_CONV || op->kind == AEI_EMBED || (op->kind >= AEI_SHUFFLE && op->kind <= AEI_CROP))))
         return bad(op, index, "fields that it does not have", err);
     return AE_OK;
 }
@@ -355,7 +365,8 @@ static ae_status finish(aei_program *p, ae_error *err)
     if (p->ops[p->n_ops - 1].kind != AEI_OUTPUT || !p->n_entropy)
         return ae_fail(err, AE_ERR_MALFORMED, "decoder program: without latents or output");
     if (p->macs > MAX_MACS || samples > MAX_SAMPLES)
-        return ae_fail(err, AE_ERR_LIMIT, "decoder program: %.0f multiply-accumulates and %.0f samples a pixel, the limits are %d and %d", p->macs,
+        return ae_fail(err, AE_ERR_LIMIT,
+                       "decoder program: %.0f multiply-accumulates and %.0f samples a pixel, the limits are %d and %d", p->macs,
                        samples, MAX_MACS, MAX_SAMPLES);
     return AE_OK;
 }
@@ -369,11 +380,12 @@ static ae_status load(aei_program *p, ae_error *err)
     if (p->n_bytes < AEI_PROGRAM_HEADER || memcmp(b, magic, 4) != 0)
         return ae_fail(err, AE_ERR_MALFORMED, "not a decoder program");
     if (aei_load32(b + 4) > AEI_PROGRAM_VERSION)
-        return ae_fail(err, AE_ERR_TOO_NEW, "decoder program of version %u, this program knows up to %d", aei_load32(b + 4), AEI_PROGRAM_VERSION);
+        return ae_fail(err, AE_ERR_TOO_NEW, "decoder program of version %u, this program knows up to %d", aei_load32(b + 4),
+                       AEI_PROGRAM_VERSION);
     p->n_ops = aei_load32(b + 8);
     p->n_scales = aei_load32(b + 12);
-    if (!aei_load32(b + 4) || !p->n_ops || p->n_ops > AEI_MAX_OPS || p->n_scales > AEI_MAX_SCALES || aei_load64(b + 16) != p->n_bytes ||
-        !zeros(b + 24, 8) || (size_t)p->n_ops * AEI_PROGRAM_OP > p->n_bytes - at)
+    if (!aei_load32(b + 4) || !p->n_ops || p->n_ops > AEI_MAX_OPS || p->n_scales > AEI_MAX_SCALES ||
+        aei_load64(b + 16) != p->n_bytes || !zeros(b + 24, 8) || (size_t)p->n_ops * AEI_PROGRAM_OP > p->n_bytes - at)
         return ae_fail(err, AE_ERR_MALFORMED, "decoder program: header");
     p->ops = ae_alloc(p->n_ops, sizeof(*p->ops));
     p->scales = ae_alloc(p->n_scales + 1, sizeof(*p->scales));
@@ -463,8 +475,8 @@ static void write_data(const aei_op *op, uint32_t in_channels, uint8_t *b)
     }
 }
 
-ae_status aei_program_pack(const aei_op *ops, uint32_t n_ops, const aei_scale *scales, uint32_t n_scales, uint8_t **out, size_t *n_out,
-                           ae_error *err)
+ae_status aei_program_pack(const aei_op *ops, uint32_t n_ops, const aei_scale *scales, uint32_t n_scales, uint8_t **out,
+                           size_t *n_out, ae_error *err)
 {
     size_t n = AEI_PROGRAM_HEADER + (size_t)n_ops * AEI_PROGRAM_OP + (size_t)n_scales * AEI_PROGRAM_SCALE, at;
     uint8_t *b;

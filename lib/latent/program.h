@@ -82,9 +82,10 @@ typedef struct aei_program {
 /* data are copied. */
 ae_status aei_program_load(const void *data, size_t n_bytes, aei_program **out, ae_error *err);
 void aei_program_free(aei_program *program); /* NULL is fine */
-/* The canonical bytes of ops and scales, whose pointers may point anywhere; nothing is checked. *bytes: to be freed with ae_free. */
-ae_status aei_program_pack(const aei_op *ops, uint32_t n_ops, const aei_scale *scales, uint32_t n_scales, uint8_t **bytes, size_t *n_bytes,
-                           ae_error *err);
+/* The canonical bytes of ops and scales, whose pointers may point anywhere; nothing is checked. *bytes: to be freed with ae_free.
+ */
+ae_status aei_program_pack(const aei_op *ops, uint32_t n_ops, const aei_scale *scales, uint32_t n_scales, uint8_t **bytes,
+                           size_t *n_bytes, ae_error *err);
 const char *aei_kind_name(aei_kind kind);
 
 /* r(x, s): halves round upward. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Interleaved range ANS (Duda 2013; Giesen 2014): two lanes of 64-bit states that symbols take in turn, frequencies in 1/65536, 32-bit
- * words. A stream is both states, little-endian, then the words in the order in which they are read. Reading it to its end leaves
- * both lanes at AEI_RANS_LOW and no word over, whatever else is damage. */
+ * Interleaved range ANS (Duda 2013; Giesen 2014): two lanes of 64-bit states that symbols take in turn, frequencies in 1/65536,
+ * 32-bit words. A stream is both states, little-endian, then the words in the order in which they are read. Reading it to its end
+ * leaves both lanes at AEI_RANS_LOW and no word over, whatever else is damage. */
 #ifndef AEI_RANS_H
 #define AEI_RANS_H
 

@@ -8,8 +8,9 @@
 #include "nn/exec.h"
 #include "nn/graph_extract.h"
 
-/* The second derivative of rate and distortion by a latent in steps is about 17 bits: a uniform quantiser is optimal at high rate where an error of
- * one squared step is worth 6 / ln 2. Latents that others are predicted from without being predicted themselves matter far more. */
+/* The second derivative of rate and distortion by a latent in steps is about 17 bits: a uniform quantiser is optimal at high rate
+ * where an error of one squared step is worth 6 / ln 2. Latents that others are predicted from without being predicted themselves
+ * matter far more. */
 static const double curvature = 17, hyper_curvature = 170, first_noise = 0.2;
 /* What one `quantise` of the network makes: a part of a source, at positions of its parity. */
 typedef struct latent {
@@ -43,7 +44,8 @@ static ae_status describe(const refiner *r, const ae_graph *whole, const ae_node
 
     if (st != AE_OK)
         return st;
-    *v = (latent){.channels = whole->nodes[node].out, .parity = quantise->parity, .hyper = whole->nodes[quantise->from[1]].op == AE_OP_EMBED};
+    *v = (latent){
+        .channels = whole->nodes[node].out, .parity = quantise->parity, .hyper = whole->nodes[quantise->from[1]].op == AE_OP_EMBED};
     for (; whole->nodes[node].op == AE_OP_CROP; node = whole->nodes[node].from[0])
         v->first += whole->nodes[node].first;
     while (v->source < n && sources[v->source] != node)
@@ -63,7 +65,8 @@ static bool find_quantised(const ae_graph *g, uint32_t bits, uint32_t *at)
 {
     const ae_node *b = &g->nodes[bits], *q = g->nodes;
 
-    while (q < b && (q->op != AE_OP_QUANTISE || q->from[0] != b->from[0] || q->from[1] != b->from[1] || q->from[2] != b->from[3] || q->parity != b->parity))
+    while (q < b && (q->op != AE_OP_QUANTISE || q->from[0] != b->from[0] || q->from[1] != b->from[1] || q->from[2] != b->from[3] ||
+                     q->parity != b->parity))
         q++;
     *at = (uint32_t)(q - g->nodes);
     return q < b;
@@ -127,8 +130,8 @@ static aei_rect inside(const refiner *r, const latent *v)
     const aei_refining *job = r->job;
     int32_t grid = (int32_t)v->grid;
 
-    return (aei_rect){(job->tile.x0 - job->seen.x0) / grid, (job->tile.y0 - job->seen.y0) / grid, (job->tile.x1 - job->seen.x0) / grid,
-                      (job->tile.y1 - job->seen.y0) / grid};
+    return (aei_rect){(job->tile.x0 - job->seen.x0) / grid, (job->tile.y0 - job->seen.y0) / grid,
+                      (job->tile.x1 - job->seen.x0) / grid, (job->tile.y1 - job->seen.y0) / grid};
 }
 
 static bool counts(const latent *v, int32_t x, int32_t y)
@@ -140,11 +143,13 @@ static bool counts(const latent *v, int32_t x, int32_t y)
 static void surround(const refiner *r, latent *v)
 {
     const aei_refining *job = r->job;
-    uint32_t pitch = r->coder->source_channels[v->source], x0 = (uint32_t)job->seen.x0 / v->grid, y0 = (uint32_t)job->seen.y0 / v->grid;
+    uint32_t pitch = r->coder->source_channels[v->source], x0 = (uint32_t)job->seen.x0 / v->grid,
+             y0 = (uint32_t)job->seen.y0 / v->grid;
 
     for (uint32_t y = 0; y < v->h; y++)
         for (uint32_t x = 0; x < v->w; x++) {
-            const float *from = job->sources[v->source] + ((size_t)(y + y0) * (job->source_w / v->grid) + x + x0) * pitch + v->first;
+            const float *from =
+                job->sources[v->source] + ((size_t)(y + y0) * (job->source_w / v->grid) + x + x0) * pitch + v->first;
 
             if (counts(v, (int32_t)x, (int32_t)y))
                 memcpy(v->value + ((size_t)y * v->w + x) * v->channels, from, v->channels * sizeof(float));
@@ -161,7 +166,8 @@ static void find_steps(const refiner *r, latent *v)
 
         if (op->kind == AEI_LATENT && op->source == v->source && op->source_first == v->first)
             for (uint32_t c = 0; c < op->channels && c < v->channels; c++)
-                v->step[c] = (float)(aei_embed(op->table, op->channels, c, r->job->quality) / ((double)(1u << op->unit) * (double)(1u << op->shift)));
+                v->step[c] = (float)(aei_embed(op->table, op->channels, c, r->job->quality) /
+                                     ((double)(1u << op->unit) * (double)(1u << op->shift)));
     }
 }
 
@@ -199,14 +205,19 @@ static void weigh_bits(const refiner *r, ae_shape s, float *to)
     for (int32_t y = 0; y < (int32_t)s.h; y++)
         for (int32_t x = 0; x < (int32_t)s.w; x++)
             for (uint32_t c = 0; c < s.c; c++)
-                to[((size_t)y * s.w + (size_t)x) * s.c + c] = x * grid >= dx && x * grid < dx + (int32_t)job->visible_w && y * grid >= dy &&
-                                                              y * grid < dy + (int32_t)job->visible_h ;
+                to[((size_t)y * s.w + (size_t)x) * s.c + c] = x * grid >= dx && x * grid < dx + (int32_t)job->visible_w &&
+                                                              y * grid >= dy && y * grid < dy + (int32_t)job->visible_h;
 }
 
 static ae_status prepare(refiner *r, ae_error *err)
 {
-    aei_plan_config config = {.n = 1, .h = (uint32_t)(r->job->seen.y1 - r->job->seen.y0), .w = (uint32_t)(r->job->seen.x1 - r->job->seen.x0),
-                              .precision = ae_precision_resolve(r->job->precision), .train = true, .input_gradients = true, .refine = true};
+    aei_plan_config config = {.n = 1,
+                              .h = (uint32_t)(r->job->seen.y1 - r->job->seen.y0),
+                              .w = (uint32_t)(r->job->seen.x1 - r->job->seen.x0),
+                              .precision = ae_precision_resolve(r->job->precision),
+                              .train = true,
+                              .input_gradients = true,
+                              .refine = true};
     ae_status st;
 
     if ((st = cut(r, err)) != AE_OK || (st = aei_plan_create(&r->graph, &config, &r->plan, err)) != AE_OK ||
@@ -264,21 +275,25 @@ static void put_decoded(const refiner *r, latent *v)
     for (int32_t y = in.y0; y < in.y1; y++)
         for (int32_t x = in.x0; x < in.x1; x++)
             if (counts(v, x, y))
-                memcpy(v->value + ((size_t)y * v->w + (size_t)x) * v->channels, r->decoded[v->source] + place(r, v, (uint32_t)(x - in.x0), (uint32_t)(y - in.y0)),
+                memcpy(v->value + ((size_t)y * v->w + (size_t)x) * v->channels,
+                       r->decoded[v->source] + place(r, v, (uint32_t)(x - in.x0), (uint32_t)(y - in.y0)),
                        v->channels * sizeof(float));
 }
 
-/* Newton's step by the diagonal from what was decoded, and noise, which frees from where no single step leads on. What hyper-latents decode to
- * would take every small step back, and their own bits count in the gradient, so their targets themselves descend. remaining: 1 .. 0 */
+/* Newton's step by the diagonal from what was decoded, and noise, which frees from where no single step leads on. What
+ * hyper-latents decode to would take every small step back, and their own bits count in the gradient, so their targets themselves
+ * descend. remaining: 1 .. 0 */
 static void move_targets(const refiner *r, const latent *v, double remaining, aei_rng *rng)
 {
     aei_rect in = inside(r, v);
-    float rate = (float)(v->hyper ? remaining / hyper_curvature : 1 / curvature), noise = (float)(v->hyper ? 0 : first_noise * remaining);
+    float rate = (float)(v->hyper ? remaining / hyper_curvature : 1 / curvature),
+          noise = (float)(v->hyper ? 0 : first_noise * remaining);
 
     for (int32_t y = in.y0; y < in.y1; y++)
         for (int32_t x = in.x0; x < in.x1; x++) {
             size_t at = place(r, v, (uint32_t)(x - in.x0), (uint32_t)(y - in.y0));
-            const float *g = v->gradient + ((size_t)y * v->w + (size_t)x) * v->channels, *from = (v->hyper ? r->job->targets : r->decoded)[v->source] + at;
+            const float *g = v->gradient + ((size_t)y * v->w + (size_t)x) * v->channels,
+                        *from = (v->hyper ? r->job->targets : r->decoded)[v->source] + at;
             float *to = r->job->targets[v->source] + at;
 
             for (uint32_t c = 0; c < v->channels && counts(v, x, y); c++) {
@@ -318,7 +333,8 @@ static ae_status try_targets(refiner *r, const float *const *inputs, double lamb
     ae_status st;
 
     aei_walk_quality(job->walk, job->quality);
-    if ((st = aei_walk_entropy(job->walk, (uint32_t)(job->tile.x1 - job->tile.x0), (uint32_t)(job->tile.y1 - job->tile.y0), &l, err)) != AE_OK)
+    if ((st = aei_walk_entropy(job->walk, (uint32_t)(job->tile.x1 - job->tile.x0), (uint32_t)(job->tile.y1 - job->tile.y0), &l,
+                               err)) != AE_OK)
         return st;
     for (uint32_t i = 0; i < r->n_inputs; i++)
         if (i != r->quality_input)
@@ -338,7 +354,8 @@ ae_status aei_refine(const ae_coder *coder, const aei_refining *job, ae_error *e
 {
     const ae_loss *loss = &ae_model_recipe(coder->model)->losses[0];
     float quality = (float)job->quality / AE_QUALITY_ONE;
-    double lambda = (double)loss->lambda_min * pow((double)loss->lambda_max / (double)loss->lambda_min, (double)quality), cost, least = INFINITY;
+    double lambda = (double)loss->lambda_min * pow((double)loss->lambda_max / (double)loss->lambda_min, (double)quality), cost,
+           least = INFINITY;
     refiner r = {.coder = coder, .job = job};
     const float *inputs[AE_MAX_FROM];
     float *d_inputs[AE_MAX_FROM];

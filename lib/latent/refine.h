@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Latents of a tile, bettered for the picture at hand: iterative shrinkage (Daubechies, Defrise and De Mol 2004) with the entropy coder as
- * the shrinkage. Symbols are chosen for targets, at first what the analysis made; the gradient of errors and of what the latents tell
- * about one another, at what the decoder will see, says where better targets lie. */
+ * Latents of a tile, bettered for the picture at hand: iterative shrinkage (Daubechies, Defrise and De Mol 2004) with the entropy
+ * coder as the shrinkage. Symbols are chosen for targets, at first what the analysis made; the gradient of errors and of what the
+ * latents tell about one another, at what the decoder will see, says where better targets lie. */
 #ifndef AEI_REFINE_H
 #define AEI_REFINE_H
 

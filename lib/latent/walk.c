@@ -183,7 +183,8 @@ uint32_t aei_engine_reach(const aei_engine *e)
 
 /* ---- operators ---- */
 
-AEI_CLONES static void add_rows(const int16_t *a, const int16_t *b, int16_t *out, size_t n, uint32_t shift, uint32_t leak, int32_t lo, int32_t hi)
+AEI_CLONES static void add_rows(const int16_t *a, const int16_t *b, int16_t *out, size_t n, uint32_t shift, uint32_t leak,
+                                int32_t lo, int32_t hi)
 {
     int32_t half = shift ? 1 << (shift - 1) : 0;
 
@@ -318,12 +319,13 @@ static void run_op(const aei_walk *w, uint32_t index, const aei_view *to, aei_re
 
 static uint32_t scale_index(const aei_walk *w, const aei_op *op, int32_t log_scale, int32_t log_step)
 {
-    return (uint32_t)aei_saturate((log_scale - log_step + op->index_offset) >> op->index_shift, 0, (int32_t)w->program->n_scales - 1);
+    return (uint32_t)aei_saturate((log_scale - log_step + op->index_offset) >> op->index_shift, 0,
+                                  (int32_t)w->program->n_scales - 1);
 }
 
 /* The symbol for y; with effort, the next one towards zero where it saves more bits than its error is worth. A uniform quantiser is
- * optimal at high rate where an error of one squared step is worth 6 / ln 2 bits. Twice that was found best, since later latents are predicted from
- * this one, and little more than that where refining sees to those. */
+ * optimal at high rate where an error of one squared step is worth 6 / ln 2 bits. Twice that was found best, since later latents
+ * are predicted from this one, and little more than that where refining sees to those. */
 static int32_t choose(const aei_latents *l, const aei_scale *s, double v)
 {
     int32_t q = (int32_t)lrint(v < -32767 ? -32767 : v > 32767 ? 32767 : v);
@@ -353,7 +355,9 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
             int16_t *out = aei_view_at(to, x, y);
             bool visible = (uint32_t)x * op->grid < l->visible_w && (uint32_t)y * op->grid < l->visible_h;
             const float *from = l->reader ? NULL
-                : l->sources[op->source] + ((size_t)y * (size_t)(r.x1 - r.x0) + (size_t)x) * l->n_channels[op->source] + op->source_first;
+                                          : l->sources[op->source] +
+                                                ((size_t)y * (size_t)(r.x1 - r.x0) + (size_t)x) * l->n_channels[op->source] +
+                                                op->source_first;
 
             if (op->parity != AEI_ALL && (uint32_t)((x + y) & 1) != op->parity - AEI_EVEN) {
                 if (op->n_in == 3)
@@ -381,7 +385,8 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
                 }
                 out[c] = (int16_t)aei_saturate(mean[c] + aei_rescale(q * w->steps[c], op->shift), op->lo, op->hi);
                 if (l->decoded)
-                    l->decoded[op->source][(size_t)(from - l->sources[op->source]) + c] = (float)(out[c] / (double)(1u << op->unit));
+                    l->decoded[op->source][(size_t)(from - l->sources[op->source]) + c] =
+                        (float)(out[c] / (double)(1u << op->unit));
             }
         }
     return AE_OK;
@@ -457,7 +462,8 @@ void aei_walk_quality(aei_walk *w, uint32_t quality)
     }
 }
 
-/* Rectangles of tensors, from what is wanted of the last to the first; views[].rect of what is wanted are set, those of the others empty. */
+/* Rectangles of tensors, from what is wanted of the last to the first; views[].rect of what is wanted are set, those of the others
+ * empty. */
 static void plan_rects(aei_walk *w, uint32_t first, uint32_t end, aei_rect pixels)
 {
     for (uint32_t i = end; i-- > first;) {
@@ -589,7 +595,8 @@ aei_view aei_walk_crossing(const aei_walk *w, uint32_t index)
 }
 
 ae_status aei_walk_synthesis(aei_walk *w, uint32_t width, uint32_t height, aei_rect wanted,
-                             void (*fetch)(void *context, uint32_t index, const aei_view *to), void *context, aei_view *picture, ae_error *err)
+                             void (*fetch)(void *context, uint32_t index, const aei_view *to), void *context, aei_view *picture,
+                             ae_error *err)
 {
     const aei_program *p = w->program;
     uint32_t last = p->n_ops - 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Running decoder programs. An engine is a program prepared for kernels, shared; a walk is one thread's memory. A tensor is computed
- * over the rectangle that is asked of it; outside its extent (the tile in the entropy part, the padded picture in the synthesis) it is
- * zero. Coordinates are in samples of the tensor's own grid. */
+ * Running decoder programs. An engine is a program prepared for kernels, shared; a walk is one thread's memory. A tensor is
+ * computed over the rectangle that is asked of it; outside its extent (the tile in the entropy part, the padded picture in the
+ * synthesis) it is zero. Coordinates are in samples of the tensor's own grid. */
 #ifndef AEI_WALK_H
 #define AEI_WALK_H
 
@@ -45,7 +45,8 @@ typedef struct aei_latents {
     const uint32_t *n_channels;   /* ... with so many */
     aei_rans_writer *writer;
     aei_counts *counts;            /* with it symbols are counted, by distribution, instead of written */
-    float *const *decoded;         /* with it what the decoder will see takes the place of writing, laid out as the sources, and bits are added up */
+    float *const
+        *decoded; /* with it what the decoder will see takes the place of writing, laid out as the sources, and bits are added up */
     double bits;
     uint32_t visible_w, visible_h; /* pixels; what lies beyond is made cheap */
     uint32_t effort;
@@ -64,7 +65,8 @@ aei_view aei_walk_crossing(const aei_walk *walk, uint32_t index);
 /* The synthesis of `wanted`, pixels of a picture of w x h, multiples of the stride. fetch fills the whole of a view of crossing
  * `index`, with zeros outside the picture. *picture lasts until the next call. */
 ae_status aei_walk_synthesis(aei_walk *walk, uint32_t w, uint32_t h, aei_rect wanted,
-                             void (*fetch)(void *context, uint32_t index, const aei_view *to), void *context, aei_view *picture, ae_error *err);
+                             void (*fetch)(void *context, uint32_t index, const aei_view *to), void *context, aei_view *picture,
+                             ae_error *err);
 /* How far, in pixels, the synthesis looks beyond what is wanted. */
 uint32_t aei_engine_reach(const aei_engine *engine);
 

@@ -65,7 +65,8 @@ static bool look_in(search *s, const char *dir)
         return visit_dir(s, dir);
     if (!dir[0])
         return false;
-    if (snprintf(s->path, s->n_path, "%s/%s%s", dir, s->name, has_suffix(s->name) ? "" : ".aem") < (int)s->n_path && is_file(s->path))
+    if (snprintf(s->path, s->n_path, "%s/%s%s", dir, s->name, has_suffix(s->name) ? "" : ".aem") < (int)s->n_path &&
+        is_file(s->path))
         return true;
     snprintf(s->looked + used, sizeof(s->looked) - used, "%s%s", used ? ", " : "", dir);
     if ((d = opendir(dir)) != NULL) {
@@ -84,8 +85,8 @@ static bool visit_dir(search *s, const char *dir)
     int n = dir[0] ? scandir(dir, &entries, NULL, alphasort) : 0;
 
     for (int i = 0; i < n; i++) {
-        if (!enough && has_suffix(entries[i]->d_name) && snprintf(s->path, s->n_path, "%s/%s", dir, entries[i]->d_name) < (int)s->n_path &&
-            is_file(s->path))
+        if (!enough && has_suffix(entries[i]->d_name) &&
+            snprintf(s->path, s->n_path, "%s/%s", dir, entries[i]->d_name) < (int)s->n_path && is_file(s->path))
             enough = !s->visit(s->opaque, s->path);
         free(entries[i]);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What makes two models the same: a canonical serialisation of what they compute, doc/model-format.md. Names of layers, comments, the
- * card, the training recipe and the way the numbers are stored do not count. */
+ * What makes two models the same: a canonical serialisation of what they compute, doc/model-format.md. Names of layers, comments,
+ * the card, the training recipe and the way the numbers are stored do not count. */
 #include "model/format.h"
 
 #include <string.h>
@@ -32,7 +32,10 @@ static void put_node(writer *w, const ae_graph *g, uint32_t index)
     while (strcmp(g->nodes[owner].param, n->param) != 0)
         owner++;
     if (n->op == AE_OP_INPUT)
-        input = !strcmp(n->name, AE_INPUT_IMAGE) ? 1 : !strcmp(n->name, AE_INPUT_LEVEL) ? 2 : !strcmp(n->name, AE_INPUT_QUALITY) ? 4 : 3;
+        input = !strcmp(n->name, AE_INPUT_IMAGE)     ? 1
+                : !strcmp(n->name, AE_INPUT_LEVEL)   ? 2
+                : !strcmp(n->name, AE_INPUT_QUALITY) ? 4
+                                                     : 3;
     put(w, n->op);
     put(w, input);
     put(w, owner);

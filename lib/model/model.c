@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Opening model files: bytes first (header, checksum, sections), then what they mean (recipe, tensors). Everything is checked before
- * the first pointer is handed out. */
+ * Opening model files: bytes first (header, checksum, sections), then what they mean (recipe, tensors). Everything is checked
+ * before the first pointer is handed out. */
 #include "model/file.h"
 #include "model/format.h"
 
@@ -86,8 +86,10 @@ static void printable_type(const uint8_t *type, char to[5])
 /* Sections follow the table and one another in order, each aligned, zeros between them, and nothing behind the last. */
 static ae_status find_sections(const uint8_t *p, size_t n, contents *to, ae_error *err)
 {
-    struct { const char *type; span *to; } known[] = {{"RECI", &to->recipe}, {"CARD", &to->card}, {"TNDX", &to->index}, {"TDAT", &to->data},
-                                                             {"PROG", &to->program}};
+    struct {
+        const char *type;
+        span *to;
+    } known[] = {{"RECI", &to->recipe}, {"CARD", &to->card}, {"TNDX", &to->index}, {"TDAT", &to->data}, {"PROG", &to->program}};
     uint32_t n_sections = 0;
     size_t end;
     ae_status st = check_header(p, n, &n_sections, err);
@@ -173,8 +175,8 @@ static ae_status read_entry(tensor_reader *r, uint32_t network, const ae_param *
         same = same && aei_load32(entry + 76 + 4 * i) == p->dims[i];
     if (!same)
         return ae_fail(err, AE_ERR_MALFORMED, "tensor %s: %u x %u x %u x %u, the recipe has %u x %u x %u x %u", p->name,
-                       aei_load32(entry + 76), aei_load32(entry + 80), aei_load32(entry + 84), aei_load32(entry + 88), p->dims[0], p->dims[1],
-                       p->dims[2], p->dims[3]);
+                       aei_load32(entry + 76), aei_load32(entry + 80), aei_load32(entry + 84), aei_load32(entry + 88), p->dims[0],
+                       p->dims[1], p->dims[2], p->dims[3]);
     if (aei_load32(entry + 92))
         return ae_fail(err, AE_ERR_MALFORMED, "tensor %s: reserved bytes in use", p->name);
     if (type != AEI_F32 && type != AEI_F16)
@@ -250,7 +252,8 @@ static ae_status open_bytes(const uint8_t *bytes, size_t n_bytes, ae_model *m, a
     size_t n_all;
     ae_status st;
 
-    if ((st = find_sections(bytes, n_bytes, &file, err)) != AE_OK || (st = copy_text(&file.recipe, "recipe", &m->recipe_text, err)) != AE_OK ||
+    if ((st = find_sections(bytes, n_bytes, &file, err)) != AE_OK ||
+        (st = copy_text(&file.recipe, "recipe", &m->recipe_text, err)) != AE_OK ||
         (st = copy_text(&file.card, "card", &m->card, err)) != AE_OK ||
         (st = ae_recipe_parse(m->recipe_text, file.recipe.n_bytes, "recipe", &m->recipe, err)) != AE_OK)
         return st;
@@ -303,7 +306,8 @@ ae_status ae_model_open_memory(const void *data, size_t n_bytes, const ae_limits
 
     *out = NULL;
     if (n_bytes > ae_limits_resolve(limits).max_file)
-        return ae_fail(err, AE_ERR_LIMIT, "%zu bytes, limit max_file is %llu", n_bytes, (unsigned long long)ae_limits_resolve(limits).max_file);
+        return ae_fail(err, AE_ERR_LIMIT, "%zu bytes, limit max_file is %llu", n_bytes,
+                       (unsigned long long)ae_limits_resolve(limits).max_file);
     m = ae_alloc(1, sizeof(*m));
     if (!m || !(m->copied = ae_alloc(n_bytes, 1))) {
         ae_free(m);

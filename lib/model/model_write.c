@@ -24,8 +24,8 @@ static bool stored_as_half(const ae_model_parts *parts, const ae_param *p, const
 }
 
 /* Fills one entry and its data at data + *used; with entry NULL only counts. */
-static void put_tensor(const ae_model_parts *parts, uint32_t network, const ae_param *p, const float *values, uint8_t *entry, uint8_t *data,
-                       size_t *used)
+static void put_tensor(const ae_model_parts *parts, uint32_t network, const ae_param *p, const float *values, uint8_t *entry,
+                       uint8_t *data, size_t *used)
 {
     bool half = stored_as_half(parts, p, values);
     size_t at = (*used + 3) / 4 * 4, n_bytes = p->count * (half ? 2 : 4);
@@ -54,8 +54,8 @@ static void put_tensor(const ae_model_parts *parts, uint32_t network, const ae_p
 }
 
 /* All tensors of all networks; with index NULL only counts. */
-static ae_status put_tensors(const ae_recipe *recipe, const ae_model_parts *parts, uint8_t *index, uint8_t *data, uint32_t *n_tensors,
-                             size_t *n_data, ae_error *err)
+static ae_status put_tensors(const ae_recipe *recipe, const ae_model_parts *parts, uint8_t *index, uint8_t *data,
+                             uint32_t *n_tensors, size_t *n_data, ae_error *err)
 {
     size_t before = 0;
 

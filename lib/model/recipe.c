@@ -48,7 +48,8 @@ static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
 
     if (st != AE_OK || !t->filters)
         return st;
-    if ((st = aei_yaml_list(y, t->filters, "filters", AE_MAX_TERMS, items, &n, err)) == AE_OK && (!n || r->task != AE_TASK_SUPERRES))
+    if ((st = aei_yaml_list(y, t->filters, "filters", AE_MAX_TERMS, items, &n, err)) == AE_OK &&
+        (!n || r->task != AE_TASK_SUPERRES))
         st = aei_yaml_fail(y, y->nodes[t->filters].line, err, n ? "filters: only with task superres" : "filters: empty");
     r->n_filters = n;
     for (uint32_t i = 0; st == AE_OK && i < n; i++)
@@ -86,7 +87,8 @@ static ae_status read_train(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_err
         while (r->batch % r->shards)
             r->shards--;
     if (r->batch % r->shards)
-        return aei_yaml_fail(y, y->nodes[at].line, err, "train: a batch of %u cannot be cut into %u equal shards", r->batch, r->shards);
+        return aei_yaml_fail(y, y->nodes[at].line, err, "train: a batch of %u cannot be cut into %u equal shards", r->batch,
+                             r->shards);
     return AE_OK;
 }
 
@@ -138,7 +140,8 @@ static ae_status read_loss(const aei_yaml *y, uint32_t at, ae_loss *l, ae_error 
         return st;
     if ((l->kind == AE_LOSS_RATE_DISTORTION) != (l->lambda_min > 0))
         return aei_yaml_fail(y, y->nodes[at].line, err, "loss: 'lambda' belongs to kind rate_distortion, which needs it");
-    if ((l->kind == AE_LOSS_PERCEPTUAL) != (l->model[0] && l->node[0]) || (l->kind != AE_LOSS_PERCEPTUAL && (l->model[0] || l->node[0])))
+    if ((l->kind == AE_LOSS_PERCEPTUAL) != (l->model[0] && l->node[0]) ||
+        (l->kind != AE_LOSS_PERCEPTUAL && (l->model[0] || l->node[0])))
         return aei_yaml_fail(y, y->nodes[at].line, err, "loss: 'model' and 'node' belong to kind perceptual, which needs both");
     return AE_OK;
 }
@@ -157,7 +160,8 @@ static ae_status read_penalty(const aei_yaml *y, uint32_t at, const ae_recipe *r
     if ((st = aei_yaml_fields(y, at, "penalty", fields, 4, p, NULL, err)) != AE_OK)
         return st;
     if ((p->kind == AE_PENALTY_KL_SPARSE) != (p->target > 0) || (p->kind == AE_PENALTY_KL_SPARSE && !p->node[0]))
-        return aei_yaml_fail(y, y->nodes[at].line, err, "penalty: 'target' belongs to kind kl_sparse, which needs 'target' and 'node'");
+        return aei_yaml_fail(y, y->nodes[at].line, err,
+                             "penalty: 'target' belongs to kind kl_sparse, which needs 'target' and 'node'");
     return check_reference(y, at, r, p->node, err);
 }
 
@@ -218,8 +222,8 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
     if ((st = check_codec(y, t, err)) != AE_OK)
         return st;
     if (g->stride && r->task != AE_TASK_SUPERRES && r->crop % g->stride)
-        return aei_yaml_fail(y, t->data ? y->nodes[t->data].line : 1, err, "data: crop %u is not a multiple of the network's stride %u",
-                             r->crop, g->stride);
+        return aei_yaml_fail(y, t->data ? y->nodes[t->data].line : 1, err,
+                             "data: crop %u is not a multiple of the network's stride %u", r->crop, g->stride);
     edge = g->stride ? (2 * g->field + 64 + g->stride - 1) / g->stride * g->stride : 1;
     shapes = ae_alloc(g->n_nodes, sizeof(*shapes));
     if (!shapes)
@@ -228,8 +232,9 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
         in = shapes[image];
         out = shapes[g->outputs[0]];
         if (out.c != in.c || out.h != in.h * r->scale || out.w != in.w * r->scale)
-            st = aei_yaml_fail(y, line, err, "from pictures of %u x %u x %u the first network makes %u x %u x %u, expected %u x %u x %u",
-                               in.h, in.w, in.c, out.h, out.w, out.c, in.h * r->scale, in.w * r->scale, in.c);
+            st = aei_yaml_fail(y, line, err,
+                               "from pictures of %u x %u x %u the first network makes %u x %u x %u, expected %u x %u x %u", in.h,
+                               in.w, in.c, out.h, out.w, out.c, in.h * r->scale, in.w * r->scale, in.c);
     }
     ae_free(shapes);
     return st;
@@ -343,9 +348,27 @@ ae_status ae_recipe_parse(const char *text, size_t n_bytes, const char *name, ae
         goto done;
     }
     t->recipe = (ae_recipe){
-        .scale = 1, .crop = 128, .augment = true, .scale_min = 1, .scale_max = 1, .n_filters = 1, .filters = {AE_BICUBIC},
-        .optimizer = AE_ADAMW, .rate = 1e-3f, .rate_end = 1e-6f, .beta1 = 0.9f, .beta2 = 0.999f, .decay = 1e-4f, .clip = 1, .ema = 0.999f,
-        .steps = 100000, .warmup = 500, .batch = 16, .shards = 8, .validate_every = 1000, .holdout = 0.05f,
+        .scale = 1,
+        .crop = 128,
+        .augment = true,
+        .scale_min = 1,
+        .scale_max = 1,
+        .n_filters = 1,
+        .filters = {AE_BICUBIC},
+        .optimizer = AE_ADAMW,
+        .rate = 1e-3f,
+        .rate_end = 1e-6f,
+        .beta1 = 0.9f,
+        .beta2 = 0.999f,
+        .decay = 1e-4f,
+        .clip = 1,
+        .ema = 0.999f,
+        .steps = 100000,
+        .warmup = 500,
+        .batch = 16,
+        .shards = 8,
+        .validate_every = 1000,
+        .holdout = 0.05f,
     };
     if ((st = read_recipe(&yaml, t, err)) != AE_OK)
         goto done;

@@ -242,13 +242,15 @@ static void node_of(const layer *l, ae_node *node)
     bool window = l->op == AE_OP_CONV || l->op == AE_OP_DECONV || l->op == AE_OP_MAXPOOL || l->op == AE_OP_AVGPOOL;
     bool weights = l->op == AE_OP_CONV || l->op == AE_OP_DECONV || l->op == AE_OP_DENSE;
 
-    *node = (ae_node){.op = (ae_op)l->op, .add = -1, .act = (ae_act)l->act, .slope = l->slope, .first = l->first, .value = l->value};
+    *node =
+        (ae_node){.op = (ae_op)l->op, .add = -1, .act = (ae_act)l->act, .slope = l->slope, .first = l->first, .value = l->value};
     node->out = l->op == AE_OP_RESHAPE ? l->channels : l->out;
     node->height = l->height;
     node->width = l->width;
     node->parity = (ae_parity)l->parity;
     node->init = (ae_init)l->init;
-    if (l->op == AE_OP_NEAREST || l->op == AE_OP_BILINEAR || l->op == AE_OP_SHUFFLE || l->op == AE_OP_UNSHUFFLE || l->op == AE_OP_EMBED)
+    if (l->op == AE_OP_NEAREST || l->op == AE_OP_BILINEAR || l->op == AE_OP_SHUFFLE || l->op == AE_OP_UNSHUFFLE ||
+        l->op == AE_OP_EMBED)
         node->factor = l->factor;
     for (int a = 0; a < 2 && window; a++) {
         node->kernel[a] = l->kernel[a];
@@ -262,7 +264,8 @@ static void node_of(const layer *l, ae_node *node)
     }
 }
 
-static ae_status set_name(const builder *b, char to[AE_NAME_MAX], const char *name, const char *suffix, uint32_t line, ae_error *err)
+static ae_status set_name(const builder *b, char to[AE_NAME_MAX], const char *name, const char *suffix, uint32_t line,
+                          ae_error *err)
 {
     if (snprintf(to, AE_NAME_MAX, "%s%s", name, suffix) >= AE_NAME_MAX)
         return aei_yaml_fail(b->yaml, line, err, "name '%s%s' is longer than %d letters", name, suffix, AE_NAME_MAX - 1);

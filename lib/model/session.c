@@ -45,7 +45,8 @@ ae_status ae_session_create(const ae_model *model, uint32_t n, uint32_t h, uint3
     atomic_store(&s->users, 1);
     session->shared = s;
     if ((st = aei_plan_create(ae_model_graph(model), &config, &s->plan, err)) != AE_OK ||
-        (st = aei_weights_create(s->plan, &s->weights, err)) != AE_OK || (st = aei_run_create(s->plan, &session->run, err)) != AE_OK)
+        (st = aei_weights_create(s->plan, &s->weights, err)) != AE_OK ||
+        (st = aei_run_create(s->plan, &session->run, err)) != AE_OK)
         goto done;
     aei_weights_set(s->weights, values);
     *out = session;

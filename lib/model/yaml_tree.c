@@ -188,8 +188,8 @@ done:
 
 /* ---- scalars ---- */
 
-/* Decimal numbers of at most 15 digits: with powers up to 10^22 one operation on doubles rounds them correctly (Clinger 1990), and in
- * every locale alike. */
+/* Decimal numbers of at most 15 digits: with powers up to 10^22 one operation on doubles rounds them correctly (Clinger 1990), and
+ * in every locale alike. */
 static bool parse_number(const char *s, double *value, bool *integer)
 {
     uint64_t mantissa = 0;
@@ -247,8 +247,9 @@ static ae_status read_number(const aei_yaml *y, uint32_t at, const aei_field *f,
     bool integer, want_integer = f->type != AEI_REAL && f->type != AEI_RANGE;
 
     if (n->kind != AEI_YAML_SCALAR || !n->plain || !parse_number(n->text, value, &integer) || (want_integer && !integer))
-        return aei_yaml_fail(y, n->line, err, "%s: expected %s, found %s%.40s", f->key, want_integer ? "a whole number" : "a number",
-                             n->kind == AEI_YAML_SCALAR ? "" : "a list or a map", n->kind == AEI_YAML_SCALAR ? n->text : "");
+        return aei_yaml_fail(y, n->line, err, "%s: expected %s, found %s%.40s", f->key,
+                             want_integer ? "a whole number" : "a number", n->kind == AEI_YAML_SCALAR ? "" : "a list or a map",
+                             n->kind == AEI_YAML_SCALAR ? n->text : "");
     if (!(*value >= f->min && *value <= f->max))
         return aei_yaml_fail(y, n->line, err, "%s: %g is not in %g to %g", f->key, *value, f->min, f->max);
     return AE_OK;
@@ -287,8 +288,8 @@ static ae_status read_choice(const aei_yaml *y, uint32_t at, const aei_field *f,
         }
     for (const aei_choice *c = f->choices; c->name && used < sizeof(known); c++)
         used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", c->name);
-    return aei_yaml_fail(y, n->line, err, "%s: '%.40s' is none of %s", f->key, n->kind == AEI_YAML_SCALAR ? n->text : "(a list or a map)",
-                         known);
+    return aei_yaml_fail(y, n->line, err, "%s: '%.40s' is none of %s", f->key,
+                         n->kind == AEI_YAML_SCALAR ? n->text : "(a list or a map)", known);
 }
 
 /* ---- fields ---- */
@@ -306,7 +307,8 @@ static ae_status read_two(const aei_yaml *y, uint32_t at, const aei_field *f, do
     if (n->kind != AEI_YAML_LIST || n->n != 2)
         return aei_yaml_fail(y, n->line, err, "%s: expected %s", f->key, f->type == AEI_PAIR ? "a number or two in brackets"
                                                                                              : "[lowest, highest]");
-    if ((st = read_number(y, n->first, f, &to[0], err)) != AE_OK || (st = read_number(y, y->nodes[n->first].next, f, &to[1], err)) != AE_OK)
+    if ((st = read_number(y, n->first, f, &to[0], err)) != AE_OK ||
+        (st = read_number(y, y->nodes[n->first].next, f, &to[1], err)) != AE_OK)
         return st;
     if (f->type == AEI_RANGE && !(to[0] <= to[1]))
         return aei_yaml_fail(y, n->line, err, "%s: %g is above %g", f->key, to[0], to[1]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The part of YAML that recipes use, read into a tree that knows its lines: mappings, sequences and scalars in one document. Anchors,
- * aliases, tags, repeated keys and deep nesting are errors, so a hostile text can neither grow nor recurse. */
+ * The part of YAML that recipes use, read into a tree that knows its lines: mappings, sequences and scalars in one document.
+ * Anchors, aliases, tags, repeated keys and deep nesting are errors, so a hostile text can neither grow nor recurse. */
 #ifndef AEI_YAML_TREE_H
 #define AEI_YAML_TREE_H
 
@@ -66,6 +66,7 @@ ae_status aei_yaml_fields(const aei_yaml *yaml, uint32_t at, const char *what, c
 /* The value `at` alone, as of a map's key. */
 ae_status aei_yaml_value(const aei_yaml *yaml, uint32_t at, const aei_field *field, void *to, ae_error *err);
 /* The elements of list `at`, at most max of them, as node numbers. */
-ae_status aei_yaml_list(const aei_yaml *yaml, uint32_t at, const char *what, uint32_t max, uint32_t *items, uint32_t *n, ae_error *err);
+ae_status aei_yaml_list(const aei_yaml *yaml, uint32_t at, const char *what, uint32_t max, uint32_t *items, uint32_t *n,
+                        ae_error *err);
 
 #endif

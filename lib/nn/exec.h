@@ -30,8 +30,8 @@ typedef struct aei_plan_config {
     bool input_gradients;   /* backward also delivers gradients of the inputs */
     const uint32_t *taps;   /* further nodes whose values are wanted and whose gradients may be injected (penalties) */
     uint32_t n_taps;        /* they follow the graph's outputs in every outputs[] array */
-    bool refine;            /* with train and input_gradients, for decoded latents: no gradients of parameters, no noise in bits, and no gradient
-                             * of bits by a latent itself whose mean was predicted, only by what is predicted */
+    bool refine; /* with train and input_gradients, for decoded latents: no gradients of parameters, no noise in bits, and no
+                  * gradient of bits by a latent itself whose mean was predicted, only by what is predicted */
 } aei_plan_config;
 
 /* The graph must outlive the plan. */
@@ -70,8 +70,9 @@ size_t aei_plan_native_floats(const aei_plan *plan);
 void aei_weights_collect(aei_weights *weights, float *native, float *flat);
 void aei_weights_collect_part(aei_weights *weights, float *native, float *flat, uint32_t part);
 
-/* Seconds of processor time that the convolution, deconvolution and dense primitives of this plan take, each timed alone, one thread: forward,
- * backward by data and backward by weights summed (the latter two 0 without train). `floating` receives their operations. */
+/* Seconds of processor time that the convolution, deconvolution and dense primitives of this plan take, each timed alone, one
+ * thread: forward, backward by data and backward by weights summed (the latter two 0 without train). `floating` receives their
+ * operations. */
 ae_status aei_plan_bench(const aei_plan *plan, double *seconds, double *operations, ae_error *err);
 
 /* The calling thread's oneDNN primitives use one thread from now on. Every thread that creates plans or runs calls it; the

@@ -105,7 +105,8 @@ static ae_status check_window(ae_node *n, ae_error *err)
         if (n->op != AE_OP_CONV && n->dilation[a] != 1)
             return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s has no dilation", n->name, ae_op_name(n->op));
         if (n->op == AE_OP_DECONV && n->kernel[a] < n->stride[a])
-            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: kernel %u leaves holes at stride %u", n->name, n->kernel[a], n->stride[a]);
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: kernel %u leaves holes at stride %u", n->name, n->kernel[a],
+                           n->stride[a]);
     }
     return AE_OK;
 }
@@ -131,7 +132,8 @@ static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
     int32_t same;
 
     if (!valid_name(n->name))
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %u: names have 1 to %d letters, digits, '_', '-', '.'", index, AE_NAME_MAX - 1);
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %u: names have 1 to %d letters, digits, '_', '-', '.'", index,
+                       AE_NAME_MAX - 1);
     same = ae_graph_find(graph, n->name);
     if (same >= 0 && (uint32_t)same != index)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: a layer above has the same name", n->name);
@@ -189,8 +191,10 @@ static ae_status check_transform(const ae_node *n, uint32_t c, ae_error *err)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: init dct wants kernel = stride, dct_inverse kernel 1, no padding, a bias",
                        n->name);
     if (n->kernel[0] > 64 || !aei_dct_planes(samples) || (inverse ? c : n->out) > samples)
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: init dct on %u samples a block, expected n x n or 3 x n x n, n up to 64, and at "
-                       "least as many as components", n->name, samples);
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "layer %s: init dct on %u samples a block, expected n x n or 3 x n x n, n up to 64, and at "
+                       "least as many as components",
+                       n->name, samples);
     return AE_OK;
 }
 
@@ -245,14 +249,15 @@ static ae_status check_channels(ae_graph *graph, uint32_t index, ae_error *err)
         if (!n->groups)
             n->groups = 1;
         if (c % n->groups || n->out % n->groups)
-            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u groups do not divide %u and %u channels", n->name, n->groups, c, n->out);
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u groups do not divide %u and %u channels", n->name, n->groups, c,
+                           n->out);
     }
     if (n->op == AE_OP_EMBED && n->init == AE_INIT_DCT) {
         int32_t transform = aei_dct_above(graph, index);
 
         if (transform < 0 || n->first >= graph->nodes[transform].out || n->out > graph->nodes[transform].out - n->first)
-            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: no convolution above it begins as dct with components %u to %u", n->name,
-                           n->first, n->first + n->out);
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: no convolution above it begins as dct with components %u to %u",
+                           n->name, n->first, n->first + n->out);
     } else if (n->init == AE_INIT_DCT || n->init == AE_INIT_DCT_INVERSE) {
         ae_status st = check_transform(n, c, err);
 
@@ -335,15 +340,16 @@ static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free
         if (!in.h || !in.w)
             return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs inputs of fixed height and width", n->name);
         if ((uint64_t)in.h * in.w * in.c != (uint64_t)n->height * n->width * n->out)
-            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u x %u x %u samples do not fit %u x %u x %u", n->name, in.h, in.w, in.c,
-                           n->height, n->width, n->out);
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u x %u x %u samples do not fit %u x %u x %u", n->name, in.h, in.w,
+                           in.c, n->height, n->width, n->out);
         out.h = n->height;
         out.w = n->width;
         break;
     default:
         for (uint32_t i = 1; i < n->n_from; i++) {
             ae_shape other = shapes[n->from[i]];
-            bool either = n->op == AE_OP_ADD || n->op == AE_OP_MUL, spread = either || n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS;
+            bool either = n->op == AE_OP_ADD || n->op == AE_OP_MUL,
+                 spread = either || n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS;
 
             if (spread && other.h == 1 && other.w == 1)
                 continue;
@@ -352,21 +358,22 @@ static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free
                 continue;
             }
             if (!same_size(out, other))
-                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: inputs of %u x %u and %u x %u (%s)", n->name, out.h, out.w, other.h,
-                               other.w, graph->nodes[n->from[i]].name);
+                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: inputs of %u x %u and %u x %u (%s)", n->name, out.h, out.w,
+                               other.h, other.w, graph->nodes[n->from[i]].name);
             out.h = out.h && other.h ? out.h : 0;
             out.w = out.w && other.w ? out.w : 0;
         }
     }
     if (bad)
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: impossible shape, %s of an input of %u x %u", n->name, ae_op_name(n->op), in.h,
-                       in.w);
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: impossible shape, %s of an input of %u x %u", n->name, ae_op_name(n->op),
+                       in.h, in.w);
     out.c = n->out;
     if (n->add >= 0 && !same_size(out, shapes[n->add]))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: is %u x %u, the added %s is %u x %u", n->name, out.h, out.w,
                        graph->nodes[n->add].name, shapes[n->add].h, shapes[n->add].w);
     if (out.n && out.h && out.w && (uint64_t)out.h * out.w > (UINT64_C(1) << 40) / out.c / out.n)
-        return ae_fail(err, AE_ERR_LIMIT, "layer %s: %u x %u x %u x %u samples are more than 2^40", n->name, out.n, out.h, out.w, out.c);
+        return ae_fail(err, AE_ERR_LIMIT, "layer %s: %u x %u x %u x %u samples are more than 2^40", n->name, out.n, out.h, out.w,
+                       out.c);
     shapes[index] = out;
     return AE_OK;
 }
@@ -474,7 +481,8 @@ ae_status aei_graph_check(ae_graph *graph, int32_t *node, ae_error *err)
     if (!shapes)
         return ae_fail(err, AE_ERR_NOMEM, "shapes of %u layers", graph->n_nodes);
     if ((st = aei_graph_infer(graph, 1, 0, 0, shapes, node, err)) != AE_OK ||
-        (st = check_sharing(graph, shapes, node, err)) != AE_OK || (st = aei_graph_measure(graph, shapes, NULL, node, err)) != AE_OK)
+        (st = check_sharing(graph, shapes, node, err)) != AE_OK ||
+        (st = aei_graph_measure(graph, shapes, NULL, node, err)) != AE_OK)
         goto done;
     /* A size that leaves something everywhere: what does not fit together there fits nowhere. */
     uint32_t trial = 2 * graph->field + 64;

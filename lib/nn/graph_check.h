@@ -9,7 +9,8 @@ enum { AEI_MAX_CHANNELS = 1 << 16, AEI_MAX_KERNEL = 1 << 10, AEI_MAX_EDGE = 1 <<
 /* ae_graph_check; on failure *node is the node at fault, -1 if none in particular. */
 ae_status aei_graph_check(ae_graph *graph, int32_t *node, ae_error *err);
 /* Shapes as ae_graph_shapes gives them, but h, w = 0 stand for "any": what follows from them is 0 in the result too. */
-ae_status aei_graph_infer(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t w, ae_shape *shapes, int32_t *node, ae_error *err);
+ae_status aei_graph_infer(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t w, ae_shape *shapes, int32_t *node,
+                          ae_error *err);
 /* The tensors of one node, without offsets; returns how many (at most 4). in: shape of its first input. */
 uint32_t aei_node_params(const ae_graph *graph, uint32_t node, ae_shape in, ae_param params[4]);
 /* 3 or 1: colour planes of a block of so many samples whose planes are square; 0: no such block, or n above 64. */

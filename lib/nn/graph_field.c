@@ -3,9 +3,9 @@
  * Strides, receptive fields and costs, each axis for itself.
  *
  * A pixel of a node covers num/den input pixels. The whole network repeats itself every S input pixels, S being the least common
- * multiple of all num, that is every period = S * den / num pixels of a node. So for each phase 0 <= i < period we keep the first and the
- * last input pixel, lo[i] and hi[i], that pixel i depends on; pixel i + k * period then depends on lo[i] + k * S to hi[i] + k * S.
- * Every operator reads a window whose ends do not decrease with i, hence neither do lo and hi, and the ends suffice. */
+ * multiple of all num, that is every period = S * den / num pixels of a node. So for each phase 0 <= i < period we keep the first
+ * and the last input pixel, lo[i] and hi[i], that pixel i depends on; pixel i + k * period then depends on lo[i] + k * S to hi[i] +
+ * k * S. Every operator reads a window whose ends do not decrease with i, hence neither do lo and hi, and the ends suffice. */
 #include "nn/graph_field.h"
 
 #include "nn/graph_check.h"
@@ -122,8 +122,8 @@ static ae_status scales(const ae_graph *graph, int axis, reach *r, uint32_t *str
             if (num > MAX_STRIDE || den > MAX_STRIDE)
                 return ae_fail(err, AE_ERR_LIMIT, "layer %s: its scale is beyond 1/%d to %d", n->name, MAX_STRIDE, MAX_STRIDE);
             if (r[i].num && (r[i].num != num || r[i].den != den))
-                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: inputs of different scale, 1/%g and 1/%g of the picture (%s)", n->name,
-                               (double)r[i].num / r[i].den, (double)num / (double)den, graph->nodes[from[k]].name);
+                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: inputs of different scale, 1/%g and 1/%g of the picture (%s)",
+                               n->name, (double)r[i].num / r[i].den, (double)num / (double)den, graph->nodes[from[k]].name);
             r[i].num = (uint32_t)num;
             r[i].den = (uint32_t)den;
         }
@@ -271,8 +271,8 @@ ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, aei_cost *c
         graph->field = (graph->field + graph->stride - 1) / graph->stride * graph->stride;
         share = input->height ? 1.0 / input->height : input->width ? 1.0 / input->width : 1;
     }
-    /* Along a free axis sizes count per input pixel, so that what stems from inputs of fixed size alone costs nothing; along a fixed
-     * one in full, where both kinds occur divided by its size. */
+    /* Along a free axis sizes count per input pixel, so that what stems from inputs of fixed size alone costs nothing; along a
+     * fixed one in full, where both kinds occur divided by its size. */
     graph->macs = 0;
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         uint32_t at = graph->nodes[i].op == AE_OP_DECONV ? graph->nodes[i].from[0] : i; /* its inputs meet every weight once */

@@ -88,7 +88,8 @@ ae_status ae_graph_params(const ae_graph *graph, ae_param **params, uint32_t *n_
             list[count + k].offset = total;
             total += list[count + k].count;
             if (list[count + k].count > MAX_FLOATS || total > MAX_FLOATS) {
-                st = ae_fail(err, AE_ERR_LIMIT, "layer %s: the network has more than %d parameters", graph->nodes[i].name, MAX_FLOATS);
+                st = ae_fail(err, AE_ERR_LIMIT, "layer %s: the network has more than %d parameters", graph->nodes[i].name,
+                             MAX_FLOATS);
                 goto done;
             }
         }
@@ -104,8 +105,8 @@ done:
     return st;
 }
 
-/* Nearly normal, of unit variance: twelve 16-bit uniforms summed. Integers and one exact scaling, so that every machine draws the same,
- * which logf and cosf do not promise. */
+/* Nearly normal, of unit variance: twelve 16-bit uniforms summed. Integers and one exact scaling, so that every machine draws the
+ * same, which logf and cosf do not promise. */
 static float unit_draw(aei_rng *rng)
 {
     int32_t sum = 0;

@@ -237,8 +237,8 @@ FORCE_INLINE float bell(float x)
     return aei_exp2(power < -120 ? -120 : power);
 }
 
-/* Mass of the unit normal beyond x, whose bell(x) is given: exp(-z^2) times a polynomial in 1 / (1 + z / 2), z = |x| / sqrt 2, fitted
- * to erfc (relative error below 4e-7 for z < 6). */
+/* Mass of the unit normal beyond x, whose bell(x) is given: exp(-z^2) times a polynomial in 1 / (1 + z / 2), z = |x| / sqrt 2,
+ * fitted to erfc (relative error below 4e-7 for z < 6). */
 FORCE_INLINE float upper(float x, float bell_x)
 {
     float t = 1 / (1 + 0.35355339f * fabsf(x)), q;

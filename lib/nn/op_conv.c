@@ -4,8 +4,8 @@
  *
  * All are reduced to one form: source and destination channels padded to what is stored, weights prepared from a plain padded f32
  * tensor ("plain") by a reorder, bias in padded f32. A fully connected layer is a convolution whose kernel covers the picture; a
- * transposed convolution whose kernel equals its stride is a 1 x 1 convolution to kernel^2 * out channels and a copy (oneDNN's own is
- * several times slower). */
+ * transposed convolution whose kernel equals its stride is a 1 x 1 convolution to kernel^2 * out channels and a copy (oneDNN's own
+ * is several times slower). */
 #include <string.h>
 
 #include "nn/plan.h"
@@ -166,7 +166,8 @@ static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *
     union { dnnl_convolution_desc_t conv; dnnl_deconvolution_desc_t deconv; dnnl_inner_product_desc_t inner; } d;
     dnnl_status_t st;
 
-    if (!ok(dnnl_memory_desc_init_by_tag(&src, n, f->src, type, tag)) || !ok(dnnl_memory_desc_init_by_tag(&dst, n, f->dst, type, tag)) ||
+    if (!ok(dnnl_memory_desc_init_by_tag(&src, n, f->src, type, tag)) ||
+        !ok(dnnl_memory_desc_init_by_tag(&dst, n, f->dst, type, tag)) ||
         !ok(dnnl_memory_desc_init_by_tag(&weights, f->n_weights, f->weights, kind == 2 ? dnnl_f32 : type, dnnl_format_tag_any)) ||
         !ok(dnnl_memory_desc_init_by_tag(&bias, 1, f->bias, dnnl_f32, dnnl_a)))
         return false;
@@ -175,15 +176,16 @@ static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *
              : kind == 1 ? dnnl_inner_product_backward_data_desc_init(&d.inner, &src, &weights, &dst)
                          : dnnl_inner_product_backward_weights_desc_init(&d.inner, &src, &weights, b, &dst);
     else if (f->deconv)
-        st = kind == 0   ? dnnl_dilated_deconvolution_forward_desc_init(&d.deconv, prop, dnnl_deconvolution_direct, &src, &weights, b,
-                                                                        &dst, f->stride, f->dilation, f->pad, f->pad)
-             : kind == 1 ? dnnl_dilated_deconvolution_backward_data_desc_init(&d.deconv, dnnl_deconvolution_direct, &src, &weights,
-                                                                              &dst, f->stride, f->dilation, f->pad, f->pad)
-                         : dnnl_dilated_deconvolution_backward_weights_desc_init(&d.deconv, dnnl_deconvolution_direct, &src, &weights,
-                                                                                 b, &dst, f->stride, f->dilation, f->pad, f->pad);
-    else
-        st = kind == 0   ? dnnl_dilated_convolution_forward_desc_init(&d.conv, prop, dnnl_convolution_direct, &src, &weights, b, &dst,
+        st = kind == 0 ? dnnl_dilated_deconvolution_forward_desc_init(&d.deconv, prop, dnnl_deconvolution_direct, &src, &weights, b,
+                                                                      &dst, f->stride, f->dilation, f->pad, f->pad)
+             : kind == 1
+                 ? dnnl_dilated_deconvolution_backward_data_desc_init(&d.deconv, dnnl_deconvolution_direct, &src, &weights, &dst,
                                                                       f->stride, f->dilation, f->pad, f->pad)
+                 : dnnl_dilated_deconvolution_backward_weights_desc_init(&d.deconv, dnnl_deconvolution_direct, &src, &weights, b,
+                                                                         &dst, f->stride, f->dilation, f->pad, f->pad);
+    else
+        st = kind == 0 ? dnnl_dilated_convolution_forward_desc_init(&d.conv, prop, dnnl_convolution_direct, &src, &weights, b, &dst,
+                                                                    f->stride, f->dilation, f->pad, f->pad)
              : kind == 1 ? dnnl_dilated_convolution_backward_data_desc_init(&d.conv, dnnl_convolution_direct, &src, &weights, &dst,
                                                                             f->stride, f->dilation, f->pad, f->pad)
                          : dnnl_dilated_convolution_backward_weights_desc_init(&d.conv, dnnl_convolution_direct, &src, &weights, b,
@@ -196,7 +198,8 @@ static bool make_attr(const aei_step *s, bool forward, dnnl_primitive_attr_t *at
 {
     dnnl_post_ops_t post = NULL;
     float alpha;
-    bool good = ok(dnnl_primitive_attr_create(attr)) && ok(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user));
+    bool good =
+        ok(dnnl_primitive_attr_create(attr)) && ok(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user));
 
     if (good && forward && (s->node->add >= 0 || (s->node->act && !s->split_act))) {
         good = ok(dnnl_post_ops_create(&post));
@@ -222,7 +225,8 @@ static bool make_reorder(aei_step *s, const dnnl_memory_desc_t *from, const dnnl
 {
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_attr_t attr = NULL;
-    bool good = ok(dnnl_primitive_attr_create(&attr)) && ok(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)) &&
+    bool good = ok(dnnl_primitive_attr_create(&attr)) &&
+                ok(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)) &&
                 ok(dnnl_reorder_primitive_desc_create(&pd, from, aei_engine(), to, aei_engine(), attr)) &&
                 ok(dnnl_primitive_create(out, pd));
 

@@ -79,8 +79,8 @@ static void add_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 }
 
 /* Sums the gradient over the pixels that share one broadcast input pixel, each multiplied by `other` where given. */
-static void reduce_broadcast(const aei_run *run, const aei_step *s, const aei_tensor *t, const aei_tensor *other_t, const void *other,
-                             void *to)
+static void reduce_broadcast(const aei_run *run, const aei_step *s, const aei_tensor *t, const aei_tensor *other_t,
+                             const void *other, void *to)
 {
     float *sum = scratch_row(run, 0, s->t.cp), *g = scratch_row(run, 1, s->t.cp), *o = scratch_row(run, 2, s->t.cp);
     size_t area = (size_t)s->t.shape.h * s->t.shape.w;
@@ -199,7 +199,8 @@ static void scale_params(aei_run *run, const aei_weights *w, const aei_step *s, 
     deliver(s, 0, sum, native);
 }
 
-const aei_op aei_op_scale = {.plan = plan_rows, .forward = scale_forward, .backward = scale_backward, .backward_params = scale_params};
+const aei_op aei_op_scale = {
+    .plan = plan_rows, .forward = scale_forward, .backward = scale_backward, .backward_params = scale_params};
 
 /* ---- batch normalisation ---- y = (x - mean) / sqrt(var + eps) * weight + bias
  * aux: mean and 1 / sqrt(var + eps), then var, as f32. Parameters: weight, bias, mean, var. */

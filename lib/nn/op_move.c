@@ -5,8 +5,10 @@
 
 #include "nn/plan.h"
 
-/* Copies n runs of `bytes` at the given strides, all in bytes. Most runs are a pixel's few channels: constant sizes compile to moves. */
-static void copy_runs(uint8_t *restrict to, size_t to_stride, const uint8_t *restrict from, size_t from_stride, size_t bytes, size_t n)
+/* Copies n runs of `bytes` at the given strides, all in bytes. Most runs are a pixel's few channels: constant sizes compile to
+ * moves. */
+static void copy_runs(uint8_t *restrict to, size_t to_stride, const uint8_t *restrict from, size_t from_stride, size_t bytes,
+                      size_t n)
 {
 #define RUNS(size) \
     case size: \
@@ -134,9 +136,10 @@ static void reshape_backward(aei_run *run, const aei_weights *w, const aei_step 
 const aei_op aei_op_reshape = {.forward = reshape_forward, .backward = reshape_backward};
 
 /* ---- pixel shuffle ----
- * deep: H x W x (C f f), wide: H f x W f x C. Where the deep tensor is stored permuted, (d, c) with d = dy f + dx, whole runs of C move;
- * plan.c arranges that wherever only layers with weights touch it. */
-static void shuffle(const aei_tensor *deep, uint8_t *deep_data, const aei_tensor *wide, uint8_t *wide_data, uint32_t f, bool to_wide)
+ * deep: H x W x (C f f), wide: H f x W f x C. Where the deep tensor is stored permuted, (d, c) with d = dy f + dx, whole runs of C
+ * move; plan.c arranges that wherever only layers with weights touch it. */
+static void shuffle(const aei_tensor *deep, uint8_t *deep_data, const aei_tensor *wide, uint8_t *wide_data, uint32_t f,
+                    bool to_wide)
 {
     uint32_t e = deep->element, c = wide->shape.c, ff = f * f;
     size_t ds = stride_of(deep), ws = stride_of(wide), rows = (size_t)deep->shape.n * deep->shape.h;

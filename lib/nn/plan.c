@@ -91,7 +91,13 @@ void aei_scratch(aei_plan *plan, size_t bytes)
 static bool is_elementwise(const ae_node *n)
 {
     switch (n->op) {
-    case AE_OP_MAXPOOL: case AE_OP_AVGPOOL: case AE_OP_NEAREST: case AE_OP_BILINEAR: case AE_OP_ADD: case AE_OP_MUL: case AE_OP_SCALE:
+    case AE_OP_MAXPOOL:
+    case AE_OP_AVGPOOL:
+    case AE_OP_NEAREST:
+    case AE_OP_BILINEAR:
+    case AE_OP_ADD:
+    case AE_OP_MUL:
+    case AE_OP_SCALE:
     case AE_OP_BATCHNORM: case AE_OP_LAYERNORM: case AE_OP_DROPOUT: case AE_OP_ACT: case AE_OP_GAUSSIAN: case AE_OP_ROUND:
     case AE_OP_QUANTISE: case AE_OP_BITS:
         return true;
@@ -283,8 +289,8 @@ static void sum_in_place(aei_plan *p)
     }
 }
 
-/* The time at which the first gradient reaches node i, UINT32_MAX if none does: backward runs from the last node, so the last user is
- * the first. */
+/* The time at which the first gradient reaches node i, UINT32_MAX if none does: backward runs from the last node, so the last user
+ * is the first. */
 static uint32_t first_gradient(const aei_plan *p, uint32_t i)
 {
     if (is_output(p, i))
@@ -301,8 +307,8 @@ static uint32_t first_gradient(const aei_plan *p, uint32_t i)
     return UINT32_MAX;
 }
 
-/* Buffers of gradients, and which writes are not the first. Where a sum passes its own gradient on as the first one of an addend, both
- * are one buffer: the sum is done with it by then. */
+/* Buffers of gradients, and which writes are not the first. Where a sum passes its own gradient on as the first one of an addend,
+ * both are one buffer: the sum is done with it by then. */
 static bool plan_gradients(aei_plan *p)
 {
     uint8_t *reached = ae_alloc(p->n_steps, 1);
@@ -505,7 +511,8 @@ ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, 
     p->parts = ae_alloc(graph->n_nodes, sizeof(*p->parts));
     if (!aei_engine())
         st = ae_fail(err, AE_ERR_INTERNAL, "oneDNN does not start");
-    else if (!p->steps || !p->parts || aei_buffer_new(p, 64, 0, UINT32_MAX) != AEI_SCRATCH || aei_buffer_new(p, 0, 0, UINT32_MAX) != AEI_TEMP)
+    else if (!p->steps || !p->parts || aei_buffer_new(p, 64, 0, UINT32_MAX) != AEI_SCRATCH ||
+             aei_buffer_new(p, 0, 0, UINT32_MAX) != AEI_TEMP)
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", graph->n_nodes);
     else if (graph->n_outputs + config->n_taps > sizeof(p->outputs) / sizeof(*p->outputs))
         st = ae_fail(err, AE_ERR_ARGUMENT, "%u outputs and taps", graph->n_outputs + config->n_taps);

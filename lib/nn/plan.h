@@ -10,7 +10,12 @@
 #include "nn/exec.h"
 #include "nn/mixed.h"
 
-enum { AEI_MAX_PRIMITIVES = 3, AEI_NO_BUFFER = -1, AEI_SCRATCH = 0 /* of the operator at work */, AEI_TEMP = 1 /* a gradient to be added */ };
+enum {
+    AEI_MAX_PRIMITIVES = 3,
+    AEI_NO_BUFFER = -1,
+    AEI_SCRATCH = 0 /* of the operator at work */,
+    AEI_TEMP = 1 /* a gradient to be added */
+};
 
 /* oneDNN memory handles that a run keeps for each step. */
 enum {
@@ -25,7 +30,8 @@ typedef struct aei_step aei_step;
 enum {
     /* Kernels of oneDNN 2.6 read a few tiles before their first operand: every block begins with this many spare bytes. */
     AEI_MARGIN = 4096,
-    /* Its weight gradients write before their result for rows of 288 columns and more (measured on AVX-512 and AMX; 192 is right). */
+    /* Its weight gradients write before their result for rows of 288 columns and more (measured on AVX-512 and AMX; 192 is right).
+     */
     AEI_MAX_TRAINING_WIDTH = 256
 };
 

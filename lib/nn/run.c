@@ -38,8 +38,8 @@ ae_status aei_weights_create(const aei_plan *plan, aei_weights **out, ae_error *
         w->flat = ae_alloc(plan->n_floats, sizeof(float));
         w->memory = ae_alloc(plan->n_steps, sizeof(*w->memory));
     }
-    if (!w || !w->block || !w->scratch || !w->flat || !w->memory || dnnl_stream_create(&w->stream, aei_engine(), 0) != dnnl_success ||
-        !bind_weights(w)) {
+    if (!w || !w->block || !w->scratch || !w->flat || !w->memory ||
+        dnnl_stream_create(&w->stream, aei_engine(), 0) != dnnl_success || !bind_weights(w)) {
         aei_weights_free(w);
         return ae_fail(err, AE_ERR_NOMEM, "weights of %zu parameters", plan->n_floats);
     }
@@ -205,8 +205,8 @@ static void export(const aei_tensor *t, const uint8_t *from, float *to)
             aei_to_f32(from + i * stride, t->element, to + i * t->shape.c, t->shape.c);
 }
 
-ae_status aei_run_forward(aei_run *run, const aei_weights *weights, const float *const *inputs, float *const *outputs, uint64_t seed,
-                          ae_error *err)
+ae_status aei_run_forward(aei_run *run, const aei_weights *weights, const float *const *inputs, float *const *outputs,
+                          uint64_t seed, ae_error *err)
 {
     const aei_plan *p = run->plan;
     uint32_t next_input = 0;

@@ -113,8 +113,8 @@ static void copy_pixel(float *restrict to, const float *restrict from, uint32_t 
         to[j] = from[j];
 }
 
-/* Copies a region, mirrored at the picture's edges, in c channels of f32. `row` holds a picture row, and CUT_ROWS region rows behind. Some
- * rows at a time, so that turning them meets each line of the cache once. */
+/* Copies a region, mirrored at the picture's edges, in c channels of f32. `row` holds a picture row, and CUT_ROWS region rows
+ * behind. Some rows at a time, so that turning them meets each line of the cache once. */
 static void cut_region(const aei_picture *p, const cut *k, uint32_t c, float *row, float *to)
 {
     uint32_t pc = p->info.channels, width = (uint32_t)p->info.width, rows = k->transpose ? k->w : k->h;
@@ -611,7 +611,8 @@ static ae_status make_slot(const aei_loader *l, slot *s, ae_error *err)
         s->base = ae_alloc(out, l->c * sizeof(float));
     if (l->config.noisy_only)
         s->weight = ae_alloc(in, sizeof(float));
-    if (!s->image || !s->target || (l->level_c && !s->level) || (l->has_quality && !s->quality) || (base && !s->base) || (l->config.noisy_only && !s->weight))
+    if (!s->image || !s->target || (l->level_c && !s->level) || (l->has_quality && !s->quality) || (base && !s->base) ||
+        (l->config.noisy_only && !s->weight))
         return ae_fail(err, AE_ERR_NOMEM, "a batch of %u crops of %u x %u pixels", l->n, l->out_w, l->out_h);
     return AE_OK;
 }

@@ -164,7 +164,8 @@ double aei_rate_distortion(const ae_loss *l, const aei_loss_view *v, const aei_r
 
     *bpp = 0;
     for (uint32_t n = 0; n < v->shape.n; n++) {
-        double lambda = l->lambda_min * pow(span, rate->quality[n]), weight = l->weight * share * pow(span, (0.5 - rate->quality[n]) / 2);
+        double lambda = l->lambda_min * pow(span, rate->quality[n]),
+               weight = l->weight * share * pow(span, (0.5 - rate->quality[n]) / 2);
         aei_loss_view one = *v;
 
         one.shape.n = 1;

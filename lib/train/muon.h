@@ -16,7 +16,7 @@ bool aei_muon_wants(const ae_param *param);
 ae_status aei_muon_create(const ae_param *param, ae_precision precision, aei_muon **out, ae_error *err);
 void aei_muon_free(aei_muon *muon); /* NULL is fine */
 /* Arrays of param->count, in its order. */
-ae_status aei_muon_apply(aei_muon *muon, const aei_update *update, const float *gradient, float *value, float *momentum, float *average,
-                         ae_error *err);
+ae_status aei_muon_apply(aei_muon *muon, const aei_update *update, const float *gradient, float *value, float *momentum,
+                         float *average, ae_error *err);
 
 #endif

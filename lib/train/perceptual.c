@@ -140,7 +140,8 @@ static ae_status prepare_lane(aei_perceptual *p, lane *l, ae_error *err)
 ae_status aei_perceptual_create(const ae_loss *loss, ae_shape picture, ae_precision precision, uint32_t n_threads,
                                 aei_perceptual **out, ae_error *err)
 {
-    aei_plan_config config = {.n = picture.n, .h = picture.h, .w = picture.w, .precision = precision, .train = true, .input_gradients = true};
+    aei_plan_config config = {
+        .n = picture.n, .h = picture.h, .w = picture.w, .precision = precision, .train = true, .input_gradients = true};
     char path[4096];
     ae_model *model = NULL;
     aei_perceptual *p = ae_alloc(1, sizeof(*p));

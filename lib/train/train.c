@@ -287,7 +287,8 @@ static ae_status save_report(session *s, const char *card, ae_error *err)
     return aei_report_write(s->options->report, &report, err);
 }
 
-/* The integer decoder of a codec, with ranges measured on held-out pictures. A network without an integer form is worth saving, too. */
+/* The integer decoder of a codec, with ranges measured on held-out pictures. A network without an integer form is worth saving,
+ * too. */
 static ae_status export(session *s, const float *values, uint8_t **program, size_t *n_bytes, ae_error *err)
 {
     const ae_graph *graph = &s->recipe->networks[0].graph;

@@ -181,7 +181,8 @@ static ae_status check_objective(aei_trainer *t, ae_error *err)
 }
 
 /* Cuts the parameters into blocks and these into jobs, always alike. */
-/* Updates are of one size for all entries of a weight, those of a cosine transform span three orders of magnitude: it stays as it is. */
+/* Updates are of one size for all entries of a weight, those of a cosine transform span three orders of magnitude: it stays as it
+ * is. */
 static bool is_fixed(const aei_trainer *t, const ae_param *p)
 {
     const ae_node *n = &t->graph->nodes[p->node];
@@ -253,7 +254,12 @@ static ae_status prepare_lane(aei_trainer *t, lane *l, ae_error *err)
 
 static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precision precision, ae_error *err)
 {
-    aei_plan_config config = {.n = t->recipe->batch / t->recipe->shards, .h = h, .w = w, .precision = precision, .train = true, .taps = t->taps,
+    aei_plan_config config = {.n = t->recipe->batch / t->recipe->shards,
+                              .h = h,
+                              .w = w,
+                              .precision = precision,
+                              .train = true,
+                              .taps = t->taps,
                               .n_taps = t->n_taps};
     ae_status st;
 

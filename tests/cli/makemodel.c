@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Writes a model with random weights from a recipe: makemodel RECIPE OUT [STRENGTH]. For tests that need some model, not a good one. */
+ * Writes a model with random weights from a recipe: makemodel RECIPE OUT [STRENGTH]. For tests that need some model, not a good
+ * one. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -51,8 +51,9 @@ static void test_values(void **state)
     int n;
 
     (void)state;
-    assert_int_equal(parse("test -fvv a -n 7 --factor=.25 -s text --size 3M --time 1:30 --maybe --choice two - -- -z", &operands, &n),
-                     CLI_GO_ON);
+    assert_int_equal(
+        parse("test -fvv a -n 7 --factor=.25 -s text --size 3M --time 1:30 --maybe --choice two - -- -z", &operands, &n),
+        CLI_GO_ON);
     assert_true(v.flag);
     assert_int_equal(v.count, 2);
     assert_int_equal(v.n, 7);
@@ -74,9 +75,25 @@ static void test_values(void **state)
 static void test_usage_errors(void **state)
 {
     static const char *const bad[] = {
-        "test -n 0", "test -n 101", "test -n 1.5", "test -n x", "test -n", "test --factor 1.01", "test --factor nan", "test --factor -1",
-        "test --size 3Q", "test --size -1", "test --time 1:99", "test --time 5x", "test --choice four", "test --choice tw", "test --zzz",
-        "test -z", "test --flag=3", "test --s 1", "test -x",
+        "test -n 0",
+        "test -n 101",
+        "test -n 1.5",
+        "test -n x",
+        "test -n",
+        "test --factor 1.01",
+        "test --factor nan",
+        "test --factor -1",
+        "test --size 3Q",
+        "test --size -1",
+        "test --time 1:99",
+        "test --time 5x",
+        "test --choice four",
+        "test --choice tw",
+        "test --zzz",
+        "test -z",
+        "test --flag=3",
+        "test --s 1",
+        "test -x",
     };
     char **operands;
     int n;
@@ -89,8 +106,10 @@ static void test_usage_errors(void **state)
 
 static void test_sizes_and_durations(void **state)
 {
-    static const struct { const char *text; double value; } sizes[] = {
-        {"0", 0}, {"1500", 1500}, {"64K", 65536}, {"64k", 65536}, {"2G", 2147483648.0}, {"1.5MiB", 1572864}, {"10B", 10}, {"1T", 1099511627776.0},
+    static const struct { const char *text; double value;
+    } sizes[] = {
+        {"0", 0},    {"1500", 1500},          {"64K", 65536}, {"64k", 65536}, {"2G", 2147483648.0}, {"1.5MiB", 1572864},
+        {"10B", 10}, {"1T", 1099511627776.0},
     };
     static const struct { const char *text; double value; } durations[] = {
         {"0", 0}, {"90", 90}, {"90s", 90}, {"5m", 300}, {"1.5h", 5400}, {"2d", 172800}, {"1:30", 90}, {"1:02:03", 3723},
@@ -118,8 +137,9 @@ static void test_sizes_and_durations(void **state)
 
 static void test_json(void **state)
 {
-    static const char want[] = "{\"a\": \"q\\\"b\\\\c\\u000a\\u0001\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\", \"n\": 1.5, \"i\": 3, \"bad\": null, "
-                               "\"yes\": true, \"none\": null}\n";
+    static const char want[] =
+        "{\"a\": \"q\\\"b\\\\c\\u000a\\u0001\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\", \"n\": 1.5, \"i\": 3, \"bad\": null, "
+        "\"yes\": true, \"none\": null}\n";
     cli_json json = {0};
     char text[256] = "";
     FILE *file = tmpfile();

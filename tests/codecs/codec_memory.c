@@ -71,7 +71,8 @@ static void copy_picture(const char *codec, const char *from, const char *to, ui
     assert_ok(ae_source_open(from, &source, &util_err));
     assert_ok(ae_reader_open(source, NULL, &reader, &util_err));
     assert_ok(ae_output_open(to, from, AE_OUTPUT_FORCE, &o, &util_err));
-    assert_ok(ae_encoder_open(ae_codec_for_name(codec), ae_output_sink(o), &reader.info, &reader.meta, &options, &encoder, &util_err));
+    assert_ok(
+        ae_encoder_open(ae_codec_for_name(codec), ae_output_sink(o), &reader.info, &reader.meta, &options, &encoder, &util_err));
     for (uint32_t y = 0; y < H; y += BAND) {
         uint32_t n = H - y < BAND ? H - y : BAND;
 

@@ -67,12 +67,15 @@ static file_bytes make_png(const png_kind *kind, bool interlaced, const uint8_t 
 }
 
 static const png_kind kinds[] = {
-    {1, PNG_COLOR_TYPE_GRAY, false, true},       {2, PNG_COLOR_TYPE_GRAY, false, false},     {4, PNG_COLOR_TYPE_GRAY, true, false},
-    {8, PNG_COLOR_TYPE_GRAY, true, false},       {16, PNG_COLOR_TYPE_GRAY, true, false},     {8, PNG_COLOR_TYPE_GRAY_ALPHA, false, false},
-    {16, PNG_COLOR_TYPE_GRAY_ALPHA, false, true}, {1, PNG_COLOR_TYPE_PALETTE, false, false}, {2, PNG_COLOR_TYPE_PALETTE, true, true},
-    {4, PNG_COLOR_TYPE_PALETTE, false, false},   {8, PNG_COLOR_TYPE_PALETTE, true, false},   {8, PNG_COLOR_TYPE_RGB, false, true},
-    {16, PNG_COLOR_TYPE_RGB, false, false},      {8, PNG_COLOR_TYPE_RGB, true, false},       {16, PNG_COLOR_TYPE_RGB, true, false},
-    {8, PNG_COLOR_TYPE_RGB_ALPHA, false, false}, {16, PNG_COLOR_TYPE_RGB_ALPHA, false, false},
+    {1, PNG_COLOR_TYPE_GRAY, false, true},        {2, PNG_COLOR_TYPE_GRAY, false, false},
+    {4, PNG_COLOR_TYPE_GRAY, true, false},        {8, PNG_COLOR_TYPE_GRAY, true, false},
+    {16, PNG_COLOR_TYPE_GRAY, true, false},       {8, PNG_COLOR_TYPE_GRAY_ALPHA, false, false},
+    {16, PNG_COLOR_TYPE_GRAY_ALPHA, false, true}, {1, PNG_COLOR_TYPE_PALETTE, false, false},
+    {2, PNG_COLOR_TYPE_PALETTE, true, true},      {4, PNG_COLOR_TYPE_PALETTE, false, false},
+    {8, PNG_COLOR_TYPE_PALETTE, true, false},     {8, PNG_COLOR_TYPE_RGB, false, true},
+    {16, PNG_COLOR_TYPE_RGB, false, false},       {8, PNG_COLOR_TYPE_RGB, true, false},
+    {16, PNG_COLOR_TYPE_RGB, true, false},        {8, PNG_COLOR_TYPE_RGB_ALPHA, false, false},
+    {16, PNG_COLOR_TYPE_RGB_ALPHA, false, false},
 };
 
 static unsigned file_channels(const png_kind *k)

@@ -17,7 +17,8 @@ static file_bytes make_file(const char *name, bool with_meta)
     file_bytes file;
 
     fill_meta(&meta, 3);
-    assert_ok(encode(name, &info, pixels, with_meta ? &meta : NULL, &(ae_write_options){.lossless = true}, 4, &file, NULL, &util_err));
+    assert_ok(
+        encode(name, &info, pixels, with_meta ? &meta : NULL, &(ae_write_options){.lossless = true}, 4, &file, NULL, &util_err));
     ae_meta_clear(&meta);
     ae_free(pixels);
     return file;
@@ -153,9 +154,17 @@ static void test_zero_size(void **state)
 
 static void test_bad_pnm(void **state)
 {
-    static const char *const files[] = {"P5\n3",          "P5 3 3 0\n123456789",   "P5 3 3 65536\n123456789123456789",
-                                        "P5 -3 3 255\n", "P5 3x 3 255\n", "P2 2 2 255\n1 2 3",      "P2 2 2 255\n1 2 3 x",
-                                        "P1 2 2\n1 0 2 1", "PF 1 1 0\n123456789012", "PF 1 1 nan\n123456789012", "P7\nWIDTH 1\nENDHDR\n"};
+    static const char *const files[] = {"P5\n3",
+                                        "P5 3 3 0\n123456789",
+                                        "P5 3 3 65536\n123456789123456789",
+                                        "P5 -3 3 255\n",
+                                        "P5 3x 3 255\n",
+                                        "P2 2 2 255\n1 2 3",
+                                        "P2 2 2 255\n1 2 3 x",
+                                        "P1 2 2\n1 0 2 1",
+                                        "PF 1 1 0\n123456789012",
+                                        "PF 1 1 nan\n123456789012",
+                                        "P7\nWIDTH 1\nENDHDR\n"};
     decoded d;
 
     (void)state;
@@ -174,9 +183,16 @@ static void test_foreign(void **state)
         size_t n_bytes;
         const char *named, *converter;
     } files[] = {
-        {"\0\0\0\x18" "ftypheic\0\0\0\0mif1heic", 24, "HEIC", "heif-convert"},
-        {"\0\0\0\x18" "ftypmif1\0\0\0\0mif1avif", 24, "AVIF", "heif-convert"},
-        {"\0\0\0\x18" "ftypcrx \0\0\0\x01" "crx isom", 24, "CR3", "darktable-cli"},
+        {"\0\0\0\x18"
+         "ftypheic\0\0\0\0mif1heic",
+         24, "HEIC", "heif-convert"},
+        {"\0\0\0\x18"
+         "ftypmif1\0\0\0\0mif1avif",
+         24, "AVIF", "heif-convert"},
+        {"\0\0\0\x18"
+         "ftypcrx \0\0\0\x01"
+         "crx isom",
+         24, "CR3", "darktable-cli"},
         {"II*\0\x10\0\0\0CR\x02\0\0\0\0\0", 16, "CR2", "rawtherapee-cli"},
         {"FUJIFILMCCD-RAW 0201", 20, "RAF", "dcraw"},
         {"IIRO\x08\0\0\0\0\0\0\0", 12, "ORF", "darktable-cli"},
@@ -185,10 +201,16 @@ static void test_foreign(void **state)
         /* one entry: DNG version */
         {"II*\0\x08\0\0\0\x01\0\x12\xc6\x01\0\x04\0\0\0\x01\x04\0\0\0\0\0\0", 26, "DNG", "darktable-cli"},
         /* a preview, make NIKON at 50, further directories */
-        {"II*\0\x08\0\0\0\x03\0\xfe\0\x04\0\x01\0\0\0\x01\0\0\0\x0f\x01\x02\0\x06\0\0\0\x32\0\0\0\x4a\x01\x04\0\x01\0\0\0\0\0\0\0\0\0\0\0"
-         "NIKON", 56, "NEF", "darktable-cli"},
-        {"MM\0*\0\0\0\x08\0\x03\0\xfe\0\x04\0\0\0\x01\0\0\0\x01\x01\x0f\0\x02\0\0\0\x05\0\0\0\x32\x01\x4a\0\x04\0\0\0\x01\0\0\0\0\0\0\0\0"
-         "SONY\0", 56, "ARW", "darktable-cli"},
+        {"II*"
+         "\0\x08\0\0\0\x03\0\xfe\0\x04\0\x01\0\0\0\x01\0\0\0\x0f\x01\x02\0\x06\0\0\0\x32\0\0\0\x4a\x01\x04\0\x01\0\0\0\0\0\0\0\0\0"
+         "\0\0"
+         "NIKON",
+         56, "NEF", "darktable-cli"},
+        {"MM\0*"
+         "\0\0\0\x08\0\x03\0\xfe\0\x04\0\0\0\x01\0\0\0\x01\x01\x0f\0\x02\0\0\0\x05\0\0\0\x32\x01\x4a\0\x04\0\0\0\x01\0\0\0\0\0\0\0"
+         "\0"
+         "SONY\0",
+         56, "ARW", "darktable-cli"},
     };
 
     (void)state;

@@ -40,7 +40,8 @@ static const tiff_kind kinds[] = {
     {"wl", 2, 1, PHOTOMETRIC_PALETTE, UINT, COMPRESSION_NONE, 0, false, 0, 5, ""},
     {"wl", 8, 4, PHOTOMETRIC_SEPARATED, UINT, COMPRESSION_LZW, 0, false, 0, 5, "CMYK converted to RGB"},
     {"wb", 16, 4, PHOTOMETRIC_SEPARATED, UINT, COMPRESSION_NONE, 0, false, 16, 0, "CMYK converted to RGB"},
-    {"wl", 8, 2, PHOTOMETRIC_MINISBLACK, UINT, COMPRESSION_NONE, EXTRASAMPLE_ASSOCALPHA, false, 0, 5, "premultiplied alpha converted"},
+    {"wl", 8, 2, PHOTOMETRIC_MINISBLACK, UINT, COMPRESSION_NONE, EXTRASAMPLE_ASSOCALPHA, false, 0, 5,
+     "premultiplied alpha converted"},
     {"wl", 32, 4, PHOTOMETRIC_RGB, FLOAT, COMPRESSION_NONE, EXTRASAMPLE_ASSOCALPHA, false, 0, 5, "premultiplied alpha converted"},
 };
 
@@ -257,7 +258,8 @@ static void test_unsupported(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_kinds), cmocka_unit_test(test_class_kept), cmocka_unit_test(test_unsupported)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_kinds), cmocka_unit_test(test_class_kept),
+                                       cmocka_unit_test(test_unsupported)};
     uint32_t seed = 3;
 
     for (int i = 0; i < 3 * 256; i++)

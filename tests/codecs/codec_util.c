@@ -225,8 +225,8 @@ static size_t make_profile(uint8_t icc[1024], bool grey)
 void fill_meta(ae_meta *meta, uint32_t channels)
 {
     /* Little-endian TIFF, orientation 6, and a maker's string. */
-    static const uint8_t exif[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 2, 0, 0x0f, 0x01, 2, 0, 6, 0, 0, 0, 38, 0, 0, 0, 0x12, 0x01, 3, 0, 1,
-                                   0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 'M', 'a', 'k', 'e', 'r', 0};
+    static const uint8_t exif[] = {'I',  'I',  42, 0, 8, 0, 0, 0, 2, 0, 0x0f, 0x01, 2, 0, 6, 0, 0,   0,   38,  0,   0,   0,
+                                   0x12, 0x01, 3,  0, 1, 0, 0, 0, 6, 0, 0,    0,    0, 0, 0, 0, 'M', 'a', 'k', 'e', 'r', 0};
     static const char xmp[] = "<?xpacket begin='\xef\xbb\xbf' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta xmlns:x='adobe:ns:meta/'>"
                               "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'/></x:xmpmeta><?xpacket end='w'?>";
     static const uint8_t iptc[] = {0x1c, 2, 0, 0, 2, 0, 4, 0x1c, 2, 5, 0, 5, 'T', 'i', 't', 'l', 'e'};

@@ -161,7 +161,8 @@ static void count_loss(void *opaque, uint32_t index, const char *why)
 }
 
 /* The item as a picture; lost tiles are counted where l is not NULL. */
-static ae_status read_item(const ae_container *c, const ae_item *item, ae_samples_options options, losses *l, picture *out, ae_error *err)
+static ae_status read_item(const ae_container *c, const ae_item *item, ae_samples_options options, losses *l, picture *out,
+                           ae_error *err)
 {
     ae_item_reader *r = NULL;
     ae_row_sink sink = {out, collect};
@@ -220,9 +221,10 @@ static void check_item(const ae_container *c, const ae_item *item, const picture
 
 static void test_round_trip(void **state)
 {
-    static const struct { uint32_t w, h, channels; ae_sample sample; uint32_t tolerance; } cases[] = {
-        {1, 1, 1, AE_U8, 0}, {1, 1, 4, AE_U16, 0}, {3, 700, 2, AE_U8, 0}, {700, 3, 3, AE_U16, 0}, {513, 600, 3, AE_U8, 0}, {40, 30, 4, AE_U8, 0},
-        {100, 90, 3, AE_U8, 1}, {100, 90, 1, AE_U8, 7}, {60, 70, 4, AE_U8, 255}};
+    static const struct { uint32_t w, h, channels; ae_sample sample; uint32_t tolerance;
+    } cases[] = {{1, 1, 1, AE_U8, 0},    {1, 1, 4, AE_U16, 0},    {3, 700, 2, AE_U8, 0},
+                 {700, 3, 3, AE_U16, 0}, {513, 600, 3, AE_U8, 0}, {40, 30, 4, AE_U8, 0},
+                 {100, 90, 3, AE_U8, 1}, {100, 90, 1, AE_U8, 7},  {60, 70, 4, AE_U8, 255}};
     enum { N = sizeof(cases) / sizeof(*cases) };
     ae_container_writer *w;
     ae_container *c;
@@ -298,7 +300,8 @@ static void test_regions(void **state)
             assert_memory_equal(got.pixels + y * r[2] * 3, p.pixels + ((r[1] + y) * 700 + r[0]) * 3, r[2] * 3);
         free(got.pixels);
     }
-    assert_int_equal(read_item(c, &item, (ae_samples_options){.x = 600, .width = 101, .height = 1}, NULL, &got, &err), AE_ERR_ARGUMENT);
+    assert_int_equal(read_item(c, &item, (ae_samples_options){.x = 600, .width = 101, .height = 1}, NULL, &got, &err),
+                     AE_ERR_ARGUMENT);
     free(got.pixels);
 
     ok(read_item(c, &item, (ae_samples_options){.preview = true}, NULL, &got, &err), &err);
@@ -390,14 +393,16 @@ static uint32_t read_what_is_left(file *f, const picture p[3], const picture *sm
             assert_memory_equal(got.pixels, small->pixels + 16 * (items[i].name[2] - '0'), 16);
             whole++;
         } else {
-            uint32_t across = (uint32_t)(want->info.width + 511) / 512, tiles = across * (uint32_t)((want->info.height + 511) / 512);
+            uint32_t across = (uint32_t)(want->info.width + 511) / 512,
+                     tiles = across * (uint32_t)((want->info.height + 511) / 512);
 
             assert_int_equal(got.n, want->n);
             *reported |= l.n > 0;
             whole += tiles - l.n;
             for (uint32_t y = 0; y < want->info.height; y++)
                 for (uint32_t x = 0; x < want->info.width; x++) {
-                    size_t bytes_each = ae_row_bytes(&want->info) / want->info.width, at = y * ae_row_bytes(&want->info) + x * bytes_each;
+                    size_t bytes_each = ae_row_bytes(&want->info) / want->info.width,
+                           at = y * ae_row_bytes(&want->info) + x * bytes_each;
 
                     if (!l.lost[y / 512 * across + x / 512])
                         assert_int_equal(memcmp(got.pixels + at, want->pixels + at, bytes_each), 0);
@@ -486,7 +491,8 @@ static void test_truncation(void **state)
         f.n = i;
         whole = read_what_is_left(&f, p, &small, &reported);
         if (!reported || whole != whole_before(&f, i))
-            fail_msg("cut to %zu of %zu bytes: %u tiles instead of %u, %sreported", i, n, whole, whole_before(&f, i), reported ? "" : "not ");
+            fail_msg("cut to %zu of %zu bytes: %u tiles instead of %u, %sreported", i, n, whole, whole_before(&f, i),
+                     reported ? "" : "not ");
     }
     for (int i = 0; i < 3; i++)
         free(p[i].pixels);
@@ -528,7 +534,8 @@ static void test_append(void **state)
             f.n = offset;
             snprintf(name, sizeof(name), "%u", i);
             write_picture(w, name, &p, 0, &err);
-            assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)"0", .info = p.info}, &err), AE_ERR_ARGUMENT);
+            assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t) "0", .info = p.info}, &err),
+                             AE_ERR_ARGUMENT);
             if (attempt)
                 ok(ae_container_finish(w, &err), &err);
             ae_container_writer_free(w); /* the first breaks off */
@@ -555,7 +562,8 @@ static void test_append(void **state)
 
 static void test_names(void **state)
 {
-    static const char *const bad[] = {"/a", "..", "../a", "a/..", "a/../b", ".", "a/./b", "a//b", "a/", "a\nb", "a\033[2J", "a\\b", "\177"};
+    static const char *const bad[] = {"/a",   "..", "../a", "a/..",     "a/../b", ".",   "a/./b",
+                                      "a//b", "a/", "a\nb", "a\033[2J", "a\\b",   "\177"};
     static const char *const good[] = {"a", "a/b", "..a", "a..", "...", "a b", ".hidden", "\303\251.png"};
     picture p = make_picture(2, 2, 1, AE_U8, 1);
     ae_container_writer *w;
@@ -568,11 +576,13 @@ static void test_names(void **state)
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
         assert_true(ae_item_name_is_safe(good[i]));
         write_picture(w, good[i], &p, 0, &err);
-        assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)good[i], .info = p.info}, &err), AE_ERR_ARGUMENT);
+        assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)good[i], .info = p.info}, &err),
+                         AE_ERR_ARGUMENT);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         assert_false(ae_item_name_is_safe(bad[i]));
-        assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)bad[i], .info = p.info}, &err), AE_ERR_ARGUMENT);
+        assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)bad[i], .info = p.info}, &err),
+                         AE_ERR_ARGUMENT);
     }
     ae_container_writer_free(w);
     free(p.pixels);
@@ -686,8 +696,9 @@ static void test_meta(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_regions),  cmocka_unit_test(test_flips), cmocka_unit_test(test_truncation),
-        cmocka_unit_test(test_append),     cmocka_unit_test(test_names),    cmocka_unit_test(test_many),  cmocka_unit_test(test_meta),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_regions), cmocka_unit_test(test_flips),
+        cmocka_unit_test(test_truncation), cmocka_unit_test(test_append),  cmocka_unit_test(test_names),
+        cmocka_unit_test(test_many),       cmocka_unit_test(test_meta),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * .aec files: as they come and with their checksums put right, which no mutation would find. Everything is listed, looked up, opened and
- * decoded within small limits. */
+ * .aec files: as they come and with their checksums put right, which no mutation would find. Everything is listed, looked up,
+ * opened and decoded within small limits. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A decoder program from a stranger, run on a stream from a stranger: two bytes, the length of the program; the program; the stream. */
+ * A decoder program from a stranger, run on a stream from a stranger: two bytes, the length of the program; the program; the
+ * stream. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,8 @@ static void run(aei_program *p, const uint8_t *stream, size_t n_bytes)
         aei_walk_quality(walk, 517);
         aei_rans_begin(&reader, stream, n_bytes);
         if (aei_walk_entropy(walk, edge, edge, &latents, NULL) == AE_OK &&
-            aei_walk_synthesis(walk, edge, edge, (aei_rect){1, 2, (int32_t)edge, (int32_t)edge - 1}, no_neighbours, NULL, &picture, NULL) == AE_OK)
+            aei_walk_synthesis(walk, edge, edge, (aei_rect){1, 2, (int32_t)edge, (int32_t)edge - 1}, no_neighbours, NULL, &picture,
+                               NULL) == AE_OK)
             for (int32_t x = 1; x < (int32_t)edge; x++)
                 for (uint32_t c = 0; c < out->channels; c++)
                     if (aei_view_at(&picture, x, 5)[c] < out->lo || aei_view_at(&picture, x, 5)[c] > out->hi)

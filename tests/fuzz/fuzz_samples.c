@@ -20,7 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 
     if (n_bytes < 4 || !coder)
         goto done;
-    t = (aei_tile){.width = 1 + data[0] % 40, .height = 1 + data[1] % 40, .channels = 1 + data[2] % 4, .max = (2u << data[2] / 4 % 16) - 1,
+    t = (aei_tile){.width = 1 + data[0] % 40,
+                   .height = 1 + data[1] % 40,
+                   .channels = 1 + data[2] % 4,
+                   .max = (2u << data[2] / 4 % 16) - 1,
                    .thirds = data[3]};
     t.thirds = t.thirds < 3 * t.max ? t.thirds : 0;
     n = (size_t)t.width * t.height * t.channels;

@@ -85,8 +85,13 @@ static inline ae_status write_rows(void *opaque, const void *rows, uint32_t n, a
 /* With room for a result of scale times the size. */
 static inline picture make_scaled_picture(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t scale)
 {
-    picture p = {.info = {.kind = AE_KIND_IMAGE, .sample = sample, .bits = (uint32_t)ae_sample_bytes(sample) * 8, .channels = channels,
-                          .alpha = channels % 2 == 0, .width = w, .height = h}};
+    picture p = {.info = {.kind = AE_KIND_IMAGE,
+                          .sample = sample,
+                          .bits = (uint32_t)ae_sample_bytes(sample) * 8,
+                          .channels = channels,
+                          .alpha = channels % 2 == 0,
+                          .width = w,
+                          .height = h}};
     aei_rng rng = aei_rng_make(7, w, h);
     size_t n = (size_t)w * h * channels;
 

@@ -5,19 +5,21 @@
 #include "picture.h"
 
 /* Strides, skips, dilation and pooling; a field of some 40 pixels and a stride of 8. */
-static const char network[] = "recipe: 1\nname: tiny\ntask: denoise\nresidual: true\n"
-                              "networks:\n  - name: net\n    inputs:\n      - {name: image, channels: 3}\n      - {name: level, channels: 2}\n"
-                              "    layers:\n      - {op: concat, from: [image, level]}\n      - {op: unshuffle, factor: 2}\n"
-                              "      - {name: top, op: conv, out: 16, act: relu}\n      - {op: conv, out: 16, kernel: 2, stride: 2, pad: 0}\n"
-                              "      - {name: mid, op: residual}\n      - {op: maxpool}\n      - {op: conv, out: 16, dilation: 2, act: leaky}\n"
-                              "      - {op: bilinear}\n      - {op: add, from: [previous, mid]}\n      - {op: conv, out: 64}\n"
-                              "      - {op: shuffle, factor: 2}\n      - {op: add, from: [previous, top]}\n      - {op: conv, out: 12}\n"
-                              "      - {op: shuffle, factor: 2}\n";
+static const char network[] =
+    "recipe: 1\nname: tiny\ntask: denoise\nresidual: true\n"
+    "networks:\n  - name: net\n    inputs:\n      - {name: image, channels: 3}\n      - {name: level, channels: 2}\n"
+    "    layers:\n      - {op: concat, from: [image, level]}\n      - {op: unshuffle, factor: 2}\n"
+    "      - {name: top, op: conv, out: 16, act: relu}\n      - {op: conv, out: 16, kernel: 2, stride: 2, pad: 0}\n"
+    "      - {name: mid, op: residual}\n      - {op: maxpool}\n      - {op: conv, out: 16, dilation: 2, act: leaky}\n"
+    "      - {op: bilinear}\n      - {op: add, from: [previous, mid]}\n      - {op: conv, out: 64}\n"
+    "      - {op: shuffle, factor: 2}\n      - {op: add, from: [previous, top]}\n      - {op: conv, out: 12}\n"
+    "      - {op: shuffle, factor: 2}\n";
 /* output = 1 * luminance level in red, 10 * chroma level in green, nothing in blue; with a bias of one in `pointwise` */
-static const char told[] = "recipe: 1\nname: told\ntask: denoise\nresidual: true\nnetworks:\n  - name: net\n    inputs:\n"
-                           "      - {name: image, channels: 3}\n      - {name: level, channels: 2}\n    layers:\n"
-                           "      - {op: conv, from: [level], name: mix, kernel: 1, out: 3}\n      - {op: conv, from: [image], name: none, kernel: 1, "
-                           "out: 3, init: zero}\n      - {op: add, from: [previous, mix]}\n";
+static const char told[] =
+    "recipe: 1\nname: told\ntask: denoise\nresidual: true\nnetworks:\n  - name: net\n    inputs:\n"
+    "      - {name: image, channels: 3}\n      - {name: level, channels: 2}\n    layers:\n"
+    "      - {op: conv, from: [level], name: mix, kernel: 1, out: 3}\n      - {op: conv, from: [image], name: none, kernel: 1, "
+    "out: 3, init: zero}\n      - {op: add, from: [previous, mix]}\n";
 static const char absolute[] = "recipe: 1\nname: absolute\ntask: denoise\nresidual: false\nnetworks:\n  - name: net\n    inputs:\n"
                                "      - {name: image, channels: 3}\n    layers:\n      - {op: conv, name: same, init: identity}\n";
 static const char grey_network[] = "recipe: 1\nname: grey\ntask: denoise\nresidual: true\nnetworks:\n  - name: net\n    inputs:\n"

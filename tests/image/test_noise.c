@@ -34,8 +34,13 @@ static ae_status read_rows(void *opaque, void *rows, uint32_t n, ae_error *err)
 /* Slopes, a few edges and a corner of texture, neither black nor white. */
 static picture make_picture(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample)
 {
-    picture p = {.info = {.kind = AE_KIND_IMAGE, .sample = sample, .bits = 8 * (uint32_t)ae_sample_bytes(sample), .channels = channels,
-                          .alpha = channels % 2 == 0, .width = w, .height = h}};
+    picture p = {.info = {.kind = AE_KIND_IMAGE,
+                          .sample = sample,
+                          .bits = 8 * (uint32_t)ae_sample_bytes(sample),
+                          .channels = channels,
+                          .alpha = channels % 2 == 0,
+                          .width = w,
+                          .height = h}};
     size_t n = (size_t)w * h * channels;
 
     p.samples = ae_alloc(n, sizeof(float));
@@ -214,8 +219,8 @@ static void test_odd_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_white_noise), cmocka_unit_test(test_coarse_noise), cmocka_unit_test(test_clean), cmocka_unit_test(test_texture),
-        cmocka_unit_test(test_grey_and_depths), cmocka_unit_test(test_odd_sizes),
+        cmocka_unit_test(test_white_noise), cmocka_unit_test(test_coarse_noise),    cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_texture),     cmocka_unit_test(test_grey_and_depths), cmocka_unit_test(test_odd_sizes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

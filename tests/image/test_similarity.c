@@ -47,7 +47,8 @@ static double similarity_at(const picture *p, const picture *q, int luminance)
 
             for (uint32_t i = 0; i < WINDOW * WINDOW; i++) {
                 size_t at = (y + i / WINDOW) * p->w + x + i % WINDOW;
-                double weight = kernel[i / WINDOW] * kernel[i % WINDOW] / total / total, u = p->v[at], v = q->v[at], d[5] = {u, v, u * u, v * v, u * v};
+                double weight = kernel[i / WINDOW] * kernel[i % WINDOW] / total / total, u = p->v[at], v = q->v[at],
+                       d[5] = {u, v, u * u, v * v, u * v};
 
                 for (int k = 0; k < 5; k++)
                     m[k] += weight * d[k];

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Enlarging: same bytes for every tile size and thread count, the base as defined, alpha without fringes, 16 bits that stay 16 bits. */
+ * Enlarging: same bytes for every tile size and thread count, the base as defined, alpha without fringes, 16 bits that stay 16
+ * bits. */
 #include "picture.h"
 
 #include "ae/superres.h"
 #include "image/resize.h"
 
-#define RECIPE(name, scale, inputs, first, channels)                                                                             \
-    "recipe: 1\nname: " name "\ntask: superres\nresidual: true\nscale: " scale "\nnetworks:\n  - name: net\n    inputs:\n"        \
-    "      - {name: image, channels: " channels "}\n" inputs "    layers:\n" first                                               \
-    "      - {name: top, op: conv, out: 16, act: relu}\n      - {op: conv, out: 16, kernel: 2, stride: 2, pad: 0}\n"             \
-    "      - {op: residual}\n      - {op: conv, out: 64, kernel: 1}\n      - {op: shuffle}\n      - {op: add, from: [previous, top]}\n"
+#define RECIPE(name, scale, inputs, first, channels)                                                                               \
+    "recipe: 1\nname: " name "\ntask: superres\nresidual: true\nscale: " scale "\nnetworks:\n  - name: net\n    inputs:\n"         \
+    "      - {name: image, channels: " channels "}\n" inputs "    layers:\n" first                                                 \
+    "      - {name: top, op: conv, out: 16, act: relu}\n      - {op: conv, out: 16, kernel: 2, stride: 2, pad: 0}\n"               \
+    "      - {op: residual}\n      - {op: conv, out: 64, kernel: 1}\n      - {op: shuffle}\n      - {op: add, from: [previous, "   \
+    "top]}\n"
 #define LEVEL "      - {name: level, channels: 1}\n"
 #define TOLD "      - {op: concat, from: [image, level]}\n"
 #define END(out, scale, init) "      - {name: detail, op: conv, out: " out init "}\n      - {op: shuffle, factor: " scale "}\n"
@@ -125,7 +127,8 @@ static void test_whole_picture(void **state)
     outputs[0] = ae_alloc((size_t)w * h, 12 * sizeof(float));
     for (int y = 0; y < (int)h; y++)
         for (int x = 0; x < (int)w; x++) {
-            memcpy(image + 3 * (y * (int)w + x), in + 3 * (reflect(y - (int)field, H) * W + reflect(x - (int)field, W)), 3 * sizeof(float));
+            memcpy(image + 3 * (y * (int)w + x), in + 3 * (reflect(y - (int)field, H) * W + reflect(x - (int)field, W)),
+                   3 * sizeof(float));
             level[y * (int)w + x] = options.denoise;
         }
     inputs[0] = image;
@@ -137,7 +140,8 @@ static void test_whole_picture(void **state)
     for (int y = 0; y < 2 * H; y++)
         for (int x = 0; x < 2 * W; x++)
             for (int c = 0; c < 3; c++) {
-                float want = base_at(in, W, H, 3, 2, y, x, c) + outputs[0][((y + 2 * (int)field) * 2 * (int)w + x + 2 * (int)field) * 3 + c];
+                float want =
+                    base_at(in, W, H, 3, 2, y, x, c) + outputs[0][((y + 2 * (int)field) * 2 * (int)w + x + 2 * (int)field) * 3 + c];
 
                 assert_true(fabsf(((float *)p.result)[(y * 2 * W + x) * 3 + c] - want) <= 2e-5f);
             }
@@ -228,7 +232,8 @@ static picture make_disc(uint32_t size, uint32_t scale, uint8_t hidden)
 static void test_alpha(void **state)
 {
     ae_model *model = make_model(plain_x3, 1, NULL), *some = make_model(x4, 1, NULL);
-    picture p = make_disc(60, 3, 255), a = make_disc(60, 4, 255), b = make_disc(60, 4, 7), rgb = make_scaled_picture(60, 60, 3, AE_U8, 4);
+    picture p = make_disc(60, 3, 255), a = make_disc(60, 4, 255), b = make_disc(60, 4, 7),
+            rgb = make_scaled_picture(60, 60, 3, AE_U8, 4);
     float alpha[60 * 60];
     size_t clear = 0, half = 0;
 

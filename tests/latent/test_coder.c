@@ -85,7 +85,8 @@ static void paint(uint8_t *to, uint32_t w, uint32_t h, uint64_t seed)
     for (uint32_t y = 0; y < h; y++)
         for (uint32_t x = 0; x < w; x++)
             for (uint32_t c = 0; c < 3; c++) {
-                double v = 120 + 70 * sin(0.02 * x + 0.3 * c + (double)seed) * cos(0.017 * y) + (((x / 37) ^ (y / 23)) & 1 ? 30 : 0) + 3 * (double)aei_rng_normal(&rng);
+                double v = 120 + 70 * sin(0.02 * x + 0.3 * c + (double)seed) * cos(0.017 * y) +
+                           (((x / 37) ^ (y / 23)) & 1 ? 30 : 0) + 3 * (double)aei_rng_normal(&rng);
 
                 to[((size_t)y * w + x) * 3 + c] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
             }
@@ -161,10 +162,16 @@ static void clear(box *b)
         ae_free(b->tiles[i]);
 }
 
-static box encode_at(const ae_coder *coder, const void *pixels, uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t quality,
-                     uint32_t threads, uint32_t effort)
+static box encode_at(const ae_coder *coder, const void *pixels, uint32_t w, uint32_t h, uint32_t channels, ae_sample sample,
+                     uint32_t quality, uint32_t threads, uint32_t effort)
 {
-    ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = sample, .bits = 8, .channels = channels, .alpha = channels % 2 == 0, .width = w, .height = h};
+    ae_signal_info info = {.kind = AE_KIND_IMAGE,
+                           .sample = sample,
+                           .bits = 8,
+                           .channels = channels,
+                           .alpha = channels % 2 == 0,
+                           .width = w,
+                           .height = h};
     box b = {.from = pixels, .row_bytes = ae_row_bytes(&info)};
     ae_row_source source = {info, &b, read_rows};
     ae_tile_sink sink = {&b, write_tile};
@@ -177,7 +184,8 @@ static box encode_at(const ae_coder *coder, const void *pixels, uint32_t w, uint
     return b;
 }
 
-static box encode(const ae_coder *coder, const void *pixels, uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t quality, uint32_t threads)
+static box encode(const ae_coder *coder, const void *pixels, uint32_t w, uint32_t h, uint32_t channels, ae_sample sample,
+                  uint32_t quality, uint32_t threads)
 {
     return encode_at(coder, pixels, w, h, channels, sample, quality, threads, 1);
 }
@@ -251,10 +259,12 @@ static void same_everywhere(void **state)
     ae_free(other.to);
     ae_coder_free(bare);
     for (int i = 0; i < 8; i++) {
-        static const uint32_t regions[8][4] = {{0, 0, 1, 1}, {511, 511, 2, 2}, {500, 0, 600, 530}, {1099, 529, 1, 1}, {300, 505, 40, 20},
-                                               {512, 512, 512, 18}, {37, 41, 999, 333}, {0, 250, 1100, 280}};
+        static const uint32_t regions[8][4] = {{0, 0, 1, 1},       {511, 511, 2, 2},    {500, 0, 600, 530}, {1099, 529, 1, 1},
+                                               {300, 505, 40, 20}, {512, 512, 512, 18}, {37, 41, 999, 333}, {0, 250, 1100, 280}};
         const uint32_t *r = regions[i];
-        uint8_t *part = decode(all.coder, &b, colour, (ae_decode_options){.quality = 600, .x = r[0], .y = r[1], .width = r[2], .height = r[3], .threads = 3});
+        uint8_t *part =
+            decode(all.coder, &b, colour,
+                   (ae_decode_options){.quality = 600, .x = r[0], .y = r[1], .width = r[2], .height = r[3], .threads = 3});
 
         for (uint32_t y = 0; y < r[3]; y++)
             assert_memory_equal(part + (size_t)y * r[2] * 3, whole + ((size_t)(r[1] + y) * W + r[0]) * 3, r[2] * 3);
@@ -455,7 +465,8 @@ static void refined(void **state)
 
     (void)state;
     for (uint32_t k = 0; k < 2; k++) {
-        box one = encode_at(all.coder, all.rgb, WIDE, HIGH, 3, AE_U8, 500, 1, k ? 9 : 5), two = encode_at(all.coder, all.rgb, WIDE, HIGH, 3, AE_U8, 500, 2, k ? 9 : 5);
+        box one = encode_at(all.coder, all.rgb, WIDE, HIGH, 3, AE_U8, 500, 1, k ? 9 : 5),
+            two = encode_at(all.coder, all.rgb, WIDE, HIGH, 3, AE_U8, 500, 2, k ? 9 : 5);
         uint8_t *back = decode(all.coder, &one, p, (ae_decode_options){.quality = 500, .threads = 1});
         double squares = 0, bytes = 0;
 
@@ -482,7 +493,8 @@ static void refusals(void **state)
     size_t n;
     ae_error err = {0};
     box b = {0};
-    ae_row_source source = {{.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = 8, .height = 8}, &b, read_rows};
+    ae_row_source source = {
+        {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = 8, .height = 8}, &b, read_rows};
     ae_tile_sink tiles = {&b, write_tile};
     ae_tile_source from = {&b, read_tile};
     ae_row_sink rows = {&b, write_rows};
@@ -494,11 +506,16 @@ static void refusals(void **state)
     assert_int_equal(ae_coder_open_program(program, n, &c, &err), AE_OK);
     assert_int_equal(ae_encode(c, &(ae_encode_options){.effort = 1}, &source, &tiles, &err), AE_ERR_ARGUMENT);
     assert_int_equal(ae_encode(all.coder, &(ae_encode_options){.quality = 1025}, &source, &tiles, &err), AE_ERR_ARGUMENT);
-    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.quality = 1025}, &from, &rows, &err), AE_ERR_ARGUMENT);
-    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.x = 8, .width = 1, .height = 1}, &from, &rows, &err),
+    assert_int_equal(
+        ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.quality = 1025}, &from, &rows, &err),
+        AE_ERR_ARGUMENT);
+    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.x = 8, .width = 1, .height = 1},
+                               &from, &rows, &err),
                      AE_ERR_ARGUMENT);
-    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 0, 3, AE_U8, 8}, &(ae_decode_options){0}, &from, &rows, &err), AE_ERR_ARGUMENT);
-    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 2, AE_U8, 8}, &(ae_decode_options){0}, &from, &rows, &err), AE_ERR_UNSUPPORTED);
+    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 0, 3, AE_U8, 8}, &(ae_decode_options){0}, &from, &rows, &err),
+                     AE_ERR_ARGUMENT);
+    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 2, AE_U8, 8}, &(ae_decode_options){0}, &from, &rows, &err),
+                     AE_ERR_UNSUPPORTED);
     ae_coder_free(c);
 }
 
@@ -540,7 +557,8 @@ static void no_memory(void **state)
 
         ae_alloc_fail_at(i);
         if ((st = ae_coder_open(all.model, &c, NULL)) == AE_OK)
-            st = ae_encode(c, &(ae_encode_options){.quality = 500, .effort = 5, .threads = 1, .precision = AE_PRECISION_F32}, &source, &sink, NULL);
+            st = ae_encode(c, &(ae_encode_options){.quality = 500, .effort = 5, .threads = 1, .precision = AE_PRECISION_F32},
+                           &source, &sink, NULL);
         ae_alloc_fail_at(0);
         ae_coder_free(c);
         clear(&other);
@@ -581,15 +599,16 @@ static int setup(void **state)
     /* so that no part is nothing, though nothing was trained */
     for (uint32_t i = 0; ok && i < n_params; i++)
         for (size_t k = 0; k < params[i].count; k++)
-            values[params[i].offset + k] += (strstr(params[i].name, "step") || strstr(params[i].name, "back") ? 0 : 0.02f) * aei_rng_normal(&rng);
+            values[params[i].offset + k] +=
+                (strstr(params[i].name, "step") || strstr(params[i].name, "back") ? 0 : 0.02f) * aei_rng_normal(&rng);
     parts.values = values;
     ok = ok && aei_model_pack(&parts, &bytes, &n, &err) == AE_OK && ae_model_open_memory(bytes, n, NULL, &all.plain, &err) == AE_OK;
     ae_free(bytes);
     bytes = NULL;
     ok = ok && ae_export(&recipe->networks[0].graph, values, crops, N_CROPS, EDGE, &program, &parts.n_program, &err) == AE_OK;
     parts.program = program;
-    ok = ok && aei_model_pack(&parts, &bytes, &n, &err) == AE_OK && ae_model_open_memory(bytes, n, NULL, &all.model, &err) == AE_OK &&
-         ae_coder_open(all.model, &all.coder, &err) == AE_OK;
+    ok = ok && aei_model_pack(&parts, &bytes, &n, &err) == AE_OK &&
+         ae_model_open_memory(bytes, n, NULL, &all.model, &err) == AE_OK && ae_coder_open(all.model, &all.coder, &err) == AE_OK;
     if (!ok)
         print_error("%s\n", err.message);
     ae_free(bytes);
@@ -616,7 +635,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_everywhere), cmocka_unit_test(like_the_network), cmocka_unit_test(damage),
-        cmocka_unit_test(other_pictures), cmocka_unit_test(in_two_halves), cmocka_unit_test(refined), cmocka_unit_test(refusals), cmocka_unit_test(no_memory),
+        cmocka_unit_test(other_pictures),  cmocka_unit_test(in_two_halves),    cmocka_unit_test(refined),
+        cmocka_unit_test(refusals),        cmocka_unit_test(no_memory),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

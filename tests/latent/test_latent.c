@@ -64,12 +64,14 @@ static ae_status load_changed(const aei_program *p, size_t n, size_t at, uint8_t
 
 static void program_rejects(void **state)
 {
-    static const struct { uint32_t op, byte; uint8_t value; } wrong[] = {
-        {3, 0, 0}, {3, 0, 10}, {3, 1, 0}, {3, 2, 0}, {3, 3, 255}, {3, 4, 3}, {3, 4, 200}, {3, 6, 1}, {3, 20, 0}, {3, 20, 5}, {3, 20, 255},
-        {3, 21, 0}, {3, 21, 2}, {3, 22, 0}, {3, 22, 3}, {3, 23, 32}, {3, 28, 1}, {3, 29, 1}, {3, 32, 2}, {3, 34, 1}, {3, 36, 8}, {3, 63, 1},
-        {5, 32, 3}, {5, 32, 32}, {5, 32, 0}, {5, 24, 255}, {7, 23, 32}, {7, 28, 31}, {9, 34, 4}, {10, 34, 4}, {11, 29, 3}, {11, 36, 9}, {11, 36, 0},
-        {11, 28, 16}, {11, 31, 16}, {11, 43, 127}, {13, 2, 12}, {13, 6, 8}, {17, 29, 0}, {17, 4, 8}, {17, 8, 2}, {23, 1, 1}, {23, 28, 31}, {24, 28, 15},
-        {24, 28, 3}, {24, 4, 20}, {24, 2, 1}, {23, 0, 9}, {24, 0, 3},
+    static const struct { uint32_t op, byte; uint8_t value;
+    } wrong[] = {
+        {3, 0, 0},   {3, 0, 10},   {3, 1, 0},   {3, 2, 0},   {3, 3, 255}, {3, 4, 3},   {3, 4, 200},  {3, 6, 1},    {3, 20, 0},
+        {3, 20, 5},  {3, 20, 255}, {3, 21, 0},  {3, 21, 2},  {3, 22, 0},  {3, 22, 3},  {3, 23, 32},  {3, 28, 1},   {3, 29, 1},
+        {3, 32, 2},  {3, 34, 1},   {3, 36, 8},  {3, 63, 1},  {5, 32, 3},  {5, 32, 32}, {5, 32, 0},   {5, 24, 255}, {7, 23, 32},
+        {7, 28, 31}, {9, 34, 4},   {10, 34, 4}, {11, 29, 3}, {11, 36, 9}, {11, 36, 0}, {11, 28, 16}, {11, 31, 16}, {11, 43, 127},
+        {13, 2, 12}, {13, 6, 8},   {17, 29, 0}, {17, 4, 8},  {17, 8, 2},  {23, 1, 1},  {23, 28, 31}, {24, 28, 15}, {24, 28, 3},
+        {24, 4, 20}, {24, 2, 1},   {23, 0, 9},  {24, 0, 3},
     };
     aei_program *p = load_tiny();
     size_t first_data = AEI_PROGRAM_HEADER + (size_t)p->n_ops * AEI_PROGRAM_OP;
@@ -139,7 +141,8 @@ static void rans_round_trip(void **state)
 
             indices[i] = (uint8_t)aei_rng_below(&rng, TINY_SCALES);
             deviation = 0.11 * exp2(indices[i] / 8.0);
-            values[i] = round && i % 50 == 0 ? (int32_t)aei_rng_below(&rng, 65536) - 32768 : (int32_t)lrint(deviation * aei_rng_normal(&rng));
+            values[i] = round && i % 50 == 0 ? (int32_t)aei_rng_below(&rng, 65536) - 32768
+                                             : (int32_t)lrint(deviation * aei_rng_normal(&rng));
             bits += aei_rans_cost(&shared.scales[indices[i]], values[i]);
             assert_int_equal(aei_rans_put(&w, &shared.scales[indices[i]], values[i], NULL), AE_OK);
         }
@@ -152,7 +155,8 @@ static void rans_round_trip(void **state)
         assert_true(aei_rans_complete(&r));
         bits = 0;
     }
-    /* Flipped bits leave other states at the end, but for those that fall into the raw bits of one value. Truncation is always seen. */
+    /* Flipped bits leave other states at the end, but for those that fall into the raw bits of one value. Truncation is always
+     * seen. */
     for (size_t bit = 0; bit < n_bytes * 8; bit += 131, n_flips++) {
         uint32_t n_other = 0;
 
@@ -214,11 +218,20 @@ static void kernels_agree(void **state)
 
     (void)state;
     for (int round = 0; round < 160; round++) {
-        uint32_t n_in = widths[aei_rng_below(&rng, 8)], n_out = widths[aei_rng_below(&rng, 8)], kernel = 1 + 2 * aei_rng_below(&rng, 3), n, lines;
+        uint32_t n_in = widths[aei_rng_below(&rng, 8)], n_out = widths[aei_rng_below(&rng, 8)],
+                 kernel = 1 + 2 * aei_rng_below(&rng, 3), n, lines;
         int32_t most = round % 4 ? 4095 : 32767, w_most;
         bool ends = round % 3 == 0;
-        aei_op op = {.kind = AEI_CONV, .channels = n_out, .kernel = kernel, .stride = 1 + aei_rng_below(&rng, 2), .pad = kernel / 2,
-                     .bias = bias, .weights = weights, .shifts = shifts, .lo = -(int32_t)aei_rng_below(&rng, 32768), .hi = (int32_t)aei_rng_below(&rng, 32768)};
+        aei_op op = {.kind = AEI_CONV,
+                     .channels = n_out,
+                     .kernel = kernel,
+                     .stride = 1 + aei_rng_below(&rng, 2),
+                     .pad = kernel / 2,
+                     .bias = bias,
+                     .weights = weights,
+                     .shifts = shifts,
+                     .lo = -(int32_t)aei_rng_below(&rng, 32768),
+                     .hi = (int32_t)aei_rng_below(&rng, 32768)};
         aei_iconv conv;
         aei_iconv_area area;
 
@@ -228,13 +241,15 @@ static void kernels_agree(void **state)
         w_most = (int32_t)(((int64_t)1 << 31) / ((int64_t)most * kernel * kernel * n_in + 1)) - 1;
         w_most = w_most > 32767 ? 32767 : w_most < 1 ? 1 : w_most;
         for (size_t i = 0; i < (size_t)n_out * kernel * kernel * n_in; i++)
-            weights[i] = (int16_t)(ends ? (aei_rng_below(&rng, 2) ? w_most : -w_most) : (int32_t)aei_rng_below(&rng, 2 * (uint32_t)w_most + 1) - w_most);
+            weights[i] = (int16_t)(ends ? (aei_rng_below(&rng, 2) ? w_most : -w_most)
+                                        : (int32_t)aei_rng_below(&rng, 2 * (uint32_t)w_most + 1) - w_most);
         for (uint32_t i = 0; i < n_out; i++) {
             bias[i] = (int32_t)aei_rng_below(&rng, 2000) - 1000;
             shifts[i] = (uint8_t)(1 + aei_rng_below(&rng, 20));
         }
         for (size_t i = 0; i < PICTURE; i++) {
-            in[i] = (int16_t)(ends ? (aei_rng_below(&rng, 2) ? most : -most) : (int32_t)aei_rng_below(&rng, 2 * (uint32_t)most + 1) - most);
+            in[i] = (int16_t)(ends ? (aei_rng_below(&rng, 2) ? most : -most)
+                                   : (int32_t)aei_rng_below(&rng, 2 * (uint32_t)most + 1) - most);
             add[i] = (int16_t)((int32_t)aei_rng_below(&rng, 65535) - 32767);
         }
         /* the rounding and the bias may add to sums at their limit: keep what the checker would */
@@ -243,10 +258,19 @@ static void kernels_agree(void **state)
         assert_int_equal(aei_iconv_prepare(&op, n_in, &conv, NULL), AE_OK);
         lines = 1 + aei_rng_below(&rng, 3);
         n = 1 + aei_rng_below(&rng, 9);
-        area = (aei_iconv_area){.in = in, .add = round % 2 ? add : NULL, .in_step = (size_t)op.stride * aei_pitch(n_in),
-                                .in_row = (size_t)24 * aei_pitch(n_in), .in_line = (size_t)24 * op.stride * aei_pitch(n_in),
-                                .add_step = aei_pitch(n_out), .add_line = (size_t)20 * aei_pitch(n_out), .out_step = aei_pitch(n_out),
-                                .out_line = (size_t)20 * aei_pitch(n_out), .n = n * lines, .width = n, .staggered = round % 5 == 0, .odd = round % 2};
+        area = (aei_iconv_area){.in = in,
+                                .add = round % 2 ? add : NULL,
+                                .in_step = (size_t)op.stride * aei_pitch(n_in),
+                                .in_row = (size_t)24 * aei_pitch(n_in),
+                                .in_line = (size_t)24 * op.stride * aei_pitch(n_in),
+                                .add_step = aei_pitch(n_out),
+                                .add_line = (size_t)20 * aei_pitch(n_out),
+                                .out_step = aei_pitch(n_out),
+                                .out_line = (size_t)20 * aei_pitch(n_out),
+                                .n = n * lines,
+                                .width = n,
+                                .staggered = round % 5 == 0,
+                                .odd = round % 2};
         if (op.stride == 2)
             area.staggered = false;
         for (aei_cpu cpu = AEI_CPU_SCALAR; cpu <= AEI_CPU_VNNI; cpu++) {
@@ -349,7 +373,8 @@ static void walks_agree(void **state)
                 assert_memory_equal(decoded.data + i * 4, encoded[0].data + i * 4, 3 * 2);
             for (int k = 0; k < 12; k++) {
                 int32_t x = (int32_t)aei_rng_below(&rng, W - 9), y = (int32_t)aei_rng_below(&rng, H - 9);
-                aei_rect r = {x, y, x + 1 + (int32_t)aei_rng_below(&rng, (uint32_t)(W - x)), y + 1 + (int32_t)aei_rng_below(&rng, (uint32_t)(H - y))};
+                aei_rect r = {x, y, x + 1 + (int32_t)aei_rng_below(&rng, (uint32_t)(W - x)),
+                              y + 1 + (int32_t)aei_rng_below(&rng, (uint32_t)(H - y))};
 
                 assert_int_equal(aei_walk_synthesis(walk, W, H, r, fetch_tile, &decoded, &picture, NULL), AE_OK);
                 for (int32_t j = r.y0; j < r.y1; j++)
@@ -424,7 +449,8 @@ static void previews_are_means(void **state)
         }
         assert_int_equal(aei_engine_reach(engines[1]), 0);
         assert_int_equal(aei_walk_synthesis(walks[0], W, H, (aei_rect){0, 0, W, H}, fetch_waves, NULL, &whole, NULL), AE_OK);
-        assert_int_equal(aei_walk_synthesis(walks[1], W, H, (aei_rect){0, 0, W / 8, H / 8}, fetch_waves, NULL, &small, NULL), AE_OK);
+        assert_int_equal(aei_walk_synthesis(walks[1], W, H, (aei_rect){0, 0, W / 8, H / 8}, fetch_waves, NULL, &small, NULL),
+                         AE_OK);
         for (int32_t y = 0; y < H / 8; y++)
             for (int32_t x = 0; x < W / 8; x++)
                 for (int c = 0; c < 3; c++) {
@@ -433,7 +459,8 @@ static void previews_are_means(void **state)
                     for (int32_t i = 0; i < 64; i++)
                         sum += aei_view_at(&whole, 8 * x + i % 8, 8 * y + i / 8)[c];
                     if (!(fabs(aei_view_at(&small, x, y)[c] / 2.0 - sum / 64.0) <= 1))
-                        fail_msg("%s: %d,%d: %d is not twice %g", aei_cpu_name(cpu), x, y, aei_view_at(&small, x, y)[c], sum / 64.0);
+                        fail_msg("%s: %d,%d: %d is not twice %g", aei_cpu_name(cpu), x, y, aei_view_at(&small, x, y)[c],
+                                 sum / 64.0);
                     largest = fmax(largest, fabs(sum / 64.0));
                 }
         for (int i = 0; i < 2; i++) {
@@ -514,9 +541,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(program_round_trip), cmocka_unit_test(program_rejects), cmocka_unit_test(program_overflow),
-        cmocka_unit_test(rans_round_trip), cmocka_unit_test(rans_tables_fit), cmocka_unit_test(kernels_agree), cmocka_unit_test(walks_agree),
-        cmocka_unit_test(previews_are_means), cmocka_unit_test(golden),
+        cmocka_unit_test(program_round_trip), cmocka_unit_test(program_rejects),    cmocka_unit_test(program_overflow),
+        cmocka_unit_test(rans_round_trip),    cmocka_unit_test(rans_tables_fit),    cmocka_unit_test(kernels_agree),
+        cmocka_unit_test(walks_agree),        cmocka_unit_test(previews_are_means), cmocka_unit_test(golden),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -53,7 +53,8 @@ static inline uint32_t tiny_embed(tiny *t, uint32_t channels, int32_t lo, int32_
     return t->n_ops - 1;
 }
 
-static inline aei_op *tiny_conv(tiny *t, uint32_t channels, uint32_t in, uint32_t kernel, uint32_t stride, uint32_t pad, int32_t most)
+static inline aei_op *tiny_conv(tiny *t, uint32_t channels, uint32_t in, uint32_t kernel, uint32_t stride, uint32_t pad,
+                                int32_t most)
 {
     aei_op *op = tiny_op(t, AEI_CONV, channels, 1, in, 0);
 
@@ -70,7 +71,8 @@ static inline aei_op *tiny_conv(tiny *t, uint32_t channels, uint32_t in, uint32_
     return op;
 }
 
-static inline uint32_t tiny_latent(tiny *t, uint32_t channels, uint32_t mean, uint32_t scale, uint32_t grid, aei_parity parity, uint32_t source)
+static inline uint32_t tiny_latent(tiny *t, uint32_t channels, uint32_t mean, uint32_t scale, uint32_t grid, aei_parity parity,
+                                   uint32_t source)
 {
     aei_op *op = tiny_op(t, AEI_LATENT, channels, 2, mean, scale);
 

@@ -20,11 +20,12 @@ static const float tiny_values[2] = {0.5f, -0.25f};
 static const ae_model_parts tiny = {.recipe_text = TINY, .card = "seed: 1\n", .values = tiny_values, .n_floats = 2};
 
 /* Two networks, a normalisation, sharing. */
-#define MIXED "recipe: 1\nname: mixed\ntask: denoise\nresidual: true\nnetworks:\n" \
-              "  - name: a\n    inputs: [{name: image, channels: 2}]\n    layers:\n" \
-              "      - {op: conv, out: 3, act: relu}\n      - {op: batchnorm, name: norm}\n      - {op: conv, out: 2, init: zero}\n" \
-              "  - name: b\n    inputs: [{name: x, channels: 1, height: 2, width: 2}]\n    layers:\n" \
-              "      - {op: dense, out: 3, name: d}\n"
+#define MIXED                                                                                                                      \
+    "recipe: 1\nname: mixed\ntask: denoise\nresidual: true\nnetworks:\n"                                                           \
+    "  - name: a\n    inputs: [{name: image, channels: 2}]\n    layers:\n"                                                         \
+    "      - {op: conv, out: 3, act: relu}\n      - {op: batchnorm, name: norm}\n      - {op: conv, out: 2, init: zero}\n"         \
+    "  - name: b\n    inputs: [{name: x, channels: 1, height: 2, width: 2}]\n    layers:\n"                                        \
+    "      - {op: dense, out: 3, name: d}\n"
 enum { N_A = 2 * 27 + 3 + 12 + 54 + 2, N_MIXED = N_A + 15 };
 
 static ae_model_parts mixed(float values[N_MIXED], bool half)
@@ -246,10 +247,14 @@ static void description(void **state)
     (void)state;
     assert_int_equal(ae_model_describe(m, &text, NULL), AE_OK);
     static const char *const lines[] = {
-        "mixed\n", "task: denoise, residual\n", "identity: ", "network a: 125 parameters, 108 MAC per pixel, stride 1, receptive field 2 pixels",
+        "mixed\n",
+        "task: denoise, residual\n",
+        "identity: ",
+        "network a: 125 parameters, 108 MAC per pixel, stride 1, receptive field 2 pixels",
         "  conv.1               conv 3x3 relu                h x w x 3                      57         54\n",
-        "network b: 15 parameters, 12 MAC per item\n", "1 x 1 x 3", "\ndata: none\n"
-    };
+        "network b: 15 parameters, 12 MAC per item\n",
+        "1 x 1 x 3",
+        "\ndata: none\n"};
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         if (!strstr(text, lines[i]))
             fail_msg("'%s' is missing in:\n%s", lines[i], text);
@@ -379,9 +384,10 @@ static void refusals(void **state)
     FORGE(memcpy(section(bytes, 3) + 4 * (N_MIXED - 1), &infinite, 4), AE_ERR_MALFORMED, "tensor d.bias: element 2 is infinite");
     FORGE(memcpy(section(bytes, 3) + 4 * (57 + 9), &negative, 4), AE_ERR_MALFORMED, "tensor norm.variance: element 0 is negative");
     /* the recipe asks for another number of tensors than there are */
-    FORGE(memcpy(strstr((char *)section(bytes, 0), "{op: batchnorm, name: norm}"), "{op: act, act: relu}       ", 27), AE_ERR_MALFORMED,
-          "tensor 2: expected conv.3.weight");
-    FORGE(memcpy(strstr((char *)section(bytes, 0), "{op: dense, out: 3, name: d}"), "{op: act, act: none, name: d}", 28), AE_ERR_MALFORMED, "");
+    FORGE(memcpy(strstr((char *)section(bytes, 0), "{op: batchnorm, name: norm}"), "{op: act, act: relu}       ", 27),
+          AE_ERR_MALFORMED, "tensor 2: expected conv.3.weight");
+    FORGE(memcpy(strstr((char *)section(bytes, 0), "{op: dense, out: 3, name: d}"), "{op: act, act: none, name: d}", 28),
+          AE_ERR_MALFORMED, "");
     FORGE(aei_store64(bytes + TABLE + 64 + 16, 2 * AEI_AEM_TENSOR), AE_ERR_MALFORMED, "section TDAT");
     /* an unknown section that is not critical is skipped */
     memcpy(bytes, good, n);
@@ -511,9 +517,17 @@ static void every_allocation_fails_once(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip), cmocka_unit_test(half_size), cmocka_unit_test(halves), cmocka_unit_test(golden),
-        cmocka_unit_test(description), cmocka_unit_test(every_byte_matters), cmocka_unit_test(forged_files), cmocka_unit_test(refusals),
-        cmocka_unit_test(saving), cmocka_unit_test(finding), cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(half_size),
+        cmocka_unit_test(halves),
+        cmocka_unit_test(golden),
+        cmocka_unit_test(description),
+        cmocka_unit_test(every_byte_matters),
+        cmocka_unit_test(forged_files),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(saving),
+        cmocka_unit_test(finding),
+        cmocka_unit_test(every_allocation_fails_once),
     };
 
     if (argc == 2) { /* writes the golden files, once for each version of the format */

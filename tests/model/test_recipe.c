@@ -39,7 +39,8 @@ static void defaults(void **state)
     const ae_node *n = &r->networks[0].graph.nodes[1];
     assert_string_equal(n->name, "conv.1");
     assert_string_equal(n->param, "conv.1");
-    assert_true(n->op == AE_OP_CONV && n->kernel[0] == 3 && n->stride[1] == 1 && n->pad[0] == 1 && n->groups == 1 && n->bias && n->out == 3);
+    assert_true(n->op == AE_OP_CONV && n->kernel[0] == 3 && n->stride[1] == 1 && n->pad[0] == 1 && n->groups == 1 && n->bias &&
+                n->out == 3);
     ae_recipe_free(r);
 }
 
@@ -79,11 +80,12 @@ static void every_key(void **state)
         "penalties:\n"
         "  - {kind: kl_sparse, weight: 2, node: res, target: 0.05}\n"
         "  - {kind: l1, weight: 1e-5}\n"
-        "train: {optimizer: sgd, rate: 0.1, rate_end: 0, beta1: 0.8, beta2: 0.9, decay: 0, clip: 0, ema: 0, steps: 9, warmup: 1, batch: 12,\n"
+        "train: {optimizer: sgd, rate: 0.1, rate_end: 0, beta1: 0.8, beta2: 0.9, decay: 0, clip: 0, ema: 0, steps: 9, warmup: 1, "
+        "batch: 12,\n"
         "  validate_every: 5, patience: 3, holdout: 0.5}\n");
     const ae_graph *g = &r->networks[0].graph;
-    static const char *const names[] = {"image", "level", "both", "conv.2", "res.1.a", "res.1", "res.a", "res", "batchnorm.5", "maxpool.6",
-                                        "deconv.7", "conv.8", "shuffle.9"};
+    static const char *const names[] = {"image", "level",       "both",      "conv.2",   "res.1.a", "res.1",    "res.a",
+                                        "res",   "batchnorm.5", "maxpool.6", "deconv.7", "conv.8",  "shuffle.9"};
 
     (void)state;
     assert_string_equal(r->about, "what: it does");
@@ -91,8 +93,10 @@ static void every_key(void **state)
     for (int i = 0; i < 13; i++)
         assert_string_equal(g->nodes[i].name, names[i]);
     assert_true(g->nodes[3].pad[0] == 2 && g->nodes[3].pad[1] == 2 && g->nodes[3].slope == 0.2f && g->nodes[3].kernel[1] == 5);
-    assert_true(g->nodes[4].act == AE_ACT_SILU && g->nodes[4].init == AE_INIT_HE && g->nodes[4].add == -1 && g->nodes[4].slope == 0);
-    assert_true(g->nodes[5].act == AE_ACT_NONE && g->nodes[5].init == AE_INIT_ZERO && g->nodes[5].add == 3 && g->nodes[5].from[0] == 4);
+    assert_true(g->nodes[4].act == AE_ACT_SILU && g->nodes[4].init == AE_INIT_HE && g->nodes[4].add == -1 &&
+                g->nodes[4].slope == 0);
+    assert_true(g->nodes[5].act == AE_ACT_NONE && g->nodes[5].init == AE_INIT_ZERO && g->nodes[5].add == 3 &&
+                g->nodes[5].from[0] == 4);
     assert_true(g->nodes[7].add == 5 && g->nodes[6].from[0] == 5);
     assert_string_equal(g->nodes[6].param, "shared.a");
     assert_string_equal(g->nodes[7].param, "shared");
@@ -106,7 +110,8 @@ static void every_key(void **state)
     assert_true(r->corruptions[0].probability == 0.5f && r->corruptions[0].jitter_min == 0.8f && r->corruptions[2].max == 0.1f);
     assert_true(r->corruptions[1].jitter_max == 1 && r->corruptions[1].min == 30);
     assert_true(r->n_losses == 2 && r->losses[0].weight == 1 && r->losses[1].kind == AE_LOSS_PERCEPTUAL);
-    assert_true(r->n_penalties == 2 && r->penalties[0].target == 0.05f && r->penalties[1].weight == 1e-5f && !r->penalties[1].node[0]);
+    assert_true(r->n_penalties == 2 && r->penalties[0].target == 0.05f && r->penalties[1].weight == 1e-5f &&
+                !r->penalties[1].node[0]);
     assert_true(r->optimizer == AE_SGD && r->rate == 0.1f && r->rate_end == 0 && r->beta1 == 0.8f && r->ema == 0 && r->steps == 9);
     assert_true(r->batch == 12 && r->shards == 6 && r->patience == 3 && r->validate_every == 5 && r->holdout == 0.5f);
     ae_recipe_free(r);
@@ -114,7 +119,8 @@ static void every_key(void **state)
 
 static void refusals(void **state)
 {
-    static const struct { const char *text; ae_status status; const char *message; } bad[] = {
+    static const struct { const char *text; ae_status status; const char *message;
+    } bad[] = {
         {"", AE_ERR_MALFORMED, "t: empty"},
         {"- 1\n", AE_ERR_MALFORMED, "line 1: recipe: expected keys and values"},
         {"a: [\n", AE_ERR_MALFORMED, "not YAML"},
@@ -149,7 +155,8 @@ static void refusals(void **state)
         {GOOD "loss: []\n", AE_ERR_MALFORMED, "loss: empty"},
         {GOOD "loss: [{kind: perceptual}]\n", AE_ERR_MALFORMED, "'model' and 'node' belong to kind perceptual"},
         {GOOD "loss: [{kind: l1, node: x}]\n", AE_ERR_MALFORMED, "'model' and 'node' belong to kind perceptual"},
-        {GOOD "loss: [{kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}]\n",
+        {GOOD
+         "loss: [{kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}, {kind: l1}]\n",
          AE_ERR_MALFORMED, "loss: 9 entries, at most 8"},
         {GOOD "penalties: [{kind: l1}]\n", AE_ERR_MALFORMED, "penalty: key 'weight' is missing"},
         {GOOD "penalties: [{kind: l1, weight: 1, node: code}]\n", AE_ERR_MALFORMED, "network n has no layer 'code'"},
@@ -164,7 +171,7 @@ static void refusals(void **state)
         {GOOD "about: \"a\\e[31m\"\n", AE_ERR_MALFORMED, "line 10: a control character"},
         {GOOD "---\na: 1\n", AE_ERR_MALFORMED, "line 10: a second document"},
         {GOOD "a: [[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]\n", AE_ERR_MALFORMED, "line 10: nested deeper than 16"},
-        {"recipe: 1\nname: ../t\n" , AE_ERR_MALFORMED, "line 2: name: '../t' is not a name"},
+        {"recipe: 1\nname: ../t\n", AE_ERR_MALFORMED, "line 2: name: '../t' is not a name"},
         {"recipe: 1\nname: 0123456789012345678901234567890123456789012345678\n", AE_ERR_MALFORMED, "name: longer than 47"},
         {HEAD "networks: []\n", AE_ERR_MALFORMED, "line 4: networks: empty"},
         {HEAD "networks: [{name: n, inputs: [], layers: []}]\n", AE_ERR_MALFORMED, "inputs: empty"},
@@ -176,7 +183,8 @@ static void refusals(void **state)
         {HEAD NET(PLAIN "      - {op: add, from: [previous, later]}\n      - {name: later, op: conv}\n"), AE_ERR_MALFORMED,
          "line 10: no layer 'later' stands above (a cycle"},
         {HEAD NET("      - {name: self, op: conv, out: 3, add: self}\n"), AE_ERR_MALFORMED, "line 9: no layer 'self' stands above"},
-        {HEAD NET("      - {op: shuffle, factor: 2}\n"), AE_ERR_MALFORMED, "line 9: layer shuffle.1: 3 channels are not a multiple of 4"},
+        {HEAD NET("      - {op: shuffle, factor: 2}\n"), AE_ERR_MALFORMED,
+         "line 9: layer shuffle.1: 3 channels are not a multiple of 4"},
         {HEAD NET("      - {op: dense, out: 3}\n"), AE_ERR_MALFORMED, "line 9: layer dense.1: dense needs inputs of fixed"},
         {HEAD NET("      - {op: conv, out: 4}\n"), AE_ERR_MALFORMED, "the first network makes 66 x 66 x 4, expected 66 x 66 x 3"},
         {HEAD NET("      - {op: conv, out: 3, stride: 2}\n"), AE_ERR_MALFORMED, "the first network makes"},
@@ -190,8 +198,10 @@ static void refusals(void **state)
          "crop 128 is not a multiple of the network's stride 3"},
         {HEAD NET("      - {name: image, op: conv}\n"), AE_ERR_MALFORMED, "line 9: layer image: a layer above has the same name"},
         {HEAD NET("      - {op: residual, from: [image, image]}\n"), AE_ERR_MALFORMED, "residual reads one layer"},
-        {GOOD "  - name: n\n    inputs: [{name: a, channels: 1}]\n    layers: [{op: conv}]\n", AE_ERR_MALFORMED, "a network above is called 'n'"},
-        {HEAD "networks: [{name: n, inputs: [{name: x, channels: 1}], layers: [{op: conv}]}]\n", AE_ERR_MALFORMED, "input x: the first network"},
+        {GOOD "  - name: n\n    inputs: [{name: a, channels: 1}]\n    layers: [{op: conv}]\n", AE_ERR_MALFORMED,
+         "a network above is called 'n'"},
+        {HEAD "networks: [{name: n, inputs: [{name: x, channels: 1}], layers: [{op: conv}]}]\n", AE_ERR_MALFORMED,
+         "input x: the first network"},
         {HEAD "networks: [{name: n, inputs: [{name: image, channels: 1}, {name: level, channels: 1}], layers: [{op: conv}]}]\n",
          AE_ERR_MALFORMED, "with 2 inputs the first layer needs 'from'"},
         {"recipe: 1\nname: t\ntask: superres\n" NET(PLAIN), AE_ERR_MALFORMED, "scale: 2 to 4 with task superres"},
@@ -246,7 +256,8 @@ static void files(void **state)
     assert_int_equal(ae_recipe_load(AE_BUILD_MODELS "/absent.yaml", NULL, &r, NULL, &err), AE_ERR_IO);
     assert_non_null(strstr(err.message, "No such file"));
     assert_int_equal(ae_recipe_load("/dev/null", NULL, &r, NULL, &err), AE_ERR_IO);
-    assert_int_equal(ae_recipe_load(AE_BUILD_MODELS "/recipes/balanced.yaml", &(ae_limits){.max_file = 20}, &r, NULL, &err), AE_ERR_LIMIT);
+    assert_int_equal(ae_recipe_load(AE_BUILD_MODELS "/recipes/balanced.yaml", &(ae_limits){.max_file = 20}, &r, NULL, &err),
+                     AE_ERR_LIMIT);
     assert_non_null(strstr(err.message, "max_file"));
     assert_null(r);
 }

@@ -43,8 +43,10 @@ const net_case net_cases[] = {
     {"deconv depthwise", "input c=17; deconv c=17 g=17", 5, 7},
     {"dense", "input c=3 h=5 w=7; dense c=17", 5, 7},
     {"dense after conv", "input c=3 h=5 w=7; conv c=12 act=relu; dense c=16 act=relu; dense c=1 bias=0", 5, 7},
-    {"dense autoencoder", "input c=1 h=9 w=5; dense c=32 act=relu; dense c=3; dense c=32 act=relu; dense c=45 act=sigmoid;"
-                          "reshape h=9 w=5 c=1", 9, 5},
+    {"dense autoencoder",
+     "input c=1 h=9 w=5; dense c=32 act=relu; dense c=3; dense c=32 act=relu; dense c=45 act=sigmoid;"
+     "reshape h=9 w=5 c=1",
+     9, 5},
     {"dense to picture", "input c=17 h=1 w=1; dense c=96 act=relu; reshape h=2 w=3 c=16; deconv c=3", 1, 1},
     {"dense chain with add", "input c=16 h=1 w=1; dense c=16 act=relu; dense c=16 add=0 act=relu; dense c=16 add=1", 1, 1},
 
@@ -57,14 +59,18 @@ const net_case net_cases[] = {
     {"softplus", "input c=3; conv c=16 act=softplus; conv c=3 act=softplus", 5, 7},
     {"silu", "input c=3; conv c=16 act=silu; conv c=3 act=silu", 5, 7},
     {"gelu", "input c=3; conv c=16 act=gelu; conv c=3 act=gelu", 5, 7},
-    {"activations alone", "input c=12; act act=relu; act from=0 act=leaky; act from=0 act=sigmoid; act from=0 act=tanh;"
-                          "act from=0 act=softplus; act from=0 act=silu; act from=0 act=gelu; outputs from=1,2,3,4,5,6,7", 5, 7},
+    {"activations alone",
+     "input c=12; act act=relu; act from=0 act=leaky; act from=0 act=sigmoid; act from=0 act=tanh;"
+     "act from=0 act=softplus; act from=0 act=silu; act from=0 act=gelu; outputs from=1,2,3,4,5,6,7",
+     5, 7},
     {"activations on deconv", "input c=12; deconv c=16 act=silu; deconv c=3 act=tanh", 3, 5},
     {"activations on dense", "input c=12 h=2 w=3; dense c=16 act=gelu; dense c=3 act=softplus", 2, 3},
     {"activations on other operators",
      "input c=3; maxpool act=tanh; bilinear act=silu; concat from=2,0 act=relu; add from=3,3 act=gelu;"
-     "scale act=sigmoid; shuffle f=1 act=softplus; mul from=6,6 act=leaky", 4, 6},
-    {"input after layers", "input c=3; conv c=48 act=relu; conv c=48 act=relu; conv c=16 act=relu; input c=16; mul from=3,4; conv c=16", 13, 9},
+     "scale act=sigmoid; shuffle f=1 act=softplus; mul from=6,6 act=leaky",
+     4, 6},
+    {"input after layers",
+     "input c=3; conv c=48 act=relu; conv c=48 act=relu; conv c=16 act=relu; input c=16; mul from=3,4; conv c=16", 13, 9},
     {"activation of the input", "input c=3 act=relu; conv c=16", 5, 7},
 
     /* pooling and resampling */
@@ -108,29 +114,41 @@ const net_case net_cases[] = {
 
     /* codecs: operands of full size and of 1 x 1, parities; scales and places where no mass is clamped */
     {"embed", "input c=1 h=1 w=1; embed c=17 f=5 v=0.5 slope=-2", 1, 1},
-    {"embed in a network", "input c=3; input c=1 h=1 w=1; conv c=16 from=0; embed c=16 f=2 from=1; add from=2,3 act=relu; embed c=3 from=1 f=8;"
-                           "conv c=3 from=4; mul from=6,5", 5, 7},
+    {"embed in a network",
+     "input c=3; input c=1 h=1 w=1; conv c=16 from=0; embed c=16 f=2 from=1; add from=2,3 act=relu; embed c=3 from=1 f=8;"
+     "conv c=3 from=4; mul from=6,5",
+     5, 7},
     {"quantise", "input c=17; input c=17 act=tanh; input c=17 act=tanh; quantise from=0,1,2", 5, 7},
-    {"quantise, one step, even", "input c=16; input c=16 h=1 w=1; conv c=16 from=0; crop c=16 from=0; quantise parity=1 from=2,3,1; conv c=3", 5, 7},
+    {"quantise, one step, even",
+     "input c=16; input c=16 h=1 w=1; conv c=16 from=0; crop c=16 from=0; quantise parity=1 from=2,3,1; conv c=3", 5, 7},
     {"bits", "input c=17 act=tanh; input c=17 act=tanh; input c=17 act=softplus; input c=17 act=sigmoid; bits from=0,1,2,3", 5, 7},
-    {"bits, odd", "input c=5 act=tanh; input c=5 act=tanh; input c=5 act=softplus; input c=5 act=sigmoid; bits parity=2 from=0,1,2,3", 4, 3},
+    {"bits, odd",
+     "input c=5 act=tanh; input c=5 act=tanh; input c=5 act=softplus; input c=5 act=sigmoid; bits parity=2 from=0,1,2,3", 4, 3},
     {"bits of one scale and step",
      "input c=16 act=tanh; input c=16 h=1 w=1 act=tanh; input c=16 h=1 w=1 act=softplus; input c=16 h=1 w=1 act=sigmoid;"
-     "conv c=16 from=0 act=tanh; bits parity=1 from=4,1,2,3", 5, 7},
+     "conv c=16 from=0 act=tanh; bits parity=1 from=4,1,2,3",
+     5, 7},
     {"bits of the same", "input c=12 act=tanh; bits from=0,0,0,0", 5, 7},
     {"codec",
      "input c=3; input c=1 h=1 w=1; conv c=32 k=2 s=2 p=0 from=0; conv c=16 act=tanh; embed c=16 f=3 v=0 slope=0.1 from=1;"
-     "embed c=16 f=3 v=1 slope=0.1 from=1; quantise parity=1 from=3,4,4; conv c=32 k=1; crop c=16; crop c=16 from=7 first=16 act=softplus;"
+     "embed c=16 f=3 v=1 slope=0.1 from=1; quantise parity=1 from=3,4,4; conv c=32 k=1; crop c=16; crop c=16 from=7 first=16 "
+     "act=softplus;"
      "bits parity=1 from=3,4,5,4; quantise parity=2 from=3,8,4; bits parity=2 from=3,8,9,4; add from=6,11; conv c=12 k=1;"
-     "shuffle; outputs from=15,10,12", 6, 10},
+     "shuffle; outputs from=15,10,12",
+     6, 10},
     {"codec with transforms",
-     "input c=3; input c=1 h=1 w=1; unshuffle from=0; conv c=32 k=2 s=2 p=0 init=3; conv c=16 from=2 act=leaky; conv c=32 k=2 s=2 p=0 add=3;"
+     "input c=3; input c=1 h=1 w=1; unshuffle from=0; conv c=32 k=2 s=2 p=0 init=3; conv c=16 from=2 act=leaky; conv c=32 k=2 s=2 "
+     "p=0 add=3;"
      "conv c=16 act=tanh; embed c=16 f=3 v=0 slope=0.1 from=1; crop c=16 from=5 act=tanh; crop c=16 from=5 first=16 act=softplus;"
      "bits parity=1 from=8,6,9,7; quantise parity=1 from=8,6,7; quantise parity=2 from=8,11,7; conv c=16 from=11; add from=11,12;"
-     "concat from=14,13; conv c=48 k=1 init=4; shuffle f=4; conv c=48 from=13; shuffle f=4; add from=17,19; outputs from=20,10,6,14", 8, 12},
+     "concat from=14,13; conv c=48 k=1 init=4; shuffle f=4; conv c=48 from=13; shuffle f=4; add from=17,19; outputs "
+     "from=20,10,6,14",
+     8, 12},
     {"transforms with activation and sum",
-     "input c=3; conv c=48 k=4 s=4 p=0 init=3 act=silu; conv c=48 k=1 init=4 add=1 act=tanh; conv c=48 add=2 act=gelu; shuffle f=4; conv c=16;"
-     "conv c=3 k=1 act=leaky; add from=4,6; batchnorm; mul from=8,0", 8, 4},
+     "input c=3; conv c=48 k=4 s=4 p=0 init=3 act=silu; conv c=48 k=1 init=4 add=1 act=tanh; conv c=48 add=2 act=gelu; shuffle "
+     "f=4; conv c=16;"
+     "conv c=3 k=1 act=leaky; add from=4,6; batchnorm; mul from=8,0",
+     8, 4},
 
     /* normalisation and random nodes */
     {"batchnorm", "input c=3; conv c=16 bias=0; batchnorm act=relu; conv c=3", 5, 7},
@@ -144,7 +162,8 @@ const net_case net_cases[] = {
     {"gaussian", "input c=3; conv c=12; conv c=12 from=0; gaussian from=1,2; conv c=3; outputs from=4,1,2", 5, 7},
     {"variational dense",
      "input c=1 h=4 w=4; dense c=17 act=relu; dense c=10; crop c=5; crop from=2 first=5 c=5; gaussian from=3,4;"
-     "dense c=16 act=sigmoid; outputs from=6,3,4", 4, 4},
+     "dense c=16 act=sigmoid; outputs from=6,3,4",
+     4, 4},
 
     /* residual sums fused, several readers, several outputs, shared parameters */
     {"residual", "input c=16; conv c=16 act=relu; conv c=16 add=0; conv c=16 act=relu; conv c=16 add=2", 5, 7},
@@ -155,15 +174,17 @@ const net_case net_cases[] = {
     {"residual of an activated node",
      "input c=3; conv c=16 act=relu; conv c=16 act=relu; conv c=16 add=1 act=relu; conv c=16 add=2", 5, 7},
     {"residual of itself", "input c=16; conv c=16 act=relu; conv c=16 add=1", 5, 7},
-    {"three readers", "input c=3; conv c=16 act=relu; conv c=16 from=1; conv c=17 from=1 k=1; maxpool from=1 k=3 s=1 p=1;"
-                      "concat from=2,3,4,1; conv c=3", 5, 7},
+    {"three readers",
+     "input c=3; conv c=16 act=relu; conv c=16 from=1; conv c=17 from=1 k=1; maxpool from=1 k=3 s=1 p=1;"
+     "concat from=2,3,4,1; conv c=3",
+     5, 7},
     {"several outputs", "input c=3; conv c=16 act=relu; conv c=17; conv c=12 from=1 s=2; outputs from=2,3,1", 5, 7},
     {"output read further", "input c=3; conv c=16 act=relu; conv c=16 add=1; conv c=3; outputs from=1,3,2", 5, 7},
     {"output twice", "input c=3; conv c=3; outputs from=1,1", 5, 7},
     {"input as output", "input c=3; conv c=16; conv c=3; add from=0,2; outputs from=3,0", 5, 7},
     {"shared convolution", "input c=16; conv c=16 act=relu; conv c=16 param=1 act=relu; conv c=16 param=1", 5, 7},
-    {"shared between branches",
-     "input c=3; input c=3; conv c=17 from=0 act=relu; conv c=17 from=1 param=2; add from=2,3; conv c=3", 5, 7},
+    {"shared between branches", "input c=3; input c=3; conv c=17 from=0 act=relu; conv c=17 from=1 param=2; add from=2,3; conv c=3",
+     5, 7},
     {"shared scale and norm", "input c=3; conv c=12; scale; layernorm; conv c=12; scale param=2; layernorm param=3", 5, 7},
     {"shared batchnorm", "input c=12; batchnorm; conv c=12; batchnorm param=1 act=tanh", 5, 7},
     {"shared dense", "input c=12 h=1 w=1; dense c=12 act=relu; dense c=12 param=1 act=relu; dense c=12 param=1 add=1", 1, 1},
@@ -172,16 +193,21 @@ const net_case net_cases[] = {
     {"U-Net on unshuffled pixels",
      "input c=3; input c=1; concat from=0,1; unshuffle; conv c=32 act=relu; conv c=32 act=relu; conv c=32 add=4;"
      "conv c=48 k=2 s=2 p=0; conv c=48 act=relu; conv c=48 add=7; conv c=128 k=1 bias=0; shuffle; add from=11,6;"
-     "conv c=32 act=relu; conv c=32 add=12; conv c=12; shuffle", 12, 20},
-    {"U-Net with concat", "input c=3; conv c=16 act=relu; maxpool; conv c=32 act=relu; maxpool; conv c=48 act=relu; bilinear;"
-                          "concat from=6,3; conv c=32 act=relu; nearest; concat from=9,1; conv c=16 act=relu; conv c=3", 12, 8},
+     "conv c=32 act=relu; conv c=32 add=12; conv c=12; shuffle",
+     12, 20},
+    {"U-Net with concat",
+     "input c=3; conv c=16 act=relu; maxpool; conv c=32 act=relu; maxpool; conv c=48 act=relu; bilinear;"
+     "concat from=6,3; conv c=32 act=relu; nearest; concat from=9,1; conv c=16 act=relu; conv c=3",
+     12, 8},
     {"separable blocks",
      "input c=3; conv c=32 k=1; conv c=32 g=32 k=5 act=silu; conv c=32 k=1 add=1; layernorm; conv c=48 k=1 act=gelu;"
-     "conv c=32 k=1 add=3; conv c=3", 5, 7},
+     "conv c=32 k=1 add=3; conv c=3",
+     5, 7},
     {"deconv autoencoder",
-     "input c=1; conv c=16 s=2 act=relu; batchnorm; conv c=32 s=2 act=relu; deconv c=16 act=relu; deconv c=1 act=sigmoid",
-     12, 8},
-    {"squeeze and gate", "input c=16 h=5 w=7; conv c=16 act=relu; avgpool k=5x7; conv c=3 k=1 act=relu; conv c=16 k=1 act=sigmoid;"
-                         "mul from=1,4; add from=5,0; conv c=16", 5, 7},
+     "input c=1; conv c=16 s=2 act=relu; batchnorm; conv c=32 s=2 act=relu; deconv c=16 act=relu; deconv c=1 act=sigmoid", 12, 8},
+    {"squeeze and gate",
+     "input c=16 h=5 w=7; conv c=16 act=relu; avgpool k=5x7; conv c=3 k=1 act=relu; conv c=16 k=1 act=sigmoid;"
+     "mul from=1,4; add from=5,0; conv c=16",
+     5, 7},
     {0},
 };

@@ -16,7 +16,9 @@
 
 #define HEAD "recipe: 1\nname: t\ntask: compress\n"
 #define LOSS "loss: [{kind: rate_distortion, lambda: [0.001, 0.1]}]\ndata: {crop: 16}\n"
-#define INPUTS "networks:\n  - name: n\n    inputs: [{name: image, channels: 3}, {name: quality, channels: 1, height: 1, width: 1}]\n    layers:\n"
+#define INPUTS                                                                                                                     \
+    "networks:\n  - name: n\n    inputs: [{name: image, channels: 3}, {name: quality, channels: 1, height: 1, width: 1}]\n    "    \
+    "layers:\n"
 #define ANALYSIS                                                                \
     "      - {name: pixels, op: unshuffle, factor: 2, from: [image]}\n"          \
     "      - {name: y, op: conv, out: 48, kernel: 2, stride: 2, init: dct}\n"
@@ -45,15 +47,18 @@ static void recipes(void **state)
 {
     ae_recipe *r = parse(GOOD);
     const ae_graph *g = &r->networks[0].graph;
-    const ae_node *step = &g->nodes[ae_graph_find(g, "step")], *q = &g->nodes[ae_graph_find(g, "q")], *b = &g->nodes[ae_graph_find(g, "b")];
+    const ae_node *step = &g->nodes[ae_graph_find(g, "step")], *q = &g->nodes[ae_graph_find(g, "q")],
+                  *b = &g->nodes[ae_graph_find(g, "b")];
 
     (void)state;
     assert_int_equal(r->task, AE_TASK_COMPRESS);
-    assert_true(r->losses[0].kind == AE_LOSS_RATE_DISTORTION && r->losses[0].lambda_min == 0.001f && r->losses[0].lambda_max == 0.1f);
+    assert_true(r->losses[0].kind == AE_LOSS_RATE_DISTORTION && r->losses[0].lambda_min == 0.001f &&
+                r->losses[0].lambda_max == 0.1f);
     assert_true(step->op == AE_OP_EMBED && step->factor == 3 && step->value == -1 && step->slope == -2 && step->first == 5);
     assert_true(q->op == AE_OP_QUANTISE && q->parity == AE_PARITY_EVEN && q->out == 40);
     assert_true(b->op == AE_OP_BITS && b->parity == AE_PARITY_ODD && b->n_from == 4);
-    assert_true(g->nodes[ae_graph_find(g, "y")].init == AE_INIT_DCT && g->nodes[ae_graph_find(g, "back")].init == AE_INIT_DCT_INVERSE);
+    assert_true(g->nodes[ae_graph_find(g, "y")].init == AE_INIT_DCT &&
+                g->nodes[ae_graph_find(g, "back")].init == AE_INIT_DCT_INVERSE);
     assert_int_equal(g->stride, 8); /* blocks of 4, whose parity repeats after two */
     ae_recipe_free(r);
 }
@@ -61,12 +66,14 @@ static void recipes(void **state)
 static void refusals(void **state)
 {
 #define WITH(layer) HEAD INPUTS ANALYSIS STEP LATENT SYNTHESIS layer "    outputs: [picture, b]\n" LOSS
-    static const struct { const char *text, *message; } bad[] = {
+    static const struct { const char *text, *message;
+    } bad[] = {
         {WITH("      - {op: embed, out: 3, factor: 1, from: [quality]}\n"), "factor 1, expected 2 to 64"},
         {WITH("      - {op: embed, out: 3, factor: 2, from: [image]}\n"), "embed reads one number, not 3 channels"},
         {WITH("      - {op: embed, out: 3, from: [quality]}\n"), "layer embed: key 'factor' is missing"},
         {WITH("      - {op: embed, out: 3, factor: 2, act: relu, from: [quality]}\n"), "embed has no activation"},
-        {WITH("      - {op: embed, out: 48, first: 1, factor: 2, init: dct, from: [quality]}\n"), "begins as dct with components 1 to 49"},
+        {WITH("      - {op: embed, out: 48, first: 1, factor: 2, init: dct, from: [quality]}\n"),
+         "begins as dct with components 1 to 49"},
         {WITH("      - {op: embed, out: 3, factor: 2, init: identity, from: [quality]}\n"), "impossible init"},
         {WITH("      - {op: quantise, from: [part, zero]}\n"), "quantise reads 3 to 3 layers, not 2"},
         {WITH("      - {op: quantise, from: [zero, part, step]}\n"), "inputs of 1 x 1"},
@@ -83,9 +90,11 @@ static void refusals(void **state)
         {HEAD INPUTS ANALYSIS STEP LATENT SYNTHESIS "    outputs: [picture, q]\n" LOSS, "output q is no layer of op bits"},
         {HEAD INPUTS ANALYSIS STEP LATENT SYNTHESIS "    outputs: [picture, b]\n", "rate_distortion belongs to task compress"},
         {HEAD "residual: true\n" INPUTS ANALYSIS STEP LATENT SYNTHESIS "    outputs: [picture, b]\n" LOSS, "not residual"},
-        {HEAD INPUTS ANALYSIS STEP LATENT SYNTHESIS "    outputs: [picture, b]\nloss: [{kind: rate_distortion}]\n", "'lambda' belongs to"},
+        {HEAD INPUTS ANALYSIS STEP LATENT SYNTHESIS "    outputs: [picture, b]\nloss: [{kind: rate_distortion}]\n",
+         "'lambda' belongs to"},
         {"recipe: 1\nname: t\ntask: denoise\nnetworks:\n  - name: n\n    inputs: [{name: image, channels: 3}]\n    layers:\n"
-         "      - {op: conv}\n" LOSS, "rate_distortion belongs to task compress"},
+         "      - {op: conv}\n" LOSS,
+         "rate_distortion belongs to task compress"},
         {"recipe: 1\nname: t\ntask: denoise\n" INPUTS ANALYSIS SYNTHESIS, "reads 'image' and 'level'"},
     };
     ae_recipe *r;
@@ -162,7 +171,8 @@ static void begins_as_cosines(void **state)
 /* Values worked out by hand. */
 static void bits_and_steps(void **state)
 {
-    test_net net = net_make("input c=1; input c=1; input c=1; input c=1; quantise from=0,1,3; bits from=0,1,2,3; outputs from=4,5", 1, 1, 5, 1, 0);
+    test_net net = net_make("input c=1; input c=1; input c=1; input c=1; quantise from=0,1,3; bits from=0,1,2,3; outputs from=4,5",
+                            1, 1, 5, 1, 0);
     const double y[] = {3.3, -0.1, 1, 60, 0.8}, mean[] = {0.5, 0, 1, 0, 0.8}, scale[] = {1, 0, -9, 0, 20}, step[] = {1, 0, 0, 0, 1};
     const double *inputs[] = {y, mean, scale, step};
     const double quantised[] = {2.5, 0, 1, 60, 0.8};
@@ -183,7 +193,8 @@ static void bits_and_steps(void **state)
  * slope of a clamped mass over that mass. */
 static void clamped_gradients(void **state)
 {
-    test_net net = net_make("input c=1; input c=1; input c=1; input c=1; quantise from=0,1,3; bits from=0,1,2,3; outputs from=4,5", 1, 1, 2, 1, 0);
+    test_net net = net_make("input c=1; input c=1; input c=1; input c=1; quantise from=0,1,3; bits from=0,1,2,3; outputs from=4,5",
+                            1, 1, 2, 1, 0);
     const double y[] = {0.3, 9}, zero[] = {0, 0}, scale[] = {-9, 0}, step[] = {1, 0}, one[] = {1, 1}, minus[] = {-1, -1};
     const double *inputs[] = {y, zero, scale, step}, *d[6] = {[4] = one};
     double w = 0.15, far, noise;
@@ -227,7 +238,8 @@ static void extraction(void **state)
         values[i] = (float)(flat[i] += 0.01 * (double)(i % 7));
     for (int i = 0; i < H * W * 3; i++)
         image[i] = sin(i * 0.7);
-    if (aei_graph_extract(g, outputs, 2, &part, map, &err) != AE_OK || aei_graph_extract_values(g, values, &part, &taken, &err) != AE_OK)
+    if (aei_graph_extract(g, outputs, 2, &part, map, &err) != AE_OK ||
+        aei_graph_extract_values(g, values, &part, &taken, &err) != AE_OK)
         fail_msg("%s", err.message);
     assert_int_equal(part.n_nodes, 5);
     assert_true(part.n_outputs == 2 && part.outputs[0] == 4 && part.outputs[1] == 2);

@@ -426,7 +426,12 @@ static void impossible_graphs(void **state)
       check_fails(&b, AE_ERR_LIMIT, "scale"); }
     { builder b = {0}; put_input(&b, 3, 0, 0); put_window(&b, AE_OP_CONV, 8, 3, 1, 1); put_window(&b, AE_OP_CONV, 8, 3, 1, 1);
       memcpy(b.nodes[2].param, "n1", 3); check_fails(&b, AE_ERR_MALFORMED, "shares the parameters n1 with n1"); }
-    { builder b = {0}; put_input(&b, 3, 0, 0); b.nodes[0].op = (ae_op)99; check_fails(&b, AE_ERR_MALFORMED, "unknown operator 99"); }
+    {
+        builder b = {0};
+        put_input(&b, 3, 0, 0);
+        b.nodes[0].op = (ae_op)99;
+        check_fails(&b, AE_ERR_MALFORMED, "unknown operator 99");
+    }
 }
 
 static void sizes_that_do_not_fit(void **state)

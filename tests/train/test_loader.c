@@ -87,8 +87,19 @@ static setup *make_setup(uint32_t channels, uint32_t level_channels)
 
     s->nodes[0] = (ae_node){.name = "image", .op = AE_OP_INPUT, .out = channels};
     s->nodes[1] = (ae_node){.name = "level", .op = AE_OP_INPUT, .out = level_channels};
-    *r = (ae_recipe){.task = AE_TASK_DENOISE, .residual = true, .scale = 1, .n_networks = 1, .crop = 32, .augment = true,
-                     .scale_min = 1, .scale_max = 1, .n_filters = 1, .filters = {AE_BICUBIC}, .n_corruptions = 1, .batch = 6, .holdout = 0.1f};
+    *r = (ae_recipe){.task = AE_TASK_DENOISE,
+                     .residual = true,
+                     .scale = 1,
+                     .n_networks = 1,
+                     .crop = 32,
+                     .augment = true,
+                     .scale_min = 1,
+                     .scale_max = 1,
+                     .n_filters = 1,
+                     .filters = {AE_BICUBIC},
+                     .n_corruptions = 1,
+                     .batch = 6,
+                     .holdout = 0.1f};
     r->networks[0].graph = (ae_graph){.nodes = s->nodes, .n_nodes = level_channels ? 2 : 1};
     r->corruptions[0] = (ae_corruption){.kind = AE_CORRUPT_GAUSSIAN, .min = 0, .max = 50, .probability = 1, .jitter_min = 1,
                                         .jitter_max = 1};

@@ -111,7 +111,8 @@ static void test_loss_values(void **state)
 /* Two samples of one pixel in two shards' worth of batch: lambda is 1 at quality 0 and 100 at quality 1, weighted w there. */
 static void test_rate_distortion(void **state)
 {
-    float v[2] = {0.5f, 0.25f}, t[2] = {0, 0}, g[2] = {NAN, NAN}, bits[2][2] = {{3, 4}, {1, 0}}, d_bits[2][2] = {{0}}, quality[2] = {0.5f, 1};
+    float v[2] = {0.5f, 0.25f}, t[2] = {0, 0}, g[2] = {NAN, NAN}, bits[2][2] = {{3, 4}, {1, 0}}, d_bits[2][2] = {{0}},
+          quality[2] = {0.5f, 1};
     aei_loss_view view = {{2, 1, 1, 1}, v, t, NULL, 4, 0.5, g, true};
     aei_rate_view rate = {2, {{2, 1, 1, 1}, {2, 1, 1, 1}}, {bits[0], bits[1]}, {d_bits[0], d_bits[1]}, quality};
     ae_loss loss = {.kind = AE_LOSS_RATE_DISTORTION, .weight = 2, .lambda_min = 1, .lambda_max = 100};
@@ -244,7 +245,8 @@ static void test_optimizers(void **state)
 static void check_muon(uint32_t rows, uint32_t columns, ae_precision precision)
 {
     enum { MOST = 48 * 20 };
-    ae_param p = {.name = "w", .n_dims = 4, .dims = {rows, columns / 4, 2, 2}, .count = rows * columns, .trainable = true, .decay = true};
+    ae_param p = {
+        .name = "w", .n_dims = 4, .dims = {rows, columns / 4, 2, 2}, .count = rows * columns, .trainable = true, .decay = true};
     static float g[MOST], w[MOST], m[MOST], average[MOST];
     uint32_t low = rows < columns ? rows : columns, high = rows + columns - low;
     aei_update u = {.rate = 0.1f, .scale = 0.5f, .decay = 0.5f, .average = 0.25f};
@@ -288,9 +290,9 @@ static void test_muon(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loss_gradients), cmocka_unit_test(test_loss_values), cmocka_unit_test(test_rate_distortion), cmocka_unit_test(test_shards_add_up),
-        cmocka_unit_test(test_penalties),      cmocka_unit_test(test_sums),        cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_optimizers), cmocka_unit_test(test_muon),
+        cmocka_unit_test(test_loss_gradients), cmocka_unit_test(test_loss_values), cmocka_unit_test(test_rate_distortion),
+        cmocka_unit_test(test_shards_add_up),  cmocka_unit_test(test_penalties),   cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_schedule),       cmocka_unit_test(test_optimizers),  cmocka_unit_test(test_muon),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,24 +46,26 @@ static const char impatient[] = HEAD "task: denoise\nresidual: true\n" NETWORK
     "  patience: 3, holdout: 0.2}\n";
 
 /* Beside the transform that it begins as, something to learn: steps, a mean and a scale for each quality. */
-static const char codec[] = HEAD "task: compress\n"
-    "networks:\n"
-    "  - name: net\n"
-    "    inputs: [{name: image, channels: 3}, {name: quality, channels: 1, height: 1, width: 1}]\n"
-    "    layers:\n"
-    "      - {op: unshuffle, factor: 4, from: [image]}\n"
-    "      - {name: y, op: conv, out: 48, kernel: 1, init: dct}\n"
-    "      - {name: step, op: embed, out: 48, factor: 3, value: -1, slope: -2, init: dct, from: [quality]}\n"
-    "      - {name: mean, op: embed, out: 48, factor: 2, from: [quality]}\n"
-    "      - {name: scale, op: embed, out: 48, factor: 2, value: 1, from: [quality]}\n"
-    "      - {name: q, op: quantise, from: [y, mean, step]}\n"
-    "      - {name: rate, op: bits, from: [y, mean, scale, step]}\n"
-    "      - {op: conv, out: 48, kernel: 1, init: dct_inverse, from: [q]}\n"
-    "      - {name: picture, op: shuffle, factor: 4}\n"
-    "    outputs: [picture, rate]\n"
-    "data: {crop: 16}\n"
-    "loss: [{kind: rate_distortion, lambda: [0.001, 0.1]}]\n"
-    "train: {optimizer: adamw, rate: 2.0e-2, steps: 60, warmup: 5, batch: 8, shards: 4, ema: 0.9, validate_every: 20, patience: 5, holdout: 0.2}\n";
+static const char codec[] =
+    HEAD "task: compress\n"
+         "networks:\n"
+         "  - name: net\n"
+         "    inputs: [{name: image, channels: 3}, {name: quality, channels: 1, height: 1, width: 1}]\n"
+         "    layers:\n"
+         "      - {op: unshuffle, factor: 4, from: [image]}\n"
+         "      - {name: y, op: conv, out: 48, kernel: 1, init: dct}\n"
+         "      - {name: step, op: embed, out: 48, factor: 3, value: -1, slope: -2, init: dct, from: [quality]}\n"
+         "      - {name: mean, op: embed, out: 48, factor: 2, from: [quality]}\n"
+         "      - {name: scale, op: embed, out: 48, factor: 2, value: 1, from: [quality]}\n"
+         "      - {name: q, op: quantise, from: [y, mean, step]}\n"
+         "      - {name: rate, op: bits, from: [y, mean, scale, step]}\n"
+         "      - {op: conv, out: 48, kernel: 1, init: dct_inverse, from: [q]}\n"
+         "      - {name: picture, op: shuffle, factor: 4}\n"
+         "    outputs: [picture, rate]\n"
+         "data: {crop: 16}\n"
+         "loss: [{kind: rate_distortion, lambda: [0.001, 0.1]}]\n"
+         "train: {optimizer: adamw, rate: 2.0e-2, steps: 60, warmup: 5, batch: 8, shards: 4, ema: 0.9, validate_every: 20, "
+         "patience: 5, holdout: 0.2}\n";
 
 typedef struct fixture {
     char folder[40], model[64], checkpoint[64], report[64];
@@ -543,9 +545,18 @@ static void test_bench(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_learns), CASE(test_codec_learns), CASE(test_threads_do_not_matter), CASE(test_resume),   CASE(test_resume_early_stopping),
-        CASE(test_time_limit), CASE(test_init),                  CASE(test_divergence), CASE(test_not_a_number),
-        CASE(test_refusals),   CASE(test_other_data),            CASE(test_bench),
+        CASE(test_learns),
+        CASE(test_codec_learns),
+        CASE(test_threads_do_not_matter),
+        CASE(test_resume),
+        CASE(test_resume_early_stopping),
+        CASE(test_time_limit),
+        CASE(test_init),
+        CASE(test_divergence),
+        CASE(test_not_a_number),
+        CASE(test_refusals),
+        CASE(test_other_data),
+        CASE(test_bench),
         CASE(test_out_of_memory),
     };
 

@@ -19,7 +19,8 @@ static uint8_t orientation_of(const ae_meta *meta)
     const ae_meta_item *exif = ae_meta_find(meta, AE_META_EXIF);
     aei_ifd_view view = {.data = exif ? exif->value : NULL, .n_bytes = exif ? exif->n_bytes : 0};
     aei_ifd_entry entry;
-    uint64_t v = exif && aei_ifd_view_open(&view) && aei_ifd_find(&view, AEI_TAG_ORIENTATION, &entry) ? aei_ifd_number(&view, &entry) : 0;
+    uint64_t v =
+        exif && aei_ifd_view_open(&view) && aei_ifd_find(&view, AEI_TAG_ORIENTATION, &entry) ? aei_ifd_number(&view, &entry) : 0;
 
     return v <= 8 ? (uint8_t)v : 0;
 }
@@ -74,7 +75,8 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
         c->item.quality = (uint16_t)lround(fmin(thirds * (info->sample == AE_U8 ? 1 : 257), 65535));
     }
     if ((info->sample != c->reader.info.sample && !(c->read_band = ae_alloc(BAND, ae_row_bytes(&c->reader.info)))) ||
-        ((thirds < 0 || c->item.quality || compress_has_target(o)) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) || !(c->hash = ae_sample_hash_create()))
+        ((thirds < 0 || c->item.quality || compress_has_target(o)) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) ||
+        !(c->hash = ae_sample_hash_create()))
         return ae_fail(err, AE_ERR_NOMEM, "a band of rows");
     if (!o->batch.json || !c->original)
         return AE_OK;
@@ -159,7 +161,8 @@ static void take_luma(const compressed *c, const void *row, float *to)
 
     for (size_t x = 0; x < (size_t)c->info.width; x++)
         to[x] = channels < 3 ? sample_at(c, row, x * channels)
-                             : 0.299f * sample_at(c, row, x * channels) + 0.587f * sample_at(c, row, x * channels + 1) + 0.114f * sample_at(c, row, x * channels + 2);
+                             : 0.299f * sample_at(c, row, x * channels) + 0.587f * sample_at(c, row, x * channels + 1) +
+                                   0.114f * sample_at(c, row, x * channels + 2);
 }
 
 /* Alpha left out. */
@@ -170,7 +173,8 @@ static void compare(compressed *c, const void *decoded, const void *original, ui
 
     for (size_t i = 0; i < n; i++)
         for (uint32_t ch = 0; ch < colours; ch++) {
-            double difference = (double)sample_at(c, decoded, i * channels + ch) - (double)sample_at(c, original, i * channels + ch);
+            double difference =
+                (double)sample_at(c, decoded, i * channels + ch) - (double)sample_at(c, original, i * channels + ch);
 
             c->squares += difference * difference;
         }
@@ -275,7 +279,8 @@ static ae_status get_tile(void *opaque, uint32_t index, const void **data, size_
 static ae_status take_colours(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
     compressed *c = ((encoding *)opaque)->c;
-    size_t sample = ae_sample_bytes(c->info.sample), whole = sample * c->info.channels, colours = whole - (c->info.alpha ? sample : 0);
+    size_t sample = ae_sample_bytes(c->info.sample), whole = sample * c->info.channels,
+           colours = whole - (c->info.alpha ? sample : 0);
     size_t width = (size_t)c->info.width;
 
     for (uint32_t y = 0; y < n_rows; y++) {
@@ -295,10 +300,12 @@ static ae_status take_colours(void *opaque, const void *rows, uint32_t n_rows, a
 
 static ae_coder_picture picture_of(const compressed *c)
 {
-    return (ae_coder_picture){(uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels < 3 ? 1 : 3, c->info.sample, c->info.bits};
+    return (ae_coder_picture){(uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels < 3 ? 1 : 3, c->info.sample,
+                              c->info.bits};
 }
 
-ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t threads, uint32_t most_tiles, ae_analysis **out, ae_error *err)
+ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t threads, uint32_t most_tiles, ae_analysis **out,
+                           ae_error *err)
 {
     ae_encode_options encode = {.effort = o->effort, .threads = threads, .cancel = &cli_cancel};
     ae_row_source source = {e->c->info, e, read_rows};
@@ -307,11 +314,16 @@ ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t thre
     return st == AE_OK ? ae_analyse(o->coder, &encode, &source, most_tiles, out, err) : st;
 }
 
-ae_status compress_colours(encoding *e, const compress_options *o, uint32_t threads, const ae_analysis *analysis, uint32_t every, ae_error *err)
+ae_status compress_colours(encoding *e, const compress_options *o, uint32_t threads, const ae_analysis *analysis, uint32_t every,
+                           ae_error *err)
 {
     compressed *c = e->c;
     ae_coder_picture picture = picture_of(c);
-    ae_encode_options encode = {.quality = c->item.quality, .effort = o->effort, .threads = threads, .cancel = &cli_cancel, .opaque = e,
+    ae_encode_options encode = {.quality = c->item.quality,
+                                .effort = o->effort,
+                                .threads = threads,
+                                .cancel = &cli_cancel,
+                                .opaque = e,
                                 .progress = show_progress};
     ae_row_source source = {c->info, e, read_rows};
     ae_tile_sink keep = {e, keep_tile};
@@ -385,7 +397,8 @@ static ae_status encode_network(encoding *e, const compress_options *o, uint32_t
 {
     ae_status st;
 
-    if ((st = coded ? write_coded(e, err) : compress_colours(e, o, threads, NULL, 1, err)) != AE_OK || (st = compress_alpha(e, threads, err)) != AE_OK)
+    if ((st = coded ? write_coded(e, err) : compress_colours(e, o, threads, NULL, 1, err)) != AE_OK ||
+        (st = compress_alpha(e, threads, err)) != AE_OK)
         return st;
     return e->c->samples > 0 ? AE_OK : compress_compare(e, o, threads, err);
 }
@@ -484,12 +497,14 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
 
     if (st != AE_OK)
         goto done;
-    if ((st = ae_output_open(item->output, standard ? NULL : item->input, o->batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) != AE_OK ||
+    if ((st = ae_output_open(item->output, standard ? NULL : item->input, o->batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) !=
+            AE_OK ||
         (st = ae_container_create(ae_output_sink(output), &writer, err)) != AE_OK) {
         st = picture_name_file(item->output, st, err);
         goto done;
     }
-    if ((st = compress_model(o, writer, err)) != AE_OK || (st = compress_item(&c, o, item, item->threads, own_name(item->input), writer, err)) != AE_OK ||
+    if ((st = compress_model(o, writer, err)) != AE_OK ||
+        (st = compress_item(&c, o, item, item->threads, own_name(item->input), writer, err)) != AE_OK ||
         (st = ae_container_finish(writer, err)) != AE_OK)
         goto done;
     n_bytes = ae_container_written(writer);

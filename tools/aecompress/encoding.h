@@ -18,9 +18,11 @@ typedef struct encoding {
 bool compress_has_target(const compress_options *o);
 /* The picture from its first row on; its hash and errors, too. */
 ae_status compress_start_again(compressed *c, ae_error *err);
-ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t threads, uint32_t most_tiles, ae_analysis **out, ae_error *err);
+ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t threads, uint32_t most_tiles, ae_analysis **out,
+                           ae_error *err);
 /* Colours by the network into c->tiles, from the picture or, one tile in `every`, from its analysis. */
-ae_status compress_colours(encoding *e, const compress_options *o, uint32_t threads, const ae_analysis *analysis, uint32_t every, ae_error *err);
+ae_status compress_colours(encoding *e, const compress_options *o, uint32_t threads, const ae_analysis *analysis, uint32_t every,
+                           ae_error *err);
 double compress_share(const compressed *c); /* of the pixels, in c->tiles that are there */
 /* Decodes c->tiles beside the picture. */
 ae_status compress_compare(encoding *e, const compress_options *o, uint32_t threads, ae_error *err);

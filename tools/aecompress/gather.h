@@ -22,7 +22,8 @@ ae_status gathered_begin(gathered *g, const ae_item *like, size_t n_each, ae_err
 ae_status gathered_add(gathered *g, const void *samples, const char *name, ae_error *err);
 void gathered_clear(gathered *g);
 
-/* Takes one in. *ready gets what is now to be written: a full pack, the fullest where there was no room for another kind, or none. */
+/* Takes one in. *ready gets what is now to be written: a full pack, the fullest where there was no room for another kind, or none.
+ */
 ae_status gather(gathered kinds[GATHER_KINDS], const ae_item *item, size_t n_each, const void *samples, const char *name,
                  gathered *ready, ae_error *err);
 

@@ -10,7 +10,8 @@ static compress_options o = {.near_lossless = -1, .quality = 60, .effort = 5, .m
 
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Quality", 0, 0},
-    {'q', "quality", CLI_INT, &o.quality, "N", "0 to 100; above 85 no sample errs by more than (100 - N) / 3 of 255, 100 is lossless", 0, 100},
+    {'q', "quality", CLI_INT, &o.quality, "N",
+     "0 to 100; above 85 no sample errs by more than (100 - N) / 3 of 255, 100 is lossless", 0, 100},
     {0, "lossless", CLI_FLAG, &o.lossless, NULL, "give back the very samples", 0, 0},
     {0, "near-lossless", CLI_NUMBER, &o.near_lossless, "T", "no sample errs by more than T of 255", 0, 255},
     {0, "target-size", CLI_STRING, &o.target_size, "N[k|%]", "the best quality at so many bytes, or so much of the input's", 0, 0},
@@ -77,8 +78,9 @@ static int check(void)
         size_t length = strlen(o.target_size);
         char more;
 
-        if (length && o.target_size[length - 1] == '%' ? sscanf(o.target_size, "%lf%%%c", &o.target_percent, &more) != 1 || !(o.target_percent > 0)
-                                                       : !cli_parse_size(o.target_size, &o.target_bytes) || !o.target_bytes)
+        if (length && o.target_size[length - 1] == '%'
+                ? sscanf(o.target_size, "%lf%%%c", &o.target_percent, &more) != 1 || !(o.target_percent > 0)
+                : !cli_parse_size(o.target_size, &o.target_bytes) || !o.target_bytes)
             return cli_usage("--target-size: '%s' is not a size such as 20k or 10%%", o.target_size);
     }
     if (o.append && !o.archive)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The quality for a size or a PSNR. What depends on no quality is computed once: the network's analysis, of a sample of tiles where all
- * are too many, and alpha. A quality then costs its entropy part, and a PSNR the decoder's work. */
+ * The quality for a size or a PSNR. What depends on no quality is computed once: the network's analysis, of a sample of tiles where
+ * all are too many, and alpha. A quality then costs its entropy part, and a PSNR the decoder's work. */
 #include <math.h>
 
 #include "encoding.h"
@@ -97,8 +97,8 @@ static ae_status measure(search *s, int64_t level, double *value, ae_error *err)
     return st;
 }
 
-/* The highest level that is small enough and near the target, or the lowest whose PSNR is enough, into *level; -1, or the number of levels + 1,
- * where there is none. Between two trials the measure is taken for straight, in logarithms of a size. */
+/* The highest level that is small enough and near the target, or the lowest whose PSNR is enough, into *level; -1, or the number of
+ * levels + 1, where there is none. Between two trials the measure is taken for straight, in logarithms of a size. */
 static ae_status seek(search *s, int64_t *level, ae_error *err)
 {
     int64_t most = most_levels(s->o), top = s->o->coder ? AE_QUALITY_ONE : most, low = -1, high = most + 1;
@@ -179,7 +179,8 @@ ae_status target_choose(compressed *c, const compress_options *o, uint32_t threa
     s.frame = (double)(frame + GROWTH);
     st = choose(&s, &level, err);
     if (st == AE_OK && (level < 0 || level > most_levels(o)))
-        st = ae_fail(err, AE_ERR_LIMIT, s.psnr ? "no quality reaches %.2f dB" : "no quality makes it as small as %.0f bytes", s.target);
+        st = ae_fail(err, AE_ERR_LIMIT, s.psnr ? "no quality reaches %.2f dB" : "no quality makes it as small as %.0f bytes",
+                     s.target);
     if (st == AE_OK)
         set_level(c, o, (uint32_t)level);
     *coded = st == AE_OK && c->item.coding == AE_ITEM_NETWORK;

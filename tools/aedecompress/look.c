@@ -65,8 +65,8 @@ static void list_item(const look *l)
         cli_json_clear(&json);
         return;
     }
-    printf("%10" PRIu64 "  %" PRIu64 " x %" PRIu64 " x %u, %u bit  %-12s %s\n", it->packed ? it->span / it->packed : it->span, it->info.width,
-           it->info.height, it->info.channels, it->info.bits, coding_of(it, coding), it->name);
+    printf("%10" PRIu64 "  %" PRIu64 " x %" PRIu64 " x %u, %u bit  %-12s %s\n", it->packed ? it->span / it->packed : it->span,
+           it->info.width, it->info.height, it->info.channels, it->info.bits, coding_of(it, coding), it->name);
 }
 
 static void test_item(look *l, aecfile *f)

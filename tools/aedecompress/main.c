@@ -13,7 +13,8 @@ static const cli_option options[] = {
     {'t', "test", CLI_FLAG, &o.test, NULL, "decode everything, write nothing, report what is damaged", 0, 0},
     {0, "repair", CLI_FLAG, &o.repair, NULL, "write an .aec file of what is whole to -o", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "What to decode", 0, 0},
-    {'i', "item", CLI_STRING, &o.item, "NAME|PATTERN", "only the items of an archive with this name; * and ? match anything but end in a name", 0, 0},
+    {'i', "item", CLI_STRING, &o.item, "NAME|PATTERN",
+     "only the items of an archive with this name; * and ? match anything but end in a name", 0, 0},
     {0, "region", CLI_STRING, &o.region_text, "X,Y,W,H", "only this part of each picture", 0, 0},
     {0, "preview", CLI_FLAG, &o.preview, NULL, "at an eighth of the size", 0, 0},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec, where it is not found by itself", 0, 0},
@@ -24,7 +25,8 @@ static const cli_option options[] = {
 static const cli_tool tool = {
     "aedecompress",
     "[OPTION]... [FILE|DIRECTORY]...",
-    "Brings back pictures from .aec files. photo.aec becomes photo.png beside it, an archive of many a directory; - is standard input or "
+    "Brings back pictures from .aec files. photo.aec becomes photo.png beside it, an archive of many a directory; - is standard "
+    "input or "
     "output, and the default in a pipe.",
     options,
     "Examples:\n"
@@ -60,7 +62,8 @@ static int check(void)
         return cli_usage("--repair needs -o");
     o.standard = o.picture.codec ? o.picture.codec : ae_codec_for_name("png");
     if (o.region_text) {
-        if (sscanf(o.region_text, "%u,%u,%u,%u%c", &v[0], &v[1], &v[2], &v[3], &more) != 4 || strchr(o.region_text, '-') || !v[2] || !v[3])
+        if (sscanf(o.region_text, "%u,%u,%u,%u%c", &v[0], &v[1], &v[2], &v[3], &more) != 4 || strchr(o.region_text, '-') || !v[2] ||
+            !v[3])
             return cli_usage("--region: '%s' is not X,Y,W,H", o.region_text);
         o.x = v[0];
         o.y = v[1];
@@ -72,7 +75,13 @@ static int check(void)
 
 int main(int argc, char **argv)
 {
-    cli_job job = {.options = &o.picture.batch, .beside = "%n.%e", .under = "%n.%e", .unit = "MP", .opaque = &o, .suffix = suffix, .wanted = wanted,
+    cli_job job = {.options = &o.picture.batch,
+                   .beside = "%n.%e",
+                   .under = "%n.%e",
+                   .unit = "MP",
+                   .opaque = &o,
+                   .suffix = suffix,
+                   .wanted = wanted,
                    .process = decompress_file};
     char **operands;
     int n, status;

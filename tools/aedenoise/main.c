@@ -17,7 +17,8 @@ static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Denoising", 0, 0},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE",
      "fast, balanced, best, photo, another model's name or its file; photo unless --sigma is given, then balanced", 0, 0},
-    {'s', "sigma", CLI_NUMBER, &o.sigma, "X", "the noise is white, of this deviation on the scale of 0 to 255, instead of estimated", 0, 255},
+    {'s', "sigma", CLI_NUMBER, &o.sigma, "X",
+     "the noise is white, of this deviation on the scale of 0 to 255, instead of estimated", 0, 255},
     {'l', "level", CLI_NUMBER, &o.level, "X", "take the noise for X times what is estimated", 0, 20},
     {'t', "strength", CLI_NUMBER, &o.strength, "X", "blend of input (0) and result (1)", 0, 1},
     FILTER_OPTIONS(o.filter),
@@ -27,7 +28,8 @@ static const cli_option options[] = {
 static const cli_tool tool = {
     "aedenoise",
     "[OPTION]... [FILE|DIRECTORY]...",
-    "Removes noise from pictures. Without -o, NAME.jpg becomes NAME.denoised.jpg beside it; - is standard input or output, and the default "
+    "Removes noise from pictures. Without -o, NAME.jpg becomes NAME.denoised.jpg beside it; - is standard input or output, and the "
+    "default "
     "in a pipe.",
     options,
     "Examples:\n"

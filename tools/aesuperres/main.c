@@ -19,10 +19,12 @@ static struct {
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Enlarging", 0, 0},
     {'s', "scale", CLI_NUMBER, &o.scale, "X",
-     "how many times as wide and high, more than 1; between the models' scales the next larger one is used and scaled down", 1, MAX_SCALE},
+     "how many times as wide and high, more than 1; between the models' scales the next larger one is used and scaled down", 1,
+     MAX_SCALE},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE",
      "best, fast, clean (for flawless pictures), photo (for all others), another model's name or its file; best is photo, "
-     "but clean where nothing is to be removed", 0, 0},
+     "but clean where nothing is to be removed",
+     0, 0},
     {'d', "denoise", CLI_NUMBER, &o.denoise, "X", "how much of noise and JPEG artefacts to remove, 0 to 1; 1 unless given", 0, 1},
     FILTER_OPTIONS(o.filter),
     {0},
@@ -31,7 +33,8 @@ static const cli_option options[] = {
 static const cli_tool tool = {
     "aesuperres",
     "[OPTION]... [FILE|DIRECTORY]...",
-    "Enlarges pictures. Without -o, NAME.jpg becomes NAME.x2.jpg beside it; - is standard input or output, and the default in a pipe.",
+    "Enlarges pictures. Without -o, NAME.jpg becomes NAME.x2.jpg beside it; - is standard input or output, and the default in a "
+    "pipe.",
     options,
     "Examples:\n"
     "  aesuperres photo.jpg                     photo.x2.jpg, twice as wide and high\n"

@@ -109,7 +109,8 @@ static double squared_error(const float *a, const float *b)
 
 typedef struct cost { double bits, error; } cost;
 
-static ae_status measure_float(const ae_model *model, ae_session *session, const float *picture, float quality, cost *to, ae_error *err)
+static ae_status measure_float(const ae_model *model, ae_session *session, const float *picture, float quality, cost *to,
+                               ae_error *err)
 {
     const ae_graph *g = ae_model_graph(model);
     const float *inputs[2];
@@ -146,8 +147,10 @@ static ae_status measure_exact(const ae_coder *coder, tiles *t, uint32_t quality
     ae_encode_options e = {.quality = quality, .effort = 1, .precision = AE_PRECISION_F32, .threads = 1};
     ae_decode_options d = {.quality = quality, .threads = 1};
     ae_coder_picture p = {.width = EDGE, .height = EDGE, .planes = PLANES, .sample = AE_F32, .bits = 32};
-    ae_row_source source = {.info = {.kind = AE_KIND_IMAGE, .sample = AE_F32, .bits = 32, .channels = PLANES, .width = EDGE, .height = EDGE},
-                            .opaque = t, .read = read_rows};
+    ae_row_source source = {
+        .info = {.kind = AE_KIND_IMAGE, .sample = AE_F32, .bits = 32, .channels = PLANES, .width = EDGE, .height = EDGE},
+        .opaque = t,
+        .read = read_rows};
     ae_tile_sink tile_sink = {t, write_tile};
     ae_tile_source tile_source = {t, read_tile};
     ae_row_sink sink = {t, write_rows};
@@ -184,9 +187,9 @@ static ae_status compare(const char *path, const float *crops, uint32_t n, ae_er
                 st = measure_exact(coder, &t, q, &exact, err);
         }
         if (st == AE_OK)
-            cli_message("quality %4u: %.4f bits a pixel, %.3f dB; in floating point %.4f (%+.2f %%), %.3f dB", q, exact.bits / pixels,
-                        -10 * log10(exact.error / n), floating.bits / pixels, 100 * (exact.bits / floating.bits - 1),
-                        -10 * log10(floating.error / n));
+            cli_message("quality %4u: %.4f bits a pixel, %.3f dB; in floating point %.4f (%+.2f %%), %.3f dB", q,
+                        exact.bits / pixels, -10 * log10(exact.error / n), floating.bits / pixels,
+                        100 * (exact.bits / floating.bits - 1), -10 * log10(floating.error / n));
     }
     ae_free(t.bytes);
     ae_free(t.rows);
@@ -206,8 +209,8 @@ ae_status export_codec(const char *name, const ae_dataset *data, const char *out
     ae_model_parts parts = {.half = half};
     ae_status st = crops ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "%d crops", MOST);
 
-    if (st == AE_OK && (st = ae_model_find(name, path, sizeof(path), err)) == AE_OK && (st = ae_model_open(path, NULL, &model, err)) == AE_OK &&
-        (st = load_crops(data, crops, &n, err)) == AE_OK) {
+    if (st == AE_OK && (st = ae_model_find(name, path, sizeof(path), err)) == AE_OK &&
+        (st = ae_model_open(path, NULL, &model, err)) == AE_OK && (st = load_crops(data, crops, &n, err)) == AE_OK) {
         parts.recipe_text = ae_model_recipe_text(model);
         parts.card = ae_model_card(model);
         parts.values = ae_model_values(model, &parts.n_floats);

@@ -130,8 +130,16 @@ static void show(void *opaque, double done)
 static ae_status decode_samples(decoding *d, const ae_item *item, ae_error *err)
 {
     const aecfile_options *o = d->options;
-    ae_samples_options options = {.threads = o->threads, .x = o->x, .y = o->y, .width = o->width, .height = o->height, .preview = o->preview,
-                                  .cancel = &cli_cancel, .opaque = d, .progress = show, .lost = o->lost ? lose : NULL};
+    ae_samples_options options = {.threads = o->threads,
+                                  .x = o->x,
+                                  .y = o->y,
+                                  .width = o->width,
+                                  .height = o->height,
+                                  .preview = o->preview,
+                                  .cancel = &cli_cancel,
+                                  .opaque = d,
+                                  .progress = show,
+                                  .lost = o->lost ? lose : NULL};
     ae_tile_source source = {d, read_tile};
     ae_row_sink sink = {d, write_rows};
 
@@ -240,7 +248,9 @@ static ae_status find_coder(aecfile *f, const ae_item *item, const char *name, a
         return AE_OK;
     }
     ae_model_visit(&w, visit_model);
-    return f->coder ? AE_OK : ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which is not installed (--model FILE names it)", hex);
+    return f->coder
+               ? AE_OK
+               : ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which is not installed (--model FILE names it)", hex);
 }
 
 /* Colours come from the network; alpha, decoded before, is put beside them. */
@@ -291,8 +301,8 @@ static ae_status join_rows(void *opaque, const void *rows, uint32_t n_rows, ae_e
 static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae_error *err)
 {
     const aecfile_options *o = d->options;
-    ae_coder_picture picture = {(uint32_t)item->info.width, (uint32_t)item->info.height, item->info.channels < 3 ? 1 : 3, item->info.sample,
-                                item->info.bits};
+    ae_coder_picture picture = {(uint32_t)item->info.width, (uint32_t)item->info.height, item->info.channels < 3 ? 1 : 3,
+                                item->info.sample, item->info.bits};
     ae_decode_options options = {.quality = item->quality, .x = o->x, .y = o->y, .width = o->width, .height = o->height,
                                  .preview = o->preview, .threads = o->threads, .cancel = &cli_cancel, .opaque = d, .progress = show,
                                  .lost = o->lost ? lose : NULL};
@@ -305,15 +315,23 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
         return st;
     j.colours.channels = picture.planes;
     if (item->info.alpha) {
-        ae_samples_options how = {.threads = o->threads, .x = o->x, .y = o->y, .width = o->width, .height = o->height, .preview = o->preview,
-                                  .cancel = &cli_cancel, .opaque = d, .lost = o->lost ? lose : NULL};
+        ae_samples_options how = {.threads = o->threads,
+                                  .x = o->x,
+                                  .y = o->y,
+                                  .width = o->width,
+                                  .height = o->height,
+                                  .preview = o->preview,
+                                  .cancel = &cli_cancel,
+                                  .opaque = d,
+                                  .lost = o->lost ? lose : NULL};
         ae_signal_info one = item->info;
 
         one.channels = 1;
         one.alpha = false;
         j.alpha = ae_alloc((size_t)j.result.height, (size_t)j.result.width * ae_sample_bytes(one.sample));
         j.rows = ae_alloc(1, ae_row_bytes(&j.result));
-        st = j.alpha && j.rows ? ae_samples_decode(&one, &how, &alpha_source, &alpha_sink, err) : ae_fail(err, AE_ERR_NOMEM, "alpha");
+        st = j.alpha && j.rows ? ae_samples_decode(&one, &how, &alpha_source, &alpha_sink, err)
+                               : ae_fail(err, AE_ERR_NOMEM, "alpha");
     }
     if (st == AE_OK)
         st = ae_decode(f->coder, &picture, &options, &source, &sink, err);
@@ -322,7 +340,8 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
     return st;
 }
 
-ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options *o, const ae_row_sink *sink, bool *checked, ae_error *err)
+ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options *o, const ae_row_sink *sink, bool *checked,
+                         ae_error *err)
 {
     ae_signal_info result = aecfile_result(item, o);
     decoding d = {.options = o, .sink = sink, .row_bytes = ae_row_bytes(&result)};

@@ -492,8 +492,8 @@ int cli_batch_run(const cli_job *job, char **operands, int n_operands)
     if (o->dry_run && fflush(stdout) != 0)
         b.failed++;
     if (o->verbose && b.n_items > 1 && !o->dry_run)
-        cli_message("%zu inputs: %zu done, %zu skipped, %zu failed, %.1f s", b.n_items, b.finished - b.failed - b.skipped, b.skipped,
-                    b.failed, cli_seconds() - b.start);
+        cli_message("%zu inputs: %zu done, %zu skipped, %zu failed, %.1f s", b.n_items, b.finished - b.failed - b.skipped,
+                    b.skipped, b.failed, cli_seconds() - b.start);
     status = cli_cancel.requested ? CLI_INTERRUPTED : b.failed ? CLI_FAILED : CLI_OK;
 done:
     if (b.close_json && b.json && fclose(b.json) != 0) {

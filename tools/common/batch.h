@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Many inputs, each to its output: names, refusals, shards, threads, progress, records and the exit status, alike in all filters. */
+ * Many inputs, each to its output: names, refusals, shards, threads, progress, records and the exit status, alike in all filters.
+ */
 #ifndef CLI_BATCH_H
 #define CLI_BATCH_H
 

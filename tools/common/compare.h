@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The before/after picture: input (enlarged to the output's size) and output side by side, a divider between them, written while both stream by. */
+ * The before/after picture: input (enlarged to the output's size) and output side by side, a divider between them, written while
+ * both stream by. */
 #ifndef COMPARE_H
 #define COMPARE_H
 

@@ -17,12 +17,19 @@ typedef struct filter_options {
 } filter_options;
 
 /* Rows of an option table; `f` is a filter_options. */
-#define FILTER_OPTIONS(f)                                                                                                        \
-    {0, "precision", CLI_CHOICE, &(f).precision, "auto|f32|bf16",                                                                \
-     "arithmetic; auto takes bf16 where the processor computes in it", 0, 0},                                                    \
-    {0, "tile", CLI_INT, &(f).tile, "N", "edge of the tiles in pixels of the input; more memory, less time, same result", 32, 16384}, \
-    {'c', "compare", CLI_STRING, &(f).compare, "FILE", "also write a picture of before and after, side by side", 0, 0},          \
-    PICTURE_OPTIONS((f).picture)
+#define FILTER_OPTIONS(f)                                                                                                          \
+    {0,                                                                                                                            \
+     "precision",                                                                                                                  \
+     CLI_CHOICE,                                                                                                                   \
+     &(f).precision,                                                                                                               \
+     "auto|f32|bf16",                                                                                                              \
+     "arithmetic; auto takes bf16 where the processor computes in it",                                                             \
+     0,                                                                                                                            \
+     0},                                                                                                                           \
+        {0,  "tile", CLI_INT, &(f).tile, "N", "edge of the tiles in pixels of the input; more memory, less time, same result",     \
+         32, 16384},                                                                                                               \
+        {'c', "compare", CLI_STRING, &(f).compare, "FILE", "also write a picture of before and after, side by side", 0, 0},        \
+        PICTURE_OPTIONS((f).picture)
 
 /* One picture on its way. */
 typedef struct filter_picture {
@@ -56,8 +63,8 @@ void filter_report(const filter_picture *p, const char *what, const ae_model *mo
 /* Finds and opens a model, or says why not and returns CLI_FAILED; else CLI_GO_ON. */
 int filter_load(const char *name, ae_model **out);
 
-/* A whole tool: job->opaque begins with a filter_options; of the job, process, opaque and, once `prepare` has returned CLI_GO_ON, the
- * names are set. prepare: after the options were parsed. */
+/* A whole tool: job->opaque begins with a filter_options; of the job, process, opaque and, once `prepare` has returned CLI_GO_ON,
+ * the names are set. prepare: after the options were parsed. */
 int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(void), int argc, char **argv);
 
 #endif

@@ -92,7 +92,8 @@ ae_status cli_inputs_add(cli_inputs *l, const char *operand, const cli_walk *wal
         return ae_fail(err, AE_ERR_ARGUMENT, "%s: is a directory (-r takes the files in it)", operand);
     leave = walk->leave_out && stat(walk->leave_out, &leave_out) == 0 &&
             !(leave_out.st_dev == found.st_dev && leave_out.st_ino == found.st_ino);
-    return walk_directory(l, operand, strlen(operand) + (operand[strlen(operand) - 1] != '/'), walk, leave ? &leave_out : NULL, 0, err);
+    return walk_directory(l, operand, strlen(operand) + (operand[strlen(operand) - 1] != '/'), walk, leave ? &leave_out : NULL, 0,
+                          err);
 }
 
 void cli_inputs_clear(cli_inputs *l)

@@ -22,14 +22,15 @@ typedef struct cli_inputs {
 } cli_inputs;
 
 typedef struct cli_walk {
-    bool recursive;     /* directories stand for the files below them, sorted by name; hidden ones and linked directories are left out */
+    bool
+        recursive; /* directories stand for the files below them, sorted by name; hidden ones and linked directories are left out */
     void *opaque;
     bool (*wanted)(void *opaque, const char *path); /* which files of a directory; NULL: all */
     const char *leave_out; /* a directory not to enter (the one written to), or NULL */
 } cli_walk;
 
-/* Appends a file, "-", or what is below a directory. Files named are taken as they are, missing ones too. A directory without `recursive`
- * and one that cannot be read are errors that name it. On failure *inputs holds what it held and perhaps more. */
+/* Appends a file, "-", or what is below a directory. Files named are taken as they are, missing ones too. A directory without
+ * `recursive` and one that cannot be read are errors that name it. On failure *inputs holds what it held and perhaps more. */
 ae_status cli_inputs_add(cli_inputs *inputs, const char *operand, const cli_walk *walk, ae_error *err);
 void cli_inputs_clear(cli_inputs *inputs);
 

@@ -283,7 +283,10 @@ static void add_options(getopt_table *t, const cli_option *options)
 
         if (o->type == CLI_HEADING)
             continue;
-        t->longs[t->n] = (struct option){o->name, bare ? no_argument : o->type == CLI_OPTIONAL ? optional_argument : required_argument,
+        t->longs[t->n] = (struct option){o->name,
+                                         bare                      ? no_argument
+                                         : o->type == CLI_OPTIONAL ? optional_argument
+                                                                   : required_argument,
                                          NULL, FIRST_LONG + t->n};
         t->options[t->n++] = o;
         if (o->letter) {

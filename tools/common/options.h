@@ -41,12 +41,12 @@ typedef struct cli_tool {
 
 enum { CLI_GO_ON = -1, CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 
-/* Checks the library's version, sets up signals (below), parses. Returns CLI_GO_ON, or the exit status after --help, --version or a usage
- * error that has been reported. The operands are (*operands)[0 .. *n_operands), permuted to the end of argv. */
+/* Checks the library's version, sets up signals (below), parses. Returns CLI_GO_ON, or the exit status after --help, --version or a
+ * usage error that has been reported. The operands are (*operands)[0 .. *n_operands), permuted to the end of argv. */
 int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int *n_operands);
 
-/* Set by SIGINT and SIGTERM; a second signal calls cli_clean_up (async-signal-safe, or NULL) and ends the process. SIGPIPE is ignored:
- * writes fail instead. */
+/* Set by SIGINT and SIGTERM; a second signal calls cli_clean_up (async-signal-safe, or NULL) and ends the process. SIGPIPE is
+ * ignored: writes fail instead. */
 extern ae_cancel cli_cancel;
 extern void (*cli_clean_up)(void);
 extern const char *cli_name; /* the running tool's */
