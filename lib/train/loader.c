@@ -196,7 +196,15 @@ static cut place(const aei_loader *l, const aei_picture *p, aei_rng *rng, int cr
     return k;
 }
 
-/* Super-resolution's part of make_sample: scene and what comes of it. `keep`: share of the corruption that stays in the target. */
+/* As any picture's samples are: filters overshoot. */
+static void clip(float *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        v[i] = fminf(fmaxf(v[i], 0), 1);
+}
+
+/* Super-resolution's part of make_sample: scene and what comes of it; small pictures have 8 bits. `keep`: share of the corruption that
+ * stays in the target. */
 static void make_small(const aei_loader *l, bench *b, aei_corrupt_job job, float keep, aei_told *told, float *image, float *target,
                        float *base)
 {
@@ -207,6 +215,9 @@ static void make_small(const aei_loader *l, bench *b, aei_corrupt_job job, float
     job.h += 2 * m;
     job.w += 2 * m;
     aei_resize(l->recipe->filters[which], b->scene, th, tw, c, b->small, job.h, job.w, b->scratch);
+    clip(b->small, (size_t)job.h * job.w * c);
+    for (size_t i = 0; i < (size_t)job.h * job.w * c; i++)
+        b->small[i] = rintf(255 * b->small[i]) / 255;
     aei_corrupt(&job, b->small, b->noisy, told, b->scratch);
     strip_margin(b->noisy, m, l->h, l->w, c, image);
     if (keep > 0) {
@@ -252,8 +263,10 @@ static ae_status make_sample(aei_loader *l, bench *b, slot *s, uint32_t at, cons
         b->row_floats = need;
     }
     cut_region(p, &k, c, b->row, scaled ? b->region : scene);
-    if (scaled)
+    if (scaled) {
         aei_resize(AE_BICUBIC, b->region, k.h, k.w, c, scene, th, tw, b->scratch);
+        clip(scene, (size_t)th * tw * c);
+    }
     job.grey = c == 3 && (p->info.channels == 1 || (crop < 0 && grey < r->grey));
     if (job.grey && p->info.channels == 3)
         for (size_t i = 0; i < (size_t)th * tw; i++)

@@ -275,7 +275,7 @@ class Loader:
         out = [n * self.scale + 2 * m for n in (self.h, self.w)]
         x = pixels.permute(0, 3, 1, 2).contiguous().float().div_(255)
         if (host.tensors[1].numpy() != out).any():
-            x = along(x, *(resize_matrix(size[:, a], out[a], x.shape[2 + a]) for a in range(2)))
+            x = along(x, *(resize_matrix(size[:, a], out[a], x.shape[2 + a]) for a in range(2))).clamp_(0, 1)
         if x.shape[1] > self.c:
             x = luma(x)
         if self.c == 3:
@@ -284,6 +284,7 @@ class Loader:
         if r.task == "superres":
             small = [resize(x, out[0] // r.scale, out[1] // r.scale, f) for f in r.data.filters]
             small = torch.stack(small)[chosen, torch.arange(len(x), device=x.device)]
+            small = small.clamp_(0, 1).mul_(255).round_().div_(255)  # as the 8 bits of a file
             _, noisy, told = corrupt.corrupt(r, draws, small, grey, random)
             image = strip(noisy, m // r.scale)
             if r.data.strength[1] > 0:

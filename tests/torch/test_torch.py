@@ -576,7 +576,9 @@ class Comparison(unittest.TestCase):
         (image, level, kept), (_, their_level, their_kept) = self.loaded(text, picture, 1)
         self.assertLess(np.abs(level - 0.3).max() + np.abs(level - their_level).max() + np.abs(image).max(), 1e-6)
         self.assertGreater(np.abs(kept - target).max(), 0.1)
-        self.assertLess(np.abs(kept - their_kept).max(), 1e-5)
+        apart = np.abs(kept - their_kept)  # where a sample of the small picture lies between two of 8 bits, it may be either
+        self.assertLess(np.quantile(apart, 0.9), 1e-5)
+        self.assertLess(apart.max(), 1 / 255)
 
     def test_files(self):
         for name, text in TEXTS.items():

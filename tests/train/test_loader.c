@@ -542,7 +542,8 @@ static void area_filter(void **state)
         size_t k = i / 768, y = i / 48 % 16, x = i / 3 % 16;
         const float *t = b.target + k * 32 * 32 * 3 + (2 * y * 32 + 2 * x) * 3 + i % 3;
 
-        assert_true(fabsf(0.25f * (t[0] + t[3] + t[96] + t[99]) - b.inputs[0][i]) <= 1e-5f);
+        assert_true(fabsf(0.25f * (t[0] + t[3] + t[96] + t[99]) - b.inputs[0][i]) <= 0.5f / 255 + 1e-5f);
+        assert_true(fabsf(255 * b.inputs[0][i] - rintf(255 * b.inputs[0][i])) <= 1e-4f); /* 8 bits */
     }
     aei_loader_free(l);
     free(s);
