@@ -12,6 +12,7 @@
  * where an error of one squared step is worth 6 / ln 2. Latents that others are predicted from without being predicted themselves
  * matter far more. */
 static const double curvature = 17, hyper_curvature = 170, first_noise = 0.2;
+
 /* What one `quantise` of the network makes: a part of a source, at positions of its parity. */
 typedef struct latent {
     uint32_t source, first, channels, grid, w, h;
@@ -355,7 +356,7 @@ ae_status aei_refine(const ae_coder *coder, const aei_refining *job, ae_error *e
     const ae_loss *loss = &ae_model_recipe(coder->model)->losses[0];
     float quality = (float)job->quality / AE_QUALITY_ONE;
     double lambda = (double)loss->lambda_min * pow((double)loss->lambda_max / (double)loss->lambda_min, (double)quality), cost,
-           least = INFINITY;
+           least = 0;
     refiner r = {.coder = coder, .job = job};
     const float *inputs[AE_MAX_FROM];
     float *d_inputs[AE_MAX_FROM];
@@ -367,7 +368,7 @@ ae_status aei_refine(const ae_coder *coder, const aei_refining *job, ae_error *e
         d_inputs[i] = i == r.quality_input ? NULL : r.latents[i].gradient;
     }
     for (uint32_t round = 0; st == AE_OK && (st = try_targets(&r, inputs, lambda, &cost, err)) == AE_OK; round++) {
-        if (cost < least) {
+        if (!round || cost < least) {
             least = cost;
             copy_targets(&r, r.best, job->targets);
         }
