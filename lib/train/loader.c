@@ -203,8 +203,8 @@ static void clip(float *v, size_t n)
         v[i] = fminf(fmaxf(v[i], 0), 1);
 }
 
-/* Super-resolution's part of make_sample: scene and what comes of it; small pictures have 8 bits. `keep`: share of the corruption that
- * stays in the target. */
+/* Super-resolution's part of make_sample: scene and what comes of it; small pictures have 8 bits. `keep`: share of the corruption
+ * that stays in the target. */
 static void make_small(const aei_loader *l, bench *b, aei_corrupt_job job, float keep, aei_told *told, float *image, float *target,
                        float *base)
 {
