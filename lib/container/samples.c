@@ -68,7 +68,8 @@ static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei
 static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei_tile t, const void *data, size_t n_bytes,
                         uint16_t *v, ae_error *err)
 {
-    aei_cursor c = {data, (const uint8_t *)data + n_bytes, false};
+    const uint8_t *bytes = n_bytes ? data : (const void *)""; /* NULL takes no offset */
+    aei_cursor c = {bytes, bytes + n_bytes, false};
     uint32_t bits = aei_take_u8(&c);
     uint64_t thirds = aei_take_number(&c);
     ae_status st;
