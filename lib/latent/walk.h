@@ -45,9 +45,8 @@ typedef struct aei_latents {
     const uint32_t *n_channels;   /* ... with so many */
     aei_rans_writer *writer;
     aei_counts *counts;            /* with it symbols are counted, by distribution, instead of written */
-    float *const
-        *decoded; /* with it what the decoder will see takes the place of writing, laid out as the sources, and bits are added up */
-    double bits;
+    float *const *decoded;         /* with it what the decoder will see, laid out as the sources, and the sum of bits ... */
+    double bits;                   /* ... take the place of writing */
     uint32_t visible_w, visible_h; /* pixels; what lies beyond is made cheap */
     uint32_t effort;
 } aei_latents;
