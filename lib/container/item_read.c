@@ -184,14 +184,14 @@ ae_status ae_item_meta(ae_item_reader *r, const ae_limits *limits, ae_meta *meta
     if ((st = load_place(r, &r->meta, false, &c, err)) != AE_OK)
         return st;
     n = aei_take_number(&c);
-    if (!n)
-        return parse_meta(c.at, (size_t)(c.end - c.at), meta, err);
     if (n > most)
         return ae_fail(err, AE_ERR_LIMIT, "%llu bytes of metadata exceed max_meta (%llu)", (unsigned long long)n,
                        (unsigned long long)most);
-    if (!(plain = ae_alloc((size_t)n, 1)))
+    if (n && !(plain = ae_alloc((size_t)n, 1)))
         return aei_out_of_memory(err);
-    if (ZSTD_decompress(plain, (size_t)n, c.at, (size_t)(c.end - c.at)) != n)
+    if (!n)
+        st = parse_meta(c.at, (size_t)(c.end - c.at), meta, err);
+    else if (ZSTD_decompress(plain, (size_t)n, c.at, (size_t)(c.end - c.at)) != n)
         st = ae_fail(err, AE_ERR_MALFORMED, "damaged metadata");
     else
         st = parse_meta(plain, (size_t)n, meta, err);
