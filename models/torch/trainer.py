@@ -35,6 +35,10 @@ def rate_at(train, step, steps):
     return train.rate_end + (train.rate - train.rate_end) * 0.5 * (1 + math.cos(p * math.pi))
 
 
+QUINTICS = ((8.3837, -24.7659, 18.3571), (4.0434, -3.0114, 0.5695), (3.5056, -2.6267, 0.5257),
+            (2.4901, -1.8343, 0.4368))  # as in lib/train/muon.c
+
+
 class Muon(torch.optim.AdamW):
     """Weights seen as output channels x all the rest, both at least 16, move along their orthogonalised momentum (Jordan et al. 2024),
     scaled so that the update's size is that of Adam's (Liu et al. 2025). AdamW for all else."""
@@ -69,11 +73,13 @@ class Muon(torch.optim.AdamW):
         torch._foreach_add_(momenta, gradients, alpha=0.05)
         x = torch.stack([g.flatten(1) for g in gradients]).lerp(torch.stack([m.flatten(1) for m in momenta]), 0.95)
         x = x.mT if rows > columns else x
-        x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-30)
-        for _ in range(5):
+        for i, (p, q, r) in enumerate(QUINTICS):
             n = x.to(self.type)
             a = n @ n.mT
-            x = 3.4445 * x + (-4.7750 * a + 2.0315 * (a @ a)) @ n
+            if i == 0:
+                v = 1 / (1.02 * a.float().norm(dim=(1, 2), keepdim=True).sqrt().clamp_min(1e-15))
+                x, n, a = x * v, (n * v).to(n.dtype), (a * v * v).to(n.dtype)
+            x = p * x + (q * a + r * (a @ a)) @ n
         x = x.mT if rows > columns else x
         torch._foreach_mul_(ts, 1 - group["lr"] * group["weight_decay"])
         size = group["lr"] * 0.2 * math.sqrt(max(rows, columns))

@@ -241,7 +241,7 @@ static void test_optimizers(void **state)
     assert_near(w, 0.95 - 0.1 * (0.45 + 0.5), 1e-6);
 }
 
-/* A gradient that is diagonal has itself, with ones, as its orthogonal factor. Jordan's polynomial ends between 0.68 and 1.14. */
+/* A gradient that is diagonal has itself, with ones, as its orthogonal factor; the polynomials end between 0.8 and 1.2, but for the rounding of bf16. */
 static void check_muon(uint32_t rows, uint32_t columns, ae_precision precision)
 {
     enum { MOST = 48 * 20 };
@@ -266,7 +266,7 @@ static void check_muon(uint32_t rows, uint32_t columns, ae_precision precision)
         bool diagonal = i / columns == i % columns;
         double moved = (1 - 0.1 * 0.5 - w[i]) / unit;
 
-        assert_near(moved, diagonal ? 0.91 : 0, diagonal ? 0.25 : 0.01);
+        assert_near(moved, diagonal ? 1 : 0, diagonal ? 0.25 : 0.01);
         assert_near(average[i], 1 + 0.25 * (w[i] - 1), 1e-6);
         assert_near(m[i], diagonal ? 0.95 * 0.1 + 0.05 * 0.5 * g[i] : 0, 1e-6);
     }
