@@ -3,6 +3,7 @@
  * Threads take the steps in turn and fill a ring of batches. Everything drawn for a sample comes from a generator seeded with the
  * run's seed, the step and the sample's place in the batch. */
 #include "train/loader.h"
+#include "core/clones.h"
 
 #include "image/resize.h"
 #include "train/corrupt.h"
@@ -197,10 +198,19 @@ static cut place(const aei_loader *l, const aei_picture *p, aei_rng *rng, int cr
 }
 
 /* As any picture's samples are: filters overshoot. */
-static void clip(float *v, size_t n)
+AEI_CLONES static void clip(float *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float x = v[i] > 0 ? v[i] : 0;
+
+        v[i] = x < 1 ? x : 1;
+    }
+}
+
+AEI_CLONES static void round_to_bytes(float *v, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        v[i] = fminf(fmaxf(v[i], 0), 1);
+        v[i] = rintf(255 * v[i]) / 255;
 }
 
 /* Super-resolution's part of make_sample: scene and what comes of it; small pictures have 8 bits. `keep`: share of the corruption
@@ -216,8 +226,7 @@ static void make_small(const aei_loader *l, bench *b, aei_corrupt_job job, float
     job.w += 2 * m;
     aei_resize(l->recipe->filters[which], b->scene, th, tw, c, b->small, job.h, job.w, b->scratch);
     clip(b->small, (size_t)job.h * job.w * c);
-    for (size_t i = 0; i < (size_t)job.h * job.w * c; i++)
-        b->small[i] = rintf(255 * b->small[i]) / 255;
+    round_to_bytes(b->small, (size_t)job.h * job.w * c);
     aei_corrupt(&job, b->small, b->noisy, told, b->scratch);
     strip_margin(b->noisy, m, l->h, l->w, c, image);
     if (keep > 0) {
