@@ -12,7 +12,11 @@
 extern "C" {
 #endif
 
-enum { AE_CODER_TILE = 512 /* pixels, edge */, AE_QUALITY_ONE = 1024 /* quality is told in 1/1024 of the trained range */ };
+enum {
+    AE_CODER_TILE = 512,   /* pixels, edge */
+    AE_QUALITY_ONE = 1024, /* quality is told in 1/1024 of the trained range */
+    AE_QUALITY_MOST = 1536 /* beyond the range steps go on to fall, by half every 256 */
+};
 
 /* The decoder program of a model, checked and prepared; shareable between threads. AE_ERR_MISMATCH where the model holds none. The
  * model must outlive the coder. */
@@ -42,7 +46,7 @@ AE_API uint32_t ae_coder_tiles(const ae_coder_picture *picture);
 enum { AE_EFFORT_CHOOSES = 5, AE_EFFORT_REFINES = 6 };
 
 typedef struct ae_encode_options {
-    uint32_t quality;          /* 0..AE_QUALITY_ONE */
+    uint32_t quality;          /* 0..AE_QUALITY_MOST */
     uint32_t effort;           /* 1..9 */
     uint32_t threads;          /* 0: all processors */
     ae_precision precision;

@@ -190,7 +190,7 @@ ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err)
         info->alpha != (info->channels == 2 || info->channels == 4) || item->orientation > 8 || info->width < 1 ||
         info->height < 1 || info->width > UINT32_MAX || info->height > UINT32_MAX ||
         (item->coding == AE_ITEM_NETWORK) != !!(flags & HEAD_IDENTITY) ||
-        (item->coding == AE_ITEM_NETWORK && item->quality > AE_QUALITY_ONE))
+        (item->coding == AE_ITEM_NETWORK && item->quality > AE_QUALITY_MOST))
         return ae_fail(err, AE_ERR_MALFORMED, "a head that contradicts itself");
     return AE_OK;
 }

@@ -252,8 +252,8 @@ static ae_status plan(decoder *d, ae_error *err)
 
     if (!w || !h || x >= p->width || y >= p->height || w > p->width - x || h > p->height - y)
         return ae_fail(err, AE_ERR_ARGUMENT, "region %u x %u at %u, %u of a picture of %u x %u", w, h, x, y, p->width, p->height);
-    if (o->quality > AE_QUALITY_ONE)
-        return ae_fail(err, AE_ERR_ARGUMENT, "quality %u of 0..%d", o->quality, AE_QUALITY_ONE);
+    if (o->quality > AE_QUALITY_MOST)
+        return ae_fail(err, AE_ERR_ARGUMENT, "quality %u of 0..%d", o->quality, AE_QUALITY_MOST);
     d->region = (aei_rect){(int32_t)(x / d->unit), (int32_t)(y / d->unit), (int32_t)(x / d->unit + (w + d->unit - 1) / d->unit),
                            (int32_t)(y / d->unit + (h + d->unit - 1) / d->unit)};
     d->width = aei_round_up(p->width, d->program->stride);

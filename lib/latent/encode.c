@@ -3,6 +3,7 @@
  * The analysis of each tile is run on a window wider by its field, the picture continued by mirroring; from there on the encoder
  * walks the decoder's program. Tiles of a row are done by all threads, then handed over in order. Between the two halves latents
  * may be kept. */
+#include <math.h>
 #include <string.h>
 
 #include "core/threads.h"
@@ -84,7 +85,7 @@ static void keep(const encoder *e, const worker *k, uint32_t source, uint32_t tx
 static ae_status analyse_tile(encoder *e, worker *k, uint32_t tx, float *const *to, ae_error *err)
 {
     const ae_coder *c = e->coder;
-    float quality = (float)e->options->quality / AE_QUALITY_ONE;
+    float quality = fminf((float)e->options->quality / AE_QUALITY_ONE, 1);
     const float *inputs[2] = {NULL, NULL};
     ae_status st;
 
@@ -313,8 +314,8 @@ static ae_status run(encoder *e, const ae_row_source *source, const ae_tile_sink
 
     if (!e->coder->encodes)
         return ae_fail(err, AE_ERR_ARGUMENT, "a decoder program alone cannot encode");
-    if (e->options->quality > AE_QUALITY_ONE || e->options->effort > 9)
-        return ae_fail(err, AE_ERR_ARGUMENT, "quality %u of 0..%d, effort %u of 1..9", e->options->quality, AE_QUALITY_ONE,
+    if (e->options->quality > AE_QUALITY_MOST || e->options->effort > 9)
+        return ae_fail(err, AE_ERR_ARGUMENT, "quality %u of 0..%d, effort %u of 1..9", e->options->quality, AE_QUALITY_MOST,
                        e->options->effort);
     if (source) {
         const ae_signal_info *info = &source->info;

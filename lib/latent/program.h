@@ -104,13 +104,28 @@ static inline int32_t aei_leak(int32_t a, uint32_t leak)
     return a >= 0 || leak == AEI_NO_LEAK ? a : leak == AEI_RELU ? 0 : aei_rescale(a, leak);
 }
 
-/* Entry c of a table of C columns at a quality of 0..1024. */
+/* Entry c of a table of C columns at a quality, of which the last row serves all that are higher. */
 static inline int32_t aei_embed(const int16_t *table, uint32_t n_channels, uint32_t c, uint32_t quality)
 {
-    uint32_t row = quality >> 4 < AEI_EMBED_ROWS - 2 ? quality >> 4 : AEI_EMBED_ROWS - 2;
-    int32_t part = (int32_t)(quality - (row << 4));
+    uint32_t within = quality < AEI_QUALITY_ONE ? quality : AEI_QUALITY_ONE;
+    uint32_t row = within >> 4 < AEI_EMBED_ROWS - 2 ? within >> 4 : AEI_EMBED_ROWS - 2;
+    int32_t part = (int32_t)(within - (row << 4));
 
     return aei_rescale(table[row * n_channels + c] * (16 - part) + table[(row + 1) * n_channels + c] * part, 4);
+}
+
+/* How far a latent's steps go beyond the trained qualities. Those of the hyper-latent do not: what it tells would not serve more. */
+static inline uint32_t aei_beyond(const aei_program *p, const aei_op *latent, uint32_t quality)
+{
+    return quality > AEI_QUALITY_ONE && p->ops[latent->in[1]].grid ? quality - AEI_QUALITY_ONE : 0;
+}
+
+/* Half of a step for every 256 beyond, and straight between. */
+static inline int32_t aei_finer(int32_t step, uint32_t beyond)
+{
+    int32_t finer = aei_rescale(step * (int32_t)(512 - (beyond & 255)), 9 + (beyond >> 8));
+
+    return finer > 1 ? finer : 1;
 }
 
 #endif

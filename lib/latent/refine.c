@@ -164,10 +164,11 @@ static void find_steps(const refiner *r, latent *v)
 
     for (uint32_t k = 0; k < p->n_entropy; k++) {
         const aei_op *op = &p->ops[k];
+        uint32_t beyond = op->kind == AEI_LATENT ? aei_beyond(p, op, r->job->quality) : 0;
 
         if (op->kind == AEI_LATENT && op->source == v->source && op->source_first == v->first)
             for (uint32_t c = 0; c < op->channels && c < v->channels; c++)
-                v->step[c] = (float)(aei_embed(op->table, op->channels, c, r->job->quality) /
+                v->step[c] = (float)(aei_finer(aei_embed(op->table, op->channels, c, r->job->quality), beyond) /
                                      ((double)(1u << op->unit) * (double)(1u << op->shift)));
     }
 }
@@ -354,8 +355,8 @@ static void copy_targets(const refiner *r, float *const *to, float *const *from)
 ae_status aei_refine(const ae_coder *coder, const aei_refining *job, ae_error *err)
 {
     const ae_loss *loss = &ae_model_recipe(coder->model)->losses[0];
-    float quality = (float)job->quality / AE_QUALITY_ONE;
-    double lambda = (double)loss->lambda_min * pow((double)loss->lambda_max / (double)loss->lambda_min, (double)quality), cost,
+    float quality = fminf((float)job->quality / AE_QUALITY_ONE, 1);
+    double lambda = loss->lambda_min * pow((double)loss->lambda_max / loss->lambda_min, (double)job->quality / AE_QUALITY_ONE), cost,
            least = 0;
     refiner r = {.coder = coder, .job = job};
     const float *inputs[AE_MAX_FROM];

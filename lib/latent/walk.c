@@ -20,7 +20,7 @@ struct aei_walk {
     size_t n_arena;
     size_t *begin, *end;    /* of tensors in the arena; equal: not there */
     uint32_t *last_use;
-    int16_t *steps, *log_steps; /* of a latent at the quality */
+    int32_t *steps, *log_steps; /* of a latent at the quality */
 };
 
 /* ---- rectangles ---- */
@@ -342,12 +342,12 @@ static int32_t choose(const aei_latents *l, const aei_scale *s, double v)
 
 static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view *to, aei_rect r, aei_latents *l, ae_error *err)
 {
-    uint32_t n = op->channels;
+    uint32_t n = op->channels, beyond = aei_beyond(w->program, op, w->quality);
     double unit = (double)(1u << op->unit) * (double)(1u << op->shift);
 
     for (uint32_t c = 0; c < n; c++) {
-        w->steps[c] = (int16_t)aei_embed(op->table, n, c, w->quality);
-        w->log_steps[c] = (int16_t)aei_embed(op->log_steps, n, c, w->quality);
+        w->steps[c] = aei_finer(aei_embed(op->table, n, c, w->quality), beyond);
+        w->log_steps[c] = aei_embed(op->log_steps, n, c, w->quality) - (int32_t)((uint64_t)beyond << op->index_shift >> 5);
     }
     for (int32_t y = r.y0; y < r.y1; y++)
         for (int32_t x = r.x0; x < r.x1; x++) {

@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     }
     if (!n_bytes)
         return 0;
-    aei_walk_quality(walk, data[0] * 4u);
+    aei_walk_quality(walk, data[0] * 6u);
     aei_rans_begin(&reader, data + 1, n_bytes - 1);
     if (aei_walk_entropy(walk, 64, 48, &latents, NULL) != AE_OK)
         abort();

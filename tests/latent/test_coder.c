@@ -335,6 +335,35 @@ static void like_the_network(void **state)
     ae_free(rounded);
 }
 
+/* Beyond the trained qualities steps go on to fall: the tile grows. (The network here is not trained and brings back no
+ * picture; tests/cli/compress.sh looks at that of the shipped one.) */
+static void beyond(void **state)
+{
+    static const uint32_t qualities[] = {AE_QUALITY_ONE, 1150, 1280, AE_QUALITY_MOST};
+
+    (void)state;
+    assert_int_equal(aei_finer(1000, 0), 1000);
+    assert_int_equal(aei_finer(1000, 128), 750);
+    assert_int_equal(aei_finer(1000, 256), 500);
+    assert_int_equal(aei_finer(1000, 512), 250);
+    assert_int_equal(aei_finer(1, 512), 1);
+    for (uint32_t effort = 1; effort <= 6; effort += 5) {
+        size_t last = 0;
+
+        for (uint32_t i = 0; i < 4; i++) {
+            box b = encode_at(all.coder, all.rgb, EDGE, EDGE, 3, AE_U8, qualities[i], 1, effort);
+            uint8_t *back =
+                decode(all.coder, &b, (ae_coder_picture){EDGE, EDGE, 3, AE_U8, 8}, (ae_decode_options){.quality = qualities[i]});
+
+            if (b.n_bytes[0] <= last)
+                fail_msg("quality %u, effort %u: %zu bytes, at the one before %zu", qualities[i], effort, b.n_bytes[0], last);
+            last = b.n_bytes[0];
+            ae_free(back);
+            clear(&b);
+        }
+    }
+}
+
 static void damage(void **state)
 {
     box b = encode(all.coder, all.rgb, W, H, 3, AE_U8, 300, 1);
@@ -505,9 +534,9 @@ static void refusals(void **state)
     assert_int_equal(ae_coder_open_program(program, n - 1, &c, &err), AE_ERR_MALFORMED);
     assert_int_equal(ae_coder_open_program(program, n, &c, &err), AE_OK);
     assert_int_equal(ae_encode(c, &(ae_encode_options){.effort = 1}, &source, &tiles, &err), AE_ERR_ARGUMENT);
-    assert_int_equal(ae_encode(all.coder, &(ae_encode_options){.quality = 1025}, &source, &tiles, &err), AE_ERR_ARGUMENT);
+    assert_int_equal(ae_encode(all.coder, &(ae_encode_options){.quality = AE_QUALITY_MOST + 1}, &source, &tiles, &err), AE_ERR_ARGUMENT);
     assert_int_equal(
-        ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.quality = 1025}, &from, &rows, &err),
+        ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.quality = AE_QUALITY_MOST + 1}, &from, &rows, &err),
         AE_ERR_ARGUMENT);
     assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.x = 8, .width = 1, .height = 1},
                                &from, &rows, &err),
@@ -636,7 +665,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_everywhere), cmocka_unit_test(like_the_network), cmocka_unit_test(damage),
         cmocka_unit_test(other_pictures),  cmocka_unit_test(in_two_halves),    cmocka_unit_test(refined),
-        cmocka_unit_test(refusals),        cmocka_unit_test(no_memory),
+        cmocka_unit_test(refusals),        cmocka_unit_test(no_memory),       cmocka_unit_test(beyond),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
