@@ -116,9 +116,11 @@ AE_API bool ae_item_hash(ae_item_reader *reader, uint8_t hash[16]); /* of packed
 
 /* ---- tiles of samples ---- */
 
+enum { AE_BOUND_ONE = 48 };
+
 typedef struct ae_samples_options {
-    uint32_t thirds; /* largest error of a sample of 255 or 65535, times 3; 0: none. Rounded up in some rows and channels and
-                        down in others, so that a third makes a difference; 3 n: n everywhere; never any in alpha */
+    uint32_t bound;  /* largest error of a sample of 255 or 65535, times AE_BOUND_ONE; 0: none. Rounded up in some rows and
+                        channels and down in others, so that any part makes a difference; never any in alpha */
     uint32_t threads;          /* 0: all processors */
     bool alpha_only;           /* only the last channel */
     uint32_t x, y, width, height; /* decoding: the region wanted; width 0: all */

@@ -77,7 +77,7 @@ static unsigned choose_colour(const aei_tile *t, const uint16_t *samples)
     unsigned best = COLOUR_NONE;
     uint64_t least = UINT64_MAX;
 
-    if (t->channels < 3 || t->thirds)
+    if (t->channels < 3 || t->bound)
         return COLOUR_NONE;
     for (unsigned colour = 0; colour < N_COLOURS; colour++) {
         uint64_t cost = cost_of(colour, t, samples);
@@ -96,7 +96,7 @@ static void set_geometry(aei_geometry *g, const aei_tile *t, unsigned colour)
     for (unsigned ch = 0; ch < t->channels; ch++) {
         g->lo[ch] = colour != COLOUR_NONE && (ch == 1 || ch == 2) ? -(int32_t)t->max : 0;
         g->hi[ch] = (int32_t)t->max;
-        g->thirds[ch] = t->channels % 2 == 0 && ch + 1 == t->channels ? 0 : t->thirds;
+        g->bound[ch] = t->channels % 2 == 0 && ch + 1 == t->channels ? 0 : t->bound;
     }
 }
 
@@ -147,7 +147,7 @@ static ae_status check(const aei_tile *t, ae_error *err)
     uint64_t n = (uint64_t)t->width * t->height * t->channels;
 
     if (!t->width || !t->height || t->channels < 1 || t->channels > 4 || t->width > AEI_TILE_MAX_SAMPLES ||
-        t->height > AEI_TILE_MAX_SAMPLES || n > AEI_TILE_MAX_SAMPLES || t->max < 1 || t->max > 65535 || t->thirds > 3 * t->max)
+        t->height > AEI_TILE_MAX_SAMPLES || n > AEI_TILE_MAX_SAMPLES || t->max < 1 || t->max > 65535 || t->bound > AE_BOUND_ONE * t->max)
         return ae_fail(err, AE_ERR_MALFORMED, "a tile of %u x %u x %u samples up to %u", t->width, t->height, t->channels, t->max);
     return AE_OK;
 }
@@ -191,9 +191,9 @@ ae_status aei_tile_encode(aei_sample_coder *c, const aei_tile *t, uint16_t *samp
         return AE_OK;
     }
     *n_bytes = (size_t)(aei_decider_end(d, c->bytes + 1) - c->bytes);
-    for (size_t i = 0; i < n && t->thirds && t->channels >= 3; i += t->channels)
+    for (size_t i = 0; i < n && t->bound && t->channels >= 3; i += t->channels)
         from_colour(colour, c->values + i);
-    for (size_t i = 0; i < n && t->thirds; i++)
+    for (size_t i = 0; i < n && t->bound; i++)
         samples[i] = (uint16_t)c->values[i];
     return AE_OK;
 }

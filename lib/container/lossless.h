@@ -11,7 +11,7 @@ typedef struct aei_tile {
     uint32_t width, height; /* at least 1 */
     uint32_t channels;      /* 1..4, interleaved; the last of 2 and 4 is alpha */
     uint32_t max;           /* largest value of a sample, 1..65535 */
-    uint32_t thirds;        /* in row y of channel c no error exceeds (thirds + (c + y) mod 3) / 3, rounded down; in alpha 0 */
+    uint32_t bound;         /* of errors, in 1/AE_BOUND_ONE; in alpha 0 */
 } aei_tile;
 
 enum { AEI_TILE_MAX_SAMPLES = 512 * 512 * 4 };

@@ -74,7 +74,7 @@ AEI_INLINE bool code_row(aei_predictor *c, const aei_geometry *g, bool decoding,
     const uint32_t n = g->channels;
     const size_t s = c->stride;
     const int32_t lo = g->lo[ch], hi = g->hi[ch], lo16 = lo * 16, hi16 = hi * 16;
-    const int32_t step = 2 * (int32_t)((g->thirds[ch] + (ch + y) % 3) / 3) + 1;
+    const int32_t step = 2 * aei_row_bound(g->bound[ch], ch, y) + 1;
     aei_channel *m = &c->channels[ch];
     int32_t *cur = row_of(c, ch, y), *up = row_of(c, ch, y + 2);
     const int32_t *upup = row_of(c, ch, y + 1);

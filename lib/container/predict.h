@@ -4,6 +4,7 @@
 #ifndef AEI_PREDICT_H
 #define AEI_PREDICT_H
 
+#include "ae/container.h"
 #include "decision.h"
 
 enum {
@@ -18,8 +19,14 @@ enum {
 typedef struct aei_geometry {
     uint32_t width, height, channels;
     int32_t lo[4], hi[4]; /* of the values of a channel */
-    uint32_t thirds[4];
+    uint32_t bound[4];    /* of errors, in 1/AE_BOUND_ONE */
 } aei_geometry;
+
+/* No sample of row y and channel c errs by more than this: some rows take one more than others, so that bounds may be fractions. */
+static inline int32_t aei_row_bound(uint32_t bound, uint32_t c, uint32_t y)
+{
+    return (int32_t)((bound + 16 * ((c + y) % 3) + y / 3 * 7 % 16) / AE_BOUND_ONE);
+}
 
 /* What is learnt about one channel. */
 typedef struct aei_channel {

@@ -11,7 +11,9 @@
 
 enum { TILE = AE_CODER_TILE, PREVIEW = 8 };
 
-/* ---- one tile ---- its data begin with a byte that tells the bits of its samples */
+/* ---- one tile ---- its data begin with a byte that tells the bits of its samples, and whether its bound is not in thirds */
+
+enum { FINE = 32, THIRD = AE_BOUND_ONE / 3 };
 
 static uint32_t most(uint32_t bits)
 {
@@ -42,27 +44,55 @@ static void expand(uint16_t *v, size_t n, uint32_t bits, uint32_t full)
         v[i] = (uint16_t)((v[i] * full + max / 2) / max);
 }
 
-/* v becomes what decoding will give. */
+static ae_status encode_as(aei_sample_coder *coder, uint32_t bits, const aei_tile *t, uint16_t *v, aei_buffer *out, ae_error *err)
+{
+    const uint8_t *coded;
+    size_t n_coded;
+    ae_status st = aei_tile_encode(coder, t, v, &coded, &n_coded, err);
+
+    out->n_bytes = 0;
+    if (st != AE_OK)
+        return st;
+    aei_put_u8(out, t->bound % THIRD ? bits | FINE : bits);
+    aei_put_number(out, t->bound % THIRD ? t->bound : t->bound / THIRD);
+    aei_put(out, coded, n_coded);
+    return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
+}
+
+/* v becomes what decoding will give. Where few samples may err at all, nothing lost may take fewer bytes: it has colour transforms. */
 static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei_tile t, uint16_t *v, aei_buffer *out,
                         ae_error *err)
 {
-    size_t n = (size_t)t.width * t.height * t.channels, n_coded;
-    const uint8_t *coded;
+    size_t n = (size_t)t.width * t.height * t.channels;
     uint32_t full = info->sample == AE_U8 ? 255 : 65535, bits = info->bits;
-    ae_status st;
+    aei_buffer lossless = {0};
+    uint16_t *original = NULL;
+    ae_status st = AE_OK;
 
     if (most(bits) == full || !reduce(v, n, bits, full))
         bits = info->sample == AE_U8 ? 8 : 16;
     t.max = most(bits);
-    t.thirds = (uint32_t)((uint64_t)(t.thirds < 3 * full ? t.thirds : 3 * full) * t.max / full);
-    if ((st = aei_tile_encode(coder, &t, v, &coded, &n_coded, err)) != AE_OK)
-        return st;
-    out->n_bytes = 0;
-    aei_put_u8(out, bits);
-    aei_put_number(out, t.thirds);
-    aei_put(out, coded, n_coded);
+    t.bound = (uint32_t)((uint64_t)(t.bound < AE_BOUND_ONE * full ? t.bound : AE_BOUND_ONE * full) * t.max / full);
+    if (t.bound && t.bound < AE_BOUND_ONE) {
+        aei_tile exact = t;
+
+        exact.bound = 0;
+        if (!(original = ae_alloc(n, sizeof(*original))))
+            return ae_fail(err, AE_ERR_NOMEM, "a tile");
+        memcpy(original, v, n * sizeof(*original));
+        st = encode_as(coder, bits, &exact, v, &lossless, err);
+    }
+    if (st == AE_OK)
+        st = encode_as(coder, bits, &t, v, out, err);
+    if (st == AE_OK && original && lossless.n_bytes <= out->n_bytes) {
+        out->n_bytes = 0;
+        aei_put(out, lossless.data, lossless.n_bytes);
+        memcpy(v, original, n * sizeof(*original));
+    }
     expand(v, n, bits, full);
-    return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
+    ae_free(lossless.data);
+    ae_free(original);
+    return st;
 }
 
 static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei_tile t, const void *data, size_t n_bytes,
@@ -70,14 +100,14 @@ static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei
 {
     const uint8_t *bytes = n_bytes ? data : (const void *)""; /* NULL takes no offset */
     aei_cursor c = {bytes, bytes + n_bytes, false};
-    uint32_t bits = aei_take_u8(&c);
-    uint64_t thirds = aei_take_number(&c);
+    uint32_t first = aei_take_u8(&c), bits = first & ~(uint32_t)FINE;
+    uint64_t bound = aei_take_number(&c), one = first & FINE ? AE_BOUND_ONE : 3;
     ae_status st;
 
-    if (c.bad || bits < 1 || bits > (info->sample == AE_U8 ? 8u : 16u) || thirds > 3 * most(bits))
+    if (c.bad || bits < 1 || bits > (info->sample == AE_U8 ? 8u : 16u) || bound > one * most(bits))
         return ae_fail(err, AE_ERR_MALFORMED, "samples of %u bits in a tile", bits);
     t.max = most(bits);
-    t.thirds = (uint32_t)thirds;
+    t.bound = (uint32_t)bound * (first & FINE ? 1 : THIRD);
     if ((st = aei_tile_decode(coder, &t, c.at, (size_t)(c.end - c.at), v, err)) == AE_OK)
         expand(v, (size_t)t.width * t.height * t.channels, bits, info->sample == AE_U8 ? 255 : 65535);
     return st;
@@ -95,7 +125,7 @@ typedef struct slot {
 typedef struct band {
     ae_signal_info info;   /* of the rows */
     uint32_t first, used;  /* channels of a sample that are coded */
-    uint32_t thirds;
+    uint32_t bound;
     size_t row_bytes;
     uint32_t rows;         /* of this band */
     uint32_t x, n_tiles;   /* of the tiles in hand, x in tiles */
@@ -131,7 +161,7 @@ static ae_status band_open(band *b, const ae_signal_info *info, const ae_samples
     ae_status st;
 
     *b = (band){.info = *info, .first = o->alpha_only ? info->channels - 1 : 0, .used = o->alpha_only ? 1 : info->channels,
-                .thirds = o->thirds, .row_bytes = ae_row_bytes(info), .n_tiles = n_tiles};
+                .bound = o->bound, .row_bytes = ae_row_bytes(info), .n_tiles = n_tiles};
     threads = threads < n_tiles ? threads : n_tiles;
     if ((info->sample != AE_U8 && info->sample != AE_U16) || info->channels < 1 || info->channels > 4 || !info->width ||
         !info->height || info->width > UINT32_MAX || info->height > UINT32_MAX || info->bits < 1 ||
@@ -162,7 +192,7 @@ static aei_tile tile_of(const band *b, uint32_t i)
 {
     uint64_t left = b->info.width - (uint64_t)(b->x + i) * TILE;
 
-    return (aei_tile){.width = left < TILE ? (uint32_t)left : TILE, .height = b->rows, .channels = b->used, .thirds = b->thirds};
+    return (aei_tile){.width = left < TILE ? (uint32_t)left : TILE, .height = b->rows, .channels = b->used, .bound = b->bound};
 }
 
 /* Between the rows and a tile's values. */
@@ -198,7 +228,7 @@ static void encode_one(void *context, uint32_t i, uint32_t thread)
 
     move_tile(b, i, &t, b->values[thread], true);
     s->st = encode(b->coders[thread], &b->info, t, b->values[thread], &s->data, &s->err);
-    if (s->st == AE_OK && t.thirds)
+    if (s->st == AE_OK && t.bound)
         move_tile(b, i, &t, b->values[thread], false);
 }
 
@@ -381,10 +411,10 @@ static void copy_values(const ae_signal_info *info, void *samples, uint16_t *v, 
         memcpy(to_values ? (void *)v : samples, to_values ? samples : v, 2 * n);
 }
 
-static ae_status small_tile(const ae_signal_info *info, uint32_t thirds, void *samples, aei_buffer *out, const void *data,
+static ae_status small_tile(const ae_signal_info *info, uint32_t bound, void *samples, aei_buffer *out, const void *data,
                             size_t n_bytes, ae_error *err)
 {
-    aei_tile t = {.width = (uint32_t)info->width, .height = (uint32_t)info->height, .channels = info->channels, .thirds = thirds};
+    aei_tile t = {.width = (uint32_t)info->width, .height = (uint32_t)info->height, .channels = info->channels, .bound = bound};
     size_t n = (size_t)t.width * t.height * t.channels;
     aei_sample_coder *coder = aei_sample_coder_create();
     uint16_t *v = ae_alloc(n, sizeof(*v));
@@ -406,7 +436,7 @@ done:
 
 ae_status aei_samples_pack(const ae_signal_info *info, uint32_t thirds, void *samples, aei_buffer *out, ae_error *err)
 {
-    return small_tile(info, thirds, samples, out, NULL, 0, err);
+    return small_tile(info, THIRD * thirds, samples, out, NULL, 0, err);
 }
 
 ae_status aei_samples_unpack(const ae_signal_info *info, const void *data, size_t n_bytes, void *samples, ae_error *err)

@@ -131,7 +131,7 @@ static void write_picture(ae_container_writer *w, const char *name, picture *p, 
     ae_item item = {.name = (char *)(uintptr_t)name, .info = p->info, .quality = (uint16_t)(3 * tolerance), .orientation = 6};
     ae_row_source source = {p->info, p, read_picture};
     ae_tile_sink sink = {w, write_tile};
-    ae_samples_options options = {.thirds = 3 * tolerance, .threads = 2, .opaque = p, .decoded = add_decoded};
+    ae_samples_options options = {.bound = AE_BOUND_ONE * tolerance, .threads = 2, .opaque = p, .decoded = add_decoded};
     uint8_t digest[16];
 
     p->at = 0;
@@ -693,12 +693,74 @@ static void test_meta(void **state)
     free(f.data);
 }
 
+typedef struct kept { uint8_t *data; size_t n; } kept;
+
+static ae_status keep_tile(void *opaque, uint32_t index, const void *data, size_t n, ae_error *err)
+{
+    kept *k = opaque;
+
+    (void)err;
+    assert_int_equal(index, 0);
+    k->data = malloc(n);
+    assert_non_null(k->data);
+    k->n = n;
+    memcpy(k->data, data, n);
+    return AE_OK;
+}
+
+static ae_status give_tile(void *opaque, uint32_t index, const void **data, size_t *n, ae_error *err)
+{
+    const kept *k = opaque;
+
+    (void)index;
+    (void)err;
+    *data = k->data;
+    *n = k->n;
+    return AE_OK;
+}
+
+/* Bounds of any 1/48: no row errs by more than it may, and what more it may err saves bytes. */
+static void test_bounds(void **state)
+{
+    static const uint32_t bounds[] = {0, 12, 16, 40, 48, 90, 144};
+    picture p = make_picture(60, 100, 3, AE_U8, 9);
+    size_t last = SIZE_MAX;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
+        ae_samples_options options = {.bound = bounds[i], .threads = 1};
+        kept k = {NULL, 0};
+        picture got = {.info = p.info, .n = p.n, .pixels = malloc(p.n)};
+        ae_row_source source = {p.info, &p, read_picture};
+        ae_tile_sink tiles = {&k, keep_tile};
+        ae_tile_source coded = {&k, give_tile};
+        ae_row_sink sink = {&got, collect};
+        ae_error err;
+
+        p.at = 0;
+        ok(ae_samples_encode(&options, &source, &tiles, &err), &err);
+        ok(ae_samples_decode(&p.info, &options, &coded, &sink, &err), &err);
+        assert_int_equal(k.data[0], bounds[i] % 16 ? 8 | 32 : 8);
+        assert_true(k.n < last);
+        last = k.n;
+        for (uint32_t at = 0; at < p.n; at++) {
+            static const uint32_t coded_as[3] = {1, 0, 2}; /* green comes first */
+            uint32_t y = at / 180, c = coded_as[at % 3];
+
+            assert_in_range(abs(got.pixels[at] - p.pixels[at]), 0, (bounds[i] + 16 * ((c + y) % 3) + y / 3 * 7 % 16) / 48);
+        }
+        free(got.pixels);
+        free(k.data);
+    }
+    free(p.pixels);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_regions), cmocka_unit_test(test_flips),
         cmocka_unit_test(test_truncation), cmocka_unit_test(test_append),  cmocka_unit_test(test_names),
-        cmocka_unit_test(test_many),       cmocka_unit_test(test_meta),
+        cmocka_unit_test(test_many),       cmocka_unit_test(test_meta),    cmocka_unit_test(test_bounds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ae/container.h"
 #include "container/lossless.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
@@ -24,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
                    .height = 1 + data[1] % 40,
                    .channels = 1 + data[2] % 4,
                    .max = (2u << data[2] / 4 % 16) - 1,
-                   .thirds = data[3]};
-    t.thirds = t.thirds < 3 * t.max ? t.thirds : 0;
+                   .bound = 3 * data[3]};
+    t.bound = t.bound < AE_BOUND_ONE * t.max ? t.bound : 0;
     n = (size_t)t.width * t.height * t.channels;
     samples = malloc(n * sizeof(*samples));
     again = malloc(n * sizeof(*again));

@@ -30,28 +30,36 @@ bool compress_has_target(const compress_options *o)
     return o->target_size || o->target_bpp > 0 || o->target_psnr > 0;
 }
 
-/* What may be lost: samples times 3 of 255, 0 for none; -1: the network's business. */
-static double thirds_of(const compress_options *o)
+/* What samples may err by, of 255, 0 for nothing; -1: the network's business. */
+static double bound_of(const compress_options *o)
 {
     if (compress_has_target(o))
         return o->coder ? -1 : 0;
     if (o->lossless || o->quality == 100)
         return 0;
     if (o->near_lossless >= 0)
-        return 3 * o->near_lossless;
-    return o->quality > COMPRESS_NETWORK_MAX ? 100.0 - o->quality : -1.0;
+        return o->near_lossless;
+    /* at most 1: with any more, smooth pictures would be worse than by the network */
+    return o->quality > COMPRESS_NETWORK_MAX ? (100.0 - o->quality) / (100 - COMPRESS_NETWORK_MAX - 1) : -1;
 }
 
 uint16_t compress_bound(const compress_options *o)
 {
-    double thirds = compress_has_target(o) ? 0 : thirds_of(o);
+    return compress_has_target(o) ? 0 : (uint16_t)lround(3 * fmax(bound_of(o), 0));
+}
 
-    return (uint16_t)lround(fmax(thirds, 0));
+void compress_within(compressed *c, double bound)
+{
+    uint32_t full = c->info.sample == AE_U8 ? 255 : 65535;
+
+    c->bound = (uint32_t)lround(bound * (AE_BOUND_ONE * full / 255));
+    c->item.coding = AE_ITEM_SAMPLES;
+    c->item.quality = (uint16_t)fmin(ceil(c->bound * 3.0 / AE_BOUND_ONE), 65535);
 }
 
 ae_status compress_open(compressed *c, const compress_options *o, const char *path, ae_error *err)
 {
-    double thirds = thirds_of(o);
+    double bound = bound_of(o);
     ae_signal_info *info = &c->info;
     ae_status st;
 
@@ -67,15 +75,18 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
     }
     c->row_bytes = ae_row_bytes(info);
     c->item = (ae_item){.info = *info, .orientation = orientation_of(&c->reader.meta)};
-    if (thirds < 0) {
+    if (bound < 0) {
+        double beyond = fmax((double)o->quality - COMPRESS_TRAINED, 0);
+
         c->item.coding = AE_ITEM_NETWORK;
-        c->item.quality = (uint16_t)((o->quality * AE_QUALITY_ONE + COMPRESS_NETWORK_MAX / 2) / COMPRESS_NETWORK_MAX);
+        c->item.quality = (uint16_t)lround((o->quality - beyond) / COMPRESS_TRAINED * AE_QUALITY_ONE +
+                                           beyond / (COMPRESS_NETWORK_MAX - COMPRESS_TRAINED) * COMPRESS_FURTHER);
         ae_coder_identity(o->coder, c->item.identity);
     } else {
-        c->item.quality = (uint16_t)lround(fmin(thirds * (info->sample == AE_U8 ? 1 : 257), 65535));
+        compress_within(c, bound);
     }
     if ((info->sample != c->reader.info.sample && !(c->read_band = ae_alloc(BAND, ae_row_bytes(&c->reader.info)))) ||
-        ((thirds < 0 || c->item.quality || compress_has_target(o)) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) ||
+        ((bound < 0 || c->item.quality || compress_has_target(o)) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) ||
         !(c->hash = ae_sample_hash_create()))
         return ae_fail(err, AE_ERR_NOMEM, "a band of rows");
     if (!o->batch.json || !c->original)
@@ -99,14 +110,14 @@ int compress_load(compress_options *o)
     char path[4096];
     ae_error err;
 
-    if (!compress_has_target(o) && thirds_of(o) >= 0)
+    if (!compress_has_target(o) && bound_of(o) >= 0)
         return CLI_GO_ON;
     if (ae_model_find(name, path, sizeof(path), &err) == AE_OK && ae_model_open(path, NULL, &o->loaded, &err) == AE_OK &&
         ae_coder_open(o->loaded, &o->coder, &err) == AE_OK)
         return CLI_GO_ON;
     if (compress_has_target(o) && !o->model)
         return CLI_GO_ON; /* what needs none may do */
-    cli_message("the codec %s: %s; --lossless, --near-lossless and -q 86 and above need none", name, err.message);
+    cli_message("the codec %s: %s; --lossless, --near-lossless and -q 91 and above need none", name, err.message);
     return CLI_FAILED;
 }
 
@@ -375,7 +386,7 @@ ae_status compress_compare(encoding *e, const compress_options *o, uint32_t thre
 
 ae_status compress_samples(encoding *e, uint32_t threads, ae_error *err)
 {
-    ae_samples_options options = {.thirds = e->c->item.quality, .threads = threads, .cancel = &cli_cancel, .opaque = e,
+    ae_samples_options options = {.bound = e->c->bound, .threads = threads, .cancel = &cli_cancel, .opaque = e,
                                   .progress = show_progress, .decoded = take_decoded};
     ae_row_source source = {e->c->info, e, read_and_keep};
     ae_tile_sink sink = {e, write_tile};

@@ -25,7 +25,11 @@ typedef struct compress_options {
     ae_coder *coder;
 } compress_options;
 
-enum { COMPRESS_NETWORK_MAX = 85 /* the quality at which near-lossless coding takes over above */ };
+enum {
+    COMPRESS_TRAINED = 85,     /* the highest quality that the network was trained for */
+    COMPRESS_NETWORK_MAX = 90, /* above it near-lossless coding takes over */
+    COMPRESS_FURTHER = 256     /* of AE_QUALITY_ONE, from the one to the other */
+};
 
 /* One picture on its way. */
 typedef struct compressed {
@@ -33,6 +37,7 @@ typedef struct compressed {
     ae_reader reader;
     ae_signal_info info;   /* of the rows that are stored */
     ae_item item;
+    uint32_t bound;        /* of the error of samples that no network codes, in 1/AE_BOUND_ONE of theirs */
     void *read_band;       /* rows as they come, where they need converting */
     uint8_t *original;     /* the rows last read, where decoding will give others */
     size_t row_bytes;
@@ -47,6 +52,8 @@ typedef struct compressed {
 
 /* Opens the picture and decides how it is coded. Close it whatever happens. */
 ae_status compress_open(compressed *c, const compress_options *o, const char *path, ae_error *err);
+/* Has samples err by at most that, of 255. */
+void compress_within(compressed *c, double bound);
 /* Begins, fills and ends an item. */
 ae_status compress_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
                         ae_container_writer *writer, ae_error *err);

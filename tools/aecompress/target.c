@@ -7,17 +7,18 @@
 #include "encoding.h"
 
 enum {
-    THIRDS_NETWORK = 100 - COMPRESS_NETWORK_MAX - 1,
-    THIRDS_ALONE = 180, /* the coarsest bound without a network */
     GROWTH = 8,         /* bytes by which the index's numbers may grow with the tiles */
     MOST_TILES = 100,   /* whose latents are kept: 130 MB of the shipped codec */
     FEW_TILES = 8,      /* above twice as many the search begins with so many */
     QUICK_TRIALS = 8    /* from then on intervals are halved */
 };
 
-/* Where the search begins, as photographs are on average: logarithm of bits a pixel, and dB, by level. */
-typedef struct line { double at_0, slope; } line;
-static const line usual[2][2] = {{{-1.75, 0.0022}, {28, 0.0125}}, {{-2, 0.025}, {28, 0.15}}}; /* [without a network][PSNR] */
+/* Levels, from 0 to the best: qualities of the network, or bounds of the error of samples. And where a search begins, as photographs
+ * are on average: logarithm of bits a pixel, and dB, by level. */
+typedef struct scale { bool network; int64_t most; struct line { double at_0, slope; } size, psnr; } scale;
+static const scale qualities = {true, AE_QUALITY_MOST, {-1.75, 0.0022}, {28, 0.0125}},
+                   bounds = {false, 60 * AE_BOUND_ONE, {-2, 0.0016}, {28, 0.0094}},
+                   near_bounds = {false, 5 * AE_BOUND_ONE, {1.1, 0.0045}, {39, 0.04}}; /* where there is a network */
 
 typedef struct search {
     compressed *c;
@@ -28,22 +29,19 @@ typedef struct search {
     double frame, alpha;   /* bytes beside the colours' tiles */
     ae_analysis *analysis; /* NULL: from the picture each time */
     uint32_t every;        /* one tile in so many is coded */
-    line guess;            /* of the measure, of a size its logarithm */
-    int64_t tried;         /* the level last tried */
+    const scale *scale;
+    struct line guess;     /* of the measure, of a size its logarithm */
+    int64_t tried;         /* the level last tried, -1 for none */
 } search;
 
-/* One scale of qualities: those of the network, then bounds on the error down to 0. */
-static uint32_t most_levels(const compress_options *o)
+static void set_level(const search *s, int64_t level)
 {
-    return o->coder ? AE_QUALITY_ONE + 1 + THIRDS_NETWORK : THIRDS_ALONE;
-}
-
-static void set_level(compressed *c, const compress_options *o, uint32_t level)
-{
-    uint32_t thirds = most_levels(o) - level;
-
-    c->item.coding = o->coder && level <= AE_QUALITY_ONE ? AE_ITEM_NETWORK : AE_ITEM_SAMPLES;
-    c->item.quality = (uint16_t)(c->item.coding == AE_ITEM_NETWORK ? level : thirds * (c->info.sample == AE_U8 ? 1 : 257));
+    if (!s->scale->network) {
+        compress_within(s->c, (double)(s->scale->most - level) / AE_BOUND_ONE);
+        return;
+    }
+    s->c->item.coding = AE_ITEM_NETWORK;
+    s->c->item.quality = (uint16_t)level;
 }
 
 static ae_status count_bytes(void *opaque, const void *data, size_t n_bytes, ae_error *err)
@@ -79,7 +77,7 @@ static ae_status measure(search *s, int64_t level, double *value, ae_error *err)
     encoding e = {.c = c};
     ae_status st;
 
-    set_level(c, s->o, (uint32_t)level);
+    set_level(s, level);
     s->tried = level;
     if (c->item.coding == AE_ITEM_SAMPLES) {
         if ((st = compress_start_again(c, err)) == AE_OK)
@@ -98,12 +96,12 @@ static ae_status measure(search *s, int64_t level, double *value, ae_error *err)
 }
 
 /* The highest level that is small enough and near the target, or the lowest whose PSNR is enough, into *level; -1, or the number of
- * levels + 1, where there is none. Between two trials the measure is taken for straight, in logarithms of a size. */
+ * levels, where there is none. Between two trials the measure is taken for straight, in logarithms of a size. */
 static ae_status seek(search *s, int64_t *level, ae_error *err)
 {
-    int64_t most = most_levels(s->o), top = s->o->coder ? AE_QUALITY_ONE : most, low = -1, high = most + 1;
+    int64_t most = s->scale->most, low = -1, high = most + 1;
     double aim = s->psnr ? s->target + 0.025 : log(0.988 * s->target), at_low = 0, at_high = 0, value, at;
-    int64_t next = (int64_t)fmin(fmax((aim - s->guess.at_0) / s->guess.slope, 0), (double)top);
+    int64_t next = (int64_t)fmin(fmax((aim - s->guess.at_0) / s->guess.slope, 0), (double)most);
     ae_status st;
 
     for (int trial = 0; high - low > 1; trial++) {
@@ -123,25 +121,33 @@ static ae_status seek(search *s, int64_t *level, ae_error *err)
         if (s->psnr ? next == high && value < s->target + 0.05 : next == low && value > 0.975 * s->target)
             break;
         next = (int64_t)lrint(fmin(fmax((aim - s->guess.at_0) / s->guess.slope, -1), (double)most + 1));
-        if (trial >= QUICK_TRIALS || low >= top)
+        if (trial >= QUICK_TRIALS)
             next = low + (high - low) / 2;
-        next = low < top && next > top ? top : next; /* the network's best before anything above */
         next = next <= low ? low + 1 : next >= high ? high - 1 : next;
     }
     *level = s->psnr ? high : low;
     return AE_OK;
 }
 
+static void take_scale(search *s, const scale *new)
+{
+    double pixels = (double)s->c->info.width * (double)s->c->info.height;
+
+    s->scale = new;
+    s->guess = s->psnr ? new->psnr : new->size;
+    s->guess.at_0 += s->psnr ? 0 : log(pixels / 8);
+    s->tried = -1;
+}
+
 /* What a sample of the tiles says of a size is where the search in all of them begins. */
-static ae_status choose(search *s, int64_t *level, ae_error *err)
+static ae_status seek_quality(search *s, int64_t *level, ae_error *err)
 {
     encoding e = {.c = s->c};
     uint32_t n_tiles;
     bool lasts; /* the analysis serves to the end; it does not where latents are refined for a quality */
     ae_status st;
 
-    if (!s->o->coder)
-        return seek(s, level, err);
+    take_scale(s, &qualities);
     if ((st = compress_alpha(&e, s->threads, err)) != AE_OK)
         return st;
     s->alpha = (double)e.n_bytes;
@@ -160,6 +166,53 @@ static ae_status choose(search *s, int64_t *level, ae_error *err)
     return seek(s, level, err);
 }
 
+/* Size or PSNR, whichever the target is not; the better of two levels has the lesser or the larger one. */
+static ae_status measure_other(search *s, int64_t level, double *value, ae_error *err)
+{
+    ae_status st;
+
+    s->psnr = !s->psnr;
+    st = measure(s, level, value, err);
+    s->psnr = !s->psnr;
+    return st;
+}
+
+static bool is_found(const search *s, int64_t level)
+{
+    return level >= 0 && level <= s->scale->most;
+}
+
+/* Bounded errors may cost less than the network's qualities where those go far beyond what it was trained for. */
+static ae_status choose(search *s, int64_t *level, ae_error *err)
+{
+    int64_t quality = -1;
+    double of_quality = 0, of_bound = 0;
+    bool found;
+    ae_status st;
+
+    if (!s->o->coder) {
+        take_scale(s, &bounds);
+        return seek(s, level, err);
+    }
+    if ((st = seek_quality(s, &quality, err)) != AE_OK)
+        return st;
+    *level = quality;
+    if (quality <= AE_QUALITY_ONE + COMPRESS_FURTHER)
+        return AE_OK;
+    if ((found = is_found(s, quality)) && (st = measure_other(s, quality, &of_quality, err)) != AE_OK)
+        return st;
+    take_scale(s, &near_bounds);
+    if ((st = seek(s, level, err)) != AE_OK || !found)
+        return st;
+    if (is_found(s, *level) && (st = measure_other(s, *level, &of_bound, err)) != AE_OK)
+        return st;
+    if (!is_found(s, *level) || (s->psnr ? of_quality <= of_bound : of_quality >= of_bound)) {
+        take_scale(s, &qualities);
+        *level = quality;
+    }
+    return AE_OK;
+}
+
 ae_status target_choose(compressed *c, const compress_options *o, uint32_t threads, const char *name, bool *coded, ae_error *err)
 {
     double pixels = (double)c->info.width * (double)c->info.height, value;
@@ -172,17 +225,15 @@ ae_status target_choose(compressed *c, const compress_options *o, uint32_t threa
     int64_t level = -1;
     ae_status st;
 
-    s.guess = usual[!o->coder][s.psnr];
-    s.guess.at_0 += s.psnr ? 0 : log(pixels / 8);
     if ((st = frame_bytes(c, o, name, &frame, err)) != AE_OK)
         return st;
     s.frame = (double)(frame + GROWTH);
     st = choose(&s, &level, err);
-    if (st == AE_OK && (level < 0 || level > most_levels(o)))
+    if (st == AE_OK && !is_found(&s, level))
         st = ae_fail(err, AE_ERR_LIMIT, s.psnr ? "no quality reaches %.2f dB" : "no quality makes it as small as %.0f bytes",
                      s.target);
     if (st == AE_OK)
-        set_level(c, o, (uint32_t)level);
+        set_level(&s, level);
     *coded = st == AE_OK && c->item.coding == AE_ITEM_NETWORK;
     if (*coded && s.tried != level)
         st = measure(&s, level, &value, err);

@@ -37,7 +37,8 @@ static void say_lost(void *opaque, uint32_t index, const char *why)
 static const char *coding_of(const ae_item *item, char text[40])
 {
     if (item->coding == AE_ITEM_NETWORK)
-        snprintf(text, 40, "quality %.1f", item->quality * 85.0 / AE_QUALITY_ONE);
+        snprintf(text, 40, "quality %.1f", item->quality <= AE_QUALITY_ONE ? item->quality * 85.0 / AE_QUALITY_ONE
+                                                                           : 85 + (item->quality - AE_QUALITY_ONE) * 5.0 / 256);
     else if (item->quality)
         snprintf(text, 40, "within %.2f", item->quality / 3.0 / (item->info.sample == AE_U8 ? 1 : 257));
     else
