@@ -33,7 +33,7 @@ FLAGS = "-std=gnu11 -ffp-contract=off -DXXH_INLINE_ALL -ffunction-sections -Wl,-
 BUILDS = {"gcc -O3": ("gcc -O3", ""), "gcc -O0": ("gcc -O0", ""), "clang -O3": ("clang -O3", ""), "clang -O0": ("clang -O0", ""),
           "aarch64 gcc -O2": ("aarch64-linux-gnu-gcc -O2 -static", "qemu-aarch64")}
 KERNELS = {"scalar": "sse2", "avx2": "avx2", "avx512": "avx512bw", "vnni": "avx512_vnni"}  # what the processor must have
-QUALITIES = (0, 20, 45, 60, 85)
+QUALITIES = (0, 20, 45, 60, 85, 90)
 
 
 def ways():
