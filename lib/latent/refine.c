@@ -164,11 +164,11 @@ static void find_steps(const refiner *r, latent *v)
 
     for (uint32_t k = 0; k < p->n_entropy; k++) {
         const aei_op *op = &p->ops[k];
-        uint32_t beyond = op->kind == AEI_LATENT ? aei_beyond(p, op, r->job->quality) : 0;
 
         if (op->kind == AEI_LATENT && op->source == v->source && op->source_first == v->first)
             for (uint32_t c = 0; c < op->channels && c < v->channels; c++)
-                v->step[c] = (float)(aei_finer(aei_embed(op->table, op->channels, c, r->job->quality), beyond) /
+                v->step[c] = (float)(aei_finer(aei_embed(op->table, op->channels, c, r->job->quality),
+                                               aei_beyond(p, op, r->job->quality)) /
                                      ((double)(1u << op->unit) * (double)(1u << op->shift)));
     }
 }
