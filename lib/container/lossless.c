@@ -147,7 +147,8 @@ static ae_status check(const aei_tile *t, ae_error *err)
     uint64_t n = (uint64_t)t->width * t->height * t->channels;
 
     if (!t->width || !t->height || t->channels < 1 || t->channels > 4 || t->width > AEI_TILE_MAX_SAMPLES ||
-        t->height > AEI_TILE_MAX_SAMPLES || n > AEI_TILE_MAX_SAMPLES || t->max < 1 || t->max > 65535 || t->bound > AE_BOUND_ONE * t->max)
+        t->height > AEI_TILE_MAX_SAMPLES || n > AEI_TILE_MAX_SAMPLES || t->max < 1 || t->max > 65535 ||
+        t->bound > AE_BOUND_ONE * t->max)
         return ae_fail(err, AE_ERR_MALFORMED, "a tile of %u x %u x %u samples up to %u", t->width, t->height, t->channels, t->max);
     return AE_OK;
 }

@@ -59,7 +59,8 @@ static ae_status encode_as(aei_sample_coder *coder, uint32_t bits, const aei_til
     return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
 }
 
-/* v becomes what decoding will give. Where few samples may err at all, nothing lost may take fewer bytes: it has colour transforms. */
+/* v becomes what decoding will give. Where few samples may err at all, losing nothing may take fewer bytes: it has colour
+ * transforms. */
 static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei_tile t, uint16_t *v, aei_buffer *out,
                         ae_error *err)
 {

@@ -114,7 +114,7 @@ static inline int32_t aei_embed(const int16_t *table, uint32_t n_channels, uint3
     return aei_rescale(table[row * n_channels + c] * (16 - part) + table[(row + 1) * n_channels + c] * part, 4);
 }
 
-/* How far a latent's steps go beyond the trained qualities. Those of the hyper-latent do not: what it tells would not serve more. */
+/* How far a latent's steps go beyond the trained qualities. Those of the hyper-latent do not: finer, it would tell no more. */
 static inline uint32_t aei_beyond(const aei_program *p, const aei_op *latent, uint32_t quality)
 {
     return quality > AEI_QUALITY_ONE && p->ops[latent->in[1]].grid ? quality - AEI_QUALITY_ONE : 0;

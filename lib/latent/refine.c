@@ -356,8 +356,8 @@ ae_status aei_refine(const ae_coder *coder, const aei_refining *job, ae_error *e
 {
     const ae_loss *loss = &ae_model_recipe(coder->model)->losses[0];
     float quality = fminf((float)job->quality / AE_QUALITY_ONE, 1);
-    double lambda = loss->lambda_min * pow((double)loss->lambda_max / loss->lambda_min, (double)job->quality / AE_QUALITY_ONE), cost,
-           least = 0;
+    double lambda = loss->lambda_min * pow((double)loss->lambda_max / loss->lambda_min, (double)job->quality / AE_QUALITY_ONE);
+    double cost, least = 0;
     refiner r = {.coder = coder, .job = job};
     const float *inputs[AE_MAX_FROM];
     float *d_inputs[AE_MAX_FROM];

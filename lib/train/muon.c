@@ -105,8 +105,8 @@ AEI_CLONES static void blend(size_t n, float q, float r, float *restrict a, cons
         a[i] = q * a[i] + r * b[i];
 }
 
-/* x <- (p + q g + r g²) x with g = x xᵀ, some times; where x is tall x (p + q g + r g²) with g = xᵀ x, which is the same. The norm of
- * the first g bounds the singular values far more tightly than that of x: it takes the place of a round. */
+/* x <- (p + q g + r g²) x with g = x xᵀ, some times; where x is tall x (p + q g + r g²) with g = xᵀ x, which is the same.
+ * The norm of the first g bounds the singular values far more tightly than that of x: it takes the place of a round. */
 static bool orthogonalise(aei_muon *t)
 {
     size_t square = (size_t)t->low * t->low;

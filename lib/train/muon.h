@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The update of a weight matrix by its orthogonalised momentum (Jordan et al. 2024, "Muon"; the polynomials are those of Amsel et al.
- * 2025, "Polar Express"), scaled so that its size is that of an update of Adam (Liu et al. 2025, "Muon is scalable for LLM training"). */
+ * The update of a weight matrix by its orthogonalised momentum (Jordan et al. 2024, "Muon"; the polynomials: Amsel et al. 2025,
+ * "Polar Express"), scaled so that its size is that of an update of Adam (Liu et al. 2025, "Muon is scalable for LLM training"). */
 #ifndef AEI_MUON_H
 #define AEI_MUON_H
 

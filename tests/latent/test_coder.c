@@ -534,9 +534,11 @@ static void refusals(void **state)
     assert_int_equal(ae_coder_open_program(program, n - 1, &c, &err), AE_ERR_MALFORMED);
     assert_int_equal(ae_coder_open_program(program, n, &c, &err), AE_OK);
     assert_int_equal(ae_encode(c, &(ae_encode_options){.effort = 1}, &source, &tiles, &err), AE_ERR_ARGUMENT);
-    assert_int_equal(ae_encode(all.coder, &(ae_encode_options){.quality = AE_QUALITY_MOST + 1}, &source, &tiles, &err), AE_ERR_ARGUMENT);
+    assert_int_equal(ae_encode(all.coder, &(ae_encode_options){.quality = AE_QUALITY_MOST + 1}, &source, &tiles, &err),
+                     AE_ERR_ARGUMENT);
     assert_int_equal(
-        ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.quality = AE_QUALITY_MOST + 1}, &from, &rows, &err),
+        ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.quality = AE_QUALITY_MOST + 1}, &from, &rows,
+                  &err),
         AE_ERR_ARGUMENT);
     assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.x = 8, .width = 1, .height = 1},
                                &from, &rows, &err),

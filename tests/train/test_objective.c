@@ -241,7 +241,8 @@ static void test_optimizers(void **state)
     assert_near(w, 0.95 - 0.1 * (0.45 + 0.5), 1e-6);
 }
 
-/* A gradient that is diagonal has itself, with ones, as its orthogonal factor; the polynomials end between 0.8 and 1.2, but for the rounding of bf16. */
+/* A gradient that is diagonal has itself, with ones, as its orthogonal factor; the polynomials end between 0.8 and 1.2,
+ * but for the rounding of bf16. */
 static void check_muon(uint32_t rows, uint32_t columns, ae_precision precision)
 {
     enum { MOST = 48 * 20 };

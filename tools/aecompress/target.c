@@ -13,8 +13,8 @@ enum {
     QUICK_TRIALS = 8    /* from then on intervals are halved */
 };
 
-/* Levels, from 0 to the best: qualities of the network, or bounds of the error of samples. And where a search begins, as photographs
- * are on average: logarithm of bits a pixel, and dB, by level. */
+/* Levels, from 0 to the best: qualities of the network, or bounds of the error of samples. And where a search begins, as
+ * photographs are on average: logarithm of bits a pixel, and dB, by level. */
 typedef struct scale { bool network; int64_t most; struct line { double at_0, slope; } size, psnr; } scale;
 static const scale qualities = {true, AE_QUALITY_MOST, {-1.75, 0.0022}, {28, 0.0125}},
                    bounds = {false, 60 * AE_BOUND_ONE, {-2, 0.0016}, {28, 0.0094}},
