@@ -3,6 +3,7 @@
 
 On several devices: torchrun --nproc_per_node N -m models.torch.train ..."""
 import argparse
+import gc
 import hashlib
 import json
 import math
@@ -347,6 +348,8 @@ def main():
         if run:
             run.loader.close()
         if dist.is_initialized():
+            run = None  # what is distributed holds the group, whose threads have to end before the interpreter does
+            gc.collect()
             dist.destroy_process_group()
 
 
