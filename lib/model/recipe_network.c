@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Networks in recipes: inputs and layers, with `repeat` and `residual` written out. */
+ * Networks in recipes: inputs and layers, with `repeat`, `residual` and `gate` written out. */
 #include "model/recipe_network.h"
 
 #include "nn/graph_check.h"
@@ -9,10 +9,11 @@
 #include <string.h>
 
 enum { OP_RESIDUAL = 1000 }; /* beside ae_op */
+enum { GATE_NONE, GATE_LAST, GATE_ALL };
 
 /* One entry under `layers`, before it becomes nodes. */
 typedef struct layer {
-    int op, act, init, parity;
+    int op, act, init, parity, gate;
     char name[AE_NAME_MAX], param[AE_NAME_MAX], add[AE_NAME_MAX + 4];
     uint32_t from, repeat, out, kernel[2], stride[2], dilation[2], pad[2], pad_at, groups, factor, first, height, width, channels;
     float slope, value;
@@ -20,7 +21,7 @@ typedef struct layer {
 } layer;
 
 enum key { K_OP, K_NAME, K_FROM, K_PARAM, K_ACT, K_SLOPE, K_ADD, K_REPEAT, K_OUT, K_KERNEL, K_STRIDE, K_DILATION, K_PAD, K_GROUPS,
-           K_FACTOR, K_FIRST, K_HEIGHT, K_WIDTH, K_CHANNELS, K_VALUE, K_BIAS, K_INIT, K_PARITY, N_KEYS };
+           K_FACTOR, K_FIRST, K_HEIGHT, K_WIDTH, K_CHANNELS, K_VALUE, K_BIAS, K_INIT, K_PARITY, K_GATE, N_KEYS };
 
 static const aei_choice acts[] = {
     {"none", AE_ACT_NONE}, {"relu", AE_ACT_RELU}, {"leaky", AE_ACT_LEAKY}, {"sigmoid", AE_ACT_SIGMOID}, {"tanh", AE_ACT_TANH},
@@ -29,6 +30,7 @@ static const aei_choice acts[] = {
 static const aei_choice inits[] = {{"he", AE_INIT_HE}, {"zero", AE_INIT_ZERO}, {"identity", AE_INIT_IDENTITY},
                                    {"dct", AE_INIT_DCT}, {"dct_inverse", AE_INIT_DCT_INVERSE}, {NULL, 0}};
 static const aei_choice parities[] = {{"all", AE_PARITY_ALL}, {"even", AE_PARITY_EVEN}, {"odd", AE_PARITY_ODD}, {NULL, 0}};
+static const aei_choice gates[] = {{"none", GATE_NONE}, {"last", GATE_LAST}, {"all", GATE_ALL}, {NULL, 0}};
 static const aei_choice ops[] = {
     {"dense", AE_OP_DENSE}, {"conv", AE_OP_CONV}, {"deconv", AE_OP_DECONV}, {"residual", OP_RESIDUAL}, {"maxpool", AE_OP_MAXPOOL},
     {"avgpool", AE_OP_AVGPOOL}, {"nearest", AE_OP_NEAREST}, {"bilinear", AE_OP_BILINEAR}, {"shuffle", AE_OP_SHUFFLE},
@@ -63,6 +65,7 @@ static const aei_field layer_fields[N_KEYS] = {
     [K_BIAS] = {"bias", AEI_BOOL, .offset = AT(bias)},
     [K_INIT] = {"init", AEI_CHOICE, AT(init), .choices = inits},
     [K_PARITY] = {"parity", AEI_CHOICE, AT(parity), .choices = parities},
+    [K_GATE] = {"gate", AEI_CHOICE, AT(gate), .choices = gates},
 };
 #undef AT
 
@@ -77,9 +80,9 @@ static uint64_t keys_of(int op, uint64_t *needed)
     *needed = 0;
     switch (op) {
     case AE_OP_DENSE: *needed = BIT(K_OUT); return WEIGHTS;
-    case AE_OP_CONV: return WEIGHTS | WINDOW | BIT(K_DILATION) | BIT(K_GROUPS);
+    case AE_OP_CONV: return WEIGHTS | WINDOW | BIT(K_DILATION) | BIT(K_GROUPS) | BIT(K_GATE);
     case AE_OP_DECONV: *needed = BIT(K_OUT); return WEIGHTS | WINDOW | BIT(K_GROUPS);
-    case OP_RESIDUAL: return BIT(K_PARAM) | BIT(K_KERNEL) | BIT(K_INIT);
+    case OP_RESIDUAL: return BIT(K_PARAM) | BIT(K_KERNEL) | BIT(K_INIT) | BIT(K_GATE);
     case AE_OP_MAXPOOL:
     case AE_OP_AVGPOOL: return WINDOW;
     case AE_OP_NEAREST:
@@ -96,9 +99,9 @@ static uint64_t keys_of(int op, uint64_t *needed)
     case AE_OP_EMBED: *needed = BIT(K_OUT) | BIT(K_FACTOR); return BIT(K_VALUE) | BIT(K_PARAM) | BIT(K_FIRST) | BIT(K_INIT);
     case AE_OP_QUANTISE:
     case AE_OP_BITS: *needed = BIT(K_FROM); return BIT(K_PARITY);
+    case AE_OP_MUL: *needed = BIT(K_FROM); return BIT(K_ADD);
     case AE_OP_CONCAT:
     case AE_OP_ADD:
-    case AE_OP_MUL:
     case AE_OP_GAUSSIAN: *needed = BIT(K_FROM); return 0;
     default: return 0;
     }
@@ -272,11 +275,50 @@ static ae_status set_name(const builder *b, char to[AE_NAME_MAX], const char *na
     return AE_OK;
 }
 
+/* Appends `node` under the name and parameters NAME + suffix. */
+static ae_status add_named(builder *b, ae_node node, const char *suffix, uint32_t line, ae_error *err)
+{
+    char name[AE_NAME_MAX], param[AE_NAME_MAX];
+    ae_status st;
+
+    memcpy(name, node.name, sizeof(name));
+    memcpy(param, node.param, sizeof(param));
+    if ((st = set_name(b, node.name, name, suffix, line, err)) != AE_OK ||
+        (st = set_name(b, node.param, param, param[0] ? suffix : "", line, err)) != AE_OK)
+        return st;
+    return add_node(b, &node, line, err);
+}
+
+/* y * sigmoid(conv1x1(y)) + add, y = act(conv(x)), as the nodes NAME.y, NAME.g and NAME: pixel attention (Zhao et al. 2020). */
+static ae_status add_gated(builder *b, const ae_node *conv, uint32_t line, ae_error *err)
+{
+    ae_node y = *conv, product = {.op = AE_OP_MUL, .add = conv->add, .n_from = 2};
+    ae_node gate = {.op = AE_OP_CONV, .add = -1, .n_from = 1, .act = AE_ACT_SIGMOID, .groups = 1, .bias = true};
+    ae_status st;
+
+    y.add = -1;
+    gate.from[0] = product.from[0] = b->graph->n_nodes;
+    product.from[1] = b->graph->n_nodes + 1;
+    for (int a = 0; a < 2; a++)
+        gate.kernel[a] = gate.stride[a] = gate.dilation[a] = 1;
+    memcpy(gate.name, conv->name, sizeof(gate.name));
+    memcpy(gate.param, conv->param, sizeof(gate.param));
+    memcpy(product.name, conv->name, sizeof(product.name));
+    if ((st = add_named(b, y, ".y", line, err)) != AE_OK || (st = add_named(b, gate, ".g", line, err)) != AE_OK)
+        return st;
+    return add_node(b, &product, line, err);
+}
+
+static ae_status add_conv(builder *b, const ae_node *conv, bool gated, uint32_t line, ae_error *err)
+{
+    return gated ? add_gated(b, conv, line, err) : add_node(b, conv, line, err);
+}
+
 /* x + conv(act(conv(x))) as the nodes NAME.a and NAME. */
-static ae_status add_residual(builder *b, const layer *l, ae_node *node, uint32_t line, ae_error *err)
+static ae_status add_residual(builder *b, const layer *l, const ae_node *node, uint32_t line, ae_error *err)
 {
     layer conv = *l;
-    ae_node second;
+    ae_node first, second;
     uint32_t x = node->from[0];
     ae_status st;
 
@@ -287,17 +329,17 @@ static ae_status add_residual(builder *b, const layer *l, ae_node *node, uint32_
     memcpy(second.param, node->param, sizeof(second.param));
     second.n_from = 1;
     second.from[0] = x;
-    *node = second;
-    if ((st = set_name(b, node->name, second.name, ".a", line, err)) != AE_OK ||
-        (st = set_name(b, node->param, second.param, second.param[0] ? ".a" : "", line, err)) != AE_OK ||
-        (st = add_node(b, node, line, err)) != AE_OK)
+    first = second;
+    if ((st = set_name(b, first.name, second.name, ".a", line, err)) != AE_OK ||
+        (st = set_name(b, first.param, second.param, second.param[0] ? ".a" : "", line, err)) != AE_OK ||
+        (st = add_conv(b, &first, l->gate == GATE_ALL, line, err)) != AE_OK)
         return st;
     second.act = AE_ACT_NONE;
     second.slope = 0;
     second.init = (ae_init)l->init;
     second.from[0] = b->graph->n_nodes - 1;
     second.add = (int32_t)x;
-    return add_node(b, &second, line, err);
+    return add_conv(b, &second, l->gate != GATE_NONE, line, err);
 }
 
 static ae_status add_layer(builder *b, uint32_t at, ae_error *err)
@@ -332,7 +374,7 @@ static ae_status add_layer(builder *b, uint32_t at, ae_error *err)
             node.add = (int32_t)add;
         if (l.op == OP_RESIDUAL && n_from > 1)
             return aei_yaml_fail(b->yaml, line, err, "a layer residual reads one layer, not %u", n_from);
-        st = l.op == OP_RESIDUAL ? add_residual(b, &l, &node, line, err) : add_node(b, &node, line, err);
+        st = l.op == OP_RESIDUAL ? add_residual(b, &l, &node, line, err) : add_conv(b, &node, l.gate != GATE_NONE, line, err);
     }
     return st;
 }

@@ -65,7 +65,6 @@ void aei_act_forward(aei_run *run, const aei_step *step)
 static float from_output(ae_act act, float y, float d)
 {
     switch (act) {
-    case AE_ACT_SIGMOID: return d * y * (1 - y);
     case AE_ACT_TANH: return d * (1 - y * y);
     case AE_ACT_SOFTPLUS: return d * -expm1f(-y);
     default: return d;
@@ -79,7 +78,7 @@ void aei_act_backward(aei_run *run, const aei_step *step)
     size_t n = aei_pixels(&step->t) * step->t.cp;
     uint32_t element = step->t.element;
 
-    if (act == AE_ACT_NONE)
+    if (act == AE_ACT_NONE || step->gates)
         return;
     if (step->split_act) {
         dnnl_memory_t d = aei_memory(run, step, AEI_MEM_ACT + 2, &step->act_md, grad);
@@ -92,6 +91,8 @@ void aei_act_backward(aei_run *run, const aei_step *step)
         aei_execute(run, step->act_back_prim, 3, args);
     } else if (act == AE_ACT_RELU || act == AE_ACT_LEAKY) {
         aei_relu_backward(grad, aei_value(run, step), element, act == AE_ACT_LEAKY ? step->node->slope : 0, n);
+    } else if (act == AE_ACT_SIGMOID) {
+        aei_sigmoid_backward(grad, grad, aei_value(run, step), NULL, element, n);
     } else {
         const uint8_t *value = aei_value(run, step);
         float y[256], d[256];

@@ -155,8 +155,8 @@ static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
         n->from[i] = 0;
     if (n->add >= (int32_t)index)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: adds a layer that does not stand above it (a cycle?)", n->name);
-    if (n->add >= 0 && n->op != AE_OP_CONV && n->op != AE_OP_DECONV && n->op != AE_OP_DENSE)
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: only conv, deconv and dense take 'add'", n->name);
+    if (n->add >= 0 && n->op != AE_OP_CONV && n->op != AE_OP_DECONV && n->op != AE_OP_DENSE && n->op != AE_OP_MUL)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: only conv, deconv, dense and mul take 'add'", n->name);
     if (!isfinite(n->value) || !isfinite(n->slope))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: value or slope is not a finite number", n->name);
     if (n->op == AE_OP_DROPOUT && !(n->value >= 0 && n->value < 1))

@@ -111,39 +111,53 @@ static void add_backward(aei_run *run, const aei_weights *w, const aei_step *s, 
 
 const aei_op aei_op_add = {.plan = plan_rows, .forward = add_forward, .backward = add_backward, .passes = true};
 
+/* `one` times `other` (and `add`, where given), sample by sample; either may be broadcast over `out`. */
+static void multiply(const aei_run *run, const aei_tensor *out, const aei_tensor *one_t, const void *one, const aei_tensor *other_t,
+                     const void *other, const void *add, void *to)
+{
+    size_t n = aei_pixels(out), row = (size_t)out->cp * out->element;
+    float *x = scratch_row(run, 0, out->cp), *y = scratch_row(run, 1, out->cp);
+
+    if (!is_broadcast(out, one_t) && !is_broadcast(out, other_t) && one_t->element == out->element &&
+        other_t->element == out->element) {
+        aei_multiply(to, one, other, add, out->element, n * out->cp);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        load(one_t, one, broadcast(out, one_t, i), x);
+        load(other_t, other, broadcast(out, other_t, i), y);
+        for (uint32_t c = 0; c < out->cp; c++)
+            x[c] *= y[c];
+        if (add) {
+            aei_to_f32((const uint8_t *)add + i * row, out->element, y, out->cp);
+            for (uint32_t c = 0; c < out->cp; c++)
+                x[c] += y[c];
+        }
+        store(out, to, i, x);
+    }
+}
+
 static void mul_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
     const aei_step *a = aei_from(run, s, 0), *b = aei_from(run, s, 1);
-    float *x = scratch_row(run, 0, s->t.cp), *y = scratch_row(run, 1, s->t.cp);
+    const void *add = s->node->add < 0 ? NULL : aei_value(run, &run->plan->steps[s->node->add]);
 
     (void)w;
-    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
-        load(&a->t, aei_value(run, a), broadcast(&s->t, &a->t, i), x);
-        load(&b->t, aei_value(run, b), broadcast(&s->t, &b->t, i), y);
-        for (uint32_t c = 0; c < s->t.cp; c++)
-            x[c] *= y[c];
-        store(&s->t, aei_target(run, s), i, x);
-    }
+    multiply(run, &s->t, &a->t, aei_value(run, a), &b->t, aei_value(run, b), add, aei_target(run, s));
 }
 
 static void mul_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
 {
-    const aei_tensor *t = &aei_from(run, s, slot)->t;
-    const aei_step *other = aei_from(run, s, 1 - slot);
-    float *g = scratch_row(run, 0, s->t.cp), *o = scratch_row(run, 1, s->t.cp);
+    const aei_step *from = aei_from(run, s, slot), *other = aei_from(run, s, 1 - slot);
+    const aei_tensor *t = &from->t;
 
     (void)w;
-    if (is_broadcast(&s->t, t)) {
+    if (from->gates)
+        aei_sigmoid_backward(to, aei_grad(run, s), aei_value(run, from), aei_value(run, other), t->element, aei_pixels(t) * t->cp);
+    else if (is_broadcast(&s->t, t))
         reduce_broadcast(run, s, t, &other->t, aei_value(run, other), to);
-        return;
-    }
-    for (size_t i = 0, n = aei_pixels(t); i < n; i++) {
-        load(&s->t, aei_grad(run, s), i, g);
-        load(&other->t, aei_value(run, other), broadcast(&s->t, &other->t, i), o);
-        for (uint32_t c = 0; c < s->t.cp; c++)
-            g[c] *= o[c];
-        store(t, to, i, g);
-    }
+    else
+        multiply(run, t, &s->t, aei_grad(run, s), &other->t, aei_value(run, other), NULL, to);
 }
 
 const aei_op aei_op_mul = {.plan = plan_rows, .forward = mul_forward, .backward = mul_backward};

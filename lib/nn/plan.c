@@ -217,6 +217,37 @@ static void choose_permutations(aei_plan *p)
     }
 }
 
+/* The only step that reads step i, or NULL. */
+static const aei_step *only_user(const aei_plan *p, uint32_t i)
+{
+    const aei_step *user = NULL;
+    uint32_t n = is_output(p, i);
+
+    for (uint32_t k = i + 1; k < p->n_steps; k++) {
+        const ae_node *node = p->steps[k].node;
+
+        n += node->add == (int32_t)i;
+        for (uint32_t q = 0; q < node->n_from; q++)
+            if (node->from[q] == i) {
+                n++;
+                user = &p->steps[k];
+            }
+    }
+    return n == 1 ? user : NULL;
+}
+
+/* Products of a layer and its gate: one pass over the gradient instead of two. */
+static void find_gates(aei_plan *p)
+{
+    for (uint32_t i = 0; i < p->n_steps && p->config.train; i++) {
+        const aei_step *mul = p->steps[i].node->act == AE_ACT_SIGMOID ? only_user(p, i) : NULL;
+
+        p->steps[i].gates = mul && mul->node->op == AE_OP_MUL;
+        for (int k = 0; k < 2 && p->steps[i].gates; k++) /* nothing broadcast or of another type */
+            p->steps[i].gates = aei_tensor_bytes(&p->steps[mul->node->from[k]].t) == aei_tensor_bytes(&mul->t);
+    }
+}
+
 /* ---- lifetimes ---- */
 static uint32_t back(const aei_plan *p, uint32_t node)
 {
@@ -460,6 +491,7 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
     choose_channels(p, flags);
     choose_permutations(p);
     mark_gradients(p);
+    find_gates(p);
     if (!plan_values(p)) {
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
         goto done;

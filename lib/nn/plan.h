@@ -94,6 +94,7 @@ struct aei_step {
     aei_tensor t;
     bool needs_grad;       /* a parameter or a wanted input gradient lies at or below, and an output above */
     bool split_act;        /* training: the activation's derivative needs its input, kept in `pre` */
+    bool gates;            /* training: a sigmoid that one product alone reads, which sends the gradient from before the sigmoid */
     bool accumulate[AE_MAX_FROM + 1]; /* backward: input slot (last: add) already holds a gradient */
     int32_t value, grad, pre, aux; /* buffers */
     size_t side;           /* layers: where in the scratch their copies lie */
@@ -220,6 +221,10 @@ dnnl_alg_kind_t aei_act_kind(ae_act act, float slope, float *alpha);
 void aei_to_f32(const void *from, uint32_t element, float *to, size_t n);
 void aei_from_f32(const float *from, void *to, uint32_t element, size_t n);
 void aei_add_to(void *to, const void *from, uint32_t element, size_t n);
+/* a * b + add; add: NULL or the same block as `to`, or apart from it. */
+void aei_multiply(void *to, const void *a, const void *b, const void *add, uint32_t element, size_t n);
+/* to = grad * value * (1 - value), and times `other` where given. */
+void aei_sigmoid_backward(void *to, const void *grad, const void *value, const void *other, uint32_t element, size_t n);
 void aei_relu_backward(void *grad, const void *value, uint32_t element, float slope, size_t n);
 
 #endif

@@ -133,14 +133,14 @@ LAYER = {"op": (choice(OPS[2:] + ["residual"]), REQUIRED), "name": (name, ""), "
          "dilation": (pair(1, 1024), (1, 1)), "pad": (subtree, None), "groups": (whole(1, 1 << 16), 1), "factor": (whole(1, 64), 2),
          "first": (whole(0, 1 << 16), 0), "height": SIZE, "width": SIZE, "channels": (whole(1, 1 << 16), 0),
          "value": (number(-1e6, 1e6), None), "bias": (boolean, True), "init": (choice(INITS), "he"),
-         "parity": (choice(PARITIES), "all")}
+         "parity": (choice(PARITIES), "all"), "gate": (choice(["none", "last", "all"]), "none")}
 # what a layer takes beside op, name, from, act, slope and repeat, and what of it it needs
 WEIGHT_KEYS, WINDOW_KEYS = {"param", "add", "out", "bias", "init"}, {"kernel", "stride", "pad"}
-TAKES = {"dense": WEIGHT_KEYS, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", "groups"},
-         "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups"}, "residual": {"param", "kernel", "init"}, "maxpool": WINDOW_KEYS,
+TAKES = {"dense": WEIGHT_KEYS, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", "groups", "gate"},
+         "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups"}, "residual": {"param", "kernel", "init", "gate"}, "maxpool": WINDOW_KEYS,
          "avgpool": WINDOW_KEYS, "scale": {"value", "param"}, "batchnorm": {"param"}, "layernorm": {"param"}, "dropout": {"value"},
          "reshape": {"height", "width", "channels"}, "crop": {"first", "out"},
-         "embed": {"param", "out", "factor", "value", "first", "init"}, "quantise": {"parity"}, "bits": {"parity"},
+         "embed": {"param", "out", "factor", "value", "first", "init"}, "mul": {"add"}, "quantise": {"parity"}, "bits": {"parity"},
          **{op: {"factor"} for op in FACTORS}}
 NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"height", "width", "channels"}, "crop": {"out"},
          "embed": {"out", "factor"}, **{op: {"from"} for op in ("concat", "add", "mul", "gaussian", "quantise", "bits")}}
@@ -151,7 +151,7 @@ DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (bet
 RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality"}
 CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),
               "quality": (between(1, 100), None), "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
-LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual", "rate_distortion"]), REQUIRED),
+LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual", "rate_distortion", "luma"]), REQUIRED),
         "weight": (number(0, 1e9), 1), "model": (scalar, ""), "node": (scalar, ""), "lambda": (between(1e-9, 1e9), None)}
 PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED), "node": (scalar, ""),
            "target": (number(1e-6, 0.999999), 0)}
@@ -216,6 +216,18 @@ def read_layer(entry, graph):
     return l, node
 
 
+def add_conv(graph, node, gated):
+    """With a gate y * sigmoid(conv1x1(y)) + add, y = act(conv(x)), as the nodes NAME.y, NAME.g and NAME: pixel attention (Zhao et al. 2020)."""
+    if not gated:
+        graph.append(node)
+        return
+    at, gate = len(graph.nodes), node.param and node.param + ".g"
+    graph.append(replace(node, name=node.name + ".y", param=node.param and node.param + ".y", add=-1))
+    graph.append(Node(node.name + ".g", "conv", gate, inputs=[at], act="sigmoid", kernel=(1, 1), stride=(1, 1), dilation=(1, 1), groups=1,
+                      bias=True))
+    graph.append(Node(node.name, "mul", inputs=[at, at + 1], add=node.add))
+
+
 def add_layer(graph, entry, count, n_inputs):
     """Appends the nodes of one entry; returns how many layers it was."""
     l, node = read_layer(entry, graph)
@@ -231,12 +243,13 @@ def add_layer(graph, entry, count, n_inputs):
         ins = inputs if i == 0 else [len(graph.nodes) - 1]
         try:
             if l.op != "residual":
-                graph.append(replace(node, name=own, inputs=ins))
+                add_conv(graph, replace(node, name=own, inputs=ins), l.gate != "none")
                 continue
             # x + conv(act(conv(x))) as the nodes NAME.a and NAME
-            graph.append(replace(node, op="conv", name=own + ".a", param=l.param and l.param + ".a", inputs=ins, init="he"))
+            first = replace(node, op="conv", name=own + ".a", param=l.param and l.param + ".a", inputs=ins, init="he")
+            add_conv(graph, first, l.gate == "all")
             last = [len(graph.nodes) - 1]
-            graph.append(replace(node, op="conv", name=own, inputs=last, add=ins[0], act="none", slope=0.0))
+            add_conv(graph, replace(node, op="conv", name=own, inputs=last, add=ins[0], act="none", slope=0.0), l.gate != "none")
         except GraphError as e:
             fail(entry, "%s", e)
     return l.repeat

@@ -117,6 +117,34 @@ static void every_key(void **state)
     ae_recipe_free(r);
 }
 
+/* Gates as the nodes they stand for. */
+static void gates(void **state)
+{
+    ae_recipe *r = parse("recipe: 1\nname: gates\ntask: denoise\n" NET(
+        "      - {name: a, op: conv, out: 16, act: relu, gate: last, param: p}\n"
+        "      - {name: b, op: residual, gate: last}\n"
+        "      - {name: c, op: residual, gate: all, param: q}\n"
+        "      - {name: d, op: conv, gate: all, add: a}\n"
+        "      - {op: conv, out: 3}\n"));
+    static const char *const names[] = {"image", "a.y",   "a.g", "a",   "b.a", "b.y", "b.g", "b",
+                                        "c.a.y", "c.a.g", "c.a", "c.y", "c.g", "c",   "d.y", "d.g", "d"};
+    const ae_graph *g = &r->networks[0].graph;
+
+    (void)state;
+    assert_int_equal(g->n_nodes, 18);
+    for (int i = 0; i < 17; i++)
+        assert_string_equal(g->nodes[i].name, names[i]);
+    assert_true(g->nodes[1].act == AE_ACT_RELU && g->nodes[1].add == -1);
+    assert_true(g->nodes[2].op == AE_OP_CONV && g->nodes[2].act == AE_ACT_SIGMOID && g->nodes[2].kernel[0] == 1);
+    assert_int_equal(g->nodes[2].out, 16);
+    assert_true(g->nodes[3].op == AE_OP_MUL && g->nodes[3].from[0] == 1 && g->nodes[3].from[1] == 2 && g->nodes[3].add == -1);
+    assert_true(g->nodes[7].op == AE_OP_MUL && g->nodes[7].add == 3 && g->nodes[5].act == AE_ACT_NONE && g->nodes[4].from[0] == 3);
+    assert_true(g->nodes[13].add == 7 && g->nodes[11].from[0] == 10 && g->nodes[8].from[0] == 7 && g->nodes[16].add == 3);
+    assert_string_equal(g->nodes[1].param, "p.y");
+    assert_string_equal(g->nodes[9].param, "q.a.g");
+    ae_recipe_free(r);
+}
+
 static void refusals(void **state)
 {
     static const struct { const char *text; ae_status status; const char *message;
@@ -287,8 +315,8 @@ static void every_allocation_fails_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults), cmocka_unit_test(every_key), cmocka_unit_test(refusals), cmocka_unit_test(oversized),
-        cmocka_unit_test(files), cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(defaults), cmocka_unit_test(every_key), cmocka_unit_test(gates), cmocka_unit_test(refusals),
+        cmocka_unit_test(oversized), cmocka_unit_test(files), cmocka_unit_test(every_allocation_fails_once),
     };
 
     return cmocka_run_group_tests_name("recipe", tests, NULL, NULL);
