@@ -56,12 +56,11 @@ typedef enum ae_loss_kind {
     AE_LOSS_MSE = 1,
     AE_LOSS_L1 = 2,
     AE_LOSS_CHARBONNIER = 3 /* epsilon 1e-3 */,
-    AE_LOSS_BCE = 4 /* targets in 0..1, output are
-probabilities */
-    ,
+    AE_LOSS_BCE = 4 /* targets in 0..1, outputs are probabilities */,
     AE_LOSS_TV = 5 /* total variation of the output */,
     AE_LOSS_PERCEPTUAL = 6 /* L1 between features of `model` */,
-    AE_LOSS_RATE_DISTORTION = 7 /* COMPRESS, alone: lambda * 255^2 * mean square error + bits / pixel */
+    AE_LOSS_RATE_DISTORTION = 7 /* COMPRESS, alone: lambda * 255^2 * mean square error + bits / pixel */,
+    AE_LOSS_LUMA = 8 /* charbonnier of the luma (BT.601) of pictures in colour */
 } ae_loss_kind;
 
 typedef struct ae_loss {

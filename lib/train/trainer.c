@@ -159,6 +159,10 @@ static ae_status check_objective(aei_trainer *t, ae_error *err)
         if (r->losses[i].kind == AE_LOSS_BCE && (r->residual || last_act(t->graph) != AE_ACT_SIGMOID))
             return ae_fail(err, AE_ERR_MISMATCH,
                            "recipe %s: loss bce needs probabilities: end network with act: sigmoid, without residual", r->name);
+    for (uint32_t i = 0; i < r->n_losses; i++)
+        if (r->losses[i].kind == AE_LOSS_LUMA && t->graph->nodes[t->graph->outputs[0]].out != 3)
+            return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: loss luma is of pictures of 3 channels, the network makes %u", r->name,
+                           t->graph->nodes[t->graph->outputs[0]].out);
     for (uint32_t i = 0; i < r->n_penalties; i++) {
         const ae_penalty *p = &r->penalties[i];
         int32_t node = p->node[0] ? ae_graph_find(t->graph, p->node) : -1;

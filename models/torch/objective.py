@@ -22,11 +22,17 @@ def total_variation(p):
     return ((p[:, :, 1:] - p[:, :, :-1]).abs().sum() + (p[..., 1:] - p[..., :-1]).abs().sum()) / p.numel()
 
 
+def luma(p, t):
+    d = ((p - t) * p.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1)
+    return torch.sqrt(d ** 2 + 1e-6).mean()
+
+
 LOSSES = {
     "mse": lambda p, t: ((p - t) ** 2).mean(),
     "l1": lambda p, t: (p - t).abs().mean(),
     "charbonnier": lambda p, t: torch.sqrt((p - t) ** 2 + 1e-6).mean(),
     "bce": bce,
+    "luma": luma,
     "tv": lambda p, t: total_variation(p),
 }
 
@@ -83,6 +89,8 @@ class Objective(nn.Module):
             node = graph.nodes[node.inputs[0]]
         if any(l.kind == "bce" for l in r.losses) and (r.residual or node.act != "sigmoid"):
             raise recipes.RecipeError("loss bce needs probabilities: end the network with act: sigmoid, without residual")
+        if any(l.kind == "luma" for l in r.losses) and graph.nodes[graph.outputs[0]].out != 3:
+            raise recipes.RecipeError("loss luma is of pictures of 3 channels, the network makes %d" % graph.nodes[graph.outputs[0]].out)
         self.losses, self.penalties, self.n_outputs = r.losses, r.penalties, len(graph.outputs)
         self.taps = sorted({graph.find(p.node) for p in r.penalties if p.node})  # nodes that penalties look at
         self.tap_of = {p.node: len(graph.outputs) + self.taps.index(graph.find(p.node)) for p in r.penalties if p.node}

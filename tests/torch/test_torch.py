@@ -45,7 +45,7 @@ EVERY_OP = HEAD % ("autoencode", "") + """
       - {name: d, op: add, from: [previous, c, n]}
       - {name: gate, op: avgpool, kernel: 8, from: [c], act: sigmoid}
       - {op: nearest, factor: 8}
-      - {op: mul, from: [d, previous]}
+      - {op: mul, from: [d, previous], add: d}
       - {op: scale, value: 0.5}
       - {op: crop, first: 2, out: 4}
       - {op: unshuffle}
@@ -57,7 +57,7 @@ EVERY_OP = HEAD % ("autoencode", "") + """
     outputs: [picture, gate, b.1]
 data: {crop: 16}
 train: {batch: 4, shards: 1, optimizer: adam, decay: 0.01, beta1: 0.8, ema: 0.9, clip: 0.5}
-loss: [{kind: l1, weight: 0.5}, {kind: tv, weight: 0.1}, {kind: charbonnier}]
+loss: [{kind: l1, weight: 0.5}, {kind: tv, weight: 0.1}, {kind: charbonnier}, {kind: luma, weight: 0.7}]
 penalties: [{kind: l1, weight: 0.1}, {kind: l2, weight: 0.2}, {kind: l2, weight: 0.3, node: c}]
 """
 FIXED = HEAD % ("autoencode", ", height: 6, width: 4") + """
@@ -95,8 +95,9 @@ train: {batch: 4, shards: 2}
 """
 ENLARGING = (HEAD % ("superres", "")).replace("task:", "residual: true\nscale: 2\ntask:") + """
       - {op: conv, out: 8, act: relu}
-      - {op: residual}
-      - {op: conv, out: 12}
+      - {op: residual, gate: all}
+      - {op: residual, gate: last}
+      - {op: conv, out: 12, gate: last}
       - {op: shuffle}
 data: {crop: 16}
 train: {batch: 4, shards: 2}

@@ -32,7 +32,7 @@ static aei_loss_view make_view(bool weighted)
 
     for (int i = 0; i < COUNT; i++) {
         value[i] = 0.15f + 0.7f / COUNT * (float)(i * 37 % COUNT); /* no two within a step of each other */
-        target[i] = value[i] + (i % 2 ? 0.05f : -0.05f) + aei_rng_range(&rng, -0.04f, 0.04f); /* clear of the kink at 0 */
+        target[i] = value[i] + (i / C % 2 ? 0.05f : -0.05f) + aei_rng_range(&rng, -0.04f, 0.04f); /* clear of the kink at 0, luma too */
         gradient[i] = 0;
     }
     for (int i = 0; i < N * H * W; i++) {
@@ -73,7 +73,7 @@ static double loss_value(void *context)
 
 static void test_loss_gradients(void **state)
 {
-    const ae_loss_kind kinds[] = {AE_LOSS_MSE, AE_LOSS_L1, AE_LOSS_CHARBONNIER, AE_LOSS_BCE, AE_LOSS_TV};
+    const ae_loss_kind kinds[] = {AE_LOSS_MSE, AE_LOSS_L1, AE_LOSS_CHARBONNIER, AE_LOSS_BCE, AE_LOSS_TV, AE_LOSS_LUMA};
 
     (void)state;
     for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
