@@ -276,6 +276,10 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
     s->expand = s->op == &aei_op_deconv && s->node->kernel[0] == s->node->stride[0] && s->node->kernel[1] == s->node->stride[1] &&
                 !s->node->pad[0] && !s->node->pad[1] && s->node->groups == 1 && s->node->add < 0;
     f = form_of(plan, s);
+    if (s->chunk) {
+        f.src[0] = f.dst[0] = f.src[2] = f.dst[2] = 1;
+        f.src[3] = f.dst[3] = s->chunk;
+    }
     s->plain_floats = 1;
     for (int i = 0; i < f.n_weights; i++)
         s->plain_floats *= (size_t)f.weights[i];
@@ -323,12 +327,14 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
         dnnl_primitive_desc_destroy(pd[i]);
     if (!good)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "layer '%s': oneDNN cannot compute this shape here", s->node->name);
-    /* scratch: scratchpad, then a packed source or expanded result */
+    /* scratch: scratchpad, then a packed source, an expanded result or the piece at hand */
     s->side = align64(pads);
     if (is_packed(src, &f))
         pads = align64(pads) + (size_t)src->shape.n * src->shape.h * src->shape.w * src->shape.c * src->element;
     else if (s->expand)
         pads = align64(pads) + aei_pixels(src) * bias_floats(s) * src->element;
+    else if (s->chunk)
+        pads = align64(pads) + (size_t)s->chunk * s->t.cp * s->t.element;
     aei_scratch(plan, pads);
     return AE_OK;
 }
@@ -427,6 +433,8 @@ static void conv_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
     void *target = aei_target(run, s), *dst = s->expand ? side_space(run, s) : target;
 
+    if (s->chunk)
+        return; /* its product will ask for it */
     if (s->node->add >= 0) {
         const void *add = aei_value(run, &run->plan->steps[s->node->add]);
 
@@ -436,6 +444,15 @@ static void conv_forward(aei_run *run, const aei_weights *w, const aei_step *s)
     forward_primitive(run, w, s, packed_source(run, s), dst);
     if (s->expand)
         spread(run, s, dst, target, false);
+}
+
+const void *aei_conv_chunk(aei_run *run, const aei_weights *w, const aei_step *s, size_t first)
+{
+    const aei_step *from = aei_from(run, s, 0);
+    uint8_t *src = (uint8_t *)aei_value(run, from) + first * from->t.cp * from->t.element;
+
+    forward_primitive(run, w, s, aei_memory(run, s, AEI_MEM_SRC, &s->src_md, src), side_space(run, s));
+    return side_space(run, s);
 }
 
 /* The gradient as the primitives read it. */

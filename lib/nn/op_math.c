@@ -137,12 +137,30 @@ static void multiply(const aei_run *run, const aei_tensor *out, const aei_tensor
     }
 }
 
+/* The product of `other` and a gate that is computed piece by piece; the last piece begins early enough to be a whole one. */
+static void multiply_gate(aei_run *run, const aei_weights *w, const aei_step *s, const aei_step *gate, const uint8_t *other,
+                          const uint8_t *add)
+{
+    size_t n = aei_pixels(&s->t), row = (size_t)s->t.cp * s->t.element;
+
+    for (size_t i = 0; i < n; i += gate->chunk) {
+        size_t first = i + gate->chunk <= n ? i : n - gate->chunk, m = n - i < gate->chunk ? n - i : gate->chunk;
+        const uint8_t *piece = aei_conv_chunk(run, w, gate, first);
+
+        aei_multiply((uint8_t *)aei_target(run, s) + i * row, other + i * row, piece + (i - first) * row,
+                     add ? add + i * row : NULL, s->t.element, m * s->t.cp);
+    }
+}
+
 static void mul_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
     const aei_step *a = aei_from(run, s, 0), *b = aei_from(run, s, 1);
     const void *add = s->node->add < 0 ? NULL : aei_value(run, &run->plan->steps[s->node->add]);
 
-    (void)w;
+    if (a->chunk || b->chunk) {
+        multiply_gate(run, w, s, a->chunk ? a : b, aei_value(run, a->chunk ? b : a), add);
+        return;
+    }
     multiply(run, &s->t, &a->t, aei_value(run, a), &b->t, aei_value(run, b), add, aei_target(run, s));
 }
 

@@ -236,15 +236,28 @@ static const aei_step *only_user(const aei_plan *p, uint32_t i)
     return n == 1 ? user : NULL;
 }
 
-/* Products of a layer and its gate: one pass over the gradient instead of two. */
+/* Products of a layer and its gate. In training the gradient takes one pass, not two. At inference gates that are convolutions
+ * of single pixels are computed piece by piece: they never leave the cache. */
 static void find_gates(aei_plan *p)
 {
-    for (uint32_t i = 0; i < p->n_steps && p->config.train; i++) {
-        const aei_step *mul = p->steps[i].node->act == AE_ACT_SIGMOID ? only_user(p, i) : NULL;
+    enum { PIECE = 1 << 18 }; /* bytes */
 
-        p->steps[i].gates = mul && mul->node->op == AE_OP_MUL;
-        for (int k = 0; k < 2 && p->steps[i].gates; k++) /* nothing broadcast or of another type */
-            p->steps[i].gates = aei_tensor_bytes(&p->steps[mul->node->from[k]].t) == aei_tensor_bytes(&mul->t);
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        aei_step *s = &p->steps[i];
+        const ae_node *n = s->node;
+        const aei_step *mul = n->act == AE_ACT_SIGMOID ? only_user(p, i) : NULL;
+
+        s->gates = mul && mul->node->op == AE_OP_MUL;
+        for (int k = 0; k < 2 && s->gates; k++) /* nothing broadcast or of another type */
+            s->gates = aei_tensor_bytes(&p->steps[mul->node->from[k]].t) == aei_tensor_bytes(&mul->t) &&
+                       (p->config.train || !p->steps[mul->node->from[k]].chunk);
+        if (s->gates && !p->config.train && is_plain_conv(s) && n->add < 0 && n->kernel[0] * n->kernel[1] == 1 &&
+            n->stride[0] * n->stride[1] == 1 && !n->pad[0] && !n->pad[1]) {
+            uint32_t widest = s->t.cp > p->steps[n->from[0]].t.cp ? s->t.cp : p->steps[n->from[0]].t.cp;
+            size_t most = PIECE / ((size_t)widest * s->t.element), pixels = aei_pixels(&s->t);
+
+            s->chunk = (uint32_t)(most < 1 ? 1 : most < pixels ? most : pixels);
+        }
     }
 }
 
@@ -275,7 +288,7 @@ static bool plan_values(aei_plan *p)
 
     for (uint32_t i = 0; i < n; i++) {
         aei_step *s = &p->steps[i];
-        size_t bytes = aei_tensor_bytes(&s->t);
+        size_t bytes = s->chunk ? 0 : aei_tensor_bytes(&s->t);
 
         s->value = aei_buffer_new(p, bytes, i, train ? back(p, i) : i);
         if (s->value < 0)
@@ -288,9 +301,14 @@ static bool plan_values(aei_plan *p)
                 return false;
         }
         for (uint32_t k = 0; k < s->node->n_from; k++) {
-            aei_buffer *b = &p->buffers[p->steps[s->node->from[k]].value];
+            const aei_step *from = &p->steps[s->node->from[k]];
+            aei_buffer *b = &p->buffers[from->value];
 
             b->last = b->last < i ? i : b->last;
+            if (from->chunk) { /* read now */
+                b = &p->buffers[p->steps[from->node->from[0]].value];
+                b->last = b->last < i ? i : b->last;
+            }
         }
         if (s->node->add >= 0) {
             aei_buffer *b = &p->buffers[p->steps[s->node->add].value];

@@ -94,7 +94,8 @@ struct aei_step {
     aei_tensor t;
     bool needs_grad;       /* a parameter or a wanted input gradient lies at or below, and an output above */
     bool split_act;        /* training: the activation's derivative needs its input, kept in `pre` */
-    bool gates;            /* training: a sigmoid that one product alone reads, which sends the gradient from before the sigmoid */
+    bool gates;            /* a sigmoid that one product alone reads; training: the product's gradient is from before the sigmoid */
+    uint32_t chunk;        /* inference: pixels of such a gate that the product has it compute at a time */
     bool accumulate[AE_MAX_FROM + 1]; /* backward: input slot (last: add) already holds a gradient */
     int32_t value, grad, pre, aux; /* buffers */
     size_t side;           /* layers: where in the scratch their copies lie */
@@ -206,6 +207,8 @@ extern const aei_op aei_op_embed, aei_op_quantise, aei_op_bits;
 
 /* op_conv.c, for run.c and bench */
 void aei_conv_prepare(const aei_weights *weights, const aei_step *step, const float *flat);
+/* The `chunk` pixels of a gate from `first` on. */
+const void *aei_conv_chunk(aei_run *run, const aei_weights *weights, const aei_step *step, size_t first);
 bool aei_is_layer(const aei_step *step);
 bool aei_overwrites(const aei_step *step); /* collecting its weights' gradient: what was there is lost */
 /* The bare primitive of kind 0 forward, 1 backward by data, 2 backward by weights; false: there is none. */
