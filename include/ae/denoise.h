@@ -24,7 +24,7 @@ AE_API AE_NODISCARD ae_status ae_noise_estimate(const ae_row_source *source, con
 typedef struct ae_denoise_options {
     ae_noise noise;            /* what the network is told, level included */
     float strength;            /* 0..1: blend of input and output before rounding; 0 returns the input's samples */
-    uint32_t tile;             /* edge of the tiles, >= 32; 0: 512 */
+    uint32_t tile;             /* edge of the tiles, >= 32; 0: 640 */
     uint32_t threads;          /* 0: all processors */
     ae_precision precision;
     const ae_cancel *cancel;

@@ -14,7 +14,7 @@ extern "C" {
 typedef struct ae_superres_options {
     double factor;             /* above 1, at most the model's scale; 0: that. What the network makes is scaled down to it */
     float denoise;             /* 0..1: how much of noise and coding artefacts to remove, told to models that ask for it */
-    uint32_t tile;             /* edge of the tiles in pixels of the source, >= 32; 0: 512 */
+    uint32_t tile;             /* edge of the tiles in pixels of the source, >= 32; 0: 256 */
     uint32_t threads;          /* 0: all processors */
     ae_precision precision;
     const ae_cancel *cancel;

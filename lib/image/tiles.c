@@ -14,7 +14,7 @@
 
 #include "core/threads.h"
 
-enum { DEFAULT_TILE = 512, LEAST_TILE = 32, SPLIT_TILE = 128, READ_ROWS = 64, MAX_EDGE = 1 << 30, BAND_BYTES = 1 << 27 };
+enum { DEFAULT_TILE = 640, LEAST_TILE = 32, SPLIT_TILE = 128, READ_ROWS = 64, MAX_EDGE = 1 << 30, BAND_BYTES = 1 << 27 };
 
 typedef struct geometry {
     uint32_t width, height;

@@ -11,7 +11,7 @@ static struct {
     double sigma;       /* below 0: estimated */
     double level, strength;
     ae_model *loaded;
-} o = {.sigma = -1, .level = 1, .strength = 1};
+} o = {.filter.tile = 640, .sigma = -1, .level = 1, .strength = 1};
 
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Denoising", 0, 0},

@@ -14,7 +14,7 @@ static struct {
     double scale, denoise; /* denoise below 0: not given */
     ae_model *loaded;
     char beside[32];
-} o = {.model = "best", .scale = 2, .denoise = -1};
+} o = {.filter.tile = 256, .model = "best", .scale = 2, .denoise = -1};
 
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Enlarging", 0, 0},

@@ -189,7 +189,6 @@ int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(void), int ar
     char **operands;
     int n, status;
 
-    o->tile = 512;
     status = picture_start(tool, &o->picture.batch, argc, argv, &operands, &n);
     if (status == CLI_GO_ON && o->compare && (n > 1 || o->picture.batch.recursive))
         status = cli_usage("--compare takes one input");
