@@ -32,7 +32,7 @@ static aei_loss_view make_view(bool weighted)
 
     for (int i = 0; i < COUNT; i++) {
         value[i] = 0.15f + 0.7f / COUNT * (float)(i * 37 % COUNT); /* no two within a step of each other */
-        target[i] = value[i] + (i / C % 2 ? 0.05f : -0.05f) + aei_rng_range(&rng, -0.04f, 0.04f); /* clear of the kink at 0, luma too */
+        target[i] = value[i] + (i / C % 2 ? 0.05f : -0.05f) + aei_rng_range(&rng, -0.04f, 0.04f); /* clear of kinks */
         gradient[i] = 0;
     }
     for (int i = 0; i < N * H * W; i++) {
