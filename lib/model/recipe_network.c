@@ -275,18 +275,16 @@ static ae_status set_name(const builder *b, char to[AE_NAME_MAX], const char *na
     return AE_OK;
 }
 
-/* Appends `node` under the name and parameters NAME + suffix. */
-static ae_status add_named(builder *b, ae_node node, const char *suffix, uint32_t line, ae_error *err)
+/* Adds the suffix to the node's name, and to that of its parameters where it has one. */
+static ae_status add_suffix(const builder *b, ae_node *node, const char *suffix, uint32_t line, ae_error *err)
 {
     char name[AE_NAME_MAX], param[AE_NAME_MAX];
     ae_status st;
 
-    memcpy(name, node.name, sizeof(name));
-    memcpy(param, node.param, sizeof(param));
-    if ((st = set_name(b, node.name, name, suffix, line, err)) != AE_OK ||
-        (st = set_name(b, node.param, param, param[0] ? suffix : "", line, err)) != AE_OK)
-        return st;
-    return add_node(b, &node, line, err);
+    memcpy(name, node->name, sizeof(name));
+    memcpy(param, node->param, sizeof(param));
+    st = set_name(b, node->name, name, suffix, line, err);
+    return st == AE_OK ? set_name(b, node->param, param, param[0] ? suffix : "", line, err) : st;
 }
 
 /* y * sigmoid(conv1x1(y)) + add, y = act(conv(x)), as the nodes NAME.y, NAME.g and NAME: pixel attention (Zhao et al. 2020). */
@@ -304,7 +302,8 @@ static ae_status add_gated(builder *b, const ae_node *conv, uint32_t line, ae_er
     memcpy(gate.name, conv->name, sizeof(gate.name));
     memcpy(gate.param, conv->param, sizeof(gate.param));
     memcpy(product.name, conv->name, sizeof(product.name));
-    if ((st = add_named(b, y, ".y", line, err)) != AE_OK || (st = add_named(b, gate, ".g", line, err)) != AE_OK)
+    if ((st = add_suffix(b, &y, ".y", line, err)) != AE_OK || (st = add_node(b, &y, line, err)) != AE_OK ||
+        (st = add_suffix(b, &gate, ".g", line, err)) != AE_OK || (st = add_node(b, &gate, line, err)) != AE_OK)
         return st;
     return add_node(b, &product, line, err);
 }
@@ -330,8 +329,7 @@ static ae_status add_residual(builder *b, const layer *l, const ae_node *node, u
     second.n_from = 1;
     second.from[0] = x;
     first = second;
-    if ((st = set_name(b, first.name, second.name, ".a", line, err)) != AE_OK ||
-        (st = set_name(b, first.param, second.param, second.param[0] ? ".a" : "", line, err)) != AE_OK ||
+    if ((st = add_suffix(b, &first, ".a", line, err)) != AE_OK ||
         (st = add_conv(b, &first, l->gate == GATE_ALL, line, err)) != AE_OK)
         return st;
     second.act = AE_ACT_NONE;

@@ -115,7 +115,7 @@ const aei_op aei_op_add = {.plan = plan_rows, .forward = add_forward, .backward 
 static void multiply(const aei_run *run, const aei_tensor *out, const aei_tensor *one_t, const void *one, const aei_tensor *other_t,
                      const void *other, const void *add, void *to)
 {
-    size_t n = aei_pixels(out), row = (size_t)out->cp * out->element;
+    size_t n = aei_pixels(out);
     float *x = scratch_row(run, 0, out->cp), *y = scratch_row(run, 1, out->cp);
 
     if (!is_broadcast(out, one_t) && !is_broadcast(out, other_t) && one_t->element == out->element &&
@@ -129,7 +129,7 @@ static void multiply(const aei_run *run, const aei_tensor *out, const aei_tensor
         for (uint32_t c = 0; c < out->cp; c++)
             x[c] *= y[c];
         if (add) {
-            aei_to_f32((const uint8_t *)add + i * row, out->element, y, out->cp);
+            load(out, add, i, y);
             for (uint32_t c = 0; c < out->cp; c++)
                 x[c] += y[c];
         }
