@@ -153,6 +153,37 @@ static conv_form form_of(const aei_plan *plan, const aei_step *s)
     return f;
 }
 
+static bool is_unpadded(const conv_form *f)
+{
+    const dnnl_dim_t *kernel = f->weights + f->n_weights - 2;
+
+    return !f->inner && ((kernel[0] > 1 && !f->pad[0]) || (kernel[1] > 1 && !f->pad[1]));
+}
+
+/* oneDNN's first choice that gives a pixel the same bytes in every picture. Its batched matrix products (brgconv, on AMX) sum a kernel
+ * that nothing pads in an order that depends on the picture's size. */
+static bool choose(const_dnnl_op_desc_t d, bool unpadded, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint,
+                   dnnl_primitive_desc_t *out)
+{
+    static const char unsteady[] = "brgconv:";
+    dnnl_primitive_desc_iterator_t i = NULL;
+    bool good = ok(dnnl_primitive_desc_iterator_create(&i, d, attr, aei_engine(), hint));
+
+    while (good) {
+        const char *name = "";
+
+        *out = dnnl_primitive_desc_iterator_fetch(i);
+        if (!unpadded || !ok(dnnl_primitive_desc_query(*out, dnnl_query_impl_info_str, 0, &name)) ||
+            strncmp(name, unsteady, sizeof(unsteady) - 1) != 0)
+            break;
+        dnnl_primitive_desc_destroy(*out);
+        *out = NULL;
+        good = ok(dnnl_primitive_desc_iterator_next(i));
+    }
+    dnnl_primitive_desc_iterator_destroy(i);
+    return good && *out;
+}
+
 /* The operation of kind 0 forward, 1 backward by data, 2 backward by weights. */
 static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *f, int kind, dnnl_primitive_attr_t attr,
                       dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out)
@@ -190,7 +221,7 @@ static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *
                                                                             f->stride, f->dilation, f->pad, f->pad)
                          : dnnl_dilated_convolution_backward_weights_desc_init(&d.conv, dnnl_convolution_direct, &src, &weights, b,
                                                                                &dst, f->stride, f->dilation, f->pad, f->pad);
-    return ok(st) && ok(dnnl_primitive_desc_create(out, &d, attr, aei_engine(), hint));
+    return ok(st) && choose(&d, kind == 0 && is_unpadded(f), attr, hint, out);
 }
 
 /* Scratchpad in the caller's workspace, residual sum and activation after the layer. */
