@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "nn/plan.h"
+#include "nn/wgrad.h"
 
 static bool ok(dnnl_status_t st)
 {
@@ -291,12 +292,43 @@ static bool is_packed(const aei_tensor *src, const conv_form *f)
     return f->inner && src->cp != src->shape.c;
 }
 
+/* The convolution as wgrad.h sees it; false: it is none of those, or computed in f32. */
+static bool wgrad_of(const aei_plan *plan, const aei_step *s, aei_wgrad *g)
+{
+    const aei_tensor *src = &source(plan, s)->t, *dst = &s->t;
+    const ae_node *n = s->node;
+
+    *g = (aei_wgrad){.n = src->shape.n, .h = src->shape.h, .w = src->shape.w, .out_h = dst->shape.h, .out_w = dst->shape.w,
+                     .in = src->cp, .out = dst->cp, .stride = n->stride[0]};
+    if (s->op != &aei_op_conv || is_grouped(s) || src->element != 2 || dst->element != 2 || n->stride[0] != n->stride[1])
+        return false;
+    if (g->stride == 1) {
+        memcpy(g->kernel, n->kernel, sizeof(g->kernel));
+        memcpy(g->pad, n->pad, sizeof(g->pad));
+        return n->dilation[0] == 1 && n->dilation[1] == 1 && aei_wgrad_fits(g);
+    }
+    g->kernel[0] = g->kernel[1] = 1;
+    g->h /= g->stride;
+    g->w /= g->stride;
+    return n->kernel[0] == g->stride && n->kernel[1] == g->stride && !n->pad[0] && !n->pad[1] && !(src->shape.h % g->stride) &&
+           !(src->shape.w % g->stride) && aei_wgrad_fits(g);
+}
+
+/* Their layout, H x W x O x I, within the plain one's dimensions. */
+static bool wgrad_layout(const conv_form *f, dnnl_memory_desc_t *md)
+{
+    const dnnl_dim_t *d = f->weights;
+
+    return ok(dnnl_memory_desc_init_by_strides(md, 4, d, dnnl_f32, (dnnl_dims_t){d[1], 1, d[3] * d[0] * d[1], d[0] * d[1]}));
+}
+
 static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
 {
     const aei_tensor *src = &source(plan, s)->t;
     conv_form f;
     dnnl_primitive_desc_t pd[3] = {NULL, NULL, NULL};
     dnnl_primitive_attr_t attr = NULL;
+    aei_wgrad wgrad;
     size_t pads = 0;
     bool good = true;
     int n_kinds = !plan->config.train || !s->needs_grad ? 1 : plan->config.refine ? 2 : 3;
@@ -314,7 +346,10 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
     s->plain_floats = 1;
     for (int i = 0; i < f.n_weights; i++)
         s->plain_floats *= (size_t)f.weights[i];
-    for (int kind = 0; kind < n_kinds && good; kind++) {
+    s->wgrad = n_kinds == 3 && wgrad_of(plan, s, &wgrad);
+    if (s->wgrad)
+        pads = aei_wgrad_scratch(&wgrad);
+    for (int kind = 0; kind < (s->wgrad ? 2 : n_kinds) && good; kind++) {
         if (kind == 1 && !source(plan, s)->needs_grad)
             continue;
         good = make_attr(s, kind == 0, &attr) && make_desc(plan, s, &f, kind, attr, pd[0], &pd[kind]) &&
@@ -340,8 +375,11 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
             reserve_prepared(plan, &s->weights[1], md_of(pd[1], dnnl_query_weights_md));
             good = good && make_reorder(s, &s->plain_md, &s->weights[1].md, &s->reorder_in[1]);
         }
-        if (pd[2]) {
-            s->diff_weights_md = *md_of(pd[2], dnnl_query_diff_weights_md);
+        if (n_kinds == 3) {
+            if (s->wgrad)
+                good = good && wgrad_layout(&f, &s->diff_weights_md);
+            else
+                s->diff_weights_md = *md_of(pd[2], dnnl_query_diff_weights_md);
             good = good && make_reorder(s, &s->diff_weights_md, &s->plain_md, &s->reorder_out);
             s->native_bias = align64(dnnl_memory_desc_get_size(&s->diff_weights_md)) / 4;
             s->native_floats = s->native_bias + align64(bias_floats(s) * 4) / 4;
@@ -447,7 +485,7 @@ static void data_primitive(aei_run *run, const aei_weights *w, const aei_step *s
     aei_execute(run, s->prim[1], 4, args);
 }
 
-static void weights_primitive(aei_run *run, const aei_step *s, dnnl_memory_t src, dnnl_memory_t d_dst, float *native)
+static void weights_gradient(aei_run *run, const aei_step *s, dnnl_memory_t src, dnnl_memory_t d_dst, float *native)
 {
     dnnl_exec_arg_t args[] = {
         {DNNL_ARG_SRC, src},
@@ -456,7 +494,16 @@ static void weights_primitive(aei_run *run, const aei_step *s, dnnl_memory_t src
         {DNNL_ARG_SCRATCHPAD, pad_memory(run, s, 2)},
         {DNNL_ARG_DIFF_BIAS, aei_memory(run, s, AEI_MEM_DIFF_BIAS, &s->bias_md, native + s->native_bias)},
     };
+    void *x = NULL, *dy = NULL;
+    aei_wgrad wgrad;
 
+    if (s->wgrad) {
+        wgrad_of(run->plan, s, &wgrad);
+        dnnl_memory_get_data_handle(src, &x);
+        dnnl_memory_get_data_handle(d_dst, &dy);
+        aei_wgrad_run(&wgrad, x, dy, native, s->node->bias ? native + s->native_bias : NULL, aei_at(run, AEI_SCRATCH));
+        return;
+    }
     aei_execute(run, s->prim[2], s->node->bias ? 5 : 4, args);
 }
 
@@ -511,7 +558,7 @@ static void conv_backward(aei_run *run, const aei_weights *w, const aei_step *s,
 static void conv_backward_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
 {
     (void)w;
-    weights_primitive(run, s, packed_source(run, s), output_gradient(run, s), native);
+    weights_gradient(run, s, packed_source(run, s), output_gradient(run, s), native);
 }
 
 bool aei_conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native)
@@ -521,7 +568,7 @@ bool aei_conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int k
     void *src = s->op == &aei_op_dense && from->t.cp != from->t.shape.c ? side_space(run, s) : aei_value(run, from);
     dnnl_memory_t src_memory = aei_memory(run, s, AEI_MEM_SRC, &s->src_md, src), d_dst;
 
-    if (!s->prim[kind])
+    if (!s->prim[kind] && !(kind == 2 && s->wgrad))
         return false;
     if (kind == 0) {
         forward_primitive(run, w, s, src_memory, dst);
@@ -531,7 +578,7 @@ bool aei_conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int k
     if (kind == 1)
         data_primitive(run, w, s, d_dst, src == aei_value(run, from) ? aei_grad(run, from) : src);
     else
-        weights_primitive(run, s, src_memory, d_dst, native);
+        weights_gradient(run, s, src_memory, d_dst, native);
     return true;
 }
 

@@ -111,6 +111,7 @@ struct aei_step {
     dnnl_memory_desc_t act_md;
     bool direct;           /* the flat weights have the plain shape: no padding or permutation between */
     bool shared;           /* other steps use its parameters, too */
+    bool wgrad;            /* the gradient of its weights comes from wgrad.h */
     bool expand;           /* deconvolution with kernel = stride: a 1x1 convolution and a copy */
     size_t plain_floats;
     dnnl_memory_desc_t reorder_pad;  /* the largest of its reorders' scratchpads */
