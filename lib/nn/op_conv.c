@@ -161,8 +161,8 @@ static bool is_unpadded(const conv_form *f)
     return !f->inner && ((kernel[0] > 1 && !f->pad[0]) || (kernel[1] > 1 && !f->pad[1]));
 }
 
-/* oneDNN's first choice that gives a pixel the same bytes in every picture. Its batched matrix products (brgconv, on AMX) sum a kernel
- * that nothing pads in an order that depends on the picture's size. */
+/* oneDNN's first choice that gives a pixel the same bytes in every picture. Its batched matrix products (brgconv, on AMX) sum a
+ * kernel that nothing pads in an order that depends on the picture's size. */
 static bool choose(const_dnnl_op_desc_t d, bool unpadded, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint,
                    dnnl_primitive_desc_t *out)
 {

@@ -3,10 +3,10 @@
  * Weight gradients of convolutions in bf16 on AMX: those of oneDNN 2.6 run at a third of what its other kernels reach.
  *
  * With rows of the padded input end to end, p = y * pitch + x, a tap is a shift: dW[ky][kx] = sum over p of dY[p] times
- * X[p + ky * pitch + kx], where dY is zero between its rows. So a strip of rows is packed once for all taps: the gradient transposed,
- * in tiles of 16 channels x 32 pixels; the input in pairs of pixels, as the second operand of the tile product wants it, once
- * beginning with an even pixel and once with an odd one. Then every tap finds whole cache lines (tiles that cross them load three
- * times as slowly). Sums are f32, in an order that depends on nothing but the shapes. */
+ * X[p + ky * pitch + kx], where dY is zero between its rows. So a strip of rows is packed once for all taps: the gradient
+ * transposed, in tiles of 16 channels x 32 pixels; the input in pairs of pixels, as the second operand of the tile product wants
+ * it, once beginning with an even pixel and once with an odd one. Then every tap finds whole cache lines (tiles that cross them
+ * load three times as slowly). Sums are f32, in an order that depends on nothing but the shapes. */
 #include "nn/wgrad.h"
 
 #include <dnnl.h>
