@@ -60,7 +60,8 @@ typedef enum ae_loss_kind {
     AE_LOSS_TV = 5 /* total variation of the output */,
     AE_LOSS_PERCEPTUAL = 6 /* L1 between features of `model` */,
     AE_LOSS_RATE_DISTORTION = 7 /* COMPRESS, alone: lambda * 255^2 * mean square error + bits / pixel */,
-    AE_LOSS_LUMA = 8 /* charbonnier of the luma (BT.601) of pictures in colour */
+    AE_LOSS_LUMA = 8 /* charbonnier of the luma (BT.601) of pictures in colour */,
+    AE_LOSS_PSNR = 9 /* 10 log10(1 + 255^2 * mean square error) of each sample */
 } ae_loss_kind;
 
 typedef struct ae_loss {

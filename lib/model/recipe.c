@@ -18,7 +18,8 @@ static const aei_choice corruption_kinds[] = {{"gaussian", AE_CORRUPT_GAUSSIAN},
                                               {"jpeg", AE_CORRUPT_JPEG}, {NULL, 0}};
 static const aei_choice loss_kinds[] = {{"mse", AE_LOSS_MSE}, {"l1", AE_LOSS_L1}, {"charbonnier", AE_LOSS_CHARBONNIER},
                                         {"bce", AE_LOSS_BCE}, {"tv", AE_LOSS_TV}, {"perceptual", AE_LOSS_PERCEPTUAL},
-                                        {"rate_distortion", AE_LOSS_RATE_DISTORTION}, {"luma", AE_LOSS_LUMA}, {NULL, 0}};
+                                        {"rate_distortion", AE_LOSS_RATE_DISTORTION}, {"luma", AE_LOSS_LUMA},
+                                        {"psnr", AE_LOSS_PSNR}, {NULL, 0}};
 static const aei_choice penalty_kinds[] = {{"l1", AE_PENALTY_L1}, {"l2", AE_PENALTY_L2}, {"kl_sparse", AE_PENALTY_KL_SPARSE},
                                            {NULL, 0}};
 static const aei_choice optimizers[] = {{"adamw", AE_ADAMW}, {"adam", AE_ADAM}, {"sgd", AE_SGD}, {"muon", AE_MUON}, {NULL, 0}};

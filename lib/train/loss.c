@@ -135,6 +135,36 @@ static double luma(double weight, const aei_loss_view *v)
     return norm * sum;
 }
 
+/* What PSNR averages over pictures, in dB above the error of one step of 8 bits, below which it is flat. */
+static double psnr(double weight, const aei_loss_view *v)
+{
+    const double peak = 255 * 255, per_log = 10 / log(10);
+    size_t pixels = (size_t)v->shape.h * v->shape.w, c = v->shape.c;
+    double share = weight * v->share / v->shape.n, sum = 0;
+    aei_loss_view one = *v;
+
+    one.shape.n = 1;
+    one.total = v->total * v->share / v->shape.n;
+    for (uint32_t n = 0; n < v->shape.n; n++) {
+        double error = 0;
+
+        one.value = v->value + n * pixels * c;
+        one.target = v->target + n * pixels * c;
+        one.weight = v->weight ? v->weight + n * pixels : NULL;
+        one.gradient = v->gradient + n * pixels * c;
+        for (size_t i = 0; i < pixels; i++)
+            for (size_t k = i * c; k < (i + 1) * c; k++) {
+                double d = one.value[k] - one.target[k];
+
+                error += d * d * (one.weight ? one.weight[i] : 1);
+            }
+        error = one.total > 0 ? peak * error / (one.total * (double)c) : 0;
+        sweep(AE_LOSS_MSE, share * per_log * peak / (1 + error), &one);
+        sum += share * per_log * log1p(error);
+    }
+    return sum;
+}
+
 /* Differences between a and b = a + step over n samples. */
 static double variation(const float *a, size_t step, size_t n, float k, float *g)
 {
@@ -169,7 +199,7 @@ static double total_variation(double weight, const aei_loss_view *v)
 bool aei_loss_is_of_samples(ae_loss_kind kind)
 {
     return kind == AE_LOSS_MSE || kind == AE_LOSS_L1 || kind == AE_LOSS_CHARBONNIER || kind == AE_LOSS_BCE ||
-           kind == AE_LOSS_LUMA || kind == AE_LOSS_RATE_DISTORTION;
+           kind == AE_LOSS_LUMA || kind == AE_LOSS_PSNR || kind == AE_LOSS_RATE_DISTORTION;
 }
 
 AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_view *v)
@@ -180,6 +210,7 @@ AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_
     case AE_LOSS_CHARBONNIER: return sweep(AE_LOSS_CHARBONNIER, weight, v);
     case AE_LOSS_BCE: return sweep(AE_LOSS_BCE, weight, v);
     case AE_LOSS_LUMA: return luma(weight, v);
+    case AE_LOSS_PSNR: return psnr(weight, v);
     case AE_LOSS_TV: return total_variation(weight, v);
     default: return 0;
     }

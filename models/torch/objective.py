@@ -33,6 +33,7 @@ LOSSES = {
     "charbonnier": lambda p, t: torch.sqrt((p - t) ** 2 + 1e-6).mean(),
     "bce": bce,
     "luma": luma,
+    "psnr": lambda p, t: 10 * torch.log10(1 + 255 ** 2 * ((p - t) ** 2).mean((1, 2, 3))).mean(),
     "tv": lambda p, t: total_variation(p),
 }
 

@@ -151,7 +151,7 @@ DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (bet
 RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality"}
 CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),
               "quality": (between(1, 100), None), "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
-LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual", "rate_distortion", "luma"]), REQUIRED),
+LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual", "rate_distortion", "luma", "psnr"]), REQUIRED),
         "weight": (number(0, 1e9), 1), "model": (scalar, ""), "node": (scalar, ""), "lambda": (between(1e-9, 1e9), None)}
 PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED), "node": (scalar, ""),
            "target": (number(1e-6, 0.999999), 0)}
