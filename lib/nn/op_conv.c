@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "nn/plan.h"
-#include "nn/wgrad.h"
 
 static bool ok(dnnl_status_t st)
 {
@@ -292,26 +291,29 @@ static bool is_packed(const aei_tensor *src, const conv_form *f)
     return f->inner && src->cp != src->shape.c;
 }
 
-/* The convolution as wgrad.h sees it; false: it is none of those, or computed in f32. */
-static bool wgrad_of(const aei_plan *plan, const aei_step *s, aei_wgrad *g)
+/* The convolution as wgrad.h sees it; .n = 0: it is none of those, or computed in f32. */
+static aei_wgrad wgrad_of(const aei_plan *plan, const aei_step *s)
 {
     const aei_tensor *src = &source(plan, s)->t, *dst = &s->t;
     const ae_node *n = s->node;
+    aei_wgrad g = {.n = src->shape.n, .h = src->shape.h, .w = src->shape.w, .out_h = dst->shape.h, .out_w = dst->shape.w,
+                   .in = src->cp, .out = dst->cp, .stride = n->stride[0]};
+    bool fits = false;
 
-    *g = (aei_wgrad){.n = src->shape.n, .h = src->shape.h, .w = src->shape.w, .out_h = dst->shape.h, .out_w = dst->shape.w,
-                     .in = src->cp, .out = dst->cp, .stride = n->stride[0]};
     if (s->op != &aei_op_conv || is_grouped(s) || src->element != 2 || dst->element != 2 || n->stride[0] != n->stride[1])
-        return false;
-    if (g->stride == 1) {
-        memcpy(g->kernel, n->kernel, sizeof(g->kernel));
-        memcpy(g->pad, n->pad, sizeof(g->pad));
-        return n->dilation[0] == 1 && n->dilation[1] == 1 && aei_wgrad_fits(g);
+        return (aei_wgrad){0};
+    if (g.stride == 1) {
+        memcpy(g.kernel, n->kernel, sizeof(g.kernel));
+        memcpy(g.pad, n->pad, sizeof(g.pad));
+        fits = n->dilation[0] == 1 && n->dilation[1] == 1;
+    } else {
+        g.kernel[0] = g.kernel[1] = 1;
+        g.h /= g.stride;
+        g.w /= g.stride;
+        fits = n->kernel[0] == g.stride && n->kernel[1] == g.stride && !n->pad[0] && !n->pad[1] && !(src->shape.h % g.stride) &&
+               !(src->shape.w % g.stride);
     }
-    g->kernel[0] = g->kernel[1] = 1;
-    g->h /= g->stride;
-    g->w /= g->stride;
-    return n->kernel[0] == g->stride && n->kernel[1] == g->stride && !n->pad[0] && !n->pad[1] && !(src->shape.h % g->stride) &&
-           !(src->shape.w % g->stride) && aei_wgrad_fits(g);
+    return fits && aei_wgrad_fits(&g) ? g : (aei_wgrad){0};
 }
 
 /* Their layout, H x W x O x I, within the plain one's dimensions. */
@@ -328,7 +330,6 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
     conv_form f;
     dnnl_primitive_desc_t pd[3] = {NULL, NULL, NULL};
     dnnl_primitive_attr_t attr = NULL;
-    aei_wgrad wgrad;
     size_t pads = 0;
     bool good = true;
     int n_kinds = !plan->config.train || !s->needs_grad ? 1 : plan->config.refine ? 2 : 3;
@@ -346,10 +347,11 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
     s->plain_floats = 1;
     for (int i = 0; i < f.n_weights; i++)
         s->plain_floats *= (size_t)f.weights[i];
-    s->wgrad = n_kinds == 3 && wgrad_of(plan, s, &wgrad);
-    if (s->wgrad)
-        pads = aei_wgrad_scratch(&wgrad);
-    for (int kind = 0; kind < (s->wgrad ? 2 : n_kinds) && good; kind++) {
+    if (n_kinds == 3)
+        s->wgrad = wgrad_of(plan, s);
+    if (s->wgrad.n)
+        pads = aei_wgrad_scratch(&s->wgrad);
+    for (int kind = 0; kind < (s->wgrad.n ? 2 : n_kinds) && good; kind++) {
         if (kind == 1 && !source(plan, s)->needs_grad)
             continue;
         good = make_attr(s, kind == 0, &attr) && make_desc(plan, s, &f, kind, attr, pd[0], &pd[kind]) &&
@@ -376,7 +378,7 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
             good = good && make_reorder(s, &s->plain_md, &s->weights[1].md, &s->reorder_in[1]);
         }
         if (n_kinds == 3) {
-            if (s->wgrad)
+            if (s->wgrad.n)
                 good = good && wgrad_layout(&f, &s->diff_weights_md);
             else
                 s->diff_weights_md = *md_of(pd[2], dnnl_query_diff_weights_md);
@@ -495,13 +497,11 @@ static void weights_gradient(aei_run *run, const aei_step *s, dnnl_memory_t src,
         {DNNL_ARG_DIFF_BIAS, aei_memory(run, s, AEI_MEM_DIFF_BIAS, &s->bias_md, native + s->native_bias)},
     };
     void *x = NULL, *dy = NULL;
-    aei_wgrad wgrad;
 
-    if (s->wgrad) {
-        wgrad_of(run->plan, s, &wgrad);
+    if (s->wgrad.n) {
         dnnl_memory_get_data_handle(src, &x);
         dnnl_memory_get_data_handle(d_dst, &dy);
-        aei_wgrad_run(&wgrad, x, dy, native, s->node->bias ? native + s->native_bias : NULL, aei_at(run, AEI_SCRATCH));
+        aei_wgrad_run(&s->wgrad, x, dy, native, s->node->bias ? native + s->native_bias : NULL, aei_at(run, AEI_SCRATCH));
         return;
     }
     aei_execute(run, s->prim[2], s->node->bias ? 5 : 4, args);
@@ -568,7 +568,7 @@ bool aei_conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int k
     void *src = s->op == &aei_op_dense && from->t.cp != from->t.shape.c ? side_space(run, s) : aei_value(run, from);
     dnnl_memory_t src_memory = aei_memory(run, s, AEI_MEM_SRC, &s->src_md, src), d_dst;
 
-    if (!s->prim[kind] && !(kind == 2 && s->wgrad))
+    if (!s->prim[kind] && !(kind == 2 && s->wgrad.n))
         return false;
     if (kind == 0) {
         forward_primitive(run, w, s, src_memory, dst);

@@ -9,6 +9,7 @@
 
 #include "nn/exec.h"
 #include "nn/mixed.h"
+#include "nn/wgrad.h"
 
 enum {
     AEI_MAX_PRIMITIVES = 3,
@@ -105,13 +106,13 @@ struct aei_step {
     dnnl_memory_desc_t src_md, dst_md, bias_md, diff_weights_md;
     dnnl_memory_desc_t plain_md; /* f32, O x I x H x W (with groups), padded */
     dnnl_memory_desc_t pad_md[AEI_MAX_PRIMITIVES]; /* scratchpads */
+    aei_wgrad wgrad;       /* .n > 0: takes the place of the primitive of gradients by weights */
     aei_prepared weights[2]; /* for forward, for backward by data */
     size_t bias_offset;
     dnnl_primitive_t act_prim, act_back_prim, reorder_in[2], reorder_out;
     dnnl_memory_desc_t act_md;
     bool direct;           /* the flat weights have the plain shape: no padding or permutation between */
     bool shared;           /* other steps use its parameters, too */
-    bool wgrad;            /* the gradient of its weights comes from wgrad.h */
     bool expand;           /* deconvolution with kernel = stride: a 1x1 convolution and a copy */
     size_t plain_floats;
     dnnl_memory_desc_t reorder_pad;  /* the largest of its reorders' scratchpads */

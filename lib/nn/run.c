@@ -402,7 +402,7 @@ ae_status aei_plan_bench(const aei_plan *plan, double *seconds, double *operatio
                 macs = (double)aei_pixels(s->op == &aei_op_conv ? &s->t : &from->t) * s->node->kernel[0] * s->node->kernel[1] *
                        from->t.shape.c * s->t.shape.c / g;
             for (int kind = 0; kind < 3; kind++)
-                if (s->prim[kind] || (kind == 2 && s->wgrad)) {
+                if (s->prim[kind] || (kind == 2 && s->wgrad.n)) {
                     *seconds += time_layer(run, w, s, kind, native + s->native);
                     *operations += 2 * macs;
                 }

@@ -93,9 +93,9 @@ AMX static inline void transpose16(__m512i r[16])
 
 /* Where the channels of the strip's pixels lie, NULL for zeros; pixels are asked for in order. */
 typedef struct walker {
-    const uint16_t *at;          /* of row 0, column 0; rows and columns from there */
-    ptrdiff_t row, column;       /* elements between them */
-    int64_t first_y, first_x;    /* of the strip, before the picture where padded */
+    const uint16_t *at;       /* of row 0, column 0; rows and columns from there */
+    ptrdiff_t row, column;    /* elements between them */
+    int64_t first_y, first_x; /* of the strip, before the picture where padded */
     uint32_t h, w;
     size_t pitch, x, y;
 } walker;
