@@ -73,7 +73,8 @@ static double loss_value(void *context)
 
 static void test_loss_gradients(void **state)
 {
-    const ae_loss_kind kinds[] = {AE_LOSS_MSE, AE_LOSS_L1, AE_LOSS_CHARBONNIER, AE_LOSS_BCE, AE_LOSS_TV, AE_LOSS_LUMA, AE_LOSS_PSNR};
+    const ae_loss_kind kinds[] = {AE_LOSS_MSE, AE_LOSS_L1,   AE_LOSS_CHARBONNIER, AE_LOSS_BCE,
+                                  AE_LOSS_TV,  AE_LOSS_LUMA, AE_LOSS_PSNR};
 
     (void)state;
     for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
