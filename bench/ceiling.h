@@ -26,7 +26,7 @@ static inline double measure_ceiling(ae_precision wanted)
         exit(1);
     }
     for (int i = 0; i < 5; i++) {
-        if (aei_plan_bench(plan, &seconds, &operations, &err) != AE_OK) {
+        if (aei_plan_bench(plan, 6, &seconds, &operations, &err) != AE_OK) {
             fprintf(stderr, "ceiling: %s\n", err.message);
             exit(1);
         }

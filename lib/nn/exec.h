@@ -71,9 +71,9 @@ void aei_weights_collect(aei_weights *weights, float *native, float *flat);
 void aei_weights_collect_part(aei_weights *weights, float *native, float *flat, uint32_t part);
 
 /* Seconds of processor time that the convolution, deconvolution and dense primitives of this plan take, each timed alone, one
- * thread: forward, backward by data and backward by weights summed (the latter two 0 without train). `floating` receives their
- * operations. */
-ae_status aei_plan_bench(const aei_plan *plan, double *seconds, double *operations, ae_error *err);
+ * thread, the least of `repeats` times: forward, backward by data and backward by weights summed (the latter two 0 without train).
+ * `operations` receives their floating-point operations. */
+ae_status aei_plan_bench(const aei_plan *plan, int repeats, double *seconds, double *operations, ae_error *err);
 
 /* The calling thread's oneDNN primitives use one thread from now on. Every thread that creates plans or runs calls it; the
  * functions above do so themselves. */

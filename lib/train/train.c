@@ -563,7 +563,8 @@ ae_status ae_train_bench(const ae_recipe *recipe, const ae_dataset *data, const 
 {
     uint64_t warm;
     aei_step_times before = {0}, after;
-    double operations, n = (double)steps;
+    double operations = 0, layers, n = (double)steps;
+    uint32_t rounds = 0;
     session *s;
     ae_status st = check_arguments(recipe, data, options, err);
 
@@ -585,16 +586,26 @@ ae_status ae_train_bench(const ae_recipe *recipe, const ae_dataset *data, const 
         if (i == warm) {
             before = aei_trainer_times(s->trainer);
             s->waited = 0;
-            s->begun = now();
         }
         if (cancelled(s)) {
             st = ae_fail(err, AE_ERR_CANCELLED, "training: stopped");
             goto done;
         }
+        s->begun = now();
         if ((st = take_step(s, err)) != AE_OK)
             goto done;
+        if (i < warm)
+            continue;
+        out->step += (now() - s->begun) / n;
+        if ((i - warm) % 3)
+            continue;
+        /* In turns with the steps, so that what else the machine does slows both alike. */
+        if ((st = aei_trainer_bench(s->trainer, &layers, &operations, err)) != AE_OK)
+            goto done;
+        out->layers += layers;
+        rounds++;
     }
-    out->step = (now() - s->begun) / n;
+    out->layers /= rounds;
     after = aei_trainer_times(s->trainer);
     out->wait = s->waited / n;
     out->shards = (after.shards - before.shards) / n;
@@ -602,10 +613,7 @@ ae_status ae_train_bench(const ae_recipe *recipe, const ae_dataset *data, const 
     out->weights = (after.weights - before.weights) / n;
     out->threads = s->threads;
     aei_hardware(out->hardware, sizeof(out->hardware));
-    aei_loader_free(s->loader); /* its threads must not disturb the measurement */
-    s->loader = NULL;
-    if ((st = aei_trainer_bench(s->trainer, &out->layers, &operations, err)) == AE_OK)
-        out->gflops = operations / out->step * 1e-9;
+    out->gflops = operations / out->step * 1e-9;
 done:
     finish(s);
     return st;

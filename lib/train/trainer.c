@@ -766,7 +766,7 @@ static void bench_lane(void *context, uint32_t index, uint32_t thread)
     lane *l = &t->lanes[index];
 
     (void)thread;
-    l->bench_status = aei_plan_bench(t->plan, &l->bench_seconds, &l->bench_operations, &l->bench_error);
+    l->bench_status = aei_plan_bench(t->plan, 1, &l->bench_seconds, &l->bench_operations, &l->bench_error);
 }
 
 ae_status aei_trainer_bench(aei_trainer *t, double *seconds, double *operations, ae_error *err)

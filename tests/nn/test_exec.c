@@ -545,7 +545,7 @@ static void test_bench(void **state)
 
         config.train = config.input_gradients = train;
         assert_int_equal(aei_plan_create(&graph, &config, &plan, NULL), AE_OK);
-        assert_int_equal(aei_plan_bench(plan, &seconds, &operations[train], NULL), AE_OK);
+        assert_int_equal(aei_plan_bench(plan, 2, &seconds, &operations[train], NULL), AE_OK);
         assert_true(seconds > 0 && seconds < 10);
         aei_plan_free(plan);
     }
