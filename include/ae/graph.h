@@ -37,7 +37,7 @@ typedef enum ae_op {
     AE_OP_RESHAPE = 19,   /* to height x width x out, the same number of samples */
     AE_OP_GAUSSIAN = 20,  /* input 0 + exp(input 1 / 2) * a unit normal draw; input 0 alone at inference (mean, log variance) */
     AE_OP_ROUND = 21,     /* to nearest; the gradient passes straight through */
-    AE_OP_CROP = 22,      /* channels [first, first + out) */
+    AE_OP_CROP = 22,      /* channels [first, first + out); within plans also without pad rows and columns on both sides */
     /* doc/codec.md. Those of the inputs behind the first that are 1 x 1 are broadcast. */
     AE_OP_EMBED = 23, /* row p * (factor - 1) of a learned table of `factor` rows, linearly interpolated: 1 x 1 x out of a position
                          p in 0..1 (1 x 1 x 1); row r begins at value + slope * r / (factor - 1) */

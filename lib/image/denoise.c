@@ -40,7 +40,7 @@ static void store(const aei_tile *t)
 
         if (f->colours != f->channels && !f->plane)
             memcpy(out + t->x * pixel, in + t->x * pixel, t->w * pixel);
-        aei_window_store(f, in, t->net + (size_t)i * t->window_w * f->planes, t->x, t->w, o->strength,
+        aei_window_store(f, in, t->net + (size_t)i * t->net_w * f->planes, t->x, t->w, o->strength,
                          ae_model_recipe(t->job->model)->residual, out);
     }
 }

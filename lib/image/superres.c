@@ -200,7 +200,7 @@ static void store(const aei_tile *t)
     scratch s = scratch_of(t);
 
     for (uint32_t y = 0; y < t->h * scale; y++) {
-        const float *net = t->net + (size_t)y * t->window_w * scale * planes;
+        const float *net = t->net + (size_t)y * t->net_w * planes;
 
         if (e->residual)
             enlarge_row(t, t->image, planes, y, s.line, s.wide);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The picture is continued by mirroring, cut into tiles whose corners lie on multiples of the network's stride, and each tile is
- * computed from a window that is wider by the network's field on all sides. All windows have one shape, hence one plan, and what
- * the network pads them with never reaches a kept pixel: so neither tile size nor threads can change the result.
+ * computed from a window that is wider by the network's field on all sides, which its layers trim as they go. All windows have one
+ * shape, hence one plan, and what the network pads them with never reaches a kept pixel: so neither tile size nor threads can change
+ * the result.
  *
  * Rows come through a ring that holds what two rows of tiles need, results leave through two bands as high as a tile. There are no
  * reader and writer threads: whoever is free does what is most urgent, writing a finished band, computing a tile, or reading on. */
@@ -13,6 +14,7 @@
 #include <time.h>
 
 #include "core/threads.h"
+#include "model/session.h"
 
 enum { DEFAULT_TILE = 640, LEAST_TILE = 32, SPLIT_TILE = 128, READ_ROWS = 64, MAX_EDGE = 1 << 30, BAND_BYTES = 1 << 27 };
 
@@ -26,7 +28,7 @@ typedef struct geometry {
 
 typedef struct worker {
     ae_session *session;
-    float *image, *net; /* a window's */
+    float *image, *net; /* a window's, a tile's */
     void *scratch;
     double seconds;
 } worker;
@@ -175,9 +177,9 @@ static ae_status check_output(const engine *e, const ae_session *s, ae_error *er
 {
     ae_shape out = ae_session_output_shape(s, 0);
 
-    if (out.n != 1 || out.h != e->g.window_h * e->job->scale || out.w != e->g.window_w * e->job->scale || out.c != e->format.planes)
+    if (out.n != 1 || out.h != e->g.tile_h * e->job->scale || out.w != e->g.tile_w * e->job->scale || out.c != e->format.planes)
         return ae_fail(err, AE_ERR_MISMATCH, "the model makes %u x %u x %u of pictures of %u x %u x %u (width, height, channels)",
-                       out.w, out.h, out.c, e->g.window_w, e->g.window_h, e->format.planes);
+                       out.w, out.h, out.c, e->g.tile_w, e->g.tile_h, e->format.planes);
     return AE_OK;
 }
 
@@ -203,13 +205,13 @@ static ae_status allocate(engine *e, uint32_t threads, ae_error *err)
         worker *w = &e->workers[i];
 
         st = i ? ae_session_clone(e->workers[0].session, &w->session, err)
-               : ae_session_create(job->model, 1, e->g.window_h, e->g.window_w, job->precision, &w->session, err);
+               : aei_session_create(job->model, 1, e->g.window_h, e->g.window_w, e->g.field, job->precision, &w->session, err);
         if (st == AE_OK && !i)
             st = check_output(e, w->session, err);
         if (st != AE_OK)
             return st;
         w->image = ae_alloc(pixels, e->format.planes * sizeof(float));
-        w->net = ae_alloc(pixels * job->scale, job->scale * e->format.planes * sizeof(float));
+        w->net = ae_alloc((size_t)e->g.tile_w * e->g.tile_h * job->scale, job->scale * e->format.planes * sizeof(float));
         w->scratch = ae_alloc(more + 1, 1);
         complete = w->image && w->net && w->scratch;
     }
@@ -250,9 +252,10 @@ static ae_status run_tile(engine *e, worker *w, uint32_t tx, uint32_t ty, ae_err
 {
     const geometry *g = &e->g;
     const aei_tiles *job = e->job;
-    uint32_t planes = e->format.planes, step = job->scale * g->window_w;
+    uint32_t planes = e->format.planes;
     aei_tile t = {.job = job, .format = e->format, .x = tx * g->tile_w, .y = ty * g->tile_h, .window_w = g->window_w,
-                  .window_h = g->window_h, .margin = g->field, .scratch = w->scratch, .band = e->bands[ty % 2], .ring = e->ring,
+                  .window_h = g->window_h, .margin = g->field, .net = w->net, .net_w = g->tile_w * job->scale,
+                  .scratch = w->scratch, .band = e->bands[ty % 2], .ring = e->ring,
                   .ring_rows = g->ring_rows};
     const float *inputs[2];
     float *outputs[AE_MAX_FROM] = {w->net};
@@ -260,7 +263,6 @@ static ae_status run_tile(engine *e, worker *w, uint32_t tx, uint32_t ty, ae_err
     t.w = min_u32(g->tile_w, g->width - t.x);
     t.h = min_u32(g->tile_h, g->height - t.y);
     t.image = w->image + ((size_t)g->field * g->window_w + g->field) * planes;
-    t.net = w->net + ((size_t)g->field * step + g->field) * job->scale * planes;
     inputs[e->image_input] = w->image;
     if (e->level_channels)
         inputs[e->level_input] = e->level;

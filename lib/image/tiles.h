@@ -8,7 +8,7 @@
 #include "image/window.h"
 
 /* One tile. `image` and `net`, what the network saw and made of it, begin at the first pixel that is kept; their rows are
- * window_w and scale * window_w pixels of format.planes floats apart, and `margin` more pixels lie around on all sides. */
+ * window_w and net_w pixels of format.planes floats apart, and `margin` more pixels lie around the image on all sides. */
 typedef struct aei_tile {
     const struct aei_tiles *job;
     aei_window_format format;  /* of the source; its plane is the one in hand */
@@ -16,6 +16,7 @@ typedef struct aei_tile {
     uint32_t window_w, window_h, margin;
     float *image;
     const float *net;
+    uint32_t net_w;
     void *scratch;             /* of this thread */
     uint8_t *band;             /* rows scale * y ... of the result, whole ones */
     const uint8_t *ring;

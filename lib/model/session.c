@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "model/session.h"
 #include "nn/exec.h"
 
 typedef struct shared_plan {
@@ -29,7 +30,13 @@ static void release(shared_plan *s)
 ae_status ae_session_create(const ae_model *model, uint32_t n, uint32_t h, uint32_t w, ae_precision precision, ae_session **out,
                             ae_error *err)
 {
-    aei_plan_config config = {.n = n, .h = h, .w = w, .precision = ae_precision_resolve(precision)};
+    return aei_session_create(model, n, h, w, 0, precision, out, err);
+}
+
+ae_status aei_session_create(const ae_model *model, uint32_t n, uint32_t h, uint32_t w, uint32_t trim, ae_precision precision,
+                             ae_session **out, ae_error *err)
+{
+    aei_plan_config config = {.n = n, .h = h, .w = w, .trim = trim, .precision = ae_precision_resolve(precision)};
     shared_plan *s = ae_alloc(1, sizeof(*s));
     ae_session *session = ae_alloc(1, sizeof(*session));
     size_t n_values = 0;

@@ -30,6 +30,8 @@ typedef struct aei_plan_config {
     bool input_gradients;   /* backward also delivers gradients of the inputs */
     const uint32_t *taps;   /* further nodes whose values are wanted and whose gradients may be injected (penalties) */
     uint32_t n_taps;        /* they follow the graph's outputs in every outputs[] array */
+    uint32_t trim;          /* at inference, without taps: pixels of the input, whole strides, around what is wanted; outputs come
+                             * without them, and layers compute no more of them than the outputs need */
     bool refine; /* with train and input_gradients, for decoded latents: no gradients of parameters, no noise in bits, and no
                   * gradient of bits by a latent itself whose mean was predicted, only by what is predicted */
 } aei_plan_config;

@@ -220,6 +220,8 @@ static ae_status check_channels(ae_graph *graph, uint32_t index, ae_error *err)
             return ae_fail(err, AE_ERR_MALFORMED, "layer %s: embed reads one number, not %u channels", n->name, c);
         break;
     case AE_OP_CROP:
+        if (n->pad[0] || n->pad[1])
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: crop takes channels, not pixels", n->name);
         if (!n->out || n->first >= c || n->out > c - n->first)
             return ae_fail(err, AE_ERR_MALFORMED, "layer %s: channels %u to %u of %u", n->name, n->first, n->first + n->out, c);
         break;
@@ -331,6 +333,10 @@ static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free
             return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u x %u is not a multiple of %u", n->name, in.h, in.w, n->factor);
         out.h = in.h / n->factor;
         out.w = in.w / n->factor;
+        break;
+    case AE_OP_CROP:
+        out.h = in.h ? in.h - 2 * n->pad[0] : 0;
+        out.w = in.w ? in.w - 2 * n->pad[1] : 0;
         break;
     case AE_OP_EMBED:
         if (in.h != 1 || in.w != 1)

@@ -83,8 +83,7 @@ static void window(const ae_node *n, int axis, int64_t i, int64_t *first, int64_
     }
 }
 
-/* The inputs of a node, the added one included. */
-static uint32_t parents(const ae_node *n, uint32_t to[AE_MAX_FROM + 1])
+uint32_t aei_node_inputs(const ae_node *n, uint32_t to[AE_MAX_FROM + 1])
 {
     uint32_t count = n->n_from;
 
@@ -101,7 +100,7 @@ static ae_status scales(const ae_graph *graph, int axis, reach *r, uint32_t *str
 
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const ae_node *n = &graph->nodes[i];
-        uint32_t from[AE_MAX_FROM + 1], n_parents = parents(n, from), up, down;
+        uint32_t from[AE_MAX_FROM + 1], n_parents = aei_node_inputs(n, from), up, down;
 
         *node = (int32_t)i;
         if (n->op == AE_OP_INPUT && !(axis ? n->width : n->height))
@@ -161,7 +160,7 @@ static void propagate(const ae_graph *graph, int axis, const reach *r, uint32_t 
 {
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const ae_node *n = &graph->nodes[i];
-        uint32_t from[AE_MAX_FROM + 1], n_parents = parents(n, from);
+        uint32_t from[AE_MAX_FROM + 1], n_parents = aei_node_inputs(n, from);
 
         for (uint32_t p = 0; p < r[i].period; p++) {
             int64_t l = INT64_MAX, h = INT64_MIN, first, last;
@@ -230,6 +229,65 @@ static ae_status measure_axis(const ae_graph *graph, int axis, double *density, 
 done:
     ae_free(lo);
     ae_free(r);
+    return st;
+}
+
+/* Strides that pixels first to last of a node reach beyond its first `period` ones, on the farther side. */
+static uint32_t strides_beyond(int64_t first, int64_t last, uint32_t period)
+{
+    int64_t before = -floor_div(first, period), after = floor_div(last, period);
+
+    before = before > after ? before : after;
+    return before > 0 ? (uint32_t)before : 0;
+}
+
+static ae_status read_axis(const ae_graph *graph, int axis, uint32_t *stride, aei_reads *reads, ae_error *err)
+{
+    reach *r = ae_alloc(graph->n_nodes, sizeof(*r));
+    int64_t *lo = ae_alloc(graph->n_nodes, 2 * sizeof(*lo)), *hi = lo + graph->n_nodes; /* what must be right of each node */
+    int32_t node;
+    ae_status st;
+
+    if (!r || !lo)
+        st = ae_fail(err, AE_ERR_NOMEM, "receptive fields of %u layers", graph->n_nodes);
+    else
+        st = scales(graph, axis, r, stride, &node, err);
+    for (uint32_t i = 0; i < graph->n_nodes && st == AE_OK; i++)
+        hi[i] = r[i].period - 1; /* of outputs, a stride; of others no less, which the margin of whole strides holds */
+    for (uint32_t i = graph->n_nodes; i-- > 0 && st == AE_OK;) {
+        const ae_node *n = &graph->nodes[i];
+        uint32_t from[AE_MAX_FROM + 1], n_from = aei_node_inputs(n, from);
+
+        reads[i].period[axis] = r[i].period;
+        reads[i].margin[axis] = r[i].period ? strides_beyond(lo[i], hi[i], r[i].period) : 0;
+        for (uint32_t k = 0; k < n_from && r[i].period; k++) {
+            int64_t first = lo[i], last = hi[i], unused;
+            uint32_t period = r[from[k]].period, beyond;
+
+            if (!period)
+                continue;
+            if (k < n->n_from) {
+                window(n, axis, lo[i], &first, &unused);
+                window(n, axis, hi[i], &unused, &last);
+            }
+            lo[from[k]] = first < lo[from[k]] ? first : lo[from[k]];
+            hi[from[k]] = last > hi[from[k]] ? last : hi[from[k]];
+            beyond = strides_beyond(first, last, period);
+            reads[i].margin[axis] = beyond > reads[i].margin[axis] ? beyond : reads[i].margin[axis];
+        }
+    }
+    ae_free(lo);
+    ae_free(r);
+    return st;
+}
+
+ae_status aei_graph_reads(const ae_graph *graph, uint32_t stride[2], aei_reads *reads, ae_error *err)
+{
+    ae_status st = AE_OK;
+
+    memset(reads, 0, graph->n_nodes * sizeof(*reads));
+    for (int axis = 0; axis < 2 && st == AE_OK; axis++)
+        st = read_axis(graph, axis, &stride[axis], reads, err);
     return st;
 }
 

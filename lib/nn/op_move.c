@@ -10,6 +10,10 @@
 static void copy_runs(uint8_t *restrict to, size_t to_stride, const uint8_t *restrict from, size_t from_stride, size_t bytes,
                       size_t n)
 {
+    if (bytes == to_stride && bytes == from_stride) {
+        memcpy(to, from, bytes * n);
+        return;
+    }
 #define RUNS(size) \
     case size: \
         for (size_t i = 0; i < n; i++) \
@@ -81,15 +85,29 @@ static void concat_backward(aei_run *run, const aei_weights *w, const aei_step *
 
 const aei_op aei_op_concat = {.forward = concat_forward, .backward = concat_backward};
 
+/* The part's rows within the whole's, to or from. */
+static void crop(const aei_step *s, const aei_tensor *whole, uint8_t *whole_data, uint8_t *part_data, bool back)
+{
+    size_t ws = stride_of(whole), ps = stride_of(&s->t), bytes = (size_t)s->t.shape.c * s->t.element;
+    const uint32_t *pad = s->node->pad;
+
+    for (uint32_t n = 0; n < s->t.shape.n; n++)
+        for (uint32_t y = 0; y < s->t.shape.h; y++) {
+            size_t row = (size_t)n * whole->shape.h + y + pad[0];
+            uint8_t *a = whole_data + (row * whole->shape.w + pad[1]) * ws + (size_t)s->node->first * s->t.element;
+            uint8_t *b = part_data + ((size_t)n * s->t.shape.h + y) * s->t.shape.w * ps;
+
+            copy_runs(back ? a : b, back ? ws : ps, back ? b : a, back ? ps : ws, bytes, s->t.shape.w);
+        }
+}
+
 static void crop_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
     const aei_step *f = aei_from(run, s, 0);
-    uint8_t *to = aei_target(run, s);
 
     (void)w;
-    copy_runs(to, stride_of(&s->t), (uint8_t *)aei_value(run, f) + (size_t)s->node->first * s->t.element, stride_of(&f->t),
-              (size_t)s->t.shape.c * s->t.element, aei_pixels(&s->t));
-    clear_padding(&s->t, to);
+    crop(s, &f->t, aei_value(run, f), aei_target(run, s), false);
+    clear_padding(&s->t, aei_target(run, s));
 }
 
 static void crop_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
@@ -98,8 +116,7 @@ static void crop_backward(aei_run *run, const aei_weights *w, const aei_step *s,
 
     (void)w;
     memset(to, 0, aei_tensor_bytes(t));
-    copy_runs((uint8_t *)to + (size_t)s->node->first * t->element, stride_of(t), aei_grad(run, s), stride_of(&s->t),
-              (size_t)s->t.shape.c * t->element, aei_pixels(t));
+    crop(s, t, to, aei_grad(run, s), true);
 }
 
 const aei_op aei_op_crop = {.forward = crop_forward, .backward = crop_backward};

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/graph_trim.h"
 #include "nn/plan.h"
 
 static dnnl_engine_t engine;
@@ -172,48 +173,61 @@ static bool reads(const aei_step *user, uint32_t node)
     return false;
 }
 
-/* A step that changes nothing but the type, for plain convolutions only. */
-static bool is_cast_for_convs(const aei_plan *p, uint32_t cast)
+/* Casts and trimmed pixels: the channels stay as they are. */
+static bool keeps_channels(const ae_node *n)
 {
-    const ae_node *n = p->steps[cast].node;
-    bool good = n->op == AE_OP_ACT && n->act == AE_ACT_NONE && !is_output(p, cast);
+    return n->act == AE_ACT_NONE && (n->op == AE_OP_ACT || (n->op == AE_OP_CROP && n->pad[0] + n->pad[1]));
+}
 
-    for (uint32_t k = cast + 1; k < p->n_steps && good; k++)
-        good = p->steps[k].node->add != (int32_t)cast && (!reads(&p->steps[k], cast) || is_plain_conv(&p->steps[k]));
+/* Whether plain convolutions alone read step i, some by way of steps that keep its channels. */
+static bool leads_to_convs(const aei_plan *p, uint32_t i)
+{
+    bool good = !is_output(p, i);
+
+    for (uint32_t k = i + 1; k < p->n_steps && good; k++) {
+        const aei_step *user = &p->steps[k];
+
+        good = user->node->add != (int32_t)i && (!reads(user, i) || is_plain_conv(user) ||
+                                                 (keeps_channels(user->node) && leads_to_convs(p, k)));
+    }
     return good;
+}
+
+static void permute_down_to_convs(aei_plan *p, uint32_t i, uint32_t factor)
+{
+    p->steps[i].t.perm = factor;
+    for (uint32_t k = i + 1; k < p->n_steps; k++)
+        if (reads(&p->steps[k], i) && !is_plain_conv(&p->steps[k]))
+            permute_down_to_convs(p, k, factor);
+}
+
+/* The factor of the shuffles that alone read step i; 0: they differ, or others do. */
+static uint32_t shuffled_by(const aei_plan *p, uint32_t i)
+{
+    uint32_t factor = 0;
+
+    for (uint32_t k = i + 1; k < p->n_steps; k++) {
+        const ae_node *user = p->steps[k].node;
+
+        if (!reads(&p->steps[k], i) && user->add != (int32_t)i)
+            continue;
+        if (user->op != AE_OP_SHUFFLE || (factor && factor != user->factor))
+            return 0;
+        factor = user->factor;
+    }
+    return is_output(p, i) ? 0 : factor;
 }
 
 /* Deep tensors of shuffles that otherwise only plain convolutions touch are stored permuted. */
 static void choose_permutations(aei_plan *p)
 {
     for (uint32_t i = 0; i < p->n_steps; i++) {
-        aei_step *s = &p->steps[i];
-        uint32_t factor = s->node->op == AE_OP_UNSHUFFLE ? s->node->factor : 0;
-        bool good = (factor && s->node->act == AE_ACT_NONE) || (is_plain_conv(s) && s->node->add < 0);
+        const ae_node *n = p->steps[i].node;
 
-        if (is_output(p, i))
-            good = false;
-        for (uint32_t k = i + 1; k < p->n_steps && good; k++) {
-            const aei_step *user = &p->steps[k];
-
-            good = user->node->add != (int32_t)i;
-            for (uint32_t q = 0; q < user->node->n_from && good; q++) {
-                if (user->node->from[q] != i)
-                    continue;
-                if (s->node->op == AE_OP_UNSHUFFLE)
-                    good = is_plain_conv(user) || is_cast_for_convs(p, k);
-                else if (user->node->op == AE_OP_SHUFFLE && (!factor || factor == user->node->factor))
-                    factor = user->node->factor;
-                else
-                    good = false;
-            }
-        }
-        if (!good)
-            continue;
-        s->t.perm = factor;
-        for (uint32_t k = i + 1; k < p->n_steps && s->node->op == AE_OP_UNSHUFFLE; k++)
-            if (reads(&p->steps[k], i) && !is_plain_conv(&p->steps[k]))
-                p->steps[k].t.perm = factor;
+        if (n->op == AE_OP_UNSHUFFLE && n->act == AE_ACT_NONE && leads_to_convs(p, i))
+            permute_down_to_convs(p, i, n->factor);
+        else if (is_plain_conv(&p->steps[i]) && n->add < 0)
+            p->steps[i].t.perm = shuffled_by(p, i);
     }
 }
 
@@ -549,6 +563,17 @@ ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, 
     p->graph = graph;
     p->config = *config;
     p->prepared_bytes = AEI_MARGIN;
+    if (config->trim) {
+        if (config->train || config->n_taps)
+            st = ae_fail(err, AE_ERR_ARGUMENT, "only inference trims");
+        else
+            st = aei_graph_trim(graph, config->h, config->w, config->trim, &p->trimmed, err);
+        if (st != AE_OK) {
+            aei_plan_free(p);
+            return st;
+        }
+        p->graph = graph = &p->trimmed;
+    }
     if (config->precision == AE_PRECISION_BF16 && aei_mixed_wanted(graph)) {
         if ((st = aei_mixed_create(graph, &p->mixed, err)) != AE_OK) {
             aei_plan_free(p);
@@ -601,6 +626,7 @@ void aei_plan_free(aei_plan *p)
     ae_free(p->params);
     ae_free(p->buffers);
     aei_mixed_free(&p->mixed);
+    ae_graph_free(&p->trimmed);
     ae_free(p);
 }
 

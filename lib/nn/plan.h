@@ -121,7 +121,8 @@ struct aei_step {
 };
 
 struct aei_plan {
-    const ae_graph *graph; /* the caller's, or that of `mixed` */
+    const ae_graph *graph; /* the caller's, or `trimmed`, or that of `mixed` */
+    ae_graph trimmed;
     aei_mixed mixed;
     aei_plan_config config;
     uint32_t n_steps;

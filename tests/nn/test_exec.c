@@ -456,6 +456,64 @@ static void test_tiles(void **state)
     for_precisions(check_tiles);
 }
 
+/* Trimmed, a window gives the bytes that it gives in full, without its margin. */
+static void check_trim(const net_case *c, ae_precision precision)
+{
+    ae_graph graph = net_graph(c->spec);
+    uint32_t stride, field;
+
+    ae_graph_field(&graph, &stride, &field);
+    if (stride && is_place_free(&graph)) {
+        uint32_t u = stride * ((15 + stride) / stride), trim = field + stride;
+        aei_plan_config config = {.n = 2, .h = 2 * trim + u, .w = 2 * trim + 2 * u, .precision = precision};
+        test_net net = net_make(c->spec, 1, c->h, c->w, 5, NET_ROUND_BF16);
+        machine whole = machine_make(&net.graph, &config, net.flat);
+        aei_rng rng = aei_rng_make(5, 0, 4);
+        bool steady = true;
+        machine part;
+
+        for (uint32_t k = 0; k < whole.n_outputs; k++) {
+            ae_shape shape = aei_plan_output_shape(whole.plan, k);
+
+            steady = steady && (uint64_t)shape.h * config.w == (uint64_t)shape.w * config.h && shape.h * u % config.h == 0;
+        }
+        if (steady) {
+            config.trim = trim;
+            part = machine_make(&net.graph, &config, net.flat);
+            for (uint32_t k = 0; k < whole.n_inputs; k++) {
+                aei_rng_normals(&rng, whole.inputs[k], whole.in_count[k]);
+                memcpy(part.inputs[k], whole.inputs[k], whole.in_count[k] * sizeof(float));
+            }
+            machine_forward(&whole, 0);
+            machine_forward(&part, 0);
+            for (uint32_t k = 0; k < part.n_outputs; k++) {
+                ae_shape shape = aei_plan_output_shape(whole.plan, k), inner = aei_plan_output_shape(part.plan, k);
+                rectangle r = {(shape.h - inner.h) / 2, (shape.w - inner.w) / 2, inner.h, inner.w};
+                size_t count = (size_t)inner.h * inner.w * inner.c;
+                float *a = machine_buffer(count);
+
+                assert_int_equal(inner.h * config.h, shape.h * u);
+                assert_int_equal(inner.w * config.w, shape.w * 2 * u);
+                for (uint32_t i = 0; i < 2; i++) {
+                    cut(whole.outputs[k] + i * (size_t)shape.h * shape.w * shape.c, shape, r, a);
+                    expect_same("a trimmed window", a, part.outputs[k] + i * count, count);
+                }
+                machine_buffer_free(a, count);
+            }
+            machine_free(&part);
+        }
+        machine_free(&whole);
+        net_free(&net);
+    }
+    ae_graph_free(&graph);
+}
+
+static void test_trim(void **state)
+{
+    (void)state;
+    for_precisions(check_trim);
+}
+
 /* ---- threads, allocations, arguments ---- */
 
 static void *run_often(void *argument)
@@ -498,15 +556,13 @@ static void test_threads(void **state)
 }
 
 /* Every allocation fails once. */
-static void test_allocations(void **state)
+static void fail_allocations(aei_plan_config config)
 {
     ae_graph graph = net_graph("input c=3; conv c=16 act=silu; batchnorm; maxpool; deconv c=16; dropout; add from=1,4;"
                                "conv c=3 add=0");
-    const aei_plan_config config = {.n = 2, .h = 4, .w = 6, .precision = AE_PRECISION_F32, .train = true, .input_gradients = true};
     ae_status st = AE_ERR_NOMEM;
     uint64_t nth;
 
-    (void)state;
     for (nth = 1; st == AE_ERR_NOMEM && nth < 10000; nth++) {
         aei_plan *plan = NULL;
         aei_weights *weights = NULL;
@@ -529,6 +585,13 @@ static void test_allocations(void **state)
     assert_int_equal(st, AE_OK);
     assert_true(nth > 5);
     ae_graph_free(&graph);
+}
+
+static void test_allocations(void **state)
+{
+    (void)state;
+    fail_allocations((aei_plan_config){.n = 2, .h = 4, .w = 6, .precision = AE_PRECISION_F32, .train = true, .input_gradients = true});
+    fail_allocations((aei_plan_config){.n = 1, .h = 24, .w = 26, .trim = 8, .precision = AE_PRECISION_F32});
 }
 
 /* The layers timed alone: time and operations of all three passes. */
@@ -558,8 +621,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_f32),        cmocka_unit_test(test_bf16),  cmocka_unit_test(test_repeats),
-        cmocka_unit_test(test_batches),    cmocka_unit_test(test_tiles), cmocka_unit_test(test_collecting),
-        cmocka_unit_test(test_threads),    cmocka_unit_test(test_bench), cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_batches),    cmocka_unit_test(test_tiles), cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_collecting), cmocka_unit_test(test_threads), cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_allocations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "ae/graph.h"
+#include "nn/graph_trim.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -452,6 +452,41 @@ static void sizes_that_do_not_fit(void **state)
     assert_int_equal(ae_graph_shapes(&b.graph, 1, UINT32_MAX, 10, shapes, &err), AE_ERR_ARGUMENT);
 }
 
+/* Twelve convolutions, the first added to the last: each is computed with at most two rows more around than what follows reads. */
+static void trimmed_layers_are_small(void **state)
+{
+    enum { DEPTH = 12, KEPT = 20 };
+    uint32_t size = KEPT + 2 * DEPTH, layer = 0;
+    ae_shape shapes[64];
+    ae_graph trimmed;
+    builder b = {0};
+
+    (void)state;
+    put_input(&b, 3, 0, 0);
+    for (int i = 0; i < DEPTH; i++)
+        put_window(&b, AE_OP_CONV, 8, 3, 1, 1);
+    b.nodes[DEPTH].add = 1;
+    check_ok(&b);
+    assert_int_equal(aei_graph_trim(&b.graph, size, size, DEPTH, &trimmed, NULL), AE_OK);
+    assert_true(trimmed.n_nodes <= 64);
+    assert_int_equal(ae_graph_shapes(&trimmed, 1, size, size, shapes, NULL), AE_OK);
+    for (uint32_t i = 0; i < trimmed.n_nodes; i++)
+        if (trimmed.nodes[i].op == AE_OP_CONV) {
+            uint32_t least = KEPT + 2 * (DEPTH - layer++);
+
+            assert_in_range(shapes[i].h, least, least + 2);
+            assert_int_equal(shapes[i].w, shapes[i].h);
+        }
+    assert_int_equal(layer, DEPTH);
+    assert_int_equal(shapes[trimmed.outputs[0]].h, KEPT);
+    ae_graph_free(&trimmed);
+    assert_int_equal(aei_graph_trim(&b.graph, size, 2 * DEPTH, DEPTH, &trimmed, NULL), AE_ERR_ARGUMENT);
+    b.nodes[1].pad[0] = b.nodes[1].pad[1] = 0;
+    b.nodes[DEPTH].add = -1;
+    check_ok(&b);
+    assert_int_equal(aei_graph_trim(&b.graph, size, size, DEPTH, &trimmed, NULL), AE_ERR_MISMATCH);
+}
+
 static void every_allocation_fails_once(void **state)
 {
     (void)state;
@@ -491,6 +526,7 @@ int main(void)
         cmocka_unit_test(identity_is_the_identity),
         cmocka_unit_test(impossible_graphs),
         cmocka_unit_test(sizes_that_do_not_fit),
+        cmocka_unit_test(trimmed_layers_are_small),
         cmocka_unit_test(every_allocation_fails_once),
     };
 
