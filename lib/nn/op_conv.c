@@ -160,7 +160,7 @@ static bool is_unpadded(const conv_form *f)
     return !f->inner && ((kernel[0] > 1 && !f->pad[0]) || (kernel[1] > 1 && !f->pad[1]));
 }
 
-/* oneDNN's first choice that gives a pixel the same bytes in every picture. Its batched matrix products (brgconv, on AMX) sum a
+/* oneDNN's first choice that gives a pixel the same bytes in every picture. Its batched matrix products (brgconv) sum in bf16 a
  * kernel that nothing pads in an order that depends on the picture's size. */
 static bool choose(const_dnnl_op_desc_t d, bool unpadded, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint,
                    dnnl_primitive_desc_t *out)
@@ -221,7 +221,7 @@ static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *
                                                                             f->stride, f->dilation, f->pad, f->pad)
                          : dnnl_dilated_convolution_backward_weights_desc_init(&d.conv, dnnl_convolution_direct, &src, &weights, b,
                                                                                &dst, f->stride, f->dilation, f->pad, f->pad);
-    return ok(st) && choose(&d, kind == 0 && is_unpadded(f), attr, hint, out);
+    return ok(st) && choose(&d, kind == 0 && type == dnnl_bf16 && is_unpadded(f), attr, hint, out);
 }
 
 /* Scratchpad in the caller's workspace, residual sum and activation after the layer. */
