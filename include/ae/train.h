@@ -65,7 +65,8 @@ AE_API AE_NODISCARD ae_status ae_train(const ae_recipe *recipe, const char *reci
 typedef struct ae_train_timing {
     double step;             /* the whole, mean over the steps measured */
     double wait, shards, update, weights; /* parts: waiting for data; forward, loss, backward; optimiser; preparing weights */
-    double layers;           /* what the network's layers take, forward and both backwards, each timed alone in every thread, in turns with steps */
+    double layers;           /* what the network's layers take, forward and both backwards, each timed alone in every thread, in
+                              * turns with steps */
     double gflops;           /* of those layers, over the whole step */
     uint32_t threads;
     char hardware[160];      /* processor and instruction set */

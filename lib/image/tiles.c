@@ -2,8 +2,8 @@
  *
  * The picture is continued by mirroring, cut into tiles whose corners lie on multiples of the network's stride, and each tile is
  * computed from a window that is wider by the network's field on all sides, which its layers trim as they go. All windows have one
- * shape, hence one plan, and what the network pads them with never reaches a kept pixel: so neither tile size nor threads can change
- * the result.
+ * shape, hence one plan, and what the network pads them with never reaches a kept pixel: so neither tile size nor threads can
+ * change the result.
  *
  * Rows come through a ring that holds what two rows of tiles need, results leave through two bands as high as a tile. There are no
  * reader and writer threads: whoever is free does what is most urgent, writing a finished band, computing a tile, or reading on. */

@@ -66,7 +66,7 @@ static double pixels(const builder *b, uint32_t node, const uint32_t margin[2])
            (b->shapes[node].w - 2 * (b->trim[1] - margin[1]) * period[1]);
 }
 
-/* Layers are where it pays; those of single pixels only where nothing else reads their input, which would have to be cut as well. */
+/* Layers are where it pays; those of single pixels only where nothing else reads their input, which would be cut as well. */
 static bool may_cut(const builder *b, const ae_node *n)
 {
     return (n->op == AE_OP_CONV || n->op == AE_OP_DECONV) &&

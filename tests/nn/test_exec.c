@@ -590,7 +590,8 @@ static void fail_allocations(aei_plan_config config)
 static void test_allocations(void **state)
 {
     (void)state;
-    fail_allocations((aei_plan_config){.n = 2, .h = 4, .w = 6, .precision = AE_PRECISION_F32, .train = true, .input_gradients = true});
+    fail_allocations(
+        (aei_plan_config){.n = 2, .h = 4, .w = 6, .precision = AE_PRECISION_F32, .train = true, .input_gradients = true});
     fail_allocations((aei_plan_config){.n = 1, .h = 24, .w = 26, .trim = 8, .precision = AE_PRECISION_F32});
 }
 
