@@ -244,17 +244,20 @@ static uint32_t strides_beyond(int64_t first, int64_t last, uint32_t period)
 static ae_status read_axis(const ae_graph *graph, int axis, uint32_t *stride, aei_reads *reads, ae_error *err)
 {
     reach *r = ae_alloc(graph->n_nodes, sizeof(*r));
-    int64_t *lo = ae_alloc(graph->n_nodes, 2 * sizeof(*lo)), *hi = lo + graph->n_nodes; /* what must be right of each node */
+    int64_t *lo = ae_alloc(graph->n_nodes, 2 * sizeof(*lo)), *hi; /* the first and last pixel of each node that must be right */
     int32_t node;
     ae_status st;
 
-    if (!r || !lo)
+    if (!r || !lo) {
         st = ae_fail(err, AE_ERR_NOMEM, "receptive fields of %u layers", graph->n_nodes);
-    else
-        st = scales(graph, axis, r, stride, &node, err);
-    for (uint32_t i = 0; i < graph->n_nodes && st == AE_OK; i++)
+        goto done;
+    }
+    if ((st = scales(graph, axis, r, stride, &node, err)) != AE_OK)
+        goto done;
+    hi = lo + graph->n_nodes;
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
         hi[i] = r[i].period - 1; /* of outputs, a stride; of others no less, which the margin of whole strides holds */
-    for (uint32_t i = graph->n_nodes; i-- > 0 && st == AE_OK;) {
+    for (uint32_t i = graph->n_nodes; i-- > 0;) {
         const ae_node *n = &graph->nodes[i];
         uint32_t from[AE_MAX_FROM + 1], n_from = aei_node_inputs(n, from);
 
@@ -276,6 +279,7 @@ static ae_status read_axis(const ae_graph *graph, int axis, uint32_t *stride, ae
             reads[i].margin[axis] = beyond > reads[i].margin[axis] ? beyond : reads[i].margin[axis];
         }
     }
+done:
     ae_free(lo);
     ae_free(r);
     return st;
