@@ -70,6 +70,15 @@ AE_API void *ae_alloc(size_t count, size_t size);
 AE_API void *ae_realloc(void *old, size_t old_bytes, size_t new_bytes); /* keeps old on failure; new bytes zeroed */
 AE_API char *ae_strdup(const char *text);
 AE_API void ae_free(void *memory);
+/* The budget of the process: what ae_alloc gives and what is taken below, together, may not exceed it. Where it would, ae_alloc
+ * returns NULL, and a failure of AE_ERR_NOMEM told by the same thread says so. Without a call of ae_memory_limit there is none. */
+AE_API void ae_memory_limit(uint64_t n_bytes); /* 0: none */
+AE_API uint64_t ae_memory_left(void);          /* bytes; others may take them at the same time */
+AE_API uint64_t ae_memory_machine(void);       /* bytes that this process could have at most: memory, control group, RLIMIT_AS */
+/* Charges what another library is about to allocate on behalf of a file, before it does. AE_ERR_LIMIT ("what: ...") where that is
+ * too much, and then nothing was taken. */
+AE_API AE_NODISCARD ae_status ae_memory_take(uint64_t n_bytes, const char *what, ae_error *err);
+AE_API void ae_memory_give(uint64_t n_bytes);  /* exactly what was taken */
 /* Testing: the n-th allocation from now on (1 = next) fails, once; 0 switches it off. Process-wide. */
 AE_API void ae_alloc_fail_at(uint64_t n);
 

@@ -247,7 +247,12 @@ static void print_option(const cli_option *o)
     print_wrapped(text, HELP_COLUMN, HELP_COLUMN);
 }
 
+/* Places in the table. */
+enum { HELP = 1, VERSION };
+static uint64_t max_memory;
+
 static const cli_option built_in[] = {
+    {0, "max-memory", CLI_SIZE, &max_memory, "SIZE", "take no more memory than that; half of the machine's where not given", 0, 0},
     {'h', "help", CLI_FLAG, NULL, NULL, "print this and exit", 0, 0},
     {'V', "version", CLI_FLAG, NULL, NULL, "print the version and exit", 0, 0},
     {0},
@@ -336,10 +341,10 @@ static int walk(const cli_tool *tool, const getopt_table *t, int argc, char **ar
             continue;
         }
         o = find_option(t, found);
-        if (look && o == &built_in[0]) {
+        if (look && o == &built_in[HELP]) {
             print_help(tool);
             status = CLI_OK;
-        } else if (look && o == &built_in[1]) {
+        } else if (look && o == &built_in[VERSION]) {
             printf("%s (aesuite) %s\n", tool->name, ae_version());
             status = CLI_OK;
         } else if (!look) {
@@ -367,6 +372,7 @@ int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int
     status = walk(tool, &t, argc, argv, true);
     if (status == CLI_GO_ON)
         status = walk(tool, &t, argc, argv, false);
+    ae_memory_limit(max_memory ? max_memory : ae_memory_machine() / 2);
     *operands = argv + optind;
     *n_operands = argc - optind;
     return status;
