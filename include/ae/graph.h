@@ -84,6 +84,8 @@ typedef struct ae_node {
     uint32_t stride[2];
     uint32_t dilation[2];     /* 1: dense */
     uint32_t pad[2];          /* on both sides; recipes default to "same": dilation * (kernel - 1) / 2 */
+    bool causal;              /* height is time: pad[0] rows come before the first and none after the last; DECONV: pad[0] rows are
+                               * cut off the end and none off the beginning */
     uint32_t groups;          /* groups == channels: depthwise */
     uint32_t factor;
     uint32_t first;
@@ -101,6 +103,7 @@ typedef struct ae_graph {
     uint32_t outputs[AE_MAX_FROM]; /* node indices */
     /* filled by ae_graph_check, read through ae_graph_field and ae_graph_macs */
     uint32_t stride, field;
+    uint32_t before[2], after[2];
     double macs;
 } ae_graph;
 
@@ -123,6 +126,9 @@ AE_API void ae_graph_free(ae_graph *graph); /* frees the nodes, zeroes *graph */
  * pixels at most *field outside it in either direction (exact one-sided receptive field, rounded up to a multiple of *stride): what
  * a tile needs as its halo. Both 0 where the size is fixed. */
 AE_API void ae_graph_field(const ae_graph *graph, uint32_t *stride, uint32_t *field);
+/* The same exactly, side by side: rows above and columns left of such a block, before[0] and before[1], and below and right of it.
+ * Where nothing looks ahead in time after[0] is 0. */
+AE_API void ae_graph_reach(const ae_graph *graph, uint32_t before[2], uint32_t after[2]);
 /* Multiply-accumulates of all layers with weights, per pixel of the first input (for fixed sizes: per item). */
 AE_API double ae_graph_macs(const ae_graph *graph, bool *per_item);
 

@@ -398,7 +398,7 @@ static ae_status emit_conv(exporter *x, const ae_node *n, uint32_t index, aei_op
 
     if (!w || !b || !s)
         return ae_fail(err, AE_ERR_NOMEM, "decoder program");
-    if (n->kernel[0] != n->kernel[1] || n->stride[0] != n->stride[1] || n->pad[0] != n->pad[1] || n->groups != 1 ||
+    if (n->kernel[0] != n->kernel[1] || n->stride[0] != n->stride[1] || n->pad[0] != n->pad[1] || n->causal || n->groups != 1 ||
         n->dilation[0] != 1 || n->dilation[1] != 1)
         return unsupported(n, "kernels that are not square, groups or dilation", err);
     op->kind = AEI_CONV;

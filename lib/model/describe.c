@@ -65,6 +65,8 @@ static void op_text(char to[80], const ae_node *n)
         used += snprintf(to + used, 80 - (size_t)used, " %ux%u", n->kernel[0], n->kernel[1]);
     if (n->stride[0] > 1 || n->stride[1] > 1)
         used += snprintf(to + used, 80 - (size_t)used, " /%u", n->stride[0]);
+    if (n->causal)
+        used += snprintf(to + used, 80 - (size_t)used, " causal");
     if (n->groups > 1)
         used += snprintf(to + used, 80 - (size_t)used, " groups %u", n->groups);
     if (n->factor > 1)
@@ -99,6 +101,8 @@ static ae_status put_layers(text *t, const ae_network *net, ae_error *err)
     put(t, "\nnetwork %s: %zu parameters, %.0f MAC per %s", net->name, n_floats, g.macs, g.stride ? "pixel" : "item");
     if (g.stride)
         put(t, ", stride %u, receptive field %u pixels to each side", g.stride, g.field);
+    if (g.stride && g.before[0] > g.after[0])
+        put(t, ", %u rows back and %u ahead", g.before[0], g.after[0]);
     put(t, "\n  %-20s %-28s %-22s %10s %10s\n", "layer", "operator", "output", "parameters", g.stride ? "MAC/pixel" : "MAC");
     for (uint32_t i = 0; i < g.n_nodes; i++) {
         char op[80], h[24], w[24], shape[80], count[24] = "", macs[24] = "";

@@ -58,7 +58,7 @@ static void put_node(writer *w, const ae_graph *g, uint32_t index)
     put(w, n->height);
     put(w, n->width);
     put_float(w, n->value);
-    put(w, n->bias);
+    put(w, n->bias | (uint32_t)n->causal << 1);
     if (n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS)
         put(w, n->parity);
 }

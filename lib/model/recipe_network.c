@@ -17,7 +17,7 @@ typedef struct layer {
     char name[AE_NAME_MAX], param[AE_NAME_MAX], add[AE_NAME_MAX + 4];
     uint32_t from, repeat, out, kernel[2], stride[2], dilation[2], pad[2], pad_at, groups, factor, first, height, width, channels;
     float slope, value;
-    bool bias;
+    bool bias, causal;
 } layer;
 
 enum key { K_OP, K_NAME, K_FROM, K_PARAM, K_ACT, K_SLOPE, K_ADD, K_REPEAT, K_OUT, K_KERNEL, K_STRIDE, K_DILATION, K_PAD, K_GROUPS,
@@ -82,7 +82,7 @@ static uint64_t keys_of(int op, uint64_t *needed)
     case AE_OP_DENSE: *needed = BIT(K_OUT); return WEIGHTS;
     case AE_OP_CONV: return WEIGHTS | WINDOW | BIT(K_DILATION) | BIT(K_GROUPS) | BIT(K_GATE);
     case AE_OP_DECONV: *needed = BIT(K_OUT); return WEIGHTS | WINDOW | BIT(K_GROUPS);
-    case OP_RESIDUAL: return BIT(K_PARAM) | BIT(K_KERNEL) | BIT(K_INIT) | BIT(K_GATE);
+    case OP_RESIDUAL: return BIT(K_PARAM) | BIT(K_KERNEL) | BIT(K_DILATION) | BIT(K_PAD) | BIT(K_INIT) | BIT(K_GATE);
     case AE_OP_MAXPOOL:
     case AE_OP_AVGPOOL: return WINDOW;
     case AE_OP_NEAREST:
@@ -190,14 +190,42 @@ static ae_status read_input(builder *b, uint32_t at, ae_error *err)
 
 /* ---- layers ---- */
 
+static bool is_word(const aei_yaml_node *n, const char *word)
+{
+    return n->kind == AEI_YAML_SCALAR && !strcmp(n->text, word);
+}
+
+/* All padding before the first row, so much that a row of the result sees no further than the rows that it stands for: with a
+ * stride, to the last of them. A transposed convolution cuts as much off the end. */
+static void pad_causally(layer *l)
+{
+    uint32_t reach = l->dilation[0] * (l->kernel[0] - 1), ahead = l->stride[0] - 1;
+
+    l->causal = true;
+    l->pad[0] = reach > ahead ? reach - ahead : 0;
+}
+
+/* A number or two, `same`, `causal`, or [causal, N]. */
 static ae_status read_pad(const builder *b, layer *l, ae_error *err)
 {
-    static const aei_field field = {"pad", AEI_PAIR, 0, 0, .max = AEI_MAX_KERNEL * AEI_MAX_KERNEL};
+    static const aei_field pair = {"pad", AEI_PAIR, 0, 0, .max = AEI_MAX_KERNEL * AEI_MAX_KERNEL};
+    static const aei_field across = {"pad", AEI_U32, 0, 0, .max = AEI_MAX_KERNEL * AEI_MAX_KERNEL};
     const aei_yaml_node *n = &b->yaml->nodes[l->pad_at];
+    bool conv = l->op == AE_OP_CONV || l->op == OP_RESIDUAL;
+    uint32_t items[2], n_items = 0;
 
-    if (l->op == AE_OP_CONV && n->kind == AEI_YAML_SCALAR && !strcmp(n->text, "same"))
+    if (conv && is_word(n, "same"))
         return AE_OK;
-    return aei_yaml_value(b->yaml, l->pad_at, &field, l->pad, err);
+    if (is_word(n, "causal")) {
+        pad_causally(l);
+        return AE_OK;
+    }
+    if (n->kind == AEI_YAML_LIST && aei_yaml_list(b->yaml, l->pad_at, "pad", 2, items, &n_items, NULL) == AE_OK && n_items == 2 &&
+        is_word(&b->yaml->nodes[items[0]], "causal")) {
+        pad_causally(l);
+        return aei_yaml_value(b->yaml, items[1], &across, &l->pad[1], err);
+    }
+    return aei_yaml_value(b->yaml, l->pad_at, &pair, l->pad, err);
 }
 
 /* The entry's own fields, defaults included. */
@@ -261,6 +289,7 @@ static void node_of(const layer *l, ae_node *node)
         node->dilation[a] = l->dilation[a];
         node->pad[a] = l->pad[a];
     }
+    node->causal = window && l->causal;
     if (weights) {
         node->groups = l->op == AE_OP_DENSE ? 0 : l->groups;
         node->bias = l->bias;

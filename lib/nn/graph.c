@@ -69,6 +69,12 @@ void ae_graph_field(const ae_graph *graph, uint32_t *stride, uint32_t *field)
     *field = graph->field;
 }
 
+void ae_graph_reach(const ae_graph *graph, uint32_t before[2], uint32_t after[2])
+{
+    memcpy(before, graph->before, sizeof(graph->before));
+    memcpy(after, graph->after, sizeof(graph->after));
+}
+
 double ae_graph_macs(const ae_graph *graph, bool *per_item)
 {
     *per_item = !graph->stride;
@@ -175,6 +181,8 @@ static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: height or width above %d", n->name, AEI_MAX_EDGE);
     if (n->op == AE_OP_RESHAPE && (!n->height || !n->width))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs height and width", n->name);
+    if (n->causal && !is_window(n->op))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s has no padding to be causal", n->name, ae_op_name(n->op));
     if (is_window(n->op))
         return check_window(n, err);
     return AE_OK;
@@ -282,14 +290,14 @@ static bool same_size(ae_shape a, ae_shape b)
 /* One axis of a windowed node; 0 stays 0. *bad is set where nothing is left. */
 static uint32_t window_size(const ae_node *n, int axis, uint32_t size, bool *bad)
 {
-    int64_t s = n->stride[axis], k = n->kernel[axis], p = n->pad[axis], out;
+    int64_t s = n->stride[axis], k = n->kernel[axis], p = (int64_t)aei_pad_before(n, axis) + aei_pad_after(n, axis), out;
 
     if (!size)
         return 0;
     if (n->op == AE_OP_DECONV) {
-        out = (size - 1) * s + k - 2 * p;
+        out = (size - 1) * s + k - p;
     } else {
-        out = size + 2 * p - ((k - 1) * n->dilation[axis] + 1);
+        out = size + p - ((k - 1) * n->dilation[axis] + 1);
         out = out < 0 ? 0 : out / s + 1;
     }
     *bad |= out < 1 || out > AEI_MAX_EDGE;

@@ -6,6 +6,17 @@
 
 enum { AEI_MAX_CHANNELS = 1 << 16, AEI_MAX_KERNEL = 1 << 10, AEI_MAX_EDGE = 1 << 24 };
 
+/* Rows or columns of padding (DECONV: cut off) on either side of a window's axis. */
+static inline uint32_t aei_pad_before(const ae_node *n, int axis)
+{
+    return n->causal && !axis && n->op == AE_OP_DECONV ? 0 : n->pad[axis];
+}
+
+static inline uint32_t aei_pad_after(const ae_node *n, int axis)
+{
+    return n->causal && !axis && n->op != AE_OP_DECONV ? 0 : n->pad[axis];
+}
+
 /* ae_graph_check; on failure *node is the node at fault, -1 if none in particular. */
 ae_status aei_graph_check(ae_graph *graph, int32_t *node, ae_error *err);
 /* Shapes as ae_graph_shapes gives them, but h, w = 0 stand for "any": what follows from them is 0 in the result too. */

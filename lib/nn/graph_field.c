@@ -52,7 +52,7 @@ static void step(const ae_node *n, int axis, uint32_t *up, uint32_t *down)
 /* First and last pixel of its input that pixel i of node n reads. */
 static void window(const ae_node *n, int axis, int64_t i, int64_t *first, int64_t *last)
 {
-    int64_t s = n->stride[axis], k = n->kernel[axis], p = n->pad[axis], f = n->factor;
+    int64_t s = n->stride[axis], k = n->kernel[axis], p = aei_pad_before(n, axis), f = n->factor;
 
     *first = *last = i;
     switch (n->op) {
@@ -186,12 +186,12 @@ static void propagate(const ae_graph *graph, int axis, const reach *r, uint32_t 
     }
 }
 
-/* Stride and field of one axis; density[i]: pixels of node i per input pixel. */
-static ae_status measure_axis(const ae_graph *graph, int axis, double *density, uint32_t *stride, uint32_t *field, int32_t *node,
-                              ae_error *err)
+/* Stride and reach of one axis, before and after a block of whole strides; density[i]: pixels of node i per input pixel. */
+static ae_status measure_axis(const ae_graph *graph, int axis, double *density, uint32_t *stride, uint32_t reach_to[2],
+                              int32_t *node, ae_error *err)
 {
     reach *r = ae_alloc(graph->n_nodes, sizeof(*r));
-    int64_t *lo = NULL, *hi, farthest = 0;
+    int64_t *lo = NULL, *hi, farthest[2] = {0, 0};
     size_t n_phases = 0;
     ae_status st = AE_OK;
 
@@ -216,16 +216,17 @@ static ae_status measure_axis(const ae_graph *graph, int axis, double *density, 
         for (uint32_t p = 0; p < out->period; p++) {
             int64_t before = -lo[out->at + p], after = hi[out->at + p] - (*stride - 1);
 
-            farthest = before > farthest ? before : farthest;
-            farthest = after > farthest ? after : farthest;
+            farthest[0] = before > farthest[0] ? before : farthest[0];
+            farthest[1] = after > farthest[1] ? after : farthest[1];
         }
     }
-    if (farthest > MAX_FIELD) {
+    if (farthest[0] > MAX_FIELD || farthest[1] > MAX_FIELD) {
         *node = -1;
         st = ae_fail(err, AE_ERR_LIMIT, "the receptive field reaches farther than %d pixels", MAX_FIELD);
         goto done;
     }
-    *field = ((uint32_t)farthest + *stride - 1) / *stride * *stride;
+    for (int k = 0; k < 2; k++)
+        reach_to[k] = (uint32_t)farthest[k];
 done:
     ae_free(lo);
     ae_free(r);
@@ -311,7 +312,7 @@ static double macs_of(const ae_graph *g, uint32_t i, const ae_shape *shapes, dou
 
 ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, aei_cost *costs, int32_t *node, ae_error *err)
 {
-    uint32_t stride[2] = {1, 1}, field[2] = {0, 0}, first = 0;
+    uint32_t stride[2] = {1, 1}, far[2][2] = {{0, 0}, {0, 0}}, first = 0;
     double *down = ae_alloc(graph->n_nodes, 2 * sizeof(*down)), *across, share = 1;
     const ae_node *input;
     ae_status st = AE_OK;
@@ -322,14 +323,19 @@ ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, aei_cost *c
     while (graph->nodes[first].op != AE_OP_INPUT)
         first++;
     input = &graph->nodes[first];
-    if (!input->height && (st = measure_axis(graph, 0, down, &stride[0], &field[0], node, err)) != AE_OK)
+    if (!input->height && (st = measure_axis(graph, 0, down, &stride[0], far[0], node, err)) != AE_OK)
         goto done;
-    if (!input->width && (st = measure_axis(graph, 1, across, &stride[1], &field[1], node, err)) != AE_OK)
+    if (!input->width && (st = measure_axis(graph, 1, across, &stride[1], far[1], node, err)) != AE_OK)
         goto done;
     graph->stride = graph->field = 0;
+    for (int a = 0; a < 2; a++) {
+        graph->before[a] = far[a][0];
+        graph->after[a] = far[a][1];
+    }
     if (!input->height || !input->width) {
         graph->stride = stride[0] / (uint32_t)gcd(stride[0], stride[1]) * stride[1];
-        graph->field = field[0] > field[1] ? field[0] : field[1];
+        for (int i = 0; i < 4; i++)
+            graph->field = far[i / 2][i % 2] > graph->field ? far[i / 2][i % 2] : graph->field;
         graph->field = (graph->field + graph->stride - 1) / graph->stride * graph->stride;
         share = input->height ? 1.0 / input->height : input->width ? 1.0 / input->width : 1;
     }

@@ -8,6 +8,7 @@
  * is several times slower). */
 #include <string.h>
 
+#include "nn/graph_check.h"
 #include "nn/plan.h"
 
 static bool ok(dnnl_status_t st)
@@ -106,7 +107,7 @@ static void map_bias(const aei_step *s, float *stored, float *flat, bool to_stor
 }
 
 typedef struct conv_form {
-    dnnl_dims_t src, dst, weights, bias, stride, dilation, pad;
+    dnnl_dims_t src, dst, weights, bias, stride, dilation, pad, pad_after;
     int n_weights;
     bool inner; /* fully connected */
     bool deconv;
@@ -146,7 +147,8 @@ static conv_form form_of(const aei_plan *plan, const aei_step *s)
         for (int i = 0; i < 2; i++) {
             f.stride[i] = n->stride[i];
             f.dilation[i] = n->dilation[i] - 1;
-            f.pad[i] = n->pad[i];
+            f.pad[i] = aei_pad_before(n, i);
+            f.pad_after[i] = aei_pad_after(n, i);
         }
     }
     f.bias[0] = f.dst[1];
@@ -208,19 +210,19 @@ static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *
                          : dnnl_inner_product_backward_weights_desc_init(&d.inner, &src, &weights, b, &dst);
     else if (f->deconv)
         st = kind == 0 ? dnnl_dilated_deconvolution_forward_desc_init(&d.deconv, prop, dnnl_deconvolution_direct, &src, &weights, b,
-                                                                      &dst, f->stride, f->dilation, f->pad, f->pad)
+                                                                      &dst, f->stride, f->dilation, f->pad, f->pad_after)
              : kind == 1
                  ? dnnl_dilated_deconvolution_backward_data_desc_init(&d.deconv, dnnl_deconvolution_direct, &src, &weights, &dst,
-                                                                      f->stride, f->dilation, f->pad, f->pad)
+                                                                      f->stride, f->dilation, f->pad, f->pad_after)
                  : dnnl_dilated_deconvolution_backward_weights_desc_init(&d.deconv, dnnl_deconvolution_direct, &src, &weights, b,
-                                                                         &dst, f->stride, f->dilation, f->pad, f->pad);
+                                                                         &dst, f->stride, f->dilation, f->pad, f->pad_after);
     else
         st = kind == 0 ? dnnl_dilated_convolution_forward_desc_init(&d.conv, prop, dnnl_convolution_direct, &src, &weights, b, &dst,
-                                                                    f->stride, f->dilation, f->pad, f->pad)
+                                                                    f->stride, f->dilation, f->pad, f->pad_after)
              : kind == 1 ? dnnl_dilated_convolution_backward_data_desc_init(&d.conv, dnnl_convolution_direct, &src, &weights, &dst,
-                                                                            f->stride, f->dilation, f->pad, f->pad)
+                                                                            f->stride, f->dilation, f->pad, f->pad_after)
                          : dnnl_dilated_convolution_backward_weights_desc_init(&d.conv, dnnl_convolution_direct, &src, &weights, b,
-                                                                               &dst, f->stride, f->dilation, f->pad, f->pad);
+                                                                               &dst, f->stride, f->dilation, f->pad, f->pad_after);
     return ok(st) && choose(&d, kind == 0 && type == dnnl_bf16 && is_unpadded(f), attr, hint, out);
 }
 

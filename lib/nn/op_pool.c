@@ -4,6 +4,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "nn/graph_check.h"
 #include "nn/plan.h"
 
 static const uint8_t *pixel(const aei_tensor *t, const void *data, size_t n, size_t y, size_t x)
@@ -36,8 +37,8 @@ static void pool_windows(const aei_step *s, const aei_tensor *in, uint32_t y, ui
 {
     const ae_node *n = s->node;
 
-    window(y, n->kernel[0], n->stride[0], n->pad[0], in->shape.h, &w[0], &w[1]);
-    window(x, n->kernel[1], n->stride[1], n->pad[1], in->shape.w, &w[2], &w[3]);
+    window(y, n->kernel[0], n->stride[0], aei_pad_before(n, 0), in->shape.h, &w[0], &w[1]);
+    window(x, n->kernel[1], n->stride[1], aei_pad_before(n, 1), in->shape.w, &w[2], &w[3]);
 }
 
 /* Gradients are summed in f32 over the whole input, then stored. */

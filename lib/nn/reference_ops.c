@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Every operator, forward and backward, written to be read: activations (n, y, x, c), sums in double, no cleverness. */
+#include "nn/graph_check.h"
 #include "nn/reference.h"
 
 #include <math.h>
@@ -82,8 +83,8 @@ static void conv_forward(const aei_ref_node *v)
                     for (uint32_t i = 0; i < per_in; i++)
                         for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
                             for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
-                                if (tap(oy, ky, p->stride[0], p->dilation[0], p->pad[0], in.h, &iy) &&
-                                    tap(ox, kx, p->stride[1], p->dilation[1], p->pad[1], in.w, &ix))
+                                if (tap(oy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0), in.h, &iy) &&
+                                    tap(ox, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), in.w, &ix))
                                     sum += v->weight[(((size_t)o * per_in + i) * p->kernel[0] + ky) * p->kernel[1] + kx] *
                                            v->x[0][at(in, n, iy, ix, first + i)];
                     v->y[at(out, n, oy, ox, o)] = sum;
@@ -108,8 +109,8 @@ static void conv_backward(const aei_ref_node *v)
                     for (uint32_t i = 0; i < per_in; i++)
                         for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
                             for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
-                                if (tap(oy, ky, p->stride[0], p->dilation[0], p->pad[0], in.h, &iy) &&
-                                    tap(ox, kx, p->stride[1], p->dilation[1], p->pad[1], in.w, &ix)) {
+                                if (tap(oy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0), in.h, &iy) &&
+                                    tap(ox, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), in.w, &ix)) {
                                     size_t k = (((size_t)o * per_in + i) * p->kernel[0] + ky) * p->kernel[1] + kx;
 
                                     v->dx[0][at(in, n, iy, ix, first + i)] += d * v->weight[k];
@@ -135,8 +136,8 @@ static void deconv_forward(const aei_ref_node *v)
                     for (uint32_t o = 0; o < per_out; o++)
                         for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
                             for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
-                                if (tap(iy, ky, p->stride[0], p->dilation[0], p->pad[0], out.h, &oy) &&
-                                    tap(ix, kx, p->stride[1], p->dilation[1], p->pad[1], out.w, &ox))
+                                if (tap(iy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0), out.h, &oy) &&
+                                    tap(ix, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), out.w, &ox))
                                     v->y[at(out, n, oy, ox, i / per_in * per_out + o)] +=
                                         v->weight[(((size_t)i * per_out + o) * p->kernel[0] + ky) * p->kernel[1] + kx] *
                                         v->x[0][at(in, n, iy, ix, i)];
@@ -158,8 +159,8 @@ static void deconv_backward(const aei_ref_node *v)
                     for (uint32_t o = 0; o < per_out; o++)
                         for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
                             for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
-                                if (tap(iy, ky, p->stride[0], p->dilation[0], p->pad[0], out.h, &oy) &&
-                                    tap(ix, kx, p->stride[1], p->dilation[1], p->pad[1], out.w, &ox)) {
+                                if (tap(iy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0), out.h, &oy) &&
+                                    tap(ix, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), out.w, &ox)) {
                                     size_t k = (((size_t)i * per_out + o) * p->kernel[0] + ky) * p->kernel[1] + kx;
                                     double d = v->dy[at(out, n, oy, ox, i / per_in * per_out + o)];
 
@@ -191,14 +192,14 @@ static void pool(const aei_ref_node *v, bool backward)
             for (uint32_t ox = 0; ox < out.w; ox++)
                 for (uint32_t c = 0; c < out.c; c++) {
                     size_t o = at(out, n, oy, ox, c), best = SIZE_MAX;
-                    uint32_t count = taps_inside(oy, p->kernel[0], p->stride[0], p->pad[0], in.h) *
-                                     taps_inside(ox, p->kernel[1], p->stride[1], p->pad[1], in.w);
+                    uint32_t count = taps_inside(oy, p->kernel[0], p->stride[0], aei_pad_before(p, 0), in.h) *
+                                     taps_inside(ox, p->kernel[1], p->stride[1], aei_pad_before(p, 1), in.w);
                     double mean = 0;
 
                     for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
                         for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
-                            if (tap(oy, ky, p->stride[0], 1, p->pad[0], in.h, &iy) &&
-                                tap(ox, kx, p->stride[1], 1, p->pad[1], in.w, &ix)) {
+                            if (tap(oy, ky, p->stride[0], 1, aei_pad_before(p, 0), in.h, &iy) &&
+                                tap(ox, kx, p->stride[1], 1, aei_pad_before(p, 1), in.w, &ix)) {
                                 size_t i = at(in, n, iy, ix, c);
 
                                 mean += v->x[0][i] / count;

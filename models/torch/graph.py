@@ -38,6 +38,7 @@ class Node:
     stride: tuple = (0, 0)
     dilation: tuple = (0, 0)
     pad: tuple = (0, 0)
+    causal: bool = False
     groups: int = 0
     factor: int = 0
     first: int = 0
@@ -47,6 +48,13 @@ class Node:
     bias: bool = False
     init: str = "he"
     parity: str = "all"
+
+    def sides(self, axis):
+        """Padding before and after (deconv: cut off)."""
+        p = self.pad[axis]
+        if not self.causal or axis:
+            return p, p
+        return (0, p) if self.op == "deconv" else (p, 0)
 
 
 @dataclass
@@ -139,9 +147,9 @@ class Graph:
             size = [1, 1] if node.op == "dense" else [node.height, node.width]
         elif node.op in WINDOWS:
             for a in range(2):
-                k, s, d, p = node.kernel[a], node.stride[a], node.dilation[a], node.pad[a]
+                k, s, d, p = node.kernel[a], node.stride[a], node.dilation[a], sum(node.sides(a))
                 if size[a]:
-                    size[a] = (size[a] - 1) * s + k - 2 * p if node.op == "deconv" else (size[a] + 2 * p - (k - 1) * d - 1) // s + 1
+                    size[a] = (size[a] - 1) * s + k - p if node.op == "deconv" else (size[a] + p - (k - 1) * d - 1) // s + 1
                     if size[a] < 1:
                         fail("impossible shape")
         elif node.op == "unshuffle":

@@ -29,7 +29,7 @@ def flatten(x):
 
 def pool(node, x):
     """Padding does not count, however much of it there is."""
-    pad, kind = (node.pad[1], node.pad[1], node.pad[0], node.pad[0]), F.max_pool2d if node.op == "maxpool" else F.avg_pool2d
+    pad, kind = node.sides(1) + node.sides(0), F.max_pool2d if node.op == "maxpool" else F.avg_pool2d
     if not any(pad):
         return kind(x, node.kernel, node.stride)
     if node.op == "maxpool":
@@ -101,10 +101,16 @@ class Network(nn.Module):
         if node.init.startswith("dct"):
             with torch.autocast(x.device.type, enabled=False):
                 return F.conv2d(x.float(), *self.pair(node), node.stride)
-        return F.conv2d(x, *self.pair(node), node.stride, node.pad, node.dilation, node.groups)
+        pad = node.pad
+        if node.causal:
+            x, pad = F.pad(x, (0, 0) + node.sides(0)), (0, pad[1])
+        return F.conv2d(x, *self.pair(node), node.stride, pad, node.dilation, node.groups)
 
     def _deconv(self, node, x):
-        return F.conv_transpose2d(x, *self.pair(node), node.stride, node.pad, groups=node.groups)
+        if not node.causal:
+            return F.conv_transpose2d(x, *self.pair(node), node.stride, node.pad, groups=node.groups)
+        y = F.conv_transpose2d(x, *self.pair(node), node.stride, (0, node.pad[1]), groups=node.groups)
+        return y[:, :, :y.shape[2] - node.pad[0]]
 
     def _maxpool(self, node, x):
         return pool(node, x)

@@ -137,7 +137,7 @@ LAYER = {"op": (choice(OPS[2:] + ["residual"]), REQUIRED), "name": (name, ""), "
 # what a layer takes beside op, name, from, act, slope and repeat, and what of it it needs
 WEIGHT_KEYS, WINDOW_KEYS = {"param", "add", "out", "bias", "init"}, {"kernel", "stride", "pad"}
 TAKES = {"dense": WEIGHT_KEYS, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", "groups", "gate"},
-         "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups"}, "residual": {"param", "kernel", "init", "gate"}, "maxpool": WINDOW_KEYS,
+         "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups"}, "residual": {"param", "kernel", "dilation", "pad", "init", "gate"}, "maxpool": WINDOW_KEYS,
          "avgpool": WINDOW_KEYS, "scale": {"value", "param"}, "batchnorm": {"param"}, "layernorm": {"param"}, "dropout": {"value"},
          "reshape": {"height", "width", "channels"}, "crop": {"first", "out"},
          "embed": {"param", "out", "factor", "value", "first", "init"}, "mul": {"add"}, "quantise": {"parity"}, "bits": {"parity"},
@@ -177,6 +177,21 @@ def find(graph, node):
     return at
 
 
+def is_word(node, word):
+    return isinstance(node, yaml.ScalarNode) and node.value == word
+
+
+def read_pad(pad, node):
+    """A number or two, `causal`, or [causal, N]."""
+    items = pad.value if isinstance(pad, yaml.SequenceNode) else [pad]
+    if not items or not is_word(items[0], "causal") or len(items) > 2:
+        node.pad = pair(0, 1 << 20)("pad", pad)
+        return
+    node.causal = True
+    before = max(0, node.dilation[0] * (node.kernel[0] - 1) - (node.stride[0] - 1))
+    node.pad = before, whole(0, 1 << 20)("pad", items[1]) if len(items) == 2 else node.pad[1]
+
+
 def read_layer(entry, graph):
     """A layer's own fields, defaults filled in, but for its name and what it reads."""
     l = fields(entry, "layer", LAYER)
@@ -207,10 +222,10 @@ def read_layer(entry, graph):
         node.kernel = l.kernel or ((3, 3) if window == "conv" else (2, 2))
         node.stride = l.stride or {"conv": (1, 1), "deconv": (2, 2)}.get(window, node.kernel)
         node.dilation = l.dilation
-        if l.pad is not None and not (window == "conv" and getattr(l.pad, "value", "") == "same"):
-            node.pad = pair(0, 1 << 20)("pad", l.pad)
-        elif window == "conv":
+        if window == "conv":
             node.pad = tuple(d * (k - 1) // 2 for d, k in zip(l.dilation, node.kernel))
+        if l.pad is not None and not (window == "conv" and is_word(l.pad, "same")):
+            read_pad(l.pad, node)
     if window in WEIGHTS:
         node.groups, node.bias = 0 if window == "dense" else l.groups, l.bias
     return l, node

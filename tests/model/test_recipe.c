@@ -117,6 +117,28 @@ static void every_key(void **state)
     ae_recipe_free(r);
 }
 
+/* Padding of layers whose height is time. */
+static void causal_padding(void **state)
+{
+    ae_recipe *r = parse(HEAD NET("      - {op: conv, out: 8, kernel: [4, 3], dilation: [3, 2], pad: causal}\n"
+                                  "      - {op: conv, kernel: [4, 1], stride: [2, 1], pad: [causal, 0]}\n"
+                                  "      - {op: avgpool, kernel: 2, stride: [1, 2], pad: causal}\n"
+                                  "      - {op: residual, kernel: [3, 1], dilation: [8, 1], pad: causal}\n"
+                                  "      - {op: deconv, out: 3, kernel: [4, 2], stride: 2, pad: causal}\n"));
+    const ae_node *n = r->networks[0].graph.nodes;
+    uint32_t before[2], after[2];
+
+    (void)state;
+    assert_true(n[1].causal && n[1].pad[0] == 9 && n[1].pad[1] == 2);
+    assert_true(n[2].causal && n[2].pad[0] == 2 && n[2].pad[1] == 0);
+    assert_true(n[3].causal && n[3].pad[0] == 1 && n[3].pad[1] == 0);
+    assert_true(n[4].causal && n[4].pad[0] == 16 && n[5].causal && n[5].pad[0] == 16 && n[5].add == 3);
+    assert_true(n[6].causal && n[6].pad[0] == 2 && n[6].pad[1] == 0);
+    ae_graph_reach(&r->networks[0].graph, before, after);
+    assert_int_equal(after[0], 0);
+    ae_recipe_free(r);
+}
+
 /* Gates as the nodes they stand for. */
 static void gates(void **state)
 {
@@ -315,7 +337,8 @@ static void every_allocation_fails_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults), cmocka_unit_test(every_key), cmocka_unit_test(gates), cmocka_unit_test(refusals),
+        cmocka_unit_test(defaults), cmocka_unit_test(every_key), cmocka_unit_test(causal_padding),
+        cmocka_unit_test(gates), cmocka_unit_test(refusals),
         cmocka_unit_test(oversized), cmocka_unit_test(files), cmocka_unit_test(every_allocation_fails_once),
     };
 

@@ -61,6 +61,10 @@ static void set_key(const ae_graph *graph, ae_node *node, const char *key, char 
         node->init = (ae_init)atoi(value);
         return;
     }
+    if (!strcmp(key, "causal")) {
+        node->causal = atoi(value) != 0;
+        return;
+    }
     if (!strcmp(key, "parity")) {
         node->parity = (ae_parity)atoi(value);
         return;
@@ -132,7 +136,7 @@ ae_graph net_graph(const char *spec)
             if (!node->stride[i])
                 node->stride[i] = node->op == AE_OP_CONV ? 1 : node->op == AE_OP_DECONV ? 2 : node->kernel[i];
             if (!padded && node->op == AE_OP_CONV)
-                node->pad[i] = node->dilation[i] * (node->kernel[i] - 1) / 2;
+                node->pad[i] = node->dilation[i] * (node->kernel[i] - 1) / (node->causal && !i ? 1 : 2);
         }
         graph.n_nodes += !outputs;
         graph.n_outputs = 1;

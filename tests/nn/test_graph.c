@@ -187,6 +187,43 @@ static void check_field(builder *b, uint32_t want_stride)
     assert_int_equal(field, want);
 }
 
+/* Of layers that only look back: exactly how far, and nothing ahead. */
+static void reach_of_causal_layers(void **state)
+{
+    builder b = {0};
+    uint32_t before[2], after[2], stride, field;
+    ae_node *n;
+
+    (void)state;
+    put_input(&b, 3, 0, 0);
+    n = put_window(&b, AE_OP_CONV, 8, 3, 1, 4);
+    n->causal = true;
+    n->dilation[0] = 2;
+    n->pad[1] = 1;
+    check_ok(&b);
+    ae_graph_reach(&b.graph, before, after);
+    assert_true(before[0] == 4 && after[0] == 0 && before[1] == 1 && after[1] == 1);
+    n = put_window(&b, AE_OP_CONV, 8, 4, 2, 1); /* rows 2 i - 2 to 2 i + 1 */
+    n->causal = true;
+    n->pad[0] = 2;
+    check_ok(&b);
+    ae_graph_reach(&b.graph, before, after);
+    ae_graph_field(&b.graph, &stride, &field);
+    assert_true(before[0] == 6 && after[0] == 0 && before[1] == 2 && after[1] == 2 && stride == 2 && field == 6);
+    n = put_window(&b, AE_OP_DECONV, 3, 4, 2, 1); /* row i reads rows (i - 2) / 2 to i / 2, rounded down */
+    n->causal = true;
+    n->pad[0] = 2;
+    check_ok(&b);
+    ae_graph_reach(&b.graph, before, after);
+    assert_true(before[0] == 8 && after[0] == 0);
+    n = put_window(&b, AE_OP_CONV, 3, 3, 1, 1);
+    check_ok(&b);
+    ae_graph_reach(&b.graph, before, after);
+    assert_true(before[0] == 10 && after[0] == 2);
+    put(&b, AE_OP_ACT, NULL)->causal = true;
+    check_fails(&b, AE_ERR_MALFORMED, "has no padding to be causal");
+}
+
 static void field_of_plain_layers(void **state)
 {
     builder b = {0};
@@ -516,6 +553,7 @@ static void every_allocation_fails_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reach_of_causal_layers),
         cmocka_unit_test(field_of_plain_layers),
         cmocka_unit_test(field_of_one_sided_windows),
         cmocka_unit_test(field_of_u_shapes),

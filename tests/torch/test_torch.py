@@ -31,16 +31,17 @@ HEAD = "recipe: 1\nname: test\ntask: %s\nnetworks:\n  - name: net\n    inputs: [
 EVERY_OP = HEAD % ("autoencode", "") + """
       - {name: a, op: conv, out: 8, kernel: [3, 5], groups: 1, act: leaky, slope: 0.2}
       - {op: conv, groups: 8, dilation: 2, act: silu}
+      - {op: conv, kernel: [2, 3], dilation: [3, 1], pad: causal}
       - {name: n, op: batchnorm, act: relu}
       - {name: l, op: layernorm, from: [a]}
       - {op: concat, from: [n, l]}
       - {op: conv, out: 8, stride: [2, 1], act: gelu, param: shared}
       - {op: deconv, out: 8, stride: [2, 1], kernel: [2, 3], pad: [0, 1], act: tanh, groups: 2, add: n}
-      - {name: b, op: residual, repeat: 2, act: softplus, init: identity}
+      - {name: b, op: residual, repeat: 2, act: softplus, init: identity, pad: causal}
       - {op: maxpool, kernel: 3, stride: 2, pad: 1}
-      - {op: nearest, factor: 2}
+      - {op: deconv, out: 8, kernel: [4, 2], stride: 2, pad: causal}
       - {name: c, op: conv}
-      - {op: avgpool, kernel: 4, stride: 2, pad: [1, 1]}
+      - {op: avgpool, kernel: 4, stride: 2, pad: [causal, 1]}
       - {op: bilinear}
       - {name: d, op: add, from: [previous, c, n]}
       - {name: gate, op: avgpool, kernel: 8, from: [c], act: sigmoid}

@@ -10,6 +10,7 @@ of these: its name (u32 length, bytes), u32 count, count floats. Names: inK, din
 training and the gradients fed in), evalK (outputs at inference), NODE.weight ... (parameters), d NODE.weight ... (their gradients;
 of running mean and variance: the batch's mean and biased variance). Tensors are N H W C, parameters in PyTorch's own layouts.
 """
+import math
 import struct
 import sys
 
@@ -33,8 +34,10 @@ CASES = [
     ("input c=3; input c=1; concat from=0,1; unshuffle; conv c=8 act=relu; conv c=8 add=4; conv c=16 k=2 s=2 p=0; conv c=16 act=relu;"
      "conv c=16 add=6; conv c=32 k=1 bias=0; shuffle; add from=10,5; conv c=12; shuffle", 1, 8, 12),
     ("input c=2 h=3 w=4; conv c=4; round; conv c=2; reshape h=6 w=2 c=2", 1, 3, 4),
+    ("input c=4; conv c=8 causal=1 d=2x1 act=relu; conv c=6 causal=1 k=4x3 s=2x1 p=2x1; deconv c=5 causal=1 k=4x2 s=2x1 p=2x0;"
+     "avgpool causal=1 k=3x2 s=1 p=2x0; maxpool causal=1 k=2x1 s=1 p=1x0; outputs from=5,4,3", 2, 6, 4),
 ]
-DEFAULTS = {"slope": 0.1, "f": 2, "g": 1, "v": 0.5, "bias": 1, "first": 0}
+DEFAULTS = {"slope": 0.1, "f": 2, "g": 1, "v": 0.5, "bias": 1, "first": 0, "causal": 0}
 
 
 def pair(text):
@@ -57,7 +60,10 @@ def parse(spec):
         node["k"] = pair(node.get("k", 3 if op == "conv" else 2))
         node["s"] = pair(node["s"]) if "s" in node else [1, 1] if op == "conv" else [2, 2] if op == "deconv" else node["k"]
         node["d"] = pair(node.get("d", 1))
+        node["causal"] = int(node["causal"])
         same = [d * (k - 1) // 2 for k, d in zip(node["k"], node["d"])] if op == "conv" else [0, 0]
+        if op == "conv" and node["causal"]:
+            same[0] = node["d"][0] * (node["k"][0] - 1)
         node["p"] = pair(node["p"]) if "p" in node else same
         for key in ("c", "g", "f", "h", "w", "first", "bias"):
             if key in node:
@@ -95,9 +101,22 @@ class Network:
         out, g, k = node.get("c"), node["g"], node["k"]
         vector = lambda suffix, mean, n: self.param(i, suffix, lambda: self.draw(n, mean=mean, deviation=0.25))
         bias = lambda: vector("bias", 0, out) if node["bias"] else None
+        before, p = node["p"][0], node["p"]
+        if node["causal"]:
+            p = [0, p[1]]
+            if op == "deconv":
+                w = self.param(i, "weight", lambda: self.draw(c, out // g, *k, deviation=c ** -0.5))
+                y = F.conv_transpose2d(x[0], w, bias(), node["s"], p, 0, g)
+                return y[:, :, :y.shape[2] - before]
+            if op == "maxpool":
+                return F.max_pool2d(F.pad(x[0], (0, 0, before, 0), value=-math.inf), k, node["s"], p)
+            if op == "avgpool":  # of what lies inside
+                inside = F.pad(torch.ones_like(x[0]), (0, 0, before, 0))
+                return F.avg_pool2d(F.pad(x[0], (0, 0, before, 0)), k, node["s"], p) / F.avg_pool2d(inside, k, node["s"], p)
+            x = [F.pad(x[0], (0, 0, before, 0))]
         if op == "conv":
             w = self.param(i, "weight", lambda: self.draw(out, c // g, *k, deviation=(c // g * k[0] * k[1]) ** -0.5))
-            return F.conv2d(x[0], w, bias(), node["s"], node["p"], node["d"], g)
+            return F.conv2d(x[0], w, bias(), node["s"], p, node["d"], g)
         if op == "deconv":
             w = self.param(i, "weight", lambda: self.draw(c, out // g, *k, deviation=c ** -0.5))
             return F.conv_transpose2d(x[0], w, bias(), node["s"], node["p"], 0, g)
