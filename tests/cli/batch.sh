@@ -31,7 +31,11 @@ run 0 $tool -r tree; present tree/x.copy.txt; run 0 $tool -r --skip-existing tre
 run 0 $tool -o single.txt a.txt; same a.txt single.txt
 run 0 $tool -o new/dir/ a.txt; same a.txt new/dir/a.txt
 run 2 $tool -o single.txt a.txt b.txt; says "single.txt is not a directory"
-run 2 $tool -o d a.txt tree/../a.txt; says "would both be written to d/a.txt"
+run 2 $tool -o new.txt a.txt b.txt; says "new.txt is not a directory, but there are 2 inputs"; absent new.txt
+run 2 $tool -r -o new.txt tree; absent new.txt
+run 1 $tool -o d a.txt tree/../a.txt; says "tree/../a.txt: would be written to d/a.txt, as a.txt is"; same a.txt d/a.txt
+mkdir -p t1/in t2/in; printf 1 >t1/in/s.txt; printf 2 >t2/in/s.txt; printf 3 >t1/own.txt
+run 0 $tool -r -o tops t1/ t2; same t1/in/s.txt tops/t1/in/s.txt; same t2/in/s.txt tops/t2/in/s.txt; same t1/own.txt tops/own.txt
 run 1 $tool -f -o a.txt a.txt; says "is the input a.txt itself"; [ "$(cat a.txt)" = new ] || fail "the input was overwritten"
 ln a.txt hard.txt; run 1 $tool -f -o hard.txt a.txt; says "is the input"
 cp a.txt e.txt; cp a.txt e.copy.txt; run 1 $tool -f e.txt e.copy.txt; says "the output e.copy.txt is the input e.copy.txt itself"
@@ -58,7 +62,17 @@ run 1 $tool --json -f s1.txt c.txt missing.txt; prints '"input": "s1.txt", "outp
 run 0 $tool --json=log a.txt -o -; same a.txt out; grep -q '"status": "done"' log || fail "--json=FILE"
 run 0 $tool --json a.txt -o -; same a.txt out; says '"bytes": 3'
 run 0 $tool -j 5 --json -f s1.txt; prints "\"threads\": 5"
+printf 'kept\n' >log; run 0 $tool --json=log -f s1.txt; [ "$(wc -l <log)" -eq 2 ] || fail "--json=FILE overwrote"
+run 2 $tool --json=s1.txt -f s1.txt; says "--json: s1.txt is an input"; same s1.txt s1.copy.txt
+run 2 $tool --json=./s1.copy.txt -f s1.txt; says "is where the result goes"
+run 0 $tool --dry-run --json -o plan/ s1.txt; [ "$(grep -vc '^{' out)" -eq 0 ] || fail "--dry-run --json: $(cat out)"
 run 1 $tool --json=/proc/no-such-place a.txt -o -; says "/proc/no-such-place"
+printf 's1.txt\n\ns 2.txt\n' >list; printf two >"s 2.txt"; run 0 $tool -o from --files-from list; same "s 2.txt" "from/s 2.txt"; same s1.txt from/s1.txt
+printf 's1.txt\0s2.txt\0' >list0; $tool -o from0 --files-from - <list0 || fail "--files-from -"; same s2.txt from0/s2.txt
+: >none; run 0 $tool -o from --files-from none; run 1 $tool --files-from no-such-list; says "--files-from: no-such-list"
+run 0 $tool --newer -o fresh/ s1.txt s2.txt; printf more >s2.txt; touch -d '1 hour ago' s1.txt; touch -d '1 hour' s2.txt
+printf old >fresh/s1.txt; run 0 $tool --newer -o fresh/ s1.txt s2.txt; same s2.txt fresh/s2.txt; [ "$(cat fresh/s1.txt)" = old ] || fail "--newer wrote"
+run 0 $tool -j auto -f s1.txt; run 2 $tool -j 0 s1.txt; run 2 $tool -j x s1.txt; says "neither auto nor a whole number"
 mkdir empty; run 1 $tool -r empty; says "no input found"
 run 1 $tool ""; says "empty file name"
 finish

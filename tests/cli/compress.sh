@@ -195,4 +195,11 @@ printf 'P5\n2 1\n255\n\012\024' >want; same want g.pgm
 # what the second reader finds
 for f in a.aec s.aec reeds.aec t1.aec; do run 0 python3 "$reader" $f; done
 run 1 python3 "$reader" bad.aec; run 1 python3 "$reader" cut.aec
+# names that would meet: nothing is lost, neither apart nor in an archive
+mkdir meet; cp a.ppm meet/x.ppm; cp g.png meet/x.png; cp b.ppm meet/y.ppm
+run 0 $tool --lossless -o apart/ meet/x.ppm meet/x.png meet/y.ppm; present apart/x.ppm.aec apart/x.png.aec apart/y.aec
+run 0 $tool --lossless --archive meet.aec -r meet; run 0 $de -o met meet.aec; present met/x.ppm.png met/x.png met/y.png
+run 2 $tool --lossless -f --archive meet/x.ppm meet/x.ppm; says "--archive: meet/x.ppm is an input"; same a.ppm meet/x.ppm
+run 2 $tool --lossless --archive new.aec --json=meet/x.ppm -r meet; says "is an input"; same a.ppm meet/x.ppm; absent new.aec
+run 1 $tool --lossless --archive new.aec meet; says "is a directory (-r"; absent new.aec
 finish

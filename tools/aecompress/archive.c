@@ -16,7 +16,7 @@
 
 #include "common/aecfile.h"
 #include "common/idx.h"
-#include "common/inputs.h"
+#include "common/names.h"
 #include "common/progress.h"
 #include "compress.h"
 #include "gather.h"
@@ -568,29 +568,69 @@ static bool wanted(void *opaque, const char *path)
     return picture_wanted(opaque, path) || (idx_named(path) && !strstr(path, "idx1"));
 }
 
+typedef struct collecting {
+    archive *a;
+    cli_walk walk;
+} collecting;
+
+static bool take_operand(void *opaque, const char *name)
+{
+    collecting *c = opaque;
+    ae_error err;
+    ae_status st = cli_inputs_add(&c->a->inputs, name, &c->walk, &err);
+
+    if (st != AE_OK) {
+        cli_message("%s", err.message);
+        c->a->failed++;
+    }
+    return st != AE_ERR_NOMEM;
+}
+
+/* Neither the archive nor the record of what was done may be an input, or each other. */
+static int check_files(const archive *a)
+{
+    const char *json = a->o->batch.json;
+    bool has_json = json && *json;
+
+    if (has_json && cli_same_file(json, a->o->archive))
+        return cli_usage("--json: %s is the archive", json);
+    for (size_t i = 0; i < a->inputs.n; i++) {
+        if (cli_same_file(a->o->archive, a->inputs.items[i].path))
+            return cli_usage("--archive: %s is an input", a->o->archive);
+        if (has_json && cli_same_file(json, a->inputs.items[i].path))
+            return cli_usage("--json: %s is an input", json);
+    }
+    return CLI_GO_ON;
+}
+
 int archive_run(compress_options *o, char **operands, int n_operands)
 {
     archive a = {.o = o, .fd = -1, .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    cli_walk walk = {o->batch.recursive, NULL, wanted, NULL};
+    collecting c = {&a, {o->batch.recursive, NULL, wanted, NULL}};
     unsigned long k = 1, step = 1;
     uint64_t first = 0;
     ae_error err = {0};
     ae_status st = AE_OK;
     char more;
 
-    if (!n_operands)
+    if (!n_operands && !o->batch.files_from)
         return cli_usage("no input named");
     if (o->batch.output)
         return cli_usage("--archive names the output already");
     if (o->batch.shard && (sscanf(o->batch.shard, "%lu/%lu%c", &k, &step, &more) != 2 || k < 1 || k > step))
         return cli_usage("--shard: '%s' is not K/N with 1 <= K <= N", o->batch.shard);
-    for (int i = 0; i < n_operands && st != AE_ERR_NOMEM; i++)
-        if ((st = cli_inputs_add(&a.inputs, operands[i], &walk, &err)) != AE_OK) {
-            cli_message("%s", err.message);
-            a.failed++;
-        }
+    for (int i = 0; i < n_operands; i++)
+        take_operand(&c, operands[i]);
+    if (o->batch.files_from && cli_inputs_read_list(o->batch.files_from, &c, take_operand, &err) != AE_OK) {
+        cli_message("--files-from: %s", err.message);
+        a.failed++;
+    }
+    if (check_files(&a) != CLI_GO_ON || (!a.inputs.n && a.failed)) {
+        cli_inputs_clear(&a.inputs);
+        return a.failed ? CLI_FAILED : CLI_USAGE;
+    }
     if (o->batch.json)
-        a.json = !*o->batch.json ? (strcmp(o->archive, "-") == 0 ? stderr : stdout) : fopen(o->batch.json, "w");
+        a.json = !*o->batch.json ? (strcmp(o->archive, "-") == 0 ? stderr : stdout) : fopen(o->batch.json, "a");
     if (o->batch.json && !a.json) {
         cli_message("--json: %s: %s", o->batch.json, strerror(errno));
         cli_inputs_clear(&a.inputs);
@@ -635,5 +675,5 @@ done:
     ae_output_discard(a.output);
     ae_container_writer_free(a.writer);
     cli_inputs_clear(&a.inputs);
-    return cli_cancel.requested ? CLI_INTERRUPTED : a.failed ? CLI_FAILED : CLI_OK;
+    return cli_cancel.requested ? cli_interrupted() : a.failed ? CLI_FAILED : CLI_OK;
 }

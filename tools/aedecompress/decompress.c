@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/names.h"
 #include "common/options.h"
 #include "common/progress.h"
 
@@ -161,24 +162,50 @@ static ae_status make_parents(const char *path, ae_error *err)
     return st;
 }
 
-/* Where an item of an archive goes: below -o, or below a directory named like the archive. */
-static char *item_path(const decompress_options *o, const cli_item *item, const ae_item *what)
+/* The directory for the items of an archive: that of -o, or one named like the archive. An ae_alloc string or NULL. */
+static char *items_directory(const decompress_options *o, const cli_item *item)
 {
     const char *base = o->picture.batch.output ? o->picture.batch.output : item->output;
-    const char *dot = strrchr(what->name, '.'), *slash = strrchr(what->name, '/');
-    size_t n_base = o->picture.batch.output ? strlen(base) : (size_t)(strrchr(base, '.') - base);
-    size_t n_name = dot && dot > (slash ? slash + 1 : what->name) ? (size_t)(dot - what->name) : strlen(what->name);
-    char *path = ae_alloc(n_base + n_name + strlen(what->name) + 64, 1);
+    size_t n = o->picture.batch.output ? strlen(base) : (size_t)(strrchr(base, '.') - base);
+    char *directory = ae_strdup(base);
 
-    if (!path)
-        return NULL;
-    while (n_base > 1 && base[n_base - 1] == '/')
-        n_base--;
-    if (*what->name)
-        sprintf(path, "%.*s/%.*s.%s", (int)n_base, base, (int)n_name, what->name, o->standard->suffixes[0]);
-    else
-        sprintf(path, "%.*s/item-%llu.%s", (int)n_base, base, (unsigned long long)what->number, o->standard->suffixes[0]);
-    return path;
+    while (n > 1 && base[n - 1] == '/')
+        n--;
+    if (directory)
+        directory[n] = 0;
+    return directory;
+}
+
+static const char *standard_suffix(void *opaque, const char *name)
+{
+    (void)name;
+    return ((const decompress_options *)opaque)->standard->suffixes[0];
+}
+
+/* Where each item goes, by the rules that hold for the outputs of many inputs. */
+static cli_target *name_items(const decompress_options *o, const cli_item *item, const ae_item *items, size_t n)
+{
+    cli_naming naming = {.to_directory = true, .under = "%n.%e", .opaque = (void *)(uintptr_t)o, .suffix = standard_suffix};
+    cli_inputs names = {.items = ae_alloc(n, sizeof(*names.items)), .n = n};
+    char *directory = items_directory(o, item);
+    bool good = names.items && directory;
+    cli_target *targets = NULL;
+
+    for (size_t i = 0; i < n && good; i++) {
+        char number[32];
+
+        snprintf(number, sizeof(number), "item-%llu", (unsigned long long)items[i].number);
+        names.items[i].path = ae_strdup(*items[i].name ? items[i].name : number);
+        names.items[i].below = names.items[i].path;
+        names.items[i].exists = true;
+        good = names.items[i].path;
+    }
+    naming.output = directory;
+    if (good)
+        targets = cli_names_make(&naming, &names);
+    ae_free(directory);
+    cli_inputs_clear(&names);
+    return targets;
 }
 
 /* Items of an archive, shared by workers, each of which has the file open for itself. */
@@ -186,6 +213,7 @@ typedef struct many {
     const decompress_options *o;
     const cli_item *item;
     const ae_item *items;
+    const cli_target *targets; /* of each item */
     size_t n;
     uint32_t threads;      /* of a worker */
 
@@ -196,18 +224,18 @@ typedef struct many {
     ae_error err;
 } many;
 
-static ae_status write_one(decoding *d, aecfile *f)
+static ae_status write_one(decoding *d, const cli_target *target, const ae_item *items, aecfile *f)
 {
     const decompress_options *o = d->o;
-    char *path = NULL;
+    const char *path = target->path;
     struct stat s;
     ae_error why = {0};
     ae_status st = AE_OK;
 
     if (*d->what->name && !ae_item_name_is_safe(d->what->name))
         st = ae_fail(&why, AE_ERR_MALFORMED, "this name would lead out of the directory, or hides what it is");
-    else if (!(path = item_path(o, d->item, d->what)))
-        st = ae_fail(&why, AE_ERR_NOMEM, "a file name");
+    else if (target->clash != CLI_NO_CLASH)
+        st = ae_fail(&why, AE_ERR_ARGUMENT, "would be written to %s, as %s is", path, items[target->clash].name);
     if (st == AE_OK && (!o->picture.batch.skip_existing || stat(path, &s) != 0)) {
         if (o->picture.batch.dry_run)
             printf("%s: %s -> %s\n", d->item->input, d->what->name, path);
@@ -216,7 +244,6 @@ static ae_status write_one(decoding *d, aecfile *f)
     }
     if (st != AE_OK && st != AE_ERR_CANCELLED)
         cli_message("%s: %s: %s", d->item->input, d->what->name, why.message);
-    ae_free(path);
     return st;
 }
 
@@ -236,7 +263,7 @@ static void run_items(many *m, aecfile *f)
             ae_status st;
 
             pthread_mutex_unlock(&m->mutex);
-            st = write_one(&d, f);
+            st = write_one(&d, &m->targets[i], m->items, f);
             pthread_mutex_lock(&m->mutex);
             m->finished++;
             m->failed += st != AE_OK;
@@ -265,14 +292,20 @@ static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_
     uint32_t workers = f->fd < 0 || d->o->picture.batch.dry_run ? 1 : d->threads < n ? d->threads : (uint32_t)n, started = 0;
     many m = {.o = d->o, .item = d->item, .items = items, .n = n, .threads = d->threads / workers,
               .mutex = PTHREAD_MUTEX_INITIALIZER};
-    pthread_t *threads = ae_alloc(workers, sizeof(*threads));
+    pthread_t *threads;
+    cli_target *targets = name_items(d->o, d->item, items, n);
 
+    if (!targets)
+        return ae_fail(err, AE_ERR_NOMEM, "%zu file names", n);
+    m.targets = targets;
+    threads = ae_alloc(workers, sizeof(*threads));
     while (threads && started + 1 < workers && pthread_create(&threads[started], NULL, run_worker, &m) == 0)
         started++;
     run_items(&m, f);
     while (started)
         pthread_join(threads[--started], NULL);
     ae_free(threads);
+    cli_names_free(targets, n);
     d->n_lost += m.n_lost;
     if (m.st != AE_OK)
         return ae_fail(err, m.st, "%s", m.err.message);

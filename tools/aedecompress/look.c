@@ -142,5 +142,5 @@ int look_run(const decompress_options *o, char **operands, int n, bool (*wanted)
     cli_inputs_clear(&inputs);
     if (fflush(stdout) != 0)
         well = false;
-    return cli_cancel.requested ? CLI_INTERRUPTED : well ? CLI_OK : CLI_FAILED;
+    return cli_cancel.requested ? cli_interrupted() : well ? CLI_OK : CLI_FAILED;
 }

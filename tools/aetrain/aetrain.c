@@ -260,7 +260,7 @@ static int report_failure(const ae_error *error)
 {
     cli_progress_clear();
     cli_message("%s", error->message);
-    return error->status == AE_ERR_CANCELLED ? CLI_INTERRUPTED : CLI_FAILED;
+    return error->status == AE_ERR_CANCELLED ? cli_interrupted() : CLI_FAILED;
 }
 
 static ae_status bench(const ae_recipe *recipe, const dataset *data, const ae_train_options *o, ae_error *err)

@@ -6,10 +6,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/inputs.h"
+#include "common/names.h"
 #include "common/progress.h"
 
 enum { MAX_WORKERS = 1024 };
@@ -24,7 +25,7 @@ typedef struct worker_state {
 struct cli_batch {
     const cli_job *job;
     cli_inputs inputs;
-    char **outputs;       /* one for each input */
+    cli_target *outputs;    /* one for each input */
     size_t step, n_items; /* of the shard: every step-th input */
     bool to_directory;
     FILE *json;
@@ -35,118 +36,17 @@ struct cli_batch {
 
     pthread_mutex_t mutex; /* of all below */
     size_t next, finished, failed, skipped;
+    size_t named_wrongly;  /* arguments, among the failed */
     double amount;         /* of the finished items */
 };
-
-/* ---- names ---- */
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-/* "photo.jpg" -> "photo", "jpg"; hidden files and names without dot have no suffix. */
-static void split_name(const char *name, int *n_stem, const char **suffix)
-{
-    const char *dot = strrchr(name, '.');
-
-    if (!dot || dot == name) {
-        *n_stem = (int)strlen(name);
-        *suffix = "";
-    } else {
-        *n_stem = (int)(dot - name);
-        *suffix = dot + 1;
-    }
-}
-
-/* The pattern filled in; a dot before an empty suffix goes. An ae_alloc string or NULL. */
-static char *apply_pattern(const char *pattern, const char *name, const char *new_suffix)
-{
-    const char *suffix;
-    int n_stem;
-    char *to, *out;
-
-    split_name(name, &n_stem, &suffix);
-    if (new_suffix)
-        suffix = new_suffix;
-    out = to = ae_alloc(strlen(pattern) + strlen(name) + strlen(suffix) + 1, 1);
-    for (; to && *pattern; pattern++) {
-        if (pattern[0] == '%' && pattern[1] == 'n') {
-            to = mempcpy(to, name, (size_t)n_stem);
-            pattern++;
-        } else if (pattern[0] == '%' && pattern[1] == 'e') {
-            if (!*suffix && to > out && to[-1] == '.')
-                *--to = 0;
-            to = stpcpy(to, suffix);
-            pattern++;
-        } else {
-            *to++ = *pattern;
-        }
-    }
-    return out;
-}
-
-/* Whether a name looks like one that the pattern made: such files, left by an earlier run, are no inputs of trees. */
-static bool made_by_pattern(const char *pattern, const char *name)
-{
-    const char *middle = strstr(pattern, "%n"), *end = middle ? strstr(middle, "%e") : NULL;
-    const char *suffix;
-    int n_stem;
-    size_t n;
-
-    if (!end || end - middle < 4)
-        return false;
-    middle += 2;
-    n = (size_t)(end - middle) - 1; /* without the dot before the suffix */
-    split_name(name, &n_stem, &suffix);
-    return (size_t)n_stem > n && memcmp(name + n_stem - n, middle, n) == 0;
-}
 
 static bool wanted_in_tree(void *opaque, const char *path)
 {
     const cli_job *job = opaque;
 
-    if (!job->options->output && made_by_pattern(job->beside, base_name(path)))
+    if (!job->options->output && cli_name_made_by(job->beside, path))
         return false;
     return !job->wanted || job->wanted(job->opaque, path);
-}
-
-static char *join(const char *directory, size_t n_directory, const char *middle, size_t n_middle, const char *name)
-{
-    bool slash = n_directory && directory[n_directory - 1] != '/';
-    char *path = ae_alloc(n_directory + n_middle + strlen(name) + 2, 1), *to = path;
-
-    if (!path)
-        return NULL;
-    to = mempcpy(to, directory, n_directory);
-    if (slash)
-        *to++ = '/';
-    to = mempcpy(to, middle, n_middle);
-    stpcpy(to, name);
-    return path;
-}
-
-static char *name_output(const cli_batch *b, const cli_input *in)
-{
-    const cli_job *job = b->job;
-    const char *output = job->options->output, *base = base_name(in->path);
-    char *name, *path;
-
-    if (output && !b->to_directory)
-        return ae_strdup(output);
-    if (!output && strcmp(in->path, "-") == 0)
-        return ae_strdup("-");
-    name = apply_pattern(output ? job->under : job->beside, base, job->suffix ? job->suffix(job->opaque, in->path) : NULL);
-    if (!name)
-        return NULL;
-    if (output)
-        path = join(output, strlen(output), in->below, (size_t)(base_name(in->below) - in->below), name);
-    else
-        path = join(in->path, (size_t)(base - in->path), "", 0, name);
-    ae_free(name);
-    return path;
 }
 
 /* ---- the plan ---- */
@@ -158,35 +58,61 @@ static bool is_directory(const char *path)
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
+/* Whether a path that is not there yet looks like a file that the tool makes, rather than a directory. */
+static bool names_file(const cli_job *job, const char *path)
+{
+    const char *suffix = job->suffix ? job->suffix(job->opaque, path) : NULL, *own = cli_name_suffix(path);
+
+    if (!*own || path[strlen(path) - 1] == '/')
+        return false;
+    return suffix ? strcasecmp(suffix, own) == 0 : !job->wanted || job->wanted(job->opaque, path);
+}
+
+typedef struct collecting {
+    cli_batch *b;
+    cli_walk walk;
+    bool tree, no_memory;
+} collecting;
+
+static bool take_operand(void *opaque, const char *name)
+{
+    collecting *c = opaque;
+    ae_error err;
+    ae_status st = cli_inputs_add(&c->b->inputs, name, &c->walk, &err);
+
+    if (st != AE_OK) {
+        cli_message("%s", err.message);
+        c->b->failed++;
+        c->b->named_wrongly++;
+    }
+    c->tree = c->tree || is_directory(name);
+    c->no_memory = st == AE_ERR_NOMEM;
+    return !c->no_memory;
+}
+
 /* Standard input to standard output where nothing is named and neither is a terminal. */
 static int collect(cli_batch *b, char **operands, int n)
 {
     const cli_batch_options *o = b->job->options;
-    cli_walk walk = {o->recursive, (void *)b->job, wanted_in_tree, o->output};
+    collecting c = {b, {o->recursive, (void *)b->job, wanted_in_tree, o->output}, false, false};
     char *pipe[] = {"-"};
-    bool tree = false;
     ae_error err;
 
-    if (!n && !isatty(STDIN_FILENO) && (o->output || !isatty(STDOUT_FILENO))) {
+    if (!n && !o->files_from && !isatty(STDIN_FILENO) && (o->output || !isatty(STDOUT_FILENO))) {
         operands = pipe;
         n = 1;
     }
-    if (!n)
+    if (!n && !o->files_from)
         return cli_usage("no input named");
-    for (int i = 0; i < n; i++) {
-        ae_status st = cli_inputs_add(&b->inputs, operands[i], &walk, &err);
-
-        if (st == AE_ERR_NOMEM) {
-            cli_message("%s", err.message);
-            return CLI_FAILED;
-        }
-        if (st != AE_OK) {
-            cli_message("%s", err.message);
-            b->failed++;
-        }
-        tree = tree || is_directory(operands[i]);
+    for (int i = 0; i < n && !c.no_memory; i++)
+        take_operand(&c, operands[i]);
+    if (o->files_from && cli_inputs_read_list(o->files_from, &c, take_operand, &err) != AE_OK) {
+        cli_message("--files-from: %s", err.message);
+        return CLI_FAILED;
     }
-    if (!b->inputs.n && !b->failed) {
+    if (c.no_memory)
+        return CLI_FAILED;
+    if (!b->inputs.n && !b->failed && !o->files_from) {
         cli_message("%s: no input found below", operands[0]);
         return CLI_FAILED;
     }
@@ -196,8 +122,8 @@ static int collect(cli_batch *b, char **operands, int n)
 
         if (!length)
             return cli_usage("--output: an empty file name");
-        b->to_directory = is_directory(o->output) || o->output[length - 1] == '/' || b->inputs.n > 1 || tree;
-        if (b->to_directory && stat(o->output, &s) == 0 && !S_ISDIR(s.st_mode))
+        b->to_directory = is_directory(o->output) || o->output[length - 1] == '/' || b->inputs.n > 1 || c.tree;
+        if (b->to_directory && !is_directory(o->output) && (stat(o->output, &s) == 0 || names_file(b->job, o->output)))
             return cli_usage("%s is not a directory, but there are %zu inputs", o->output, b->inputs.n);
     }
     for (size_t i = 0; i < b->inputs.n; i++)
@@ -222,49 +148,47 @@ static int parse_shard(cli_batch *b)
     return CLI_GO_ON;
 }
 
-typedef struct named { const char *output, *input; } named;
-
-static int compare_outputs(const void *a, const void *b)
+/* A file beside the outputs, such as --json's, that is an input, an output or another of its kind: refused before anything is
+ * written. */
+static int check_sides(const cli_batch *b)
 {
-    return strcmp(((const named *)a)->output, ((const named *)b)->output);
-}
+    cli_side sides[CLI_MAX_SIDES + 1] = {{"json", b->job->options->json}};
 
-/* Two inputs for one output: refused before anything is written. */
-static int refuse_duplicates(const cli_batch *b)
-{
-    named *sorted = ae_alloc(b->inputs.n + 1, sizeof(*sorted));
-    int status = CLI_GO_ON;
+    memcpy(sides + 1, b->job->sides, sizeof(b->job->sides));
+    for (size_t i = 0; i <= CLI_MAX_SIDES; i++) {
+        const cli_side *side = &sides[i];
 
-    if (!sorted) {
-        cli_message("%s", ae_status_name(AE_ERR_NOMEM));
-        return CLI_FAILED;
+        if (!side->path || !*side->path || strcmp(side->path, "-") == 0)
+            continue;
+        for (size_t k = 0; k < b->inputs.n; k++) {
+            if (cli_same_file(side->path, b->inputs.items[k].path))
+                return cli_usage("--%s: %s is an input", side->option, side->path);
+            if (cli_same_file(side->path, b->outputs[k].path))
+                return cli_usage("--%s: %s is where the result goes", side->option, side->path);
+        }
+        for (size_t k = 0; k < i; k++)
+            if (sides[k].path && *sides[k].path && cli_same_file(side->path, sides[k].path))
+                return cli_usage("--%s and --%s would both be written to %s", sides[k].option, side->option, side->path);
     }
-    for (size_t i = 0; i < b->inputs.n; i++)
-        sorted[i] = (named){b->outputs[i], b->inputs.items[i].path};
-    qsort(sorted, b->inputs.n, sizeof(*sorted), compare_outputs);
-    for (size_t i = 1; i < b->inputs.n && status == CLI_GO_ON; i++)
-        if (strcmp(sorted[i].output, sorted[i - 1].output) == 0)
-            status = cli_usage("%s and %s would both be written to %s", sorted[i - 1].input, sorted[i].input, sorted[i].output);
-    ae_free(sorted);
-    return status;
+    return CLI_GO_ON;
 }
 
 static int plan(cli_batch *b, char **operands, int n)
 {
+    const cli_job *job = b->job;
+    cli_naming naming = {.output = job->options->output, .beside = job->beside, .under = job->under, .opaque = job->opaque,
+                         .suffix = job->suffix};
     int status = collect(b, operands, n);
 
     if (status != CLI_GO_ON)
         return status;
-    b->outputs = ae_alloc(b->inputs.n + 1, sizeof(*b->outputs));
-    for (size_t i = 0; i < b->inputs.n; i++) {
-        if (!b->outputs || !(b->outputs[i] = name_output(b, &b->inputs.items[i]))) {
-            cli_message("%s", ae_status_name(AE_ERR_NOMEM));
-            return CLI_FAILED;
-        }
+    naming.to_directory = b->to_directory;
+    if (!(b->outputs = cli_names_make(&naming, &b->inputs))) {
+        cli_message("%s", ae_status_name(AE_ERR_NOMEM));
+        return CLI_FAILED;
     }
-    if ((status = refuse_duplicates(b)) == CLI_GO_ON)
-        status = parse_shard(b);
-    return status;
+    status = check_sides(b);
+    return status == CLI_GO_ON ? parse_shard(b) : status;
 }
 
 /* ---- one item ---- */
@@ -287,8 +211,13 @@ static ae_status make_directories(const char *path, ae_error *err)
     return st;
 }
 
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
 /* Refusals that need a look at the disk. *skip: the output is there and that is fine. */
-static ae_status check_output(const cli_batch *b, const char *output, bool *skip, ae_error *err)
+static ae_status check_output(const cli_batch *b, const cli_input *input, const char *output, bool *skip, ae_error *err)
 {
     const cli_batch_options *o = b->job->options;
     struct stat s;
@@ -311,10 +240,18 @@ static ae_status check_output(const cli_batch *b, const char *output, bool *skip
         if (in->exists && in->device == s.st_dev && in->inode == s.st_ino)
             return ae_fail(err, AE_ERR_ARGUMENT, "the output %s is the input %s itself", output, in->path);
     }
-    *skip = o->skip_existing;
-    if (!o->skip_existing && !o->force)
+    *skip = o->skip_existing || (o->newer && !is_later(&input->changed, &s.st_mtim));
+    if (!o->skip_existing && !o->newer && !o->force)
         return ae_fail(err, AE_ERR_IO, "%s exists (-f overwrites it, --skip-existing leaves it)", output);
     return AE_OK;
+}
+
+/* Another run that shares the work may have been faster. */
+static bool has_appeared(const cli_batch *b, const char *output)
+{
+    struct stat s;
+
+    return b->job->options->skip_existing && strcmp(output, "-") != 0 && stat(output, &s) == 0 && S_ISREG(s.st_mode);
 }
 
 static void record(cli_batch *b, cli_json *json, const char *status, const ae_error *err, double seconds)
@@ -338,18 +275,24 @@ static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
     const cli_input *in = &b->inputs.items[i];
     double start = cli_seconds();
     cli_json json = {0};
-    cli_item item = {in->path, b->outputs[i], threads, &json, b, (uint32_t)(w - b->workers)};
+    cli_item item = {in->path, b->outputs[i].path, threads, &json, b, (uint32_t)(w - b->workers)};
     ae_error err = {0};
     bool skip;
     ae_status st;
 
     cli_json_string(&json, "input", item.input);
     cli_json_string(&json, "output", item.output);
-    st = check_output(b, item.output, &skip, &err);
-    if (st == AE_OK && !skip && b->job->options->dry_run)
+    skip = false;
+    if (b->outputs[i].clash != CLI_NO_CLASH)
+        st = ae_fail(&err, AE_ERR_ARGUMENT, "would be written to %s, as %s is", item.output,
+                     b->inputs.items[b->outputs[i].clash].path);
+    else
+        st = check_output(b, in, item.output, &skip, &err);
+    if (st == AE_OK && !skip && b->job->options->dry_run && b->json != stdout)
         printf("%s -> %s\n", item.input, item.output);
-    else if (st == AE_OK && !skip)
-        st = b->job->process(b->job->opaque, &item, &err);
+    else if (st == AE_OK && !skip && !b->job->options->dry_run &&
+             (st = b->job->process(b->job->opaque, &item, &err)) != AE_OK && (skip = has_appeared(b, item.output)))
+        st = AE_OK;
     if (st != AE_OK && cli_cancel.requested)
         st = AE_ERR_CANCELLED;
     else if (st != AE_OK)
@@ -409,7 +352,7 @@ void cli_item_progress(const cli_item *item, double done, double amount)
     if (b->n_items > 1)
         snprintf(what, sizeof(what), "%zu of %zu files", b->finished, b->n_items);
     else
-        snprintf(what, sizeof(what), "%s", base_name(item->input));
+        snprintf(what, sizeof(what), "%s", cli_base_name(item->input));
     pthread_mutex_unlock(&b->mutex);
     if (!cli_progress_due())
         return;
@@ -442,8 +385,8 @@ static int open_json(cli_batch *b)
     if (!where)
         return CLI_GO_ON;
     for (size_t i = 0; i < b->inputs.n; i++)
-        data = data || strcmp(b->outputs[i], "-") == 0;
-    b->json = !*where ? (data ? stderr : stdout) : fopen(where, "w");
+        data = data || strcmp(b->outputs[i].path, "-") == 0;
+    b->json = !*where ? (data ? stderr : stdout) : fopen(where, "a");
     b->close_json = *where;
     if (!b->json) {
         cli_message("--json: %s: %s", where, strerror(errno));
@@ -461,6 +404,28 @@ static void run_workers(cli_batch *b)
     for (uint32_t i = 1; i < b->n_workers; i++)
         if (b->workers[i].started)
             pthread_join(b->workers[i].thread, NULL);
+}
+
+/* What became of a batch, and how to go on where it did not end well. */
+static void close_line(const cli_batch *b)
+{
+    const cli_batch_options *o = b->job->options;
+    size_t failed = b->failed - b->named_wrongly, left = b->n_items - b->finished;
+    double seconds = cli_seconds() - b->start;
+    char skipped[40] = "", named[48] = "", amount[64] = "", go_on[80] = "";
+
+    if (!o->verbose && !isatty(STDERR_FILENO) && !b->failed && !left)
+        return;
+    if (b->skipped)
+        snprintf(skipped, sizeof(skipped), ", %zu skipped", b->skipped);
+    if (b->named_wrongly)
+        snprintf(named, sizeof(named), ", %zu arguments wrong", b->named_wrongly);
+    if (b->amount > 0)
+        snprintf(amount, sizeof(amount), ", %.*f %s", b->amount < 10 ? 2 : 0, b->amount, b->job->unit);
+    if (left)
+        snprintf(go_on, sizeof(go_on), "; %zu left: --skip-existing goes on", left);
+    cli_message("%zu of %zu inputs done%s, %zu failed%s%s, %.1f s%s", b->finished - failed - b->skipped, b->n_items, skipped,
+                failed, named, amount, seconds, go_on);
 }
 
 int cli_batch_run(const cli_job *job, char **operands, int n_operands)
@@ -491,18 +456,15 @@ int cli_batch_run(const cli_job *job, char **operands, int n_operands)
     cli_progress_clear();
     if (o->dry_run && fflush(stdout) != 0)
         b.failed++;
-    if (o->verbose && b.n_items > 1 && !o->dry_run)
-        cli_message("%zu inputs: %zu done, %zu skipped, %zu failed, %.1f s", b.n_items, b.finished - b.failed - b.skipped,
-                    b.skipped, b.failed, cli_seconds() - b.start);
-    status = cli_cancel.requested ? CLI_INTERRUPTED : b.failed ? CLI_FAILED : CLI_OK;
+    if (!o->dry_run && !o->quiet && (b.n_items > 1 || b.named_wrongly))
+        close_line(&b);
+    status = cli_cancel.requested ? cli_interrupted() : b.failed ? CLI_FAILED : CLI_OK;
 done:
     if (b.close_json && b.json && fclose(b.json) != 0) {
         cli_message("--json: %s: %s", o->json, strerror(errno));
         status = status == CLI_OK ? CLI_FAILED : status;
     }
-    for (size_t i = 0; i < b.inputs.n && b.outputs; i++)
-        ae_free(b.outputs[i]);
-    ae_free(b.outputs);
+    cli_names_free(b.outputs, b.inputs.n);
     cli_inputs_clear(&b.inputs);
     ae_free(b.workers);
     return status;

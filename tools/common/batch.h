@@ -12,9 +12,10 @@ typedef struct cli_batch_options {
     const char *output;  /* FILE, DIR or NULL: beside the input */
     const char *shard;   /* "K/N" or NULL */
     const char *json;    /* NULL, "" or FILE */
+    const char *files_from; /* a list of inputs, "-" or NULL */
     uint32_t jobs;       /* threads in all */
     uint32_t verbose;
-    bool recursive, skip_existing, force, dry_run, quiet;
+    bool recursive, skip_existing, newer, force, dry_run, quiet;
 } cli_batch_options;
 
 /* Rows of an option table; `b` is a cli_batch_options whose jobs is set to the number of processors. */
@@ -24,12 +25,15 @@ typedef struct cli_batch_options {
     {'r', "recursive", CLI_FLAG, &(b).recursive, NULL, "take the files below directories", 0, 0},                                \
     {'f', "force", CLI_FLAG, &(b).force, NULL, "overwrite existing output", 0, 0},                                               \
     {0, "skip-existing", CLI_FLAG, &(b).skip_existing, NULL, "leave inputs alone whose output exists", 0, 0},                    \
+    {0, "newer", CLI_FLAG, &(b).newer, NULL, "only inputs that changed after their output was written, or have none", 0, 0},      \
+    {0, "files-from", CLI_STRING, &(b).files_from, "FILE", "also take the inputs listed there, one a line or ended by NUL", 0, 0}, \
     {0, "shard", CLI_STRING, &(b).shard, "K/N", "take every N-th input only, beginning with the K-th", 0, 0},                    \
     {0, "dry-run", CLI_FLAG, &(b).dry_run, NULL, "only print what would be written", 0, 0},                                      \
     {0, NULL, CLI_HEADING, NULL, NULL, "General", 0, 0},                                                                         \
-    {'j', "jobs", CLI_INT, &(b).jobs, "N", "threads in all, given to files first", 1, 1024},                                     \
+    {'j', "jobs", CLI_JOBS, &(b).jobs, "N|auto", "threads in all, given to files first; auto: the idle processors", 1, 1024},      \
     {0, "json", CLI_OPTIONAL, &(b).json, "FILE",                                                                                 \
-     "one JSON object a line for each input, on standard output (standard error where that carries data)", 0, 0},                \
+     "one JSON object a line for each input, on standard output (standard error where that carries data), or added to FILE", 0,  \
+     0},                                                                                                                         \
     {'v', "verbose", CLI_COUNT, &(b).verbose, NULL, "say what was found and done", 0, 0},                                        \
     {0, "quiet", CLI_FLAG, &(b).quiet, NULL, "no progress and no notes, only errors", 0, 0}
 
@@ -43,10 +47,18 @@ typedef struct cli_item {
     uint32_t worker;
 } cli_item;
 
+/* A file that a run writes beside the outputs. */
+typedef struct cli_side {
+    const char *option, *path; /* "compare", its argument or NULL */
+} cli_side;
+
+enum { CLI_MAX_SIDES = 6 };
+
 typedef struct cli_job {
     const cli_batch_options *options;
     const char *beside, *under; /* names beside the input and under -o DIR: %n is the input's name without suffix, %e its suffix */
     const char *unit;           /* of the amounts reported, "MP" */
+    cli_side sides[CLI_MAX_SIDES]; /* must be neither inputs nor outputs; --json's is added */
     void *opaque;
     /* The suffix (without dot) that output made from this path gets; NULL for the input's own. May be NULL. */
     const char *(*suffix)(void *opaque, const char *input);

@@ -199,6 +199,7 @@ int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(void), int ar
     if (status != CLI_GO_ON)
         return status;
     job->options = &o->picture.batch;
+    job->sides[0] = (cli_side){"compare", o->compare};
     job->unit = "MP";
     job->suffix = output_suffix;
     job->wanted = picture_wanted;

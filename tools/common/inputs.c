@@ -28,7 +28,13 @@ static ae_status append(cli_inputs *l, const char *path, size_t root, const stru
         ae_free(copy);
         return ae_fail(err, AE_ERR_NOMEM, "list of %zu files", l->n + 1);
     }
-    l->items[l->n++] = (cli_input){copy, copy + root, found, found ? found->st_dev : 0, found ? found->st_ino : 0};
+    l->items[l->n] = (cli_input){.path = copy, .below = copy + root, .exists = found};
+    if (found) {
+        l->items[l->n].device = found->st_dev;
+        l->items[l->n].inode = found->st_ino;
+        l->items[l->n].changed = found->st_mtim;
+    }
+    l->n++;
     return AE_OK;
 }
 
@@ -94,6 +100,57 @@ ae_status cli_inputs_add(cli_inputs *l, const char *operand, const cli_walk *wal
             !(leave_out.st_dev == found.st_dev && leave_out.st_ino == found.st_ino);
     return walk_directory(l, operand, strlen(operand) + (operand[strlen(operand) - 1] != '/'), walk, leave ? &leave_out : NULL, 0,
                           err);
+}
+
+/* All of a stream, with a NUL behind it. */
+static char *read_all(FILE *f, size_t *n)
+{
+    size_t room = 1 << 16, got;
+    char *text = ae_alloc(room, 1);
+
+    *n = 0;
+    while (text && (got = fread(text + *n, 1, room - 1 - *n, f)) > 0)
+        if ((*n += got) == room - 1) {
+            char *grown = ae_realloc(text, *n, 2 * room);
+
+            if (!grown)
+                ae_free(text);
+            text = grown;
+            room *= 2;
+        }
+    if (text)
+        text[*n] = 0;
+    return text;
+}
+
+ae_status cli_inputs_read_list(const char *path, void *opaque, bool (*take)(void *opaque, const char *name), ae_error *err)
+{
+    bool standard = strcmp(path, "-") == 0, more = true;
+    FILE *f = standard ? stdin : fopen(path, "rb");
+    char *text, *at, *end;
+    size_t n;
+    ae_status st = AE_OK;
+
+    if (!f)
+        return ae_fail(err, AE_ERR_IO, "%s: %s", path, strerror(errno));
+    if (!(text = read_all(f, &n)))
+        st = ae_fail(err, AE_ERR_NOMEM, "%s: a list of names", path);
+    else if (ferror(f))
+        st = ae_fail(err, AE_ERR_IO, "%s: %s", path, strerror(errno));
+    if (!standard)
+        fclose(f);
+    if (st == AE_OK) {
+        int separator = memchr(text, 0, n) ? 0 : '\n';
+
+        for (at = text; at < text + n && more; at = end + 1) {
+            if (!(end = memchr(at, separator, (size_t)(text + n - at))))
+                end = text + n;
+            *end = 0;
+            more = !*at || take(opaque, at);
+        }
+    }
+    ae_free(text);
+    return st;
 }
 
 void cli_inputs_clear(cli_inputs *l)

@@ -5,6 +5,7 @@
 #define CLI_INPUTS_H
 
 #include <sys/types.h>
+#include <time.h>
 
 #include "ae/status.h"
 
@@ -14,6 +15,7 @@ typedef struct cli_input {
     bool exists;
     dev_t device;       /* where it exists */
     ino_t inode;
+    struct timespec changed;
 } cli_input;
 
 typedef struct cli_inputs {
@@ -32,6 +34,9 @@ typedef struct cli_walk {
 /* Appends a file, "-", or what is below a directory. Files named are taken as they are, missing ones too. A directory without
  * `recursive` and one that cannot be read are errors that name it. On failure *inputs holds what it held and perhaps more. */
 ae_status cli_inputs_add(cli_inputs *inputs, const char *operand, const cli_walk *walk, ae_error *err);
+/* Calls `take` for each name in a file ("-": standard input) that lists them, one a line, or ended by NUL if there is one; empty
+ * ones are left out. Ends where `take` returns false. */
+ae_status cli_inputs_read_list(const char *path, void *opaque, bool (*take)(void *opaque, const char *name), ae_error *err);
 void cli_inputs_clear(cli_inputs *inputs);
 
 #endif

@@ -19,25 +19,35 @@ ae_cancel cli_cancel;
 const char *cli_name = "ae";
 void (*cli_clean_up)(void);
 
+static volatile sig_atomic_t signal_number;
+
 static void on_signal(int number)
 {
-    (void)number;
     if (cli_cancel.requested) {
         if (cli_clean_up)
             cli_clean_up();
-        _exit(CLI_INTERRUPTED);
+        _exit(128 + number);
     }
+    signal_number = number;
     cli_cancel.requested = 1;
 }
 
+int cli_interrupted(void)
+{
+    return 128 + (signal_number ? signal_number : SIGINT);
+}
+
+/* Writes beyond a limit of size fail, like those into a closed pipe, instead of ending the process. What nohup has set stays. */
 static void set_up_signals(void)
 {
-    struct sigaction stop = {.sa_handler = on_signal};
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP}, failing[] = {SIGPIPE, SIGXFSZ};
+    struct sigaction stop = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN}, old;
 
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGPIPE, &ignore, NULL);
+    for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
+        if (sigaction(ending[i], NULL, &old) == 0 && (ending[i] != SIGHUP || old.sa_handler != SIG_IGN))
+            sigaction(ending[i], &stop, NULL);
+    for (size_t i = 0; i < sizeof(failing) / sizeof(*failing); i++)
+        sigaction(failing[i], &ignore, NULL);
 }
 
 int cli_usage(const char *format, ...)
@@ -122,6 +132,16 @@ static bool parse_choice(const char *choices, const char *text, uint32_t *index)
     }
 }
 
+/* Those that others leave free, by the load of the last minute; at least one. */
+static uint32_t idle_processors(void)
+{
+    double load, processors = (double)sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (getloadavg(&load, 1) == 1)
+        processors -= load;
+    return processors > 1 ? (uint32_t)(processors + 0.5) : 1;
+}
+
 static int store(const cli_option *o, const char *argument)
 {
     bool limited = o->min != 0 || o->max != 0;
@@ -139,6 +159,14 @@ static int store(const cli_option *o, const char *argument)
         if (limited && !(v >= o->min && v <= o->max))
             return cli_usage("--%s: %s is not between %.0f and %.0f", o->name, argument, o->min, o->max);
         *(uint32_t *)o->value = (uint32_t)v;
+        break;
+    case CLI_JOBS:
+        if (strcmp(argument, "auto") == 0)
+            *(uint32_t *)o->value = idle_processors();
+        else if (!parse_number(argument, &v, &end) || *end || v != floor(v) || !(v >= 1 && v <= o->max))
+            return cli_usage("--%s: '%s' is neither auto nor a whole number from 1 to %.0f", o->name, argument, o->max);
+        else
+            *(uint32_t *)o->value = (uint32_t)v;
         break;
     case CLI_NUMBER:
         if (!parse_number(argument, &v, &end) || *end)
@@ -173,6 +201,7 @@ static void format_default(const cli_option *o, char *to, size_t n)
 
     switch (o->type) {
     case CLI_INT:
+    case CLI_JOBS:
         if (*(uint32_t *)o->value >= o->min)
             snprintf(number, sizeof(number), "%u", *(uint32_t *)o->value);
         break;

@@ -18,7 +18,8 @@ typedef enum cli_type {
     CLI_SIZE,     /* uint64_t bytes: 1500, 64K, 2G, 1.5GiB (powers of 1024) */
     CLI_DURATION, /* double seconds: 90, 90s, 5m, 1.5h, 2d, 1:30, 1:02:03 */
     CLI_OPTIONAL, /* const char *: NULL where absent, "" where given without an argument; --name=ARG only */
-    CLI_CHOICE    /* uint32_t: index into `argument`, "auto|f32|bf16" */
+    CLI_CHOICE,   /* uint32_t: index into `argument`, "auto|f32|bf16" */
+    CLI_JOBS      /* uint32_t in [1, max], or "auto": the processors that are idle */
 } cli_type;
 
 typedef struct cli_option {
@@ -39,15 +40,16 @@ typedef struct cli_tool {
     const char *notes;            /* printed after the options as it stands; may be NULL */
 } cli_tool;
 
-enum { CLI_GO_ON = -1, CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
+enum { CLI_GO_ON = -1, CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
 /* Checks the library's version, sets up signals (below), parses. Returns CLI_GO_ON, or the exit status after --help, --version or a
  * usage error that has been reported. The operands are (*operands)[0 .. *n_operands), permuted to the end of argv. */
 int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int *n_operands);
 
-/* Set by SIGINT and SIGTERM; a second signal calls cli_clean_up (async-signal-safe, or NULL) and ends the process. SIGPIPE is
- * ignored: writes fail instead. */
+/* Set by SIGINT, SIGTERM and SIGHUP; a second signal calls cli_clean_up (async-signal-safe, or NULL) and ends the process. SIGPIPE
+ * and SIGXFSZ are ignored: writes fail instead. */
 extern ae_cancel cli_cancel;
+int cli_interrupted(void); /* the exit status then: 128 + the signal's number */
 extern void (*cli_clean_up)(void);
 extern const char *cli_name; /* the running tool's */
 
