@@ -77,7 +77,8 @@ AE_API AE_NODISCARD ae_status ae_encode_analysis(const ae_analysis *analysis, co
                                                  const ae_tile_sink *sink, ae_error *err);
 
 /* Called from one thread at a time, for the tiles that are needed, in ascending order. *data stays valid until the next call;
- * *data = NULL: the tile is lost, its latents become 0 and `lost` tells. */
+ * *data = NULL: the tile is lost, its latents become 0 and `lost` tells. So it is on failure, where `lost` is there to be told,
+ * unless it is AE_ERR_NOMEM, AE_ERR_CANCELLED or AE_ERR_TOO_NEW. */
 typedef struct ae_tile_source {
     void *opaque;
     ae_status (*read)(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err);

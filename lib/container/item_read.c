@@ -35,6 +35,19 @@ static bool belongs(const ae_item_reader *r, uint64_t offset, uint32_t n_bytes, 
     return !c.bad;
 }
 
+/* Takes over where a tile lies. Of two chunks that claim to be it, one has a damaged number: the one that is whole counts. */
+static ae_status place_tile(ae_item_reader *r, struct place *tile, struct place found, ae_error *err)
+{
+    ae_status st = AE_OK;
+    ae_error why;
+
+    if (tile->n_bytes && (st = aei_load(r->container, found.offset, found.n_bytes, &r->buffer, &r->capacity, &why)) == AE_ERR_NOMEM)
+        return aei_out_of_memory(err);
+    if (st == AE_OK)
+        *tile = found;
+    return AE_OK;
+}
+
 static ae_status walk(ae_item_reader *r, ae_error *err)
 {
     const ae_container *c = r->container;
@@ -58,7 +71,7 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
             struct place *tiles = type == AEI_TILE ? r->tiles : r->alpha;
 
             if (n <= AEI_AEC_MAX_TILE && belongs(r, at + AEI_AEC_CHUNK, n, true, &index, &place) && tiles && index < r->n_tiles)
-                tiles[index] = place;
+                st = place_tile(r, &tiles[index], place, err);
         } else if (type == AEI_META || type == AEI_HASH) {
             if (belongs(r, at + AEI_AEC_CHUNK, n, false, &index, &place))
                 *(type == AEI_META ? &r->meta : &r->hash) = place;

@@ -13,6 +13,7 @@ typedef struct slot {
     uint8_t *bytes;            /* its stream */
     size_t n_allocated, n_bytes;
     bool given;
+    ae_error why;              /* not given, because of this */
     const char *lost;          /* why; NULL: all is well */
     int16_t **tensors;         /* by crossing, dense with the tensor's pitch over the padded tile */
 } slot;
@@ -65,7 +66,7 @@ static void decode_tile(void *context, uint32_t index, uint32_t thread)
 
     if (d->statuses[thread] != AE_OK || (d->options->cancel && d->options->cancel->requested))
         return;
-    s->lost = s->given ? NULL : "it is missing";
+    s->lost = s->given ? NULL : s->why.message;
     if (s->given) {
         aei_rans_begin(&reader, s->bytes, s->n_bytes);
         d->statuses[thread] = aei_walk_entropy(d->walks[thread], w, h, &latents, &d->errors[thread]);
@@ -91,12 +92,17 @@ static ae_status read_tile(decoder *d, uint32_t tx, const ae_tile_source *source
     slot *s = slot_of(d, tx, d->row);
     const void *data = NULL;
     size_t n = 0;
-    ae_status st = source->read(source->opaque, d->row * d->n_x + tx, &data, &n, err);
+    ae_status st = source->read(source->opaque, d->row * d->n_x + tx, &data, &n, &s->why);
 
     s->given = st == AE_OK && data;
     s->n_bytes = s->given ? n : 0;
+    if (st == AE_OK && !data)
+        ae_fail(&s->why, AE_ERR_MALFORMED, "it is missing");
+    /* damage costs the tile; what will not be otherwise for the next one costs the picture */
+    if (st == AE_ERR_NOMEM || st == AE_ERR_CANCELLED || st == AE_ERR_TOO_NEW || (st != AE_OK && !d->options->lost))
+        return ae_fail(err, st, "%s", s->why.message);
     if (!s->given || !n)
-        return st;
+        return AE_OK;
     if (n > s->n_allocated) {
         ae_free(s->bytes);
         s->n_allocated = 0;

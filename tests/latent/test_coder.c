@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -102,6 +103,8 @@ typedef struct box {
     size_t n_bytes[MOST_TILES];
     uint32_t next, missing, n_lost, lost[MOST_TILES];
     bool gaps;                 /* not every tile will come */
+    ae_status failure;         /* of the missing one; AE_OK: it is NULL */
+    char why[64];              /* it was lost */
 } box;
 
 static ae_status read_rows(void *opaque, void *rows, uint32_t n, ae_error *err)
@@ -142,7 +145,8 @@ static ae_status read_tile(void *opaque, uint32_t i, const void **data, size_t *
 {
     box *b = opaque;
 
-    (void)err;
+    if (i + 1 == b->missing && b->failure != AE_OK)
+        return ae_fail(err, b->failure, "the chunk of tile %u", i);
     *data = i + 1 == b->missing ? NULL : b->tiles[i];
     *n = b->n_bytes[i];
     return AE_OK;
@@ -153,6 +157,7 @@ static void on_lost(void *opaque, uint32_t i, const char *why)
     box *b = opaque;
 
     assert_true(why[0] != 0);
+    snprintf(b->why, sizeof(b->why), "%s", why);
     b->lost[b->n_lost++] = i;
 }
 
@@ -392,12 +397,39 @@ static void damage(void **state)
         ae_free(part);
     }
     assert_true(seen >= 17); /* the container's checksums see the rest */
+    /* a tile that its source cannot give costs no more, in regions and previews either */
     b.missing = 2;
+    b.failure = AE_ERR_CHECKSUM;
+    for (int i = 0; i < 3; i++) {
+        static const ae_decode_options how[] = {
+            {.quality = 300, .lost = on_lost}, {.quality = 300, .x = 40, .width = 460, .height = 40, .lost = on_lost},
+            {.quality = 300, .preview = true, .lost = on_lost}};
+        uint32_t x0 = how[i].x, w = how[i].width ? how[i].width : W, unit = how[i].preview ? 8 : 1;
+        uint8_t *part, *want;
+
+        b.n_lost = b.missing = 0;
+        want = decode(all.coder, &b, colour, how[i]);
+        b.missing = 2;
+        part = decode(all.coder, &b, colour, how[i]);
+        assert_int_equal(b.n_lost, 1);
+        assert_string_equal(b.why, "the chunk of tile 1");
+        for (uint32_t x = 0; x < w / unit; x++) /* of the first row */
+            if ((x0 + (x + 1) * unit + reach <= 512 || x0 + x * unit >= 1024 + reach) && memcmp(part + x * 3, want + x * 3, 3))
+                fail_msg("decoding %d: pixel %u changed", i, x);
+        ae_free(part);
+        ae_free(want);
+    }
+    b.failure = AE_OK;
     b.at = 0;
     b.to = whole;
     b.row_bytes = W * 3;
     assert_int_equal(ae_decode(all.coder, &colour, &(ae_decode_options){.quality = 300}, &source, &sink, &err), AE_ERR_MALFORMED);
     assert_non_null(strstr(err.message, "tile 1"));
+    b.failure = AE_ERR_CHECKSUM;
+    assert_int_equal(ae_decode(all.coder, &colour, &(ae_decode_options){.quality = 300}, &source, &sink, &err), b.failure);
+    b.failure = AE_ERR_NOMEM;
+    assert_int_equal(ae_decode(all.coder, &colour, &(ae_decode_options){.quality = 300, .opaque = &b, .lost = on_lost}, &source,
+                               &sink, &err), AE_ERR_NOMEM);
     ae_free(whole);
     clear(&b);
 }
