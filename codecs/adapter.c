@@ -92,19 +92,6 @@ bool aei_get_density(const ae_meta *meta, uint32_t *x_per_metre, uint32_t *y_per
     return true;
 }
 
-const ae_meta_item *aei_fitting_icc(const ae_meta *meta, const ae_signal_info *info, char note[160])
-{
-    const ae_meta_item *icc = ae_meta_find(meta, AE_META_ICC);
-
-    if (!icc)
-        return NULL;
-    if (icc->n_bytes < 128 || memcmp(icc->value + 16, info->channels < 3 ? "GRAY" : "RGB ", 4) != 0) {
-        aei_note(note, "colour profile dropped (not for these channels)");
-        return NULL;
-    }
-    return icc;
-}
-
 /* "8BIM", id, padded Pascal name, length, padded data. */
 ae_status aei_add_photoshop(ae_meta *meta, const uint8_t *p, size_t n, ae_error *err)
 {

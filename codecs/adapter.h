@@ -55,8 +55,22 @@ ae_status aei_add_exif(ae_meta *meta, const uint8_t *data, size_t n_bytes, ae_er
 ae_status aei_add_density(ae_meta *meta, double x_per_metre, double y_per_metre, ae_error *err);
 /* False where there is none. */
 bool aei_get_density(const ae_meta *meta, uint32_t *x_per_metre, uint32_t *y_per_metre);
-/* The profile that fits pictures of so many channels (a grey one does not fit colour), or NULL with a note. */
-const ae_meta_item *aei_fitting_icc(const ae_meta *meta, const ae_signal_info *info, char note[160]);
+/* The profile, if it is whole and fits pictures of so many channels (a grey one does not fit colour); else false, with a note where
+ * there was one. It points into the metadata. */
+enum { AEI_PROFILE_MAX = 1 << 24 }; /* in JPEG it is 255 segments at most */
+typedef struct aei_profile { const uint8_t *data; size_t n_bytes; } aei_profile;
+bool aei_fitting_icc(const ae_meta *meta, const ae_signal_info *info, aei_profile *out, char note[160]);
+/* Descriptions of colour that are no profile, each by the type and with the data of a PNG chunk. Adding leaves out what has another
+ * length than it should, and a second of its type. Types have four letters; NULL where there is none. */
+ae_status aei_add_colour(ae_meta *meta, const void *type, const uint8_t *data, size_t n_bytes, ae_error *err);
+const uint8_t *aei_find_colour(const ae_meta *meta, const void *type, size_t *n_bytes);
+/* cHRM: x and y of white, red, green, blue. */
+ae_status aei_add_chromaticities(ae_meta *meta, const double xy[8], ae_error *err);
+bool aei_get_chromaticities(const ae_meta *meta, double xy[8]);
+/* Names those that are lost in a format which holds only the types in `held`, if they say anything unusual. */
+void aei_note_colours(const ae_meta *meta, const char *held, bool profile, char note[160]);
+/* For formats that hold no more than the kinds in `held`, a bit 1 << ae_meta_kind each. */
+void aei_note_dropped(const ae_meta *meta, unsigned held, char note[160]);
 /* The IPTC record among Photoshop's resources, if there is one and none has been added yet. */
 ae_status aei_add_photoshop(ae_meta *meta, const uint8_t *resources, size_t n_bytes, ae_error *err);
 /* What goes before an IPTC record to make it a resource; an odd one is followed by a zero, for which its closing NUL serves. */

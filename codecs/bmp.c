@@ -130,9 +130,7 @@ ae_status aei_bmp_create(ae_sink *sink, const ae_signal_info *info, const ae_met
         bmp_free_state(s);
         return st;
     }
-    for (size_t i = 0; i < meta->n_items; i++)
-        if (meta->items[i].kind != AE_META_DENSITY)
-            aei_note(writer->note, "metadata dropped");
+    aei_note_dropped(meta, 1u << AE_META_DENSITY, writer->note);
     writer->state = s;
     return AE_OK;
 }

@@ -554,7 +554,8 @@ static void write_iptc(jpeg_state *s, const ae_meta_item *item, char note[160])
 
 static void write_meta(jpeg_state *s, const ae_meta *meta, ae_writer *writer)
 {
-    const ae_meta_item *icc = aei_fitting_icc(meta, &writer->info, writer->note);
+    aei_profile icc;
+    bool profile = aei_fitting_icc(meta, &writer->info, &icc, writer->note);
 
     /* EXIF readers expect theirs first. */
     for (size_t i = 0; i < meta->n_items; i++) {
@@ -581,8 +582,9 @@ static void write_meta(jpeg_state *s, const ae_meta *meta, ae_writer *writer)
         else if (item->kind == AE_META_TEXT)
             aei_note(writer->note, "text other than a comment dropped");
     }
-    if (icc)
-        jpeg_write_icc_profile(&s->c.out, icc->value, (unsigned int)icc->n_bytes);
+    if (profile)
+        jpeg_write_icc_profile(&s->c.out, icc.data, (unsigned int)icc.n_bytes);
+    aei_note_colours(meta, "", profile, writer->note);
 }
 
 static ae_status start(jpeg_state *s, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,

@@ -4,13 +4,17 @@
  *
  * Text and EXIF may stand behind the picture, where a writer that streams would learn of them too late. So the chunks are
  * walked first, and libpng is served the file in another order: what precedes IDAT, what follows it, IDAT, IEND. */
-#include <png.h>
 #include <string.h>
 
-#include "adapter.h"
+#include "png_colour.h"
 
 static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', 0x0d, 0x0a, 0x1a, 0x0a};
 static const char xmp_key[] = "XML:com.adobe.xmp";
+
+enum {
+    HEAD = 64,      /* bytes before a block of libpng's, which hold its length */
+    ROOM = 1 << 22, /* what libpng takes for itself */
+};
 
 typedef struct span { uint64_t offset, n_bytes; } span;
 
@@ -20,6 +24,8 @@ typedef struct png_state {
     ae_error *err;     /* of the call in progress */
     ae_status status;  /* first failure seen by a callback */
     bool damaged_meta; /* libpng warned */
+    uint64_t n_taken;  /* bytes that libpng has */
+    uint64_t max_meta; /* 0: not reading metadata */
 
     ae_source *source;
     span spans[4];
@@ -31,6 +37,7 @@ typedef struct png_state {
 
     ae_sink *sink;
     char *iptc;        /* as a text */
+    aei_packed_profile profile;
 } png_state;
 
 static void on_error(png_structp png, png_const_charp message)
@@ -53,17 +60,34 @@ static void on_warning(png_structp png, png_const_charp message)
 static png_voidp on_malloc(png_structp png, png_alloc_size_t n_bytes)
 {
     png_state *s = png_get_mem_ptr(png);
-    void *memory = ae_alloc(n_bytes, 1);
+    uint8_t *memory = n_bytes < SIZE_MAX / 2 ? ae_alloc(HEAD + n_bytes, 1) : NULL;
 
-    if (!memory && s->status == AE_OK)
-        s->status = ae_fail(s->err, AE_ERR_NOMEM, "PNG: %zu bytes", (size_t)n_bytes);
-    return memory;
+    if (!memory) {
+        if (s->status == AE_OK)
+            s->status = ae_fail(s->err, AE_ERR_NOMEM, "PNG: %zu bytes", (size_t)n_bytes);
+        return NULL;
+    }
+    memcpy(memory, &n_bytes, sizeof(n_bytes));
+    s->n_taken += n_bytes;
+    if (!s->max_meta || s->n_taken <= 2 * s->max_meta + ROOM)
+        return memory + HEAD;
+    /* libpng limits each text alone, and holds two copies of the one it reads */
+    s->n_taken -= n_bytes;
+    ae_free(memory);
+    s->status = ae_fail(s->err, AE_ERR_LIMIT, "PNG: metadata exceed max_meta (%llu)", (unsigned long long)s->max_meta);
+    png_error(png, "limit");
 }
 
 static void on_free(png_structp png, png_voidp memory)
 {
-    (void)png;
-    ae_free(memory);
+    png_state *s = png_get_mem_ptr(png);
+    png_alloc_size_t n_bytes;
+
+    if (!memory)
+        return;
+    memcpy(&n_bytes, (uint8_t *)memory - HEAD, sizeof(n_bytes));
+    s->n_taken -= n_bytes;
+    ae_free((uint8_t *)memory - HEAD);
 }
 
 static void on_read(png_structp png, png_bytep to, png_size_t n_bytes)
@@ -143,6 +167,8 @@ static ae_status walk_chunks(png_state *s, const ae_limits *limits, ae_reader *r
                 return ae_fail(err, AE_ERR_MALFORMED, "PNG: picture data in two places");
         } else if (first && !behind) {
             behind = at;
+        } else if (!first && (st = aei_png_take_colour(s->source, head + 4, (uint32_t)n, limits, reader, err)) != AE_OK) {
+            return st;
         }
         if (memcmp(head + 4, "acTL", 4) == 0)
             aei_note(reader->note, "animation dropped");
@@ -174,15 +200,12 @@ static ae_status add_text(ae_meta *meta, const png_text *text, ae_error *err)
 static ae_status add_meta(png_state *s, ae_meta *meta, ae_error *err)
 {
     ae_status st = AE_OK;
-    png_charp name;
     png_bytep data;
     png_textp text;
     png_uint_32 n, x, y;
     int type, n_text;
 
-    if (png_get_iCCP(s->png, s->info, &name, &type, &data, &n))
-        st = ae_meta_add(meta, AE_META_ICC, NULL, data, n, err);
-    if (st == AE_OK && png_get_eXIf_1(s->png, s->info, &n, &data))
+    if (png_get_eXIf_1(s->png, s->info, &n, &data))
         st = aei_add_exif(meta, data, n, err);
     if (st == AE_OK && png_get_pHYs(s->png, s->info, &x, &y, &type) && type == PNG_RESOLUTION_METER)
         st = aei_add_density(meta, x, y, err);
@@ -202,16 +225,18 @@ static void png_free_state(png_state *s)
         png_destroy_write_struct(&s->png, &s->info);
     ae_free(s->whole);
     ae_free(s->iptc);
+    ae_free(s->profile.data);
     ae_free(s);
 }
 
-static uint32_t significant_bits(png_state *s)
+static uint32_t significant_bits(png_state *s, const ae_meta *meta)
 {
     uint32_t depth = png_get_bit_depth(s->png, s->info), bits = depth;
-    png_color_8p b;
+    size_t n;
+    const uint8_t *b = aei_find_colour(meta, "sBIT", &n);
 
-    if (png_get_sBIT(s->png, s->info, &b))
-        bits = png_get_color_type(s->png, s->info) & PNG_COLOR_MASK_COLOR ? b->green : b->gray;
+    if (b)
+        bits = png_get_color_type(s->png, s->info) & PNG_COLOR_MASK_COLOR && n > 1 ? b[1] : b[0];
     return depth == 16 && bits > 8 && bits < 16 ? bits : depth;
 }
 
@@ -226,7 +251,10 @@ static ae_status read_header(png_state *s, const ae_limits *limits, ae_reader *r
     png_set_read_fn(png, s, on_read);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* checked already */
     png_set_chunk_malloc_max(png, (png_alloc_size_t)limits->max_meta);
+    aei_png_ignore_colour(png);
+    s->max_meta = limits->max_meta;
     png_read_info(png, info);
+    s->max_meta = 0;
     if (png_get_color_type(png, info) == PNG_COLOR_TYPE_PALETTE)
         png_set_palette_to_rgb(png);
     if (png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) < 8)
@@ -243,7 +271,7 @@ static ae_status read_header(png_state *s, const ae_limits *limits, ae_reader *r
     s->height = png_get_image_height(png, info);
     reader->info = aei_image_info(png_get_image_width(png, info), s->height, png_get_bit_depth(png, info) == 16 ? AE_U16 : AE_U8,
                                   png_get_channels(png, info));
-    reader->info.bits = significant_bits(s);
+    reader->info.bits = significant_bits(s, &reader->meta);
     if (s->row_bytes != ae_row_bytes(&reader->info))
         png_error(png, "unexpected layout");
     return s->status;
@@ -389,26 +417,10 @@ static ae_status add_iptc(png_state *s, const ae_meta *meta)
     return AE_OK;
 }
 
-static void write_meta(png_state *s, const ae_meta *meta, const ae_write_options *options, ae_writer *writer)
+static void write_meta(png_state *s, const ae_meta *meta, ae_writer *writer)
 {
-    const ae_meta_item *icc = aei_fitting_icc(meta, &writer->info, writer->note);
     uint32_t x, y;
 
-    if (icc) {
-        png_set_iCCP(s->png, s->info, "ICC profile", PNG_COMPRESSION_TYPE_BASE, icc->value, (png_uint_32)icc->n_bytes);
-    } else if (options->like && options->like->codec == &aei_codec_png) {
-        /* How the source described its colours without a profile. */
-        const png_state *from = options->like->state;
-        double gamma, c[8];
-        int intent;
-
-        if (png_get_sRGB(from->png, from->info, &intent))
-            png_set_sRGB(s->png, s->info, intent);
-        if (png_get_gAMA(from->png, from->info, &gamma))
-            png_set_gAMA(s->png, s->info, gamma);
-        if (png_get_cHRM(from->png, from->info, &c[0], &c[1], &c[2], &c[3], &c[4], &c[5], &c[6], &c[7]))
-            png_set_cHRM(s->png, s->info, c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]);
-    }
     if (aei_get_density(meta, &x, &y))
         png_set_pHYs(s->png, s->info, x, y, PNG_RESOLUTION_METER);
     for (size_t i = 0; i < meta->n_items; i++) {
@@ -426,7 +438,7 @@ static void write_meta(png_state *s, const ae_meta *meta, const ae_write_options
     }
 }
 
-static ae_status write_header(png_state *s, const ae_meta *meta, const ae_write_options *options, ae_writer *writer)
+static ae_status write_header(png_state *s, const ae_meta *meta, ae_writer *writer)
 {
     static const int colour[] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
     const ae_signal_info *info = &writer->info;
@@ -435,17 +447,14 @@ static ae_status write_header(png_state *s, const ae_meta *meta, const ae_write_
         return s->status;
     png_set_write_fn(s->png, s, on_write, on_flush);
     png_set_user_limits(s->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    png_set_benign_errors(s->png, 1); /* metadata that it dislikes are left out, with a warning */
     png_set_compression_buffer_size(s->png, 1 << 16);
     png_set_compression_level(s->png, 2); /* photographs: twice as fast as 4 with its lazy matching, and smaller */
     png_set_IHDR(s->png, s->info, (png_uint_32)info->width, (png_uint_32)info->height, info->sample == AE_U16 ? 16 : 8,
                  colour[info->channels], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    if (info->sample == AE_U16 && info->bits < 16) {
-        png_byte b = (png_byte)info->bits;
-        png_color_8 significant = {.red = b, .green = b, .blue = b, .gray = b, .alpha = b};
-
-        png_set_sBIT(s->png, s->info, &significant);
-    }
-    write_meta(s, meta, options, writer);
+    write_meta(s, meta, writer);
+    png_write_info_before_PLTE(s->png, s->info);
+    aei_png_write_colour(s->png, meta, &s->profile, info);
     png_write_info(s->png, s->info);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     if (info->sample == AE_U16)
@@ -460,6 +469,7 @@ static ae_status png_create(ae_sink *sink, const ae_signal_info *info, const ae_
     png_state *s;
     ae_status st;
 
+    (void)options;
     if (info->width > PNG_UINT_31_MAX || info->height > PNG_UINT_31_MAX)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "PNG holds at most 2^31 - 1 pixels along an edge");
     s = ae_alloc(1, sizeof(*s));
@@ -474,7 +484,9 @@ static ae_status png_create(ae_sink *sink, const ae_signal_info *info, const ae_
     if (st == AE_OK)
         st = add_iptc(s, meta);
     if (st == AE_OK)
-        st = write_header(s, meta, options, writer);
+        st = aei_png_pack_profile(meta, writer, &s->profile, err);
+    if (st == AE_OK)
+        st = write_header(s, meta, writer);
     if (st != AE_OK) {
         png_free_state(s);
         return st;

@@ -349,8 +349,7 @@ static ae_status pnm_create(ae_sink *sink, const ae_signal_info *info, const ae_
         pnm_free_state(s);
         return st;
     }
-    if (meta->n_items)
-        aei_note(writer->note, "metadata dropped");
+    aei_note_dropped(meta, 0, writer->note);
     writer->state = s;
     return AE_OK;
 }

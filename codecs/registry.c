@@ -44,6 +44,17 @@ const ae_codec *ae_codec_for_path(const char *path)
     return find_suffix(suffix_of(path), true);
 }
 
+/* All together, with what a container adds to each: what is read from one file can be read from another. */
+static ae_status check_meta(const ae_meta *meta, uint64_t max_meta, ae_error *err)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < meta->n_items; i++)
+        n += meta->items[i].n_bytes + (meta->items[i].key ? strlen(meta->items[i].key) : 0) + 16;
+    return n <= max_meta ? AE_OK : ae_fail(err, AE_ERR_LIMIT, "%llu bytes of metadata exceed max_meta (%llu)",
+                                           (unsigned long long)n, (unsigned long long)max_meta);
+}
+
 ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
     uint8_t head[4096];
@@ -72,6 +83,8 @@ ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *
         return ae_fail(err, AE_ERR_UNSUPPORTED, "not a format that is known here");
     reader->codec = best;
     st = best->open(source, &resolved, reader, err);
+    if (st == AE_OK && (st = check_meta(&reader->meta, resolved.max_meta, err)) != AE_OK)
+        best->close(reader);
     if (st != AE_OK) {
         ae_meta_clear(&reader->meta);
         *reader = (ae_reader){0};

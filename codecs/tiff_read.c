@@ -183,9 +183,9 @@ static ae_status add_entry(tiff_state *s, ae_meta_kind kind, uint16_t tag, uint6
 static ae_status add_meta(tiff_state *s, const ae_limits *limits, ae_reader *reader)
 {
     ae_status st = AE_OK;
-    float x, y;
+    float x, y, *white, *primaries;
     uint16_t unit;
-    double per_metre;
+    double per_metre, xy[8];
 
     if (s->n_colours < 4)
         st = add_entry(s, AE_META_ICC, TIFFTAG_ICCPROFILE, limits->max_meta, reader);
@@ -197,6 +197,12 @@ static ae_status add_meta(tiff_state *s, const ae_limits *limits, ae_reader *rea
         st = add_entry(s, AE_META_IPTC, TIFFTAG_PHOTOSHOP, limits->max_meta, reader);
     if (st == AE_OK)
         st = aei_exif_extract(s->source, limits->max_meta, reader, s->err);
+    if (st == AE_OK && TIFFGetField(s->tif, TIFFTAG_WHITEPOINT, &white) &&
+        TIFFGetField(s->tif, TIFFTAG_PRIMARYCHROMATICITIES, &primaries)) {
+        for (int i = 0; i < 8; i++)
+            xy[i] = (double)(i < 2 ? white[i] : primaries[i - 2]);
+        st = aei_add_chromaticities(&reader->meta, xy, s->err);
+    }
     TIFFGetFieldDefaulted(s->tif, TIFFTAG_RESOLUTIONUNIT, &unit);
     per_metre = unit == RESUNIT_INCH ? 1 / 0.0254 : unit == RESUNIT_CENTIMETER ? 100 : 0;
     if (st == AE_OK && TIFFGetField(s->tif, TIFFTAG_XRESOLUTION, &x) && TIFFGetField(s->tif, TIFFTAG_YRESOLUTION, &y))

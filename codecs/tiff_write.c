@@ -55,6 +55,19 @@ static void set_resolution(TIFF *tif, const ae_meta *meta)
     TIFFSetField(tif, TIFFTAG_YRESOLUTION, by_inch ? inch[1] : d[1] / 100.0);
 }
 
+static void set_chromaticities(TIFF *tif, const ae_meta *meta)
+{
+    double xy[8];
+    float f[8];
+
+    if (!aei_get_chromaticities(meta, xy))
+        return;
+    for (int i = 0; i < 8; i++)
+        f[i] = (float)xy[i];
+    TIFFSetField(tif, TIFFTAG_WHITEPOINT, f);
+    TIFFSetField(tif, TIFFTAG_PRIMARYCHROMATICITIES, f + 2);
+}
+
 /* Texts and orientation of an EXIF block as entries of the file's own directory. False where memory is short. */
 static bool set_description(TIFF *tif, const aei_ifd_view *exif)
 {
@@ -99,12 +112,16 @@ static ae_status set_iptc(tiff_state *s, const ae_meta_item *item)
 
 static ae_status set_meta(tiff_state *s, const ae_meta *meta, ae_writer *writer)
 {
-    const ae_meta_item *icc = aei_fitting_icc(meta, &writer->info, writer->note), *exif = ae_meta_find(meta, AE_META_EXIF);
+    const ae_meta_item *exif = ae_meta_find(meta, AE_META_EXIF);
+    aei_profile icc;
+    bool profile = aei_fitting_icc(meta, &writer->info, &icc, writer->note);
     aei_ifd_entry e;
     bool described = false;
 
-    if (icc)
-        TIFFSetField(s->tif, TIFFTAG_ICCPROFILE, (uint32_t)icc->n_bytes, icc->value);
+    if (profile)
+        TIFFSetField(s->tif, TIFFTAG_ICCPROFILE, (uint32_t)icc.n_bytes, icc.data);
+    set_chromaticities(s->tif, meta);
+    aei_note_colours(meta, "cHRM", profile, writer->note);
     set_resolution(s->tif, meta);
     if (exif) {
         aei_ifd_view view = {.data = exif->value, .n_bytes = exif->n_bytes};
@@ -134,7 +151,10 @@ static ae_status set_meta(tiff_state *s, const ae_meta *meta, ae_writer *writer)
             aei_note(writer->note, "text other than a comment dropped");
         }
     }
-    return s->status;
+    if (s->status != AE_OK) /* what libtiff does not take costs nothing but itself */
+        aei_note(writer->note, "metadata that TIFF does not accept dropped");
+    s->status = AE_OK;
+    return AE_OK;
 }
 
 static ae_status set_fields(tiff_state *s, const ae_write_options *options, const ae_signal_info *info)
@@ -164,6 +184,7 @@ ae_status aei_tiff_create(ae_sink *sink, const ae_signal_info *info, const ae_me
 {
     const ae_meta_item *exif = ae_meta_find(meta, AE_META_EXIF);
     char mode[4] = "wl";
+    ae_error complaint = {0};
     tiff_state *s;
     ae_status st;
 
@@ -192,8 +213,15 @@ ae_status aei_tiff_create(ae_sink *sink, const ae_signal_info *info, const ae_me
         st = aei_tiff_failed(s, "no memory");
         goto failed;
     }
-    if ((st = set_fields(s, options, info)) != AE_OK || (st = set_meta(s, meta, writer)) != AE_OK)
+    if ((st = set_fields(s, options, info)) != AE_OK)
         goto failed;
+    s->err = &complaint; /* may turn out to be harmless */
+    st = set_meta(s, meta, writer);
+    s->err = err;
+    if (st != AE_OK) {
+        ae_fail(err, st, "%s", complaint.message);
+        goto failed;
+    }
     if (mode[2] && exif) {
         aei_note(writer->note, "EXIF reduced to its first directory");
         s->exif = (ae_meta_item){0};

@@ -18,7 +18,7 @@ typedef struct webp_state {
     uint64_t y;
     ae_sink *sink; /* writing */
     int quality;
-    const ae_meta_item *icc;
+    aei_profile icc;
     const ae_meta *meta;
 } webp_state;
 
@@ -194,13 +194,13 @@ static ae_status webp_create(ae_sink *sink, const ae_signal_info *info, const ae
     }
     s->sink = sink;
     s->meta = meta;
-    s->icc = aei_fitting_icc(meta, info, writer->note);
+    aei_note_colours(meta, "", aei_fitting_icc(meta, info, &s->icc, writer->note), writer->note);
     s->quality = options->quality ? options->quality : 95;
     s->lossless = options->lossless;
     if (!options->quality && options->like && options->like->codec == &aei_codec_webp)
         s->lossless = s->lossless || ((const webp_state *)options->like->state)->lossless;
     for (size_t i = 0; i < meta->n_items; i++)
-        if (meta->items[i].kind >= AE_META_IPTC)
+        if (meta->items[i].kind >= AE_META_IPTC && meta->items[i].kind <= AE_META_DENSITY)
             aei_note(writer->note, meta->items[i].kind == AE_META_IPTC   ? "IPTC dropped"
                                    : meta->items[i].kind == AE_META_TEXT ? "text dropped" : "resolution dropped");
     writer->state = s;
@@ -249,9 +249,9 @@ done:
     return st;
 }
 
-static bool set_chunk(WebPMux *mux, const char fourcc[4], const ae_meta_item *item)
+static bool set_chunk(WebPMux *mux, const char fourcc[4], const uint8_t *bytes, size_t n_bytes)
 {
-    WebPData data = {item ? item->value : NULL, item ? item->n_bytes : 0};
+    WebPData data = {bytes, n_bytes};
 
     return !data.size || WebPMuxSetChunk(mux, fourcc, &data, 0) == WEBP_MUX_OK;
 }
@@ -259,6 +259,7 @@ static bool set_chunk(WebPMux *mux, const char fourcc[4], const ae_meta_item *it
 static ae_status webp_finish(ae_writer *writer, ae_error *err)
 {
     webp_state *s = writer->state;
+    const ae_meta_item *exif = ae_meta_find(s->meta, AE_META_EXIF), *xmp = ae_meta_find(s->meta, AE_META_XMP);
     WebPMemoryWriter out;
     WebPMux *mux = NULL;
     WebPData file = {0};
@@ -269,9 +270,9 @@ static ae_status webp_finish(ae_writer *writer, ae_error *err)
         goto done;
     file = (WebPData){out.mem, out.size};
     mux = WebPMuxNew();
-    if (!mux || WebPMuxSetImage(mux, &file, 0) != WEBP_MUX_OK || !set_chunk(mux, "ICCP", s->icc) ||
-        !set_chunk(mux, "EXIF", ae_meta_find(s->meta, AE_META_EXIF)) ||
-        !set_chunk(mux, "XMP ", ae_meta_find(s->meta, AE_META_XMP))) {
+    if (!mux || WebPMuxSetImage(mux, &file, 0) != WEBP_MUX_OK || !set_chunk(mux, "ICCP", s->icc.data, s->icc.n_bytes) ||
+        (exif && !set_chunk(mux, "EXIF", exif->value, exif->n_bytes)) ||
+        (xmp && !set_chunk(mux, "XMP ", xmp->value, xmp->n_bytes))) {
         file = (WebPData){0};
         st = ae_fail(err, AE_ERR_NOMEM, "WebP file");
         goto done;

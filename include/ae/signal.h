@@ -48,7 +48,9 @@ typedef enum ae_meta_kind {
     AE_META_XMP = 3,  /* the packet, UTF-8 */
     AE_META_IPTC = 4, /* the IIM data of the Photoshop 8BIM resource 0x0404 */
     AE_META_TEXT = 5, /* key and UTF-8 value; comments have key "Comment" */
-    AE_META_DENSITY = 6 /* value: two little-endian u32, pixels per metre in x and y */
+    AE_META_DENSITY = 6, /* value: two little-endian u32, pixels per metre in x and y */
+    AE_META_COLOUR = 7 /* what samples mean where no profile says: type and data of a PNG chunk, one of cICP, gAMA, cHRM, sRGB,
+                          sBIT, mDCV, cLLI; an item for each */
 } ae_meta_kind;
 
 typedef struct ae_meta_item {

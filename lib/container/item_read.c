@@ -176,7 +176,7 @@ static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, ae_meta *meta,
         if (c.bad || n_key >= sizeof(name))
             return ae_fail(err, AE_ERR_MALFORMED, "damaged metadata");
         memcpy(name, key, (size_t)n_key);
-        if (kind >= AE_META_ICC && kind <= AE_META_DENSITY && !memchr(name, 0, (size_t)n_key) && (n_key || kind != AE_META_TEXT))
+        if (kind >= AE_META_ICC && kind <= AE_META_COLOUR && !memchr(name, 0, (size_t)n_key) && (n_key || kind != AE_META_TEXT))
             st = ae_meta_add(meta, (ae_meta_kind)kind, kind == AE_META_TEXT ? name : NULL, value, (size_t)n, err);
     }
     return st;

@@ -229,6 +229,7 @@ static void test_long_items(void **state)
     memcpy(blob, icc->value, icc->n_bytes);
     for (size_t i = icc->n_bytes; i < 200000; i++)
         blob[i] = (uint8_t)(i * 7 >> 3);
+    memcpy(blob, "\0\x03\x0d\x40", 4); /* its length */
     assert_ok(ae_meta_add(&more, AE_META_ICC, NULL, blob, 200000, &util_err));
     memset(blob, 'x', 200000);
     assert_ok(ae_meta_add(&more, AE_META_XMP, NULL, blob, 200000, &util_err));

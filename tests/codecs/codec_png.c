@@ -166,7 +166,7 @@ static void test_colour_kept(void **state)
     memcpy(with + 49, file.data + 33, file.n_bytes - 33);
     assert_ok(decode((file_bytes){with, file.n_bytes + 16}, NULL, H, &d, &util_err));
     options.like = &d.reader;
-    assert_ok(encode("png", &info, pixels, NULL, &options, H, &out, NULL, &util_err));
+    assert_ok(encode("png", &info, pixels, &d.reader.meta, &options, H, &out, NULL, &util_err));
     for (size_t i = 0; i + 16 < out.n_bytes; i++)
         found = found || memcmp(out.data + i, gama, 16) == 0;
     assert_true(found);

@@ -61,6 +61,16 @@ def read_head(b):
     return head
 
 
+def read_meta(b):
+    """Checks that entries follow each other to the end, and that those of a fixed form have it."""
+    while b.at < len(b.data):
+        kind, key, value = b.u8(), b.take(b.number()), b.take(b.number())
+        if kind == 6 and len(value) != 8 or kind == 5 and not key:
+            raise ValueError("damaged metadata")
+        if kind == 7 and value[:4] not in (b"cICP", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"mDCV", b"cLLI"):
+            raise ValueError("an unknown description of colour")
+
+
 def read_chunks(data):
     """Offset, type and payload of every chunk; footers are yielded as type None."""
     if data[:8] != MAGIC or crc32c(data[:12]) != struct.unpack("<I", data[12:16])[0]:
@@ -143,7 +153,11 @@ def read(data):
         elif kind in "TA":
             number, index = b.number(), b.number()
             tiles.setdefault(number, set()).add((kind, index))
-        elif kind in "mh":
+        elif kind == "m":
+            b.number()
+            if b.number() == 0:  # else Zstandard, which the standard library does not have
+                read_meta(b)
+        elif kind == "h":
             b.number()
         elif kind.isupper() and kind not in "MI":
             raise ValueError(f"an unknown critical chunk {kind}")

@@ -24,7 +24,7 @@ static const cli_option options[] = {
     {'a', "archive", CLI_STRING, &o.archive, "FILE", "put all inputs into this one file", 0, 0},
     {0, "append", CLI_FLAG, &o.append, NULL, "add to the archive if it is there", 0, 0},
     {0, "verify", CLI_FLAG, &o.verify, NULL, "decode what was written and compare", 0, 0},
-    {0, "metadata", CLI_STRING, &o.metadata, "all|none|LIST", "what to keep of icc,exif,xmp,iptc,text,density", 0, 0},
+    {0, "metadata", CLI_STRING, &o.metadata, "all|none|LIST", "what to keep of icc,exif,xmp,iptc,text,density,colour", 0, 0},
     CLI_BATCH_OPTIONS(o.batch),
     {0},
 };
@@ -51,7 +51,8 @@ static const char *suffix(void *opaque, const char *input)
 static int parse_metadata(void)
 {
     static const char *const names[] = {[AE_META_ICC] = "icc",   [AE_META_EXIF] = "exif", [AE_META_XMP] = "xmp",
-                                        [AE_META_IPTC] = "iptc", [AE_META_TEXT] = "text", [AE_META_DENSITY] = "density"};
+                                        [AE_META_IPTC] = "iptc", [AE_META_TEXT] = "text", [AE_META_DENSITY] = "density",
+                                        [AE_META_COLOUR] = "colour"};
 
     if (strcmp(o.metadata, "all") == 0)
         o.meta_kinds = UINT32_MAX;
@@ -60,10 +61,10 @@ static int parse_metadata(void)
     for (const char *at = o.metadata; *at;) {
         size_t n = strcspn(at, ","), kind = AE_META_ICC;
 
-        while (kind <= AE_META_DENSITY && (strlen(names[kind]) != n || strncasecmp(names[kind], at, n) != 0))
+        while (kind <= AE_META_COLOUR && (strlen(names[kind]) != n || strncasecmp(names[kind], at, n) != 0))
             kind++;
-        if (kind > AE_META_DENSITY)
-            return cli_usage("--metadata: '%s' is not all, none or a list of icc,exif,xmp,iptc,text,density", o.metadata);
+        if (kind > AE_META_COLOUR)
+            return cli_usage("--metadata: '%s' is not all, none or a list of icc,exif,xmp,iptc,text,density,colour", o.metadata);
         o.meta_kinds |= 1u << kind;
         at += n + (at[n] == ',');
     }
