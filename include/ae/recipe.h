@@ -24,6 +24,7 @@ typedef enum ae_task {
 #define AE_INPUT_IMAGE "image" /* the picture, 1.0 = white */
 #define AE_INPUT_LEVEL "level" /* noise deviation at each pixel, 1.0 = white: one channel, or luminance and chroma;
                                   or how much of the corruption to remove, where the recipe has a `strength` */
+#define AE_INPUT_PLACE "place" /* sound: where a band stands, from -1 for the lowest to 1 for the highest */
 #define AE_INPUT_QUALITY "quality" /* COMPRESS: 1 x 1 x 1, 0 the lowest, 1 the highest */
 
 typedef struct ae_network {
@@ -87,6 +88,24 @@ typedef struct ae_penalty {
 
 typedef enum ae_optimizer { AE_ADAMW = 1, AE_ADAM = 2, AE_SGD = 3, AE_MUON = 4 /* weights; AdamW for the rest */ } ae_optimizer;
 
+/* Recipes of sound: what the network sees of a recording, and how recordings are mixed for training (doc/sound.md). bands 0: the
+ * recipe is of pictures. The network's `image` is then time x bands x 1: compressed magnitudes over their running mean; its output
+ * is the same of the clean sound. */
+typedef struct ae_sound_features {
+    float rate;              /* of training, frames a second; bands reach up to half of it */
+    float window, hop;       /* seconds */
+    uint32_t bands, linear;  /* of them, from the lowest, one bin wide */
+    float power;             /* of magnitudes */
+    float memory;            /* seconds of the running mean */
+
+    float snr_min, snr_max;  /* dB, of speech while there is some, against the noise */
+    float level_min, level_max; /* dB below full scale */
+    float silent, music;     /* shares of samples: noise alone; music instead of speech */
+    float rooms, filters, limits, speed, clipped; /* shares of samples with rooms, random filters, limited bands, changed speed,
+                              clipping */
+    float synthetic, babble; /* shares of the noises that are made up, or made of many voices */
+} ae_sound_features;
+
 typedef struct ae_recipe {
     char name[AE_NAME_MAX];
     char about[256];
@@ -109,6 +128,8 @@ typedef struct ae_recipe {
     uint32_t n_corruptions;  /* one is drawn a sample where `one_of`, else all apply in order */
     bool one_of;
     ae_corruption corruptions[AE_MAX_TERMS];
+
+    ae_sound_features sound; /* bands 0: pictures */
 
     /* objective */
     uint32_t n_losses;

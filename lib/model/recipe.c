@@ -28,7 +28,8 @@ static const aei_choice filters[] = {{"bicubic", AE_BICUBIC}, {"lanczos", AE_LAN
                                      {NULL, 0}};
 
 /* The recipe comes first, so that it is freed with what it was read beside. */
-typedef struct top { ae_recipe recipe; uint32_t version, networks, data, filters, corruption, loss, penalties, train; } top;
+typedef struct top { ae_recipe recipe; uint32_t version, networks, data, sound, filters, corruption, loss, penalties,
+             train; } top;
 #define AT(f) offsetof(ae_recipe, f) /* in a top, too */
 
 static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
@@ -56,6 +57,46 @@ static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
     for (uint32_t i = 0; st == AE_OK && i < n; i++)
         st = aei_yaml_value(y, items[i], &filter, &r->filters[i], err);
     return st;
+}
+
+static ae_status read_sound(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_error *err)
+{
+    static const aei_field fields[] = {
+        {"rate", AEI_REAL, AT(sound.rate), 8000, .max = 192000},
+        {"window", AEI_REAL, AT(sound.window), 0.004, .max = 0.1},
+        {"hop", AEI_REAL, AT(sound.hop), 0.001, .max = 0.05},
+        {"bands", AEI_U32, AT(sound.bands), 4, .max = 1024, .required = true},
+        {"linear", AEI_U32, AT(sound.linear), 1, .max = 1024, .required = true},
+        {"power", AEI_REAL, AT(sound.power), 0.05, .max = 1},
+        {"memory", AEI_REAL, AT(sound.memory), 0.1, .max = 100},
+        {"snr", AEI_RANGE, AT(sound.snr_min), -60, .max = 100},
+        {"level", AEI_RANGE, AT(sound.level_min), -100, .max = 20},
+        {"silent", AEI_REAL, AT(sound.silent), 0, .max = 1},
+        {"music", AEI_REAL, AT(sound.music), 0, .max = 1},
+        {"rooms", AEI_REAL, AT(sound.rooms), 0, .max = 1},
+        {"filters", AEI_REAL, AT(sound.filters), 0, .max = 1},
+        {"limits", AEI_REAL, AT(sound.limits), 0, .max = 1},
+        {"speed", AEI_REAL, AT(sound.speed), 0, .max = 1},
+        {"clipped", AEI_REAL, AT(sound.clipped), 0, .max = 1},
+        {"synthetic", AEI_REAL, AT(sound.synthetic), 0, .max = 1},
+        {"babble", AEI_REAL, AT(sound.babble), 0, .max = 1},
+    };
+    ae_sound_features *f = &r->sound;
+    ae_status st;
+
+    *f = (ae_sound_features){.rate = 48000, .window = 0.032f, .hop = 0.01f, .power = 0.3f, .memory = 2,
+                             .snr_min = -5, .snr_max = 30, .level_min = -45, .level_max = 0, .silent = 0.06f,
+                             .music = 0.07f, .rooms = 0.3f, .filters = 0.5f,
+                             .limits = 0.2f, .speed = 0.3f, .clipped = 0.08f, .synthetic = 0.25f, .babble = 0.1f};
+    if ((st = aei_yaml_fields(y, at, "sound", fields, sizeof(fields) / sizeof(fields[0]), r, NULL, err)) != AE_OK)
+        return st;
+    if (f->linear >= f->bands || f->hop > f->window / 2 || f->rate / 2 * f->window <= f->linear)
+        return aei_yaml_fail(y, y->nodes[at].line, err,
+                             "sound: expected more bands than linear ones, hops of at most half a window, linear bands below half "
+                             "the rate");
+    if (r->task != AE_TASK_DENOISE || r->residual || r->n_corruptions || r->strength_max > 0)
+        return aei_yaml_fail(y, y->nodes[at].line, err, "sound: with task denoise, not residual, without corruption and strength");
+    return AE_OK;
 }
 
 static ae_status read_train(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_error *err)
@@ -169,6 +210,8 @@ static ae_status read_penalty(const aei_yaml *y, uint32_t at, const ae_recipe *r
 /* Whether the loader feeds this input of the first network, which is not the picture. */
 static bool fed_beside(const ae_recipe *r, const ae_node *n)
 {
+    if (r->sound.bands)
+        return !strcmp(n->name, AE_INPUT_PLACE) && n->out == 1;
     if (r->task == AE_TASK_COMPRESS)
         return !strcmp(n->name, AE_INPUT_QUALITY) && n->out == 1 && n->height == 1 && n->width == 1;
     return !strcmp(n->name, AE_INPUT_LEVEL) && n->out <= 2;
@@ -215,9 +258,13 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
     for (uint32_t i = 0; i < g->n_nodes; i++)
         if (g->nodes[i].op == AE_OP_INPUT && strcmp(g->nodes[i].name, AE_INPUT_IMAGE) != 0 && !fed_beside(r, &g->nodes[i]))
             return aei_yaml_fail(y, line, err, "input %s: the first network reads 'image' and %s", g->nodes[i].name,
-                                 r->task == AE_TASK_COMPRESS ? "'quality' (1 x 1 x 1)" : "'level' (1 or 2 channels)");
+                                 r->sound.bands ? "'place' (1 channel)"
+                                 : r->task == AE_TASK_COMPRESS ? "'quality' (1 x 1 x 1)" : "'level' (1 or 2 channels)");
     if (image < 0)
         return aei_yaml_fail(y, line, err, "the first network has no input 'image'");
+    if (r->sound.bands && (g->nodes[image].height || g->nodes[image].width != r->sound.bands || g->nodes[image].out != 1))
+        return aei_yaml_fail(y, line, err, "input image: of sound it has 1 channel, a free height and a width of the %u bands",
+                             r->sound.bands);
     if (r->strength_max > 0 && ((level = ae_graph_find(g, AE_INPUT_LEVEL)) < 0 || g->nodes[level].out != 1))
         return aei_yaml_fail(y, line, err, "data: strength is told to an input 'level' of one channel, which is missing");
     if ((st = check_codec(y, t, err)) != AE_OK)
@@ -318,6 +365,7 @@ static ae_status read_recipe(const aei_yaml *y, top *t, ae_error *err)
         {"scale", AEI_U32, AT(scale), 1, .max = 4},
         {"networks", AEI_SUBTREE, offsetof(top, networks), .required = true},
         {"data", AEI_SUBTREE, .offset = offsetof(top, data)},
+        {"sound", AEI_SUBTREE, .offset = offsetof(top, sound)},
         {"corruption", AEI_SUBTREE, .offset = offsetof(top, corruption)},
         {"one_of", AEI_BOOL, .offset = AT(one_of)},
         {"loss", AEI_SUBTREE, .offset = offsetof(top, loss)},
@@ -329,7 +377,8 @@ static ae_status read_recipe(const aei_yaml *y, top *t, ae_error *err)
 
     if (st != AE_OK || (st = aei_yaml_fields(y, 0, "recipe", fields, sizeof(fields) / sizeof(fields[0]), t, NULL, err)) != AE_OK ||
         (st = read_networks(y, t->networks, r, err)) != AE_OK || (t->data && (st = read_data(y, t, err)) != AE_OK) ||
-        (st = read_terms(y, t, err)) != AE_OK || (t->train && (st = read_train(y, t->train, r, err)) != AE_OK))
+        (st = read_terms(y, t, err)) != AE_OK || (t->sound && (st = read_sound(y, t->sound, r, err)) != AE_OK) ||
+        (t->train && (st = read_train(y, t->train, r, err)) != AE_OK))
         return st;
     return check_task(y, t, err);
 }

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Spectra that come back as the signal, and recordings that stream: equal lengths, no shift, the same bytes for every cut. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ae/sound.h"
+#include "audio/spectrum.h"
+#include "core/rng.h"
+
+#define HEAD "recipe: 1\nname: tiny\ntask: denoise\nsound: {bands: 128, linear: 96}\nnetworks:\n  - name: net\n    inputs:\n"
+#define IMAGE "      - {name: image, channels: 1, width: 128}\n"
+/* out = the magnitudes */
+static const char same[] = HEAD IMAGE "    layers:\n      - {op: conv, kernel: 1, bias: false, init: identity}\n";
+static const char half[] = HEAD IMAGE "    layers:\n      - {op: scale, value: 0.5}\n";
+/* gains that depend on the past, on place and on neighbours */
+static const char deep[] = HEAD IMAGE
+    "      - {name: place, channels: 1, width: 128}\n    layers:\n      - {op: concat, from: [image, place]}\n"
+    "      - {op: conv, out: 16, kernel: [1, 5], act: relu}\n"
+    "      - {op: conv, out: 16, kernel: 1, act: relu, gate: last}\n"
+    "      - {op: conv, out: 1, kernel: [1, 3], act: sigmoid}\n      - {op: mul, from: [previous, image]}\n";
+
+static const ae_sound_options plain = {.strength = 1, .level = 1};
+
+static ae_model *make_model(const char *text)
+{
+    char path[] = "/tmp/ae-test-sound-XXXXXX";
+    ae_recipe *recipe = NULL;
+    ae_error error = {0};
+    ae_model *model = NULL;
+    ae_param *params = NULL;
+    uint32_t n_params;
+    size_t n = 0;
+    float *values;
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    close(fd);
+    if (ae_recipe_parse(text, strlen(text), NULL, &recipe, &error) != AE_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(ae_graph_params(&recipe->networks[0].graph, &params, &n_params, &n, NULL), AE_OK);
+    values = ae_alloc(n + 1, sizeof(*values));
+    assert_int_equal(ae_graph_init(&recipe->networks[0].graph, 3, values, NULL), AE_OK);
+    if (ae_model_save(path, &(ae_model_parts){.recipe_text = text, .card = "", .values = values, .n_floats = n}, &error) != AE_OK)
+        fail_msg("%s", error.message);
+    if (ae_model_open(path, NULL, &model, &error) != AE_OK)
+        fail_msg("%s", error.message);
+    unlink(path);
+    ae_free(params);
+    ae_free(values);
+    ae_recipe_free(recipe);
+    return model;
+}
+
+/* Tones that come and go over noise. */
+static float *make_sound(double rate, uint32_t channels, size_t frames)
+{
+    aei_rng rng = aei_rng_make(7, channels, frames);
+    float *to = ae_alloc(frames * channels + 1, sizeof(*to));
+
+    assert_non_null(to);
+    for (size_t i = 0; i < frames; i++)
+        for (uint32_t c = 0; c < channels; c++) {
+            double t = (double)i / rate;
+
+            to[i * channels + c] = (float)(0.2 * sin(2 * M_PI * (300 + 40 * c) * t) * (sin(9 * t) > 0) +
+                                           0.02 * ((double)aei_rng_float(&rng) - 0.5));
+        }
+    return to;
+}
+
+/* In calls of `cut` frames; the output is as long as what came, that of live mode with the latency before it. */
+static float *run(const ae_model *model, double rate, uint32_t channels, const ae_sound_options *o, const float *in, size_t frames,
+                  size_t cut, size_t *n_out)
+{
+    ae_sound_denoiser *d = NULL;
+    ae_error error = {0};
+    size_t most, done = 0, written;
+    float *out, *part;
+
+    if (ae_sound_denoiser_new(model, rate, channels, o, &d, &error) != AE_OK)
+        fail_msg("%s", error.message);
+    most = frames + ae_sound_latency(d);
+    out = ae_alloc(most * channels + 1, sizeof(*out));
+    part = ae_alloc((ae_sound_room(d, cut) + 1) * channels, sizeof(*part));
+    assert_non_null(out);
+    assert_non_null(part);
+    for (size_t at = 0; at < frames; at += cut) {
+        size_t n = frames - at < cut ? frames - at : cut;
+
+        if (ae_sound_process(d, in + at * channels, n, part, ae_sound_room(d, n), &written, &error) != AE_OK)
+            fail_msg("%s", error.message);
+        if (o->live)
+            assert_int_equal(written, n);
+        assert_true(done + written <= most);
+        memcpy(out + done * channels, part, written * channels * sizeof(*out));
+        done += written;
+    }
+    do {
+        assert_int_equal(ae_sound_finish(d, part, cut, &written, &error), AE_OK);
+        assert_true(done + written <= most);
+        memcpy(out + done * channels, part, written * channels * sizeof(*out));
+        done += written;
+    } while (written);
+    *n_out = done;
+    ae_free(part);
+    ae_sound_denoiser_free(d);
+    return out;
+}
+
+static double largest_difference(const float *a, const float *b, size_t n, double k)
+{
+    double most = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double e = fabs(k * a[i] - b[i]);
+
+        most = e > most || isnan(e) ? e : most;
+    }
+    return most;
+}
+
+static const double rates[] = {8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000, 192000};
+
+static void test_bands(void **state)
+{
+    ae_model *model = make_model(same);
+    const ae_sound_features *f = &ae_model_recipe(model)->sound;
+
+    (void)state;
+    for (size_t r = 0; r < 9; r++) {
+        aei_spectrum *s = NULL;
+        float bins[4096], bands[128], *samples, spectrum[8192];
+        uint32_t n, bin;
+
+        assert_int_equal(aei_spectrum_create(f, rates[r], &s, NULL), AE_OK);
+        n = aei_spectrum_window(s);
+        assert_true(fabs(n / rates[r] - 0.032) < 0.0002 && fabs(aei_spectrum_hop(s) / rates[r] - 0.01) < 0.0001);
+        for (uint32_t k = 0; k < aei_spectrum_bins(s); k++)
+            bins[k] = 3;
+        aei_spectrum_to_bands(s, bins, bands);
+        for (uint32_t b = 0; b < 128; b++) /* those above half the rate are empty */
+            assert_true(fabsf(bands[b] - 3) < 1e-5f || (bands[b] == 0 && b > 96 && rates[r] < 48000));
+        assert_true(bands[90] > 2.9f);
+        for (uint32_t b = 0; b < 128; b++)
+            bands[b] = (float)b;
+        aei_spectrum_to_bins(s, bands, bins);
+        for (uint32_t k = 1; k < aei_spectrum_bins(s); k++)
+            assert_true(bins[k] >= bins[k - 1] && bins[k] <= 127);
+        /* a sine of full scale has magnitude 1 in its bin, at any rate */
+        samples = ae_alloc(n, sizeof(*samples));
+        bin = 20;
+        for (uint32_t i = 0; i < n; i++)
+            samples[i] = (float)sin(2 * M_PI * bin * (i + 0.5) / n);
+        aei_spectrum_forward(s, samples, spectrum);
+        assert_true(fabs(hypot(spectrum[2 * bin], spectrum[2 * bin + 1]) - 1) < 0.01);
+        ae_free(samples);
+        aei_spectrum_free(s);
+    }
+    ae_model_free(model);
+}
+
+static void test_unchanged(void **state)
+{
+    ae_model *model = make_model(same);
+
+    (void)state;
+    for (size_t r = 0; r < 9; r++)
+        for (size_t frames = 0; frames < 3; frames++) {
+            uint32_t channels = r % 3 == 0 ? 1 : r % 3 == 1 ? 2 : 6;
+            size_t n = frames == 0 ? 1 : frames == 1 ? 777 : (size_t)(2.7 * rates[r]), n_out;
+            float *in = make_sound(rates[r], channels, n), *out = run(model, rates[r], channels, &plain, in, n, 4096, &n_out);
+
+            assert_int_equal(n_out, n);
+            assert_true(largest_difference(in, out, n * channels, 1) < 1e-5); /* rounding of two transforms in f32 */
+            ae_free(in);
+            ae_free(out);
+        }
+    ae_model_free(model);
+}
+
+/* Half of magnitudes to the power 0.3 is a tenth of the magnitudes. */
+static void test_gains(void **state)
+{
+    static const struct { ae_sound_options o; double gain; } cases[] = {
+        {{.strength = 1, .level = 1}, 0.099213},
+        {{.strength = 0, .level = 1}, 1},
+        {{.strength = 0.5, .level = 1}, 0.549606},
+        {{.strength = 1, .level = 2}, 0.009843},
+        {{.strength = 1, .level = 1, .max_attenuation = 12}, 0.251189},
+    };
+    ae_model *model = make_model(half);
+    size_t n = 30000, n_out;
+    float *in = make_sound(44100, 2, n);
+
+    (void)state;
+    for (size_t k = 0; k < 5; k++) {
+        float *out = run(model, 44100, 2, &cases[k].o, in, n, 1000, &n_out);
+
+        assert_true(largest_difference(in, out, 2 * n, cases[k].gain) < 1e-5);
+        ae_free(out);
+    }
+    ae_free(in);
+    ae_model_free(model);
+}
+
+static void test_cuts_and_live(void **state)
+{
+    static const size_t cuts[] = {480, 1, 997, 200000};
+    ae_sound_options live = plain;
+    ae_model *model = make_model(deep);
+    size_t n = 48000 * 3 + 123, n_out, latency;
+    float *in = make_sound(48000, 2, n), *want = run(model, 48000, 2, &plain, in, n, 48000, &n_out), *out;
+    ae_sound_denoiser *d = NULL;
+
+    (void)state;
+    assert_true(largest_difference(in, want, 2 * n, 1) > 0.01);
+    for (size_t k = 0; k < 4; k++) {
+        out = run(model, 48000, 2, &plain, in, n, cuts[k], &n_out);
+        assert_int_equal(n_out, n);
+        assert_memory_equal(out, want, 2 * n * sizeof(*out));
+        ae_free(out);
+    }
+    live.live = true;
+    assert_int_equal(ae_sound_denoiser_new(model, 48000, 2, &live, &d, NULL), AE_OK);
+    latency = ae_sound_latency(d);
+    assert_true(latency > 0 && latency <= 1920); /* 40 ms */
+    ae_sound_denoiser_free(d);
+    n = 48000 + 77;
+    for (size_t k = 0; k < 3; k += 2) {
+        out = run(model, 48000, 2, &live, in, n, cuts[k], &n_out);
+        assert_int_equal(n_out, n + latency);
+        for (size_t i = 0; i < 2 * latency; i++)
+            assert_true(out[i] == 0);
+        assert_true(largest_difference(out + 2 * latency, want, 2 * (n - 1600), 1) < 1e-4); /* the end of file mode differs */
+        ae_free(out);
+    }
+    ae_free(in);
+    ae_free(want);
+    ae_model_free(model);
+}
+
+static void test_bad_samples_and_silence(void **state)
+{
+    ae_model *model = make_model(deep);
+    ae_sound_denoiser *d = NULL;
+    ae_sound_stats stats;
+    size_t n = 100000, written;
+    float *in = ae_alloc(n, sizeof(*in)), *out = ae_alloc(4 * n, sizeof(*out));
+    ae_error error;
+
+    (void)state;
+    in[777] = NAN;
+    in[778] = INFINITY;
+    in[90000] = -INFINITY;
+    assert_int_equal(ae_sound_denoiser_new(model, 16000, 1, NULL, &d, NULL), AE_OK);
+    assert_int_equal(ae_sound_process(d, in, n, out, ae_sound_room(d, n) - 1, &written, &error), AE_ERR_ARGUMENT);
+    assert_int_equal(ae_sound_process(d, in, n, out, 4 * n, &written, NULL), AE_OK);
+    for (size_t i = 0; i < written; i++)
+        assert_true(out[i] == 0);
+    assert_int_equal(ae_sound_finish(d, out, 4 * n, &written, NULL), AE_OK);
+    for (size_t i = 0; i < written; i++)
+        assert_true(out[i] == 0);
+    ae_sound_stats_get(d, &stats);
+    assert_int_equal(stats.bad_samples, 3);
+    assert_int_equal(stats.first_bad, 777);
+    assert_true(stats.level_in_db == -140 && stats.level_out_db == -140 && stats.seconds == 6.25);
+    ae_sound_denoiser_free(d);
+    ae_free(in);
+    ae_free(out);
+    ae_model_free(model);
+}
+
+/* A stretch of noise of its own: what is like it goes, what is far above it stays. */
+static void test_profile(void **state)
+{
+    ae_model *model = make_model(same);
+    size_t n = 48000, n_out;
+    float *in = make_sound(48000, 1, n), *noise = ae_alloc(n, sizeof(*noise)), *out;
+    aei_rng rng = aei_rng_make(1, 2, 3);
+    ae_sound_options o = plain;
+    double before = 0, after = 0;
+
+    (void)state;
+    for (size_t i = 0; i < n; i++)
+        in[i] = noise[i] = 0.1f * (aei_rng_float(&rng) - 0.5f);
+    for (size_t i = n / 2; i < n; i++)
+        in[i] += 0.5f * (float)sin(0.1 * (double)i);
+    o.profile = noise;
+    o.profile_frames = n;
+    out = run(model, 48000, 1, &o, in, n, n, &n_out);
+    for (size_t i = 2000; i < n / 2 - 2000; i++) {
+        before += in[i] * in[i];
+        after += out[i] * out[i];
+    }
+    assert_true(after < 0.3 * before);
+    before = after = 0;
+    for (size_t i = n / 2 + 2000; i < n - 2000; i++) {
+        before += in[i] * in[i];
+        after += out[i] * out[i];
+    }
+    assert_true(after > 0.9 * before);
+    ae_free(in);
+    ae_free(noise);
+    ae_free(out);
+    ae_model_free(model);
+}
+
+static void test_refusals(void **state)
+{
+    static const char picture[] = "recipe: 1\nname: p\ntask: denoise\nnetworks:\n  - name: net\n    inputs:\n"
+                                  "      - {name: image, channels: 1}\n    layers:\n      - {op: conv, kernel: 1}\n";
+    ae_model *model = make_model(same), *other = make_model(picture);
+    ae_sound_options o = plain;
+    ae_sound_denoiser *d;
+    ae_error error;
+
+    (void)state;
+    assert_int_equal(ae_sound_denoiser_new(other, 48000, 1, NULL, &d, &error), AE_ERR_MISMATCH);
+    assert_int_equal(ae_sound_denoiser_new(model, 4000, 1, NULL, &d, &error), AE_ERR_ARGUMENT);
+    assert_int_equal(ae_sound_denoiser_new(model, NAN, 1, NULL, &d, &error), AE_ERR_ARGUMENT);
+    assert_int_equal(ae_sound_denoiser_new(model, 400000, 1, NULL, &d, &error), AE_ERR_ARGUMENT);
+    assert_int_equal(ae_sound_denoiser_new(model, 48000, 0, NULL, &d, &error), AE_ERR_ARGUMENT);
+    assert_int_equal(ae_sound_denoiser_new(model, 48000, 33, NULL, &d, &error), AE_ERR_ARGUMENT);
+    o.strength = 1.5;
+    assert_int_equal(ae_sound_denoiser_new(model, 48000, 1, &o, &d, &error), AE_ERR_ARGUMENT);
+    ae_model_free(model);
+    ae_model_free(other);
+}
+
+static void test_memory_failures(void **state)
+{
+    ae_model *model = make_model(same);
+    ae_status st = AE_ERR_NOMEM;
+
+    (void)state;
+    for (uint64_t k = 1; st != AE_OK; k++) {
+        ae_sound_denoiser *d = NULL;
+
+        assert_true(k < 1000);
+        ae_alloc_fail_at(k);
+        st = ae_sound_denoiser_new(model, 16000, 2, NULL, &d, NULL);
+        ae_alloc_fail_at(0);
+        assert_true((st == AE_OK) == (d != NULL));
+        assert_true(st == AE_OK || st == AE_ERR_NOMEM);
+        ae_sound_denoiser_free(d);
+    }
+    ae_model_free(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bands),   cmocka_unit_test(test_unchanged),
+        cmocka_unit_test(test_gains),   cmocka_unit_test(test_cuts_and_live),
+        cmocka_unit_test(test_profile), cmocka_unit_test(test_bad_samples_and_silence),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_memory_failures),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
