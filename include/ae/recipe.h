@@ -120,6 +120,7 @@ typedef struct ae_recipe {
     bool augment;            /* flips and right-angle turns */
     float scale_min, scale_max; /* crops are taken from the picture scaled down by a draw from here; default 1, 1 */
     float grey;              /* share of samples made grey (three equal channels); default 0 */
+    float patterns;          /* share of samples drawn as synthetic patterns instead of cut from pictures; default 0 */
     float clean;             /* share of samples left uncorrupted; default 0 */
     float strength_min, strength_max; /* 0, 0: none; else the level told is a draw d from here, at most 1, and the target keeps the
                                 share 1 - d of the corruption */

@@ -42,11 +42,12 @@ static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
         {"clean", AEI_REAL, AT(clean), 0, .max = 1},
         {"strength", AEI_RANGE, AT(strength_min), 0, .max = 16},
         {"filters", AEI_SUBTREE, .offset = offsetof(top, filters)},
+        {"patterns", AEI_REAL, AT(patterns), 0, .max = 1},
     };
     static const aei_field filter = {"filters", AEI_CHOICE, .choices = filters};
     ae_recipe *r = &t->recipe;
     uint32_t items[AE_MAX_TERMS], n = 0;
-    ae_status st = aei_yaml_fields(y, t->data, "data", fields, 7, t, NULL, err);
+    ae_status st = aei_yaml_fields(y, t->data, "data", fields, sizeof(fields) / sizeof(fields[0]), t, NULL, err);
 
     if (st != AE_OK || !t->filters)
         return st;

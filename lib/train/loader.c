@@ -8,6 +8,7 @@
 #include "image/resize.h"
 #include "train/corrupt.h"
 #include "train/items.h"
+#include "train/patterns.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -28,6 +29,7 @@ enum {
 /* Purposes of the generators, beside steps. */
 #define SEED_ORDER UINT64_C(0x6f72646572)
 #define SEED_HOLDOUT UINT64_C(0x686f6c646f7574)
+#define SEED_PATTERNS UINT64_C(0x7061747465726e73)
 #define SEED_QUALITY UINT64_C(0x7175616c697479)
 
 typedef struct slot {
@@ -43,6 +45,7 @@ typedef struct bench {
     size_t row_floats;
     float *region;   /* cut from the picture, before scaling */
     float *scene;    /* at target size, with margins */
+    float *pattern;  /* of three channels, where the network has one */
     float *small, *noisy, *large; /* super-resolution: shrunken, corrupted, enlarged, each with margins */
     void *scratch;
 } bench;
@@ -244,24 +247,13 @@ static void make_small(const aei_loader *l, bench *b, aei_corrupt_job job, float
         strip_margin(b->large, l->margin, l->out_h, l->out_w, c, base);
 }
 
-/* Fills sample `at` of the slot from a picture. */
-static ae_status make_sample(aei_loader *l, bench *b, slot *s, uint32_t at, const aei_picture *p, aei_rng *rng, int crop,
-                             ae_error *err)
+/* The scene, a piece of a picture at the target's size: in l->c channels. */
+static ae_status cut_scene(const aei_loader *l, bench *b, const aei_picture *p, const cut *k, float *scene, ae_error *err)
 {
-    const ae_recipe *r = l->recipe;
-    size_t n_in = (size_t)l->h * l->w, n_out = (size_t)l->out_h * l->out_w, need = p->info.width * p->info.channels;
-    float *image = s->image + at * n_in * l->c, *target = s->target + at * n_out * l->c;
     uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin, c = l->c;
-    aei_corrupt_job job = {.recipe = r, .rng = rng, .h = l->h, .w = l->w, .c = c, .fixed = crop >= 0};
-    aei_told told = {0};
-    cut k = place(l, p, rng, crop);
-    float grey = aei_rng_float(rng);
-    float *scene = l->margin ? b->scene : target;
-    bool scaled = k.h != th || k.w != tw;
-    float keep = r->strength_max > 0 ? fmaxf(0, 1 - aei_rng_range(rng, r->strength_min, r->strength_max)) : 0;
+    size_t need = p->info.width * p->info.channels;
+    bool scaled = k->h != th || k->w != tw;
 
-    if (job.fixed)
-        keep = fmaxf(0, 1 - r->strength_max) * (r->strength_max > 0);
     need += (size_t)(l->region_h > l->region_w ? l->region_h : l->region_w) * c * CUT_ROWS;
     if (b->row_floats < need) {
         ae_free(b->row);
@@ -271,13 +263,55 @@ static ae_status make_sample(aei_loader *l, bench *b, slot *s, uint32_t at, cons
             return ae_fail(err, AE_ERR_NOMEM, "a row of %llu pixels", (unsigned long long)p->info.width);
         b->row_floats = need;
     }
-    cut_region(p, &k, c, b->row, scaled ? b->region : scene);
+    cut_region(p, k, c, b->row, scaled ? b->region : scene);
     if (scaled) {
-        aei_resize(AE_BICUBIC, b->region, k.h, k.w, c, scene, th, tw, b->scratch);
+        aei_resize(AE_BICUBIC, b->region, k->h, k->w, c, scene, th, tw, b->scratch);
         clip(scene, (size_t)th * tw * c);
     }
-    job.grey = c == 3 && (p->info.channels == 1 || (crop < 0 && grey < r->grey));
-    if (job.grey && p->info.channels == 3)
+    return AE_OK;
+}
+
+/* The same from a pattern, pixel for pixel: what scaling does to photographs would make these another kind of picture. */
+static void draw_scene(const aei_loader *l, bench *b, uint64_t pattern, float *scene)
+{
+    uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin;
+
+    if (l->c == 3) {
+        aei_pattern_draw(l->config.seed, pattern, th, tw, scene);
+        return;
+    }
+    aei_pattern_draw(l->config.seed, pattern, th, tw, b->pattern);
+    for (size_t i = 0; i < (size_t)th * tw; i++)
+        scene[i] = luma(b->pattern + 3 * i);
+}
+
+/* Fills sample `at` of the slot from a picture, or where that is NULL from a pattern. */
+static ae_status make_sample(aei_loader *l, bench *b, slot *s, uint32_t at, const aei_picture *p, uint64_t pattern, aei_rng *rng,
+                             int crop, ae_error *err)
+{
+    const ae_recipe *r = l->recipe;
+    size_t n_in = (size_t)l->h * l->w, n_out = (size_t)l->out_h * l->out_w;
+    float *image = s->image + at * n_in * l->c, *target = s->target + at * n_out * l->c;
+    uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin, c = l->c;
+    aei_corrupt_job job = {.recipe = r, .rng = rng, .h = l->h, .w = l->w, .c = c, .fixed = crop >= 0};
+    aei_told told = {0};
+    cut k = p ? place(l, p, rng, crop) : (cut){0};
+    float grey = aei_rng_float(rng);
+    float *scene = l->margin ? b->scene : target;
+    float keep = r->strength_max > 0 ? fmaxf(0, 1 - aei_rng_range(rng, r->strength_min, r->strength_max)) : 0;
+
+    if (job.fixed)
+        keep = fmaxf(0, 1 - r->strength_max) * (r->strength_max > 0);
+    if (!p) {
+        draw_scene(l, b, pattern, scene);
+    } else {
+        ae_status st = cut_scene(l, b, p, &k, scene, err);
+
+        if (st != AE_OK)
+            return st;
+    }
+    job.grey = c == 3 && ((p && p->info.channels == 1) || (crop < 0 && grey < r->grey));
+    if (job.grey && !(p && p->info.channels == 1))
         for (size_t i = 0; i < (size_t)th * tw; i++)
             scene[3 * i] = scene[3 * i + 1] = scene[3 * i + 2] = luma(scene + 3 * i);
 
@@ -340,6 +374,12 @@ static ae_status training_sample(aei_loader *l, bench *b, slot *s, uint64_t step
     if (l->has_quality)
         s->quality[at] = fmodf(aei_rng_float(&batch) + (float)at / (float)l->n, 1);
 
+    if (l->recipe->patterns > 0) { /* from a generator of its own: a recipe without them draws what it always drew */
+        aei_rng other = aei_rng_make(l->config.seed ^ SEED_PATTERNS, step, at);
+
+        if (aei_rng_float(&other) < l->recipe->patterns)
+            return make_sample(l, b, s, at, NULL, aei_rng_u64(&other), &rng, -1, err);
+    }
     for (size_t tries = 0; tries < l->n_training && st == AE_ERR_MALFORMED; tries++) {
         const aei_picture *p;
         size_t i;
@@ -350,7 +390,7 @@ static ae_status training_sample(aei_loader *l, bench *b, slot *s, uint64_t step
             i = item_at(l, step * l->n / CROPS_A_VISIT + draw % l->window + tries);
         st = aei_items_get(l->items, i, &p, err);
         if (st == AE_OK) {
-            st = make_sample(l, b, s, at, p, &rng, -1, err);
+            st = make_sample(l, b, s, at, p, 0, &rng, -1, err);
             aei_items_put(l->items, i);
         }
     }
@@ -368,7 +408,7 @@ static ae_status validation_sample(aei_loader *l, uint32_t index, uint32_t at, a
     if (l->has_quality)
         s->quality[at] = ((float)index + 0.5f) / (float)l->n_validation;
     if (st == AE_OK) {
-        st = make_sample(l, &l->benches[0], s, at, p, &rng, (int)(index % l->crops_each), err);
+        st = make_sample(l, &l->benches[0], s, at, p, 0, &rng, (int)(index % l->crops_each), err);
         aei_items_put(l->items, i);
     }
     return st;
@@ -547,6 +587,8 @@ static ae_status read_sizes(aei_loader *l, ae_error *err)
     ae_graph_field(&r->networks[0].graph, &stride, &(uint32_t){0});
     if (stride && (l->h % stride || l->w % stride))
         return ae_fail(err, AE_ERR_ARGUMENT, "crops of %u x %u pixels do not suit a network of stride %u", l->w, l->h, stride);
+    if (l->config.noisy_only && r->patterns > 0)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "synthetic patterns, which are clean, among noisy pictures only");
     if (l->config.noisy_only && r->strength_max > 0)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "a strength with noisy pictures only");
     if (l->config.noisy_only && (r->task == AE_TASK_SUPERRES || r->task == AE_TASK_COMPRESS))
@@ -658,6 +700,10 @@ static ae_status make_bench(const aei_loader *l, bench *b, ae_error *err)
     b->region = ae_alloc((size_t)l->region_h * l->region_w * c, sizeof(float));
     b->scratch = ae_alloc(scratch, 1);
     ok = b->region && b->scratch;
+    if (l->recipe->patterns > 0 && c == 1) {
+        b->pattern = ae_alloc((size_t)th * tw, 3 * sizeof(float));
+        ok = ok && b->pattern;
+    }
     if (superres) {
         b->scene = ae_alloc(scene, sizeof(float));
         b->small = ae_alloc(scene, sizeof(float));
@@ -757,6 +803,7 @@ void aei_loader_free(aei_loader *l)
 
         ae_free(b->row);
         ae_free(b->region);
+        ae_free(b->pattern);
         ae_free(b->scene);
         ae_free(b->small);
         ae_free(b->noisy);

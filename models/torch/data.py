@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from . import corrupt
+from . import corrupt, patterns
 from .image import along, resize, resize_matrix
 from .recipe import RecipeError
 from .trainer import mix
@@ -23,7 +23,7 @@ IDX = ("*-ubyte", "*.idx", "*-ubyte.gz", "*.idx.gz")
 MIN_EDGE = 16           # smaller pictures are not worth learning from
 HOLDOUT_PIXELS = 1 << 19
 CROPS_A_VISIT = 64      # crops taken from a picture while it is in the window
-ORDER, HOLDOUT = 1, 2   # purposes of generators beside steps
+ORDER, HOLDOUT, PATTERNS = 1, 2, 5  # purposes of generators beside steps
 LUMA = (0.299, 0.587, 0.114)
 
 
@@ -218,7 +218,13 @@ class Loader:
         samples, draws, seeds = [], [], []
         for shard in range(self.first, self.first + self.n_shards):
             rng = np.random.default_rng((self.seed, step, shard, 3))
+            other = np.random.default_rng((self.seed, step, shard, PATTERNS))
             for _ in range(self.shard_size):
+                if self.r.data.patterns > 0 and other.random() < self.r.data.patterns:  # pixel for pixel
+                    size = [n * self.scale + 2 * self.margin for n in (self.h, self.w)]
+                    piece = patterns.draw(self.seed, int(other.integers(1 << 63)), *size)
+                    samples.append((piece, rng.random() < self.r.data.grey))
+                    continue
                 pictures = map(self.pictures.get, self.pick(step, int(rng.integers(1 << 62))))
                 picture = next((p for p in pictures if p is not None), None)
                 if picture is None:

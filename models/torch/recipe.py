@@ -146,7 +146,7 @@ NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"heigh
          "embed": {"out", "factor"}, **{op: {"from"} for op in ("concat", "add", "mul", "gaussian", "quantise", "bits")}}
 
 DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
-        "clean": (number(0, 1), 0), "strength": (between(0, 16), (0, 0)),
+        "clean": (number(0, 1), 0), "patterns": (number(0, 1), 0), "strength": (between(0, 16), (0, 0)),
         "filters": (choices(["bicubic", "lanczos", "area", "bilinear"]), ["bicubic"])}
 RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality"}
 CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),

@@ -31,6 +31,7 @@ static void defaults(void **state)
     assert_string_equal(r->name, "t");
     assert_true(r->task == AE_TASK_DENOISE && !r->residual && r->scale == 1 && r->n_networks == 1);
     assert_true(r->crop == 128 && r->augment && r->scale_min == 1 && r->scale_max == 1 && r->grey == 0 && r->clean == 0);
+    assert_true(r->patterns == 0);
     assert_true(r->n_corruptions == 0 && !r->one_of && r->n_penalties == 0);
     assert_true(r->n_losses == 1 && r->losses[0].kind == AE_LOSS_CHARBONNIER && r->losses[0].weight == 1);
     assert_true(r->optimizer == AE_ADAMW && r->rate == 1e-3f && r->rate_end == 1e-6f && r->beta1 == 0.9f && r->beta2 == 0.999f);
@@ -68,7 +69,7 @@ static void every_key(void **state)
         "      - {op: reshape, height: 1, width: 2, channels: 3}\n"
         "      - {op: crop, first: 1, out: 2}\n"
         "      - {op: dropout, value: 0.25}\n"
-        "data: {crop: 64, augment: false, scale: [1.5, 2], grey: 0.5, clean: 1}\n"
+        "data: {crop: 64, augment: false, scale: [1.5, 2], grey: 0.5, clean: 1, patterns: 0.25}\n"
         "one_of: true\n"
         "corruption:\n"
         "  - {kind: camera, sigma: [1, 50], probability: 0.5, jitter: [0.8, 1.2]}\n"
@@ -106,6 +107,7 @@ static void every_key(void **state)
     assert_true(g->n_outputs == 2 && g->outputs[0] == 12 && g->outputs[1] == 2);
     assert_true(r->networks[1].graph.nodes[4].value == 0.25f && r->networks[1].graph.nodes[3].out == 2);
     assert_true(r->crop == 64 && !r->augment && r->scale_min == 1.5f && r->scale_max == 2 && r->grey == 0.5f && r->clean == 1);
+    assert_true(r->patterns == 0.25f);
     assert_true(r->one_of && r->n_corruptions == 3 && r->corruptions[0].kind == AE_CORRUPT_CAMERA && r->corruptions[0].max == 50);
     assert_true(r->corruptions[0].probability == 0.5f && r->corruptions[0].jitter_min == 0.8f && r->corruptions[2].max == 0.1f);
     assert_true(r->corruptions[1].jitter_max == 1 && r->corruptions[1].min == 30);

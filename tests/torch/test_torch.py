@@ -18,7 +18,7 @@ except ImportError as e:
     print("skipped: %s; install python3-torch, python3-yaml and python3-numpy" % e)
     sys.exit(77)
 
-from models.torch import aem, camera, codec, codec_rd, data, recipe as recipes
+from models.torch import aem, camera, codec, codec_rd, data, patterns, recipe as recipes
 from models.torch.network import Network
 from models.torch.trainer import Trainer, rate_at
 
@@ -561,6 +561,17 @@ class Comparison(unittest.TestCase):
                     limits = np.quantile(b, np.linspace(0.1, 0.9, 9)) + 1e-5
                     apart = np.abs((a[:, None] <= limits).mean(0) - (b[:, None] <= limits).mean(0)).max()
                     self.assertLess(apart, 0.12, what)
+
+    def test_patterns(self):
+        """The same synthetic patterns, and as many of them among the crops of one colour."""
+        for index in range(30):
+            self.helper("pattern", 3, index, 40, 56, self.at / "out")
+            theirs = np.rint(255 * np.fromfile(self.at / "out", "<f4")).reshape(40, 56, 3)
+            self.assertTrue((patterns.draw(3, index, 40, 56) == theirs).all(), index)
+        text = (TOLD % "").replace("clean: 0.1", "patterns: 0.4")
+        (_, _, ours), (_, _, theirs) = self.loaded(text, np.full((3, 40, 40, 3), 127, "u1"), 40)
+        for targets in (ours, theirs):
+            self.assertTrue(0.3 < (targets.std((1, 2)).max(1) > 0.01).mean() < 0.45)  # a few patterns have one colour, too
 
     def test_enlarging(self):
         """Super-resolution: crops of one picture's only place are the same in both."""

@@ -16,6 +16,7 @@
  *   cameras N OUT                      draws so many; OUT: their parameters in the order of models/torch/camera.py
  *   camera SEED LUMINANCE GREY H W IN OUT  a photograph of IN by a camera drawn from the seed; OUT: its parameters, the unit
  *                                      normals that the noise is made of, the pictures without and with noise
+ *   pattern SEED INDEX H W OUT         a synthetic pattern
  *
  * IN and OUT are f32 without header, pictures N x H x W x C. */
 #include <inttypes.h>
@@ -28,6 +29,7 @@
 #include "nn/exec.h"
 #include "train/integer.h"
 #include "train/optimizer.h"
+#include "train/patterns.h"
 #include "train/trainer.h"
 
 static ae_error error;
@@ -329,14 +331,25 @@ static void camera(char **args, FILE *in, FILE *out)
     ae_free(scratch);
 }
 
+static void pattern(char **args, FILE *out)
+{
+    uint32_t h = (uint32_t)atoi(args[2]), w = (uint32_t)atoi(args[3]);
+    float *rgb = floats(3 * (size_t)h * w);
+
+    aei_pattern_draw(strtoull(args[0], NULL, 10), strtoull(args[1], NULL, 10), h, w, rgb);
+    give(out, rgb, 3 * (size_t)h * w);
+    ae_free(rgb);
+}
+
 int main(int argc, char **argv)
 {
     static const struct { const char *name; int n_args; bool model, in, out; } jobs[] = {
         {"identity", 1, true, false, false}, {"rates", 2, true, false, false}, {"resave", 2, true, false, false},
         {"gradients", 6, true, true, true}, {"step", 5, true, true, true}, {"batches", 7, true, true, true},
         {"camera", 7, false, true, true}, {"cameras", 2, false, false, true}, {"round", 2, true, false, true},
+        {"pattern", 5, false, false, true},
     };
-    enum { IDENTITY, RATES, RESAVE, GRADIENTS, STEP, BATCHES, CAMERA, CAMERAS, ROUND, N_JOBS };
+    enum { IDENTITY, RATES, RESAVE, GRADIENTS, STEP, BATCHES, CAMERA, CAMERAS, ROUND, PATTERN, N_JOBS };
     char **args = argv + 2;
     int job = 0;
     ae_model *m = NULL;
@@ -363,6 +376,7 @@ int main(int argc, char **argv)
     case BATCHES: batches(m, args + 1, in, out); break;
     case ROUND: round_parameters(m, out); break;
     case CAMERA: camera(args, in, out); break;
+    case PATTERN: pattern(args, out); break;
     default: cameras((uint32_t)atoi(args[0]), out);
     }
     ae_model_free(m);

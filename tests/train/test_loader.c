@@ -166,6 +166,7 @@ static void threads_change_nothing(void **state)
     s->recipe.scale_max = 1.5f;
     s->recipe.grey = 0.3f;
     s->recipe.clean = 0.2f;
+    s->recipe.patterns = 0.4f;
     for (int small_cache = 0; small_cache < 2; small_cache++) {
         s->config.cache_bytes = small_cache ? 8 * 50 * 70 * 3 : 0;
         s->config.threads = 1;
@@ -182,6 +183,46 @@ static void threads_change_nothing(void **state)
         aei_loader_free(b);
     }
     free(s);
+}
+
+/* Patterns take the place of their share of the crops, pixel for pixel and grey for grey networks; all other samples stay what they
+ * were, to the byte, and so does validation. */
+static void patterns_replace_crops(void **state)
+{
+    (void)state;
+    for (uint32_t c = 1; c <= 3; c += 2) {
+        setup *s = make_setup(c, 1), *t = make_setup(c, 1);
+        size_t n = 32 * 32 * c, replaced = 0, total = 0;
+        aei_loader *plain, *mixed;
+        aei_batch x, y;
+
+        plain = make_loader(s);
+        t->recipe.patterns = 0.3f;
+        mixed = make_loader(t);
+        for (int step = 0; step < 40; step++) {
+            x = next(plain);
+            y = next(mixed);
+            for (uint32_t i = 0; i < x.n; i++, total++) {
+                if (!memcmp(x.target + i * n, y.target + i * n, n * sizeof(float))) {
+                    assert_memory_equal(x.inputs[0] + i * n, y.inputs[0] + i * n, n * sizeof(float));
+                    continue;
+                }
+                replaced++;
+                for (size_t k = 0; c == 3 && k < n; k++) /* of 8 bits, though the crop was not scaled */
+                    assert_true(fabsf(255 * y.target[i * n + k] - rintf(255 * y.target[i * n + k])) < 1e-3f);
+                for (size_t k = 0; k < n; k++)
+                    assert_true(y.target[i * n + k] >= 0 && y.target[i * n + k] <= 1.000001f && isfinite(y.inputs[0][i * n + k]));
+            }
+        }
+        assert_true(replaced > total / 5 && replaced < total * 2 / 5);
+        x = validation(plain, 0);
+        y = validation(mixed, 0);
+        assert_memory_equal(x.target, y.target, x.n * n * sizeof(float));
+        aei_loader_free(plain);
+        aei_loader_free(mixed);
+        free(s);
+        free(t);
+    }
 }
 
 static double deviation(const float *a, const float *b, size_t n)
@@ -722,6 +763,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(patterns_replace_crops),
         cmocka_unit_test(levels_tell_the_truth),
         cmocka_unit_test(camera_levels),
         cmocka_unit_test(other_corruptions),
