@@ -254,7 +254,7 @@ static ae_status plan(decoder *d, ae_error *err)
     const ae_coder_picture *p = d->picture;
     uint32_t reach = aei_engine_reach(d->engine), rows = (reach + AEI_TILE - 1) / AEI_TILE;
     uint32_t w = o->width ? o->width : p->width, h = o->width ? o->height : p->height;
-    uint32_t x = o->width ? o->x : 0, y = o->width ? o->y : 0;
+    uint32_t x = o->width ? o->x : 0, y = o->width ? o->y : 0, first_x, first_y, end_x, end_y;
 
     if (!w || !h || x >= p->width || y >= p->height || w > p->width - x || h > p->height - y)
         return ae_fail(err, AE_ERR_ARGUMENT, "region %u x %u at %u, %u of a picture of %u x %u", w, h, x, y, p->width, p->height);
@@ -265,10 +265,15 @@ static ae_status plan(decoder *d, ae_error *err)
     d->width = aei_round_up(p->width, d->program->stride);
     d->height = aei_round_up(p->height, d->program->stride);
     d->n_x = aei_tiles_along(p->width);
-    d->first_x = x > reach ? (x - reach) / AEI_TILE : 0;
-    d->first_y = y > reach ? (y - reach) / AEI_TILE : 0;
-    d->end_x = aei_tiles_along(p->width < x + w + reach ? p->width : x + w + reach);
-    d->end_y = aei_tiles_along(p->height < y + h + reach ? p->height : y + h + reach);
+    /* reach counts from whole blocks of a stride: convolutions with strides look from those */
+    first_x = x / d->program->stride * d->program->stride;
+    first_y = y / d->program->stride * d->program->stride;
+    end_x = aei_round_up(x + w, d->program->stride) + reach;
+    end_y = aei_round_up(y + h, d->program->stride) + reach;
+    d->first_x = first_x > reach ? (first_x - reach) / AEI_TILE : 0;
+    d->first_y = first_y > reach ? (first_y - reach) / AEI_TILE : 0;
+    d->end_x = aei_tiles_along(p->width < end_x ? p->width : end_x);
+    d->end_y = aei_tiles_along(p->height < end_y ? p->height : end_y);
     d->ring = 2 * rows + 1 < d->end_y - d->first_y ? 2 * rows + 1 : d->end_y - d->first_y;
     d->row_bytes = (size_t)(d->region.x1 - d->region.x0) * d->out_planes * ae_sample_bytes(p->sample);
     return AE_OK;
@@ -407,17 +412,37 @@ static ae_status shrink(void *opaque, const void *rows, uint32_t n_rows, ae_erro
     return st;
 }
 
+/* The beginning of the squares that n pixels from x on become, and how many pixels of a picture's edge they cover: as many squares
+ * as n has. What lies outside is refused later. */
+static uint32_t along_squares(uint32_t x, uint32_t n, uint32_t edge, uint32_t *covered)
+{
+    uint32_t begin = x / AEI_PREVIEW * AEI_PREVIEW;
+
+    if (x >= edge || n > edge - x) {
+        *covered = n;
+        return x;
+    }
+    *covered = aei_round_up(n, AEI_PREVIEW) < edge - begin ? aei_round_up(n, AEI_PREVIEW) : edge - begin;
+    return begin;
+}
+
 static ae_status decode_and_shrink(const aei_engine *engine, const ae_coder_picture *picture, const ae_decode_options *options,
                                    const ae_tile_source *source, const ae_row_sink *sink, ae_error *err)
 {
-    shrinker s = {.picture = picture, .sink = sink, .width = options->width ? options->width : picture->width,
-                  .height = options->width ? options->height : picture->height};
+    shrinker s = {.picture = picture, .sink = sink};
     ae_row_sink through = {.opaque = &s, .write = shrink};
+    ae_decode_options whole = *options; /* squares, counted from the picture's corner */
     ae_status st;
 
+    if (whole.width) {
+        whole.x = along_squares(options->x, options->width, picture->width, &whole.width);
+        whole.y = along_squares(options->y, options->height, picture->height, &whole.height);
+    }
+    s.width = whole.width ? whole.width : picture->width;
+    s.height = whole.width ? whole.height : picture->height;
     s.sums = ae_alloc((size_t)s.width / 8 + 1, picture->planes * sizeof(*s.sums));
     s.row = ae_alloc((size_t)s.width / 8 + 1, picture->planes * sizeof(float));
-    st = s.sums && s.row ? decode(engine, picture, options, source, &through, err)
+    st = s.sums && s.row ? decode(engine, picture, &whole, source, &through, err)
                          : ae_fail(err, AE_ERR_NOMEM, "a row of %u pixels", s.width);
     ae_free(s.sums);
     ae_free(s.row);

@@ -340,15 +340,30 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
     return st;
 }
 
-ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options *o, const ae_row_sink *sink, bool *checked,
+/* Squares of a preview count from the picture's corner, in colours and alpha alike: the region begins with one, and has as many. */
+static void align_preview(aecfile_options *o, const ae_item *item)
+{
+    uint64_t w = ((uint64_t)o->width + 7) / 8 * 8, h = ((uint64_t)o->height + 7) / 8 * 8;
+
+    if (!o->preview || !o->width || (uint64_t)o->x + o->width > item->info.width || (uint64_t)o->y + o->height > item->info.height)
+        return; /* what lies outside is refused later */
+    o->x -= o->x % 8;
+    o->y -= o->y % 8;
+    o->width = (uint32_t)(w < item->info.width - o->x ? w : item->info.width - o->x);
+    o->height = (uint32_t)(h < item->info.height - o->y ? h : item->info.height - o->y);
+}
+
+ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options *options, const ae_row_sink *sink, bool *checked,
                          ae_error *err)
 {
-    ae_signal_info result = aecfile_result(item, o);
+    aecfile_options own = *options, *o = &own;
+    ae_signal_info result = aecfile_result(item, options);
     decoding d = {.options = o, .sink = sink, .row_bytes = ae_row_bytes(&result)};
     uint8_t want[16], got[16];
     ae_status st;
 
     *checked = false;
+    align_preview(&own, item);
     if (!item->packed && (st = ae_item_open(f->container, item, &d.reader, err)) != AE_OK)
         return st;
     if (!item->packed && !o->width && !o->preview && ae_item_hash(d.reader, want) && !(d.hash = ae_sample_hash_create())) {
