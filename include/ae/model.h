@@ -15,7 +15,7 @@ typedef enum ae_precision { AE_PRECISION_AUTO = 0, AE_PRECISION_F32 = 1, AE_PREC
 AE_API ae_precision ae_precision_resolve(ae_precision wanted);
 AE_API const char *ae_cpu_isa(void); /* "AVX2", "AVX-512", "AMX", ...: what the executor uses here; static storage */
 
-/* Weights and description: immutable once opened, shareable between threads, mapped read-only from the file. */
+/* Weights and description: immutable once opened, shareable between threads; the file is read once. */
 typedef struct ae_model ae_model;
 
 /* On failure *out is NULL. limits may be NULL. Messages begin with the path. */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,34 +65,6 @@ done:
     ae_free(to);
     close(fd);
     return st;
-}
-
-ae_status aei_file_map(const char *path, uint64_t max_bytes, const uint8_t **bytes, size_t *n_bytes, ae_error *err)
-{
-    size_t size = 0;
-    void *at;
-    int fd;
-    ae_status st = open_regular(path, max_bytes, &fd, &size, err);
-
-    *bytes = NULL;
-    *n_bytes = 0;
-    if (st != AE_OK)
-        return st;
-    at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (at == MAP_FAILED) {
-        st = ae_fail(err, AE_ERR_IO, "cannot map: %s", strerror(errno));
-    } else {
-        *bytes = at;
-        *n_bytes = size;
-    }
-    close(fd);
-    return st;
-}
-
-void aei_file_unmap(const uint8_t *bytes, size_t n_bytes)
-{
-    if (bytes)
-        munmap((void *)(uintptr_t)bytes, n_bytes);
 }
 
 const char *aei_file_name(const char *path)

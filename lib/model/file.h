@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Whole files, read or mapped. Messages do not name the file; aei_file_blame does. */
+ * Whole files, read. Messages do not name the file; aei_file_blame does. */
 #ifndef AEI_FILE_H
 #define AEI_FILE_H
 
@@ -8,10 +8,6 @@
 
 /* *bytes: an ae_alloc array with a NUL behind the n_bytes. */
 ae_status aei_file_read(const char *path, uint64_t max_bytes, uint8_t **bytes, size_t *n_bytes, ae_error *err);
-
-/* Mapped read-only; unmapped by aei_file_unmap. */
-ae_status aei_file_map(const char *path, uint64_t max_bytes, const uint8_t **bytes, size_t *n_bytes, ae_error *err);
-void aei_file_unmap(const uint8_t *bytes, size_t n_bytes); /* NULL is fine */
 
 /* The path, or the end of a very long one, so that it leaves room for the message behind it. */
 const char *aei_file_name(const char *path);

@@ -9,9 +9,7 @@
 #include <string.h>
 
 struct ae_model {
-    const uint8_t *mapped;
-    size_t n_mapped;
-    uint8_t *copied;       /* of ae_model_open_memory */
+    uint8_t *bytes;        /* of the file: read, not mapped, so that it may be cut while it is in use */
     ae_recipe *recipe;
     char *recipe_text, *card;
     const uint8_t *program; /* in the file */
@@ -29,8 +27,7 @@ void ae_model_free(ae_model *model)
 {
     if (!model)
         return;
-    aei_file_unmap(model->mapped, model->n_mapped);
-    ae_free(model->copied);
+    ae_free(model->bytes);
     ae_free(model->converted);
     ae_free(model->recipe_text);
     ae_free(model->card);
@@ -285,12 +282,13 @@ ae_status ae_model_open(const char *path, const ae_limits *limits, ae_model **ou
 {
     ae_model *m = ae_alloc(1, sizeof(*m));
     ae_status st = AE_OK;
+    size_t n_bytes;
 
     *out = NULL;
     if (!m)
         st = ae_fail(err, AE_ERR_NOMEM, "model");
-    if (st == AE_OK && (st = aei_file_map(path, ae_limits_resolve(limits).max_file, &m->mapped, &m->n_mapped, err)) == AE_OK)
-        st = open_bytes(m->mapped, m->n_mapped, m, err);
+    if (st == AE_OK && (st = aei_file_read(path, ae_limits_resolve(limits).max_file, &m->bytes, &n_bytes, err)) == AE_OK)
+        st = open_bytes(m->bytes, n_bytes, m, err);
     if (st == AE_OK) {
         *out = m;
         return st;
@@ -309,13 +307,13 @@ ae_status ae_model_open_memory(const void *data, size_t n_bytes, const ae_limits
         return ae_fail(err, AE_ERR_LIMIT, "%zu bytes, limit max_file is %llu", n_bytes,
                        (unsigned long long)ae_limits_resolve(limits).max_file);
     m = ae_alloc(1, sizeof(*m));
-    if (!m || !(m->copied = ae_alloc(n_bytes, 1))) {
+    if (!m || !(m->bytes = ae_alloc(n_bytes, 1))) {
         ae_free(m);
         return ae_fail(err, AE_ERR_NOMEM, "model of %zu bytes", n_bytes);
     }
     if (n_bytes)
-        memcpy(m->copied, data, n_bytes);
-    if ((st = open_bytes(m->copied, n_bytes, m, err)) == AE_OK)
+        memcpy(m->bytes, data, n_bytes);
+    if ((st = open_bytes(m->bytes, n_bytes, m, err)) == AE_OK)
         *out = m;
     else
         ae_model_free(m);
