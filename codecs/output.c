@@ -12,20 +12,25 @@
 #include <unistd.h>
 
 #include "adapter.h"
+#include "ae/temporary.h"
 
 enum { BUFFER_BYTES = 1 << 16, MAX_PENDING = 128 };
 
 /* Names that a signal handler can read at any time: a slot's text changes only while it is not live. */
 static struct {
     atomic_int state; /* 0 free, 1 taken, 2 live */
+    int directory;
     char path[PATH_MAX];
 } pending[MAX_PENDING];
 
 struct ae_output {
     ae_sink sink;
     int fd;
+    int directory; /* that path and temp are relative to */
     char *path;   /* the target; NULL where bytes go there directly */
     char *temp;
+    struct timespec times[2]; /* for the file, once it is complete */
+    bool preserve;
     int slot;     /* in pending, or -1 */
     bool replace;
     ae_status status; /* of the first failed write */
@@ -33,7 +38,7 @@ struct ae_output {
     uint8_t buffer[BUFFER_BYTES];
 };
 
-static int add_pending(const char *path)
+static int add_pending(int directory, const char *path)
 {
     if (strlen(path) >= PATH_MAX)
         return -1;
@@ -41,6 +46,7 @@ static int add_pending(const char *path)
         int expected = 0;
 
         if (atomic_compare_exchange_strong(&pending[i].state, &expected, 1)) {
+            pending[i].directory = directory;
             strcpy(pending[i].path, path);
             atomic_store(&pending[i].state, 2);
             return i;
@@ -53,7 +59,7 @@ void ae_output_remove_pending(void)
 {
     for (int i = 0; i < MAX_PENDING; i++)
         if (atomic_load(&pending[i].state) == 2)
-            unlink(pending[i].path);
+            unlinkat(pending[i].directory, pending[i].path, 0);
 }
 
 static ae_status flush_buffer(ae_output *o, ae_error *err)
@@ -91,32 +97,38 @@ static ae_status output_seek(void *opaque, uint64_t offset, ae_error *err)
 /* A new file in the target's directory. */
 static ae_status make_temp(ae_output *o, ae_error *err)
 {
-    static atomic_uint counter;
-    const char *slash = strrchr(o->path, '/');
-    size_t n_dir = slash ? (size_t)(slash - o->path) + 1 : 0, n = n_dir + 40;
+    ae_status st = ae_temporary_create(o->directory, o->path, &o->fd, &o->temp, err);
 
-    o->temp = ae_alloc(n, 1);
-    if (!o->temp)
-        return ae_fail(err, AE_ERR_NOMEM, "output");
-    do {
-        snprintf(o->temp, n, "%.*s.ae-%ld-%u.tmp", (int)n_dir, o->path, (long)getpid(), atomic_fetch_add(&counter, 1));
-        o->fd = open(o->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    } while (o->fd < 0 && errno == EEXIST);
-    if (o->fd < 0) {
-        ae_status st = ae_fail(err, AE_ERR_IO, "cannot write there: %s", strerror(errno));
+    if (st == AE_OK)
+        o->slot = add_pending(o->directory, o->temp);
+    return st;
+}
 
-        ae_free(o->temp);
-        o->temp = NULL;
-        return st;
-    }
-    o->slot = add_pending(o->temp);
-    return AE_OK;
+/* The mode of the file that is replaced, or that of a new one, less what the input denies to its group and to others. That a file
+ * system knows no modes is no failure. */
+static void set_mode(const ae_output *o, const struct stat *replaced, const struct stat *input)
+{
+    struct stat made;
+    mode_t mode;
+
+    if (fstat(o->fd, &made) != 0)
+        return;
+    mode = (replaced ? replaced->st_mode : made.st_mode) & 07777;
+    if (input && S_ISREG(input->st_mode))
+        mode = o->preserve ? input->st_mode & 07777 : mode & ((input->st_mode & 0777) | 0700);
+    if (mode != (made.st_mode & 07777))
+        (void)!fchmod(o->fd, mode);
 }
 
 ae_status ae_output_open(const char *path, const char *input, unsigned flags, ae_output **out, ae_error *err)
 {
+    return ae_output_open_at(AT_FDCWD, path, input, flags, out, err);
+}
+
+ae_status ae_output_open_at(int directory, const char *path, const char *input, unsigned flags, ae_output **out, ae_error *err)
+{
     ae_status st = AE_OK;
-    bool standard = strcmp(path, "-") == 0, exists;
+    bool below = directory != AT_FDCWD, standard = !below && strcmp(path, "-") == 0, exists, has_input;
     ae_output *o = ae_alloc(1, sizeof(*o));
     struct stat target, in;
     char *real = NULL;
@@ -125,8 +137,11 @@ ae_status ae_output_open(const char *path, const char *input, unsigned flags, ae
     if (!o)
         return ae_fail(err, AE_ERR_NOMEM, "output");
     o->fd = o->slot = -1;
+    o->directory = directory;
     o->sink = (ae_sink){.opaque = o, .write = output_write};
-    exists = standard ? fstat(STDOUT_FILENO, &target) == 0 : stat(path, &target) == 0;
+    exists = standard ? fstat(STDOUT_FILENO, &target) == 0
+                      : fstatat(directory, path, &target, below ? AT_SYMLINK_NOFOLLOW : 0) == 0;
+    has_input = input && stat(input, &in) == 0;
     if (standard && !exists) {
         st = ae_fail(err, AE_ERR_IO, "standard output: %s", strerror(errno));
         goto done;
@@ -135,8 +150,12 @@ ae_status ae_output_open(const char *path, const char *input, unsigned flags, ae
         st = ae_fail(err, AE_ERR_IO, "is a directory");
         goto done;
     }
-    if (exists && input && !(flags & AE_OUTPUT_IN_PLACE) && S_ISREG(target.st_mode) && stat(input, &in) == 0 &&
-        in.st_dev == target.st_dev && in.st_ino == target.st_ino) {
+    if (exists && below && !S_ISREG(target.st_mode)) {
+        st = ae_fail(err, AE_ERR_IO, "there is something that is no regular file");
+        goto done;
+    }
+    if (exists && has_input && !(flags & AE_OUTPUT_IN_PLACE) && S_ISREG(target.st_mode) && in.st_dev == target.st_dev &&
+        in.st_ino == target.st_ino) {
         st = ae_fail(err, AE_ERR_ARGUMENT, "input and output are the same file");
         goto done;
     }
@@ -152,7 +171,7 @@ ae_status ae_output_open(const char *path, const char *input, unsigned flags, ae
         goto done;
     }
     /* A link is followed, not replaced. */
-    real = exists ? realpath(path, NULL) : NULL;
+    real = exists && !below ? realpath(path, NULL) : NULL;
     o->path = ae_strdup(real ? real : path);
     if (!o->path) {
         st = ae_fail(err, AE_ERR_NOMEM, "output");
@@ -160,8 +179,12 @@ ae_status ae_output_open(const char *path, const char *input, unsigned flags, ae
     }
     if ((st = make_temp(o, err)) != AE_OK)
         goto done;
-    if (exists)
-        (void)!fchmod(o->fd, target.st_mode & 07777); /* as good as can be */
+    o->preserve = flags & AE_OUTPUT_PRESERVE && has_input && S_ISREG(in.st_mode);
+    if (o->preserve) {
+        o->times[0] = in.st_atim;
+        o->times[1] = in.st_mtim;
+    }
+    set_mode(o, exists ? &target : NULL, has_input ? &in : NULL);
     o->sink.seek = output_seek;
 done:
     free(real);
@@ -182,12 +205,12 @@ ae_sink *ae_output_sink(ae_output *output)
 static ae_status publish(ae_output *o, ae_error *err)
 {
     if (!o->replace) {
-        if (link(o->temp, o->path) == 0)
+        if (linkat(o->directory, o->temp, o->directory, o->path, 0) == 0)
             return AE_OK; /* discarding removes the other name */
         if (errno == EEXIST)
             return ae_fail(err, AE_ERR_ARGUMENT, "exists already");
     }
-    if (rename(o->temp, o->path) != 0)
+    if (renameat(o->directory, o->temp, o->directory, o->path) != 0)
         return ae_fail(err, AE_ERR_IO, "cannot be renamed into place: %s", strerror(errno));
     return AE_OK;
 }
@@ -197,6 +220,8 @@ ae_status ae_output_commit(ae_output *output, ae_error *err)
     ae_status st = output->status == AE_OK ? flush_buffer(output, err) : ae_fail(err, output->status, "writing failed before");
     int fd = output->fd;
 
+    if (st == AE_OK && output->preserve)
+        (void)!futimens(fd, output->times); /* no reason to fail */
     output->fd = -1;
     if (close(fd) != 0 && st == AE_OK)
         st = ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
@@ -213,7 +238,7 @@ void ae_output_discard(ae_output *output)
     if (output->fd >= 0)
         close(output->fd);
     if (output->temp)
-        unlink(output->temp); /* gone already after a rename */
+        unlinkat(output->directory, output->temp, 0); /* gone already after a rename */
     if (output->slot >= 0)
         atomic_store(&pending[output->slot].state, 0);
     ae_free(output->temp);

@@ -9,14 +9,19 @@
 typedef struct ae_output ae_output;
 
 enum {
-    AE_OUTPUT_FORCE = 1,   /* replace an existing file */
-    AE_OUTPUT_IN_PLACE = 2 /* even the input itself */
+    AE_OUTPUT_FORCE = 1,    /* replace an existing file */
+    AE_OUTPUT_IN_PLACE = 2, /* even the input itself */
+    AE_OUTPUT_PRESERVE = 4  /* the file gets the input's mode and times */
 };
 
 /* Bytes for a regular file go to a temporary one beside it until ae_output_commit renames that; a replaced file's mode is kept.
  * "-" is standard output; it and devices are written directly and cannot seek. input (NULL or a path) is what `path` must not
- * be unless AE_OUTPUT_IN_PLACE is given. */
+ * be unless AE_OUTPUT_IN_PLACE is given; nobody may do with the output what the input's mode denies them. */
 AE_NODISCARD ae_status ae_output_open(const char *path, const char *input, unsigned flags, ae_output **out, ae_error *err);
+/* The same with `path` relative to an open directory, which the output does not take over. What is there must be a regular file: no
+ * link is followed. */
+AE_NODISCARD ae_status ae_output_open_at(int directory, const char *path, const char *input, unsigned flags, ae_output **out,
+                                         ae_error *err);
 ae_sink *ae_output_sink(ae_output *output); /* lives as long as the output */
 /* Both free the output; a commit that fails leaves no file behind. */
 AE_NODISCARD ae_status ae_output_commit(ae_output *output, ae_error *err);

@@ -2,8 +2,11 @@
 #include "core/replace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "ae/temporary.h"
 
 static void clear(aei_replace *r)
 {
@@ -14,19 +17,24 @@ static void clear(aei_replace *r)
 
 ae_status aei_replace_open(const char *path, aei_replace *out, ae_error *err)
 {
-    size_t n = strlen(path) + sizeof(".part");
     ae_status st;
+    int fd = -1;
 
-    *out = (aei_replace){.path = ae_strdup(path), .temporary = ae_alloc(n, 1)};
-    if (!out->path || !out->temporary) {
-        clear(out);
-        return ae_fail(err, AE_ERR_NOMEM, "%s: file name", path);
-    }
-    snprintf(out->temporary, n, "%s.part", path);
-    out->file = fopen(out->temporary, "wb");
-    if (out->file)
+    *out = (aei_replace){.path = ae_strdup(path)};
+    st = out->path ? ae_temporary_create(AT_FDCWD, path, &fd, &out->temporary, err) : ae_fail(err, AE_ERR_NOMEM, "a file name");
+    if (st == AE_OK && (out->file = fdopen(fd, "wb")) != NULL)
         return AE_OK;
-    st = ae_fail(err, AE_ERR_IO, "%s: cannot create: %s", out->temporary, strerror(errno));
+    if (st == AE_OK)
+        st = ae_fail(err, AE_ERR_IO, "%s", strerror(errno));
+    if (fd >= 0) {
+        close(fd);
+        unlink(out->temporary);
+    }
+    if (err && out->path) {
+        ae_error inner = *err;
+
+        ae_fail(err, st, "%s: %s", path, inner.message);
+    }
     clear(out);
     return st;
 }

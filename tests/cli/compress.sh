@@ -181,9 +181,9 @@ while at < len(b) - 16: # without index: found by scanning
         head = b[at:at + 4] + struct.pack('<I', len(body))
         out += head + struct.pack('<I', crc(head)) + body + struct.pack('<I', crc(body))
     at += 16 + n
-open('evil.aec', 'wb').write(out + out[16:])
+open('beneath.aec', 'wb').write(out + out[16:])
 END
-run 1 $de --format ppm -o deep/deeper/ evil.aec; says "lead out"; absent evil.ppm deep/evil.ppm
+run 1 $de --format ppm -o deep/deeper/ beneath.aec; says "lead out"; absent evil.ppm deep/evil.ppm
 
 # files of every version open for ever
 for f in "$(dirname "$reader")"/golden/*.aec; do
@@ -202,4 +202,21 @@ run 0 $tool --lossless --archive meet.aec -r meet; run 0 $de -o met meet.aec; pr
 run 2 $tool --lossless -f --archive meet/x.ppm meet/x.ppm; says "--archive: meet/x.ppm is an input"; same a.ppm meet/x.ppm
 run 2 $tool --lossless --archive new.aec --json=meet/x.ppm -r meet; says "is an input"; same a.ppm meet/x.ppm; absent new.aec
 run 1 $tool --lossless --archive new.aec meet; says "is a directory (-r"; absent new.aec
+# extraction stays below the directory named, whatever links lie there, and hostile names are escaped
+mkdir -p evil/sub outside; cp a.ppm evil/sub/x.ppm; cp b.ppm evil/top.ppm
+run 0 $tool --lossless --archive beneath.aec -r evil
+mkdir into; ln -s ../outside into/sub; ln -s ../outside/top.png into/top.png
+run 1 $de -f -o into beneath.aec; says "a link to one (--keep-links"; says "no regular file"; absent outside/x.png outside/top.png
+run 0 $de -f --keep-links -o into beneath.aec; present outside/x.png outside/top.png
+name=$(printf 'a\342\200\256b.ppm'); mkdir ctl; cp a.ppm "ctl/$name"; cp b.ppm ctl/b.ppm
+run 0 $tool --lossless --archive ctl.aec -r ctl; run 0 $de -l ctl.aec; prints 'a\u202eb.ppm'
+run 1 $de -o ctlout ctl.aec; says 'a\u202eb.ppm: this name holds control characters'; present ctlout/b.png
+run 0 $de --raw-names -f -o ctlout ctl.aec; present "ctlout/${name%.ppm}.png"
+
+# modes: nobody reads an output who could not read its input; leftovers of killed runs go
+cp a.ppm secret.ppm; chmod 600 secret.ppm; touch -d '2001-02-03' secret.ppm
+run 0 $tool --lossless secret.ppm; [ "$(stat -c %a secret.aec)" = 600 ] || fail "mode $(stat -c %a secret.aec)"
+run 0 $tool --lossless -f --preserve secret.ppm; [ "$(stat -c %Y secret.aec)" = "$(stat -c %Y secret.ppm)" ] || fail "--preserve"
+: >.ae-1-1.tmp; : >.ae-note.tmp; (exec 9>.ae-2-2.tmp; flock 9; run 0 $tool --lossless -f a.ppm; [ -e .ae-2-2.tmp ] || fail "a live file was removed")
+absent .ae-1-1.tmp; [ -e .ae-note.tmp ] || fail "somebody else's file was removed"
 finish

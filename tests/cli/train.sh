@@ -48,7 +48,7 @@ run 1 $tool tiny.yaml empty -o m.aem; says "no picture"
 run 1 $tool tiny.yaml bad -o m.aem; says "a.png: is empty"; says "c.ppm: "; says "none of the 3 items"
 sed 's/act: relu/act: wrong/' tiny.yaml >wrong.yaml
 run 1 $tool wrong.yaml data -o m.aem; says "wrong.yaml"
-absent m.aem m.ckpt m.aem.part
+absent m.aem m.ckpt .ae-*
 
 echo 'licence: none of these' >card.yaml
 run 0 $tool tiny.yaml data bad -o m.aem --json=log.json --report r.html --card card.yaml --seed 3
@@ -85,7 +85,7 @@ begin KILL; present parts.aem
 [ ! -e parts.ckpt ] || begin INT
 [ $status -eq 130 ] || [ ! -e parts.ckpt ] || fail "interrupted: exit $status: $(cat log)"
 [ ! -e parts.ckpt ] || run 0 $long -o parts.aem -j 1
-same_identity whole.aem parts.aem; absent parts.ckpt parts.aem.part parts.ckpt.part
+same_identity whole.aem parts.aem; absent parts.ckpt .ae-*
 
 run 0 $tool tiny.yaml data --steps 100000 -o x.aem --time-limit 0.2s; says "stopped by the time limit"
 run 1 $tool tiny.yaml data --steps 100001 -o x.aem; says "x.ckpt"; says "another number of steps"

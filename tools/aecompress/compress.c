@@ -508,7 +508,7 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
 
     if (st != AE_OK)
         goto done;
-    if ((st = ae_output_open(item->output, standard ? NULL : item->input, o->batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) !=
+    if ((st = ae_output_open(item->output, standard ? NULL : item->input, picture_output_flags(&o->batch), &output, err)) !=
             AE_OK ||
         (st = ae_container_create(ae_output_sink(output), &writer, err)) != AE_OK) {
         st = picture_name_file(item->output, st, err);

@@ -2,16 +2,19 @@
 #define _GNU_SOURCE
 #include "decompress.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "common/beneath.h"
 #include "common/names.h"
 #include "common/options.h"
 #include "common/progress.h"
+#include "common/text.h"
 
 /* ---- which items ---- */
 
@@ -99,12 +102,13 @@ static void show(void *opaque, double done)
     cli_item_progress(d->item, d->done + done * d->share, 0);
 }
 
-static ae_status write_item(decoding *d, aecfile *f, const char *path, ae_error *err)
+/* directory: that `path` is relative to, or AT_FDCWD. */
+static ae_status write_item(decoding *d, aecfile *f, int directory, const char *path, ae_error *err)
 {
     const decompress_options *o = d->o;
     const cli_item *item = d->item;
-    bool standard = strcmp(path, "-") == 0, checked;
-    unsigned force = o->picture.batch.force ? AE_OUTPUT_FORCE : 0;
+    bool standard = directory == AT_FDCWD && strcmp(path, "-") == 0, checked;
+    unsigned flags = picture_output_flags(&o->picture.batch);
     aecfile_options how = {.model = o->model, .x = o->x, .y = o->y, .width = o->width, .height = o->height, .preview = o->preview,
                            .threads = d->threads, .opaque = d, .progress = show, .lost = lose};
     ae_signal_info result = aecfile_result(d->what, &how);
@@ -126,7 +130,7 @@ static ae_status write_item(decoding *d, aecfile *f, const char *path, ae_error 
     }
     if (o->width || o->preview)
         ae_meta_resize(&meta, result.width, result.height);
-    if ((st = ae_output_open(path, standard ? NULL : item->input, force, &output, err)) != AE_OK ||
+    if ((st = ae_output_open_at(directory, path, standard ? NULL : item->input, flags, &output, err)) != AE_OK ||
         (st = ae_encoder_open(codec, ae_output_sink(output), &result, &meta, &options, &d->encoder, err)) != AE_OK)
         goto done;
     if (*d->encoder.writer.note)
@@ -145,22 +149,6 @@ done:
 }
 
 /* ---- a file ---- */
-
-static ae_status make_parents(const char *path, ae_error *err)
-{
-    char *copy = ae_strdup(path);
-    ae_status st = copy ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "a file name");
-
-    for (char *c = copy ? copy + 1 : NULL; c && *c && st == AE_OK; c++)
-        if (*c == '/') {
-            *c = 0;
-            if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-                st = ae_fail(err, AE_ERR_IO, "%s: cannot make this directory: %s", copy, strerror(errno));
-            *c = '/';
-        }
-    ae_free(copy);
-    return st;
-}
 
 /* The directory for the items of an archive: that of -o, or one named like the archive. An ae_alloc string or NULL. */
 static char *items_directory(const decompress_options *o, const cli_item *item)
@@ -183,12 +171,12 @@ static const char *standard_suffix(void *opaque, const char *name)
 }
 
 /* Where each item goes, by the rules that hold for the outputs of many inputs. */
-static cli_target *name_items(const decompress_options *o, const cli_item *item, const ae_item *items, size_t n)
+static cli_target *name_items(const decompress_options *o, const char *directory, const ae_item *items, size_t n)
 {
-    cli_naming naming = {.to_directory = true, .under = "%n.%e", .opaque = (void *)(uintptr_t)o, .suffix = standard_suffix};
+    cli_naming naming = {.output = directory, .to_directory = true, .under = "%n.%e", .opaque = (void *)(uintptr_t)o,
+                         .suffix = standard_suffix};
     cli_inputs names = {.items = ae_alloc(n, sizeof(*names.items)), .n = n};
-    char *directory = items_directory(o, item);
-    bool good = names.items && directory;
+    bool good = names.items;
     cli_target *targets = NULL;
 
     for (size_t i = 0; i < n && good; i++) {
@@ -200,10 +188,8 @@ static cli_target *name_items(const decompress_options *o, const cli_item *item,
         names.items[i].exists = true;
         good = names.items[i].path;
     }
-    naming.output = directory;
     if (good)
         targets = cli_names_make(&naming, &names);
-    ae_free(directory);
     cli_inputs_clear(&names);
     return targets;
 }
@@ -213,7 +199,8 @@ typedef struct many {
     const decompress_options *o;
     const cli_item *item;
     const ae_item *items;
-    const cli_target *targets; /* of each item */
+    const char *directory;     /* below which all is written */
+    const cli_target *targets; /* of each item, within it */
     size_t n;
     uint32_t threads;      /* of a worker */
 
@@ -224,7 +211,27 @@ typedef struct many {
     ae_error err;
 } many;
 
-static ae_status write_one(decoding *d, const cli_target *target, const ae_item *items, aecfile *f)
+static void print_plan(const char *input, const char *name, const char *path)
+{
+    char a[8192], b[8192], c[16384];
+
+    printf("%s: %s -> %s\n", cli_escape(input, a, sizeof(a)), cli_escape(name, b, sizeof(b)), cli_escape(path, c, sizeof(c)));
+}
+
+/* path: relative to base, below which no link is followed. */
+static ae_status write_beneath(decoding *d, aecfile *f, const char *base, const char *path, ae_error *err)
+{
+    int directory;
+    ae_status st = cli_open_beneath(base, path, &directory, err);
+
+    if (st != AE_OK)
+        return st;
+    st = write_item(d, f, directory, cli_base_name(path), err);
+    close(directory);
+    return st;
+}
+
+static ae_status write_one(decoding *d, const char *directory, const cli_target *target, const ae_item *items, aecfile *f)
 {
     const decompress_options *o = d->o;
     const char *path = target->path;
@@ -234,13 +241,17 @@ static ae_status write_one(decoding *d, const cli_target *target, const ae_item 
 
     if (*d->what->name && !ae_item_name_is_safe(d->what->name))
         st = ae_fail(&why, AE_ERR_MALFORMED, "this name would lead out of the directory, or hides what it is");
+    else if (!o->raw_names && cli_has_control(d->what->name))
+        st = ae_fail(&why, AE_ERR_ARGUMENT, "this name holds control characters (--raw-names writes it)");
     else if (target->clash != CLI_NO_CLASH)
         st = ae_fail(&why, AE_ERR_ARGUMENT, "would be written to %s, as %s is", path, items[target->clash].name);
     if (st == AE_OK && (!o->picture.batch.skip_existing || stat(path, &s) != 0)) {
         if (o->picture.batch.dry_run)
-            printf("%s: %s -> %s\n", d->item->input, d->what->name, path);
-        else if ((st = make_parents(path, &why)) == AE_OK)
-            st = write_item(d, f, path, &why);
+            print_plan(d->item->input, d->what->name, path);
+        else if (o->keep_links && (st = cli_make_directories(path, &why)) == AE_OK)
+            st = write_item(d, f, AT_FDCWD, path, &why);
+        else if (!o->keep_links)
+            st = write_beneath(d, f, directory, path + strlen(directory) + (directory[strlen(directory) - 1] != '/'), &why);
     }
     if (st != AE_OK && st != AE_ERR_CANCELLED)
         cli_message("%s: %s: %s", d->item->input, d->what->name, why.message);
@@ -263,7 +274,7 @@ static void run_items(many *m, aecfile *f)
             ae_status st;
 
             pthread_mutex_unlock(&m->mutex);
-            st = write_one(&d, &m->targets[i], m->items, f);
+            st = write_one(&d, m->directory, &m->targets[i], m->items, f);
             pthread_mutex_lock(&m->mutex);
             m->finished++;
             m->failed += st != AE_OK;
@@ -293,10 +304,14 @@ static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_
     many m = {.o = d->o, .item = d->item, .items = items, .n = n, .threads = d->threads / workers,
               .mutex = PTHREAD_MUTEX_INITIALIZER};
     pthread_t *threads;
-    cli_target *targets = name_items(d->o, d->item, items, n);
+    char *directory = items_directory(d->o, d->item);
+    cli_target *targets = directory ? name_items(d->o, directory, items, n) : NULL;
 
-    if (!targets)
+    if (!targets) {
+        ae_free(directory);
         return ae_fail(err, AE_ERR_NOMEM, "%zu file names", n);
+    }
+    m.directory = directory;
     m.targets = targets;
     threads = ae_alloc(workers, sizeof(*threads));
     while (threads && started + 1 < workers && pthread_create(&threads[started], NULL, run_worker, &m) == 0)
@@ -306,6 +321,7 @@ static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_
         pthread_join(threads[--started], NULL);
     ae_free(threads);
     cli_names_free(targets, n);
+    ae_free(directory);
     d->n_lost += m.n_lost;
     if (m.st != AE_OK)
         return ae_fail(err, m.st, "%s", m.err.message);
@@ -347,7 +363,7 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
         goto done;
     }
     d.what = items;
-    st = directory ? write_many(&d, &f, items, n, err) : write_item(&d, &f, item->output, err);
+    st = directory ? write_many(&d, &f, items, n, err) : write_item(&d, &f, AT_FDCWD, item->output, err);
     cli_json_number(item->json, "items", (double)n);
     if (st == AE_OK && d.n_lost)
         st = ae_fail(err, AE_ERR_CHECKSUM, "is damaged; what could be read was written");

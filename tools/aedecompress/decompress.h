@@ -11,7 +11,7 @@ typedef struct decompress_options {
     picture_options picture;
     const char *model, *item, *region_text;
     uint32_t x, y, width, height;
-    bool list, test, repair, preview;
+    bool list, test, repair, preview, keep_links, raw_names;
 
     const ae_codec *standard; /* of output whose name does not tell */
 } decompress_options;

@@ -7,6 +7,7 @@
 
 #include "common/inputs.h"
 #include "common/progress.h"
+#include "common/text.h"
 #include "decompress.h"
 
 typedef struct look {
@@ -49,7 +50,7 @@ static const char *coding_of(const ae_item *item, char text[40])
 static void list_item(const look *l)
 {
     const ae_item *it = l->item;
-    char coding[40];
+    char coding[40], name[4 * AE_ITEM_MAX_NAME + 1];
 
     if (l->o->picture.batch.json) {
         cli_json json = {0};
@@ -67,7 +68,8 @@ static void list_item(const look *l)
         return;
     }
     printf("%10" PRIu64 "  %" PRIu64 " x %" PRIu64 " x %u, %u bit  %-12s %s\n", it->packed ? it->span / it->packed : it->span,
-           it->info.width, it->info.height, it->info.channels, it->info.bits, coding_of(it, coding), it->name);
+           it->info.width, it->info.height, it->info.channels, it->info.bits, coding_of(it, coding),
+           cli_escape(it->name, name, sizeof(name)));
 }
 
 static void test_item(look *l, aecfile *f)

@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/beneath.h"
 #include "common/names.h"
 #include "common/progress.h"
+#include "common/text.h"
 
 enum { MAX_WORKERS = 1024 };
 
@@ -193,24 +195,6 @@ static int plan(cli_batch *b, char **operands, int n)
 
 /* ---- one item ---- */
 
-static ae_status make_directories(const char *path, ae_error *err)
-{
-    char *copy = ae_strdup(path);
-    ae_status st = AE_OK;
-
-    if (!copy)
-        return ae_fail(err, AE_ERR_NOMEM, "a file name");
-    for (char *c = copy + 1; *c && st == AE_OK; c++)
-        if (*c == '/') {
-            *c = 0;
-            if (mkdir(copy, 0777) != 0 && errno != EEXIST && !is_directory(copy))
-                st = ae_fail(err, AE_ERR_IO, "%s: cannot make this directory: %s", copy, strerror(errno));
-            *c = '/';
-        }
-    ae_free(copy);
-    return st;
-}
-
 static bool is_later(const struct timespec *a, const struct timespec *b)
 {
     return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
@@ -229,7 +213,7 @@ static ae_status check_output(const cli_batch *b, const cli_input *input, const 
         return AE_OK;
     }
     if (stat(output, &s) != 0)
-        return o->dry_run ? AE_OK : make_directories(output, err);
+        return o->dry_run ? AE_OK : cli_make_directories(output, err);
     if (S_ISDIR(s.st_mode))
         return ae_fail(err, AE_ERR_IO, "%s: is a directory", output);
     if (!S_ISREG(s.st_mode))
@@ -270,6 +254,13 @@ static void record(cli_batch *b, cli_json *json, const char *status, const ae_er
     pthread_mutex_unlock(&b->mutex);
 }
 
+static void print_plan(const cli_item *item)
+{
+    char from[8192], to[8192];
+
+    printf("%s -> %s\n", cli_escape(item->input, from, sizeof(from)), cli_escape(item->output, to, sizeof(to)));
+}
+
 static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
 {
     const cli_input *in = &b->inputs.items[i];
@@ -289,7 +280,7 @@ static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
     else
         st = check_output(b, in, item.output, &skip, &err);
     if (st == AE_OK && !skip && b->job->options->dry_run && b->json != stdout)
-        printf("%s -> %s\n", item.input, item.output);
+        print_plan(&item);
     else if (st == AE_OK && !skip && !b->job->options->dry_run &&
              (st = b->job->process(b->job->opaque, &item, &err)) != AE_OK && (skip = has_appeared(b, item.output)))
         st = AE_OK;

@@ -15,7 +15,7 @@ typedef struct cli_batch_options {
     const char *files_from; /* a list of inputs, "-" or NULL */
     uint32_t jobs;       /* threads in all */
     uint32_t verbose;
-    bool recursive, skip_existing, newer, force, dry_run, quiet;
+    bool recursive, skip_existing, newer, preserve, force, dry_run, quiet;
 } cli_batch_options;
 
 /* Rows of an option table; `b` is a cli_batch_options whose jobs is set to the number of processors. */
@@ -27,6 +27,7 @@ typedef struct cli_batch_options {
     {0, "skip-existing", CLI_FLAG, &(b).skip_existing, NULL, "leave inputs alone whose output exists", 0, 0},                    \
     {0, "newer", CLI_FLAG, &(b).newer, NULL, "only inputs that changed after their output was written, or have none", 0, 0},      \
     {0, "files-from", CLI_STRING, &(b).files_from, "FILE", "also take the inputs listed there, one a line or ended by NUL", 0, 0}, \
+    {0, "preserve", CLI_FLAG, &(b).preserve, NULL, "give outputs the modes and times of their inputs", 0, 0},                    \
     {0, "shard", CLI_STRING, &(b).shard, "K/N", "take every N-th input only, beginning with the K-th", 0, 0},                    \
     {0, "dry-run", CLI_FLAG, &(b).dry_run, NULL, "only print what would be written", 0, 0},                                      \
     {0, NULL, CLI_HEADING, NULL, NULL, "General", 0, 0},                                                                         \

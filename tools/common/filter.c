@@ -80,7 +80,7 @@ ae_status filter_begin(filter_picture *p, const ae_signal_info *result, ae_error
     const cli_item *item = p->item;
     bool standard = strcmp(item->output, "-") == 0;
     ae_write_options options = {.quality = (int)o->picture.quality, .like = &p->reader, .lossless = o->picture.lossless};
-    unsigned flags = o->picture.batch.force ? AE_OUTPUT_FORCE : 0;
+    unsigned flags = picture_output_flags(&o->picture.batch);
     const ae_codec *codec;
     ae_meta *meta = p->has_meta ? &p->meta : &p->reader.meta;
     ae_status st;

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/text.h"
+
 static void append(cli_json *j, const char *text, size_t n)
 {
     if (!j->failed && n > j->capacity - j->n) {
@@ -22,40 +24,24 @@ static void append(cli_json *j, const char *text, size_t n)
     j->n += n;
 }
 
-/* Length of the well-formed UTF-8 sequence at s, 0 where there is none (overlong forms, surrogates and stray bytes included). */
-static size_t utf8_length(const unsigned char *s)
-{
-    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = s[0] < 0x80 ? 1 : (s[0] & 0xe0) == 0xc0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : (s[0] & 0xf8) == 0xf0 ? 4 : 0;
-    unsigned v = n > 1 ? s[0] & (0x7fu >> n) : s[0];
-
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        v = v << 6 | (s[i] & 0x3f);
-    }
-    return n && v >= least[n] && v <= 0x10ffff && (v < 0xd800 || v > 0xdfff) ? n : 0;
-}
-
 static void append_string(cli_json *j, const char *value)
 {
     append(j, "\"", 1);
-    for (const unsigned char *s = (const unsigned char *)value; *s;) {
-        size_t n = utf8_length(s);
+    for (size_t n; *value; value += n) {
         char escape[8];
+        uint32_t code;
 
-        if (n == 0) {
+        if ((n = cli_utf8(value, &code)) == 0) {
             append(j, "\xef\xbf\xbd", 3);
             n = 1;
-        } else if (*s == '"' || *s == '\\') {
+        } else if (*value == '"' || *value == '\\') {
             append(j, "\\", 1);
-            append(j, (const char *)s, 1);
-        } else if (*s < 0x20) {
-            append(j, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", *s));
+            append(j, value, 1);
+        } else if (cli_is_control(code)) {
+            append(j, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", (unsigned)code));
         } else {
-            append(j, (const char *)s, n);
+            append(j, value, n);
         }
-        s += n;
     }
     append(j, "\"", 1);
 }

@@ -18,6 +18,11 @@ int picture_start(const cli_tool *tool, cli_batch_options *batch, int argc, char
     return status;
 }
 
+unsigned picture_output_flags(const cli_batch_options *batch)
+{
+    return (batch->force ? AE_OUTPUT_FORCE : 0u) | (batch->preserve ? AE_OUTPUT_PRESERVE : 0u);
+}
+
 int picture_format(picture_options *o)
 {
     char names[256] = "";

@@ -26,6 +26,8 @@ typedef struct picture_options {
 
 /* cli_start, with all processors for the default of --jobs, and files being written removed by a second signal. */
 int picture_start(const cli_tool *tool, cli_batch_options *batch, int argc, char **argv, char ***operands, int *n_operands);
+/* Of ae_output_open, as --force and --preserve say. */
+unsigned picture_output_flags(const cli_batch_options *batch);
 /* Finds the codec of --format; CLI_GO_ON, or CLI_USAGE after saying why not. */
 int picture_format(picture_options *options);
 /* The codec to write `output` with: that of --format; of standard output `standard`; else by the suffix. */

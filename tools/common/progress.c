@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/options.h"
+#include "common/text.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static bool on, shown;
@@ -31,15 +32,15 @@ static void clear(void)
 
 void cli_message(const char *format, ...)
 {
+    char text[4096], escaped[2 * sizeof(text)];
     va_list args;
 
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
     pthread_mutex_lock(&mutex);
     clear();
-    fprintf(stderr, "%s: ", cli_name);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s: %s\n", cli_name, cli_escape(text, escaped, sizeof(escaped)));
     pthread_mutex_unlock(&mutex);
 }
 
@@ -66,7 +67,7 @@ bool cli_progress_due(void)
 void cli_progress_show(const char *format, ...)
 {
     struct winsize size;
-    char text[512];
+    char text[512], escaped[2 * sizeof(text)];
     int width = 80;
     va_list args;
 
@@ -79,7 +80,7 @@ void cli_progress_show(const char *format, ...)
     va_end(args);
     pthread_mutex_lock(&mutex);
     clear();
-    fprintf(stderr, "%.*s", width - 1, text);
+    fprintf(stderr, "%.*s", width - 1, cli_escape(text, escaped, sizeof(escaped)));
     fflush(stderr);
     shown = true;
     pthread_mutex_unlock(&mutex);
