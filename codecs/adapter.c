@@ -160,19 +160,29 @@ static char *to_utf8(const uint8_t *text, size_t n_bytes, size_t *n_out)
     return (char *)out;
 }
 
-ae_status aei_add_text(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err)
+static ae_status add_utf8(ae_meta *meta, ae_meta_kind kind, const char *key, const void *text, size_t n_bytes, ae_error *err)
 {
     size_t n_key, n_value;
     char *key8 = to_utf8((const uint8_t *)key, strlen(key), &n_key), *value = to_utf8(text, n_bytes, &n_value);
     ae_status st;
 
     if (key8 && value)
-        st = ae_meta_add(meta, AE_META_TEXT, key8, value, n_value, err);
+        st = ae_meta_add(meta, kind, key8, value, n_value, err);
     else
         st = ae_fail(err, AE_ERR_NOMEM, "text");
     ae_free(key8);
     ae_free(value);
     return st;
+}
+
+ae_status aei_add_text(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err)
+{
+    return add_utf8(meta, AE_META_TEXT, key, text, n_bytes, err);
+}
+
+ae_status aei_add_tag(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err)
+{
+    return add_utf8(meta, AE_META_TAG, key, text, n_bytes, err);
 }
 
 bool aei_is_text(const ae_meta_item *item, const char *key)
@@ -186,5 +196,15 @@ ae_status aei_check_image(const ae_signal_info *info, ae_error *err)
         info->alpha != (info->channels % 2 == 0) || !info->width || !info->height || !ae_row_bytes(info))
         return ae_fail(err, AE_ERR_ARGUMENT, "not a picture that can be written (%u channels, %llu x %llu)", info->channels,
                        (unsigned long long)info->width, (unsigned long long)info->height);
+    return AE_OK;
+}
+
+ae_status aei_check_sound(const ae_signal_info *info, ae_error *err)
+{
+    bool good = info->sample == AE_S8 || info->sample == AE_S16 || info->sample == AE_S24 || info->sample == AE_S32 ||
+                info->sample == AE_F32 || info->sample == AE_F64;
+
+    if (info->kind != AE_KIND_AUDIO || !good || info->channels < 1 || info->width != 1 || !ae_row_bytes(info) || !(info->rate > 0))
+        return ae_fail(err, AE_ERR_ARGUMENT, "not a sound that can be written (%u channels at %g Hz)", info->channels, info->rate);
     return AE_OK;
 }

@@ -11,6 +11,8 @@
 extern const ae_codec aei_codec_avif, aei_codec_bmp, aei_codec_exr, aei_codec_gif, aei_codec_heic, aei_codec_idx, aei_codec_jp2,
     aei_codec_jpeg, aei_codec_jxl, aei_codec_pam, aei_codec_pfm, aei_codec_pgm, aei_codec_png, aei_codec_pnm, aei_codec_ppm,
     aei_codec_qoi, aei_codec_raw, aei_codec_tga, aei_codec_tiff, aei_codec_webp;
+extern const ae_codec aei_codec_aiff, aei_codec_au, aei_codec_caf, aei_codec_flac, aei_codec_mp3, aei_codec_opus, aei_codec_vorbis,
+    aei_codec_w64, aei_codec_wav;
 
 /* The parts of BMP that libavcodec does not do. */
 bool aei_bmp_is_complete(const uint8_t *file, size_t n_bytes); /* true where it is compressed: that shows in decoding */
@@ -81,8 +83,11 @@ bool aei_add_raw_profile(ae_meta *meta, const char *key, const char *text, ae_st
 char *aei_make_raw_iptc(const ae_meta_item *item); /* the value of such a text, from ae_alloc, or NULL */
 /* Text that is not UTF-8 is taken as Latin-1, the key too. */
 ae_status aei_add_text(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err);
+ae_status aei_add_tag(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err); /* likewise */
 bool aei_is_text(const ae_meta_item *item, const char *key);
 /* Whether the sample data are of the image kind and of 1 to 4 channels, alpha where there are 2 or 4: what writers take. */
 ae_status aei_check_image(const ae_signal_info *info, ae_error *err);
+/* Whether it is sound of a type that is for sound. */
+ae_status aei_check_sound(const ae_signal_info *info, ae_error *err);
 
 #endif

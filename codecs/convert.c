@@ -38,16 +38,26 @@ void ae_rows_convert(const ae_signal_info *from, const void *rows, const ae_sign
         memcpy(out, rows, left * in_bytes);
         return;
     }
+    if (from->channels == to->channels) { /* of which sounds may have many */
+        in_bytes = ae_sample_bytes(from->sample);
+        out_bytes = ae_sample_bytes(to->sample);
+        for (left *= from->channels; left;) {
+            size_t n = left < 4 * CHUNK ? left : 4 * CHUNK;
+
+            ae_samples_to_f32(from->sample, p, in, n);
+            ae_samples_from_f32(to->sample, in, q, n);
+            p += n * in_bytes;
+            q += n * out_bytes;
+            left -= n;
+        }
+        return;
+    }
     while (left) {
         size_t n = left < CHUNK ? left : CHUNK;
-        const float *result = in;
 
         ae_samples_to_f32(from->sample, p, in, n * from->channels);
-        if (from->channels != to->channels) {
-            convert_pixels(in, from->channels, converted, to->channels, n);
-            result = converted;
-        }
-        ae_samples_from_f32(to->sample, result, q, n * to->channels);
+        convert_pixels(in, from->channels, converted, to->channels, n);
+        ae_samples_from_f32(to->sample, converted, q, n * to->channels);
         p += n * in_bytes;
         q += n * out_bytes;
         left -= n;

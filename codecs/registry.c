@@ -9,7 +9,9 @@
 const ae_codec *const ae_codecs[] = {
     &aei_codec_png, &aei_codec_jpeg, &aei_codec_tiff, &aei_codec_webp, &aei_codec_pnm, &aei_codec_pgm, &aei_codec_ppm,
     &aei_codec_pam, &aei_codec_pfm,  &aei_codec_bmp,  &aei_codec_gif,  &aei_codec_jp2, &aei_codec_exr, &aei_codec_qoi,
-    &aei_codec_tga, &aei_codec_idx,  &aei_codec_raw,  &aei_codec_heic, &aei_codec_avif, &aei_codec_jxl, NULL,
+    &aei_codec_tga, &aei_codec_idx,  &aei_codec_raw,  &aei_codec_heic, &aei_codec_avif, &aei_codec_jxl,
+    &aei_codec_wav, &aei_codec_w64,  &aei_codec_aiff, &aei_codec_au,  &aei_codec_caf, &aei_codec_flac, &aei_codec_vorbis,
+    &aei_codec_opus, &aei_codec_mp3, NULL,
 };
 
 static const ae_codec *find_suffix(const char *suffix, bool writes)
@@ -92,19 +94,61 @@ ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *
     return st;
 }
 
+ae_status ae_reader_expect(const ae_reader *reader, ae_kind kind, ae_error *err)
+{
+    static const char *const names[] = {
+        [AE_KIND_IMAGE] = "a picture", [AE_KIND_AUDIO] = "a sound", [AE_KIND_TENSOR] = "a data set"};
+
+    if (reader->info.kind == kind)
+        return AE_OK;
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "is %s (%s), not %s", names[reader->info.kind], reader->codec->description,
+                   names[kind]);
+}
+
+ae_status ae_reader_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err)
+{
+    uint64_t left = reader->info.height - reader->n_read;
+    ae_status st;
+
+    *n_rows = 0;
+    if (reader->codec->read_some)
+        return reader->codec->read_some(reader, rows, capacity, n_rows, err);
+    if (!(capacity = left < capacity ? (uint32_t)left : capacity))
+        return AE_OK;
+    if ((st = ae_reader_read(reader, rows, capacity, err)) == AE_OK)
+        *n_rows = capacity;
+    return st;
+}
+
 ae_status ae_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
 {
-    return reader->codec->read(reader, rows, n_rows, err);
+    size_t row = ae_row_bytes(&reader->info);
+    ae_status st;
+
+    reader->n_read += n_rows;
+    if (reader->codec->read)
+        return reader->codec->read(reader, rows, n_rows, err);
+    for (uint32_t done = 0, n; done < n_rows; done += n) {
+        if ((st = reader->codec->read_some(reader, (uint8_t *)rows + done * row, n_rows - done, &n, err)) != AE_OK)
+            return st;
+        if (!n)
+            return ae_fail(err, AE_ERR_ARGUMENT, "%u frames where %u are left", n_rows, done);
+    }
+    return AE_OK;
 }
 
 ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_error *err)
 {
     size_t row = ae_row_bytes(&reader->info);
-    uint8_t *all = row ? ae_alloc(reader->info.height, row) : NULL;
+    uint8_t *all = NULL;
     uint64_t done = 0;
     ae_status st = AE_OK;
 
     *pixels = NULL;
+    if (reader->info.kind == AE_KIND_AUDIO)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "a sound is not read as a whole");
+    if (row)
+        all = ae_alloc(reader->info.height, row);
     if (!all)
         return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)reader->info.width,
                        (unsigned long long)reader->info.height);
@@ -112,7 +156,7 @@ ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_error *err)
         uint64_t left = reader->info.height - done;
         uint32_t n = left < 1024 ? (uint32_t)left : 1024;
 
-        st = reader->codec->read(reader, all + done * row, n, err);
+        st = ae_reader_read(reader, all + done * row, n, err);
         done += n;
     }
     if (st != AE_OK) {
@@ -142,7 +186,11 @@ ae_status ae_encoder_open(const ae_codec *codec, ae_sink *sink, const ae_signal_
     *encoder = (ae_encoder){.info = *info, .rows_left = info->height};
     writer->codec = codec;
     writer->info = *info;
-    if ((st = aei_check_image(info, err)) != AE_OK)
+    if (codec->kind != info->kind)
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "%s holds another kind of signal", codec->description);
+    else
+        st = info->kind == AE_KIND_AUDIO ? aei_check_sound(info, err) : aei_check_image(info, err);
+    if (st != AE_OK)
         goto failed;
     codec->accepts(&writer->info, writer->note);
     if (writer->info.sample != info->sample || writer->info.channels != info->channels) {
@@ -170,6 +218,8 @@ ae_status ae_encoder_write(ae_encoder *encoder, const void *rows, uint32_t n_row
     const uint8_t *p = rows;
     ae_status st = AE_OK;
 
+    if (encoder->info.kind == AE_KIND_AUDIO)
+        encoder->rows_left = n_rows;
     if (n_rows > encoder->rows_left)
         return ae_fail(err, AE_ERR_ARGUMENT, "%u rows where %llu are left", n_rows, (unsigned long long)encoder->rows_left);
     encoder->rows_left -= n_rows;
@@ -190,7 +240,7 @@ ae_status ae_encoder_finish(ae_encoder *encoder, ae_error *err)
 {
     ae_status st;
 
-    if (encoder->rows_left) {
+    if (encoder->rows_left && encoder->info.kind != AE_KIND_AUDIO) {
         st = ae_fail(err, AE_ERR_ARGUMENT, "%llu rows are missing", (unsigned long long)encoder->rows_left);
         ae_encoder_abandon(encoder);
         return st;

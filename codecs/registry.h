@@ -18,14 +18,19 @@ const ae_codec *ae_codec_for_path(const char *path);
  * On failure *reader is zero. limits may be NULL. The source must outlive the reader and serves one at a time; it can be opened
  * again after a reader is closed. */
 AE_NODISCARD ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
+/* Fails where the file holds another kind of signal, and says what it is. */
+AE_NODISCARD ae_status ae_reader_expect(const ae_reader *reader, ae_kind kind, ae_error *err);
 /* The next n_rows rows, at most as many as remain. After a failure only ae_reader_close is left. */
 AE_NODISCARD ae_status ae_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
-/* All rows of a reader that stands at its first one, into an ae_alloc array that the caller frees. */
+/* Up to `capacity` rows; *n_rows is 0 at the end only. For sounds, whose length is not always known; others are read so, too. */
+AE_NODISCARD ae_status ae_reader_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err);
+/* All rows of a reader that stands at its first one and is none of sound, into an ae_alloc array that the caller frees. */
 AE_NODISCARD ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_error *err);
 /* Frees state and metadata and zeroes *reader; a zero reader is fine. */
 void ae_reader_close(ae_reader *reader);
 
-/* A writer that takes rows of any picture type and converts them to what the format holds. */
+/* A writer that takes rows of any type of its kind of signal and converts them to what the format holds. Sounds may have any
+ * length, whatever info->height says. */
 typedef struct ae_encoder {
     ae_writer writer;    /* its note says what was lost */
     ae_signal_info info; /* of the rows that it takes */
@@ -46,7 +51,8 @@ void ae_encoder_abandon(ae_encoder *encoder); /* frees everything without comple
 void ae_meta_resize(ae_meta *meta, uint64_t width, uint64_t height);
 
 /* Rows from one picture type to another of the same width: sample types by full scale (rounded to nearest), grey to three equal
- * channels, colour to grey by Rec. 601 luma, new alpha opaque, alpha dropped by laying the picture on white. */
+ * channels, colour to grey by Rec. 601 luma, new alpha opaque, alpha dropped by laying the picture on white. Of sounds, which keep
+ * their channels, only the sample type. */
 void ae_rows_convert(const ae_signal_info *from, const void *rows, const ae_signal_info *to, void *out, size_t n_rows);
 
 #endif

@@ -42,6 +42,7 @@ typedef struct ae_reader {
     char quality[64];    /* what a writer of the same format needs to keep the quality class, "" if nothing; adapter-defined */
     char note[160];      /* one line about what was lost or converted in reading ("CMYK converted to RGB"), or "" */
     void *state;
+    uint64_t n_read;     /* rows, kept by the registry */
 } ae_reader;
 
 /* Writing options; zero means default. */
@@ -69,7 +70,7 @@ struct ae_codec {
     /* The source stands at 0, outlives the reader and serves no other at the same time; `reader` is zeroed but for codec.
      * On failure the caller clears reader->meta. */
     ae_status (*open)(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
-    /* The next n_rows rows, never more than remain. */
+    /* The next n_rows rows, never more than remain. NULL where there is read_some. */
     ae_status (*read)(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
     void (*close)(ae_reader *reader); /* frees the state; the caller clears the metadata */
     /* Writers, NULL for read-only formats. accepts: rewrites *info to the nearest thing the format holds (a JPEG has neither
@@ -81,6 +82,9 @@ struct ae_codec {
     /* Completes the file; all rows must have been written. Frees the state whether it succeeds or not. */
     ae_status (*finish)(ae_writer *writer, ae_error *err);
     void (*abandon)(ae_writer *writer); /* frees the state without completing */
+    /* Sound, whose length is not always known: up to `capacity` rows; *n_rows is 0 at the end and only there. What is missing
+     * because the file was cut short is an error. */
+    ae_status (*read_some)(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err);
 };
 
 #ifdef __cplusplus

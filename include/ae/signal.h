@@ -22,7 +22,9 @@ typedef enum ae_sample {
     AE_S16 = 3,
     AE_S24 = 4, /* packed, three bytes */
     AE_S32 = 5,
-    AE_F32 = 6  /* pictures: as encoded, 1.0 = white, never clipped; sound: full scale is +-1 */
+    AE_F32 = 6, /* pictures: as encoded, 1.0 = white, never clipped; sound: full scale is +-1, and more is kept */
+    AE_F64 = 7, /* sound */
+    AE_S8 = 8   /* sound of 8 bits, whether its file has a sign or an offset */
 } ae_sample;
 
 typedef struct ae_signal_info {
@@ -33,8 +35,10 @@ typedef struct ae_signal_info {
     uint32_t channels; /* interleaved, alpha included: 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha; sound: 1.. */
     bool alpha;        /* the last channel is alpha, not premultiplied */
     uint64_t width;    /* samples per channel and row; 1 for sound */
-    uint64_t height;   /* rows; 0 where a stream does not say beforehand */
+    uint64_t height;   /* rows; 0 where a stream of sound does not say beforehand, or has none */
     double rate;       /* frames per second of sound; 0 for others */
+    uint64_t layout;   /* sound: a bit for each channel's place, in their order, as WAVEFORMATEXTENSIBLE counts them (1 front left,
+                          2 front right, 4 centre, 8 bass ...); 0 where that is not known */
 } ae_signal_info;
 
 AE_API size_t ae_sample_bytes(ae_sample sample);
@@ -49,13 +53,17 @@ typedef enum ae_meta_kind {
     AE_META_IPTC = 4, /* the IIM data of the Photoshop 8BIM resource 0x0404 */
     AE_META_TEXT = 5, /* key and UTF-8 value; comments have key "Comment" */
     AE_META_DENSITY = 6, /* value: two little-endian u32, pixels per metre in x and y */
-    AE_META_COLOUR = 7 /* what samples mean where no profile says: type and data of a PNG chunk, one of cICP, gAMA, cHRM, sRGB,
+    AE_META_COLOUR = 7, /* what samples mean where no profile says: type and data of a PNG chunk, one of cICP, gAMA, cHRM, sRGB,
                           sBIT, mDCV, cLLI; an item for each */
+    AE_META_TAG = 8,   /* of a sound: key as in Vorbis comments ("TITLE", "ARTIST", ...), UTF-8 value */
+    AE_META_COVER = 9, /* a picture that goes with a sound: the body of FLAC's PICTURE block */
+    AE_META_CHUNK = 10 /* a chunk of a sound file that only its own family understands: key is the family and the chunk's name
+                          ("RIFF bext"), value its content */
 } ae_meta_kind;
 
 typedef struct ae_meta_item {
     ae_meta_kind kind;
-    char *key;      /* AE_META_TEXT only, else NULL */
+    char *key;      /* AE_META_TEXT, _TAG and _CHUNK only, else NULL */
     uint8_t *value; /* n_bytes, followed by a NUL that does not count */
     size_t n_bytes;
 } ae_meta_item;
@@ -86,7 +94,7 @@ typedef struct ae_row_sink {
 } ae_row_sink;
 
 /* Samples to f32 in units where integer full scale is 1.0, and back (clipped, rounded to nearest, ties to even).
- * n counts samples. AE_F32 is copied both ways. */
+ * n counts samples. Floating point is never clipped. */
 AE_API void ae_samples_to_f32(ae_sample sample, const void *from, float *to, size_t n);
 AE_API void ae_samples_from_f32(ae_sample sample, const float *from, void *to, size_t n);
 

@@ -9,12 +9,14 @@
 size_t ae_sample_bytes(ae_sample sample)
 {
     switch (sample) {
-    case AE_U8: return 1;
+    case AE_U8:
+    case AE_S8: return 1;
     case AE_U16:
     case AE_S16: return 2;
     case AE_S24: return 3;
     case AE_S32:
     case AE_F32: return 4;
+    case AE_F64: return 8;
     }
     return 0;
 }
@@ -126,6 +128,14 @@ void ae_samples_to_f32(ae_sample sample, const void *from, float *to, size_t n)
     case AE_F32:
         memcpy(to, from, n * sizeof(float));
         break;
+    case AE_F64:
+        for (size_t i = 0; i < n; i++)
+            to[i] = (float)((const double *)from)[i];
+        break;
+    case AE_S8:
+        for (size_t i = 0; i < n; i++)
+            to[i] = (float)((const int8_t *)from)[i] / 128.0f;
+        break;
     }
 }
 
@@ -173,6 +183,14 @@ void ae_samples_from_f32(ae_sample sample, const float *from, void *to, size_t n
         break;
     case AE_F32:
         memcpy(to, from, n * sizeof(float));
+        break;
+    case AE_F64:
+        for (size_t i = 0; i < n; i++)
+            ((double *)to)[i] = from[i];
+        break;
+    case AE_S8:
+        for (size_t i = 0; i < n; i++)
+            ((int8_t *)to)[i] = (int8_t)rint(clip((double)from[i] * 128.0, -128.0, 127.0));
         break;
     }
 }

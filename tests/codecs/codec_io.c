@@ -348,11 +348,15 @@ static ae_status broken_seek(void *opaque, uint64_t offset, ae_error *err)
 
 static void test_failing_sink(void **state)
 {
-    ae_signal_info info = make_info(90, 60, AE_U8, 3);
-    void *pixels = make_noise(&info, 4);
+    ae_signal_info picture = make_info(90, 60, AE_U8, 3);
+    ae_signal_info sound = {
+        .kind = AE_KIND_AUDIO, .sample = AE_S16, .bits = 16, .channels = 2, .width = 1, .height = 60, .rate = 48000};
+    void *pixels = make_noise(&picture, 4);
 
     (void)state;
-    for (const ae_codec *const *c = ae_codecs; *c; c++)
+    for (const ae_codec *const *c = ae_codecs; *c; c++) {
+        ae_signal_info info = (*c)->kind == AE_KIND_AUDIO ? sound : picture;
+
         for (int seekable = 0; (*c)->create && seekable < 2; seekable++) {
             bool succeeded = false;
 
@@ -377,6 +381,7 @@ static void test_failing_sink(void **state)
                 assert_true(n < 1 << 22);
             }
         }
+    }
     ae_free(pixels);
 }
 

@@ -67,8 +67,8 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
     if ((st = ae_source_open(path, &c->source, err)) != AE_OK || (st = ae_reader_open(c->source, NULL, &c->reader, err)) != AE_OK)
         return st;
     *info = c->reader.info;
-    if (info->kind != AE_KIND_IMAGE)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "not a picture");
+    if ((st = ae_reader_expect(&c->reader, AE_KIND_IMAGE, err)) != AE_OK)
+        return st;
     if (info->sample != AE_U8 && info->sample != AE_U16) {
         info->sample = AE_U16;
         info->bits = 16;

@@ -85,9 +85,7 @@ static ae_status load_picture(const char *path, ae_signal_info *info, void **pix
     if ((st = ae_source_open(path, &source, err)) != AE_OK || (st = ae_reader_open(source, NULL, &reader, err)) != AE_OK)
         goto done;
     *info = reader.info;
-    if (info->kind != AE_KIND_IMAGE)
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "not a picture");
-    else
+    if ((st = ae_reader_expect(&reader, AE_KIND_IMAGE, err)) == AE_OK)
         st = ae_reader_read_all(&reader, pixels, err);
     if (st == AE_OK && info->alpha)
         drop_alpha(info, *pixels);

@@ -34,10 +34,8 @@ static ae_status open_reader(filter_picture *p, ae_error *err)
 {
     ae_status st = ae_reader_open(p->source, NULL, &p->reader, err);
 
-    if (st == AE_OK && p->reader.info.kind != AE_KIND_IMAGE) {
+    if (st == AE_OK && (st = ae_reader_expect(&p->reader, AE_KIND_IMAGE, err)) != AE_OK)
         ae_reader_close(&p->reader);
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "not a picture");
-    }
     p->rows.info = p->reader.info;
     return st;
 }
