@@ -181,9 +181,9 @@ while at < len(b) - 16: # without index: found by scanning
         head = b[at:at + 4] + struct.pack('<I', len(body))
         out += head + struct.pack('<I', crc(head)) + body + struct.pack('<I', crc(body))
     at += 16 + n
-open('beneath.aec', 'wb').write(out + out[16:])
+open('evil.aec', 'wb').write(out + out[16:])
 END
-run 1 $de --format ppm -o deep/deeper/ beneath.aec; says "lead out"; absent evil.ppm deep/evil.ppm
+run 1 $de --format ppm -o deep/deeper/ evil.aec; says "lead out"; absent evil.ppm deep/evil.ppm
 
 # files of every version open for ever
 for f in "$(dirname "$reader")"/golden/*.aec; do
@@ -204,10 +204,10 @@ run 2 $tool --lossless --archive new.aec --json=meet/x.ppm -r meet; says "is an 
 run 1 $tool --lossless --archive new.aec meet; says "is a directory (-r"; absent new.aec
 # extraction stays below the directory named, whatever links lie there, and hostile names are escaped
 mkdir -p evil/sub outside; cp a.ppm evil/sub/x.ppm; cp b.ppm evil/top.ppm
-run 0 $tool --lossless --archive beneath.aec -r evil
+run 0 $tool --lossless --archive below.aec -r evil
 mkdir into; ln -s ../outside into/sub; ln -s ../outside/top.png into/top.png
-run 1 $de -f -o into beneath.aec; says "a link to one (--keep-links"; says "no regular file"; absent outside/x.png outside/top.png
-run 0 $de -f --keep-links -o into beneath.aec; present outside/x.png outside/top.png
+run 1 $de -f -o into below.aec; says "a link to one (--keep-links"; says "no regular file"; absent outside/x.png outside/top.png
+run 0 $de -f --keep-links -o into below.aec; present outside/x.png
 name=$(printf 'a\342\200\256b.ppm'); mkdir ctl; cp a.ppm "ctl/$name"; cp b.ppm ctl/b.ppm
 run 0 $tool --lossless --archive ctl.aec -r ctl; run 0 $de -l ctl.aec; prints 'a\u202eb.ppm'
 run 1 $de -o ctlout ctl.aec; says 'a\u202eb.ppm: this name holds control characters'; present ctlout/b.png
