@@ -11,11 +11,17 @@
 extern "C" {
 #endif
 
+enum { AE_NOISE_BINS = 16 };
+
 /* Noise found in a picture, deviations on the 0..255 scale whatever the depth. */
 typedef struct ae_noise {
     float luminance, chroma; /* of (R+G+B)/3 and of either orthonormal colour difference, (R-B)/sqrt2 and (2G-R-B)/sqrt6; grey
                                 pictures: chroma 0. White noise of deviation s has s/sqrt3 and s */
     float white;             /* deviation per channel if the noise were white and equal in all */
+    uint32_t n_bins;         /* 0: the same at every brightness; AE_NOISE_BINS: the curves below hold, and those above are means */
+    float luminance_at[AE_NOISE_BINS], chroma_at[AE_NOISE_BINS]; /* where the mean of the channels is i / (AE_NOISE_BINS - 1) of
+                                white; linear between */
+    float confidence;        /* 0..1, of what was found; no part of what the network is told */
 } ae_noise;
 
 /* One pass over all rows of `source` on a fixed grid; rather errs upward. */

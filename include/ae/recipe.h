@@ -111,6 +111,7 @@ typedef struct ae_recipe {
     char about[256];
     ae_task task;
     bool residual;
+    float bound;             /* DENOISE, residual, told a level: so many deviations are the most that changes; 0: none named */
     uint32_t scale;          /* SUPERRES; else 1 */
     uint32_t n_networks;
     ae_network networks[AE_MAX_NETWORKS]; /* the first is the one the tools run */
@@ -122,6 +123,8 @@ typedef struct ae_recipe {
     float grey;              /* share of samples made grey (three equal channels); default 0 */
     float patterns;          /* share of samples drawn as synthetic patterns instead of cut from pictures; default 0 */
     float clean;             /* share of samples left uncorrupted; default 0 */
+    float doubt_min, doubt_max; /* deviation told of uncorrupted samples, of 255; default 0, 0 */
+    bool curve;              /* the level told follows the brightness as the corruption does; default false: one level a sample */
     float strength_min, strength_max; /* 0, 0: none; else the level told is a draw d from here, at most 1, and the target keeps the
                                 share 1 - d of the corruption */
     uint32_t n_filters;      /* SUPERRES: one is drawn a sample to make the small picture with; default bicubic */

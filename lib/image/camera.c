@@ -290,6 +290,14 @@ static void reduce(float *noise, const float *picture, uint32_t h, uint32_t w, f
     }
 }
 
+static void sharpen(const aei_camera *k, float *y, uint32_t h, uint32_t w, float *spare, float *work)
+{
+    if (k->sharpen > 0) {
+        blur(y, spare, h, w, k->radius, true, work);
+        combine(y, 1 + k->sharpen, spare, -k->sharpen, (size_t)h * w);
+    }
+}
+
 /* What the camera's noise reduction leaves of the luminance: y is replaced. picture: luminance of the clean photograph. */
 static void smooth_luminance(const aei_camera *k, const float *picture, float *y, uint32_t h, uint32_t w, float *spare, float *work)
 {
@@ -301,10 +309,7 @@ static void smooth_luminance(const aei_camera *k, const float *picture, float *y
     reduce(y, picture, h, w, k->keep, k->edge);
     if (k->coarse_share > 0)
         combine(y, gain(power(y, n), 1 - k->coarse_share), spare, gain(power(spare, n), k->coarse_share), n);
-    if (k->sharpen > 0) {
-        blur(y, spare, h, w, k->radius, true, work);
-        combine(y, 1 + k->sharpen, spare, -k->sharpen, n);
-    }
+    sharpen(k, y, h, w, spare, work);
     scale_plane(y, gain(power(y, n), (double)k->luminance * k->luminance), n);
 }
 
@@ -404,6 +409,42 @@ static void mean_plane(const float *restrict r, const float *restrict g, const f
         to[i] = (r[i] + g[i] + b[i]) * (1.0f / 3.0f);
 }
 
+/* Mean of the products of noise and slopes; `to` may be one of the slopes. */
+AEI_CLONES
+static void mean_of_products(const float *restrict r, const float *restrict g, const float *restrict b, const float *sr,
+                             const float *sg, const float *sb, float *to, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (r[i] * sr[i] + g[i] * sg[i] + b[i] * sb[i]) * (1.0f / 3.0f);
+}
+
+/* Without noise reduction: the linear planes of picture and noise become the encoded picture and what the noise does to it. The
+ * noise is scaled so that its luminance has the wanted deviation where the curve's slope would hold. n_planes: 1 or 3; spare: 3
+ * planes. */
+static void develop(const aei_camera *k, const tone *t, float *const picture[3], float *const noise[3], float *const slope[3],
+                    int n_planes, float *spare, size_t n)
+{
+    int g = n_planes == 3 ? 1 : 0, b = n_planes - 1;
+    float scale;
+
+    for (int c = 0; c < n_planes; c++) {
+        memcpy(spare + (size_t)c * n, picture[c], n * sizeof(*spare));
+        to_encoded(t, picture[c], slope[c], n);
+    }
+    mean_of_products(noise[0], noise[g], noise[b], slope[0], slope[g], slope[b], slope[0], n);
+    scale = gain(power(slope[0], n), (double)k->luminance * k->luminance);
+    for (int c = 0; c < n_planes; c++) {
+        float *noisy = spare + (size_t)c * n;
+
+        combine(noisy, 1, noise[c], scale, n);
+        to_encoded(t, noisy, slope[c], n);
+        memcpy(noise[c], noisy, n * sizeof(*noisy));
+        combine(noise[c], 1, picture[c], -1, n);
+        for (size_t i = 0; i < n; i++)
+            slope[c][i] = 1;
+    }
+}
+
 static inline float unit(float v)
 {
     return v > 0 ? (v < 1 ? v : 1.0f) : 0.0f;
@@ -446,7 +487,7 @@ static void round_to_bytes(float *v, size_t n)
 
 size_t aei_camera_scratch(uint32_t h, uint32_t w)
 {
-    size_t planes = (12 * (size_t)h * w + 4 * ((size_t)h + w + 4) + 2 * MAX_RADIUS) * sizeof(float);
+    size_t planes = (15 * (size_t)h * w + 4 * ((size_t)h + w + 4) + 2 * MAX_RADIUS) * sizeof(float);
     size_t jpeg = aei_jpeg_loss_scratch(h, w);
 
     return planes > jpeg ? planes : jpeg;
@@ -456,7 +497,7 @@ void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noi
                      void *scratch)
 {
     size_t n = (size_t)h * w;
-    float *next = scratch, *picture[3], *noise[3], *slope[3], *light, *add, *work;
+    float *next = scratch, *picture[3], *noise[3], *slope[3], *light, *add, *spare, *work;
     tone t = make_tone(k);
 
     for (int i = 0; i < 3; i++, next += 3 * n) {
@@ -466,7 +507,8 @@ void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noi
     }
     light = next;
     add = light + n;
-    work = add + n; /* a plane, and a margin or a padded row */
+    spare = add + n;
+    work = spare + 3 * n; /* a plane, and a margin or a padded row */
     grey = grey || c == 1;
     if (grey) {
         float photon[2] = {1, 1}, read[2] = {0.18f * k->read, 0.18f * k->read};
@@ -476,7 +518,10 @@ void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noi
         to_linear(&t, light, picture[0], n);
         aei_rng_normals(rng, noise[0], n);
         noise_row(picture[0], photon, read, noise[0], n);
-        to_encoded(&t, picture[0], slope[0], n);
+        if (k->raw)
+            develop(k, &t, picture, noise, slope, 1, spare, n);
+        else
+            to_encoded(&t, picture[0], slope[0], n);
         for (size_t i = 0; i < n; i++)
             noise[0][i] *= slope[0][i];
         memcpy(light, picture[0], n * sizeof(*light));
@@ -485,13 +530,26 @@ void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noi
         for (int i = 0; i < 3; i++)
             to_linear(&t, slope[i], picture[i], n);
         expose(k, rng, picture, noise, h, w, light, work);
-        for (int i = 0; i < 3; i++)
-            to_encoded(&t, picture[i], slope[i], n);
+        if (k->raw)
+            develop(k, &t, picture, noise, slope, 3, spare, n);
+        else
+            for (int i = 0; i < 3; i++)
+                to_encoded(&t, picture[i], slope[i], n);
         to_differences(noise[0], noise[1], noise[2], slope[0], slope[1], slope[2], n);
         mean_plane(picture[0], picture[1], picture[2], light, n);
-        smooth_colour(k, light, noise[1], noise[2], h, w, slope[1], slope[2], work);
+        if (k->raw) {
+            blur(noise[1], noise[1], h, w, k->fine, true, work);
+            blur(noise[2], noise[2], h, w, k->fine, true, work);
+        } else {
+            smooth_colour(k, light, noise[1], noise[2], h, w, slope[1], slope[2], work);
+        }
     }
-    smooth_luminance(k, light, noise[0], h, w, slope[0], work);
+    if (k->raw) {
+        blur(noise[0], noise[0], h, w, k->fine, true, work);
+        sharpen(k, noise[0], h, w, slope[0], work);
+    } else {
+        smooth_luminance(k, light, noise[0], h, w, slope[0], work);
+    }
     memset(add, 0, n * sizeof(*add));
     if (k->sharpen > 0) {
         blur(light, add, h, w, k->radius, false, work);
@@ -550,8 +608,15 @@ void aei_camera_draw(aei_rng *rng, aei_camera *k)
     k->radius = aei_rng_range(rng, 0.6f, 1.2f);
     if (plain)
         k->fine = k->coarse_share = k->colour_fine = k->colour_share = k->sharpen = 0, k->keep = 1;
+    k->raw = aei_rng_float(rng) < 0.4f;
     share = aei_rng_float(rng);
-    k->has_jpeg = aei_rng_float(rng) < 0.85f;
+    if (k->raw) {
+        k->mosaic = k->mosaic || plain;
+        k->fine = share < 0.3f ? k->fine : 0;
+        k->contrast = aei_rng_range(rng, 0, 0.9f);
+    }
+    share = aei_rng_float(rng);
+    k->has_jpeg = aei_rng_float(rng) < (k->raw ? 0.4f : 0.85f);
     k->jpeg = (aei_jpeg_loss){.quality = (int)(98.5f - 28 * share * share * share * share), .halve_chroma = aei_rng_below(rng, 2),
                               .y = aei_rng_below(rng, 16), .x = aei_rng_below(rng, 16)};
 }

@@ -28,6 +28,9 @@ typedef struct aei_camera {
     float coarse, coarse_share; /* a second one and its share of the variance */
     float colour_fine, colour_coarse, colour_share; /* likewise for colour */
     float sharpen, radius;   /* unsharp mask on luminance */
+    bool raw;                /* no noise reduction: what falls below black or beyond white on the sensor stays there, and the tone
+                                curve bends the noise; `fine` blurs the result, as scaling does; of the fields from `colour` on
+                                only it and those below hold */
     bool has_jpeg;
     aei_jpeg_loss jpeg;
 } aei_camera;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "image/levels.h"
 #include "image/tiles.h"
 
 enum { COPY_ROWS = 64 };
@@ -28,9 +29,31 @@ static ae_status copy_rows(const ae_denoise_options *o, const ae_row_source *sou
     return st;
 }
 
+/* What the tiles' functions are given. */
+typedef struct denoiser {
+    const ae_denoise_options *options;
+    float bound;
+} denoiser;
+
+static size_t level_scratch(const aei_tiles *job, uint32_t window_w, uint32_t window_h)
+{
+    return ((const denoiser *)job->context)->options->noise.n_bins ? aei_level_scratch(window_h, window_w) * sizeof(float) : 0;
+}
+
+static void load(const aei_tile *t)
+{
+    const denoiser *d = t->job->context;
+    uint32_t planes = t->format.planes;
+
+    if (t->level_channels)
+        aei_level_map(&d->options->noise, t->image - ((size_t)t->margin * t->window_w + t->margin) * planes, t->window_h,
+                      t->window_w, planes, t->level_channels, t->level, t->scratch);
+}
+
 static void store(const aei_tile *t)
 {
-    const ae_denoise_options *o = t->job->context;
+    const denoiser *d = t->job->context;
+    const ae_denoise_options *o = d->options;
     const aei_window_format *f = &t->format;
     size_t row_bytes = ae_row_bytes(&t->job->result), pixel = row_bytes / f->width;
 
@@ -38,6 +61,9 @@ static void store(const aei_tile *t)
         const uint8_t *in = aei_tile_row(t, t->y + i);
         uint8_t *out = t->band + i * row_bytes;
 
+        if (d->bound > 0)
+            aei_bound(d->bound, t->level + ((size_t)(t->margin + i) * t->window_w + t->margin) * t->level_channels,
+                      t->level_channels, t->net + (size_t)i * t->net_w * f->planes, f->planes, t->w);
         if (f->colours != f->channels && !f->plane)
             memcpy(out + t->x * pixel, in + t->x * pixel, t->w * pixel);
         aei_window_store(f, in, t->net + (size_t)i * t->net_w * f->planes, t->x, t->w, o->strength,
@@ -49,15 +75,13 @@ ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options, c
                      ae_run_stats *stats, ae_error *err)
 {
     const ae_recipe *recipe = ae_model_recipe(model);
-    const ae_graph *graph = ae_model_graph(model);
-    int32_t level = ae_graph_find(graph, AE_INPUT_LEVEL);
-    const ae_noise *noise = &options->noise;
-    bool one = level >= 0 && graph->nodes[level].out == 1;
+    const denoiser d = {options, aei_bound_of(recipe)};
     const aei_tiles job = {
         .model = model, .source = source, .sink = sink, .result = source->info, .scale = 1,
-        .level = {(one ? noise->white : noise->luminance) / 255.0f, noise->chroma / 255.0f},
+        .reach = options->noise.n_bins ? AEI_LEVEL_REACH : 0,
         .precision = options->precision, .tile = options->tile, .threads = options->threads, .cancel = options->cancel,
-        .opaque = options->opaque, .progress = options->progress, .context = options, .store = store,
+        .opaque = options->opaque, .progress = options->progress, .context = &d, .scratch = level_scratch, .load = load,
+        .store = store,
     };
 
     if (stats)

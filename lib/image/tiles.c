@@ -28,7 +28,7 @@ typedef struct geometry {
 
 typedef struct worker {
     ae_session *session;
-    float *image, *net; /* a window's, a tile's */
+    float *image, *level, *net; /* a window's, its maps, a tile's */
     void *scratch;
     double seconds;
 } worker;
@@ -41,7 +41,6 @@ typedef struct engine {
     uint32_t level_channels, image_input, level_input;
     size_t row_bytes, result_bytes; /* of a row read, written */
     uint8_t *ring, *bands[2];
-    float *level;               /* a window's maps, shared */
     worker *workers;
     uint32_t n_workers;
 
@@ -199,8 +198,7 @@ static ae_status allocate(engine *e, uint32_t threads, ae_error *err)
     e->ring = ae_alloc(e->g.ring_rows, e->row_bytes);
     for (uint32_t i = 0; i < n_bands; i++)
         e->bands[i] = ae_alloc((size_t)min_u32(e->g.tile_h, e->g.height) * job->scale, e->result_bytes);
-    e->level = ae_alloc(pixels, (e->level_channels + !e->level_channels) * sizeof(float));
-    complete = e->workers && e->ring && e->level && e->bands[0] && (n_bands == 1 || e->bands[1]);
+    complete = e->workers && e->ring && e->bands[0] && (n_bands == 1 || e->bands[1]);
     for (uint32_t i = 0; complete && i < e->n_workers; i++) {
         worker *w = &e->workers[i];
 
@@ -212,14 +210,14 @@ static ae_status allocate(engine *e, uint32_t threads, ae_error *err)
             return st;
         w->image = ae_alloc(pixels, e->format.planes * sizeof(float));
         w->net = ae_alloc((size_t)e->g.tile_w * e->g.tile_h * job->scale, job->scale * e->format.planes * sizeof(float));
+        w->level = ae_alloc(pixels, (e->level_channels + !e->level_channels) * sizeof(float));
         w->scratch = ae_alloc(more + 1, 1);
-        complete = w->image && w->net && w->scratch;
+        complete = w->image && w->level && w->net && w->scratch;
+        for (size_t k = 0; complete && k < pixels * e->level_channels; k++)
+            w->level[k] = job->level[k % e->level_channels];
     }
     if (!complete)
         return ae_fail(err, AE_ERR_NOMEM, "windows of %u x %u pixels for %u threads", e->g.window_w, e->g.window_h, e->n_workers);
-    for (size_t i = 0; i < pixels; i++)
-        for (uint32_t c = 0; c < e->level_channels; c++)
-            e->level[i * e->level_channels + c] = job->level[c];
     return AE_OK;
 }
 
@@ -228,11 +226,11 @@ static void release(engine *e)
     for (uint32_t i = 0; e->workers && i < e->n_workers; i++) {
         ae_session_free(e->workers[i].session);
         ae_free(e->workers[i].image);
+        ae_free(e->workers[i].level);
         ae_free(e->workers[i].net);
         ae_free(e->workers[i].scratch);
     }
     ae_free(e->workers);
-    ae_free(e->level);
     ae_free(e->ring);
     ae_free(e->bands[0]);
     ae_free(e->bands[1]);
@@ -255,7 +253,8 @@ static ae_status run_tile(engine *e, worker *w, uint32_t tx, uint32_t ty, ae_err
     uint32_t planes = e->format.planes;
     aei_tile t = {.job = job, .format = e->format, .x = tx * g->tile_w, .y = ty * g->tile_h, .window_w = g->window_w,
                   .window_h = g->window_h, .margin = g->field, .net = w->net, .net_w = g->tile_w * job->scale,
-                  .scratch = w->scratch, .band = e->bands[ty % 2], .ring = e->ring,
+                  .level = w->level, .level_channels = e->level_channels, .scratch = w->scratch,
+                  .band = e->bands[ty % 2], .ring = e->ring,
                   .ring_rows = g->ring_rows};
     const float *inputs[2];
     float *outputs[AE_MAX_FROM] = {w->net};
@@ -265,7 +264,7 @@ static ae_status run_tile(engine *e, worker *w, uint32_t tx, uint32_t ty, ae_err
     t.image = w->image + ((size_t)g->field * g->window_w + g->field) * planes;
     inputs[e->image_input] = w->image;
     if (e->level_channels)
-        inputs[e->level_input] = e->level;
+        inputs[e->level_input] = w->level;
     for (t.format.plane = 0; t.format.plane < e->n_passes; t.format.plane++) {
         double start;
         ae_status st;

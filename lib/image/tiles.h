@@ -15,8 +15,10 @@ typedef struct aei_tile {
     uint32_t x, y, w, h;       /* pixels of the source to keep */
     uint32_t window_w, window_h, margin;
     float *image;
-    const float *net;
+    float *net;                /* `store` may change it */
     uint32_t net_w;
+    float *level;              /* level_channels floats a pixel of the whole window, dense; the job's unless `load` sets others */
+    uint32_t level_channels;
     void *scratch;             /* of this thread */
     uint8_t *band;             /* rows scale * y ... of the result, whole ones */
     const uint8_t *ring;
@@ -29,7 +31,7 @@ typedef struct aei_tiles {
     const ae_row_sink *sink;
     ae_signal_info result;     /* of the sink's rows: the source's size times `scale` */
     uint32_t scale;
-    float level[2];
+    float level[2];            /* what the network is told everywhere */
     uint32_t reach;            /* how far beyond a pixel `load` looks */
     uint32_t margin;           /* the least that `store` wants */
     ae_precision precision;
@@ -39,7 +41,8 @@ typedef struct aei_tiles {
     void (*progress)(void *opaque, double done);
     const void *context;       /* of the functions below */
     size_t (*scratch)(const struct aei_tiles *job, uint32_t window_w, uint32_t window_h); /* bytes for the other two; may be NULL */
-    void (*load)(const aei_tile *tile);  /* may change the image, margin included, before the network sees it; may be NULL */
+    void (*load)(const aei_tile *tile);  /* may change the image, margin included, before the network sees it, and the levels;
+                                            may be NULL */
     void (*store)(const aei_tile *tile); /* writes the tile's columns of its rows to the band; called for each plane */
 } aei_tiles;
 

@@ -90,6 +90,8 @@ ae_status aei_model_identity(const ae_recipe *r, const float *values, size_t n_f
         for (uint32_t k = 0; k < g->n_outputs; k++)
             put(&w, g->outputs[k]);
     }
+    if (r->bound > 0)
+        put_float(&w, r->bound); /* came later; models that name none keep their identity */
     aei_digest(values, n_floats * sizeof(*values), w.at);
     w.at += 16;
     aei_digest(bytes, (size_t)(w.at - bytes), identity);

@@ -40,6 +40,8 @@ static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
         {"scale", AEI_RANGE, AT(scale_min), 1, .max = 16},
         {"grey", AEI_REAL, AT(grey), 0, .max = 1},
         {"clean", AEI_REAL, AT(clean), 0, .max = 1},
+        {"doubt", AEI_RANGE, AT(doubt_min), 0, .max = 255},
+        {"curve", AEI_BOOL, .offset = AT(curve)},
         {"strength", AEI_RANGE, AT(strength_min), 0, .max = 16},
         {"filters", AEI_SUBTREE, .offset = offsetof(top, filters)},
         {"patterns", AEI_REAL, AT(patterns), 0, .max = 1},
@@ -268,6 +270,11 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
                              r->sound.bands);
     if (r->strength_max > 0 && ((level = ae_graph_find(g, AE_INPUT_LEVEL)) < 0 || g->nodes[level].out != 1))
         return aei_yaml_fail(y, line, err, "data: strength is told to an input 'level' of one channel, which is missing");
+    if (r->bound > 0 && (r->task != AE_TASK_DENOISE || !r->residual || r->strength_max > 0 || ae_graph_find(g, AE_INPUT_LEVEL) < 0))
+        return aei_yaml_fail(y, 1, err, "bound: only with task denoise, residual: true and an input 'level' of deviations");
+    if (r->curve && (r->task != AE_TASK_DENOISE || r->strength_max > 0 || ae_graph_find(g, AE_INPUT_LEVEL) < 0))
+        return aei_yaml_fail(y, t->data ? y->nodes[t->data].line : 1, err,
+                             "data: curve: only with task denoise and an input 'level' of deviations");
     if ((st = check_codec(y, t, err)) != AE_OK)
         return st;
     if (g->stride && r->task != AE_TASK_SUPERRES && r->crop % g->stride)
@@ -363,6 +370,7 @@ static ae_status read_recipe(const aei_yaml *y, top *t, ae_error *err)
         {"about", AEI_TEXT, AT(about), .size = sizeof(t->recipe.about)},
         {"task", AEI_CHOICE, AT(task), .choices = tasks, .required = true},
         {"residual", AEI_BOOL, .offset = AT(residual)},
+        {"bound", AEI_REAL, AT(bound), 0.1, .max = 1000},
         {"scale", AEI_U32, AT(scale), 1, .max = 4},
         {"networks", AEI_SUBTREE, offsetof(top, networks), .required = true},
         {"data", AEI_SUBTREE, .offset = offsetof(top, data)},

@@ -119,8 +119,14 @@ void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_tol
 
     memcpy(noisy, clean, (size_t)n_pixels * job->c * sizeof(*noisy));
     *told = (aei_told){0};
-    if (!end || (!job->fixed && share < recipe->clean))
+    if (!end || (!job->fixed && share < recipe->clean)) {
+        if (end && recipe->doubt_max > 0) {
+            float doubt = aei_rng_range(job->rng, recipe->doubt_min, recipe->doubt_max);
+
+            *told = white_told(job, (double)doubt / 255);
+        }
         return;
+    }
     if (recipe->one_of) {
         first = aei_rng_below(job->rng, end);
         end = first + 1;

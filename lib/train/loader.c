@@ -5,6 +5,7 @@
 #include "train/loader.h"
 #include "core/clones.h"
 
+#include "image/levels.h"
 #include "image/resize.h"
 #include "train/corrupt.h"
 #include "train/items.h"
@@ -247,6 +248,39 @@ static void make_small(const aei_loader *l, bench *b, aei_corrupt_job job, float
         strip_margin(b->large, l->margin, l->out_h, l->out_w, c, base);
 }
 
+static bool jitters(const ae_recipe *r)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < r->n_corruptions; i++)
+        any = any || r->corruptions[i].jitter_max > r->corruptions[i].jitter_min;
+    return any;
+}
+
+/* Level maps that follow the brightness as the noise does, off by what the recipe's jitter made of `told`, and more where the
+ * recipe has any: one kind of deviation by the other, dark by bright. */
+static void tell_curve(const aei_loader *l, bench *b, const aei_corrupt_job *job, const float *image, const float *target,
+                       aei_told told, float *level)
+{
+    float other = 1, tilt = 0, all, chroma;
+    ae_noise noise;
+
+    aei_level_measure(image, target, l->h, l->w, l->c, &noise, b->scratch);
+    all = noise.white > 0 ? 255 * told.white / noise.white : 1;
+    if (!job->fixed && jitters(l->recipe)) {
+        other = aei_rng_range(job->rng, 0.8f, 1.25f);
+        tilt = aei_rng_range(job->rng, -0.35f, 0.35f);
+    }
+    chroma = all * other;
+    for (int i = 0; i < AE_NOISE_BINS; i++) {
+        float tilted = 1 + tilt * ((float)i / (AE_NOISE_BINS - 1) - 0.35f);
+
+        noise.luminance_at[i] *= all * tilted;
+        noise.chroma_at[i] *= chroma * tilted;
+    }
+    aei_level_map(&noise, image, l->h, l->w, l->c, l->level_c, level, b->scratch);
+}
+
 /* The scene, a piece of a picture at the target's size: in l->c channels. */
 static ae_status cut_scene(const aei_loader *l, bench *b, const aei_picture *p, const cut *k, float *scene, ae_error *err)
 {
@@ -326,12 +360,18 @@ static ae_status make_sample(aei_loader *l, bench *b, slot *s, uint32_t at, cons
             told.chroma = 0;
     } else {
         aei_corrupt(&job, target, image, &told, b->scratch);
+        if (r->curve) { /* the noise of files: what falls outside is clipped, which the curve shows */
+            clip(image, n_in * c);
+            round_to_bytes(image, n_in * c);
+        }
         for (size_t i = 0; keep > 0 && i < n_in * c; i++)
             target[i] += keep * (image[i] - target[i]);
     }
     if (r->strength_max > 0)
         told.white = 1 - keep;
-    if (l->level_c) {
+    if (l->level_c && r->curve && told.white > 0)
+        tell_curve(l, b, &job, image, target, told, s->level + at * n_in * l->level_c);
+    else if (l->level_c) {
         float *level = s->level + at * n_in * l->level_c;
 
         for (size_t i = 0; i < n_in; i++) {
@@ -688,6 +728,8 @@ static ae_status make_bench(const aei_loader *l, bench *b, ae_error *err)
     bool superres = l->recipe->task == AE_TASK_SUPERRES, ok;
 
     more = aei_resize_scratch(l->region_h, l->region_w, c, th, tw);
+    scratch = scratch > more ? scratch : more;
+    more = aei_level_scratch(th, tw) * sizeof(float);
     scratch = scratch > more ? scratch : more;
     if (superres) {
         uint32_t scale = l->recipe->scale;

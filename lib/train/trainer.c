@@ -7,6 +7,7 @@
 #include "train/perceptual.h"
 #include "core/clones.h"
 #include "core/rng.h"
+#include "image/levels.h"
 #include "nn/exec.h"
 
 #include <math.h>
@@ -62,6 +63,7 @@ struct aei_trainer {
     aei_weights *weights, *frozen_weights;
     aei_integer *integer; /* NULL: weights are used as they are */
     const float *used;    /* the parameters, perhaps rounded */
+    uint32_t level_input, level_c;     /* with a bound: what it goes by */
     uint32_t n_inputs, n_taps, taps[MAX_TAPS];
     int32_t penalty_tap[AE_MAX_TERMS]; /* index of the penalty's output, -1: on the parameters */
     aei_perceptual *perceptual[AE_MAX_TERMS];
@@ -281,6 +283,14 @@ static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precis
     if (t->n_inputs > AE_MAX_FROM)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: %u inputs, at most %d can be fed", t->recipe->name, t->n_inputs,
                        AE_MAX_FROM);
+    for (uint32_t i = 0, k = 0; i < t->graph->n_nodes; i++)
+        if (t->graph->nodes[i].op == AE_OP_INPUT) {
+            if (!strcmp(t->graph->nodes[i].name, AE_INPUT_LEVEL)) {
+                t->level_input = k;
+                t->level_c = t->graph->nodes[i].out;
+            }
+            k++;
+        }
     return AE_OK;
 }
 
@@ -414,6 +424,12 @@ static void find_inputs(const aei_trainer *t, uint32_t index, const float **inpu
         inputs[i] = t->batch->inputs[i] + index * count(aei_plan_input_shape(t->plan, i));
 }
 
+/* What the shard's samples were told of the noise; only with a bound. */
+static const float *levels_of(const aei_trainer *t, uint32_t index)
+{
+    return t->batch->inputs[t->level_input] + index * count(aei_plan_input_shape(t->plan, t->level_input));
+}
+
 AEI_CLONES static void add(size_t n, const float *restrict from, float *restrict to)
 {
     for (size_t i = 0; i < n; i++)
@@ -426,6 +442,8 @@ static aei_loss_view view_shard(const aei_trainer *t, uint32_t index, float *out
     ae_shape s = aei_plan_output_shape(t->plan, 0);
     size_t n = count(s);
 
+    if (t->recipe->bound > 0)
+        aei_bound(t->recipe->bound, levels_of(t, index), t->level_c, output, s.c, n / s.c);
     if (t->batch->base)
         add(n, t->batch->base + index * n, output);
     return (aei_loss_view){
@@ -473,6 +491,9 @@ static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, doub
             return st;
         view.fresh = false;
     }
+    if (r->bound > 0)
+        aei_bound_back(r->bound, levels_of(t, index), t->level_c, view.value, t->batch->base + index * count(view.shape),
+                       view.gradient, view.shape.c, count(view.shape) / view.shape.c);
     for (uint32_t i = 0; i < r->n_penalties; i++) {
         int32_t k = t->penalty_tap[i];
 

@@ -155,4 +155,6 @@ def identity(r, values):
             if n.op in ("quantise", "bits"):
                 data += struct.pack("<I", PARITIES.index(n.parity))
         data += struct.pack("<I%dI" % len(network.graph.outputs), len(network.graph.outputs), *network.graph.outputs)
+    if r.bound > 0:
+        data += struct.pack("<f", r.bound)
     return digest(data + digest(np.ascontiguousarray(values, "<f4").tobytes()))

@@ -9,7 +9,7 @@ from .image import beyond, blur, jpeg, mix
 
 FIELDS = ("balance0 balance1 balance2 mix00 mix01 mix02 mix10 mix11 mix12 mix20 mix21 mix22 gamma toe contrast mosaic phase "
           "gradient read luminance colour fine keep edge coarse coarse_share colour_fine colour_coarse colour_share sharpen radius "
-          "has_jpeg quality halve top left").split()
+          "raw has_jpeg quality halve top left").split()
 
 
 def draw(rng, n):
@@ -33,7 +33,10 @@ def draw(rng, n):
     for name in ("fine", "coarse_share", "colour_fine", "colour_share", "sharpen"):
         k[name] = np.where(plain, 0, k[name])
     k["keep"] = np.where(plain, 1, k["keep"])
-    k.update(has_jpeg=rng.random(n) < 0.85, quality=np.floor(98.5 - 28 * rng.random(n) ** 4), halve=rng.integers(2, size=n),
+    raw = rng.random(n) < 0.4
+    k.update(raw=raw, mosaic=k["mosaic"] | (raw & plain), fine=np.where(raw & (rng.random(n) >= 0.3), 0, k["fine"]),
+             contrast=np.where(raw, u(0, 0.9, n), k["contrast"]))
+    k.update(has_jpeg=rng.random(n) < np.where(raw, 0.4, 0.85), quality=np.floor(98.5 - 28 * rng.random(n) ** 4), halve=rng.integers(2, size=n),
              top=rng.integers(16, size=n), left=rng.integers(16, size=n))
     return np.stack([k[name] for name in FIELDS], 1).astype("f4")
 
@@ -115,12 +118,24 @@ def reduce(noise, light, keep, edge):
     return noise * (keep + (1 - keep) * F.pad(g / (g + edge ** 2), (1, 1)))
 
 
+def develop(k, curve, picture, noise):
+    """Without noise reduction: what noise does to the encoded picture, scaled so that its luminance has the wanted deviation where
+    the curve's slope would hold."""
+    encoded, slope = to_encoded(picture, *curve)
+    scale = gain(power((noise * slope).mean(1, keepdim=True)), k["luminance"] ** 2)
+    return to_encoded(picture + scale * noise, *curve)[0] - encoded
+
+
+def sharpened(k, y):
+    return (1 + k["sharpen"]) * y - k["sharpen"] * blur(y, k["radius"][:, 0, 0, 0], "wrap")
+
+
 def smooth_luminance(k, light, y):
     """What the camera's noise reduction leaves of the luminance."""
     coarse = blur(y, k["coarse"][:, 0, 0, 0], "wrap")
     y = reduce(blur(y, k["fine"][:, 0, 0, 0], "wrap"), light, k["keep"], k["edge"])
     y = y * gain(power(y), 1 - k["coarse_share"]) + coarse * gain(power(coarse), k["coarse_share"])
-    y = (1 + k["sharpen"]) * y - k["sharpen"] * blur(y, k["radius"][:, 0, 0, 0], "wrap")
+    y = sharpened(k, y)
     return y * gain(power(y), k["luminance"] ** 2)
 
 
@@ -149,12 +164,15 @@ def take(cameras, normals, clean, grey):
     normals = torch.where(grey, normals[:, :1], normals)
 
     curve = k["gamma"], k["toe"], k["contrast"]
-    picture, noise = expose(k, m, normals, to_linear(clean, *curve))
-    picture, slope = to_encoded(picture, *curve)
-    r, g, b = (noise * slope).split(1, 1)
+    light, noise = expose(k, m, normals, to_linear(clean, *curve))
+    picture, slope = to_encoded(light, *curve)
+    raw = k["raw"] > 0
+    r, g, b = torch.where(raw, develop(k, curve, light, noise), noise * slope).split(1, 1)
     light = picture.mean(1, keepdim=True)
-    uv = smooth_colour(k, light, torch.cat(((r - b) * 0.70710678, (2 * g - r - b) * 0.40824829), 1))
-    y = smooth_luminance(k, light, (r + g + b) / 3)
+    y, uv = (r + g + b) / 3, torch.cat(((r - b) * 0.70710678, (2 * g - r - b) * 0.40824829), 1)
+    fine = k["fine"][:, 0, 0, 0]
+    uv = torch.where(raw, blur(uv, fine, "wrap"), smooth_colour(k, light, uv))
+    y = torch.where(raw, sharpened(k, blur(y, fine, "wrap")), smooth_luminance(k, light, y))
     u, v = uv[:, :1] * 0.70710678, uv[:, 1:] * 0.40824829
     picture = picture + k["sharpen"] * (light - blur(light, k["radius"][:, 0, 0, 0], "reflect"))
     noisy = (picture + y + torch.cat((u - v, 2 * v, -u - v), 1)).clamp(0, 1)

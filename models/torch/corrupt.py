@@ -18,7 +18,7 @@ def check(r, h, w):
 
 def draw(rng, r, n, fixed):
     """For each corruption n rows: whether it applies, its strength, the factor of what the network is told, and what more its kind
-    needs. fixed, for validation: the middle of each range (25 of 255 for white noise that reaches so far)."""
+    needs; then what is told amiss: deviation told of uncorrupted samples, and what levels.told wants. fixed, for validation: the middle of each range (25 of 255 for white noise that reaches so far)."""
     drawn, spared = [], (rng.random(n) < r.data.clean) & (not fixed)
     chosen = rng.integers(len(r.corruptions), size=n) if r.one_of and r.corruptions else None
     for i, c in enumerate(r.corruptions):
@@ -34,7 +34,10 @@ def draw(rng, r, n, fixed):
         elif c.kind == "jpeg":
             columns += [np.floor(value + 0.5).clip(1, 100), *(rng.integers(most, size=n) for most in (2, 16, 16))]
         drawn.append(np.stack(columns, 1).astype("f4"))
-    return drawn
+    jitters = not fixed and any(c.jitter[1] > c.jitter[0] for c in r.corruptions)
+    mistakes = [np.where(spared & bool(r.corruptions), rng.uniform(*r.data.doubt, n), 0) / 255,
+                rng.uniform(0.8, 1.25, n) if jitters else np.ones(n), rng.uniform(-0.35, 0.35, n) if jitters else np.zeros(n)]
+    return drawn + [np.stack(mistakes, 1).astype("f4")]
 
 
 def deviation(difference):
@@ -73,6 +76,6 @@ def corrupt(r, drawn, clean, grey, random):
             white = (random(torch.rand, 1, h, w) < 0.5).float() if kind == "salt_pepper" else torch.zeros_like(strength)
             noisy = torch.where(hit, white.expand_as(noisy), noisy)
         measured = measured | applies
-    sigma = variance.sqrt()
+    sigma = variance.sqrt() + drawn[-1][:, 0]
     known = torch.stack((sigma, torch.where(grey, sigma, sigma / 3 ** 0.5), torch.where(grey, torch.zeros_like(sigma), sigma)), 1)
     return clean, noisy, torch.where(measured[:, None], deviation(noisy - clean), known) * jitter[:, None]

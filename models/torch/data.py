@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from . import corrupt, patterns
+from . import corrupt, levels, patterns
 from .image import along, resize, resize_matrix
 from .recipe import RecipeError
 from .trainer import mix
@@ -300,12 +300,17 @@ class Loader:
                 base = strip(resize(noisy, *out), m)
         else:
             target, image, told = corrupt.corrupt(r, draws, x, grey, random)
+            if r.data.curve:  # the noise of files: what falls outside is clipped, which the curve shows
+                image = image.clamp(0, 1).mul(255).round().div(255)
             base = image if r.residual else None
             if r.data.strength[1] > 0:
                 target = target + keep * (image - target)
         level = told[:, :, None, None].expand(-1, -1, self.h, self.w)
         told = {("image", self.c): image, ("level", 1): level[:, :1], ("level", 2): level[:, 1:],
                 ("quality", 1): quality[:, None, None, None]}
+        if r.data.curve:
+            for c in (1, 2):
+                told["level", c] = levels.told(image, target, level[:, 0, 0, 0], draws[-1], c)
         if r.data.strength[1] > 0:
             told["level", 1] = strength[:, None, None, None].expand(-1, 1, self.h, self.w)
         return SimpleNamespace(inputs=[told[n.name, n.out] for n in self.inputs], target=target, base=base, quality=quality)

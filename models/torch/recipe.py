@@ -146,7 +146,8 @@ NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"heigh
          "embed": {"out", "factor"}, **{op: {"from"} for op in ("concat", "add", "mul", "gaussian", "quantise", "bits")}}
 
 DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
-        "clean": (number(0, 1), 0), "patterns": (number(0, 1), 0), "strength": (between(0, 16), (0, 0)),
+        "clean": (number(0, 1), 0), "patterns": (number(0, 1), 0), "doubt": (between(0, 255), (0, 0)), "curve": (boolean, False),
+        "strength": (between(0, 16), (0, 0)),
         "filters": (choices(["bicubic", "lanczos", "area", "bilinear"]), ["bicubic"])}
 RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality"}
 CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),
@@ -162,7 +163,7 @@ TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd", "muon"]), "adamw"), "rate
          "shards": (whole(1, 1024), 0), "validate_every": (whole(1, 1e12), 1000), "patience": (whole(0, 1e6), 0),
          "holdout": (number(0, 0.9), 0.05), "integer": (boolean, False)}
 RECIPE = {"recipe": (whole(1, 1), REQUIRED), "name": (name, REQUIRED), "about": (scalar, ""), "task": (choice(TASKS), REQUIRED),
-          "residual": (boolean, False), "scale": (whole(1, 4), 1), "networks": (entries, REQUIRED), "data": (subtree, None),
+          "residual": (boolean, False), "bound": (number(0.1, 1000), 0), "scale": (whole(1, 4), 1), "networks": (entries, REQUIRED), "data": (subtree, None),
           "corruption": (entries, []), "one_of": (boolean, False), "loss": (entries, None), "penalties": (entries, []),
           "train": (subtree, None)}
 NOTHING = yaml.MappingNode("", [])
@@ -298,6 +299,11 @@ def check_task(root, r):
     level = graph.find("level")
     if r.data.strength[1] > 0 and (level is None or graph.nodes[level].out != 1):
         fail(root, "data: strength is told to an input 'level' of one channel, which is missing")
+    leveled = r.task == "denoise" and r.data.strength[1] == 0 and level is not None
+    if r.bound > 0 and not (leveled and r.residual):
+        fail(root, "bound: only with task denoise, residual: true and an input 'level' of deviations")
+    if r.data.curve and not leveled:
+        fail(root, "data: curve: only with task denoise and an input 'level' of deviations")
     for node in graph.nodes:
         if node.op == "input" and node.name == "quality":
             if r.task != "compress" or (node.height, node.width, node.out) != (1, 1, 1):

@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from . import levels
 from .network import Network
 from .objective import Objective
 
@@ -119,6 +120,8 @@ class Trainer:
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()  # moving average of the parameters
         self.optimizer = make_optimizer(r.train, self.network, bf16)
         self.n_updates = 0
+        inputs = [n.name for n in r.networks[0].graph.nodes if n.op == "input"]
+        self.level = inputs.index("level") if r.bound > 0 else None  # what the bound goes by
         self.parallel = self.network
         if processes > 1:
             self.parallel = DistributedDataParallel(self.network, device_ids=[self.device] if self.device.type == "cuda" else None)
@@ -133,7 +136,10 @@ class Trainer:
     def predict(self, network, batch):
         """The picture and the raw outputs."""
         outputs = network(*batch.inputs)
-        return outputs[0] if batch.base is None else outputs[0] + batch.base, outputs
+        prediction = outputs[0]
+        if self.level is not None:
+            prediction = levels.bound(self.recipe.bound, batch.inputs[self.level], prediction.float())
+        return prediction if batch.base is None else prediction + batch.base, outputs
 
     def backward(self, batch, step, wish):
         """Gradients of one batch; returns loss, gradient norm and whether any process wishes, still on the device."""

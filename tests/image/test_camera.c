@@ -84,6 +84,14 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* One that smooths. */
+static void draw_smoothing(aei_rng *r, aei_camera *k)
+{
+    do
+        aei_camera_draw(r, k);
+    while (k->raw);
+}
+
 static void within(const char *what, double v, double lo, double hi)
 {
     if (!(v >= lo && v <= hi))
@@ -94,7 +102,7 @@ static void within(const char *what, double v, double lo, double hi)
  * .91 .80 .66 .53 .21 of colour at distances 1 2 3 4 8, colour .65 times as strong as luminance; and widely spread. */
 static void noise_is_as_cameras_leave_it(void **state)
 {
-    enum { N = 61 };
+    enum { N = 301 };
     static double ly[LAGS][N], lc[LAGS][N], ratio[N], hit[N];
     static const double Y[LAGS][2] = {{0.42, 0.68}, {0.12, 0.32}, {0.06, 0.24}, {0.05, 0.2}, {0, 0.1}};
     static const double C[LAGS][2] = {{0.82, 0.95}, {0.65, 0.86}, {0.5, 0.75}, {0.38, 0.62}, {0.1, 0.35}};
@@ -106,7 +114,7 @@ static void noise_is_as_cameras_leave_it(void **state)
         aei_camera k;
         double y, c;
 
-        aei_camera_draw(&r, &k);
+        draw_smoothing(&r, &k);
         k.luminance = 4 / 255.0f;
         paint(b->clean, (uint32_t)i);
         take(b, &k, (uint64_t)i, false);
@@ -148,7 +156,7 @@ static void deviations_are_exact(void **state)
         aei_camera k;
         double y;
 
-        aei_camera_draw(&r, &k);
+        draw_smoothing(&r, &k);
         k.luminance = 6 / 255.0f;
         k.has_jpeg = false;
         paint(b->clean, (uint32_t)i);
@@ -156,6 +164,43 @@ static void deviations_are_exact(void **state)
         y = product(b->y, 0);
         within("luminance", sqrt(y) / k.luminance, 0.99, 1.01);
         within("colour", sqrt((product(b->u, 0) + product(b->v, 0)) / 2 / y) / k.colour, 0.97, 1.03);
+    }
+    free_bench(b);
+}
+
+/* Without noise reduction: as strong as asked for at middle brightness and fine; at black the sensor clips it. */
+static void raw_noise_is_clipped(void **state)
+{
+    bench *b = make_bench();
+
+    (void)state;
+    for (uint64_t i = 0; i < 8; i++) {
+        aei_rng r = aei_rng_make(16, i, 0);
+        double y, least = 1, mean = 0;
+        aei_camera k;
+
+        aei_camera_draw(&r, &k);
+        k.raw = k.mosaic = true;
+        k.fine = k.sharpen = 0;
+        k.has_jpeg = false;
+        k.luminance = 8 / 255.0f;
+        for (int j = 0; j < S * S * 3; j++)
+            b->clean[j] = 0.5f;
+        take(b, &k, i, false);
+        y = product(b->y, 0);
+        within("luminance", sqrt(y) / k.luminance, 0.9, 1.1);
+        within("colour by luminance", sqrt((product(b->u, 0) + product(b->v, 0)) / 2 / y), 0.8, 4);
+        within("correlation of luminance", product(b->y, 4) / y, -0.05, 0.05);
+        k.luminance = 30 / 255.0f;
+        for (int j = 0; j < S * S * 3; j++)
+            b->clean[j] = 0;
+        take(b, &k, i, false);
+        for (int j = 0; j < S * S; j++) {
+            least = b->y[j] < least ? b->y[j] : least;
+            mean += b->y[j] / (S * S);
+        }
+        within("what is darker than black", least, -1e-6, 1e-6);
+        within("black, brightened by noise", mean, 0.005, 0.25);
     }
     free_bench(b);
 }
@@ -253,7 +298,7 @@ static void grey_stays_grey(void **state)
         aei_rng r = aei_rng_make(15, (uint64_t)i, 0), again;
         aei_camera k;
 
-        aei_camera_draw(&r, &k);
+        draw_smoothing(&r, &k);
         k.luminance = 5 / 255.0f;
         paint(b->clean, (uint32_t)i);
         for (int j = 0; j < S * S * 3; j++)
@@ -303,7 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(noise_is_as_cameras_leave_it),
-        cmocka_unit_test(deviations_are_exact),
+        cmocka_unit_test(deviations_are_exact), cmocka_unit_test(raw_noise_is_clipped),
         cmocka_unit_test(noise_depends_on_the_signal),
         cmocka_unit_test(pictures_survive),
         cmocka_unit_test(demosaicing_keeps_flat_colours),

@@ -207,6 +207,42 @@ static void test_levels_and_alpha(void **state)
     ae_model_free(model);
 }
 
+/* Levels that follow the brightness depend on no tile; where none is told nothing changes, and elsewhere no more than the bound. */
+static void test_curve_and_bound(void **state)
+{
+    static const char head[] = "recipe: 1\nname: bounded\ntask: denoise\nresidual: true\nbound: 2\nnetworks:\n"
+                               "  - name: net\n    inputs:\n"
+                               "      - {name: image, channels: 3}\n      - {name: level, channels: 2}\n    layers:\n"
+                               "      - {op: concat, from: [image, level]}\n      - {op: conv, out: 12, act: relu}\n"
+                               "      - {op: conv, out: 3, kernel: 5}\n";
+    ae_model *model = make_model(head, 7, NULL);
+    picture p = make_picture(203, 171, 3, AE_U8);
+    ae_denoise_options options = plain;
+    uint8_t *whole = malloc(picture_bytes(&p));
+    int most = 0;
+
+    (void)state;
+    options.noise = (ae_noise){.n_bins = AE_NOISE_BINS};
+    for (int b = AE_NOISE_BINS / 2; b < AE_NOISE_BINS; b++)
+        options.noise.luminance_at[b] = options.noise.chroma_at[b] = (float)(b - AE_NOISE_BINS / 2);
+    assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
+    memcpy(whole, p.result, picture_bytes(&p));
+    for (size_t i = 0; i < picture_bytes(&p); i++)
+        most = abs(whole[i] - p.pixels[i]) > most ? abs(whole[i] - p.pixels[i]) : most;
+    assert_true(most > 2 && most <= 1 + 2 * sqrt(5 / 3.0) * (AE_NOISE_BINS - 1 - AE_NOISE_BINS / 2));
+    options.tile = 48;
+    options.threads = 2;
+    assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
+    assert_memory_equal(whole, p.result, picture_bytes(&p));
+    for (int b = 0; b < AE_NOISE_BINS; b++)
+        options.noise.luminance_at[b] = options.noise.chroma_at[b] = 0;
+    assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
+    assert_memory_equal(p.pixels, p.result, picture_bytes(&p));
+    free(whole);
+    free_picture(&p);
+    ae_model_free(model);
+}
+
 static void test_absolute_and_grey_models(void **state)
 {
     ae_model *model = make_model(absolute, 1, NULL);
@@ -337,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tiles_and_threads), cmocka_unit_test(test_whole_picture),
         cmocka_unit_test(test_strength_zero), cmocka_unit_test(test_levels_and_alpha),
+        cmocka_unit_test(test_curve_and_bound),
         cmocka_unit_test(test_absolute_and_grey_models), cmocka_unit_test(test_sixteen_bits),
         cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_failures),
     };

@@ -198,6 +198,8 @@ static void refusals(void **state)
         {GOOD "data: {filters: [area]}\n", AE_ERR_MALFORMED, "line 10: filters: only with task superres"},
         {GOOD "data: {filters: []}\n", AE_ERR_MALFORMED, "filters: empty"},
         {GOOD "data: {filters: [sharp]}\n", AE_ERR_MALFORMED, "filters: "},
+        {GOOD "bound: 5\n", AE_ERR_MALFORMED, "bound: only with task denoise"},
+        {GOOD "data: {curve: true}\n", AE_ERR_MALFORMED, "curve: only with task denoise"},
         {GOOD "data: {strength: [0, 1]}\n", AE_ERR_MALFORMED, "strength is told to an input 'level' of one channel"},
         {GOOD "data: 7\n", AE_ERR_MALFORMED, "data: expected keys and values"},
         {GOOD "corruption: {kind: gaussian}\n", AE_ERR_MALFORMED, "corruption: expected a list"},

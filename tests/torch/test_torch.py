@@ -542,15 +542,19 @@ class Comparison(unittest.TestCase):
         y, x = np.mgrid[0:70, 0:90]
         picture = 127 + 80 * np.sin(x / 8 + y / 30 + x * y / 500)[..., None] * (1, 0.7, 0.4) + draw.normal(0, 4, (70, 90, 3))
         pictures = picture.clip(0, 255).astype("u1")[None].repeat(3, 0)  # one of them is held out, not the same in both
-        for corruption in ("{kind: gaussian, sigma: [5, 50], jitter: [0.5, 1.5]}", "{kind: camera, sigma: [1, 20]}",
+        curved = TOLD.replace("clean: 0.1", "clean: 0.1, doubt: [1, 9], curve: true")
+        for corruption in ("{kind: gaussian, sigma: [5, 50], jitter: [0.5, 1.5]}", "{kind: camera, sigma: [1, 20], jitter: [0.5, 1.5]}",
+                           "{kind: camera, sigma: [1, 60]}",
                            "{kind: salt_pepper, fraction: [0, 0.2]}, {kind: mask, fraction: [0.1, 0.5], probability: 0.5}",
                            "{kind: jpeg, quality: [10, 90]}, {kind: gaussian, sigma: [5, 20]}"):
             with self.subTest(corruption):
-                (image, level, target), theirs = self.loaded(TOLD % corruption, pictures, 40)
+                text = curved if "camera" in corruption and "jitter" in corruption else TOLD
+                (image, level, target), theirs = self.loaded(text % corruption, pictures, 40)
 
                 def features(image, level, target):
                     noise = image - target
-                    return {"level": level[:, 0, 0, 0], "chroma level": level[:, 0, 0, 1], "brightness": target.mean((1, 2, 3)),
+                    return {"level": level[:, 0, 0, 0], "chroma level": level[:, 0, 0, 1], "level here": level[:, 9, 14, 0],
+                            "spread of levels": level[..., 1].std((1, 2)), "brightness": target.mean((1, 2, 3)),
                             "contrast": target.std((1, 2, 3)), "detail": np.abs(np.diff(target, axis=1)).mean((1, 2, 3)),
                             "colour": target.std(3).mean((1, 2)), "noise": noise.std((1, 2, 3)),
                             "fine noise": np.diff(noise, axis=1).std((1, 2, 3)), "coloured noise": noise.std(3).mean((1, 2)),

@@ -53,6 +53,23 @@ static const char residual[] = HEAD
     "penalties: [{kind: l1, weight: 0.05}]\n"
     PLAIN;
 
+/* Outputs reach far beyond the bound, 2/3 of the deviation. */
+static const char bounded[] = HEAD
+    "task: denoise\n"
+    "residual: true\n"
+    "bound: 0.67\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 3}, {name: level, channels: 2}]\n"
+    "    layers:\n"
+    "      - {op: concat, from: [image, level]}\n"
+    "      - {op: conv, out: 8, act: tanh}\n"
+    "      - {op: conv, out: 3}\n"
+    "data: {crop: 8}\n"
+    "corruption: [{kind: camera, sigma: [0, 50]}]\n"
+    "loss: [{kind: mse}]\n"
+    PLAIN;
+
 static const char normalised[] = HEAD
     "task: autoencode\n"
     "networks:\n"
@@ -157,7 +174,7 @@ static void open_fixture(fixture *f, const char *text, uint32_t n_threads)
     f->batch.inputs[0] = draw(f, (size_t)in.n * in.h * in.w * in.c, 0.1f, 0.9f);
     f->batch.target = draw(f, (size_t)in.n * picture.h * picture.w * picture.c, 0.1f, 0.9f);
     if (f->recipe->residual) {
-        f->batch.inputs[1] = draw(f, (size_t)in.n * in.h * in.w, 0.1f, 0.2f);
+        f->batch.inputs[1] = draw(f, (size_t)in.n * in.h * in.w * aei_trainer_input(f->trainer, 1).c, 0.1f, 0.2f);
         f->batch.base = f->batch.inputs[0];
         f->batch.weight = draw(f, (size_t)in.n * in.h * in.w, 0, 1);
     }
@@ -257,6 +274,12 @@ static void test_residual(void **state)
 {
     (void)state;
     check_step(residual);
+}
+
+static void test_bounded(void **state)
+{
+    (void)state;
+    check_step(bounded);
 }
 
 static void test_codec(void **state)
@@ -419,6 +442,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dense),
         cmocka_unit_test(test_codec), cmocka_unit_test(test_codec_evaluation), cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_perceptual),
         cmocka_unit_test(test_running_statistics),
         cmocka_unit_test(test_faults),
