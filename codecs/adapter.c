@@ -50,6 +50,17 @@ void aei_note(char note[160], const char *text)
         snprintf(note + n, 160 - n, "%s%s", n ? ", " : "", text);
 }
 
+void aei_further(ae_reader *reader, uint64_t n, const char *what)
+{
+    char text[64];
+
+    if (!n)
+        return;
+    reader->n_further = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+    snprintf(text, sizeof(text), "%u further %s dropped", reader->n_further, what);
+    aei_note(reader->note, text);
+}
+
 ae_status aei_add_exif(ae_meta *meta, const uint8_t *data, size_t n_bytes, ae_error *err)
 {
     if (n_bytes >= 6 && memcmp(data, "Exif\0", 5) == 0) {

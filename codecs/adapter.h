@@ -52,6 +52,9 @@ ae_signal_info aei_image_info(uint64_t width, uint64_t height, ae_sample sample,
 /* Appends a clause to a note, once; what does not fit is cut. */
 void aei_note(char note[160], const char *text);
 
+/* Tells of that many further pictures, called what. */
+void aei_further(ae_reader *reader, uint64_t n, const char *what);
+
 /* EXIF with or without the "Exif\0\0" in front; what is no EXIF is ignored. */
 ae_status aei_add_exif(ae_meta *meta, const uint8_t *data, size_t n_bytes, ae_error *err);
 ae_status aei_add_density(ae_meta *meta, double x_per_metre, double y_per_metre, ae_error *err);

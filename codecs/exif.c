@@ -6,7 +6,7 @@
 #include "adapter.h"
 #include "registry.h"
 
-enum { MAX_ENTRIES = 512, TAG_INTEROP = 0xa005 };
+enum { MAX_ENTRIES = 512, TAG_INTEROP = 0xa005, ROOM = 1 << 16 };
 
 static void append(aei_bytes *b, const void *data, size_t n_bytes)
 {
@@ -132,6 +132,36 @@ uint64_t aei_ifd_number(const aei_ifd_view *view, const aei_ifd_entry *entry)
     return entry->count && aei_ifd_read(view, entry, p, n) ? get_number(view->big_endian, p, n) : 0;
 }
 
+uint64_t aei_ifd_further(ae_source *source)
+{
+    enum { KIND = 0x00fe, REDUCED = 1, MASK = 4, FEW = 4 /* entries are sorted, and this has the lowest number */ };
+    aei_ifd_view v = {.source = source};
+    uint64_t n = 0, at;
+
+    if (!aei_ifd_view_open(&v))
+        return 0;
+    at = v.first;
+    for (unsigned steps = 0; steps < UINT16_MAX; steps++) { /* or a circle */
+        unsigned word = v.big ? 8 : 4;
+        uint64_t entries = count_entries(&v, at), kind = 0;
+        aei_ifd_entry e;
+        uint8_t p[8];
+
+        if (steps) {
+            for (uint64_t i = 0; i < entries && i < FEW && get_entry(&v, at, i, &e); i++)
+                if (e.tag == KIND)
+                    kind = aei_ifd_number(&v, &e);
+            n += entries && !(kind & (REDUCED | MASK));
+        }
+        if (entries > UINT16_MAX || !read_at(&v, at + (v.big ? 8 : 2) + entries * (4 + 2 * word), p, word))
+            break;
+        at = get_number(v.big_endian, p, word);
+        if (!at || at == v.first)
+            break;
+    }
+    return n;
+}
+
 /* Entries of a file's first directory that describe the photograph and not the way it is stored. */
 static bool is_descriptive(uint16_t tag)
 {
@@ -164,9 +194,12 @@ static unsigned copy_directory(const aei_ifd_view *v, uint64_t ifd, unsigned dep
     aei_ifd_entry e;
     uint64_t n = count_entries(v, ifd);
     size_t start = out->n_bytes, at, room = 0;
-    unsigned kept = 0;
+    unsigned kept = 0, followed = 0;
 
     n = n < MAX_ENTRIES ? n : MAX_ENTRIES;
+    /* No more than the whole of it, however often values are named. */
+    if (max_bytes > v->n_bytes + ROOM)
+        max_bytes = v->n_bytes + ROOM;
     for (uint64_t i = 0; i < n && get_entry(v, ifd, i, &e); i++)
         room += is_kept(v, &e, depth, max_bytes);
     append(out, NULL, 2 + 12 * room + 4);
@@ -174,7 +207,8 @@ static unsigned copy_directory(const aei_ifd_view *v, uint64_t ifd, unsigned dep
         uint8_t entry[12] = {0};
         bool pointer = is_pointer(e.tag, depth);
 
-        if (!is_kept(v, &e, depth, max_bytes) || out->n_bytes > max_bytes) {
+        /* Each directory is there once: who names more of them makes one that is never done. */
+        if (!is_kept(v, &e, depth, max_bytes) || out->n_bytes > max_bytes || (pointer && followed >> (e.tag & 15) & 1)) {
             out->damaged = out->damaged || depth > 0 || is_descriptive(e.tag);
             continue;
         }
@@ -183,6 +217,7 @@ static unsigned copy_directory(const aei_ifd_view *v, uint64_t ifd, unsigned dep
         put_number(v->big_endian, entry + 2, 2, pointer ? 4 : e.type);
         put_number(v->big_endian, entry + 4, 4, pointer ? 1 : e.count);
         if (pointer) {
+            followed |= 1u << (e.tag & 15);
             if (!copy_directory(v, aei_ifd_number(v, &e), depth + 1, base, max_bytes, out)) {
                 out->n_bytes = at;
                 out->damaged = true;

@@ -43,6 +43,9 @@ bool aei_ifd_read(const aei_ifd_view *view, const aei_ifd_entry *entry, void *to
 /* The number at the start of an entry of whole numbers; 0 where it has none. */
 uint64_t aei_ifd_number(const aei_ifd_view *view, const aei_ifd_entry *entry);
 
+/* How many directories follow the first one that are no small copies (thumbnails, pyramids) and no masks; at most 65535. */
+uint64_t aei_ifd_further(ae_source *source);
+
 /* Adds the descriptive entries of a TIFF file as AE_META_EXIF, the rest of its directories being the picture's business. */
 ae_status aei_exif_extract(ae_source *source, uint64_t max_bytes, ae_reader *reader, ae_error *err);
 /* Appends the directory that `pointer` (AEI_TAG_EXIF or AEI_TAG_GPS) names. The first byte of out is to lie at the even offset

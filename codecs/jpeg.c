@@ -45,6 +45,7 @@ typedef struct jpeg_state {
     ae_sink *sink;
     jpeg_class quality;
     bool started;
+    bool ended;       /* the file ended without its end marker, which was put there */
     size_t row_bytes;
     uint8_t *cmyk;    /* one row */
     uint8_t buffer[BUFFER_BYTES];
@@ -115,8 +116,15 @@ static boolean on_fill(j_decompress_ptr in)
     jpeg_state *s = in->client_data;
     size_t n = ae_source_read(s->source, s->buffer, BUFFER_BYTES);
 
-    if (n == 0)
-        ERREXIT(in, JERR_INPUT_EOF);
+    if (n == 0) {
+        /* Some cameras and programs leave the last two bytes out. Where more is missing, what reads them complains. */
+        if (s->ended || !in->input_scan_number)
+            ERREXIT(in, JERR_INPUT_EOF);
+        s->ended = true;
+        s->buffer[0] = 0xff;
+        s->buffer[1] = JPEG_EOI;
+        n = 2;
+    }
     s->from.next_input_byte = s->buffer;
     s->from.bytes_in_buffer = n;
     return TRUE;
@@ -363,6 +371,16 @@ static void cmyk_row(const uint8_t *in, uint8_t *out, size_t n, bool inverted)
             out[c] = (uint8_t)(((in[c] ^ flip) * (in[3] ^ flip) + 127) / 255);
 }
 
+/* Whether all scans of a progressive picture have been there: every coefficient to its last bit. */
+static bool has_all_scans(const struct jpeg_decompress_struct *in)
+{
+    for (int i = 0; in->progressive_mode && in->coef_bits && i < in->num_components; i++)
+        for (int k = 0; k < DCTSIZE2; k++)
+            if (in->coef_bits[i][k] != 0)
+                return false;
+    return true;
+}
+
 static ae_status read_rows(jpeg_state *s, uint8_t *rows, uint32_t n_rows)
 {
     struct jpeg_decompress_struct *in = &s->c.in;
@@ -372,6 +390,8 @@ static ae_status read_rows(jpeg_state *s, uint8_t *rows, uint32_t n_rows)
     if (!s->started) {
         jpeg_start_decompress(in);
         s->started = true;
+        if (s->ended && !has_all_scans(in))
+            return s->status = ae_fail(s->err, AE_ERR_MALFORMED, "JPEG: ends before its last scan");
     }
     for (uint32_t y = 0; y < n_rows; y++) {
         JSAMPROW row = s->cmyk ? s->cmyk : rows + y * s->row_bytes;

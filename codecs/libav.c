@@ -90,7 +90,7 @@ static bool walk_gif(const uint8_t *p, size_t n, unsigned *n_pictures)
 }
 
 /* Some decoders fill what is missing with whatever is there. So: is the format's end where it should be? */
-static bool is_complete(const AVPacket *packet, enum AVCodecID id, char note[160])
+static bool is_complete(const AVPacket *packet, enum AVCodecID id, ae_reader *reader)
 {
     static const uint8_t qoi_end[8] = {0, 0, 0, 0, 0, 0, 0, 1};
     const uint8_t *p = packet->data, *end = p + packet->size;
@@ -104,8 +104,7 @@ static bool is_complete(const AVPacket *packet, enum AVCodecID id, char note[160
     case AV_CODEC_ID_GIF:
         if (!walk_gif(p, (size_t)packet->size, &n_pictures))
             return false;
-        if (n_pictures > 1)
-            aei_note(note, "animation dropped");
+        aei_further(reader, n_pictures ? n_pictures - 1 : 0, "frames");
         return true;
     case AV_CODEC_ID_JPEG2000:
         /* Boxes of length, type and content; a length of 0 is up to the end of the file. */
@@ -151,9 +150,9 @@ static ae_status read_packet(libav_state *s, ae_source *source, const ae_codec *
     return AE_OK;
 }
 
-static ae_status decode_frame(libav_state *s, ae_source *source, const ae_codec *codec, enum AVCodecID id, AVFrame *frame,
-                              char note[160])
+static ae_status decode_frame(libav_state *s, ae_source *source, enum AVCodecID id, AVFrame *frame, ae_reader *reader)
 {
+    const ae_codec *codec = reader->codec;
     const AVCodec *decoder = avcodec_find_decoder(id);
     AVCodecContext *context = NULL;
     AVPacket *packet = NULL;
@@ -164,7 +163,7 @@ static ae_status decode_frame(libav_state *s, ae_source *source, const ae_codec 
         return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s is not in this libavcodec", codec->description);
     if ((st = read_packet(s, source, codec, &packet)) != AE_OK)
         goto done;
-    if (!is_complete(packet, id, note)) {
+    if (!is_complete(packet, id, reader)) {
         st = ae_fail(s->err, AE_ERR_MALFORMED, "%s: truncated", codec->description);
         goto done;
     }
@@ -274,6 +273,29 @@ static void drop_opaque_alpha(ae_signal_info *info, uint8_t *pixels)
     info->alpha = false;
 }
 
+/* Targa of 16 bits a pixel may be grey and alpha, of which libavcodec makes the same words as of 5-5-5 colours. */
+static bool is_grey_alpha(ae_source *source)
+{
+    uint8_t head[18];
+
+    return ae_source_seek(source, 0) && ae_source_read(source, head, sizeof(head)) == sizeof(head) && (head[2] & 7) == 3 &&
+           head[16] == 16;
+}
+
+static ae_status take_grey_alpha(libav_state *s, const AVFrame *frame, const ae_codec *codec, ae_signal_info *info)
+{
+    *info = aei_image_info((uint64_t)frame->width, (uint64_t)frame->height, AE_U8, 2);
+    s->row_bytes = ae_row_bytes(info);
+    if (frame->format != AV_PIX_FMT_RGB555LE)
+        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s of grey and alpha", codec->description);
+    s->pixels = ae_alloc(info->height, s->row_bytes);
+    if (!s->pixels)
+        return av_failed(s, codec, AVERROR(ENOMEM));
+    for (int y = 0; y < frame->height; y++)
+        memcpy(s->pixels + (size_t)y * s->row_bytes, frame->data[0] + (ptrdiff_t)y * frame->linesize[0], s->row_bytes);
+    return AE_OK;
+}
+
 static ae_status convert_frame(libav_state *s, const AVFrame *frame, const ae_codec *codec, ae_signal_info *info)
 {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(frame->format);
@@ -328,9 +350,10 @@ static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reade
     s->err = err;
     av_log_set_level(AV_LOG_QUIET);
     frame = av_frame_alloc();
-    st = frame ? decode_frame(s, source, reader->codec, id, frame, reader->note) : av_failed(s, reader->codec, AVERROR(ENOMEM));
+    st = frame ? decode_frame(s, source, id, frame, reader) : av_failed(s, reader->codec, AVERROR(ENOMEM));
     if (st == AE_OK)
-        st = convert_frame(s, frame, reader->codec, &reader->info);
+        st = id == AV_CODEC_ID_TARGA && is_grey_alpha(source) ? take_grey_alpha(s, frame, reader->codec, &reader->info)
+                                                              : convert_frame(s, frame, reader->codec, &reader->info);
     av_frame_free(&frame);
     if (st == AE_OK && id == AV_CODEC_ID_BMP)
         st = aei_bmp_density(source, &reader->meta, err);

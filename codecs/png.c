@@ -141,6 +141,7 @@ static uint32_t get_be32(const uint8_t *p)
 static ae_status walk_chunks(png_state *s, const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
     uint64_t at = sizeof(signature), size = ae_source_size(s->source), first = 0, behind = 0;
+    uint32_t n_frames = 0;
     uint8_t head[16];
     ae_status st;
 
@@ -170,14 +171,16 @@ static ae_status walk_chunks(png_state *s, const ae_limits *limits, ae_reader *r
         } else if (!first && (st = aei_png_take_colour(s->source, head + 4, (uint32_t)n, limits, reader, err)) != AE_OK) {
             return st;
         }
-        if (memcmp(head + 4, "acTL", 4) == 0)
-            aei_note(reader->note, "animation dropped");
+        if (memcmp(head + 4, "fcTL", 4) == 0)
+            n_frames++;
         if (memcmp(head + 4, "IEND", 4) == 0)
             break;
         at += n + 12;
     }
     if (!first)
         return ae_fail(err, AE_ERR_MALFORMED, "PNG: no picture data");
+    if (n_frames > 1)
+        aei_further(reader, n_frames - 1, "frames");
     s->spans[0] = (span){0, first};
     s->spans[1] = (span){behind, at - behind};
     s->spans[2] = (span){first, behind - first};

@@ -47,6 +47,21 @@ AE_NODISCARD ae_status ae_encoder_write(ae_encoder *encoder, const void *rows, u
 AE_NODISCARD ae_status ae_encoder_finish(ae_encoder *encoder, ae_error *err);
 void ae_encoder_abandon(ae_encoder *encoder); /* frees everything without completing; a zero or finished encoder is fine */
 
+/* What EXIF says of how a picture is to be turned to be looked at, 1 to 8; 0: nothing. */
+unsigned ae_meta_orientation(const ae_meta *meta);
+
+/* A picture held whole, to be read again turned as an orientation says. Write all rows, then read any. NULL may be freed. */
+typedef struct ae_turner ae_turner;
+AE_NODISCARD ae_status ae_turner_create(const ae_signal_info *from, unsigned orientation, ae_turner **out, ae_error *err);
+const ae_signal_info *ae_turner_info(const ae_turner *turner); /* of what is read */
+void ae_turner_write(ae_turner *turner, const void *rows, uint32_t n_rows);
+void ae_turner_read(const ae_turner *turner, uint64_t first, uint32_t n_rows, void *rows);
+void ae_turner_free(ae_turner *turner);
+
+/* Has a reader that stands at its first row deliver the picture upright, whose orientation is then 1; it is held whole unless it
+ * is so already. Afterwards the reader cannot be the `like` of a writer. On failure it is as before. */
+AE_NODISCARD ae_status ae_reader_turn_upright(ae_reader *reader, ae_error *err);
+
 /* Sets the dimensions where the EXIF data state them. */
 void ae_meta_resize(ae_meta *meta, uint64_t width, uint64_t height);
 

@@ -236,8 +236,7 @@ ae_status aei_tiff_reader_open(ae_source *source, const ae_limits *limits, ae_re
         TIFFGetField(s->tif, TIFFTAG_PREDICTOR, &s->predictor);
     if ((scheme = TIFFFindCODEC(s->compression)))
         snprintf(reader->quality, sizeof(reader->quality), "%s", scheme->name);
-    if (!TIFFLastDirectory(s->tif))
-        aei_note(reader->note, "further pictures dropped");
+    aei_further(reader, aei_ifd_further(source), "pages");
     s->status = AE_OK;
     reader->state = s;
     return AE_OK;

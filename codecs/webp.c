@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include <webp/decode.h>
+#include <webp/demux.h>
 #include <webp/encode.h>
 #include <webp/mux.h>
 
 #include "adapter.h"
 
 typedef struct webp_state {
-    bool lossless;
+    bool lossless, animated;
     uint8_t *file; /* reading; NULL once decoded */
     size_t n_bytes;
     uint8_t *pixels;
@@ -63,6 +64,23 @@ static ae_status add_meta(webp_state *s, ae_reader *reader, ae_error *err)
     return st;
 }
 
+static ae_status count_frames(webp_state *s, ae_reader *reader, ae_error *err)
+{
+    WebPData file = {s->file, s->n_bytes};
+    WebPDemuxer *demuxer = WebPDemux(&file);
+    uint32_t n;
+
+    if (!demuxer)
+        return ae_fail(err, AE_ERR_MALFORMED, "WebP: damaged animation");
+    n = WebPDemuxGetI(demuxer, WEBP_FF_FRAME_COUNT);
+    WebPDemuxDelete(demuxer);
+    aei_further(reader, n ? n - 1 : 0, "frames");
+    reader->info.channels = 4;
+    reader->info.alpha = true;
+    s->row_bytes = ae_row_bytes(&reader->info);
+    return AE_OK;
+}
+
 static ae_status webp_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
     webp_state *s = ae_alloc(1, sizeof(*s));
@@ -94,17 +112,16 @@ static ae_status webp_open(ae_source *source, const ae_limits *limits, ae_reader
         st = ae_fail(err, AE_ERR_MALFORMED, "WebP: damaged header");
         goto failed;
     }
-    if (features.has_animation) {
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "WebP animations are not supported; convert them with anim_dump or ffmpeg");
-        goto failed;
-    }
     if ((st = aei_check_size(limits, (uint64_t)features.width, (uint64_t)features.height, err)) != AE_OK)
         goto failed;
     reader->info = aei_image_info((uint64_t)features.width, (uint64_t)features.height, AE_U8, features.has_alpha ? 4 : 3);
     s->row_bytes = ae_row_bytes(&reader->info);
-    if ((st = aei_check_memory(limits, size + reader->info.height * s->row_bytes, err)) != AE_OK)
+    if ((st = aei_check_memory(limits, size + (features.has_animation ? 4 : 1) * reader->info.height * s->row_bytes, err)) != AE_OK)
         goto failed;
     s->lossless = features.format == 2;
+    s->animated = features.has_animation;
+    if (s->animated && (st = count_frames(s, reader, err)) != AE_OK)
+        goto failed;
     snprintf(reader->quality, sizeof(reader->quality), "%s", s->lossless ? "lossless" : "");
     if ((st = add_meta(s, reader, err)) != AE_OK)
         goto failed;
@@ -113,6 +130,31 @@ static ae_status webp_open(ae_source *source, const ae_limits *limits, ae_reader
 failed:
     webp_free_state(s);
     return st;
+}
+
+/* The first frame on its canvas. */
+static VP8StatusCode decode_first(webp_state *s, const ae_signal_info *info)
+{
+    WebPAnimDecoderOptions options;
+    WebPData file = {s->file, s->n_bytes};
+    WebPAnimDecoder *decoder;
+    WebPAnimInfo found;
+    VP8StatusCode code = VP8_STATUS_BITSTREAM_ERROR;
+    uint8_t *canvas;
+    int timestamp;
+
+    if (!WebPAnimDecoderOptionsInit(&options))
+        return VP8_STATUS_INVALID_PARAM;
+    options.color_mode = MODE_RGBA;
+    options.use_threads = 0;
+    decoder = WebPAnimDecoderNew(&file, &options);
+    if (decoder && WebPAnimDecoderGetInfo(decoder, &found) && found.canvas_width == info->width &&
+        found.canvas_height == info->height && WebPAnimDecoderGetNext(decoder, &canvas, &timestamp)) {
+        memcpy(s->pixels, canvas, (size_t)info->height * s->row_bytes);
+        code = VP8_STATUS_OK;
+    }
+    WebPAnimDecoderDelete(decoder);
+    return code;
 }
 
 static ae_status decode(webp_state *s, const ae_signal_info *info, ae_error *err)
@@ -130,7 +172,7 @@ static ae_status decode(webp_state *s, const ae_signal_info *info, ae_error *err
     config.output.u.RGBA.rgba = s->pixels;
     config.output.u.RGBA.stride = (int)s->row_bytes;
     config.output.u.RGBA.size = (size_t)info->height * s->row_bytes;
-    code = WebPDecode(s->file, s->n_bytes, &config);
+    code = s->animated ? decode_first(s, info) : WebPDecode(s->file, s->n_bytes, &config);
     WebPFreeDecBuffer(&config.output);
     ae_free(s->file);
     s->file = NULL;

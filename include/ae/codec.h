@@ -41,6 +41,7 @@ typedef struct ae_reader {
     ae_meta meta;        /* complete once opened */
     char quality[64];    /* what a writer of the same format needs to keep the quality class, "" if nothing; adapter-defined */
     char note[160];      /* one line about what was lost or converted in reading ("CMYK converted to RGB"), or "" */
+    uint32_t n_further;  /* pages or frames of the file beside the one that is read; small copies of it do not count */
     void *state;
     uint64_t n_read;     /* rows, kept by the registry */
 } ae_reader;

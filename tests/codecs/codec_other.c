@@ -141,7 +141,8 @@ static void test_gif(void **state)
     memcpy(two, gif, sizeof(gif) - 1);
     memcpy(two + sizeof(gif) - 1, gif + 25, sizeof(gif) - 25);
     assert_ok(decode((file_bytes){two, sizeof(two)}, NULL, 1, &d, &util_err));
-    assert_string_equal(d.reader.note, "animation dropped");
+    assert_string_equal(d.reader.note, "1 further frames dropped");
+    assert_int_equal(d.reader.n_further, 1);
     decode_close(&d);
 }
 

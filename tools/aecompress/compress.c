@@ -8,22 +8,10 @@
 #include "common/aecfile.h"
 #include "common/progress.h"
 #include "encoding.h"
-#include "exif.h"
 
 enum { BAND = AE_CODER_TILE };
 
 /* ---- opening ---- */
-
-static uint8_t orientation_of(const ae_meta *meta)
-{
-    const ae_meta_item *exif = ae_meta_find(meta, AE_META_EXIF);
-    aei_ifd_view view = {.data = exif ? exif->value : NULL, .n_bytes = exif ? exif->n_bytes : 0};
-    aei_ifd_entry entry;
-    uint64_t v =
-        exif && aei_ifd_view_open(&view) && aei_ifd_find(&view, AEI_TAG_ORIENTATION, &entry) ? aei_ifd_number(&view, &entry) : 0;
-
-    return v <= 8 ? (uint8_t)v : 0;
-}
 
 bool compress_has_target(const compress_options *o)
 {
@@ -57,6 +45,14 @@ void compress_within(compressed *c, double bound)
     c->item.quality = (uint16_t)fmin(ceil(c->bound * 3.0 / AE_BOUND_ONE), 65535);
 }
 
+/* What does not take along how a picture is to be turned takes it turned. */
+static ae_status open_reader(compressed *c, ae_error *err)
+{
+    ae_status st = ae_reader_open(c->source, NULL, &c->reader, err);
+
+    return st == AE_OK && c->upright ? ae_reader_turn_upright(&c->reader, err) : st;
+}
+
 ae_status compress_open(compressed *c, const compress_options *o, const char *path, ae_error *err)
 {
     double bound = bound_of(o);
@@ -64,17 +60,22 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
     ae_status st;
 
     *c = (compressed){0};
-    if ((st = ae_source_open(path, &c->source, err)) != AE_OK || (st = ae_reader_open(c->source, NULL, &c->reader, err)) != AE_OK)
+    c->upright = !(o->meta_kinds >> AE_META_EXIF & 1);
+    if ((st = ae_source_open(path, &c->source, err)) != AE_OK || (st = open_reader(c, err)) != AE_OK)
         return st;
     *info = c->reader.info;
-    if ((st = ae_reader_expect(&c->reader, AE_KIND_IMAGE, err)) != AE_OK)
+    if ((st = ae_reader_expect(&c->reader, AE_KIND_IMAGE, err)) != AE_OK ||
+        (st = picture_check_first(&c->reader, o->first, err)) != AE_OK)
         return st;
+    if (info->sample == AE_F32 && bound == 0)
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "floating-point samples cannot be kept without loss (-q 99 rounds them to 16 bits)");
     if (info->sample != AE_U8 && info->sample != AE_U16) {
         info->sample = AE_U16;
         info->bits = 16;
     }
     c->row_bytes = ae_row_bytes(info);
-    c->item = (ae_item){.info = *info, .orientation = orientation_of(&c->reader.meta)};
+    c->item = (ae_item){.info = *info, .orientation = (uint8_t)ae_meta_orientation(&c->reader.meta)};
     if (bound < 0) {
         double beyond = fmax((double)o->quality - COMPRESS_TRAINED, 0);
 
@@ -244,7 +245,7 @@ ae_status compress_write_meta(const compressed *c, const compress_options *o, ae
 static ae_status read_again(compressed *c, ae_error *err)
 {
     ae_reader_close(&c->reader);
-    return ae_reader_open(c->source, NULL, &c->reader, err);
+    return open_reader(c, err);
 }
 
 ae_status compress_start_again(compressed *c, ae_error *err)

@@ -16,6 +16,7 @@ typedef struct compress_options {
     double target_bpp, target_psnr;
     uint32_t quality, effort;
     bool lossless, append, verify, embed;
+    bool first;                /* of several pages or frames */
 
     bool all_meta;
     uint32_t meta_kinds;       /* bit 1 << ae_meta_kind: kept */
@@ -35,6 +36,7 @@ enum {
 typedef struct compressed {
     ae_source *source;
     ae_reader reader;
+    bool upright;          /* read turned as EXIF says, which is not stored */
     ae_signal_info info;   /* of the rows that are stored */
     ae_item item;
     uint32_t bound;        /* of the error of samples that no network codes, in 1/AE_BOUND_ONE of theirs */

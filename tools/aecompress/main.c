@@ -24,6 +24,7 @@ static const cli_option options[] = {
     {'a', "archive", CLI_STRING, &o.archive, "FILE", "put all inputs into this one file", 0, 0},
     {0, "append", CLI_FLAG, &o.append, NULL, "add to the archive if it is there", 0, 0},
     {0, "verify", CLI_FLAG, &o.verify, NULL, "decode what was written and compare", 0, 0},
+    PICTURE_FIRST(o.first),
     {0, "metadata", CLI_STRING, &o.metadata, "all|none|LIST", "what to keep of icc,exif,xmp,iptc,text,density,colour", 0, 0},
     CLI_BATCH_OPTIONS(o.batch),
     {0},

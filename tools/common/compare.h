@@ -15,9 +15,12 @@ typedef struct compare {
     ae_encoder encoder;
     uint8_t *waiting;        /* a ring of input rows whose output has not come */
     size_t row_bytes, divider_bytes;
+    size_t half_bytes;       /* of a row of either half as it is shown */
     uint32_t capacity, first, n;
     uint8_t *row;            /* a row of the comparison */
     pthread_mutex_t mutex;   /* input and output rows come from different threads */
+    ae_turner *turned[2];    /* pictures that EXIF has turned are held whole and shown upright; else NULL */
+    ae_meta meta;            /* of the comparison: what its colours mean */
 } compare;
 
 /* like: the reader that `input` is read with; result: of either half. On failure nothing is left behind. */

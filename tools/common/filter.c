@@ -34,7 +34,11 @@ static ae_status open_reader(filter_picture *p, ae_error *err)
 {
     ae_status st = ae_reader_open(p->source, NULL, &p->reader, err);
 
-    if (st == AE_OK && (st = ae_reader_expect(&p->reader, AE_KIND_IMAGE, err)) != AE_OK)
+    if (st == AE_OK)
+        st = ae_reader_expect(&p->reader, AE_KIND_IMAGE, err);
+    if (st == AE_OK)
+        st = picture_check_first(&p->reader, p->options->first, err);
+    if (st != AE_OK)
         ae_reader_close(&p->reader);
     p->rows.info = p->reader.info;
     return st;

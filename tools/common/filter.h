@@ -14,6 +14,7 @@ typedef struct filter_options {
     const char *compare;
     uint32_t precision; /* an ae_precision */
     uint32_t tile;
+    bool first;         /* --first-picture */
 } filter_options;
 
 /* Rows of an option table; `f` is a filter_options. */
@@ -28,6 +29,7 @@ typedef struct filter_options {
      0},                                                                                                                           \
         {0,  "tile", CLI_INT, &(f).tile, "N", "edge of the tiles in pixels of the input; more memory, less time, same result",     \
          32, 16384},                                                                                                               \
+        PICTURE_FIRST((f).first),                                                                                                  \
         {'c', "compare", CLI_STRING, &(f).compare, "FILE", "also write a picture of before and after, side by side", 0, 0},        \
         PICTURE_OPTIONS((f).picture)
 

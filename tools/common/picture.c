@@ -67,6 +67,14 @@ bool picture_wanted(void *opaque, const char *path)
     return false;
 }
 
+ae_status picture_check_first(const ae_reader *reader, bool first, ae_error *err)
+{
+    if (!reader->n_further || first)
+        return AE_OK;
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "holds %llu pictures, of which one output holds one (--first-picture takes the first)",
+                   (unsigned long long)reader->n_further + 1);
+}
+
 ae_status picture_name_file(const char *path, ae_status st, ae_error *err)
 {
     ae_error inner = *err;

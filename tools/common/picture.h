@@ -35,6 +35,10 @@ ae_status picture_codec(const picture_options *options, const char *output, cons
                         ae_error *err);
 bool picture_has_suffix(const ae_codec *codec, const char *path);
 bool picture_wanted(void *opaque, const char *path); /* which files below directories are pictures: cli_job's `wanted` */
+/* --first-picture: of files of several pages or frames, which are refused without it. */
+#define PICTURE_FIRST(flag)                                                                                                        \
+    {0, "first-picture", CLI_FLAG, &(flag), NULL, "of files of several pages or frames take the first", 0, 0}
+ae_status picture_check_first(const ae_reader *reader, bool first, ae_error *err);
 /* Puts the file's name before the message, as is needed where the batch names another one. */
 ae_status picture_name_file(const char *path, ae_status st, ae_error *err);
 

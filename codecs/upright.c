@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Pictures turned as their EXIF orientation says: held whole, since the first row may be a column. */
+#include <string.h>
+
+#include "adapter.h"
+#include "exif.h"
+#include "registry.h"
+
+struct ae_turner {
+    ae_signal_info from, to;
+    unsigned orientation;
+    size_t row_bytes, pixel_bytes;
+    uint8_t *pixels;
+    uint64_t y;
+};
+
+static bool find_orientation(const ae_meta *meta, aei_ifd_view *view, aei_ifd_entry *entry)
+{
+    const ae_meta_item *exif = ae_meta_find(meta, AE_META_EXIF);
+
+    if (!exif)
+        return false;
+    *view = (aei_ifd_view){.data = exif->value, .n_bytes = exif->n_bytes};
+    return aei_ifd_view_open(view) && aei_ifd_find(view, AEI_TAG_ORIENTATION, entry);
+}
+
+unsigned ae_meta_orientation(const ae_meta *meta)
+{
+    aei_ifd_view view;
+    aei_ifd_entry entry;
+    uint64_t v = find_orientation(meta, &view, &entry) ? aei_ifd_number(&view, &entry) : 0;
+
+    return v <= 8 ? (unsigned)v : 0;
+}
+
+/* The value lies in the entry itself, a SHORT or, in odd files, of another type. */
+static void forget_orientation(ae_meta *meta)
+{
+    aei_ifd_view view;
+    aei_ifd_entry entry;
+
+    if (!find_orientation(meta, &view, &entry) || entry.n_bytes > 4)
+        return;
+    for (ae_meta_item *item = meta->items; item < meta->items + meta->n_items; item++)
+        if (item->value == view.data) {
+            memset(item->value + entry.at, 0, (size_t)entry.n_bytes);
+            item->value[entry.at + (view.big_endian ? (size_t)entry.n_bytes / (size_t)entry.count - 1 : 0)] = 1;
+        }
+}
+
+ae_status ae_turner_create(const ae_signal_info *from, unsigned orientation, ae_turner **out, ae_error *err)
+{
+    ae_turner *t = ae_alloc(1, sizeof(*t));
+
+    *out = NULL;
+    if (!t)
+        return ae_fail(err, AE_ERR_NOMEM, "turning a picture");
+    *t = (ae_turner){.from = *from, .to = *from, .orientation = orientation, .row_bytes = ae_row_bytes(from),
+                     .pixel_bytes = ae_sample_bytes(from->sample) * from->channels};
+    if (orientation >= 5) {
+        t->to.width = from->height;
+        t->to.height = from->width;
+    }
+    if (!(t->pixels = ae_alloc(from->height, t->row_bytes))) {
+        ae_turner_free(t);
+        return ae_fail(err, AE_ERR_NOMEM, "turning %llu x %llu pixels", (unsigned long long)from->width,
+                       (unsigned long long)from->height);
+    }
+    *out = t;
+    return AE_OK;
+}
+
+void ae_turner_free(ae_turner *t)
+{
+    if (!t)
+        return;
+    ae_free(t->pixels);
+    ae_free(t);
+}
+
+const ae_signal_info *ae_turner_info(const ae_turner *t)
+{
+    return &t->to;
+}
+
+void ae_turner_write(ae_turner *t, const void *rows, uint32_t n_rows)
+{
+    memcpy(t->pixels + t->y * t->row_bytes, rows, n_rows * t->row_bytes);
+    t->y += n_rows;
+}
+
+void ae_turner_read(const ae_turner *t, uint64_t first, uint32_t n_rows, void *rows)
+{
+    uint64_t w = t->from.width, h = t->from.height;
+    uint8_t *out = rows;
+
+    for (uint64_t y = first; y < first + n_rows; y++)
+        for (uint64_t x = 0; x < t->to.width; x++, out += t->pixel_bytes) {
+            uint64_t sx = t->orientation >= 5 ? y : x, sy = t->orientation >= 5 ? x : y;
+
+            if (t->orientation == 2 || t->orientation == 3 || t->orientation == 7 || t->orientation == 8)
+                sx = w - 1 - sx;
+            if (t->orientation == 3 || t->orientation == 4 || t->orientation == 6 || t->orientation == 7)
+                sy = h - 1 - sy;
+            memcpy(out, t->pixels + sy * t->row_bytes + sx * t->pixel_bytes, t->pixel_bytes);
+        }
+}
+
+/* ---- a reader that turns ---- */
+
+typedef struct turned {
+    ae_reader inner; /* its metadata have gone to the outer */
+    ae_turner *turner;
+    uint64_t y;
+    bool full;
+} turned;
+
+static ae_status turned_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
+{
+    turned *t = reader->state;
+    uint64_t height = t->inner.info.height;
+
+    while (!t->full) {
+        uint64_t left = height - t->turner->y;
+        uint32_t n = left < 64 ? (uint32_t)left : 64;
+        ae_status st =
+            t->inner.codec->read(&t->inner, t->turner->pixels + t->turner->y * t->turner->row_bytes, n, err); /* in its place */
+
+        if (st != AE_OK)
+            return st;
+        t->turner->y += n;
+        t->full = t->turner->y == height;
+    }
+    ae_turner_read(t->turner, t->y, n_rows, rows);
+    t->y += n_rows;
+    return AE_OK;
+}
+
+static void turned_close(ae_reader *reader)
+{
+    turned *t = reader->state;
+
+    t->inner.codec->close(&t->inner);
+    ae_turner_free(t->turner);
+    ae_free(t);
+}
+
+static const ae_codec turned_codec = {.name = "turned", .kind = AE_KIND_IMAGE, .read = turned_read, .close = turned_close};
+
+ae_status ae_reader_turn_upright(ae_reader *reader, ae_error *err)
+{
+    unsigned orientation = ae_meta_orientation(&reader->meta);
+    turned *t;
+    ae_status st;
+
+    if (orientation < 2)
+        return AE_OK;
+    if (!(t = ae_alloc(1, sizeof(*t))))
+        return ae_fail(err, AE_ERR_NOMEM, "turning a picture");
+    if ((st = ae_turner_create(&reader->info, orientation, &t->turner, err)) != AE_OK) {
+        ae_free(t);
+        return st;
+    }
+    t->inner = *reader;
+    t->inner.meta = (ae_meta){0};
+    forget_orientation(&reader->meta);
+    reader->info = *ae_turner_info(t->turner);
+    ae_meta_resize(&reader->meta, reader->info.width, reader->info.height);
+    reader->codec = &turned_codec;
+    reader->state = t;
+    return AE_OK;
+}

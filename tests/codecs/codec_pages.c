@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Files of several pictures, pictures that EXIF turns, and files that others write a little wrong. */
+#include <unistd.h>
+
+#include <tiffio.h>
+#include <webp/encode.h>
+#include <webp/mux.h>
+#include <zlib.h>
+
+#include "codec_util.h"
+
+enum { W = 5, H = 3 };
+
+static file_bytes take_file(const char *path)
+{
+    file_bytes file;
+    ae_source *source;
+
+    assert_ok(ae_source_open(path, &source, &util_err));
+    file.n_bytes = (size_t)ae_source_size(source);
+    file.data = ae_alloc(file.n_bytes, 1);
+    assert_int_equal(ae_source_read(source, file.data, file.n_bytes), file.n_bytes);
+    ae_source_free(source);
+    unlink(path);
+    return file;
+}
+
+/* Pages of those kinds: 0 a page, 1 a thumbnail, 2 a page of several, 4 a mask. */
+static file_bytes make_pages(const char *mode, const uint32_t *kinds, unsigned n)
+{
+    char path[64];
+    TIFF *tif;
+
+    snprintf(path, sizeof(path), "pages-%ld.tif", (long)getpid());
+    tif = TIFFOpen(path, mode);
+    assert_non_null(tif);
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t row[W];
+
+        memset(row, (int)(10 * i), sizeof(row));
+        TIFFSetField(tif, TIFFTAG_SUBFILETYPE, kinds[i]);
+        TIFFSetField(tif, TIFFTAG_IMAGEWIDTH, W);
+        TIFFSetField(tif, TIFFTAG_IMAGELENGTH, 1);
+        TIFFSetField(tif, TIFFTAG_BITSPERSAMPLE, 8);
+        TIFFSetField(tif, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
+        TIFFWriteScanline(tif, row, 0, 0);
+        TIFFWriteDirectory(tif);
+    }
+    TIFFClose(tif);
+    return take_file(path);
+}
+
+static void test_tiff_pages(void **state)
+{
+    static const struct { uint32_t kinds[4]; unsigned n, further; } cases[] = {
+        {{0}, 1, 0}, {{0, 0}, 2, 1}, {{2, 2, 2}, 3, 2}, {{0, 1, 1, 1}, 4, 0}, {{0, 4, 5, 2}, 4, 1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        for (int k = 0; k < 3; k++) {
+            static const char *const modes[] = {"wl", "wb", "wl8"};
+            file_bytes file = make_pages(modes[k], cases[i].kinds, cases[i].n);
+            decoded d;
+
+            assert_ok(decode(file, NULL, 1, &d, &util_err));
+            assert_int_equal(d.reader.n_further, cases[i].further);
+            assert_int_equal(((uint8_t *)d.pixels)[0], 0);
+            decode_close(&d);
+            ae_free(file.data);
+        }
+}
+
+/* A page that is followed by itself, and so on, is counted for a while. */
+static void test_tiff_circle(void **state)
+{
+    static const uint8_t file[] = {'I', 'I', 42, 0, 8, 0, 0, 0,
+                                   6, 0, 0, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 0,
+                                   2, 1, 3, 0, 1, 0, 0, 0, 8, 0, 0, 0, 6, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 0,
+                                   0x11, 1, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x17, 1, 4, 0, 1, 0, 0, 0, 1, 0, 0, 0,
+                                   86, 0, 0, 0, /* a second directory, without entries, that leads to itself */
+                                   0, 0, 86, 0, 0, 0};
+    decoded d;
+
+    (void)state;
+    assert_ok(decode_open((file_bytes){(uint8_t *)(uintptr_t)file, sizeof(file)}, NULL, &d, &util_err));
+    decode_close(&d);
+}
+
+static void put_chunk(ae_memory_output *m, const char *type, const void *data, size_t n)
+{
+    uint32_t crc = (uint32_t)crc32(crc32(0, (const Bytef *)type, 4), data ? data : type, (uInt)n);
+    uint8_t head[8] = {(uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
+    const uint8_t tail[4] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8), (uint8_t)crc};
+
+    memcpy(head + 4, type, 4);
+    assert_ok(m->sink.write(m, head, 8, &util_err));
+    if (n)
+        assert_ok(m->sink.write(m, data, n, &util_err));
+    assert_ok(m->sink.write(m, tail, 4, &util_err));
+}
+
+static void test_apng(void **state)
+{
+    static const uint8_t header[13] = {0, 0, 0, 1, 0, 0, 0, 1, 8}, control[8] = {0, 0, 0, 3}, frame[26] = {0};
+
+    (void)state;
+    for (unsigned n_frames = 0; n_frames < 4; n_frames++) {
+        uint8_t pixel[64] = {0};
+        uLongf n = sizeof(pixel) - 4;
+        ae_memory_output m;
+        decoded d;
+
+        ae_memory_output_init(&m);
+        assert_int_equal(compress(pixel + 4, &n, (const Bytef *)"\0\7", 2), Z_OK);
+        assert_ok(m.sink.write(&m, "\x89PNG\r\n\x1a\n", 8, &util_err));
+        put_chunk(&m, "IHDR", header, 13);
+        put_chunk(&m, "acTL", control, 8);
+        for (unsigned i = 0; i < n_frames; i++) {
+            put_chunk(&m, "fcTL", frame, 26);
+            put_chunk(&m, i ? "fdAT" : "IDAT", pixel + 4 * !i, n + 4 * !!i);
+        }
+        if (!n_frames)
+            put_chunk(&m, "IDAT", pixel + 4, n);
+        put_chunk(&m, "IEND", NULL, 0);
+        assert_ok(decode((file_bytes){m.data, m.n_bytes}, NULL, 1, &d, &util_err));
+        assert_int_equal(d.reader.n_further, n_frames > 1 ? n_frames - 1 : 0);
+        assert_int_equal(((uint8_t *)d.pixels)[0], 7);
+        decode_close(&d);
+        ae_free(m.data);
+    }
+}
+
+static void test_webp_animation(void **state)
+{
+    WebPAnimEncoder *encoder = WebPAnimEncoderNew(W, H, NULL);
+    uint8_t pixels[2][W * H * 4];
+    WebPConfig config;
+    WebPData data = {0};
+    decoded d;
+
+    (void)state;
+    assert_non_null(encoder);
+    assert_true(WebPConfigInit(&config));
+    config.lossless = config.exact = 1;
+    for (int i = 0; i < 2; i++) {
+        WebPPicture picture;
+
+        memset(pixels[i], 50 + i, sizeof(pixels[i]));
+        pixels[i][5] = 200;
+        assert_true(WebPPictureInit(&picture));
+        picture.use_argb = 1;
+        picture.width = W;
+        picture.height = H;
+        assert_true(WebPPictureImportRGBA(&picture, pixels[i], W * 4));
+        assert_true(WebPAnimEncoderAdd(encoder, &picture, 100 * i, &config));
+        WebPPictureFree(&picture);
+    }
+    assert_true(WebPAnimEncoderAdd(encoder, NULL, 200, NULL));
+    assert_true(WebPAnimEncoderAssemble(encoder, &data));
+    WebPAnimEncoderDelete(encoder);
+    assert_ok(decode((file_bytes){(uint8_t *)(uintptr_t)data.bytes, data.size}, NULL, 2, &d, &util_err));
+    assert_int_equal(d.reader.n_further, 1);
+    assert_int_equal(d.reader.info.channels, 4);
+    assert_memory_equal(d.pixels, pixels[0], sizeof(pixels[0]));
+    decode_close(&d);
+    WebPDataClear(&data);
+}
+
+/* Where the pixel at x, y of the picture as stored is seen, by the standard's words: which edges its row 0 and column 0 are. */
+static void seen_at(unsigned orientation, uint32_t x, uint32_t y, uint32_t *sx, uint32_t *sy)
+{
+    static const char edges[9][3] = {"tl", "tl", "tr", "br", "bl", "lt", "rt", "rb", "lb"};
+    const char *e = edges[orientation];
+
+    *sx = *sy = 0;
+    for (int i = 0; i < 2; i++) {
+        uint32_t v = i ? x : y, last = i ? W - 1 : H - 1;
+
+        if (e[i] == 't')
+            *sy = v;
+        else if (e[i] == 'b')
+            *sy = last - v;
+        else if (e[i] == 'l')
+            *sx = v;
+        else
+            *sx = last - v;
+    }
+}
+
+static void test_upright(void **state)
+{
+    (void)state;
+    for (unsigned orientation = 0; orientation <= 8; orientation++)
+        for (int big_endian = 0; big_endian < 2; big_endian++) {
+            uint8_t exif[26] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, (uint8_t)orientation};
+            static const uint8_t big[19] = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0};
+            ae_signal_info info = make_info(W, H, AE_U16, 3);
+            uint16_t *pixels = make_noise(&info, 2);
+            ae_meta meta = {0};
+            file_bytes file;
+            decoded d;
+
+            if (big_endian) {
+                memcpy(exif, big, 19);
+                exif[19] = (uint8_t)orientation;
+            }
+            assert_ok(ae_meta_add(&meta, AE_META_EXIF, NULL, exif, sizeof(exif), &util_err));
+            assert_ok(encode("png", &info, pixels, &meta, NULL, H, &file, NULL, &util_err));
+            assert_ok(decode_open(file, NULL, &d, &util_err));
+            assert_int_equal(ae_meta_orientation(&d.reader.meta), orientation);
+            assert_ok(ae_reader_turn_upright(&d.reader, &util_err));
+            assert_int_equal(ae_meta_orientation(&d.reader.meta), orientation ? 1 : 0);
+            assert_ok(decode_pixels(&d, 2, &util_err));
+            assert_int_equal(d.reader.info.width, orientation >= 5 ? H : W);
+            assert_int_equal(d.reader.info.height, orientation >= 5 ? W : H);
+            for (uint32_t y = 0; y < H; y++)
+                for (uint32_t x = 0; x < W; x++) {
+                    uint32_t sx, sy;
+
+                    seen_at(orientation, x, y, &sx, &sy);
+                    assert_memory_equal((uint16_t *)d.pixels + 3 * (sy * d.reader.info.width + sx), pixels + 3 * (y * W + x), 6);
+                }
+            decode_close(&d);
+            ae_free(file.data);
+            ae_free(pixels);
+            ae_meta_clear(&meta);
+        }
+}
+
+/* Only the marker may be missing. */
+static void test_jpeg_without_end(void **state)
+{
+    ae_signal_info info = make_info(40, 30, AE_U8, 3);
+    uint8_t *pixels = make_noise(&info, 3);
+    file_bytes file;
+    decoded whole, cut;
+
+    (void)state;
+    assert_ok(encode("jpeg", &info, pixels, NULL, NULL, 4, &file, NULL, &util_err));
+    assert_ok(decode(file, NULL, 30, &whole, &util_err));
+    for (size_t less = 1; less <= 2; less++) {
+        assert_ok(decode((file_bytes){file.data, file.n_bytes - less}, NULL, 7, &cut, &util_err));
+        assert_memory_equal(whole.pixels, cut.pixels, 40 * 30 * 3);
+        decode_close(&cut);
+    }
+    for (size_t less = 4; less < 200; less += 7)
+        assert_int_equal(decode((file_bytes){file.data, file.n_bytes - less}, NULL, 7, &cut, &util_err), AE_ERR_MALFORMED);
+    decode_close(&whole);
+    ae_free(file.data);
+    ae_free(pixels);
+}
+
+/* 16 bits a pixel of the grey kind, plain and run by run, from the bottom and from the top. */
+static void test_grey_alpha_tga(void **state)
+{
+    static const uint8_t pixels[2 * 4] = {10, 255, 20, 128, 20, 128, 40, 0};
+
+    (void)state;
+    for (int runs = 0; runs < 2; runs++)
+        for (int top = 0; top < 2; top++) {
+            uint8_t file[18 + 16] = {0, 0, runs ? 11 : 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 16, (uint8_t)(8 | top << 5)};
+            static const uint8_t coded[] = {0, 10, 255, 0x81, 20, 128, 0, 40, 0};
+            decoded d;
+
+            memcpy(file + 18, runs ? coded : pixels, runs ? sizeof(coded) : sizeof(pixels));
+            assert_ok(decode((file_bytes){file, 18 + (runs ? sizeof(coded) : sizeof(pixels))}, NULL, 1, &d, &util_err));
+            assert_int_equal(d.reader.info.channels, 2);
+            assert_true(d.reader.info.alpha);
+            assert_memory_equal(d.pixels, pixels, sizeof(pixels));
+            decode_close(&d);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tiff_pages), cmocka_unit_test(test_tiff_circle),      cmocka_unit_test(test_apng),
+        cmocka_unit_test(test_webp_animation), cmocka_unit_test(test_upright),      cmocka_unit_test(test_jpeg_without_end),
+        cmocka_unit_test(test_grey_alpha_tga),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
