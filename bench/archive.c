@@ -49,7 +49,7 @@ static ae_status frame(uint32_t width, uint32_t height, ae_error *err)
     if (st == AE_OK)
         st = ae_container_begin(w, &item, err);
     for (uint32_t i = 0; i < tiles && st == AE_OK; i++)
-        st = ae_container_write_tile(w, false, i, coded, sizeof(coded), err);
+        st = ae_container_write_tile(w, AE_TILE_COLOURS, i, coded, sizeof(coded), err);
     if (st == AE_OK && (st = ae_container_end(w, hash, err)) == AE_OK && (st = ae_container_finish(w, err)) == AE_OK) {
         double n = (double)(ae_container_written(w) - tiles);
 

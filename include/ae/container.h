@@ -19,6 +19,13 @@ enum {
     AE_PACK_BYTES = 65536 /* samples of a packed tile, at most */
 };
 
+/* The tiles of an item. A patch stands beside a network's tile: a byte of AE_PATCH_..., then what that says. */
+typedef enum ae_tile_kind { AE_TILE_COLOURS = 0, AE_TILE_ALPHA = 1, AE_TILE_PATCH = 2, AE_TILE_KINDS = 3 } ae_tile_kind;
+enum {
+    AE_PATCH_GREY = 1,    /* each of the three planes becomes their mean, (r + g + b + 1) / 3 */
+    AE_PATCH_SAMPLES = 2  /* a tile of samples follows, which takes the place of the network's colours */
+};
+
 /* One picture of a file. A packed item shares its tile with others of its size and type, which stand below each other. */
 typedef struct ae_item {
     char *name;           /* relative path with '/', "" where none was given */
@@ -54,8 +61,8 @@ AE_API bool ae_container_has_name(const ae_container_writer *writer, const char 
 /* Begins an item: name, info, coding, quality, identity and orientation are taken. A name that is there already, or is not safe, is
  * AE_ERR_ARGUMENT. */
 AE_API AE_NODISCARD ae_status ae_container_begin(ae_container_writer *writer, const ae_item *item, ae_error *err);
-AE_API AE_NODISCARD ae_status ae_container_write_tile(ae_container_writer *writer, bool alpha, uint32_t index, const void *data,
-                                                      size_t n_bytes, ae_error *err);
+AE_API AE_NODISCARD ae_status ae_container_write_tile(ae_container_writer *writer, ae_tile_kind kind, uint32_t index,
+                                                      const void *data, size_t n_bytes, ae_error *err);
 AE_API AE_NODISCARD ae_status ae_container_write_meta(ae_container_writer *writer, const ae_meta *meta, ae_error *err);
 /* Ends an item; hash: of its decoded samples, or NULL. */
 AE_API AE_NODISCARD ae_status ae_container_end(ae_container_writer *writer, const uint8_t hash[16], ae_error *err);
@@ -108,9 +115,10 @@ AE_API AE_NODISCARD ae_status ae_container_check(const ae_container *container, 
 typedef struct ae_item_reader ae_item_reader;
 AE_API AE_NODISCARD ae_status ae_item_open(const ae_container *container, const ae_item *item, ae_item_reader **out, ae_error *err);
 AE_API void ae_item_free(ae_item_reader *reader);
-/* AE_ERR_CHECKSUM or AE_ERR_MALFORMED where the tile is damaged or missing. *data lives until the next call. */
-AE_API AE_NODISCARD ae_status ae_item_tile(ae_item_reader *reader, bool alpha, uint32_t index, const void **data, size_t *n_bytes,
-                                           ae_error *err);
+/* AE_ERR_CHECKSUM or AE_ERR_MALFORMED where the tile is damaged or missing; a patch that there is not is *data = NULL. *data lives
+ * until the next call. */
+AE_API AE_NODISCARD ae_status ae_item_tile(ae_item_reader *reader, ae_tile_kind kind, uint32_t index, const void **data,
+                                           size_t *n_bytes, ae_error *err);
 AE_API AE_NODISCARD ae_status ae_item_meta(ae_item_reader *reader, const ae_limits *limits, ae_meta *meta, ae_error *err);
 AE_API bool ae_item_hash(ae_item_reader *reader, uint8_t hash[16]); /* of packed items: of the whole pack */
 
@@ -121,6 +129,7 @@ enum { AE_BOUND_ONE = 48 };
 typedef struct ae_samples_options {
     uint32_t bound;  /* largest error of a sample of 255 or 65535, times AE_BOUND_ONE; 0: none. Rounded up in some rows and
                         channels and down in others, so that any part makes a difference; never any in alpha */
+    const uint32_t *bounds;    /* encoding: of each tile, in place of `bound`; may be NULL */
     uint32_t threads;          /* 0: all processors */
     bool alpha_only;           /* only the last channel */
     uint32_t x, y, width, height; /* decoding: the region wanted; width 0: all */

@@ -252,14 +252,16 @@ ae_status ae_container_begin(ae_container_writer *w, const ae_item *item, ae_err
     return put_chunk(w, AEI_HEAD, name, strlen(name), err);
 }
 
-ae_status ae_container_write_tile(ae_container_writer *w, bool alpha, uint32_t index, const void *data, size_t n_bytes,
+ae_status ae_container_write_tile(ae_container_writer *w, ae_tile_kind kind, uint32_t index, const void *data, size_t n_bytes,
                                   ae_error *err)
 {
+    static const uint8_t types[] = {[AE_TILE_COLOURS] = AEI_TILE, [AE_TILE_ALPHA] = AEI_ALPHA, [AE_TILE_PATCH] = AEI_PATCH};
+
     if (!w->open)
         return ae_fail(err, AE_ERR_ARGUMENT, "a tile outside an item");
     aei_put_number(&w->scratch, w->items[w->n_items - 1].number);
     aei_put_number(&w->scratch, index);
-    return put_chunk(w, alpha ? AEI_ALPHA : AEI_TILE, data, n_bytes, err);
+    return put_chunk(w, types[kind], data, n_bytes, err);
 }
 
 ae_status ae_container_write_meta(ae_container_writer *w, const ae_meta *meta, ae_error *err)

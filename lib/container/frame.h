@@ -23,8 +23,9 @@ enum {
 extern const uint8_t aei_aec_magic[8], aei_aec_sync[3], aei_aec_end[4];
 
 /* Chunk types. Capitals are critical: who does not know one must not read on. */
+#define AEI_CRITICAL_TYPES "HTASPMI"
 enum {
-    AEI_HEAD = 'H', AEI_TILE = 'T', AEI_ALPHA = 'A', AEI_PACK = 'P', AEI_MODEL = 'M', AEI_INDEX = 'I',
+    AEI_HEAD = 'H', AEI_TILE = 'T', AEI_ALPHA = 'A', AEI_PATCH = 'S', AEI_PACK = 'P', AEI_MODEL = 'M', AEI_INDEX = 'I',
     AEI_META = 'm', AEI_HASH = 'h', AEI_PAGE = 'i'
 };
 

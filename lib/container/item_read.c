@@ -12,7 +12,7 @@ struct ae_item_reader {
     const ae_container *container;
     ae_item item;
     uint32_t n_tiles;
-    struct place { uint64_t offset; uint32_t n_bytes; } *tiles, *alpha; /* payloads; n_bytes 0: missing */
+    struct place { uint64_t offset; uint32_t n_bytes; } *planes[AE_TILE_KINDS]; /* payloads; n_bytes 0: missing */
     struct place meta, hash;
     uint32_t n_pack;     /* bytes of the pack, once it is in buffer */
     uint8_t *buffer;
@@ -67,21 +67,26 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
             at = aei_next_sync(c, at + 1, window);
             continue;
         }
-        if (type == AEI_TILE || type == AEI_ALPHA) {
-            struct place *tiles = type == AEI_TILE ? r->tiles : r->alpha;
+        if (type == AEI_TILE || type == AEI_ALPHA || type == AEI_PATCH) {
+            struct place *tiles = r->planes[type == AEI_TILE ? AE_TILE_COLOURS : type == AEI_ALPHA ? AE_TILE_ALPHA : AE_TILE_PATCH];
 
             if (n <= AEI_AEC_MAX_TILE && belongs(r, at + AEI_AEC_CHUNK, n, true, &index, &place) && tiles && index < r->n_tiles)
                 st = place_tile(r, &tiles[index], place, err);
         } else if (type == AEI_META || type == AEI_HASH) {
             if (belongs(r, at + AEI_AEC_CHUNK, n, false, &index, &place))
                 *(type == AEI_META ? &r->meta : &r->hash) = place;
-        } else if (type >= 'A' && type <= 'Z' && !strchr("HTAPMI", type)) {
+        } else if (type >= 'A' && type <= 'Z' && !strchr(AEI_CRITICAL_TYPES, type)) {
             st = ae_fail(err, AE_ERR_TOO_NEW, "the item has a chunk '%c', which later versions read", type);
         }
         at += n + (uint64_t)AEI_AEC_EXTRA;
     }
     ae_free(window);
     return st;
+}
+
+static bool may_have(const ae_item *item, int plane)
+{
+    return plane == AE_TILE_COLOURS || (item->coding == AE_ITEM_NETWORK && (plane == AE_TILE_PATCH || item->info.alpha));
 }
 
 ae_status ae_item_open(const ae_container *container, const ae_item *item, ae_item_reader **out, ae_error *err)
@@ -97,12 +102,10 @@ ae_status ae_item_open(const ae_container *container, const ae_item *item, ae_it
     r->item.name = NULL;
     if (!item->packed) {
         r->n_tiles = aei_item_tiles(item);
-        r->tiles = ae_alloc(r->n_tiles, sizeof(*r->tiles));
-        if (item->coding == AE_ITEM_NETWORK && item->info.alpha)
-            r->alpha = ae_alloc(r->n_tiles, sizeof(*r->alpha));
-        if (!r->tiles || (item->coding == AE_ITEM_NETWORK && item->info.alpha && !r->alpha))
-            st = aei_out_of_memory(err);
-        else
+        for (int i = 0; i < AE_TILE_KINDS && st == AE_OK; i++)
+            if (may_have(item, i) && !(r->planes[i] = ae_alloc(r->n_tiles, sizeof(*r->planes[i]))))
+                st = aei_out_of_memory(err);
+        if (st == AE_OK)
             st = walk(r, err);
     }
     if (st != AE_OK) {
@@ -117,8 +120,8 @@ void ae_item_free(ae_item_reader *r)
 {
     if (!r)
         return;
-    ae_free(r->tiles);
-    ae_free(r->alpha);
+    for (int i = 0; i < AE_TILE_KINDS; i++)
+        ae_free(r->planes[i]);
     ae_free(r->buffer);
     ae_free(r->unpacked);
     ae_free(r);
@@ -138,9 +141,9 @@ static ae_status load_place(ae_item_reader *r, const struct place *p, bool tile,
     return AE_OK;
 }
 
-ae_status ae_item_tile(ae_item_reader *r, bool alpha, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+ae_status ae_item_tile(ae_item_reader *r, ae_tile_kind kind, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
 {
-    struct place *tiles = alpha ? r->alpha : r->tiles;
+    struct place *tiles = r->planes[kind];
     aei_cursor c;
     ae_status st;
 
@@ -148,6 +151,8 @@ ae_status ae_item_tile(ae_item_reader *r, bool alpha, uint32_t index, const void
     *n_bytes = 0;
     if (!tiles || index >= r->n_tiles)
         return ae_fail(err, AE_ERR_ARGUMENT, "no tile %u", index);
+    if (!tiles[index].n_bytes && kind == AE_TILE_PATCH)
+        return AE_OK;
     if (!tiles[index].n_bytes && r->container->needs)
         return ae_fail(err, AE_ERR_MALFORMED, "tile %u lies beyond the end of the file, at byte %llu of at least %llu", index,
                        (unsigned long long)r->container->bytes.size, (unsigned long long)r->container->needs);

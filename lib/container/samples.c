@@ -127,6 +127,7 @@ typedef struct band {
     ae_signal_info info;   /* of the rows */
     uint32_t first, used;  /* channels of a sample that are coded */
     uint32_t bound;
+    const uint32_t *bounds; /* of the tiles in hand; NULL: all have `bound` */
     size_t row_bytes;
     uint32_t rows;         /* of this band */
     uint32_t x, n_tiles;   /* of the tiles in hand, x in tiles */
@@ -193,7 +194,8 @@ static aei_tile tile_of(const band *b, uint32_t i)
 {
     uint64_t left = b->info.width - (uint64_t)(b->x + i) * TILE;
 
-    return (aei_tile){.width = left < TILE ? (uint32_t)left : TILE, .height = b->rows, .channels = b->used, .bound = b->bound};
+    return (aei_tile){.width = left < TILE ? (uint32_t)left : TILE, .height = b->rows, .channels = b->used,
+                      .bound = b->bounds ? b->bounds[i] : b->bound};
 }
 
 /* Between the rows and a tile's values. */
@@ -269,6 +271,7 @@ ae_status ae_samples_encode(const ae_samples_options *options, const ae_row_sour
         return st;
     for (uint64_t y = 0; y < info->height && st == AE_OK; y += TILE) {
         b.rows = info->height - y < TILE ? (uint32_t)(info->height - y) : TILE;
+        b.bounds = options->bounds ? options->bounds + y / TILE * across : NULL;
         if (cancelled(options))
             st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
         else

@@ -106,7 +106,7 @@ ae_status ae_container_check(const ae_container *c, void *opaque, void (*damaged
             if (n > AEI_AEC_MAX_MODEL || (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity, &why)) != AE_OK) {
                 damaged(opaque, at, n > AEI_AEC_MAX_MODEL ? "a chunk that is too large" : why.message);
                 st = st == AE_ERR_NOMEM ? aei_out_of_memory(err) : AE_OK;
-            } else if (type >= 'A' && type <= 'Z' && !strchr("HTAPMI", type)) {
+            } else if (type >= 'A' && type <= 'Z' && !strchr(AEI_CRITICAL_TYPES, type)) {
                 damaged(opaque, at, "a critical chunk of a later version");
             }
             at += n + (uint64_t)AEI_AEC_EXTRA;

@@ -150,9 +150,13 @@ def read(data):
         elif kind == "P":
             number, count, head = b.number(), b.number(), read_head(b)
             packs[at] = (number, head, [b.take(b.number()) for _ in range(count)], b.take(16))
-        elif kind in "TA":
+        elif kind in "TAS":
             number, index = b.number(), b.number()
             tiles.setdefault(number, set()).add((kind, index))
+            if kind == "S":
+                flags, rest = b.u8(), b.rest()
+                if not 1 <= flags <= 3 or bool(flags & 2) != bool(rest):
+                    raise ValueError("a patch of an unknown kind")
         elif kind == "m":
             b.number()
             if b.number() == 0:  # else Zstandard, which the standard library does not have
@@ -166,6 +170,7 @@ def read(data):
     found = {}
     read_index(last[2], chunks, found)
     for name, (offset, position, number, span, head) in found.items():
+        note = ""
         if position is not None:
             if offset not in packs or packs[offset][2][position] != name:
                 raise ValueError("an entry that names no packed item")
@@ -175,10 +180,15 @@ def read(data):
                 raise ValueError("an entry that names no item")
             count = (head["width"] + 511) // 512 * ((head["height"] + 511) // 512)
             planes = "TA" if head["coding"] == 1 and head["flags"] & 8 else "T"
-            if tiles.get(number, set()) != {(plane, i) for plane in planes for i in range(count)}:
+            own = tiles.get(number, set())
+            patches = {(kind, i) for kind, i in own if kind == "S"}
+            if own - patches != {(plane, i) for plane in planes for i in range(count)}:
                 raise ValueError("an item without all its tiles")
+            if patches and (head["coding"] != 1 or any(i >= count for _, i in patches)):
+                raise ValueError("a patch of no tile")
+            note = f", {len(patches)} patches" if patches else ""
         print(f'{head["width"]} x {head["height"]} x {head["channels"]}, {head["bits"]} bit, coding {head["coding"]}, '
-              f'quality {head["quality"]}: {name.decode(errors="replace")}')
+              f'quality {head["quality"]}{note}: {name.decode(errors="replace")}')
 
 
 if __name__ == "__main__":

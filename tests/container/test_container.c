@@ -116,7 +116,7 @@ static ae_status collect(void *opaque, const void *rows, uint32_t n_rows, ae_err
 
 static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n, ae_error *err)
 {
-    return ae_container_write_tile(opaque, false, index, data, n, err);
+    return ae_container_write_tile(opaque, AE_TILE_COLOURS, index, data, n, err);
 }
 
 static void add_decoded(void *opaque, const void *rows, uint32_t n_rows)
@@ -145,7 +145,7 @@ static void write_picture(ae_container_writer *w, const char *name, picture *p, 
 
 static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n, ae_error *err)
 {
-    return ae_item_tile(opaque, false, index, data, n, err);
+    return ae_item_tile(opaque, AE_TILE_COLOURS, index, data, n, err);
 }
 
 typedef struct losses { uint32_t n; bool lost[64]; } losses;

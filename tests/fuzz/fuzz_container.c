@@ -27,7 +27,7 @@ static size_t read_memory(void *opaque, uint64_t at, void *to, size_t n)
 
 static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n, ae_error *err)
 {
-    return ae_item_tile(opaque, false, index, data, n, err);
+    return ae_item_tile(opaque, AE_TILE_COLOURS, index, data, n, err);
 }
 
 static ae_status drop(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)

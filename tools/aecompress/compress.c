@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "common/aecfile.h"
+#include "choose.h"
+#include "common/patches.h"
 #include "common/progress.h"
-#include "encoding.h"
 
 enum { BAND = AE_CODER_TILE };
 
@@ -90,6 +91,11 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
         ((bound < 0 || c->item.quality || compress_has_target(o)) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) ||
         !(c->hash = ae_sample_hash_create()))
         return ae_fail(err, AE_ERR_NOMEM, "a band of rows");
+    c->n_tiles = ae_coder_tiles(&(ae_coder_picture){.width = (uint32_t)info->width, .height = (uint32_t)info->height});
+    c->lossy = bound < 0;
+    if (c->lossy && (!(c->patches = ae_alloc(c->n_tiles, sizeof(*c->patches))) ||
+                     !(c->bounds = ae_alloc(c->n_tiles, sizeof(*c->bounds)))))
+        return ae_fail(err, AE_ERR_NOMEM, "%u tiles", c->n_tiles);
     if (!o->batch.json || !c->original)
         return AE_OK;
     if (!(c->luma = ae_alloc((size_t)info->width, 2 * sizeof(float))))
@@ -97,12 +103,12 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
     return ae_similarity_create((uint32_t)info->width, &c->similarity, err);
 }
 
-static void free_tiles(compressed *c)
+static void free_tiles(struct coded_tile **tiles, uint32_t n)
 {
-    for (uint32_t i = 0; i < c->n_tiles && c->tiles; i++)
-        ae_free(c->tiles[i].data);
-    ae_free(c->tiles);
-    c->tiles = NULL;
+    for (uint32_t i = 0; i < n && *tiles; i++)
+        ae_free((*tiles)[i].data);
+    ae_free(*tiles);
+    *tiles = NULL;
 }
 
 int compress_load(compress_options *o)
@@ -124,9 +130,14 @@ int compress_load(compress_options *o)
 
 void compress_close(compressed *c)
 {
-    free_tiles(c);
+    free_tiles(&c->tiles, c->n_tiles);
+    free_tiles(&c->patches, c->n_tiles);
+    ae_free(c->bounds);
     ae_sample_hash_free(c->hash);
     ae_similarity_free(c->similarity);
+    spread_free(c->spread);
+    ae_free(c->band);
+    ae_free(c->above);
     ae_free(c->luma);
     ae_free(c->read_band);
     ae_free(c->original);
@@ -136,9 +147,9 @@ void compress_close(compressed *c)
 
 /* ---- one item ---- */
 
-static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
+/* Rows as the file has them. */
+static ae_status read_file(compressed *c, void *rows, uint32_t n_rows, ae_error *err)
 {
-    compressed *c = ((encoding *)opaque)->c;
     ae_status st = AE_OK;
 
     if (!c->read_band)
@@ -149,6 +160,72 @@ static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *
             ae_rows_convert(&c->reader.info, c->read_band, &c->info, (uint8_t *)rows + done * c->row_bytes, n);
     }
     return st;
+}
+
+bool compress_is_patched(const compressed *c, uint32_t index)
+{
+    return c->patches[index].n && c->patches[index].data[0] & AE_PATCH_SAMPLES;
+}
+
+/* What the network need not see goes over from what it does see on both sides and above. */
+static void flatten(compressed *c, uint32_t ty, uint32_t tx, uint32_t across, uint32_t width)
+{
+    size_t pixel = c->row_bytes / (size_t)c->info.width;
+    uint32_t index = ty * across + tx;
+    uint8_t *at = c->band + (size_t)tx * BAND * pixel;
+
+    spread_over(c->spread, &c->info, at, c->row_bytes, width, c->band_rows,
+                ty && !compress_is_patched(c, index - across) ? c->above + (size_t)tx * BAND * pixel : NULL,
+                tx && !compress_is_patched(c, index - 1) ? at - pixel : NULL,
+                tx + 1 < across && !compress_is_patched(c, index + 1) ? at + BAND * pixel : NULL);
+}
+
+static ae_status fill_band(compressed *c, ae_error *err)
+{
+    uint32_t across = (uint32_t)((c->info.width + BAND - 1) / BAND), ty = (uint32_t)(c->band_y / BAND);
+    uint64_t left = c->info.height - c->band_y;
+    size_t pixel = c->row_bytes / (size_t)c->info.width;
+    ae_status st;
+
+    if (!c->spread && (!(c->spread = spread_create()) || !(c->above = ae_alloc(1, c->row_bytes)) ||
+                       !(c->band = ae_alloc(c->info.height < BAND ? (size_t)c->info.height : BAND, c->row_bytes))))
+        return ae_fail(err, AE_ERR_NOMEM, "a row of tiles");
+    c->band_rows = left < BAND ? (uint32_t)left : BAND;
+    c->band_at = 0;
+    if ((st = read_file(c, c->band, c->band_rows, err)) != AE_OK)
+        return st;
+    for (uint32_t tx = 0; tx < across; tx++) {
+        uint32_t width = tx + 1 < across ? BAND : (uint32_t)c->info.width - tx * BAND;
+
+        if (c->info.alpha)
+            spread_hidden(c->spread, &c->info, c->band + (size_t)tx * BAND * pixel, c->row_bytes, width, c->band_rows);
+        if (c->flat && compress_is_patched(c, ty * across + tx))
+            flatten(c, ty, tx, across, width);
+    }
+    memcpy(c->above, c->band + (c->band_rows - 1) * c->row_bytes, c->row_bytes);
+    c->band_y += c->band_rows;
+    return AE_OK;
+}
+
+ae_status compress_read(compressed *c, void *rows, uint32_t n_rows, ae_error *err)
+{
+    ae_status st = AE_OK;
+
+    if (!c->lossy || (!c->info.alpha && !c->flat))
+        return read_file(c, rows, n_rows, err);
+    for (uint32_t done = 0, n; done < n_rows; done += n) {
+        if (c->band_at == c->band_rows && (st = fill_band(c, err)) != AE_OK)
+            return st;
+        n = c->band_rows - c->band_at < n_rows - done ? c->band_rows - c->band_at : n_rows - done;
+        memcpy((uint8_t *)rows + done * c->row_bytes, c->band + c->band_at * c->row_bytes, n * c->row_bytes);
+        c->band_at += n;
+    }
+    return st;
+}
+
+static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
+{
+    return compress_read(((encoding *)opaque)->c, rows, n_rows, err);
 }
 
 /* At most BAND rows, which are kept. */
@@ -177,19 +254,25 @@ static void take_luma(const compressed *c, const void *row, float *to)
                                    0.114f * sample_at(c, row, x * channels + 2);
 }
 
-/* Alpha left out. */
-static void compare(compressed *c, const void *decoded, const void *original, uint32_t n_rows)
+/* Alpha left out. squares: of every pixel, summed over its colours; may be NULL. */
+static void compare(compressed *c, const void *decoded, const void *original, uint32_t n_rows, double *squares)
 {
     size_t n = n_rows * (size_t)c->info.width;
     uint32_t channels = c->info.channels, colours = channels - c->info.alpha;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+
         for (uint32_t ch = 0; ch < colours; ch++) {
             double difference =
                 (double)sample_at(c, decoded, i * channels + ch) - (double)sample_at(c, original, i * channels + ch);
 
-            c->squares += difference * difference;
+            sum += difference * difference;
         }
+        c->squares += sum;
+        if (squares)
+            squares[i] = sum;
+    }
     c->samples += (double)n * colours;
     for (uint32_t y = 0; c->similarity && y < n_rows; y++) {
         take_luma(c, (const uint8_t *)decoded + y * c->row_bytes, c->luma);
@@ -204,7 +287,7 @@ static void take_decoded(void *opaque, const void *rows, uint32_t n_rows)
 
     ae_sample_hash_add(c->hash, rows, n_rows * c->row_bytes);
     if (c->original)
-        compare(c, rows, c->original, n_rows);
+        compare(c, rows, c->original, n_rows, NULL);
 }
 
 static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
@@ -212,14 +295,14 @@ static ae_status write_tile(void *opaque, uint32_t index, const void *data, size
     encoding *e = opaque;
 
     e->n_bytes += n_bytes + 18 + (index >= 128);
-    return !e->writer ? AE_OK : ae_container_write_tile(e->writer, e->alpha, index, data, n_bytes, err);
+    return !e->writer ? AE_OK : ae_container_write_tile(e->writer, e->kind, index, data, n_bytes, err);
 }
 
 static void show_progress(void *opaque, double done)
 {
     const encoding *e = opaque;
 
-    if (e->progress && e->writer)
+    if (e->progress)
         cli_item_progress(e->progress, done, done * (double)e->c->info.width * (double)e->c->info.height * 1e-6);
 }
 
@@ -242,8 +325,11 @@ ae_status compress_write_meta(const compressed *c, const compress_options *o, ae
 
 /* ---- by the network ---- the picture is read once for the colours, once for alpha, and once beside what decoding gives */
 
-static ae_status read_again(compressed *c, ae_error *err)
+ae_status compress_read_again(compressed *c, ae_error *err)
 {
+    c->flat = false;
+    c->band_rows = c->band_at = 0;
+    c->band_y = 0;
     ae_reader_close(&c->reader);
     return open_reader(c, err);
 }
@@ -260,7 +346,7 @@ ae_status compress_start_again(compressed *c, ae_error *err)
         ae_similarity_free(c->similarity);
         st = ae_similarity_create((uint32_t)c->info.width, &c->similarity, err);
     }
-    return st == AE_OK ? read_again(c, err) : st;
+    return st == AE_OK ? compress_read_again(c, err) : st;
 }
 
 static ae_status keep_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
@@ -287,25 +373,38 @@ static ae_status get_tile(void *opaque, uint32_t index, const void **data, size_
     return AE_OK;
 }
 
+static ae_status get_patch(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+{
+    compressed *c = ((encoding *)opaque)->c;
+
+    (void)err;
+    *data = c->patches[index].n ? c->patches[index].data : NULL;
+    *n_bytes = c->patches[index].n;
+    return AE_OK;
+}
+
 /* Colours as decoded beside the picture as read: alpha goes from here to there. */
 static ae_status take_colours(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
-    compressed *c = ((encoding *)opaque)->c;
+    encoding *e = opaque;
+    compressed *c = e->c;
     size_t sample = ae_sample_bytes(c->info.sample), whole = sample * c->info.channels,
            colours = whole - (c->info.alpha ? sample : 0);
     size_t width = (size_t)c->info.width;
 
     for (uint32_t y = 0; y < n_rows; y++) {
-        const uint8_t *decoded = (const uint8_t *)rows + y * width * colours;
         uint8_t *original = c->original, *joined = c->original + c->row_bytes;
         ae_status st = read_and_keep(opaque, joined, 1, err);
 
-        if (st != AE_OK)
+        memcpy(e->made, (const uint8_t *)rows + y * width * colours, width * colours);
+        if (st != AE_OK || (st = patches_apply(e->patches, e->made, 1, err)) != AE_OK)
             return st;
         for (size_t x = 0; x < width; x++)
-            memcpy(joined + x * whole, decoded + x * colours, colours);
+            memcpy(joined + x * whole, e->made + x * colours, colours);
         ae_sample_hash_add(c->hash, joined, c->row_bytes);
-        compare(c, joined, original, 1);
+        compare(c, joined, original, 1, e->squares);
+        if (e->map)
+            error_map_add(e->map, e->squares);
     }
     return AE_OK;
 }
@@ -321,7 +420,7 @@ ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t thre
 {
     ae_encode_options encode = {.effort = o->effort, .threads = threads, .cancel = &cli_cancel};
     ae_row_source source = {e->c->info, e, read_rows};
-    ae_status st = read_again(e->c, err);
+    ae_status st = compress_read_again(e->c, err);
 
     return st == AE_OK ? ae_analyse(o->coder, &encode, &source, most_tiles, out, err) : st;
 }
@@ -330,7 +429,6 @@ ae_status compress_colours(encoding *e, const compress_options *o, uint32_t thre
                            ae_error *err)
 {
     compressed *c = e->c;
-    ae_coder_picture picture = picture_of(c);
     ae_encode_options encode = {.quality = c->item.quality,
                                 .effort = o->effort,
                                 .threads = threads,
@@ -340,8 +438,9 @@ ae_status compress_colours(encoding *e, const compress_options *o, uint32_t thre
     ae_row_source source = {c->info, e, read_rows};
     ae_tile_sink keep = {e, keep_tile};
 
-    free_tiles(c);
-    c->n_tiles = ae_coder_tiles(&picture);
+    free_tiles(&c->tiles, c->n_tiles);
+    for (uint32_t i = 0; i < c->n_tiles && !c->flat; i++)
+        c->flat = compress_is_patched(c, i);
     if (!(c->tiles = ae_alloc(c->n_tiles, sizeof(*c->tiles))))
         return ae_fail(err, AE_ERR_NOMEM, "coded tiles");
     return analysis ? ae_encode_analysis(analysis, &encode, every, &keep, err) : ae_encode(o->coder, &encode, &source, &keep, err);
@@ -370,8 +469,8 @@ ae_status compress_alpha(encoding *e, uint32_t threads, ae_error *err)
 
     if (!e->c->info.alpha)
         return AE_OK;
-    e->alpha = true;
-    return (st = read_again(e->c, err)) == AE_OK ? ae_samples_encode(&alpha, &source, &sink, err) : st;
+    e->kind = AE_TILE_ALPHA;
+    return (st = compress_read_again(e->c, err)) == AE_OK ? ae_samples_encode(&alpha, &source, &sink, err) : st;
 }
 
 ae_status compress_compare(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
@@ -380,14 +479,28 @@ ae_status compress_compare(encoding *e, const compress_options *o, uint32_t thre
     ae_decode_options decode = {.quality = e->c->item.quality, .threads = threads, .cancel = &cli_cancel};
     ae_tile_source tiles = {e, get_tile};
     ae_row_sink colours = {e, take_colours};
-    ae_status st = read_again(e->c, err);
+    patches over = {.info = e->c->info, .threads = threads, .cancel = &cli_cancel, .opaque = e, .read = get_patch};
+    ae_status st = compress_read_again(e->c, err);
 
-    return st == AE_OK ? ae_decode(o->coder, &picture, &decode, &tiles, &colours, err) : st;
+    over.info.channels = picture.planes;
+    over.info.alpha = false;
+    e->patches = &over;
+    e->made = ae_alloc(1, ae_row_bytes(&over.info));
+    e->squares = ae_alloc((size_t)e->c->info.width, sizeof(*e->squares));
+    if (st == AE_OK)
+        st = e->made && e->squares ? ae_decode(o->coder, &picture, &decode, &tiles, &colours, err)
+                                   : ae_fail(err, AE_ERR_NOMEM, "a row");
+    patches_clear(&over);
+    ae_free(e->made);
+    ae_free(e->squares);
+    e->patches = NULL;
+    return st;
 }
 
 ae_status compress_samples(encoding *e, uint32_t threads, ae_error *err)
 {
-    ae_samples_options options = {.bound = e->c->bound, .threads = threads, .cancel = &cli_cancel, .opaque = e,
+    ae_samples_options options = {.bound = e->c->bound, .bounds = e->c->by_tile ? e->c->bounds : NULL, .threads = threads,
+                                  .cancel = &cli_cancel, .opaque = e,
                                   .progress = show_progress, .decoded = take_decoded};
     ae_row_source source = {e->c->info, e, read_and_keep};
     ae_tile_sink sink = {e, write_tile};
@@ -395,41 +508,89 @@ ae_status compress_samples(encoding *e, uint32_t threads, ae_error *err)
     return ae_samples_encode(&options, &source, &sink, err);
 }
 
-/* Tiles that target_choose has left. */
-static ae_status write_coded(encoding *e, ae_error *err)
+static ae_status write_coded(encoding *e, const struct coded_tile *tiles, ae_tile_kind kind, ae_error *err)
 {
     ae_status st = AE_OK;
 
+    e->kind = kind;
     for (uint32_t i = 0; i < e->c->n_tiles && st == AE_OK; i++)
-        st = write_tile(e, i, e->c->tiles[i].data, e->c->tiles[i].n, err);
+        if (tiles[i].n)
+            st = write_tile(e, i, tiles[i].data, tiles[i].n, err);
     return st;
 }
 
-static ae_status encode_network(encoding *e, const compress_options *o, uint32_t threads, bool coded, ae_error *err)
+/* All tiles turned out to be better off as samples. */
+static void become_samples(compressed *c)
 {
+    uint32_t most = 0;
+
+    for (uint32_t i = 0; i < c->n_tiles; i++)
+        most = c->bounds[i] > most ? c->bounds[i] : most;
+    c->by_tile = true;
+    c->item.coding = AE_ITEM_SAMPLES;
+    c->item.quality = (uint16_t)fmin(ceil(most * 3.0 / AE_BOUND_ONE), 65535);
+}
+
+/* Until what the network has coded keeps the word of its quality. */
+static ae_status code_colours(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
+{
+    compressed *c = e->c;
+    uint32_t network, broken = 1;
+    error_map map = {0};
+    ae_status st = choose_tiles(c, o, threads, &network, err);
+
+    while (st == AE_OK && network && broken) {
+        if ((st = compress_start_again(c, err)) != AE_OK || (st = compress_colours(e, o, threads, NULL, 1, err)) != AE_OK ||
+            (st = error_map_open(&map, (uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels - c->info.alpha, err)) !=
+                AE_OK)
+            break;
+        e->map = &map;
+        c->squares = c->samples = 0;
+        if ((st = compress_compare(e, o, threads, err)) == AE_OK)
+            st = choose_broken(c, o, threads, &map, &broken, err);
+        network -= st == AE_OK ? broken : 0;
+        error_map_close(&map);
+    }
+    e->map = NULL;
+    error_map_close(&map);
+    if (st == AE_OK && !network)
+        become_samples(c);
+    return st;
+}
+
+static ae_status write_network(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
+{
+    compressed *c = e->c;
     ae_status st;
 
-    if ((st = coded ? write_coded(e, err) : compress_colours(e, o, threads, NULL, 1, err)) != AE_OK ||
-        (st = compress_alpha(e, threads, err)) != AE_OK)
+    if (!(c->samples > 0) && (st = compress_compare(e, o, threads, err)) != AE_OK)
         return st;
-    return e->c->samples > 0 ? AE_OK : compress_compare(e, o, threads, err);
+    if ((st = write_coded(e, c->tiles, AE_TILE_COLOURS, err)) != AE_OK ||
+        (st = write_coded(e, c->patches, AE_TILE_PATCH, err)) != AE_OK)
+        return st;
+    return compress_alpha(e, threads, err);
 }
 
 ae_status compress_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
                         ae_container_writer *writer, ae_error *err)
 {
-    encoding e = {.c = c, .progress = progress, .writer = writer};
+    encoding e = {.c = c, .progress = progress};
     bool coded = false;
-    ae_status st;
+    ae_status st = AE_OK;
 
-    if (compress_has_target(o) && (st = target_choose(c, o, threads, name, &coded, err)) != AE_OK)
+    if (compress_has_target(o))
+        st = target_choose(c, o, threads, name, &coded, err);
+    else if (c->item.coding == AE_ITEM_NETWORK)
+        st = code_colours(&e, o, threads, err);
+    if (st != AE_OK)
         return st;
+    e.writer = writer;
     c->item.name = (char *)(uintptr_t)name; /* only read */
     if ((st = ae_container_begin(writer, &c->item, err)) != AE_OK)
         return st;
     if (c->item.coding == AE_ITEM_NETWORK)
-        st = encode_network(&e, o, threads, coded, err);
-    else if (!compress_has_target(o) || (st = compress_start_again(c, err)) == AE_OK)
+        st = write_network(&e, o, threads, err);
+    else if (!c->lossy || (st = compress_start_again(c, err)) == AE_OK)
         st = compress_samples(&e, threads, err);
     if (st != AE_OK || (st = compress_write_meta(c, o, writer, err)) != AE_OK)
         return st;

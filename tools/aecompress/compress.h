@@ -7,6 +7,7 @@
 #include "ae/container.h"
 #include "ae/similarity.h"
 #include "common/picture.h"
+#include "spread.h"
 
 typedef struct compress_options {
     cli_batch_options batch;
@@ -45,7 +46,16 @@ typedef struct compressed {
     size_t row_bytes;
     ae_sample_hash *hash;
     struct coded_tile { uint8_t *data; size_t n; } *tiles; /* of a network, kept to be decoded again */
+    struct coded_tile *patches; /* beside them; n = 0: none */
+    uint32_t *bounds;        /* of those with samples, in 1/AE_BOUND_ONE */
+    bool by_tile;            /* samples: those are their bounds */
     uint32_t n_tiles;
+    bool lossy;              /* by a network: what is fully transparent may change */
+    bool flat;               /* reading: tiles that the network need not see are made flat */
+    spread *spread;          /* where either is to happen */
+    uint8_t *band, *above;   /* a row of tiles of the picture as it is coded, and the last row of the one before */
+    uint32_t band_rows, band_at; /* rows in it, of those taken */
+    uint64_t band_y;         /* of the picture, behind it */
     double squares, samples; /* of the errors, of 255, in colours */
     ae_similarity *similarity; /* NULL: not asked for */
     float *luma;             /* two rows */

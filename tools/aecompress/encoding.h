@@ -12,9 +12,17 @@ typedef struct encoding {
     const cli_item *progress;
     ae_container_writer *writer; /* NULL: a trial, bytes are only counted */
     uint64_t n_bytes;            /* of tiles */
-    bool alpha;
+    ae_tile_kind kind;           /* of those being written */
+    struct error_map *map;       /* of what decoding gives; NULL: not asked for */
+    struct patches *patches;     /* while comparing */
+    uint8_t *made;               /* a row of colours */
+    double *squares;
 } encoding;
 
+/* Rows as they are to be coded. */
+ae_status compress_read(compressed *c, void *rows, uint32_t n_rows, ae_error *err);
+ae_status compress_read_again(compressed *c, ae_error *err);
+bool compress_is_patched(const compressed *c, uint32_t index); /* by samples */
 bool compress_has_target(const compress_options *o);
 /* The picture from its first row on; its hash and errors, too. */
 ae_status compress_start_again(compressed *c, ae_error *err);

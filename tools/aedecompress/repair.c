@@ -15,7 +15,7 @@ static bool has_tile(const aecfile *f, const ae_item *what, uint64_t n_tiles)
 
     if (ae_item_open(f->container, what, &r, NULL) == AE_OK)
         for (uint64_t i = 0; i < n_tiles && !found; i++)
-            found = ae_item_tile(r, false, (uint32_t)i, &data, &n, NULL) == AE_OK;
+            found = ae_item_tile(r, AE_TILE_COLOURS, (uint32_t)i, &data, &n, NULL) == AE_OK;
     ae_item_free(r);
     return found;
 }

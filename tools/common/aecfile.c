@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/options.h"
+#include "common/patches.h"
 
 static size_t read_fd(void *opaque, uint64_t offset, void *to, size_t n_bytes)
 {
@@ -99,7 +100,7 @@ static ae_status read_tile(void *opaque, uint32_t index, const void **data, size
 {
     decoding *d = opaque;
 
-    return ae_item_tile(d->reader, false, index, data, n_bytes, err);
+    return ae_item_tile(d->reader, AE_TILE_COLOURS, index, data, n_bytes, err);
 }
 
 static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
@@ -253,11 +254,12 @@ static ae_status find_coder(aecfile *f, const ae_item *item, const char *name, a
                : ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which is not installed (--model FILE names it)", hex);
 }
 
-/* Colours come from the network; alpha, decoded before, is put beside them. */
+/* Colours come from the network, with patches on them; alpha, decoded before, is put beside them. */
 typedef struct joining {
     decoding *d;
     ae_signal_info colours, result;
-    uint8_t *alpha, *rows;
+    patches patches;
+    uint8_t *made, *alpha, *rows; /* made: the network's rows with the patches on them */
     uint64_t y, at; /* rows of the whole taken so far, and those of alpha */
 } joining;
 
@@ -274,7 +276,12 @@ static ae_status take_alpha(void *opaque, const void *rows, uint32_t n_rows, ae_
 
 static ae_status read_alpha(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
 {
-    return ae_item_tile(((decoding *)opaque)->reader, true, index, data, n_bytes, err);
+    return ae_item_tile(((decoding *)opaque)->reader, AE_TILE_ALPHA, index, data, n_bytes, err);
+}
+
+static ae_status read_patch(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+{
+    return ae_item_tile(((decoding *)opaque)->reader, AE_TILE_PATCH, index, data, n_bytes, err);
 }
 
 static ae_status join_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
@@ -282,12 +289,16 @@ static ae_status join_rows(void *opaque, const void *rows, uint32_t n_rows, ae_e
     joining *j = opaque;
     size_t sample = ae_sample_bytes(j->result.sample), colours = sample * j->colours.channels, w = (size_t)j->result.width;
 
-    if (!j->alpha)
-        return write_rows(j->d, rows, n_rows, err);
     for (uint32_t y = 0; y < n_rows; y++, j->y++) {
-        const uint8_t *from = (const uint8_t *)rows + y * w * colours, *alpha = j->alpha + j->y * w * sample;
+        const uint8_t *from = j->made, *alpha = j->alpha + (j->alpha ? j->y * w * sample : 0);
         ae_status st;
 
+        memcpy(j->made, (const uint8_t *)rows + y * w * colours, w * colours);
+        if ((st = patches_apply(&j->patches, j->made, 1, err)) != AE_OK ||
+            (!j->alpha && (st = write_rows(j->d, j->made, 1, err)) != AE_OK))
+            return st;
+        if (!j->alpha)
+            continue;
         for (size_t x = 0; x < w; x++) {
             memcpy(j->rows + x * (colours + sample), from + x * colours, colours);
             memcpy(j->rows + x * (colours + sample) + colours, alpha + x * sample, sample);
@@ -314,6 +325,12 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
     if (st != AE_OK)
         return st;
     j.colours.channels = picture.planes;
+    j.colours.alpha = false;
+    j.patches = (patches){.info = j.colours, .x = o->x, .y = o->y, .width = o->width, .height = o->height, .preview = o->preview,
+                          .threads = o->threads, .cancel = &cli_cancel, .opaque = d, .read = read_patch,
+                          .lost = o->lost ? lose : NULL};
+    if (!(j.made = ae_alloc((size_t)j.result.width, picture.planes * ae_sample_bytes(item->info.sample))))
+        return ae_fail(err, AE_ERR_NOMEM, "a row");
     if (item->info.alpha) {
         ae_samples_options how = {.threads = o->threads,
                                   .x = o->x,
@@ -335,6 +352,8 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
     }
     if (st == AE_OK)
         st = ae_decode(f->coder, &picture, &options, &source, &sink, err);
+    patches_clear(&j.patches);
+    ae_free(j.made);
     ae_free(j.alpha);
     ae_free(j.rows);
     return st;
@@ -395,7 +414,7 @@ ae_status aecfile_copy(const ae_container *from, const ae_item *what, ae_contain
 {
     uint64_t across = (what->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE;
     uint64_t down = (what->info.height + AE_CODER_TILE - 1) / AE_CODER_TILE;
-    bool alpha = what->coding == AE_ITEM_NETWORK && what->info.alpha;
+    bool network = what->coding == AE_ITEM_NETWORK;
     ae_item_reader *r = NULL;
     ae_meta meta = {0};
     uint8_t hash[16];
@@ -404,13 +423,13 @@ ae_status aecfile_copy(const ae_container *from, const ae_item *what, ae_contain
 
     if ((st = ae_item_open(from, what, &r, err)) != AE_OK || (st = ae_container_begin(w, what, err)) != AE_OK)
         goto done;
-    for (int plane = 0; plane <= alpha; plane++)
-        for (uint64_t i = 0; i < across * down && st == AE_OK; i++) {
+    for (int kind = 0; kind < (network ? AE_TILE_KINDS : 1); kind++)
+        for (uint64_t i = 0; i < across * down && st == AE_OK && (kind != AE_TILE_ALPHA || what->info.alpha); i++) {
             const void *data;
             size_t n;
 
-            if (ae_item_tile(r, plane, (uint32_t)i, &data, &n, &why) == AE_OK)
-                st = ae_container_write_tile(w, plane, (uint32_t)i, data, n, err);
+            if (ae_item_tile(r, (ae_tile_kind)kind, (uint32_t)i, &data, &n, &why) == AE_OK)
+                st = data ? ae_container_write_tile(w, (ae_tile_kind)kind, (uint32_t)i, data, n, err) : AE_OK;
             else if (n_lost)
                 ++*n_lost;
             else

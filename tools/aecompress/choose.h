@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Which tiles a network codes, and which are coded as samples because they cost less so or because the network would break the word
+ * that a quality gives (doc/codec.md, "The word of a quality"). */
+#ifndef CHOOSE_H
+#define CHOOSE_H
+
+#include "encoding.h"
+
+/* What became of a tile, in units of 8-bit samples. */
+typedef struct tile_error {
+    double squares; /* sum over all its samples */
+    double worst;   /* largest mean square error of a block of it */
+} tile_error;
+
+/* Errors of the rows of a picture, taken one after another, by tile. */
+typedef struct error_map {
+    tile_error *tiles;
+    double *blocks; /* sums of the row of blocks in hand */
+    uint32_t width, height, channels, across, y;
+} error_map;
+ae_status error_map_open(error_map *m, uint32_t width, uint32_t height, uint32_t channels, ae_error *err);
+void error_map_close(error_map *m);
+void error_map_add(error_map *m, const double *squares); /* of the pixels of a row, summed over their channels */
+
+/* Looks at a picture before the network does: tiles that are to be coded as samples get a patch in c->patches, those whose channels
+ * are equal are marked so. *network: how many are left. */
+ae_status choose_tiles(compressed *c, const compress_options *o, uint32_t threads, uint32_t *network, ae_error *err);
+/* After the network: tiles that break the word become samples, too. *broken: how many. */
+ae_status choose_broken(compressed *c, const compress_options *o, uint32_t threads, const error_map *map, uint32_t *broken,
+                        ae_error *err);
+
+#endif
