@@ -44,10 +44,12 @@ static void load(const aei_tile *t)
 {
     const denoiser *d = t->job->context;
     uint32_t planes = t->format.planes;
+    float *window = t->image - ((size_t)t->margin * t->window_w + t->margin) * planes;
 
+    if (t->format.sample == AE_F32)
+        aei_calm(window, (size_t)t->window_w * t->window_h * planes);
     if (t->level_channels)
-        aei_level_map(&d->options->noise, t->image - ((size_t)t->margin * t->window_w + t->margin) * planes, t->window_h,
-                      t->window_w, planes, t->level_channels, t->level, t->scratch);
+        aei_level_map(&d->options->noise, window, t->window_h, t->window_w, planes, t->level_channels, t->level, t->scratch);
 }
 
 static void store(const aei_tile *t)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the network makes is added to the bicubic enlargement of its own tile, which lies within the tile's margin. Where pixels are
+ * What the network makes is added to the bicubic enlargement of its own tile, which lies within the tile's margin, and bounded by
+ * what the small picture holds around it: one colour stays itself, and edges get no halos worth the name. Where pixels are
  * transparent their colours are first replaced by those of visible neighbours, so that they bleed into nothing. */
 #include "ae/superres.h"
 
@@ -12,6 +13,7 @@
 #include "image/tiles.h"
 
 enum { MAX_SCALE = 4, TAPS = 4, BASE_MARGIN = 2, FILL_REACH = 4 };
+#define BEYOND 0.5f /* how far a result may lie outside the range of its neighbours, in parts of that */
 enum { DEFAULT_TILE = 256 }; /* of 192 to 512 the fastest for networks with gates, which read and write much */
 
 /* Pixel x * scale + i of an enlarged axis is made of the TAPS pixels from x + first on. */
@@ -40,16 +42,19 @@ typedef struct scratch {
     float *line;          /* a row of the window, filtered down */
     float *wide;          /* a row of the result */
     float *narrow;        /* the same in its sample type */
+    float *low, *high;    /* the range of each pixel's neighbours, of a row of the window */
+    float *held;          /* f32: the window as it was before it was calmed for the network */
 } scratch;
 
 static size_t share_out(const aei_tiles *job, uint32_t window_w, uint32_t window_h, float *from, scratch *s)
 {
     size_t window = job->source->info.alpha ? (size_t)window_w * window_h : 0, row = (size_t)window_w * 3;
-    size_t sizes[] = {window, 4 * window, row, row * job->scale, row * job->scale};
-    float **parts[] = {&s->alpha, &s->sums, &s->line, &s->wide, &s->narrow};
+    size_t held = job->source->info.sample == AE_F32 ? row * window_h : 0;
+    size_t sizes[] = {window, 4 * window, row, row * job->scale, row * job->scale, row, row, held};
+    float **parts[] = {&s->alpha, &s->sums, &s->line, &s->wide, &s->narrow, &s->low, &s->high, &s->held};
     size_t n = 0;
 
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 8; i++) {
         if (from)
             *parts[i] = from + n;
         n += sizes[i];
@@ -101,7 +106,7 @@ static void fill_pixel(const float *sums, size_t step, uint32_t n_rows, uint32_t
 }
 
 /* Pixels of the window's outermost FILL_REACH see less than they should; they lie beyond the network's field. */
-static void load(const aei_tile *t)
+static void fill_transparent(const aei_tile *t)
 {
     uint32_t planes = t->format.planes, w = t->window_w, h = t->window_h;
     aei_window_format f = t->format;
@@ -130,6 +135,18 @@ static void load(const aei_tile *t)
             if (s.alpha[(size_t)y * w + x] < 1)
                 fill_pixel(s.sums + ((size_t)first * w + x) * (planes + 1), (size_t)w * (planes + 1), end - first, planes,
                            s.alpha[(size_t)y * w + x], image + ((size_t)y * w + x) * planes);
+    }
+}
+
+static void load(const aei_tile *t)
+{
+    size_t n = (size_t)t->window_w * t->window_h * t->format.planes;
+    float *image = t->image - ((size_t)t->margin * t->window_w + t->margin) * t->format.planes;
+
+    fill_transparent(t);
+    if (t->format.sample == AE_F32) {
+        memcpy(scratch_of(t).held, image, n * sizeof(float));
+        aei_calm(image, n);
     }
 }
 
@@ -168,11 +185,66 @@ static void enlarge_row(const aei_tile *t, const float *from, uint32_t planes, u
         filter_along(&e->phases[i], line + BASE_MARGIN * planes, t->w, planes, to + i * planes, scale * planes);
 }
 
+/* The least and the largest of n runs of `count` values, `step` apart. */
+AEI_CLONES
+static void range_of(const float *restrict least, const float *restrict most, size_t step, uint32_t n, size_t count,
+                     float *restrict low, float *restrict high)
+{
+    memcpy(low, least, count * sizeof(*low));
+    memcpy(high, most, count * sizeof(*high));
+    for (uint32_t k = 1; k < n; k++)
+        for (size_t i = 0; i < count; i++) {
+            float a = least[k * step + i], b = most[k * step + i];
+
+            low[i] = a < low[i] ? a : low[i];
+            high[i] = b > high[i] ? b : high[i];
+        }
+}
+
+/* For the tile's pixels of a row, `from` its first: what results there may be, by the pixels that their base is made of. Where one
+ * of them lies beyond black or white, a lamp in a float picture, nothing leaves the range: its ringing would be seen far. */
+static void bound_row(const aei_tile *t, const float *from, const scratch *s)
+{
+    enum { ACROSS = 2 * BASE_MARGIN + 1 };
+    size_t planes = t->format.planes, step = t->window_w * planes, n = t->w * planes, all = n + (ACROSS - 1) * planes;
+
+    from -= BASE_MARGIN * (step + planes);
+    range_of(from, from, step, ACROSS, all, s->line, s->wide);
+    range_of(s->line, s->wide, planes, ACROSS, n, s->low, s->high);
+    for (size_t i = 0; i < n; i++) {
+        float more = s->low[i] < 0 || s->high[i] > 1 ? 0 : BEYOND * (s->high[i] - s->low[i]);
+
+        s->low[i] -= more;
+        s->high[i] += more;
+    }
+}
+
 AEI_CLONES
 static void add(float *restrict to, const float *restrict from, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         to[i] += from[i];
+}
+
+/* The same where the n pixels that are enlarged may lie beyond black and white. */
+static void add_light(float *to, const float *from, uint32_t n, uint32_t scale, uint32_t planes, const float *pixels)
+{
+    for (uint32_t x = 0; x < n; x++, pixels += planes)
+        for (uint32_t i = 0; i < scale; i++, to += planes, from += planes)
+            for (uint32_t k = 0; k < planes; k++)
+                to[k] += aei_correction(pixels[k], from[k]);
+}
+
+/* n pixels of a result's row, each `scale` of them within one range. */
+static void hold_within(float *values, uint32_t n, uint32_t scale, uint32_t planes, const float *low, const float *high)
+{
+    for (uint32_t x = 0; x < n; x++, low += planes, high += planes)
+        for (uint32_t i = 0; i < scale; i++, values += planes)
+            for (uint32_t k = 0; k < planes; k++) {
+                float v = values[k] < high[k] ? values[k] : high[k];
+
+                values[k] = v > low[k] ? v : low[k];
+            }
 }
 
 /* Writes n values of `count` neighbouring channels, from `first` on, to pixels of a row in its sample type. */
@@ -198,15 +270,22 @@ static void store(const aei_tile *t)
     uint32_t scale = t->job->scale, planes = f->planes, count = planes == 3 ? f->colours : 1;
     size_t n = (size_t)t->w * scale;
     scratch s = scratch_of(t);
+    const float *image = f->sample == AE_F32 ? s.held + ((size_t)t->margin * t->window_w + t->margin) * planes : t->image;
 
     for (uint32_t y = 0; y < t->h * scale; y++) {
         const float *net = t->net + (size_t)y * t->net_w * planes;
 
+        if (y % scale == 0)
+            bound_row(t, image + (size_t)(y / scale) * t->window_w * planes, &s);
         if (e->residual)
-            enlarge_row(t, t->image, planes, y, s.line, s.wide);
+            enlarge_row(t, image, planes, y, s.line, s.wide);
         else
             memset(s.wide, 0, n * planes * sizeof(float));
-        add(s.wide, net, n * planes);
+        if (f->sample == AE_F32)
+            add_light(s.wide, net, t->w, scale, planes, image + (size_t)(y / scale) * t->window_w * planes);
+        else
+            add(s.wide, net, n * planes);
+        hold_within(s.wide, t->w, scale, planes, s.low, s.high);
         if (count < planes) /* a grey picture takes the mean */
             for (size_t i = 0; i < n; i++)
                 s.wide[i] = (s.wide[3 * i] + s.wide[3 * i + 1] + s.wide[3 * i + 2]) / 3.0f;

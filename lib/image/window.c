@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "image/window.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -62,6 +63,30 @@ void aei_window_load(const aei_window_format *f, const void *row, int64_t x, uin
     }
 }
 
+static inline float calm(float v)
+{
+    float over = fminf(v - 1, 1e9f), under = fminf(-v, 1e9f);
+
+    return v > 1 ? 1 + over / (1 + 2 * over) : v < 0 ? -under / (1 + 2 * under) : v;
+}
+
+void aei_calm(float *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        values[i] = calm(values[i]);
+}
+
+float aei_correction(float value, float correction)
+{
+    float beyond = value > 1 ? value - 1 : value < 0 ? -value : 0;
+
+    if (!(beyond > 0))
+        return correction;
+    if (beyond > FLT_MAX / 4) /* infinity, too */
+        return 0;
+    return (correction < 0.25f ? correction > -0.25f ? correction : -0.25f : 0.25f) * (1 + beyond);
+}
+
 /* in + strength * (net * white [- in]), clipped to [0, white], rounded. Adding and taking away 1.5 * 2^23 rounds to nearest even,
  * as rintf does, in instructions that every x86-64 has and that vectorise. */
 static inline float blend(float in, float net, float strength, float base, float white)
@@ -86,7 +111,7 @@ STORE(store_u16, uint16_t, 65535.0f)
 static void store_f32(const float *in, const float *net, float *out, size_t n, float strength, float base)
 {
     for (size_t i = 0; i < n; i++)
-        out[i] = in[i] + strength * (net[i] - base * in[i]);
+        out[i] = in[i] + aei_correction(in[i], strength * (net[i] - base * calm(in[i])));
 }
 
 static void store_samples(ae_sample sample, const void *row, const float *net, void *out, size_t at, size_t n, float strength,

@@ -22,10 +22,16 @@ uint64_t aei_mirror(int64_t y, uint64_t n);
  * of [x, x + n) within the picture repeat the last one; NaN and infinities become 0, so that a bad pixel stays alone. */
 void aei_window_load(const aei_window_format *f, const void *row, int64_t x, uint32_t n, float *to);
 
+/* Light beyond white and below black, as networks are shown it: what lies in 0..1 stays, and nothing comes farther from there than
+ * half of white. */
+void aei_calm(float *values, size_t n);
+/* What a network's correction of such a value comes to: far beyond white it is a share of the light. From 0 to 1 it is itself. */
+float aei_correction(float value, float correction);
+
 /* n pixels from column x on of the picture's `row` plus strength * correction -> out, a row of the same type. net: n * planes
  * values, the correction itself where `residual`, else the clean picture. A grey picture takes the mean over the planes. Integer
- * samples are clipped and rounded to nearest even. Only what goes through the network is written: alpha and other planes are the
- * caller's. */
+ * samples are clipped and rounded to nearest even; for f32 the network was shown calm values (aei_calm). Only what goes through the
+ * network is written: alpha and other planes are the caller's. */
 void aei_window_store(const aei_window_format *f, const void *row, const float *net, uint32_t x, uint32_t n, float strength,
                       bool residual, void *out);
 

@@ -114,6 +114,15 @@ static inline picture make_picture(uint32_t w, uint32_t h, uint32_t channels, ae
     return make_scaled_picture(w, h, channels, sample, 1);
 }
 
+/* Brings an f32 picture within black and white. */
+static inline void clip_picture(picture *p)
+{
+    float *v = (float *)p->pixels;
+
+    for (size_t i = 0; i < p->info.width * p->info.height * p->info.channels; i++)
+        v[i] = fminf(fmaxf(v[i], 0), 1);
+}
+
 static inline void free_picture(picture *p)
 {
     ae_free(p->pixels);

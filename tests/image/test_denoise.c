@@ -109,6 +109,7 @@ static void test_whole_picture(void **state)
     uint32_t stride, field, w, h;
 
     (void)state;
+    clip_picture(&p);
     ae_graph_field(ae_model_graph(model), &stride, &field);
     assert_true(stride == 8 && field >= 16 && field % stride == 0);
     w = (W + stride - 1) / stride * stride + 2 * field;
@@ -198,6 +199,7 @@ static void test_levels_and_alpha(void **state)
 
     /* a grey picture takes the mean of the three corrections */
     p = make_picture(45, 37, 2, AE_F32);
+    clip_picture(&p);
     assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
     for (size_t i = 0; i < 45 * 37; i++) {
         assert_true(fabsf(((float *)p.result)[2 * i] - ((float *)p.pixels)[2 * i] - 8 / 765.0f) <= 1e-6f);
@@ -321,6 +323,48 @@ static void test_not_a_number(void **state)
     ae_model_free(model);
 }
 
+/* Light beyond white, and below black: away from it little changes, whatever its strength; and it stays what it is but for a share
+ * of itself. A share of pixels that are far brighter would do the same to a picture that networks see as it is. */
+static void test_lamps(void **state)
+{
+    static const float lamps[] = {1.5f, 16, 1e4f, 1e30f, -3, -1e6f, INFINITY};
+    enum { W = 90, H = 60, AT = 24, SIZE = 8 };
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(lamps) / sizeof(lamps[0]); k++) {
+        ae_model *model = make_model(network, 5, NULL);
+        picture dark = make_picture(W, H, 3, AE_F32), lit = make_picture(W, H, 3, AE_F32);
+        float *in = (float *)lit.pixels;
+        const float *a = (const float *)dark.result, *b = (const float *)lit.result;
+
+        clip_picture(&dark);
+        clip_picture(&lit);
+        for (int y = AT; y < AT + SIZE; y++)
+            for (int i = 3 * AT; i < 3 * (AT + SIZE); i++) {
+                in[y * W * 3 + i] = lamps[k];
+                ((float *)dark.pixels)[y * W * 3 + i] = lamps[k] > 0 ? 1 : 0;
+            }
+        assert_int_equal(denoise(model, &dark, plain, NULL), AE_OK);
+        assert_int_equal(denoise(model, &lit, plain, NULL), AE_OK);
+        for (int y = 0; y < H; y++)
+            for (int x = 0; x < W; x++)
+                for (int c = 0; c < 3; c++) {
+                    size_t i = ((size_t)y * W + (size_t)x) * 3 + (size_t)c;
+                    bool lamp = y >= AT && y < AT + SIZE && x >= AT && x < AT + SIZE;
+
+                    if (lamp && isinf(lamps[k]))
+                        assert_true(b[i] == lamps[k]);
+                    else if (lamp)
+                        assert_true(fabsf(b[i] / lamps[k] - 1) < 0.4f);
+                    else
+                        assert_true(fabsf(a[i] - b[i]) < 1.5f);
+                }
+        free_picture(&dark);
+        free_picture(&lit);
+        ae_model_free(model);
+    }
+}
+
 static void test_failures(void **state)
 {
     ae_model *model = make_model(network, 3, NULL);
@@ -375,7 +419,7 @@ int main(void)
         cmocka_unit_test(test_strength_zero), cmocka_unit_test(test_levels_and_alpha),
         cmocka_unit_test(test_curve_and_bound),
         cmocka_unit_test(test_absolute_and_grey_models), cmocka_unit_test(test_sixteen_bits),
-        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_lamps), cmocka_unit_test(test_failures),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
