@@ -63,13 +63,39 @@ AE_API AE_NODISCARD ae_status ae_model_describe(const ae_model *model, char **te
 typedef struct ae_session ae_session;
 AE_API AE_NODISCARD ae_status ae_session_create(const ae_model *model, uint32_t n, uint32_t h, uint32_t w, ae_precision precision,
                                                 ae_session **out, ae_error *err);
+/* Any part of the network: encoding, decoding a code, features. `from` names layers whose values are given instead of computed,
+ * `to` those whose values are wanted (at most AE_MAX_FROM each; none: the network's inputs, its outputs). Inputs of the network
+ * that the part depends on all the same stay inputs. h and w are always those of the network's own first input; what is given has
+ * the shape that it has there (ae_session_input_shape). live: height is time. Each run takes the next h rows and goes on where the
+ * last one ended, so that a recording gives the same in blocks as in one piece (f32: but for rounding). AE_ERR_UNSUPPORTED where a
+ * layer looks ahead; h must be a multiple of the network's strides. Where a last block is shorter, another session takes over with
+ * ae_session_continue. */
+typedef struct ae_session_options {
+    uint32_t n, h, w;
+    ae_precision precision;
+    const char *const *from;
+    uint32_t n_from;
+    const char *const *to;
+    uint32_t n_to;
+    bool live;
+} ae_session_options;
+AE_API AE_NODISCARD ae_status ae_session_open(const ae_model *model, const ae_session_options *options, ae_session **out,
+                                              ae_error *err); /* the names need not outlive the call */
+/* live: back to the beginning. */
+AE_API void ae_session_rewind(ae_session *session);
+/* live: `session` goes on where `other` is: both of one model and part, n, w and precision; else AE_ERR_ARGUMENT. */
+AE_API AE_NODISCARD ae_status ae_session_continue(ae_session *session, const ae_session *other, ae_error *err);
+/* A clone of a live session is at the beginning. */
 AE_API AE_NODISCARD ae_status ae_session_clone(const ae_session *session, ae_session **out, ae_error *err);
 AE_API void ae_session_free(ae_session *session);
 AE_API size_t ae_session_bytes(const ae_session *session); /* workspace of one session */
 AE_API uint32_t ae_session_n_inputs(const ae_session *session);
+AE_API uint32_t ae_session_n_outputs(const ae_session *session);
+AE_API const char *ae_session_input_name(const ae_session *session, uint32_t i); /* as long as the session */
 AE_API ae_shape ae_session_input_shape(const ae_session *session, uint32_t i);
 AE_API ae_shape ae_session_output_shape(const ae_session *session, uint32_t i);
-/* inputs[i], outputs[i]: dense f32, N x H x W x C, in the order of the recipe. */
+/* inputs[i], outputs[i]: dense f32, N x H x W x C; inputs in the order in which they stand in the recipe, outputs likewise or in
+ * that of `to`. */
 AE_API AE_NODISCARD ae_status ae_session_run(ae_session *session, const float *const *inputs, float *const *outputs, ae_error *err);
 
 /* Processor seconds that the network alone took, summed over threads, and the pixels of the picture: for measurements. */

@@ -32,6 +32,8 @@ typedef struct aei_plan_config {
     uint32_t n_taps;        /* they follow the graph's outputs in every outputs[] array */
     uint32_t trim;          /* at inference, without taps: pixels of the input, whole strides, around what is wanted; outputs come
                              * without them, and layers compute no more of them than the outputs need */
+    bool live;              /* at inference: height is time, and each run goes on where the last one ended; what looks ahead is
+                             * refused */
     bool refine; /* with train and input_gradients, for decoded latents: no gradients of parameters, no noise in bits, and no
                   * gradient of bits by a latent itself whose mean was predicted, only by what is predicted */
 } aei_plan_config;
@@ -44,6 +46,8 @@ uint32_t aei_plan_n_outputs(const aei_plan *plan);         /* graph outputs, the
 ae_shape aei_plan_input_shape(const aei_plan *plan, uint32_t i);
 ae_shape aei_plan_output_shape(const aei_plan *plan, uint32_t i);
 size_t aei_plan_workspace(const aei_plan *plan);           /* bytes of one run */
+size_t aei_plan_state(const aei_plan *plan);               /* live: bytes that one run keeps for the next; does not depend on h */
+bool aei_plan_continues(const aei_plan *plan, const aei_plan *other); /* live: whether one's state is the other's */
 size_t aei_plan_n_floats(const aei_plan *plan);            /* of the flat parameter array */
 
 ae_status aei_weights_create(const aei_plan *plan, aei_weights **out, ae_error *err);
@@ -55,6 +59,8 @@ void aei_weights_set_part(aei_weights *weights, const float *flat, uint32_t part
 
 ae_status aei_run_create(const aei_plan *plan, aei_run **out, ae_error *err);
 void aei_run_free(aei_run *run);
+/* live: what is kept, aei_plan_state bytes; all zeros is the beginning. */
+void *aei_run_state(aei_run *run);
 
 /* inputs[i]: N x H x W x C dense f32, in the order of the graph's input nodes; outputs likewise (NULL: not wanted).
  * seed feeds the random nodes. */

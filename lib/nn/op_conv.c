@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "nn/graph_check.h"
-#include "nn/plan.h"
+#include "nn/live.h"
 
 static bool ok(dnnl_status_t st)
 {
@@ -150,6 +150,10 @@ static conv_form form_of(const aei_plan *plan, const aei_step *s)
             f.pad[i] = aei_pad_before(n, i);
             f.pad_after[i] = aei_pad_after(n, i);
         }
+    }
+    if (s->look) { /* the rows that are kept stand before the source; of their share in the result nothing is left */
+        f.src[2] += s->look;
+        f.pad[0] = f.deconv ? (dnnl_dim_t)s->look * n->stride[0] : 0;
     }
     f.bias[0] = f.dst[1];
     return f;
@@ -400,12 +404,14 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
         dnnl_primitive_desc_destroy(pd[i]);
     if (!good)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "layer '%s': oneDNN cannot compute this shape here", s->node->name);
-    /* scratch: scratchpad, then a packed source, an expanded result or the piece at hand */
+    /* scratch: scratchpad, then a packed or joined source, an expanded result or the piece at hand */
     s->side = align64(pads);
     if (is_packed(src, &f))
         pads = align64(pads) + (size_t)src->shape.n * src->shape.h * src->shape.w * src->shape.c * src->element;
     else if (s->expand)
         pads = align64(pads) + aei_pixels(src) * bias_floats(s) * src->element;
+    else if (s->look)
+        pads = align64(pads) + aei_live_room(plan, s);
     else if (s->chunk)
         pads = align64(pads) + (size_t)s->chunk * s->t.cp * s->t.element;
     aei_scratch(plan, pads);
@@ -454,6 +460,9 @@ static dnnl_memory_t packed_source(aei_run *run, const aei_step *s)
 
     if (s->op == &aei_op_dense && from->t.cp != from->t.shape.c) {
         pack(&from->t, src, side_space(run, s), false);
+        src = side_space(run, s);
+    } else if (s->look) {
+        aei_live_join(run, s, side_space(run, s));
         src = side_space(run, s);
     }
     return aei_memory(run, s, AEI_MEM_SRC, &s->src_md, src);

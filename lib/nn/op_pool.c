@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "nn/graph_check.h"
-#include "nn/plan.h"
+#include "nn/live.h"
 
 static const uint8_t *pixel(const aei_tensor *t, const void *data, size_t n, size_t y, size_t x)
 {
@@ -20,6 +20,7 @@ static float *row(const aei_run *run, uint32_t n, uint32_t width)
 static ae_status plan_rows(aei_plan *plan, aei_step *s, ae_error *err)
 {
     (void)err;
+    aei_scratch(plan, (size_t)4 * s->t.cp * sizeof(float) + aei_live_room(plan, s));
     aei_scratch(plan, (size_t)4 * s->t.cp * sizeof(float) + aei_pixels(&plan->steps[s->node->from[0]].t) * s->t.cp * sizeof(float));
     return AE_OK;
 }
@@ -33,12 +34,35 @@ static void window(uint32_t o, uint32_t kernel, uint32_t stride, uint32_t pad, u
     *b = (uint32_t)(last < size ? last : size);
 }
 
-static void pool_windows(const aei_step *s, const aei_tensor *in, uint32_t y, uint32_t x, uint32_t w[4])
+/* What a pool reads: its input, behind the rows kept from before where it is live. */
+typedef struct pooled {
+    aei_tensor t;
+    const uint8_t *data;
+    uint32_t first; /* row that counts */
+} pooled;
+
+static pooled pooled_of(aei_run *run, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    pooled in = {f->t, aei_value(run, f), 0};
+
+    if (s->look) {
+        uint8_t *room = (uint8_t *)row(run, 4, s->t.cp);
+
+        in.first = s->look - aei_live_join(run, s, room);
+        in.t.shape.h += s->look;
+        in.data = room;
+    }
+    return in;
+}
+
+static void pool_windows(const aei_step *s, const pooled *in, uint32_t y, uint32_t x, uint32_t w[4])
 {
     const ae_node *n = s->node;
 
-    window(y, n->kernel[0], n->stride[0], aei_pad_before(n, 0), in->shape.h, &w[0], &w[1]);
-    window(x, n->kernel[1], n->stride[1], aei_pad_before(n, 1), in->shape.w, &w[2], &w[3]);
+    window(y, n->kernel[0], n->stride[0], aei_pad_before(n, 0) - s->look, in->t.shape.h, &w[0], &w[1]);
+    window(x, n->kernel[1], n->stride[1], aei_pad_before(n, 1), in->t.shape.w, &w[2], &w[3]);
+    w[0] = w[0] < in->first ? in->first : w[0];
 }
 
 /* Gradients are summed in f32 over the whole input, then stored. */
@@ -52,7 +76,7 @@ static float *sum_space(const aei_run *run, const aei_step *s, const aei_tensor 
 
 static void max_forward(aei_run *run, const aei_weights *weights, const aei_step *s)
 {
-    const aei_step *f = aei_from(run, s, 0);
+    const pooled in = pooled_of(run, s);
     uint32_t cp = s->t.cp, w[4];
     float *best = row(run, 0, cp), *v = row(run, 1, cp);
     uint8_t *to = aei_target(run, s);
@@ -61,12 +85,12 @@ static void max_forward(aei_run *run, const aei_weights *weights, const aei_step
     for (uint32_t n = 0; n < s->t.shape.n; n++)
         for (uint32_t y = 0; y < s->t.shape.h; y++)
             for (uint32_t x = 0; x < s->t.shape.w; x++, to += (size_t)cp * s->t.element) {
-                pool_windows(s, &f->t, y, x, w);
+                pool_windows(s, &in, y, x, w);
                 for (uint32_t c = 0; c < cp; c++)
                     best[c] = -FLT_MAX;
                 for (uint32_t i = w[0]; i < w[1]; i++)
                     for (uint32_t j = w[2]; j < w[3]; j++) {
-                        aei_to_f32(pixel(&f->t, aei_value(run, f), n, i, j), f->t.element, v, cp);
+                        aei_to_f32(pixel(&in.t, in.data, n, i, j), in.t.element, v, cp);
                         for (uint32_t c = 0; c < cp; c++)
                             best[c] = v[c] <= best[c] ? best[c] : v[c]; /* NaN wins */
                     }
@@ -78,6 +102,7 @@ static void max_forward(aei_run *run, const aei_weights *weights, const aei_step
 static void max_backward(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot, void *to)
 {
     const aei_step *f = aei_from(run, s, slot);
+    const pooled in = pooled_of(run, s);
     uint32_t cp = s->t.cp, w[4];
     float *best = row(run, 0, cp), *v = row(run, 1, cp), *g = row(run, 2, cp), *sum = sum_space(run, s, &f->t);
     float *at = row(run, 3, cp);
@@ -86,13 +111,13 @@ static void max_backward(aei_run *run, const aei_weights *weights, const aei_ste
     for (uint32_t n = 0; n < s->t.shape.n; n++)
         for (uint32_t y = 0; y < s->t.shape.h; y++)
             for (uint32_t x = 0; x < s->t.shape.w; x++) {
-                pool_windows(s, &f->t, y, x, w);
+                pool_windows(s, &in, y, x, w);
                 aei_to_f32(pixel(&s->t, aei_grad(run, s), n, y, x), s->t.element, g, cp);
                 for (uint32_t c = 0; c < cp; c++)
                     best[c] = -FLT_MAX, at[c] = 0;
                 for (uint32_t i = w[0]; i < w[1]; i++)
                     for (uint32_t j = w[2]; j < w[3]; j++) {
-                        aei_to_f32(pixel(&f->t, aei_value(run, f), n, i, j), f->t.element, v, cp);
+                        aei_to_f32(pixel(&in.t, in.data, n, i, j), in.t.element, v, cp);
                         for (uint32_t c = 0; c < cp; c++)
                             if (v[c] > best[c]) {
                                 best[c] = v[c];
@@ -140,6 +165,7 @@ static void average_forward(aei_run *run, const aei_weights *weights, const aei_
 {
     const aei_step *f = aei_from(run, s, 0);
     const ae_node *node = s->node;
+    pooled in;
     uint32_t cp = s->t.cp, w[4];
     float *sum = row(run, 0, cp), *v = row(run, 1, cp);
     uint8_t *to = aei_target(run, s);
@@ -150,17 +176,18 @@ static void average_forward(aei_run *run, const aei_weights *weights, const aei_
         average_tiles(run, s);
         return;
     }
+    in = pooled_of(run, s);
     for (uint32_t n = 0; n < s->t.shape.n; n++)
         for (uint32_t y = 0; y < s->t.shape.h; y++)
             for (uint32_t x = 0; x < s->t.shape.w; x++, to += (size_t)cp * s->t.element) {
                 float k;
 
-                pool_windows(s, &f->t, y, x, w);
+                pool_windows(s, &in, y, x, w);
                 k = 1 / (float)((w[1] - w[0]) * (w[3] - w[2]));
                 memset(sum, 0, cp * sizeof(float));
                 for (uint32_t i = w[0]; i < w[1]; i++)
                     for (uint32_t j = w[2]; j < w[3]; j++) {
-                        aei_to_f32(pixel(&f->t, aei_value(run, f), n, i, j), f->t.element, v, cp);
+                        aei_to_f32(pixel(&in.t, in.data, n, i, j), in.t.element, v, cp);
                         for (uint32_t c = 0; c < cp; c++)
                             sum[c] += v[c];
                     }
@@ -173,6 +200,7 @@ static void average_forward(aei_run *run, const aei_weights *weights, const aei_
 static void average_backward(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot, void *to)
 {
     const aei_step *f = aei_from(run, s, slot);
+    const pooled in = pooled_of(run, s);
     uint32_t cp = s->t.cp, w[4];
     float *g = row(run, 0, cp), *sum = sum_space(run, s, &f->t);
 
@@ -182,7 +210,7 @@ static void average_backward(aei_run *run, const aei_weights *weights, const aei
             for (uint32_t x = 0; x < s->t.shape.w; x++) {
                 float k;
 
-                pool_windows(s, &f->t, y, x, w);
+                pool_windows(s, &in, y, x, w);
                 k = 1 / (float)((w[1] - w[0]) * (w[3] - w[2]));
                 aei_to_f32(pixel(&s->t, aei_grad(run, s), n, y, x), s->t.element, g, cp);
                 for (uint32_t i = w[0]; i < w[1]; i++)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nn/graph_trim.h"
+#include "nn/live.h"
 #include "nn/plan.h"
 
 static dnnl_engine_t engine;
@@ -533,10 +534,13 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
         goto done;
     }
+    p->state_bytes = (p->n_steps * sizeof(uint32_t) + 63) / 64 * 64;
     for (uint32_t i = 0; i < p->n_steps && st == AE_OK; i++) {
         aei_step *s = &p->steps[i];
 
-        if (s->op->plan)
+        if (c->live)
+            st = aei_live_plan(p, s, err);
+        if (st == AE_OK && s->op->plan)
             st = s->op->plan(p, s, err);
         if (st == AE_OK)
             st = aei_act_plan(p, s, err);
@@ -563,6 +567,10 @@ ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, 
     p->graph = graph;
     p->config = *config;
     p->prepared_bytes = AEI_MARGIN;
+    if (config->live && (config->train || config->trim)) {
+        aei_plan_free(p);
+        return ae_fail(err, AE_ERR_ARGUMENT, "only inference goes on from run to run, of whole inputs");
+    }
     if (config->trim) {
         if (config->train || config->n_taps)
             st = ae_fail(err, AE_ERR_ARGUMENT, "only inference trims");
@@ -658,6 +666,24 @@ size_t aei_plan_workspace(const aei_plan *p)
 size_t aei_plan_n_floats(const aei_plan *p)
 {
     return p->n_floats;
+}
+
+size_t aei_plan_state(const aei_plan *p)
+{
+    return p->config.live ? p->state_bytes : 0;
+}
+
+bool aei_plan_continues(const aei_plan *p, const aei_plan *q)
+{
+    bool same = p->config.live && q->config.live && p->n_steps == q->n_steps && p->state_bytes == q->state_bytes;
+
+    for (uint32_t i = 0; i < p->n_steps && same; i++) {
+        const aei_step *a = &p->steps[i], *b = &q->steps[i];
+
+        same = a->node->op == b->node->op && !strcmp(a->node->name, b->node->name) && a->look == b->look && a->state == b->state &&
+               a->t.cp == b->t.cp && a->t.element == b->t.element && a->t.shape.n == b->t.shape.n && a->t.shape.w == b->t.shape.w;
+    }
+    return same;
 }
 
 size_t aei_plan_native_floats(const aei_plan *p)

@@ -99,6 +99,8 @@ struct aei_step {
     uint32_t chunk;        /* inference: pixels of such a gate that the product has it compute at a time */
     bool accumulate[AE_MAX_FROM + 1]; /* backward: input slot (last: add) already holds a gradient */
     int32_t value, grad, pre, aux; /* buffers */
+    uint32_t look;         /* live: rows of its input that it keeps for the next run */
+    size_t state;          /* and where in the run's state they lie */
     size_t side;           /* layers: where in the scratch their copies lie */
     int32_t param[4];      /* indices into plan->params in the order of ae_graph_params, or -1 */
     /* oneDNN: forward, backward by data, backward by weights; the activation's own */
@@ -134,7 +136,7 @@ struct aei_plan {
     size_t n_floats, native_floats;
     aei_buffer *buffers;
     uint32_t n_buffers, buffer_room;
-    size_t workspace;
+    size_t workspace, state_bytes;
     size_t prepared_bytes; /* of aei_weights */
     size_t scratch_bytes;  /* of aei_weights: each layer has its own, so that several can be prepared at a time */
     uint32_t n_parts, *parts; /* steps that are the first to use their parameters */
@@ -152,6 +154,7 @@ struct aei_weights {
 struct aei_run {
     const aei_plan *plan;
     uint8_t *block;
+    uint8_t *state;        /* live: how many rows each step has seen, up to what it looks back, then the rows that they keep */
     dnnl_stream_t stream;
     uint64_t seed;
     dnnl_status_t status;  /* the first failure of a primitive */

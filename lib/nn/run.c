@@ -121,9 +121,10 @@ ae_status aei_run_create(const aei_plan *plan, aei_run **out, ae_error *err)
     if (r) {
         r->plan = plan;
         r->block = ae_alloc(plan->workspace, 1);
+        r->state = ae_alloc(plan->state_bytes, 1);
         r->memory = ae_alloc(plan->n_steps, sizeof(*r->memory));
     }
-    if (!r || !r->block || !r->memory || dnnl_stream_create(&r->stream, aei_engine(), 0) != dnnl_success) {
+    if (!r || !r->block || !r->state || !r->memory || dnnl_stream_create(&r->stream, aei_engine(), 0) != dnnl_success) {
         aei_run_free(r);
         return ae_fail(err, AE_ERR_NOMEM, "workspace of %zu bytes", plan->workspace);
     }
@@ -142,8 +143,14 @@ void aei_run_free(aei_run *r)
     if (r->stream)
         dnnl_stream_destroy(r->stream);
     ae_free(r->memory);
+    ae_free(r->state);
     ae_free(r->block);
     ae_free(r);
+}
+
+void *aei_run_state(aei_run *r)
+{
+    return r->state;
 }
 
 dnnl_memory_t aei_memory(aei_run *run, const aei_step *step, int which, const dnnl_memory_desc_t *md, void *data)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/perceptual.h"
 #include "nn/exec.h"
+#include "nn/graph_extract.h"
 
 #include <string.h>
 
@@ -11,7 +12,7 @@ typedef struct lane { /* one thread's */
 } lane;
 
 struct aei_perceptual {
-    ae_graph graph;             /* the model's nodes up to the tap */
+    ae_graph graph;             /* the part of the model that the tap depends on */
     aei_plan *plan;
     aei_weights *weights;
     uint32_t image;             /* index of the picture among the inputs */
@@ -46,52 +47,19 @@ void aei_perceptual_free(aei_perceptual *p)
     ae_free(p);
 }
 
-/* The nodes up to `name`, which becomes the output. */
-static ae_status truncate(const ae_graph *from, const ae_loss *loss, ae_graph *to, ae_error *err)
+/* The part of the model that its layer `node` depends on, and its parameters. */
+static ae_status take_part(aei_perceptual *p, const ae_model *model, const ae_loss *loss, float **values, ae_error *err)
 {
-    int32_t tap = ae_graph_find(from, loss->node);
+    const ae_graph *whole = ae_model_graph(model);
+    int32_t tap = ae_graph_find(whole, loss->node);
+    uint32_t output = (uint32_t)tap;
+    size_t n_floats;
+    ae_status st;
 
     if (tap < 0)
         return ae_fail(err, AE_ERR_MISMATCH, "perceptual loss: model %s has no node \"%s\"", loss->model, loss->node);
-    to->nodes = ae_alloc((size_t)tap + 1, sizeof(*to->nodes));
-    if (!to->nodes)
-        return ae_fail(err, AE_ERR_NOMEM, "perceptual loss: %d nodes", tap + 1);
-    memcpy(to->nodes, from->nodes, ((size_t)tap + 1) * sizeof(*to->nodes));
-    to->n_nodes = (uint32_t)tap + 1;
-    to->n_outputs = 1;
-    to->outputs[0] = (uint32_t)tap;
-    return ae_graph_check(to, err);
-}
-
-static ae_status prepare_weights(aei_perceptual *p, const ae_model *model, ae_error *err)
-{
-    ae_param *all = NULL, *some = NULL;
-    uint32_t n_all, n_some;
-    size_t n_floats;
-    float *flat = NULL;
-    const float *values = ae_model_values(model, &n_floats);
-    ae_status st;
-
-    if ((st = ae_graph_params(ae_model_graph(model), &all, &n_all, &n_floats, err)) != AE_OK ||
-        (st = ae_graph_params(&p->graph, &some, &n_some, &n_floats, err)) != AE_OK ||
-        (st = aei_weights_create(p->plan, &p->weights, err)) != AE_OK)
-        goto done;
-    flat = ae_alloc(n_floats, sizeof(*flat));
-    if (!flat) {
-        st = ae_fail(err, AE_ERR_NOMEM, "perceptual loss: %zu parameters", n_floats);
-        goto done;
-    }
-    for (uint32_t i = 0, j = 0; i < n_some; i++) {
-        for (j = 0; strcmp(all[j].name, some[i].name); j++)
-            ;
-        memcpy(flat + some[i].offset, values + all[j].offset, some[i].count * sizeof(*flat));
-    }
-    aei_weights_set(p->weights, flat);
-done:
-    ae_free(flat);
-    ae_free(some);
-    ae_free(all);
-    return st;
+    st = aei_graph_extract(whole, &output, 1, &p->graph, NULL, err);
+    return st == AE_OK ? aei_graph_extract_values(whole, ae_model_values(model, &n_floats), &p->graph, values, err) : st;
 }
 
 static ae_status prepare_inputs(aei_perceptual *p, const ae_loss *loss, ae_shape picture, ae_error *err)
@@ -144,6 +112,7 @@ ae_status aei_perceptual_create(const ae_loss *loss, ae_shape picture, ae_precis
         .n = picture.n, .h = picture.h, .w = picture.w, .precision = precision, .train = true, .input_gradients = true};
     char path[4096];
     ae_model *model = NULL;
+    float *values = NULL;
     aei_perceptual *p = ae_alloc(1, sizeof(*p));
     ae_status st;
 
@@ -152,10 +121,11 @@ ae_status aei_perceptual_create(const ae_loss *loss, ae_shape picture, ae_precis
         return ae_fail(err, AE_ERR_NOMEM, "perceptual loss");
     if ((st = ae_model_find(loss->model, path, sizeof(path), err)) != AE_OK ||
         (st = ae_model_open(path, NULL, &model, err)) != AE_OK ||
-        (st = truncate(ae_model_graph(model), loss, &p->graph, err)) != AE_OK ||
+        (st = take_part(p, model, loss, &values, err)) != AE_OK ||
         (st = aei_plan_create(&p->graph, &config, &p->plan, err)) != AE_OK ||
-        (st = prepare_inputs(p, loss, picture, err)) != AE_OK || (st = prepare_weights(p, model, err)) != AE_OK)
+        (st = prepare_inputs(p, loss, picture, err)) != AE_OK || (st = aei_weights_create(p->plan, &p->weights, err)) != AE_OK)
         goto done;
+    aei_weights_set(p->weights, values);
     p->lanes = ae_alloc(n_threads, sizeof(*p->lanes));
     if (!p->lanes) {
         st = ae_fail(err, AE_ERR_NOMEM, "perceptual loss");
@@ -164,6 +134,7 @@ ae_status aei_perceptual_create(const ae_loss *loss, ae_shape picture, ae_precis
     for (p->n_lanes = 0; p->n_lanes < n_threads && st == AE_OK; p->n_lanes++)
         st = prepare_lane(p, &p->lanes[p->n_lanes], err);
 done:
+    ae_free(values);
     ae_model_free(model);
     if (st == AE_OK)
         *out = p;

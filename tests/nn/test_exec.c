@@ -514,6 +514,127 @@ static void test_trim(void **state)
     for_precisions(check_trim);
 }
 
+/* Copies `rows` rows of every picture between a tensor and one of more rows, from row `at` of that on. */
+static void copy_rows(float *some, ae_shape shape, float *all, uint32_t all_rows, uint32_t at, bool out_of_all)
+{
+    size_t row = (size_t)shape.w * shape.c, block = shape.h * row;
+
+    for (uint32_t n = 0; n < shape.n; n++) {
+        float *a = some + n * block, *b = all + ((size_t)n * all_rows + at) * row;
+
+        memcpy(out_of_all ? a : b, out_of_all ? b : a, block * sizeof(float));
+    }
+}
+
+static const uint32_t live_blocks[] = {1, 1, 2, 1}; /* in turn, by two machines */
+enum { LIVE_TOTAL = 5 };
+
+/* One pass over `whole`'s inputs in blocks of u and 2 u rows; to: outputs as whole has them. */
+static void run_live(const machine *whole, machine m[2], uint32_t u, float **to)
+{
+    uint32_t at = 0;
+
+    memset(aei_run_state(m[0].run), 0, aei_plan_state(m[0].plan));
+    for (size_t i = 0; i < sizeof(live_blocks) / sizeof(*live_blocks); i++) {
+        machine *now = &m[live_blocks[i] - 1], *before = i ? &m[live_blocks[i - 1] - 1] : now;
+
+        if (now != before)
+            memcpy(aei_run_state(now->run), aei_run_state(before->run), aei_plan_state(now->plan));
+        for (uint32_t k = 0; k < now->n_inputs; k++) {
+            ae_shape all = aei_plan_input_shape(whole->plan, k), some = aei_plan_input_shape(now->plan, k);
+
+            copy_rows(now->inputs[k], some, whole->inputs[k], all.h, all.h == some.h ? 0 : at, true);
+        }
+        machine_forward(now, 0);
+        for (uint32_t k = 0; k < now->n_outputs; k++) {
+            ae_shape all = aei_plan_output_shape(whole->plan, k), some = aei_plan_output_shape(now->plan, k);
+
+            copy_rows(now->outputs[k], some, to[k], all.h, (uint32_t)((uint64_t)at * all.h / (LIVE_TOTAL * u)), false);
+        }
+        at += live_blocks[i] * u;
+    }
+    assert_int_equal(at, LIVE_TOTAL * u);
+}
+
+static uint32_t n_live;
+
+/* A network that only looks back gives in blocks what it gives in one piece, and the same bytes again. */
+static void check_live(const net_case *c, ae_precision precision)
+{
+    ae_graph graph = net_graph(c->spec);
+    uint32_t stride, field, u;
+    aei_plan_config config = {.n = 2, .precision = precision, .live = true};
+    aei_plan *plan = NULL;
+    ae_error err = {0};
+    ae_status st = AE_OK;
+
+    ae_graph_field(&graph, &stride, &field);
+    if (!stride) {
+        ae_graph_free(&graph);
+        return;
+    }
+    config.h = u = stride * ((2 + stride) / stride);
+    config.w = stride * ((c->w + stride) / stride);
+    if ((st = aei_plan_create(&graph, &config, &plan, &err)) == AE_OK) {
+        test_net net = net_make(c->spec, 1, c->h, c->w, 5, NET_ROUND_BF16);
+        float *once[MACHINE_OUTPUTS], *twice[MACHINE_OUTPUTS];
+        machine m[2], whole;
+        aei_rng rng = aei_rng_make(5, 0, 4);
+
+        aei_plan_free(plan);
+        n_live++;
+        for (uint32_t i = 0; i < 2; i++, config.h += u)
+            m[i] = machine_make(&net.graph, &config, net.flat);
+        assert_true(aei_plan_continues(m[0].plan, m[1].plan));
+        config.h = LIVE_TOTAL * u;
+        config.live = false;
+        whole = machine_make(&net.graph, &config, net.flat);
+        assert_false(aei_plan_continues(whole.plan, m[1].plan));
+        for (uint32_t k = 0; k < whole.n_inputs; k++)
+            aei_rng_normals(&rng, whole.inputs[k], whole.in_count[k]);
+        machine_forward(&whole, 0);
+        for (uint32_t k = 0; k < whole.n_outputs; k++) {
+            once[k] = machine_buffer(whole.out_count[k]);
+            twice[k] = machine_buffer(whole.out_count[k]);
+        }
+        run_live(&whole, m, u, once);
+        run_live(&whole, m, u, twice);
+        for (uint32_t k = 0; k < whole.n_outputs; k++) {
+            bool bf16 = precision == AE_PRECISION_BF16;
+            double *expected = ae_alloc(whole.out_count[k], sizeof(*expected)), error;
+
+            assert_non_null(expected);
+            for (size_t i = 0; i < whole.out_count[k]; i++)
+                expected[i] = (double)whole.outputs[k][i];
+            error = machine_error(once[k], expected, whole.out_count[k], bf16, 1e-3);
+            if (!(error <= (bf16 ? 0.01 : 5e-6)))
+                fail_msg("%s: error of output %u in blocks %.3g", running, k, error);
+            expect_same("blocks again", once[k], twice[k], whole.out_count[k]);
+            machine_buffer_free(once[k], whole.out_count[k]);
+            machine_buffer_free(twice[k], whole.out_count[k]);
+            ae_free(expected);
+        }
+        for (uint32_t i = 0; i < 2; i++)
+            machine_free(&m[i]);
+        machine_free(&whole);
+        net_free(&net);
+    } else {
+        bool refused = st == AE_ERR_UNSUPPORTED && strstr(err.message, "looks at what comes later");
+
+        if (!refused && !(st == AE_ERR_MALFORMED && strstr(err.message, "impossible shape"))) /* nothing is left of a block */
+            fail_msg("%s: %s", running, err.message);
+    }
+    ae_graph_free(&graph);
+}
+
+static void test_live(void **state)
+{
+    (void)state;
+    n_live = 0;
+    for_precisions(check_live);
+    assert_true(n_live >= 30); /* those of single pixels, and the causal ones */
+}
+
 /* ---- threads, allocations, arguments ---- */
 
 static void *run_often(void *argument)
@@ -622,7 +743,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_f32),        cmocka_unit_test(test_bf16),  cmocka_unit_test(test_repeats),
-        cmocka_unit_test(test_batches),    cmocka_unit_test(test_tiles), cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_batches),    cmocka_unit_test(test_tiles), cmocka_unit_test(test_trim), cmocka_unit_test(test_live),
         cmocka_unit_test(test_collecting), cmocka_unit_test(test_threads), cmocka_unit_test(test_bench),
         cmocka_unit_test(test_allocations),
     };
