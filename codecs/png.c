@@ -14,6 +14,7 @@ static const char xmp_key[] = "XML:com.adobe.xmp";
 enum {
     HEAD = 64,      /* bytes before a block of libpng's, which hold its length */
     ROOM = 1 << 22, /* what libpng takes for itself */
+    DEFLATE_MOST = 1032, /* bytes that one of deflate's can become */
 };
 
 typedef struct span { uint64_t offset, n_bytes; } span;
@@ -258,6 +259,8 @@ static ae_status read_header(png_state *s, const ae_limits *limits, ae_reader *r
     s->max_meta = limits->max_meta;
     png_read_info(png, info);
     s->max_meta = 0;
+    if (png_get_rowbytes(png, info) * (uint64_t)png_get_image_height(png, info) / DEFLATE_MOST > s->spans[2].n_bytes)
+        png_error(png, "truncated"); /* before memory is taken for it */
     if (png_get_color_type(png, info) == PNG_COLOR_TYPE_PALETTE)
         png_set_palette_to_rgb(png);
     if (png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) < 8)

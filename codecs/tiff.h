@@ -19,7 +19,9 @@ typedef struct tiff_state {
     uint64_t spool_at;  /* where the spool stands */
 
     /* How samples lie in the file. */
-    uint16_t bits, samples, photometric, planar, compression, predictor;
+    uint16_t bits, samples, format, photometric, planar, compression, predictor;
+    ae_sample sample;   /* that they become */
+    bool whole_pixels;  /* bands come from libtiff as pixels (YCbCr) */
     bool premultiplied, simple; /* simple: rows are in the file as they are here */
     uint32_t n_colours;         /* samples of a pixel that are colour */
     uint16_t *palette[3];
@@ -45,6 +47,10 @@ int aei_tiff_probe(const uint8_t *head, size_t n_bytes);
 ae_status aei_tiff_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
 ae_status aei_tiff_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
 void aei_tiff_reader_close(ae_reader *reader);
+/* Whether samples have to be computed, not only moved. */
+bool aei_tiff_is_special(const tiff_state *s);
+/* A row as it is in the file to one of the signal. */
+void aei_tiff_unpack(const tiff_state *s, const uint8_t *raw, const ae_signal_info *info, uint8_t *row);
 
 void aei_tiff_accepts(ae_signal_info *info, char note[160]);
 ae_status aei_tiff_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading TIFF: integer samples of 1 to 16 bits and 32-bit float; grey, palette, RGB, CMYK; strips by rows, tiles and separate
- * planes by bands. Descriptive entries travel as EXIF (exif.h). */
+ * Reading TIFF: integers of 1 to 32 bits, float of 16, 32 and 64; grey, palette, RGB, CMYK, YCbCr, Lab, LogLuv; strips by rows,
+ * tiles and separate planes by bands. Descriptive entries travel as EXIF (exif.h). */
 #include "tiff.h"
 
 #include <string.h>
@@ -13,6 +13,8 @@ static ae_status unsupported(tiff_state *s, const char *what, unsigned value)
 
 static ae_status check_colour(tiff_state *s, ae_reader *reader)
 {
+    char text[1024];
+
     switch (s->photometric) {
     case PHOTOMETRIC_MINISWHITE:
     case PHOTOMETRIC_MINISBLACK:
@@ -27,33 +29,86 @@ static ae_status check_colour(tiff_state *s, ae_reader *reader)
         s->n_colours = 3;
         return AE_OK;
     case PHOTOMETRIC_YCBCR:
-        if (s->compression != COMPRESSION_JPEG)
-            return unsupported(s, "YCbCr with compression", s->compression);
-        TIFFSetField(s->tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
         s->n_colours = 3;
+        if (s->compression == COMPRESSION_JPEG)
+            TIFFSetField(s->tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
+        else if (!TIFFRGBAImageOK(s->tif, text) || s->bits != 8)
+            return unsupported(s, "YCbCr with bits per sample", s->bits);
+        else
+            s->whole_pixels = true;
         return AE_OK;
     case PHOTOMETRIC_SEPARATED:
         s->n_colours = 4;
         aei_note(reader->note, "CMYK converted to RGB");
+        return AE_OK;
+    case PHOTOMETRIC_CIELAB:
+    case PHOTOMETRIC_ICCLAB:
+        s->n_colours = s->samples < 3 ? 1 : 3; /* grey: L alone */
+        aei_note(reader->note, "Lab converted to sRGB");
+        return s->bits == 8 || s->bits == 16 ? AE_OK : unsupported(s, "Lab with bits per sample", s->bits);
+    case PHOTOMETRIC_LOGLUV:
+    case PHOTOMETRIC_LOGL:
+        if (s->compression != COMPRESSION_SGILOG && s->compression != COMPRESSION_SGILOG24)
+            return unsupported(s, "LogLuv with compression", s->compression);
+        s->n_colours = s->photometric == PHOTOMETRIC_LOGL ? 1 : 3;
+        s->samples = (uint16_t)s->n_colours;
+        s->bits = 32;
+        s->format = SAMPLEFORMAT_IEEEFP; /* XYZ or Y */
+        if (!TIFFSetField(s->tif, TIFFTAG_SGILOGDATAFMT, SGILOGDATAFMT_FLOAT))
+            return aei_tiff_failed(s, "no LogLuv");
+        aei_note(reader->note, s->n_colours == 1 ? "LogL converted to linear grey" : "LogLuv converted to linear RGB");
         return AE_OK;
     default:
         return unsupported(s, "photometric interpretation", s->photometric);
     }
 }
 
+static ae_status check_format(tiff_state *s, ae_reader *reader)
+{
+    bool lab = s->photometric == PHOTOMETRIC_CIELAB || s->photometric == PHOTOMETRIC_ICCLAB;
+
+    switch (s->format) {
+    case SAMPLEFORMAT_IEEEFP:
+        if ((s->bits != 16 && s->bits != 32 && s->bits != 64) || s->n_colours == 4 || s->palette[0])
+            return unsupported(s, "floating-point bits per sample", s->bits);
+        if (s->bits == 64)
+            aei_note(reader->note, "64-bit floats rounded to 32 bits");
+        s->sample = AE_F32;
+        return AE_OK;
+    case SAMPLEFORMAT_INT:
+        if (lab) /* which is what it is */
+            break;
+        if ((s->bits != 8 && s->bits != 16 && s->bits != 32) || s->n_colours == 4 || s->palette[0])
+            return unsupported(s, "signed bits per sample", s->bits);
+        if (s->bits < 32)
+            aei_note(reader->note, s->bits == 8 ? "signed samples raised by 128" : "signed samples raised by 32768");
+        break;
+    case SAMPLEFORMAT_UINT:
+    case SAMPLEFORMAT_VOID:
+        break;
+    default:
+        return unsupported(s, "sample format", s->format);
+    }
+    if (s->bits < 1 || s->bits > 32 || (s->bits > 16 && s->n_colours == 4))
+        return unsupported(s, "bits per sample", s->bits);
+    if (s->bits > 16)
+        aei_note(reader->note, "integers of more than 16 bits converted to float");
+    s->sample = s->bits > 16 ? AE_F32 : s->bits > 8 || lab ? AE_U16 : AE_U8;
+    return AE_OK;
+}
+
 static ae_status read_fields(tiff_state *s, const ae_limits *limits, ae_reader *reader)
 {
     uint32_t width = 0, height = 0, n_colours;
-    uint16_t format, n_extra = 0, *extra = NULL;
+    uint16_t n_extra = 0, *extra = NULL;
     bool alpha;
-    ae_sample sample;
     ae_status st;
 
     TIFFGetField(s->tif, TIFFTAG_IMAGEWIDTH, &width);
     TIFFGetField(s->tif, TIFFTAG_IMAGELENGTH, &height);
     TIFFGetFieldDefaulted(s->tif, TIFFTAG_BITSPERSAMPLE, &s->bits);
     TIFFGetFieldDefaulted(s->tif, TIFFTAG_SAMPLESPERPIXEL, &s->samples);
-    TIFFGetFieldDefaulted(s->tif, TIFFTAG_SAMPLEFORMAT, &format);
+    TIFFGetFieldDefaulted(s->tif, TIFFTAG_SAMPLEFORMAT, &s->format);
     TIFFGetFieldDefaulted(s->tif, TIFFTAG_PLANARCONFIG, &s->planar);
     TIFFGetFieldDefaulted(s->tif, TIFFTAG_COMPRESSION, &s->compression);
     TIFFGetFieldDefaulted(s->tif, TIFFTAG_EXTRASAMPLES, &n_extra, &extra);
@@ -67,10 +122,8 @@ static ae_status read_fields(tiff_state *s, const ae_limits *limits, ae_reader *
         return st;
     if (s->samples < s->n_colours)
         return aei_tiff_failed(s, "too few samples per pixel");
-    if (format == SAMPLEFORMAT_IEEEFP ? s->bits != 32 || s->n_colours == 4 : s->bits < 1 || s->bits > 16)
-        return unsupported(s, "bits per sample", s->bits);
-    if (format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID && format != SAMPLEFORMAT_IEEEFP)
-        return unsupported(s, "sample format", format);
+    if ((st = check_format(s, reader)) != AE_OK)
+        return st;
 
     /* Many programs store alpha without saying so. */
     alpha = s->samples > s->n_colours;
@@ -80,13 +133,19 @@ static ae_status read_fields(tiff_state *s, const ae_limits *limits, ae_reader *
     if (s->premultiplied)
         aei_note(reader->note, "premultiplied alpha converted");
     n_colours = s->palette[0] || s->n_colours == 4 ? 3 : s->n_colours;
-    sample = format == SAMPLEFORMAT_IEEEFP ? AE_F32 : s->bits > 8 ? AE_U16 : AE_U8;
-    reader->info = aei_image_info(width, height, sample, n_colours + alpha);
-    if (sample == AE_U16)
+    reader->info = aei_image_info(width, height, s->sample, n_colours + alpha);
+    if (s->sample == AE_U16 && s->bits > 8)
         reader->info.bits = s->bits;
     s->row_bytes = ae_row_bytes(&reader->info);
     s->simple = !s->palette[0] && !s->premultiplied && s->n_colours < 4 && s->photometric != PHOTOMETRIC_MINISWHITE &&
-                s->samples == reader->info.channels && s->bits % 8 == 0;
+                s->samples == reader->info.channels && s->bits == 8 * ae_sample_bytes(s->sample) && !aei_tiff_is_special(s);
+    if (s->whole_pixels) {
+        /* by bands, of which libtiff makes RGBA */
+        if (s->samples != 3)
+            return unsupported(s, "YCbCr with samples per pixel", s->samples);
+        s->simple = true;
+        s->planar = PLANARCONFIG_CONTIG;
+    }
     return AE_OK;
 }
 
@@ -98,7 +157,15 @@ static ae_status plan_reading(tiff_state *s, const ae_limits *limits, const ae_s
     tmsize_t tile_bytes = 0;
     ae_status st;
 
-    if (TIFFIsTiled(s->tif)) {
+    if (s->whole_pixels) {
+        TIFFGetField(s->tif, TIFFTAG_TILEWIDTH, &s->tile_width);
+        TIFFGetFieldDefaulted(s->tif, TIFFIsTiled(s->tif) ? TIFFTAG_TILELENGTH : TIFFTAG_ROWSPERSTRIP, &rows);
+        s->tile_width = TIFFIsTiled(s->tif) ? s->tile_width : 0;
+        if (!rows || (TIFFIsTiled(s->tif) && !s->tile_width))
+            return aei_tiff_failed(s, "tiles or strips without a size");
+        s->band_rows = TIFFIsTiled(s->tif) || rows < info->height ? rows : (uint32_t)info->height;
+        tile_bytes = (tmsize_t)(4 * (uint64_t)(s->tile_width ? s->tile_width : info->width) * s->band_rows);
+    } else if (TIFFIsTiled(s->tif)) {
         TIFFGetField(s->tif, TIFFTAG_TILEWIDTH, &s->tile_width);
         TIFFGetField(s->tif, TIFFTAG_TILELENGTH, &s->tile_height);
         if (!s->tile_width || !s->tile_height)
@@ -118,6 +185,10 @@ static ae_status plan_reading(tiff_state *s, const ae_limits *limits, const ae_s
         return unsupported(s, "separate planes with bits per sample", s->bits);
     if (s->band_rows && tile_bytes <= 0)
         return aei_tiff_failed(s, "tiles or strips without a size");
+    /* A tile may be larger than the picture, but not by more than its edges explain. */
+    if ((uint64_t)tile_bytes > (1 << 24) && (uint64_t)tile_bytes / 16 > (row_bits + 7) / 8 * info->height)
+        return ae_fail(s->err, AE_ERR_LIMIT, "TIFF: tiles of %lld bytes for a picture of %llu x %llu", (long long)tile_bytes,
+                       (unsigned long long)info->width, (unsigned long long)info->height);
     s->raw_bytes = (size_t)((row_bits + 7) / 8);
     if (s->band_rows == 0) {
         tmsize_t line = TIFFScanlineSize(s->tif); /* may be more in odd files */
@@ -247,6 +318,34 @@ failed:
     return st;
 }
 
+/* One band of rows through libtiff's own conversion to RGBA, whose rows come from the bottom. */
+static ae_status read_pixels(tiff_state *s, const ae_signal_info *info)
+{
+    uint32_t rows = (uint32_t)(info->height - s->y < s->band_rows ? info->height - s->y : s->band_rows);
+    uint32_t width = s->tile_width ? s->tile_width : (uint32_t)info->width;
+    uint32_t *raster = (uint32_t *)(void *)s->tile;
+
+    for (uint64_t x0 = 0; x0 < info->width; x0 += width) {
+        uint32_t n = (uint32_t)(info->width - x0 < width ? info->width - x0 : width);
+        bool good = s->tile_width ? TIFFReadRGBATileExt(s->tif, (uint32_t)x0, (uint32_t)s->y, raster, 1)
+                                  : TIFFReadRGBAStripExt(s->tif, (uint32_t)s->y, raster, 1);
+
+        if (!good || s->status != AE_OK)
+            return aei_tiff_failed(s, "truncated");
+        for (uint32_t y = 0; y < rows; y++) {
+            const uint32_t *from = raster + (size_t)((s->tile_width ? s->band_rows : rows) - 1 - y) * width;
+            uint8_t *to = s->raw + y * s->raw_bytes + 3 * x0;
+
+            for (uint32_t x = 0; x < n; x++, to += 3) {
+                to[0] = (uint8_t)TIFFGetR(from[x]);
+                to[1] = (uint8_t)TIFFGetG(from[x]);
+                to[2] = (uint8_t)TIFFGetB(from[x]);
+            }
+        }
+    }
+    return AE_OK;
+}
+
 /* One band of rows, all planes, into raw. */
 static ae_status read_band(tiff_state *s, const ae_signal_info *info)
 {
@@ -282,82 +381,6 @@ static ae_status read_band(tiff_state *s, const ae_signal_info *info)
     return AE_OK;
 }
 
-static uint32_t get_sample(const tiff_state *s, const uint8_t *raw, size_t i)
-{
-    uint64_t at = (uint64_t)i * s->bits;
-    uint32_t v = 0;
-
-    if (s->bits == 8)
-        return raw[i];
-    if (s->bits == 16)
-        return ((const uint16_t *)raw)[i];
-    for (unsigned k = 0; k < s->bits; k++, at++)
-        v = v << 1 | (raw[at / 8] >> (7 - at % 8) & 1);
-    return v;
-}
-
-/* One pixel of integer samples, stretched to 8 or 16 bits; straight alpha. */
-static void unpack_pixel(const tiff_state *s, const uint8_t *raw, size_t x, const ae_signal_info *info, uint32_t out[4])
-{
-    uint32_t max = (1u << s->bits) - 1, full = info->sample == AE_U16 ? 65535 : 255, v[5] = {0};
-
-    for (uint32_t c = 0; c < s->n_colours + info->alpha; c++) {
-        uint32_t sample = get_sample(s, raw, x * s->samples + c);
-
-        v[c] = s->palette[0] && c == 0 ? sample : (sample * full + max / 2) / max;
-    }
-    if (s->palette[0]) {
-        for (int c = 0; c < 3; c++)
-            out[c] = s->palette[c][v[0]] >> 8;
-    } else if (s->n_colours == 4) {
-        for (int c = 0; c < 3; c++)
-            out[c] = (uint32_t)(((uint64_t)(full - v[c]) * (full - v[3]) + full / 2) / full);
-    } else {
-        for (uint32_t c = 0; c < s->n_colours; c++)
-            out[c] = s->photometric == PHOTOMETRIC_MINISWHITE ? full - v[c] : v[c];
-    }
-    if (info->alpha)
-        out[info->channels - 1] = v[s->n_colours];
-    for (uint32_t c = 0; s->premultiplied && c + 1 < info->channels; c++) {
-        uint32_t a = out[info->channels - 1];
-
-        out[c] = a == 0 ? 0 : out[c] >= a ? full : (uint32_t)(((uint64_t)out[c] * full + a / 2) / a);
-    }
-}
-
-static void unpack_float(const tiff_state *s, const float *raw, size_t x, const ae_signal_info *info, float *out)
-{
-    for (uint32_t c = 0; c < info->channels; c++) {
-        float v = raw[x * s->samples + c], a = info->alpha ? raw[x * s->samples + s->n_colours] : 1;
-
-        if (c < s->n_colours && s->photometric == PHOTOMETRIC_MINISWHITE)
-            v = 1 - v;
-        out[c] = c < s->n_colours && s->premultiplied && a > 0 ? v / a : v;
-    }
-}
-
-static void unpack_row(const tiff_state *s, const uint8_t *raw, const ae_signal_info *info, uint8_t *row)
-{
-    if (s->simple) {
-        memcpy(row, raw, s->row_bytes);
-        return;
-    }
-    for (size_t x = 0; x < info->width; x++) {
-        uint32_t v[4];
-
-        if (info->sample == AE_F32) {
-            unpack_float(s, (const float *)raw, x, info, (float *)row + x * info->channels);
-            continue;
-        }
-        unpack_pixel(s, raw, x, info, v);
-        for (uint32_t c = 0; c < info->channels; c++)
-            if (info->sample == AE_U16)
-                ((uint16_t *)row)[x * info->channels + c] = (uint16_t)v[c];
-            else
-                row[x * info->channels + c] = (uint8_t)v[c];
-    }
-}
-
 ae_status aei_tiff_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
 {
     tiff_state *s = reader->state;
@@ -370,13 +393,14 @@ ae_status aei_tiff_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, a
             if (TIFFReadScanline(s->tif, s->raw, (uint32_t)s->y, 0) < 0)
                 return aei_tiff_failed(s, "truncated");
         } else {
-            if (s->y % s->band_rows == 0 && read_band(s, &reader->info) != AE_OK)
+            if (s->y % s->band_rows == 0 &&
+                (s->whole_pixels ? read_pixels(s, &reader->info) : read_band(s, &reader->info)) != AE_OK)
                 return s->status;
             raw += s->y % s->band_rows * s->raw_bytes;
         }
         if (s->status != AE_OK) /* damage that libtiff patched up */
             return s->status;
-        unpack_row(s, raw, &reader->info, (uint8_t *)rows + i * s->row_bytes);
+        aei_tiff_unpack(s, raw, &reader->info, (uint8_t *)rows + i * s->row_bytes);
     }
     return s->status;
 }
