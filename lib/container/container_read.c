@@ -9,7 +9,7 @@
 /* The last whole footer whose index is whole, at the very end or, where an append broke off, before it. */
 static ae_status find_tail(ae_container *c, ae_error *err)
 {
-    uint64_t end = c->bytes.size;
+    uint64_t end = c->bytes.size, spent = 0; /* bytes of roots that were none: footers that look whole may name large ones */
     uint8_t *window = ae_alloc(AEI_AEC_WINDOW, 1);
     ae_status st = window ? AE_OK : aei_out_of_memory(err);
 
@@ -26,9 +26,12 @@ static ae_status find_tail(ae_container *c, ae_error *err)
 
             if (memcmp(footer + 12, aei_aec_end, 4) != 0 || !aei_is_footer(footer))
                 continue;
+            if (spent > c->bytes.size) /* all is found by scanning */
+                goto done;
             st = aei_root_open(c, aei_load64(footer), &r, &why);
             if (st == AE_OK)
                 c->tail = (aei_tail){end - n + i, aei_load64(footer), r.next_number, r.model, r.chain};
+            spent += r.capacity;
             ae_free(r.buffer);
             if (st == AE_OK)
                 goto done;

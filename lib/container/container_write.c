@@ -293,7 +293,7 @@ ae_status ae_container_write_meta(ae_container_writer *w, const ae_meta *meta, a
         goto done;
     }
     n = ZSTD_compress(packed, room, plain.data, plain.n_bytes, 9);
-    if (!ZSTD_isError(n) && n < plain.n_bytes) {
+    if (!ZSTD_isError(n) && n < plain.n_bytes && plain.n_bytes <= aei_meta_believed(n)) {
         aei_put_number(&w->scratch, plain.n_bytes);
         st = put_chunk(w, AEI_META, packed, n, err);
     } else {

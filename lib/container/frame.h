@@ -60,6 +60,12 @@ uint32_t aei_item_tiles(const ae_item *item);
 void aei_put_entry(aei_buffer *b, const char *previous, const ae_item *item);
 ae_status aei_take_entry(aei_cursor *c, char *name, ae_item *item, ae_error *err);
 
+/* Into so many bytes metadata may be compressed to n: what claims more is not unpacked, and not written. */
+static inline uint64_t aei_meta_believed(size_t n)
+{
+    return 256ull * (1024 + n);
+}
+
 void aei_make_chunk(uint8_t header[AEI_AEC_CHUNK], uint8_t type, uint32_t n_bytes);
 /* False where these are no whole header. */
 bool aei_parse_chunk(const uint8_t header[AEI_AEC_CHUNK], uint8_t *type, uint32_t *n_bytes);

@@ -6,6 +6,8 @@
 
 #include "read.h"
 
+enum { MAX_NAMES = 1 << 24, MAX_EXPANSION = 64 /* of names that share their beginnings */ };
+
 /* An entry that names a pack gets the rest from there: from its first bytes, or after all of it was checked. */
 static ae_status complete(const ae_container *c, ae_item *item, bool check, ae_error *err)
 {
@@ -86,9 +88,12 @@ static ae_status go_through(const ae_container *c, aei_cursor entries, aei_searc
     while (entries.at < entries.end && st == AE_OK) {
         if ((st = aei_take_entry(&entries, name, &item, err)) != AE_OK)
             break;
-        /* an entry has at least five bytes, so more of them are not in the file but in pages read twice */
+        /* an entry has at least five bytes, so more of them are not in the file but in pages read twice; its name may be long all
+         * the same */
         if (!s->name && s->into->n > c->bytes.size / 5)
             st = ae_fail(err, AE_ERR_MALFORMED, "an index of more entries than the file has room for");
+        else if (!s->name && (s->n_names += strlen(name)) > MAX_NAMES + MAX_EXPANSION * c->bytes.size)
+            st = ae_fail(err, AE_ERR_LIMIT, "an index whose names are more than %d times as long as the file", MAX_EXPANSION);
         else if (!s->name)
             st = aei_items_append(s->into, &item, name, strlen(name), err);
         else if (strcmp(name, s->name) == 0 && !(s->found.name)) {
@@ -107,6 +112,8 @@ static ae_status search_page(const ae_container *c, const page *p, aei_search *s
     uint32_t n;
     ae_status st = aei_load_chunk(c, p->offset, AEI_PAGE, AEI_AEC_MAX_PAGE, &buffer, &capacity, &n, err);
 
+    if (st == AE_OK && n != p->n_bytes)
+        st = ae_fail(err, AE_ERR_MALFORMED, "a page of the index of %u bytes, not %llu", n, (unsigned long long)p->n_bytes);
     if (st == AE_OK)
         st = go_through(c, (aei_cursor){buffer, buffer + n, false}, s, err);
     ae_free(buffer);
@@ -117,15 +124,15 @@ static ae_status search_root(const ae_container *c, const aei_root *r, aei_searc
 {
     aei_cursor at = r->rest;
     page p, best = {0};
-    uint64_t last = 0;
+    uint64_t end = 0; /* of the page before: they do not lie in each other */
     ae_status st = AE_OK;
 
     if (!r->n_pages)
         return go_through(c, at, s, err);
     for (uint64_t i = 0; i < r->n_pages && st == AE_OK; i++) {
-        if (!take_page(&at, &p) || p.offset <= last)
+        if (!take_page(&at, &p) || p.offset < end || p.offset > c->bytes.size)
             return ae_fail(err, AE_ERR_MALFORMED, "a damaged index");
-        last = p.offset;
+        end = p.offset + p.n_bytes + AEI_AEC_EXTRA;
         if (!s->name) {
             st = search_page(c, &p, s, err);
         } else {
@@ -143,12 +150,15 @@ static ae_status search_root(const ae_container *c, const aei_root *r, aei_searc
 ae_status aei_search_chain(const ae_container *c, aei_search *s, ae_error *err)
 {
     uint64_t offset = c->tail.root;
+    uint32_t chain = c->tail.chain;
     ae_status st = AE_OK;
 
-    while (offset && st == AE_OK && !s->found.name) {
+    for (; offset && st == AE_OK && !s->found.name; chain--) {
         aei_root r = {0};
 
         st = aei_root_open(c, offset, &r, err);
+        if (st == AE_OK && r.chain != chain)
+            st = ae_fail(err, AE_ERR_MALFORMED, "the index at byte %llu is damaged", (unsigned long long)offset);
         if (st == AE_OK)
             st = search_root(c, &r, s, err);
         offset = r.previous;
@@ -159,19 +169,84 @@ ae_status aei_search_chain(const ae_container *c, aei_search *s, ae_error *err)
 
 /* ---- for callers ---- */
 
-static int by_number(const void *a, const void *b)
+static int compare(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int by_place(const void *a, const void *b)
 {
     const ae_item *x = a, *y = b;
 
-    return x->number < y->number ? -1 : x->number > y->number;
+    return x->offset != y->offset ? compare(x->offset, y->offset) : compare(x->position, y->position);
+}
+
+/* Of packed items, by that of the first: whatever numbers packs claim, each stays together and is decoded once. */
+static int by_number(const void *a, const void *b)
+{
+    const ae_item *x = a, *y = b;
+    int order = compare(x->number - x->position, y->number - y->position);
+
+    return order ? order : by_place(a, b);
+}
+
+/* The rest of what the entries of an index name, in order of place, so that each pack is looked at once, and no byte of the file
+ * belongs to two items. What is damaged is dropped. */
+static ae_status complete_all(ae_container *c, aei_items *l, ae_error *err)
+{
+    uint64_t bad = UINT64_MAX, spent = 0; /* the last pack that was not whole; bytes of packs looked at, which may overlap */
+    size_t kept = 0;
+
+    if (l->n)
+        qsort(l->all, l->n, sizeof(*l->all), by_place);
+    for (size_t i = 0; i < l->n; i++) {
+        ae_item *item = &l->all[i], *before = kept ? &l->all[kept - 1] : NULL;
+        bool together = before && before->offset == item->offset;
+        ae_status st = AE_OK;
+        ae_error why = {0};
+        uint8_t type;
+        uint32_t n;
+
+        if (together && (!before->packed || !item->packed || before->position == item->position)) {
+            st = ae_fail(&why, AE_ERR_MALFORMED, "the index names the place at byte %llu twice", (unsigned long long)item->offset);
+        } else if (together && item->position < before->packed) {
+            ae_item own = *before;
+
+            own.name = item->name;
+            own.number = before->number - before->position + item->position;
+            own.position = item->position;
+            *item = own;
+        } else if (item->packed && item->offset == bad) {
+            st = AE_ERR_MALFORMED; /* complained of already */
+        } else {
+            if (item->packed && aei_chunk_at(c, item->offset, &type, &n) && (spent += n) > 2 * c->bytes.size + AEI_AEC_MAX_PACK)
+                return ae_fail(err, AE_ERR_MALFORMED, "an index of packs that lie in each other");
+            st = complete(c, item, true, &why);
+            bad = st != AE_OK && item->packed ? item->offset : bad;
+        }
+        if (st == AE_ERR_NOMEM)
+            return aei_out_of_memory(err);
+        if (st != AE_OK) {
+            if (*why.message)
+                aei_complain(c, why.message);
+            ae_item_clear(item);
+            continue;
+        }
+        if (before && !before->packed && before->span > item->offset - before->offset)
+            before->span = item->offset - before->offset;
+        if (kept++ != i) {
+            l->all[kept - 1] = *item;
+            item->name = NULL;
+        }
+    }
+    l->n = kept;
+    return AE_OK;
 }
 
 ae_status ae_container_list(ae_container *c, ae_item **out, size_t *n_items, ae_error *err)
 {
     aei_items all = {0};
     aei_search s = {.into = &all};
-    size_t kept = 0;
-    ae_error why;
     ae_status st = AE_OK;
 
     *out = NULL;
@@ -180,32 +255,8 @@ ae_status ae_container_list(ae_container *c, ae_item **out, size_t *n_items, ae_
         st = aei_items_append(&all, &c->scanned.all[i], c->scanned.all[i].name, strlen(c->scanned.all[i].name), err);
     if (st == AE_OK && !c->by_scan)
         st = aei_search_chain(c, &s, err);
-    /* one look at each pack, whose items follow each other in the order of their names or nearly so */
-    for (size_t i = 0; i < all.n && st == AE_OK && !c->by_scan; i++) {
-        ae_item *item = &all.all[i], *before = kept ? &all.all[kept - 1] : NULL;
-
-        if (item->packed && before && before->packed && before->offset == item->offset && item->position < before->packed) {
-            ae_item own = *before;
-
-            own.name = item->name;
-            own.number = before->number - before->position + item->position;
-            own.position = item->position;
-            *item = own;
-        } else if ((st = complete(c, item, true, &why)) != AE_OK) {
-            aei_complain(c, why.message);
-            ae_item_clear(item);
-            if (st == AE_ERR_NOMEM)
-                return ae_items_free(all.all, all.n), aei_out_of_memory(err);
-            st = AE_OK;
-            continue;
-        }
-        if (kept++ != i) {
-            all.all[kept - 1] = *item;
-            item->name = NULL;
-        }
-    }
     if (st == AE_OK && !c->by_scan)
-        all.n = kept;
+        st = complete_all(c, &all, err);
     if (st != AE_OK) {
         ae_items_free(all.all, all.n);
         return st;

@@ -52,8 +52,8 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
 {
     const ae_container *c = r->container;
     uint64_t at = r->item.offset, end = at;
-    uint8_t *window = ae_alloc(AEI_AEC_WINDOW, 1);
-    ae_status st = window ? AE_OK : aei_out_of_memory(err);
+    aei_window window = {0};
+    ae_status st = AE_OK;
 
     if (at <= c->bytes.size)
         end = r->item.span > c->bytes.size - at ? c->bytes.size : at + r->item.span;
@@ -64,9 +64,11 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
         struct place place;
 
         if (!aei_chunk_at(c, at, &type, &n)) {
-            at = aei_next_sync(c, at + 1, window);
+            at = aei_next_chunk(c, at + 1, &window);
             continue;
         }
+        if (at != r->item.offset && (type == AEI_HEAD || type == AEI_PACK)) /* the next item */
+            break;
         if (type == AEI_TILE || type == AEI_ALPHA || type == AEI_PATCH) {
             struct place *tiles = r->planes[type == AEI_TILE ? AE_TILE_COLOURS : type == AEI_ALPHA ? AE_TILE_ALPHA : AE_TILE_PATCH];
 
@@ -80,7 +82,7 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
         }
         at += n + (uint64_t)AEI_AEC_EXTRA;
     }
-    ae_free(window);
+    ae_free(window.bytes);
     return st;
 }
 
@@ -165,9 +167,12 @@ ae_status ae_item_tile(ae_item_reader *r, ae_tile_kind kind, uint32_t index, con
     return AE_OK;
 }
 
-static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, ae_meta *meta, ae_error *err)
+enum { ENTRY = 64 /* bytes that an entry of metadata takes in memory beside what it holds, at least */ };
+
+static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, uint64_t most, ae_meta *meta, ae_error *err)
 {
     aei_cursor c = {plain, plain + n_bytes, false};
+    uint64_t total = 0;
     ae_status st = AE_OK;
 
     while (c.at < c.end && st == AE_OK) {
@@ -180,6 +185,9 @@ static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, ae_meta *meta,
         value = aei_take(&c, n);
         if (c.bad || n_key >= sizeof(name))
             return ae_fail(err, AE_ERR_MALFORMED, "damaged metadata");
+        if ((total += n + n_key + ENTRY) > most)
+            return ae_fail(err, AE_ERR_LIMIT, "more than %zu entries of metadata exceed max_meta (%llu)", meta->n_items,
+                           (unsigned long long)most);
         memcpy(name, key, (size_t)n_key);
         if (kind >= AE_META_ICC && kind <= AE_META_COLOUR && !memchr(name, 0, (size_t)n_key) && (n_key || kind != AE_META_TEXT))
             st = ae_meta_add(meta, (ae_meta_kind)kind, kind == AE_META_TEXT ? name : NULL, value, (size_t)n, err);
@@ -205,14 +213,17 @@ ae_status ae_item_meta(ae_item_reader *r, const ae_limits *limits, ae_meta *meta
     if (n > most)
         return ae_fail(err, AE_ERR_LIMIT, "%llu bytes of metadata exceed max_meta (%llu)", (unsigned long long)n,
                        (unsigned long long)most);
+    if (n > aei_meta_believed((size_t)(c.end - c.at)))
+        return ae_fail(err, AE_ERR_LIMIT, "%llu bytes of metadata in %zu exceed the limit of 256 KiB and 256 times that",
+                       (unsigned long long)n, (size_t)(c.end - c.at));
     if (n && !(plain = ae_alloc((size_t)n, 1)))
         return aei_out_of_memory(err);
     if (!n)
-        st = parse_meta(c.at, (size_t)(c.end - c.at), meta, err);
+        st = parse_meta(c.at, (size_t)(c.end - c.at), most, meta, err);
     else if (ZSTD_decompress(plain, (size_t)n, c.at, (size_t)(c.end - c.at)) != n)
         st = ae_fail(err, AE_ERR_MALFORMED, "damaged metadata");
     else
-        st = parse_meta(plain, (size_t)n, meta, err);
+        st = parse_meta(plain, (size_t)n, most, meta, err);
     if (st != AE_OK)
         ae_meta_clear(meta);
     ae_free(plain);

@@ -62,20 +62,37 @@ ae_status aei_load_chunk(const ae_container *c, uint64_t offset, uint8_t type, u
     return aei_load(c, offset + AEI_AEC_CHUNK, *n_bytes, buffer, capacity, err);
 }
 
-uint64_t aei_next_sync(const ae_container *c, uint64_t offset, uint8_t *window)
+uint64_t aei_next_chunk(const ae_container *c, uint64_t offset, aei_window *w)
 {
-    while (offset < c->bytes.size) {
-        uint64_t left = c->bytes.size - offset;
-        size_t n = left < AEI_AEC_WINDOW ? (size_t)left : AEI_AEC_WINDOW;
-        const uint8_t *found;
+    if (!w->bytes && !(w->bytes = ae_alloc(AEI_AEC_WINDOW, 1)))
+        return c->bytes.size;
+    while (offset <= c->bytes.size && c->bytes.size - offset >= AEI_AEC_EXTRA) {
+        uint64_t left = c->bytes.size - offset, end;
+        const uint8_t *from, *found;
+        uint8_t type;
+        uint32_t n;
 
-        if (n < AEI_AEC_EXTRA || !aei_read_at(c, offset, window, n))
-            break;
-        found = memmem(window, n, aei_aec_sync, sizeof(aei_aec_sync));
-        if (found)
-            return offset + (uint64_t)(found - window);
-        offset += n - (sizeof(aei_aec_sync) - 1);
+        if (offset < w->at || offset + AEI_AEC_CHUNK > w->at + w->n) {
+            w->at = offset;
+            w->n = left < AEI_AEC_WINDOW ? (size_t)left : AEI_AEC_WINDOW;
+            if (!aei_read_at(c, offset, w->bytes, w->n))
+                break;
+        }
+        end = w->at + w->n;
+        from = w->bytes + (offset - w->at);
+        found = memmem(from, (size_t)(end - offset), aei_aec_sync, sizeof(aei_aec_sync));
+        if (!found) {
+            offset = end - (sizeof(aei_aec_sync) - 1);
+            continue;
+        }
+        offset += (uint64_t)(found - from);
+        if (offset + AEI_AEC_CHUNK > end) /* its rest comes with the next window, or does not */
+            continue;
+        if (aei_parse_chunk(found, &type, &n))
+            return offset;
+        offset++;
     }
+    w->n = 0;
     return c->bytes.size;
 }
 

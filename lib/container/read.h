@@ -38,8 +38,14 @@ ae_status aei_load(const ae_container *c, uint64_t offset, uint32_t n_bytes, uin
 /* The whole chunk of that type at offset. */
 ae_status aei_load_chunk(const ae_container *c, uint64_t offset, uint8_t type, uint32_t most, uint8_t **buffer, size_t *capacity,
                          uint32_t *n_bytes, ae_error *err);
-/* The next place at or behind offset where a chunk may begin, or the end of the file. window: AEI_AEC_WINDOW bytes. */
-uint64_t aei_next_sync(const ae_container *c, uint64_t offset, uint8_t *window);
+/* What was read last in looking for chunks. Zeroes begin it; bytes are to be freed. */
+typedef struct aei_window {
+    uint8_t *bytes;
+    uint64_t at;
+    size_t n;
+} aei_window;
+/* The next place at or behind offset where there is a whole header of a chunk, or the end of the file. */
+uint64_t aei_next_chunk(const ae_container *c, uint64_t offset, aei_window *window);
 bool aei_is_footer(const uint8_t footer[AEI_AEC_FOOTER]);
 
 /* ---- items ---- */
@@ -74,6 +80,7 @@ ae_status aei_root_open(const ae_container *c, uint64_t offset, aei_root *r, ae_
 /* What entries are for: all are collected, or one name is looked for. */
 typedef struct aei_search {
     aei_items *into;
+    uint64_t n_names;  /* bytes of all names collected */
     const char *name;  /* NULL: all */
     ae_item found;     /* its name NULL: not found */
 } aei_search;

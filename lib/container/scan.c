@@ -47,18 +47,19 @@ static ae_status scan_pack(ae_container *c, uint64_t offset, const uint8_t *payl
 
 ae_status aei_scan(ae_container *c, uint64_t at, ae_error *err)
 {
-    uint8_t *window = ae_alloc(AEI_AEC_WINDOW, 1), *buffer = NULL;
+    uint8_t *buffer = NULL, header[AEI_AEC_CHUNK];
+    aei_window window = {0};
     size_t capacity = 0;
-    ae_status st = window ? AE_OK : aei_out_of_memory(err);
+    ae_status st = AE_OK;
 
     while (st == AE_OK && at < c->bytes.size) {
         uint8_t type;
         uint32_t n;
 
         if (!aei_chunk_at(c, at, &type, &n)) {
-            if (aei_read_at(c, at, window, AEI_AEC_CHUNK) && aei_parse_chunk(window, &type, &n))
+            if (aei_read_at(c, at, header, sizeof(header)) && aei_parse_chunk(header, &type, &n))
                 c->needs = at + n + AEI_AEC_EXTRA;
-            at = aei_next_sync(c, at + 1, window);
+            at = aei_next_chunk(c, at + 1, &window);
             continue;
         }
         if (type == AEI_HEAD || type == AEI_PACK) {
@@ -80,17 +81,18 @@ ae_status aei_scan(ae_container *c, uint64_t at, ae_error *err)
             c->scanned.all[i].span = end - c->scanned.all[i].offset;
         }
     ae_free(buffer);
-    ae_free(window);
+    ae_free(window.bytes);
     return st;
 }
 
 ae_status ae_container_check(const ae_container *c, void *opaque, void (*damaged)(void *opaque, uint64_t offset, const char *why),
                              ae_error *err)
 {
-    uint8_t *window = ae_alloc(AEI_AEC_WINDOW, 1), *buffer = NULL, footer[AEI_AEC_FOOTER];
+    uint8_t *buffer = NULL, footer[AEI_AEC_FOOTER];
+    aei_window window = {0};
     size_t capacity = 0;
     uint64_t at = AEI_AEC_HEADER;
-    ae_status st = window ? AE_OK : aei_out_of_memory(err);
+    ae_status st = AE_OK;
 
     while (st == AE_OK && at < c->bytes.size) {
         uint8_t type;
@@ -101,7 +103,7 @@ ae_status ae_container_check(const ae_container *c, void *opaque, void (*damaged
             at += sizeof(footer);
         } else if (!aei_chunk_at(c, at, &type, &n)) {
             damaged(opaque, at, "no whole chunk or footer");
-            at = aei_next_sync(c, at + 1, window);
+            at = aei_next_chunk(c, at + 1, &window);
         } else {
             if (n > AEI_AEC_MAX_MODEL || (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity, &why)) != AE_OK) {
                 damaged(opaque, at, n > AEI_AEC_MAX_MODEL ? "a chunk that is too large" : why.message);
@@ -113,6 +115,6 @@ ae_status ae_container_check(const ae_container *c, void *opaque, void (*damaged
         }
     }
     ae_free(buffer);
-    ae_free(window);
+    ae_free(window.bytes);
     return st;
 }

@@ -33,7 +33,7 @@ size_t ae_row_bytes(const ae_signal_info *info)
 
 ae_status ae_meta_add(ae_meta *meta, ae_meta_kind kind, const char *key, const void *value, size_t n_bytes, ae_error *err)
 {
-    size_t bytes = meta->n_items * sizeof(*meta->items);
+    size_t n = meta->n_items, bytes = n * sizeof(*meta->items);
     ae_meta_item item = {.kind = kind, .n_bytes = n_bytes};
     ae_meta_item *items = NULL;
 
@@ -41,8 +41,9 @@ ae_status ae_meta_add(ae_meta *meta, ae_meta_kind kind, const char *key, const v
         return ae_fail(err, AE_ERR_ARGUMENT, "metadata of %zu bytes", n_bytes);
     item.value = ae_alloc(n_bytes + 1, 1);
     item.key = key ? ae_strdup(key) : NULL;
+    /* there is room for the next power of two: many are added in linear time */
     if (item.value && (item.key || !key))
-        items = ae_realloc(meta->items, bytes, bytes + sizeof(*items));
+        items = n & (n - 1) ? meta->items : ae_realloc(meta->items, bytes, n ? 2 * bytes : sizeof(*items));
     if (!items) {
         ae_free(item.value);
         ae_free(item.key);
