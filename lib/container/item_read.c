@@ -167,7 +167,7 @@ ae_status ae_item_tile(ae_item_reader *r, ae_tile_kind kind, uint32_t index, con
     return AE_OK;
 }
 
-enum { ENTRY = 64 /* bytes that an entry of metadata takes in memory beside what it holds, at least */ };
+enum { ENTRY = 128 /* bytes that an entry of metadata takes in memory beside what it holds, at least */ };
 
 static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, uint64_t most, ae_meta *meta, ae_error *err)
 {

@@ -288,7 +288,7 @@ static ae_status allocate(decoder *d, ae_error *err)
 
     d->n_workers = d->options->threads ? d->options->threads : aei_cpu_count();
     d->n_workers = d->n_workers < 1024 ? d->n_workers : 1024;
-    d->block = (int32_t)(AEI_TILE / d->unit) / (d->n_workers > d->end_x - d->first_x ? 2 : 1);
+    d->block = (int32_t)((d->n_workers > d->end_x - d->first_x ? AEI_LEAST_BLOCK : AEI_TILE) / d->unit);
     d->slots = ae_alloc(n_slots, sizeof(*d->slots));
     d->walks = ae_alloc(d->n_workers, sizeof(*d->walks));
     d->statuses = ae_alloc(d->n_workers, sizeof(*d->statuses));
@@ -311,6 +311,7 @@ static ae_status allocate(decoder *d, ae_error *err)
         if ((st = aei_walk_create(e, &d->walks[i], err)) != AE_OK)
             return st;
         aei_walk_quality(d->walks[i], d->options->quality);
+        aei_walk_cancel(d->walks[i], d->options->cancel);
     }
     return AE_OK;
 }

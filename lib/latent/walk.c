@@ -7,12 +7,16 @@
 
 #include "core/clones.h"
 
-enum { CHUNK = 1 << 18 /* bytes of input that a convolution takes at a time, so that they stay near */ };
+enum {
+    CHUNK = 1 << 18, /* bytes of input that a convolution takes at a time, so that they stay near */
+    MAX_WORK = 1 << 17 /* of aei_engine_work: a tile then takes about a second of one core with AVX2 */
+};
 
 struct aei_walk {
     const aei_engine *engine;
     const aei_program *program;
     uint32_t quality;
+    const ae_cancel *cancel;
     aei_view *views;        /* by tensor; those of grid 0 point into vectors */
     aei_rect *computed;     /* the part of a view that is not surely zero */
     int16_t *vectors;
@@ -151,26 +155,69 @@ ae_status aei_engine_create(aei_program *program, aei_cpu cpu, aei_engine **out,
         aei_engine_free(e);
         return st;
     }
+    if (aei_engine_work(e) > MAX_WORK) {
+        st = ae_fail(err, AE_ERR_LIMIT,
+                     "decoder program: %.0f multiply-accumulates a pixel, with what kernels pad and blocks compute twice; the limit is "
+                     "%d",
+                     aei_engine_work(e), MAX_WORK);
+        aei_engine_free(e);
+        return st;
+    }
     find_crossings(e);
     find_parities(e);
     *out = e;
     return AE_OK;
 }
 
-uint32_t aei_engine_reach(const aei_engine *e)
+/* What the synthesis computes of each tensor for a block of so many pixels, far from all borders. */
+static void fields_of_block(const aei_program *p, uint32_t pixels, aei_rect need[AEI_MAX_OPS])
 {
-    const aei_program *p = e->program;
-    aei_rect need[AEI_MAX_OPS] = {{0}};
-    uint32_t reach = 0;
-    int32_t edge;
+    int32_t edge = (int32_t)(pixels / p->ops[p->n_ops - 1].grid);
 
-    /* a block of one stride far from all borders */
-    edge = (int32_t)(p->stride / p->ops[p->n_ops - 1].grid);
+    memset(need, 0, AEI_MAX_OPS * sizeof(*need));
     need[p->n_ops - 1] = (aei_rect){0, 0, edge, edge};
     for (uint32_t i = p->n_ops; i-- > p->n_entropy;)
         for (uint32_t k = 0; k < p->ops[i].n_in && !is_empty(need[i]); k++)
             if (p->ops[p->ops[i].in[k]].grid)
                 need[p->ops[i].in[k]] = join(need[p->ops[i].in[k]], field_of(&p->ops[i], k, need[i]));
+}
+
+/* Of a result of an operator at one place, in multiply-accumulates of a convolution as kernels do them: in blocks of outputs and
+ * pairs of inputs. What other operators cost was measured and rounded up. */
+static double work_at(const aei_engine *e, uint32_t index)
+{
+    const aei_op *op = &e->program->ops[index];
+    const aei_iconv *conv = &e->convs[index];
+
+    switch (op->kind) {
+    case AEI_CONV: return 64 + 2.0 * conv->n_blocks * AEI_BLOCK * op->kernel * conv->n_pairs;
+    case AEI_LATENT: return 256 + 1024.0 * op->channels;
+    default: return 256 + 4.0 * op->channels * op->n_in;
+    }
+}
+
+double aei_engine_work(const aei_engine *e)
+{
+    const aei_program *p = e->program;
+    aei_rect need[AEI_MAX_OPS];
+    double entropy = 0, synthesis = 0;
+
+    fields_of_block(p, AEI_LEAST_BLOCK, need);
+    for (uint32_t i = 0; i < p->n_ops; i++)
+        if (i >= p->n_entropy && !is_empty(need[i]))
+            synthesis += work_at(e, i) * (need[i].x1 - need[i].x0) * (need[i].y1 - need[i].y0);
+        else if (i < p->n_entropy && p->ops[i].grid)
+            entropy += work_at(e, i) / ((double)p->ops[i].grid * p->ops[i].grid);
+    return entropy + synthesis / ((double)AEI_LEAST_BLOCK * AEI_LEAST_BLOCK);
+}
+
+uint32_t aei_engine_reach(const aei_engine *e)
+{
+    const aei_program *p = e->program;
+    aei_rect need[AEI_MAX_OPS];
+    uint32_t reach = 0;
+
+    fields_of_block(p, p->stride, need);
     for (uint32_t i = 0; i < e->n_crossings; i++) {
         uint32_t t = e->crossings[i];
 
@@ -448,6 +495,16 @@ ae_status aei_walk_create(const aei_engine *engine, aei_walk **out, ae_error *er
     return AE_OK;
 }
 
+void aei_walk_cancel(aei_walk *w, const ae_cancel *cancel)
+{
+    w->cancel = cancel;
+}
+
+static bool cancelled(const aei_walk *w)
+{
+    return w->cancel && w->cancel->requested;
+}
+
 void aei_walk_quality(aei_walk *w, uint32_t quality)
 {
     w->quality = quality;
@@ -581,6 +638,8 @@ ae_status aei_walk_entropy(aei_walk *w, uint32_t width, uint32_t height, aei_lat
         if (!p->ops[i].grid || is_empty(w->views[i].rect))
             continue;
         clear_border(&w->views[i], w->computed[i]);
+        if (cancelled(w))
+            return ae_fail(err, AE_ERR_CANCELLED, "interrupted");
         if (p->ops[i].kind != AEI_LATENT)
             run_op(w, i, &w->views[i], w->computed[i]);
         else if ((st = run_latent(w, &p->ops[i], &w->views[i], w->computed[i], latents, err)) != AE_OK)
@@ -617,6 +676,8 @@ ae_status aei_walk_synthesis(aei_walk *w, uint32_t width, uint32_t height, aei_r
             fetch(context, i, &w->views[w->engine->crossings[i]]);
     for (uint32_t i = p->n_entropy; i < last; i++)
         if (p->ops[i].grid && !is_empty(w->views[i].rect)) {
+            if (cancelled(w))
+                return ae_fail(err, AE_ERR_CANCELLED, "interrupted");
             clear_border(&w->views[i], w->computed[i]);
             run_op(w, i, &w->views[i], w->computed[i]);
         }

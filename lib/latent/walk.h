@@ -11,6 +11,8 @@
 #include "latent/kernels.h"
 #include "latent/rans.h"
 
+enum { AEI_LEAST_BLOCK = AEI_TILE / 2 /* pixels, edge: what the synthesis computes at a time */ };
+
 typedef struct aei_rect { int32_t x0, y0, x1, y1; } aei_rect;
 
 typedef struct aei_view {
@@ -55,6 +57,7 @@ typedef struct aei_walk aei_walk;
 ae_status aei_walk_create(const aei_engine *engine, aei_walk **out, ae_error *err);
 void aei_walk_free(aei_walk *walk);
 void aei_walk_quality(aei_walk *walk, uint32_t quality); /* 0..AEI_QUALITY_ONE; before the first of those below */
+void aei_walk_cancel(aei_walk *walk, const ae_cancel *cancel); /* looked at between operators; NULL: never */
 
 /* The entropy part of a tile of w x h pixels, multiples of the program's stride. Afterwards aei_walk_crossing shows its results,
  * which last until the next call; they cover the tile or more. */
@@ -66,6 +69,8 @@ aei_view aei_walk_crossing(const aei_walk *walk, uint32_t index);
 ae_status aei_walk_synthesis(aei_walk *walk, uint32_t w, uint32_t h, aei_rect wanted,
                              void (*fetch)(void *context, uint32_t index, const aei_view *to), void *context, aei_view *picture,
                              ae_error *err);
+/* Multiply-accumulates that decoding costs a pixel, as kernels do them and with what blocks of the synthesis compute twice. */
+double aei_engine_work(const aei_engine *engine);
 /* How far, in pixels, the synthesis looks beyond what is wanted. */
 uint32_t aei_engine_reach(const aei_engine *engine);
 

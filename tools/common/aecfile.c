@@ -62,8 +62,7 @@ void aecfile_close(aecfile *f)
 {
     ae_item_free(f->pack);
     ae_container_free(f->container);
-    ae_coder_free(f->coder);
-    ae_model_free(f->model);
+    codecs_clear(&f->codecs);
     ae_source_free(f->source);
     if (f->fd > 0)
         close(f->fd);
@@ -184,76 +183,6 @@ static ae_status decode_packed(decoding *d, aecfile *f, const ae_item *item, ae_
 
 /* ---- networks ---- */
 
-/* Of a model file, where it holds the codec that is wanted. */
-static bool try_model(aecfile *f, const char *path, const uint8_t identity[16])
-{
-    uint8_t found[16];
-
-    if (ae_model_open(path, NULL, &f->model, NULL) == AE_OK && ae_coder_open(f->model, &f->coder, NULL) == AE_OK) {
-        ae_coder_identity(f->coder, found);
-        if (memcmp(found, identity, 16) == 0)
-            return true;
-    }
-    ae_coder_free(f->coder);
-    ae_model_free(f->model);
-    f->coder = NULL;
-    f->model = NULL;
-    return false;
-}
-
-typedef struct wanted { aecfile *file; const uint8_t *identity; } wanted;
-
-static bool visit_model(void *opaque, const char *path)
-{
-    wanted *w = opaque;
-
-    return !try_model(w->file, path, w->identity);
-}
-
-static ae_status find_coder(aecfile *f, const ae_item *item, const char *name, ae_error *err)
-{
-    wanted w = {f, item->identity};
-    uint8_t found[16];
-    void *program = NULL;
-    char hex[33], path[4096];
-    size_t n;
-
-    for (int i = 0; i < 16; i++)
-        snprintf(hex + 2 * i, 3, "%02x", item->identity[i]);
-    if (f->coder) {
-        ae_coder_identity(f->coder, found);
-        if (memcmp(found, item->identity, 16) == 0)
-            return AE_OK;
-        ae_coder_free(f->coder);
-        ae_model_free(f->model);
-        f->coder = NULL;
-        f->model = NULL;
-    }
-    if (ae_container_model(f->container, &program, &n, NULL) == AE_OK) {
-        ae_status st = ae_coder_open_program(program, n, &f->coder, err);
-
-        ae_free(program);
-        if (st != AE_OK)
-            return st;
-        ae_coder_identity(f->coder, found);
-        if (memcmp(found, item->identity, 16) == 0)
-            return AE_OK;
-        ae_coder_free(f->coder);
-        f->coder = NULL;
-    }
-    if (name) {
-        if (ae_model_find(name, path, sizeof(path), err) != AE_OK)
-            return err ? err->status : AE_ERR_IO;
-        if (!try_model(f, path, item->identity))
-            return ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which %s is not", hex, path);
-        return AE_OK;
-    }
-    ae_model_visit(&w, visit_model);
-    return f->coder
-               ? AE_OK
-               : ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which is not installed (--model FILE names it)", hex);
-}
-
 /* Colours come from the network, with patches on them; alpha, decoded before, is put beside them. */
 typedef struct joining {
     decoding *d;
@@ -320,7 +249,8 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
     joining j = {.d = d, .colours = item->info, .result = aecfile_result(item, o)};
     ae_tile_source source = {d, read_tile}, alpha_source = {d, read_alpha};
     ae_row_sink sink = {&j, join_rows}, alpha_sink = {&j, take_alpha};
-    ae_status st = find_coder(f, item, o->model, err);
+    ae_coder *coder = NULL;
+    ae_status st = codecs_find(&f->codecs, f->container, item->identity, o->model, &coder, err);
 
     if (st != AE_OK)
         return st;
@@ -351,7 +281,7 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
                                : ae_fail(err, AE_ERR_NOMEM, "alpha");
     }
     if (st == AE_OK)
-        st = ae_decode(f->coder, &picture, &options, &source, &sink, err);
+        st = ae_decode(coder, &picture, &options, &source, &sink, err);
     patches_clear(&j.patches);
     ae_free(j.made);
     ae_free(j.alpha);

@@ -4,14 +4,13 @@
 #ifndef CLI_AECFILE_H
 #define CLI_AECFILE_H
 
-#include "ae/container.h"
+#include "common/codecs.h"
 
 typedef struct aecfile {
     ae_container *container;
     int fd;            /* of a regular file, read without going through a buffer; -1: source */
     ae_source *source;
-    ae_coder *coder;   /* of the last network item */
-    ae_model *model;
+    codecs codecs;     /* of network items */
     ae_item_reader *pack; /* of the last packed item */
     uint64_t pack_offset;
 } aecfile;
