@@ -157,9 +157,8 @@ ae_status aei_engine_create(aei_program *program, aei_cpu cpu, aei_engine **out,
     }
     if (aei_engine_work(e) > MAX_WORK) {
         st = ae_fail(err, AE_ERR_LIMIT,
-                     "decoder program: %.0f multiply-accumulates a pixel, with what kernels pad and blocks compute twice; the limit is "
-                     "%d",
-                     aei_engine_work(e), MAX_WORK);
+                     "decoder program: %.0f multiply-accumulates a pixel, with what kernels pad and blocks compute twice, "
+                     "the limit is %d", aei_engine_work(e), MAX_WORK);
         aei_engine_free(e);
         return st;
     }
