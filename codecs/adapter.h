@@ -13,6 +13,8 @@ extern const ae_codec aei_codec_avif, aei_codec_bmp, aei_codec_exr, aei_codec_gi
     aei_codec_qoi, aei_codec_raw, aei_codec_tga, aei_codec_tiff, aei_codec_webp;
 extern const ae_codec aei_codec_aiff, aei_codec_au, aei_codec_caf, aei_codec_flac, aei_codec_mp3, aei_codec_opus, aei_codec_vorbis,
     aei_codec_w64, aei_codec_wav;
+extern const ae_codec aei_codec_u8, aei_codec_s8, aei_codec_s16le, aei_codec_s16be, aei_codec_s24le, aei_codec_s24be,
+    aei_codec_s32le, aei_codec_s32be, aei_codec_f32le, aei_codec_f32be, aei_codec_f64le, aei_codec_f64be;
 
 /* The parts of BMP that libavcodec does not do. */
 bool aei_bmp_is_complete(const uint8_t *file, size_t n_bytes); /* true where it is compressed: that shows in decoding */
