@@ -196,6 +196,11 @@ done:
     return AE_OK;
 }
 
+ae_status ae_output_flush(ae_output *output, ae_error *err)
+{
+    return output->status == AE_OK ? flush_buffer(output, err) : ae_fail(err, output->status, "writing failed before");
+}
+
 ae_sink *ae_output_sink(ae_output *output)
 {
     return &output->sink;

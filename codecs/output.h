@@ -22,6 +22,7 @@ AE_NODISCARD ae_status ae_output_open(const char *path, const char *input, unsig
  * link is followed. */
 AE_NODISCARD ae_status ae_output_open_at(int directory, const char *path, const char *input, unsigned flags, ae_output **out,
                                          ae_error *err);
+AE_NODISCARD ae_status ae_output_flush(ae_output *output, ae_error *err); /* all that was written leaves the process */
 ae_sink *ae_output_sink(ae_output *output); /* lives as long as the output */
 /* Both free the output; a commit that fails leaves no file behind. */
 AE_NODISCARD ae_status ae_output_commit(ae_output *output, ae_error *err);

@@ -26,8 +26,8 @@ typedef struct pcm_reader {
 
 static pcm_format format_of(const ae_codec *codec)
 {
-    static const char *const names[] = {[AE_S8] = "s8", [AE_S16] = "s16", [AE_S24] = "s24", [AE_S32] = "s32", [AE_F32] = "f32",
-                                        [AE_F64] = "f64"};
+    static const char *const names[] = {
+        [AE_S8] = "s8", [AE_S16] = "s16", [AE_S24] = "s24", [AE_S32] = "s32", [AE_F32] = "f32", [AE_F64] = "f64"};
     pcm_format f = {AE_S8, strcmp(codec->name, "u8") == 0, false};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -1,26 +1,44 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "ae/denoise.h"
-#include "common/filter.h"
+#include "pcm.h"
+#include "sound.h"
 
 static struct {
     filter_options filter;
+    denoise_sound_options sound;
     const char *model;
     double sigma;       /* below 0: estimated */
     double level, strength;
-    ae_model *loaded;
-} o = {.filter.tile = 640, .sigma = -1, .level = 1, .strength = 1};
+} o = {.filter = {.tile = 640, .picture.kinds = 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO}, .sigma = -1, .level = 1, .strength = 1};
+
+/* A model for each kind, loaded when it is first needed. */
+static struct {
+    pthread_mutex_t mutex;
+    ae_model *loaded[2];
+} models = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Denoising", 0, 0},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE",
-     "fast, balanced, best, photo, another model's name or its file; photo unless --sigma is given, then balanced", 0, 0},
+     "fast, balanced, best, photo, voice, another model's name or its file; photo (with --sigma balanced) for pictures, voice for "
+     "sounds", 0, 0},
     {'s', "sigma", CLI_NUMBER, &o.sigma, "X",
-     "the noise is white, of this deviation on the scale of 0 to 255, instead of estimated", 0, 255},
+     "pictures: the noise is white, of this deviation on the scale of 0 to 255, instead of estimated", 0, 255},
     {'l', "level", CLI_NUMBER, &o.level, "X", "take the noise for X times what is estimated", 0, 20},
     {'t', "strength", CLI_NUMBER, &o.strength, "X", "blend of input (0) and result (1)", 0, 1},
+    {0, NULL, CLI_HEADING, NULL, NULL, "Sounds", 0, 0},
+    {0, "max-attenuation", CLI_NUMBER, &o.sound.max_attenuation, "DB", "turn nothing down by more than that; 0: no limit", 0, 200},
+    {0, "profile", CLI_STRING, &o.sound.profile, "FROM-TO",
+     "between these times, in seconds or as 1:02.5, there is nothing but noise", 0, 0},
+    {0, "spectrogram", CLI_STRING, &o.sound.spectrogram, "FILE", "also write a picture (PNG) of the sound before and after", 0, 0},
+    {0, "live", CLI_FLAG, &o.sound.file.live, NULL,
+     "raw samples in and out every 10 ms, with a latency that is said at the start", 0, 0},
+    SOUND_OPTIONS(o.sound.file),
+    {0, NULL, CLI_HEADING, NULL, NULL, "Pictures and files", 0, 0},
     FILTER_OPTIONS(o.filter),
     {0},
 };
@@ -28,20 +46,51 @@ static const cli_option options[] = {
 static const cli_tool tool = {
     "aedenoise",
     "[OPTION]... [FILE|DIRECTORY]...",
-    "Removes noise from pictures. Without -o, NAME.jpg becomes NAME.denoised.jpg beside it; - is standard input or output, and the "
-    "default "
-    "in a pipe.",
+    "Removes noise from pictures and sounds. Without -o, NAME.jpg becomes NAME.denoised.jpg beside it; - is standard input or "
+    "output, and the default in a pipe.",
     options,
     "Examples:\n"
     "  aedenoise photo.jpg                      photo.denoised.jpg, noise level found by itself\n"
     "  aedenoise -v -c both.png photo.jpg       says what it found, shows before and after\n"
     "  aedenoise -r -o clean/ holiday/          a whole tree\n"
-    "  aedenoise --sigma 25 scan.png -o - | display\n",
+    "  aedenoise --sigma 25 scan.png -o - | display\n"
+    "  aedenoise -v --spectrogram both.png talk.wav    talk.denoised.wav, and what was done to it\n"
+    "  arecord -f S16_LE -r 48000 | aedenoise --live --format s16le --rate 48000 | aplay -f S16_LE -r 48000\n",
 };
 
-static int load_model(void)
+static ae_status model_for(ae_kind kind, const ae_model **out, ae_error *err)
 {
-    return filter_load(o.model ? o.model : o.sigma >= 0 ? "balanced" : "photo", &o.loaded);
+    bool sound = kind == AE_KIND_AUDIO;
+    ae_model **m = &models.loaded[sound && !o.model];
+    ae_status st = AE_OK;
+
+    pthread_mutex_lock(&models.mutex);
+    if (!*m)
+        st = filter_find(o.model ? o.model : sound ? "voice" : o.sigma >= 0 ? "balanced" : "photo", m, err);
+    *out = *m;
+    pthread_mutex_unlock(&models.mutex);
+    if (st == AE_OK && !sound && ae_model_recipe(*out)->sound.bands)
+        st = ae_fail(err, AE_ERR_MISMATCH, "model %s is one of sounds, and this is a picture", ae_model_recipe(*out)->name);
+    return st;
+}
+
+static ae_status denoise(void *opaque, const cli_item *item, ae_error *err);
+
+static bool wanted(void *opaque, const char *path)
+{
+    (void)opaque;
+    return picture_is_named(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO);
+}
+
+static cli_job job = {.beside = "%n.denoised.%e", .under = "%n.%e", .opaque = &o, .process = denoise, .wanted = wanted};
+
+/* A model that was named is looked for at once. */
+static int prepare(int n_operands)
+{
+    int status = denoise_sound_check(&o.sound, &o.filter, n_operands > 1 || o.filter.picture.batch.recursive);
+
+    job.sides[1] = (cli_side){"spectrogram", o.sound.spectrogram};
+    return status != CLI_GO_ON || !o.model ? status : filter_load(o.model, &models.loaded[0]);
 }
 
 /* The noise that the network is told of: what --sigma says, white and independent in all channels, or what a first pass over the
@@ -65,42 +114,72 @@ static ae_status find_noise(filter_picture *p, ae_noise *noise, ae_error *err)
     return filter_reopen(p, err);
 }
 
-static void report(const filter_picture *p, const ae_noise *noise, const ae_run_stats *stats)
+static void report(const filter_picture *p, const ae_noise *noise, const ae_model *model, const ae_run_stats *stats)
 {
     cli_json *json = p->item->json;
     char what[96];
 
     snprintf(what, sizeof(what), "noise %s: luminance %.2f, chroma %.2f (of 255)", o.sigma >= 0 ? "given" : "found",
              (double)noise->luminance, (double)noise->chroma);
-    filter_report(p, what, o.loaded, stats);
+    filter_report(p, what, model, stats);
     cli_json_number(json, "noise_luminance", (double)noise->luminance);
     cli_json_number(json, "noise_chroma", (double)noise->chroma);
     cli_json_number(json, "noise_white", (double)noise->white);
 }
 
-static ae_status denoise(void *opaque, const cli_item *item, ae_error *err)
+static ae_status picture(const cli_item *item, filter_input *in, ae_error *err)
 {
     filter_picture p;
     ae_run_stats stats;
     ae_denoise_options how = {.strength = (float)o.strength, .tile = o.filter.tile, .threads = item->threads,
                               .precision = (ae_precision)o.filter.precision, .cancel = &cli_cancel, .opaque = &p,
                               .progress = filter_progress};
+    const ae_model *model;
     ae_status st;
 
-    (void)opaque;
-    if ((st = filter_open(&p, &o.filter, item, err)) == AE_OK && (st = find_noise(&p, &how.noise, err)) == AE_OK &&
-        (st = filter_begin(&p, &p.reader.info, err)) == AE_OK &&
-        (st = ae_denoise(o.loaded, &how, &p.rows, &p.sink, &stats, err)) == AE_OK && (st = filter_finish(&p, err)) == AE_OK)
-        report(&p, &how.noise, &stats);
+    filter_take(&p, &o.filter, item, in);
+    if (o.sound.spectrogram)
+        st = ae_fail(err, AE_ERR_ARGUMENT, "--spectrogram is for sounds (--compare shows a picture before and after)");
+    else if ((st = model_for(AE_KIND_IMAGE, &model, err)) == AE_OK && (st = find_noise(&p, &how.noise, err)) == AE_OK &&
+             (st = filter_begin(&p, &p.reader.info, err)) == AE_OK &&
+             (st = ae_denoise(model, &how, &p.rows, &p.sink, &stats, err)) == AE_OK && (st = filter_finish(&p, err)) == AE_OK)
+        report(&p, &how.noise, model, &stats);
     filter_close(&p);
     return st;
 }
 
+static ae_status sound(const cli_item *item, filter_input *in, ae_error *err)
+{
+    const ae_model *model;
+    ae_status st = model_for(AE_KIND_AUDIO, &model, err);
+
+    if (st != AE_OK) {
+        filter_input_close(in);
+        return st;
+    }
+    return denoise_sound(&o.sound, &o.filter, model, o.strength, o.level, item, in, err);
+}
+
+static ae_status denoise(void *opaque, const cli_item *item, ae_error *err)
+{
+    static const filter_kind kinds[] = {{AE_KIND_IMAGE, picture}, {AE_KIND_AUDIO, sound}, {0}};
+    const sound_options *file = &o.sound.file;
+    filter_input in = {0};
+    ae_status st;
+
+    (void)opaque;
+    if (file->raw)
+        st = ae_pcm_open(item->input, file->raw, file->rate, file->channels, &in.reader, err);
+    else
+        st = filter_input_open(&in, item->input, err);
+    return st == AE_OK ? filter_by_kind(kinds, item, &in, err) : st;
+}
+
 int main(int argc, char **argv)
 {
-    cli_job job = {.beside = "%n.denoised.%e", .under = "%n.%e", .opaque = &o, .process = denoise};
-    int status = filter_main(&tool, &job, load_model, argc, argv);
+    int status = filter_main(&tool, &job, prepare, argc, argv);
 
-    ae_model_free(o.loaded);
+    ae_model_free(models.loaded[0]);
+    ae_model_free(models.loaded[1]);
     return status;
 }

@@ -58,7 +58,7 @@ static int load_family(const char *family)
     return CLI_FAILED;
 }
 
-static int load_model(void)
+static int load_model(int n_operands)
 {
     static const char *const families[][2] = {{"clean", "superres"}, {"fast", "superres-fast"}, {"photo", "superres-photo"}};
     const char *name = strcmp(o.model, "best") != 0 ? o.model : o.denoise == 0 ? "clean" : "photo";
@@ -66,6 +66,7 @@ static int load_model(void)
     const ae_recipe *recipe;
     int status;
 
+    (void)n_operands;
     if (!(o.scale > 1))
         return cli_usage("--scale: %g is not more than 1", o.scale);
     snprintf(o.beside, sizeof(o.beside), "%%n.x%g.%%e", o.scale);

@@ -21,7 +21,7 @@ typedef struct worker_state {
     cli_batch *batch;
     pthread_t thread;
     bool started;
-    double done, amount; /* of the item in hand */
+    double done, amount, hours; /* of the item in hand */
 } worker_state;
 
 struct cli_batch {
@@ -39,7 +39,7 @@ struct cli_batch {
     pthread_mutex_t mutex; /* of all below */
     size_t next, finished, failed, skipped;
     size_t named_wrongly;  /* arguments, among the failed */
-    double amount;         /* of the finished items */
+    double amount, hours;  /* of the finished items */
 };
 
 static bool wanted_in_tree(void *opaque, const char *path)
@@ -300,7 +300,8 @@ static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
     b->failed += st != AE_OK;
     b->skipped += skip;
     b->amount += w->amount;
-    w->done = w->amount = 0;
+    b->hours += w->hours;
+    w->done = w->amount = w->hours = 0;
     pthread_mutex_unlock(&b->mutex);
 }
 
@@ -325,20 +326,36 @@ static void *run_worker(void *argument)
     return NULL;
 }
 
-void cli_item_progress(const cli_item *item, double done, double amount)
+/* "12.30 MP", "0.52 h of sound", or both */
+static const char *amounts(const cli_batch *b, double amount, double hours, char text[64])
+{
+    size_t n = 0;
+
+    text[0] = 0;
+    if (amount > 0)
+        n = (size_t)snprintf(text, 64, "%.*f %s", amount < 10 ? 2 : 0, amount, b->job->unit);
+    if (hours > 0 && n < 64)
+        snprintf(text + n, 64 - n, "%s%.*f h of sound", n ? ", " : "", hours < 10 ? 2 : 0, hours);
+    return text;
+}
+
+static void show_progress(const cli_item *item, double done, double amount, double hours)
 {
     cli_batch *b = item->batch;
     double all, total, elapsed;
-    char left[24], what[64];
+    char left[24], what[64], much[64];
 
     pthread_mutex_lock(&b->mutex);
     b->workers[item->worker].done = done;
     b->workers[item->worker].amount = amount;
+    b->workers[item->worker].hours = hours;
     all = (double)b->finished;
     total = b->amount;
+    hours = b->hours;
     for (uint32_t i = 0; i < b->n_workers; i++) {
         all += b->workers[i].done;
         total += b->workers[i].amount;
+        hours += b->workers[i].hours;
     }
     if (b->n_items > 1)
         snprintf(what, sizeof(what), "%zu of %zu files", b->finished, b->n_items);
@@ -349,8 +366,22 @@ void cli_item_progress(const cli_item *item, double done, double amount)
         return;
     elapsed = cli_seconds() - b->start;
     all /= (double)b->n_items;
-    cli_progress_show("%s  %3.0f %%  %.2f %s/s  %s left", what, 100 * all, total / elapsed, b->job->unit,
+    if (hours > 0)
+        snprintf(much, sizeof(much), "%.2f h of sound, %.0f times its speed", hours, 3600 * hours / elapsed);
+    else
+        snprintf(much, sizeof(much), "%.2f %s/s", total / elapsed, b->job->unit);
+    cli_progress_show("%s  %3.0f %%  %s  %s left", what, 100 * all, much,
                       cli_format_time(all > 0 ? elapsed * (1 - all) / all : 0, left));
+}
+
+void cli_item_progress(const cli_item *item, double done, double amount)
+{
+    show_progress(item, done, amount, 0);
+}
+
+void cli_item_progress_sound(const cli_item *item, double done, double hours)
+{
+    show_progress(item, done, 0, hours);
 }
 
 void cli_item_note(const cli_item *item, const char *format, ...)
@@ -403,7 +434,7 @@ static void close_line(const cli_batch *b)
     const cli_batch_options *o = b->job->options;
     size_t failed = b->failed - b->named_wrongly, left = b->n_items - b->finished;
     double seconds = cli_seconds() - b->start;
-    char skipped[40] = "", named[48] = "", amount[64] = "", go_on[80] = "";
+    char skipped[40] = "", named[48] = "", amount[64], go_on[80] = "";
 
     if (!o->verbose && !isatty(STDERR_FILENO) && !b->failed && !left)
         return;
@@ -411,12 +442,11 @@ static void close_line(const cli_batch *b)
         snprintf(skipped, sizeof(skipped), ", %zu skipped", b->skipped);
     if (b->named_wrongly)
         snprintf(named, sizeof(named), ", %zu arguments wrong", b->named_wrongly);
-    if (b->amount > 0)
-        snprintf(amount, sizeof(amount), ", %.*f %s", b->amount < 10 ? 2 : 0, b->amount, b->job->unit);
+    amounts(b, b->amount, b->hours, amount);
     if (left)
         snprintf(go_on, sizeof(go_on), "; %zu left: --skip-existing goes on", left);
-    cli_message("%zu of %zu inputs done%s, %zu failed%s%s, %.1f s%s", b->finished - failed - b->skipped, b->n_items, skipped,
-                failed, named, amount, seconds, go_on);
+    cli_message("%zu of %zu inputs done%s, %zu failed%s%s%s, %.1f s%s", b->finished - failed - b->skipped, b->n_items, skipped,
+                failed, named, *amount ? ", " : "", amount, seconds, go_on);
 }
 
 int cli_batch_run(const cli_job *job, char **operands, int n_operands)

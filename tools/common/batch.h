@@ -72,6 +72,8 @@ typedef struct cli_job {
 int cli_batch_run(const cli_job *job, char **operands, int n_operands);
 /* Of one item: done in 0..1, amount in units so far. */
 void cli_item_progress(const cli_item *item, double done, double amount);
+/* Of a sound: hours of it so far. */
+void cli_item_progress_sound(const cli_item *item, double done, double hours);
 /* "aedenoise: photo.jpg: ..." unless --quiet. */
 void cli_item_note(const cli_item *item, const char *format, ...) AE_PRINTF(2, 3);
 

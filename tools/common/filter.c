@@ -30,6 +30,36 @@ static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_
     return picture_name_file(p->options->compare, compare_after(&p->compare, rows, n_rows, err), err);
 }
 
+ae_status filter_input_open(filter_input *in, const char *path, ae_error *err)
+{
+    ae_status st;
+
+    *in = (filter_input){0};
+    if ((st = ae_source_open(path, &in->source, err)) == AE_OK &&
+        (st = ae_reader_open(in->source, NULL, &in->reader, err)) != AE_OK)
+        filter_input_close(in);
+    return st;
+}
+
+void filter_input_close(filter_input *in)
+{
+    ae_reader_close(&in->reader);
+    ae_source_free(in->source);
+    *in = (filter_input){0};
+}
+
+ae_status filter_by_kind(const filter_kind *kinds, const cli_item *item, filter_input *in, ae_error *err)
+{
+    ae_status st;
+
+    for (const filter_kind *k = kinds; k->kind; k++)
+        if (k->kind == in->reader.info.kind)
+            return k->process(item, in, err);
+    st = ae_reader_expect(&in->reader, kinds->kind, err);
+    filter_input_close(in);
+    return st;
+}
+
 static ae_status open_reader(filter_picture *p, ae_error *err)
 {
     ae_status st = ae_reader_open(p->source, NULL, &p->reader, err);
@@ -44,12 +74,26 @@ static ae_status open_reader(filter_picture *p, ae_error *err)
     return st;
 }
 
+static void start(filter_picture *p, const filter_options *options, const cli_item *item)
+{
+    *p = (filter_picture){.options = options, .item = item, .start = cli_seconds(), .rows = {.opaque = p, .read = read_rows},
+                          .sink = {p, write_rows}};
+}
+
+void filter_take(filter_picture *p, const filter_options *options, const cli_item *item, filter_input *in)
+{
+    start(p, options, item);
+    p->source = in->source;
+    p->reader = in->reader;
+    p->rows.info = p->reader.info;
+    *in = (filter_input){0};
+}
+
 ae_status filter_open(filter_picture *p, const filter_options *options, const cli_item *item, ae_error *err)
 {
     ae_status st;
 
-    *p = (filter_picture){.options = options, .item = item, .start = cli_seconds(), .rows = {.opaque = p, .read = read_rows},
-                          .sink = {p, write_rows}};
+    start(p, options, item);
     st = ae_source_open(item->input, &p->source, err);
     return st == AE_OK ? open_reader(p, err) : st;
 }
@@ -168,24 +212,35 @@ static const char *output_suffix(void *opaque, const char *input)
 {
     const picture_options *o = &((filter_options *)opaque)->picture;
 
-    if (o->codec)
+    const ae_codec *named = ae_codec_for_path(input);
+
+    if (o->codec && o->codec->suffixes[0] && (!named || named->kind == o->codec->kind))
         return picture_has_suffix(o->codec, input) ? NULL : o->codec->suffixes[0];
-    return ae_codec_for_path(input) ? NULL : "png";
+    return named || (o->codec && o->codec->kind != AE_KIND_IMAGE) ? NULL : "png";
+}
+
+ae_status filter_find(const char *name, ae_model **out, ae_error *err)
+{
+    char path[4096];
+    ae_error inner;
+    ae_status st;
+
+    if ((st = ae_model_find(name, path, sizeof(path), &inner)) == AE_OK && (st = ae_model_open(path, NULL, out, &inner)) == AE_OK)
+        return AE_OK;
+    return ae_fail(err, st, "--model %s: %s", name, inner.message);
 }
 
 int filter_load(const char *name, ae_model **out)
 {
-    char path[4096];
     ae_error err;
 
-    if (ae_model_find(name, path, sizeof(path), &err) != AE_OK || ae_model_open(path, NULL, out, &err) != AE_OK) {
-        cli_message("--model %s: %s", name, err.message);
-        return CLI_FAILED;
-    }
-    return CLI_GO_ON;
+    if (filter_find(name, out, &err) == AE_OK)
+        return CLI_GO_ON;
+    cli_message("%s", err.message);
+    return CLI_FAILED;
 }
 
-int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(void), int argc, char **argv)
+int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(int n_operands), int argc, char **argv)
 {
     filter_options *o = job->opaque;
     char **operands;
@@ -197,13 +252,13 @@ int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(void), int ar
     if (status == CLI_GO_ON)
         status = picture_format(&o->picture);
     if (status == CLI_GO_ON)
-        status = prepare();
+        status = prepare(n);
     if (status != CLI_GO_ON)
         return status;
     job->options = &o->picture.batch;
     job->sides[0] = (cli_side){"compare", o->compare};
     job->unit = "MP";
     job->suffix = output_suffix;
-    job->wanted = picture_wanted;
+    job->wanted = job->wanted ? job->wanted : picture_wanted;
     return cli_batch_run(job, operands, n);
 }

@@ -33,6 +33,22 @@ typedef struct filter_options {
         {'c', "compare", CLI_STRING, &(f).compare, "FILE", "also write a picture of before and after, side by side", 0, 0},        \
         PICTURE_OPTIONS((f).picture)
 
+/* A file that has been opened and recognised, or raw samples, which have no source. */
+typedef struct filter_input {
+    ae_source *source;
+    ae_reader reader;
+} filter_input;
+ae_status filter_input_open(filter_input *in, const char *path, ae_error *err);
+void filter_input_close(filter_input *in);
+
+/* What a tool does with a kind of signal. process takes *in over, whatever it returns. */
+typedef struct filter_kind {
+    ae_kind kind;
+    ae_status (*process)(const cli_item *item, filter_input *in, ae_error *err);
+} filter_kind;
+/* By the kind of what is in the file; kinds ends with a zero. */
+ae_status filter_by_kind(const filter_kind *kinds, const cli_item *item, filter_input *in, ae_error *err);
+
 /* One picture on its way. */
 typedef struct filter_picture {
     const filter_options *options;
@@ -54,6 +70,7 @@ typedef struct filter_picture {
 
 /* In this order; whatever fails, filter_close comes last. */
 ae_status filter_open(filter_picture *p, const filter_options *options, const cli_item *item, ae_error *err);
+void filter_take(filter_picture *p, const filter_options *options, const cli_item *item, filter_input *in); /* instead of open */
 ae_status filter_reopen(filter_picture *p, ae_error *err); /* after all rows were read, to read them again */
 ae_status filter_begin(filter_picture *p, const ae_signal_info *result, ae_error *err); /* opens the outputs */
 void filter_progress(void *picture, double done);
@@ -62,11 +79,13 @@ void filter_close(filter_picture *p);
 /* --verbose and --json; what: the tool's own part of the line. */
 void filter_report(const filter_picture *p, const char *what, const ae_model *model, const ae_run_stats *stats);
 
-/* Finds and opens a model, or says why not and returns CLI_FAILED; else CLI_GO_ON. */
+/* Finds and opens a model. */
+ae_status filter_find(const char *name, ae_model **out, ae_error *err);
+/* The same, or says why not and returns CLI_FAILED; else CLI_GO_ON. */
 int filter_load(const char *name, ae_model **out);
 
 /* A whole tool: job->opaque begins with a filter_options; of the job, process, opaque and, once `prepare` has returned CLI_GO_ON,
- * the names are set. prepare: after the options were parsed. */
-int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(void), int argc, char **argv);
+ * the names are set, and `wanted` where it is NULL. prepare: after the options were parsed. */
+int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(int n_operands), int argc, char **argv);
 
 #endif

@@ -26,11 +26,12 @@ unsigned picture_output_flags(const cli_batch_options *batch)
 int picture_format(picture_options *o)
 {
     char names[256] = "";
+    unsigned kinds = o->kinds ? o->kinds : 1u << AE_KIND_IMAGE;
 
-    if (!o->format || ((o->codec = ae_codec_for_name(o->format)) != NULL && o->codec->kind == AE_KIND_IMAGE))
+    if (!o->format || ((o->codec = ae_codec_for_name(o->format)) != NULL && kinds >> o->codec->kind & 1))
         return CLI_GO_ON;
     for (const ae_codec *const *c = ae_codecs; *c; c++)
-        if ((*c)->create && (*c)->kind == AE_KIND_IMAGE) {
+        if ((*c)->create && kinds >> (*c)->kind & 1) {
             size_t n = strlen(names);
 
             snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", (*c)->name);
@@ -40,7 +41,9 @@ int picture_format(picture_options *o)
 
 ae_status picture_codec(const picture_options *o, const char *output, const ae_codec *standard, const ae_codec **out, ae_error *err)
 {
-    *out = o->codec ? o->codec : strcmp(output, "-") == 0 ? standard : ae_codec_for_path(output);
+    bool named = o->codec && (!standard || standard->kind == o->codec->kind); /* one for sounds says nothing of pictures */
+
+    *out = named ? o->codec : strcmp(output, "-") == 0 ? standard : ae_codec_for_path(output);
     if (!*out)
         return ae_fail(err, AE_ERR_ARGUMENT, "%s: no format that can be written has this suffix (--format names one)", output);
     if (!(*out)->create)
@@ -58,13 +61,18 @@ bool picture_has_suffix(const ae_codec *codec, const char *path)
     return false;
 }
 
+bool picture_is_named(const char *path, unsigned kinds)
+{
+    for (const ae_codec *const *c = ae_codecs; *c; c++)
+        if (kinds >> (*c)->kind & 1 && picture_has_suffix(*c, path))
+            return true;
+    return false;
+}
+
 bool picture_wanted(void *opaque, const char *path)
 {
     (void)opaque;
-    for (const ae_codec *const *c = ae_codecs; *c; c++)
-        if ((*c)->kind == AE_KIND_IMAGE && picture_has_suffix(*c, path))
-            return true;
-    return false;
+    return picture_is_named(path, 1u << AE_KIND_IMAGE);
 }
 
 ae_status picture_check_first(const ae_reader *reader, bool first, ae_error *err)

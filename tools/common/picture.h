@@ -13,6 +13,7 @@ typedef struct picture_options {
     const char *format;
     uint32_t quality;      /* 0: not given */
     bool lossless;
+    unsigned kinds;        /* that --format may name, a bit for each ae_kind; 0: pictures */
 
     const ae_codec *codec; /* of `format`, or NULL */
 } picture_options;
@@ -30,10 +31,12 @@ int picture_start(const cli_tool *tool, cli_batch_options *batch, int argc, char
 unsigned picture_output_flags(const cli_batch_options *batch);
 /* Finds the codec of --format; CLI_GO_ON, or CLI_USAGE after saying why not. */
 int picture_format(picture_options *options);
-/* The codec to write `output` with: that of --format; of standard output `standard`; else by the suffix. */
+/* The codec to write `output` with: that of --format, if it is of the kind of `standard`; of standard output
+ * `standard`; else by the suffix. */
 ae_status picture_codec(const picture_options *options, const char *output, const ae_codec *standard, const ae_codec **out,
                         ae_error *err);
 bool picture_has_suffix(const ae_codec *codec, const char *path);
+bool picture_is_named(const char *path, unsigned kinds); /* whether its suffix is one of these kinds of signal, a bit for each */
 bool picture_wanted(void *opaque, const char *path); /* which files below directories are pictures: cli_job's `wanted` */
 /* --first-picture: of files of several pages or frames, which are refused without it. */
 #define PICTURE_FIRST(flag)                                                                                                        \
