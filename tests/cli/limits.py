@@ -134,6 +134,18 @@ def many_entries():
     at = pixel(b, 0, more=chunk(b"m", number(0) + number(0) + b"\x01\0\0" * 1000000))
     return finish(b, entry(b"0", at, 0, len(b) - at), 1)
 
+def large_pictures():
+    """A hundred pictures of 16384 x 16384."""
+    b = begin()
+    for i in range(100):
+        large = bytes([0, 1, 1, 8, 1, 0, 0, 0]) + number(16384) * 2
+        b += chunk(b"H", number(i) + large + b"%d" % i)
+    return bytes(b)
+
+def one_picture():
+    """One of them, that has no tile."""
+    return bytes(begin()) + chunk(b"H", number(0) + bytes([0, 1, 1, 8, 1, 0, 0, 0]) + number(16384) * 2 + b"x")
+
 def identities():
     """Two hundred codecs that nobody has."""
     b = begin()
@@ -156,7 +168,9 @@ def watch(what, fragment, *command):
 for make, fragment, *how in ((sync_words, "damaged", "-t"), (footers, "damaged", "-t"), (chains, "index", "-t"), (packs, "twice", "-t"),
                              (packs_in_packs, "pack", "-t"), (spans, "twice", "-t"), (names, "names", "-t"),
                              (metadata, "limit", "-f", "-o", "o.ppm"), (many_entries, "max_meta", "-f", "-o", "o.ppm"),
-                             (identities, "not installed", "-t")):
+                             (large_pictures, "max_output", "-f", "-o", "d"),
+                             (one_picture, "max_output", "--max-output", "100M", "-f", "-o", "o.ppm"),
+                             (one_picture, "max_memory", "--max-memory", "4M", "-f", "-o", "o.ppm"), (identities, "not installed", "-t")):
     open("f.aec", "wb").write(make())
     watch(make.__name__, fragment, decompress, *how, "f.aec")
 print("all well")

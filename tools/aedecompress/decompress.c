@@ -335,6 +335,23 @@ static bool names_directory(const char *path)
     return path && (stat(path, &s) == 0 ? S_ISDIR(s.st_mode) : path[strlen(path) - 1] == '/');
 }
 
+/* Files of few bytes may name many large pictures, or one many times. */
+static ae_status check_output(const decompress_options *o, const aecfile *f, const ae_item *items, size_t n, ae_error *err)
+{
+    aecfile_options how = {.width = o->width, .height = o->height, .preview = o->preview};
+    uint64_t most = o->max_output ? o->max_output : ((uint64_t)4 << 30) + 1024 * f->size, total = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        ae_signal_info info = aecfile_result(&items[i], &how);
+
+        total += ae_row_bytes(&info) * info.height;
+        if (total > most)
+            return ae_fail(err, AE_ERR_LIMIT, "its %zu items would become more than max_output (%llu bytes of samples, set by "
+                           "--max-output)", n, (unsigned long long)most);
+    }
+    return AE_OK;
+}
+
 ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
 {
     const decompress_options *o = opaque;
@@ -353,7 +370,7 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
         cli_message("%s: %s", item->input, ae_container_complaint(f.container));
         d.n_lost++;
     }
-    if ((st = decompress_select(o, &f, &items, &n, err)) != AE_OK)
+    if ((st = decompress_select(o, &f, &items, &n, err)) != AE_OK || (st = check_output(o, &f, items, n, err)) != AE_OK)
         goto done;
     d.share = 1.0 / (double)n;
     /* an archive goes into a directory even where one item of it is asked for by a pattern; a picture alone does not */

@@ -18,6 +18,8 @@ static const cli_option options[] = {
     {0, "region", CLI_STRING, &o.region_text, "X,Y,W,H", "only this part of each picture", 0, 0},
     {0, "preview", CLI_FLAG, &o.preview, NULL, "at an eighth of the size", 0, 0},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec, where it is not found by itself", 0, 0},
+    {0, "max-output", CLI_SIZE, &o.max_output, "SIZE",
+     "write no more samples than that of one file; 4G and 1024 times its size where not given", 0, 0},
     {0, "keep-links", CLI_FLAG, &o.keep_links, NULL, "follow links that lie below the directory written to", 0, 0},
     {0, "raw-names", CLI_FLAG, &o.raw_names, NULL, "write items whose names hold control characters, too", 0, 0},
     PICTURE_OPTIONS(o.picture),

@@ -55,6 +55,7 @@ ae_status aecfile_open(aecfile *f, const char *path, ae_error *err)
         bytes.size = ae_source_size(f->source);
         bytes.read = read_source;
     }
+    f->size = bytes.size;
     return ae_container_open(&bytes, NULL, &f->container, err);
 }
 

@@ -10,6 +10,7 @@ typedef struct aecfile {
     ae_container *container;
     int fd;            /* of a regular file, read without going through a buffer; -1: source */
     ae_source *source;
+    uint64_t size;     /* bytes */
     codecs codecs;     /* of network items */
     ae_item_reader *pack; /* of the last packed item */
     uint64_t pack_offset;
