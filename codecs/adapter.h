@@ -11,6 +11,7 @@
 extern const ae_codec aei_codec_avif, aei_codec_bmp, aei_codec_exr, aei_codec_gif, aei_codec_heic, aei_codec_idx, aei_codec_jp2,
     aei_codec_jpeg, aei_codec_jxl, aei_codec_pam, aei_codec_pfm, aei_codec_pgm, aei_codec_png, aei_codec_pnm, aei_codec_ppm,
     aei_codec_qoi, aei_codec_raw, aei_codec_tga, aei_codec_tiff, aei_codec_webp;
+extern const ae_codec aei_codec_csv, aei_codec_npy, aei_codec_tsv;
 extern const ae_codec aei_codec_aiff, aei_codec_au, aei_codec_caf, aei_codec_flac, aei_codec_mp3, aei_codec_opus, aei_codec_vorbis,
     aei_codec_w64, aei_codec_wav;
 extern const ae_codec aei_codec_u8, aei_codec_s8, aei_codec_s16le, aei_codec_s16be, aei_codec_s24le, aei_codec_s24be,

@@ -13,7 +13,8 @@ const ae_codec *const ae_codecs[] = {
     &aei_codec_wav, &aei_codec_w64,  &aei_codec_aiff, &aei_codec_au,  &aei_codec_caf, &aei_codec_flac, &aei_codec_vorbis,
     &aei_codec_opus, &aei_codec_mp3,
     &aei_codec_u8, &aei_codec_s8, &aei_codec_s16le, &aei_codec_s16be, &aei_codec_s24le, &aei_codec_s24be, &aei_codec_s32le,
-    &aei_codec_s32be, &aei_codec_f32le, &aei_codec_f32be, &aei_codec_f64le, &aei_codec_f64be, NULL,
+    &aei_codec_s32be, &aei_codec_f32le, &aei_codec_f32be, &aei_codec_f64le, &aei_codec_f64be,
+    &aei_codec_npy, &aei_codec_csv, &aei_codec_tsv, NULL,
 };
 
 static const ae_codec *find_suffix(const char *suffix, bool writes)
@@ -191,7 +192,9 @@ ae_status ae_encoder_open(const ae_codec *codec, ae_sink *sink, const ae_signal_
     if (codec->kind != info->kind)
         st = ae_fail(err, AE_ERR_UNSUPPORTED, "%s holds another kind of signal", codec->description);
     else
-        st = info->kind == AE_KIND_AUDIO ? aei_check_sound(info, err) : aei_check_image(info, err);
+        st = info->kind == AE_KIND_AUDIO    ? aei_check_sound(info, err)
+             : info->kind == AE_KIND_TENSOR ? AE_OK
+                                            : aei_check_image(info, err);
     if (st != AE_OK)
         goto failed;
     codec->accepts(&writer->info, writer->note);

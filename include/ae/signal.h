@@ -27,6 +27,8 @@ typedef enum ae_sample {
     AE_S8 = 8   /* sound of 8 bits, whether its file has a sign or an offset */
 } ae_sample;
 
+enum { AE_MAX_RANK = 7 }; /* of an item of a data set */
+
 typedef struct ae_signal_info {
     ae_kind kind;
     ae_sample sample;
@@ -37,6 +39,8 @@ typedef struct ae_signal_info {
     uint64_t width;    /* samples per channel and row; 1 for sound */
     uint64_t height;   /* rows; 0 where a stream of sound does not say beforehand, or has none */
     double rate;       /* frames per second of sound; 0 for others */
+    uint32_t rank;     /* data sets: the dimensions of an item, 0 for a single number */
+    uint32_t dims[AE_MAX_RANK]; /* the outermost first; their product is width */
     uint64_t layout;   /* sound: a bit for each channel's place, in their order, as WAVEFORMATEXTENSIBLE counts them (1 front left,
                           2 front right, 4 centre, 8 bass ...); 0 where that is not known */
 } ae_signal_info;

@@ -114,8 +114,8 @@ static ae_status check(const aei_items *s, const aei_picture *p, ae_error *err)
         size_t n = ae_row_bytes(f) / sizeof(float) * f->height;
 
         for (size_t k = 0; k < n; k++)
-            if (!(v[k] > -1e3f && v[k] < 1e3f))
-                return ae_fail(err, AE_ERR_MALFORMED, "holds samples that are no numbers of a picture");
+            if (!(v[k] > -1e30f && v[k] < 1e30f))
+                return ae_fail(err, AE_ERR_MALFORMED, "holds samples that are no finite numbers");
     }
     return AE_OK;
 }

@@ -44,7 +44,7 @@ run 1 $tool tiny.yaml data --init missing.aem -o m.aem; says "missing.aem"
 run 1 $tool -f tiny.yaml data -o tiny.yaml; says "recipe itself"
 run 1 $tool -f tiny.yaml data -o data/p1.ppm; says "among the data"
 mkdir -p empty bad; : >bad/a.png; printf 'garbage' >bad/b.jpg; head -c 40 data/p1.ppm >bad/c.ppm
-run 1 $tool tiny.yaml empty -o m.aem; says "no picture"
+run 1 $tool tiny.yaml empty -o m.aem; says "nothing to learn from"
 run 1 $tool tiny.yaml bad -o m.aem; says "a.png: is empty"; says "c.ppm: "; says "none of the 3 items"
 sed 's/act: relu/act: wrong/' tiny.yaml >wrong.yaml
 run 1 $tool wrong.yaml data -o m.aem; says "wrong.yaml"

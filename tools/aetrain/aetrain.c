@@ -10,7 +10,7 @@
 #include "common/json.h"
 #include "common/options.h"
 #include "common/progress.h"
-#include "dataset.h"
+#include "common/dataset.h"
 #include "export.h"
 
 static struct {
@@ -336,7 +336,7 @@ static int work(char **operands, int n_operands, const char *command)
     ae_status st;
 
     if ((st = ae_recipe_load(operands[0], NULL, &recipe, &text, &error)) != AE_OK ||
-        (st = dataset_open(operands + 1, n_operands - 1, &data, &error)) != AE_OK)
+        (st = dataset_open(operands + 1, n_operands - 1, cli_message, &data, &error)) != AE_OK)
         goto done;
     if (cfg.bench) {
         st = bench(recipe, data, &o, &error);
@@ -370,7 +370,7 @@ static int export(char **operands, int n_operands)
 
     if (!cfg.force && !access(cfg.output, F_OK))
         st = ae_fail(&error, AE_ERR_ARGUMENT, "%s exists (-f overwrites it)", cfg.output);
-    if (st == AE_OK && (st = dataset_open(operands, n_operands, &data, &error)) == AE_OK)
+    if (st == AE_OK && (st = dataset_open(operands, n_operands, cli_message, &data, &error)) == AE_OK)
         st = export_codec(cfg.export, dataset_items(data), cfg.output, cfg.half, cfg.quiet, &error);
     dataset_free(data);
     return st == AE_OK ? CLI_OK : report_failure(&error);

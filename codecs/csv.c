@@ -1,0 +1,713 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tables as text (RFC 4180 and its relatives). A line is an item, a column one of its numbers, read as f64. Separator (comma,
+ * semicolon, tab or bar), decimal comma and header are told by the content. The file is read once to learn what the columns hold
+ * and to count lines, then again for the rows, so that memory does not grow with it. A column of words becomes numbers in the
+ * order in which they first appear, one of dates becomes days since 1970, what is missing becomes NaN. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "adapter.h"
+
+enum { MAX_COLUMNS = 1 << 16, MAX_LINE = 1 << 22, MAX_WORDS = 1 << 16, BUFFER = 1 << 16, SAMPLE_LINES = 64 };
+
+typedef enum content { NUMBERS, DATES, WORDS } content;
+
+typedef struct column {
+    content what;
+    uint64_t n_numbers, n_dates, n_words; /* of the first pass */
+    uint64_t odd_line;                    /* the first line whose cell is no number, 0: none */
+    char odd[24];
+    char **words;
+    uint32_t n_known, capacity;
+    uint32_t *slots;                      /* hash table of words: index + 1 */
+    uint32_t n_slots;
+} column;
+
+typedef struct table {
+    ae_source *source;
+    char separator;
+    bool decimal_comma, header;
+    uint64_t line, n_rows;
+    column *columns;
+    uint32_t n_columns;
+    char *text;      /* of the line in hand, cells ended by NUL */
+    size_t n_text, capacity;
+    char **cells;
+    uint32_t n_cells;
+    bool *quoted;
+    uint8_t buffer[BUFFER];
+    size_t n_buffer, at;
+} table;
+
+static int next_byte(table *t)
+{
+    if (t->at == t->n_buffer) {
+        t->n_buffer = ae_source_read(t->source, t->buffer, BUFFER);
+        t->at = 0;
+        if (!t->n_buffer)
+            return -1;
+    }
+    return t->buffer[t->at++];
+}
+
+static void start_again(table *t)
+{
+    static const uint8_t mark[] = {0xef, 0xbb, 0xbf}; /* of UTF-8, as spreadsheets write it */
+
+    ae_source_seek(t->source, 0);
+    t->n_buffer = ae_source_read(t->source, t->buffer, BUFFER);
+    t->at = t->n_buffer >= 3 && memcmp(t->buffer, mark, 3) == 0 ? 3 : 0;
+    t->line = 0;
+}
+
+static ae_status add_char(table *t, char c, ae_error *err)
+{
+    if (t->n_text == MAX_LINE)
+        return ae_fail(err, AE_ERR_LIMIT, "CSV: line %" PRIu64 " has more than %d bytes", t->line, MAX_LINE);
+    if (t->n_text == t->capacity) {
+        size_t capacity = 2 * t->capacity + 4096;
+        char *text = ae_realloc(t->text, t->n_text, capacity);
+
+        if (!text)
+            return ae_fail(err, AE_ERR_NOMEM, "a line of a table");
+        t->text = text;
+        t->capacity = capacity;
+    }
+    t->text[t->n_text++] = c;
+    return AE_OK;
+}
+
+/* The next line that is not empty, cut into cells; *more is false at the end. Quoted cells may hold separators, line ends and
+ * doubled quotes. */
+static ae_status read_line(table *t, bool *more, ae_error *err)
+{
+    bool in_quotes = false, was_quoted = false, any = false;
+    size_t start = 0;
+    uint32_t n = 0;
+    int c;
+    ae_status st = AE_OK;
+
+    t->n_text = 0;
+    t->line++;
+    for (;;) {
+        bool ends;
+
+        c = next_byte(t);
+        if (c == '\r' && !in_quotes)
+            continue;
+        if (c == '"' && (in_quotes || t->n_text == start)) {
+            if (in_quotes && t->at < t->n_buffer && t->buffer[t->at] == '"') {
+                t->at++;
+                if ((st = add_char(t, '"', err)) != AE_OK)
+                    return st;
+            } else {
+                in_quotes = !in_quotes;
+                was_quoted = true;
+            }
+            any = true;
+            continue;
+        }
+        if (c == -1 && in_quotes)
+            return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 ": a quote is not closed", t->line);
+        ends = c == -1 || (!in_quotes && c == '\n');
+        if (!ends && (in_quotes || c != t->separator)) {
+            any = true;
+            if ((st = add_char(t, c == 0 ? ' ' : (char)c, err)) != AE_OK)
+                return st;
+            continue;
+        }
+        if (ends && !any && !n && t->n_text == 0) { /* an empty line */
+            if (c == -1) {
+                *more = false;
+                return AE_OK;
+            }
+            t->line++;
+            continue;
+        }
+        if (n == MAX_COLUMNS)
+            return ae_fail(err, AE_ERR_LIMIT, "CSV: line %" PRIu64 " has more than %d cells", t->line, MAX_COLUMNS);
+        if ((st = add_char(t, 0, err)) != AE_OK)
+            return st;
+        t->quoted[n] = was_quoted;
+        t->cells[n++] = (char *)(uintptr_t)start; /* an offset: text may still move */
+        start = t->n_text;
+        was_quoted = false;
+        if (ends)
+            break;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        t->cells[i] = t->text + (uintptr_t)t->cells[i];
+    t->n_cells = n;
+    *more = true;
+    return AE_OK;
+}
+
+/* ---- what a cell says ---- */
+
+static const char *trim(char *cell)
+{
+    char *end;
+
+    while (isspace((unsigned char)*cell))
+        cell++;
+    end = cell + strlen(cell);
+    while (end > cell && isspace((unsigned char)end[-1]))
+        *--end = 0;
+    return cell;
+}
+
+static bool is_missing(const char *cell)
+{
+    static const char *const names[] = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(cell, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Plain decimal numbers in any locale; a point or, if that is what the file has, a comma. */
+static bool as_number(const char *cell, bool decimal_comma, double *value)
+{
+    char text[64];
+    size_t n = strlen(cell);
+    char *end;
+
+    if (!n || n >= sizeof(text) || strspn(cell, "+-0123456789.,eE") != n)
+        return false;
+    memcpy(text, cell, n + 1);
+    for (char *c = text; decimal_comma && *c; c++)
+        if (*c == ',')
+            *c = '.';
+        else if (*c == '.')
+            return false;
+    *value = strtod(text, &end);
+    return !*end && isfinite(*value);
+}
+
+/* 2026-11-30, with or without a time of day: days since 1970 in the proleptic Gregorian calendar (Hinnant's algorithm). */
+static bool as_date(const char *cell, double *value)
+{
+    int y, m, d, hour = 0, minute = 0, n = 0;
+    double second = 0, day_of_era;
+    long era, year_of_era, day_of_year;
+
+    if (sscanf(cell, "%4d-%2d-%2d%n", &y, &m, &d, &n) != 3 || !n || m < 1 || m > 12 || d < 1 || d > 31)
+        return false;
+    cell += n;
+    if (*cell == 'T' || *cell == ' ') {
+        n = 0;
+        if (sscanf(cell + 1, "%2d:%2d%n", &hour, &minute, &n) != 2 || !n)
+            return false;
+        cell += 1 + n;
+        if (*cell == ':') {
+            char *end;
+
+            second = strtod(cell + 1, &end);
+            cell = end;
+        }
+        if (*cell == 'Z')
+            cell++;
+    }
+    if (*cell || hour > 24 || minute > 59 || second > 60)
+        return false;
+    y -= m <= 2;
+    era = (y >= 0 ? y : y - 399) / 400;
+    year_of_era = y - era * 400;
+    day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+    day_of_era = (double)(year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year);
+    *value = (double)era * 146097 + day_of_era - 719468 + (hour + minute / 60.0 + second / 3600) / 24;
+    return true;
+}
+
+static uint64_t hash(const char *word)
+{
+    uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
+
+    for (; *word; word++)
+        h = (h ^ (unsigned char)*word) * UINT64_C(1099511628211);
+    return h;
+}
+
+static void place(column *c, uint32_t index)
+{
+    uint64_t at = hash(c->words[index]);
+
+    while (c->slots[at % c->n_slots])
+        at++;
+    c->slots[at % c->n_slots] = index + 1;
+}
+
+static bool find_word(const column *c, const char *word, double *value)
+{
+    for (uint64_t at = hash(word); c->n_slots && c->slots[at % c->n_slots]; at++)
+        if (strcmp(c->words[c->slots[at % c->n_slots] - 1], word) == 0) {
+            *value = c->slots[at % c->n_slots] - 1;
+            return true;
+        }
+    return false;
+}
+
+static ae_status learn_word(const table *t, uint32_t k, const char *word, ae_error *err)
+{
+    column *c = &t->columns[k];
+    double known;
+
+    if (find_word(c, word, &known))
+        return AE_OK;
+    if (c->n_known == MAX_WORDS)
+        return ae_fail(err, AE_ERR_LIMIT, "CSV: line %" PRIu64 ", column %u: more than %d different words", t->line, k + 1,
+                       MAX_WORDS);
+    if (c->n_known == c->capacity) {
+        uint32_t capacity = 2 * c->capacity + 16;
+        char **words = ae_realloc(c->words, c->n_known * sizeof(*words), capacity * sizeof(*words));
+        uint32_t *slots = words ? ae_alloc(2 * capacity, sizeof(*slots)) : NULL;
+
+        if (words) {
+            c->words = words;
+            c->capacity = slots ? capacity : c->n_known;
+        }
+        if (!slots)
+            return ae_fail(err, AE_ERR_NOMEM, "words of a table");
+        ae_free(c->slots);
+        c->slots = slots;
+        c->n_slots = 2 * capacity;
+        for (uint32_t i = 0; i < c->n_known; i++)
+            place(c, i);
+    }
+    if (!(c->words[c->n_known] = ae_strdup(word)))
+        return ae_fail(err, AE_ERR_NOMEM, "words of a table");
+    place(c, c->n_known++);
+    return AE_OK;
+}
+
+/* ---- the first pass ---- */
+
+/* The separator that cuts the first lines into the most cells of equal number. */
+static char find_separator(table *t)
+{
+    static const char candidates[] = {'\t', ';', ',', '|'};
+    size_t best_count = 0;
+    char best = ',';
+
+    start_again(t);
+    for (size_t k = 0; k < sizeof(candidates); k++) {
+        size_t first = 0, count = 0, lines = 0;
+        bool in_quotes = false, even = true;
+
+        for (size_t i = t->at; i < t->n_buffer && lines < SAMPLE_LINES; i++) {
+            if (t->buffer[i] == '"')
+                in_quotes = !in_quotes;
+            else if (!in_quotes && t->buffer[i] == (uint8_t)candidates[k])
+                count++;
+            else if (!in_quotes && t->buffer[i] == '\n') {
+                first = lines ? first : count;
+                even &= count == first || !count;
+                count = 0;
+                lines++;
+            }
+        }
+        first = lines ? first : count;
+        if (even && first > best_count) {
+            best_count = first;
+            best = candidates[k];
+        }
+    }
+    return best;
+}
+
+static ae_status look_at_cells(table *t, ae_error *err)
+{
+    for (uint32_t k = 0; k < t->n_cells; k++) {
+        column *c = &t->columns[k];
+        const char *cell = trim(t->cells[k]);
+        double v;
+
+        if (is_missing(cell))
+            continue;
+        if (as_number(cell, t->decimal_comma, &v)) {
+            c->n_numbers++;
+            continue;
+        }
+        if (as_date(cell, &v))
+            c->n_dates++;
+        else
+            c->n_words++;
+        if (!c->odd_line) {
+            c->odd_line = t->line;
+            snprintf(c->odd, sizeof(c->odd), "%.20s", cell);
+        }
+    }
+    if (t->n_cells == t->n_columns)
+        return AE_OK;
+    return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 " has %u cells, those before it %u", t->line, t->n_cells,
+                   t->n_columns);
+}
+
+/* A header is a first line none of whose cells is a number, above lines some of which are. */
+static bool all_words(table *t)
+{
+    double v;
+
+    for (uint32_t k = 0; k < t->n_cells; k++)
+        if (as_number(trim(t->cells[k]), t->decimal_comma, &v))
+            return false;
+    return true;
+}
+
+static ae_status keep_names(const table *t, ae_meta *meta, ae_error *err)
+{
+    ae_status st = AE_OK;
+
+    for (uint32_t k = 0; k < t->n_cells && st == AE_OK; k++)
+        st = ae_meta_add(meta, AE_META_TEXT, "Column", t->cells[k], strlen(t->cells[k]), err);
+    return st;
+}
+
+/* Numbers with a comma and none with a point, where the comma does not separate. */
+static bool has_decimal_comma(table *t)
+{
+    size_t commas = 0, points = 0;
+
+    if (t->separator == ',')
+        return false;
+    start_again(t);
+    for (size_t i = 1; i + 1 < t->n_buffer; i++)
+        if (isdigit(t->buffer[i - 1]) && isdigit(t->buffer[i + 1])) {
+            commas += t->buffer[i] == ',';
+            points += t->buffer[i] == '.';
+        }
+    return commas > points;
+}
+
+static ae_status first_pass(table *t, ae_meta *meta, ae_error *err)
+{
+    bool more = false, first_has_words, numbers = false;
+    ae_status st;
+
+    t->separator = find_separator(t);
+    t->decimal_comma = has_decimal_comma(t);
+    start_again(t);
+    if ((st = read_line(t, &more, err)) != AE_OK)
+        return st;
+    if (!more)
+        return ae_fail(err, AE_ERR_MALFORMED, "CSV: no line in it");
+    t->n_columns = t->n_cells;
+    if (!(t->columns = ae_alloc(t->n_columns, sizeof(*t->columns))))
+        return ae_fail(err, AE_ERR_NOMEM, "%u columns", t->n_columns);
+    if ((first_has_words = all_words(t)) && (st = keep_names(t, meta, err)) != AE_OK)
+        return st;
+    if (!first_has_words && (st = look_at_cells(t, err)) != AE_OK)
+        return st;
+    t->n_rows = 1;
+    while ((st = read_line(t, &more, err)) == AE_OK && more) {
+        if ((st = look_at_cells(t, err)) != AE_OK)
+            return st;
+        t->n_rows++;
+    }
+    for (uint32_t k = 0; k < t->n_columns; k++)
+        numbers |= t->columns[k].n_numbers > 0 || t->columns[k].n_dates > 0;
+    t->header = first_has_words && numbers && t->n_rows > 1;
+    t->n_rows -= t->header;
+    if (first_has_words && !t->header)
+        ae_meta_clear(meta);
+    return st;
+}
+
+static ae_status decide_columns(table *t, ae_error *err)
+{
+    for (uint32_t k = 0; k < t->n_columns; k++) {
+        column *c = &t->columns[k];
+
+        c->what = c->n_words > c->n_numbers + c->n_dates ? WORDS : c->n_dates > c->n_numbers ? DATES : NUMBERS;
+        if (c->what == NUMBERS && (c->n_words || c->n_dates) && c->n_numbers)
+            return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 ", column %u: '%s' in a column of numbers", c->odd_line,
+                           k + 1, c->odd);
+        if (c->what == DATES && (c->n_words || c->n_numbers))
+            return ae_fail(err, AE_ERR_MALFORMED, "CSV: column %u holds dates and other things", k + 1);
+    }
+    return AE_OK;
+}
+
+/* Words of all columns that hold some, in the order of the lines. */
+static ae_status learn_words(table *t, ae_error *err)
+{
+    bool more = true, any = false;
+    ae_status st = AE_OK;
+
+    for (uint32_t k = 0; k < t->n_columns; k++)
+        any |= t->columns[k].what == WORDS;
+    start_again(t);
+    if (t->header)
+        st = read_line(t, &more, err);
+    while (any && more && st == AE_OK && (st = read_line(t, &more, err)) == AE_OK && more)
+        for (uint32_t k = 0; k < t->n_columns && st == AE_OK; k++) {
+            const char *cell = trim(t->cells[k]);
+
+            if (t->columns[k].what == WORDS && !is_missing(cell))
+                st = learn_word(t, k, cell, err);
+        }
+    return st;
+}
+
+/* ---- the reader ---- */
+
+static void free_table(table *t)
+{
+    for (uint32_t k = 0; t->columns && k < t->n_columns; k++) {
+        for (uint32_t i = 0; i < t->columns[k].n_known; i++)
+            ae_free(t->columns[k].words[i]);
+        ae_free(t->columns[k].words);
+        ae_free(t->columns[k].slots);
+    }
+    ae_free(t->columns);
+    ae_free(t->cells);
+    ae_free(t->quoted);
+    ae_free(t->text);
+    ae_free(t);
+}
+
+static void describe(const table *t, char note[160])
+{
+    uint32_t words = 0, dates = 0;
+    char text[80];
+
+    for (uint32_t k = 0; k < t->n_columns; k++) {
+        words += t->columns[k].what == WORDS;
+        dates += t->columns[k].what == DATES;
+    }
+    if (words) {
+        snprintf(text, sizeof(text), "words of %u columns became numbers", words);
+        aei_note(note, text);
+    }
+    if (dates) {
+        snprintf(text, sizeof(text), "dates of %u columns became days since 1970", dates);
+        aei_note(note, text);
+    }
+}
+
+static ae_status csv_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+{
+    table *t = ae_alloc(1, sizeof(*t));
+    bool more;
+    ae_status st = AE_OK;
+
+    (void)limits;
+    if (t) {
+        t->source = source;
+        t->cells = ae_alloc(MAX_COLUMNS, sizeof(*t->cells));
+        t->quoted = ae_alloc(MAX_COLUMNS, sizeof(*t->quoted));
+    }
+    if (!t || !t->cells || !t->quoted)
+        st = ae_fail(err, AE_ERR_NOMEM, "CSV reader");
+    if (st == AE_OK && (st = first_pass(t, &reader->meta, err)) == AE_OK && (st = decide_columns(t, err)) == AE_OK &&
+        (st = learn_words(t, err)) == AE_OK) {
+        start_again(t);
+        if (t->header)
+            st = read_line(t, &more, err);
+    }
+    if (st != AE_OK) {
+        if (t)
+            free_table(t);
+        return st;
+    }
+    describe(t, reader->note);
+    reader->info = (ae_signal_info){.kind = AE_KIND_TENSOR, .sample = AE_F64, .bits = 64, .channels = 1, .width = t->n_columns,
+                                    .height = t->n_rows, .rank = 1, .dims = {t->n_columns}};
+    reader->state = t;
+    return AE_OK;
+}
+
+static double cell_value(const table *t, const column *c, char *raw)
+{
+    const char *cell = trim(raw);
+    double v = NAN;
+
+    if (is_missing(cell))
+        return NAN;
+    if (c->what == WORDS)
+        find_word(c, cell, &v);
+    else if (c->what == DATES)
+        as_date(cell, &v);
+    else
+        as_number(cell, t->decimal_comma, &v);
+    return v;
+}
+
+static ae_status csv_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
+{
+    table *t = reader->state;
+    double *to = rows;
+
+    for (uint32_t i = 0; i < n_rows; i++) {
+        bool more = false;
+        ae_status st = read_line(t, &more, err);
+
+        if (st != AE_OK)
+            return st;
+        if (!more || t->n_cells != t->n_columns)
+            return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 " is not what it was when it was first read", t->line);
+        for (uint32_t k = 0; k < t->n_columns; k++)
+            *to++ = cell_value(t, &t->columns[k], t->cells[k]);
+    }
+    return AE_OK;
+}
+
+static void csv_close(ae_reader *reader)
+{
+    if (reader->state)
+        free_table(reader->state);
+}
+
+/* Text that begins like a table is one only if its name says so, too. */
+static int csv_probe(const uint8_t *head, size_t n_bytes)
+{
+    (void)head;
+    (void)n_bytes;
+    return 0;
+}
+
+/* ---- writing ---- commas, points, and as many digits as bring the number back */
+
+static void csv_accepts(ae_signal_info *info, char note[160])
+{
+    (void)info;
+    (void)note;
+}
+
+static ae_status write_cell_text(ae_sink *sink, const char *text, char separator, ae_error *err)
+{
+    bool quote = strpbrk(text, "\"\n\r") || strchr(text, separator);
+    ae_status st = quote ? sink->write(sink->opaque, "\"", 1, err) : AE_OK;
+
+    for (; *text && st == AE_OK; text++)
+        st = sink->write(sink->opaque, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1, err);
+    return st == AE_OK && quote ? sink->write(sink->opaque, "\"", 1, err) : st;
+}
+
+static char separator_of(const ae_writer *writer)
+{
+    return writer->codec == &aei_codec_tsv ? '\t' : ',';
+}
+
+static ae_status csv_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
+                            ae_writer *writer, ae_error *err)
+{
+    char separator = separator_of(writer);
+    uint64_t n = 0;
+    ae_status st = AE_OK;
+
+    (void)options;
+    writer->state = sink;
+    for (size_t i = 0; i < meta->n_items; i++)
+        n += meta->items[i].kind == AE_META_TEXT && strcmp(meta->items[i].key, "Column") == 0;
+    if (n != info->width * info->channels)
+        return AE_OK;
+    for (size_t i = 0; i < meta->n_items && st == AE_OK; i++) {
+        const ae_meta_item *m = &meta->items[i];
+
+        if (m->kind != AE_META_TEXT || strcmp(m->key, "Column") != 0)
+            continue;
+        st = write_cell_text(sink, (const char *)m->value, separator, err);
+        if (st == AE_OK)
+            st = sink->write(sink->opaque, --n ? &separator : "\n", 1, err);
+    }
+    return st;
+}
+
+static double number_at(const ae_signal_info *info, const void *rows, size_t i)
+{
+    switch (info->sample) {
+    case AE_U8: return ((const uint8_t *)rows)[i];
+    case AE_S8: return ((const int8_t *)rows)[i];
+    case AE_U16: return ((const uint16_t *)rows)[i];
+    case AE_S16: return ((const int16_t *)rows)[i];
+    case AE_S32: return ((const int32_t *)rows)[i];
+    case AE_F32: return (double)((const float *)rows)[i];
+    case AE_F64: return ((const double *)rows)[i];
+    case AE_S24: break;
+    }
+    return NAN;
+}
+
+/* An empty cell for what is missing. The shortest text that brings the value back; f32 need fewer digits. */
+static int format_number(const ae_signal_info *info, double v, char text[40])
+{
+    int digits = info->sample == AE_F64 ? 15 : 6, most = digits + 3;
+    double back;
+
+    if (isnan(v))
+        return text[0] = 0, 0;
+    do {
+        snprintf(text, 40, "%.*g", digits, v);
+        back = strtod(text, NULL);
+    } while (digits++ < most && !(info->sample == AE_F64 ? back == v : (double)(float)back == v));
+    return (int)strlen(text);
+}
+
+static ae_status csv_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    ae_sink *sink = writer->state;
+    size_t width = (size_t)writer->info.width * writer->info.channels;
+    char text[48];
+    ae_status st = AE_OK;
+
+    for (size_t i = 0; i < n_rows * width && st == AE_OK; i++) {
+        int n = format_number(&writer->info, number_at(&writer->info, rows, i), text);
+
+        text[n] = (i + 1) % width ? separator_of(writer) : '\n';
+        st = sink->write(sink->opaque, text, (size_t)n + 1, err);
+    }
+    return st;
+}
+
+static ae_status csv_finish(ae_writer *writer, ae_error *err)
+{
+    (void)writer;
+    (void)err;
+    return AE_OK;
+}
+
+static void csv_abandon(ae_writer *writer)
+{
+    (void)writer;
+}
+
+static const char *const csv_suffixes[] = {"csv", NULL};
+static const char *const tsv_suffixes[] = {"tsv", "tab", NULL};
+
+const ae_codec aei_codec_csv = {
+    .name = "csv",
+    .description = "table of comma-separated values",
+    .suffixes = csv_suffixes,
+    .kind = AE_KIND_TENSOR,
+    .probe = csv_probe,
+    .open = csv_open,
+    .read = csv_read,
+    .close = csv_close,
+    .accepts = csv_accepts,
+    .create = csv_create,
+    .write = csv_write,
+    .finish = csv_finish,
+    .abandon = csv_abandon,
+};
+
+const ae_codec aei_codec_tsv = {
+    .name = "tsv",
+    .description = "table of tab-separated values",
+    .suffixes = tsv_suffixes,
+    .kind = AE_KIND_TENSOR,
+    .probe = csv_probe,
+    .open = csv_open,
+    .read = csv_read,
+    .close = csv_close,
+    .accepts = csv_accepts,
+    .create = csv_create,
+    .write = csv_write,
+    .finish = csv_finish,
+    .abandon = csv_abandon,
+};

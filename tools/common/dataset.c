@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "common/dataset.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/names.h"
+#include "registry.h"
+
+static bool is_idx(const char *path)
+{
+    static const char *const patterns[] = {"*-ubyte", "*.idx", "*-ubyte.gz", "*.idx.gz"};
+
+    for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++)
+        if (!fnmatch(patterns[i], path, 0))
+            return true;
+    return false;
+}
+
+/* By its name. */
+static bool is_set(const char *path)
+{
+    const ae_codec *codec = ae_codec_for_path(path);
+
+    return is_idx(path) || (codec && codec->kind == AE_KIND_TENSOR);
+}
+
+/* One file: a picture, or the many items of a data set. */
+typedef struct part {
+    const cli_input *file;
+    size_t first;         /* item */
+    size_t n;             /* 0: a picture */
+    ae_signal_info item;  /* of each of the many */
+    uint8_t *rows;
+} part;
+
+struct dataset {
+    ae_dataset items;
+    cli_inputs files;
+    part *parts;
+    size_t n_parts;
+};
+
+static bool wanted(void *opaque, const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    (void)opaque;
+    if (is_idx(path))
+        return true;
+    for (const ae_codec *const *c = ae_codecs; dot && *c; c++)
+        for (const char *const *s = (*c)->suffixes; (*c)->kind != AE_KIND_AUDIO && *s; s++)
+            if (!strcasecmp(*s, dot + 1))
+                return true;
+    return false;
+}
+
+static const part *find_part(const dataset *d, size_t i)
+{
+    size_t lo = 0, hi = d->n_parts;
+
+    while (hi - lo > 1) {
+        size_t mid = (lo + hi) / 2;
+
+        if (d->parts[mid].first <= i)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return &d->parts[lo];
+}
+
+static ae_status load_many(const part *p, size_t k, ae_signal_info *info, void **pixels, ae_error *err)
+{
+    size_t n = ae_row_bytes(&p->item) * (size_t)p->item.height;
+
+    *info = p->item;
+    if (!(*pixels = ae_alloc(n, 1)))
+        return ae_fail(err, AE_ERR_NOMEM, "an item of %zu bytes", n);
+    memcpy(*pixels, p->rows + k * n, n);
+    return AE_OK;
+}
+
+/* Closes the gaps that the last channel leaves. */
+static void drop_alpha(ae_signal_info *info, uint8_t *pixels)
+{
+    size_t from = ae_sample_bytes(info->sample) * info->channels, to = from - ae_sample_bytes(info->sample);
+
+    for (size_t i = 1; i < info->width * info->height; i++)
+        memmove(pixels + i * to, pixels + i * from, to);
+    info->channels--;
+    info->alpha = false;
+}
+
+static ae_status load_picture(const char *path, ae_signal_info *info, void **pixels, ae_error *err)
+{
+    ae_source *source = NULL;
+    ae_reader reader = {0};
+    ae_status st;
+
+    if ((st = ae_source_open(path, &source, err)) != AE_OK || (st = ae_reader_open(source, NULL, &reader, err)) != AE_OK)
+        goto done;
+    *info = reader.info;
+    if ((st = ae_reader_expect(&reader, AE_KIND_IMAGE, err)) == AE_OK)
+        st = ae_reader_read_all(&reader, pixels, err);
+    if (st == AE_OK && info->alpha)
+        drop_alpha(info, *pixels);
+done:
+    ae_reader_close(&reader);
+    ae_source_free(source);
+    return st;
+}
+
+static ae_status load(void *opaque, size_t i, ae_signal_info *info, void **pixels, ae_error *err)
+{
+    const part *p = find_part(opaque, i);
+
+    *pixels = NULL;
+    return p->n ? load_many(p, i - p->first, info, pixels, err) : load_picture(p->file->path, info, pixels, err);
+}
+
+static const char *name(void *opaque, size_t i)
+{
+    static _Thread_local char text[512];
+    const part *p = find_part(opaque, i);
+
+    if (!p->n)
+        return p->file->below;
+    snprintf(text, sizeof(text), "%s[%zu]", p->file->below, i - p->first);
+    return text;
+}
+
+/* ---- data sets ---- */
+
+/* What an item of a data set looks like as a picture. */
+static ae_status shape_item(const ae_signal_info *set, ae_signal_info *item, ae_error *err)
+{
+    bool samples = set->rank > 1 && (set->sample == AE_U8 || set->sample == AE_U16);
+
+    *item = (ae_signal_info){.kind = AE_KIND_IMAGE, .sample = samples ? set->sample : AE_F32, .channels = 1, .height = 1,
+                             .width = set->rank ? set->dims[0] : 1};
+    item->bits = (uint32_t)(8 * ae_sample_bytes(item->sample));
+    if (set->rank > 1) {
+        item->height = set->dims[0];
+        item->width = set->dims[1];
+    }
+    if (set->rank > 2)
+        item->channels = set->dims[2];
+    if (set->rank > 3 || (item->channels != 1 && item->channels != 3))
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "items of %u dimensions (%u channels): up to three are known, with 1 or 3 channels",
+                       set->rank, item->channels);
+    return AE_OK;
+}
+
+static double number_at(ae_sample sample, const void *row, size_t i)
+{
+    switch (sample) {
+    case AE_U8: return ((const uint8_t *)row)[i];
+    case AE_U16: return ((const uint16_t *)row)[i];
+    case AE_S16: return ((const int16_t *)row)[i];
+    case AE_S32: return ((const int32_t *)row)[i];
+    case AE_F32: return (double)((const float *)row)[i];
+    default: return ((const double *)row)[i];
+    }
+}
+
+/* Numbers of a set become f32; a missing one becomes the mean of its column. */
+static ae_status read_numbers(ae_reader *reader, part *p, ae_error *err)
+{
+    size_t width = (size_t)reader->info.width, n_missing = 0;
+    uint8_t *row = ae_alloc(1, ae_row_bytes(&reader->info));
+    double *sums = ae_alloc(2 * width, sizeof(*sums)), *counts = sums + width;
+    float *to = (float *)p->rows;
+    ae_status st = row && sums ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "a row of %zu numbers", width);
+
+    for (size_t k = 0; k < p->n && st == AE_OK; k++)
+        if ((st = ae_reader_read(reader, row, 1, err)) == AE_OK)
+            for (size_t i = 0; i < width; i++) {
+                double v = number_at(reader->info.sample, row, i);
+
+                to[k * width + i] = (float)v;
+                n_missing += isnan(v);
+                sums[i] += isnan(v) ? 0 : v;
+                counts[i] += !isnan(v);
+            }
+    for (size_t k = 0; n_missing && k < p->n && st == AE_OK; k++)
+        for (size_t i = 0; i < width; i++)
+            if (isnan(to[k * width + i]))
+                to[k * width + i] = counts[i] > 0 ? (float)(sums[i] / counts[i]) : 0;
+    ae_free(row);
+    ae_free(sums);
+    return st;
+}
+
+static ae_status read_set(ae_reader *reader, part *p, ae_error *err)
+{
+    size_t row;
+    ae_status st = shape_item(&reader->info, &p->item, err);
+
+    if (st != AE_OK)
+        return st;
+    p->n = (size_t)reader->info.height;
+    row = (size_t)reader->info.width * ae_sample_bytes(p->item.sample);
+    if (p->item.sample == reader->info.sample && p->item.sample != AE_F32)
+        return ae_reader_read_all(reader, (void **)&p->rows, err);
+    if (!(p->rows = ae_alloc(p->n, row)))
+        return ae_fail(err, AE_ERR_NOMEM, "%zu items of %zu bytes", p->n, row);
+    return read_numbers(reader, p, err);
+}
+
+/* p->n stays 0 where the file is a picture, or is left for later to say what is wrong with it. */
+static ae_status look_into(part *p, bool *labels, ae_error *err)
+{
+    ae_source *source = NULL;
+    ae_reader reader = {0};
+    ae_status st = AE_OK;
+    ae_error ignored;
+
+    *labels = false;
+    if (ae_source_open(p->file->path, &source, &ignored) == AE_OK && ae_reader_open(source, NULL, &reader, &ignored) == AE_OK &&
+        reader.info.kind == AE_KIND_TENSOR) {
+        *labels = !reader.info.rank && is_idx(p->file->path);
+        if (!*labels)
+            st = read_set(&reader, p, err);
+    } else if (!reader.codec && is_set(p->file->path)) {
+        st = ae_fail(err, ignored.status, "%s", ignored.message);
+    }
+    ae_reader_close(&reader);
+    ae_source_free(source);
+    return st;
+}
+
+/* A test set found beside its training set is left out: who trains on it measures nothing any more. */
+static bool is_test_set(const dataset *d, const cli_input *file)
+{
+    const char *base = cli_base_name(file->path);
+    size_t n_dir = (size_t)(base - file->path);
+
+    if (file->below == file->path || (strncmp(base, "t10k", 4) != 0 && strncmp(base, "test", 4) != 0))
+        return false;
+    for (size_t i = 0; i < d->files.n; i++) {
+        const char *other = d->files.items[i].path, *name = cli_base_name(other);
+
+        if ((size_t)(name - other) == n_dir && strncmp(other, file->path, n_dir) == 0 && strncmp(name, "train", 5) == 0)
+            return true;
+    }
+    return false;
+}
+
+static ae_status add_parts(dataset *d, size_t n_named, void (*message)(const char *format, ...), ae_error *err)
+{
+    d->parts = ae_alloc(d->files.n, sizeof(*d->parts));
+    if (!d->parts)
+        return ae_fail(err, AE_ERR_NOMEM, "%zu files", d->files.n);
+    for (size_t i = 0; i < d->files.n; i++) {
+        const cli_input *file = &d->files.items[i];
+        part *p = &d->parts[d->n_parts];
+        bool labels;
+        ae_error why;
+
+        *p = (part){.file = file, .first = d->items.n_items};
+        if (d->files.n > n_named && is_test_set(d, file)) {
+            if (message && !strstr(file->path, "label"))
+                message("%s: left out, it looks like the test set of what lies beside it (name it to have it)", file->path);
+            continue;
+        }
+        if (look_into(p, &labels, &why) != AE_OK) {
+            if (message)
+                message("%s: %s", file->path, why.message);
+            ae_free(p->rows);
+            continue;
+        }
+        if (labels)
+            continue;
+        d->items.n_items += p->n ? p->n : 1;
+        d->n_parts++;
+    }
+    return d->items.n_items ? AE_OK : ae_fail(err, AE_ERR_MALFORMED, "nothing to learn from or to look at among the data");
+}
+
+ae_status dataset_open(char **operands, int n_operands, void (*message)(const char *format, ...), dataset **out, ae_error *err)
+{
+    cli_walk walk = {.recursive = true, .wanted = wanted};
+    dataset *d = ae_alloc(1, sizeof(*d));
+    ae_status st = d ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "data set");
+
+    *out = NULL;
+    for (int i = 0; i < n_operands && st == AE_OK; i++)
+        st = cli_inputs_add(&d->files, operands[i], &walk, err);
+    if (st == AE_OK)
+        st = add_parts(d, (size_t)n_operands, message, err);
+    if (st != AE_OK) {
+        dataset_free(d);
+        return st;
+    }
+    d->items.opaque = d;
+    d->items.load = load;
+    d->items.name = name;
+    *out = d;
+    return AE_OK;
+}
+
+void dataset_free(dataset *d)
+{
+    if (!d)
+        return;
+    for (size_t i = 0; i < d->n_parts; i++)
+        ae_free(d->parts[i].rows);
+    ae_free(d->parts);
+    cli_inputs_clear(&d->files);
+    ae_free(d);
+}
+
+const ae_dataset *dataset_items(const dataset *d)
+{
+    return &d->items;
+}
+
+const cli_inputs *dataset_files(const dataset *d)
+{
+    return &d->files;
+}
+
+/* ---- items for a network ---- */
+
+ae_status dataset_item(const dataset *d, size_t i, ae_shape shape, float *to, ae_error *err)
+{
+    const float *from;
+    float *all = NULL;
+    ae_signal_info info;
+    void *pixels = NULL;
+    size_t n;
+    ae_status st = load(d->items.opaque, i, &info, &pixels, err);
+
+    if (st != AE_OK)
+        return st;
+    n = (size_t)(info.width * info.height);
+    if (n * shape.c != (size_t)shape.h * shape.w * shape.c || (info.channels != shape.c && info.channels != 1 && shape.c != 1)) {
+        st = ae_fail(err, AE_ERR_MISMATCH, "is %llu x %llu x %u, the model takes %u x %u x %u", (unsigned long long)info.height,
+                     (unsigned long long)info.width, info.channels, shape.h, shape.w, shape.c);
+        goto done;
+    }
+    if (info.sample != AE_F32) {
+        if (!(all = ae_alloc(n * info.channels, sizeof(*all)))) {
+            st = ae_fail(err, AE_ERR_NOMEM, "an item of %zu samples", n);
+            goto done;
+        }
+        ae_samples_to_f32(info.sample, pixels, all, n * info.channels);
+    }
+    from = all ? all : pixels;
+    for (size_t k = 0; k < n; k++)
+        for (uint32_t c = 0; c < shape.c; c++)
+            to[k * shape.c + c] = info.channels == shape.c ? from[k * shape.c + c]
+                                  : info.channels == 1     ? from[k]
+                                                           : (from[3 * k] + from[3 * k + 1] + from[3 * k + 2]) / 3;
+done:
+    ae_free(all);
+    ae_free(pixels);
+    return st;
+}

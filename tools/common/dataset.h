@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Items to learn from and to look at: pictures of every format that the adapters read, one a file, and data sets of many items in a
+ * file (IDX, NPY, CSV, TSV). */
+#ifndef DATASET_H
+#define DATASET_H
+
+#include "ae/train.h"
+#include "common/inputs.h"
+
+typedef struct dataset dataset;
+
+/* Files are taken as they are, directories with everything below them that looks like a picture or a data set by its name. IDX
+ * files of labels are left out where they are not named themselves, as are test sets (t10k..., test...) that lie beside a
+ * train... in a directory; `message` (may be NULL) hears of that and of files that cannot be used. Nothing at all:
+ * AE_ERR_MALFORMED. An item of a data set is a picture of its dimensions: height, height x width (channels 1) or height x width
+ * x 1 or 3; a line of a table one of height 1. Elements of 8 and 16 bits without sign are pictures' samples where an item has
+ * two dimensions or more; all other numbers stay what they are. What is missing in a table is its column's mean. */
+ae_status dataset_open(char **operands, int n_operands, void (*message)(const char *format, ...), dataset **out, ae_error *err);
+void dataset_free(dataset *data); /* NULL is fine */
+const ae_dataset *dataset_items(const dataset *data);
+const cli_inputs *dataset_files(const dataset *data);
+/* Item i in f32, pictures in 0..1, as `shape` wants it (channels: grey becomes colour and colour grey); `to` holds its elements. */
+ae_status dataset_item(const dataset *data, size_t i, ae_shape shape, float *to, ae_error *err);
+
+#endif
