@@ -29,7 +29,7 @@ enum {
 /* One picture of a file. A packed item shares its tile with others of its size and type, which stand below each other. */
 typedef struct ae_item {
     char *name;           /* relative path with '/', "" where none was given */
-    ae_signal_info info;  /* AE_U8 or AE_U16 */
+    ae_signal_info info;  /* AE_U8, AE_U16 or, without loss, AE_F32 */
     uint8_t coding;       /* AE_ITEM_... */
     uint8_t orientation;  /* as EXIF has it, 0: not told */
     uint16_t quality;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/format.h"
+#include "samples.h"
 
 const uint8_t aei_aec_magic[8] = {0x89, 'A', 'E', 'C', '\r', '\n', 0x1a, '\n'};
 const uint8_t aei_aec_sync[3] = {0xe5, 0xa3, 0xcb};
@@ -185,8 +186,8 @@ ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err)
     if (item->coding > AE_ITEM_NETWORK || flags > HEAD_KNOWN)
         return ae_fail(err, AE_ERR_TOO_NEW, "an item coded in a way that later versions read (coding %u, flags %u)", item->coding,
                        flags);
-    if (info->kind != AE_KIND_IMAGE || (info->sample != AE_U8 && info->sample != AE_U16) || info->bits < 1 ||
-        info->bits > (info->sample == AE_U8 ? 8 : 16) || info->channels < 1 || info->channels > 4 ||
+    if (info->kind != AE_KIND_IMAGE || !aei_samples_known(info) || (info->sample == AE_F32 && (item->coding || item->quality)) ||
+        info->channels < 1 || info->channels > 4 ||
         info->alpha != (info->channels == 2 || info->channels == 4) || item->orientation > 8 || info->width < 1 ||
         info->height < 1 || info->width > UINT32_MAX || info->height > UINT32_MAX ||
         (item->coding == AE_ITEM_NETWORK) != !!(flags & HEAD_IDENTITY) ||

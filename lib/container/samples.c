@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "core/threads.h"
+#include "floats.h"
 #include "lossless.h"
 
 enum { TILE = AE_CODER_TILE, PREVIEW = 8 };
@@ -70,6 +71,8 @@ static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei
     uint16_t *original = NULL;
     ae_status st = AE_OK;
 
+    if (info->sample == AE_F32)
+        return aei_floats_encode(coder, t, v, out, err);
     if (most(bits) == full || !reduce(v, n, bits, full))
         bits = info->sample == AE_U8 ? 8 : 16;
     t.max = most(bits);
@@ -105,6 +108,8 @@ static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei
     uint64_t bound = aei_take_number(&c), one = first & FINE ? AE_BOUND_ONE : 3;
     ae_status st;
 
+    if (info->sample == AE_F32)
+        return aei_floats_decode(coder, t, data, n_bytes, v, err);
     if (c.bad || bits < 1 || bits > (info->sample == AE_U8 ? 8u : 16u) || bound > one * most(bits))
         return ae_fail(err, AE_ERR_MALFORMED, "samples of %u bits in a tile", bits);
     t.max = most(bits);
@@ -114,7 +119,20 @@ static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei
     return st;
 }
 
+bool aei_samples_known(const ae_signal_info *info)
+{
+    return info->sample == AE_F32 ? info->bits == 32
+                                  : (info->sample == AE_U8 || info->sample == AE_U16) && info->bits >= 1 &&
+                                        info->bits <= 8 * ae_sample_bytes(info->sample);
+}
+
 /* ---- a row of tiles ---- */
+
+/* What a tile's samples take as values: of floats two halves, all upper ones first. */
+static size_t value_bytes(const ae_signal_info *info)
+{
+    return (info->sample == AE_F32 ? 2 : 1) * sizeof(uint16_t);
+}
 
 typedef struct slot {
     aei_buffer data;
@@ -165,10 +183,10 @@ static ae_status band_open(band *b, const ae_signal_info *info, const ae_samples
     *b = (band){.info = *info, .first = o->alpha_only ? info->channels - 1 : 0, .used = o->alpha_only ? 1 : info->channels,
                 .bound = o->bound, .row_bytes = ae_row_bytes(info), .n_tiles = n_tiles};
     threads = threads < n_tiles ? threads : n_tiles;
-    if ((info->sample != AE_U8 && info->sample != AE_U16) || info->channels < 1 || info->channels > 4 || !info->width ||
-        !info->height || info->width > UINT32_MAX || info->height > UINT32_MAX || info->bits < 1 ||
-        info->bits > 8 * ae_sample_bytes(info->sample))
-        return ae_fail(err, AE_ERR_ARGUMENT, "samples of a type that cannot be stored (8 or 16 bits, 1 to 4 channels)");
+    if (!aei_samples_known(info) || (info->sample == AE_F32 && o->bound) || info->channels < 1 || info->channels > 4 ||
+        !info->width || !info->height || info->width > UINT32_MAX || info->height > UINT32_MAX)
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "samples of a type that cannot be stored (8, 16 bits, float without loss; 1 to 4 channels)");
     b->pixels = ae_alloc(rows, b->row_bytes);
     b->slots = ae_alloc(n_tiles, sizeof(*b->slots));
     b->coders = ae_alloc(threads, sizeof(*b->coders));
@@ -178,7 +196,7 @@ static ae_status band_open(band *b, const ae_signal_info *info, const ae_samples
         goto nomem;
     for (uint32_t i = 0; i < threads; i++) {
         b->coders[i] = aei_sample_coder_create();
-        b->values[i] = ae_alloc((size_t)(rows * across), b->used * sizeof(uint16_t));
+        b->values[i] = ae_alloc((size_t)(rows * across), b->used * value_bytes(info));
         if (!b->coders[i] || !b->values[i])
             goto nomem;
     }
@@ -202,6 +220,7 @@ static aei_tile tile_of(const band *b, uint32_t i)
 static void move_tile(const band *b, uint32_t i, const aei_tile *t, uint16_t *v, bool from_rows)
 {
     uint32_t channels = b->info.channels;
+    size_t n = (size_t)t->width * t->height * t->channels;
 
     for (uint32_t y = 0; y < t->height; y++) {
         uint8_t *row = b->pixels + y * b->row_bytes;
@@ -214,6 +233,13 @@ static void move_tile(const band *b, uint32_t i, const aei_tile *t, uint16_t *v,
                         *v = row[at + ch];
                     else
                         row[at + ch] = (uint8_t)*v;
+                } else if (b->info.sample == AE_F32) {
+                    float *f = (float *)(void *)row + at + ch;
+
+                    if (from_rows)
+                        aei_float_split(*f, v, v + n);
+                    else
+                        *f = aei_float_join(*v, v[n]);
                 } else if (from_rows) {
                     *v = ((uint16_t *)(void *)row)[at + ch];
                 } else {
@@ -235,6 +261,14 @@ static void encode_one(void *context, uint32_t i, uint32_t thread)
         move_tile(b, i, &t, b->values[thread], false);
 }
 
+/* Zeros, in place of what is lost. */
+static void clear_values(const ae_signal_info *info, uint16_t *v, size_t n)
+{
+    memset(v, 0, n * value_bytes(info));
+    for (size_t i = 0; i < n && info->sample == AE_F32; i++)
+        aei_float_split(0, &v[i], &v[n + i]);
+}
+
 static void decode_one(void *context, uint32_t i, uint32_t thread)
 {
     band *b = context;
@@ -246,7 +280,7 @@ static void decode_one(void *context, uint32_t i, uint32_t thread)
     if (s->st == AE_OK)
         s->st = decode(b->coders[thread], &b->info, t, s->data.data, s->data.n_bytes, b->values[thread], &s->err);
     if (s->st != AE_OK)
-        memset(b->values[thread], 0, (size_t)t.width * t.height * t.channels * sizeof(uint16_t));
+        clear_values(&b->info, b->values[thread], (size_t)t.width * t.height * t.channels);
     move_tile(b, i, &t, b->values[thread], false);
 }
 
@@ -317,11 +351,31 @@ static ae_status fetch(band *b, uint32_t first, const ae_samples_options *o, con
     return AE_OK;
 }
 
+static void shrink_floats(const band *b, uint32_t y, uint32_t rows, uint64_t x0, uint64_t width, float *out)
+{
+    uint32_t channels = b->info.channels;
+
+    for (uint64_t x = 0; x < width; x += PREVIEW)
+        for (uint32_t ch = 0; ch < channels; ch++) {
+            double sum = 0;
+            uint64_t n = 0;
+
+            for (uint32_t j = 0; j < rows; j++)
+                for (uint64_t i = x; i < x + PREVIEW && i < width; i++, n++)
+                    sum += (double)((const float *)(const void *)(b->pixels + (y + j) * b->row_bytes))[(x0 + i) * channels + ch];
+            out[(size_t)(x / PREVIEW) * channels + ch] = (float)(sum / (double)n);
+        }
+}
+
 /* Means of up to 8 rows into out. */
 static void shrink(const band *b, uint32_t y, uint32_t rows, uint64_t x0, uint64_t width, uint8_t *out)
 {
     uint32_t channels = b->info.channels;
 
+    if (b->info.sample == AE_F32) {
+        shrink_floats(b, y, rows, x0, width, (float *)(void *)out);
+        return;
+    }
     for (uint64_t x = 0; x < width; x += PREVIEW)
         for (uint32_t ch = 0; ch < channels; ch++) {
             uint64_t sum = 0, n = 0;
@@ -411,6 +465,12 @@ static void copy_values(const ae_signal_info *info, void *samples, uint16_t *v, 
         else
             ((uint8_t *)samples)[i] = (uint8_t)v[i];
     }
+    for (size_t i = 0; i < n && info->sample == AE_F32; i++) {
+        if (to_values)
+            aei_float_split(((float *)samples)[i], &v[i], &v[n + i]);
+        else
+            ((float *)samples)[i] = aei_float_join(v[i], v[n + i]);
+    }
     if (info->sample == AE_U16)
         memcpy(to_values ? (void *)v : samples, to_values ? samples : v, 2 * n);
 }
@@ -421,7 +481,7 @@ static ae_status small_tile(const ae_signal_info *info, uint32_t bound, void *sa
     aei_tile t = {.width = (uint32_t)info->width, .height = (uint32_t)info->height, .channels = info->channels, .bound = bound};
     size_t n = (size_t)t.width * t.height * t.channels;
     aei_sample_coder *coder = aei_sample_coder_create();
-    uint16_t *v = ae_alloc(n, sizeof(*v));
+    uint16_t *v = ae_alloc(n, value_bytes(info));
     ae_status st;
 
     if (!coder || !v) {
@@ -430,7 +490,7 @@ static ae_status small_tile(const ae_signal_info *info, uint32_t bound, void *sa
     }
     copy_values(info, samples, v, n, true);
     st = out ? encode(coder, info, t, v, out, err) : decode(coder, info, t, data, n_bytes, v, err);
-    if (st == AE_OK)
+    if (st == AE_OK && !(out && info->sample == AE_F32)) /* where nothing is lost they are as they were */
         copy_values(info, samples, v, n, false);
 done:
     ae_free(v);

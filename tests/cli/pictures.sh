@@ -30,11 +30,11 @@ run 1 $compress --lossless --archive set.aec pages.tif colours.png; says "pages.
 run 0 $compress --lossless --first-picture pages.tif; present pages.aec
 
 # what samples mean, through .aec and through a filter
+run 0 $compress --lossless -f colours.png
+run 0 $decompress -f -o back.png colours.aec; silent
+run 0 $tool -f -o filtered.png colours.png
 for chunk in cICP gAMA cHRM sBIT mDCV; do
-    run 0 $compress --lossless -f colours.png
-    run 0 $decompress -f -o back.png colours.aec; silent
     run 0 python3 "$py" same-chunk $chunk colours.png back.png
-    run 0 $tool -f -o filtered.png colours.png
     run 0 python3 "$py" same-chunk $chunk colours.png filtered.png
 done
 run 0 $compress --lossless --metadata icc,exif -f colours.png; run 0 $decompress -f -o back.png colours.aec
@@ -47,6 +47,10 @@ run 0 $tool -f -c both.ppm turned.tif; [ "$(head -c 8 both.ppm | tail -n 1)" = "
 run 0 $compress --lossless --metadata none -f turned.tif; run 0 $decompress -f -o turned.ppm turned.aec; same turned.ppm upright.ppm
 run 0 $compress --lossless -f turned.tif; run 0 $decompress -f -o turned.ppm turned.aec; same turned.ppm aside.ppm
 
-# floats that 16 bits cannot hold are not said to be kept
-run 1 $compress --lossless bright.pfm; says "without loss"; absent bright.aec
+# floats beyond 0 and 1 keep every bit where nothing is to be lost, alone and in archives
+run 0 $compress --lossless --verify bright.pfm; run 0 $decompress -o back.pfm bright.aec; same bright.pfm back.pfm
+run 0 $compress -q 100 -f --archive floats.aec bright.pfm colours.png; run 0 $decompress --format pfm -o floats floats.aec
+same bright.pfm floats/bright.pfm
+run 0 $decompress -f -o back.png bright.aec; says "rounded to 16 bits"
+run 0 $compress -q 95 -f bright.pfm; says "rounded to 16 bits, within 0 and 1"
 finish

@@ -57,6 +57,10 @@ def read_head(b):
         raise ValueError("an unknown kind of item")
     if bool(head["flags"] & 8) != (head["channels"] in (2, 4)) or bool(head["flags"] & 16) != (head["coding"] == 1):
         raise ValueError("a head that contradicts itself")
+    if (head["sample"], head["bits"]) != (6, 32) and (head["sample"] not in (1, 2) or not 1 <= head["bits"] <= 8 * head["sample"]):
+        raise ValueError("samples of an unknown type")
+    if head["sample"] == 6 and (head["coding"] or head["quality"]):
+        raise ValueError("floats with a loss")
     head["identity"] = b.take(16) if head["flags"] & 16 else None
     return head
 
@@ -137,7 +141,7 @@ def read_index(offset, chunks, found, depth=0):
 
 
 def read(data):
-    chunks, heads, packs, tiles, last = {}, {}, {}, {}, None
+    chunks, heads, packs, tiles, floats, last = {}, {}, {}, {}, set(), None
     for at, kind, payload in read_chunks(data):
         last = (at, kind, payload)
         if kind is None:
@@ -147,6 +151,8 @@ def read(data):
         if kind == "H":
             number, head = b.number(), read_head(b)
             heads[at] = (number, head, b.rest())
+            if head["sample"] == 6:
+                floats.add(number)
         elif kind == "P":
             number, count, head = b.number(), b.number(), read_head(b)
             packs[at] = (number, head, [b.take(b.number()) for _ in range(count)], b.take(16))
@@ -157,6 +163,10 @@ def read(data):
                 flags, rest = b.u8(), b.rest()
                 if not 1 <= flags <= 3 or bool(flags & 2) != bool(rest):
                     raise ValueError("a patch of an unknown kind")
+            elif number in floats:
+                b.take(b.number())
+                if (b.u8() == 16) != (b.at == len(payload)):
+                    raise ValueError("a tile of floats without its halves")
         elif kind == "m":
             b.number()
             if b.number() == 0:  # else Zstandard, which the standard library does not have

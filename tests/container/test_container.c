@@ -78,8 +78,8 @@ typedef struct picture {
 
 static picture make_picture(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t seed)
 {
-    picture p = {.info = {.kind = AE_KIND_IMAGE, .sample = sample, .bits = sample == AE_U8 ? 8 : 16, .channels = channels,
-                          .alpha = channels == 2 || channels == 4, .width = w, .height = h}};
+    picture p = {.info = {.kind = AE_KIND_IMAGE, .sample = sample, .bits = 8 * (uint32_t)ae_sample_bytes(sample),
+                          .channels = channels, .alpha = channels == 2 || channels == 4, .width = w, .height = h}};
 
     p.n = ae_row_bytes(&p.info) * h;
     p.pixels = malloc(p.n);
@@ -224,7 +224,8 @@ static void test_round_trip(void **state)
     static const struct { uint32_t w, h, channels; ae_sample sample; uint32_t tolerance;
     } cases[] = {{1, 1, 1, AE_U8, 0},    {1, 1, 4, AE_U16, 0},    {3, 700, 2, AE_U8, 0},
                  {700, 3, 3, AE_U16, 0}, {513, 600, 3, AE_U8, 0}, {40, 30, 4, AE_U8, 0},
-                 {100, 90, 3, AE_U8, 1}, {100, 90, 1, AE_U8, 7},  {60, 70, 4, AE_U8, 255}};
+                 {100, 90, 3, AE_U8, 1}, {100, 90, 1, AE_U8, 7},  {60, 70, 4, AE_U8, 255},
+                 {1, 1, 1, AE_F32, 0},   {520, 5, 4, AE_F32, 0},  {30, 20, 3, AE_F32, 0}};
     enum { N = sizeof(cases) / sizeof(*cases) };
     ae_container_writer *w;
     ae_container *c;
@@ -755,12 +756,86 @@ static void test_bounds(void **state)
     free(p.pixels);
 }
 
+/* Floats keep every bit, also of what is no number; what is lost is 0, previews are means, and no error can be asked for. */
+static void test_floats(void **state)
+{
+    static const uint32_t bits[] = {0, 0x80000000, 1, 0x80000001, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345, 0x7f800001,
+                                    0x3f800000, 0xbf800000, 0x7f7fffff, 0xff7fffff, 0x38800000, 0x00ffffff, 0x47000000};
+    enum { W = 600, H = 16, N = sizeof(bits) / sizeof(*bits) };
+
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) { /* odd ones; of few bits; whole numbers */
+        picture p = make_picture(W, H, 1, AE_F32, 3), got;
+        float *v = (float *)(void *)p.pixels;
+        ae_item like = {.info = p.info}, item;
+        const char *name = "packed";
+        ae_container_writer *w;
+        ae_container *c;
+        losses l = {0};
+        ae_error err;
+        file f;
+        size_t n_plain;
+
+        for (uint32_t i = 0; i < W * H; i++) {
+            if (kind == 0)
+                memcpy(&v[i], &bits[i * 7 / 3 % N], 4);
+            else
+                v[i] = kind == 1 ? -0.5f + (float)(i % W) / 1024 : (float)(i % 100);
+        }
+        file_init(&f);
+        ok(ae_container_create(&f.sink, &w, &err), &err);
+        write_picture(w, "plain", &p, 0, &err);
+        n_plain = f.n;
+        ok(ae_container_write_pack(w, &like, &name, 1, p.pixels, &err), &err);
+        ok(ae_container_finish(w, &err), &err);
+        ae_container_writer_free(w);
+        assert_true(kind == 0 || n_plain < p.n / 8); /* the lower halves take next to nothing */
+        ok(ae_container_open(&(ae_bytes){&f, f.n, file_read}, NULL, &c, &err), &err);
+        for (int packed = 0; packed < 2; packed++) {
+            ok(ae_container_find(c, packed ? "packed" : "plain", &item, &err), &err);
+            check_item(c, &item, &p, 0);
+            ae_item_clear(&item);
+        }
+        ok(ae_container_find(c, "plain", &item, &err), &err);
+        ok(read_item(c, &item, (ae_samples_options){.x = 500, .y = 3, .width = 50, .height = 2}, NULL, &got, &err), &err);
+        assert_memory_equal(got.pixels + 50 * 4, v + 4 * W + 500, 50 * 4);
+        free(got.pixels);
+        if (kind) {
+            double sum = 0;
+
+            for (uint32_t i = 0; i < 64; i++)
+                sum += (double)v[i / 8 * W + i % 8];
+            ok(read_item(c, &item, (ae_samples_options){.preview = true}, NULL, &got, &err), &err);
+            assert_true(*(float *)(void *)got.pixels == (float)(sum / 64));
+            free(got.pixels);
+        }
+        /* a flipped bit in the first tile's data */
+        f.data[n_plain / 3] ^= 1;
+        ok(read_item(c, &item, (ae_samples_options){0}, &l, &got, &err), &err);
+        assert_int_equal(l.n, 1);
+        assert_true(((float *)(void *)got.pixels)[l.lost[0] ? 0 : W - 1] == 0);
+        assert_memory_equal(got.pixels + 4 * (l.lost[0] ? W - 1 : 0), v + (l.lost[0] ? W - 1 : 0), 4);
+        free(got.pixels);
+        ae_item_clear(&item);
+        ae_container_free(c);
+        {
+            ae_samples_options within = {.bound = AE_BOUND_ONE};
+            ae_row_source source = {p.info, &p, read_picture};
+
+            assert_int_equal(ae_samples_encode(&within, &source, &(ae_tile_sink){NULL, NULL}, &err), AE_ERR_ARGUMENT);
+        }
+        free(f.data);
+        free(p.pixels);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_regions), cmocka_unit_test(test_flips),
         cmocka_unit_test(test_truncation), cmocka_unit_test(test_append),  cmocka_unit_test(test_names),
         cmocka_unit_test(test_many),       cmocka_unit_test(test_meta),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_floats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

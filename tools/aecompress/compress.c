@@ -68,10 +68,8 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
     if ((st = ae_reader_expect(&c->reader, AE_KIND_IMAGE, err)) != AE_OK ||
         (st = picture_check_first(&c->reader, o->first, err)) != AE_OK)
         return st;
-    if (info->sample == AE_F32 && bound == 0)
-        return ae_fail(err, AE_ERR_UNSUPPORTED,
-                       "floating-point samples cannot be kept without loss (-q 99 rounds them to 16 bits)");
-    if (info->sample != AE_U8 && info->sample != AE_U16) {
+    /* floats are kept where nothing is lost */
+    if (info->sample != AE_U8 && info->sample != AE_U16 && (bound != 0 || compress_has_target(o))) {
         info->sample = AE_U16;
         info->bits = 16;
     }
@@ -692,7 +690,7 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
     if (*c.reader.note)
         cli_item_note(item, "%s", c.reader.note);
     if (c.reader.info.sample != c.info.sample)
-        cli_item_note(item, "floating-point samples rounded to 16 bits");
+        cli_item_note(item, "floating-point samples rounded to 16 bits, within 0 and 1");
     cli_item_progress(item, 1, (double)c.info.width * (double)c.info.height * 1e-6);
     compress_report(&c, o, item->json, n_bytes, ae_source_size(c.source));
     if (o->batch.verbose)
