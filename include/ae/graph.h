@@ -34,7 +34,7 @@ typedef enum ae_op {
     AE_OP_LAYERNORM = 16, /* over c at each pixel, epsilon 1e-5 */
     AE_OP_DROPOUT = 17,   /* with probability `value`, scaled by 1 / (1 - value), off at inference */
     AE_OP_ACT = 18,       /* the activation `act` alone */
-    AE_OP_RESHAPE = 19,   /* to height x width x out, the same number of samples */
+    AE_OP_RESHAPE = 19,   /* to height x width x out, the same number of samples; height 0: each row by itself */
     AE_OP_GAUSSIAN = 20,  /* input 0 + exp(input 1 / 2) * a unit normal draw; input 0 alone at inference (mean, log variance) */
     AE_OP_ROUND = 21,     /* to nearest; the gradient passes straight through */
     AE_OP_CROP = 22,      /* channels [first, first + out); within plans also without pad rows and columns on both sides */
@@ -42,7 +42,13 @@ typedef enum ae_op {
     AE_OP_EMBED = 23, /* row p * (factor - 1) of a learned table of `factor` rows, linearly interpolated: 1 x 1 x out of a position
                          p in 0..1 (1 x 1 x 1); row r begins at value + slope * r / (factor - 1) */
     AE_OP_QUANTISE = 24, /* of y, mean, log2 step: the nearest mean + step * integer; 0 where `parity` does not count */
-    AE_OP_BITS = 25      /* of y, mean, log2 scale, log2 step: what coding quantise's result costs; likewise */
+    AE_OP_BITS = 25,     /* of y, mean, log2 scale, log2 step: what coding quantise's result costs; likewise */
+    /* Height is time. Each column by itself: to take all columns together, RESHAPE first. */
+    AE_OP_GRU = 26,      /* gated recurrent unit of `out` channels, from a state of zeros (formulas: lib/nn/op_recurrent.c) */
+    AE_OP_LSTM = 27,     /* long short-term memory, likewise */
+    AE_OP_LAST = 28,     /* the last row; with a second input, a mask of one channel, the last one above 1/2 (none: zeros) */
+    AE_OP_REPEAT_TIME = 29, /* the only row, `height` times, or as often as the second input has rows */
+    AE_OP_FLIP = 30      /* the rows in reverse */
 } ae_op;
 
 typedef enum ae_act {
@@ -89,7 +95,7 @@ typedef struct ae_node {
     uint32_t groups;          /* groups == channels: depthwise */
     uint32_t factor;
     uint32_t first;
-    uint32_t height, width;   /* INPUT: 0 where free; RESHAPE: the target */
+    uint32_t height, width;   /* INPUT: 0 where free; RESHAPE: the target; REPEAT_TIME: how often */
     float value;
     bool bias;
     ae_init init;
@@ -127,18 +133,19 @@ AE_API void ae_graph_free(ae_graph *graph); /* frees the nodes, zeroes *graph */
  * a tile needs as its halo. Both 0 where the size is fixed. */
 AE_API void ae_graph_field(const ae_graph *graph, uint32_t *stride, uint32_t *field);
 /* The same exactly, side by side: rows above and columns left of such a block, before[0] and before[1], and below and right of it.
- * Where nothing looks ahead in time after[0] is 0. */
+ * Where nothing looks ahead in time after[0] is 0; UINT32_MAX: without end (recurrent layers; LAST, FLIP). */
 AE_API void ae_graph_reach(const ae_graph *graph, uint32_t before[2], uint32_t after[2]);
 /* Multiply-accumulates of all layers with weights, per pixel of the first input (for fixed sizes: per item). */
 AE_API double ae_graph_macs(const ae_graph *graph, bool *per_item);
 
 /* The parameters, in one flat f32 array in the order listed here: node by node at their first use, weight (factors of a norm or a
- * scale too), bias, then mean and variance of a batchnorm. */
+ * scale too), recurrent, bias, then mean and variance of a batchnorm. */
 typedef struct ae_param {
     char name[AE_NAME_MAX + 16]; /* "top.weight" */
     uint32_t node;            /* the first node that uses it */
     uint32_t n_dims;
-    uint32_t dims[4];         /* conv O,I/groups,KH,KW; deconv I,O/groups,KH,KW; dense O,I; embed rows,O; others C */
+    uint32_t dims[4];         /* conv O,I/groups,KH,KW; deconv I,O/groups,KH,KW; dense O,I; embed rows,O; others C; gru
+                               * and lstm weight GO,I, recurrent GO,O, bias 4O, of G = 3 or 4 gates */
     size_t offset, count;     /* in floats */
     bool trainable;           /* false: running mean and variance */
     bool decay;               /* weights, which weight penalties act on */

@@ -37,7 +37,8 @@ static const aei_choice ops[] = {
     {"unshuffle", AE_OP_UNSHUFFLE}, {"concat", AE_OP_CONCAT}, {"add", AE_OP_ADD}, {"mul", AE_OP_MUL}, {"scale", AE_OP_SCALE},
     {"batchnorm", AE_OP_BATCHNORM}, {"layernorm", AE_OP_LAYERNORM}, {"dropout", AE_OP_DROPOUT}, {"act", AE_OP_ACT},
     {"reshape", AE_OP_RESHAPE}, {"gaussian", AE_OP_GAUSSIAN}, {"round", AE_OP_ROUND}, {"crop", AE_OP_CROP},
-    {"embed", AE_OP_EMBED}, {"quantise", AE_OP_QUANTISE}, {"bits", AE_OP_BITS}, {NULL, 0}
+    {"embed", AE_OP_EMBED}, {"quantise", AE_OP_QUANTISE}, {"bits", AE_OP_BITS}, {"gru", AE_OP_GRU},
+    {"lstm", AE_OP_LSTM}, {"last", AE_OP_LAST}, {"repeat_time", AE_OP_REPEAT_TIME}, {"flip", AE_OP_FLIP}, {NULL, 0}
 };
 
 #define AT(f) offsetof(layer, f)
@@ -94,7 +95,10 @@ static uint64_t keys_of(int op, uint64_t *needed)
     case AE_OP_LAYERNORM: return BIT(K_PARAM);
     case AE_OP_DROPOUT: return BIT(K_VALUE);
     case AE_OP_ACT: *needed = BIT(K_ACT); return 0;
-    case AE_OP_RESHAPE: return *needed = BIT(K_HEIGHT) | BIT(K_WIDTH) | BIT(K_CHANNELS);
+    case AE_OP_RESHAPE: *needed = BIT(K_WIDTH) | BIT(K_CHANNELS); return BIT(K_HEIGHT);
+    case AE_OP_REPEAT_TIME: return BIT(K_HEIGHT);
+    case AE_OP_GRU:
+    case AE_OP_LSTM: *needed = BIT(K_OUT); return BIT(K_PARAM) | BIT(K_BIAS);
     case AE_OP_CROP: *needed = BIT(K_OUT); return BIT(K_FIRST) | BIT(K_OUT);
     case AE_OP_EMBED: *needed = BIT(K_OUT) | BIT(K_FACTOR); return BIT(K_VALUE) | BIT(K_PARAM) | BIT(K_FIRST) | BIT(K_INIT);
     case AE_OP_QUANTISE:
@@ -290,6 +294,8 @@ static void node_of(const layer *l, ae_node *node)
         node->pad[a] = l->pad[a];
     }
     node->causal = window && l->causal;
+    if (l->op == AE_OP_GRU || l->op == AE_OP_LSTM)
+        node->bias = l->bias;
     if (weights) {
         node->groups = l->op == AE_OP_DENSE ? 0 : l->groups;
         node->bias = l->bias;

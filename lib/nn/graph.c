@@ -33,6 +33,11 @@ static const struct op_info { const char *name; uint8_t min_from, max_from; } op
     [AE_OP_EMBED] = {"embed", 1, 1},
     [AE_OP_QUANTISE] = {"quantise", 3, 3},
     [AE_OP_BITS] = {"bits", 4, 4},
+    [AE_OP_GRU] = {"gru", 1, 1},
+    [AE_OP_LSTM] = {"lstm", 1, 1},
+    [AE_OP_LAST] = {"last", 1, 2},
+    [AE_OP_REPEAT_TIME] = {"repeat_time", 1, 2},
+    [AE_OP_FLIP] = {"flip", 1, 1},
 };
 static const char *const act_names[] = {"none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"};
 enum { N_OPS = sizeof(op_table) / sizeof(op_table[0]), N_ACTS = sizeof(act_names) / sizeof(act_names[0]) };
@@ -173,14 +178,17 @@ static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
     if (has_factor(n->op) && (n->factor < (n->op == AE_OP_EMBED ? 2 : 1) || n->factor > 64))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: factor %u, expected %d to 64", n->name, n->factor,
                        n->op == AE_OP_EMBED ? 2 : 1);
-    if (n->op >= AE_OP_EMBED && n->act != AE_ACT_NONE)
+    if ((n->op == AE_OP_EMBED || n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS) && n->act != AE_ACT_NONE)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s has no activation", n->name, ae_op_name(n->op));
     if ((unsigned)n->parity > AE_PARITY_ODD || (n->parity && n->op != AE_OP_QUANTISE && n->op != AE_OP_BITS))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: only quantise and bits have a parity: all, even or odd", n->name);
-    if ((n->op == AE_OP_INPUT || n->op == AE_OP_RESHAPE) && (n->height > AEI_MAX_EDGE || n->width > AEI_MAX_EDGE))
+    if ((n->op == AE_OP_INPUT || n->op == AE_OP_RESHAPE || n->op == AE_OP_REPEAT_TIME) &&
+        (n->height > AEI_MAX_EDGE || n->width > AEI_MAX_EDGE))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: height or width above %d", n->name, AEI_MAX_EDGE);
-    if (n->op == AE_OP_RESHAPE && (!n->height || !n->width))
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs height and width", n->name);
+    if (n->op == AE_OP_RESHAPE && !n->width)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs a width", n->name);
+    if (n->op == AE_OP_REPEAT_TIME && (n->n_from == 1) != (n->height > 0))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: repeat_time needs a height, or a layer whose height it takes", n->name);
     if (n->causal && !is_window(n->op))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s has no padding to be causal", n->name, ae_op_name(n->op));
     if (is_window(n->op))
@@ -222,6 +230,17 @@ static ae_status check_channels(ae_graph *graph, uint32_t index, ae_error *err)
     case AE_OP_DENSE:
     case AE_OP_DECONV:
     case AE_OP_RESHAPE:
+    case AE_OP_GRU:
+    case AE_OP_LSTM:
+        break;
+    case AE_OP_LAST:
+        if (n->n_from == 2 && graph->nodes[n->from[1]].out != 1)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: a mask of %u channels, expected 1", n->name,
+                           graph->nodes[n->from[1]].out);
+        n->out = c;
+        break;
+    case AE_OP_REPEAT_TIME:
+        n->out = c;
         break;
     case AE_OP_EMBED:
         if (c != 1)
@@ -350,7 +369,27 @@ static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free
         if (in.h != 1 || in.w != 1)
             return ae_fail(err, AE_ERR_MALFORMED, "layer %s: embed reads one number, not %u x %u", n->name, in.h, in.w);
         break;
+    case AE_OP_LAST:
+        if (n->n_from == 2 && (shapes[n->from[1]].w != 1 || !same_size(in, (ae_shape){0, shapes[n->from[1]].h, in.w, 0})))
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: a mask of %u x %u for %u rows", n->name, shapes[n->from[1]].h,
+                           shapes[n->from[1]].w, in.h);
+        out.h = 1;
+        break;
+    case AE_OP_REPEAT_TIME:
+        if (in.h != 1)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: repeat_time reads one row, not %u", n->name, in.h);
+        out.h = n->height ? n->height : shapes[n->from[1]].h;
+        break;
     case AE_OP_RESHAPE:
+        if (!n->height) {
+            if (!in.w)
+                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs inputs of fixed width", n->name);
+            if ((uint64_t)in.w * in.c != (uint64_t)n->width * n->out)
+                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: rows of %u x %u samples do not fit %u x %u", n->name, in.w, in.c,
+                               n->width, n->out);
+            out.w = n->width;
+            break;
+        }
         if (!in.h || !in.w)
             return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs inputs of fixed height and width", n->name);
         if ((uint64_t)in.h * in.w * in.c != (uint64_t)n->height * n->width * n->out)

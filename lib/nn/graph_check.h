@@ -17,6 +17,12 @@ static inline uint32_t aei_pad_after(const ae_node *n, int axis)
     return n->causal && !axis && n->op != AE_OP_DECONV ? 0 : n->pad[axis];
 }
 
+/* Whether a row depends on all rows before it, or on all there are. */
+static inline bool aei_is_endless(ae_op op)
+{
+    return op == AE_OP_GRU || op == AE_OP_LSTM || op == AE_OP_LAST || op == AE_OP_FLIP;
+}
+
 /* ae_graph_check; on failure *node is the node at fault, -1 if none in particular. */
 ae_status aei_graph_check(ae_graph *graph, int32_t *node, ae_error *err);
 /* Shapes as ae_graph_shapes gives them, but h, w = 0 stand for "any": what follows from them is 0 in the result too. */

@@ -109,8 +109,8 @@ static ae_status scales(const ae_graph *graph, int axis, reach *r, uint32_t *str
         for (uint32_t k = 0; k < n_parents; k++) {
             uint64_t num = r[from[k]].num, den = r[from[k]].den, g;
 
-            if (!num)
-                continue;
+            if (!num || (n->op == AE_OP_LAST && !axis) || (n->op == AE_OP_LAST && k))
+                continue; /* one row, whatever the height */
             if (k < n->n_from) {
                 num *= up;
                 den *= down;
@@ -305,6 +305,8 @@ static double macs_of(const ae_graph *g, uint32_t i, const ae_shape *shapes, dou
     switch (n->op) {
     case AE_OP_CONV:
     case AE_OP_DECONV: return rows * columns * n->kernel[0] * n->kernel[1] * in_channels / n->groups * n->out;
+    case AE_OP_GRU: return rows * columns * 3 * (in_channels + n->out) * n->out;
+    case AE_OP_LSTM: return rows * columns * 4 * (in_channels + n->out) * n->out;
     case AE_OP_DENSE: return (double)shapes[n->from[0]].h * shapes[n->from[0]].w * in_channels * n->out;
     default: return 0;
     }
@@ -331,6 +333,14 @@ ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, aei_cost *c
     for (int a = 0; a < 2; a++) {
         graph->before[a] = far[a][0];
         graph->after[a] = far[a][1];
+    }
+    for (uint32_t i = 0; i < graph->n_nodes && !input->height; i++) {
+        ae_op op = graph->nodes[i].op;
+
+        if (aei_is_endless(op))
+            graph->before[0] = UINT32_MAX;
+        if (op == AE_OP_FLIP || op == AE_OP_LAST)
+            graph->after[0] = UINT32_MAX;
     }
     if (!input->height || !input->width) {
         graph->stride = stride[0] / (uint32_t)gcd(stride[0], stride[1]) * stride[1];

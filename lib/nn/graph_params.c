@@ -34,6 +34,17 @@ uint32_t aei_node_params(const ae_graph *graph, uint32_t node, ae_shape in, ae_p
     case AE_OP_DENSE: set_param(&params[0], graph, node, "weight", 2, dense); break;
     case AE_OP_SCALE: set_param(&params[0], graph, node, "weight", 1, channels); return 1;
     case AE_OP_EMBED: set_param(&params[0], graph, node, "weight", 2, (uint32_t[]){n->factor, n->out}); return 1;
+    case AE_OP_GRU:
+    case AE_OP_LSTM: {
+        uint32_t gates = (n->op == AE_OP_LSTM ? 4 : 3) * n->out;
+
+        set_param(&params[count - 1], graph, node, "weight", 2, (uint32_t[]){gates, in.c});
+        set_param(&params[count++], graph, node, "recurrent", 2, (uint32_t[]){gates, n->out});
+        params[0].decay = params[1].decay = true;
+        if (n->bias)
+            set_param(&params[count++], graph, node, "bias", 1, (uint32_t[]){4 * n->out});
+        return count;
+    }
     case AE_OP_BATCHNORM:
     case AE_OP_LAYERNORM:
         set_param(&params[0], graph, node, "weight", 1, channels);
@@ -219,7 +230,9 @@ static ae_status init_dct(const ae_node *node, const ae_param *p, float *w, ae_e
 
 static ae_status init_weight(const ae_node *n, const ae_param *p, aei_rng *rng, float *w, ae_error *err)
 {
-    bool rectified = n->act == AE_ACT_RELU || n->act == AE_ACT_LEAKY || n->act == AE_ACT_SILU || n->act == AE_ACT_GELU;
+    bool recurrent = n->op == AE_OP_GRU || n->op == AE_OP_LSTM;
+    bool rectified = !recurrent && (n->act == AE_ACT_RELU || n->act == AE_ACT_LEAKY || n->act == AE_ACT_SILU ||
+                                    n->act == AE_ACT_GELU);
     double fan_in = (double)(p->count / p->dims[0]);
     float deviation;
 
@@ -304,6 +317,9 @@ ae_status ae_graph_init(const ae_graph *graph, uint64_t seed, float *values, ae_
             st = init_weight(n, p, &rng, to, err);
         else if (n->op == AE_OP_EMBED)
             st = init_table(graph, p->node, to, err);
+        else if (!strcmp(what, "bias") && n->op == AE_OP_LSTM) /* what there is is kept at first (Gers et al. 2000) */
+            for (uint32_t k = n->out; k < 2 * n->out; k++)
+                to[k] = 1;
         else if (!strcmp(what, "bias") && (n->init == AE_INIT_DCT || n->init == AE_INIT_DCT_INVERSE))
             init_bias(n, values + p[-1].offset, p[-1].count / n->out, to);
     }

@@ -5,6 +5,7 @@
  * stride. */
 #include "nn/graph_trim.h"
 
+#include "nn/graph_check.h"
 #include "nn/graph_field.h"
 
 #include <string.h>
@@ -117,7 +118,7 @@ ae_status aei_graph_trim(const ae_graph *g, uint32_t h, uint32_t w, uint32_t tri
                  .reads = ae_alloc(g->n_nodes, sizeof(*b.reads)), .places = ae_alloc(g->n_nodes, sizeof(*b.places))};
     uint32_t stride[2], size[2] = {h, w}, most = g->n_nodes + g->n_outputs;
     bool steady = true;
-    ae_status st;
+    ae_status st = AE_OK;
 
     *out = (ae_graph){.n_outputs = g->n_outputs};
     for (uint32_t i = 0; i < g->n_nodes; i++)
@@ -127,6 +128,12 @@ ae_status aei_graph_trim(const ae_graph *g, uint32_t h, uint32_t w, uint32_t tri
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", g->n_nodes);
         goto done;
     }
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        if (aei_is_endless(g->nodes[i].op)) {
+            st = ae_fail(err, AE_ERR_UNSUPPORTED, "layer %s: %s depends on all rows, so that nothing can be cut into tiles",
+                         g->nodes[i].name, ae_op_name(g->nodes[i].op));
+            goto done;
+        }
     if ((st = ae_graph_shapes(g, 1, h, w, b.shapes, err)) != AE_OK || (st = aei_graph_reads(g, stride, b.reads, err)) != AE_OK)
         goto done;
     for (int a = 0; a < 2; a++) {

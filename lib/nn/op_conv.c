@@ -628,7 +628,7 @@ bool aei_overwrites(const aei_step *s)
     return aei_is_layer(s) && s->needs_grad && s->direct && !s->shared;
 }
 
-void aei_conv_prepare(const aei_weights *w, const aei_step *s, const float *flat)
+static void conv_prepare(const aei_weights *w, const aei_step *s, const float *flat)
 {
     const ae_param *params = w->plan->params;
     /* only read: to_plain */
@@ -644,5 +644,5 @@ void aei_conv_prepare(const aei_weights *w, const aei_step *s, const float *flat
 }
 
 #define LAYER {.plan = conv_plan, .forward = conv_forward, .backward = conv_backward, .backward_params = conv_backward_params, \
-               .collect = conv_collect, .fuses_act = true}
+               .collect = conv_collect, .prepare = conv_prepare, .fuses_act = true}
 const aei_op aei_op_conv = LAYER, aei_op_dense = LAYER, aei_op_deconv = LAYER;

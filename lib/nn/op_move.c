@@ -152,6 +152,129 @@ static void reshape_backward(aei_run *run, const aei_weights *w, const aei_step 
 
 const aei_op aei_op_reshape = {.forward = reshape_forward, .backward = reshape_backward};
 
+/* ---- time: rows are moved whole ---- */
+static size_t row_of(const aei_tensor *t)
+{
+    return (size_t)t->shape.w * t->cp * t->element;
+}
+
+/* The row of sample n that `last` takes; -1: none counts. */
+static int64_t last_row(const aei_run *run, const aei_step *s, uint32_t n)
+{
+    const aei_step *mask = s->node->n_from > 1 ? aei_from(run, s, 1) : NULL;
+    int64_t y = aei_from(run, s, 0)->t.shape.h;
+    float value = 1;
+
+    while (y-- > 0) {
+        if (mask)
+            aei_to_f32((uint8_t *)aei_value(run, mask) + (n * mask->t.shape.h + (size_t)y) * stride_of(&mask->t), mask->t.element,
+                       &value, 1);
+        if (value > 0.5f)
+            return y;
+    }
+    return -1;
+}
+
+static void last_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    size_t row = row_of(&s->t);
+
+    (void)w;
+    for (uint32_t n = 0; n < s->t.shape.n; n++) {
+        int64_t y = last_row(run, s, n);
+        uint8_t *to = (uint8_t *)aei_target(run, s) + n * row;
+
+        if (y < 0)
+            memset(to, 0, row);
+        else
+            memcpy(to, (uint8_t *)aei_value(run, f) + (n * f->t.shape.h + (size_t)y) * row, row);
+    }
+}
+
+static void last_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    const aei_tensor *t = &aei_from(run, s, slot)->t;
+    size_t row = row_of(&s->t);
+
+    (void)w;
+    memset(to, 0, aei_tensor_bytes(t));
+    for (uint32_t n = 0; n < s->t.shape.n && !slot; n++) {
+        int64_t y = last_row(run, s, n);
+
+        if (y >= 0)
+            memcpy((uint8_t *)to + (n * t->shape.h + (size_t)y) * row, (uint8_t *)aei_grad(run, s) + n * row, row);
+    }
+}
+
+const aei_op aei_op_last = {.forward = last_forward, .backward = last_backward};
+
+static void repeat_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    size_t row = row_of(&s->t);
+    uint8_t *to = aei_target(run, s), *from = aei_value(run, aei_from(run, s, 0));
+
+    (void)w;
+    for (uint32_t n = 0; n < s->t.shape.n; n++, from += row)
+        for (uint32_t y = 0; y < s->t.shape.h; y++, to += row)
+            memcpy(to, from, row);
+}
+
+/* Sums in f32 over the rows; nothing reaches the layer that only lends its height. */
+static ae_status repeat_plan(aei_plan *plan, aei_step *s, ae_error *err)
+{
+    (void)err;
+    aei_scratch(plan, (size_t)2 * s->t.shape.w * s->t.cp * sizeof(float));
+    return AE_OK;
+}
+
+static void repeat_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    const aei_tensor *t = &aei_from(run, s, slot)->t;
+    size_t width = (size_t)s->t.shape.w * s->t.cp;
+    float *sum = aei_at(run, AEI_SCRATCH), *g = sum + width;
+
+    (void)w;
+    if (slot) {
+        memset(to, 0, aei_tensor_bytes(t));
+        return;
+    }
+    for (uint32_t n = 0; n < s->t.shape.n; n++) {
+        memset(sum, 0, width * sizeof(float));
+        for (uint32_t y = 0; y < s->t.shape.h; y++) {
+            aei_to_f32((uint8_t *)aei_grad(run, s) + ((size_t)n * s->t.shape.h + y) * row_of(&s->t), s->t.element, g, width);
+            aei_add_to(sum, g, sizeof(float), width);
+        }
+        aei_from_f32(sum, (uint8_t *)to + n * row_of(t), t->element, width);
+    }
+}
+
+const aei_op aei_op_repeat_time = {.plan = repeat_plan, .forward = repeat_forward, .backward = repeat_backward};
+
+static void flip(const aei_tensor *t, const uint8_t *from, uint8_t *to)
+{
+    size_t row = row_of(t), h = t->shape.h;
+
+    for (size_t n = 0; n < t->shape.n; n++)
+        for (size_t y = 0; y < h; y++)
+            memcpy(to + (n * h + y) * row, from + (n * h + h - 1 - y) * row, row);
+}
+
+static void flip_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    (void)w;
+    flip(&s->t, aei_value(run, aei_from(run, s, 0)), aei_target(run, s));
+}
+
+static void flip_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    (void)w;
+    (void)slot;
+    flip(&s->t, aei_grad(run, s), to);
+}
+
+const aei_op aei_op_flip = {.forward = flip_forward, .backward = flip_backward};
+
 /* ---- pixel shuffle ----
  * deep: H x W x (C f f), wide: H f x W f x C. Where the deep tensor is stored permuted, (d, c) with d = dy f + dx, whole runs of C
  * move; plan.c arranges that wherever only layers with weights touch it. */

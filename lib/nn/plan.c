@@ -58,6 +58,11 @@ static const aei_op *op_of(ae_op op)
     case AE_OP_EMBED: return &aei_op_embed;
     case AE_OP_QUANTISE: return &aei_op_quantise;
     case AE_OP_BITS: return &aei_op_bits;
+    case AE_OP_GRU: return &aei_op_gru;
+    case AE_OP_LSTM: return &aei_op_lstm;
+    case AE_OP_LAST: return &aei_op_last;
+    case AE_OP_REPEAT_TIME: return &aei_op_repeat_time;
+    case AE_OP_FLIP: return &aei_op_flip;
     }
     return NULL;
 }
@@ -93,19 +98,20 @@ void aei_scratch(aei_plan *plan, size_t bytes)
 static bool is_elementwise(const ae_node *n)
 {
     switch (n->op) {
-    case AE_OP_MAXPOOL:
-    case AE_OP_AVGPOOL:
-    case AE_OP_NEAREST:
-    case AE_OP_BILINEAR:
-    case AE_OP_ADD:
-    case AE_OP_MUL:
-    case AE_OP_SCALE:
-    case AE_OP_BATCHNORM: case AE_OP_LAYERNORM: case AE_OP_DROPOUT: case AE_OP_ACT: case AE_OP_GAUSSIAN: case AE_OP_ROUND:
-    case AE_OP_QUANTISE: case AE_OP_BITS:
+    case AE_OP_MAXPOOL: case AE_OP_AVGPOOL: case AE_OP_NEAREST: case AE_OP_BILINEAR: case AE_OP_ADD: case AE_OP_MUL:
+    case AE_OP_SCALE: case AE_OP_BATCHNORM: case AE_OP_LAYERNORM: case AE_OP_DROPOUT: case AE_OP_ACT: case AE_OP_GAUSSIAN:
+    case AE_OP_ROUND:
+    case AE_OP_QUANTISE: case AE_OP_BITS: case AE_OP_LAST: case AE_OP_REPEAT_TIME: case AE_OP_FLIP:
         return true;
     default:
         return false;
     }
+}
+
+/* Inputs of other channels: a mask, what lends its height. */
+static bool is_apart(const ae_node *n, uint32_t slot)
+{
+    return slot && (n->op == AE_OP_LAST || n->op == AE_OP_REPEAT_TIME);
 }
 
 enum { PADDED = 1, EXACT = 2 }; /* EXACT wins: grouped layers cannot have channels between their groups */
@@ -140,7 +146,7 @@ static void choose_channels(aei_plan *p, uint8_t *flags)
             const ae_node *n = p->steps[i].node;
             bool tied = is_elementwise(n) || (n->op == AE_OP_CONV && n->groups > 1);
 
-            for (uint32_t k = 0; k < n->n_from && tied; k++)
+            for (uint32_t k = 0; k < n->n_from && tied && !is_apart(n, k); k++)
                 changed |= spread_flags(&flags[i], &flags[n->from[k]]);
             if (n->add >= 0)
                 changed |= spread_flags(&flags[i], &flags[n->add]);
@@ -462,8 +468,10 @@ static bool place(aei_plan *p)
 
 static void find_params(aei_plan *p, aei_step *s)
 {
-    static const char *const suffixes[][4] = {{".weight", ".bias", NULL, NULL}, {".weight", ".bias", ".mean", ".variance"}};
-    const char *const *names = suffixes[s->node->op == AE_OP_BATCHNORM];
+    static const char *const usual[4] = {".weight", ".bias"}, *const normal[4] = {".weight", ".bias", ".mean", ".variance"},
+                                                                *const recurrent[4] = {".weight", ".recurrent", ".bias"};
+    ae_op op = s->node->op;
+    const char *const *names = op == AE_OP_BATCHNORM ? normal : op == AE_OP_GRU || op == AE_OP_LSTM ? recurrent : usual;
 
     for (int k = 0; k < 4; k++) {
         size_t n = strlen(s->node->param);
@@ -628,6 +636,8 @@ void aei_plan_free(aei_plan *p)
         for (size_t k = 0; k < sizeof(all) / sizeof(*all); k++)
             if (all[k])
                 dnnl_primitive_destroy(all[k]);
+        if (s->op && s->op->free)
+            s->op->free(s);
     }
     ae_free(p->steps);
     ae_free(p->parts);

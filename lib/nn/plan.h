@@ -82,6 +82,10 @@ typedef struct aei_op {
     void (*backward)(aei_run *run, const aei_weights *weights, const aei_step *step, uint32_t slot, void *to);
     /* Writes the gradient of its parameters in the layout of its kernels. NULL: has none. */
     void (*backward_params)(aei_run *run, const aei_weights *weights, const aei_step *step, float *native);
+    /* Prepares its parameters, given flat, for its kernels. NULL: it reads them as they are. */
+    void (*prepare)(const aei_weights *weights, const aei_step *step, const float *flat);
+    /* Frees what `plan` left in step->own, which may be NULL. */
+    void (*free)(aei_step *step);
     /* Adds that to a flat gradient. NULL: it is already in flat order. */
     void (*collect)(const aei_weights *weights, const aei_step *step, float *native, float *flat);
     bool fuses_act;  /* forward applies the activation and the residual sum itself */
@@ -102,6 +106,7 @@ struct aei_step {
     uint32_t look;         /* live: rows of its input that it keeps for the next run */
     size_t state;          /* and where in the run's state they lie */
     size_t side;           /* layers: where in the scratch their copies lie */
+    void *own;             /* its operator's */
     int32_t param[4];      /* indices into plan->params in the order of ae_graph_params, or -1 */
     /* oneDNN: forward, backward by data, backward by weights; the activation's own */
     dnnl_primitive_t prim[AEI_MAX_PRIMITIVES];
@@ -209,10 +214,13 @@ extern const aei_op aei_op_maxpool, aei_op_avgpool, aei_op_nearest, aei_op_bilin
 extern const aei_op aei_op_shuffle, aei_op_unshuffle, aei_op_concat, aei_op_crop, aei_op_reshape;
 extern const aei_op aei_op_add, aei_op_mul, aei_op_scale, aei_op_batchnorm, aei_op_layernorm;
 extern const aei_op aei_op_dropout, aei_op_act, aei_op_gaussian, aei_op_round;
+extern const aei_op aei_op_gru, aei_op_lstm, aei_op_last, aei_op_repeat_time, aei_op_flip;
 extern const aei_op aei_op_embed, aei_op_quantise, aei_op_bits;
 
+/* op_recurrent.c: bytes that a live layer keeps from run to run. */
+size_t aei_recurrent_state(const aei_step *step, ae_shape in);
+
 /* op_conv.c, for run.c and bench */
-void aei_conv_prepare(const aei_weights *weights, const aei_step *step, const float *flat);
 /* The `chunk` pixels of a gate from `first` on. */
 const void *aei_conv_chunk(aei_run *run, const aei_weights *weights, const aei_step *step, size_t first);
 bool aei_is_layer(const aei_step *step);

@@ -105,6 +105,7 @@ ae_status aei_ref_create(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t
             v->dx[f] = ref->nodes[v->node->from[f]].d_value;
         }
         v->weight_at = find(params, n_params, v->node, "weight");
+        v->recurrent_at = find(params, n_params, v->node, "recurrent");
         v->bias_at = find(params, n_params, v->node, "bias");
         v->mean_at = find(params, n_params, v->node, "mean");
         v->variance_at = find(params, n_params, v->node, "variance");
@@ -150,6 +151,7 @@ void aei_ref_forward(aei_ref *ref, const double *flat, const double *const *inpu
 
         v->train = train;
         v->weight = slice(flat, v->weight_at);
+        v->recurrent = slice(flat, v->recurrent_at);
         v->bias = slice(flat, v->bias_at);
         v->mean = slice(flat, v->mean_at);
         v->variance = slice(flat, v->variance_at);
@@ -185,6 +187,7 @@ void aei_ref_backward(aei_ref *ref, const double *const *d_values, double *gradi
             v->d_value[k] = d_values[i] ? d_values[i][k] : 0;
         /* non-NULL exactly where the parameter is */
         v->d_weight = v->weight ? gradient + v->weight_at : NULL;
+        v->d_recurrent = v->recurrent ? gradient + v->recurrent_at : NULL;
         v->d_bias = v->bias ? gradient + v->bias_at : NULL;
         v->d_mean = v->mean ? gradient + v->mean_at : NULL;
         v->d_variance = v->variance ? gradient + v->variance_at : NULL;

@@ -24,9 +24,9 @@ typedef struct aei_ref_node {
     double *y, *dy;               /* op(x...) + add, before the activation */
     double *value, *d_value;      /* act(y) */
     float *draw;                  /* random nodes: the factor 0 or 1, the normals, or the noise */
-    size_t weight_at, bias_at, mean_at, variance_at; /* offsets in the flat parameters; SIZE_MAX: none */
-    const double *weight, *bias, *mean, *variance;   /* NULL: none */
-    double *d_weight, *d_bias, *d_mean, *d_variance; /* added to; d_mean, d_variance: statistics of the batch */
+    size_t weight_at, recurrent_at, bias_at, mean_at, variance_at; /* offsets in the flat parameters; SIZE_MAX: none */
+    const double *weight, *recurrent, *bias, *mean, *variance;     /* NULL: none */
+    double *d_weight, *d_recurrent, *d_bias, *d_mean, *d_variance; /* added to; d_mean, d_variance: statistics of the batch */
     bool train;
 } aei_ref_node;
 

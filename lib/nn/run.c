@@ -98,12 +98,12 @@ void aei_weights_set_part(aei_weights *w, const float *flat, uint32_t part)
     for (uint32_t k = 0; k < 4; k++) {
         const ae_param *param = own_param(p, owner, k);
 
-        if (param && !aei_is_layer(&p->steps[owner]))
+        if (param && !p->steps[owner].op->prepare)
             memcpy(w->flat + param->offset, flat + param->offset, param->count * sizeof(float));
     }
     for (uint32_t i = owner; i < p->n_steps; i = next_in_part(p, i))
-        if (aei_is_layer(&p->steps[i]))
-            aei_conv_prepare(w, &p->steps[i], flat);
+        if (p->steps[i].op->prepare)
+            p->steps[i].op->prepare(w, &p->steps[i], flat);
 }
 
 void aei_weights_set(aei_weights *w, const float *flat)

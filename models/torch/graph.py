@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 # their places are their numbers
 OPS = ["", "input", "dense", "conv", "deconv", "maxpool", "avgpool", "nearest", "bilinear", "shuffle", "unshuffle", "concat", "add",
        "mul", "scale", "batchnorm", "layernorm", "dropout", "act", "reshape", "gaussian", "round", "crop", "embed", "quantise",
-       "bits"]
+       "bits", "gru", "lstm", "last", "repeat_time", "flip"]
 ACTS = ["none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"]
 INITS = ["he", "zero", "identity", "dct", "dct_inverse"]
 PARITIES = ["all", "even", "odd"]
@@ -14,7 +14,8 @@ PARITIES = ["all", "even", "odd"]
 WINDOWS = ("conv", "deconv", "maxpool", "avgpool")
 WEIGHTS = ("dense", "conv", "deconv")
 FACTORS = ("nearest", "bilinear", "shuffle", "unshuffle")
-READS = {"input": 0, "gaussian": 2, "mul": 2, "quantise": 3, "bits": 4}  # how many layers; the others read one
+READS = {"input": (0,), "gaussian": (2,), "mul": (2,), "quantise": (3,), "bits": (4,), "last": (1, 2), "repeat_time": (1, 2)}  # others: one
+GATES = {"gru": 3, "lstm": 4}
 MANY = ("concat", "add")  # two or more
 SPREAD = {"add": 0, "mul": 0, "quantise": 1, "bits": 1}  # from this input on, 1 x 1 is broadcast
 
@@ -92,7 +93,7 @@ class Graph:
         node.param = node.param or node.name
         c = self.nodes[node.inputs[0]].out if node.inputs else 0
         n = len(node.inputs)
-        check(n >= 2 if node.op in MANY else n == READS.get(node.op, 1), "%s cannot read %d layers", node.op, n)
+        check(n >= 2 if node.op in MANY else n in READS.get(node.op, (1,)), "%s cannot read %d layers", node.op, n)
         if node.op == "conv":
             node.out = node.out or c
         elif node.op == "concat":
@@ -104,7 +105,11 @@ class Graph:
             node.out = c * node.factor ** 2
         elif node.op == "crop":
             check(node.first + node.out <= c, "channels %d to %d of %d", node.first, node.first + node.out, c)
-        elif node.op not in ("input", "dense", "deconv", "reshape", "embed"):
+        elif node.op in ("last", "repeat_time"):
+            node.out = c
+            check(node.op != "last" or n == 1 or self.nodes[node.inputs[1]].out == 1, "a mask of one channel is expected")
+            check(node.op != "repeat_time" or (n == 1) == (node.height > 0), "a height is needed, or a layer whose height it takes")
+        elif node.op not in ("input", "dense", "deconv", "reshape", "embed", "gru", "lstm"):
             node.out = c
             check(all(self.nodes[i].out == c for i in node.inputs), "inputs of different channels")
         if node.op in ("conv", "deconv"):
@@ -139,6 +144,18 @@ class Graph:
         def fail(message):
             raise GraphError("layer %s: %s" % (node.name, message))
 
+        if node.op == "last":
+            if len(ins) > 1 and (ins[1][1] != 1 or not _fit((size[0], 1), ins[1])):
+                fail("a mask of another size")
+            return 1, size[1], node.out
+        if node.op == "repeat_time":
+            if size[0] != 1:
+                fail("reads one row")
+            return node.height or ins[1][0], size[1], node.out
+        if node.op == "reshape" and not node.height:
+            if not size[1] or size[1] * ins[0][2] != node.width * node.out:
+                fail("the rows do not fit, or are of no fixed width")
+            return size[0], node.width, node.out
         if node.op in ("dense", "reshape"):
             if not size[0] or not size[1]:
                 fail("needs inputs of fixed height and width")
@@ -225,6 +242,10 @@ def _params(node, shape):
         weight = param("weight", shape[2], node.out // node.groups, *node.kernel, decay=True)
     elif node.op == "dense":
         weight = param("weight", node.out, shape[0] * shape[1] * shape[2], decay=True)
+    elif node.op in GATES:
+        rows = GATES[node.op] * node.out
+        return [param("weight", rows, shape[2], decay=True), param("recurrent", rows, node.out, decay=True)] + \
+            [param("bias", 4 * node.out)] * node.bias
     elif node.op == "embed":
         return [param("weight", node.factor, node.out)]
     elif node.op in ("scale", "batchnorm", "layernorm"):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import codec
-from .graph import block
+from .graph import GATES, block
 
 ACT = {
     "none": lambda x, slope: x,
@@ -166,7 +166,42 @@ class Network(nn.Module):
         return x
 
     def _reshape(self, node, x):
-        return flatten(x).view(x.shape[0], node.height, node.width, node.out).permute(0, 3, 1, 2)
+        return flatten(x).view(x.shape[0], node.height or x.shape[2], node.width, node.out).permute(0, 3, 1, 2)
+
+    def _recurrent(self, node, x, run):
+        """Each column by itself, from zeros."""
+        n, c, t, w = x.shape
+        columns = x.float().permute(0, 3, 2, 1).reshape(n * w, t, c)
+        weight, recurrent, bias = (self.tensor(node, what) for what in ("weight", "recurrent", "bias"))
+        weights = [weight, recurrent]
+        if bias is not None:  # theirs has two for each gate
+            rows = weight.shape[0]
+            weights += [bias[:rows], F.pad(bias[rows:], (rows - (len(bias) - rows), 0))]
+        zeros = torch.zeros(1, n * w, node.out, device=x.device)
+        start = (zeros, zeros) if node.op == "lstm" else zeros
+        y = run(columns, start, weights, bias is not None, 1, 0.0, self.training, False, True)[0]
+        return y.view(n, w, t, node.out).permute(0, 3, 2, 1).to(x.dtype)
+
+    def _gru(self, node, x):
+        return self._recurrent(node, x, torch._VF.gru)
+
+    def _lstm(self, node, x):
+        return self._recurrent(node, x, torch._VF.lstm)
+
+    def _last(self, node, x, mask=None):
+        if mask is None:
+            return x[:, :, -1:]
+        valid = (mask[:, 0, :, 0] > 0.5).float()
+        order = valid * torch.arange(1, x.shape[2] + 1, device=x.device)
+        at = order.max(1)
+        y = x[torch.arange(x.shape[0], device=x.device), :, at.indices][:, :, None]
+        return y * (at.values > 0).to(x.dtype)[:, None, None, None]
+
+    def _repeat_time(self, node, x, like=None):
+        return x.expand(-1, -1, node.height or like.shape[2], -1)
+
+    def _flip(self, node, x):
+        return x.flip(2)
 
     def _gaussian(self, node, mean, log_variance):
         return mean + torch.exp(log_variance / 2) * torch.randn_like(mean) if self.training else mean
@@ -201,6 +236,10 @@ def initial(p, draw, weight=None, dct=None):
             return torch.full(p.shape, 0.5) if inverse else -0.5 * weight.sum((1, 2, 3))
         make = codec.inverse_weight if inverse else codec.forward_weight
         return make(*block(p.shape[0] if inverse else math.prod(p.shape[1:])), p.shape)
+    if node.op == "lstm" and what == "bias":
+        bias = torch.zeros(p.shape)
+        bias[node.out:2 * node.out] = 1
+        return bias
     if not p.decay:
         fill = node.value if node.op == "scale" else 1 if what in ("weight", "variance") else 0
         return torch.full(p.shape, float(fill))
@@ -216,5 +255,5 @@ def initial(p, draw, weight=None, dct=None):
     fan_in = math.prod(p.shape[1:])
     if node.op == "deconv":  # on average so many weights meet in an output
         fan_in = p.shape[0] / node.groups * p.shape[2] * p.shape[3] / node.stride[0] / node.stride[1]
-    gain = 2 if node.act in ("relu", "leaky", "silu", "gelu") else 1
+    gain = 2 if node.op not in GATES and node.act in ("relu", "leaky", "silu", "gelu") else 1
     return torch.randn(p.shape, generator=draw) * math.sqrt(gain / fan_in)

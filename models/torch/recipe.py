@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import yaml
 
-from .graph import ACTS, FACTORS, INITS, OPS, PARITIES, WEIGHTS, WINDOWS, Graph, GraphError, Node
+from .graph import ACTS, FACTORS, GATES, INITS, OPS, PARITIES, WEIGHTS, WINDOWS, Graph, GraphError, Node
 
 REQUIRED = object()
 TASKS = ["", "autoencode", "denoise", "superres", "compress"]
@@ -140,9 +140,11 @@ TAKES = {"dense": WEIGHT_KEYS, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", 
          "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups"}, "residual": {"param", "kernel", "dilation", "pad", "init", "gate"}, "maxpool": WINDOW_KEYS,
          "avgpool": WINDOW_KEYS, "scale": {"value", "param"}, "batchnorm": {"param"}, "layernorm": {"param"}, "dropout": {"value"},
          "reshape": {"height", "width", "channels"}, "crop": {"first", "out"},
+         "gru": {"param", "out", "bias"}, "lstm": {"param", "out", "bias"}, "repeat_time": {"height"},
          "embed": {"param", "out", "factor", "value", "first", "init"}, "mul": {"add"}, "quantise": {"parity"}, "bits": {"parity"},
          **{op: {"factor"} for op in FACTORS}}
-NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"height", "width", "channels"}, "crop": {"out"},
+NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"width", "channels"}, "crop": {"out"}, "gru": {"out"},
+         "lstm": {"out"},
          "embed": {"out", "factor"}, **{op: {"from"} for op in ("concat", "add", "mul", "gaussian", "quantise", "bits")}}
 
 DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
@@ -227,6 +229,8 @@ def read_layer(entry, graph):
             node.pad = tuple(d * (k - 1) // 2 for d, k in zip(l.dilation, node.kernel))
         if l.pad is not None and not (window == "conv" and is_word(l.pad, "same")):
             read_pad(l.pad, node)
+    if window in GATES:
+        node.bias = l.bias
     if window in WEIGHTS:
         node.groups, node.bias = 0 if window == "dense" else l.groups, l.bias
     return l, node

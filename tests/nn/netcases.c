@@ -121,6 +121,26 @@ const net_case net_cases[] = {
     {"crop", "input c=3; conv c=48 act=relu; crop first=16 c=17; conv c=3", 5, 7},
     {"crop in two", "input c=12; crop c=5; crop from=0 first=5 c=7; conv c=7 from=1; add from=3,2", 5, 7},
     {"reshape", "input c=3 h=4 w=6; conv c=16; reshape h=6 w=4 c=16; conv c=3", 4, 6},
+    {"reshape of rows", "input c=3 w=6; conv c=16; reshape w=1 c=96; conv c=32 k=3x1 p=1x0 act=relu; reshape w=8 c=4", 5, 6},
+
+    /* time */
+    {"gru", "input c=5; gru c=7", 6, 1},
+    {"gru of 16 and bands", "input c=16; gru c=16 act=relu; conv c=3", 5, 4},
+    {"gru of many rows", "input c=3; gru c=20", 9, 37},
+    {"gru without bias", "input c=48; conv c=48; gru c=48 bias=0; gru c=17", 7, 2},
+    {"gru of one step", "input c=3; gru c=17 act=tanh", 1, 3},
+    {"lstm", "input c=5; lstm c=7", 6, 1},
+    {"lstm of 16 and bands", "input c=16; lstm c=16 act=relu; conv c=3", 5, 4},
+    {"lstm without bias", "input c=17; lstm c=48 bias=0; lstm c=16", 7, 2},
+    {"shared gru", "input c=12; gru c=12; gru c=12 param=1", 5, 2},
+    {"all bands together", "input c=4 w=6; reshape w=1 c=24; gru c=24; reshape w=6 c=4; conv c=4 causal=1 add=0", 7, 6},
+    {"there and back", "input c=6; gru c=9; flip from=0; gru c=9; flip; concat from=1,4; conv c=3 k=1", 8, 2},
+    {"last", "input c=12; gru c=17; last; conv c=3 k=1", 6, 3},
+    {"last, masked", "input c=5; input c=1 w=1; gru c=6 from=0; last from=2,1", 9, 2},
+    {"repeat_time", "input c=5 h=6 w=1; lstm c=16; last; repeat_time h=6; lstm c=5", 6, 1},
+    {"repeat_time of another's rows", "input c=5; last; conv c=16 k=1; repeat_time from=2,0; conv c=16 from=0; add from=3,4", 6, 3},
+    {"autoencoder of sequences",
+     "input c=3; gru c=24; last; conv c=4 k=1; repeat_time from=3,0; gru c=24; conv c=3 k=1", 10, 1},
     {"round", "input c=3; conv c=16; round; conv c=3", 5, 7},
 
     /* codecs: operands of full size and of 1 x 1, parities; scales and places where no mass is clamped */

@@ -11,16 +11,6 @@
 
 #include "core/rng.h"
 
-static const char *const op_names[] = {
-    [AE_OP_INPUT] = "input",       [AE_OP_DENSE] = "dense",         [AE_OP_CONV] = "conv",           [AE_OP_DECONV] = "deconv",
-    [AE_OP_MAXPOOL] = "maxpool",   [AE_OP_AVGPOOL] = "avgpool",     [AE_OP_NEAREST] = "nearest",     [AE_OP_BILINEAR] = "bilinear",
-    [AE_OP_SHUFFLE] = "shuffle",   [AE_OP_UNSHUFFLE] = "unshuffle", [AE_OP_CONCAT] = "concat",       [AE_OP_ADD] = "add",
-    [AE_OP_MUL] = "mul",           [AE_OP_SCALE] = "scale",         [AE_OP_BATCHNORM] = "batchnorm",
-    [AE_OP_LAYERNORM] = "layernorm",
-    [AE_OP_DROPOUT] = "dropout",   [AE_OP_ACT] = "act",             [AE_OP_RESHAPE] = "reshape",     [AE_OP_GAUSSIAN] = "gaussian",
-    [AE_OP_ROUND] = "round",       [AE_OP_CROP] = "crop",           [AE_OP_EMBED] = "embed",         [AE_OP_QUANTISE] = "quantise",
-    [AE_OP_BITS] = "bits",
-};
 static const char *const act_names[] = {"none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"};
 
 static uint32_t look_up(const char *const *names, size_t n_names, const char *name)
@@ -30,6 +20,15 @@ static uint32_t look_up(const char *const *names, size_t n_names, const char *na
             return i;
     fail_msg("netspec: \"%s\" unknown", name);
     return 0;
+}
+
+static ae_op op_of(const char *name)
+{
+    for (int op = AE_OP_INPUT; strcmp(ae_op_name((ae_op)op), "?") != 0; op++)
+        if (!strcmp(ae_op_name((ae_op)op), name))
+            return (ae_op)op;
+    fail_msg("netspec: \"%s\" unknown", name);
+    return AE_OP_ACT;
 }
 
 static void set_pair(uint32_t pair[2], const char *text)
@@ -117,7 +116,7 @@ ae_graph net_graph(const char *spec)
         *node = (ae_node){.add = -1, .slope = 0.1f, .factor = 2, .groups = 1, .kernel = {2, 2}, .dilation = {1, 1}, .bias = true};
         snprintf(node->name, sizeof(node->name), "n%u", at);
         strcpy(node->param, node->name);
-        node->op = outputs ? AE_OP_ACT : look_up(op_names, sizeof(op_names) / sizeof(*op_names), word);
+        node->op = outputs ? AE_OP_ACT : op_of(word);
         if (node->op != AE_OP_INPUT) {
             node->n_from = 1;
             node->from[0] = at - 1;

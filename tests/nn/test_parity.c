@@ -153,7 +153,7 @@ static void check_case(const char *spec, uint32_t n, uint32_t h, uint32_t w, con
     for (uint32_t i = 0, k = 0; i < net.graph.n_nodes; i++)
         if (net.graph.nodes[i].op == AE_OP_INPUT) {
             load_indexed(tensors, n_tensors, "din", k, expected, m.in_count[k]);
-            compare("gradient of an input", net.ref->nodes[i].dy, m.d_inputs[k], expected, m.in_count[k], 0);
+            compare("gradient of an input", net.ref->nodes[i].dy, m.d_inputs[k], expected, m.in_count[k], 1e-6);
             k++;
         }
     machine_free(&m);

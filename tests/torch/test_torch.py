@@ -53,6 +53,12 @@ EVERY_OP = HEAD % ("autoencode", "") + """
       - {op: act, act: leaky}
       - {op: shuffle, factor: 4}
       - {op: unshuffle, factor: 4}
+      - {name: g, op: gru, out: 6}
+      - {op: flip}
+      - {op: lstm, out: 5, act: relu}
+      - {name: t, op: last}
+      - {op: repeat_time, from: [t, g]}
+      - {op: concat, from: [previous, g]}
       - {name: small, op: conv, out: 12, kernel: 1, act: none}
       - {name: picture, op: shuffle, factor: 2}
     outputs: [picture, gate, b.1]

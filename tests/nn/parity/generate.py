@@ -36,6 +36,9 @@ CASES = [
     ("input c=2 h=3 w=4; conv c=4; round; conv c=2; reshape h=6 w=2 c=2", 1, 3, 4),
     ("input c=4; conv c=8 causal=1 d=2x1 act=relu; conv c=6 causal=1 k=4x3 s=2x1 p=2x1; deconv c=5 causal=1 k=4x2 s=2x1 p=2x0;"
      "avgpool causal=1 k=3x2 s=1 p=2x0; maxpool causal=1 k=2x1 s=1 p=1x0; outputs from=5,4,3", 2, 6, 4),
+    ("input c=5; gru c=7; lstm c=4 act=relu; gru c=7 param=1 from=0 act=tanh; gru c=3 bias=0; outputs from=2,4", 2, 6, 3),
+    ("input c=3 w=2; input c=1 w=1; lstm c=6 from=0 bias=0; last from=2,1; repeat_time from=3,0; flip; concat from=5,2; reshape w=1 c=24;"
+     "outputs from=7,3", 3, 5, 2),
 ]
 DEFAULTS = {"slope": 0.1, "f": 2, "g": 1, "v": 0.5, "bias": 1, "first": 0, "causal": 0}
 
@@ -148,10 +151,30 @@ class Network:
             return x[0][:, node["first"]:node["first"] + out]
         if op == "act":
             return x[0]
+        if op in ("gru", "lstm"):
+            gates, (n, _, t, wide) = 3 if op == "gru" else 4, x[0].shape
+            weights = [self.param(i, "weight", lambda: self.draw(gates * out, c, deviation=c ** -0.5)),
+                       self.param(i, "recurrent", lambda: self.draw(gates * out, out, deviation=out ** -0.5))]
+            if node["bias"]:
+                b = vector("bias", 0, 4 * out)
+                weights += [b[:gates * out], torch.cat([torch.zeros(2 * gates * out - 4 * out).double(), b[gates * out:]])]
+            start = torch.zeros(1, n * wide, out).double()
+            run = torch._VF.gru if op == "gru" else torch._VF.lstm
+            columns = x[0].permute(0, 3, 2, 1).reshape(n * wide, t, c)
+            y = run(columns, start if op == "gru" else (start, start), weights, bool(node["bias"]), 1, 0.0, train, False, True)[0]
+            return y.view(n, wide, t, out).permute(0, 3, 2, 1)
+        if op == "last":
+            at = [max(t for t in range(x[0].shape[2]) if len(x) == 1 or t == 0 or m[0, t, 0] > 0.5) for m in (x[1] if len(x) > 1 else x[0])]
+            rows = [x[0][k, :, t] * (len(x) == 1 or bool(x[1][k, 0, t, 0] > 0.5)) for k, t in enumerate(at)]
+            return torch.stack(rows)[:, :, None]
+        if op == "repeat_time":
+            return x[0].expand(-1, -1, node.get("h") or x[1].shape[2], -1)
+        if op == "flip":
+            return x[0].flip(2)
         if op == "round":
             return x[0] + (torch.round(x[0]) - x[0]).detach()
         if op == "reshape":
-            return x[0].permute(0, 2, 3, 1).reshape(-1, node["h"], node["w"], out).permute(0, 3, 1, 2)
+            return x[0].permute(0, 2, 3, 1).reshape(x[0].shape[0], node.get("h") or x[0].shape[2], node["w"], out).permute(0, 3, 1, 2)
         if op == "layernorm":
             return F.layer_norm(x[0].permute(0, 2, 3, 1), [c], vector("weight", 1, c), vector("bias", 0, c)).permute(0, 3, 1, 2)
         assert op == "batchnorm", op
@@ -188,7 +211,7 @@ def case(spec, n, h, w, seed):
     for i, o in enumerate(net.run(inputs, False, {})):
         tensors[f"eval{i}"] = nhwc(o)
     for i, x in enumerate(inputs):
-        tensors[f"in{i}"], tensors[f"din{i}"] = nhwc(x), nhwc(x.grad)
+        tensors[f"in{i}"], tensors[f"din{i}"] = nhwc(x), nhwc(torch.zeros_like(x) if x.grad is None else x.grad)
     for i, (o, d) in enumerate(zip(outputs, d_outputs)):
         tensors[f"out{i}"], tensors[f"dout{i}"] = nhwc(o), nhwc(d)
     for name, p in net.params.items():
