@@ -15,8 +15,9 @@ extern "C" {
 typedef struct ae_dataset {
     void *opaque;
     size_t n_items;
-    /* Decodes item i whole: *pixels is an ae_alloc array of info->height rows (8- or 16-bit or f32, 1 or 3 channels, no alpha)
-     * that the caller frees. Failing items are skipped with a message; all failing is an error. */
+    /* Decodes item i whole: *pixels is an ae_alloc array of info->height rows (pictures: 8- or 16-bit or f32, 1 or 3 channels, no
+     * alpha; sound: any samples and channels) that the caller frees. Failing items are skipped with a message; all failing is an
+     * error. */
     ae_status (*load)(void *opaque, size_t i, ae_signal_info *info, void **pixels, ae_error *err);
     const char *(*name)(void *opaque, size_t i);
 } ae_dataset;
@@ -43,6 +44,8 @@ typedef struct ae_train_options {
     const char *init;          /* model file to start from, or NULL: tensors of equal name and shape are taken */
     const char *checkpoint;    /* written atomically beside the output, read if it exists (resume); NULL: none */
     double checkpoint_seconds; /* default 300 */
+    const ae_dataset *noise, *rooms, *music; /* recipes of sound, beside the clean sound: noises, impulse responses of rooms, music
+                                * that shall stay; each may be NULL */
     bool noisy_only;           /* the data are noisy themselves: blind-spot masking instead of corruption */
     uint64_t cache_bytes;      /* decoded pictures kept in memory; 0: 2 GiB */
     const char *report;        /* HTML file, rewritten at each validation; NULL: none */

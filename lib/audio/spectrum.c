@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "audio/spectrum.h"
+#include "audio/planner.h"
 #include "core/clones.h"
 #include "core/fastmath.h"
 
@@ -21,18 +22,28 @@ struct aei_spectrum {
     fftwf_plan forward, inverse;
 };
 
-static pthread_mutex_t planner = PTHREAD_MUTEX_INITIALIZER; /* FFTW's is not thread-safe */
+static pthread_mutex_t planner = PTHREAD_MUTEX_INITIALIZER;
+
+void aei_planner_lock(void)
+{
+    pthread_mutex_lock(&planner);
+}
+
+void aei_planner_unlock(void)
+{
+    pthread_mutex_unlock(&planner);
+}
 
 void aei_spectrum_free(aei_spectrum *s)
 {
     if (!s)
         return;
-    pthread_mutex_lock(&planner);
+    aei_planner_lock();
     if (s->forward)
         fftwf_destroy_plan(s->forward);
     if (s->inverse)
         fftwf_destroy_plan(s->inverse);
-    pthread_mutex_unlock(&planner);
+    aei_planner_unlock();
     ae_free(s->analysis);
     ae_free(s->synthesis);
     ae_free(s->frame);
@@ -130,10 +141,10 @@ ae_status aei_spectrum_create(const ae_sound_features *f, double rate, aei_spect
     if ((st = place_bands(s, f, rate, err)) != AE_OK)
         goto done;
     /* Estimated plans are the same in every run, measured ones, and with them the last bits of results, are not. */
-    pthread_mutex_lock(&planner);
+    aei_planner_lock();
     s->forward = fftwf_plan_dft_r2c_1d((int)s->n, s->frame, (fftwf_complex *)spectrum, FFTW_ESTIMATE);
     s->inverse = fftwf_plan_dft_c2r_1d((int)s->n, (fftwf_complex *)spectrum, s->frame, FFTW_ESTIMATE);
-    pthread_mutex_unlock(&planner);
+    aei_planner_unlock();
     if (!s->forward || !s->inverse) {
         st = ae_fail(err, AE_ERR_NOMEM, "transforms of %u samples", s->n);
         goto done;
@@ -226,7 +237,8 @@ float aei_sound_compress(const ae_sound_features *f, aei_running_level *level, c
         sum += values[b];
     level->sum = keep * level->sum + sum / f->bands;
     level->weight = keep * level->weight + 1;
-    divisor = (float)(level->sum / level->weight + pow(SILENCE, f->power));
+    /* A moment far above what came before, as the first sound after silence, counts at once. */
+    divisor = (float)(fmax(level->sum / level->weight, 0.3 * sum / f->bands) + pow(SILENCE, f->power));
     for (uint32_t b = 0; b < f->bands; b++)
         values[b] /= divisor;
     return divisor;

@@ -35,6 +35,7 @@ static void put_node(writer *w, const ae_graph *g, uint32_t index)
         input = !strcmp(n->name, AE_INPUT_IMAGE)     ? 1
                 : !strcmp(n->name, AE_INPUT_LEVEL)   ? 2
                 : !strcmp(n->name, AE_INPUT_QUALITY) ? 4
+                : !strcmp(n->name, AE_INPUT_PLACE)   ? 5
                                                      : 3;
     put(w, n->op);
     put(w, input);
@@ -65,7 +66,7 @@ static void put_node(writer *w, const ae_graph *g, uint32_t index)
 
 ae_status aei_model_identity(const ae_recipe *r, const float *values, size_t n_floats, uint8_t identity[16], ae_error *err)
 {
-    size_t n_words = 16;
+    size_t n_words = 24;
     uint8_t *bytes;
     writer w;
 
@@ -92,6 +93,17 @@ ae_status aei_model_identity(const ae_recipe *r, const float *values, size_t n_f
     }
     if (r->bound > 0)
         put_float(&w, r->bound); /* came later; models that name none keep their identity */
+    if (r->sound.bands) { /* likewise */
+        const ae_sound_features *f = &r->sound;
+
+        put_float(&w, f->rate);
+        put_float(&w, f->window);
+        put_float(&w, f->hop);
+        put(&w, f->bands);
+        put(&w, f->linear);
+        put_float(&w, f->power);
+        put_float(&w, f->memory);
+    }
     aei_digest(values, n_floats * sizeof(*values), w.at);
     w.at += 16;
     aei_digest(bytes, (size_t)(w.at - bytes), identity);

@@ -104,11 +104,17 @@ static ae_status check(const aei_items *s, const aei_picture *p, ae_error *err)
 {
     const ae_signal_info *f = &p->info;
 
-    if ((f->sample != AE_U8 && f->sample != AE_U16 && f->sample != AE_F32) || (f->channels != 1 && f->channels != 3) || f->alpha)
+    if (f->kind == AE_KIND_AUDIO) {
+        if (!(f->rate >= 4000 && f->rate <= 384000) || !f->channels || f->channels > 64 || !f->height)
+            return ae_fail(err, AE_ERR_MALFORMED, "%llu frames of %u channels at a rate of %g cannot be learned from",
+                           (unsigned long long)f->height, f->channels, f->rate);
+    } else if ((f->sample != AE_U8 && f->sample != AE_U16 && f->sample != AE_F32) || (f->channels != 1 && f->channels != 3) ||
+               f->alpha) {
         return ae_fail(err, AE_ERR_MALFORMED, "a picture of %u channels of this type cannot be learned from", f->channels);
-    if (f->height < s->min_height || f->width < s->min_width || f->height > INT32_MAX || f->width > INT32_MAX / 16)
+    } else if (f->height < s->min_height || f->width < s->min_width || f->height > INT32_MAX || f->width > INT32_MAX / 16) {
         return ae_fail(err, AE_ERR_MALFORMED, "%llu x %llu pixels; at least %u x %u are needed",
                        (unsigned long long)f->width, (unsigned long long)f->height, s->min_width, s->min_height);
+    }
     if (f->sample == AE_F32) {
         const float *v = p->pixels;
         size_t n = ae_row_bytes(f) / sizeof(float) * f->height;

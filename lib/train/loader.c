@@ -5,11 +5,13 @@
 #include "train/loader.h"
 #include "core/clones.h"
 
+#include "audio/spectrum.h"
 #include "image/levels.h"
 #include "image/resize.h"
 #include "train/corrupt.h"
 #include "train/items.h"
 #include "train/patterns.h"
+#include "train/source_sound.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -19,6 +21,7 @@
 
 enum {
     AHEAD = 3,             /* batches prepared beyond the one in use */
+    SOUND_VALIDATION = 64, /* mixtures */
     MIN_EDGE = 16,         /* smaller pictures are not worth learning from */
     MAX_HOLDOUT = 32,      /* items, */
     HOLDOUT_PIXELS = 1 << 19, /* or more while their crops stay below this */
@@ -49,12 +52,14 @@ typedef struct bench {
     float *pattern;  /* of three channels, where the network has one */
     float *small, *noisy, *large; /* super-resolution: shrunken, corrupted, enlarged, each with margins */
     void *scratch;
+    aei_mixer *mixer; /* of sound; then all else is NULL */
 } bench;
 
 struct aei_loader {
     aei_loader_config config;
     const ae_recipe *recipe;
     aei_items *items;
+    aei_source_sound *sound;       /* NULL: pictures */
     size_t *training, *holdout;
     size_t n_training, n_holdout, window;
     uint32_t n_validation, crops_each;
@@ -404,11 +409,22 @@ static size_t item_at(const aei_loader *l, uint64_t place)
     return l->training[(a * x + b) % n];
 }
 
+static ae_status sound_sample(aei_loader *l, bench *b, slot *s, uint32_t at, aei_rng rng, bool held, ae_error *err)
+{
+    size_t n = (size_t)l->h * l->w;
+
+    return aei_source_sound_sample(l->sound, b->mixer, &rng, held, s->image + at * n, s->target + at * n, s->weight + at * n, err);
+}
+
 static ae_status training_sample(aei_loader *l, bench *b, slot *s, uint64_t step, uint32_t at, ae_error *err)
 {
     aei_rng rng = aei_rng_make(l->config.seed, step, at), batch = aei_rng_make(l->config.seed, SEED_QUALITY, step);
-    uint64_t draw = aei_rng_u64(&rng);
+    uint64_t draw;
     ae_status st = AE_ERR_MALFORMED;
+
+    if (l->sound)
+        return sound_sample(l, b, s, at, rng, false, err);
+    draw = aei_rng_u64(&rng);
 
     /* evenly spread over a batch, from a point drawn for it */
     if (l->has_quality)
@@ -440,11 +456,15 @@ static ae_status training_sample(aei_loader *l, bench *b, slot *s, uint64_t step
 static ae_status validation_sample(aei_loader *l, uint32_t index, uint32_t at, ae_error *err)
 {
     slot *s = &l->slots[l->n_slots];
-    size_t i = l->holdout[index / l->crops_each];
     aei_rng rng = aei_rng_make(SEED_HOLDOUT, SEED_HOLDOUT, index);
     const aei_picture *p;
-    ae_status st = aei_items_get(l->items, i, &p, err);
+    size_t i;
+    ae_status st;
 
+    if (l->sound)
+        return sound_sample(l, &l->benches[0], s, at, rng, true, err);
+    i = l->holdout[index / l->crops_each];
+    st = aei_items_get(l->items, i, &p, err);
     if (l->has_quality)
         s->quality[at] = ((float)index + 0.5f) / (float)l->n_validation;
     if (st == AE_OK) {
@@ -552,6 +572,8 @@ uint64_t aei_loader_fingerprint(const aei_loader *l, size_t *n_items)
     const ae_dataset *d = l->config.data;
     uint64_t hash = 0;
 
+    if (l->sound)
+        return aei_source_sound_fingerprint(l->sound, n_items);
     for (size_t i = 0; i < d->n_items; i++) {
         const char *name = d->name(d->opaque, i);
 
@@ -599,6 +621,9 @@ static ae_status read_inputs(aei_loader *l, ae_error *err)
         } else if (!strcmp(node->name, AE_INPUT_LEVEL) && (node->out == 1 || node->out == 2)) {
             l->level_input = l->n_inputs++;
             l->level_c = node->out;
+        } else if (!strcmp(node->name, AE_INPUT_PLACE) && l->recipe->sound.bands) {
+            l->level_input = l->n_inputs++;
+            l->level_c = 1;
         } else if (!strcmp(node->name, AE_INPUT_QUALITY) && l->recipe->task == AE_TASK_COMPRESS) {
             l->quality_input = l->n_inputs++;
             l->has_quality = true;
@@ -713,11 +738,13 @@ static ae_status make_slot(const aei_loader *l, slot *s, ae_error *err)
         s->quality = ae_alloc(l->n, sizeof(float));
     if (base)
         s->base = ae_alloc(out, l->c * sizeof(float));
-    if (l->config.noisy_only)
+    if (l->config.noisy_only || l->sound)
         s->weight = ae_alloc(in, sizeof(float));
     if (!s->image || !s->target || (l->level_c && !s->level) || (l->has_quality && !s->quality) || (base && !s->base) ||
-        (l->config.noisy_only && !s->weight))
+        ((l->config.noisy_only || l->sound) && !s->weight))
         return ae_fail(err, AE_ERR_NOMEM, "a batch of %u crops of %u x %u pixels", l->n, l->out_w, l->out_h);
+    for (size_t i = 0; l->sound && l->level_c && i < in; i += l->w)
+        aei_sound_place(l->w, s->level + i);
     return AE_OK;
 }
 
@@ -727,6 +754,8 @@ static ae_status make_bench(const aei_loader *l, bench *b, ae_error *err)
     size_t scene = (size_t)th * tw * c, scratch = aei_corrupt_scratch(th, tw), more;
     bool superres = l->recipe->task == AE_TASK_SUPERRES, ok;
 
+    if (l->sound)
+        return aei_mixer_create(l->sound, &b->mixer, err);
     more = aei_resize_scratch(l->region_h, l->region_w, c, th, tw);
     scratch = scratch > more ? scratch : more;
     more = aei_level_scratch(th, tw) * sizeof(float);
@@ -773,6 +802,26 @@ static ae_status start_threads(aei_loader *l, ae_error *err)
     return AE_OK;
 }
 
+static ae_status open_pictures(aei_loader *l, ae_error *err)
+{
+    const aei_loader_config *c = &l->config;
+    ae_status st = aei_items_create(c->data, c->cache_bytes, l->h < MIN_EDGE ? l->h : MIN_EDGE, l->w < MIN_EDGE ? l->w : MIN_EDGE,
+                                    c->opaque, c->warning, &l->items, err);
+
+    return st == AE_OK ? split(l, err) : st;
+}
+
+static ae_status open_sound(aei_loader *l, ae_error *err)
+{
+    const aei_loader_config *c = &l->config;
+    aei_source_sound_config sound = {l->recipe, c->data, c->noise, c->rooms, c->music, l->h, c->cache_bytes, c->opaque, c->warning};
+
+    if (c->noisy_only)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "sound from noisy recordings only: what is noise in them is learned from noises");
+    l->n_validation = SOUND_VALIDATION;
+    return aei_source_sound_create(&sound, &l->sound, err);
+}
+
 ae_status aei_loader_create(const aei_loader_config *config, aei_loader **out, ae_error *err)
 {
     aei_loader *l = ae_alloc(1, sizeof(*l));
@@ -794,9 +843,7 @@ ae_status aei_loader_create(const aei_loader_config *config, aei_loader **out, a
     if ((st = read_inputs(l, err)) != AE_OK || (st = read_sizes(l, err)) != AE_OK ||
         (!config->noisy_only && (st = aei_corrupt_check(l->recipe, l->h, l->w, err)) != AE_OK))
         goto done;
-    st = aei_items_create(config->data, l->config.cache_bytes, l->h < MIN_EDGE ? l->h : MIN_EDGE, l->w < MIN_EDGE ? l->w : MIN_EDGE,
-                          config->opaque, config->warning, &l->items, err);
-    if (st != AE_OK || (st = split(l, err)) != AE_OK)
+    if ((st = l->recipe->sound.bands ? open_sound(l, err) : open_pictures(l, err)) != AE_OK)
         goto done;
     l->slots = ae_alloc(l->n_slots + 1, sizeof(*l->slots));
     l->benches = ae_alloc(l->n_threads + 1, sizeof(*l->benches));
@@ -851,6 +898,7 @@ void aei_loader_free(aei_loader *l)
         ae_free(b->noisy);
         ae_free(b->large);
         ae_free(b->scratch);
+        aei_mixer_free(b->mixer);
     }
     ae_free(l->slots);
     ae_free(l->benches);
@@ -858,6 +906,7 @@ void aei_loader_free(aei_loader *l)
     ae_free(l->training);
     ae_free(l->holdout);
     aei_items_free(l->items);
+    aei_source_sound_free(l->sound);
     pthread_cond_destroy(&l->room);
     pthread_cond_destroy(&l->ready);
     pthread_mutex_destroy(&l->mutex);

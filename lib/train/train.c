@@ -105,7 +105,8 @@ static ae_status set_up_trainer(session *s, ae_error *err)
         return st;
     s->work = step_work(s);
     s->codec = s->recipe->task == AE_TASK_COMPRESS;
-    s->scores_psnr = !s->codec && (aei_trainer_picture(s->trainer).c == 1 || aei_trainer_picture(s->trainer).c == 3);
+    s->scores_psnr = !s->codec && !s->recipe->sound.bands &&
+                     (aei_trainer_picture(s->trainer).c == 1 || aei_trainer_picture(s->trainer).c == 3);
     s->shown.psnr = s->shown.bpp = NAN;
     return AE_OK;
 }
@@ -116,6 +117,9 @@ static ae_status set_up_loader(session *s, const ae_dataset *data, ae_error *err
     aei_loader_config config = {
         .recipe = s->recipe,
         .data = data,
+        .noise = o->noise,
+        .rooms = o->rooms,
+        .music = o->music,
         .seed = o->seed,
         .threads = s->threads,
         .first_step = s->progress.step,

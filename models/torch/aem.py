@@ -145,7 +145,7 @@ def identity(r, values):
         owner = {}
         data += struct.pack("<I", len(nodes))
         for i, n in enumerate(nodes):
-            kind = {"image": 1, "level": 2, "quality": 4}.get(n.name, 3) if n.op == "input" else 0
+            kind = {"image": 1, "level": 2, "quality": 4, "place": 5}.get(n.name, 3) if n.op == "input" else 0
             first = owner.setdefault(n.param, i)
             data += struct.pack("<4I%dI" % len(n.inputs), OPS.index(n.op), kind, first, len(n.inputs), *n.inputs)
             data += struct.pack("<iIfI", n.add, ACTS.index(n.act), n.slope, n.out)
@@ -157,4 +157,7 @@ def identity(r, values):
         data += struct.pack("<I%dI" % len(network.graph.outputs), len(network.graph.outputs), *network.graph.outputs)
     if r.bound > 0:
         data += struct.pack("<f", r.bound)
+    if r.sound:
+        f = r.sound
+        data += struct.pack("<3f2I2f", f.rate, f.window, f.hop, f.bands, f.linear, f.power, f.memory)
     return digest(data + digest(np.ascontiguousarray(values, "<f4").tobytes()))

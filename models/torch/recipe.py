@@ -164,8 +164,15 @@ TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd", "muon"]), "adamw"), "rate
          "steps": (whole(1, 1e12), 100000), "warmup": (whole(0, 1e12), 500), "batch": (whole(1, 65536), 16),
          "shards": (whole(1, 1024), 0), "validate_every": (whole(1, 1e12), 1000), "patience": (whole(0, 1e6), 0),
          "holdout": (number(0, 0.9), 0.05), "integer": (boolean, False)}
+SHARE = number(0, 1)
+SOUND = {"rate": (number(8000, 192000), 48000), "window": (number(0.004, 0.1), 0.032), "hop": (number(0.001, 0.05), 0.01),
+         "bands": (whole(4, 1024), REQUIRED), "linear": (whole(1, 1024), REQUIRED), "power": (number(0.05, 1), 0.3),
+         "memory": (number(0.1, 100), 2), "snr": (between(-60, 100), (-5, 30)), "level": (between(-100, 20), (-45, 0)),
+         "silent": (SHARE, 0.06), "music": (SHARE, 0.07), "rooms": (SHARE, 0.3), "filters": (SHARE, 0.5), "limits": (SHARE, 0.2),
+         "speed": (SHARE, 0.3), "clipped": (SHARE, 0.08), "synthetic": (SHARE, 0.25), "babble": (SHARE, 0.1)}
 RECIPE = {"recipe": (whole(1, 1), REQUIRED), "name": (name, REQUIRED), "about": (scalar, ""), "task": (choice(TASKS), REQUIRED),
           "residual": (boolean, False), "bound": (number(0.1, 1000), 0), "scale": (whole(1, 4), 1), "networks": (entries, REQUIRED), "data": (subtree, None),
+          "sound": (subtree, None),
           "corruption": (entries, []), "one_of": (boolean, False), "loss": (entries, None), "penalties": (entries, []),
           "train": (subtree, None)}
 NOTHING = yaml.MappingNode("", [])
@@ -295,6 +302,17 @@ def read_network(entry):
 
 # ---- the whole ----
 
+def check_sound(root, r):
+    f = r.sound
+    if f.linear >= f.bands or f.hop > f.window / 2 or f.rate / 2 * f.window <= f.linear:
+        fail(root, "sound: expected more bands than linear ones, hops of at most half a window, linear bands below half the rate")
+    if r.task != "denoise" or r.residual or r.corruptions or r.data.strength[1] > 0:
+        fail(root, "sound: with task denoise, not residual, without corruption and strength")
+    for node in (n for n in r.networks[0].graph.nodes if n.op == "input"):
+        if node.name == "image" and (node.height, node.width, node.out) != (0, f.bands, 1):
+            fail(root, "input image: of sound it has 1 channel, a free height and a width of the %d bands", f.bands)
+
+
 def check_task(root, r):
     graph, free = r.networks[0].graph, [n for n in r.networks[0].graph.nodes if n.op == "input" and not (n.height and n.width)]
     image = graph.find("image")
@@ -312,6 +330,8 @@ def check_task(root, r):
         if node.op == "input" and node.name == "quality":
             if r.task != "compress" or (node.height, node.width, node.out) != (1, 1, 1):
                 fail(root, "input quality: 1 x 1 x 1, of task compress")
+        elif node.op == "input" and node.name == "place" and r.sound and node.out == 1:
+            pass
         elif node.op == "input" and (node.name not in ("image", "level") or (node.name == "level" and node.out > 2)):
             fail(root, "input %s: the first network reads 'image', 'level' (1 or 2 channels) and 'quality'", node.name)
     if image is None or graph.nodes[image].op != "input":
@@ -375,5 +395,8 @@ def parse(text):
     r.train.shards = r.train.shards or max(s for s in range(1, 9) if r.train.batch % s == 0)
     if r.train.batch % r.train.shards:
         fail(train, "train: a batch of %d cannot be cut into %d equal shards", r.train.batch, r.train.shards)
+    r.sound = r.sound and fields(r.sound, "sound", SOUND)
+    if r.sound:
+        check_sound(root, r)
     check_task(root, r)
     return r

@@ -150,6 +150,8 @@ class Run:
         with open(args.recipe, encoding="utf-8") as f:
             self.text = f.read()
         self.recipe = r = recipes.parse(self.text)
+        if r.sound:
+            raise DataError("recipes of sound are trained by aetrain: recordings are mixed there")
         if args.batch:
             r.train.batch = args.batch
             if args.batch % r.train.shards:

@@ -25,9 +25,9 @@ static const char half[] = HEAD IMAGE "    layers:\n      - {op: scale, value: 0
 /* gains that depend on the past, on place and on neighbours */
 static const char deep[] = HEAD IMAGE
     "      - {name: place, channels: 1, width: 128}\n    layers:\n      - {op: concat, from: [image, place]}\n"
-    "      - {op: conv, out: 16, kernel: [1, 5], act: relu}\n"
-    "      - {op: conv, out: 16, kernel: 1, act: relu, gate: last}\n"
-    "      - {op: conv, out: 1, kernel: [1, 3], act: sigmoid}\n      - {op: mul, from: [previous, image]}\n";
+    "      - {op: conv, out: 16, kernel: [3, 5], pad: causal, act: relu}\n"
+    "      - {op: conv, out: 16, kernel: [3, 1], dilation: [4, 1], pad: causal, act: relu, gate: last}\n"
+    "      - {op: conv, out: 1, kernel: [2, 3], pad: causal, act: sigmoid}\n      - {op: mul, from: [previous, image]}\n";
 
 static const ae_sound_options plain = {.strength = 1, .level = 1};
 

@@ -338,9 +338,38 @@ static void every_allocation_fails_once(void **state)
     }
 }
 
+#define SOUND(keys, input) \
+    "recipe: 1\nname: t\ntask: denoise\nsound: " keys "\nnetworks:\n  - name: n\n    inputs:\n" \
+    "      - {name: image, channels: 1, width: 32}\n" input "    layers:\n      - {op: conv, from: [image], out: 1}\n"
+
+static void test_sound(void **state)
+{
+    ae_recipe *r = parse(SOUND("{bands: 32, linear: 16, rate: 16000, snr: [-5.5, 40], music: 0.5}",
+                               "      - {name: place, channels: 1, width: 32}\n"));
+    static const char *const bad[] = {
+        SOUND("{bands: 32}", ""), SOUND("{bands: 32, linear: 32}", ""), SOUND("{bands: 64, linear: 16}", ""),
+        SOUND("{bands: 32, linear: 16, hop: 0.02}", ""), SOUND("{bands: 32, linear: 16, snr: [5, -5]}", ""),
+        SOUND("{bands: 32, linear: 16, loud: 1}", ""), SOUND("{bands: 32, linear: 16}", "      - {name: level, channels: 1}\n"),
+        SOUND("{bands: 32, linear: 16}\nresidual: true", ""), SOUND("{bands: 32, linear: 16}\ncorruption: [{kind: jpeg, quality: "
+        "[1, 2]}]", "")};
+
+    (void)state;
+    assert_true(r->sound.bands == 32 && r->sound.linear == 16 && r->sound.rate == 16000 && r->sound.snr_min == -5.5f);
+    assert_true(r->sound.snr_max == 40 && r->sound.music == 0.5f && r->sound.window == 0.032f && r->sound.power == 0.3f);
+    ae_recipe_free(r);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        ae_error error = {0};
+
+        assert_int_equal(ae_recipe_parse(bad[i], strlen(bad[i]), NULL, &r, &error), AE_ERR_MALFORMED);
+        if (!strstr(error.message, "sound") && !strstr(error.message, "snr") && !strstr(error.message, "input"))
+            fail_msg("%zu: %s", i, error.message);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sound),
         cmocka_unit_test(defaults), cmocka_unit_test(every_key), cmocka_unit_test(causal_padding),
         cmocka_unit_test(gates), cmocka_unit_test(refusals),
         cmocka_unit_test(oversized), cmocka_unit_test(files), cmocka_unit_test(every_allocation_fails_once),

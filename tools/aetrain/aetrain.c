@@ -14,7 +14,7 @@
 #include "export.h"
 
 static struct {
-    const char *output, *init, *checkpoint, *report, *card, *show, *export, *rewrite, *json;
+    const char *output, *init, *checkpoint, *report, *card, *show, *export, *rewrite, *json, *clean, *noise, *rooms, *music;
     uint32_t seed, threads, precision, verbose;
     double time_limit, steps;
     uint64_t cache;
@@ -27,6 +27,11 @@ static const cli_option options[] = {
     {0, "noisy-only", CLI_FLAG, &cfg.noisy_only, NULL, "the data are noisy themselves: learn to denoise without clean pictures", 0,
      0},
     {0, "half", CLI_FLAG, &cfg.half, NULL, "store the layers' weights in 16 bits: a model file of half the size", 0, 0},
+    {0, NULL, CLI_HEADING, NULL, NULL, "Sound (recipes with a key `sound`, instead of DATA)", 0, 0},
+    {0, "clean", CLI_STRING, &cfg.clean, "DIR", "recordings of speech without noise", 0, 0},
+    {0, "noise", CLI_STRING, &cfg.noise, "DIR", "noises to mix with it, beside those that are made up", 0, 0},
+    {0, "rooms", CLI_STRING, &cfg.rooms, "DIR", "impulse responses of rooms, beside simulated ones", 0, 0},
+    {0, "music", CLI_STRING, &cfg.music, "DIR", "music, which shall stay as it is", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Run", 0, 0},
     {0, "seed", CLI_INT, &cfg.seed, "N", "of all random draws; the same seed gives the same model", 0, 4294967295.0},
     {'j', "threads", CLI_INT, &cfg.threads, "N", "threads; the model does not depend on them", 1, 1024},
@@ -35,7 +40,7 @@ static const cli_option options[] = {
     {0, "time-limit", CLI_DURATION, &cfg.time_limit, "TIME", "stop after 30s, 90m, 2h, ...; the same command then goes on", 0, 0},
     {0, "checkpoint", CLI_STRING, &cfg.checkpoint, "FILE",
      "where to resume from and to save to every five minutes and when stopped (default: MODEL.ckpt); removed on completion", 0, 0},
-    {0, "cache", CLI_SIZE, &cfg.cache, "SIZE", "memory for decoded pictures", 0, 0},
+    {0, "cache", CLI_SIZE, &cfg.cache, "SIZE", "memory for decoded pictures or sounds", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Records", 0, 0},
     {0, "report", CLI_STRING, &cfg.report, "FILE.html", "curves and pictures, rewritten at each validation", 0, 0},
     {0, "card", CLI_STRING, &cfg.card, "FILE", "YAML lines for the model card: data, licences", 0, 0},
@@ -58,7 +63,8 @@ static const cli_option options[] = {
 
 static const cli_tool tool = {
     "aetrain",
-    "[OPTION]... RECIPE.yaml DATA... -o MODEL.aem",
+    "[OPTION]... RECIPE.yaml DATA... -o MODEL.aem\n"
+    "       aetrain [OPTION]... RECIPE.yaml --clean DIR [--noise DIR] [--rooms DIR] [--music DIR] -o MODEL.aem",
     "Trains an autoencoder by a recipe on your own files: pictures in any format that the suite reads, IDX files (MNIST), or "
     "directories of them.",
     options,
@@ -213,7 +219,7 @@ static char *checkpoint_beside(const char *output)
 }
 
 /* Fails now rather than at the first validation. */
-static ae_status check_output(const char *recipe, const char *checkpoint, const dataset *data, ae_error *err)
+static ae_status check_output(const char *recipe, const char *checkpoint, const cli_inputs *files, ae_error *err)
 {
     const char *slash = strrchr(cfg.output, '/');
     struct stat out, other;
@@ -229,8 +235,8 @@ static ae_status check_output(const char *recipe, const char *checkpoint, const 
         return ae_fail(err, AE_ERR_ARGUMENT, "%s: is a directory", cfg.output);
     if (!stat(recipe, &other) && other.st_dev == out.st_dev && other.st_ino == out.st_ino)
         return ae_fail(err, AE_ERR_ARGUMENT, "%s: is the recipe itself", cfg.output);
-    for (size_t i = 0; i < dataset_files(data)->n; i++) {
-        const cli_input *f = &dataset_files(data)->items[i];
+    for (size_t i = 0; i < files->n; i++) {
+        const cli_input *f = &files->items[i];
 
         if (f->exists && f->device == out.st_dev && f->inode == out.st_ino)
             return ae_fail(err, AE_ERR_ARGUMENT, "%s: is among the data", cfg.output);
@@ -263,10 +269,10 @@ static int report_failure(const ae_error *error)
     return error->status == AE_ERR_CANCELLED ? cli_interrupted() : CLI_FAILED;
 }
 
-static ae_status bench(const ae_recipe *recipe, const dataset *data, const ae_train_options *o, ae_error *err)
+static ae_status bench(const ae_recipe *recipe, const ae_dataset *data, const ae_train_options *o, ae_error *err)
 {
     ae_train_timing t;
-    ae_status st = ae_train_bench(recipe, dataset_items(data), o, o->steps ? o->steps : 30, &t, err);
+    ae_status st = ae_train_bench(recipe, data, o, o->steps ? o->steps : 30, &t, err);
 
     if (st != AE_OK)
         return st;
@@ -279,7 +285,7 @@ static ae_status bench(const ae_recipe *recipe, const dataset *data, const ae_tr
     return fflush(stdout) || ferror(stdout) ? ae_fail(err, AE_ERR_IO, "standard output cannot be written") : AE_OK;
 }
 
-static ae_status train(const ae_recipe *recipe, const char *text, const dataset *data, ae_train_options *o, ae_error *err)
+static ae_status train(const ae_recipe *recipe, const char *text, const ae_dataset *data, ae_train_options *o, ae_error *err)
 {
     talk t = {.terminal = isatty(STDERR_FILENO)};
     char passed[24];
@@ -297,7 +303,7 @@ static ae_status train(const ae_recipe *recipe, const char *text, const dataset 
     t.last = cli_seconds();
     if (!cfg.quiet)
         cli_progress_on();
-    st = ae_train(recipe, text, dataset_items(data), o, cfg.output, err);
+    st = ae_train(recipe, text, data, o, cfg.output, err);
     cli_progress_clear();
     if (t.json && t.json != stdout && fclose(t.json) && st == AE_OK)
         st = ae_fail(err, AE_ERR_IO, "%s: %s", cfg.json, strerror(errno));
@@ -312,11 +318,57 @@ static ae_status train(const ae_recipe *recipe, const char *text, const dataset 
     return st;
 }
 
+/* What a recipe of sound is trained on; closed again by close_sounds. */
+typedef struct sound_sets { dataset *clean, *noise, *rooms, *music; } sound_sets;
+
+static void close_sounds(sound_sets *s)
+{
+    dataset_free(s->clean);
+    dataset_free(s->noise);
+    dataset_free(s->rooms);
+    dataset_free(s->music);
+}
+
+static ae_status open_sound(const char *path, dataset **out, ae_error *err)
+{
+    return path ? dataset_open_sounds(path, out, err) : AE_OK;
+}
+
+static ae_status open_sounds(sound_sets *s, ae_train_options *o, ae_error *err)
+{
+    ae_status st;
+
+    if ((st = open_sound(cfg.clean, &s->clean, err)) != AE_OK || (st = open_sound(cfg.noise, &s->noise, err)) != AE_OK ||
+        (st = open_sound(cfg.rooms, &s->rooms, err)) != AE_OK || (st = open_sound(cfg.music, &s->music, err)) != AE_OK)
+        return st;
+    o->noise = dataset_items(s->noise);
+    o->rooms = dataset_items(s->rooms);
+    o->music = dataset_items(s->music);
+    return AE_OK;
+}
+
+/* The data named must suit the recipe. */
+static ae_status check_data(const ae_recipe *recipe, int n_data, ae_error *err)
+{
+    bool sound = recipe->sound.bands > 0;
+
+    if (sound && (!cfg.clean || n_data))
+        return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s is of sound: it wants --clean DIR, and no other data than --noise, --rooms "
+                       "and --music name", recipe->name);
+    if (!sound && (cfg.clean || cfg.noise || cfg.rooms || cfg.music))
+        return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s is not of sound: --clean, --noise, --rooms and --music are for those",
+                       recipe->name);
+    return AE_OK;
+}
+
 static int work(char **operands, int n_operands, const char *command)
 {
     ae_error error = {0};
     ae_recipe *recipe = NULL;
     dataset *data = NULL;
+    sound_sets sets = {0};
+    const ae_dataset *items;
+    const cli_inputs *files;
     char *text = NULL, *card = NULL, *checkpoint = NULL;
     ae_train_options o = {
         .seed = cfg.seed,
@@ -336,10 +388,14 @@ static int work(char **operands, int n_operands, const char *command)
     ae_status st;
 
     if ((st = ae_recipe_load(operands[0], NULL, &recipe, &text, &error)) != AE_OK ||
-        (st = dataset_open(operands + 1, n_operands - 1, cli_message, &data, &error)) != AE_OK)
+        (st = check_data(recipe, n_operands - 1, &error)) != AE_OK ||
+        (st = cfg.clean ? open_sounds(&sets, &o, &error)
+                        : dataset_open(operands + 1, n_operands - 1, cli_message, &data, &error)) != AE_OK)
         goto done;
+    items = dataset_items(data ? data : sets.clean);
+    files = dataset_files(data ? data : sets.clean);
     if (cfg.bench) {
-        st = bench(recipe, data, &o, &error);
+        st = bench(recipe, items, &o, &error);
         goto done;
     }
     checkpoint = cfg.checkpoint ? ae_strdup(cfg.checkpoint) : checkpoint_beside(cfg.output);
@@ -349,11 +405,12 @@ static int work(char **operands, int n_operands, const char *command)
     }
     o.checkpoint = checkpoint;
     if ((cfg.card && (st = read_card(cfg.card, &card, &error)) != AE_OK) ||
-        (st = check_output(operands[0], checkpoint, data, &error)) != AE_OK)
+        (st = check_output(operands[0], checkpoint, files, &error)) != AE_OK)
         goto done;
     o.card_extra = card;
-    st = train(recipe, text, data, &o, &error);
+    st = train(recipe, text, items, &o, &error);
 done:
+    close_sounds(&sets);
     ae_recipe_free(recipe);
     dataset_free(data);
     ae_free(text);
@@ -420,7 +477,7 @@ int main(int argc, char **argv)
         status = !n_operands || !cfg.output ? cli_usage("--export wants pictures and -o MODEL.aem") : export(operands, n_operands);
     else if (cfg.rewrite)
         status = n_operands || !cfg.output ? cli_usage("--rewrite wants -o MODEL.aem and no further files") : rewrite();
-    else if (n_operands < 2)
+    else if (n_operands < 2 && !(n_operands == 1 && cfg.clean))
         status = cli_usage("a recipe and data must be named");
     else if (!cfg.output && !cfg.bench)
         status = cli_usage("no output: -o MODEL.aem");

@@ -38,6 +38,7 @@ typedef struct part {
 } part;
 
 struct dataset {
+    bool sound;
     ae_dataset items;
     cli_inputs files;
     part *parts;
@@ -46,13 +47,13 @@ struct dataset {
 
 static bool wanted(void *opaque, const char *path)
 {
+    const dataset *d = opaque;
     const char *dot = strrchr(path, '.');
 
-    (void)opaque;
-    if (is_idx(path))
+    if (!d->sound && is_idx(path))
         return true;
     for (const ae_codec *const *c = ae_codecs; dot && *c; c++)
-        for (const char *const *s = (*c)->suffixes; (*c)->kind != AE_KIND_AUDIO && *s; s++)
+        for (const char *const *s = (*c)->suffixes; ((*c)->kind == AE_KIND_AUDIO) == d->sound && *s; s++)
             if (!strcasecmp(*s, dot + 1))
                 return true;
     return false;
@@ -95,7 +96,40 @@ static void drop_alpha(ae_signal_info *info, uint8_t *pixels)
     info->alpha = false;
 }
 
-static ae_status load_picture(const char *path, ae_signal_info *info, void **pixels, ae_error *err)
+/* A reader of sound may not know its length beforehand. */
+static ae_status read_sound(ae_reader *reader, ae_signal_info *info, void **frames, ae_error *err)
+{
+    enum { PIECE = 1 << 16 };
+    size_t row = ae_row_bytes(info), bytes = 0;
+    uint32_t got;
+
+    info->height = 0;
+    do {
+        size_t done = (size_t)info->height * row;
+        ae_status st;
+
+        if (bytes - done < PIECE * row) {
+            size_t more = bytes ? 2 * bytes : 16 * PIECE * row;
+            void *all = ae_realloc(*frames, bytes, more);
+
+            if (!all)
+                return ae_fail(err, AE_ERR_NOMEM, "%llu frames", (unsigned long long)(more / row));
+            *frames = all;
+            bytes = more;
+        }
+        if ((st = ae_reader_read_some(reader, (uint8_t *)*frames + done, PIECE, &got, err)) != AE_OK)
+            return st;
+        info->height += got;
+    } while (got);
+    if (info->height) {
+        void *all = ae_realloc(*frames, bytes, (size_t)info->height * row);
+
+        *frames = all ? all : *frames;
+    }
+    return AE_OK;
+}
+
+static ae_status load_one(bool sound, const char *path, ae_signal_info *info, void **pixels, ae_error *err)
 {
     ae_source *source = NULL;
     ae_reader reader = {0};
@@ -104,8 +138,8 @@ static ae_status load_picture(const char *path, ae_signal_info *info, void **pix
     if ((st = ae_source_open(path, &source, err)) != AE_OK || (st = ae_reader_open(source, NULL, &reader, err)) != AE_OK)
         goto done;
     *info = reader.info;
-    if ((st = ae_reader_expect(&reader, AE_KIND_IMAGE, err)) == AE_OK)
-        st = ae_reader_read_all(&reader, pixels, err);
+    if ((st = ae_reader_expect(&reader, sound ? AE_KIND_AUDIO : AE_KIND_IMAGE, err)) == AE_OK)
+        st = sound ? read_sound(&reader, info, pixels, err) : ae_reader_read_all(&reader, pixels, err);
     if (st == AE_OK && info->alpha)
         drop_alpha(info, *pixels);
 done:
@@ -116,10 +150,11 @@ done:
 
 static ae_status load(void *opaque, size_t i, ae_signal_info *info, void **pixels, ae_error *err)
 {
-    const part *p = find_part(opaque, i);
+    const dataset *d = opaque;
+    const part *p = find_part(d, i);
 
     *pixels = NULL;
-    return p->n ? load_many(p, i - p->first, info, pixels, err) : load_picture(p->file->path, info, pixels, err);
+    return p->n ? load_many(p, i - p->first, info, pixels, err) : load_one(d->sound, p->file->path, info, pixels, err);
 }
 
 static const char *name(void *opaque, size_t i)
@@ -283,8 +318,8 @@ static ae_status add_parts(dataset *d, size_t n_named, void (*message)(const cha
 
 ae_status dataset_open(char **operands, int n_operands, void (*message)(const char *format, ...), dataset **out, ae_error *err)
 {
-    cli_walk walk = {.recursive = true, .wanted = wanted};
     dataset *d = ae_alloc(1, sizeof(*d));
+    cli_walk walk = {.recursive = true, .wanted = wanted, .opaque = d};
     ae_status st = d ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "data set");
 
     *out = NULL;
@@ -293,6 +328,44 @@ ae_status dataset_open(char **operands, int n_operands, void (*message)(const ch
     if (st == AE_OK)
         st = add_parts(d, (size_t)n_operands, message, err);
     if (st != AE_OK) {
+        dataset_free(d);
+        return st;
+    }
+    d->items.opaque = d;
+    d->items.load = load;
+    d->items.name = name;
+    *out = d;
+    return AE_OK;
+}
+
+/* Each file is an item. */
+static ae_status add_sounds(dataset *d, const char *path, ae_error *err)
+{
+    cli_walk walk = {.recursive = true, .wanted = wanted, .opaque = d};
+    ae_status st = cli_inputs_add(&d->files, path, &walk, err);
+
+    if (st != AE_OK)
+        return st;
+    if (!d->files.n)
+        return ae_fail(err, AE_ERR_MALFORMED, "%s: no recordings there", path);
+    if (!(d->parts = ae_alloc(d->files.n, sizeof(*d->parts))))
+        return ae_fail(err, AE_ERR_NOMEM, "%zu files", d->files.n);
+    d->n_parts = d->items.n_items = d->files.n;
+    for (size_t i = 0; i < d->n_parts; i++)
+        d->parts[i] = (part){.file = &d->files.items[i], .first = i};
+    return AE_OK;
+}
+
+ae_status dataset_open_sounds(const char *path, dataset **out, ae_error *err)
+{
+    dataset *d = ae_alloc(1, sizeof(*d));
+    ae_status st;
+
+    *out = NULL;
+    if (!d)
+        return ae_fail(err, AE_ERR_NOMEM, "recordings");
+    d->sound = true;
+    if ((st = add_sounds(d, path, err)) != AE_OK) {
         dataset_free(d);
         return st;
     }
@@ -316,7 +389,7 @@ void dataset_free(dataset *d)
 
 const ae_dataset *dataset_items(const dataset *d)
 {
-    return &d->items;
+    return d ? &d->items : NULL;
 }
 
 const cli_inputs *dataset_files(const dataset *d)

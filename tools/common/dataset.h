@@ -17,8 +17,10 @@ typedef struct dataset dataset;
  * x 1 or 3; a line of a table one of height 1. Elements of 8 and 16 bits without sign are pictures' samples where an item has
  * two dimensions or more; all other numbers stay what they are. What is missing in a table is its column's mean. */
 ae_status dataset_open(char **operands, int n_operands, void (*message)(const char *format, ...), dataset **out, ae_error *err);
+/* A recording, or a directory with everything below it that looks like one by its name. */
+ae_status dataset_open_sounds(const char *path, dataset **out, ae_error *err);
 void dataset_free(dataset *data); /* NULL is fine */
-const ae_dataset *dataset_items(const dataset *data);
+const ae_dataset *dataset_items(const dataset *data); /* of NULL: NULL */
 const cli_inputs *dataset_files(const dataset *data);
 /* Item i in f32, pictures in 0..1, as `shape` wants it (channels: grey becomes colour and colour grey); `to` holds its elements. */
 ae_status dataset_item(const dataset *data, size_t i, ae_shape shape, float *to, ae_error *err);
