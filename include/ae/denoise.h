@@ -27,6 +27,20 @@ typedef struct ae_noise {
 /* One pass over all rows of `source` on a fixed grid; rather errs upward. */
 AE_API AE_NODISCARD ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err);
 
+/* What a sensor adds that is no noise: single pixels that are hot or dead, and offsets that whole rows or columns have. A first
+ * pass looks for them; where they are, and nowhere else, a second pass mends the rows before they are denoised. Alpha stays. */
+typedef struct ae_defects ae_defects;
+typedef struct ae_defects_found {
+    uint64_t pixels;           /* hot or dead */
+    float rows, columns;       /* deviation of their offsets, of 255; 0: none */
+} ae_defects_found;
+AE_API AE_NODISCARD ae_status ae_defects_create(const ae_signal_info *info, ae_defects **out, ae_error *err);
+AE_API void ae_defects_free(ae_defects *defects);
+AE_API void ae_defects_look(ae_defects *defects, const void *rows, uint32_t n_rows); /* all rows, in order */
+AE_API ae_defects_found ae_defects_settle(ae_defects *defects);                      /* after the last */
+/* A source of the rows of `source`, mended; it and *out live no longer than defects. After settling; reading begins anew. */
+AE_API AE_NODISCARD ae_status ae_defects_mend(ae_defects *defects, const ae_row_source *source, ae_row_source *out, ae_error *err);
+
 typedef struct ae_denoise_options {
     ae_noise noise;            /* what the network is told, level included */
     float strength;            /* 0..1: blend of input and output before rounding; 0 returns the input's samples */

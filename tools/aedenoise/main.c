@@ -5,6 +5,7 @@
 
 #include "ae/denoise.h"
 #include "pcm.h"
+#include "defects.h"
 #include "sound.h"
 
 static struct {
@@ -13,6 +14,7 @@ static struct {
     const char *model;
     double sigma;       /* below 0: estimated */
     double level, strength;
+    bool keep_defects;
 } o = {.filter = {.tile = 640, .picture.kinds = 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO}, .sigma = -1, .level = 1, .strength = 1};
 
 /* A model for each kind, loaded when it is first needed. */
@@ -29,6 +31,8 @@ static const cli_option options[] = {
     {'s', "sigma", CLI_NUMBER, &o.sigma, "X",
      "pictures: the noise is white, of this deviation on the scale of 0 to 255, instead of estimated", 0, 255},
     {'l', "level", CLI_NUMBER, &o.level, "X", "take the noise for X times what is estimated", 0, 20},
+    {0, "keep-defects", CLI_FLAG, &o.keep_defects, NULL,
+     "leave hot and dead pixels, and rows and columns with offsets, to the network", 0, 0},
     {'t', "strength", CLI_NUMBER, &o.strength, "X", "blend of input (0) and result (1)", 0, 1},
     {0, NULL, CLI_HEADING, NULL, NULL, "Sounds", 0, 0},
     {0, "max-attenuation", CLI_NUMBER, &o.sound.max_attenuation, "DB", "turn nothing down by more than that; 0: no limit", 0, 200},
@@ -95,7 +99,7 @@ static int prepare(int n_operands)
 
 /* The noise that the network is told of: what --sigma says, white and independent in all channels, or what a first pass over the
  * picture finds. */
-static ae_status find_noise(filter_picture *p, ae_noise *noise, ae_error *err)
+static ae_status find_noise(filter_picture *p, picture_defects *defects, ae_noise *noise, ae_error *err)
 {
     bool grey = p->reader.info.channels < 3;
     ae_status st;
@@ -106,7 +110,9 @@ static ae_status find_noise(filter_picture *p, ae_noise *noise, ae_error *err)
         *noise = (ae_noise){.luminance = grey ? sigma : sigma * sqrtf(1.0f / 3.0f), .chroma = grey ? 0 : sigma, .white = sigma};
         return AE_OK;
     }
-    if ((st = ae_noise_estimate(&p->rows, &cli_cancel, noise, err)) != AE_OK)
+    st = o.keep_defects || o.strength == 0 ? ae_noise_estimate(&p->rows, &cli_cancel, noise, err)
+                                           : defects_estimate(defects, p, noise, err);
+    if (st != AE_OK)
         return st;
     noise->luminance *= (float)o.level;
     noise->chroma *= (float)o.level;
@@ -134,16 +140,22 @@ static ae_status picture(const cli_item *item, filter_input *in, ae_error *err)
     ae_denoise_options how = {.strength = (float)o.strength, .tile = o.filter.tile, .threads = item->threads,
                               .precision = (ae_precision)o.filter.precision, .cancel = &cli_cancel, .opaque = &p,
                               .progress = filter_progress};
+    picture_defects defects = {0};
+    ae_row_source rows;
     const ae_model *model;
     ae_status st;
 
     filter_take(&p, &o.filter, item, in);
     if (o.sound.spectrogram)
         st = ae_fail(err, AE_ERR_ARGUMENT, "--spectrogram is for sounds (--compare shows a picture before and after)");
-    else if ((st = model_for(AE_KIND_IMAGE, &model, err)) == AE_OK && (st = find_noise(&p, &how.noise, err)) == AE_OK &&
+    else if ((st = model_for(AE_KIND_IMAGE, &model, err)) == AE_OK && (st = find_noise(&p, &defects, &how.noise, err)) == AE_OK &&
              (st = filter_begin(&p, &p.reader.info, err)) == AE_OK &&
-             (st = ae_denoise(model, &how, &p.rows, &p.sink, &stats, err)) == AE_OK && (st = filter_finish(&p, err)) == AE_OK)
+             (st = defects_rows(&defects, &p, &rows, err)) == AE_OK &&
+             (st = ae_denoise(model, &how, &rows, &p.sink, &stats, err)) == AE_OK && (st = filter_finish(&p, err)) == AE_OK) {
         report(&p, &how.noise, model, &stats);
+        defects_report(&defects, &p);
+    }
+    ae_defects_free(defects.all);
     filter_close(&p);
     return st;
 }
