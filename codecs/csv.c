@@ -23,7 +23,7 @@ typedef struct column {
     char odd[24];
     char **words;
     uint32_t n_known, capacity;
-    uint32_t *slots;                      /* hash table of words: index + 1 */
+    uint32_t *slots; /* hash table of words: index + 1 */
     uint32_t n_slots;
 } column;
 
@@ -34,7 +34,7 @@ typedef struct table {
     uint64_t line, n_rows;
     column *columns;
     uint32_t n_columns;
-    char *text;      /* of the line in hand, cells ended by NUL */
+    char *text; /* of the line in hand, cells ended by NUL */
     size_t n_text, capacity;
     char **cells;
     uint32_t n_cells;
@@ -516,8 +516,14 @@ static ae_status csv_open(ae_source *source, const ae_limits *limits, ae_reader 
         return st;
     }
     describe(t, reader->note);
-    reader->info = (ae_signal_info){.kind = AE_KIND_TENSOR, .sample = AE_F64, .bits = 64, .channels = 1, .width = t->n_columns,
-                                    .height = t->n_rows, .rank = 1, .dims = {t->n_columns}};
+    reader->info = (ae_signal_info){.kind = AE_KIND_TENSOR,
+                                    .sample = AE_F64,
+                                    .bits = 64,
+                                    .channels = 1,
+                                    .width = t->n_columns,
+                                    .height = t->n_rows,
+                                    .rank = 1,
+                                    .dims = {t->n_columns}};
     reader->state = t;
     return AE_OK;
 }
@@ -622,14 +628,22 @@ static ae_status csv_create(ae_sink *sink, const ae_signal_info *info, const ae_
 static double number_at(const ae_signal_info *info, const void *rows, size_t i)
 {
     switch (info->sample) {
-    case AE_U8: return ((const uint8_t *)rows)[i];
-    case AE_S8: return ((const int8_t *)rows)[i];
-    case AE_U16: return ((const uint16_t *)rows)[i];
-    case AE_S16: return ((const int16_t *)rows)[i];
-    case AE_S32: return ((const int32_t *)rows)[i];
-    case AE_F32: return (double)((const float *)rows)[i];
-    case AE_F64: return ((const double *)rows)[i];
-    case AE_S24: break;
+    case AE_U8:
+        return ((const uint8_t *)rows)[i];
+    case AE_S8:
+        return ((const int8_t *)rows)[i];
+    case AE_U16:
+        return ((const uint16_t *)rows)[i];
+    case AE_S16:
+        return ((const int16_t *)rows)[i];
+    case AE_S32:
+        return ((const int32_t *)rows)[i];
+    case AE_F32:
+        return (double)((const float *)rows)[i];
+    case AE_F64:
+        return ((const double *)rows)[i];
+    case AE_S24:
+        break;
     }
     return NAN;
 }

@@ -21,13 +21,20 @@ typedef struct reading {
 static ae_sample sample_of(uint8_t type)
 {
     switch (type) {
-    case 8: return AE_U8;
-    case 9: return AE_S16; /* signed bytes */
-    case 11: return AE_S16;
-    case 12: return AE_S32;
-    case 13: return AE_F32;
-    case 14: return AE_F64;
-    default: return 0;
+    case 8:
+        return AE_U8;
+    case 9:
+        return AE_S16; /* signed bytes */
+    case 11:
+        return AE_S16;
+    case 12:
+        return AE_S32;
+    case 13:
+        return AE_F32;
+    case 14:
+        return AE_F64;
+    default:
+        return 0;
     }
 }
 
@@ -54,8 +61,8 @@ static size_t get(reading *r, void *to, size_t n)
         r->z.avail_out = some;
         state = inflate(&r->z, Z_NO_FLUSH);
         left -= some - r->z.avail_out;
-        if (state == Z_STREAM_END || (state != Z_OK && state != Z_BUF_ERROR) || (r->z.avail_out && !r->z.avail_in &&
-            ae_source_tell(r->source) == ae_source_size(r->source)))
+        if (state == Z_STREAM_END || (state != Z_OK && state != Z_BUF_ERROR) ||
+            (r->z.avail_out && !r->z.avail_in && ae_source_tell(r->source) == ae_source_size(r->source)))
             return n - left;
     }
     return n;

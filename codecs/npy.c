@@ -15,7 +15,11 @@ enum { MAX_HEADER = 1 << 16, BLOCK = 1 << 16 };
 
 typedef enum element { U1, B1, I1, U2, I2, U4, I4, U8, I8, F2, F4, F8, N_ELEMENTS } element;
 
-static const struct { char code[3]; uint8_t bytes; ae_sample sample; } elements[N_ELEMENTS] = {
+static const struct {
+    char code[3];
+    uint8_t bytes;
+    ae_sample sample;
+} elements[N_ELEMENTS] = {
     [U1] = {"u1", 1, AE_U8},  [B1] = {"b1", 1, AE_U8},  [I1] = {"i1", 1, AE_S16}, [U2] = {"u2", 2, AE_U16},
     [I2] = {"i2", 2, AE_S16}, [U4] = {"u4", 4, AE_F64}, [I4] = {"i4", 4, AE_S32}, [U8] = {"u8", 8, AE_F64},
     [I8] = {"i8", 8, AE_F64}, [F2] = {"f2", 2, AE_F32}, [F4] = {"f4", 4, AE_F32}, [F8] = {"f8", 8, AE_F64},
@@ -163,8 +167,8 @@ done:
 static double from_half(uint16_t h)
 {
     int exponent = h >> 10 & 31, mantissa = h & 1023;
-    double v = exponent == 31 ? (mantissa ? NAN : INFINITY)
-                              : ldexp(exponent ? mantissa + 1024 : mantissa, (exponent ? exponent : 1) - 25);
+    double v =
+        exponent == 31 ? (mantissa ? NAN : INFINITY) : ldexp(exponent ? mantissa + 1024 : mantissa, (exponent ? exponent : 1) - 25);
 
     return h >> 15 ? -v : v;
 }
@@ -185,19 +189,44 @@ static void put_element(const reading *r, uint64_t bits, void *to, size_t i)
     uint32_t low = (uint32_t)bits;
 
     switch (r->type) {
-    case U1: ((uint8_t *)to)[i] = (uint8_t)bits; break;
-    case B1: ((uint8_t *)to)[i] = bits != 0; break;
-    case I1: ((int16_t *)to)[i] = (int8_t)bits; break;
-    case U2: ((uint16_t *)to)[i] = (uint16_t)bits; break;
-    case I2: ((int16_t *)to)[i] = (int16_t)bits; break;
-    case U4: ((double *)to)[i] = (double)low; break;
-    case I4: ((int32_t *)to)[i] = (int32_t)low; break;
-    case U8: ((double *)to)[i] = (double)bits; break;
-    case I8: ((double *)to)[i] = (double)(int64_t)bits; break;
-    case F2: ((float *)to)[i] = (float)from_half((uint16_t)bits); break;
-    case F4: memcpy((float *)to + i, &low, 4); break;
-    case F8: memcpy((double *)to + i, &bits, 8); break;
-    case N_ELEMENTS: break;
+    case U1:
+        ((uint8_t *)to)[i] = (uint8_t)bits;
+        break;
+    case B1:
+        ((uint8_t *)to)[i] = bits != 0;
+        break;
+    case I1:
+        ((int16_t *)to)[i] = (int8_t)bits;
+        break;
+    case U2:
+        ((uint16_t *)to)[i] = (uint16_t)bits;
+        break;
+    case I2:
+        ((int16_t *)to)[i] = (int16_t)bits;
+        break;
+    case U4:
+        ((double *)to)[i] = (double)low;
+        break;
+    case I4:
+        ((int32_t *)to)[i] = (int32_t)low;
+        break;
+    case U8:
+        ((double *)to)[i] = (double)bits;
+        break;
+    case I8:
+        ((double *)to)[i] = (double)(int64_t)bits;
+        break;
+    case F2:
+        ((float *)to)[i] = (float)from_half((uint16_t)bits);
+        break;
+    case F4:
+        memcpy((float *)to + i, &low, 4);
+        break;
+    case F8:
+        memcpy((double *)to + i, &bits, 8);
+        break;
+    case N_ELEMENTS:
+        break;
     }
 }
 
@@ -231,14 +260,21 @@ static int npy_probe(const uint8_t *head, size_t n_bytes)
 static const char *type_code(ae_sample sample)
 {
     switch (sample) {
-    case AE_U8: return "|u1";
-    case AE_S8: return "|i1";
-    case AE_U16: return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<u2" : ">u2";
-    case AE_S16: return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<i2" : ">i2";
-    case AE_S32: return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<i4" : ">i4";
-    case AE_F64: return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<f8" : ">f8";
+    case AE_U8:
+        return "|u1";
+    case AE_S8:
+        return "|i1";
+    case AE_U16:
+        return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<u2" : ">u2";
+    case AE_S16:
+        return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<i2" : ">i2";
+    case AE_S32:
+        return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<i4" : ">i4";
+    case AE_F64:
+        return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<f8" : ">f8";
     case AE_F32:
-    case AE_S24: break;
+    case AE_S24:
+        break;
     }
     return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<f4" : ">f4";
 }

@@ -30,7 +30,10 @@ static bool is_ours(const char *name)
 static bool is_new_directory(const struct stat *s)
 {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-    static struct { dev_t device; ino_t inode; } seen[REMEMBERED];
+    static struct {
+        dev_t device;
+        ino_t inode;
+    } seen[REMEMBERED];
     static unsigned n;
     bool found = false;
 

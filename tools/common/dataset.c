@@ -31,9 +31,9 @@ static bool is_set(const char *path)
 /* One file: a picture, or the many items of a data set. */
 typedef struct part {
     const cli_input *file;
-    size_t first;         /* item */
-    size_t n;             /* 0: a picture */
-    ae_signal_info item;  /* of each of the many */
+    size_t first;        /* item */
+    size_t n;            /* 0: a picture */
+    ae_signal_info item; /* of each of the many */
     uint8_t *rows;
 } part;
 
@@ -175,7 +175,10 @@ static ae_status shape_item(const ae_signal_info *set, ae_signal_info *item, ae_
 {
     bool samples = set->rank > 1 && (set->sample == AE_U8 || set->sample == AE_U16);
 
-    *item = (ae_signal_info){.kind = AE_KIND_IMAGE, .sample = samples ? set->sample : AE_F32, .channels = 1, .height = 1,
+    *item = (ae_signal_info){.kind = AE_KIND_IMAGE,
+                             .sample = samples ? set->sample : AE_F32,
+                             .channels = 1,
+                             .height = 1,
                              .width = set->rank ? set->dims[0] : 1};
     item->bits = (uint32_t)(8 * ae_sample_bytes(item->sample));
     if (set->rank > 1) {
@@ -193,12 +196,18 @@ static ae_status shape_item(const ae_signal_info *set, ae_signal_info *item, ae_
 static double number_at(ae_sample sample, const void *row, size_t i)
 {
     switch (sample) {
-    case AE_U8: return ((const uint8_t *)row)[i];
-    case AE_U16: return ((const uint16_t *)row)[i];
-    case AE_S16: return ((const int16_t *)row)[i];
-    case AE_S32: return ((const int32_t *)row)[i];
-    case AE_F32: return (double)((const float *)row)[i];
-    default: return ((const double *)row)[i];
+    case AE_U8:
+        return ((const uint8_t *)row)[i];
+    case AE_U16:
+        return ((const uint16_t *)row)[i];
+    case AE_S16:
+        return ((const int16_t *)row)[i];
+    case AE_S32:
+        return ((const int32_t *)row)[i];
+    case AE_F32:
+        return (double)((const float *)row)[i];
+    default:
+        return ((const double *)row)[i];
     }
 }
 

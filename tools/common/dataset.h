@@ -19,7 +19,7 @@ typedef struct dataset dataset;
 ae_status dataset_open(char **operands, int n_operands, void (*message)(const char *format, ...), dataset **out, ae_error *err);
 /* A recording, or a directory with everything below it that looks like one by its name. */
 ae_status dataset_open_sounds(const char *path, dataset **out, ae_error *err);
-void dataset_free(dataset *data); /* NULL is fine */
+void dataset_free(dataset *data);                     /* NULL is fine */
 const ae_dataset *dataset_items(const dataset *data); /* of NULL: NULL */
 const cli_inputs *dataset_files(const dataset *data);
 /* Item i in f32, pictures in 0..1, as `shape` wants it (channels: grey becomes colour and colour grey); `to` holds its elements. */

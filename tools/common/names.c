@@ -133,7 +133,10 @@ static char *make_name(const cli_naming *naming, const cli_input *in, int how)
     return path;
 }
 
-typedef struct ordered { const char *path; size_t index; } ordered;
+typedef struct ordered {
+    const char *path;
+    size_t index;
+} ordered;
 
 static int compare(const void *a, const void *b)
 {

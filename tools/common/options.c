@@ -132,10 +132,17 @@ static bool parse_choice(const char *choices, const char *text, uint32_t *index)
     }
 }
 
+uint32_t cli_processors(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n > 0 ? (uint32_t)n : 1;
+}
+
 /* Those that others leave free, by the load of the last minute; at least one. */
 static uint32_t idle_processors(void)
 {
-    double load, processors = (double)sysconf(_SC_NPROCESSORS_ONLN);
+    double load, processors = cli_processors();
 
     if (getloadavg(&load, 1) == 1)
         processors -= load;

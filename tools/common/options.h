@@ -56,6 +56,8 @@ extern const char *cli_name; /* the running tool's */
 /* Options already parsed that exclude each other and the like: reports "NAME: message (try --help)" and returns CLI_USAGE. */
 int cli_usage(const char *format, ...) AE_PRINTF(1, 2);
 
+uint32_t cli_processors(void); /* the default of --jobs */
+
 /* The conversions behind the table, for tests and for values inside files. False where text is not one. */
 bool cli_parse_size(const char *text, uint64_t *bytes);
 bool cli_parse_duration(const char *text, double *seconds);

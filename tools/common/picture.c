@@ -8,10 +8,9 @@
 
 int picture_start(const cli_tool *tool, cli_batch_options *batch, int argc, char **argv, char ***operands, int *n_operands)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     int status;
 
-    batch->jobs = processors > 0 ? (uint32_t)processors : 1;
+    batch->jobs = cli_processors();
     cli_clean_up = ae_output_remove_pending;
     status = cli_start(tool, argc, argv, operands, n_operands);
     batch->force |= batch->newer;

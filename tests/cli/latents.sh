@@ -1,0 +1,72 @@
+#!/bin/sh
+# Latents: features, samples, search and anomalies, on data made here: latents.sh LIB AETRAIN AEFEATURES AESAMPLE AESEARCH AEANOMALY
+train=$(realpath "$2") features=$(realpath "$3") sample=$(realpath "$4") search=$(realpath "$5") anomaly=$(realpath "$6")
+. "$1"
+export LC_ALL=C
+
+# Three kinds of lines in eight columns that two numbers make, and a kind of its own that they do not make.
+awk 'BEGIN { srand(5); for (i = 0; i < 600; i++) { k = i % 3; a = rand() + k; b = rand() - k; line = "";
+    for (c = 0; c < 8; c++) line = line (c ? "," : "") sprintf("%.5f", .3 * (a * (c % 3 - 1) + b * (c % 5 - 2)) + .01 * rand()); print line; print k >"labels.csv" } }' >table.csv
+awk 'BEGIN { srand(6); for (i = 0; i < 20; i++) { line = ""; for (c = 0; c < 8; c++) line = line (c ? "," : "") sprintf("%.5f", 2 * rand() - 1); print line } }' >odd.csv
+cat >table.yaml <<'END'
+recipe: 1
+name: table
+task: autoencode
+networks:
+  - name: autoencoder
+    inputs:
+      - {name: image, channels: 1, height: 1, width: 8}
+    layers:
+      - {op: dense, out: 16, act: tanh}
+      - {name: code, op: dense, out: 2}
+      - {op: dense, out: 16, act: tanh}
+      - {op: dense, out: 8}
+      - {op: reshape, height: 1, width: 8, channels: 1}
+data: {augment: false}
+loss:
+  - {kind: mse}
+train: {optimizer: adamw, rate: 1.0e-2, rate_end: 1.0e-4, steps: 1500, warmup: 20, batch: 64, shards: 2, validate_every: 500}
+END
+run 0 $train table.yaml table.csv -o t.aem --quiet -j 2
+
+# features: the same for any number of threads, errors small, in every format, and telling of the kind
+run 0 $features -m t.aem table.csv -o codes.npy --error errors.csv --reconstruct back.npy --map map.html --labels labels.csv -j 1
+[ "$(wc -c <codes.npy)" -eq $((128 + 600 * 2 * 4)) ] || fail "codes.npy has $(wc -c <codes.npy) bytes"
+grep -q '<title>table.csv\[599\]: 2</title>' map.html || fail "no names in the map"
+[ "$(awk '{ s += $1 } END { print (s / NR < .002) }' errors.csv)" = 1 ] || fail "mean error $(awk '{ s += $1 } END { print s / NR }' errors.csv)"
+run 0 $features -m t.aem table.csv -o codes2.npy -j 3; same codes.npy codes2.npy
+$features -m t.aem table.csv >codes.csv || fail "to standard output"; [ "$(wc -l <codes.csv)" -eq 600 ] || fail "codes.csv"
+run 1 $features -m t.aem table.csv --layer nothing; says "no layer nothing"
+run 0 $features -m t.aem table.csv --probe labels.csv; prints "linear probe: "
+[ "$(sed 's/.*probe: \([0-9.]*\).*/\1/' out | awk '{ print ($1 > .9) }')" = 1 ] || fail "$(cat out)"
+run 1 $features -m t.aem table.csv -o codes.npy; says "exists"
+run 1 $features -m t.aem codes.npy -o x.npy; says "is 1 x 2 x 1, the model takes 1 x 8 x 1"; absent x.npy
+head -20 labels.csv >few.csv; run 1 $features -m t.aem table.csv --probe few.csv; says "20 labels for 600 items"
+run 1 $features -m t.aem table.csv -o x.png; absent x.png; run 2 $features table.csv -o x.npy; says "no model named"
+
+# codes and back
+run 0 $sample -m t.aem --codes codes.npy -o back2.npy; cmp -n 5000 -i 128 back.npy back2.npy || fail "codes decode to something else"
+run 0 $sample -m t.aem table.csv -n 50 --seed 3 -o drawn.csv; [ "$(wc -l <drawn.csv)" -eq 50 ] || fail "drawn.csv"
+run 0 $sample -m t.aem table.csv -n 50 --seed 3 -o drawn2.csv; same drawn.csv drawn2.csv
+head -2 table.csv >two.csv; run 0 $sample -m t.aem two.csv --interpolate --steps 5 -o between.csv; [ "$(wc -l <between.csv)" -eq 5 ] || fail "between.csv"
+run 1 $sample -m t.aem -o x.csv; says "DATA is needed"; run 1 $sample -m t.aem --codes table.csv -o x.csv; says "codes of 8 numbers"; absent x.csv
+
+# search: every line finds itself, then others of its kind; an index of another model is refused
+run 0 $search -m t.aem --build t.index table.csv; run 0 $search -m t.aem --index t.index -k 1 table.csv
+[ "$(awk -F'\t' '$1 == $4' out | wc -l)" -eq 600 ] || fail "lines that do not find themselves: $(awk -F'\t' '$1 != $4' out | head -3)"
+run 0 $search -m t.aem --index t.index -k 5 -j 1 two.csv; cp out one; run 0 $search -m t.aem --index t.index -k 5 -j 2 two.csv; same out one
+run 0 $search -m t.aem --index t.index --cosine --leave-self --json two.csv; prints '"found": "table.csv['
+run 0 $train table.yaml table.csv -o u.aem --quiet -j 2 --seed 2 --steps 20
+run 1 $search -m u.aem --index t.index two.csv; says "made by another model"; run 1 $search -m t.aem --index codes.npy two.csv; says "no index"
+
+# anomalies: random lines against those that two numbers make
+run 0 $anomaly -m t.aem --normal table.csv --detector t.detector odd.csv; cp out told
+[ "$(grep -c 'anomaly$' out)" -ge 18 ] || fail "$(cat out)"
+run 0 $anomaly -m t.aem --detector t.detector odd.csv; same out told
+run 0 $anomaly -m t.aem --detector t.detector --only table.csv; [ "$(wc -l <out)" -le 30 ] || fail "$(wc -l <out) of 600 called anomalies"
+cat table.csv odd.csv >both.csv; awk 'BEGIN { for (i = 0; i < 620; i++) print (i >= 600) }' >truth.csv
+run 0 $anomaly -m t.aem --detector t.detector --labels truth.csv both.csv
+[ "$(sed 's/.*curve \([0-9.]*\),.*/\1/' out | awk '{ print ($1 > .95) }')" = 1 ] || fail "$(cat out)"
+run 1 $anomaly -m u.aem --detector t.detector odd.csv; says "belongs to another model"; run 1 $anomaly -m t.aem --detector table.csv odd.csv; says "no detector"
+run 1 $anomaly -m t.aem --detector t.detector missing.csv; run 2 $anomaly -m t.aem odd.csv; says "--normal or --detector"
+finish

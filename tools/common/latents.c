@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "common/latents.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/progress.h"
+
+enum { BATCH = 64 };
+
+ae_status matrix_create(size_t n, size_t width, matrix *out, ae_error *err)
+{
+    size_t all;
+
+    *out = (matrix){NULL, n, width};
+    if (__builtin_mul_overflow(n, width, &all) || !(out->values = ae_alloc(all, sizeof(float))))
+        return ae_fail(err, AE_ERR_NOMEM, "%zu rows of %zu numbers", n, width);
+    return AE_OK;
+}
+
+void matrix_free(matrix *m)
+{
+    ae_free(m->values);
+    *m = (matrix){0};
+}
+
+/* ---- the model ---- */
+
+static uint32_t numbers(ae_shape s)
+{
+    return s.h * s.w * s.c;
+}
+
+static ae_status open_part(const latents *l, const char *from, const char *const *to, uint32_t n_to, uint32_t n, ae_session **out,
+                           ae_error *err)
+{
+    ae_session_options o = {.n = n,
+                            .h = l->input.h,
+                            .w = l->input.w,
+                            .precision = AE_PRECISION_F32,
+                            .from = &from,
+                            .n_from = from != NULL,
+                            .to = to,
+                            .n_to = n_to};
+
+    return ae_session_open(l->model, &o, out, err);
+}
+
+/* The layer named code, or one that draws the code, or the one with the fewest numbers between input and output. */
+static ae_status find_layer(latents *l, const char *wanted, ae_error *err)
+{
+    const ae_graph *g = ae_model_graph(l->model);
+    int32_t found = ae_graph_find(g, wanted ? wanted : "code");
+    ae_shape *shapes = ae_alloc(g->n_nodes, sizeof(*shapes));
+    ae_status st = shapes ? ae_graph_shapes(g, 1, l->input.h, l->input.w, shapes, err) : ae_fail(err, AE_ERR_NOMEM, "shapes");
+
+    for (uint32_t i = 0; !wanted && found < 0 && i < g->n_nodes; i++)
+        found = g->nodes[i].op == AE_OP_GAUSSIAN ? (int32_t)i : -1;
+    for (uint32_t i = 0; st == AE_OK && !wanted && found < 0 && i < g->n_nodes; i++) {
+        bool least = i != g->outputs[0] && g->nodes[i].op != AE_OP_INPUT;
+
+        for (uint32_t k = 0; k < i && least; k++)
+            least = g->nodes[k].op == AE_OP_INPUT || numbers(shapes[i]) <= numbers(shapes[k]);
+        for (uint32_t k = i + 1; k < g->n_nodes && least; k++)
+            least = numbers(shapes[i]) <= numbers(shapes[k]);
+        found = least ? (int32_t)i : -1;
+    }
+    if (st == AE_OK && found < 0)
+        st = ae_fail(err, AE_ERR_ARGUMENT, "no layer %s", wanted ? wanted : "is narrower than the input");
+    if (st == AE_OK) {
+        snprintf(l->layer, sizeof(l->layer), "%s", g->nodes[found].name);
+        l->code = shapes[found];
+    }
+    ae_free(shapes);
+    return st;
+}
+
+int latents_open(const latents_options *o, latents *out)
+{
+    char path[4096];
+    ae_error err;
+    const ae_graph *g;
+
+    *out = (latents){0};
+    if (!o->model)
+        return cli_usage("no model named (-m)");
+    if (ae_model_find(o->model, path, sizeof(path), &err) != AE_OK || ae_model_open(path, NULL, &out->model, &err) != AE_OK) {
+        cli_message("--model %s: %s", o->model, err.message);
+        return CLI_FAILED;
+    }
+    g = ae_model_graph(out->model);
+    for (uint32_t i = 0; i < g->n_nodes && !out->input.c; i++)
+        if (g->nodes[i].op == AE_OP_INPUT)
+            out->input = (ae_shape){1, g->nodes[i].height, g->nodes[i].width, g->nodes[i].out};
+    if (!out->input.h || !out->input.w) {
+        cli_message("%s: takes pictures of any size; items with latents of one size need a model of one", o->model);
+        latents_close(out);
+        return CLI_FAILED;
+    }
+    if (find_layer(out, o->layer, &err) != AE_OK) {
+        cli_message("%s: %s", o->model, err.message);
+        latents_close(out);
+        return CLI_FAILED;
+    }
+    if (o->verbose)
+        cli_message("%s: layer %s, %u numbers an item", o->model, out->layer, numbers(out->code));
+    return CLI_GO_ON;
+}
+
+void latents_close(latents *l)
+{
+    ae_model_free(l->model);
+    *l = (latents){0};
+}
+
+/* ---- many items ---- */
+
+/* Blocks of BATCH rows, taken by threads as they come; each writes its own rows, so that nothing depends on their number. */
+typedef struct running {
+    const latents *l;
+    const dataset *data; /* items, or NULL: codes */
+    matrix *codes, *items;
+    float *errors;
+    size_t n;
+    ae_session *session; /* the first thread's, which the others clone */
+    bool quiet;
+
+    pthread_mutex_t mutex; /* of all below */
+    size_t next;
+    ae_status st;
+    ae_error err;
+} running;
+
+static double squared_error(const float *a, const float *b, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (double)(a[i] - b[i]) * (double)(a[i] - b[i]);
+    return sum / (double)n;
+}
+
+static ae_status run_block(const running *r, ae_session *session, size_t first, float *in, float *code, float *item, ae_error *err)
+{
+    size_t n_in = numbers(r->l->input), n_code = numbers(r->l->code), n = r->n - first < BATCH ? r->n - first : BATCH;
+    const float *inputs[1] = {in};
+    float *outputs[2] = {r->data ? code : item, item};
+    ae_status st = AE_OK;
+
+    for (size_t i = 0; i < n && st == AE_OK; i++)
+        if (!r->data) {
+            memcpy(in + i * n_code, r->codes->values + (first + i) * n_code, n_code * sizeof(float));
+        } else if ((st = dataset_item(r->data, first + i, r->l->input, in + i * n_in, err)) != AE_OK && err) {
+            ae_error inner = *err;
+
+            st = ae_fail(err, st, "%s: %s", dataset_items(r->data)->name(dataset_items(r->data)->opaque, first + i), inner.message);
+        }
+    if (st != AE_OK || (st = ae_session_run(session, inputs, outputs, err)) != AE_OK)
+        return st;
+    if (r->data)
+        memcpy(r->codes->values + first * n_code, code, n * n_code * sizeof(float));
+    if (r->items && r->items->values)
+        memcpy(r->items->values + first * n_in, item, n * n_in * sizeof(float));
+    for (size_t i = 0; r->errors && i < n; i++)
+        r->errors[first + i] = (float)squared_error(in + i * n_in, item + i * n_in, n_in);
+    return AE_OK;
+}
+
+static void *work(void *opaque)
+{
+    running *r = opaque;
+    size_t n_in = numbers(r->l->input), n_code = numbers(r->l->code), most = n_in > n_code ? n_in : n_code;
+    float *in = ae_alloc(BATCH * most, sizeof(*in)), *code = ae_alloc(BATCH * n_code, sizeof(*code)),
+          *item = ae_alloc(BATCH * n_in, sizeof(*item));
+    ae_session *session = NULL;
+    ae_error err;
+    ae_status st = in && code && item ? AE_OK : ae_fail(&err, AE_ERR_NOMEM, "a block of %d items", BATCH);
+
+    if (st == AE_OK)
+        st = ae_session_clone(r->session, &session, &err);
+    pthread_mutex_lock(&r->mutex);
+    while (st == AE_OK && r->st == AE_OK && r->next < r->n && !cli_cancel.requested) {
+        size_t first = r->next;
+
+        r->next += BATCH;
+        pthread_mutex_unlock(&r->mutex);
+        if (!r->quiet && cli_progress_due())
+            cli_progress_show("%zu of %zu items", first, r->n);
+        st = run_block(r, session, first, in, code, item, &err);
+        pthread_mutex_lock(&r->mutex);
+    }
+    if (st != AE_OK && r->st == AE_OK) {
+        r->st = st;
+        r->err = err;
+    }
+    pthread_mutex_unlock(&r->mutex);
+    ae_session_free(session);
+    ae_free(in);
+    ae_free(code);
+    ae_free(item);
+    return NULL;
+}
+
+static ae_status run_all(running *r, const latents_options *o, ae_error *err)
+{
+    pthread_t *threads = ae_alloc(o->jobs, sizeof(*threads));
+    uint32_t n = 0;
+
+    if (!o->quiet)
+        cli_progress_on();
+    while (threads && n + 1 < o->jobs && (n + 1) * BATCH < r->n && pthread_create(&threads[n], NULL, work, r) == 0)
+        n++;
+    work(r);
+    while (n)
+        pthread_join(threads[--n], NULL);
+    ae_free(threads);
+    cli_progress_clear();
+    if (r->st != AE_OK)
+        return ae_fail(err, r->st, "%s", r->err.message);
+    return cli_cancel.requested ? ae_fail(err, AE_ERR_CANCELLED, "interrupted") : AE_OK;
+}
+
+static const char *output_name(const latents *l)
+{
+    const ae_graph *g = ae_model_graph(l->model);
+
+    return g->nodes[g->outputs[0]].name;
+}
+
+ae_status latents_encode(const latents *l, const latents_options *o, const dataset *data, matrix *codes, matrix *reconstructions,
+                         float **errors, ae_error *err)
+{
+    size_t n = dataset_items(data)->n_items;
+    const char *to[2] = {l->layer, output_name(l)};
+    bool whole = reconstructions || errors;
+    running r = {.l = l,
+                 .data = data,
+                 .codes = codes,
+                 .items = reconstructions,
+                 .n = n,
+                 .quiet = o->quiet,
+                 .mutex = PTHREAD_MUTEX_INITIALIZER};
+    ae_status st = matrix_create(n, numbers(l->code), codes, err);
+
+    if (reconstructions)
+        *reconstructions = (matrix){0};
+    if (errors)
+        *errors = NULL;
+    if (st == AE_OK && reconstructions)
+        st = matrix_create(n, numbers(l->input), reconstructions, err);
+    if (st == AE_OK && errors && !(*errors = r.errors = ae_alloc(n, sizeof(float))))
+        st = ae_fail(err, AE_ERR_NOMEM, "%zu errors", n);
+    if (st == AE_OK && (st = open_part(l, NULL, to, whole ? 2 : 1, BATCH, &r.session, err)) == AE_OK)
+        st = run_all(&r, o, err);
+    ae_session_free(r.session);
+    if (st != AE_OK) {
+        matrix_free(codes);
+        if (reconstructions)
+            matrix_free(reconstructions);
+        if (errors) {
+            ae_free(*errors);
+            *errors = NULL;
+        }
+    }
+    return st;
+}
+
+ae_status latents_decode(const latents *l, const latents_options *o, const matrix *codes, matrix *items, ae_error *err)
+{
+    const char *to[1] = {output_name(l)};
+    running r = {.l = l,
+                 .codes = (matrix *)(uintptr_t)codes,
+                 .items = items,
+                 .n = codes->n,
+                 .quiet = o->quiet,
+                 .mutex = PTHREAD_MUTEX_INITIALIZER};
+    ae_status st;
+
+    if (codes->width != numbers(l->code))
+        return ae_fail(err, AE_ERR_MISMATCH, "codes of %zu numbers, layer %s of this model has %u", codes->width, l->layer,
+                       numbers(l->code));
+    if ((st = matrix_create(codes->n, numbers(l->input), items, err)) == AE_OK &&
+        (st = open_part(l, l->layer, to, 1, BATCH, &r.session, err)) == AE_OK)
+        st = run_all(&r, o, err);
+    ae_session_free(r.session);
+    if (st != AE_OK)
+        matrix_free(items);
+    return st;
+}
+
+/* ---- files ---- */
+
+static double number_at(ae_sample sample, const void *row, size_t i)
+{
+    switch (sample) {
+    case AE_U8:
+        return ((const uint8_t *)row)[i];
+    case AE_U16:
+        return ((const uint16_t *)row)[i];
+    case AE_S16:
+        return ((const int16_t *)row)[i];
+    case AE_S32:
+        return ((const int32_t *)row)[i];
+    case AE_F32:
+        return (double)((const float *)row)[i];
+    case AE_F64:
+        return ((const double *)row)[i];
+    default:
+        return NAN;
+    }
+}
+
+/* Calls back with each row of a data set as numbers. */
+static ae_status read_rows(const char *path, void *opaque,
+                           ae_status (*take)(void *opaque, const ae_signal_info *info, uint64_t row, const double *values,
+                                             ae_error *err),
+                           ae_error *err)
+{
+    ae_source *source = NULL;
+    ae_reader reader = {0};
+    uint8_t *row = NULL;
+    double *values = NULL;
+    ae_status st = ae_source_open(path, &source, err);
+
+    if (st == AE_OK && (st = ae_reader_open(source, NULL, &reader, err)) == AE_OK)
+        st = ae_reader_expect(&reader, AE_KIND_TENSOR, err);
+    if (st == AE_OK &&
+        (!(row = ae_alloc(1, ae_row_bytes(&reader.info))) || !(values = ae_alloc((size_t)reader.info.width, sizeof(*values)))))
+        st = ae_fail(err, AE_ERR_NOMEM, "a row");
+    for (uint64_t k = 0; st == AE_OK && k < reader.info.height; k++)
+        if ((st = ae_reader_read(&reader, row, 1, err)) == AE_OK) {
+            for (size_t i = 0; i < (size_t)reader.info.width; i++)
+                values[i] = number_at(reader.info.sample, row, i);
+            st = take(opaque, &reader.info, k, values, err);
+        }
+    ae_reader_close(&reader);
+    ae_source_free(source);
+    ae_free(row);
+    ae_free(values);
+    if (st != AE_OK && err) {
+        ae_error inner = *err;
+
+        ae_fail(err, st, "%s: %s", path, inner.message);
+    }
+    return st;
+}
+
+static ae_status take_matrix_row(void *opaque, const ae_signal_info *info, uint64_t k, const double *values, ae_error *err)
+{
+    matrix *m = opaque;
+    ae_status st = k ? AE_OK : matrix_create((size_t)info->height, (size_t)info->width, m, err);
+
+    for (size_t i = 0; st == AE_OK && i < m->width; i++)
+        m->values[k * m->width + i] = (float)values[i];
+    return st;
+}
+
+ae_status matrix_read(const char *path, matrix *out, ae_error *err)
+{
+    ae_status st;
+
+    *out = (matrix){0};
+    if ((st = read_rows(path, out, take_matrix_row, err)) != AE_OK)
+        matrix_free(out);
+    return st;
+}
+
+typedef struct labels {
+    uint32_t *values;
+    size_t n;
+} labels;
+
+static ae_status take_label(void *opaque, const ae_signal_info *info, uint64_t k, const double *values, ae_error *err)
+{
+    labels *l = opaque;
+    double v = values[info->width - 1];
+
+    if (!k && !(l->values = ae_alloc((size_t)info->height, sizeof(*l->values))))
+        return ae_fail(err, AE_ERR_NOMEM, "labels");
+    if (!(v >= 0 && v < 65536 && v == floor(v)))
+        return ae_fail(err, AE_ERR_MALFORMED, "item %llu: %g is no label (a whole number from 0 to 65535)", (unsigned long long)k,
+                       v);
+    l->values[k] = (uint32_t)v;
+    l->n = (size_t)k + 1;
+    return AE_OK;
+}
+
+ae_status labels_read(const char *path, uint32_t **out, size_t *n, ae_error *err)
+{
+    labels l = {0};
+    ae_status st = read_rows(path, &l, take_label, err);
+
+    if (st != AE_OK) {
+        ae_free(l.values);
+        l = (labels){0};
+    }
+    *out = l.values;
+    *n = l.n;
+    return st;
+}
+
+static ae_status write_all(const char *path, const ae_codec *codec, const ae_signal_info *info, const void *rows,
+                           const ae_meta *meta, bool force, ae_error *err)
+{
+    ae_output *output = NULL;
+    ae_encoder encoder = {0};
+    ae_status st = ae_output_open(path, NULL, force ? AE_OUTPUT_FORCE : 0, &output, err);
+
+    if (st == AE_OK && (st = ae_encoder_open(codec, ae_output_sink(output), info, meta, NULL, &encoder, err)) == AE_OK &&
+        (st = ae_encoder_write(&encoder, rows, (uint32_t)info->height, err)) == AE_OK)
+        st = ae_encoder_finish(&encoder, err);
+    ae_encoder_abandon(&encoder);
+    if (st == AE_OK)
+        st = ae_output_commit(output, err);
+    else
+        ae_output_discard(output);
+    if (st != AE_OK && err) {
+        ae_error inner = *err;
+
+        ae_fail(err, st, "%s: %s", path, inner.message);
+    }
+    return st;
+}
+
+ae_status matrix_write(const char *path, const matrix *m, const uint32_t *dims, uint32_t rank, const ae_meta *meta, bool force,
+                       ae_error *err)
+{
+    const ae_codec *codec = strcmp(path, "-") == 0 ? ae_codec_for_name("csv") : ae_codec_for_path(path);
+    ae_signal_info info = {
+        .kind = AE_KIND_TENSOR, .sample = AE_F32, .bits = 32, .channels = 1, .width = m->width, .height = m->n, .rank = rank};
+
+    if (!codec || codec->kind != AE_KIND_TENSOR)
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s: numbers are written as .npy, .csv or .tsv", path);
+    memcpy(info.dims, dims, rank * sizeof(*dims));
+    return write_all(path, codec, &info, m->values, meta, force, err);
+}
+
+ae_status sheet_write(const char *path, const matrix *items, ae_shape shape, uint32_t across, bool force, ae_error *err)
+{
+    const ae_codec *codec = strcmp(path, "-") == 0 ? ae_codec_for_name("png") : ae_codec_for_path(path);
+    uint32_t down = (uint32_t)((items->n + across - 1) / across);
+    ae_signal_info info = {.kind = AE_KIND_IMAGE,
+                           .sample = AE_U8,
+                           .bits = 8,
+                           .channels = shape.c,
+                           .width = across * (shape.w + 1ull) + 1,
+                           .height = down * (shape.h + 1ull) + 1};
+    size_t row = (size_t)info.width * shape.c;
+    uint8_t *pixels;
+    ae_status st;
+
+    if (!codec || codec->kind != AE_KIND_IMAGE)
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s: a sheet is a picture, such as .png", path);
+    if (!(pixels = ae_alloc((size_t)info.height, row)))
+        return ae_fail(err, AE_ERR_NOMEM, "a sheet of %zu items", items->n);
+    memset(pixels, 96, (size_t)info.height * row);
+    for (size_t k = 0; k < items->n; k++)
+        for (uint32_t y = 0; y < shape.h; y++)
+            ae_samples_from_f32(AE_U8, items->values + (k * shape.h + y) * shape.w * shape.c,
+                                pixels + ((k / across) * (shape.h + 1) + 1 + y) * row +
+                                    ((k % across) * (shape.w + 1) + 1) * shape.c,
+                                shape.w * shape.c);
+    st = write_all(path, codec, &info, pixels, NULL, force, err);
+    ae_free(pixels);
+    return st;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * From items to their latents and back: what the tools that look at a model's latent space share. */
+#ifndef CLI_LATENTS_H
+#define CLI_LATENTS_H
+
+#include "ae/model.h"
+#include "common/dataset.h"
+#include "common/options.h"
+#include "output.h"
+#include "registry.h"
+
+typedef struct latents_options {
+    const char *model, *layer; /* layer NULL: "code", else one that draws the code, else the one with the fewest numbers */
+    uint32_t jobs;
+    bool force, quiet, verbose;
+} latents_options;
+
+/* Rows of an option table; `o` is a latents_options whose jobs is set to the number of processors. */
+#define LATENTS_OPTIONS(o)                                                                                                         \
+    {'m', "model", CLI_STRING, &(o).model, "NAME|FILE", "the autoencoder; needed", 0, 0},                                          \
+        {0, "layer", CLI_STRING, &(o).layer, "NAME", "the layer whose values are the latents; code, or else the narrowest", 0, 0}, \
+        {'j', "jobs", CLI_JOBS, &(o).jobs, "N|auto", "threads; the result does not depend on them", 1, 1024},                      \
+        {'f', "force", CLI_FLAG, &(o).force, NULL, "overwrite existing output", 0, 0},                                             \
+        {'v', "verbose", CLI_FLAG, &(o).verbose, NULL, "say what was found and done", 0, 0},                                       \
+    {                                                                                                                              \
+        0, "quiet", CLI_FLAG, &(o).quiet, NULL, "no progress and no notes, only errors", 0, 0                                      \
+    }
+
+/* A matrix of n rows of `width` numbers. */
+typedef struct matrix {
+    float *values;
+    size_t n, width;
+} matrix;
+ae_status matrix_create(size_t n, size_t width, matrix *out, ae_error *err);
+void matrix_free(matrix *m);
+
+typedef struct latents {
+    ae_model *model;
+    char layer[64];
+    ae_shape input, code; /* of one item; n is 1 */
+} latents;
+
+/* The model, the layer of its latents, their shapes. Says why not and returns CLI_FAILED, else CLI_GO_ON. */
+int latents_open(const latents_options *options, latents *out);
+void latents_close(latents *l);
+
+/* The code of each item (codes->n = items) and, where reconstructions is not NULL, what the network makes of it, and in `errors`
+ * (may be NULL) its mean squared error. Everything is ae_alloc'ed; on failure nothing. */
+ae_status latents_encode(const latents *l, const latents_options *options, const dataset *data, matrix *codes,
+                         matrix *reconstructions, float **errors, ae_error *err);
+/* Codes to items. */
+ae_status latents_decode(const latents *l, const latents_options *options, const matrix *codes, matrix *items, ae_error *err);
+
+/* Reads a matrix of numbers (NPY, CSV, TSV); rows of an NPY of more dimensions are one row each. */
+ae_status matrix_read(const char *path, matrix *out, ae_error *err);
+/* Writes one; the format is the suffix's, CSV on standard output. rank and dims: of a row, where the format holds them. */
+ae_status matrix_write(const char *path, const matrix *m, const uint32_t *dims, uint32_t rank, const ae_meta *meta, bool force,
+                       ae_error *err);
+/* Labels: one whole number an item, from IDX, NPY, or the last column of CSV. *out: ae_alloc, n of them. */
+ae_status labels_read(const char *path, uint32_t **out, size_t *n, ae_error *err);
+
+/* Items as one picture, `across` in a row, with a border of a pixel; pictures in 0..1. */
+ae_status sheet_write(const char *path, const matrix *items, ae_shape shape, uint32_t across, bool force, ae_error *err);
+
+#endif
