@@ -75,6 +75,7 @@ const uint8_t *aei_find_colour(const ae_meta *meta, const void *type, size_t *n_
 /* cHRM: x and y of white, red, green, blue. */
 ae_status aei_add_chromaticities(ae_meta *meta, const double xy[8], ae_error *err);
 bool aei_get_chromaticities(const ae_meta *meta, double xy[8]);
+bool aei_are_srgb(const double xy[8]);
 /* Names those that are lost in a format which holds only the types in `held`, if they say anything unusual. */
 void aei_note_colours(const ae_meta *meta, const char *held, bool profile, char note[160]);
 /* For formats that hold no more than the kinds in `held`, a bit 1 << ae_meta_kind each. */
@@ -91,6 +92,14 @@ char *aei_make_raw_iptc(const ae_meta_item *item); /* the value of such a text, 
 ae_status aei_add_text(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err);
 ae_status aei_add_tag(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err); /* likewise */
 bool aei_is_text(const ae_meta_item *item, const char *key);
+/* Says in EXIF that the picture is upright, where EXIF says anything of it. */
+void aei_forget_orientation(ae_meta *meta);
+
+/* The kind of a camera raw file, or NULL; the suffixes of such files. */
+const char *aei_raw_name(const uint8_t *head, size_t n_bytes);
+extern const char *const aei_raw_suffixes[];
+/* Whether a file of boxes begins with one of those brands, a list that ends in NULL. */
+bool aei_has_brand(const uint8_t *head, size_t n_bytes, const char *const *brands);
 /* Whether the sample data are of the image kind and of 1 to 4 channels, alpha where there are 2 or 4: what writers take. */
 ae_status aei_check_image(const ae_signal_info *info, ae_error *err);
 /* Whether it is sound of a type that is for sound. */

@@ -110,6 +110,14 @@ bool aei_get_chromaticities(const ae_meta *meta, double xy[8])
     return p;
 }
 
+bool aei_are_srgb(const double xy[8])
+{
+    for (unsigned i = 0; i < 8; i++)
+        if (!(fabs(xy[i] * 100000 - srgb[i]) <= 10))
+            return false;
+    return true;
+}
+
 /* What is understood where nothing is said: sRGB, all bits significant. */
 static bool is_usual(const char *type, const uint8_t *p, size_t n)
 {
@@ -125,10 +133,14 @@ static bool is_usual(const char *type, const uint8_t *p, size_t n)
                 return false;
         return true;
     }
-    for (unsigned i = 0; strcmp(type, "cHRM") == 0 && i < 8; i++)
-        if (get_be32(p + 4 * i) + 10 < srgb[i] || get_be32(p + 4 * i) > srgb[i] + 10)
-            return false;
-    return strcmp(type, "cHRM") == 0;
+    if (strcmp(type, "cHRM") == 0) {
+        double xy[8];
+
+        for (unsigned i = 0; i < 8; i++)
+            xy[i] = get_be32(p + 4 * i) / 100000.0;
+        return aei_are_srgb(xy);
+    }
+    return false;
 }
 
 void aei_note_colours(const ae_meta *meta, const char *held, bool profile, char note[160])

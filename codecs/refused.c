@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Formats that are recognised only to say what they are and what converts them. */
+ * Recognising camera raw files and those of HEIF; and where libraries were not there to build with, adapters that say what a file
+ * is and what converts it. */
 #include <string.h>
 
 #include "adapter.h"
@@ -60,7 +61,7 @@ static const char *tiff_raw_name(const uint8_t *head, size_t n_bytes)
     return reduced && others ? maker : NULL;
 }
 
-static const char *raw_name(const uint8_t *head, size_t n_bytes)
+const char *aei_raw_name(const uint8_t *head, size_t n_bytes)
 {
     return has(head, n_bytes, 8, "CR\x02")            ? "Canon camera raw (CR2)"
            : has(head, n_bytes, 4, "ftypcrx ")        ? "Canon camera raw (CR3)"
@@ -74,25 +75,8 @@ static const char *raw_name(const uint8_t *head, size_t n_bytes)
                                                       : tiff_raw_name(head, n_bytes);
 }
 
-static int raw_probe(const uint8_t *head, size_t n_bytes)
-{
-    return raw_name(head, n_bytes) ? 100 : 0;
-}
-
-static ae_status raw_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
-{
-    uint8_t head[4096];
-    size_t n = ae_source_read(source, head, sizeof(head));
-    const char *name = raw_name(head, n);
-
-    (void)limits;
-    (void)reader;
-    return ae_fail(err, AE_ERR_UNSUPPORTED, "%s is not read; convert it with darktable-cli, rawtherapee-cli or dcraw",
-                   name ? name : "camera raw");
-}
-
 /* The box of file type: a major brand and compatible ones. */
-static bool has_brand(const uint8_t *head, size_t n_bytes, const char *const *brands)
+bool aei_has_brand(const uint8_t *head, size_t n_bytes, const char *const *brands)
 {
     uint32_t end = n_bytes >= 16 && has(head, n_bytes, 4, "ftyp") ? number(head, true, 4) : 0;
 
@@ -103,27 +87,81 @@ static bool has_brand(const uint8_t *head, size_t n_bytes, const char *const *br
     return false;
 }
 
-static int avif_probe(const uint8_t *head, size_t n_bytes)
-{
-    static const char *const brands[] = {"avif", "avis", NULL};
+const char *const aei_raw_suffixes[] = {"cr2", "cr3", "crw", "nef", "nrw", "arw", "sr2", "srf", "dng", "raf", "orf", "rw2", "raw",
+                                        "pef", "srw", "x3f", "3fr", "fff", "iiq", "rwl", "dcr", "kdc", "mrw", "erf", NULL};
 
-    return has_brand(head, n_bytes, brands) ? 100 : 0;
+#ifndef AEI_HAVE_RAW
+static int raw_probe(const uint8_t *head, size_t n_bytes)
+{
+    return aei_raw_name(head, n_bytes) ? 100 : 0;
 }
 
-static int heic_probe(const uint8_t *head, size_t n_bytes)
+static ae_status raw_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
-    static const char *const brands[] = {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", NULL};
+    uint8_t head[4096];
+    size_t n = ae_source_read(source, head, sizeof(head));
+    const char *name = aei_raw_name(head, n);
 
-    return has_brand(head, n_bytes, brands) ? 90 : 0;
+    (void)limits;
+    (void)reader;
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "%s is not read; convert it with darktable-cli, rawtherapee-cli or dcraw",
+                   name ? name : "camera raw");
 }
 
+const ae_codec aei_codec_raw = {.name = "raw",
+                                .description = "camera raw",
+                                .suffixes = aei_raw_suffixes,
+                                .kind = AE_KIND_IMAGE,
+                                .probe = raw_probe,
+                                .open = raw_open};
+#endif
+
+#if !defined(AEI_HAVE_AVIF) || !defined(AEI_HAVE_HEIF)
 static ae_status heif_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
     (void)source;
     (void)limits;
     return ae_fail(err, AE_ERR_UNSUPPORTED, "%s is not read; convert it with heif-convert", reader->codec->description);
 }
+#endif
 
+#ifndef AEI_HAVE_AVIF
+static int avif_probe(const uint8_t *head, size_t n_bytes)
+{
+    static const char *const brands[] = {"avif", "avis", NULL};
+
+    return aei_has_brand(head, n_bytes, brands) ? 100 : 0;
+}
+
+static const char *const avif_suffixes[] = {"avif", NULL};
+
+const ae_codec aei_codec_avif = {.name = "avif",
+                                 .description = "AVIF",
+                                 .suffixes = avif_suffixes,
+                                 .kind = AE_KIND_IMAGE,
+                                 .probe = avif_probe,
+                                 .open = heif_open};
+#endif
+
+#ifndef AEI_HAVE_HEIF
+static int heic_probe(const uint8_t *head, size_t n_bytes)
+{
+    static const char *const brands[] = {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", NULL};
+
+    return aei_has_brand(head, n_bytes, brands) ? 90 : 0;
+}
+
+static const char *const heic_suffixes[] = {"heic", "heif", "hif", NULL};
+
+const ae_codec aei_codec_heic = {.name = "heic",
+                                 .description = "HEIC",
+                                 .suffixes = heic_suffixes,
+                                 .kind = AE_KIND_IMAGE,
+                                 .probe = heic_probe,
+                                 .open = heif_open};
+#endif
+
+#ifndef AEI_HAVE_JXL
 static int jxl_probe(const uint8_t *head, size_t n_bytes)
 {
     return has(head, n_bytes, 0, "\xff\x0a") || has(head, n_bytes, 4, "JXL \r\n\x87\n") ? 60 : 0;
@@ -137,29 +175,8 @@ static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader 
     return ae_fail(err, AE_ERR_UNSUPPORTED, "JPEG XL is not read; convert it with djxl");
 }
 
-static const char *const raw_suffixes[] = {"cr2", "cr3", "crw", "nef", "nrw", "arw", "sr2", "srf", "dng",
-                                           "raf", "orf", "rw2", "raw", "pef", "srw", "x3f", "3fr", "fff",
-                                           "iiq", "rwl", "dcr", "kdc", "mrw", "erf", NULL},
-                         *const heic_suffixes[] = {"heic", "heif", "hif", NULL}, *const avif_suffixes[] = {"avif", NULL},
-                         *const jxl_suffixes[] = {"jxl", NULL};
+static const char *const jxl_suffixes[] = {"jxl", NULL};
 
-const ae_codec aei_codec_raw = {.name = "raw",
-                                .description = "camera raw",
-                                .suffixes = raw_suffixes,
-                                .kind = AE_KIND_IMAGE,
-                                .probe = raw_probe,
-                                .open = raw_open};
-const ae_codec aei_codec_heic = {.name = "heic",
-                                 .description = "HEIC",
-                                 .suffixes = heic_suffixes,
-                                 .kind = AE_KIND_IMAGE,
-                                 .probe = heic_probe,
-                                 .open = heif_open};
-const ae_codec aei_codec_avif = {.name = "avif",
-                                 .description = "AVIF",
-                                 .suffixes = avif_suffixes,
-                                 .kind = AE_KIND_IMAGE,
-                                 .probe = avif_probe,
-                                 .open = heif_open};
 const ae_codec aei_codec_jxl = {
     .name = "jxl", .description = "JPEG XL", .suffixes = jxl_suffixes, .kind = AE_KIND_IMAGE, .probe = jxl_probe, .open = jxl_open};
+#endif

@@ -35,12 +35,12 @@ unsigned ae_meta_orientation(const ae_meta *meta)
 }
 
 /* The value lies in the entry itself, a SHORT or, in odd files, of another type. */
-static void forget_orientation(ae_meta *meta)
+void aei_forget_orientation(ae_meta *meta)
 {
     aei_ifd_view view;
     aei_ifd_entry entry;
 
-    if (!find_orientation(meta, &view, &entry) || entry.n_bytes > 4)
+    if (!find_orientation(meta, &view, &entry) || !entry.count || entry.n_bytes > 4)
         return;
     for (ae_meta_item *item = meta->items; item < meta->items + meta->n_items; item++)
         if (item->value == view.data) {
@@ -164,7 +164,7 @@ ae_status ae_reader_turn_upright(ae_reader *reader, ae_error *err)
     }
     t->inner = *reader;
     t->inner.meta = (ae_meta){0};
-    forget_orientation(&reader->meta);
+    aei_forget_orientation(&reader->meta);
     reader->info = *ae_turner_info(t->turner);
     ae_meta_resize(&reader->meta, reader->info.width, reader->info.height);
     reader->codec = &turned_codec;

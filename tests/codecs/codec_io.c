@@ -351,11 +351,12 @@ static void test_failing_sink(void **state)
     ae_signal_info picture = make_info(90, 60, AE_U8, 3);
     ae_signal_info sound = {
         .kind = AE_KIND_AUDIO, .sample = AE_S16, .bits = 16, .channels = 2, .width = 1, .height = 60, .rate = 48000};
+    ae_signal_info tensor = {.kind = AE_KIND_TENSOR, .sample = AE_U8, .bits = 8, .channels = 1, .width = 270, .height = 60};
     void *pixels = make_noise(&picture, 4);
 
     (void)state;
     for (const ae_codec *const *c = ae_codecs; *c; c++) {
-        ae_signal_info info = (*c)->kind == AE_KIND_AUDIO ? sound : picture;
+        ae_signal_info info = (*c)->kind == AE_KIND_AUDIO ? sound : (*c)->kind == AE_KIND_TENSOR ? tensor : picture;
 
         for (int seekable = 0; (*c)->create && seekable < 2; seekable++) {
             bool succeeded = false;

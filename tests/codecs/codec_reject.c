@@ -175,7 +175,28 @@ static void test_bad_pnm(void **state)
         }
 }
 
-/* Recognised by content, with the name of a converter. */
+/* Whether the library for that kind is there: then it is what finds nothing in the few bytes. */
+static bool is_read(const char *named)
+{
+    const char *list = ""
+#ifdef AEI_HAVE_AVIF
+                       "AVIF "
+#endif
+#ifdef AEI_HAVE_HEIF
+                       "HEIC "
+#endif
+#ifdef AEI_HAVE_JXL
+                       "JPEG XL "
+#endif
+#ifdef AEI_HAVE_RAW
+                       "CR3 CR2 RAF ORF RW2 DNG NEF ARW "
+#endif
+        ;
+
+    return strstr(list, named);
+}
+
+/* Recognised by content, with the name of a converter where they cannot be read. */
 static void test_foreign(void **state)
 {
     static const struct foreign {
@@ -218,8 +239,9 @@ static void test_foreign(void **state)
         decoded d;
         ae_error err = {0};
 
-        assert_int_equal(decode((file_bytes){(uint8_t *)files[i].head, files[i].n_bytes}, NULL, 1, &d, &err), AE_ERR_UNSUPPORTED);
-        if (!strstr(err.message, files[i].named) || !strstr(err.message, files[i].converter)) {
+        assert_int_not_equal(decode((file_bytes){(uint8_t *)files[i].head, files[i].n_bytes}, NULL, 1, &d, &err), AE_OK);
+        assert_true(err.status == AE_ERR_UNSUPPORTED || err.status == AE_ERR_MALFORMED);
+        if (!strstr(err.message, files[i].named) || (!is_read(files[i].named) && !strstr(err.message, files[i].converter))) {
             print_error("%s: %s\n", files[i].named, err.message);
             fail();
         }
@@ -265,7 +287,7 @@ static void test_mislabelled(void **state)
     assert_string_equal(err.message, "not a PNG file");
     assert_int_equal(open_named("jpg", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err), AE_ERR_MALFORMED);
     assert_int_equal(open_named("txt", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err), AE_ERR_UNSUPPORTED);
-    assert_int_equal(open_named("heic", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err), AE_ERR_UNSUPPORTED);
+    assert_int_not_equal(open_named("heic", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err), AE_OK);
     ae_free(png.data);
     ae_free(tiff.data);
 }

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * JPEG XL through libjxl: 8 to 16 bits and float. Pictures come upright, as the library turns them. */
+#include <string.h>
+
+#include <jxl/decode.h>
+#include <jxl/encode.h>
+
+#include "registry.h"
+#include "whole.h"
+
+static void put_be32(uint8_t *p, uint32_t v)
+{
+    for (unsigned i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+/* ---- reading ---- */
+
+typedef struct box {
+    uint8_t *data;
+    size_t room;
+    bool open, exif;
+} box;
+
+typedef struct reading {
+    JxlDecoder *decoder;
+    const ae_limits *limits;
+    ae_reader *reader;
+    JxlBasicInfo info;
+    JxlPixelFormat format;
+    box box;
+    uint64_t n_frames;
+    bool full, closed;
+    ae_error *err;
+} reading;
+
+static ae_status take_info(reading *r)
+{
+    static const JxlDataType types[] = {[AE_U8] = JXL_TYPE_UINT8, [AE_U16] = JXL_TYPE_UINT16, [AE_F32] = JXL_TYPE_FLOAT};
+    const JxlBasicInfo *i = &r->info;
+    ae_signal_info info;
+    ae_sample sample;
+
+    if (JxlDecoderGetBasicInfo(r->decoder, &r->info) != JXL_DEC_SUCCESS)
+        return ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: no header");
+    sample = i->exponent_bits_per_sample || i->bits_per_sample > 16 ? AE_F32 : i->bits_per_sample > 8 ? AE_U16 : AE_U8;
+    info = aei_image_info(i->xsize, i->ysize, sample, (i->num_color_channels < 3 ? 1u : 3u) + (i->alpha_bits ? 1 : 0));
+    if (sample == AE_U16)
+        info.bits = i->bits_per_sample;
+    r->format = (JxlPixelFormat){info.channels, types[sample], JXL_NATIVE_ENDIAN, 0};
+    if (i->num_extra_channels > (i->alpha_bits ? 1u : 0))
+        aei_note(r->reader->note, "further channels dropped");
+    if (i->uses_original_profile)
+        snprintf(r->reader->quality, sizeof(r->reader->quality), "lossless");
+    return aei_whole_create(r->reader, r->limits, &info, 32, r->err);
+}
+
+/* A profile and, where the colours have numbers, those, unless they are the usual ones. */
+static ae_status take_colour(reading *r)
+{
+    ae_meta *meta = &r->reader->meta;
+    JxlColorEncoding e;
+    uint8_t *icc;
+    size_t n;
+    ae_status st = AE_OK;
+
+    if (JxlDecoderGetColorAsEncodedProfile(r->decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, &e) == JXL_DEC_SUCCESS) {
+        bool grey = e.color_space == JXL_COLOR_SPACE_GRAY, d65 = e.white_point == JXL_WHITE_POINT_D65;
+        unsigned primaries = grey || e.primaries == JXL_PRIMARIES_SRGB ? 1 : e.primaries == JXL_PRIMARIES_P3 ? 12 : e.primaries;
+        bool gamma = e.transfer_function == JXL_TRANSFER_FUNCTION_GAMMA, custom = !d65 || e.primaries == JXL_PRIMARIES_CUSTOM;
+
+        if (d65 && primaries == 1 && e.transfer_function == JXL_TRANSFER_FUNCTION_SRGB)
+            return AE_OK;
+        if (!gamma && !custom)
+            st = aei_add_cicp(meta, primaries, e.transfer_function, r->err);
+        if (st == AE_OK && (gamma || e.transfer_function == JXL_TRANSFER_FUNCTION_LINEAR)) {
+            uint8_t value[4];
+
+            put_be32(value, gamma ? (uint32_t)(e.gamma * 100000 + 0.5) : 100000);
+            st = aei_add_colour(meta, "gAMA", value, 4, r->err);
+        }
+        if (st == AE_OK && custom && !grey)
+            st = aei_add_chromaticities(meta,
+                                        (const double[8]){e.white_point_xy[0], e.white_point_xy[1], e.primaries_red_xy[0],
+                                                          e.primaries_red_xy[1], e.primaries_green_xy[0], e.primaries_green_xy[1],
+                                                          e.primaries_blue_xy[0], e.primaries_blue_xy[1]},
+                                        r->err);
+    }
+    if (st != AE_OK || JxlDecoderGetICCProfileSize(r->decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, &n) != JXL_DEC_SUCCESS || !n)
+        return st;
+    if (n > r->limits->max_meta)
+        return ae_fail(r->err, AE_ERR_LIMIT, "JPEG XL: a profile of %zu bytes exceeds max_meta", n);
+    if (!(icc = ae_alloc(n, 1)))
+        return ae_fail(r->err, AE_ERR_NOMEM, "a profile of %zu bytes", n);
+    if (JxlDecoderGetColorAsICCProfile(r->decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, icc, n) == JXL_DEC_SUCCESS)
+        st = ae_meta_add(meta, AE_META_ICC, NULL, icc, n, r->err);
+    ae_free(icc);
+    return st;
+}
+
+static ae_status end_box(reading *r)
+{
+    box *b = &r->box;
+    size_t n;
+    ae_status st = AE_OK;
+
+    if (!b->open)
+        return AE_OK;
+    b->open = false;
+    n = b->room - JxlDecoderReleaseBoxBuffer(r->decoder);
+    if (b->exif)
+        st = aei_add_boxed_exif(&r->reader->meta, b->data, n, r->err);
+    else if (!ae_meta_find(&r->reader->meta, AE_META_XMP))
+        st = ae_meta_add(&r->reader->meta, AE_META_XMP, NULL, b->data, n, r->err);
+    return st;
+}
+
+static ae_status grow_box(reading *r)
+{
+    box *b = &r->box;
+    size_t room = b->open ? 2 * b->room : 1 << 16, used = b->open ? b->room - JxlDecoderReleaseBoxBuffer(r->decoder) : 0;
+    uint8_t *data;
+
+    if (room > r->limits->max_meta && used >= r->limits->max_meta)
+        return ae_fail(r->err, AE_ERR_LIMIT, "JPEG XL: metadata exceed max_meta (%llu)", (unsigned long long)r->limits->max_meta);
+    if (!(data = ae_realloc(b->data, b->data ? b->room : 0, room)))
+        return ae_fail(r->err, AE_ERR_NOMEM, "metadata of %zu bytes", room);
+    b->data = data;
+    b->room = room;
+    b->open = true;
+    return JxlDecoderSetBoxBuffer(r->decoder, data + used, room - used) == JXL_DEC_SUCCESS
+               ? AE_OK
+               : ae_fail(r->err, AE_ERR_INTERNAL, "JPEG XL: no box");
+}
+
+static ae_status begin_box(reading *r)
+{
+    JxlBoxType type;
+    ae_status st = end_box(r);
+
+    if (st != AE_OK || JxlDecoderGetBoxType(r->decoder, type, JXL_TRUE) != JXL_DEC_SUCCESS ||
+        (memcmp(type, "Exif", 4) != 0 && memcmp(type, "xml ", 4) != 0))
+        return st;
+    r->box.exif = type[0] == 'E';
+    return grow_box(r);
+}
+
+static ae_status give_buffer(reading *r)
+{
+    aei_whole *w = r->reader->state;
+    size_t n = w ? w->row_bytes * (size_t)r->reader->info.height : 0;
+
+    return w && JxlDecoderSetImageOutBuffer(r->decoder, &r->format, w->pixels, n) == JXL_DEC_SUCCESS
+               ? AE_OK
+               : ae_fail(r->err, AE_ERR_INTERNAL, "JPEG XL: no picture");
+}
+
+static ae_status run(reading *r)
+{
+    for (;;) {
+        ae_status st = AE_OK;
+
+        switch (JxlDecoderProcessInput(r->decoder)) {
+        case JXL_DEC_BASIC_INFO:
+            st = take_info(r);
+            break;
+        case JXL_DEC_COLOR_ENCODING:
+            st = take_colour(r);
+            break;
+        case JXL_DEC_FRAME:
+            if (r->n_frames++ && JxlDecoderSkipCurrentFrame(r->decoder) != JXL_DEC_SUCCESS)
+                st = ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: a damaged frame");
+            break;
+        case JXL_DEC_NEED_IMAGE_OUT_BUFFER:
+            st = give_buffer(r);
+            break;
+        case JXL_DEC_FULL_IMAGE:
+            r->full = true;
+            break;
+        case JXL_DEC_BOX:
+            st = begin_box(r);
+            break;
+        case JXL_DEC_BOX_NEED_MORE_OUTPUT:
+            st = grow_box(r);
+            break;
+        case JXL_DEC_SUCCESS:
+            return end_box(r);
+        case JXL_DEC_NEED_MORE_INPUT:
+            if (r->full && !r->closed) { /* a last box that goes on to the end */
+                JxlDecoderCloseInput(r->decoder);
+                r->closed = true;
+                break;
+            }
+            return ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: truncated");
+        default:
+            return ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: damaged");
+        }
+        if (st != AE_OK)
+            return st;
+    }
+}
+
+/* To the values that so many bits have. */
+static void settle(ae_reader *reader)
+{
+    uint16_t *v = (uint16_t *)(void *)((aei_whole *)reader->state)->pixels;
+    size_t n = (size_t)(reader->info.width * reader->info.height) * reader->info.channels;
+
+    aei_reduce(v, n, reader->info.bits);
+    aei_stretch(v, n, reader->info.bits);
+}
+
+static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+{
+    enum { EVENTS = JXL_DEC_BASIC_INFO | JXL_DEC_COLOR_ENCODING | JXL_DEC_FRAME | JXL_DEC_FULL_IMAGE | JXL_DEC_BOX };
+    reading r = {.limits = limits, .reader = reader, .err = err};
+    uint8_t *file = NULL;
+    size_t n;
+    ae_status st = aei_whole_file(source, limits, &file, &n, err);
+
+    if (st != AE_OK)
+        return st;
+    r.decoder = JxlDecoderCreate(NULL);
+    if (!r.decoder || JxlDecoderSubscribeEvents(r.decoder, EVENTS) != JXL_DEC_SUCCESS ||
+        JxlDecoderSetUnpremultiplyAlpha(r.decoder, JXL_TRUE) != JXL_DEC_SUCCESS ||
+        JxlDecoderSetInput(r.decoder, file, n) != JXL_DEC_SUCCESS) {
+        st = ae_fail(err, AE_ERR_NOMEM, "JPEG XL decoder");
+        goto done;
+    }
+    (void)JxlDecoderSetDecompressBoxes(r.decoder, JXL_TRUE); /* without Brotli they stay packed, and are not what they should be */
+    st = run(&r);
+    if (st == AE_OK && !r.n_frames)
+        st = ae_fail(err, AE_ERR_MALFORMED, "JPEG XL: no picture");
+    if (st == AE_OK && reader->info.sample == AE_U16 && reader->info.bits < 16)
+        settle(reader);
+    if (st == AE_OK)
+        st = aei_whole_turn(reader, 1, err); /* done already */
+    if (st == AE_OK)
+        aei_further(reader, r.n_frames - 1, "frames");
+    else
+        aei_whole_close(reader);
+done:
+    if (r.decoder)
+        JxlDecoderDestroy(r.decoder);
+    ae_free(r.box.data);
+    ae_free(file);
+    return st;
+}
+
+static int jxl_probe(const uint8_t *head, size_t n_bytes)
+{
+    return n_bytes >= 12 && memcmp(head + 4, "JXL \r\n\x87\n", 8) == 0 ? 100
+           : n_bytes >= 2 && memcmp(head, "\xff\x0a", 2) == 0          ? 60 : 0;
+}
+
+/* ---- writing ---- */
+
+static void jxl_accepts(ae_signal_info *info, char note[160])
+{
+    (void)info;
+    (void)note;
+}
+
+static ae_status jxl_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
+                            ae_writer *writer, ae_error *err)
+{
+    ae_status st;
+
+    if (info->width > 1 << 30 || info->height > 1 << 30)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "JPEG XL holds at most 2^30 pixels along an edge");
+    if ((st = aei_canvas_create(sink, info, meta, options, writer, err)) == AE_OK)
+        aei_canvas_note(meta, "cICP gAMA cHRM sRGB", ((aei_canvas *)writer->state)->icc.n_bytes > 0, writer->note);
+    return st;
+}
+
+/* The numbers of H.273 that JPEG XL has, or gamma and primaries. */
+static void describe(JxlColorEncoding *e, const ae_meta *meta, bool grey)
+{
+    size_t n;
+    const uint8_t *cicp = aei_find_colour(meta, "cICP", &n), *gama = aei_find_colour(meta, "gAMA", &n);
+    double xy[8];
+
+    JxlColorEncodingSetToSRGB(e, grey);
+    if (cicp) {
+        unsigned p = cicp[0], t = cicp[1];
+
+        e->primaries = p == 9 ? JXL_PRIMARIES_2100 : p == 12 ? JXL_PRIMARIES_P3 : JXL_PRIMARIES_SRGB;
+        e->transfer_function = t == 1 || t == 6 || t == 14 || t == 15 ? JXL_TRANSFER_FUNCTION_709
+                               : t == 8                               ? JXL_TRANSFER_FUNCTION_LINEAR
+                               : t == 16                              ? JXL_TRANSFER_FUNCTION_PQ
+                               : t == 18                              ? JXL_TRANSFER_FUNCTION_HLG
+                                                                      : JXL_TRANSFER_FUNCTION_SRGB;
+        return;
+    }
+    if (gama) {
+        double gamma = ((uint32_t)gama[0] << 24 | (uint32_t)gama[1] << 16 | (uint32_t)gama[2] << 8 | gama[3]) / 100000.0;
+
+        if (gamma >= 0.9999 && gamma <= 1.0001) {
+            e->transfer_function = JXL_TRANSFER_FUNCTION_LINEAR;
+        } else if (gamma > 0 && gamma < 1 && !(gamma > 0.45 && gamma < 0.46)) { /* what is about sRGB's is meant as that */
+            e->transfer_function = JXL_TRANSFER_FUNCTION_GAMMA;
+            e->gamma = gamma;
+        }
+    }
+    if (!grey && aei_get_chromaticities(meta, xy) && !aei_are_srgb(xy)) {
+        e->white_point = JXL_WHITE_POINT_CUSTOM;
+        e->primaries = JXL_PRIMARIES_CUSTOM;
+        for (int i = 0; i < 2; i++) {
+            e->white_point_xy[i] = xy[i];
+            e->primaries_red_xy[i] = xy[2 + i];
+            e->primaries_green_xy[i] = xy[4 + i];
+            e->primaries_blue_xy[i] = xy[6 + i];
+        }
+    }
+}
+
+static bool set_colour(JxlEncoder *encoder, const aei_canvas *c, bool grey)
+{
+    JxlColorEncoding e;
+    size_t n;
+
+    if (c->icc.n_bytes && !aei_find_colour(c->meta, "cICP", &n) &&
+        JxlEncoderSetICCProfile(encoder, c->icc.data, c->icc.n_bytes) == JXL_ENC_SUCCESS)
+        return true;
+    describe(&e, c->meta, grey);
+    if (JxlEncoderSetColorEncoding(encoder, &e) == JXL_ENC_SUCCESS)
+        return true;
+    JxlColorEncodingSetToSRGB(&e, grey);
+    return JxlEncoderSetColorEncoding(encoder, &e) == JXL_ENC_SUCCESS;
+}
+
+static bool add_boxes(JxlEncoder *encoder, const ae_meta *meta)
+{
+    const ae_meta_item *exif = ae_meta_find(meta, AE_META_EXIF), *xmp = ae_meta_find(meta, AE_META_XMP);
+    bool good = true;
+
+    if (!exif && !xmp)
+        return true;
+    if (JxlEncoderUseBoxes(encoder) != JXL_ENC_SUCCESS)
+        return false;
+    if (exif) {
+        uint8_t *data = ae_alloc(exif->n_bytes + 4, 1); /* begins with where the structure is: at once */
+
+        if (data)
+            memcpy(data + 4, exif->value, exif->n_bytes);
+        good = data && JxlEncoderAddBox(encoder, "Exif", data, exif->n_bytes + 4, JXL_FALSE) == JXL_ENC_SUCCESS;
+        ae_free(data);
+    }
+    good = good && (!xmp || JxlEncoderAddBox(encoder, "xml ", xmp->value, xmp->n_bytes, JXL_FALSE) == JXL_ENC_SUCCESS);
+    JxlEncoderCloseBoxes(encoder);
+    return good;
+}
+
+/* As cjxl has it. */
+static float distance_of(int quality)
+{
+    double q = quality;
+
+    return (float)(q >= 30 ? 0.1 + (100 - q) * 0.09 : 53.0 / 3000 * q * q - 23.0 / 20 * q + 25);
+}
+
+static bool encode(JxlEncoder *encoder, const aei_canvas *c, const ae_signal_info *info)
+{
+    enum { EFFORT = 5 };
+    static const JxlDataType types[] = {[AE_U8] = JXL_TYPE_UINT8, [AE_U16] = JXL_TYPE_UINT16, [AE_F32] = JXL_TYPE_FLOAT};
+    JxlPixelFormat format = {info->channels, types[info->sample], JXL_NATIVE_ENDIAN, 0};
+    JxlEncoderFrameSettings *settings;
+    JxlBasicInfo basic;
+
+    JxlEncoderInitBasicInfo(&basic);
+    basic.xsize = (uint32_t)info->width;
+    basic.ysize = (uint32_t)info->height;
+    basic.bits_per_sample = info->sample == AE_U8 ? 8 : info->bits;
+    basic.exponent_bits_per_sample = info->sample == AE_F32 ? 8 : 0;
+    basic.num_color_channels = info->channels < 3 ? 1 : 3;
+    basic.num_extra_channels = info->alpha;
+    basic.alpha_bits = info->alpha ? basic.bits_per_sample : 0;
+    basic.alpha_exponent_bits = info->alpha ? basic.exponent_bits_per_sample : 0;
+    basic.uses_original_profile = c->lossless;
+    basic.orientation = ae_meta_orientation(c->meta) ? (JxlOrientation)ae_meta_orientation(c->meta) : JXL_ORIENT_IDENTITY;
+    if (JxlEncoderSetBasicInfo(encoder, &basic) != JXL_ENC_SUCCESS || !set_colour(encoder, c, info->channels < 3))
+        return false;
+    if (JxlEncoderGetRequiredCodestreamLevel(encoder) == 10 && JxlEncoderSetCodestreamLevel(encoder, 10) != JXL_ENC_SUCCESS)
+        return false;
+    settings = JxlEncoderFrameSettingsCreate(encoder, NULL);
+    if (!settings || JxlEncoderFrameSettingsSetOption(settings, JXL_ENC_FRAME_SETTING_EFFORT, EFFORT) != JXL_ENC_SUCCESS ||
+        (c->lossless ? JxlEncoderSetFrameLossless(settings, JXL_TRUE)
+                     : JxlEncoderSetFrameDistance(settings, distance_of(c->quality))) != JXL_ENC_SUCCESS)
+        return false;
+    if (!add_boxes(encoder, c->meta) ||
+        JxlEncoderAddImageFrame(settings, &format, c->pixels, c->row_bytes * (size_t)info->height) != JXL_ENC_SUCCESS)
+        return false;
+    JxlEncoderCloseInput(encoder);
+    return true;
+}
+
+static ae_status jxl_finish(ae_writer *writer, ae_error *err)
+{
+    aei_canvas *c = writer->state;
+    JxlEncoder *encoder = JxlEncoderCreate(NULL);
+    JxlEncoderStatus more = JXL_ENC_NEED_MORE_OUTPUT;
+    uint8_t buffer[1 << 15];
+    ae_status st = encoder && encode(encoder, c, &writer->info) ? AE_OK : ae_fail(err, AE_ERR_INTERNAL, "JPEG XL encoder: failed");
+
+    while (st == AE_OK && more == JXL_ENC_NEED_MORE_OUTPUT) {
+        uint8_t *next = buffer;
+        size_t left = sizeof(buffer);
+
+        more = JxlEncoderProcessOutput(encoder, &next, &left);
+        st = more == JXL_ENC_ERROR ? ae_fail(err, AE_ERR_INTERNAL, "JPEG XL encoder: failed")
+                                   : c->sink->write(c->sink->opaque, buffer, (size_t)(next - buffer), err);
+    }
+    if (encoder)
+        JxlEncoderDestroy(encoder);
+    aei_canvas_free(writer);
+    return st;
+}
+
+static const char *const suffixes[] = {"jxl", NULL};
+
+const ae_codec aei_codec_jxl = {
+    .name = "jxl",
+    .description = "JPEG XL",
+    .suffixes = suffixes,
+    .kind = AE_KIND_IMAGE,
+    .probe = jxl_probe,
+    .open = jxl_open,
+    .read = aei_whole_read,
+    .close = aei_whole_close,
+    .accepts = jxl_accepts,
+    .create = jxl_create,
+    .write = aei_canvas_write,
+    .finish = jxl_finish,
+    .abandon = aei_canvas_free,
+};

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What adapters share whose libraries take files and give pictures as a whole. */
+#ifndef AEI_WHOLE_H
+#define AEI_WHOLE_H
+
+#include "adapter.h"
+
+/* Reader state: the picture. */
+typedef struct aei_whole {
+    uint8_t *pixels; /* rows of the reader's info, from ae_alloc */
+    size_t row_bytes;
+    uint64_t y;
+} aei_whole;
+
+/* The file in memory from ae_alloc. */
+ae_status aei_whole_file(ae_source *source, const ae_limits *limits, uint8_t **data, size_t *n_bytes, ae_error *err);
+/* Sets reader->info and its state, with zeroed pixels, once size and memory, of which `decoder` bytes a pixel go to the library,
+ * have been found to be within the limits. */
+ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_signal_info *info, unsigned decoder, ae_error *err);
+/* Turns the picture as an EXIF orientation says; what EXIF says of it is then 1, since these formats have other means. */
+ae_status aei_whole_turn(ae_reader *reader, unsigned orientation, ae_error *err);
+ae_status aei_whole_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
+void aei_whole_close(ae_reader *reader);
+
+/* Samples of so many bits to the whole range of 16, and back. What libraries do there may err by one. */
+void aei_stretch(uint16_t *v, size_t n, unsigned bits);
+void aei_reduce(uint16_t *v, size_t n, unsigned bits);
+
+/* EXIF as HEIF and JPEG XL hold it, behind four bytes that tell where it begins. */
+ae_status aei_add_boxed_exif(ae_meta *meta, const uint8_t *box, size_t n_bytes, ae_error *err);
+/* Colour as the numbers of H.273, unless they tell nothing. */
+ae_status aei_add_cicp(ae_meta *meta, unsigned primaries, unsigned transfer, ae_error *err);
+
+/* Writer state: the picture as it comes. */
+typedef struct aei_canvas {
+    ae_sink *sink;
+    const ae_meta *meta;
+    aei_profile icc;
+    int quality;
+    bool lossless;
+    uint8_t *pixels;
+    size_t row_bytes;
+    uint64_t y;
+} aei_canvas;
+ae_status aei_canvas_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
+                            ae_writer *writer, ae_error *err);
+ae_status aei_canvas_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err);
+void aei_canvas_free(ae_writer *writer);
+/* Names what formats that have ICC, EXIF and XMP, and these descriptions of colour, do not hold. */
+void aei_canvas_note(const ae_meta *meta, const char *colours, bool profile, char note[160]);
+
+#endif
