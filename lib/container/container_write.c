@@ -354,7 +354,7 @@ ae_status ae_pack(const ae_item *like, uint32_t n, void *samples, ae_packed *out
     *out = (ae_packed){0};
     if (st != AE_OK)
         return st;
-    if ((st = aei_samples_pack(&all, like->quality, samples, &coded, err)) != AE_OK) {
+    if ((st = aei_samples_pack(&all, (uint32_t)like->info.height, like->quality, samples, &coded, err)) != AE_OK) {
         ae_free(coded.data);
         return st;
     }

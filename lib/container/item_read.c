@@ -285,7 +285,7 @@ static ae_status unpack_all(ae_item_reader *r, ae_error *err)
     n = ae_row_bytes(&all) * all.height;
     if (!(whole = ae_alloc(n, 1)))
         return aei_out_of_memory(err);
-    if ((st = aei_samples_unpack(&all, p.coded, p.n_coded, whole, err)) == AE_OK) {
+    if ((st = aei_samples_unpack(&all, (uint32_t)p.like.info.height, p.coded, p.n_coded, whole, err)) == AE_OK) {
         aei_digest(whole, n, hash);
         if (memcmp(hash, p.hash, 16) != 0)
             st = ae_fail(err, AE_ERR_CHECKSUM, "a pack whose samples are not those that were stored");

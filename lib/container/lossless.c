@@ -3,12 +3,16 @@
  * Tiles: colour transforms, then prediction and coding (predict.h), or samples as they are where that is shorter. */
 #include "lossless.h"
 
+#include <string.h>
+
+#include "drawn.h"
 #include "predict.h"
 
 enum { SLACK = 1024 /* a sample never takes more bytes */ };
 
 struct aei_sample_coder {
     aei_predictor predictor;
+    aei_drawer *drawer; /* NULL: not needed yet */
     int32_t *values; /* the tile */
     uint8_t *bytes;
     size_t room;     /* samples */
@@ -16,7 +20,7 @@ struct aei_sample_coder {
 
 /* ---- colour ---- */
 
-enum { COLOUR_NONE, COLOUR_GREEN, COLOUR_YCOCG, N_COLOURS, RAW = 0x80 };
+enum { COLOUR_NONE, COLOUR_GREEN, COLOUR_YCOCG, N_COLOURS, DRAWN = 3, RAW = 0x80 };
 
 static void to_colour(unsigned colour, int32_t *v)
 {
@@ -121,6 +125,7 @@ void aei_sample_coder_free(aei_sample_coder *c)
     if (!c)
         return;
     aei_predictor_clear(&c->predictor);
+    aei_drawer_free(c->drawer);
     free_buffers(c);
     ae_free(c);
 }
@@ -132,7 +137,7 @@ static ae_status prepare(aei_sample_coder *c, const aei_tile *t, const aei_geome
     if (n > c->room) {
         free_buffers(c);
         c->values = ae_alloc(n, sizeof(*c->values));
-        c->bytes = ae_alloc(2 * n + SLACK, 1);
+        c->bytes = ae_alloc(2 * n + SLACK, 2); /* for two ways of coding it */
         if (!c->values || !c->bytes) {
             free_buffers(c);
             return ae_fail(err, AE_ERR_NOMEM, "a tile of %u x %u", t->width, t->height);
@@ -164,11 +169,77 @@ static size_t pack_raw(const aei_tile *t, const uint16_t *samples, size_t n, uin
     return 1 + n * (t->max > 255 ? 2 : 1);
 }
 
+/* Shares of pixels that are just as a neighbour: of what may be drawn, and of what surely is. */
+static const double SOME_EQUAL = 0.35, MOST_EQUAL = 0.9;
+
+/* The share of pixels that are just as the one before or above. */
+static double share_of_equals(const aei_tile *t, const uint16_t *samples)
+{
+    size_t pixel = t->channels * sizeof(*samples), equal = 0, n = 0;
+
+    for (uint32_t y = 1; y < t->height; y += 3)
+        for (uint32_t x = 1; x < t->width; x++, n++) {
+            const uint16_t *v = samples + ((size_t)y * t->width + x) * t->channels;
+
+            equal += memcmp(v, v - t->channels, pixel) == 0 || memcmp(v, v - (size_t)t->width * t->channels, pixel) == 0;
+        }
+    return n ? (double)equal / (double)n : 1;
+}
+
+static bool has_few_colours(const aei_tile *t, const uint16_t *samples)
+{
+    enum { PLACES = 512, MOST = 256 };
+    uint64_t seen[PLACES] = {0}, last = UINT64_MAX;
+    size_t found = 0, most = t->channels < 3 ? MOST / 4 : MOST;
+
+    for (size_t i = 0; i < (size_t)t->width * t->height; i++) {
+        uint64_t colour = 0;
+        size_t at;
+
+        for (uint32_t ch = 0; ch < t->channels; ch++)
+            colour = colour << 16 | samples[i * t->channels + ch];
+        if (colour++ == last)
+            continue;
+        last = colour - 1;
+        at = (size_t)(colour * 0x9e3779b97f4a7c15u >> 55);
+        while (seen[at] && seen[at] != colour)
+            at = (at + 1) % PLACES;
+        if (!seen[at] && ++found > most)
+            return false;
+        seen[at] = colour;
+    }
+    return true;
+}
+
+bool aei_tile_is_drawn(const aei_tile *t, const uint16_t *samples)
+{
+    return share_of_equals(t, samples) > SOME_EQUAL || has_few_colours(t, samples);
+}
+
+/* The tile as a drawing, into the second half of c->bytes; 0 where it takes more than `most` bytes. */
+static size_t draw(aei_sample_coder *c, const aei_tile *t, const uint16_t *samples, size_t most)
+{
+    aei_drawing g = {t->width, t->height, t->channels, t->max, t->period};
+    aei_decider *d = &c->predictor.decider;
+    uint8_t *first = c->bytes + 2 * c->room + SLACK;
+
+    if (most < 2 || (!c->drawer && !(c->drawer = aei_drawer_create())))
+        return 0;
+    aei_decider_reset(d);
+    *first = DRAWN;
+    d->out = first + 1;
+    d->out_end = first + most - 1;
+    if (!aei_drawing_encode(c->drawer, d, &g, samples))
+        return 0;
+    return (size_t)(aei_decider_end(d, first + 1) - first);
+}
+
 ae_status aei_tile_encode(aei_sample_coder *c, const aei_tile *t, uint16_t *samples, const uint8_t **bytes, size_t *n_bytes,
                           ae_error *err)
 {
     aei_decider *d = &c->predictor.decider;
-    size_t n = (size_t)t->width * t->height * t->channels;
+    size_t n = (size_t)t->width * t->height * t->channels, drawn = 0, raw = n * (t->max > 255 ? 2 : 1);
+    bool coded = false;
     aei_geometry g;
     unsigned colour;
     ae_status st = check(t, err);
@@ -184,14 +255,27 @@ ae_status aei_tile_encode(aei_sample_coder *c, const aei_tile *t, uint16_t *samp
     for (size_t i = 0; t->channels >= 3 && i < n; i += t->channels)
         to_colour(colour, c->values + i);
     *bytes = c->bytes;
-    c->bytes[0] = (uint8_t)colour;
-    d->out = c->bytes + 1;
-    d->out_end = c->bytes + n * (t->max > 255 ? 2 : 1);
-    if (!aei_predictor_encode(&c->predictor, &g, c->values)) {
+    if (!t->bound && aei_tile_is_drawn(t, samples)) {
+        drawn = draw(c, t, samples, raw);
+        if ((st = aei_predictor_reset(&c->predictor, &g, err)) != AE_OK)
+            return st;
+    }
+    if (!drawn || share_of_equals(t, samples) < MOST_EQUAL) {
+        c->bytes[0] = (uint8_t)colour;
+        d->out = c->bytes + 1;
+        d->out_end = c->bytes + raw;
+        coded = aei_predictor_encode(&c->predictor, &g, c->values);
+        *n_bytes = coded ? (size_t)(aei_decider_end(d, c->bytes + 1) - c->bytes) : 0;
+    }
+    if (drawn && (!coded || drawn < *n_bytes)) {
+        *bytes = c->bytes + 2 * c->room + SLACK;
+        *n_bytes = drawn;
+        return AE_OK;
+    }
+    if (!coded) {
         *n_bytes = pack_raw(t, samples, n, c->bytes);
         return AE_OK;
     }
-    *n_bytes = (size_t)(aei_decider_end(d, c->bytes + 1) - c->bytes);
     for (size_t i = 0; i < n && t->bound && t->channels >= 3; i += t->channels)
         from_colour(colour, c->values + i);
     for (size_t i = 0; i < n && t->bound; i++)
@@ -208,8 +292,8 @@ ae_status aei_tile_decode(aei_sample_coder *c, const aei_tile *t, const uint8_t 
 
     if (st != AE_OK)
         return st;
-    if (!n_bytes || (bytes[0] >= N_COLOURS && bytes[0] != RAW))
-        return ae_fail(err, AE_ERR_MALFORMED, "sample data of an unknown kind");
+    if (!n_bytes || (bytes[0] > DRAWN && bytes[0] != RAW))
+        return ae_fail(err, n_bytes ? AE_ERR_TOO_NEW : AE_ERR_MALFORMED, "sample data of an unknown kind");
     if (bytes[0] == RAW) {
         if (n_bytes != 1 + n * (t->max > 255 ? 2 : 1))
             return ae_fail(err, AE_ERR_MALFORMED, "plain samples: %zu bytes for %zu samples", n_bytes, n);
@@ -220,6 +304,17 @@ ae_status aei_tile_decode(aei_sample_coder *c, const aei_tile *t, const uint8_t 
                 return ae_fail(err, AE_ERR_MALFORMED, "a sample of %u, more than %u", v, t->max);
             samples[i] = (uint16_t)v;
         }
+        return AE_OK;
+    }
+    if (bytes[0] == DRAWN) {
+        aei_drawing drawing = {t->width, t->height, t->channels, t->max, t->period};
+
+        if (!c->drawer && !(c->drawer = aei_drawer_create()))
+            return ae_fail(err, AE_ERR_NOMEM, "a tile of %u x %u", t->width, t->height);
+        aei_decider_reset(&c->predictor.decider);
+        aei_decider_begin(&c->predictor.decider, bytes + 1, n_bytes - 1);
+        if (!aei_drawing_decode(c->drawer, &c->predictor.decider, &drawing, samples))
+            return ae_fail(err, AE_ERR_MALFORMED, "damaged sample data");
         return AE_OK;
     }
     set_geometry(&g, t, bytes[0]);

@@ -11,10 +11,14 @@ typedef struct aei_tile {
     uint32_t width, height; /* at least 1 */
     uint32_t channels;      /* 1..4, interleaved; the last of 2 and 4 is alpha */
     uint32_t max;           /* largest value of a sample, 1..65535 */
+    uint32_t period;        /* rows of one of several pictures below each other; 0: it is one */
     uint32_t bound;         /* of errors, in 1/AE_BOUND_ONE; in alpha 0 */
 } aei_tile;
 
 enum { AEI_TILE_MAX_SAMPLES = 512 * 512 * 4 };
+
+/* Whether it looks like a drawing: equal neighbours, or few colours. */
+bool aei_tile_is_drawn(const aei_tile *tile, const uint16_t *samples);
 
 /* What coding a tile needs; reusable, one for each thread. */
 typedef struct aei_sample_coder aei_sample_coder;

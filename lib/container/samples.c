@@ -60,8 +60,8 @@ static ae_status encode_as(aei_sample_coder *coder, uint32_t bits, const aei_til
     return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
 }
 
-/* v becomes what decoding will give. Where few samples may err at all, losing nothing may take fewer bytes: it has colour
- * transforms. */
+/* v becomes what decoding will give. Where few samples may err at all, or in drawings, losing nothing may take fewer bytes: it has
+ * colour transforms, and knows colours. */
 static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei_tile t, uint16_t *v, aei_buffer *out,
                         ae_error *err)
 {
@@ -69,6 +69,7 @@ static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei
     uint32_t full = info->sample == AE_U8 ? 255 : 65535, bits = info->bits;
     aei_buffer lossless = {0};
     uint16_t *original = NULL;
+    bool drawn = false;
     ae_status st = AE_OK;
 
     if (info->sample == AE_F32)
@@ -77,7 +78,7 @@ static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei
         bits = info->sample == AE_U8 ? 8 : 16;
     t.max = most(bits);
     t.bound = (uint32_t)((uint64_t)(t.bound < AE_BOUND_ONE * full ? t.bound : AE_BOUND_ONE * full) * t.max / full);
-    if (t.bound && t.bound < AE_BOUND_ONE) {
+    if (t.bound && (t.bound < AE_BOUND_ONE || (drawn = aei_tile_is_drawn(&t, v)))) {
         aei_tile exact = t;
 
         exact.bound = 0;
@@ -88,7 +89,9 @@ static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei
     }
     if (st == AE_OK)
         st = encode_as(coder, bits, &t, v, out, err);
-    if (st == AE_OK && original && lossless.n_bytes <= out->n_bytes) {
+    /* no error is worth something more in a drawing, where few bytes are to be saved by it */
+    if (st == AE_OK && original &&
+        4 * lossless.n_bytes <= (drawn && t.bound <= AE_BOUND_ONE ? 5u : 4u) * out->n_bytes) {
         out->n_bytes = 0;
         aei_put(out, lossless.data, lossless.n_bytes);
         memcpy(v, original, n * sizeof(*original));
@@ -475,10 +478,11 @@ static void copy_values(const ae_signal_info *info, void *samples, uint16_t *v, 
         memcpy(to_values ? (void *)v : samples, to_values ? samples : v, 2 * n);
 }
 
-static ae_status small_tile(const ae_signal_info *info, uint32_t bound, void *samples, aei_buffer *out, const void *data,
-                            size_t n_bytes, ae_error *err)
+static ae_status small_tile(const ae_signal_info *info, uint32_t period, uint32_t bound, void *samples, aei_buffer *out,
+                            const void *data, size_t n_bytes, ae_error *err)
 {
-    aei_tile t = {.width = (uint32_t)info->width, .height = (uint32_t)info->height, .channels = info->channels, .bound = bound};
+    aei_tile t = {.width = (uint32_t)info->width, .height = (uint32_t)info->height, .channels = info->channels, .period = period,
+                  .bound = bound};
     size_t n = (size_t)t.width * t.height * t.channels;
     aei_sample_coder *coder = aei_sample_coder_create();
     uint16_t *v = ae_alloc(n, value_bytes(info));
@@ -498,14 +502,16 @@ done:
     return st;
 }
 
-ae_status aei_samples_pack(const ae_signal_info *info, uint32_t thirds, void *samples, aei_buffer *out, ae_error *err)
+ae_status aei_samples_pack(const ae_signal_info *info, uint32_t period, uint32_t thirds, void *samples, aei_buffer *out,
+                           ae_error *err)
 {
-    return small_tile(info, THIRD * thirds, samples, out, NULL, 0, err);
+    return small_tile(info, period, THIRD * thirds, samples, out, NULL, 0, err);
 }
 
-ae_status aei_samples_unpack(const ae_signal_info *info, const void *data, size_t n_bytes, void *samples, ae_error *err)
+ae_status aei_samples_unpack(const ae_signal_info *info, uint32_t period, const void *data, size_t n_bytes, void *samples,
+                             ae_error *err)
 {
-    return small_tile(info, 0, samples, NULL, data, n_bytes, err);
+    return small_tile(info, period, 0, samples, NULL, data, n_bytes, err);
 }
 
 /* ---- hash ---- */

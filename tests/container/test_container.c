@@ -148,6 +148,19 @@ static ae_status read_tile(void *opaque, uint32_t index, const void **data, size
     return ae_item_tile(opaque, AE_TILE_COLOURS, index, data, n, err);
 }
 
+typedef struct damaged_tile { const uint8_t *bytes; size_t n; } damaged_tile;
+
+static ae_status read_damaged(void *opaque, uint32_t index, const void **data, size_t *n, ae_error *err)
+{
+    const damaged_tile *d = opaque;
+
+    (void)index;
+    (void)err;
+    *data = d->bytes;
+    *n = d->n;
+    return AE_OK;
+}
+
 typedef struct losses { uint32_t n; bool lost[64]; } losses;
 
 static void count_loss(void *opaque, uint32_t index, const char *why)
@@ -273,6 +286,80 @@ static void test_round_trip(void **state)
     ae_items_free(items, n);
     ae_container_free(c);
     free(f.data);
+}
+
+/* Letters of a few colours on ground, here and there a ramp. */
+static picture make_drawing(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t colours)
+{
+    picture p = make_picture(w, h, channels, sample, 1);
+
+    for (size_t i = 0; i < (size_t)w * h; i++) {
+        uint32_t x = (uint32_t)(i % w), y = (uint32_t)(i / w), letter = (x / 6 * 7 + y / 9 * 13) % 11;
+        uint32_t ink = letter * 0x9e3779b1u >> (x % 6 + y % 9) & 1 ? 1 + letter % (colours - 1) : 0;
+
+        for (uint32_t ch = 0; ch < channels; ch++) {
+            uint32_t v = (ink * 97 * (ch + 1) + (y % 50 == 7 ? x : 0)) % 256;
+
+            if (sample == AE_U8)
+                p.pixels[i * channels + ch] = (uint8_t)(colours == 2 ? 255 * ink : v);
+            else
+                ((uint16_t *)(void *)p.pixels)[i * channels + ch] = (uint16_t)(v * 251 + ink);
+        }
+    }
+    return p;
+}
+
+/* Drawn tiles come back, take few bytes, and do no harm where they are damaged behind the checksum. */
+static void test_drawings(void **state)
+{
+    static const struct { uint32_t w, h, channels; ae_sample sample; uint32_t colours;
+    } cases[] = {{1, 1, 1, AE_U8, 2},   {200, 90, 1, AE_U8, 2},  {160, 90, 3, AE_U8, 4}, {90, 60, 4, AE_U8, 9},
+                 {90, 60, 2, AE_U8, 5}, {90, 60, 4, AE_U16, 4}, {5, 700, 3, AE_U8, 3},  {600, 20, 1, AE_U16, 7}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        picture p = make_drawing(cases[i].w, cases[i].h, cases[i].channels, cases[i].sample, cases[i].colours), got;
+        ae_samples_options o = {.threads = 1};
+        ae_container_writer *w;
+        ae_item_reader *r;
+        ae_container *c;
+        ae_item item;
+        ae_error err;
+        file f;
+
+        file_init(&f);
+        ok(ae_container_create(&f.sink, &w, &err), &err);
+        write_picture(w, "a", &p, 0, &err);
+        ok(ae_container_finish(w, &err), &err);
+        ae_container_writer_free(w);
+        assert_true(p.n < 1000 || f.n < p.n / 7);
+        ok(ae_container_open(&(ae_bytes){&f, f.n, file_read}, NULL, &c, &err), &err);
+        ok(ae_container_find(c, "a", &item, &err), &err);
+        check_item(c, &item, &p, 0);
+        ok(ae_item_open(c, &item, &r, &err), &err);
+        for (uint32_t k = 0; k < 40; k++) {
+            const void *data;
+            size_t n, at;
+            uint8_t *bytes;
+            damaged_tile d;
+
+            ok(ae_item_tile(r, AE_TILE_COLOURS, 0, &data, &n, &err), &err);
+            bytes = malloc(n);
+            memcpy(bytes, data, n);
+            at = (k * 7919u + 2) % n;
+            bytes[at] = (uint8_t)(bytes[at] ^ (1 << k % 8));
+            d = (damaged_tile){bytes, k % 5 ? n : at};
+            got = (picture){.info = item.info, .n = p.n, .pixels = malloc(p.n)};
+            (void)!ae_samples_decode(&item.info, &o, &(ae_tile_source){&d, read_damaged}, &(ae_row_sink){&got, collect}, &err);
+            free(got.pixels);
+            free(bytes);
+        }
+        ae_item_free(r);
+        ae_item_clear(&item);
+        ae_container_free(c);
+        free(f.data);
+        free(p.pixels);
+    }
 }
 
 static void test_regions(void **state)
@@ -832,7 +919,8 @@ static void test_floats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_regions), cmocka_unit_test(test_flips),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_drawings), cmocka_unit_test(test_regions), cmocka_unit_test(test_flips),
         cmocka_unit_test(test_truncation), cmocka_unit_test(test_append),  cmocka_unit_test(test_names),
         cmocka_unit_test(test_many),       cmocka_unit_test(test_meta),    cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_floats),
