@@ -30,7 +30,7 @@ struct ae_output {
     char *path;   /* the target; NULL where bytes go there directly */
     char *temp;
     struct timespec times[2]; /* for the file, once it is complete */
-    bool preserve;
+    bool preserve, later;
     int slot;     /* in pending, or -1 */
     bool replace;
     ae_status status; /* of the first failed write */
@@ -179,6 +179,7 @@ ae_status ae_output_open_at(int directory, const char *path, const char *input, 
     }
     if ((st = make_temp(o, err)) != AE_OK)
         goto done;
+    o->later = flags & AE_OUTPUT_LATER;
     o->preserve = flags & AE_OUTPUT_PRESERVE && has_input && S_ISREG(in.st_mode);
     if (o->preserve) {
         o->times[0] = in.st_atim;
@@ -199,6 +200,11 @@ done:
 ae_status ae_output_flush(ae_output *output, ae_error *err)
 {
     return output->status == AE_OK ? flush_buffer(output, err) : ae_fail(err, output->status, "writing failed before");
+}
+
+int ae_output_descriptor(const ae_output *output)
+{
+    return output->path ? output->fd : -1;
 }
 
 ae_sink *ae_output_sink(ae_output *output)
@@ -227,11 +233,15 @@ ae_status ae_output_commit(ae_output *output, ae_error *err)
 
     if (st == AE_OK && output->preserve)
         (void)!futimens(fd, output->times); /* no reason to fail */
+    if (st == AE_OK && output->path && !output->later)
+        st = ae_sync_file(fd, err);
     output->fd = -1;
     if (close(fd) != 0 && st == AE_OK)
         st = ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
     if (st == AE_OK && output->path)
         st = publish(output, err);
+    if (st == AE_OK && output->path && !output->later)
+        st = ae_sync_directory(output->directory, output->path, err);
     ae_output_discard(output);
     return st;
 }

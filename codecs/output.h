@@ -11,7 +11,8 @@ typedef struct ae_output ae_output;
 enum {
     AE_OUTPUT_FORCE = 1,    /* replace an existing file */
     AE_OUTPUT_IN_PLACE = 2, /* even the input itself */
-    AE_OUTPUT_PRESERVE = 4  /* the file gets the input's mode and times */
+    AE_OUTPUT_PRESERVE = 4, /* the file gets the input's mode and times */
+    AE_OUTPUT_LATER = 8     /* one of many: who writes them brings them to the disk together; else committing does */
 };
 
 /* Bytes for a regular file go to a temporary one beside it until ae_output_commit renames that; a replaced file's mode is kept.
@@ -23,6 +24,8 @@ AE_NODISCARD ae_status ae_output_open(const char *path, const char *input, unsig
 AE_NODISCARD ae_status ae_output_open_at(int directory, const char *path, const char *input, unsigned flags, ae_output **out,
                                          ae_error *err);
 AE_NODISCARD ae_status ae_output_flush(ae_output *output, ae_error *err); /* all that was written leaves the process */
+/* For reading what was flushed; -1 where bytes go to no file of their own. */
+int ae_output_descriptor(const ae_output *output);
 ae_sink *ae_output_sink(ae_output *output); /* lives as long as the output */
 /* Both free the output; a commit that fails leaves no file behind. */
 AE_NODISCARD ae_status ae_output_commit(ae_output *output, ae_error *err);

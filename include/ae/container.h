@@ -49,14 +49,19 @@ typedef struct ae_container ae_container;
 /* sink must outlive the writer. On failure of any call only freeing is left. */
 AE_API AE_NODISCARD ae_status ae_container_create(ae_sink *sink, ae_container_writer **out, ae_error *err);
 /* Goes on with a file that has been read; what is written belongs at *offset, and what lies there is to be cut off. `old` is needed
- * only for this call. */
+ * only for this call. Items behind the last whole index, left there by an append that broke off or in front of an index that is
+ * damaged, are taken over where they have been ended; half an item is not, and lies behind *offset. */
 AE_API AE_NODISCARD ae_status ae_container_append(ae_container *old, ae_sink *sink, ae_container_writer **out, uint64_t *offset,
                                                   ae_error *err);
+/* The i-th of the items taken over so; whole: nothing of it is damaged. False where there are not so many. The name lives until the
+ * next call for the writer. */
+AE_API bool ae_container_recovered(const ae_container_writer *writer, size_t i, const char **name, bool *whole);
 AE_API void ae_container_writer_free(ae_container_writer *writer); /* NULL is fine */
 
 /* The decoder program of the model that items name; at most once a file, before the items. */
 AE_API AE_NODISCARD ae_status ae_container_write_model(ae_container_writer *writer, const void *program, size_t n_bytes,
                                                        ae_error *err);
+AE_API bool ae_container_has_model(const ae_container_writer *writer);
 AE_API bool ae_container_has_name(const ae_container_writer *writer, const char *name);
 /* Begins an item: name, info, coding, quality, identity and orientation are taken. A name that is there already, or is not safe, is
  * AE_ERR_ARGUMENT. */
@@ -79,6 +84,8 @@ AE_API AE_NODISCARD ae_status ae_container_write_pack(ae_container_writer *write
                                                       uint32_t n_names, void *samples, ae_error *err);
 /* Index and footer. */
 AE_API AE_NODISCARD ae_status ae_container_finish(ae_container_writer *writer, ae_error *err);
+/* The same, and readers can tell that more was to come. */
+AE_API AE_NODISCARD ae_status ae_container_interrupt(ae_container_writer *writer, ae_error *err);
 AE_API uint64_t ae_container_next(const ae_container_writer *writer);    /* the number that the next item gets */
 AE_API uint64_t ae_container_written(const ae_container_writer *writer); /* bytes so far, the old part included */
 
@@ -97,6 +104,8 @@ AE_API AE_NODISCARD ae_status ae_container_open(const ae_bytes *bytes, const ae_
 AE_API void ae_container_free(ae_container *container);
 /* NULL where all is well: one line about what is damaged in the frame of the file (not in its tiles). */
 AE_API const char *ae_container_complaint(const ae_container *container);
+/* Whether who wrote it was interrupted, or killed before there was any index. */
+AE_API bool ae_container_unfinished(const ae_container *container);
 /* The item of that name, by the index; its strings are freed by ae_item_clear. AE_ERR_ARGUMENT where there is none. */
 AE_API AE_NODISCARD ae_status ae_container_find(const ae_container *container, const char *name, ae_item *out, ae_error *err);
 /* All items in order of number; to be freed with ae_items_free. Packs that are damaged are left out, of which

@@ -22,6 +22,8 @@ static ae_status find_tail(ae_container *c, ae_error *err)
         for (size_t i = n; i >= AEI_AEC_FOOTER; i--) {
             const uint8_t *footer = window + i - AEI_AEC_FOOTER;
             aei_root r = {0};
+            uint32_t n_chunk;
+            uint8_t type;
             ae_error why;
 
             if (memcmp(footer + 12, aei_aec_end, 4) != 0 || !aei_is_footer(footer))
@@ -30,7 +32,8 @@ static ae_status find_tail(ae_container *c, ae_error *err)
                 goto done;
             st = aei_root_open(c, aei_load64(footer), &r, &why);
             if (st == AE_OK)
-                c->tail = (aei_tail){end - n + i, aei_load64(footer), r.next_number, r.model, r.chain};
+                c->tail = (aei_tail){end - n + i, aei_load64(footer), r.next_number, r.model, r.chain,
+                                     aei_chunk_at(c, r.end, &type, &n_chunk) && type == AEI_UNFINISHED};
             spent += r.capacity;
             ae_free(r.buffer);
             if (st == AE_OK)
@@ -125,6 +128,11 @@ void ae_container_free(ae_container *c)
 const char *ae_container_complaint(const ae_container *c)
 {
     return *c->complaint ? c->complaint : NULL;
+}
+
+bool ae_container_unfinished(const ae_container *c)
+{
+    return c->tail.root ? c->tail.unfinished : c->by_scan;
 }
 
 const aei_tail *aei_container_tail(const ae_container *c)

@@ -6,7 +6,7 @@
 
 #include <zstd.h>
 
-#include "frame.h"
+#include "read.h"
 #include "model/format.h"
 #include "samples.h"
 
@@ -14,7 +14,8 @@ struct ae_container_writer {
     ae_sink *sink;
     uint64_t offset;
     ae_item *items;      /* those of the file that is appended to first */
-    size_t n_items, capacity, n_old;
+    size_t n_items, capacity, n_old, n_recovered; /* n_old that the old index names, then those it does not */
+    bool *recovered;     /* of those: whole */
     uint32_t *names;     /* open hash of item indices + 1 */
     size_t n_names;      /* slots, a power of two */
     uint64_t next_number, model, previous;
@@ -75,6 +76,11 @@ static size_t find_slot(const ae_container_writer *w, const char *name)
     while (w->names[i] && strcmp(w->items[w->names[i] - 1].name, name) != 0)
         i = (i + 1) & (w->n_names - 1);
     return i;
+}
+
+bool ae_container_has_model(const ae_container_writer *w)
+{
+    return w->model != 0;
 }
 
 bool ae_container_has_name(const ae_container_writer *w, const char *name)
@@ -156,37 +162,79 @@ ae_status ae_container_create(ae_sink *sink, ae_container_writer **out, ae_error
     return st;
 }
 
+/* Takes over an item that no index names, if it was ended: with its hash, or all of its tiles. */
+static ae_status recover(ae_container_writer *w, const ae_container *old, const ae_item *item, ae_error *err)
+{
+    aei_item_whole state = {.end = item->offset + item->span, .whole = true, .some = true, .ended = true};
+    ae_item_reader *r = NULL;
+    ae_item own = *item;
+    ae_error why;
+    ae_status st = AE_OK;
+
+    if (!item->packed && (st = ae_item_open(old, item, &r, &why)) == AE_OK)
+        st = aei_item_state(r, &state, &why);
+    ae_item_free(r);
+    if (st == AE_ERR_NOMEM)
+        return out_of_memory(err);
+    state.whole &= st == AE_OK; /* of a later version: it stays as it is */
+    if (!state.whole && !(state.ended && state.some))
+        return AE_OK;
+    own.span = state.end - item->offset;
+    if ((st = add_item(w, &own, item->name, true, err)) != AE_OK)
+        return st;
+    w->recovered[w->n_recovered++] = state.whole;
+    w->offset = state.end > w->offset ? state.end : w->offset;
+    w->next_number = item->number >= w->next_number ? item->number + 1 : w->next_number;
+    return AE_OK;
+}
+
 ae_status ae_container_append(ae_container *old, ae_sink *sink, ae_container_writer **out, uint64_t *offset, ae_error *err)
 {
     const aei_tail *tail = aei_container_tail(old);
+    ae_container_writer *w = NULL;
     ae_item *items = NULL;
     size_t n = 0;
     ae_status st;
 
-    *out = NULL;
-    if (!tail->root)
-        return ae_fail(err, AE_ERR_MALFORMED, "has no whole index to append to (--repair makes one)");
-    if ((st = create(sink, out, err)) != AE_OK || (st = ae_container_list(old, &items, &n, err)) != AE_OK)
+    if ((st = create(sink, &w, err)) != AE_OK || (st = ae_container_list(old, &items, &n, err)) != AE_OK)
         goto done;
-    for (size_t i = 0; i < n && st == AE_OK; i++)
-        if (items[i].offset < tail->end) { /* and not what an append left that broke off */
-            st = add_item(*out, &items[i], items[i].name, true, err);
-            (*out)->n_old++;
-        }
-    (*out)->offset = *offset = tail->end;
-    (*out)->next_number = tail->next_number;
-    (*out)->model = tail->model;
-    if (tail->chain < AEI_AEC_MAX_CHAIN) {
-        (*out)->previous = tail->root;
-        (*out)->chain = tail->chain;
+    if (n && !(w->recovered = ae_alloc(n, sizeof(*w->recovered)))) {
+        st = out_of_memory(err);
+        goto done;
     }
+    w->offset = tail->root ? tail->end : tail->model ? aei_chunk_end(old, tail->model) : AEI_AEC_HEADER;
+    w->next_number = tail->next_number;
+    w->model = tail->model;
+    if (tail->chain && tail->chain < AEI_AEC_MAX_CHAIN) {
+        w->previous = tail->root;
+        w->chain = tail->chain;
+    }
+    for (size_t i = 0; i < n && st == AE_OK; i++)
+        if (tail->root && items[i].offset < tail->end) {
+            st = add_item(w, &items[i], items[i].name, true, err);
+            w->n_old++;
+        }
+    for (size_t i = 0; i < n && st == AE_OK; i++)
+        if (!tail->root || items[i].offset >= tail->end)
+            st = recover(w, old, &items[i], err);
+    *offset = w->offset;
 done:
     ae_items_free(items, n);
     if (st != AE_OK) {
-        ae_container_writer_free(*out);
-        *out = NULL;
+        ae_container_writer_free(w);
+        w = NULL;
     }
+    *out = w;
     return st;
+}
+
+bool ae_container_recovered(const ae_container_writer *w, size_t i, const char **name, bool *whole)
+{
+    if (i >= w->n_recovered)
+        return false;
+    *name = w->items[w->n_old + i].name;
+    *whole = w->recovered[i];
+    return true;
 }
 
 void ae_container_writer_free(ae_container_writer *w)
@@ -197,6 +245,7 @@ void ae_container_writer_free(ae_container_writer *w)
         ae_free(w->items[i].name);
     ae_free(w->items);
     ae_free(w->names);
+    ae_free(w->recovered);
     ae_free(w->scratch.data);
     ae_free(w);
 }
@@ -452,7 +501,7 @@ done:
     return st;
 }
 
-ae_status ae_container_finish(ae_container_writer *w, ae_error *err)
+static ae_status finish(ae_container_writer *w, bool unfinished, ae_error *err)
 {
     ae_item *items = w->items + (w->previous ? w->n_old : 0);
     size_t n = w->n_items - (w->previous ? w->n_old : 0);
@@ -481,9 +530,21 @@ ae_status ae_container_finish(ae_container_writer *w, ae_error *err)
         st = ae_fail(err, AE_ERR_LIMIT, "an index of %zu bytes", root.n_bytes);
     else
         st = put_chunk(w, AEI_INDEX, root.data, root.n_bytes, err);
+    if (st == AE_OK && unfinished)
+        st = put_chunk(w, AEI_UNFINISHED, NULL, 0, err);
     if (st == AE_OK)
         st = put(w, footer, sizeof(footer), err);
 done:
     ae_free(root.data);
     return st;
+}
+
+ae_status ae_container_finish(ae_container_writer *w, ae_error *err)
+{
+    return finish(w, false, err);
+}
+
+ae_status ae_container_interrupt(ae_container_writer *w, ae_error *err)
+{
+    return finish(w, true, err);
 }

@@ -26,7 +26,7 @@ extern const uint8_t aei_aec_magic[8], aei_aec_sync[3], aei_aec_end[4];
 #define AEI_CRITICAL_TYPES "HTASPMI"
 enum {
     AEI_HEAD = 'H', AEI_TILE = 'T', AEI_ALPHA = 'A', AEI_PATCH = 'S', AEI_PACK = 'P', AEI_MODEL = 'M', AEI_INDEX = 'I',
-    AEI_META = 'm', AEI_HASH = 'h', AEI_PAGE = 'i'
+    AEI_META = 'm', AEI_HASH = 'h', AEI_UNFINISHED = 'u', AEI_PAGE = 'i'
 };
 
 uint32_t aei_crc32c(uint32_t crc, const void *data, size_t n_bytes); /* begin with 0 */
@@ -77,6 +77,7 @@ typedef struct aei_tail {
     uint64_t next_number;
     uint64_t model;       /* offset of the model chunk, 0: none */
     uint32_t chain;       /* indices that hang on it, itself included */
+    bool unfinished;      /* who wrote it was interrupted and meant to go on */
 } aei_tail;
 const aei_tail *aei_container_tail(const ae_container *container);
 

@@ -54,6 +54,7 @@ ae_status aei_root_open(const ae_container *c, uint64_t offset, aei_root *r, ae_
 
     if (st != AE_OK)
         return st;
+    r->end = offset + n + AEI_AEC_EXTRA;
     r->rest = (aei_cursor){r->buffer, r->buffer + n, false};
     r->previous = aei_take_number(&r->rest);
     chain = aei_take_number(&r->rest);

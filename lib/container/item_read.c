@@ -14,6 +14,7 @@ struct ae_item_reader {
     uint32_t n_tiles;
     struct place { uint64_t offset; uint32_t n_bytes; } *planes[AE_TILE_KINDS]; /* payloads; n_bytes 0: missing */
     struct place meta, hash;
+    uint64_t end;        /* of its last chunk */
     uint32_t n_pack;     /* bytes of the pack, once it is in buffer */
     uint8_t *buffer;
     size_t capacity;
@@ -62,6 +63,7 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
         uint32_t n;
         uint64_t index;
         struct place place;
+        bool own = at == r->item.offset;
 
         if (!aei_chunk_at(c, at, &type, &n)) {
             at = aei_next_chunk(c, at + 1, &window);
@@ -72,15 +74,18 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
         if (type == AEI_TILE || type == AEI_ALPHA || type == AEI_PATCH) {
             struct place *tiles = r->planes[type == AEI_TILE ? AE_TILE_COLOURS : type == AEI_ALPHA ? AE_TILE_ALPHA : AE_TILE_PATCH];
 
-            if (n <= AEI_AEC_MAX_TILE && belongs(r, at + AEI_AEC_CHUNK, n, true, &index, &place) && tiles && index < r->n_tiles)
+            own = belongs(r, at + AEI_AEC_CHUNK, n, true, &index, &place);
+            if (own && n <= AEI_AEC_MAX_TILE && tiles && index < r->n_tiles)
                 st = place_tile(r, &tiles[index], place, err);
         } else if (type == AEI_META || type == AEI_HASH) {
-            if (belongs(r, at + AEI_AEC_CHUNK, n, false, &index, &place))
+            own = belongs(r, at + AEI_AEC_CHUNK, n, false, &index, &place);
+            if (own)
                 *(type == AEI_META ? &r->meta : &r->hash) = place;
         } else if (type >= 'A' && type <= 'Z' && !strchr(AEI_CRITICAL_TYPES, type)) {
             st = ae_fail(err, AE_ERR_TOO_NEW, "the item has a chunk '%c', which later versions read", type);
         }
         at += n + (uint64_t)AEI_AEC_EXTRA;
+        r->end = own ? at : r->end;
     }
     ae_free(window.bytes);
     return st;
@@ -164,6 +169,24 @@ ae_status ae_item_tile(ae_item_reader *r, ae_tile_kind kind, uint32_t index, con
         return st;
     *data = c.at;
     *n_bytes = (size_t)(c.end - c.at);
+    return AE_OK;
+}
+
+ae_status aei_item_state(ae_item_reader *r, aei_item_whole *out, ae_error *err)
+{
+    *out = (aei_item_whole){.end = r->end, .ended = r->hash.n_bytes > 0, .whole = true};
+    for (int k = 0; k < AE_TILE_KINDS; k++)
+        for (uint32_t i = 0; r->planes[k] && i < r->n_tiles; i++) {
+            const void *data;
+            size_t n;
+            ae_error why;
+            ae_status st = ae_item_tile(r, (ae_tile_kind)k, i, &data, &n, &why);
+
+            if (st == AE_ERR_NOMEM)
+                return aei_out_of_memory(err);
+            out->whole &= st == AE_OK;
+            out->some |= st == AE_OK && data;
+        }
     return AE_OK;
 }
 

@@ -34,6 +34,14 @@ bool aei_chunk_at(const ae_container *c, uint64_t offset, uint8_t *type, uint32_
            *n_bytes <= c->bytes.size - offset - AEI_AEC_CHUNK && 4 <= c->bytes.size - offset - AEI_AEC_CHUNK - *n_bytes;
 }
 
+uint64_t aei_chunk_end(const ae_container *c, uint64_t offset)
+{
+    uint8_t type;
+    uint32_t n;
+
+    return aei_chunk_at(c, offset, &type, &n) ? offset + n + AEI_AEC_EXTRA : offset;
+}
+
 ae_status aei_load(const ae_container *c, uint64_t offset, uint32_t n_bytes, uint8_t **buffer, size_t *capacity, ae_error *err)
 {
     if (n_bytes + 4ull > *capacity) {

@@ -33,6 +33,7 @@ void aei_complain(ae_container *c, const char *text); /* the first one stays */
 bool aei_read_at(const ae_container *c, uint64_t offset, void *to, size_t n_bytes);
 /* The header of the chunk at offset; false where none is, or where it runs past the end. */
 bool aei_chunk_at(const ae_container *c, uint64_t offset, uint8_t *type, uint32_t *n_bytes);
+uint64_t aei_chunk_end(const ae_container *c, uint64_t offset); /* behind the chunk at offset */
 /* A payload of n_bytes at offset into a buffer that grows, checked against the checksum that follows it. */
 ae_status aei_load(const ae_container *c, uint64_t offset, uint32_t n_bytes, uint8_t **buffer, size_t *capacity, ae_error *err);
 /* The whole chunk of that type at offset. */
@@ -65,12 +66,21 @@ ae_status aei_pack_head(const ae_container *c, aei_cursor *at, ae_item *like, ae
 /* payload: whole and checked; the pack points into it. */
 ae_status aei_pack_parse(const ae_container *c, const uint8_t *payload, size_t n_bytes, aei_pack *p, ae_error *err);
 
+/* What is there of an item that is not packed. */
+typedef struct aei_item_whole {
+    uint64_t end;    /* behind its last chunk */
+    bool whole;      /* every tile that it has to have, and all that it has */
+    bool some;       /* one at least */
+    bool ended;      /* its hash is there, which comes last */
+} aei_item_whole;
+ae_status aei_item_state(ae_item_reader *reader, aei_item_whole *out, ae_error *err);
+
 /* ---- index ---- */
 
 typedef struct aei_root {
     uint8_t *buffer;
     size_t capacity;
-    uint64_t previous, next_number, model, n_items, n_pages;
+    uint64_t previous, next_number, model, n_items, n_pages, end; /* behind its chunk */
     uint32_t chain;
     aei_cursor rest; /* entries, or pages */
 } aei_root;

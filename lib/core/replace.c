@@ -42,7 +42,7 @@ ae_status aei_replace_open(const char *path, aei_replace *out, ae_error *err)
 ae_status aei_replace_commit(aei_replace *r, ae_error *err)
 {
     ae_status st = AE_OK;
-    bool failed = ferror(r->file) || fflush(r->file) || fsync(fileno(r->file));
+    bool failed = ferror(r->file) || fflush(r->file) || (ae_sync_enabled() && fsync(fileno(r->file)));
     int reason = errno;
 
     if (fclose(r->file) && !failed) {
@@ -57,6 +57,8 @@ ae_status aei_replace_commit(aei_replace *r, ae_error *err)
     if (failed) {
         st = ae_fail(err, AE_ERR_IO, "%s: cannot write: %s", r->path, strerror(reason));
         unlink(r->temporary);
+    } else {
+        st = ae_sync_directory(AT_FDCWD, r->path, err);
     }
     clear(r);
     return st;

@@ -3,6 +3,7 @@
  * A temporary file is called .ae-PID-N.tmp and locked (flock) by who writes it for as long as it is open. The kernel drops the lock
  * with the process however that ends, so what can be locked is nobody's. Names with a process number alone would not tell: numbers
  * are used again, and other machines may write to the same directory. */
+#define _GNU_SOURCE
 #include "ae/temporary.h"
 
 #include <dirent.h>
@@ -123,4 +124,56 @@ ae_status ae_temporary_create(int at, const char *path, int *fd, char **name, ae
     ae_free(*name);
     *name = NULL;
     return ae_fail(err, AE_ERR_IO, "cannot write there: %s", strerror(reason));
+}
+
+/* ---- to the disk ---- */
+
+static atomic_bool no_sync;
+
+void ae_sync_enable(bool on)
+{
+    atomic_store(&no_sync, !on);
+}
+
+bool ae_sync_enabled(void)
+{
+    return !atomic_load(&no_sync);
+}
+
+ae_status ae_sync_file(int fd, ae_error *err)
+{
+    if (atomic_load(&no_sync) || fsync(fd) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP)
+        return AE_OK;
+    return ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
+}
+
+ae_status ae_sync_filesystem(const char *path, ae_error *err)
+{
+    int fd = atomic_load(&no_sync) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    ae_status st = AE_OK;
+
+    if (fd < 0) /* there may be nothing, or it may not be read: then nobody has asked for more than writing */
+        return AE_OK;
+    if (syncfs(fd) != 0)
+        st = ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
+    close(fd);
+    return st;
+}
+
+ae_status ae_sync_directory(int at, const char *path, ae_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    char directory[4096] = ".";
+    ae_status st;
+    int fd;
+
+    if (atomic_load(&no_sync))
+        return AE_OK;
+    if (slash && snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path) + 1, path) >= (int)sizeof(directory))
+        return ae_fail(err, AE_ERR_IO, "%s", strerror(ENAMETOOLONG));
+    if ((fd = openat(at, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        return AE_OK; /* one that may be written to, but not read */
+    st = ae_sync_file(fd, err);
+    close(fd);
+    return st;
 }

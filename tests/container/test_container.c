@@ -588,6 +588,65 @@ static void test_truncation(void **state)
     free(f.data);
 }
 
+/* ---- recovery ---- */
+
+/* Whatever becomes of the indices and of a tile, an append loses no item that was ended. */
+static void test_recovery(void **state)
+{
+    picture p = make_picture(700, 20, 1, AE_U8, 6);
+    ae_container_writer *w;
+    ae_container *c;
+    ae_bytes bytes;
+    ae_error err;
+    uint64_t offset;
+    const char *name;
+    bool whole;
+    size_t end, n;
+    ae_item *items;
+    file f;
+
+    (void)state;
+    file_init(&f);
+    ok(ae_container_create(&f.sink, &w, &err), &err);
+    write_picture(w, "a", &p, 0, &err);
+    write_picture(w, "b", &p, 0, &err);
+    end = f.n;
+    ok(ae_container_interrupt(w, &err), &err);
+    ae_container_writer_free(w);
+    bytes = bytes_of(&f);
+    ok(ae_container_open(&bytes, NULL, &c, &err), &err);
+    assert_true(ae_container_unfinished(c));
+    assert_null(ae_container_complaint(c));
+    ae_container_free(c);
+    f.data[f.n - 3] ^= 1;  /* the only footer */
+    f.data[end - 100] ^= 1; /* within the second tile of b */
+    bytes = bytes_of(&f);
+    ok(ae_container_open(&bytes, NULL, &c, &err), &err);
+    assert_true(ae_container_unfinished(c));
+    ok(ae_container_append(c, &f.sink, &w, &offset, &err), &err);
+    ae_container_free(c);
+    assert_int_equal(offset, end);
+    assert_true(ae_container_recovered(w, 0, &name, &whole) && whole && strcmp(name, "a") == 0);
+    assert_true(ae_container_recovered(w, 1, &name, &whole) && !whole && strcmp(name, "b") == 0);
+    assert_false(ae_container_recovered(w, 2, &name, &whole));
+    f.n = offset;
+    write_picture(w, "c", &p, 0, &err);
+    ok(ae_container_finish(w, &err), &err);
+    ae_container_writer_free(w);
+    bytes = bytes_of(&f);
+    ok(ae_container_open(&bytes, NULL, &c, &err), &err);
+    assert_null(ae_container_complaint(c));
+    assert_false(ae_container_unfinished(c));
+    ok(ae_container_list(c, &items, &n, &err), &err);
+    assert_int_equal(n, 3);
+    check_item(c, &items[0], &p, 0);
+    check_item(c, &items[2], &p, 0);
+    ae_items_free(items, n);
+    ae_container_free(c);
+    free(p.pixels);
+    free(f.data);
+}
+
 /* ---- appending ---- */
 
 static void test_append(void **state)
@@ -611,28 +670,38 @@ static void test_append(void **state)
         uint64_t offset;
         char name[8];
 
+        /* the first breaks off within its second item; the other goes on with what is whole */
         for (int attempt = 0; attempt < 2; attempt++) {
             ae_bytes bytes = bytes_of(&f);
+            const char *found;
+            bool whole;
 
             ok(ae_container_open(&bytes, NULL, &c, &err), &err);
             ok(ae_container_append(c, &f.sink, &w, &offset, &err), &err);
+            assert_false(ae_container_unfinished(c));
             ae_container_free(c);
             assert_int_equal(offset, before);
             assert_true(ae_container_has_name(w, "0"));
             f.n = offset;
             snprintf(name, sizeof(name), "%u", i);
-            write_picture(w, name, &p, 0, &err);
-            assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t) "0", .info = p.info}, &err),
-                             AE_ERR_ARGUMENT);
-            if (attempt)
+            assert_int_equal(ae_container_recovered(w, 0, &found, &whole), attempt);
+            if (attempt) {
+                assert_string_equal(found, name);
+                assert_true(whole);
+                assert_false(ae_container_recovered(w, 1, &found, &whole));
                 ok(ae_container_finish(w, &err), &err);
-            ae_container_writer_free(w); /* the first breaks off */
+            } else {
+                write_picture(w, name, &p, 0, &err);
+                before = f.n;
+                ok(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t) "half", .info = p.info}, &err), &err);
+            }
+            ae_container_writer_free(w);
             bytes = bytes_of(&f);
             ok(ae_container_open(&bytes, NULL, &c, &err), &err);
             assert_int_equal(ae_container_complaint(c) == NULL, attempt);
             ok(ae_container_list(c, &items, &n, &err), &err);
-            assert_int_equal(n, i + 1); /* what was begun is found by scanning */
-            for (size_t k = 0; k < n; k++) {
+            assert_int_equal(n, i + 1 + !attempt); /* what was begun is found by scanning */
+            for (size_t k = 0; k <= i; k++) {
                 assert_int_equal(items[k].number, k);
                 check_item(c, &items[k], &p, 0);
                 ok(ae_container_find(c, items[k].name, &one, &err), &err);
@@ -921,7 +990,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_drawings), cmocka_unit_test(test_regions), cmocka_unit_test(test_flips),
-        cmocka_unit_test(test_truncation), cmocka_unit_test(test_append),  cmocka_unit_test(test_names),
+        cmocka_unit_test(test_truncation), cmocka_unit_test(test_append),  cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_many),       cmocka_unit_test(test_meta),    cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_floats),
     };

@@ -5,19 +5,16 @@
  * others of its kind; what is now to be written gets a ticket. That is coded, and written when all tickets before it are. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/aecfile.h"
 #include "common/idx.h"
 #include "common/names.h"
 #include "common/progress.h"
+#include "archive_file.h"
 #include "compress.h"
 #include "gather.h"
 
@@ -26,11 +23,10 @@ enum { LARGE = 1 << 23 /* pixels from which a picture is not coded in memory, bu
 typedef struct archive {
     compress_options *o;
     ae_container_writer *writer; /* of who holds the ticket that is up */
-    ae_output *output;   /* of a new file */
-    int fd;              /* of one that is appended to */
-    uint64_t old_size;
-    ae_sink sink, fd_sink;
-    ae_sink *to;         /* where sink writes */
+    archive_file file;
+    bool appended;       /* to a finished one: where this fails it stays as it was */
+    bool ending;         /* what was taken is written, even where more was to come */
+    ae_sink sink;        /* to the file */
     ae_status sink_status;
     uint32_t threads;    /* for one picture */
 
@@ -42,9 +38,9 @@ typedef struct archive {
     uint32_t idx_done;
     uint64_t n_taken, turn, n_tickets, ticket;
     gathered kinds[GATHER_KINDS];
-    name_set names;
+    name_set names, found; /* all that are taken; those that a run that broke off had written */
     FILE *json;
-    size_t failed, done;
+    size_t failed, done, n_found;
     bool broken;         /* the file itself cannot be written any more */
 } archive;
 
@@ -61,25 +57,7 @@ static ae_status write_archive(void *opaque, const void *data, size_t n_bytes, a
 {
     archive *a = opaque;
 
-    return a->sink_status = a->to->write(a->to->opaque, data, n_bytes, err);
-}
-
-static ae_status write_fd(void *opaque, const void *data, size_t n_bytes, ae_error *err)
-{
-    const archive *a = opaque;
-    const uint8_t *p = data;
-
-    while (n_bytes) {
-        ssize_t n = write(a->fd, p, n_bytes);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
-        p += n;
-        n_bytes -= (size_t)n;
-    }
-    return AE_OK;
+    return a->sink_status = a->file.sink->write(a->file.sink->opaque, data, n_bytes, err);
 }
 
 /* ---- turns and tickets ---- */
@@ -101,7 +79,7 @@ static void pass_on(archive *a, uint64_t *counter)
 
 static bool stopped(const archive *a)
 {
-    return cli_cancel.requested || a->broken;
+    return (cli_cancel.requested && !a->ending) || a->broken;
 }
 
 /* What is written with a ticket: code it, wait, write it. */
@@ -229,7 +207,8 @@ static bool has_kept_meta(const compressed *c, const compress_options *o)
     return false;
 }
 
-/* False where the item is there already, which is an error unless those are to be skipped. The mutex is held. */
+/* False where the item is there already, which is an error unless those are to be skipped or it is what a run that broke off had
+ * done. The mutex is held. */
 static bool take_name(archive *a, const char *name, ae_status *st, ae_error *err)
 {
     bool added = false;
@@ -238,7 +217,9 @@ static bool take_name(archive *a, const char *name, ae_status *st, ae_error *err
         *st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
     else if (!ae_item_name_is_safe(name))
         *st = ae_fail(err, AE_ERR_ARGUMENT, "%s is no name for an item", name);
-    else if ((*st = name_set_add(&a->names, name, &added, err)) == AE_OK && !added && !a->o->batch.skip_existing)
+    else if ((*st = name_set_add(&a->names, name, &added, err)) == AE_OK && !added && name_set_has(&a->found, name))
+        a->n_found++;
+    else if (*st == AE_OK && !added && !a->o->batch.skip_existing)
         *st = ae_fail(err, AE_ERR_ARGUMENT, "there is an item %s already", name);
     return added;
 }
@@ -489,77 +470,88 @@ static void show_plan(const archive *a)
 
 /* ---- the file ---- */
 
-static ae_status begin_append(archive *a, ae_error *err)
+/* The names that are taken. What a run has left that broke off is no clash: the same command goes on. */
+static ae_status take_names(archive *a, ae_container *c, ae_error *err)
 {
+    name_set damaged = {0};
     ae_item *items = NULL;
-    uint64_t offset = 0;
     size_t n = 0;
-    struct stat s;
-    bool added;
-    aecfile f;
-    ae_status st = aecfile_open(&f, a->o->archive, err);
+    const char *name;
+    bool added, whole;
+    ae_status st = ae_container_list(c, &items, &n, err);
 
-    if (st == AE_OK && (a->fd = open(a->o->archive, O_RDWR | O_CLOEXEC)) < 0)
-        st = ae_fail(err, AE_ERR_IO, "%s", strerror(errno));
-    if (st == AE_OK && (flock(a->fd, LOCK_EX | LOCK_NB) != 0 || fstat(a->fd, &s) != 0))
-        st = ae_fail(err, AE_ERR_IO, "another program writes to it");
-    a->to = &a->fd_sink;
-    a->fd_sink = (ae_sink){.opaque = a, .write = write_fd};
-    a->sink = (ae_sink){.opaque = a, .write = write_archive};
+    for (size_t i = 0; st == AE_OK && ae_container_recovered(a->writer, i, &name, &whole); i++)
+        st = name_set_add(whole ? &a->found : &damaged, name, &added, err);
+    for (size_t i = 0; i < n && st == AE_OK; i++) {
+        if (ae_container_has_name(a->writer, items[i].name))
+            st = name_set_add(&a->names, items[i].name, &added, err);
+        if (st == AE_OK && ae_container_unfinished(c) && !name_set_has(&damaged, items[i].name))
+            st = name_set_add(&a->found, items[i].name, &added, err);
+    }
+    name_set_clear(&damaged);
+    ae_items_free(items, n);
+    return st;
+}
+
+/* Goes on with what is there, by the lock that was taken. */
+static ae_status go_on(archive *a, ae_error *err)
+{
+    uint64_t offset = 0;
+    aecfile f;
+    ae_status st = aecfile_open_descriptor(&f, a->file.fd, err);
+
+    if (st != AE_OK && !a->o->append)
+        st = ae_fail(err, AE_ERR_ARGUMENT, "exists already");
+    else if (st == AE_OK && !a->o->append && !ae_container_unfinished(f.container))
+        st = ae_fail(err, AE_ERR_ARGUMENT, "exists already (--append adds to it, -f replaces it)");
     if (st == AE_OK)
         st = ae_container_append(f.container, &a->sink, &a->writer, &offset, err);
     if (st == AE_OK)
-        st = ae_container_list(f.container, &items, &n, err);
-    for (size_t i = 0; i < n && st == AE_OK; i++)
-        if (items[i].offset < offset)
-            st = name_set_add(&a->names, items[i].name, &added, err);
-    ae_items_free(items, n);
-    a->old_size = offset;
-    /* what lies behind the last footer is left of an append that broke off */
-    if (st == AE_OK && (ftruncate(a->fd, (off_t)offset) != 0 || lseek(a->fd, (off_t)offset, SEEK_SET) < 0))
-        st = ae_fail(err, AE_ERR_IO, "%s", strerror(errno));
+        st = take_names(a, f.container, err);
+    a->appended = st == AE_OK && !ae_container_unfinished(f.container);
+    /* half an item is left of a run that broke off */
+    if (st == AE_OK)
+        st = archive_file_cut(&a->file, offset, err);
     aecfile_close(&f);
     return st;
 }
 
 static ae_status begin(archive *a, ae_error *err)
 {
-    ae_status st;
+    ae_status st = archive_file_open(&a->file, a->o->archive, a->o->append, a->o->batch.force, err);
 
-    if (a->o->append && access(a->o->archive, F_OK) == 0)
-        return begin_append(a, err);
-    st = ae_output_open(a->o->archive, NULL, a->o->batch.force ? AE_OUTPUT_FORCE : 0, &a->output, err);
-    if (st != AE_OK)
-        return st;
-    a->to = ae_output_sink(a->output);
     a->sink = (ae_sink){.opaque = a, .write = write_archive};
-    st = ae_container_create(&a->sink, &a->writer, err);
-    return st == AE_OK ? compress_model(a->o, a->writer, err) : st;
-}
-
-static ae_status end(archive *a, ae_error *err)
-{
-    ae_status st = AE_OK;
-
-    for (size_t i = 0; i < GATHER_KINDS && st == AE_OK; i++)
-        if (a->kinds[i].n)
-            st = write_pack(&(writing){.a = a, .ticket = a->n_tickets++}, &a->kinds[i], err);
-    if (st == AE_OK && (st = ae_container_finish(a->writer, err)) == AE_OK && a->output) {
-        st = ae_output_commit(a->output, err);
-        a->output = NULL;
-    } else if (st == AE_OK && fsync(a->fd) != 0 && errno != EINVAL && errno != EROFS) {
-        st = ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
-    }
+    if (st == AE_OK && !a->file.output && !a->file.fresh)
+        st = go_on(a, err);
+    else if (st == AE_OK)
+        st = ae_container_create(&a->sink, &a->writer, err);
+    if (st == AE_OK && !ae_container_next(a->writer) && !ae_container_has_model(a->writer))
+        st = compress_model(a->o, a->writer, err);
     return st;
 }
 
-/* Nothing of what was begun stays. */
-static void give_up(archive *a)
+/* Writes what is left and the index. Data are on the disk before an index names them, and what was written is looked at before it
+ * takes the place of anything. */
+static ae_status end(archive *a, uint64_t first, ae_error *err)
 {
-    if (a->fd >= 0 && a->writer && ftruncate(a->fd, (off_t)a->old_size) != 0)
-        cli_message("%s: %s", a->o->archive, strerror(errno));
-    ae_output_discard(a->output);
-    a->output = NULL;
+    ae_status st = AE_OK;
+
+    a->ending = true;
+    for (size_t i = 0; i < GATHER_KINDS && st == AE_OK; i++)
+        if (a->kinds[i].n)
+            st = write_pack(&(writing){.a = a, .ticket = a->n_tickets++}, &a->kinds[i], err);
+    if (st == AE_OK && (st = archive_file_sync(&a->file, err)) == AE_OK)
+        st = cli_cancel.requested ? ae_container_interrupt(a->writer, err) : ae_container_finish(a->writer, err);
+    if (st == AE_OK && a->o->verify && !cli_cancel.requested && archive_file_descriptor(&a->file) >= 0 &&
+        (st = archive_file_sync(&a->file, err)) == AE_OK)
+        st = compress_verify(archive_file_descriptor(&a->file), first, a->o, a->o->batch.jobs, err);
+    return st == AE_OK ? archive_file_commit(&a->file, err) : st;
+}
+
+/* Whether an interrupted run leaves what it did: in a file of its own. */
+static bool leaves(const archive *a)
+{
+    return !a->file.output && a->file.fd >= 0 && !a->appended && !a->broken && ae_container_next(a->writer) > 0;
 }
 
 /* Which files below directories are pictures, or hold some. */
@@ -605,7 +597,7 @@ static int check_files(const archive *a)
 
 int archive_run(compress_options *o, char **operands, int n_operands)
 {
-    archive a = {.o = o, .fd = -1, .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    archive a = {.o = o, .file = {.fd = -1}, .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     collecting c = {&a, {o->batch.recursive, NULL, wanted, NULL}};
     unsigned long k = 1, step = 1;
     uint64_t first = 0;
@@ -652,27 +644,27 @@ int archive_run(compress_options *o, char **operands, int n_operands)
     first = ae_container_next(a.writer);
     run_all(&a);
     cli_progress_clear();
-    if (cli_cancel.requested || a.broken || (st = end(&a, &err)) != AE_OK) {
+    if (a.n_found && !o->batch.quiet)
+        cli_message("%s: %zu items were there, left by a run that broke off", o->archive, a.n_found);
+    if (a.broken || (cli_cancel.requested && !leaves(&a)) || (st = end(&a, first, &err)) != AE_OK) {
         if (st != AE_OK)
             cli_message("%s: %s", o->archive, err.message);
         a.failed++;
-        give_up(&a);
-    } else if (o->verify && (st = compress_verify(o->archive, first, o, o->batch.jobs, &err)) != AE_OK) {
-        cli_message("%s: %s", o->archive, err.message);
-        a.failed++;
+    } else if (cli_cancel.requested) {
+        cli_message("%s: %llu items are in it; the same command goes on", o->archive,
+                    (unsigned long long)ae_container_next(a.writer));
     } else if (o->batch.verbose) {
         cli_message("%s: %llu items added, %llu bytes", o->archive,
                     (unsigned long long)(ae_container_next(a.writer) - first), (unsigned long long)ae_container_written(a.writer));
     }
 done:
-    if (a.fd >= 0)
-        close(a.fd);
+    archive_file_close(&a.file);
     if (a.json && *o->batch.json && fclose(a.json) != 0)
         a.failed++;
     for (size_t i = 0; i < GATHER_KINDS; i++)
         gathered_clear(&a.kinds[i]);
     name_set_clear(&a.names);
-    ae_output_discard(a.output);
+    name_set_clear(&a.found);
     ae_container_writer_free(a.writer);
     cli_inputs_clear(&a.inputs);
     return cli_cancel.requested ? cli_interrupted() : a.failed ? CLI_FAILED : CLI_OK;

@@ -625,13 +625,13 @@ ae_status compress_model(const compress_options *o, ae_container_writer *writer,
 
 /* ---- one file ---- */
 
-ae_status compress_verify(const char *path, uint64_t first, const compress_options *o, uint32_t threads, ae_error *err)
+ae_status compress_verify(int fd, uint64_t first, const compress_options *o, uint32_t threads, ae_error *err)
 {
     aecfile_options options = {.model = o->model, .threads = threads};
     ae_item *items = NULL;
     size_t n = 0;
     aecfile f;
-    ae_status st = aecfile_open(&f, path, err);
+    ae_status st = aecfile_open_descriptor(&f, fd, err);
 
     if (st == AE_OK && ae_container_complaint(f.container))
         st = ae_fail(err, AE_ERR_MALFORMED, "%s", ae_container_complaint(f.container));
@@ -679,14 +679,15 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
         (st = ae_container_finish(writer, err)) != AE_OK)
         goto done;
     n_bytes = ae_container_written(writer);
+    /* before it takes the place of what was there */
+    if (o->verify && ae_output_descriptor(output) >= 0 &&
+        ((st = ae_output_flush(output, err)) != AE_OK ||
+         (st = compress_verify(ae_output_descriptor(output), 0, o, item->threads, err)) != AE_OK))
+        goto done;
     st = picture_name_file(item->output, ae_output_commit(output, err), err);
     output = NULL;
     if (st != AE_OK)
         goto done;
-    if (o->verify && !standard && (st = compress_verify(item->output, 0, o, item->threads, err)) != AE_OK) {
-        remove(item->output);
-        goto done;
-    }
     if (*c.reader.note)
         cli_item_note(item, "%s", c.reader.note);
     if (c.reader.info.sample != c.info.sample)

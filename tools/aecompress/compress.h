@@ -81,8 +81,8 @@ ae_status compress_model(const compress_options *o, ae_container_writer *writer,
 int compress_load(compress_options *o);
 
 ae_status compress_file(void *opaque, const cli_item *item, ae_error *err);
-/* Decodes what was written at `path` again; first: the number of the first item looked at. */
-ae_status compress_verify(const char *path, uint64_t first, const compress_options *o, uint32_t threads, ae_error *err);
+/* Decodes what was written to the file again; first: the number of the first item looked at. */
+ae_status compress_verify(int fd, uint64_t first, const compress_options *o, uint32_t threads, ae_error *err);
 
 int archive_run(compress_options *o, char **operands, int n_operands);
 

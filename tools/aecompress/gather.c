@@ -130,6 +130,11 @@ ae_status name_set_add(name_set *s, const char *name, bool *added, ae_error *err
     return AE_OK;
 }
 
+bool name_set_has(const name_set *s, const char *name)
+{
+    return s->n && *find_slot(s, name);
+}
+
 void name_set_clear(name_set *s)
 {
     for (size_t i = 0; i < s->room; i++)

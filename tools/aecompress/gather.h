@@ -33,6 +33,7 @@ typedef struct name_set {
 } name_set;
 /* *added: false where it is there already. */
 ae_status name_set_add(name_set *set, const char *name, bool *added, ae_error *err);
+bool name_set_has(const name_set *set, const char *name);
 void name_set_clear(name_set *set);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "common/beneath.h"
 #include "common/names.h"
+#include "ae/temporary.h"
 #include "common/options.h"
 #include "common/progress.h"
 #include "common/text.h"
@@ -78,6 +79,7 @@ typedef struct decoding {
     ae_encoder encoder;
     double done, share; /* of the whole file */
     uint32_t n_lost;
+    bool many;          /* one of many files, that are brought to the disk together */
 } decoding;
 
 static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
@@ -108,7 +110,7 @@ static ae_status write_item(decoding *d, aecfile *f, int directory, const char *
     const decompress_options *o = d->o;
     const cli_item *item = d->item;
     bool standard = directory == AT_FDCWD && strcmp(path, "-") == 0, checked;
-    unsigned flags = picture_output_flags(&o->picture.batch);
+    unsigned flags = picture_output_flags(&o->picture.batch) | (d->many ? AE_OUTPUT_LATER : 0u);
     aecfile_options how = {.model = o->model, .x = o->x, .y = o->y, .width = o->width, .height = o->height, .preview = o->preview,
                            .threads = d->threads, .opaque = d, .progress = show, .lost = lose};
     ae_signal_info result = aecfile_result(d->what, &how);
@@ -207,8 +209,6 @@ typedef struct many {
     pthread_mutex_t mutex; /* of all below */
     size_t next, finished, failed;
     uint32_t n_lost;
-    ae_status st;          /* of what ends all; whose message is in err */
-    ae_error err;
 } many;
 
 static void print_plan(const char *input, const char *name, const char *path)
@@ -262,15 +262,15 @@ static ae_status write_one(decoding *d, const char *directory, const cli_target 
 static void run_items(many *m, aecfile *f)
 {
     pthread_mutex_lock(&m->mutex);
-    while (m->next < m->n && m->st == AE_OK && !cli_cancel.requested) {
+    while (m->next < m->n && !cli_cancel.requested) {
         size_t first = m->next++, end;
 
         while (m->next < m->n && m->items[m->next].packed && m->items[m->next].offset == m->items[first].offset)
             m->next++;
         end = m->next;
-        for (size_t i = first; i < end && m->st == AE_OK && !cli_cancel.requested; i++) {
-            decoding d = {.o = m->o, .item = m->item, .what = &m->items[i], .threads = m->threads, .share = 1.0 / (double)m->n,
-                          .done = (double)m->finished / (double)m->n};
+        for (size_t i = first; i < end && !cli_cancel.requested; i++) {
+            decoding d = {.o = m->o, .item = m->item, .what = &m->items[i], .many = true, .threads = m->threads,
+                          .share = 1.0 / (double)m->n, .done = (double)m->finished / (double)m->n};
             ae_status st;
 
             pthread_mutex_unlock(&m->mutex);
@@ -279,8 +279,6 @@ static void run_items(many *m, aecfile *f)
             m->finished++;
             m->failed += st != AE_OK;
             m->n_lost += d.n_lost;
-            if (st == AE_ERR_NOMEM)
-                m->st = ae_fail(&m->err, st, "not enough memory");
         }
     }
     pthread_mutex_unlock(&m->mutex);
@@ -303,6 +301,7 @@ static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_
     uint32_t workers = f->fd < 0 || d->o->picture.batch.dry_run ? 1 : d->threads < n ? d->threads : (uint32_t)n, started = 0;
     many m = {.o = d->o, .item = d->item, .items = items, .n = n, .threads = d->threads / workers,
               .mutex = PTHREAD_MUTEX_INITIALIZER};
+    ae_status st = AE_OK;
     pthread_t *threads;
     char *directory = items_directory(d->o, d->item);
     cli_target *targets = directory ? name_items(d->o, directory, items, n) : NULL;
@@ -321,10 +320,12 @@ static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_
         pthread_join(threads[--started], NULL);
     ae_free(threads);
     cli_names_free(targets, n);
+    if (!d->o->picture.batch.dry_run)
+        st = ae_sync_filesystem(directory, err);
     ae_free(directory);
     d->n_lost += m.n_lost;
-    if (m.st != AE_OK)
-        return ae_fail(err, m.st, "%s", m.err.message);
+    if (st != AE_OK)
+        return st;
     return m.failed ? ae_fail(err, AE_ERR_MALFORMED, "%zu of %zu items failed", m.failed, n) : AE_OK;
 }
 

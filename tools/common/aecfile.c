@@ -59,6 +59,18 @@ ae_status aecfile_open(aecfile *f, const char *path, ae_error *err)
     return ae_container_open(&bytes, NULL, &f->container, err);
 }
 
+ae_status aecfile_open_descriptor(aecfile *f, int fd, ae_error *err)
+{
+    ae_bytes bytes = {.opaque = f, .read = read_fd};
+    struct stat s;
+
+    *f = (aecfile){.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)};
+    if (f->fd < 0 || fstat(f->fd, &s) != 0)
+        return ae_fail(err, AE_ERR_IO, "%s", strerror(errno));
+    f->size = bytes.size = (uint64_t)s.st_size;
+    return ae_container_open(&bytes, NULL, &f->container, err);
+}
+
 void aecfile_close(aecfile *f)
 {
     ae_item_free(f->pack);

@@ -18,6 +18,7 @@ typedef struct aecfile {
 
 /* Zeroes *file first; close it whatever happens. */
 ae_status aecfile_open(aecfile *file, const char *path, ae_error *err);
+ae_status aecfile_open_descriptor(aecfile *file, int fd, ae_error *err); /* of a regular file, which stays the caller's */
 void aecfile_close(aecfile *file);
 
 typedef struct aecfile_options {

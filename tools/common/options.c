@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ae/temporary.h"
 #include "common/progress.h"
 
 enum { MAX_OPTIONS = 96, FIRST_LONG = 256, HELP_COLUMN = 30, HELP_WIDTH = 100 };
@@ -284,11 +285,13 @@ static void print_option(const cli_option *o)
 }
 
 /* Places in the table. */
-enum { HELP = 1, VERSION };
+enum { HELP = 2, VERSION };
 static uint64_t max_memory;
+static bool no_sync;
 
 static const cli_option built_in[] = {
     {0, "max-memory", CLI_SIZE, &max_memory, "SIZE", "take no more memory than that; half of the machine's where not given", 0, 0},
+    {0, "no-sync", CLI_FLAG, &no_sync, NULL, "do not wait until what is written is on the disk", 0, 0},
     {'h', "help", CLI_FLAG, NULL, NULL, "print this and exit", 0, 0},
     {'V', "version", CLI_FLAG, NULL, NULL, "print the version and exit", 0, 0},
     {0},
@@ -408,6 +411,7 @@ int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int
     status = walk(tool, &t, argc, argv, true);
     if (status == CLI_GO_ON)
         status = walk(tool, &t, argc, argv, false);
+    ae_sync_enable(!no_sync);
     ae_memory_limit(max_memory ? max_memory : ae_memory_machine() / 2);
     *operands = argv + optind;
     *n_operands = argc - optind;
