@@ -48,7 +48,13 @@ typedef enum ae_op {
     AE_OP_LSTM = 27,     /* long short-term memory, likewise */
     AE_OP_LAST = 28,     /* the last row; with a second input, a mask of one channel, the last one above 1/2 (none: zeros) */
     AE_OP_REPEAT_TIME = 29, /* the only row, `height` times, or as often as the second input has rows */
-    AE_OP_FLIP = 30      /* the rows in reverse */
+    AE_OP_FLIP = 30,     /* the rows in reverse */
+    AE_OP_SOFTMAX = 31,  /* over the channels of each pixel; no activation */
+    AE_OP_NOISE = 32,    /* plus normal draws of deviation `value`, off at inference */
+    AE_OP_REVERSE = 33,  /* the same; its gradient is turned round, times `value` (Ganin et al. 2016) */
+    AE_OP_NORMALISE = 34, /* (x - mean) / deviation of each channel, statistics that are given, not learned; at first 0 and 1 */
+    AE_OP_DENORMALISE = 35, /* back; shares them with the NORMALISE of the same `param` */
+    AE_OP_GATHER = 36    /* row x (one channel, rounded, clamped) of a learned table of `factor` rows, at each pixel */
 } ae_op;
 
 typedef enum ae_act {
@@ -68,7 +74,10 @@ typedef enum ae_init {
     AE_INIT_IDENTITY = 2, /* convolution: a centred unit tap from channel i to channel i */
     AE_INIT_DCT = 3,     /* convolution with kernel = stride: the cosine transform of blocks (doc/codec.md); embed: plus log2 of the
                             sizes of its components from `first` on */
-    AE_INIT_DCT_INVERSE = 4 /* 1 x 1 convolution before a shuffle: back */
+    AE_INIT_DCT_INVERSE = 4, /* 1 x 1 convolution before a shuffle: back */
+    AE_INIT_XAVIER = 5,  /* normal, variance 2 / (fan-in + fan-out) (Glorot and Bengio 2010) */
+    AE_INIT_ORTHOGONAL = 6 /* rows or columns of the matrix of outputs (gates apart) by the rest orthonormal, times sqrt 2 before a
+                              rectifier (Saxe et al. 2014) */
 } ae_init;
 
 /* Which positions of a node count, by (row + column) mod 2. */
@@ -98,6 +107,8 @@ typedef struct ae_node {
     uint32_t height, width;   /* INPUT: 0 where free; RESHAPE: the target; REPEAT_TIME: how often */
     float value;
     bool bias;
+    bool transposed;          /* DENSE, DECONV: the weight is that of the DENSE, the CONV above with the same `param`, read the
+                               * other way; the bias is one's own, NAME.bias */
     ae_init init;
     ae_parity parity;         /* QUANTISE, BITS */
 } ae_node;

@@ -65,6 +65,8 @@ static void op_text(char to[80], const ae_node *n)
         used += snprintf(to + used, 80 - (size_t)used, " %ux%u", n->kernel[0], n->kernel[1]);
     if (n->stride[0] > 1 || n->stride[1] > 1)
         used += snprintf(to + used, 80 - (size_t)used, " /%u", n->stride[0]);
+    if (n->transposed)
+        used += snprintf(to + used, 80 - (size_t)used, " transposed");
     if (n->causal)
         used += snprintf(to + used, 80 - (size_t)used, " causal");
     if (n->groups > 1)

@@ -59,7 +59,7 @@ static void put_node(writer *w, const ae_graph *g, uint32_t index)
     put(w, n->height);
     put(w, n->width);
     put_float(w, n->value);
-    put(w, n->bias | (uint32_t)n->causal << 1);
+    put(w, n->bias | (uint32_t)n->causal << 1 | (uint32_t)n->transposed << 2);
     if (n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS)
         put(w, n->parity);
 }

@@ -17,18 +17,19 @@ typedef struct layer {
     char name[AE_NAME_MAX], param[AE_NAME_MAX], add[AE_NAME_MAX + 4];
     uint32_t from, repeat, out, kernel[2], stride[2], dilation[2], pad[2], pad_at, groups, factor, first, height, width, channels;
     float slope, value;
-    bool bias, causal;
+    bool bias, causal, transposed;
 } layer;
 
 enum key { K_OP, K_NAME, K_FROM, K_PARAM, K_ACT, K_SLOPE, K_ADD, K_REPEAT, K_OUT, K_KERNEL, K_STRIDE, K_DILATION, K_PAD, K_GROUPS,
-           K_FACTOR, K_FIRST, K_HEIGHT, K_WIDTH, K_CHANNELS, K_VALUE, K_BIAS, K_INIT, K_PARITY, K_GATE, N_KEYS };
+           K_FACTOR, K_FIRST, K_HEIGHT, K_WIDTH, K_CHANNELS, K_VALUE, K_BIAS, K_INIT, K_PARITY, K_GATE, K_TRANSPOSE, N_KEYS };
 
 static const aei_choice acts[] = {
     {"none", AE_ACT_NONE}, {"relu", AE_ACT_RELU}, {"leaky", AE_ACT_LEAKY}, {"sigmoid", AE_ACT_SIGMOID}, {"tanh", AE_ACT_TANH},
     {"softplus", AE_ACT_SOFTPLUS}, {"silu", AE_ACT_SILU}, {"gelu", AE_ACT_GELU}, {NULL, 0}
 };
 static const aei_choice inits[] = {{"he", AE_INIT_HE}, {"zero", AE_INIT_ZERO}, {"identity", AE_INIT_IDENTITY},
-                                   {"dct", AE_INIT_DCT}, {"dct_inverse", AE_INIT_DCT_INVERSE}, {NULL, 0}};
+                                   {"dct", AE_INIT_DCT}, {"dct_inverse", AE_INIT_DCT_INVERSE},
+                                   {"xavier", AE_INIT_XAVIER}, {"orthogonal", AE_INIT_ORTHOGONAL}, {NULL, 0}};
 static const aei_choice parities[] = {{"all", AE_PARITY_ALL}, {"even", AE_PARITY_EVEN}, {"odd", AE_PARITY_ODD}, {NULL, 0}};
 static const aei_choice gates[] = {{"none", GATE_NONE}, {"last", GATE_LAST}, {"all", GATE_ALL}, {NULL, 0}};
 static const aei_choice ops[] = {
@@ -38,7 +39,9 @@ static const aei_choice ops[] = {
     {"batchnorm", AE_OP_BATCHNORM}, {"layernorm", AE_OP_LAYERNORM}, {"dropout", AE_OP_DROPOUT}, {"act", AE_OP_ACT},
     {"reshape", AE_OP_RESHAPE}, {"gaussian", AE_OP_GAUSSIAN}, {"round", AE_OP_ROUND}, {"crop", AE_OP_CROP},
     {"embed", AE_OP_EMBED}, {"quantise", AE_OP_QUANTISE}, {"bits", AE_OP_BITS}, {"gru", AE_OP_GRU},
-    {"lstm", AE_OP_LSTM}, {"last", AE_OP_LAST}, {"repeat_time", AE_OP_REPEAT_TIME}, {"flip", AE_OP_FLIP}, {NULL, 0}
+    {"lstm", AE_OP_LSTM}, {"last", AE_OP_LAST}, {"repeat_time", AE_OP_REPEAT_TIME}, {"flip", AE_OP_FLIP},
+    {"softmax", AE_OP_SOFTMAX}, {"noise", AE_OP_NOISE}, {"reverse", AE_OP_REVERSE}, {"normalise", AE_OP_NORMALISE},
+    {"denormalise", AE_OP_DENORMALISE}, {"gather", AE_OP_GATHER}, {NULL, 0}
 };
 
 #define AT(f) offsetof(layer, f)
@@ -57,7 +60,7 @@ static const aei_field layer_fields[N_KEYS] = {
     [K_DILATION] = {"dilation", AEI_PAIR, AT(dilation), 1, .max = AEI_MAX_KERNEL},
     [K_PAD] = {"pad", AEI_SUBTREE, .offset = AT(pad_at)},
     [K_GROUPS] = {"groups", AEI_U32, AT(groups), 1, .max = AEI_MAX_CHANNELS},
-    [K_FACTOR] = {"factor", AEI_U32, AT(factor), 1, .max = 64},
+    [K_FACTOR] = {"factor", AEI_U32, AT(factor), 1, .max = AEI_MAX_CHANNELS},
     [K_FIRST] = {"first", AEI_U32, AT(first), 0, .max = AEI_MAX_CHANNELS},
     [K_HEIGHT] = {"height", AEI_U32, AT(height), 1, .max = AEI_MAX_EDGE},
     [K_WIDTH] = {"width", AEI_U32, AT(width), 1, .max = AEI_MAX_EDGE},
@@ -66,6 +69,7 @@ static const aei_field layer_fields[N_KEYS] = {
     [K_BIAS] = {"bias", AEI_BOOL, .offset = AT(bias)},
     [K_INIT] = {"init", AEI_CHOICE, AT(init), .choices = inits},
     [K_PARITY] = {"parity", AEI_CHOICE, AT(parity), .choices = parities},
+    [K_TRANSPOSE] = {"transpose", AEI_BOOL, .offset = AT(transposed)},
     [K_GATE] = {"gate", AEI_CHOICE, AT(gate), .choices = gates},
 };
 #undef AT
@@ -80,9 +84,9 @@ static uint64_t keys_of(int op, uint64_t *needed)
 {
     *needed = 0;
     switch (op) {
-    case AE_OP_DENSE: *needed = BIT(K_OUT); return WEIGHTS;
+    case AE_OP_DENSE: *needed = BIT(K_OUT); return WEIGHTS | BIT(K_TRANSPOSE);
     case AE_OP_CONV: return WEIGHTS | WINDOW | BIT(K_DILATION) | BIT(K_GROUPS) | BIT(K_GATE);
-    case AE_OP_DECONV: *needed = BIT(K_OUT); return WEIGHTS | WINDOW | BIT(K_GROUPS);
+    case AE_OP_DECONV: *needed = BIT(K_OUT); return WEIGHTS | WINDOW | BIT(K_GROUPS) | BIT(K_TRANSPOSE);
     case OP_RESIDUAL: return BIT(K_PARAM) | BIT(K_KERNEL) | BIT(K_DILATION) | BIT(K_PAD) | BIT(K_INIT) | BIT(K_GATE);
     case AE_OP_MAXPOOL:
     case AE_OP_AVGPOOL: return WINDOW;
@@ -98,7 +102,12 @@ static uint64_t keys_of(int op, uint64_t *needed)
     case AE_OP_RESHAPE: *needed = BIT(K_WIDTH) | BIT(K_CHANNELS); return BIT(K_HEIGHT);
     case AE_OP_REPEAT_TIME: return BIT(K_HEIGHT);
     case AE_OP_GRU:
-    case AE_OP_LSTM: *needed = BIT(K_OUT); return BIT(K_PARAM) | BIT(K_BIAS);
+    case AE_OP_LSTM: *needed = BIT(K_OUT); return BIT(K_PARAM) | BIT(K_BIAS) | BIT(K_INIT);
+    case AE_OP_NOISE: *needed = BIT(K_VALUE); return 0;
+    case AE_OP_REVERSE: return BIT(K_VALUE);
+    case AE_OP_NORMALISE:
+    case AE_OP_DENORMALISE: return BIT(K_PARAM);
+    case AE_OP_GATHER: *needed = BIT(K_OUT) | BIT(K_FACTOR); return BIT(K_PARAM);
     case AE_OP_CROP: *needed = BIT(K_OUT); return BIT(K_FIRST) | BIT(K_OUT);
     case AE_OP_EMBED: *needed = BIT(K_OUT) | BIT(K_FACTOR); return BIT(K_VALUE) | BIT(K_PARAM) | BIT(K_FIRST) | BIT(K_INIT);
     case AE_OP_QUANTISE:
@@ -259,8 +268,10 @@ static ae_status read_layer(const builder *b, uint32_t at, layer *l, ae_error *e
         return aei_yaml_fail(b->yaml, line, err, "slope: expected 0 to 1");
     if (l->act != AE_ACT_LEAKY && !((given & BIT(K_SLOPE)) && l->op == AE_OP_EMBED))
         l->slope = 0;
+    if (l->transposed && !l->param[0])
+        return aei_yaml_fail(b->yaml, line, err, "transpose: 'param' names the weight that is read the other way");
     if (!(given & BIT(K_VALUE)))
-        l->value = l->op == AE_OP_SCALE ? 1 : l->op == AE_OP_DROPOUT ? 0.5f : 0;
+        l->value = l->op == AE_OP_SCALE || l->op == AE_OP_REVERSE ? 1 : l->op == AE_OP_DROPOUT ? 0.5f : 0;
     for (int a = 0; a < 2; a++) {
         if (!(given & BIT(K_KERNEL)))
             l->kernel[a] = l->op == AE_OP_CONV || l->op == OP_RESIDUAL ? 3 : 2;
@@ -285,7 +296,7 @@ static void node_of(const layer *l, ae_node *node)
     node->parity = (ae_parity)l->parity;
     node->init = (ae_init)l->init;
     if (l->op == AE_OP_NEAREST || l->op == AE_OP_BILINEAR || l->op == AE_OP_SHUFFLE || l->op == AE_OP_UNSHUFFLE ||
-        l->op == AE_OP_EMBED)
+        l->op == AE_OP_EMBED || l->op == AE_OP_GATHER)
         node->factor = l->factor;
     for (int a = 0; a < 2 && window; a++) {
         node->kernel[a] = l->kernel[a];
@@ -299,6 +310,7 @@ static void node_of(const layer *l, ae_node *node)
     if (weights) {
         node->groups = l->op == AE_OP_DENSE ? 0 : l->groups;
         node->bias = l->bias;
+        node->transposed = l->transposed;
     }
 }
 

@@ -38,6 +38,12 @@ static const struct op_info { const char *name; uint8_t min_from, max_from; } op
     [AE_OP_LAST] = {"last", 1, 2},
     [AE_OP_REPEAT_TIME] = {"repeat_time", 1, 2},
     [AE_OP_FLIP] = {"flip", 1, 1},
+    [AE_OP_SOFTMAX] = {"softmax", 1, 1},
+    [AE_OP_NOISE] = {"noise", 1, 1},
+    [AE_OP_REVERSE] = {"reverse", 1, 1},
+    [AE_OP_NORMALISE] = {"normalise", 1, 1},
+    [AE_OP_DENORMALISE] = {"denormalise", 1, 1},
+    [AE_OP_GATHER] = {"gather", 1, 1},
 };
 static const char *const act_names[] = {"none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"};
 enum { N_OPS = sizeof(op_table) / sizeof(op_table[0]), N_ACTS = sizeof(act_names) / sizeof(act_names[0]) };
@@ -96,6 +102,11 @@ static bool is_window(ae_op op)
 static bool has_factor(ae_op op)
 {
     return op == AE_OP_NEAREST || op == AE_OP_BILINEAR || op == AE_OP_SHUFFLE || op == AE_OP_UNSHUFFLE || op == AE_OP_EMBED;
+}
+
+static bool has_matrix(ae_op op)
+{
+    return op == AE_OP_DENSE || op == AE_OP_CONV || op == AE_OP_DECONV || op == AE_OP_GRU || op == AE_OP_LSTM;
 }
 
 static ae_status check_window(ae_node *n, ae_error *err)
@@ -172,13 +183,21 @@ static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: value or slope is not a finite number", n->name);
     if (n->op == AE_OP_DROPOUT && !(n->value >= 0 && n->value < 1))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: dropout %g, expected 0 to below 1", n->name, (double)n->value);
-    if ((unsigned)n->init > AE_INIT_DCT_INVERSE ||
-        (n->init > AE_INIT_ZERO && n->op != AE_OP_CONV && !(n->op == AE_OP_EMBED && n->init == AE_INIT_DCT)))
+    if ((unsigned)n->init > AE_INIT_ORTHOGONAL || (n->init >= AE_INIT_XAVIER && !has_matrix(n->op)) ||
+        (n->init > AE_INIT_ZERO && n->init < AE_INIT_XAVIER && n->op != AE_OP_CONV &&
+         !(n->op == AE_OP_EMBED && n->init == AE_INIT_DCT)))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: impossible init", n->name);
     if (has_factor(n->op) && (n->factor < (n->op == AE_OP_EMBED ? 2 : 1) || n->factor > 64))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: factor %u, expected %d to 64", n->name, n->factor,
                        n->op == AE_OP_EMBED ? 2 : 1);
-    if ((n->op == AE_OP_EMBED || n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS) && n->act != AE_ACT_NONE)
+    if (n->op == AE_OP_GATHER && (!n->factor || n->factor > AEI_MAX_CHANNELS))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: a table of %u rows, expected 1 to %d", n->name, n->factor,
+                       AEI_MAX_CHANNELS);
+    if (n->op == AE_OP_NOISE && n->value < 0)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: noise of deviation %g", n->name, (double)n->value);
+    if (n->transposed && n->op != AE_OP_DENSE && n->op != AE_OP_DECONV)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: only dense and deconv read a weight the other way", n->name);
+    if ((n->op == AE_OP_EMBED || n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS || n->op == AE_OP_SOFTMAX) && n->act != AE_ACT_NONE)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s has no activation", n->name, ae_op_name(n->op));
     if ((unsigned)n->parity > AE_PARITY_ODD || (n->parity && n->op != AE_OP_QUANTISE && n->op != AE_OP_BITS))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: only quantise and bits have a parity: all, even or odd", n->name);
@@ -243,8 +262,9 @@ static ae_status check_channels(ae_graph *graph, uint32_t index, ae_error *err)
         n->out = c;
         break;
     case AE_OP_EMBED:
+    case AE_OP_GATHER:
         if (c != 1)
-            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: embed reads one number, not %u channels", n->name, c);
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s reads one number, not %u channels", n->name, ae_op_name(n->op), c);
         break;
     case AE_OP_CROP:
         if (n->pad[0] || n->pad[1])
@@ -466,22 +486,35 @@ static ae_status check_sharing(const ae_graph *graph, const ae_shape *shapes, in
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         ae_param mine[4], theirs[4];
         uint32_t n = aei_node_params(graph, i, shapes[graph->nodes[i].from[0]], mine);
+        bool turned = graph->nodes[i].transposed, found = false;
 
         for (uint32_t j = 0; n && j < i; j++) {
             bool same;
 
+            if (turned && graph->nodes[i].bias && !strcmp(graph->nodes[j].param, graph->nodes[i].name)) {
+                *node = (int32_t)i;
+                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: its bias would be that of layer %s", graph->nodes[i].name,
+                               graph->nodes[j].name);
+            }
             if (strcmp(graph->nodes[i].param, graph->nodes[j].param) != 0)
                 continue;
             if (!aei_node_params(graph, j, shapes[graph->nodes[j].from[0]], theirs))
                 continue;
-            same = graph->nodes[i].op == graph->nodes[j].op && graph->nodes[i].bias == graph->nodes[j].bias &&
+            same = aei_params_kind(&graph->nodes[i]) == aei_params_kind(&graph->nodes[j]) &&
+                   (turned || graph->nodes[j].transposed || graph->nodes[i].bias == graph->nodes[j].bias) &&
                    !memcmp(mine[0].dims, theirs[0].dims, sizeof(mine[0].dims));
             if (!same) {
                 *node = (int32_t)i;
                 return ae_fail(err, AE_ERR_MALFORMED, "layer %s: shares the parameters %s with %s but differs in shape",
                                graph->nodes[i].name, graph->nodes[i].param, graph->nodes[j].name);
             }
+            found = true;
             break;
+        }
+        if (turned && !found) {
+            *node = (int32_t)i;
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: no layer above has the parameters %s to read the other way",
+                           graph->nodes[i].name, graph->nodes[i].param);
         }
     }
     return AE_OK;

@@ -13,12 +13,20 @@ enum { MAX_FLOATS = 1 << 28 };
 
 static void set_param(ae_param *p, const ae_graph *graph, uint32_t node, const char *what, uint32_t n_dims, const uint32_t *dims)
 {
+    const ae_node *n = &graph->nodes[node];
+    bool own = n->transposed && !strcmp(what, "bias");
+
     *p = (ae_param){.node = node, .n_dims = n_dims, .count = 1, .trainable = true};
-    snprintf(p->name, sizeof(p->name), "%s.%s", graph->nodes[node].param, what);
+    snprintf(p->name, sizeof(p->name), "%s.%s", own ? n->name : n->param, what);
     for (uint32_t i = 0; i < n_dims; i++) {
         p->dims[i] = dims[i];
         p->count *= dims[i];
     }
+}
+
+ae_op aei_params_kind(const ae_node *n)
+{
+    return n->op == AE_OP_DENORMALISE ? AE_OP_NORMALISE : n->op == AE_OP_DECONV && n->transposed ? AE_OP_CONV : n->op;
 }
 
 uint32_t aei_node_params(const ae_graph *graph, uint32_t node, ae_shape in, ae_param params[4])
@@ -26,14 +34,16 @@ uint32_t aei_node_params(const ae_graph *graph, uint32_t node, ae_shape in, ae_p
     const ae_node *n = &graph->nodes[node];
     uint32_t conv[4] = {n->out, n->groups ? in.c / n->groups : 0, n->kernel[0], n->kernel[1]};
     uint32_t deconv[4] = {in.c, n->groups ? n->out / n->groups : 0, n->kernel[0], n->kernel[1]};
-    uint32_t dense[2] = {n->out, in.h * in.w * in.c}, channels[1] = {n->out}, count = 1;
+    uint32_t samples = in.h * in.w * in.c, dense[2] = {n->transposed ? samples : n->out, n->transposed ? n->out : samples};
+    uint32_t channels[1] = {n->out}, count = 1;
 
     switch (n->op) {
     case AE_OP_CONV: set_param(&params[0], graph, node, "weight", 4, conv); break;
     case AE_OP_DECONV: set_param(&params[0], graph, node, "weight", 4, deconv); break;
     case AE_OP_DENSE: set_param(&params[0], graph, node, "weight", 2, dense); break;
     case AE_OP_SCALE: set_param(&params[0], graph, node, "weight", 1, channels); return 1;
-    case AE_OP_EMBED: set_param(&params[0], graph, node, "weight", 2, (uint32_t[]){n->factor, n->out}); return 1;
+    case AE_OP_EMBED:
+    case AE_OP_GATHER: set_param(&params[0], graph, node, "weight", 2, (uint32_t[]){n->factor, n->out}); return 1;
     case AE_OP_GRU:
     case AE_OP_LSTM: {
         uint32_t gates = (n->op == AE_OP_LSTM ? 4 : 3) * n->out;
@@ -45,6 +55,12 @@ uint32_t aei_node_params(const ae_graph *graph, uint32_t node, ae_shape in, ae_p
             set_param(&params[count++], graph, node, "bias", 1, (uint32_t[]){4 * n->out});
         return count;
     }
+    case AE_OP_NORMALISE:
+    case AE_OP_DENORMALISE:
+        set_param(&params[0], graph, node, "mean", 1, channels);
+        set_param(&params[1], graph, node, "variance", 1, channels);
+        params[0].trainable = params[1].trainable = false;
+        return 2;
     case AE_OP_BATCHNORM:
     case AE_OP_LAYERNORM:
         set_param(&params[0], graph, node, "weight", 1, channels);
@@ -66,7 +82,8 @@ uint32_t aei_node_params(const ae_graph *graph, uint32_t node, ae_shape in, ae_p
 static bool shared_above(const ae_graph *graph, uint32_t node)
 {
     for (uint32_t i = 0; i < node; i++)
-        if (graph->nodes[i].op == graph->nodes[node].op && !strcmp(graph->nodes[i].param, graph->nodes[node].param))
+        if (aei_params_kind(&graph->nodes[i]) == aei_params_kind(&graph->nodes[node]) &&
+            !strcmp(graph->nodes[i].param, graph->nodes[node].param))
             return true;
     return false;
 }
@@ -93,7 +110,9 @@ ae_status ae_graph_params(const ae_graph *graph, ae_param **params, uint32_t *n_
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         uint32_t n = aei_node_params(graph, i, shapes[graph->nodes[i].from[0]], list + count);
 
-        if (!n || shared_above(graph, i))
+        if (n > 1 && graph->nodes[i].transposed) /* a bias of its own */
+            list[count] = list[count + 1], n = 1;
+        else if (!n || shared_above(graph, i))
             continue;
         for (uint32_t k = 0; k < n; k++) {
             list[count + k].offset = total;
@@ -228,6 +247,44 @@ static ae_status init_dct(const ae_node *node, const ae_param *p, float *w, ae_e
     return AE_OK;
 }
 
+/* Rows made orthonormal to those before by Gram and Schmidt, twice for accuracy; where there are more rows than columns the columns
+ * are. In double, with sums in order and square roots, which round alike everywhere. */
+static ae_status init_orthogonal(const ae_param *p, uint32_t gates, bool rectified, aei_rng *rng, float *w, ae_error *err)
+{
+    size_t rows = p->dims[0] / gates, columns = p->count / p->dims[0], n = rows < columns ? rows : columns,
+           length = rows < columns ? columns : rows;
+    double *v = ae_alloc(n * length, sizeof(*v)), gain = rectified ? sqrt(2) : 1;
+
+    if (!v)
+        return ae_fail(err, AE_ERR_NOMEM, "parameters %s", p->name);
+    for (uint32_t g = 0; g < gates; g++, w += rows * columns) {
+        for (size_t i = 0; i < n * length; i++)
+            v[i] = (double)unit_draw(rng);
+        for (size_t i = 0; i < n; i++) {
+            double *row = v + i * length, square = 0;
+
+            for (size_t k = 0; k < 2 * i; k++) {
+                const double *other = v + k % i * length;
+                double dot = 0;
+
+                for (size_t q = 0; q < length; q++)
+                    dot += row[q] * other[q];
+                for (size_t q = 0; q < length; q++)
+                    row[q] -= dot * other[q];
+            }
+            for (size_t q = 0; q < length; q++)
+                square += row[q] * row[q];
+            for (size_t q = 0; q < length; q++)
+                row[q] /= sqrt(square);
+        }
+        for (size_t r = 0; r < rows; r++)
+            for (size_t c = 0; c < columns; c++)
+                w[r * columns + c] = (float)(gain * (rows < columns ? v[r * length + c] : v[c * length + r]));
+    }
+    ae_free(v);
+    return AE_OK;
+}
+
 static ae_status init_weight(const ae_node *n, const ae_param *p, aei_rng *rng, float *w, ae_error *err)
 {
     bool recurrent = n->op == AE_OP_GRU || n->op == AE_OP_LSTM;
@@ -254,7 +311,11 @@ static ae_status init_weight(const ae_node *n, const ae_param *p, aei_rng *rng, 
     }
     if (n->op == AE_OP_DECONV) /* on average so many weights meet in an output */
         fan_in = (double)p->dims[0] / n->groups * p->dims[2] * p->dims[3] / n->stride[0] / n->stride[1];
-    deviation = (float)sqrt((rectified ? 2 : 1) / fan_in);
+    if (n->init == AE_INIT_ORTHOGONAL)
+        return init_orthogonal(p, recurrent ? p->dims[0] / n->out : 1, rectified, rng, w, err);
+    if (n->init == AE_INIT_XAVIER) /* a convolution's output goes to as many taps as it comes from */
+        fan_in = (fan_in + fan_in / p->dims[1] * p->dims[0] / (recurrent ? p->dims[0] / n->out : 1)) / 2;
+    deviation = (float)sqrt((rectified && n->init != AE_INIT_XAVIER ? 2 : 1) / fan_in);
     for (size_t i = 0; i < p->count; i++)
         w[i] = deviation * unit_draw(rng);
     return AE_OK;
@@ -313,7 +374,10 @@ ae_status ae_graph_init(const ae_graph *graph, uint64_t seed, float *values, ae_
             fill = n->op == AE_OP_SCALE ? n->value : 1;
         for (size_t k = 0; k < p->count; k++)
             to[k] = fill;
-        if (p->decay)
+        if (n->op == AE_OP_GATHER)
+            for (size_t k = 0; k < p->count; k++)
+                to[k] = unit_draw(&rng);
+        else if (p->decay)
             st = init_weight(n, p, &rng, to, err);
         else if (n->op == AE_OP_EMBED)
             st = init_table(graph, p->node, to, err);

@@ -3,7 +3,8 @@
  * Mixed precision. In a plan of bf16 the transforms of a codec (doc/codec.md) compute in f32: where a picture is rebuilt to a
  * thousandth, eight bits of a weight make an error that is the same everywhere, which training would then mend in the wrong place.
  * "Wide", that is f32, are these layers, all that leads to them from the inputs or another layer, and what is computed from wide
- * values, until the next layer. A cast, which is an activation that does nothing, stands where a reader wants the other type. */
+ * values, until the next layer; and the numbers of rows in tables, of which bf16 tells 256 apart. A cast, which is an
+ * activation that does nothing, stands where a reader wants the other type. */
 #include "nn/mixed.h"
 
 #include <string.h>
@@ -21,7 +22,7 @@ static bool is_transform(const ae_node *n)
 /* Operators whose inputs may be of any type, each for itself. */
 static bool reads_any(const ae_node *n)
 {
-    return n->op == AE_OP_EMBED || n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS;
+    return n->op == AE_OP_EMBED || n->op == AE_OP_GATHER || n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS;
 }
 
 /* Whether all that read a node read any type; false where nothing does. */
@@ -61,7 +62,7 @@ static void choose(const ae_graph *g, uint8_t *wide)
             wide[i] |= n->add >= 0 && wide[n->add];
             continue;
         }
-        for (uint32_t k = 0; k < n->n_from && !(reads_any(n) && (k || n->op == AE_OP_EMBED)); k++)
+        for (uint32_t k = 0; k < n->n_from && !(reads_any(n) && (k || n->op == AE_OP_EMBED || n->op == AE_OP_GATHER)); k++)
             wide[i] |= wide[n->from[k]];
     }
 }
@@ -148,7 +149,7 @@ done:
 bool aei_mixed_wanted(const ae_graph *graph)
 {
     for (uint32_t i = 0; i < graph->n_nodes; i++)
-        if (is_transform(&graph->nodes[i]))
+        if (is_transform(&graph->nodes[i]) || graph->nodes[i].op == AE_OP_GATHER)
             return true;
     return false;
 }

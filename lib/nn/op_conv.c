@@ -67,7 +67,8 @@ static void map_weights(const aei_plan *plan, const aei_step *s, float *plain, f
             for (uint32_t i = 0; i < n_i; i++) {
                 size_t so = g > 1 ? o : aei_stored(dst, o), si = g > 1 || dense ? i : aei_stored(src, i);
                 /* a deconvolution's flat tensor is I x O/g, oneDNN's plain one O x I */
-                size_t from = (deconv ? ((size_t)q * n_i + i) * n_o + o : ((size_t)q * n_o + o) * n_i + i) * kk;
+                bool turned = deconv || (dense && s->node->transposed);
+                size_t from = (turned ? ((size_t)q * n_i + i) * n_o + o : ((size_t)q * n_o + o) * n_i + i) * kk;
 
                 for (uint32_t k = 0; k < kk; k++) {
                     size_t to = s->expand ? (k * plain_o + so) * plain_i + si : ((q * plain_o + so) * plain_i + si) * kk + k;
@@ -394,8 +395,8 @@ static ae_status conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
         }
         s->bias_offset = plan->prepared_bytes;
         plan->prepared_bytes += align64(bias_floats(s) * 4);
-        s->direct = s->op != &aei_op_deconv && src->perm == 0 && s->t.perm == 0 && s->t.cp == s->t.shape.c &&
-                    (f.inner || src->cp == src->shape.c);
+        s->direct = s->op != &aei_op_deconv && !s->node->transposed && src->perm == 0 && s->t.perm == 0 &&
+                    s->t.cp == s->t.shape.c && (f.inner || src->cp == src->shape.c);
         s->plain_offset = plan->scratch_bytes;
         s->pad_offset = s->plain_offset + (s->direct && !s->shared ? 0 : align64(s->plain_floats * sizeof(float)));
         plan->scratch_bytes = s->pad_offset + align64(dnnl_memory_desc_get_size(&s->reorder_pad));

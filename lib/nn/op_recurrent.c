@@ -236,9 +236,9 @@ FORCE_INLINE float hyperbolic(float x)
 
 /* One row: w, u: W x and U h of all gates; w becomes the gates. */
 AEI_CLONES static void gru_row(float *restrict w, const float *restrict u, const float *restrict b, const float *restrict h,
-                               float *restrict to, float *restrict hidden, uint32_t n)
+                               float *restrict to, float *restrict hidden, size_t n)
 {
-    for (uint32_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         float r = sigmoid(w[i] + u[i] + b[i]), z = sigmoid(w[n + i] + u[n + i] + b[n + i]);
         float part = u[2 * n + i] + b[3 * n + i], new = hyperbolic(w[2 * n + i] + b[2 * n + i] + r * part);
 
@@ -251,9 +251,9 @@ AEI_CLONES static void gru_row(float *restrict w, const float *restrict u, const
 }
 
 AEI_CLONES static void lstm_row(float *restrict w, const float *restrict u, const float *restrict b, const float *restrict c,
-                                float *restrict to, float *restrict to_c, uint32_t n)
+                                float *restrict to, float *restrict to_c, size_t n)
 {
-    for (uint32_t k = 0; k < n; k++) {
+    for (size_t k = 0; k < n; k++) {
         float i = sigmoid(w[k] + u[k] + b[k]), f = sigmoid(w[n + k] + u[n + k] + b[n + k]);
         float g = hyperbolic(w[2 * n + k] + u[2 * n + k] + b[2 * n + k]);
         float o = sigmoid(w[3 * n + k] + u[3 * n + k] + b[3 * n + k]), next = f * c[k] + i * g;
@@ -336,9 +336,9 @@ static void recurrent_forward(aei_run *run, const aei_weights *weights, const ae
 
 /* d: gradient by h', becomes that by h as far as it does not pass through U. */
 AEI_CLONES static void gru_row_back(const float *restrict gates, const float *restrict hidden, const float *restrict h,
-                                    float *restrict d, float *restrict by_w, float *restrict by_u, uint32_t n)
+                                    float *restrict d, float *restrict by_w, float *restrict by_u, size_t n)
 {
-    for (uint32_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         float r = gates[i], z = gates[n + i], new = gates[2 * n + i], by_new = d[i] * (1 - z) * (1 - new * new);
 
         by_w[i] = by_u[i] = by_new * hidden[i] * r * (1 - r);
@@ -351,9 +351,9 @@ AEI_CLONES static void gru_row_back(const float *restrict gates, const float *re
 
 /* d_c: gradient by c' from later steps, becomes that by c. */
 AEI_CLONES static void lstm_row_back(const float *restrict gates, const float *restrict c, const float *restrict next,
-                                     const float *restrict d, float *restrict d_c, float *restrict by_w, uint32_t n)
+                                     const float *restrict d, float *restrict d_c, float *restrict by_w, size_t n)
 {
-    for (uint32_t k = 0; k < n; k++) {
+    for (size_t k = 0; k < n; k++) {
         float i = gates[k], f = gates[n + k], g = gates[2 * n + k], o = gates[3 * n + k], t = hyperbolic(next[k]);
         float by_c = d_c[k] + d[k] * o * (1 - t * t);
 

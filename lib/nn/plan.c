@@ -63,6 +63,12 @@ static const aei_op *op_of(ae_op op)
     case AE_OP_LAST: return &aei_op_last;
     case AE_OP_REPEAT_TIME: return &aei_op_repeat_time;
     case AE_OP_FLIP: return &aei_op_flip;
+    case AE_OP_SOFTMAX: return &aei_op_softmax;
+    case AE_OP_NOISE: return &aei_op_noise;
+    case AE_OP_REVERSE: return &aei_op_reverse;
+    case AE_OP_NORMALISE: return &aei_op_normalise;
+    case AE_OP_DENORMALISE: return &aei_op_denormalise;
+    case AE_OP_GATHER: return &aei_op_gather;
     }
     return NULL;
 }
@@ -102,6 +108,7 @@ static bool is_elementwise(const ae_node *n)
     case AE_OP_SCALE: case AE_OP_BATCHNORM: case AE_OP_LAYERNORM: case AE_OP_DROPOUT: case AE_OP_ACT: case AE_OP_GAUSSIAN:
     case AE_OP_ROUND:
     case AE_OP_QUANTISE: case AE_OP_BITS: case AE_OP_LAST: case AE_OP_REPEAT_TIME: case AE_OP_FLIP:
+    case AE_OP_SOFTMAX: case AE_OP_NOISE: case AE_OP_REVERSE: case AE_OP_NORMALISE: case AE_OP_DENORMALISE:
         return true;
     default:
         return false;
@@ -469,16 +476,19 @@ static bool place(aei_plan *p)
 static void find_params(aei_plan *p, aei_step *s)
 {
     static const char *const usual[4] = {".weight", ".bias"}, *const normal[4] = {".weight", ".bias", ".mean", ".variance"},
-                                                                *const recurrent[4] = {".weight", ".recurrent", ".bias"};
+                                                                *const recurrent[4] = {".weight", ".recurrent", ".bias"},
+                                                                *const given[4] = {".mean", ".variance"};
     ae_op op = s->node->op;
-    const char *const *names = op == AE_OP_BATCHNORM ? normal : op == AE_OP_GRU || op == AE_OP_LSTM ? recurrent : usual;
+    const char *const *names = op == AE_OP_BATCHNORM ? normal : op == AE_OP_GRU || op == AE_OP_LSTM ? recurrent
+                               : op == AE_OP_NORMALISE || op == AE_OP_DENORMALISE ? given : usual;
 
     for (int k = 0; k < 4; k++) {
-        size_t n = strlen(s->node->param);
+        const char *owner = s->node->transposed && k ? s->node->name : s->node->param;
+        size_t n = strlen(owner);
 
         s->param[k] = -1;
         for (uint32_t i = 0; i < p->n_params && names[k]; i++)
-            if (!strncmp(p->params[i].name, s->node->param, n) && !strcmp(p->params[i].name + n, names[k]))
+            if (!strncmp(p->params[i].name, owner, n) && !strcmp(p->params[i].name + n, names[k]))
                 s->param[k] = (int32_t)i;
     }
 }

@@ -215,6 +215,7 @@ extern const aei_op aei_op_shuffle, aei_op_unshuffle, aei_op_concat, aei_op_crop
 extern const aei_op aei_op_add, aei_op_mul, aei_op_scale, aei_op_batchnorm, aei_op_layernorm;
 extern const aei_op aei_op_dropout, aei_op_act, aei_op_gaussian, aei_op_round;
 extern const aei_op aei_op_gru, aei_op_lstm, aei_op_last, aei_op_repeat_time, aei_op_flip;
+extern const aei_op aei_op_softmax, aei_op_noise, aei_op_reverse, aei_op_normalise, aei_op_denormalise, aei_op_gather;
 extern const aei_op aei_op_embed, aei_op_quantise, aei_op_bits;
 
 /* op_recurrent.c: bytes that a live layer keeps from run to run. */

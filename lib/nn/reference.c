@@ -60,7 +60,9 @@ static size_t find(const ae_param *params, uint32_t n_params, const ae_node *nod
 {
     char name[AE_NAME_MAX + 16];
 
-    snprintf(name, sizeof(name), "%s.%s", node->param[0] ? node->param : node->name, suffix);
+    bool own = !node->param[0] || (node->transposed && !strcmp(suffix, "bias"));
+
+    snprintf(name, sizeof(name), "%s.%s", own ? node->name : node->param, suffix);
     for (uint32_t i = 0; i < n_params; i++)
         if (!strcmp(params[i].name, name))
             return params[i].offset;
@@ -160,6 +162,9 @@ void aei_ref_forward(aei_ref *ref, const double *flat, const double *const *inpu
                 v->draw[k] = aei_rng_float(&rng) >= v->node->value;
         if (v->node->op == AE_OP_GAUSSIAN)
             aei_rng_normals(&rng, v->draw, count);
+        if (v->node->op == AE_OP_NOISE)
+            for (size_t k = 0; k < count; k += v->out.c)
+                aei_rng_normals(&rng, v->draw + k, v->out.c);
         if (v->node->op == AE_OP_BITS)
             for (size_t k = 0, c = v->out.c; k < count; k++)
                 if (aei_ref_counts(v->node->parity, k / c / v->out.w % v->out.h, k / c % v->out.w))

@@ -7,6 +7,7 @@
  * last, one element after another in that order, padding channels not counted.
  *   dropout   keeps an element iff aei_rng_float(&r) >= value, one draw an element
  *   gaussian  unit normals from one aei_rng_normals(&r, to, n * h * w * c)
+ *   noise     unit normals from one aei_rng_normals(&r, to, c) a pixel
  *   bits      aei_rng_float(&r) - 1/2, one draw an element of the positions that its parity counts
  * Ties: max pooling takes the first of equals in (y, x) order; round takes the even neighbour. The derivative of relu and leaky at
  * 0 is that of the negative side. */

@@ -34,7 +34,14 @@ static bool tap(uint32_t out, uint32_t k, uint32_t stride, uint32_t dilation, ui
     return i >= 0 && i < size;
 }
 
-/* y[o] = bias[o] + sum_i weight[o][i] x[i] for each picture; x flattened as (h, w, c). */
+static size_t dense_at(const aei_ref_node *v, uint32_t o, uint32_t i)
+{
+    uint32_t inputs = v->in[0].h * v->in[0].w * v->in[0].c;
+
+    return v->node->transposed ? (size_t)i * v->out.c + o : (size_t)o * inputs + i;
+}
+
+/* y[o] = bias[o] + sum_i weight[o][i] x[i] for each picture; x flattened as (h, w, c). transposed: weight[i][o]. */
 static void dense_forward(const aei_ref_node *v)
 {
     uint32_t inputs = v->in[0].h * v->in[0].w * v->in[0].c, outputs = v->out.c;
@@ -44,7 +51,7 @@ static void dense_forward(const aei_ref_node *v)
             double sum = v->bias ? v->bias[o] : 0;
 
             for (uint32_t i = 0; i < inputs; i++)
-                sum += v->weight[(size_t)o * inputs + i] * v->x[0][(size_t)n * inputs + i];
+                sum += v->weight[dense_at(v, o, i)] * v->x[0][(size_t)n * inputs + i];
             v->y[(size_t)n * outputs + o] = sum;
         }
 }
@@ -60,8 +67,8 @@ static void dense_backward(const aei_ref_node *v)
             if (v->bias)
                 v->d_bias[o] += d;
             for (uint32_t i = 0; i < inputs; i++) {
-                v->dx[0][(size_t)n * inputs + i] += d * v->weight[(size_t)o * inputs + i];
-                v->d_weight[(size_t)o * inputs + i] += d * v->x[0][(size_t)n * inputs + i];
+                v->dx[0][(size_t)n * inputs + i] += d * v->weight[dense_at(v, o, i)];
+                v->d_weight[dense_at(v, o, i)] += d * v->x[0][(size_t)n * inputs + i];
             }
         }
 }
@@ -279,6 +286,110 @@ static void upsample_forward(const aei_ref_node *v)
 static void upsample_backward(const aei_ref_node *v)
 {
     upsample(v, true);
+}
+
+/* ---- between data and network ---- */
+
+static void softmax(const aei_ref_node *v, bool backward)
+{
+    uint32_t c = v->out.c;
+
+    for (size_t i = 0; i < aei_ref_count(v->out); i += c) {
+        double sum = 0, mean = 0;
+
+        for (uint32_t k = 0; k < c; k++)
+            sum += exp(v->x[0][i + k]);
+        for (uint32_t k = 0; k < c; k++)
+            mean += backward ? exp(v->x[0][i + k]) / sum * v->dy[i + k] : 0;
+        for (uint32_t k = 0; k < c; k++) {
+            double y = exp(v->x[0][i + k]) / sum;
+
+            if (backward)
+                v->dx[0][i + k] += y * (v->dy[i + k] - mean);
+            else
+                v->y[i + k] = y;
+        }
+    }
+}
+
+static void softmax_forward(const aei_ref_node *v)
+{
+    softmax(v, false);
+}
+
+static void softmax_backward(const aei_ref_node *v)
+{
+    softmax(v, true);
+}
+
+static void noise_forward(const aei_ref_node *v)
+{
+    for (size_t k = 0; k < aei_ref_count(v->out); k++)
+        v->y[k] = v->x[0][k] + (v->train ? (double)v->node->value * (double)v->draw[k] : 0);
+}
+
+static void noise_backward(const aei_ref_node *v)
+{
+    for (size_t k = 0; k < aei_ref_count(v->out); k++)
+        v->dx[0][k] += v->dy[k];
+}
+
+static void reverse_forward(const aei_ref_node *v)
+{
+    for (size_t k = 0; k < aei_ref_count(v->out); k++)
+        v->y[k] = v->x[0][k];
+}
+
+static void reverse_backward(const aei_ref_node *v)
+{
+    for (size_t k = 0; k < aei_ref_count(v->out); k++)
+        v->dx[0][k] -= (double)v->node->value * v->dy[k];
+}
+
+static void normal_forward(const aei_ref_node *v)
+{
+    for (size_t k = 0; k < aei_ref_count(v->out); k++) {
+        double mean = v->mean[k % v->out.c], deviation = sqrt(v->variance[k % v->out.c] + 1e-12);
+
+        v->y[k] = v->node->op == AE_OP_NORMALISE ? (v->x[0][k] - mean) / deviation : v->x[0][k] * deviation + mean;
+    }
+}
+
+/* The statistics are not learned: in place of the batch's they are delivered themselves. */
+static void normal_backward(const aei_ref_node *v)
+{
+    for (size_t k = 0; k < aei_ref_count(v->out); k++) {
+        double deviation = sqrt(v->variance[k % v->out.c] + 1e-12);
+
+        v->dx[0][k] += v->node->op == AE_OP_NORMALISE ? v->dy[k] / deviation : v->dy[k] * deviation;
+    }
+    for (uint32_t c = 0; c < v->out.c; c++) {
+        v->d_mean[c] = v->mean[c];
+        v->d_variance[c] = v->variance[c];
+    }
+}
+
+static void gather(const aei_ref_node *v, bool backward)
+{
+    for (size_t k = 0; k < aei_ref_count(v->out); k++) {
+        double x = rint(v->x[0][k / v->out.c]);
+        size_t row = x > 0 ? (size_t)fmin(x, v->node->factor - 1.0) : 0, place = row * v->out.c + k % v->out.c;
+
+        if (backward)
+            v->d_weight[place] += v->dy[k];
+        else
+            v->y[k] = v->weight[place];
+    }
+}
+
+static void gather_forward(const aei_ref_node *v)
+{
+    gather(v, false);
+}
+
+static void gather_backward(const aei_ref_node *v)
+{
+    gather(v, true);
 }
 
 /* ---- recurrent layers ---- */
@@ -849,6 +960,12 @@ aei_ref_op aei_ref_op_of(ae_op op)
     case AE_OP_LAST:
     case AE_OP_REPEAT_TIME:
     case AE_OP_FLIP: return (aei_ref_op){time_forward, time_backward};
+    case AE_OP_SOFTMAX: return (aei_ref_op){softmax_forward, softmax_backward};
+    case AE_OP_NOISE: return (aei_ref_op){noise_forward, noise_backward};
+    case AE_OP_REVERSE: return (aei_ref_op){reverse_forward, reverse_backward};
+    case AE_OP_NORMALISE:
+    case AE_OP_DENORMALISE: return (aei_ref_op){normal_forward, normal_backward};
+    case AE_OP_GATHER: return (aei_ref_op){gather_forward, gather_backward};
     case AE_OP_INPUT: break;
     }
     return (aei_ref_op){0}; /* inputs are fed, not computed */

@@ -320,12 +320,13 @@ void aei_weights_collect_part(aei_weights *w, float *native, float *flat, uint32
     uint32_t owner = p->parts[part];
 
     aei_single_threaded();
-    for (uint32_t k = 0; k < 4; k++) {
-        const ae_param *param = own_param(p, owner, k);
+    for (uint32_t i = owner; i < p->n_steps; i = next_in_part(p, i))
+        for (uint32_t k = 0; k < 4; k++) { /* a step that shares a weight may have a bias of its own */
+            const ae_param *param = own_param(p, i, k);
 
-        if (param && !(k == 0 && aei_overwrites(&p->steps[owner])))
-            memset(flat + param->offset, 0, param->count * sizeof(float));
-    }
+            if (param && !(k == 0 && aei_overwrites(&p->steps[i])))
+                memset(flat + param->offset, 0, param->count * sizeof(float));
+        }
     for (uint32_t i = owner; i < p->n_steps; i = next_in_part(p, i)) {
         const aei_step *s = &p->steps[i];
 

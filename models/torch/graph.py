@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 # their places are their numbers
 OPS = ["", "input", "dense", "conv", "deconv", "maxpool", "avgpool", "nearest", "bilinear", "shuffle", "unshuffle", "concat", "add",
        "mul", "scale", "batchnorm", "layernorm", "dropout", "act", "reshape", "gaussian", "round", "crop", "embed", "quantise",
-       "bits", "gru", "lstm", "last", "repeat_time", "flip"]
+       "bits", "gru", "lstm", "last", "repeat_time", "flip", "softmax", "noise", "reverse",
+       "normalise", "denormalise", "gather"]
 ACTS = ["none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"]
-INITS = ["he", "zero", "identity", "dct", "dct_inverse"]
+INITS = ["he", "zero", "identity", "dct", "dct_inverse", "xavier", "orthogonal"]
 PARITIES = ["all", "even", "odd"]
 
 WINDOWS = ("conv", "deconv", "maxpool", "avgpool")
@@ -40,6 +41,7 @@ class Node:
     dilation: tuple = (0, 0)
     pad: tuple = (0, 0)
     causal: bool = False
+    transposed: bool = False
     groups: int = 0
     factor: int = 0
     first: int = 0
@@ -49,6 +51,11 @@ class Node:
     bias: bool = False
     init: str = "he"
     parity: str = "all"
+
+    @property
+    def kind(self):
+        """The operator that owns parameters like its own."""
+        return "normalise" if self.op == "denormalise" else "conv" if self.op == "deconv" and self.transposed else self.op
 
     def sides(self, axis):
         """Padding before and after (deconv: cut off)."""
@@ -109,14 +116,16 @@ class Graph:
             node.out = c
             check(node.op != "last" or n == 1 or self.nodes[node.inputs[1]].out == 1, "a mask of one channel is expected")
             check(node.op != "repeat_time" or (n == 1) == (node.height > 0), "a height is needed, or a layer whose height it takes")
-        elif node.op not in ("input", "dense", "deconv", "reshape", "embed", "gru", "lstm"):
+        elif node.op not in ("input", "dense", "deconv", "reshape", "embed", "gru", "lstm", "gather"):
             node.out = c
             check(all(self.nodes[i].out == c for i in node.inputs), "inputs of different channels")
         if node.op in ("conv", "deconv"):
             check(c % node.groups == 0 and node.out % node.groups == 0, "%d groups do not divide %d and %d channels",
                   node.groups, c, node.out)
         check(node.add < 0 or self.nodes[node.add].out == node.out, "the added layer has other channels")
-        check(node.init in ("he", "zero") or node.op == "conv" or (node.op, node.init) == ("embed", "dct"),
+        matrix = node.op in WEIGHTS + tuple(GATES)
+        check(node.init in ("he", "zero") or (node.init in ("xavier", "orthogonal") and matrix) or node.op == "conv"
+              or (node.op, node.init) == ("embed", "dct"),
               "%s cannot begin as %s", node.op, node.init)
         if node.op == "embed" and node.init == "dct":
             transforms = [n for n in self.nodes if n.op == "conv" and n.init == "dct"]
@@ -207,12 +216,18 @@ class Graph:
 
     def params(self):
         """All tensors, in the order of model files: node by node at their first use."""
-        shapes, params, seen = self.shapes(0, 0), [], {}
+        sizes, params, seen = self.shapes(0, 0), [], {}
         for node in self.nodes:
-            mine = _params(node, shapes[node.inputs[0]] if node.inputs else None)
-            shared = seen.setdefault(node.param, (node.op, [p.shape for p in mine])) if mine else None
+            mine = _params(node, sizes[node.inputs[0]] if node.inputs else None)
+            if node.transposed:  # all but the bias is another's
+                kind, shapes = seen.get(node.param, ("", [()]))
+                if (kind, shapes[0]) != (node.kind, mine[0].shape):
+                    raise GraphError("layer %s: no layer above has the parameters %s to read the other way" % (node.name, node.param))
+                params += mine[1:]
+                continue
+            shared = seen.setdefault(node.param, (node.kind, [p.shape for p in mine])) if mine else None
             if mine and any(p.name == mine[0].name for p in params):
-                if shared != (node.op, [p.shape for p in mine]):
+                if shared != (node.kind, [p.shape for p in mine]):
                     raise GraphError("layer %s: shares the parameters %s with a layer of other shape" % (node.name, node.param))
                 continue
             params += mine
@@ -241,12 +256,15 @@ def _params(node, shape):
     elif node.op == "deconv":
         weight = param("weight", shape[2], node.out // node.groups, *node.kernel, decay=True)
     elif node.op == "dense":
-        weight = param("weight", node.out, shape[0] * shape[1] * shape[2], decay=True)
+        dims = node.out, shape[0] * shape[1] * shape[2]
+        weight = param("weight", *(reversed(dims) if node.transposed else dims), decay=True)
     elif node.op in GATES:
         rows = GATES[node.op] * node.out
         return [param("weight", rows, shape[2], decay=True), param("recurrent", rows, node.out, decay=True)] + \
             [param("bias", 4 * node.out)] * node.bias
-    elif node.op == "embed":
+    elif node.op in ("normalise", "denormalise"):
+        return [param("mean", node.out, trainable=False), param("variance", node.out, trainable=False)]
+    elif node.op in ("embed", "gather"):
         return [param("weight", node.factor, node.out)]
     elif node.op in ("scale", "batchnorm", "layernorm"):
         more = [] if node.op == "scale" else [param("bias", node.out)]
@@ -255,4 +273,5 @@ def _params(node, shape):
         return [param("weight", node.out)] + more
     else:
         return []
-    return [weight] + [param("bias", node.out)] * node.bias
+    bias = Param("%s.bias" % (node.name if node.transposed else node.param), (node.out,), node)
+    return [weight] + [bias] * node.bias

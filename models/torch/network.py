@@ -20,6 +20,7 @@ ACT = {
     "silu": lambda x, slope: F.silu(x),
     "gelu": lambda x, slope: F.gelu(x),
 }
+RECTIFIERS = ("relu", "leaky", "silu", "gelu")
 EPSILON = 1e-5  # of both normalisations
 
 
@@ -58,7 +59,7 @@ class Network(nn.Module):
             self.tensors.append(nn.Parameter(initial(p, draw, before, dct), requires_grad=p.trainable))
 
     def tensor(self, node, what):
-        i = self.index.get("%s.%s" % (node.param, what))
+        i = self.index.get("%s.%s" % (node.name if node.transposed and what == "bias" else node.param, what))
         if i is None:
             return None
         return codec.integer(self.tensors[i]) if self.params[i].name in self.integer else self.tensors[i]
@@ -95,7 +96,8 @@ class Network(nn.Module):
         return tuple(values[i].float() for i in self.wanted)
 
     def _dense(self, node, x):
-        return F.linear(flatten(x), *self.pair(node))[:, :, None, None]
+        weight, bias = self.pair(node)
+        return F.linear(flatten(x), weight.t() if node.transposed else weight, bias)[:, :, None, None]
 
     def _conv(self, node, x):
         if node.init.startswith("dct"):
@@ -168,6 +170,33 @@ class Network(nn.Module):
     def _reshape(self, node, x):
         return flatten(x).view(x.shape[0], node.height or x.shape[2], node.width, node.out).permute(0, 3, 1, 2)
 
+    def _softmax(self, node, x):
+        return torch.softmax(x.float(), 1).to(x.dtype)
+
+    def _noise(self, node, x):
+        return x + node.value * torch.randn_like(x) if self.training else x
+
+    def _reverse(self, node, x):
+        return (1 + node.value) * x.detach() - node.value * x
+
+    def _normal(self, node):
+        """Mean and deviation: given, not learned."""
+        if self.training:  # in place of a batch's: they stay
+            self.statistics.update(("%s.%s" % (node.param, what), self.tensor(node, what).detach()) for what in ("mean", "variance"))
+        return self.tensor(node, "mean")[:, None, None], torch.sqrt(self.tensor(node, "variance") + 1e-12)[:, None, None]
+
+    def _normalise(self, node, x):
+        mean, deviation = self._normal(node)
+        return (x - mean) / deviation
+
+    def _denormalise(self, node, x):
+        mean, deviation = self._normal(node)
+        return x * deviation + mean
+
+    def _gather(self, node, x):
+        at = torch.round(x[:, 0]).long().clamp(0, node.factor - 1)
+        return self.tensor(node, "weight")[at].permute(0, 3, 1, 2)
+
     def _recurrent(self, node, x, run):
         """Each column by itself, from zeros."""
         n, c, t, w = x.shape
@@ -222,6 +251,11 @@ class Network(nn.Module):
         return codec.Bits.apply(*(x.float() for x in xs), node.parity, self.training)
 
 
+def orthogonal(rows, columns, draw):
+    q = torch.linalg.qr(torch.randn(max(rows, columns), min(rows, columns), generator=draw))[0]
+    return q if rows >= columns else q.t()
+
+
 def initial(p, draw, weight=None, dct=None):
     """Initial values from the distributions of ae_graph_init; `weight`: the tensor that goes before a bias; `dct`: the block of the
     graph's transform."""
@@ -240,6 +274,8 @@ def initial(p, draw, weight=None, dct=None):
         bias = torch.zeros(p.shape)
         bias[node.out:2 * node.out] = 1
         return bias
+    if node.op == "gather":
+        return torch.randn(p.shape, generator=draw)
     if not p.decay:
         fill = node.value if node.op == "scale" else 1 if what in ("weight", "variance") else 0
         return torch.full(p.shape, float(fill))
@@ -255,5 +291,12 @@ def initial(p, draw, weight=None, dct=None):
     fan_in = math.prod(p.shape[1:])
     if node.op == "deconv":  # on average so many weights meet in an output
         fan_in = p.shape[0] / node.groups * p.shape[2] * p.shape[3] / node.stride[0] / node.stride[1]
-    gain = 2 if node.op not in GATES and node.act in ("relu", "leaky", "silu", "gelu") else 1
+    gates = GATES.get(node.op, 1)
+    if node.init == "orthogonal":
+        w = [orthogonal(p.shape[0] // gates, math.prod(p.shape[1:]), draw) for _ in range(gates)]
+        return torch.cat(w).view(p.shape) * math.sqrt(2 if gates == 1 and node.act in RECTIFIERS else 1)
+    if node.init == "xavier":
+        fan_out = fan_in / p.shape[1] * p.shape[0] / gates
+        return torch.randn(p.shape, generator=draw) * math.sqrt(2 / (fan_in + fan_out))
+    gain = 2 if node.op not in GATES and node.act in RECTIFIERS else 1
     return torch.randn(p.shape, generator=draw) * math.sqrt(gain / fan_in)

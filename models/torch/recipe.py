@@ -130,21 +130,22 @@ INPUT = {"name": (name, REQUIRED), "channels": (whole(1, 1 << 16), REQUIRED), "h
 LAYER = {"op": (choice(OPS[2:] + ["residual"]), REQUIRED), "name": (name, ""), "from": (subtree, None), "param": (name, ""),
          "act": (choice(ACTS), "none"), "slope": (number(-1e6, 1e6), None), "add": (scalar, ""), "repeat": (whole(1, 4096), 1),
          "out": (whole(1, 1 << 16), 0), "kernel": (pair(1, 1024), None), "stride": (pair(1, 1024), None),
-         "dilation": (pair(1, 1024), (1, 1)), "pad": (subtree, None), "groups": (whole(1, 1 << 16), 1), "factor": (whole(1, 64), 2),
+         "dilation": (pair(1, 1024), (1, 1)), "pad": (subtree, None), "groups": (whole(1, 1 << 16), 1), "factor": (whole(1, 1 << 16), 2),
          "first": (whole(0, 1 << 16), 0), "height": SIZE, "width": SIZE, "channels": (whole(1, 1 << 16), 0),
-         "value": (number(-1e6, 1e6), None), "bias": (boolean, True), "init": (choice(INITS), "he"),
+         "value": (number(-1e6, 1e6), None), "bias": (boolean, True), "transpose": (boolean, False), "init": (choice(INITS), "he"),
          "parity": (choice(PARITIES), "all"), "gate": (choice(["none", "last", "all"]), "none")}
 # what a layer takes beside op, name, from, act, slope and repeat, and what of it it needs
 WEIGHT_KEYS, WINDOW_KEYS = {"param", "add", "out", "bias", "init"}, {"kernel", "stride", "pad"}
-TAKES = {"dense": WEIGHT_KEYS, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", "groups", "gate"},
-         "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups"}, "residual": {"param", "kernel", "dilation", "pad", "init", "gate"}, "maxpool": WINDOW_KEYS,
+TAKES = {"dense": WEIGHT_KEYS | {"transpose"}, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", "groups", "gate"},
+         "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups", "transpose"}, "residual": {"param", "kernel", "dilation", "pad", "init", "gate"}, "maxpool": WINDOW_KEYS,
          "avgpool": WINDOW_KEYS, "scale": {"value", "param"}, "batchnorm": {"param"}, "layernorm": {"param"}, "dropout": {"value"},
          "reshape": {"height", "width", "channels"}, "crop": {"first", "out"},
-         "gru": {"param", "out", "bias"}, "lstm": {"param", "out", "bias"}, "repeat_time": {"height"},
+         "gru": {"param", "out", "bias", "init"}, "lstm": {"param", "out", "bias", "init"}, "repeat_time": {"height"}, "noise": {"value"},
+         "reverse": {"value"}, "normalise": {"param"}, "denormalise": {"param"}, "gather": {"param", "out", "factor"},
          "embed": {"param", "out", "factor", "value", "first", "init"}, "mul": {"add"}, "quantise": {"parity"}, "bits": {"parity"},
          **{op: {"factor"} for op in FACTORS}}
 NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"width", "channels"}, "crop": {"out"}, "gru": {"out"},
-         "lstm": {"out"},
+         "lstm": {"out"}, "noise": {"value"}, "gather": {"out", "factor"},
          "embed": {"out", "factor"}, **{op: {"from"} for op in ("concat", "add", "mul", "gaussian", "quantise", "bits")}}
 
 DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
@@ -213,7 +214,7 @@ def read_layer(entry, graph):
         fail(entry, "layer %s: key '%s' is missing", l.op, key)
     if "act" not in l.given and l.op == "residual":
         l.act = "relu"
-    if l.op in ("embed", "quantise", "bits") and "act" in l.given:
+    if l.op in ("embed", "quantise", "bits", "softmax") and "act" in l.given:
         fail(entry, "a layer %s has no activation", l.op)
     if l.act != "leaky" and l.op != "embed" and "slope" in l.given:
         fail(entry, "'slope' belongs to act: leaky")
@@ -222,10 +223,12 @@ def read_layer(entry, graph):
     if l.act == "leaky" and not 0 <= l.slope <= 1:
         fail(entry, "slope %g, expected 0 to 1", l.slope)
     if l.value is None:
-        l.value = {"scale": 1.0, "dropout": 0.5}.get(l.op, 0.0)
+        l.value = {"scale": 1.0, "reverse": 1.0, "dropout": 0.5}.get(l.op, 0.0)
+    if l.factor > 64 and l.op != "gather":
+        fail(entry, "factor %d, expected up to 64", l.factor)
     if l.op == "dropout" and not 0 <= l.value < 1:
         fail(entry, "dropout %g, expected 0 to below 1", l.value)
-    factor = l.factor if l.op in FACTORS + ("embed",) else 0
+    factor = l.factor if l.op in FACTORS + ("embed", "gather") else 0
     node = Node("", l.op, l.param, act=l.act, slope=l.slope, out=l.channels if l.op == "reshape" else l.out, first=l.first,
                 height=l.height, width=l.width, value=l.value, factor=factor, parity=l.parity, init=l.init)
     if window in WINDOWS:
@@ -238,6 +241,9 @@ def read_layer(entry, graph):
             read_pad(l.pad, node)
     if window in GATES:
         node.bias = l.bias
+    node.transposed = l.transpose
+    if l.transpose and not l.param:
+        fail(entry, "transpose: 'param' names the weight that is read the other way")
     if window in WEIGHTS:
         node.groups, node.bias = 0 if window == "dense" else l.groups, l.bias
     return l, node

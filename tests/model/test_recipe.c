@@ -141,6 +141,66 @@ static void causal_padding(void **state)
     ae_recipe_free(r);
 }
 
+static void refuse_layers(const char *layers, const char *message)
+{
+    char text[2048];
+    ae_recipe *r = NULL;
+    ae_error err = {0};
+
+    snprintf(text, sizeof(text), HEAD NET("%s"), layers);
+    assert_int_equal(ae_recipe_parse(text, strlen(text), "t", &r, &err), AE_ERR_MALFORMED);
+    if (!strstr(err.message, message))
+        fail_msg("'%s' lacks '%s'", err.message, message);
+}
+
+/* Weights read the other way, beginnings, and layers between data and network. */
+static void tied_weights(void **state)
+{
+    ae_recipe *r = parse(HEAD NET("      - {op: normalise, param: data}\n"
+                                  "      - {name: down, op: conv, out: 8, kernel: 2, stride: 2, pad: 0, init: orthogonal}\n"
+                                  "      - {name: code, op: noise, value: 0.1}\n"
+                                  "      - {op: deconv, out: 3, param: down, transpose: true}\n"
+                                  "      - {op: denormalise, param: data}\n"));
+    const ae_graph *g = &r->networks[0].graph;
+    ae_param *params;
+    uint32_t n_params;
+    size_t n;
+    float *values;
+
+    (void)state;
+    assert_int_equal(ae_graph_params(g, &params, &n_params, &n, NULL), AE_OK);
+    assert_int_equal(n_params, 5);
+    assert_string_equal(params[1].name, "data.variance");
+    assert_string_equal(params[2].name, "down.weight");
+    assert_string_equal(params[4].name, "deconv.4.bias");
+    assert_true(g->nodes[4].transposed && params[4].count == 3 && !params[0].trainable);
+    values = ae_alloc(n, sizeof(*values));
+    assert_non_null(values);
+    assert_int_equal(ae_graph_init(g, 3, values, NULL), AE_OK);
+    assert_true(values[params[0].offset] == 0 && values[params[1].offset] == 1);
+    for (int a = 0; a < 8; a++)
+        for (int b = 0; b < 8; b++) {
+            const float *w = values + params[2].offset;
+            double dot = 0;
+
+            for (int k = 0; k < 12; k++)
+                dot += (double)w[a * 12 + k] * w[b * 12 + k];
+            assert_true(dot > (a == b) - 1e-6 && dot < (a == b) + 1e-6);
+        }
+    ae_free(values);
+    ae_free(params);
+    ae_recipe_free(r);
+    refuse_layers("      - {op: conv, out: 8}\n      - {op: deconv, out: 3, transpose: true}\n", "transpose: 'param' names");
+    refuse_layers("      - {op: conv, out: 8}\n      - {op: deconv, out: 3, param: w, transpose: true}\n",
+                  "no layer above has the parameters w");
+    refuse_layers("      - {op: conv, out: 8, param: w}\n      - {op: deconv, out: 3, param: w, transpose: true}\n",
+                  "differs in shape");
+    refuse_layers("      - {op: gru, out: 3, init: identity}\n", "impossible init");
+    refuse_layers("      - {op: gather, out: 3, factor: 4}\n", "gather reads one number");
+    refuse_layers("      - {op: softmax, act: relu}\n", "softmax has no activation");
+    refuse_layers("      - {op: noise}\n", "key 'value' is missing");
+}
+
 /* Gates as the nodes they stand for. */
 static void gates(void **state)
 {
@@ -369,8 +429,8 @@ static void test_sound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sound),
-        cmocka_unit_test(defaults), cmocka_unit_test(every_key), cmocka_unit_test(causal_padding),
+cmocka_unit_test(test_sound), cmocka_unit_test(defaults), cmocka_unit_test(every_key), cmocka_unit_test(causal_padding),
+        cmocka_unit_test(tied_weights),
         cmocka_unit_test(gates), cmocka_unit_test(refusals),
         cmocka_unit_test(oversized), cmocka_unit_test(files), cmocka_unit_test(every_allocation_fails_once),
     };

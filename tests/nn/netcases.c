@@ -123,6 +123,19 @@ const net_case net_cases[] = {
     {"reshape", "input c=3 h=4 w=6; conv c=16; reshape h=6 w=4 c=16; conv c=3", 4, 6},
     {"reshape of rows", "input c=3 w=6; conv c=16; reshape w=1 c=96; conv c=32 k=3x1 p=1x0 act=relu; reshape w=8 c=4", 5, 6},
 
+    /* between data and network */
+    {"softmax", "input c=17; conv c=12; softmax; conv c=3", 5, 7},
+    {"noise", "input c=3; conv c=17 act=relu; noise v=0.3 act=tanh; conv c=3", 5, 7},
+    {"reverse", "input c=3; conv c=17; reverse v=0.7; conv c=3; outputs from=3,1", 5, 7},
+    {"normalise and back", "input c=5; normalise; conv c=16 act=relu; conv c=5; denormalise param=1", 5, 7},
+    {"gather", "input c=1; gather f=7 c=12; conv c=16; gather from=0 f=3 c=16; add from=2,3", 5, 7},
+    {"tied dense", "input c=3 h=2 w=3; dense c=7 act=tanh; dense c=18 param=1 transposed=1; reshape h=2 w=3 c=3", 2, 3},
+    {"tied dense of 16, shared twice",
+     "input c=16 h=1 w=1; dense c=32 act=relu bias=0; dense c=16 param=1 transposed=1; dense c=32 param=1 bias=0 act=relu;"
+     "dense c=16 param=1 transposed=1 bias=0 add=2", 1, 1},
+    {"tied convolution", "input c=3; conv c=16 k=2 s=2 p=0 act=relu; deconv c=3 k=2 param=1 transposed=1", 6, 8},
+    {"tied convolution 3x3", "input c=12; conv c=17 act=relu; deconv c=12 k=3 s=1 p=1 param=1 transposed=1 act=tanh", 5, 7},
+
     /* time */
     {"gru", "input c=5; gru c=7", 6, 1},
     {"gru of 16 and bands", "input c=16; gru c=16 act=relu; conv c=3", 5, 4},

@@ -60,6 +60,10 @@ static void set_key(const ae_graph *graph, ae_node *node, const char *key, char 
         node->init = (ae_init)atoi(value);
         return;
     }
+    if (!strcmp(key, "transposed")) {
+        node->transposed = atoi(value) != 0;
+        return;
+    }
     if (!strcmp(key, "causal")) {
         node->causal = atoi(value) != 0;
         return;
@@ -162,7 +166,7 @@ bool net_has(const ae_graph *graph, ae_op op)
 bool net_is_random(const ae_graph *graph)
 {
     return net_has(graph, AE_OP_BATCHNORM) || net_has(graph, AE_OP_DROPOUT) || net_has(graph, AE_OP_GAUSSIAN) ||
-           net_has(graph, AE_OP_BITS);
+           net_has(graph, AE_OP_BITS) || net_has(graph, AE_OP_NOISE);
 }
 
 /* Distance of the largest element of each window to the next smaller one, the least over all windows. */
@@ -216,6 +220,8 @@ static double clearance(const aei_ref *ref)
                 least = fmin(least, fabs(v->y[k]));
             if (v->node->op == AE_OP_ROUND)
                 least = fmin(least, 0.5 - fabs(v->x[0][k] - v->y[k]));
+            if (v->node->op == AE_OP_GATHER)
+                least = fmin(least, 0.5 - fabs(remainder(v->x[0][k / v->out.c], 1)));
             if (v->node->op == AE_OP_QUANTISE)
                 least = fmin(least, rounding_clearance(v, k));
             if (v->node->op == AE_OP_EMBED)

@@ -6,8 +6,8 @@
  *
  * Statements make nodes 0, 1, ...; each reads the one before unless `from=` lists others. Keys: c (output channels), k, s, d, p
  * (kernel, stride, dilation, pad; N or NxM), g (groups), f (factor), first, h, w, v (value), act, slope, add (node), bias, param
- * (node to share with), causal, parity, init (numbers). Defaults are those of recipes. `outputs` ends the list; without it the last
- * node is the output.
+ * (node to share with), causal, transposed, parity, init (numbers). Defaults are those of recipes. `outputs` ends the
+ * list; without it the last node is the output.
  */
 #ifndef TEST_NETSPEC_H
 #define TEST_NETSPEC_H

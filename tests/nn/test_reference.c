@@ -115,13 +115,26 @@ static void test_gradients(void **state)
 
     (void)state;
     for (const net_case *c = net_cases; c->name; c++)
-        if (!strstr(c->spec, "round") && !strstr(c->spec, "quantise")) { /* whose gradients are not those of their values: below */
+        /* whose gradients are not those of their values: below */
+        if (!strstr(c->spec, "round") && !strstr(c->spec, "quantise") && !strstr(c->spec, "reverse")) {
             test_net net = net_make(c->spec, 2, c->h, c->w, 100, 0);
 
             failed += check_gradients(c->name, &net);
             net_free(&net);
         }
     assert_int_equal(failed, 0);
+}
+
+static void test_reverse(void **state)
+{
+    test_net net = net_make("input c=2; reverse v=0.5", 1, 2, 2, 1, 0);
+
+    (void)state;
+    for (int k = 0; k < 8; k++) {
+        assert_true(net.ref->nodes[1].value[k] == net.inputs[0][k]);
+        assert_true(net.ref->nodes[0].d_value[k] == -0.5 * net.d_values[1][k]);
+    }
+    net_free(&net);
 }
 
 static void test_round(void **state)
@@ -218,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients),      cmocka_unit_test(test_round),        cmocka_unit_test(test_shuffle_order),
+        cmocka_unit_test(test_reverse),
         cmocka_unit_test(test_bilinear),       cmocka_unit_test(test_random_nodes), cmocka_unit_test(test_batch_statistics),
     };
 

@@ -53,7 +53,13 @@ EVERY_OP = HEAD % ("autoencode", "") + """
       - {op: act, act: leaky}
       - {op: shuffle, factor: 4}
       - {op: unshuffle, factor: 4}
-      - {name: g, op: gru, out: 6}
+      - {op: normalise, param: n0}
+      - {name: tied, op: conv, out: 6, kernel: 2, stride: 2, pad: 0, act: relu, init: xavier}
+      - {op: deconv, out: 16, param: tied, transpose: true}
+      - {op: denormalise, param: n0}
+      - {op: conv, out: 12, kernel: 1, init: orthogonal}
+      - {op: softmax}
+      - {name: g, op: gru, out: 6, init: orthogonal}
       - {op: flip}
       - {op: lstm, out: 5, act: relu}
       - {name: t, op: last}

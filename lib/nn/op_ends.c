@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What stands between data and a network: normalisation by the data's statistics and back, rows of a table by number, probabilities
+ * of classes; and what only training sees: noise, reversed gradients. */
+#include <math.h>
+#include <string.h>
+
+#include "core/rng.h"
+#include "nn/plan.h"
+
+static void load(const aei_tensor *t, const void *data, size_t i, float *to)
+{
+    aei_to_f32((const uint8_t *)data + i * t->cp * t->element, t->element, to, t->cp);
+}
+
+static void store(const aei_tensor *t, void *data, size_t i, const float *from)
+{
+    aei_from_f32(from, (uint8_t *)data + i * t->cp * t->element, t->element, t->cp);
+}
+
+static float *row_of(const aei_run *run, const aei_step *s, uint32_t n)
+{
+    return (float *)aei_at(run, AEI_SCRATCH) + (size_t)n * s->t.cp;
+}
+
+static ae_status plan_rows(aei_plan *plan, aei_step *s, ae_error *err)
+{
+    (void)err;
+    aei_scratch(plan, (size_t)4 * s->t.cp * sizeof(float));
+    return AE_OK;
+}
+
+/* ---- softmax ---- over the channels of each pixel */
+static void softmax_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    float *x = row_of(run, s, 0);
+    uint32_t c = s->t.shape.c;
+
+    (void)w;
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        float most = -INFINITY, sum = 0;
+
+        load(&f->t, aei_value(run, f), i, x);
+        for (uint32_t k = 0; k < c; k++)
+            most = x[k] > most ? x[k] : most;
+        for (uint32_t k = 0; k < c; k++)
+            sum += x[k] = expf(x[k] - most);
+        for (uint32_t k = 0; k < c; k++)
+            x[k] /= sum;
+        store(&s->t, aei_target(run, s), i, x);
+    }
+}
+
+static void softmax_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    float *y = row_of(run, s, 0), *g = row_of(run, s, 1);
+    uint32_t c = s->t.shape.c;
+
+    (void)w;
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        float sum = 0;
+
+        load(&s->t, aei_value(run, s), i, y);
+        load(&s->t, aei_grad(run, s), i, g);
+        for (uint32_t k = 0; k < c; k++)
+            sum += y[k] * g[k];
+        for (uint32_t k = 0; k < c; k++)
+            g[k] = y[k] * (g[k] - sum);
+        memset(g + c, 0, (s->t.cp - c) * sizeof(float));
+        store(&aei_from(run, s, slot)->t, to, i, g);
+    }
+}
+
+const aei_op aei_op_softmax = {.plan = plan_rows, .forward = softmax_forward, .backward = softmax_backward};
+
+/* ---- noise, reverse ---- */
+static void noise_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    float *x = row_of(run, s, 0), *draw = row_of(run, s, 1), sigma = s->node->value;
+    aei_rng rng = aei_rng_make(run->seed, s->origin, 0);
+    uint32_t c = s->t.shape.c;
+
+    (void)w;
+    if (!run->plan->config.train) {
+        memcpy(aei_target(run, s), aei_value(run, f), aei_tensor_bytes(&s->t));
+        return;
+    }
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        load(&f->t, aei_value(run, f), i, x);
+        aei_rng_normals(&rng, draw, c);
+        for (uint32_t k = 0; k < c; k++)
+            x[k] += sigma * draw[k];
+        store(&s->t, aei_target(run, s), i, x);
+    }
+}
+
+static void pass_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    (void)w;
+    (void)slot;
+    memcpy(to, aei_grad(run, s), aei_tensor_bytes(&s->t));
+}
+
+const aei_op aei_op_noise = {.plan = plan_rows, .forward = noise_forward, .backward = pass_backward, .passes = true};
+
+static void reverse_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    (void)w;
+    memcpy(aei_target(run, s), aei_value(run, aei_from(run, s, 0)), aei_tensor_bytes(&s->t));
+}
+
+static void reverse_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    float *g = row_of(run, s, 0);
+
+    (void)w;
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        load(&s->t, aei_grad(run, s), i, g);
+        for (uint32_t k = 0; k < s->t.cp; k++)
+            g[k] *= -s->node->value;
+        store(&aei_from(run, s, slot)->t, to, i, g);
+    }
+}
+
+const aei_op aei_op_reverse = {.plan = plan_rows, .forward = reverse_forward, .backward = reverse_backward};
+
+/* ---- normalise, denormalise ---- (x - mean) / deviation and back, by statistics that are given, not learned */
+static ae_status normal_plan(aei_plan *plan, aei_step *s, ae_error *err)
+{
+    s->native_floats = (size_t)2 * s->t.shape.c;
+    return plan_rows(plan, s, err);
+}
+
+/* y = scale x + shift. */
+static void affine_of(const aei_run *run, const aei_weights *w, const aei_step *s, float *scale, float *shift)
+{
+    const float *mean = aei_param(w, s, 0), *variance = aei_param(w, s, 1);
+
+    (void)run;
+    memset(scale, 0, s->t.cp * sizeof(float));
+    memset(shift, 0, s->t.cp * sizeof(float));
+    for (uint32_t k = 0; k < s->t.shape.c; k++) {
+        float deviation = sqrtf(variance[k] + 1e-12f); /* of what never changes: no division by 0 */
+
+        scale[k] = s->node->op == AE_OP_NORMALISE ? 1 / deviation : deviation;
+        shift[k] = s->node->op == AE_OP_NORMALISE ? -mean[k] / deviation : mean[k];
+    }
+}
+
+static void normal_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    float *x = row_of(run, s, 0), *scale = row_of(run, s, 1), *shift = row_of(run, s, 2);
+
+    affine_of(run, w, s, scale, shift);
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        load(&f->t, aei_value(run, f), i, x);
+        for (uint32_t k = 0; k < s->t.cp; k++)
+            x[k] = x[k] * scale[k] + shift[k];
+        store(&s->t, aei_target(run, s), i, x);
+    }
+}
+
+static void normal_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    float *g = row_of(run, s, 0), *scale = row_of(run, s, 1), *shift = row_of(run, s, 2);
+
+    affine_of(run, w, s, scale, shift);
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        load(&s->t, aei_grad(run, s), i, g);
+        for (uint32_t k = 0; k < s->t.cp; k++)
+            g[k] *= scale[k];
+        store(&aei_from(run, s, slot)->t, to, i, g);
+    }
+}
+
+/* In place of a batch's statistics those that there are: they stay. */
+static void normal_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
+{
+    uint32_t c = s->t.shape.c;
+
+    (void)run;
+    memcpy(native, aei_param(w, s, 0), c * sizeof(float));
+    memcpy(native + c, aei_param(w, s, 1), c * sizeof(float));
+}
+
+#define NORMAL {.plan = normal_plan, .forward = normal_forward, .backward = normal_backward, .backward_params = normal_params}
+const aei_op aei_op_normalise = NORMAL, aei_op_denormalise = NORMAL;
+
+/* ---- gather ---- a row of a learned table by its number, the nearest where there is no such row */
+static ae_status gather_plan(aei_plan *plan, aei_step *s, ae_error *err)
+{
+    s->native_floats = (size_t)s->node->factor * s->node->out;
+    return plan_rows(plan, s, err);
+}
+
+static size_t number_at(const aei_run *run, const aei_step *s, size_t i)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    float x, most = (float)(s->node->factor - 1);
+
+    aei_to_f32((const uint8_t *)aei_value(run, f) + i * f->t.cp * f->t.element, f->t.element, &x, 1);
+    return (size_t)lrintf(fminf(fmaxf(x, 0), most)); /* NaN: 0 */
+}
+
+static void gather_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    float *y = row_of(run, s, 0);
+    uint32_t c = s->t.shape.c;
+
+    memset(y, 0, s->t.cp * sizeof(float));
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        memcpy(y, aei_param(w, s, 0) + number_at(run, s, i) * c, c * sizeof(float));
+        store(&s->t, aei_target(run, s), i, y);
+    }
+}
+
+static void gather_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    (void)w;
+    memset(to, 0, aei_tensor_bytes(&aei_from(run, s, slot)->t));
+}
+
+static void gather_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
+{
+    float *g = row_of(run, s, 0);
+    uint32_t c = s->t.shape.c;
+
+    (void)w;
+    memset(native, 0, s->native_floats * sizeof(float));
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        load(&s->t, aei_grad(run, s), i, g);
+        aei_add_to(native + number_at(run, s, i) * c, g, sizeof(float), c);
+    }
+}
+
+const aei_op aei_op_gather = {.plan = gather_plan, .forward = gather_forward, .backward = gather_backward,
+                              .backward_params = gather_params};
