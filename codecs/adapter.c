@@ -31,6 +31,21 @@ ae_status aei_check_memory(const ae_limits *limits, uint64_t bytes, ae_error *er
     return AE_OK;
 }
 
+ae_status aei_charge(uint64_t *charged, const ae_limits *limits, uint64_t bytes, const ae_codec *codec, ae_error *err)
+{
+    ae_status st = aei_check_memory(limits, bytes, err);
+
+    if (st == AE_OK && (st = ae_memory_take(bytes, codec->description, err)) == AE_OK)
+        *charged += bytes;
+    return st;
+}
+
+void aei_give(uint64_t *charged)
+{
+    ae_memory_give(*charged);
+    *charged = 0;
+}
+
 ae_signal_info aei_image_info(uint64_t width, uint64_t height, ae_sample sample, uint32_t channels)
 {
     return (ae_signal_info){.kind = AE_KIND_IMAGE,

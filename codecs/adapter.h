@@ -45,6 +45,9 @@ void aei_spool_close(aei_spool *spool);
 
 /* Fails where a picture is empty or exceeds the limits. */
 ae_status aei_check_size(const ae_limits *limits, uint64_t width, uint64_t height, ae_error *err);
+/* Charges what a library is about to take for a picture; *charged, 0 before the first call, is what to give back by aei_give. */
+ae_status aei_charge(uint64_t *charged, const ae_limits *limits, uint64_t bytes, const ae_codec *codec, ae_error *err);
+void aei_give(uint64_t *charged);
 /* Fails where a decoder needs `bytes` for a whole picture and may not have them. */
 ae_status aei_check_memory(const ae_limits *limits, uint64_t bytes, ae_error *err);
 

@@ -102,7 +102,7 @@ static ae_status take_pixels(const avifImage *image, ae_reader *reader, ae_error
     return AE_OK;
 }
 
-static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader *reader, uint64_t *charged, ae_error *err)
 {
     const avifImage *image = decoder->image;
     ae_signal_info info;
@@ -114,7 +114,7 @@ static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader
         return avif_failed(result, err);
     image = decoder->image;
     if ((st = aei_check_size(limits, image->width, image->height, err)) != AE_OK ||
-        (st = aei_check_memory(limits, (uint64_t)image->width * image->height * 16, err)) != AE_OK)
+        (st = aei_charge(charged, limits, (uint64_t)image->width * image->height * 16, reader->codec, err)) != AE_OK)
         return st;
     if ((result = avifDecoderNextImage(decoder)) != AVIF_RESULT_OK)
         return avif_failed(result, err);
@@ -125,7 +125,7 @@ static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader
     if (info.sample == AE_U16)
         info.bits = image->depth;
     if ((st = add_meta(image, reader, err)) != AE_OK ||
-        (st = aei_whole_create(reader, limits, &info, 8, err)) != AE_OK || (st = take_pixels(image, reader, err)) != AE_OK)
+        (st = aei_whole_create(reader, limits, &info, err)) != AE_OK || (st = take_pixels(image, reader, err)) != AE_OK)
         return st;
     if (image->transformFlags & AVIF_TRANSFORM_CLAP)
         aei_note(reader->note, "crop dropped");
@@ -139,6 +139,7 @@ static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader
 static ae_status avif_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
     avifDecoder *decoder = NULL;
+    uint64_t charged = 0;
     uint8_t *file = NULL;
     size_t n;
     ae_status st = aei_whole_file(source, limits, &file, &n, err);
@@ -152,13 +153,14 @@ static ae_status avif_open(ae_source *source, const ae_limits *limits, ae_reader
     }
     decoder->strictFlags = AVIF_STRICT_DISABLED;
     decoder->maxThreads = 1;
-    st = avifDecoderSetIOMemory(decoder, file, n) == AVIF_RESULT_OK ? decode(decoder, limits, reader, err)
+    st = avifDecoderSetIOMemory(decoder, file, n) == AVIF_RESULT_OK ? decode(decoder, limits, reader, &charged, err)
                                                                      : ae_fail(err, AE_ERR_NOMEM, "AVIF decoder");
     if (st != AE_OK)
         aei_whole_close(reader);
 done:
     if (decoder)
         avifDecoderDestroy(decoder);
+    aei_give(&charged);
     ae_free(file);
     return st;
 }

@@ -91,7 +91,8 @@ static void take_pixels(const uint8_t *from, int stride, const ae_reader *reader
     }
 }
 
-static ae_status decode(const struct heif_image_handle *handle, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status decode(const struct heif_image_handle *handle, const ae_limits *limits, ae_reader *reader, uint64_t *charged,
+                        ae_error *err)
 {
     int width = heif_image_handle_get_width(handle), height = heif_image_handle_get_height(handle);
     int bits = heif_image_handle_get_luma_bits_per_pixel(handle), stride = 0;
@@ -105,7 +106,7 @@ static ae_status decode(const struct heif_image_handle *handle, const ae_limits 
     if (width <= 0 || height <= 0 || bits < 1 || bits > 16)
         return ae_fail(err, AE_ERR_MALFORMED, "HEIC: a picture of %d x %d and %d bits", width, height, bits);
     if ((st = aei_check_size(limits, (uint64_t)width, (uint64_t)height, err)) != AE_OK ||
-        (st = aei_check_memory(limits, (uint64_t)width * (uint64_t)height * 24, err)) != AE_OK)
+        (st = aei_charge(charged, limits, (uint64_t)width * (uint64_t)height * 24, reader->codec, err)) != AE_OK)
         return st;
     e = heif_decode_image(handle, &image, heif_colorspace_RGB,
                           wide ? (alpha ? heif_chroma_interleaved_RRGGBBAA_LE : heif_chroma_interleaved_RRGGBB_LE)
@@ -120,7 +121,7 @@ static ae_status decode(const struct heif_image_handle *handle, const ae_limits 
     pixels = heif_image_get_plane_readonly(image, heif_channel_interleaved, &stride);
     if (!pixels || stride < (int)ae_row_bytes(&info))
         st = ae_fail(err, AE_ERR_MALFORMED, "HEIC: no pixels");
-    else if ((st = aei_whole_create(reader, limits, &info, 16, err)) == AE_OK)
+    else if ((st = aei_whole_create(reader, limits, &info, err)) == AE_OK)
         take_pixels(pixels, stride, reader);
     heif_image_release(image);
     return st;
@@ -131,17 +132,20 @@ static ae_status open_primary(struct heif_context *context, const ae_limits *lim
     struct heif_image_handle *handle = NULL;
     struct heif_error e = heif_context_get_primary_image_handle(context, &handle);
     int n = heif_context_get_number_of_top_level_images(context);
+    uint64_t charged = 0;
     ae_status st;
 
     if (e.code != heif_error_Ok)
         return heif_failed(e, err);
     if ((st = add_profile(handle, &reader->meta, limits, err)) == AE_OK &&
-        (st = add_blocks(handle, &reader->meta, limits, err)) == AE_OK && (st = decode(handle, limits, reader, err)) == AE_OK)
+        (st = add_blocks(handle, &reader->meta, limits, err)) == AE_OK &&
+        (st = decode(handle, limits, reader, &charged, err)) == AE_OK)
         st = aei_whole_turn(reader, 1, err); /* done already */
     if (heif_image_handle_get_number_of_auxiliary_images(handle, LIBHEIF_AUX_IMAGE_FILTER_OMIT_ALPHA) > 0)
         aei_note(reader->note, "auxiliary pictures (depth, gain map) dropped");
     aei_further(reader, n > 1 ? (uint64_t)n - 1 : 0, "pictures");
     heif_image_handle_release(handle);
+    aei_give(&charged);
     return st;
 }
 

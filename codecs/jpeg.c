@@ -44,6 +44,7 @@ typedef struct jpeg_state {
     ae_source *source;
     ae_sink *sink;
     jpeg_class quality;
+    uint64_t charged; /* for the coefficients */
     bool started;
     bool ended;       /* the file ended without its end marker, which was put there */
     size_t row_bytes;
@@ -319,7 +320,8 @@ static ae_status read_header(jpeg_state *s, const ae_limits *limits, ae_reader *
     default:
         return ae_fail(s->err, AE_ERR_UNSUPPORTED, "JPEG of %d components", in->num_components);
     }
-    if (jpeg_has_multiple_scans(in) && (st = aei_check_memory(limits, coefficient_bytes(in), s->err)) != AE_OK)
+    if (jpeg_has_multiple_scans(in) &&
+        (st = aei_charge(&s->charged, limits, coefficient_bytes(in), reader->codec, s->err)) != AE_OK)
         return st;
     reader->info = aei_image_info(in->image_width, in->image_height, AE_U8, in->out_color_space == JCS_GRAYSCALE ? 1 : 3);
     s->row_bytes = ae_row_bytes(&reader->info);
@@ -334,6 +336,7 @@ static void jpeg_free_state(jpeg_state *s)
     if (!s)
         return;
     jpeg_destroy(&s->c.common);
+    aei_give(&s->charged);
     ae_free(s->cmyk);
     ae_free(s);
 }

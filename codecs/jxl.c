@@ -32,6 +32,7 @@ typedef struct reading {
     box box;
     uint64_t n_frames;
     bool full, closed;
+    uint64_t charged;
     ae_error *err;
 } reading;
 
@@ -41,6 +42,7 @@ static ae_status take_info(reading *r)
     const JxlBasicInfo *i = &r->info;
     ae_signal_info info;
     ae_sample sample;
+    ae_status st;
 
     if (JxlDecoderGetBasicInfo(r->decoder, &r->info) != JXL_DEC_SUCCESS)
         return ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: no header");
@@ -48,12 +50,15 @@ static ae_status take_info(reading *r)
     info = aei_image_info(i->xsize, i->ysize, sample, (i->num_color_channels < 3 ? 1u : 3u) + (i->alpha_bits ? 1 : 0));
     if (sample == AE_U16)
         info.bits = i->bits_per_sample;
+    if ((st = aei_check_size(r->limits, info.width, info.height, r->err)) != AE_OK)
+        return st;
     r->format = (JxlPixelFormat){info.channels, types[sample], JXL_NATIVE_ENDIAN, 0};
     if (i->num_extra_channels > (i->alpha_bits ? 1u : 0))
         aei_note(r->reader->note, "further channels dropped");
     if (i->uses_original_profile)
         snprintf(r->reader->quality, sizeof(r->reader->quality), "lossless");
-    return aei_whole_create(r->reader, r->limits, &info, 32, r->err);
+    st = aei_charge(&r->charged, r->limits, info.width * info.height * 32, r->reader->codec, r->err);
+    return st == AE_OK ? aei_whole_create(r->reader, r->limits, &info, r->err) : st;
 }
 
 /* A profile and, where the colours have numbers, those, unless they are the usual ones. */
@@ -243,6 +248,7 @@ static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader 
 done:
     if (r.decoder)
         JxlDecoderDestroy(r.decoder);
+    aei_give(&r.charged);
     ae_free(r.box.data);
     ae_free(file);
     return st;

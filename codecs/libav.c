@@ -16,6 +16,8 @@ typedef struct libav_state {
     const ae_limits *limits; /* while opening */
     ae_error *err;
     ae_status status;        /* of the limits */
+    const ae_codec *codec;
+    uint64_t charged;        /* for frames, while opening */
     bool damaged;
     uint8_t *pixels;
     size_t row_bytes;
@@ -45,7 +47,7 @@ static int on_buffer(AVCodecContext *context, AVFrame *frame, int flags)
         s->status = aei_check_size(s->limits, (uint64_t)context->width, (uint64_t)context->height, s->err);
     if (s->status == AE_OK)
         s->status = bytes < 0 ? ae_fail(s->err, AE_ERR_LIMIT, "the picture is too large")
-                              : aei_check_memory(s->limits, 2 * (uint64_t)bytes, s->err);
+                              : aei_charge(&s->charged, s->limits, 2 * (uint64_t)bytes, s->codec, s->err);
     return s->status == AE_OK ? avcodec_default_get_buffer2(context, frame, flags) : AVERROR(ENOMEM);
 }
 
@@ -347,6 +349,7 @@ static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reade
     if (!s)
         return ae_fail(err, AE_ERR_NOMEM, "%s decoder", reader->codec->description);
     s->limits = limits;
+    s->codec = reader->codec;
     s->err = err;
     av_log_set_level(AV_LOG_QUIET);
     frame = av_frame_alloc();
@@ -355,6 +358,7 @@ static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reade
         st = id == AV_CODEC_ID_TARGA && is_grey_alpha(source) ? take_grey_alpha(s, frame, reader->codec, &reader->info)
                                                               : convert_frame(s, frame, reader->codec, &reader->info);
     av_frame_free(&frame);
+    aei_give(&s->charged);
     if (st == AE_OK && id == AV_CODEC_ID_BMP)
         st = aei_bmp_density(source, &reader->meta, err);
     if (st != AE_OK) {

@@ -157,6 +157,10 @@ static ae_status walk_chunks(png_state *s, const ae_limits *limits, ae_reader *r
         if (n > size - at - 12)
             return ae_fail(err, AE_ERR_MALFORMED, "PNG: chunk of %llu bytes at byte %llu exceeds the file", (unsigned long long)n,
                            (unsigned long long)at);
+        if (memcmp(head + 4, "CgBI", 4) == 0)
+            return ae_fail(err, AE_ERR_UNSUPPORTED,
+                           "PNG as it lies in iPhone programs (CgBI), which is none; convert it with pngdefry or "
+                           "pngcrush -revert-iphone-optimizations");
         if (at == sizeof(signature)) {
             if (memcmp(head + 4, "IHDR", 4) != 0 || n != 13 || ae_source_read(s->source, head + 8, 8) != 8)
                 return ae_fail(err, AE_ERR_MALFORMED, "PNG: no header");

@@ -49,14 +49,14 @@ static ae_status take_picture(const char *name, libraw_data_t *raw, const ae_lim
     if (image->type != LIBRAW_IMAGE_BITMAP || image->bits != 16 || (image->colors != 1 && image->colors != 3) ||
         image->data_size < info.height * ae_row_bytes(&info))
         st = ae_fail(err, AE_ERR_UNSUPPORTED, "%s: a picture of %u colours and %u bits", name, image->colors, image->bits);
-    else if ((st = aei_whole_create(reader, limits, &info, 0, err)) == AE_OK)
+    else if ((st = aei_whole_create(reader, limits, &info, err)) == AE_OK)
         memcpy(((aei_whole *)reader->state)->pixels, image->data, (size_t)info.height * ae_row_bytes(&info));
     libraw_dcraw_clear_mem(image);
     return st;
 }
 
 static ae_status develop(const char *name, libraw_data_t *raw, uint8_t *file, size_t n, const ae_limits *limits,
-                         ae_reader *reader, ae_error *err)
+                         ae_reader *reader, uint64_t *charged, ae_error *err)
 {
     bool damaged = false;
     int code;
@@ -72,7 +72,8 @@ static ae_status develop(const char *name, libraw_data_t *raw, uint8_t *file, si
         return raw_failed(name, code, err);
     if ((st = aei_check_size(limits, raw->sizes.raw_width, raw->sizes.raw_height, err)) != AE_OK ||
         (st = aei_check_size(limits, raw->sizes.iwidth, raw->sizes.iheight, err)) != AE_OK ||
-        (st = aei_check_memory(limits, (uint64_t)raw->sizes.raw_width * raw->sizes.raw_height * 24, err)) != AE_OK)
+        (st = aei_charge(charged, limits, 24 * (uint64_t)raw->sizes.raw_width * raw->sizes.raw_height, reader->codec, err)) !=
+            AE_OK)
         return st;
     if ((code = libraw_unpack(raw)) != LIBRAW_SUCCESS || (code = libraw_dcraw_process(raw)) != LIBRAW_SUCCESS)
         return raw_failed(name, code, err);
@@ -86,6 +87,7 @@ static ae_status develop(const char *name, libraw_data_t *raw, uint8_t *file, si
 static ae_status raw_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
     libraw_data_t *raw = NULL;
+    uint64_t charged = 0;
     uint8_t *file = NULL;
     const char *name;
     size_t n;
@@ -96,7 +98,7 @@ static ae_status raw_open(ae_source *source, const ae_limits *limits, ae_reader 
     name = aei_raw_name(file, n < HEAD ? n : HEAD);
     name = name ? name : reader->codec->description;
     raw = libraw_init(0);
-    st = raw ? develop(name, raw, file, n, limits, reader, err) : ae_fail(err, AE_ERR_NOMEM, "camera raw decoder");
+    st = raw ? develop(name, raw, file, n, limits, reader, &charged, err) : ae_fail(err, AE_ERR_NOMEM, "camera raw decoder");
     if (st == AE_OK)
         st = add_meta(source, limits, reader, err);
     if (st == AE_OK)
@@ -105,6 +107,7 @@ static ae_status raw_open(ae_source *source, const ae_limits *limits, ae_reader 
         aei_whole_close(reader);
     if (raw)
         libraw_close(raw);
+    aei_give(&charged);
     ae_free(file);
     return st;
 }

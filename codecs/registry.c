@@ -140,28 +140,36 @@ ae_status ae_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_erro
     return AE_OK;
 }
 
+/* Grows with what is really there: a few bytes that name gigabytes do not get them. */
 ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_error *err)
 {
+    enum { AT_ONCE = 1 << 26 };
+    uint64_t height = reader->info.height, room = 0, done = 0;
     size_t row = ae_row_bytes(&reader->info);
     uint8_t *all = NULL;
-    uint64_t done = 0;
     ae_status st = AE_OK;
 
     *pixels = NULL;
     if (reader->info.kind == AE_KIND_AUDIO)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "a sound is not read as a whole");
-    if (row)
-        all = ae_alloc(reader->info.height, row);
-    if (!all)
-        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)reader->info.width,
-                       (unsigned long long)reader->info.height);
-    while (done < reader->info.height && st == AE_OK) {
-        uint64_t left = reader->info.height - done;
-        uint32_t n = left < 1024 ? (uint32_t)left : 1024;
+    while (row && done < height && st == AE_OK) {
+        uint64_t more = room ? room : AT_ONCE / row + 1, n = 1024;
 
-        st = ae_reader_read(reader, all + done * row, n, err);
+        if (done == room) {
+            uint64_t rows = more < height - room ? room + more : height;
+            uint8_t *grown = rows <= SIZE_MAX / row ? ae_realloc(all, (size_t)room * row, (size_t)rows * row) : NULL;
+
+            if (!grown)
+                break;
+            all = grown;
+            room = rows;
+        }
+        n = n < room - done ? n : room - done;
+        st = ae_reader_read(reader, all + done * row, (uint32_t)n, err);
         done += n;
     }
+    if (st == AE_OK && (done < height || !all))
+        st = ae_fail(err, AE_ERR_NOMEM, "%llu x %llu samples", (unsigned long long)reader->info.width, (unsigned long long)height);
     if (st != AE_OK) {
         ae_free(all);
         return st;

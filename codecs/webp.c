@@ -160,7 +160,9 @@ static VP8StatusCode decode_first(webp_state *s, const ae_signal_info *info)
 static ae_status decode(webp_state *s, const ae_signal_info *info, ae_error *err)
 {
     WebPDecoderConfig config;
+    uint64_t charged = 0; /* what libwebp takes beside the pixels */
     VP8StatusCode code;
+    ae_status st;
 
     if (!s->file)
         return ae_fail(err, AE_ERR_MALFORMED, "WebP: decoding failed before");
@@ -172,7 +174,10 @@ static ae_status decode(webp_state *s, const ae_signal_info *info, ae_error *err
     config.output.u.RGBA.rgba = s->pixels;
     config.output.u.RGBA.stride = (int)s->row_bytes;
     config.output.u.RGBA.size = (size_t)info->height * s->row_bytes;
+    if ((st = aei_charge(&charged, NULL, (s->animated ? 8 : 4) * info->width * info->height, &aei_codec_webp, err)) != AE_OK)
+        return st;
     code = s->animated ? decode_first(s, info) : WebPDecode(s->file, s->n_bytes, &config);
+    aei_give(&charged);
     WebPFreeDecBuffer(&config.output);
     ae_free(s->file);
     s->file = NULL;

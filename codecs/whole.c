@@ -25,14 +25,14 @@ ae_status aei_whole_file(ae_source *source, const ae_limits *limits, uint8_t **d
     return AE_OK;
 }
 
-ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_signal_info *info, unsigned decoder, ae_error *err)
+ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_signal_info *info, ae_error *err)
 {
     size_t row_bytes = ae_row_bytes(info);
     aei_whole *w;
     ae_status st;
 
     if ((st = aei_check_size(limits, info->width, info->height, err)) != AE_OK ||
-        (st = aei_check_memory(limits, info->height * row_bytes + info->width * info->height * decoder, err)) != AE_OK)
+        (st = aei_check_memory(limits, info->height * row_bytes, err)) != AE_OK)
         return st;
     w = ae_alloc(1, sizeof(*w));
     if (!w || !(w->pixels = ae_alloc(info->height, row_bytes))) {

@@ -15,9 +15,8 @@ typedef struct aei_whole {
 
 /* The file in memory from ae_alloc. */
 ae_status aei_whole_file(ae_source *source, const ae_limits *limits, uint8_t **data, size_t *n_bytes, ae_error *err);
-/* Sets reader->info and its state, with zeroed pixels, once size and memory, of which `decoder` bytes a pixel go to the library,
- * have been found to be within the limits. */
-ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_signal_info *info, unsigned decoder, ae_error *err);
+/* Sets reader->info and its state, with zeroed pixels, once its size has been found to be within the limits. */
+ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_signal_info *info, ae_error *err);
 /* Turns the picture as an EXIF orientation says; what EXIF says of it is then 1, since these formats have other means. */
 ae_status aei_whole_turn(ae_reader *reader, unsigned orientation, ae_error *err);
 ae_status aei_whole_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);

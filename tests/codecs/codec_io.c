@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "codec_util.h"
 
@@ -386,6 +387,58 @@ static void test_failing_sink(void **state)
     ae_free(pixels);
 }
 
+/* A few bytes of a data set that names gigabytes, and pictures in memory that only libraries take: all within the budget. */
+static void test_budget(void **state)
+{
+    static const char *const whole[] = {"png", "webp", "avif", "jxl"};
+    uint8_t head[16] = {0, 0, 8, 3, 0, 0, 0x40, 0, 0, 0, 1, 0, 0, 0, 1, 0}, *plain = ae_alloc(1 << 20, 1), packed[4096];
+    z_stream z = {.next_in = plain, .avail_in = 1 << 20, .next_out = packed, .avail_out = sizeof(packed)};
+    ae_source *source;
+    ae_reader reader;
+    ae_error err;
+    void *all;
+
+    (void)state;
+    memcpy(plain, head, sizeof(head)); /* 16384 pictures of 256 x 256, and a megabyte of them */
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, 0), Z_OK);
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&z);
+    ae_free(plain);
+    ae_memory_limit(UINT64_C(200) << 20);
+    assert_ok(ae_source_memory(packed, z.total_out, &source, &util_err));
+    if (ae_reader_open(source, NULL, &reader, &err) == AE_OK) {
+        assert_int_equal(ae_reader_read_all(&reader, &all, &err), AE_ERR_MALFORMED); /* and not out of memory */
+        ae_reader_close(&reader);
+    }
+    ae_source_free(source);
+    ae_memory_limit(0);
+
+    for (size_t i = 0; i < sizeof(whole) / sizeof(*whole); i++) {
+        const ae_codec *codec = ae_codec_for_name(whole[i]);
+        ae_signal_info info = make_info(500, 400, AE_U8, 3);
+        void *pixels = make_smooth(&info);
+        file_bytes file;
+        uint64_t before;
+        decoded d;
+
+        if (!codec) { /* not built */
+            ae_free(pixels);
+            continue;
+        }
+        assert_ok(encode(whole[i], &info, pixels, NULL, &(ae_write_options){.lossless = true}, 400, &file, NULL, &util_err));
+        before = ae_memory_left();
+        assert_ok(decode(file, NULL, 400, &d, &util_err));
+        decode_close(&d);
+        assert_int_equal(ae_memory_left(), before); /* given back */
+        ae_memory_limit(UINT64_MAX - before + (UINT64_C(500) << 10)); /* half a megabyte more than is taken */
+        assert_int_not_equal(decode(file, NULL, 400, &d, &err), AE_OK);
+        assert_non_null(strstr(err.message, "max_memory"));
+        ae_memory_limit(0);
+        ae_free(file.data);
+        ae_free(pixels);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +452,7 @@ int main(void)
         cmocka_unit_test_teardown(test_seeking, clear_dir),
         cmocka_unit_test(test_writing_to_a_pipe),
         cmocka_unit_test(test_failing_sink),
+        cmocka_unit_test(test_budget),
     };
     uint32_t seed = 42;
     int failed;

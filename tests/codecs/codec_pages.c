@@ -131,6 +131,26 @@ static void test_apng(void **state)
     }
 }
 
+/* What Xcode makes of PNG begins with another chunk, and says so here. */
+static void test_iphone_png(void **state)
+{
+    static const uint8_t header[13] = {0, 0, 0, 1, 0, 0, 0, 1, 8};
+    ae_memory_output m;
+    ae_error err;
+    decoded d;
+
+    (void)state;
+    ae_memory_output_init(&m);
+    assert_ok(m.sink.write(&m, "\x89PNG\r\n\x1a\n", 8, &util_err));
+    put_chunk(&m, "CgBI", "\x50\0\x20\6", 4);
+    put_chunk(&m, "IHDR", header, 13);
+    put_chunk(&m, "IDAT", "none", 4);
+    put_chunk(&m, "IEND", NULL, 0);
+    assert_int_equal(decode_open((file_bytes){m.data, m.n_bytes}, NULL, &d, &err), AE_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "iPhone"));
+    ae_free(m.data);
+}
+
 static void test_webp_animation(void **state)
 {
     WebPAnimEncoder *encoder = WebPAnimEncoderNew(W, H, NULL);
@@ -277,7 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tiff_pages), cmocka_unit_test(test_tiff_circle),      cmocka_unit_test(test_apng),
         cmocka_unit_test(test_webp_animation), cmocka_unit_test(test_upright),      cmocka_unit_test(test_jpeg_without_end),
-        cmocka_unit_test(test_grey_alpha_tga),
+        cmocka_unit_test(test_grey_alpha_tga),    cmocka_unit_test(test_iphone_png),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
