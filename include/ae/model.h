@@ -24,9 +24,10 @@ AE_API AE_NODISCARD ae_status ae_model_open_memory(const void *data, size_t n_by
                                                    ae_error *err); /* data is copied */
 AE_API void ae_model_free(ae_model *model);
 
-/* Finds NAME (with or without .aem) in $AE_MODEL_PATH (colon-separated), the user's data directory ($XDG_DATA_HOME/aesuite/models),
- * the installed data directory and the build tree; what has a slash in it or is an existing file NAME.aem is taken as it is. On
- * success path holds the file's name; the error lists where it looked and which models there are. */
+/* Finds NAME (with or without .aem) in $AE_MODEL_PATH (colon-separated), the user's data directory
+ * ($XDG_DATA_HOME/aesuite/models), beside the library and in the directory of the installation; what has a slash in it or is an
+ * existing file NAME.aem is taken as it is. On success path holds the file's name; the error lists where it looked and which models
+ * there are. */
 AE_API AE_NODISCARD ae_status ae_model_find(const char *name, char *path, size_t n_path, ae_error *err);
 
 /* Calls back with the path of every model file in those places, in that order, until it returns false. */

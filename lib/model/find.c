@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Finding models by name. */
+#define _GNU_SOURCE
 #include "ae/model.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +97,27 @@ static bool visit_dir(search *s, const char *dir)
     return enough;
 }
 
+/* Below the directory of the library (or of the program that it is part of) or one above: an installation that was moved is found,
+ * and so is a build tree, whose share/aesuite/models leads to the source's models. */
+static bool look_beside(search *s, char dir[MAX_DIR])
+{
+    static const char here = 0;
+    char at[PATH_MAX], *slash;
+    Dl_info info;
+
+    if ((!dladdr(&here, &info) || !info.dli_fname || !realpath(info.dli_fname, at)) && !realpath("/proc/self/exe", at))
+        return false;
+    for (int up = 0; up < 5 && (slash = strrchr(at, '/')) != NULL; up++) {
+        struct stat found;
+
+        *slash = 0;
+        if (snprintf(dir, MAX_DIR, "%s/" AE_DATA_BELOW "/aesuite/models", at) < MAX_DIR && stat(dir, &found) == 0)
+            return look_in(s, dir);
+    }
+    dir[0] = 0;
+    return false;
+}
+
 static bool look_in_all(search *s)
 {
     const char *list = getenv("AE_MODEL_PATH"), *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME");
@@ -115,7 +139,9 @@ static bool look_in_all(search *s)
         snprintf(dir, sizeof(dir), "%s/aesuite/models", data);
     else if (home && *home)
         snprintf(dir, sizeof(dir), "%s/.local/share/aesuite/models", home);
-    return look_in(s, dir) || look_in(s, AE_DATADIR "/models") || look_in(s, AE_BUILD_MODELS);
+    if (look_in(s, dir) || look_beside(s, dir))
+        return true;
+    return strcmp(dir, AE_DATADIR "/models") != 0 && look_in(s, AE_DATADIR "/models");
 }
 
 void ae_model_visit(void *opaque, bool (*visit)(void *opaque, const char *path))

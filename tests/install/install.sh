@@ -23,7 +23,7 @@ export DESTDIR
 meson install -C "$build" --no-rebuild >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 root=$DESTDIR$prefix
 
-for f in $bin/aecompress $bin/aedecompress $man/man1/aecompress.1 $man/man1/aedecompress.1 $bin/aedenoise $bin/aesuperres $bin/aetrain $lib/libaesuite.so $lib/pkgconfig/aesuite.pc $man/man1/aedenoise.1 $man/man1/aesuperres.1 $man/man1/aetrain.1; do
+for f in $bin/aecompress $bin/aedecompress $man/man1/aecompress.1 $man/man1/aedecompress.1 $bin/aeanomaly $bin/aefeatures $bin/aesample $bin/aesearch $bin/aedenoise $bin/aesuperres $bin/aetrain $lib/libaesuite.so $lib/pkgconfig/aesuite.pc $man/man1/aedenoise.1 $man/man1/aesuperres.1 $man/man1/aetrain.1; do
     [ -s "$root/$f" ] || fail "$f is not installed"
 done
 for f in "$source"/include/ae/*.h; do
@@ -37,9 +37,15 @@ for f in "$source"/models/recipes/*.yaml "$source"/models/recipes/*/*.yaml; do
 done
 
 # Tools find their library wherever the tree is put.
-for tool in aecompress aedecompress aedenoise aesuperres aetrain; do
+for tool in aeanomaly aecompress aedecompress aedenoise aefeatures aesample aesearch aesuperres aetrain; do
     env -u LD_LIBRARY_PATH "$root/$bin/$tool" --version >"$work/out" 2>&1 || fail "$tool: $(cat "$work/out")"
 done
+
+# Nothing of this machine is compiled in, and a tree that is moved finds its models.
+grep -q "$source" "$root/$lib/libaesuite.so" && fail "the library names the source's directory"
+cp -r "$root" "$work/moved"; cp "$source/tests/model/golden/tiny.aem" "$work/moved/$data/aesuite/models/only-moved.aem"
+env HOME="$work" XDG_DATA_HOME="$work" AE_MODEL_PATH= "$work/moved/$bin/aetrain" --show only-moved >"$work/out" 2>&1 ||
+    fail "a tree that was moved does not find its models: $(cat "$work/out")"
 
 if $at_home; then
     export HOME="$work" XDG_DATA_HOME="$work" AE_MODEL_PATH=
