@@ -62,7 +62,8 @@ typedef enum ae_loss_kind {
     AE_LOSS_PERCEPTUAL = 6 /* L1 between features of `model` */,
     AE_LOSS_RATE_DISTORTION = 7 /* COMPRESS, alone: lambda * 255^2 * mean square error + bits / pixel */,
     AE_LOSS_LUMA = 8 /* charbonnier of the luma (BT.601) of pictures in colour */,
-    AE_LOSS_PSNR = 9 /* 10 log10(1 + 255^2 * mean square error) of each sample */
+    AE_LOSS_PSNR = 9 /* 10 log10(1 + 255^2 * mean square error) of each sample */,
+    AE_LOSS_CROSS_ENTROPY = 10 /* of the target's probabilities (one-hot classes) from logits, over the channels of each pixel */
 } ae_loss_kind;
 
 typedef struct ae_loss {
@@ -76,7 +77,9 @@ typedef struct ae_loss {
 typedef enum ae_penalty_kind {
     AE_PENALTY_L1 = 1,       /* mean absolute value: of all decaying parameters, or of activations at `node` */
     AE_PENALTY_L2 = 2,       /* mean square, likewise */
-    AE_PENALTY_KL_SPARSE = 3 /* Kullback-Leibler divergence of mean activation from `target` at `node` (Ng 2011) */
+    AE_PENALTY_KL_SPARSE = 3, /* Kullback-Leibler divergence of mean activation from `target` at `node` (Ng 2011) */
+    AE_PENALTY_KL_NORMAL = 4  /* that of the normal of mean `node`, log variance `logvar` from the unit one: summed over a sample,
+                                 mean over samples (Kingma and Welling 2014) */
 } ae_penalty_kind;
 
 typedef struct ae_penalty {
@@ -84,6 +87,7 @@ typedef struct ae_penalty {
     float weight;
     char node[AE_NAME_MAX]; /* "": the parameters */
     float target;
+    char logvar[AE_NAME_MAX]; /* KL_NORMAL */
 } ae_penalty;
 
 typedef enum ae_optimizer { AE_ADAMW = 1, AE_ADAM = 2, AE_SGD = 3, AE_MUON = 4 /* weights; AdamW for the rest */ } ae_optimizer;

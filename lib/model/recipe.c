@@ -19,9 +19,9 @@ static const aei_choice corruption_kinds[] = {{"gaussian", AE_CORRUPT_GAUSSIAN},
 static const aei_choice loss_kinds[] = {{"mse", AE_LOSS_MSE}, {"l1", AE_LOSS_L1}, {"charbonnier", AE_LOSS_CHARBONNIER},
                                         {"bce", AE_LOSS_BCE}, {"tv", AE_LOSS_TV}, {"perceptual", AE_LOSS_PERCEPTUAL},
                                         {"rate_distortion", AE_LOSS_RATE_DISTORTION}, {"luma", AE_LOSS_LUMA},
-                                        {"psnr", AE_LOSS_PSNR}, {NULL, 0}};
+                                        {"psnr", AE_LOSS_PSNR}, {"cross_entropy", AE_LOSS_CROSS_ENTROPY}, {NULL, 0}};
 static const aei_choice penalty_kinds[] = {{"l1", AE_PENALTY_L1}, {"l2", AE_PENALTY_L2}, {"kl_sparse", AE_PENALTY_KL_SPARSE},
-                                           {NULL, 0}};
+                                           {"kl_normal", AE_PENALTY_KL_NORMAL}, {NULL, 0}};
 static const aei_choice optimizers[] = {{"adamw", AE_ADAMW}, {"adam", AE_ADAM}, {"sgd", AE_SGD}, {"muon", AE_MUON}, {NULL, 0}};
 
 static const aei_choice filters[] = {{"bicubic", AE_BICUBIC}, {"lanczos", AE_LANCZOS}, {"area", AE_AREA}, {"bilinear", AE_BILINEAR},
@@ -198,16 +198,21 @@ static ae_status read_penalty(const aei_yaml *y, uint32_t at, const ae_recipe *r
         {"weight", AEI_REAL, offsetof(ae_penalty, weight), 0, .max = 1e9, .required = true},
         {"node", AEI_TEXT, offsetof(ae_penalty, node), .size = sizeof(p->node)},
         {"target", AEI_REAL, offsetof(ae_penalty, target), 1e-6, .max = 0.999999},
+        {"logvar", AEI_TEXT, offsetof(ae_penalty, logvar), .size = sizeof(p->logvar)},
     };
     ae_status st;
 
     *p = (ae_penalty){0};
-    if ((st = aei_yaml_fields(y, at, "penalty", fields, 4, p, NULL, err)) != AE_OK)
+    if ((st = aei_yaml_fields(y, at, "penalty", fields, 5, p, NULL, err)) != AE_OK)
         return st;
     if ((p->kind == AE_PENALTY_KL_SPARSE) != (p->target > 0) || (p->kind == AE_PENALTY_KL_SPARSE && !p->node[0]))
         return aei_yaml_fail(y, y->nodes[at].line, err,
                              "penalty: 'target' belongs to kind kl_sparse, which needs 'target' and 'node'");
-    return check_reference(y, at, r, p->node, err);
+    if ((p->kind == AE_PENALTY_KL_NORMAL) != (p->logvar[0] != 0) || (p->kind == AE_PENALTY_KL_NORMAL && !p->node[0]))
+        return aei_yaml_fail(y, y->nodes[at].line, err,
+                             "penalty: 'logvar' belongs to kind kl_normal, which needs 'node', the mean, and 'logvar'");
+    st = check_reference(y, at, r, p->node, err);
+    return st == AE_OK ? check_reference(y, at, r, p->logvar, err) : st;
 }
 
 /* Whether the loader feeds this input of the first network, which is not the picture. */

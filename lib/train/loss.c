@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/loss.h"
 #include "core/clones.h"
+#include "core/fastmath.h"
 
 #include <math.h>
 
@@ -69,12 +70,16 @@ FORCE_INLINE void terms(ae_loss_kind kind, size_t n, const float *restrict p, co
             e[i] = sqrtf(d * d + 1e-6f);
             g[i] = d / e[i];
             break;
-        default: {                                               /* AE_LOSS_BCE */
-            float q = fminf(fmaxf(p[i], 1e-6f), 1 - 1e-6f);
+        case AE_LOSS_BCE: {
+            float low = p[i] < 1e-6f ? 1e-6f : p[i], q = low > 1 - 1e-6f ? 1 - 1e-6f : low; /* NaN stays NaN */
 
-            e[i] = -(t[i] * logf(q) + (1 - t[i]) * logf(1 - q));
+            e[i] = -(t[i] * aei_log(q) + (1 - t[i]) * aei_log(1 - q));
+            e[i] = q == q ? e[i] : q;
             g[i] = (q - t[i]) / (q * (1 - q));
+            break;
         }
+        default: /* no loss of single samples */
+            e[i] = g[i] = NAN;
         }
     }
 }
@@ -131,6 +136,32 @@ static double luma(double weight, const aei_loss_view *v)
             e[j] *= w;
         }
         sum += sum_lanes(e, m);
+    }
+    return norm * sum;
+}
+
+/* Targets are probabilities over the channels, what is given their logarithms up to a constant. */
+static double cross_entropy(double weight, const aei_loss_view *v)
+{
+    size_t n = count(v->shape) / v->shape.c, c = v->shape.c;
+    double norm = v->total > 0 ? weight / v->total : 0, sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const float *x = v->value + i * c, *t = v->target + i * c;
+        float *to = v->gradient + i * c, most = x[0], w = v->weight ? v->weight[i] : 1;
+        double whole = 0, targets = 0, product = 0;
+
+        for (size_t k = 1; k < c; k++)
+            most = x[k] > most ? x[k] : most;
+        for (size_t k = 0; k < c; k++) {
+            whole += (double)expf(x[k] - most);
+            targets += (double)t[k];
+            product += (double)t[k] * (double)(x[k] - most);
+        }
+        for (size_t k = 0; k < c; k++)
+            to[k] = (v->fresh ? 0 : to[k]) +
+                    (float)(norm * (double)w * (targets * (double)expf(x[k] - most) / whole - (double)t[k]));
+        sum += (double)w * (targets * log(whole) - product);
     }
     return norm * sum;
 }
@@ -199,7 +230,7 @@ static double total_variation(double weight, const aei_loss_view *v)
 bool aei_loss_is_of_samples(ae_loss_kind kind)
 {
     return kind == AE_LOSS_MSE || kind == AE_LOSS_L1 || kind == AE_LOSS_CHARBONNIER || kind == AE_LOSS_BCE ||
-           kind == AE_LOSS_LUMA || kind == AE_LOSS_PSNR || kind == AE_LOSS_RATE_DISTORTION;
+           kind == AE_LOSS_LUMA || kind == AE_LOSS_PSNR || kind == AE_LOSS_CROSS_ENTROPY || kind == AE_LOSS_RATE_DISTORTION;
 }
 
 AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_view *v)
@@ -211,8 +242,9 @@ AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_
     case AE_LOSS_BCE: return sweep(AE_LOSS_BCE, weight, v);
     case AE_LOSS_LUMA: return luma(weight, v);
     case AE_LOSS_PSNR: return psnr(weight, v);
+    case AE_LOSS_CROSS_ENTROPY: return cross_entropy(weight, v);
     case AE_LOSS_TV: return total_variation(weight, v);
-    default: return 0;
+    default: return NAN; /* no such loss, or one that is computed elsewhere */
     }
 }
 
@@ -269,6 +301,22 @@ static double sparse(const ae_penalty *p, double share, ae_shape s, const float 
     return p->weight * share * sum;
 }
 
+double aei_kl_normal_add(double weight, double share, ae_shape s, const float *mean, const float *logvar, float *by_mean,
+                         float *by_logvar)
+{
+    size_t n = count(s);
+    double norm = weight * share / s.n, sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double variance = exp((double)logvar[i]);
+
+        sum += ((double)mean[i] * (double)mean[i] + variance - 1 - (double)logvar[i]) / 2;
+        by_mean[i] += (float)(norm * (double)mean[i]);
+        by_logvar[i] += (float)(norm * (variance - 1) / 2);
+    }
+    return norm * sum;
+}
+
 AEI_CLONES double aei_penalty_add(const ae_penalty *p, double share, ae_shape s, const float *value, float *gradient)
 {
     size_t n = count(s);
@@ -282,6 +330,8 @@ AEI_CLONES double aei_penalty_add(const ae_penalty *p, double share, ae_shape s,
             gradient[i] += 2 * k * value[i];
         return norm * aei_sum_squares(value, n);
     }
+    if (p->kind != AE_PENALTY_L1)
+        return NAN; /* no such penalty */
     for (size_t i = 0; i < n; i++) {
         gradient[i] += k * ((float)(value[i] > 0) - (float)(value[i] < 0));
         sum += fabsf(value[i]);

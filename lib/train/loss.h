@@ -38,6 +38,10 @@ double aei_rate_distortion(const ae_loss *loss, const aei_loss_view *view, const
  * channel's mean over the shard from `target`. */
 double aei_penalty_add(const ae_penalty *penalty, double share, ae_shape shape, const float *value, float *gradient);
 
+/* KL_NORMAL: summed over a sample, mean over the batch's samples. */
+double aei_kl_normal_add(double weight, double share, ae_shape shape, const float *mean, const float *logvar, float *by_mean,
+                         float *by_logvar);
+
 /* Sum of x in an order that does not depend on how the compiler vectorises. */
 double aei_sum(const float *x, size_t n);
 double aei_sum_squares(const float *x, size_t n);

@@ -18,7 +18,7 @@
 enum {
     JOB_FLOATS = 32768, /* parameters in one job of the update */
     CHUNK = 2048,       /* of them summed at a time: stays in the first cache */
-    MAX_TAPS = AE_MAX_TERMS,
+    MAX_TAPS = 2 * AE_MAX_TERMS,
     MAX_OUTPUTS = AE_MAX_FROM + MAX_TAPS
 };
 
@@ -66,6 +66,7 @@ struct aei_trainer {
     uint32_t level_input, level_c;     /* with a bound: what it goes by */
     uint32_t n_inputs, n_taps, taps[MAX_TAPS];
     int32_t penalty_tap[AE_MAX_TERMS]; /* index of the penalty's output, -1: on the parameters */
+    int32_t second_tap[AE_MAX_TERMS];  /* likewise of its second node */
     aei_perceptual *perceptual[AE_MAX_TERMS];
     lane *lanes;
     shard *shards;
@@ -146,6 +147,25 @@ static ae_act last_act(const ae_graph *g)
     return n->act;
 }
 
+/* The index among the plan's outputs of the node so called, which becomes a tap; -1 where there is no name. */
+static ae_status tap(aei_trainer *t, const char *name, int32_t *index, ae_error *err)
+{
+    int32_t node = name[0] ? ae_graph_find(t->graph, name) : -1;
+    uint32_t k = 0;
+
+    *index = -1;
+    if (!name[0])
+        return AE_OK;
+    if (node < 0)
+        return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: penalty on node \"%s\", which does not exist", t->recipe->name, name);
+    while (k < t->n_taps && t->taps[k] != (uint32_t)node)
+        k++;
+    if (k == t->n_taps)
+        t->taps[t->n_taps++] = (uint32_t)node;
+    *index = (int32_t)(t->graph->n_outputs + k);
+    return AE_OK;
+}
+
 /* The recipe's terms against its graph: taps for the penalties on activations, probabilities where cross-entropy wants them. */
 static ae_status check_objective(aei_trainer *t, ae_error *err)
 {
@@ -167,21 +187,14 @@ static ae_status check_objective(aei_trainer *t, ae_error *err)
                            t->graph->nodes[t->graph->outputs[0]].out);
     for (uint32_t i = 0; i < r->n_penalties; i++) {
         const ae_penalty *p = &r->penalties[i];
-        int32_t node = p->node[0] ? ae_graph_find(t->graph, p->node) : -1;
-        uint32_t k = 0;
+        ae_status st;
 
-        t->penalty_tap[i] = -1;
         if (p->kind == AE_PENALTY_KL_SPARSE && !(p->node[0] && p->target > 0 && p->target < 1))
             return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: penalty kl_sparse needs a node and a target between 0 and 1", r->name);
-        if (!p->node[0])
-            continue;
-        if (node < 0)
-            return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: penalty on node \"%s\", which does not exist", r->name, p->node);
-        while (k < t->n_taps && t->taps[k] != (uint32_t)node)
-            k++;
-        if (k == t->n_taps)
-            t->taps[t->n_taps++] = (uint32_t)node;
-        t->penalty_tap[i] = (int32_t)(t->graph->n_outputs + k);
+        if ((st = tap(t, p->node, &t->penalty_tap[i], err)) != AE_OK || (st = tap(t, p->logvar, &t->second_tap[i], err)) != AE_OK)
+            return st;
+        if (p->kind == AE_PENALTY_KL_NORMAL && (t->penalty_tap[i] < 0 || t->second_tap[i] < 0))
+            return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: penalty kl_normal needs a node and a logvar", r->name);
     }
     return AE_OK;
 }
@@ -356,6 +369,13 @@ ae_status aei_trainer_create(const ae_recipe *recipe, uint32_t h, uint32_t w, ae
     for (uint32_t i = 0; i < recipe->n_penalties; i++) {
         const ae_penalty *p = &recipe->penalties[i];
 
+        if (t->second_tap[i] >= 0 && count(aei_plan_output_shape(t->plan, (uint32_t)t->penalty_tap[i])) !=
+                                         count(aei_plan_output_shape(t->plan, (uint32_t)t->second_tap[i]))) {
+            st = ae_fail(err, AE_ERR_MISMATCH, "recipe %s: penalty kl_normal: %s and %s are not of one size", recipe->name, p->node,
+                         p->logvar);
+            aei_trainer_free(t);
+            return st;
+        }
         if (t->penalty_tap[i] < 0)
             *(p->kind == AE_PENALTY_L1 ? &t->l1 : &t->l2) += p->weight;
     }
@@ -495,9 +515,12 @@ static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, doub
         aei_bound_back(r->bound, levels_of(t, index), t->level_c, view.value, t->batch->base + index * count(view.shape),
                        view.gradient, view.shape.c, count(view.shape) / view.shape.c);
     for (uint32_t i = 0; i < r->n_penalties; i++) {
-        int32_t k = t->penalty_tap[i];
+        int32_t k = t->penalty_tap[i], second = t->second_tap[i];
 
-        if (k >= 0)
+        if (k >= 0 && second >= 0)
+            *loss += aei_kl_normal_add(r->penalties[i].weight, view.share, aei_plan_output_shape(t->plan, (uint32_t)k),
+                                       l->values[k], l->values[second], l->gradients[k], l->gradients[second]);
+        else if (k >= 0)
             *loss += aei_penalty_add(&r->penalties[i], view.share, aei_plan_output_shape(t->plan, (uint32_t)k), l->values[k],
                                      l->gradients[k]);
     }

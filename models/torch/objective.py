@@ -33,6 +33,7 @@ LOSSES = {
     "charbonnier": lambda p, t: torch.sqrt((p - t) ** 2 + 1e-6).mean(),
     "bce": bce,
     "luma": luma,
+    "cross_entropy": lambda p, t: -(t * torch.log_softmax(p, 1)).sum(1).mean(),
     "psnr": lambda p, t: 10 * torch.log10(1 + 255 ** 2 * ((p - t) ** 2).mean((1, 2, 3))).mean(),
     "tv": lambda p, t: total_variation(p),
 }
@@ -79,6 +80,11 @@ def kl_sparse(x, target, shards):
     return (target * torch.log(target / mean) + (1 - target) * torch.log((1 - target) / (1 - mean))).sum(1).mean()
 
 
+def kl_normal(mean, logvar):
+    """Divergence of a normal from the unit one, summed over a sample."""
+    return ((mean ** 2 + torch.exp(logvar) - 1 - logvar) / 2).sum((1, 2, 3)).mean()
+
+
 class Objective(nn.Module):
     def __init__(self, r):
         super().__init__()
@@ -93,8 +99,9 @@ class Objective(nn.Module):
         if any(l.kind == "luma" for l in r.losses) and graph.nodes[graph.outputs[0]].out != 3:
             raise recipes.RecipeError("loss luma is of pictures of 3 channels, the network makes %d" % graph.nodes[graph.outputs[0]].out)
         self.losses, self.penalties, self.n_outputs = r.losses, r.penalties, len(graph.outputs)
-        self.taps = sorted({graph.find(p.node) for p in r.penalties if p.node})  # nodes that penalties look at
-        self.tap_of = {p.node: len(graph.outputs) + self.taps.index(graph.find(p.node)) for p in r.penalties if p.node}
+        names = [name for p in r.penalties for name in (p.node, p.logvar) if name]
+        self.taps = sorted({graph.find(name) for name in names})  # nodes that penalties look at
+        self.tap_of = {name: len(graph.outputs) + self.taps.index(graph.find(name)) for name in names}
         self.perceptual = nn.ModuleList(Perceptual(l) for l in r.losses if l.kind == "perceptual")
 
     def loss(self, prediction, batch, outputs):
@@ -115,6 +122,8 @@ class Objective(nn.Module):
         for p in self.penalties:
             if p.kind == "kl_sparse":
                 value = kl_sparse(outputs[self.tap_of[p.node]], p.target, network.shards)
+            elif p.kind == "kl_normal":
+                value = kl_normal(outputs[self.tap_of[p.node]], outputs[self.tap_of[p.logvar]])
             else:
                 norm = torch.abs if p.kind == "l1" else torch.square
                 xs = [outputs[self.tap_of[p.node]]] if p.node else [t for t, q in zip(network.tensors, network.params) if q.decay]

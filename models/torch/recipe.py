@@ -155,10 +155,11 @@ DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (bet
 RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality"}
 CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),
               "quality": (between(1, 100), None), "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
-LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual", "rate_distortion", "luma", "psnr"]), REQUIRED),
+LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual", "rate_distortion", "luma", "psnr",
+                          "cross_entropy"]), REQUIRED),
         "weight": (number(0, 1e9), 1), "model": (scalar, ""), "node": (scalar, ""), "lambda": (between(1e-9, 1e9), None)}
-PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED), "node": (scalar, ""),
-           "target": (number(1e-6, 0.999999), 0)}
+PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse", "kl_normal"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED), "node": (scalar, ""),
+           "target": (number(1e-6, 0.999999), 0), "logvar": (scalar, "")}
 TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd", "muon"]), "adamw"), "rate": (number(0, 100), 1e-3),
          "rate_end": (number(0, 100), 1e-6), "beta1": (number(0, 0.9999), 0.9), "beta2": (number(0, 0.999999), 0.999),
          "decay": (number(0, 10), 1e-4), "clip": (number(0, 1e6), 1), "ema": (number(0, 0.999999), 0.999),
@@ -394,8 +395,11 @@ def parse(text):
     for p in r.penalties:
         if (p.kind == "kl_sparse") != bool(p.target) or (p.kind == "kl_sparse" and not p.node):
             fail(root, "penalty: 'target' belongs to kind kl_sparse, which needs 'target' and 'node'")
-        if p.node and r.networks[0].graph.find(p.node) is None:
-            fail(root, "network %s has no layer '%s'", r.networks[0].name, p.node)
+        if (p.kind == "kl_normal") != bool(p.logvar) or (p.logvar and not p.node):
+            fail(root, "penalty: 'logvar' belongs to kind kl_normal, which needs 'node', the mean, and 'logvar'")
+        for node in (p.node, p.logvar):
+            if node and r.networks[0].graph.find(node) is None:
+                fail(root, "network %s has no layer '%s'", r.networks[0].name, node)
     train = r.train or root
     r.train = fields(r.train or NOTHING, "train", TRAIN)
     r.train.shards = r.train.shards or max(s for s in range(1, 9) if r.train.batch % s == 0)

@@ -274,6 +274,9 @@ static void refusals(void **state)
          AE_ERR_MALFORMED, "loss: 9 entries, at most 8"},
         {GOOD "penalties: [{kind: l1}]\n", AE_ERR_MALFORMED, "penalty: key 'weight' is missing"},
         {GOOD "penalties: [{kind: l1, weight: 1, node: code}]\n", AE_ERR_MALFORMED, "network n has no layer 'code'"},
+        {GOOD "penalties: [{kind: kl_normal, weight: 1, node: image}]\n", AE_ERR_MALFORMED, "which needs 'node', the mean, and"},
+        {GOOD "penalties: [{kind: l1, weight: 1, node: image, logvar: image}]\n", AE_ERR_MALFORMED, "'logvar' belongs to kind"},
+        {GOOD "penalties: [{kind: kl_normal, weight: 1, node: image, logvar: x}]\n", AE_ERR_MALFORMED, "no layer 'x'"},
         {GOOD "penalties: [{kind: kl_sparse, weight: 1, node: image}]\n", AE_ERR_MALFORMED, "needs 'target' and 'node'"},
         {GOOD "train: {batch: 10, shards: 4}\n", AE_ERR_MALFORMED, "a batch of 10 cannot be cut into 4"},
         {GOOD "train: {learning_rate: 1}\n", AE_ERR_MALFORMED, "train: unknown key 'learning_rate'"},
@@ -429,9 +432,8 @@ static void test_sound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-cmocka_unit_test(test_sound), cmocka_unit_test(defaults), cmocka_unit_test(every_key), cmocka_unit_test(causal_padding),
-        cmocka_unit_test(tied_weights),
-        cmocka_unit_test(gates), cmocka_unit_test(refusals),
+        cmocka_unit_test(test_sound), cmocka_unit_test(defaults), cmocka_unit_test(every_key), cmocka_unit_test(causal_padding),
+        cmocka_unit_test(tied_weights), cmocka_unit_test(gates), cmocka_unit_test(refusals),
         cmocka_unit_test(oversized), cmocka_unit_test(files), cmocka_unit_test(every_allocation_fails_once),
     };
 

@@ -70,7 +70,7 @@ EVERY_OP = HEAD % ("autoencode", "") + """
     outputs: [picture, gate, b.1]
 data: {crop: 16}
 train: {batch: 4, shards: 1, optimizer: adam, decay: 0.01, beta1: 0.8, ema: 0.9, clip: 0.5}
-loss: [{kind: l1, weight: 0.5}, {kind: tv, weight: 0.1}, {kind: charbonnier}, {kind: luma, weight: 0.7}, {kind: psnr, weight: 0.02}]
+loss: [{kind: l1, weight: 0.5}, {kind: tv, weight: 0.1}, {kind: charbonnier}, {kind: luma, weight: 0.7}, {kind: psnr, weight: 0.02}, {kind: cross_entropy, weight: 0.05}]
 penalties: [{kind: l1, weight: 0.1}, {kind: l2, weight: 0.2}, {kind: l2, weight: 0.3, node: c}]
 """
 FIXED = HEAD % ("autoencode", ", height: 6, width: 4") + """
@@ -105,6 +105,7 @@ CALM = HEAD % ("autoencode", "") + """
       - {op: conv, out: 3}
 data: {crop: 8}
 train: {batch: 4, shards: 2}
+penalties: [{kind: kl_normal, weight: 0.0001, node: mean, logvar: spread}]
 """
 ENLARGING = (HEAD % ("superres", "")).replace("task:", "residual: true\nscale: 2\ntask:") + """
       - {op: conv, out: 8, act: relu}

@@ -74,7 +74,7 @@ static double loss_value(void *context)
 static void test_loss_gradients(void **state)
 {
     const ae_loss_kind kinds[] = {AE_LOSS_MSE, AE_LOSS_L1,   AE_LOSS_CHARBONNIER, AE_LOSS_BCE,
-                                  AE_LOSS_TV,  AE_LOSS_LUMA, AE_LOSS_PSNR};
+                                  AE_LOSS_TV,  AE_LOSS_LUMA, AE_LOSS_PSNR,        AE_LOSS_CROSS_ENTROPY};
 
     (void)state;
     for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
@@ -107,6 +107,60 @@ static void test_loss_values(void **state)
     assert_true(isnan(aei_clipped_error(&view)));
     assert_true(isnan(aei_loss_add(AE_LOSS_CHARBONNIER, 1, &view)));
     assert_true(isnan(aei_loss_add(AE_LOSS_TV, 1, &view)));
+}
+
+/* Two pixels of three classes: log(3) where nothing is known, and next to nothing where it is certain. */
+static void test_cross_entropy(void **state)
+{
+    float v[6] = {1, 1, 1, 0, 100, 0}, t[6] = {0, 1, 0, 0, 1, 0}, g[6];
+    aei_loss_view view = {{1, 1, 2, 3}, v, t, NULL, 2, 1, g, true};
+
+    (void)state;
+    assert_near(aei_loss_add(AE_LOSS_CROSS_ENTROPY, 1, &view), log(3) / 2, 1e-6);
+    assert_near(g[0], 1.0 / 6, 1e-6);
+    assert_near(g[1], (1.0 / 3 - 1) / 2, 1e-6);
+    assert_near(g[4], 0, 1e-6);
+    v[0] = NAN;
+    assert_true(isnan(aei_loss_add(AE_LOSS_CROSS_ENTROPY, 1, &view)));
+    assert_true(isnan(aei_loss_add(AE_LOSS_BCE, 1, &view)));
+    assert_true(isnan(aei_loss_add((ae_loss_kind)77, 1, &view)));
+}
+
+static double kl_value(void *context)
+{
+    static float unused[2][COUNT];
+    const float *logvar = context;
+
+    return aei_kl_normal_add(1.5, 0.5, (ae_shape){N, H, W, C}, value, logvar, unused[0], unused[1]);
+}
+
+static void test_kl_normal(void **state)
+{
+    static float logvar[COUNT], by_logvar[COUNT];
+    const float zero[2] = {0, 0}, mean[2] = {2, 0}, wide[2] = {0, 1};
+    float a[2] = {0}, b[2] = {0};
+
+    (void)state;
+    assert_near(aei_kl_normal_add(1, 1, (ae_shape){1, 1, 1, 2}, zero, zero, a, b), 0, 0);
+    assert_near(aei_kl_normal_add(3, 0.5, (ae_shape){1, 1, 1, 2}, mean, wide, a, b), 1.5 * (2 + (exp(1) - 2) / 2), 1e-6);
+    assert_near(a[0], 3, 1e-6);
+    assert_near(b[1], 0.75 * (exp(1) - 1), 1e-6);
+    make_view(false);
+    for (int i = 0; i < COUNT; i++)
+        logvar[i] = 0.5f - value[i];
+    aei_kl_normal_add(1.5, 0.5, (ae_shape){N, H, W, C}, value, logvar, gradient, by_logvar);
+    check_gradient(kl_value, logvar);
+    for (int i = 0; i < 5; i++) {
+        float old = logvar[i];
+        double up, down;
+
+        logvar[i] = old + 1e-3f;
+        up = kl_value(logvar);
+        logvar[i] = old - 1e-3f;
+        down = kl_value(logvar);
+        logvar[i] = old;
+        assert_near((double)by_logvar[i], (up - down) / 2e-3, 2e-4 * fabs((double)by_logvar[i]) + 2e-6);
+    }
 }
 
 /* Two samples of one pixel in two shards' worth of batch: lambda is 1 at quality 0 and 100 at quality 1, weighted w there. */
@@ -158,7 +212,7 @@ static double penalty_value(void *context)
 
 static void test_penalties(void **state)
 {
-    ae_penalty kinds[] = {{AE_PENALTY_L1, 3, "x", 0}, {AE_PENALTY_L2, 3, "x", 0}, {AE_PENALTY_KL_SPARSE, 3, "x", 0.1f}};
+    ae_penalty kinds[] = {{AE_PENALTY_L1, 3, "x", 0, ""}, {AE_PENALTY_L2, 3, "x", 0, ""}, {AE_PENALTY_KL_SPARSE, 3, "x", 0.1f, ""}};
     ae_shape one = {2, 1, 1, 1};
     float a[2] = {0.2f, 0.6f}, g[2] = {0};
 
@@ -292,7 +346,8 @@ static void test_muon(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loss_gradients), cmocka_unit_test(test_loss_values), cmocka_unit_test(test_rate_distortion),
+        cmocka_unit_test(test_loss_gradients), cmocka_unit_test(test_loss_values), cmocka_unit_test(test_cross_entropy),
+        cmocka_unit_test(test_kl_normal),      cmocka_unit_test(test_rate_distortion),
         cmocka_unit_test(test_shards_add_up),  cmocka_unit_test(test_penalties),   cmocka_unit_test(test_sums),
         cmocka_unit_test(test_schedule),       cmocka_unit_test(test_optimizers),  cmocka_unit_test(test_muon),
     };
