@@ -11,6 +11,7 @@
 #include <jerror.h>
 
 #include "adapter.h"
+#include "registry.h"
 
 enum { BUFFER_BYTES = 1 << 15, MAX_SCANS = 500, SEGMENT_MAX = 65533 };
 
@@ -694,6 +695,21 @@ static void jpeg_abandon(ae_writer *writer)
 }
 
 static const char *const suffixes[] = {"jpg", "jpeg", "jpe", "jfif", NULL};
+
+bool ae_reader_quantisation(const ae_reader *reader, uint16_t table[64], int *quality)
+{
+    const jpeg_class *q;
+
+    if (reader->codec != &aei_codec_jpeg)
+        return false;
+    q = &((const jpeg_state *)reader->state)->quality;
+    if (!q->n_components || (q->space != JCS_YCbCr && q->space != JCS_GRAYSCALE))
+        return false;
+    for (int i = 0; i < DCTSIZE2; i++)
+        table[i] = q->tables[0][i];
+    *quality = q->ijg;
+    return true;
+}
 
 const ae_codec aei_codec_jpeg = {
     .name = "jpeg",

@@ -29,6 +29,10 @@ AE_NODISCARD ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_e
 /* Frees state and metadata and zeroes *reader; a zero reader is fine. */
 void ae_reader_close(ae_reader *reader);
 
+/* How finely a JPEG file was quantised: its table of luminance, row by row, and the nearest of libjpeg's qualities 1 to 100. False:
+ * another format, or no luminance. */
+bool ae_reader_quantisation(const ae_reader *reader, uint16_t table[64], int *quality);
+
 /* A writer that takes rows of any type of its kind of signal and converts them to what the format holds. Sounds may have any
  * length, whatever info->height says. */
 typedef struct ae_encoder {

@@ -56,6 +56,15 @@ typedef struct ae_denoise_options {
 AE_API AE_NODISCARD ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options, const ae_row_source *source,
                                          const ae_row_sink *sink, ae_run_stats *stats, ae_error *err);
 
+/* JPEG's blocks away: a denoiser that is told white noise of ae_deblock_level, between `rows` and `result`, changes the luminance
+ * of each of the file's own 8 x 8 blocks by no more than a share of its quantisation steps. table: those of luminance, row by row;
+ * 8 bits, 1 or 3 channels. `rows` is to be read from its start once; source and sink must outlive *out. */
+typedef struct ae_deblock ae_deblock;
+AE_API float ae_deblock_level(const uint16_t table[64]);
+AE_API AE_NODISCARD ae_status ae_deblock_create(const uint16_t table[64], const ae_row_source *source, const ae_row_sink *sink,
+                                                ae_row_source *rows, ae_row_sink *result, ae_deblock **out, ae_error *err);
+AE_API void ae_deblock_free(ae_deblock *deblock);
+
 #ifdef __cplusplus
 }
 #endif

@@ -52,6 +52,24 @@ for precision in f32 bf16; do
 done
 run 0 $tool -o - --format png a.ppm; [ "$(head -c 4 out | tail -c 3)" = PNG ] || fail "no PNG on standard output"
 
+# JPEG's blocks are smoothed below quality 75, in the same bytes for all tiles, and the result is not quantised as coarsely again
+run 0 $tool --strength 0 -q 15 -o rough.jpg a.ppm; run 0 $tool --strength 0 -q 90 -o fine.jpg a.ppm
+run 0 $tool -v -o smooth.png rough.jpg; says "JPEG blocks smoothed"
+run 0 $tool -f -j 3 --tile 32 -o tiled.png rough.jpg; same smooth.png tiled.png
+run 0 $tool -v --deblock off -o off.png rough.jpg; grep -q blocks err && fail "--deblock off has no effect"
+cmp -s smooth.png off.png && fail "blocks stay as they are"
+run 0 $tool -v -o fine.png fine.jpg; grep -q blocks err && fail "blocks are seen at quality 90"
+run 0 $tool -v -f --deblock on -o fine.png fine.jpg; says "JPEG blocks smoothed"
+run 0 $tool -v -f --deblock on -o b.png b.ppm; grep -q blocks err && fail "blocks are seen in a file that is no JPEG"
+run 0 $tool rough.jpg; run 0 $tool -v --strength 0 -o /dev/null --format png rough.denoised.jpg
+[ "$(wc -c <rough.denoised.jpg)" -gt "$(wc -c <rough.jpg)" ] || fail "a smoothed file has the quality of its rough source"
+
+# broken pixels
+{ printf 'P6\n120 100\n255\n'; awk 'BEGIN { srand(2); for (i = 0; i < 12000; i++) for (c = 0; c < 3; c++)
+    printf "%c", i % 1200 == 550 ? 126 : 40 + int(i / 1200) + int(5 * rand()) }'; } >hot.ppm
+run 0 $tool -v -o mended.ppm hot.ppm; says "hot or dead pixels"
+run 0 $tool -v -f --keep-defects -o kept.ppm hot.ppm; grep -q "dead pixels" err && fail "--keep-defects has no effect"
+
 # formats, names, batches
 run 0 $tool --strength 0 -o in.png a.ppm; run 0 $tool --strength 0 -q 90 -o in.jpg a.ppm
 run 0 $tool in.png in.jpg; present in.denoised.png in.denoised.jpg

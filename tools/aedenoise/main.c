@@ -8,6 +8,9 @@
 #include "defects.h"
 #include "sound.h"
 
+enum deblock_when { DEBLOCK_AUTO, DEBLOCK_OFF, DEBLOCK_ON };
+enum { CLEAN_QUALITY = 75, RESULT_QUALITY = 92 }; /* JPEG without blocks to speak of; of files written without theirs */
+
 static struct {
     filter_options filter;
     denoise_sound_options sound;
@@ -15,12 +18,13 @@ static struct {
     double sigma;       /* below 0: estimated */
     double level, strength;
     bool keep_defects;
+    uint32_t deblock;   /* a deblock_when */
 } o = {.filter = {.tile = 640, .picture.kinds = 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO}, .sigma = -1, .level = 1, .strength = 1};
 
-/* A model for each kind, loaded when it is first needed. */
+/* A model for each kind, and one for JPEG's blocks, loaded when it is first needed. */
 static struct {
     pthread_mutex_t mutex;
-    ae_model *loaded[2];
+    ae_model *loaded[3];
 } models = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static const cli_option options[] = {
@@ -33,6 +37,8 @@ static const cli_option options[] = {
     {'l', "level", CLI_NUMBER, &o.level, "X", "take the noise for X times what is estimated", 0, 20},
     {0, "keep-defects", CLI_FLAG, &o.keep_defects, NULL,
      "leave hot and dead pixels, and rows and columns with offsets, to the network", 0, 0},
+    {0, "deblock", CLI_CHOICE, &o.deblock, "auto|off|on",
+     "smooth the blocks of JPEG files in their own grid; auto: below quality 75, where there is no more noise than that", 0, 0},
     {'t', "strength", CLI_NUMBER, &o.strength, "X", "blend of input (0) and result (1)", 0, 1},
     {0, NULL, CLI_HEADING, NULL, NULL, "Sounds", 0, 0},
     {0, "max-attenuation", CLI_NUMBER, &o.sound.max_attenuation, "DB", "turn nothing down by more than that; 0: no limit", 0, 200},
@@ -62,15 +68,15 @@ static const cli_tool tool = {
     "  arecord -f S16_LE -r 48000 | aedenoise --live --format s16le --rate 48000 | aplay -f S16_LE -r 48000\n",
 };
 
-static ae_status model_for(ae_kind kind, const ae_model **out, ae_error *err)
+static ae_status model_for(ae_kind kind, bool deblock, const ae_model **out, ae_error *err)
 {
     bool sound = kind == AE_KIND_AUDIO;
-    ae_model **m = &models.loaded[sound && !o.model];
+    ae_model **m = &models.loaded[o.model ? 0 : sound ? 1 : deblock ? 2 : 0];
     ae_status st = AE_OK;
 
     pthread_mutex_lock(&models.mutex);
     if (!*m)
-        st = filter_find(o.model ? o.model : sound ? "voice" : o.sigma >= 0 ? "balanced" : "photo", m, err);
+        st = filter_find(o.model ? o.model : sound ? "voice" : o.sigma >= 0 || deblock ? "balanced" : "photo", m, err);
     *out = *m;
     pthread_mutex_unlock(&models.mutex);
     if (st == AE_OK && !sound && ae_model_recipe(*out)->sound.bands)
@@ -120,17 +126,42 @@ static ae_status find_noise(filter_picture *p, picture_defects *defects, ae_nois
     return filter_reopen(p, err);
 }
 
-static void report(const filter_picture *p, const ae_noise *noise, const ae_model *model, const ae_run_stats *stats)
+/* Whether to smooth JPEG's blocks, of what table; the noise becomes what the network is to be told then. */
+static bool find_blocks(const filter_picture *p, ae_noise *noise, uint16_t table[64])
+{
+    int quality;
+    float level;
+
+    if (o.deblock == DEBLOCK_OFF || o.strength == 0 || !ae_reader_quantisation(&p->reader, table, &quality))
+        return false;
+    level = ae_deblock_level(table);
+    if (o.deblock == DEBLOCK_AUTO && (o.model || o.sigma >= 0 || quality >= CLEAN_QUALITY || noise->white > level))
+        return false;
+    if (o.sigma >= 0) /* the network is told that, whatever the blocks are */
+        return true;
+    level *= (float)o.level;
+    *noise = (ae_noise){.luminance = level, .chroma = level, .white = level};
+    if (p->reader.info.channels == 1)
+        noise->chroma = 0;
+    else
+        noise->luminance *= sqrtf(1.0f / 3.0f);
+    return true;
+}
+
+static void report(const filter_picture *p, const ae_noise *noise, bool blocks, const ae_model *model,
+                   const ae_run_stats *stats)
 {
     cli_json *json = p->item->json;
     char what[96];
 
-    snprintf(what, sizeof(what), "noise %s: luminance %.2f, chroma %.2f (of 255)", o.sigma >= 0 ? "given" : "found",
+    snprintf(what, sizeof(what), "noise %s: luminance %.2f, chroma %.2f (of 255)",
+             o.sigma >= 0 ? "given" : blocks ? "of blocks" : "found",
              (double)noise->luminance, (double)noise->chroma);
     filter_report(p, what, model, stats);
     cli_json_number(json, "noise_luminance", (double)noise->luminance);
     cli_json_number(json, "noise_chroma", (double)noise->chroma);
     cli_json_number(json, "noise_white", (double)noise->white);
+    cli_json_number(json, "deblocked", blocks);
 }
 
 static ae_status picture(const cli_item *item, filter_input *in, ae_error *err)
@@ -141,20 +172,32 @@ static ae_status picture(const cli_item *item, filter_input *in, ae_error *err)
                               .precision = (ae_precision)o.filter.precision, .cancel = &cli_cancel, .opaque = &p,
                               .progress = filter_progress};
     picture_defects defects = {0};
-    ae_row_source rows;
+    ae_row_source rows, smooth;
+    ae_row_sink sink = {0};
+    ae_deblock *deblock = NULL;
+    uint16_t table[64];
+    bool blocks = false;
     const ae_model *model;
     ae_status st;
 
     filter_take(&p, &o.filter, item, in);
     if (o.sound.spectrogram)
         st = ae_fail(err, AE_ERR_ARGUMENT, "--spectrogram is for sounds (--compare shows a picture before and after)");
-    else if ((st = model_for(AE_KIND_IMAGE, &model, err)) == AE_OK && (st = find_noise(&p, &defects, &how.noise, err)) == AE_OK &&
-             (st = filter_begin(&p, &p.reader.info, err)) == AE_OK &&
-             (st = defects_rows(&defects, &p, &rows, err)) == AE_OK &&
-             (st = ae_denoise(model, &how, &rows, &p.sink, &stats, err)) == AE_OK && (st = filter_finish(&p, err)) == AE_OK) {
-        report(&p, &how.noise, model, &stats);
+    else
+        st = find_noise(&p, &defects, &how.noise, err);
+    if (st == AE_OK && (blocks = find_blocks(&p, &how.noise, table)))
+        p.quality = RESULT_QUALITY;
+    if (st == AE_OK && (st = model_for(AE_KIND_IMAGE, blocks, &model, err)) == AE_OK &&
+        (st = filter_begin(&p, &p.reader.info, err)) == AE_OK && (st = defects_rows(&defects, &p, &rows, err)) == AE_OK &&
+        (!blocks || (st = ae_deblock_create(table, &rows, &p.sink, &smooth, &sink, &deblock, err)) == AE_OK) &&
+        (st = ae_denoise(model, &how, blocks ? &smooth : &rows, blocks ? &sink : &p.sink, &stats, err)) == AE_OK &&
+        (st = filter_finish(&p, err)) == AE_OK) {
+        if (blocks && o.filter.picture.batch.verbose)
+            cli_item_note(p.item, "JPEG blocks smoothed (%s)", p.reader.quality);
+        report(&p, &how.noise, blocks, model, &stats);
         defects_report(&defects, &p);
     }
+    ae_deblock_free(deblock);
     ae_defects_free(defects.all);
     filter_close(&p);
     return st;
@@ -163,7 +206,7 @@ static ae_status picture(const cli_item *item, filter_input *in, ae_error *err)
 static ae_status sound(const cli_item *item, filter_input *in, ae_error *err)
 {
     const ae_model *model;
-    ae_status st = model_for(AE_KIND_AUDIO, &model, err);
+    ae_status st = model_for(AE_KIND_AUDIO, false, &model, err);
 
     if (st != AE_OK) {
         filter_input_close(in);
@@ -193,5 +236,6 @@ int main(int argc, char **argv)
 
     ae_model_free(models.loaded[0]);
     ae_model_free(models.loaded[1]);
+    ae_model_free(models.loaded[2]);
     return status;
 }

@@ -125,7 +125,8 @@ ae_status filter_begin(filter_picture *p, const ae_signal_info *result, ae_error
     const filter_options *o = p->options;
     const cli_item *item = p->item;
     bool standard = strcmp(item->output, "-") == 0;
-    ae_write_options options = {.quality = (int)o->picture.quality, .like = &p->reader, .lossless = o->picture.lossless};
+    ae_write_options options = {.quality = (int)(o->picture.quality ? o->picture.quality : p->quality), .like = &p->reader,
+                                .lossless = o->picture.lossless};
     unsigned flags = picture_output_flags(&o->picture.batch);
     const ae_codec *codec;
     ae_meta *meta = p->has_meta ? &p->meta : &p->reader.meta;

@@ -57,6 +57,7 @@ typedef struct filter_picture {
     ae_row_source rows;      /* for the filter */
     ae_row_sink sink;
     ae_signal_info result;   /* of the rows that it writes */
+    uint32_t quality;        /* of lossy output where none is asked for; 0: like the input's */
 
     ae_source *source;
     ae_reader reader;
