@@ -6,9 +6,9 @@
  *   -> mean power of the channels in bands -> compressed magnitudes -> network -> gains of the bands
  *   -> the same spectra once more, each channel's, times the gains of the bins -> windows added up
  *
- * Spectra are computed twice rather than kept: they are three times as large as the samples, and cost little beside the network.
- * The network is causal along time. It runs over the rows of a block behind as many rows of the past as it looks back on; while
- * the recording is younger than that, rows stand at the beginning of the picture, where the padding of its layers is. */
+ * Spectra are computed twice rather than kept: they are three times as large as the samples, and cost little beside the network. The
+ * network is causal along time; a live session carries what its layers look back on from block to block, so that blocks of any height
+ * compute the same but for rounding. */
 #include "ae/sound.h"
 #include "audio/spectrum.h"
 
@@ -17,7 +17,6 @@
 
 enum {
     BLOCK = 256,          /* frames of spectra at a time, in file mode */
-    MAX_HISTORY = 1 << 14,
     MOMENTS = 160         /* levels of moments from -140 dB on, one a dB */
 };
 
@@ -31,8 +30,8 @@ struct ae_sound_denoiser {
     double rate;
     aei_spectrum *spectrum;
     ae_session *session;
-    uint32_t n_inputs, image, history, rows, filled; /* rows of the network's picture, of the past in it, filled */
-    float *values, *place, *result;                  /* rows x bands */
+    uint32_t n_inputs, image;
+    float *values, *place, *result; /* block x bands */
     aei_running_level level;
     float *noise;                                    /* mean power of the profile in each band, or NULL */
 
@@ -136,7 +135,6 @@ static void band_power(ae_sound_denoiser *d, const float *planes, size_t span, s
     aei_spectrum_to_bands(d->spectrum, d->power, bands);
 }
 
-/* The gains of the network for the rows from `first` on. Magnitudes were compressed, so are what it multiplies them by. */
 static ae_status run_network(ae_sound_denoiser *d, ae_error *err)
 {
     const float *inputs[AE_MAX_FROM] = {0};
@@ -162,31 +160,19 @@ static float gain_of(const ae_sound_denoiser *d, float out, float in, float powe
 
 static ae_status find_gains(ae_sound_denoiser *d, ae_error *err)
 {
-    uint32_t w = d->bands, first;
+    uint32_t w = d->bands;
     ae_status st;
 
-    if (d->filled + d->block > d->rows) {
-        uint32_t drop = d->filled + d->block - d->rows;
-
-        memmove(d->values, d->values + (size_t)drop * w, (size_t)(d->filled - drop) * w * sizeof(float));
-        d->filled -= drop;
-    }
-    first = d->filled;
     for (uint32_t i = 0; i < d->block; i++) {
         float *bands = d->bands_of + (size_t)i * w;
 
         band_power(d, d->in, d->span, (size_t)i * d->hop, bands);
-        aei_sound_compress(&d->features, &d->level, bands, d->values + (size_t)(first + i) * w);
+        aei_sound_compress(&d->features, &d->level, bands, d->values + (size_t)i * w);
     }
-    d->filled += d->block;
     if ((st = run_network(d, err)) != AE_OK)
         return st;
-    for (uint32_t i = 0; i < d->block; i++)
-        for (uint32_t b = 0; b < w; b++) {
-            size_t at = (size_t)(first + i) * w + b, k = (size_t)i * w + b;
-
-            d->gains[k] = gain_of(d, d->result[at], d->values[at], d->bands_of[k], d->noise ? d->noise[b] : 0);
-        }
+    for (size_t k = 0; k < (size_t)d->block * w; k++)
+        d->gains[k] = gain_of(d, d->result[k], d->values[k], d->bands_of[k], d->noise ? d->noise[k % w] : 0);
     return AE_OK;
 }
 
@@ -387,14 +373,12 @@ static ae_status read_profile(ae_sound_denoiser *d, ae_error *err)
 static ae_status plan_network(ae_sound_denoiser *d, const ae_model *model, ae_error *err)
 {
     const ae_graph *g = ae_model_graph(model);
-    uint32_t stride;
-    ae_status st;
+    /* f32: what is left of noise lies far below what is taken away, and live and file mode agree. */
+    ae_session_options o = {.n = 1, .h = d->block, .w = d->bands, .precision = AE_PRECISION_F32, .live = true};
+    ae_status st = ae_session_open(model, &o, &d->session, err);
 
-    ae_graph_field(g, &stride, &d->history);
-    if (stride > 1 || d->history > MAX_HISTORY)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "a network of sound that makes strides along time, or looks back on %u frames",
-                       d->history);
-    d->rows = d->history + d->block;
+    if (st != AE_OK)
+        return st;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         if (g->nodes[i].op != AE_OP_INPUT)
             continue;
@@ -402,15 +386,12 @@ static ae_status plan_network(ae_sound_denoiser *d, const ae_model *model, ae_er
             d->image = d->n_inputs;
         d->n_inputs++;
     }
-    /* f32: what is left of noise lies far below what is taken away, and live and file mode agree. */
-    if ((st = ae_session_create(model, 1, d->rows, d->bands, AE_PRECISION_F32, &d->session, err)) != AE_OK)
-        return st;
-    d->values = ae_alloc(d->rows, d->bands * sizeof(float));
-    d->result = ae_alloc(d->rows, d->bands * sizeof(float));
-    d->place = ae_alloc(d->rows, d->bands * sizeof(float));
+    d->values = ae_alloc(d->block, d->bands * sizeof(float));
+    d->result = ae_alloc(d->block, d->bands * sizeof(float));
+    d->place = ae_alloc(d->block, d->bands * sizeof(float));
     if (!d->values || !d->result || !d->place)
-        return ae_fail(err, AE_ERR_NOMEM, "%u rows of %u bands", d->rows, d->bands);
-    for (uint32_t i = 0; i < d->rows; i++)
+        return ae_fail(err, AE_ERR_NOMEM, "%u rows of %u bands", d->block, d->bands);
+    for (uint32_t i = 0; i < d->block; i++)
         aei_sound_place(d->bands, d->place + (size_t)i * d->bands);
     return AE_OK;
 }
