@@ -331,7 +331,9 @@ static ae_status draw_room(const aei_source_sound *s, aei_mixer *m, aei_rng *rng
     return AE_OK;
 }
 
-static const float limits[] = {3400, 3800, 4500, 5500, 6800, 7600, 8000, 10500, 12500, 15000, 18000, 20000};
+/* Half of the usual rates above all. Most speech was recorded at 16 kHz, most noise was not: where noise is not cut off at 8 kHz
+ * as often as speech is, networks learn that what is cut off there is speech. */
+static const float limits[] = {3400, 3800, 4000, 4000, 5500, 7000, 7600, 8000, 8000, 8000, 8000, 11025, 12000, 15000, 16000, 20000};
 
 /* What both speech and noise went through: the recording's own limits. */
 static void draw_limits(const aei_source_sound *s, aei_rng *rng, aei_path *path)
@@ -490,18 +492,20 @@ static void remove_hiss(const aei_source_sound *s, aei_mixer *m)
     }
 }
 
+/* Of the first n bins; the others are as empty as they are at a lower rate. */
 static void frame_power(aei_mixer *m, uint32_t n, const float *a, const float *b, float *bands)
 {
     for (uint32_t k = 0; k < n; k++)
         m->power[k] = a[2 * k] * b[2 * k] + a[2 * k + 1] * b[2 * k + 1];
+    memset(m->power + n, 0, (aei_spectrum_bins(m->spectrum) - n) * sizeof(*m->power));
     aei_spectrum_to_bands(m->spectrum, m->power, bands);
 }
 
-/* m->noise holds the mixture by now. The target lies between the clean magnitude and what of it is in phase with the mixture, whose
- * phase the output will have. */
-static void make_features(const aei_source_sound *s, aei_mixer *m, float *image, float *target, float *weight)
+/* m->noise holds the mixture by now, of which `bins` are seen. The target lies between the clean magnitude and what of it is in
+ * phase with the mixture, whose phase the output will have. */
+static void make_features(const aei_source_sound *s, aei_mixer *m, uint32_t bins, float *image, float *target, float *weight)
 {
-    uint32_t w = s->features.bands, bins = aei_spectrum_bins(m->spectrum), hop = aei_spectrum_hop(m->spectrum);
+    uint32_t w = s->features.bands, hop = aei_spectrum_hop(m->spectrum);
     aei_running_level level = {0};
 
     for (uint32_t i = 0; i < s->frames; i++) {
@@ -537,11 +541,15 @@ ae_status aei_source_sound_sample(aei_source_sound *s, aei_mixer *m, aei_rng *rn
     float level = aei_rng_range(rng, f->level_min, f->level_max), unclean = aei_rng_float(rng), rounded = aei_rng_float(rng);
     bool clipped = aei_rng_float(rng) < f->clipped, silent = kind < f->silent;
     bool music = !silent && kind < f->silent + f->music;
+    bool resampled = aei_rng_float(rng) < 0.5f;
+    uint32_t bins = aei_spectrum_bins(m->spectrum);
     aei_path common = {0};
     double speech, noise, peak = 0;
     ae_status st;
 
     draw_limits(s, rng, &common);
+    if (resampled && common.high > 0 && common.high < f->rate / 2)
+        bins = (uint32_t)(common.high * f->window) + 1;
     if ((st = draw_clean(s, m, rng, held, &common, music, err)) != AE_OK ||
         (st = draw_noise(s, m, rng, held, &common, err)) != AE_OK)
         return st;
@@ -573,6 +581,6 @@ ae_status aei_source_sound_sample(aei_source_sound *s, aei_mixer *m, aei_rng *rn
         for (size_t i = 0; i < s->samples; i++)
             m->noise[i] = rintf(k * m->noise[i]) / k;
     }
-    make_features(s, m, image, target, weight);
+    make_features(s, m, bins, image, target, weight);
     return AE_OK;
 }

@@ -231,7 +231,7 @@ static void test_unusable(void **state)
     ae_error error;
 
     (void)state;
-    make_world(&w, "", "");
+    make_world(&w, ", music: 0", "");
     w.voices.bad = 3;
     w.noises.bad = 0;
     s = open_source(&w);
