@@ -6,9 +6,9 @@
  *   -> mean power of the channels in bands -> compressed magnitudes -> network -> gains of the bands
  *   -> the same spectra once more, each channel's, times the gains of the bins -> windows added up
  *
- * Spectra are computed twice rather than kept: they are three times as large as the samples, and cost little beside the network. The
- * network is causal along time; a live session carries what its layers look back on from block to block, so that blocks of any height
- * compute the same but for rounding. */
+ * Spectra are computed twice rather than kept: they are three times as large as the samples, and cost little beside the network.
+ * The network is causal along time; a live session carries what its layers look back on from block to block, so that blocks of any
+ * height compute the same but for rounding. */
 #include "ae/sound.h"
 #include "audio/spectrum.h"
 

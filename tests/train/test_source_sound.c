@@ -229,6 +229,7 @@ static void test_unusable(void **state)
     aei_mixer *m = NULL;
     float *a = ae_alloc(3 * CELLS, sizeof(float));
     ae_error error;
+    int n_refused = 0;
 
     (void)state;
     make_world(&w, ", music: 0", "");
@@ -249,11 +250,14 @@ static void test_unusable(void **state)
     w.voices.bad = 0;
     assert_int_equal(aei_source_sound_create(&c, &s, &error), AE_OK);
     assert_int_equal(aei_mixer_create(s, &m, NULL), AE_OK);
-    {
-        aei_rng rng = aei_rng_make(1, 2, 3);
+    for (uint64_t k = 0; k < 20; k++) { /* samples that are one pause need no recording */
+        aei_rng rng = aei_rng_make(1, 2, k);
+        ae_status st = aei_source_sound_sample(s, m, &rng, false, a, a + CELLS, a + 2 * CELLS, &error);
 
-        assert_int_equal(aei_source_sound_sample(s, m, &rng, false, a, a + CELLS, a + 2 * CELLS, &error), AE_ERR_MALFORMED);
+        assert_true(st == AE_OK || st == AE_ERR_MALFORMED);
+        n_refused += st == AE_ERR_MALFORMED;
     }
+    assert_true(n_refused >= 8);
     aei_mixer_free(m);
     aei_source_sound_free(s);
     ae_recipe_free(w.recipe);
