@@ -121,7 +121,7 @@ static void test_repeats(void **state)
     again = open_source(&w);
     assert_int_equal(aei_mixer_create(s, &m, NULL), AE_OK);
     assert_int_equal(aei_mixer_create(again, &other, NULL), AE_OK);
-    for (uint64_t k = 0; k < 40; k++) {
+    for (uint64_t k = 0; k < 16; k++) {
         sample(s, m, k, false, a);
         sample(again, other, k + 1, false, b); /* what came before does not matter */
         sample(again, other, k, false, b);
@@ -205,7 +205,7 @@ static void test_holdout(void **state)
             atomic_store(&(&w.voices + i)->used, 0);
         s = open_source(&w); /* nothing is cached */
         assert_int_equal(aei_mixer_create(s, &m, NULL), AE_OK);
-        for (uint64_t k = 0; k < 60; k++)
+        for (uint64_t k = 0; k < 45; k++)
             sample(s, m, k, held, a);
         for (int i = 0; i < 4; i++)
             seen[held][i] = atomic_load(&(&w.voices + i)->used);
@@ -342,12 +342,41 @@ static void test_rooms_and_noises(void **state)
     ae_free(room);
 }
 
+/* Whichever allocation fails, what was made before is unmade. */
+static void test_memory_failures(void **state)
+{
+    world w;
+    ae_status st = AE_ERR_NOMEM;
+    uint64_t k;
+
+    (void)state;
+    make_world(&w, "", "");
+    for (k = 1; st != AE_OK; k++) {
+        aei_source_sound_config c = {w.recipe, &w.sets[0], &w.sets[1], &w.sets[2], &w.sets[3], FRAMES, 1 << 24, NULL, NULL};
+        aei_source_sound *s = NULL;
+        aei_mixer *m = NULL;
+
+        assert_true(k < 200);
+        ae_alloc_fail_at(k);
+        st = aei_source_sound_create(&c, &s, NULL);
+        if (st == AE_OK)
+            st = aei_mixer_create(s, &m, NULL);
+        ae_alloc_fail_at(0);
+        assert_true(st == AE_OK || st == AE_ERR_NOMEM);
+        aei_mixer_free(m);
+        aei_source_sound_free(s);
+    }
+    assert_true(k > 20);
+    ae_recipe_free(w.recipe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_repeats),  cmocka_unit_test(test_silence_and_cleanness),
         cmocka_unit_test(test_holdout),  cmocka_unit_test(test_unusable),
         cmocka_unit_test(test_rooms_and_noises), cmocka_unit_test(test_loader_and_training),
+        cmocka_unit_test(test_memory_failures),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
