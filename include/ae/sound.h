@@ -24,7 +24,7 @@ enum { AE_SOUND_MAX_CHANNELS = 32 };
 
 typedef struct ae_sound_options {
     double strength;        /* 0..1: how much of the suppression is applied; 0 gives the input back, 1 all */
-    double max_attenuation; /* dB by which any band may be turned down at most; 0: unlimited */
+    double max_attenuation; /* dB by which any band may be turned down at most; 0: as it comes, 26 dB times the level */
     double level;           /* of the noise, as a multiple of what is found: above 1 more is removed; 1 */
     bool live;
     uint32_t threads;       /* 0: one. The result does not depend on them */
