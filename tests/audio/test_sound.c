@@ -357,13 +357,108 @@ static void test_memory_failures(void **state)
     ae_model_free(model);
 }
 
+/* Syllables: harmonics of a gliding pitch under moving formants, with pauses. */
+static float *make_voice(double rate, size_t n)
+{
+    float *to = ae_alloc(n, sizeof(*to));
+    double phase = 0;
+
+    assert_non_null(to);
+    for (size_t i = 0; i < n; i++) {
+        double t = (double)i / rate, f0 = 130 + 40 * sin(2.1 * t) + 15 * sin(7 * t), v = 0;
+        double loud = fmax(0, sin(2 * M_PI * 3.3 * t)) * (fmod(t, 2.5) < 1.9);
+        double formants[3] = {500 + 250 * sin(5 * t), 1500 + 600 * sin(3.7 * t + 1), 2600 + 200 * sin(4.4 * t)};
+
+        phase += 2 * M_PI * f0 / rate;
+        for (int k = 1; k < 26; k++) {
+            double a = 0.03;
+
+            for (int j = 0; j < 3; j++)
+                a += exp(-pow((k * f0 - formants[j]) / 120, 2)) / (1 + j);
+            v += a * sin(k * phase) / sqrt(k);
+        }
+        to[i] = (float)(0.05 * loud * v);
+    }
+    return to;
+}
+
+static double si_sdr(const float *clean, const float *x, size_t n)
+{
+    double cc = 0, cx = 0, target = 0, rest = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        cc += (double)clean[i] * clean[i];
+        cx += (double)clean[i] * x[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        double s = cx / cc * clean[i];
+
+        target += s * s;
+        rest += (x[i] - s) * (x[i] - s);
+    }
+    return 10 * log10(target / rest);
+}
+
+static double decibels_of(const float *x, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * x[i];
+    return 10 * log10(sum / (double)n + 1e-20);
+}
+
+/* The model that ships: what it must do on sounds that anybody can make, at any level. */
+static void test_voice(void **state)
+{
+    static const double levels[] = {1, 0.03};
+    ae_sound_options live = plain;
+    ae_model *model = NULL;
+    ae_error error = {0};
+    char path[4096];
+    size_t rate = 16000, n = 6 * rate, n_out;
+    float *voice = make_voice((double)rate, n), *noise = ae_alloc(n, sizeof(*noise)), *x = ae_alloc(n, sizeof(*x)), *y, *z;
+    aei_rng rng = aei_rng_make(4, 5, 6);
+    double scale;
+
+    (void)state;
+    if (ae_model_find("voice", path, sizeof(path), &error) != AE_OK || ae_model_open(path, NULL, &model, &error) != AE_OK)
+        fail_msg("%s", error.message);
+    aei_rng_normals(&rng, noise, n);
+    scale = pow(10, (decibels_of(voice, n) - decibels_of(noise, n) - 3) / 20);
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < n; i++)
+            x[i] = (float)(levels[k] * (voice[i] + scale * noise[i]));
+        y = run(model, (double)rate, 1, &plain, x, n, 4000, &n_out);
+        assert_int_equal(n_out, n);
+        assert_true(si_sdr(voice, y, n) > si_sdr(voice, x, n) + 4);
+        if (k == 0) {
+            live.live = true;
+            z = run(model, (double)rate, 1, &live, x, n, 160, &n_out);
+            assert_true(largest_difference(z + n_out - n, y, n - 600, 1) < 1e-4);
+            ae_free(z);
+        }
+        ae_free(y);
+    }
+    y = run(model, (double)rate, 1, &plain, voice, n, 4000, &n_out);
+    assert_true(si_sdr(voice, y, n) > 9); /* stranger than any speech, and kept all the same */
+    ae_free(y);
+    y = run(model, (double)rate, 1, &plain, noise, n, 4000, &n_out);
+    assert_true(decibels_of(y, n) < decibels_of(noise, n) - 15);
+    ae_free(y);
+    ae_free(voice);
+    ae_free(noise);
+    ae_free(x);
+    ae_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bands),   cmocka_unit_test(test_unchanged),
         cmocka_unit_test(test_gains),   cmocka_unit_test(test_cuts_and_live),
         cmocka_unit_test(test_profile), cmocka_unit_test(test_bad_samples_and_silence),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_memory_failures),
+        cmocka_unit_test(test_voice), cmocka_unit_test(test_refusals), cmocka_unit_test(test_memory_failures),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
