@@ -16,8 +16,8 @@ ae_status aei_check_size(const ae_limits *limits, uint64_t width, uint64_t heigh
         return ae_fail(err, AE_ERR_LIMIT, "%llu x %llu pixels: an edge exceeds max_edge (%llu)", (unsigned long long)width,
                        (unsigned long long)height, (unsigned long long)l.max_edge);
     if (__builtin_mul_overflow(width, height, &pixels) || pixels > l.max_pixels)
-        return ae_fail(err, AE_ERR_LIMIT, "%llu x %llu pixels exceed max_pixels (%llu)", (unsigned long long)width,
-                       (unsigned long long)height, (unsigned long long)l.max_pixels);
+        return ae_fail(err, AE_ERR_LIMIT, "%llu x %llu pixels exceed max_pixels (%llu, set by --max-pixels)",
+                       (unsigned long long)width, (unsigned long long)height, (unsigned long long)l.max_pixels);
     return AE_OK;
 }
 

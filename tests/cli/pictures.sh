@@ -29,6 +29,11 @@ run 1 $compress --lossless --archive set.aec pages.tif colours.png; says "pages.
 [ "$($decompress -l set.aec | wc -l)" -eq 1 ] || fail "the other item is missing"
 run 0 $compress --lossless --first-picture pages.tif; present pages.aec
 
+# as many pixels as may be
+run 1 $tool --max-pixels 1599 -o small.png colours.png; says "max_pixels (1599"; absent small.png
+run 1 $compress --lossless --max-pixels 1k -o small.aec colours.png; says "max_pixels (1024"; absent small.aec
+run 0 $compress --lossless --max-pixels 1600 -o small.aec colours.png
+
 # what samples mean, through .aec and through a filter
 run 0 $compress --lossless -f colours.png
 run 0 $decompress -f -o back.png colours.aec; silent

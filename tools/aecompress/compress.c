@@ -49,7 +49,7 @@ void compress_within(compressed *c, double bound)
 /* What does not take along how a picture is to be turned takes it turned. */
 static ae_status open_reader(compressed *c, ae_error *err)
 {
-    ae_status st = ae_reader_open(c->source, NULL, &c->reader, err);
+    ae_status st = ae_reader_open(c->source, &picture_limits, &c->reader, err);
 
     return st == AE_OK && c->upright ? ae_reader_turn_upright(&c->reader, err) : st;
 }

@@ -36,7 +36,7 @@ ae_status filter_input_open(filter_input *in, const char *path, ae_error *err)
 
     *in = (filter_input){0};
     if ((st = ae_source_open(path, &in->source, err)) == AE_OK &&
-        (st = ae_reader_open(in->source, NULL, &in->reader, err)) != AE_OK)
+        (st = ae_reader_open(in->source, &picture_limits, &in->reader, err)) != AE_OK)
         filter_input_close(in);
     return st;
 }
@@ -62,7 +62,7 @@ ae_status filter_by_kind(const filter_kind *kinds, const cli_item *item, filter_
 
 static ae_status open_reader(filter_picture *p, ae_error *err)
 {
-    ae_status st = ae_reader_open(p->source, NULL, &p->reader, err);
+    ae_status st = ae_reader_open(p->source, &picture_limits, &p->reader, err);
 
     if (st == AE_OK)
         st = ae_reader_expect(&p->reader, AE_KIND_IMAGE, err);

@@ -6,6 +6,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+ae_limits picture_limits;
+
 int picture_start(const cli_tool *tool, cli_batch_options *batch, int argc, char **argv, char ***operands, int *n_operands)
 {
     int status;

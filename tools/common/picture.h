@@ -38,9 +38,11 @@ ae_status picture_codec(const picture_options *options, const char *output, cons
 bool picture_has_suffix(const ae_codec *codec, const char *path);
 bool picture_is_named(const char *path, unsigned kinds); /* whether its suffix is one of these kinds of signal, a bit for each */
 bool picture_wanted(void *opaque, const char *path); /* which files below directories are pictures: cli_job's `wanted` */
-/* --first-picture: of files of several pages or frames, which are refused without it. */
+/* --first-picture: of files of several pages or frames, which are refused without it; and --max-pixels. */
 #define PICTURE_FIRST(flag)                                                                                                        \
-    {0, "first-picture", CLI_FLAG, &(flag), NULL, "of files of several pages or frames take the first", 0, 0}
+    {0, "first-picture", CLI_FLAG, &(flag), NULL, "of files of several pages or frames take the first", 0, 0},                     \
+        {0,  "max-pixels", CLI_SIZE, &picture_limits.max_pixels, "N", "refuse pictures of more pixels; 256M where not given", 0, 0}
+extern ae_limits picture_limits; /* for reading */
 ae_status picture_check_first(const ae_reader *reader, bool first, ae_error *err);
 /* Puts the file's name before the message, as is needed where the batch names another one. */
 ae_status picture_name_file(const char *path, ae_status st, ae_error *err);
