@@ -52,7 +52,7 @@ typedef enum ae_op {
     AE_OP_SOFTMAX = 31,  /* over the channels of each pixel; no activation */
     AE_OP_NOISE = 32,    /* plus normal draws of deviation `value`, off at inference */
     AE_OP_REVERSE = 33,  /* the same; its gradient is turned round, times `value` (Ganin et al. 2016) */
-    AE_OP_NORMALISE = 34, /* (x - mean) / deviation of each channel, statistics that are given, not learned; at first 0 and 1 */
+    AE_OP_NORMALISE = 34, /* (x - mean) / deviation of each channel, statistics that are given, not learned; at first 0, 1 */
     AE_OP_DENORMALISE = 35, /* back; shares them with the NORMALISE of the same `param` */
     AE_OP_GATHER = 36    /* row x (one channel, rounded, clamped) of a learned table of `factor` rows, at each pixel */
 } ae_op;

@@ -176,14 +176,29 @@ static void normal_backward(aei_run *run, const aei_weights *w, const aei_step *
     }
 }
 
-/* In place of a batch's statistics those that there are: they stay. */
+/* The batch's own statistics, of what is normal and of what is to be: for whoever measures them. */
 static void normal_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
 {
+    const aei_step *f = aei_from(run, s, 0);
+    float *x = row_of(run, s, 0), *mean = row_of(run, s, 1), *variance = row_of(run, s, 2);
     uint32_t c = s->t.shape.c;
+    size_t n = aei_pixels(&s->t);
 
-    (void)run;
-    memcpy(native, aei_param(w, s, 0), c * sizeof(float));
-    memcpy(native + c, aei_param(w, s, 1), c * sizeof(float));
+    (void)w;
+    memset(mean, 0, (size_t)2 * s->t.cp * sizeof(float));
+    for (int pass = 0; pass < 2; pass++) {
+        float *to = pass ? variance : mean;
+
+        for (size_t i = 0; i < n; i++) {
+            load(&f->t, aei_value(run, f), i, x);
+            for (uint32_t k = 0; k < c; k++)
+                to[k] += pass ? (x[k] - mean[k]) * (x[k] - mean[k]) : x[k];
+        }
+        for (uint32_t k = 0; k < c; k++)
+            to[k] /= (float)n;
+    }
+    memcpy(native, mean, c * sizeof(float));
+    memcpy(native + c, variance, c * sizeof(float));
 }
 
 #define NORMAL {.plan = normal_plan, .forward = normal_forward, .backward = normal_backward, .backward_params = normal_params}

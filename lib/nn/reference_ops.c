@@ -355,7 +355,6 @@ static void normal_forward(const aei_ref_node *v)
     }
 }
 
-/* The statistics are not learned: in place of the batch's they are delivered themselves. */
 static void normal_backward(const aei_ref_node *v)
 {
     for (size_t k = 0; k < aei_ref_count(v->out); k++) {
@@ -363,9 +362,15 @@ static void normal_backward(const aei_ref_node *v)
 
         v->dx[0][k] += v->node->op == AE_OP_NORMALISE ? v->dy[k] / deviation : v->dy[k] * deviation;
     }
-    for (uint32_t c = 0; c < v->out.c; c++) {
-        v->d_mean[c] = v->mean[c];
-        v->d_variance[c] = v->variance[c];
+    for (uint32_t c = 0; c < v->out.c; c++) { /* of those that share them the first node is the last to write */
+        double mean = 0, variance = 0, n = (double)aei_ref_count(v->out) / v->out.c;
+
+        for (size_t k = c; k < aei_ref_count(v->out); k += v->out.c)
+            mean += v->x[0][k] / n;
+        for (size_t k = c; k < aei_ref_count(v->out); k += v->out.c)
+            variance += (v->x[0][k] - mean) * (v->x[0][k] - mean) / n;
+        v->d_mean[c] = mean;
+        v->d_variance[c] = variance;
     }
 }
 

@@ -27,6 +27,7 @@ typedef struct block {
     size_t offset, count;
     bool trainable, decay;
     bool fixed;  /* never updated */
+    bool given;  /* statistics of the data, measured in the beginning */
     bool matrix; /* updated as a whole, by Muon */
 } block;
 
@@ -214,6 +215,11 @@ static bool is_matrix(const aei_trainer *t, const ae_param *p)
     return t->recipe->optimizer == AE_MUON && aei_muon_wants(p) && !is_fixed(t, p);
 }
 
+static bool is_given(const aei_trainer *t, const ae_param *p)
+{
+    return t->graph->nodes[p->node].op == AE_OP_NORMALISE || t->graph->nodes[p->node].op == AE_OP_DENORMALISE;
+}
+
 static ae_status cut_blocks(aei_trainer *t, ae_error *err)
 {
     uint32_t n = 0, k = 0;
@@ -238,7 +244,8 @@ static ae_status cut_blocks(aei_trainer *t, ae_error *err)
                 t->jobs[t->n_jobs++].first = k;
                 filled = 0;
             }
-            t->blocks[k] = (block){p->offset + at, m, p->trainable, p->decay, is_fixed(t, p), is_matrix(t, p)};
+            t->blocks[k] = (block){p->offset + at, m, p->trainable, p->decay, is_fixed(t, p), is_given(t, p),
+                                   is_matrix(t, p)};
             t->jobs[t->n_jobs - 1].last = k + 1;
             filled += m;
         }
@@ -666,6 +673,14 @@ static void penalty_job(void *context, uint32_t index, uint32_t thread)
     }
 }
 
+/* Of this step in the mean over the first steps; then the statistics stay. */
+static float measured_share(const aei_trainer *t)
+{
+    enum { MEASURED_STEPS = 100 };
+
+    return t->state.n_updates < MEASURED_STEPS ? 1 / (float)(t->state.n_updates + 1) : 0;
+}
+
 static void update_job(void *context, uint32_t index, uint32_t thread)
 {
     aei_trainer *t = context;
@@ -684,10 +699,12 @@ static void update_job(void *context, uint32_t index, uint32_t thread)
             aei_apply(&t->update, k->decay, k->count, g, value, t->state.first + at, t->state.second + at, average);
             continue;
         }
-        for (size_t i = 0; i < k->count; i++) { /* running statistics */
-            if (!k->fixed)
-                value[i] += 0.1f * (g[i] / (float)t->recipe->shards - value[i]);
-            average[i] += t->update.average * (value[i] - average[i]);
+        float share = k->fixed ? 0 : k->given ? measured_share(t) : 0.1f;
+
+        for (size_t i = 0; i < k->count; i++) { /* running statistics; moving averages would lag behind what is given */
+            if (share > 0)
+                value[i] += share * (g[i] / (float)t->recipe->shards - value[i]);
+            average[i] += (k->given ? 1 : t->update.average) * (value[i] - average[i]);
         }
     }
 }

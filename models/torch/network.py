@@ -179,18 +179,20 @@ class Network(nn.Module):
     def _reverse(self, node, x):
         return (1 + node.value) * x.detach() - node.value * x
 
-    def _normal(self, node):
-        """Mean and deviation: given, not learned."""
-        if self.training:  # in place of a batch's: they stay
-            self.statistics.update(("%s.%s" % (node.param, what), self.tensor(node, what).detach()) for what in ("mean", "variance"))
+    def _normal(self, node, x):
+        """Mean and deviation: given, not learned. The batch's own are for whoever measures them."""
+        if self.training:
+            y = x.detach().float().view(self.shards, -1, *x.shape[1:])
+            for what, value in (("mean", y.mean((1, 3, 4))), ("variance", y.var((1, 3, 4), unbiased=False))):
+                self.statistics.setdefault("%s.%s" % (node.param, what), value.mean(0))
         return self.tensor(node, "mean")[:, None, None], torch.sqrt(self.tensor(node, "variance") + 1e-12)[:, None, None]
 
     def _normalise(self, node, x):
-        mean, deviation = self._normal(node)
+        mean, deviation = self._normal(node, x)
         return (x - mean) / deviation
 
     def _denormalise(self, node, x):
-        mean, deviation = self._normal(node)
+        mean, deviation = self._normal(node, x)
         return x * deviation + mean
 
     def _gather(self, node, x):

@@ -16,6 +16,8 @@ from . import levels
 from .network import Network
 from .objective import Objective
 
+MEASURED_STEPS = 100  # as in lib/train/trainer.c
+
 
 def world():
     """(number of this process, number of processes)."""
@@ -165,8 +167,12 @@ class Trainer:
             group["lr"] = rate
         self.optimizer.step()
         for name, value in self.network.statistics.items():
-            running = self.network.tensors[self.network.index[name]]
-            running += 0.1 * (value - running)
+            i = self.network.index[name]
+            given = self.network.params[i].node.kind == "normalise"  # of the data: the mean over the first steps, then they stay
+            share = 0.1 if not given else 1 / (self.n_updates + 1) if self.n_updates < MEASURED_STEPS else 0
+            self.network.tensors[i] += share * (value - self.network.tensors[i])
+            if given:
+                self.average.tensors[i].copy_(self.network.tensors[i])
         self.n_updates += 1
         # a young average follows closely, or it would remember the initial values for 1 / (1 - ema) steps
         ema = min(self.train.ema, self.n_updates / (self.n_updates + 9))

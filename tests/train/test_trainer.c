@@ -83,6 +83,20 @@ static const char normalised[] = HEAD
     "loss: [{kind: l1}]\n"
     PLAIN;
 
+static const char given[] = HEAD
+    "task: autoencode\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 3}]\n"
+    "    layers:\n"
+    "      - {op: normalise, param: data}\n"
+    "      - {op: conv, out: 8, act: relu}\n"
+    "      - {op: conv, out: 3}\n"
+    "      - {op: denormalise, param: data}\n"
+    "data: {crop: 8}\n"
+    "loss: [{kind: mse}]\n"
+    PLAIN;
+
 /* Serves as a model of features; the other recipe compares pictures by them. %s: its file. */
 static const char features[] = HEAD
     "task: autoencode\n"
@@ -366,6 +380,45 @@ static const ae_param *find(const fixture *f, const char *name)
     return NULL;
 }
 
+/* Statistics of the data are the mean over the first steps' batches, in the average as well, and stay what they are then. */
+static void test_given_statistics(void **state)
+{
+    fixture f;
+    const float *x;
+    aei_state *s;
+    uint32_t pixels;
+    double mean = 0, variance = 0;
+    size_t at[2];
+
+    (void)state;
+    open_fixture(&f, given, 2);
+    x = f.batch.inputs[0];
+    s = aei_trainer_state(f.trainer);
+    pixels = aei_trainer_input(f.trainer, 0).n * 64;
+    at[0] = find(&f, "data.mean")->offset;
+    at[1] = find(&f, "data.variance")->offset;
+    assert_true(s->value[at[0]] == 0 && s->value[at[1]] == 1);
+    for (uint32_t i = 0; i < pixels; i++)
+        mean += (double)x[i * 3] / pixels;
+    step(&f, 0, 0);
+    assert_near(s->value[at[0]], mean, 1e-5);
+    assert_near(s->average[at[0]], mean, 1e-5);
+    variance = (double)s->value[at[1]];
+    assert_true(variance > 0 && variance < 0.9);
+    step(&f, 1, 0); /* of the same batch: no other */
+    assert_near(s->value[at[0]], mean, 1e-5);
+    assert_near(s->value[at[1]], variance, 1e-5);
+    s->value[at[0]] = 7;
+    s->n_updates = 3; /* a quarter of the mean so far */
+    step(&f, 2, 0);
+    assert_near(s->value[at[0]], 7 + (mean - 7) / 4, 1e-4);
+    s->value[at[0]] = 7;
+    s->n_updates = 100;
+    step(&f, 3, 0);
+    assert_true(s->value[at[0]] == 7);
+    close_fixture(&f);
+}
+
 /* Running statistics move a tenth of the way to the batch's, whose shards count alike. */
 static void test_running_statistics(void **state)
 {
@@ -444,7 +497,7 @@ int main(void)
         cmocka_unit_test(test_codec), cmocka_unit_test(test_codec_evaluation), cmocka_unit_test(test_residual),
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_perceptual),
-        cmocka_unit_test(test_running_statistics),
+        cmocka_unit_test(test_running_statistics), cmocka_unit_test(test_given_statistics),
         cmocka_unit_test(test_faults),
     };
 
