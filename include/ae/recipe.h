@@ -78,8 +78,10 @@ typedef enum ae_penalty_kind {
     AE_PENALTY_L1 = 1,       /* mean absolute value: of all decaying parameters, or of activations at `node` */
     AE_PENALTY_L2 = 2,       /* mean square, likewise */
     AE_PENALTY_KL_SPARSE = 3, /* Kullback-Leibler divergence of mean activation from `target` at `node` (Ng 2011) */
-    AE_PENALTY_KL_NORMAL = 4  /* that of the normal of mean `node`, log variance `logvar` from the unit one: summed over a sample,
+    AE_PENALTY_KL_NORMAL = 4, /* that of the normal of mean `node`, log variance `logvar` from the unit one: summed over a sample,
                                  mean over samples (Kingma and Welling 2014) */
+    AE_PENALTY_JACOBIAN = 5   /* squared Jacobian of the dense layer `node` by its input: summed over a sample, mean over samples
+                                 (Rifai et al. 2011) */
 } ae_penalty_kind;
 
 typedef struct ae_penalty {

@@ -21,7 +21,7 @@ static const aei_choice loss_kinds[] = {{"mse", AE_LOSS_MSE}, {"l1", AE_LOSS_L1}
                                         {"rate_distortion", AE_LOSS_RATE_DISTORTION}, {"luma", AE_LOSS_LUMA},
                                         {"psnr", AE_LOSS_PSNR}, {"cross_entropy", AE_LOSS_CROSS_ENTROPY}, {NULL, 0}};
 static const aei_choice penalty_kinds[] = {{"l1", AE_PENALTY_L1}, {"l2", AE_PENALTY_L2}, {"kl_sparse", AE_PENALTY_KL_SPARSE},
-                                           {"kl_normal", AE_PENALTY_KL_NORMAL}, {NULL, 0}};
+                                           {"kl_normal", AE_PENALTY_KL_NORMAL}, {"jacobian", AE_PENALTY_JACOBIAN}, {NULL, 0}};
 static const aei_choice optimizers[] = {{"adamw", AE_ADAMW}, {"adam", AE_ADAM}, {"sgd", AE_SGD}, {"muon", AE_MUON}, {NULL, 0}};
 
 static const aei_choice filters[] = {{"bicubic", AE_BICUBIC}, {"lanczos", AE_LANCZOS}, {"area", AE_AREA}, {"bilinear", AE_BILINEAR},
@@ -211,6 +211,8 @@ static ae_status read_penalty(const aei_yaml *y, uint32_t at, const ae_recipe *r
     if ((p->kind == AE_PENALTY_KL_NORMAL) != (p->logvar[0] != 0) || (p->kind == AE_PENALTY_KL_NORMAL && !p->node[0]))
         return aei_yaml_fail(y, y->nodes[at].line, err,
                              "penalty: 'logvar' belongs to kind kl_normal, which needs 'node', the mean, and 'logvar'");
+    if (p->kind == AE_PENALTY_JACOBIAN && !p->node[0])
+        return aei_yaml_fail(y, y->nodes[at].line, err, "penalty jacobian needs 'node'");
     st = check_reference(y, at, r, p->node, err);
     return st == AE_OK ? check_reference(y, at, r, p->logvar, err) : st;
 }

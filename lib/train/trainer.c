@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/trainer.h"
+#include "train/contract.h"
 #include "train/integer.h"
 #include "train/loss.h"
 #include "train/muon.h"
@@ -68,6 +69,7 @@ struct aei_trainer {
     uint32_t n_inputs, n_taps, taps[MAX_TAPS];
     int32_t penalty_tap[AE_MAX_TERMS]; /* index of the penalty's output, -1: on the parameters */
     int32_t second_tap[AE_MAX_TERMS];  /* likewise of its second node */
+    aei_contraction *contraction[AE_MAX_TERMS]; /* of the penalties jacobian */
     aei_perceptual *perceptual[AE_MAX_TERMS];
     lane *lanes;
     shard *shards;
@@ -115,8 +117,10 @@ void aei_trainer_free(aei_trainer *t)
     }
     for (uint32_t i = 0; t->shards && i < t->recipe->shards; i++)
         ae_free(t->shards[i].native);
-    for (int i = 0; i < AE_MAX_TERMS; i++)
+    for (int i = 0; i < AE_MAX_TERMS; i++) {
         aei_perceptual_free(t->perceptual[i]);
+        aei_contraction_free(t->contraction[i]);
+    }
     for (uint32_t i = 0; t->matrices && i < t->n_params; i++)
         aei_muon_free(t->matrices[i].muon);
     ae_free(t->matrices);
@@ -383,6 +387,11 @@ ae_status aei_trainer_create(const ae_recipe *recipe, uint32_t h, uint32_t w, ae
             aei_trainer_free(t);
             return st;
         }
+        if (p->kind == AE_PENALTY_JACOBIAN && (st = aei_contraction_create(t->graph, t->params, t->n_params, p, recipe->shards,
+                                                                           &t->contraction[i], err)) != AE_OK) {
+            aei_trainer_free(t);
+            return st;
+        }
         if (t->penalty_tap[i] < 0)
             *(p->kind == AE_PENALTY_L1 ? &t->l1 : &t->l2) += p->weight;
     }
@@ -524,7 +533,10 @@ static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, doub
     for (uint32_t i = 0; i < r->n_penalties; i++) {
         int32_t k = t->penalty_tap[i], second = t->second_tap[i];
 
-        if (k >= 0 && second >= 0)
+        if (t->contraction[i])
+            *loss += aei_contraction_add(t->contraction[i], index, view.share, aei_plan_output_shape(t->plan, (uint32_t)k),
+                                         l->values[k], l->gradients[k]);
+        else if (k >= 0 && second >= 0)
             *loss += aei_kl_normal_add(r->penalties[i].weight, view.share, aei_plan_output_shape(t->plan, (uint32_t)k),
                                        l->values[k], l->values[second], l->gradients[k], l->gradients[second]);
         else if (k >= 0)
@@ -761,12 +773,18 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
 
     *result = (aei_step_result){0};
     t->step = step;
+    for (uint32_t i = 0; i < r->n_penalties; i++)
+        if (t->contraction[i])
+            aei_contraction_begin(t->contraction[i], t->state.value);
     if ((st = run_shards(t, batch, train_shard, err)) != AE_OK)
         return st;
     summed = now();
     t->times.shards += summed - start;
     aei_pool_run(t->pool, SUM_PARTS, sum_job, t);
     aei_pool_run(t->pool, aei_weights_parts(t->weights), collect_job, t);
+    for (uint32_t i = 0; i < r->n_penalties; i++)
+        if (t->contraction[i])
+            aei_contraction_collect(t->contraction[i], t->state.value, t->gradient);
     aei_pool_run(t->pool, t->n_jobs, penalty_job, t);
     for (uint32_t i = 0; i < t->n_jobs; i++) {
         squares += t->jobs[i].squares;

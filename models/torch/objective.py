@@ -85,6 +85,14 @@ def kl_normal(mean, logvar):
     return ((mean ** 2 + torch.exp(logvar) - 1 - logvar) / 2).sum((1, 2, 3)).mean()
 
 
+SLOPES = {"none": torch.ones_like, "sigmoid": lambda h: h * (1 - h), "tanh": lambda h: 1 - h ** 2, "relu": lambda h: (h > 0).float()}
+
+
+def jacobian(h, node, weight):
+    """Squared Frobenius norm of a dense layer's Jacobian, summed over a sample."""
+    return (SLOPES[node.act](h.flatten(1)) ** 2 * (weight ** 2).sum(1)).sum(1).mean()
+
+
 class Objective(nn.Module):
     def __init__(self, r):
         super().__init__()
@@ -98,6 +106,10 @@ class Objective(nn.Module):
             raise recipes.RecipeError("loss bce needs probabilities: end the network with act: sigmoid, without residual")
         if any(l.kind == "luma" for l in r.losses) and graph.nodes[graph.outputs[0]].out != 3:
             raise recipes.RecipeError("loss luma is of pictures of 3 channels, the network makes %d" % graph.nodes[graph.outputs[0]].out)
+        for p in r.penalties:
+            node = graph.nodes[graph.find(p.node)] if p.kind == "jacobian" else None
+            if node and (node.op != "dense" or node.transposed or node.act not in SLOPES):
+                raise recipes.RecipeError("penalty jacobian: %s is no dense layer with act none, sigmoid, tanh or relu" % p.node)
         self.losses, self.penalties, self.n_outputs = r.losses, r.penalties, len(graph.outputs)
         names = [name for p in r.penalties for name in (p.node, p.logvar) if name]
         self.taps = sorted({graph.find(name) for name in names})  # nodes that penalties look at
@@ -122,6 +134,9 @@ class Objective(nn.Module):
         for p in self.penalties:
             if p.kind == "kl_sparse":
                 value = kl_sparse(outputs[self.tap_of[p.node]], p.target, network.shards)
+            elif p.kind == "jacobian":
+                node = network.graph.nodes[network.graph.find(p.node)]
+                value = jacobian(outputs[self.tap_of[p.node]], node, network.tensor(node, "weight"))
             elif p.kind == "kl_normal":
                 value = kl_normal(outputs[self.tap_of[p.node]], outputs[self.tap_of[p.logvar]])
             else:

@@ -158,7 +158,7 @@ CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), Non
 LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual", "rate_distortion", "luma", "psnr",
                           "cross_entropy"]), REQUIRED),
         "weight": (number(0, 1e9), 1), "model": (scalar, ""), "node": (scalar, ""), "lambda": (between(1e-9, 1e9), None)}
-PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse", "kl_normal"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED), "node": (scalar, ""),
+PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse", "kl_normal", "jacobian"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED), "node": (scalar, ""),
            "target": (number(1e-6, 0.999999), 0), "logvar": (scalar, "")}
 TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd", "muon"]), "adamw"), "rate": (number(0, 100), 1e-3),
          "rate_end": (number(0, 100), 1e-6), "beta1": (number(0, 0.9999), 0.9), "beta2": (number(0, 0.999999), 0.999),
@@ -397,6 +397,8 @@ def parse(text):
             fail(root, "penalty: 'target' belongs to kind kl_sparse, which needs 'target' and 'node'")
         if (p.kind == "kl_normal") != bool(p.logvar) or (p.logvar and not p.node):
             fail(root, "penalty: 'logvar' belongs to kind kl_normal, which needs 'node', the mean, and 'logvar'")
+        if p.kind == "jacobian" and not p.node:
+            fail(root, "penalty jacobian needs 'node'")
         for node in (p.node, p.logvar):
             if node and r.networks[0].graph.find(node) is None:
                 fail(root, "network %s has no layer '%s'", r.networks[0].name, node)

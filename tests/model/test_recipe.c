@@ -274,6 +274,7 @@ static void refusals(void **state)
          AE_ERR_MALFORMED, "loss: 9 entries, at most 8"},
         {GOOD "penalties: [{kind: l1}]\n", AE_ERR_MALFORMED, "penalty: key 'weight' is missing"},
         {GOOD "penalties: [{kind: l1, weight: 1, node: code}]\n", AE_ERR_MALFORMED, "network n has no layer 'code'"},
+        {GOOD "penalties: [{kind: jacobian, weight: 1}]\n", AE_ERR_MALFORMED, "penalty jacobian needs 'node'"},
         {GOOD "penalties: [{kind: kl_normal, weight: 1, node: image}]\n", AE_ERR_MALFORMED, "which needs 'node', the mean, and"},
         {GOOD "penalties: [{kind: l1, weight: 1, node: image, logvar: image}]\n", AE_ERR_MALFORMED, "'logvar' belongs to kind"},
         {GOOD "penalties: [{kind: kl_normal, weight: 1, node: image, logvar: x}]\n", AE_ERR_MALFORMED, "no layer 'x'"},

@@ -84,7 +84,7 @@ FIXED = HEAD % ("autoencode", ", height: 6, width: 4") + """
       - {op: reshape, height: 6, width: 4, channels: 3}
 train: {batch: 8, shards: 4, optimizer: sgd, clip: 0, ema: 0.5}
 loss: [{kind: bce}, {kind: mse, weight: 2}]
-penalties: [{kind: kl_sparse, weight: 0.1, target: 0.1, node: code}, {kind: l1, weight: 0.1, node: code}]
+penalties: [{kind: kl_sparse, weight: 0.1, target: 0.1, node: code}, {kind: l1, weight: 0.1, node: code}, {kind: jacobian, weight: 0.02, node: code}]
 """
 NORMALISED = HEAD % ("autoencode", "") + """
       - {op: conv, out: 8}
