@@ -30,6 +30,7 @@ enum {
 #define MOST 1e-3
 #define DRAWN 0.3
 #define NIGHT 24.0f       /* of 255: */
+#define CLIPPED 254.5f
 #define DARK 0.5
 
 struct ae_defects {
@@ -122,6 +123,8 @@ static float score(const ae_defects *d, size_t at, float *median)
     sort(v, N_AROUND);
     *median = v[N_AROUND / 2];
     beyond = fmaxf(value - v[N_AROUND - 1], v[0] - value);
+    if (*median > CLIPPED) /* specks before what is blown out: lace, twigs */
+        return 0;
     return v[0] < v[N_AROUND - 1] ? beyond / (GRAIN + v[18] - v[5]) : 0;
 }
 
