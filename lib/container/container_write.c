@@ -324,6 +324,8 @@ ae_status ae_container_write_meta(ae_container_writer *w, const ae_meta *meta, a
         return AE_OK;
     if (!w->open)
         return ae_fail(err, AE_ERR_ARGUMENT, "metadata outside an item");
+    if (meta->n_items > AEI_AEC_MAX_META)
+        return ae_fail(err, AE_ERR_LIMIT, "%zu entries of metadata, the limit is %d", meta->n_items, AEI_AEC_MAX_META);
     for (size_t i = 0; i < meta->n_items; i++) {
         const ae_meta_item *item = &meta->items[i];
         size_t n_key = item->key ? strlen(item->key) : 0;

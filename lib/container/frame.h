@@ -18,6 +18,7 @@ enum {
     AEI_AEC_MAX_ROOT = 1 << 26,
     AEI_AEC_MAX_TILE = 1 << 24,
     AEI_AEC_MAX_MODEL = 1 << 28,
+    AEI_AEC_MAX_META = 1 << 14, /* entries of metadata of an item */
     AEI_AEC_MAX_CHAIN = 8  /* appends before the index is written anew */
 };
 extern const uint8_t aei_aec_magic[8], aei_aec_sync[3], aei_aec_end[4];

@@ -190,12 +190,9 @@ ae_status aei_item_state(ae_item_reader *r, aei_item_whole *out, ae_error *err)
     return AE_OK;
 }
 
-enum { ENTRY = 128 /* bytes that an entry of metadata takes in memory beside what it holds, at least */ };
-
-static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, uint64_t most, ae_meta *meta, ae_error *err)
+static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, ae_meta *meta, ae_error *err)
 {
     aei_cursor c = {plain, plain + n_bytes, false};
-    uint64_t total = 0;
     ae_status st = AE_OK;
 
     while (c.at < c.end && st == AE_OK) {
@@ -208,9 +205,8 @@ static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, uint64_t most,
         value = aei_take(&c, n);
         if (c.bad || n_key >= sizeof(name))
             return ae_fail(err, AE_ERR_MALFORMED, "damaged metadata");
-        if ((total += n + n_key + ENTRY) > most)
-            return ae_fail(err, AE_ERR_LIMIT, "more than %zu entries of metadata exceed max_meta (%llu)", meta->n_items,
-                           (unsigned long long)most);
+        if (meta->n_items == AEI_AEC_MAX_META)
+            return ae_fail(err, AE_ERR_LIMIT, "more entries of metadata than the limit, %d", AEI_AEC_MAX_META);
         memcpy(name, key, (size_t)n_key);
         if (kind >= AE_META_ICC && kind <= AE_META_COLOUR && !memchr(name, 0, (size_t)n_key) && (n_key || kind != AE_META_TEXT))
             st = ae_meta_add(meta, (ae_meta_kind)kind, kind == AE_META_TEXT ? name : NULL, value, (size_t)n, err);
@@ -242,11 +238,11 @@ ae_status ae_item_meta(ae_item_reader *r, const ae_limits *limits, ae_meta *meta
     if (n && !(plain = ae_alloc((size_t)n, 1)))
         return aei_out_of_memory(err);
     if (!n)
-        st = parse_meta(c.at, (size_t)(c.end - c.at), most, meta, err);
+        st = parse_meta(c.at, (size_t)(c.end - c.at), meta, err);
     else if (ZSTD_decompress(plain, (size_t)n, c.at, (size_t)(c.end - c.at)) != n)
         st = ae_fail(err, AE_ERR_MALFORMED, "damaged metadata");
     else
-        st = parse_meta(plain, (size_t)n, most, meta, err);
+        st = parse_meta(plain, (size_t)n, meta, err);
     if (st != AE_OK)
         ae_meta_clear(meta);
     ae_free(plain);

@@ -131,7 +131,7 @@ def metadata():
 def many_entries():
     """Entries of nothing."""
     b = begin()
-    at = pixel(b, 0, more=chunk(b"m", number(0) + number(0) + b"\x01\0\0" * 1000000))
+    at = pixel(b, 0, more=chunk(b"m", number(0) + number(0) + b"\x01\0\0" * 20000))
     return finish(b, entry(b"0", at, 0, len(b) - at), 1)
 
 def large_pictures():
@@ -167,7 +167,7 @@ def watch(what, fragment, *command):
 
 for make, fragment, *how in ((sync_words, "damaged", "-t"), (footers, "damaged", "-t"), (chains, "index", "-t"), (packs, "twice", "-t"),
                              (packs_in_packs, "pack", "-t"), (spans, "twice", "-t"), (names, "names", "-t"),
-                             (metadata, "limit", "-f", "-o", "o.ppm"), (many_entries, "max_meta", "-f", "-o", "o.ppm"),
+                             (metadata, "limit", "-f", "-o", "o.ppm"), (many_entries, "limit", "-f", "-o", "o.ppm"),
                              (large_pictures, "max_output", "-f", "-o", "d"),
                              (one_picture, "max_output", "--max-output", "100M", "-f", "-o", "o.ppm"),
                              (one_picture, "max_memory", "--max-memory", "4M", "-f", "-o", "o.ppm"), (identities, "not installed", "-t")):
