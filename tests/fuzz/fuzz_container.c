@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
-enum { MOST_PIXELS = 512 };
+enum { MOST_PIXELS = 128 };
 
 static const ae_limits limits = {.max_pixels = 1 << 14, .max_edge = 4096, .max_meta = 1 << 16};
 
@@ -72,7 +72,7 @@ static void try_item(ae_container *c, const ae_item *item, bool samples)
     ae_item_hash(r, hash);
     if (ae_item_meta(r, &limits, &meta, &err) == AE_OK)
         ae_meta_clear(&meta);
-    if (!samples || item->info.width * item->info.height > MOST_PIXELS) {
+    if (!samples || item->info.width * item->info.height * (item->packed ? item->packed : 1) > MOST_PIXELS) {
         ae_item_free(r);
         return;
     }
