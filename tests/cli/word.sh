@@ -57,6 +57,12 @@ done
 python3 check.py || fail "drawn pictures"
 run 0 $tool -q 60 --json -f -o q.aec set/square.ppm; grep -q '"coding": "lossless"' out || fail "a blue square: $(cat out)"
 
+# a target takes what is without loss where that fits, and keeps the word where it does not
+whole=$(wc -c <aec/100/terminal.aec)
+run 0 $tool --target-size $((whole + 20)) --json -f -o t.aec set/terminal.ppm; grep -q '"coding": "lossless"' out || fail "a size for all: $(cat out)"
+run 0 $tool --target-psnr 40 --json -f -o t.aec --verify set/terminal.ppm; grep -q '"psnr": \(null\|[4-9]\)' out || fail "40 dB: $(cat out)"
+[ "$(wc -c <t.aec)" -le $((whole + 20)) ] || fail "40 dB take more than no loss"
+
 # Tiles of one picture differ in their coding: a photograph, text beside and below it.
 python3 - "$samples/guitar.png" <<'END' || fail "python3"
 import struct, sys, zlib

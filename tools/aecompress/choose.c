@@ -307,6 +307,8 @@ typedef struct job {
     const compress_options *o;
     uint32_t threads; /* of a trial */
     double q, head;   /* head: bits that the network takes beside its tile, and samples do not */
+    survey *survey;   /* not NULL: nothing more is asked; shared, with `mutex` */
+    pthread_mutex_t *mutex;
     bool broken;      /* the network has coded it and broken its word */
     bool few, drawn;  /* colours; more than that speaks for a drawing */
 } job;
@@ -433,6 +435,15 @@ static ae_status judge(job *j, crop *c, bool grey, bool *samples, uint32_t *boun
     ae_status st;
 
     *samples = false;
+    if (j->survey) {
+        bool drawn = has_few_colours(c, grey) || equal > 0.3;
+
+        pthread_mutex_lock(j->mutex);
+        j->survey->drawn += drawn;
+        j->survey->least += drawn ? 0 : rate * pixels / 16;
+        pthread_mutex_unlock(j->mutex);
+        return AE_OK;
+    }
     j->few = has_few_colours(c, grey);
     j->drawn = j->few || equal > 0.3;
     if (!j->broken && !j->drawn && rate > 1.5 * usual_rate(j->q))
@@ -569,7 +580,8 @@ static ae_status work_in_threads(band *b, uint32_t threads, ae_error *err)
 }
 
 /* broken: by tile; NULL: all are looked at for the first time. */
-static ae_status choose(compressed *c, const compress_options *o, uint32_t threads, const bool *broken, ae_error *err)
+static ae_status choose(compressed *c, const compress_options *o, uint32_t threads, const bool *broken, survey *asked,
+                        ae_error *err)
 {
     uint32_t across = (uint32_t)((c->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE);
     band b = {
@@ -580,6 +592,8 @@ static ae_status choose(compressed *c, const compress_options *o, uint32_t threa
     ae_status st = rows ? compress_read_again(c, err) : ae_fail(err, AE_ERR_NOMEM, "a row of tiles");
 
     b.rows = rows;
+    b.job.survey = asked;
+    b.job.mutex = &b.mutex;
     threads = threads ? threads : 1;
     for (uint64_t y = 0; y < c->info.height && st == AE_OK; y += AE_CODER_TILE, b.ty++) {
         b.n_rows = c->info.height - y < AE_CODER_TILE ? (uint32_t)(c->info.height - y) : AE_CODER_TILE;
@@ -593,9 +607,15 @@ static ae_status choose(compressed *c, const compress_options *o, uint32_t threa
     return st;
 }
 
+ae_status choose_survey(compressed *c, const compress_options *o, uint32_t threads, survey *out, ae_error *err)
+{
+    *out = (survey){0};
+    return choose(c, o, threads, NULL, out, err);
+}
+
 ae_status choose_tiles(compressed *c, const compress_options *o, uint32_t threads, uint32_t *network, ae_error *err)
 {
-    ae_status st = choose(c, o, threads, NULL, err);
+    ae_status st = choose(c, o, threads, NULL, NULL, err);
 
     *network = 0;
     for (uint32_t i = 0; i < c->n_tiles; i++)
@@ -603,24 +623,35 @@ ae_status choose_tiles(compressed *c, const compress_options *o, uint32_t thread
     return st;
 }
 
+static bool is_broken(const compressed *c, const error_map *map, uint32_t i)
+{
+    uint32_t w = (uint32_t)c->info.width - i % map->across * AE_CODER_TILE;
+    uint32_t h = (uint32_t)c->info.height - i / map->across * AE_CODER_TILE;
+    double pixels = (double)(w < AE_CODER_TILE ? w : AE_CODER_TILE) * (h < AE_CODER_TILE ? h : AE_CODER_TILE);
+
+    return !compress_is_patched(c, i) && !keeps_word(q_of(c->item.quality), &map->tiles[i], pixels * map->channels);
+}
+
+bool choose_is_kept(const compressed *c, const error_map *map)
+{
+    for (uint32_t i = 0; i < c->n_tiles; i++)
+        if (is_broken(c, map, i))
+            return false;
+    return true;
+}
+
 ae_status choose_broken(compressed *c, const compress_options *o, uint32_t threads, const error_map *map, uint32_t *n,
                         ae_error *err)
 {
-    double q = q_of(c->item.quality);
     bool *broken = ae_alloc(c->n_tiles, sizeof(*broken));
     ae_status st = broken ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "a map of tiles");
 
     *n = 0;
-    for (uint32_t i = 0; i < c->n_tiles && st == AE_OK; i++) {
-        uint32_t w = (uint32_t)c->info.width - i % map->across * AE_CODER_TILE,
-                 h = (uint32_t)c->info.height - i / map->across * AE_CODER_TILE;
-        double pixels = (double)(w < AE_CODER_TILE ? w : AE_CODER_TILE) * (h < AE_CODER_TILE ? h : AE_CODER_TILE);
-
-        if (!compress_is_patched(c, i) && !keeps_word(q, &map->tiles[i], pixels * map->channels))
+    for (uint32_t i = 0; i < c->n_tiles && st == AE_OK; i++)
+        if (is_broken(c, map, i))
             broken[i] = ++*n;
-    }
     if (st == AE_OK && *n)
-        st = choose(c, o, threads, broken, err);
+        st = choose(c, o, threads, broken, NULL, err);
     ae_free(broken);
     return st;
 }

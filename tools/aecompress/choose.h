@@ -23,9 +23,18 @@ ae_status error_map_open(error_map *m, uint32_t width, uint32_t height, uint32_t
 void error_map_close(error_map *m);
 void error_map_add(error_map *m, const double *squares); /* of the pixels of a row, summed over their channels */
 
+/* What a picture looks like: how many tiles are drawn, and about the least bytes that it may take without loss. Marks tiles of
+ * equal channels. */
+typedef struct survey {
+    uint32_t drawn;
+    double least;
+} survey;
+ae_status choose_survey(compressed *c, const compress_options *o, uint32_t threads, survey *out, ae_error *err);
 /* Looks at a picture before the network does: tiles that are to be coded as samples get a patch in c->patches, those whose channels
  * are equal are marked so. *network: how many are left. */
 ae_status choose_tiles(compressed *c, const compress_options *o, uint32_t threads, uint32_t *network, ae_error *err);
+/* Whether the network has kept the word in all tiles that are its own. */
+bool choose_is_kept(const compressed *c, const error_map *map);
 /* After the network: tiles that break the word become samples, too. *broken: how many. */
 ae_status choose_broken(compressed *c, const compress_options *o, uint32_t threads, const error_map *map, uint32_t *broken,
                         ae_error *err);

@@ -506,7 +506,7 @@ ae_status compress_samples(encoding *e, uint32_t threads, ae_error *err)
     return ae_samples_encode(&options, &source, &sink, err);
 }
 
-static ae_status write_coded(encoding *e, const struct coded_tile *tiles, ae_tile_kind kind, ae_error *err)
+ae_status compress_write_coded(encoding *e, const struct coded_tile *tiles, ae_tile_kind kind, ae_error *err)
 {
     ae_status st = AE_OK;
 
@@ -529,13 +529,26 @@ static void become_samples(compressed *c)
     c->item.quality = (uint16_t)fmin(ceil(most * 3.0 / AE_BOUND_ONE), 65535);
 }
 
+void compress_forget_patches(compressed *c)
+{
+    for (uint32_t i = 0; i < c->n_tiles; i++) {
+        ae_free(c->patches[i].data);
+        c->patches[i] = (struct coded_tile){0};
+        c->bounds[i] = 0;
+    }
+    c->by_tile = false;
+}
+
 /* Until what the network has coded keeps the word of its quality. */
-static ae_status code_colours(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
+ae_status compress_by_word(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
 {
     compressed *c = e->c;
     uint32_t network, broken = 1;
     error_map map = {0};
-    ae_status st = choose_tiles(c, o, threads, &network, err);
+    ae_status st;
+
+    compress_forget_patches(c);
+    st = choose_tiles(c, o, threads, &network, err);
 
     while (st == AE_OK && network && broken) {
         if ((st = compress_start_again(c, err)) != AE_OK || (st = compress_colours(e, o, threads, NULL, 1, err)) != AE_OK ||
@@ -563,8 +576,8 @@ static ae_status write_network(encoding *e, const compress_options *o, uint32_t 
 
     if (!(c->samples > 0) && (st = compress_compare(e, o, threads, err)) != AE_OK)
         return st;
-    if ((st = write_coded(e, c->tiles, AE_TILE_COLOURS, err)) != AE_OK ||
-        (st = write_coded(e, c->patches, AE_TILE_PATCH, err)) != AE_OK)
+    if ((st = compress_write_coded(e, c->tiles, AE_TILE_COLOURS, err)) != AE_OK ||
+        (st = compress_write_coded(e, c->patches, AE_TILE_PATCH, err)) != AE_OK)
         return st;
     return compress_alpha(e, threads, err);
 }
@@ -579,7 +592,7 @@ ae_status compress_item(compressed *c, const compress_options *o, const cli_item
     if (compress_has_target(o))
         st = target_choose(c, o, threads, name, &coded, err);
     else if (c->item.coding == AE_ITEM_NETWORK)
-        st = code_colours(&e, o, threads, err);
+        st = compress_by_word(&e, o, threads, err);
     if (st != AE_OK)
         return st;
     e.writer = writer;

@@ -31,6 +31,12 @@ ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t thre
 /* Colours by the network into c->tiles, from the picture or, one tile in `every`, from its analysis. */
 ae_status compress_colours(encoding *e, const compress_options *o, uint32_t threads, const ae_analysis *analysis, uint32_t every,
                            ae_error *err);
+/* Chooses what codes each tile, so that the quality's word is kept: into c->tiles and c->patches, or the item becomes one of
+ * samples. */
+ae_status compress_by_word(encoding *e, const compress_options *o, uint32_t threads, ae_error *err);
+void compress_forget_patches(compressed *c);
+/* Writes those that are there, or counts their bytes. */
+ae_status compress_write_coded(encoding *e, const struct coded_tile *tiles, ae_tile_kind kind, ae_error *err);
 double compress_share(const compressed *c); /* of the pixels, in c->tiles that are there */
 /* Decodes c->tiles beside the picture. */
 ae_status compress_compare(encoding *e, const compress_options *o, uint32_t threads, ae_error *err);

@@ -4,7 +4,7 @@
  * all are too many, and alpha. A quality then costs its entropy part, and a PSNR the decoder's work. */
 #include <math.h>
 
-#include "encoding.h"
+#include "choose.h"
 
 enum {
     GROWTH = 8,         /* bytes by which the index's numbers may grow with the tiles */
@@ -15,10 +15,11 @@ enum {
 
 /* Levels, from 0 to the best: qualities of the network, or bounds of the error of samples. And where a search begins, as
  * photographs are on average: logarithm of bits a pixel, and dB, by level. */
-typedef struct scale { bool network; int64_t most; struct line { double at_0, slope; } size, psnr; } scale;
-static const scale qualities = {true, AE_QUALITY_MOST, {-1.75, 0.0022}, {28, 0.0125}},
-                   bounds = {false, 60 * AE_BOUND_ONE, {-2, 0.0016}, {28, 0.0094}},
-                   near_bounds = {false, 5 * AE_BOUND_ONE, {1.1, 0.0045}, {39, 0.04}}; /* where there is a network */
+typedef struct scale { bool network, word; int64_t most; struct line { double at_0, slope; } size, psnr; } scale;
+static const scale qualities = {true, false, AE_QUALITY_MOST, {-1.75, 0.0022}, {28, 0.0125}},
+                   bounds = {false, false, 60 * AE_BOUND_ONE, {-2, 0.0016}, {28, 0.0094}},
+                   words = {true, true, AE_QUALITY_ONE + COMPRESS_FURTHER, {-1.75, 0.0022}, {28, 0.0125}},
+                   near_bounds = {false, false, 5 * AE_BOUND_ONE, {1.1, 0.0045}, {39, 0.04}}; /* where there is a network */
 
 typedef struct search {
     compressed *c;
@@ -32,6 +33,7 @@ typedef struct search {
     const scale *scale;
     struct line guess;     /* of the measure, of a size its logarithm */
     int64_t tried;         /* the level last tried, -1 for none */
+    bool compared;         /* at that level, hash and errors are what decoding gives */
 } search;
 
 static void set_level(const search *s, int64_t level)
@@ -70,6 +72,27 @@ static ae_status frame_bytes(compressed *c, const compress_options *o, const cha
     return st;
 }
 
+/* The same where tiles may become samples, all of them even. */
+static ae_status measure_word(search *s, double *value, ae_error *err)
+{
+    compressed *c = s->c;
+    encoding e = {.c = c};
+    ae_status st = compress_by_word(&e, s->o, s->threads, err);
+
+    e.n_bytes = 0;
+    if (st == AE_OK && c->item.coding == AE_ITEM_SAMPLES) {
+        if ((st = compress_start_again(c, err)) == AE_OK)
+            st = compress_samples(&e, s->threads, err);
+        *value = s->frame + (double)e.n_bytes;
+    } else if (st == AE_OK && (st = compress_write_coded(&e, c->tiles, AE_TILE_COLOURS, err)) == AE_OK &&
+               (st = compress_write_coded(&e, c->patches, AE_TILE_PATCH, err)) == AE_OK) {
+        *value = s->frame + s->alpha + (double)e.n_bytes;
+    }
+    if (st == AE_OK && s->psnr)
+        *value = c->squares > 0 ? 10 * log10(65025 * c->samples / c->squares) : 999;
+    return st;
+}
+
 /* Bytes of the file, or dB, at a level. */
 static ae_status measure(search *s, int64_t level, double *value, ae_error *err)
 {
@@ -79,7 +102,11 @@ static ae_status measure(search *s, int64_t level, double *value, ae_error *err)
 
     set_level(s, level);
     s->tried = level;
+    s->compared = false;
+    if (s->scale->word)
+        return measure_word(s, value, err);
     if (c->item.coding == AE_ITEM_SAMPLES) {
+        c->by_tile = false;
         if ((st = compress_start_again(c, err)) == AE_OK)
             st = compress_samples(&e, s->threads, err);
         *value = s->frame + (double)e.n_bytes;
@@ -166,6 +193,51 @@ static ae_status seek_quality(search *s, int64_t *level, ae_error *err)
     return seek(s, level, err);
 }
 
+static bool is_found(const search *s, int64_t level)
+{
+    return level >= 0 && level <= s->scale->most;
+}
+
+/* Where there is something drawn, or the network fails. A size that is too small for the word is met without. */
+static ae_status seek_word(search *s, int64_t *level, ae_error *err)
+{
+    encoding e = {.c = s->c};
+    survey looks;
+    ae_status st;
+
+    take_scale(s, &words);
+    if ((st = compress_alpha(&e, s->threads, err)) != AE_OK)
+        return st;
+    s->alpha = (double)e.n_bytes;
+    if ((st = seek(s, level, err)) != AE_OK || s->psnr || *level >= 0)
+        return st;
+    compress_forget_patches(s->c);
+    return (st = choose_survey(s->c, s->o, s->threads, &looks, err)) == AE_OK ? seek_quality(s, level, err) : st;
+}
+
+/* Whether the network's quality that was found keeps its word everywhere. */
+static ae_status keeps_word(search *s, int64_t level, bool *kept, ae_error *err)
+{
+    compressed *c = s->c;
+    error_map map = {0};
+    encoding e = {.c = c, .map = &map};
+    double value;
+    ae_status st = AE_OK;
+
+    *kept = true;
+    if (!is_found(s, level))
+        return AE_OK;
+    set_level(s, level);
+    if ((s->tried != level && (st = measure(s, level, &value, err)) != AE_OK) || (st = compress_start_again(c, err)) != AE_OK)
+        return st;
+    if ((st = error_map_open(&map, (uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels - c->info.alpha, err)) ==
+            AE_OK &&
+        (st = compress_compare(&e, s->o, s->threads, err)) == AE_OK)
+        *kept = s->compared = choose_is_kept(c, &map);
+    error_map_close(&map);
+    return st;
+}
+
 /* Size or PSNR, whichever the target is not; the better of two levels has the lesser or the larger one. */
 static ae_status measure_other(search *s, int64_t level, double *value, ae_error *err)
 {
@@ -177,28 +249,36 @@ static ae_status measure_other(search *s, int64_t level, double *value, ae_error
     return st;
 }
 
-static bool is_found(const search *s, int64_t level)
-{
-    return level >= 0 && level <= s->scale->most;
-}
-
 /* Bounded errors may cost less than the network's qualities where those go far beyond what it was trained for. */
 static ae_status choose(search *s, int64_t *level, ae_error *err)
 {
     int64_t quality = -1;
     double of_quality = 0, of_bound = 0;
-    bool found;
+    const scale *found_in;
+    bool found, kept = true;
+    survey looks;
     ae_status st;
 
     if (!s->o->coder) {
         take_scale(s, &bounds);
         return seek(s, level, err);
     }
-    if ((st = seek_quality(s, &quality, err)) != AE_OK)
+    if ((st = choose_survey(s->c, s->o, s->threads, &looks, err)) != AE_OK)
+        return st;
+    if (!s->psnr && looks.least <= s->target) { /* nothing is better than no loss */
+        take_scale(s, &near_bounds);
+        *level = s->scale->most;
+        if ((st = measure(s, *level, &of_bound, err)) != AE_OK || of_bound <= s->target)
+            return st;
+    }
+    if (!looks.drawn && ((st = seek_quality(s, &quality, err)) != AE_OK || (st = keeps_word(s, quality, &kept, err)) != AE_OK))
+        return st;
+    if ((looks.drawn || !kept) && (st = seek_word(s, &quality, err)) != AE_OK)
         return st;
     *level = quality;
-    if (quality <= AE_QUALITY_ONE + COMPRESS_FURTHER)
+    if (s->scale->word ? quality < s->scale->most : quality <= AE_QUALITY_ONE + COMPRESS_FURTHER)
         return AE_OK;
+    found_in = s->scale;
     if ((found = is_found(s, quality)) && (st = measure_other(s, quality, &of_quality, err)) != AE_OK)
         return st;
     take_scale(s, &near_bounds);
@@ -207,7 +287,7 @@ static ae_status choose(search *s, int64_t *level, ae_error *err)
     if (is_found(s, *level) && (st = measure_other(s, *level, &of_bound, err)) != AE_OK)
         return st;
     if (!is_found(s, *level) || (s->psnr ? of_quality <= of_bound : of_quality >= of_bound)) {
-        take_scale(s, &qualities);
+        take_scale(s, found_in);
         *level = quality;
     }
     return AE_OK;
@@ -232,12 +312,12 @@ ae_status target_choose(compressed *c, const compress_options *o, uint32_t threa
     if (st == AE_OK && !is_found(&s, level))
         st = ae_fail(err, AE_ERR_LIMIT, s.psnr ? "no quality reaches %.2f dB" : "no quality makes it as small as %.0f bytes",
                      s.target);
-    if (st == AE_OK)
+    if (st == AE_OK && s.scale->network && s.tried != level)
+        st = measure(&s, level, &value, err);
+    else if (st == AE_OK && !s.scale->word)
         set_level(&s, level);
     *coded = st == AE_OK && c->item.coding == AE_ITEM_NETWORK;
-    if (*coded && s.tried != level)
-        st = measure(&s, level, &value, err);
-    if (st == AE_OK && !s.psnr)
+    if (st == AE_OK && !s.psnr && !s.compared)
         st = compress_start_again(c, err); /* nothing was compared that counts */
     ae_analysis_free(s.analysis);
     return st;
