@@ -14,6 +14,8 @@ extern const ae_codec aei_codec_avif, aei_codec_bmp, aei_codec_exr, aei_codec_gi
 extern const ae_codec aei_codec_csv, aei_codec_npy, aei_codec_tsv;
 extern const ae_codec aei_codec_aiff, aei_codec_au, aei_codec_caf, aei_codec_flac, aei_codec_mp3, aei_codec_opus, aei_codec_vorbis,
     aei_codec_w64, aei_codec_wav;
+extern const ae_codec aei_codec_aac, aei_codec_avi, aei_codec_m4a, aei_codec_mkv, aei_codec_mov, aei_codec_mp4, aei_codec_ts,
+    aei_codec_webm, aei_codec_wma;
 extern const ae_codec aei_codec_u8, aei_codec_s8, aei_codec_s16le, aei_codec_s16be, aei_codec_s24le, aei_codec_s24be,
     aei_codec_s32le, aei_codec_s32be, aei_codec_f32le, aei_codec_f32be, aei_codec_f64le, aei_codec_f64be;
 

@@ -12,6 +12,8 @@ const ae_codec *const ae_codecs[] = {
     &aei_codec_tga, &aei_codec_idx,  &aei_codec_raw,  &aei_codec_heic, &aei_codec_avif, &aei_codec_jxl,
     &aei_codec_wav, &aei_codec_w64,  &aei_codec_aiff, &aei_codec_au,  &aei_codec_caf, &aei_codec_flac, &aei_codec_vorbis,
     &aei_codec_opus, &aei_codec_mp3,
+    &aei_codec_m4a, &aei_codec_mp4,  &aei_codec_mov,  &aei_codec_mkv, &aei_codec_webm, &aei_codec_wma, &aei_codec_avi,
+    &aei_codec_aac, &aei_codec_ts,
     &aei_codec_u8, &aei_codec_s8, &aei_codec_s16le, &aei_codec_s16be, &aei_codec_s24le, &aei_codec_s24be, &aei_codec_s32le,
     &aei_codec_s32be, &aei_codec_f32le, &aei_codec_f32be, &aei_codec_f64le, &aei_codec_f64be,
     &aei_codec_npy, &aei_codec_csv, &aei_codec_tsv, NULL,
@@ -62,6 +64,11 @@ static ae_status check_meta(const ae_meta *meta, uint64_t max_meta, ae_error *er
 
 ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
+    return ae_reader_open_track(source, limits, 0, reader, err);
+}
+
+ae_status ae_reader_open_track(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader, ae_error *err)
+{
     uint8_t head[4096];
     ae_limits resolved = ae_limits_resolve(limits);
     const ae_codec *best = NULL, *suffix;
@@ -87,6 +94,7 @@ ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *
     if (!best)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "not a format that is known here");
     reader->codec = best;
+    reader->track = track;
     st = best->open(source, &resolved, reader, err);
     if (st == AE_OK && (st = check_meta(&reader->meta, resolved.max_meta, err)) != AE_OK)
         best->close(reader);

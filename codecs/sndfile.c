@@ -25,7 +25,6 @@ typedef struct sound_reader {
     int format;
     int map[MAX_CHANNELS]; /* where the channels stand, as libsndfile names the places */
     bool has_map;
-    double kbps;          /* of the whole, where it is coded with loss */
     const uint8_t *order; /* of the channels as they come; NULL: as they should */
     uint64_t left;        /* frames that the header promises, if it does */
     bool counted;
@@ -265,6 +264,7 @@ static ae_status sound_open(ae_source *source, const ae_limits *limits, ae_reade
     SF_INFO info = {0};
     sound_layout layout = {0};
     uint8_t head[VORBIS_HEAD] = {0};
+    double kbps = 0;
     ae_status st;
 
     if (!s)
@@ -306,9 +306,11 @@ static ae_status sound_open(ae_source *source, const ae_limits *limits, ae_reade
     s->counted = info.frames < SF_COUNT_MAX / 2 && f->family != SOUND_MPEG;
     s->left = reader->info.height;
     if (f->lossy && info.frames)
-        s->kbps = 8e-3 * (double)ae_source_size(source) * info.samplerate / (double)info.frames;
+        kbps = 8e-3 * (double)ae_source_size(source) * info.samplerate / (double)info.frames;
     if (reader->codec == &aei_codec_vorbis && nominal_kbps(head) > 0 && nominal_kbps(head) < 4000)
-        s->kbps = nominal_kbps(head);
+        kbps = nominal_kbps(head);
+    if (kbps > 0)
+        snprintf(reader->quality, sizeof(reader->quality), "%g kbit/s", kbps);
     find_layout(s, f, reader);
     if (f->family != SOUND_FLAC && f->family != SOUND_OGG)
         st = add_strings(s->file, &reader->meta, err);
@@ -479,11 +481,10 @@ static int choose_format(const sound_format *f, const ae_signal_info *info, cons
 static double choose_kbps(const ae_writer *writer, const ae_write_options *options)
 {
     const ae_reader *like = options->like;
-    double quality = options->quality ? options->quality : 75;
+    double quality = options->quality ? options->quality : 75, kbps;
 
-    if (!options->quality && like && like->codec && like->codec->kind == AE_KIND_AUDIO &&
-        like->codec->read_some == sound_read_some && ((const sound_reader *)like->state)->kbps > 0)
-        return ((const sound_reader *)like->state)->kbps;
+    if (!options->quality && like && like->codec == writer->codec && sscanf(like->quality, "%lf kbit/s", &kbps) == 1 && kbps > 0)
+        return kbps;
     return 16 * pow(2, quality / 25) * writer->info.channels;
 }
 
@@ -802,7 +803,10 @@ static int mp3_probe(const uint8_t *h, size_t n)
     return 50;
 }
 
-#define SOUND_CODEC(symbol, text, family_, major_, channels_, lossy_, takes, ...)                                                  \
+#define SNDFILE_READS sound_open, sound_read_some, sound_close
+/* The indirection lets SNDFILE_READS stand for three. */
+#define SOUND_CODEC(...) SOUND_CODEC_(__VA_ARGS__)
+#define SOUND_CODEC_(symbol, text, family_, major_, channels_, lossy_, takes, opens, reads, closes, ...)                                                  \
     static const char *const symbol##_suffixes[] = {__VA_ARGS__, NULL};                                                            \
     static const sound_format symbol##_format = {family_, major_, channels_, lossy_};                                              \
     const ae_codec aei_codec_##symbol = {.name = #symbol,                                                                          \
@@ -810,24 +814,24 @@ static int mp3_probe(const uint8_t *h, size_t n)
                                          .suffixes = symbol##_suffixes,                                                            \
                                          .kind = AE_KIND_AUDIO,                                                                    \
                                          .probe = symbol##_probe,                                                                  \
-                                         .open = sound_open,                                                                       \
-                                         .read_some = sound_read_some,                                                             \
-                                         .close = sound_close,                                                                     \
+                                         .open = opens,                                                                       \
+                                         .read_some = reads,                                                             \
+                                         .close = closes,                                                                     \
                                          .accepts = takes,                                                                         \
                                          .create = sound_create,                                                                   \
                                          .write = sound_write,                                                                     \
                                          .finish = sound_finish,                                                                   \
                                          .abandon = sound_abandon};
 
-SOUND_CODEC(wav, "WAV", SOUND_RIFF, SF_FORMAT_WAV, MAX_CHANNELS, false, accepts_all, "wav", "wave", "rf64", "bwf")
-SOUND_CODEC(w64, "Wave64", SOUND_W64, SF_FORMAT_W64, MAX_CHANNELS, false, accepts_all, "w64")
-SOUND_CODEC(aiff, "AIFF", SOUND_AIFF, SF_FORMAT_AIFF, MAX_CHANNELS, false, accepts_all, "aiff", "aif", "aifc")
-SOUND_CODEC(au, "AU", SOUND_AU, SF_FORMAT_AU, MAX_CHANNELS, false, accepts_all, "au", "snd")
-SOUND_CODEC(caf, "Core Audio", SOUND_CAF, SF_FORMAT_CAF, MAX_CHANNELS, false, accepts_all, "caf")
-SOUND_CODEC(flac, "FLAC", SOUND_FLAC, SF_FORMAT_FLAC, 8, false, accepts_flac, "flac")
-SOUND_CODEC(vorbis, "Ogg Vorbis", SOUND_OGG, SF_FORMAT_OGG, 8, true, accepts_float, "ogg", "oga")
-SOUND_CODEC(opus, "Ogg Opus", SOUND_OGG, SF_FORMAT_OGG | SF_FORMAT_OPUS, 8, true, accepts_float, "opus")
-SOUND_CODEC(mp3, "MP3", SOUND_MPEG, SF_FORMAT_MPEG, 2, true, accepts_float, "mp3", "mp2")
+SOUND_CODEC(wav, "WAV", SOUND_RIFF, SF_FORMAT_WAV, MAX_CHANNELS, false, accepts_all, SNDFILE_READS, "wav", "wave", "rf64", "bwf")
+SOUND_CODEC(w64, "Wave64", SOUND_W64, SF_FORMAT_W64, MAX_CHANNELS, false, accepts_all, SNDFILE_READS, "w64")
+SOUND_CODEC(aiff, "AIFF", SOUND_AIFF, SF_FORMAT_AIFF, MAX_CHANNELS, false, accepts_all, SNDFILE_READS, "aiff", "aif", "aifc")
+SOUND_CODEC(au, "AU", SOUND_AU, SF_FORMAT_AU, MAX_CHANNELS, false, accepts_all, SNDFILE_READS, "au", "snd")
+SOUND_CODEC(caf, "Core Audio", SOUND_CAF, SF_FORMAT_CAF, MAX_CHANNELS, false, accepts_all, SNDFILE_READS, "caf")
+SOUND_CODEC(flac, "FLAC", SOUND_FLAC, SF_FORMAT_FLAC, 8, false, accepts_flac, SNDFILE_READS, "flac")
+SOUND_CODEC(vorbis, "Ogg Vorbis", SOUND_OGG, SF_FORMAT_OGG, 8, true, accepts_float, SNDFILE_READS, "ogg", "oga")
+SOUND_CODEC(opus, "Ogg Opus", SOUND_OGG, SF_FORMAT_OGG | SF_FORMAT_OPUS, 8, true, accepts_float, SNDFILE_READS, "opus")
+SOUND_CODEC(mp3, "MP3", SOUND_MPEG, SF_FORMAT_MPEG, 2, true, accepts_float, aei_mp3_open, aei_av_read_some, aei_av_close, "mp3", "mp2")
 
 static const sound_format *format_of(const ae_codec *codec)
 {

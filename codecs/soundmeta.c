@@ -369,14 +369,14 @@ ae_status aei_sound_meta(ae_source *source, sound_family family, const ae_limits
 
 static const char *const families[] = {
     [SOUND_RIFF] = "RIFF ", [SOUND_RIFX] = "RIFX ", [SOUND_W64] = "W64 ", [SOUND_AIFF] = "AIFF ", [SOUND_AU] = "AU ",
-    [SOUND_CAF] = "CAF ",   [SOUND_FLAC] = "FLAC ", [SOUND_OGG] = "OGG ", [SOUND_MPEG] = "MPEG "};
+    [SOUND_CAF] = "CAF ",   [SOUND_FLAC] = "FLAC ", [SOUND_OGG] = "OGG ", [SOUND_MPEG] = "MPEG ", [SOUND_AV] = "AV "};
 
 /* The chunk's own name, or NULL where another family's is meant. */
 static const char *own_chunk(sound_family family, const ae_meta_item *item)
 {
     size_t n = strlen(families[family]);
 
-    return item->kind == AE_META_CHUNK && item->key && strncmp(item->key, families[family], n) == 0 ? item->key + n : NULL;
+    return family != SOUND_AV && item->kind == AE_META_CHUNK && item->key && strncmp(item->key, families[family], n) == 0 ? item->key + n : NULL;
 }
 
 static bool has_own(sound_family family, const ae_meta *meta)
@@ -413,7 +413,7 @@ void aei_sound_dropped(sound_family family, const ae_meta *meta, char note[160])
     /* What is in these has travelled as tags. */
     static const char *const tags[] = {"RIFF LIST", "RIFX LIST", "RIFF id3 ", "RIFF ID3 ", "AIFF ID3 ", "AIFF NAME", "AIFF AUTH",
                                        "AIFF ANNO", "AIFF (c) ", "CAF info",  "MPEG ID3v", "MPEG TAG ", NULL};
-    bool comments = family == SOUND_FLAC || family == SOUND_OGG || family == SOUND_MPEG;
+    bool comments = family == SOUND_FLAC || family == SOUND_OGG || family == SOUND_MPEG, streams = family == SOUND_AV;
     bool own = !comments && has_own(family, meta);
     char text[80];
 
@@ -421,9 +421,12 @@ void aei_sound_dropped(sound_family family, const ae_meta *meta, char note[160])
         const ae_meta_item *item = &meta->items[i];
 
         if (item->kind == AE_META_CHUNK && !own_chunk(family, item) && !is_one_of(item->key, tags)) {
-            snprintf(text, sizeof(text), "chunk %.4s dropped", strchr(item->key, ' ') + 1);
+            if (strncmp(item->key, "AV ", 3) == 0)
+                snprintf(text, sizeof(text), "%.60s dropped", item->key + 3);
+            else
+                snprintf(text, sizeof(text), "chunk %.4s dropped", strchr(item->key, ' ') + 1);
             aei_note(note, text);
-        } else if (item->kind == AE_META_TAG && !comments && !own && !tag_place(family, item)) {
+        } else if (item->kind == AE_META_TAG && !comments && !streams && !own && !tag_place(family, item)) {
             snprintf(text, sizeof(text), "tag %.40s dropped", item->key);
             aei_note(note, text);
         } else if (item->kind == AE_META_COVER && !comments && !own) {

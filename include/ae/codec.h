@@ -44,6 +44,7 @@ typedef struct ae_reader {
     uint32_t n_further;  /* pages or frames of the file beside the one that is read; small copies of it do not count */
     void *state;
     uint64_t n_read;     /* rows, kept by the registry */
+    uint32_t track;      /* which of several sounds was asked for, from 1 on; 0: the first. Set before opening */
 } ae_reader;
 
 /* Writing options; zero means default. */

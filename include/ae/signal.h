@@ -37,7 +37,7 @@ typedef struct ae_signal_info {
     uint32_t channels; /* interleaved, alpha included: 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha; sound: 1.. */
     bool alpha;        /* the last channel is alpha, not premultiplied */
     uint64_t width;    /* samples per channel and row; 1 for sound */
-    uint64_t height;   /* rows; 0 where a stream of sound does not say beforehand, or has none */
+    uint64_t height;   /* rows; of sounds sometimes an estimate, and 0 where they do not say beforehand or have none */
     double rate;       /* frames per second of sound; 0 for others */
     uint32_t rank;     /* data sets: the dimensions of an item, 0 for a single number */
     uint32_t dims[AE_MAX_RANK]; /* the outermost first; their product is width */

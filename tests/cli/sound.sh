@@ -101,6 +101,11 @@ run 1 $tool -f --compare s2.png b.wav; says "--compare is for pictures"
 run 2 $tool --spectrogram s3.png b.wav c.flac; says "takes one input"
 run 0 $tool --json -f b.wav; prints '"duration": 0.1875625, "frames": 3001, "rate": 16000, "channels": 1'; prints '"status": "done"'
 
+# a container: the sound by its track, and out of it
+run 0 $tool -o c.m4a c.flac; [ "$(shown c.m4a)" = "m4a f32 44100 Hz x 2, 30000 frames, layout 3, TITLE=A title, ARTIST=An artist" ] || fail "$(shown c.m4a)"
+run 0 $tool -o c.denoised.m4a c.m4a; [ "$(shown c.m4a)" = "$(shown c.denoised.m4a)" ] || fail "$(shown c.denoised.m4a)"
+run 0 $tool --track 1 -o c.wav c.m4a; run 1 $tool --track 2 -f -o c.wav c.m4a; says "there is no track 2: 1 sounds"
+
 # sounds that are hardly any
 for f in wav flac aiff caf au w64; do $sound make $f s16 48000 2 0 noise none.$f; run 0 $tool -o none.denoised.$f none.$f; done
 [ "$(shown none.wav)" = "$(shown none.denoised.wav)" ] || fail "no frames: $(shown none.denoised.wav)"

@@ -226,7 +226,7 @@ static ae_status denoise(void *opaque, const cli_item *item, ae_error *err)
     if (file->raw)
         st = ae_pcm_open(item->input, file->raw, file->rate, file->channels, &in.reader, err);
     else
-        st = filter_input_open(&in, item->input, err);
+        st = filter_input_open(&in, item->input, file->track, err);
     return st == AE_OK ? filter_by_kind(kinds, item, &in, err) : st;
 }
 

@@ -30,13 +30,13 @@ static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_
     return picture_name_file(p->options->compare, compare_after(&p->compare, rows, n_rows, err), err);
 }
 
-ae_status filter_input_open(filter_input *in, const char *path, ae_error *err)
+ae_status filter_input_open(filter_input *in, const char *path, uint32_t track, ae_error *err)
 {
     ae_status st;
 
     *in = (filter_input){0};
     if ((st = ae_source_open(path, &in->source, err)) == AE_OK &&
-        (st = ae_reader_open(in->source, &picture_limits, &in->reader, err)) != AE_OK)
+        (st = ae_reader_open_track(in->source, &picture_limits, track, &in->reader, err)) != AE_OK)
         filter_input_close(in);
     return st;
 }

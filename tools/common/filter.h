@@ -38,7 +38,7 @@ typedef struct filter_input {
     ae_source *source;
     ae_reader reader;
 } filter_input;
-ae_status filter_input_open(filter_input *in, const char *path, ae_error *err);
+ae_status filter_input_open(filter_input *in, const char *path, uint32_t track, ae_error *err);
 void filter_input_close(filter_input *in);
 
 /* What a tool does with a kind of signal. process takes *in over, whatever it returns. */

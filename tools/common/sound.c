@@ -46,7 +46,7 @@ ae_status sound_reopen(sound_file *s, ae_error *err)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "raw samples from a pipe cannot be read twice");
     ae_reader_close(&s->in.reader);
     return raw ? ae_pcm_open(s->item->input, raw, s->sound->rate, s->sound->channels, &s->in.reader, err)
-               : ae_reader_open(s->in.source, NULL, &s->in.reader, err);
+               : ae_reader_open_track(s->in.source, NULL, s->sound->track, &s->in.reader, err);
 }
 
 /* Of raw input the output is raw, too, unless its name says otherwise. */
