@@ -488,7 +488,7 @@ static double choose_kbps(const ae_writer *writer, const ae_write_options *optio
     return 16 * pow(2, quality / 25) * writer->info.channels;
 }
 
-/* The quality at which libvorbis states that rate for such sounds: tried, since nothing tells. */
+/* The quality at which libvorbis states that rate for such sounds: tried, since nothing tells. Below 0 where memory fails. */
 static double vorbis_quality(const ae_signal_info *info, double kbps)
 {
     static const SF_VIRTUAL_IO io = {sink_length, sink_seek, sink_read, sink_write, sink_tell};
@@ -501,10 +501,11 @@ static double vorbis_quality(const ae_signal_info *info, double kbps)
         sound_sink sink;
         SNDFILE *file;
         double quality = q / 10.0, found;
+        bool failed;
 
         ae_memory_output_init(&memory);
         if (aei_sound_sink_open(&sink, SOUND_OGG, &memory.sink, &none, false, NULL) != AE_OK)
-            break;
+            return -1;
         if ((file = sf_open_virtual((SF_VIRTUAL_IO *)&io, SFM_WRITE, &to, &sink)) != NULL) {
             sf_command(file, SFC_SET_VBR_ENCODING_QUALITY, &quality, sizeof(quality));
             sf_close(file);
@@ -514,14 +515,17 @@ static double vorbis_quality(const ae_signal_info *info, double kbps)
             least = fabs(log(found / kbps));
             best = quality;
         }
+        failed = sink.status != AE_OK;
         aei_sound_sink_close(&sink);
         ae_free(memory.data);
+        if (failed)
+            return -1;
     }
     return best;
 }
 
 /* What each coder calls a quality of 0 (least compressed) to 1, by the rates that it then has. */
-static void set_quality(sound_writer *s, const sound_format *f, const ae_signal_info *info, double kbps)
+static bool set_quality(sound_writer *s, const sound_format *f, const ae_signal_info *info, double kbps)
 {
     double level;
 
@@ -532,12 +536,17 @@ static void set_quality(sound_writer *s, const sound_format *f, const ae_signal_
         sf_command(s->file, SFC_SET_BITRATE_MODE, &constant, sizeof(constant));
         level = 1 - (kbps - (low ? 8 : 32)) / ((low ? 160 : 320) - (low ? 8 : 32));
     } else if (f->major == SF_FORMAT_OGG) {
-        level = 1 - vorbis_quality(info, kbps);
+        double quality = vorbis_quality(info, kbps);
+
+        if (quality < 0)
+            return false;
+        level = 1 - quality;
     } else {
         level = 1 - (kbps / info->channels - 6) / 250;
     }
     level = fmin(fmax(level, 0), 1);
     sf_command(s->file, SFC_SET_COMPRESSION_LEVEL, &level, sizeof(level));
+    return true;
 }
 
 static ae_status check_channels(const ae_codec *codec, const sound_format *f, const ae_signal_info *info, ae_error *err)
@@ -593,8 +602,13 @@ static ae_status sound_create(ae_sink *sink, const ae_signal_info *info, const a
         sf_command(s->file, SFC_RF64_AUTO_DOWNGRADE, NULL,
                    !(options->like && options->like->codec == writer->codec &&
                      (((const sound_reader *)options->like->state)->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_RF64));
-    if (f->lossy)
-        set_quality(s, f, info, choose_kbps(writer, options));
+    if (f->lossy && !set_quality(s, f, info, choose_kbps(writer, options))) {
+        s->sink.status = AE_ERR_NOMEM;
+        sf_close(s->file);
+        aei_sound_sink_close(&s->sink);
+        ae_free(s);
+        return ae_fail(err, AE_ERR_NOMEM, "%s encoder", writer->codec->description);
+    }
     /* A map in another order than the bits' is known to the reader only. */
     same = options->like && options->like->codec && options->like->codec->read_some == sound_read_some &&
            ((const sound_reader *)options->like->state)->has_map && options->like->info.channels == info->channels;
@@ -806,7 +820,7 @@ static int mp3_probe(const uint8_t *h, size_t n)
 #define SNDFILE_READS sound_open, sound_read_some, sound_close
 /* The indirection lets SNDFILE_READS stand for three. */
 #define SOUND_CODEC(...) SOUND_CODEC_(__VA_ARGS__)
-#define SOUND_CODEC_(symbol, text, family_, major_, channels_, lossy_, takes, opens, reads, closes, ...)                                                  \
+#define SOUND_CODEC_(symbol, text, family_, major_, channels_, lossy_, takes, opens, reads, closes, ...)                           \
     static const char *const symbol##_suffixes[] = {__VA_ARGS__, NULL};                                                            \
     static const sound_format symbol##_format = {family_, major_, channels_, lossy_};                                              \
     const ae_codec aei_codec_##symbol = {.name = #symbol,                                                                          \
@@ -814,9 +828,9 @@ static int mp3_probe(const uint8_t *h, size_t n)
                                          .suffixes = symbol##_suffixes,                                                            \
                                          .kind = AE_KIND_AUDIO,                                                                    \
                                          .probe = symbol##_probe,                                                                  \
-                                         .open = opens,                                                                       \
-                                         .read_some = reads,                                                             \
-                                         .close = closes,                                                                     \
+                                         .open = opens,                                                                            \
+                                         .read_some = reads,                                                                       \
+                                         .close = closes,                                                                          \
                                          .accepts = takes,                                                                         \
                                          .create = sound_create,                                                                   \
                                          .write = sound_write,                                                                     \
@@ -831,7 +845,8 @@ SOUND_CODEC(caf, "Core Audio", SOUND_CAF, SF_FORMAT_CAF, MAX_CHANNELS, false, ac
 SOUND_CODEC(flac, "FLAC", SOUND_FLAC, SF_FORMAT_FLAC, 8, false, accepts_flac, SNDFILE_READS, "flac")
 SOUND_CODEC(vorbis, "Ogg Vorbis", SOUND_OGG, SF_FORMAT_OGG, 8, true, accepts_float, SNDFILE_READS, "ogg", "oga")
 SOUND_CODEC(opus, "Ogg Opus", SOUND_OGG, SF_FORMAT_OGG | SF_FORMAT_OPUS, 8, true, accepts_float, SNDFILE_READS, "opus")
-SOUND_CODEC(mp3, "MP3", SOUND_MPEG, SF_FORMAT_MPEG, 2, true, accepts_float, aei_mp3_open, aei_av_read_some, aei_av_close, "mp3", "mp2")
+SOUND_CODEC(mp3, "MP3", SOUND_MPEG, SF_FORMAT_MPEG, 2, true, accepts_float, aei_mp3_open, aei_av_read_some, aei_av_close, "mp3",
+            "mp2")
 
 static const sound_format *format_of(const ae_codec *codec)
 {

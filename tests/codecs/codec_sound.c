@@ -506,6 +506,63 @@ static void test_damaged(void **state)
     }
 }
 
+/* Every allocation of ours fails once, in reading and in writing: an error, and under a leak checker nothing left. */
+static void test_allocation(void **state)
+{
+    static const char *const codecs[] = {"wav", "aiff", "caf", "w64", "au", "flac", "vorbis", "opus", "mp3", "m4a", "mkv"};
+
+    (void)state;
+    for (size_t f = 0; f < sizeof(codecs) / sizeof(codecs[0]); f++) {
+        ae_signal_info info = sound_info(AE_S16, 2, 48000);
+        uint8_t *data = make_sound(&info, 300);
+        ae_status st = AE_ERR_NOMEM;
+        ae_meta meta;
+        file_bytes file;
+        heard h;
+
+        fill_tags(&meta);
+        assert_ok(ae_meta_add(&meta, AE_META_COVER, NULL, cover, sizeof(cover), &util_err));
+        file = write_sound(codecs[f], &info, data, 300, &meta, NULL, NULL);
+        for (uint64_t n = 1; st != AE_OK; n++) {
+            ae_error err = {0};
+
+            ae_alloc_fail_at(n);
+            st = hear(file, &h, &err);
+            ae_alloc_fail_at(0);
+            assert_true(st == AE_OK || st == AE_ERR_NOMEM);
+            assert_int_equal(st, err.status);
+        }
+        heard_close(&h);
+        st = AE_ERR_NOMEM;
+        for (uint64_t n = 1; st != AE_OK; n++) {
+            ae_memory_output memory;
+            ae_encoder encoder;
+            ae_error err = {0};
+
+            ae_memory_output_init(&memory);
+            ae_alloc_fail_at(n);
+            st = ae_encoder_open(ae_codec_for_name(codecs[f]), &memory.sink, &info, &meta, NULL, &encoder, &err);
+            if (st == AE_OK)
+                st = ae_encoder_write(&encoder, data, 300, &err);
+            if (st == AE_OK)
+                st = ae_encoder_finish(&encoder, &err);
+            else
+                ae_encoder_abandon(&encoder);
+            ae_alloc_fail_at(0);
+            assert_true(st == AE_OK || st == AE_ERR_NOMEM);
+            assert_int_equal(st, err.status);
+            if (st == AE_OK) {
+                assert_int_equal(memory.n_bytes, file.n_bytes);
+                assert_memory_equal(memory.data, file.data, file.n_bytes);
+            }
+            ae_free(memory.data);
+        }
+        ae_free(file.data);
+        ae_meta_clear(&meta);
+        ae_free(data);
+    }
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -562,7 +619,7 @@ int main(void)
         cmocka_unit_test(test_exact),     cmocka_unit_test(test_lossy),      cmocka_unit_test(test_layout),
         cmocka_unit_test(test_tags),      cmocka_unit_test(test_chunks),     cmocka_unit_test(test_containers),
         cmocka_unit_test(test_truncated), cmocka_unit_test(test_open_ended), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_kinds)};
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_allocation), cmocka_unit_test(test_kinds)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
