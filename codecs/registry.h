@@ -18,7 +18,7 @@ const ae_codec *ae_codec_for_path(const char *path);
  * On failure *reader is zero. limits may be NULL. The source must outlive the reader and serves one at a time; it can be opened
  * again after a reader is closed. */
 AE_NODISCARD ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
-/* Likewise; of files with several sounds the track-th, from 1 on, or for 0 the first. Formats that hold one sound take no notice. */
+/* Likewise; of files with several sounds the track-th, from 1 on, or for 0 the first. Formats of one sound take no notice. */
 AE_NODISCARD ae_status ae_reader_open_track(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader,
                                             ae_error *err);
 /* Fails where the file holds another kind of signal, and says what it is. */

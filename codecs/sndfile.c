@@ -420,7 +420,8 @@ static sf_count_t sink_read(void *to, sf_count_t n, void *sink)
 
 static sf_count_t sink_write(const void *data, sf_count_t n, void *sink)
 {
-    return aei_sound_sink_write(sink, data, (size_t)n) ? n : 0;
+    aei_sound_sink_write(sink, data, (size_t)n); /* failures are looked up there: libsndfile would leave things behind */
+    return n;
 }
 
 static sf_count_t sink_tell(void *sink)
@@ -586,13 +587,13 @@ static ae_status sound_create(ae_sink *sink, const ae_signal_info *info, const a
     }
     aei_sound_dropped(family, meta, writer->note);
     s->file = sf_open_virtual((SF_VIRTUAL_IO *)&io, SFM_WRITE, &to, &s->sink);
-    if (!s->file) {
-        st = s->sink.status != AE_OK ? s->sink.status : AE_ERR_UNSUPPORTED;
-        if (s->sink.status != AE_OK && err)
+    if (!s->file || s->sink.status != AE_OK) {
+        if ((st = s->sink.status) != AE_OK && err)
             *err = s->sink.error;
-        else if (s->sink.status == AE_OK)
-            st = ae_fail(err, st, "%s cannot hold %u channels at %g Hz: %s", writer->codec->description, info->channels, info->rate,
-                         sf_strerror(NULL));
+        if (st == AE_OK)
+            st = ae_fail(err, AE_ERR_UNSUPPORTED, "%s cannot hold %u channels at %g Hz: %s", writer->codec->description,
+                         info->channels, info->rate, sf_strerror(NULL));
+        sf_close(s->file);
         aei_sound_sink_close(&s->sink);
         ae_free(s);
         return st;

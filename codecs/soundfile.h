@@ -70,7 +70,7 @@ typedef struct sound_sink {
 } sound_sink;
 
 ae_status aei_sound_sink_open(sound_sink *s, sound_family family, ae_sink *sink, const ae_meta *meta, bool seeks, ae_error *err);
-bool aei_sound_sink_write(sound_sink *s, const void *data, size_t n_bytes);
+void aei_sound_sink_write(sound_sink *s, const void *data, size_t n_bytes); /* s->status has what became of it */
 /* After libsndfile has closed the file: the chunks that come last, sizes put right. Frees everything. */
 ae_status aei_sound_sink_finish(sound_sink *s, ae_error *err);
 void aei_sound_sink_close(sound_sink *s);

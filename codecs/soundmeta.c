@@ -376,7 +376,9 @@ static const char *own_chunk(sound_family family, const ae_meta_item *item)
 {
     size_t n = strlen(families[family]);
 
-    return family != SOUND_AV && item->kind == AE_META_CHUNK && item->key && strncmp(item->key, families[family], n) == 0 ? item->key + n : NULL;
+    if (family == SOUND_AV || item->kind != AE_META_CHUNK || !item->key || strncmp(item->key, families[family], n) != 0)
+        return NULL;
+    return item->key + n;
 }
 
 static bool has_own(sound_family family, const ae_meta *meta)

@@ -208,12 +208,17 @@ static void release_head(sound_sink *s)
     put(s, 0, s->held.data, s->held.n_bytes);
 }
 
-bool aei_sound_sink_write(sound_sink *s, const void *data, size_t n)
+void aei_sound_sink_write(sound_sink *s, const void *data, size_t n)
 {
     uint8_t head[512];
 
-    if (s->status != AE_OK || !n)
-        return s->status == AE_OK;
+    if (s->status != AE_OK) { /* where things stand is still to be right for who asks */
+        s->at += n;
+        s->end = s->at > s->end ? s->at : s->end;
+        return;
+    }
+    if (!n)
+        return;
     if (!s->begun && s->family != SOUND_FLAC && s->at > 0)
         release_head(s);
     if (!s->begun) {
@@ -232,7 +237,6 @@ bool aei_sound_sink_write(sound_sink *s, const void *data, size_t n)
     }
     s->at += n;
     s->end = s->at > s->end ? s->at : s->end;
-    return s->status == AE_OK;
 }
 
 /* Chunks, behind all others. The size at the front counts them too; that of a chunk itself has been written. */
