@@ -16,11 +16,6 @@ static bool ok(dnnl_status_t st)
     return st == dnnl_success;
 }
 
-bool aei_is_layer(const aei_step *step)
-{
-    return step->op == &aei_op_conv || step->op == &aei_op_deconv || step->op == &aei_op_dense;
-}
-
 static dnnl_data_type_t data_type(const aei_tensor *t)
 {
     return t->element == 4 ? dnnl_f32 : dnnl_bf16;
@@ -573,7 +568,7 @@ static void conv_backward_params(aei_run *run, const aei_weights *w, const aei_s
     weights_gradient(run, s, packed_source(run, s), output_gradient(run, s), native);
 }
 
-bool aei_conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native)
+static bool conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native)
 {
     const aei_step *from = aei_from(run, s, 0);
     void *dst = s->expand ? side_space(run, s) : aei_target(run, s);
@@ -612,21 +607,21 @@ static void reorder(const aei_weights *w, const aei_step *s, dnnl_primitive_t pr
     dnnl_memory_destroy(pad);
 }
 
+static bool conv_overwrites(const aei_step *s)
+{
+    return s->needs_grad && s->direct && !s->shared;
+}
+
 static void conv_collect(const aei_weights *w, const aei_step *s, float *native, float *flat)
 {
     const ae_param *params = w->plan->params;
-    float *to = flat + params[s->param[0]].offset, *plain = aei_overwrites(s) ? to : (float *)(w->scratch + s->plain_offset);
+    float *to = flat + params[s->param[0]].offset, *plain = conv_overwrites(s) ? to : (float *)(w->scratch + s->plain_offset);
 
     reorder(w, s, s->reorder_out, &s->diff_weights_md, native, &s->plain_md, plain);
     if (plain != to)
         map_weights(w->plan, s, plain, to, false);
     if (s->node->bias)
         map_bias(s, native + s->native_bias, flat + params[s->param[1]].offset, false);
-}
-
-bool aei_overwrites(const aei_step *s)
-{
-    return aei_is_layer(s) && s->needs_grad && s->direct && !s->shared;
 }
 
 static void conv_prepare(const aei_weights *w, const aei_step *s, const float *flat)
@@ -645,5 +640,6 @@ static void conv_prepare(const aei_weights *w, const aei_step *s, const float *f
 }
 
 #define LAYER {.plan = conv_plan, .forward = conv_forward, .backward = conv_backward, .backward_params = conv_backward_params, \
-               .collect = conv_collect, .prepare = conv_prepare, .fuses_act = true}
+               .prepare = conv_prepare, .collect = conv_collect, .overwrites = conv_overwrites, .bench = conv_bench, \
+               .fuses_act = true}
 const aei_op aei_op_conv = LAYER, aei_op_dense = LAYER, aei_op_deconv = LAYER;

@@ -88,6 +88,10 @@ typedef struct aei_op {
     void (*free)(aei_step *step);
     /* Adds that to a flat gradient. NULL: it is already in flat order. */
     void (*collect)(const aei_weights *weights, const aei_step *step, float *native, float *flat);
+    /* Whether `collect` writes the gradient of its weight where others add: what was there is lost. NULL: never. */
+    bool (*overwrites)(const aei_step *step);
+    /* Its bare primitive of kind 0 forward, 1 backward by data, 2 backward by weights; false: there is none. NULL: it has none. */
+    bool (*bench)(aei_run *run, const aei_weights *weights, const aei_step *step, int kind, float *native);
     bool fuses_act;  /* forward applies the activation and the residual sum itself */
     bool passes;     /* the gradient of every input is the node's own: add */
 } aei_op;
@@ -221,13 +225,9 @@ extern const aei_op aei_op_embed, aei_op_quantise, aei_op_bits;
 /* op_recurrent.c: bytes that a live layer keeps from run to run. */
 size_t aei_recurrent_state(const aei_step *step, ae_shape in);
 
-/* op_conv.c, for run.c and bench */
+/* op_conv.c */
 /* The `chunk` pixels of a gate from `first` on. */
 const void *aei_conv_chunk(aei_run *run, const aei_weights *weights, const aei_step *step, size_t first);
-bool aei_is_layer(const aei_step *step);
-bool aei_overwrites(const aei_step *step); /* collecting its weights' gradient: what was there is lost */
-/* The bare primitive of kind 0 forward, 1 backward by data, 2 backward by weights; false: there is none. */
-bool aei_conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native);
 
 /* act.c: the activation of a step, applied in place to its value, and its derivative, applied in place to its gradient. */
 ae_status aei_act_plan(aei_plan *plan, aei_step *step, ae_error *err);

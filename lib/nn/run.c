@@ -15,7 +15,7 @@ static bool bind_weights(aei_weights *w)
     for (uint32_t i = 0; i < p->n_steps && good; i++) {
         const aei_step *s = &p->steps[i];
 
-        if (!aei_is_layer(s))
+        if (!s->reorder_in[0])
             continue;
         for (int k = 0; k < 2 && good; k++)
             if (s->reorder_in[k])
@@ -323,8 +323,9 @@ void aei_weights_collect_part(aei_weights *w, float *native, float *flat, uint32
     for (uint32_t i = owner; i < p->n_steps; i = next_in_part(p, i))
         for (uint32_t k = 0; k < 4; k++) { /* a step that shares a weight may have a bias of its own */
             const ae_param *param = own_param(p, i, k);
+            bool (*overwrites)(const aei_step *) = p->steps[i].op->overwrites;
 
-            if (param && !(k == 0 && aei_overwrites(&p->steps[i])))
+            if (param && !(k == 0 && overwrites && overwrites(&p->steps[i])))
                 memset(flat + param->offset, 0, param->count * sizeof(float));
         }
     for (uint32_t i = owner; i < p->n_steps; i = next_in_part(p, i)) {
@@ -372,7 +373,7 @@ static double time_layer(aei_run *run, const aei_weights *w, const aei_step *s, 
     for (int i = -1; i < repeats; i++) { /* the first touches its memory */
         double t = now();
 
-        if (!aei_conv_bench(run, w, s, kind, native))
+        if (!s->op->bench(run, w, s, kind, native))
             return 0;
         t = now() - t;
         best = i >= 0 && t < best ? t : best;
@@ -401,7 +402,7 @@ ae_status aei_plan_bench(const aei_plan *plan, int repeats, double *seconds, dou
             uint32_t g = s->node->groups ? s->node->groups : 1;
             double macs;
 
-            if (!aei_is_layer(s))
+            if (!s->op->bench)
                 continue;
             if (s->op == &aei_op_dense)
                 macs = (double)aei_pixels(&from->t) * from->t.shape.c * s->t.shape.c;
