@@ -7,7 +7,7 @@
 #include "choose.h"
 
 enum {
-    GROWTH = 8,         /* bytes by which the index's numbers may grow with the tiles */
+    IDENTITY = 32,      /* bytes of the codec's, in the head and in the index */
     MOST_TILES = 100,   /* whose latents are kept: 130 MB of the shipped codec */
     FEW_TILES = 8,      /* above twice as many the search begins with so many */
     QUICK_TRIALS = 8    /* from then on intervals are halved */
@@ -72,6 +72,15 @@ static ae_status frame_bytes(compressed *c, const compress_options *o, const cha
     return st;
 }
 
+/* With so many of tiles: the length of the item, a number in the index, grows with them. */
+static double file_bytes(const search *s, double tiles)
+{
+    double all = s->frame + tiles;
+
+    all += all < 1 << 14 ? 1 : all < 1 << 21 ? 2 : all < 1 << 28 ? 3 : 4;
+    return all - (s->o->coder && s->c->item.coding == AE_ITEM_SAMPLES ? IDENTITY : 0);
+}
+
 /* The same where tiles may become samples, all of them even. */
 static ae_status measure_word(search *s, double *value, ae_error *err)
 {
@@ -83,10 +92,10 @@ static ae_status measure_word(search *s, double *value, ae_error *err)
     if (st == AE_OK && c->item.coding == AE_ITEM_SAMPLES) {
         if ((st = compress_start_again(c, err)) == AE_OK)
             st = compress_samples(&e, s->threads, err);
-        *value = s->frame + (double)e.n_bytes;
+        *value = file_bytes(s, (double)e.n_bytes);
     } else if (st == AE_OK && (st = compress_write_coded(&e, c->tiles, AE_TILE_COLOURS, err)) == AE_OK &&
                (st = compress_write_coded(&e, c->patches, AE_TILE_PATCH, err)) == AE_OK) {
-        *value = s->frame + s->alpha + (double)e.n_bytes;
+        *value = file_bytes(s, s->alpha + (double)e.n_bytes);
     }
     if (st == AE_OK && s->psnr)
         *value = c->squares > 0 ? 10 * log10(65025 * c->samples / c->squares) : 999;
@@ -109,11 +118,11 @@ static ae_status measure(search *s, int64_t level, double *value, ae_error *err)
         c->by_tile = false;
         if ((st = compress_start_again(c, err)) == AE_OK)
             st = compress_samples(&e, s->threads, err);
-        *value = s->frame + (double)e.n_bytes;
+        *value = file_bytes(s, (double)e.n_bytes);
     } else {
         if ((st = s->analysis ? AE_OK : compress_start_again(c, err)) == AE_OK)
             st = compress_colours(&e, s->o, s->threads, s->analysis, s->every, err);
-        *value = s->frame + s->alpha + (double)e.n_bytes / (st == AE_OK ? compress_share(c) : 1);
+        *value = file_bytes(s, s->alpha + (double)e.n_bytes / (st == AE_OK ? compress_share(c) : 1));
         if (st == AE_OK && s->psnr && (st = compress_start_again(c, err)) == AE_OK)
             st = compress_compare(&e, s->o, s->threads, err);
     }
@@ -307,7 +316,7 @@ ae_status target_choose(compressed *c, const compress_options *o, uint32_t threa
 
     if ((st = frame_bytes(c, o, name, &frame, err)) != AE_OK)
         return st;
-    s.frame = (double)(frame + GROWTH);
+    s.frame = (double)frame;
     st = choose(&s, &level, err);
     if (st == AE_OK && !is_found(&s, level))
         st = ae_fail(err, AE_ERR_LIMIT, s.psnr ? "no quality reaches %.2f dB" : "no quality makes it as small as %.0f bytes",
