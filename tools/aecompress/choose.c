@@ -300,6 +300,9 @@ static double guess_rate(const crop *c, double *equal)
     return rate;
 }
 
+/* From this share of pixels on that are just as a neighbour. */
+static const double DRAWN = 0.5;
+
 /* ---- trials ---- */
 
 typedef struct job {
@@ -436,7 +439,7 @@ static ae_status judge(job *j, crop *c, bool grey, bool *samples, uint32_t *boun
 
     *samples = false;
     if (j->survey) {
-        bool drawn = has_few_colours(c, grey) || equal > 0.3;
+        bool drawn = has_few_colours(c, grey) || equal > DRAWN;
 
         pthread_mutex_lock(j->mutex);
         j->survey->drawn += drawn;
@@ -445,7 +448,7 @@ static ae_status judge(job *j, crop *c, bool grey, bool *samples, uint32_t *boun
         return AE_OK;
     }
     j->few = has_few_colours(c, grey);
-    j->drawn = j->few || equal > 0.3;
+    j->drawn = j->few || equal > DRAWN;
     if (!j->broken && !j->drawn && rate > 1.5 * usual_rate(j->q))
         return AE_OK;
     if ((st = try_samples(c, 0, &exact, err)) != AE_OK)
