@@ -158,6 +158,7 @@ typedef struct band {
     aei_sample_coder **coders; /* one for each thread */
     uint16_t **values;
     uint32_t n_threads;
+    const ae_cancel *cancel;
 } band;
 
 static void band_close(band *b)
@@ -184,7 +185,7 @@ static ae_status band_open(band *b, const ae_signal_info *info, const ae_samples
     ae_status st;
 
     *b = (band){.info = *info, .first = o->alpha_only ? info->channels - 1 : 0, .used = o->alpha_only ? 1 : info->channels,
-                .bound = o->bound, .row_bytes = ae_row_bytes(info), .n_tiles = n_tiles};
+                .bound = o->bound, .row_bytes = ae_row_bytes(info), .n_tiles = n_tiles, .cancel = o->cancel};
     threads = threads < n_tiles ? threads : n_tiles;
     if (!aei_samples_known(info) || (info->sample == AE_F32 && o->bound) || info->channels < 1 || info->channels > 4 ||
         !info->width || !info->height || info->width > UINT32_MAX || info->height > UINT32_MAX)
@@ -252,12 +253,29 @@ static void move_tile(const band *b, uint32_t i, const aei_tile *t, uint16_t *v,
     }
 }
 
+static bool cancelled(const band *b)
+{
+    return b->cancel && b->cancel->requested;
+}
+
+/* Of a tile that nobody waits for any more. */
+static bool gives_up(const band *b, slot *s)
+{
+    bool stop = cancelled(b);
+
+    if (stop)
+        s->st = ae_fail(&s->err, AE_ERR_CANCELLED, "interrupted");
+    return stop;
+}
+
 static void encode_one(void *context, uint32_t i, uint32_t thread)
 {
     band *b = context;
     slot *s = &b->slots[i];
     aei_tile t = tile_of(b, i);
 
+    if (gives_up(b, s))
+        return;
     move_tile(b, i, &t, b->values[thread], true);
     s->st = encode(b->coders[thread], &b->info, t, b->values[thread], &s->data, &s->err);
     if (s->st == AE_OK && t.bound)
@@ -278,7 +296,7 @@ static void decode_one(void *context, uint32_t i, uint32_t thread)
     slot *s = &b->slots[i];
     aei_tile t = tile_of(b, i);
 
-    if (!s->wanted)
+    if (!s->wanted || gives_up(b, s))
         return;
     if (s->st == AE_OK)
         s->st = decode(b->coders[thread], &b->info, t, s->data.data, s->data.n_bytes, b->values[thread], &s->err);
@@ -290,11 +308,6 @@ static void decode_one(void *context, uint32_t i, uint32_t thread)
 static uint32_t tiles_across(const ae_signal_info *info)
 {
     return (uint32_t)((info->width + TILE - 1) / TILE);
-}
-
-static bool cancelled(const ae_samples_options *o)
-{
-    return o->cancel && o->cancel->requested;
 }
 
 ae_status ae_samples_encode(const ae_samples_options *options, const ae_row_source *source, const ae_tile_sink *sink, ae_error *err)
@@ -309,7 +322,7 @@ ae_status ae_samples_encode(const ae_samples_options *options, const ae_row_sour
     for (uint64_t y = 0; y < info->height && st == AE_OK; y += TILE) {
         b.rows = info->height - y < TILE ? (uint32_t)(info->height - y) : TILE;
         b.bounds = options->bounds ? options->bounds + y / TILE * across : NULL;
-        if (cancelled(options))
+        if (cancelled(&b))
             st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
         else
             st = source->read(source->opaque, b.pixels, b.rows, err);
@@ -422,7 +435,7 @@ ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options
         uint32_t n = 0;
 
         b.rows = info->height - top < TILE ? (uint32_t)(info->height - top) : TILE;
-        if (cancelled(o))
+        if (cancelled(&b))
             st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
         else
             st = fetch(&b, (uint32_t)ty * across + first, o, source, err);
@@ -432,7 +445,7 @@ ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options
         for (uint32_t i = 0; i < b.n_tiles && st == AE_OK; i++) {
             const slot *s = &b.slots[i];
 
-            if (s->st != AE_OK && o->lost)
+            if (s->st != AE_OK && s->st != AE_ERR_CANCELLED && o->lost)
                 o->lost(o->opaque, (uint32_t)ty * across + first + i, s->err.message);
             else if (s->st != AE_OK)
                 st = ae_fail(err, s->st, "%s", s->err.message);

@@ -588,6 +588,54 @@ static void test_truncation(void **state)
     free(f.data);
 }
 
+/* ---- interrupts ---- */
+
+static ae_status read_and_stop(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
+{
+    (void)err;
+    memset(rows, 7, 30 * (size_t)n_rows);
+    ((ae_cancel *)opaque)->requested = 1;
+    return AE_OK;
+}
+
+static ae_status refuse_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
+{
+    (void)opaque;
+    (void)index;
+    (void)data;
+    (void)n_bytes;
+    return ae_fail(err, AE_ERR_INTERNAL, "a tile after the interrupt");
+}
+
+static ae_status stop_and_give(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+{
+    (void)index;
+    (void)err;
+    ((ae_cancel *)opaque)->requested = 1;
+    *data = "\10\0\200"; /* plain samples would follow */
+    *n_bytes = 3;
+    return AE_OK;
+}
+
+/* Within a row of tiles, too, since one may take long. */
+static void test_interrupts(void **state)
+{
+    ae_cancel cancel = {0};
+    ae_samples_options o = {.threads = 1, .cancel = &cancel, .lost = count_loss};
+    picture p = make_picture(30, 20, 1, AE_U8, 1), to = {.info = p.info};
+    ae_row_source rows = {p.info, &cancel, read_and_stop};
+    ae_tile_sink tiles = {NULL, refuse_tile};
+    ae_tile_source source = {&cancel, stop_and_give};
+    ae_row_sink sink = {&to, collect};
+    ae_error err;
+
+    (void)state;
+    assert_int_equal(ae_samples_encode(&o, &rows, &tiles, &err), AE_ERR_CANCELLED);
+    cancel.requested = 0;
+    assert_int_equal(ae_samples_decode(&p.info, &o, &source, &sink, &err), AE_ERR_CANCELLED);
+    free(p.pixels);
+}
+
 /* ---- recovery ---- */
 
 /* Whatever becomes of the indices and of a tile, an append loses no item that was ended. */
@@ -991,6 +1039,7 @@ int main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_drawings), cmocka_unit_test(test_regions), cmocka_unit_test(test_flips),
         cmocka_unit_test(test_truncation), cmocka_unit_test(test_append),  cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_interrupts),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_many),       cmocka_unit_test(test_meta),    cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_floats),
