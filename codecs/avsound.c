@@ -52,6 +52,8 @@ typedef struct av_writer {
     AVPacket *packet;
     int n_in_frame, track; /* of the output */
     int64_t sent;          /* frames to the encoder */
+    int late;              /* frames by which the coder is late where the container cannot say so: */
+    int drop;              /* as many are left out at the beginning, so that the rest stays in its place */
     int64_t start;
     /* copying from the input */
     input in;
@@ -801,6 +803,8 @@ static ae_status begin(av_writer *s, ae_writer *writer, const ae_meta *meta, con
         snprintf(text, sizeof(text), "sound coded as %s", avcodec_get_name(s->encoder->codec_id));
         aei_note(writer->note, text);
     }
+    if (strstr("adts avi", s->format->oformat->name))
+        s->drop = s->late = s->encoder->initial_padding;
     return code < 0 ? writer_failed(s, writer, code, err) : AE_OK;
 }
 
@@ -930,9 +934,11 @@ static ae_status av_write(ae_writer *writer, const void *rows, uint32_t n_rows, 
     enum AVSampleFormat type = av_get_packed_sample_fmt(s->encoder->sample_fmt);
     bool planar = av_sample_fmt_is_planar(s->encoder->sample_fmt);
     size_t bytes = (size_t)av_get_bytes_per_sample(type), from_bytes = ae_sample_bytes(info->sample);
-    const uint8_t *from = rows;
+    uint32_t left_out = (uint32_t)s->drop < n_rows ? (uint32_t)s->drop : n_rows;
+    const uint8_t *from = (const uint8_t *)rows + left_out * ae_row_bytes(info);
 
-    for (uint32_t i = 0; i < n_rows; i++) {
+    s->drop -= (int)left_out;
+    for (uint32_t i = left_out; i < n_rows; i++) {
         for (uint32_t c = 0; c < info->channels; c++, from += from_bytes)
             store(type, info->sample, from,
                   planar ? s->frame->extended_data[c] + (size_t)s->n_in_frame * bytes
@@ -950,8 +956,18 @@ static ae_status av_write(ae_writer *writer, const void *rows, uint32_t n_rows, 
 static ae_status av_finish(ae_writer *writer, ae_error *err)
 {
     av_writer *s = writer->state;
-    int code = s->n_in_frame ? send_frame(s) : 0;
-    ae_status st;
+    static const uint8_t silence[MAX_CHANNELS * sizeof(double)];
+    int code;
+    ae_status st = AE_OK;
+
+    for (s->drop = 0; s->late > 0 && st == AE_OK; s->late--)
+        st = av_write(writer, silence, 1, err);
+    if (st != AE_OK) {
+        free_writer(s);
+        writer->state = NULL;
+        return st;
+    }
+    code = s->n_in_frame ? send_frame(s) : 0;
 
     if (code >= 0)
         code = encode(s, NULL);

@@ -394,6 +394,9 @@ static void test_containers(void **state)
         if (cases[f].timed) {
             assert_int_equal(h.n_frames, N);
             check_item(&h.reader.meta, AE_META_TAG, "TITLE", "Der kalte Fluß", strlen("Der kalte Fluß"));
+        }
+        /* what is heard is heard when it was, also where the container cannot state the coder's delay */
+        if (cases[f].timed || strcmp(cases[f].codec, "avi") == 0 || strcmp(cases[f].codec, "aac") == 0) {
             for (size_t i = 4800 * cases[f].channels; i < (N - 4800) * cases[f].channels; i++) {
                 double d = (double)((float *)h.samples)[i] - sound[i] / 32768.0;
 

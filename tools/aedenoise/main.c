@@ -2,8 +2,10 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "ae/denoise.h"
+#include "common/names.h"
 #include "pcm.h"
 #include "defects.h"
 #include "sound.h"
@@ -89,7 +91,8 @@ static ae_status denoise(void *opaque, const cli_item *item, ae_error *err);
 static bool wanted(void *opaque, const char *path)
 {
     (void)opaque;
-    return picture_is_named(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO);
+    /* Far more files are called .ts that are programs than that are transport streams: those are taken where they are named. */
+    return picture_is_named(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO) && strcasecmp(cli_name_suffix(path), "ts") != 0;
 }
 
 static cli_job job = {.beside = "%n.denoised.%e", .under = "%n.%e", .opaque = &o, .process = denoise, .wanted = wanted};
