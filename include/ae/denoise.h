@@ -31,7 +31,7 @@ AE_API AE_NODISCARD ae_status ae_noise_estimate(const ae_row_source *source, con
  * pass looks for them; where they are, and nowhere else, a second pass mends the rows before they are denoised. Alpha stays. */
 typedef struct ae_defects ae_defects;
 typedef struct ae_defects_found {
-    uint64_t pixels;           /* hot or dead */
+    uint64_t pixels;           /* hot or dead; of more than two megapixels an estimate */
     float rows, columns;       /* deviation of their offsets, of 255; 0: none */
 } ae_defects_found;
 AE_API AE_NODISCARD ae_status ae_defects_create(const ae_signal_info *info, ae_defects **out, ae_error *err);

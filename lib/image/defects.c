@@ -22,7 +22,9 @@ enum {
     LEAST_PIXELS = 6,     /* so many must be broken */
     GAP = 8,              /* times two: above to just below */
     MOST_LINES = 16384,   /* of more, offsets are not looked for: memory */
-    SAMPLES = 1024        /* of a line */
+    SAMPLES = 1024,       /* of a line */
+    STRIP = 32,           /* rows: of large pictures some strips are enough to look for pixels, */
+    STRIP_PIXELS = 1 << 21 /* so that they are about so many */
 };
 #define STEP 1.4f
 #define GRAIN 6.0f        /* of 255: spread that counts everywhere */
@@ -40,12 +42,12 @@ struct ae_defects {
     float *beyond;            /* a row's */
     uint64_t n_rows;          /* that came */
     uint64_t counts[2][STEPS + 1]; /* of scores from STEP^(k - 1) on; those that are white */
-    uint64_t n_seen, n_same, n_dark;
+    uint64_t n_seen, n_looked, n_same, n_dark;
     float threshold;          /* 0: no broken pixels */
     bool night;
     aei_banding *row_bands, *column_bands;
     const float *row_offsets, *column_offsets; /* NULL: none */
-    uint32_t row_stride, column_stride;
+    uint32_t row_stride, column_stride, strip_stride;
 
     const ae_row_source *source; /* mending: */
     uint8_t *raw[RING];
@@ -181,6 +183,7 @@ static void look_at_kind(ae_defects *d)
             same = same && p[c] == p[(ptrdiff_t)c - (int)d->colours] && p[c] == q[c];
             dark = dark && p[c] < NIGHT;
         }
+        d->n_looked++;
         d->n_same += same;
         d->n_dark += dark;
     }
@@ -224,6 +227,7 @@ ae_status ae_defects_create(const ae_signal_info *info, ae_defects **out, ae_err
         st = aei_banding_create((uint32_t)info->height, d->colours, &d->row_bands, err);
     if (st == AE_OK && large && info->width <= MOST_LINES)
         st = aei_banding_create((uint32_t)info->width, d->colours, &d->column_bands, err);
+    d->strip_stride = 1 + (uint32_t)(info->width * info->height / STRIP_PIXELS);
     d->row_stride = 1 + (uint32_t)((info->width - 1) / SAMPLES);
     d->column_stride = 1 + (uint32_t)((info->height - 1) / SAMPLES);
     if (st != AE_OK) {
@@ -258,6 +262,8 @@ void ae_defects_look(ae_defects *d, const void *rows, uint32_t n_rows)
         push_row(d, (const uint8_t *)rows + i * bytes);
         d->n_rows++;
         look_for_bands(d);
+        if (d->n_rows / STRIP % d->strip_stride)
+            continue;
         if (d->n_rows > 1)
             look_at_kind(d);
         if (d->n_rows >= RING)
@@ -269,7 +275,7 @@ ae_defects_found ae_defects_settle(ae_defects *d)
 {
     ae_defects_found found = {0};
     uint64_t above = 0, least = (uint64_t)(FEWEST * (double)d->n_seen);
-    double looked = (double)((d->n_rows - (d->n_rows > 0)) * ((d->info.width + 1) / 3));
+    double looked = (double)d->n_looked;
     bool drawn = (double)d->n_same > DRAWN * looked;
 
     if (drawn || !d->n_seen)
@@ -282,7 +288,7 @@ ae_defects_found ae_defects_settle(ae_defects *d)
         above += d->counts[0][k] + (d->night ? 0 : d->counts[1][k]);
         if (above >= least && 2 * above >= GAP * below && (double)above <= MOST * (double)d->n_seen) {
             d->threshold = powf(STEP, (float)k - 1);
-            found.pixels = above;
+            found.pixels = above * d->strip_stride;
         }
     }
     if (d->row_bands && (found.rows = aei_banding_settle(d->row_bands, &d->row_offsets)) == 0)
