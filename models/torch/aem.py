@@ -151,7 +151,7 @@ def identity(r, values):
             data += struct.pack("<iIfI", n.add, ACTS.index(n.act), n.slope, n.out)
             for a in range(2):
                 data += struct.pack("<4I", n.kernel[a], n.stride[a], n.dilation[a], n.pad[a])
-            data += struct.pack("<5IfI", n.groups, n.factor, n.first, n.height, n.width, n.value, n.bias | n.causal << 1)
+            data += struct.pack("<5IfI", n.groups, n.factor, n.first, n.height, n.width, n.value, n.bias | n.causal << 1 | n.transposed << 2)
             if n.op in ("quantise", "bits"):
                 data += struct.pack("<I", PARITIES.index(n.parity))
         data += struct.pack("<I%dI" % len(network.graph.outputs), len(network.graph.outputs), *network.graph.outputs)
