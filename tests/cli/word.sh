@@ -134,6 +134,15 @@ run 0 $tool -q 40 --verify grey.ppm; run 0 $de -o g.ppm grey.aec
 python3 -c "
 b = open('g.ppm', 'rb').read().split(b'\n', 3)[3]
 assert b[0::3] == b[1::3] == b[2::3]" || fail "a grey picture is tinted"
+python3 -c "
+b = open('grey.ppm', 'rb').read().split(b'\n', 3)[3]
+row = 384 * 3
+print('P6\n900 200\n255', flush=True)
+import sys
+for y in range(200): # a grey photograph beside black and white letters: one tile is made grey, the other has samples
+    sys.stdout.buffer.write((b[y * row:(y + 1) * row] * 2)[:512 * 3] + bytes(255 * (x // 3 * 7 % 13 * (y // 4 + 1) >> 2 & 1) for x in range(388) for _ in range(3)))" >both.ppm
+run 0 $tool -q 30 -f -o both.aec --verify both.ppm; run 0 python3 "$reader" both.aec; prints "2 patches"
+run 0 $de -o both-back.ppm both.aec; run 0 $de -t both.aec
 run 0 $tool -q 60 -f -o s.aec --verify sprite.pam; run 0 $de -o s.pam s.aec
 python3 - <<'END' || fail "fringes"
 a, b = (open(f, 'rb').read().split(b'ENDHDR\n', 1)[1] for f in ('sprite.pam', 's.pam'))

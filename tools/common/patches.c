@@ -33,22 +33,20 @@ static ae_status read_samples(void *opaque, uint32_t index, const void **data, s
     return st;
 }
 
+/* Tiles without samples are no loss. */
 static void lose(void *opaque, uint32_t index, const char *why)
 {
     patches *p = opaque;
     uint32_t across = (uint32_t)((p->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE);
     uint8_t *flags = &p->flags[index % across - p->first];
 
-    if (*flags & AE_PATCH_SAMPLES)
-        p->lost(p->opaque, index, why);
+    if (!(*flags & AE_PATCH_SAMPLES))
+        return;
     *flags = 0;
-}
-
-static void ignore(void *opaque, uint32_t index, const char *why)
-{
-    (void)opaque;
-    (void)index;
-    (void)why;
+    if (p->lost)
+        p->lost(p->opaque, index, why);
+    else
+        ae_fail(&p->damage, AE_ERR_MALFORMED, "a patch: %s", why);
 }
 
 static ae_status take_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
@@ -69,12 +67,8 @@ static ae_status load(patches *p, uint32_t row, ae_error *err)
 {
     uint32_t across = (uint32_t)((p->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE), unit = unit_of(p);
     uint32_t end = p->width ? (p->x + p->width + AE_CODER_TILE - 1) / AE_CODER_TILE : across, width, rows, any = 0;
-    ae_samples_options options = {.threads = p->threads,
-                                  .y = row * AE_CODER_TILE,
-                                  .preview = p->preview,
-                                  .cancel = p->cancel,
-                                  .opaque = p,
-                                  .lost = p->lost ? lose : ignore};
+    ae_samples_options options = {
+        .threads = p->threads, .y = row * AE_CODER_TILE, .preview = p->preview, .cancel = p->cancel, .opaque = p, .lost = lose};
     ae_tile_source source = {p, read_samples};
     ae_row_sink sink = {p, take_rows};
     ae_error why;
@@ -116,7 +110,10 @@ static ae_status load(patches *p, uint32_t row, ae_error *err)
     ae_free(p->band);
     if (!(p->band = ae_alloc(p->band_size, 1)))
         return ae_fail(err, AE_ERR_NOMEM, "a row of tiles");
-    return ae_samples_decode(&p->info, &options, &source, &sink, err);
+    p->damage = (ae_error){0};
+    if ((st = ae_samples_decode(&p->info, &options, &source, &sink, err)) == AE_OK && p->damage.status != AE_OK)
+        st = ae_fail(err, p->damage.status, "%s", p->damage.message);
+    return st;
 }
 
 static void make_grey(const patches *p, uint8_t *row, uint32_t n)

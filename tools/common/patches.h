@@ -21,6 +21,7 @@ typedef struct patches {
     uint8_t *band, *flags; /* samples of a row of tiles; what each has */
     size_t band_size;
     uint32_t n_flags, first, row; /* tiles, the first of them, their row; n_flags 0: none yet */
+    ae_error damage;              /* of one of them, where `lost` is NULL */
     uint64_t done;                /* rows taken so far */
     size_t filled;                /* bytes of the band */
 } patches;
