@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Examples for models/torch/noise_estimator.py: photographs with synthetic noise, what is true of it, what the estimator sees, and
- * what MODEL leaves of the noise when told more or less of it. noise_features MODEL N SEED PICTURE... > FILE Each line, deviations
- * on the scale of 0..255: kind (0 clean, 1 camera, 2 white, 3 clean through a camera), channels, true luminance and chroma; errors
- * in luminance and chroma before; N_TOLD times luminance and chroma that the model was told, and the errors after; features.
+ * Examples for models/torch/noise_estimator.py: photographs and patterns with synthetic noise, what is true of it and what the
+ * estimator sees. noise_features N SEED PICTURE... > FILE   Each line is a group of blocks of an example, deviations on the scale of
+ * 0..255: number of the example, kind (0 clean, 1 camera, 2 white, 3 clean through a camera), whether a pattern, channels, true
+ * luminance and chroma at the group's brightness; features.
  *
  * Photographs are enlarged up to e times or made smaller: fine grain in them may be as soft as it is at a camera's full resolution.
  */
@@ -14,12 +14,13 @@
 
 #include "core/rng.h"
 #include "image/camera.h"
+#include "image/levels.h"
 #include "image/noise.h"
 #include "image/resize.h"
 #include "registry.h"
-#include "train/corrupt.h"
+#include "train/patterns.h"
 
-enum { EDGE = 512, CORE = 192 /* of what is denoised */, N_TOLD = 5 };
+enum { EDGE = 512 };
 
 typedef struct rows { uint8_t *at; size_t row; } rows;
 
@@ -31,21 +32,6 @@ static ae_status read_rows(void *opaque, void *to, uint32_t n, ae_error *err)
     memcpy(to, r->at, n * r->row);
     r->at += n * r->row;
     return AE_OK;
-}
-
-static ae_status write_rows(void *opaque, const void *from, uint32_t n, ae_error *err)
-{
-    rows *r = opaque;
-
-    (void)err;
-    memcpy(r->at, from, n * r->row);
-    r->at += n * r->row;
-    return AE_OK;
-}
-
-static ae_signal_info square(uint32_t edge, uint32_t channels)
-{
-    return (ae_signal_info){.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = channels, .width = edge, .height = edge};
 }
 
 /* A picture whole as f32 RGB, or NULL. */
@@ -99,50 +85,46 @@ static bool load_square(const char *path, float scale, aei_rng *rng, float *to)
     return from && scratch;
 }
 
-static void cut_core(const uint8_t *from, size_t pixel, uint8_t *to)
+/* Sand, grass, cloth: grain of a random depth and softness all over, that follows the brightness of all channels alike. scratch: 2
+ * planes. */
+static void add_grain(aei_rng *rng, float *picture, uint32_t channels, float *scratch)
 {
-    size_t margin = (EDGE - CORE) / 2;
+    const size_t n = (size_t)EDGE * EDGE;
+    float depth = expf(aei_rng_range(rng, logf(0.015f), logf(0.25f))), soft = aei_rng_range(rng, -0.15f, 0.33f), of[3];
+    float *grain = scratch, *other = scratch + n;
 
-    for (size_t y = 0; y < CORE; y++)
-        memcpy(to + y * CORE * pixel, from + ((margin + y) * EDGE + margin) * pixel, CORE * pixel);
-}
+    for (int c = 0; c < 3; c++)
+        of[c] = depth * aei_rng_range(rng, 0.8f, 1.2f);
+    soft = soft > 0 ? soft : 0;
+    aei_rng_normals(rng, grain, n);
+    for (size_t i = 0; i < n; i++)
+        other[i] = (1 - 2 * soft) * grain[i] + soft * (grain[i ? i - 1 : i] + grain[i + 1 < n ? i + 1 : i]);
+    for (size_t i = 0; i < n; i++)
+        grain[i] = (1 - 2 * soft) * other[i] + soft * (other[i >= EDGE ? i - EDGE : i] + other[i + EDGE < n ? i + EDGE : i]);
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t c = 0; c < channels; c++) {
+            float *v = &picture[i * channels + c];
 
-static void print_told(aei_told told)
-{
-    printf(" %.4f %.4f", 255 * (double)told.luminance, 255 * (double)told.chroma);
-}
-
-/* Denoises the core with less and more than the truth. */
-static bool print_errors(const ae_model *model, const uint8_t *noisy, const float *clean, uint32_t channels, aei_told truth)
-{
-    static const float times[N_TOLD] = {0.5f, 0.85f, 1.25f, 1.8f, 3};
-    static uint8_t in[CORE * CORE * 3], out[CORE * CORE * 3];
-    static float target[CORE * CORE * 3], result[CORE * CORE * 3];
-    const size_t n = (size_t)CORE * CORE * channels, row = (size_t)CORE * channels;
-
-    cut_core(noisy, channels, in);
-    cut_core((const uint8_t *)clean, channels * sizeof(float), (uint8_t *)target);
-    ae_samples_to_f32(AE_U8, in, result, n);
-    print_told(aei_deviation(result, target, CORE * CORE, channels));
-    for (int i = 0; i < N_TOLD; i++) {
-        aei_told told = {.luminance = times[i] * fmaxf(truth.luminance, 1 / 255.0f),
-                         .chroma = times[i] * fmaxf(truth.chroma, 1 / 255.0f)};
-        ae_denoise_options how = {.strength = 1, .threads = 1};
-        ae_error err;
-
-        if (channels == 1)
-            told.chroma = 0;
-        how.noise = (ae_noise){.luminance = 255 * told.luminance, .chroma = 255 * told.chroma};
-        if (ae_denoise(model, &how, &(ae_row_source){.info = square(CORE, channels), .opaque = &(rows){in, row}, .read = read_rows},
-                       &(ae_row_sink){.opaque = &(rows){out, row}, .write = write_rows}, NULL, &err) != AE_OK) {
-            fprintf(stderr, "noise_features: %s\n", err.message);
-            return false;
+            *v = fminf(fmaxf(*v * (1 + of[c] * grain[i]), 0), 1);
         }
-        ae_samples_to_f32(AE_U8, out, result, n);
-        print_told(told);
-        print_told(aei_deviation(result, target, CORE * CORE, channels));
+}
+
+/* What the estimator saw of one example, and the truth at each group's brightness. */
+static void print_groups(uint64_t example, int kind, bool pattern, uint32_t channels, const aei_noise_groups *groups,
+                         const ae_noise *truth)
+{
+    for (uint32_t g = 0; g < groups->n; g++) {
+        float at = fminf(fmaxf(groups->brightness[g], 0), 1) * (AE_NOISE_BINS - 1);
+        int b = at < AE_NOISE_BINS - 2 ? (int)at : AE_NOISE_BINS - 2;
+        float t = at - (float)b;
+
+        printf("%llu %d %d %u %.4f %.4f", (unsigned long long)example, kind, pattern, channels,
+               (double)(truth->luminance_at[b] + t * (truth->luminance_at[b + 1] - truth->luminance_at[b])),
+               (double)(truth->chroma_at[b] + t * (truth->chroma_at[b + 1] - truth->chroma_at[b])));
+        for (int k = 0; k < AEI_NOISE_FEATURES; k++)
+            printf(" %.4f", (double)groups->features[g][k]);
+        printf("\n");
     }
-    return true;
 }
 
 int main(int argc, char **argv)
@@ -151,29 +133,36 @@ int main(int argc, char **argv)
     float *clean = ae_alloc(n, sizeof(float)), *noisy = ae_alloc(n, sizeof(float));
     uint8_t *bytes = ae_alloc(n, 1);
     void *scratch = ae_alloc(aei_camera_scratch(EDGE, EDGE), 1);
-    ae_model *model = NULL;
     ae_error err = {0};
-    bool fine = argc > 4 && clean && noisy && bytes && scratch && ae_model_open(argv[1], NULL, &model, &err) == AE_OK;
-    uint64_t n_examples = fine ? strtoull(argv[2], NULL, 10) : 0;
+    bool fine = argc > 3 && clean && noisy && bytes && scratch;
+    uint64_t n_examples = fine ? strtoull(argv[1], NULL, 10) : 0;
 
     if (!fine)
-        fprintf(stderr, "%s\nusage: noise_features MODEL N SEED PICTURE...\n", err.message);
+        fprintf(stderr, "usage: noise_features N SEED PICTURE...\n");
     for (uint64_t i = 0; fine && i < n_examples; i++) {
-        aei_rng rng = aei_rng_make(strtoull(argv[3], NULL, 10), i, 0);
-        const char *path = argv[4 + aei_rng_below(&rng, (uint32_t)argc - 4)];
+        aei_rng rng = aei_rng_make(strtoull(argv[2], NULL, 10), i, 0);
+        const char *path = argv[3 + aei_rng_below(&rng, (uint32_t)argc - 3)];
         uint32_t channels = aei_rng_float(&rng) < 0.12f ? 1 : 3;
-        float draw = aei_rng_float(&rng), deviation = expf(aei_rng_range(&rng, logf(0.5f), logf(20))) / 255,
-              features[AEI_NOISE_FEATURES];
-        float scale = aei_rng_range(&rng, -0.45f, 1.0f);
-        int kind = draw > 0.3f ? 1 : draw > 0.2f ? 2 : draw > 0.1f ? 3 : 0;
+        float draw = aei_rng_float(&rng), deviation = expf(aei_rng_range(&rng, logf(0.5f), logf(60))) / 255;
+        float scale = aei_rng_range(&rng, -0.65f, 1.0f);
+        bool pattern = aei_rng_float(&rng) < 0.15f;
+        int kind = draw > 0.38f ? 1 : draw > 0.26f ? 2 : draw > 0.13f ? 3 : 0;
+        ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = channels, .width = EDGE, .height = EDGE};
         size_t n_samples = (size_t)EDGE * EDGE * channels;
-        aei_told told;
+        aei_noise_groups groups;
+        ae_noise truth;
 
         scale = scale < -0.25f ? expf(scale + 0.25f) : scale < 0 ? 1 : expf(scale);
-        if (!load_square(path, scale, &rng, clean))
+        if (pattern)
+            aei_pattern_draw(strtoull(argv[2], NULL, 10), i * 7 + aei_rng_below(&rng, AEI_PATTERN_KINDS), EDGE, EDGE, clean);
+        else if (!load_square(path, scale, &rng, clean))
             continue;
+        if (pattern && kind == 3)
+            kind = 0;
         for (size_t k = 0; channels == 1 && k < n_samples; k++)
             clean[k] = 0.299f * clean[3 * k] + 0.587f * clean[3 * k + 1] + 0.114f * clean[3 * k + 2];
+        if (!pattern && channels == 3 && aei_rng_float(&rng) < 0.25f)
+            add_grain(&rng, clean, channels, scratch);
         memcpy(noisy, clean, n_samples * sizeof(float));
         if (kind == 1 || kind == 3) {
             aei_camera camera;
@@ -183,27 +172,20 @@ int main(int argc, char **argv)
             aei_camera_take(&camera, &rng, clean, noisy, EDGE, EDGE, channels, channels == 1, scratch);
         } else if (kind == 2) {
             for (size_t k = 0; k < n_samples; k++)
-                noisy[k] += deviation * 3 * aei_rng_normal(&rng);
+                noisy[k] += deviation * 1.6f * aei_rng_normal(&rng);
         }
         ae_samples_from_f32(AE_U8, noisy, bytes, n_samples);
         ae_samples_to_f32(AE_U8, bytes, noisy, n_samples);
         if (kind == 0 || kind == 3)
             memcpy(clean, noisy, n_samples * sizeof(float));
-        told = aei_deviation(noisy, clean, EDGE * EDGE, channels);
-        fine = aei_noise_features(&(ae_row_source){.info = square(EDGE, channels),
-                                                   .opaque = &(rows){bytes, (size_t)EDGE * channels},
-                                                   .read = read_rows},
-                                  NULL, features, &err) == AE_OK;
-        if (!fine)
-            break;
-        printf("%d %u", kind, channels);
-        print_told(told);
-        fine = print_errors(model, bytes, clean, channels, told);
-        for (int k = 0; k < AEI_NOISE_FEATURES; k++)
-            printf(" %.4f", (double)features[k]);
-        printf("\n");
+        aei_level_measure(noisy, clean, EDGE, EDGE, channels, &truth, scratch);
+        fine = aei_noise_measure(&(ae_row_source){.info = info, .opaque = &(rows){bytes, (size_t)EDGE * channels},
+                                                  .read = read_rows}, NULL, &groups, &err) == AE_OK;
+        if (fine)
+            print_groups(i, kind, pattern, channels, &groups, &truth);
+        else
+            fprintf(stderr, "noise_features: %s\n", err.message);
     }
-    ae_model_free(model);
     ae_free(scratch);
     ae_free(bytes);
     ae_free(noisy);

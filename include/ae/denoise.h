@@ -24,8 +24,13 @@ typedef struct ae_noise {
     float confidence;        /* 0..1, of what was found; no part of what the network is told */
 } ae_noise;
 
-/* One pass over all rows of `source` on a fixed grid; rather errs upward. */
+/* One pass over all rows of `source` on a fixed grid. */
 AE_API AE_NODISCARD ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err);
+
+/* What a network is told of the noise at each pixel, as rows of 8 bits and three channels: red 4 times the chroma deviation, green 4
+ * times that of the luminance, blue 0. Reads every row of source, writes as many. */
+AE_API AE_NODISCARD ae_status ae_noise_map(const ae_row_source *source, const ae_noise *noise, const ae_row_sink *sink,
+                                           const ae_cancel *cancel, ae_error *err);
 
 /* What a sensor adds that is no noise: single pixels that are hot or dead, and offsets that whole rows or columns have. A first
  * pass looks for them; where they are, and nowhere else, a second pass mends the rows before they are denoised. Alpha stays. */

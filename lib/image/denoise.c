@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ae/denoise.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "image/levels.h"
@@ -32,12 +33,36 @@ static ae_status copy_rows(const ae_denoise_options *o, const ae_row_source *sou
 /* What the tiles' functions are given. */
 typedef struct denoiser {
     const ae_denoise_options *options;
+    ae_noise noise;
     float bound;
 } denoiser;
 
+/* Curves stay within what the network learned: told of more it would do less. */
+static ae_noise learned(const ae_recipe *r, const ae_noise *noise)
+{
+    const float root3 = 1.7320508f;
+    float luminance = 0, chroma = 0;
+    ae_noise within = *noise;
+
+    for (uint32_t i = 0; i < r->n_corruptions; i++) {
+        const ae_corruption *k = &r->corruptions[i];
+        float most = k->max * (k->jitter_max > 1 ? k->jitter_max : 1), y = k->kind == AE_CORRUPT_CAMERA ? most : most / root3;
+
+        if (k->kind != AE_CORRUPT_CAMERA && k->kind != AE_CORRUPT_GAUSSIAN)
+            return within;
+        luminance = y > luminance ? y : luminance;
+        chroma = luminance * root3;
+    }
+    for (uint32_t i = 0; luminance > 0 && i < noise->n_bins; i++) {
+        within.luminance_at[i] = fminf(within.luminance_at[i], luminance);
+        within.chroma_at[i] = fminf(within.chroma_at[i], chroma);
+    }
+    return within;
+}
+
 static size_t level_scratch(const aei_tiles *job, uint32_t window_w, uint32_t window_h)
 {
-    return ((const denoiser *)job->context)->options->noise.n_bins ? aei_level_scratch(window_h, window_w) * sizeof(float) : 0;
+    return ((const denoiser *)job->context)->noise.n_bins ? aei_level_scratch(window_h, window_w) * sizeof(float) : 0;
 }
 
 static void load(const aei_tile *t)
@@ -49,7 +74,7 @@ static void load(const aei_tile *t)
     if (t->format.sample == AE_F32)
         aei_calm(window, (size_t)t->window_w * t->window_h * planes);
     if (t->level_channels)
-        aei_level_map(&d->options->noise, window, t->window_h, t->window_w, planes, t->level_channels, t->level, t->scratch);
+        aei_level_map(&d->noise, window, t->window_h, t->window_w, planes, t->level_channels, t->level, t->scratch);
 }
 
 static void store(const aei_tile *t)
@@ -77,10 +102,10 @@ ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options, c
                      ae_run_stats *stats, ae_error *err)
 {
     const ae_recipe *recipe = ae_model_recipe(model);
-    const denoiser d = {options, aei_bound_of(recipe)};
+    const denoiser d = {options, learned(recipe, &options->noise), aei_bound_of(recipe)};
     const aei_tiles job = {
         .model = model, .source = source, .sink = sink, .result = source->info, .scale = 1,
-        .reach = options->noise.n_bins ? AEI_LEVEL_REACH : 0,
+        .reach = options->noise.n_bins && ae_model_graph(model)->stride ? AEI_LEVEL_REACH : 0, /* of one size only: it is all there */
         .precision = options->precision, .tile = options->tile, .threads = options->threads, .cancel = options->cancel,
         .opaque = options->opaque, .progress = options->progress, .context = &d, .scratch = level_scratch, .load = load,
         .store = store,

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How noisy is a picture? Second differences do not see slopes; what is left of them in the calmest blocks is noise, unless nothing
- * in the picture is calm. Noise from a camera is coarse and its grain says how the calm blocks are to be read, so energies are
- * taken along rows, columns and both, of luminance and of two colour differences, at four scales; of each, some low quantiles over
- * all blocks are kept. Fur, cloth and leaves are grainy all over and have no calm blocks. What gives them away is that their grain
- * has a direction and that its colour follows its brightness: signs of that are averaged over the calmest blocks and over all. A
- * small network, trained on photographs with synthetic noise by models/torch/noise_estimator.py, turns quantiles and signs into
- * deviations. Its loss is what an error costs the denoised picture.
+ * How noisy is a picture, at which brightness? Second differences do not see slopes; what is left of them in the calmest blocks is
+ * noise, unless nothing in the picture is calm. Noise from a camera is coarse and its grain says how the calm blocks are to be read,
+ * so energies are taken along rows, columns and both, of luminance and of two colour differences, at four scales; of each, some low
+ * quantiles over blocks are kept. Fur, cloth and leaves are grainy all over and have no calm blocks. What gives them away is that
+ * their grain has a direction and that its colour follows its brightness: signs of that are averaged over the calmest blocks and
+ * over all. Noise depends on the brightness alone, so blocks of similar brightness are summarised together, beside all of them: what
+ * one group has and the others have not is texture. A small network, trained on photographs and patterns with synthetic noise by
+ * models/torch/noise_estimator.py, turns the summaries into deviations.
+ *
+ * Pictures that no camera took are known by their levels: noise fills all between the darkest and the brightest of a block, drawing
+ * leaves most of them out.
  *
  * Blocks lie on a fixed grid, at most MAX_BLOCKS of them spread over the picture: the same whoever reads the rows. */
 #include "ae/denoise.h"
@@ -27,12 +31,15 @@ enum {
     N_ENERGIES = 4 * SCALES, /* scale, luminance or colour, along one direction (the lesser of two) or both */
     N_QUANTILES = 4,
     N_SIGNS = 2 * SCALES + 1, /* scale: direction, likeness of colour to luminance; brightness */
-    LEAST_BLOCKS = 4
+    LEAST_BLOCKS = 4,
+    GROUP_BLOCKS = 12 /* are summarised apart, not fewer */
 };
 
-_Static_assert(AEI_NOISE_FEATURES == N_ENERGIES * N_QUANTILES + 2 * (N_SIGNS + 1),
+_Static_assert(AEI_NOISE_SUMMARY == N_ENERGIES * N_QUANTILES + 2 * (N_SIGNS + 1),
                "quantiles, and signs of calm and of all blocks");
 
+static const float least_noise = 0.35f; /* what rounding makes; below, nothing is told */
+static const float most_drawn = 0.5f;   /* share of drawn blocks beyond which a picture is taken for drawn */
 static const double quantiles[N_QUANTILES] = {0.05, 0.15, 0.3, 0.5};
 
 typedef struct block {
@@ -40,6 +47,8 @@ typedef struct block {
     float sign[N_SIGNS];
     float calm;    /* the less the calmer */
     float clipped; /* share of the samples that are black or white: no noise is seen there */
+    bool blank;    /* black or white all over: it says nothing */
+    bool drawn;    /* no camera made this */
     size_t number; /* settles the order of equals */
 } block;
 
@@ -130,16 +139,72 @@ static void measure_block(float planes[3][EDGE * EDGE], bool grey, block *b)
     b->sign[N_SIGNS - 1] = brightness / (64 * EDGE * EDGE);
 }
 
+/* How many levels between the 2nd and the 98th hundredth of the samples occur, of those that there are: noise fills them, drawing
+ * does not. 1 where there are too few to tell, 0 where all are one. *range: how far these are apart, if that is more. */
+static float filled(const uint32_t histogram[256], uint32_t *range)
+{
+    const uint32_t few = EDGE * EDGE / 50;
+    uint32_t low = 0, high = 255, sum = 0, used = 0;
+
+    for (sum = histogram[low]; sum <= few; sum += histogram[low])
+        low++;
+    for (sum = histogram[high]; sum <= few; sum += histogram[high])
+        high--;
+    *range = high - low > *range ? high - low : *range;
+    if (low == high)
+        return histogram[low] == EDGE * EDGE ? 0 : 1;
+    for (uint32_t i = low; i <= high; i++)
+        used += histogram[i] > 0;
+    return high - low < 6 ? 1 : (float)used / (float)(high - low + 1);
+}
+
+/* How often the most frequent colour occurs, but for those of which every channel is clipped. */
+static uint32_t most_frequent(const uint32_t colours[EDGE * EDGE])
+{
+    enum { SLOTS = 4 * EDGE * EDGE };
+    struct { uint32_t colour, n; } table[SLOTS] = {{0}};
+    uint32_t most = 0;
+
+    for (size_t i = 0; i < EDGE * EDGE; i++) {
+        uint32_t colour = colours[i] + 1, at = colour * UINT32_C(2654435761) % SLOTS;
+
+        if (!colour)
+            continue;
+        while (table[at].n && table[at].colour != colour)
+            at = (at + 1) % SLOTS;
+        table[at].colour = colour;
+        most = ++table[at].n > most ? table[at].n : most;
+    }
+    return most;
+}
+
 /* The block whose corner is at column x of EDGE rows of samples, 1.0 = white. */
 static void load_block(const float *pixels, size_t width, size_t x, int n_colours, float planes[3][EDGE * EDGE], block *b)
 {
-    size_t n_clipped = 0;
+    uint32_t histogram[3][256] = {{0}}, of_pixels[EDGE * EDGE] = {0};
+    bool inside[EDGE * EDGE] = {false};
+    size_t n_clipped = 0, n_equal = 0;
+    uint32_t range = 0;
+    bool both = false;
 
     for (size_t y = 0; y < EDGE; y++) {
         const float *row = pixels + (y * width + x) * (size_t)n_colours;
 
-        for (size_t i = 0; i < (size_t)(EDGE * n_colours); i++)
+        for (size_t i = 1; i < EDGE; i++) {
+            const float *a = row + (i - 1) * (size_t)n_colours, *next = a + n_colours;
+
+            n_equal += a[0] == next[0] && (n_colours == 1 || (a[1] == next[1] && a[2] == next[2]));
+        }
+
+        for (size_t i = 0; i < (size_t)(EDGE * n_colours); i++) {
+            float v = row[i] > 0 ? row[i] < 1 ? row[i] : 1 : 0;
+            size_t pixel = y * EDGE + i / (size_t)n_colours;
+
+            of_pixels[pixel] = of_pixels[pixel] << 8 | (uint32_t)(255 * v + 0.5f);
+            inside[pixel] = inside[pixel] || (row[i] > 0 && row[i] < 1);
             n_clipped += row[i] <= 1 / 255.0f || row[i] >= 254 / 255.0f;
+            histogram[i % (size_t)n_colours][(int)(255 * v + 0.5f)]++;
+        }
         for (size_t i = 0; i < EDGE; i++) {
             size_t at = y * EDGE + i;
 
@@ -155,6 +220,16 @@ static void load_block(const float *pixels, size_t width, size_t x, int n_colour
         }
     }
     b->clipped = (float)n_clipped / (float)(EDGE * EDGE * n_colours);
+    b->drawn = true;
+    for (int c = 0; c < n_colours; c++) {
+        b->drawn = filled(histogram[c], &range) < 0.34f && b->drawn;
+        both = both || (histogram[c][0] > EDGE * EDGE / 10 && histogram[c][255] > EDGE * EDGE / 10);
+    }
+    for (size_t i = 0; i < EDGE * EDGE; i++)
+        of_pixels[i] = inside[i] ? of_pixels[i] : UINT32_MAX;
+    /* black and white side by side; or high contrast, and yet neighbours or many pixels that are the same to the last bit */
+    b->drawn = b->drawn || both || (range >= 64 && (n_equal > EDGE * EDGE / 5 || most_frequent(of_pixels) > EDGE * EDGE / 5));
+    b->blank = n_clipped == (size_t)(EDGE * EDGE * n_colours) && range == 0;
 }
 
 typedef struct scan {
@@ -247,6 +322,14 @@ static int compare_clipped(const void *a, const void *b)
     return by ? by : (x->number > y->number) - (x->number < y->number);
 }
 
+static int compare_brightness(const void *a, const void *b)
+{
+    const block *x = a, *y = b;
+    int by = compare_floats(&x->sign[N_SIGNS - 1], &y->sign[N_SIGNS - 1]);
+
+    return by ? by : (x->number > y->number) - (x->number < y->number);
+}
+
 static int compare_calm(const void *a, const void *b)
 {
     const block *x = a, *y = b;
@@ -299,17 +382,15 @@ static void average_signs(const block *blocks, size_t n, float mean[N_SIGNS + 1]
     mean[N_SIGNS] = (float)sqrt(square / (double)n);
 }
 
-/* Logarithms of low quantiles of each energy over the chosen blocks, then signs of the calmest sixth and of all. */
-static ae_status summarise(scan *s, float features[AEI_NOISE_FEATURES], ae_error *err)
+/* Logarithms of low quantiles of each energy over n blocks, then signs of the calmest sixth and of all. values: n + 1 floats. */
+static void summarise(block *blocks, size_t n, float *values, float summary[AEI_NOISE_SUMMARY])
 {
-    size_t n = choose_blocks(s), n_calm = n / 6 > LEAST_BLOCKS ? n / 6 : LEAST_BLOCKS;
-    float *values = ae_alloc(n + 1, sizeof(*values)), *signs = features + N_ENERGIES * N_QUANTILES;
+    size_t n_calm = n / 6 > LEAST_BLOCKS ? n / 6 : LEAST_BLOCKS;
+    float *signs = summary + N_ENERGIES * N_QUANTILES;
 
-    if (!values)
-        return ae_fail(err, AE_ERR_NOMEM, "%zu blocks", n);
     for (size_t k = 0; k < N_ENERGIES; k++) {
         for (size_t i = 0; i < n; i++)
-            values[i] = s->blocks[i].energy[k];
+            values[i] = blocks[i].energy[k];
         qsort(values, n, sizeof(*values), compare_floats);
         for (size_t q = 0; q < N_QUANTILES; q++) {
             double at = quantiles[q] * (double)(n - 1);
@@ -317,53 +398,129 @@ static ae_status summarise(scan *s, float features[AEI_NOISE_FEATURES], ae_error
             float next = values[i + 1 < n ? i + 1 : i];
             float v = values[i] + (float)(at - (double)i) * (next - values[i]);
 
-            features[k * N_QUANTILES + q] = logf(sqrtf(v) + 0.25f);
+            summary[k * N_QUANTILES + q] = logf(sqrtf(v) + 0.25f);
         }
     }
+    qsort(blocks, n, sizeof(*blocks), compare_calm);
+    average_signs(blocks, n_calm < n ? n_calm : n, signs);
+    average_signs(blocks, n, signs + N_SIGNS + 1);
+}
+
+static float drawn_share(const block *blocks, size_t n)
+{
+    size_t drawn = 0, blank = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        drawn += blocks[i].drawn && !blocks[i].blank;
+        blank += blocks[i].blank;
+    }
+    return blank < n ? (float)drawn / (float)(n - blank) : 1;
+}
+
+static ae_status group(scan *s, aei_noise_groups *out, ae_error *err)
+{
+    float *values = ae_alloc(s->n_blocks + 1, sizeof(*values)), all[AEI_NOISE_SUMMARY];
+    size_t n, seen = 0;
+
+    if (!values)
+        return ae_fail(err, AE_ERR_NOMEM, "%zu blocks", s->n_blocks);
+    out->drawn = drawn_share(s->blocks, s->n_blocks);
+    for (size_t i = 0; i < s->n_blocks; i++)
+        seen += !s->blocks[i].drawn && s->blocks[i].clipped <= 0.05f;
+    out->seen = (float)seen / (float)s->n_blocks;
+    n = choose_blocks(s);
+    summarise(s->blocks, n, values, all);
+    qsort(s->blocks, n, sizeof(*s->blocks), compare_brightness);
+    out->n = n < 2 * GROUP_BLOCKS ? 1 : (uint32_t)(n / GROUP_BLOCKS);
+    out->n = out->n < AEI_NOISE_GROUPS ? out->n : AEI_NOISE_GROUPS;
+    for (uint32_t g = 0; g < out->n; g++) {
+        block *first = s->blocks + n * g / out->n;
+        size_t n_group = n * (g + 1) / out->n - n * g / out->n;
+        float *to = out->features[g];
+
+        summarise(first, n_group, values, to);
+        out->brightness[g] = to[AEI_NOISE_SUMMARY - 2] * (64 / 255.0f);
+        memcpy(to + AEI_NOISE_SUMMARY, all, sizeof(all));
+        to[2 * AEI_NOISE_SUMMARY] = drawn_share(first, n_group);
+        to[2 * AEI_NOISE_SUMMARY + 1] = out->drawn;
+    }
     ae_free(values);
-    qsort(s->blocks, n, sizeof(*s->blocks), compare_calm);
-    average_signs(s->blocks, n_calm < n ? n_calm : n, signs);
-    average_signs(s->blocks, n, signs + N_SIGNS + 1);
     return AE_OK;
 }
 
-ae_status aei_noise_features(const ae_row_source *source, const ae_cancel *cancel, float features[AEI_NOISE_FEATURES],
-                             ae_error *err)
+ae_status aei_noise_measure(const ae_row_source *source, const ae_cancel *cancel, aei_noise_groups *out, ae_error *err)
 {
     scan s = {.source = source};
     ae_status st;
 
+    *out = (aei_noise_groups){0};
     if ((st = prepare(&s, err)) == AE_OK && (st = read_bands(&s, cancel, err)) == AE_OK)
-        st = summarise(&s, features, err);
+        st = group(&s, out, err);
     ae_free(s.rows);
     ae_free(s.pixels);
     ae_free(s.blocks);
     return st;
 }
 
-/* Real cameras' noise looks milder than the synthetic kind of the same strength: measured on real photographs, 1.3 to 1.7 times
- * what is found cleans best; more makes white noise worse. */
-static const float upward = 1.3f;
-
-/* The network's outputs are log(deviation + 0.5). */
-ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err)
+/* Deviations that the network finds in a group; its outputs are log(deviation + 0.5). */
+static void judge(const float features[AEI_NOISE_FEATURES], float found[2])
 {
-    float in[NOISE_NET_IN], a[NOISE_NET_HIDDEN], b[NOISE_NET_HIDDEN], result[2];
-    ae_status st = aei_noise_features(source, cancel, in, err);
+    float in[NOISE_NET_IN], a[NOISE_NET_HIDDEN], b[NOISE_NET_HIDDEN];
 
-    *out = (ae_noise){0};
-    if (st != AE_OK)
-        return st;
     for (size_t i = 0; i < NOISE_NET_IN; i++) {
-        float v = (in[i] - noise_net_mean[i]) * noise_net_scale[i];
+        float v = (features[i] - noise_net_mean[i]) * noise_net_scale[i];
 
         in[i] = v < 4 ? (v > -4 ? v : -4) : 4;
     }
     layer(noise_net_weight1, noise_net_bias1, in, NOISE_NET_IN, a, NOISE_NET_HIDDEN, true);
     layer(noise_net_weight2, noise_net_bias2, a, NOISE_NET_HIDDEN, b, NOISE_NET_HIDDEN, true);
-    layer(noise_net_weight3, noise_net_bias3, b, NOISE_NET_HIDDEN, result, 2, false);
-    out->luminance = upward * fmaxf(0, expf(fminf(result[0], 5)) - 0.5f);
-    out->chroma = source->info.channels < 3 ? 0 : upward * fmaxf(0, expf(fminf(result[1], 5)) - 0.5f);
-    out->white = sqrtf(out->luminance * out->luminance + out->chroma * out->chroma * (2 / 3.0f));
+    layer(noise_net_weight3, noise_net_bias3, b, NOISE_NET_HIDDEN, found, 2, false);
+    for (int k = 0; k < 2; k++) {
+        found[k] = fmaxf(0, expf(fminf(found[k], 5)) - 0.5f);
+        if (found[k] < least_noise)
+            found[k] = 0;
+    }
+}
+
+/* From the groups' brightnesses to the curve's: linear between, constant beyond. */
+static void draw_curve(const aei_noise_groups *groups, const float *found, float *curve)
+{
+    for (int i = 0; i < AE_NOISE_BINS; i++) {
+        float at = (float)i / (AE_NOISE_BINS - 1), t;
+        uint32_t g = 0;
+
+        while (g + 1 < groups->n && groups->brightness[g + 1] < at)
+            g++;
+        t = g + 1 < groups->n ? (at - groups->brightness[g]) / (groups->brightness[g + 1] - groups->brightness[g] + 1e-6f) : 0;
+        t = t > 0 ? (t < 1 ? t : 1) : 0;
+        curve[i] = found[2 * g] + (g + 1 < groups->n ? t * (found[2 * (g + 1)] - found[2 * g]) : 0);
+    }
+}
+
+ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err)
+{
+    float found[AEI_NOISE_GROUPS][2], square[2] = {0};
+    aei_noise_groups groups;
+    ae_status st = aei_noise_measure(source, cancel, &groups, err);
+
+    *out = (ae_noise){0};
+    if (st != AE_OK)
+        return st;
+    out->confidence = fmaxf(groups.drawn, groups.seen);
+    if (groups.drawn > most_drawn)
+        return AE_OK;
+    for (uint32_t g = 0; g < groups.n; g++) {
+        judge(groups.features[g], found[g]);
+        if (source->info.channels < 3)
+            found[g][1] = 0;
+        for (int k = 0; k < 2; k++)
+            square[k] += found[g][k] * found[g][k] / (float)groups.n;
+    }
+    out->n_bins = AE_NOISE_BINS;
+    draw_curve(&groups, &found[0][0], out->luminance_at);
+    draw_curve(&groups, &found[0][1], out->chroma_at);
+    out->luminance = sqrtf(square[0]);
+    out->chroma = sqrtf(square[1]);
+    out->white = sqrtf(square[0] + square[1] * (2 / 3.0f));
     return AE_OK;
 }

@@ -39,6 +39,10 @@ run 0 $tool a.ppm; present a.denoised.ppm; silent
 cmp -s a.ppm a.denoised.ppm && fail "nothing was done"
 run 0 $tool -f --strength 0 a.ppm; same a.ppm a.denoised.ppm
 run 0 $tool -f -v a.ppm; says "noise found: luminance"; says "model tiny"
+run 0 $tool -f --noise-map map.png a.ppm; present map.png
+run 1 $tool -f --noise-map map.xyz a.ppm; says "map.xyz: no format"
+run 2 $tool -f --noise-map a.ppm a.ppm; says "noise-map: a.ppm is an input"
+rm -f map.png
 run 0 $tool --sigma 10 --level 2 -v -o s.png a.ppm; says "noise given: luminance 5.77, chroma 10.00"; present s.png
 
 # the same bytes for all tiles, threads and ways in and out

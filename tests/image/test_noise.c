@@ -180,6 +180,56 @@ static void test_texture(void **state)
     free_picture(&p);
 }
 
+/* Noise that grows with the brightness, as on a sensor: found for what it is at either end. */
+static void test_curve(void **state)
+{
+    enum { W = 512, H = 384 };
+    picture p = make_picture(W, H, 3, AE_U8);
+    aei_rng rng = aei_rng_make(7, 0, 0);
+    ae_noise noise;
+
+    (void)state;
+    for (size_t i = 0; i < W * H; i++) {
+        float v = 0.15f + 0.7f * (float)(i % W) / W;
+
+        for (size_t c = 0; c < 3; c++)
+            p.samples[3 * i + c] = v + (2 + 20 * v) / 255 * aei_rng_normal(&rng);
+    }
+    noise = estimate(&p);
+    assert_int_equal(noise.n_bins, AE_NOISE_BINS);
+    check("chroma where dark", noise.chroma_at[3], 0.6f * 6, 1.6f * 6);
+    check("chroma where bright", noise.chroma_at[12], 0.65f * 18, 1.5f * 18);
+    check("bright by dark", noise.luminance_at[12] / noise.luminance_at[3], 1.5f, 5);
+    free_picture(&p);
+}
+
+/* Pictures that no camera took have no noise at all: checks, stripes in colour, dither, one colour. */
+static void test_drawn(void **state)
+{
+    enum { S = 200 };
+    static const uint8_t bayer[4] = {0, 2, 3, 1};
+
+    (void)state;
+    for (int kind = 0; kind < 4; kind++)
+        for (uint32_t channels = 1; channels <= 3; channels += 2) {
+            picture p = make_picture(S, S, channels, AE_U8);
+            ae_noise noise;
+
+            for (size_t i = 0; i < S * S; i++)
+                for (size_t c = 0; c < channels; c++) {
+                    size_t x = i % S, y = i / S, level = 6 * x / S + (4 * x * 6 / S % 4 > bayer[y % 2 * 2 + x % 2]);
+
+                    p.samples[channels * i + c] = kind == 0   ? (float)((x + y) % 2)
+                                                  : kind == 1 ? (float)((x / 2 + c) % 3) / 3 + 0.1f
+                                                  : kind == 2 ? (float)level / 7
+                                                              : 0.3f + 0.1f * (float)c;
+                }
+            noise = estimate(&p);
+            assert_true(noise.luminance == 0 && noise.chroma == 0 && noise.white == 0 && noise.confidence > 0.9f);
+            free_picture(&p);
+        }
+}
+
 static void test_grey_and_depths(void **state)
 {
     picture p = make_picture(500, 400, 1, AE_U8);
@@ -220,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_white_noise), cmocka_unit_test(test_coarse_noise),    cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_curve),       cmocka_unit_test(test_drawn),
         cmocka_unit_test(test_texture),     cmocka_unit_test(test_grey_and_depths), cmocka_unit_test(test_odd_sizes),
     };
 

@@ -8,6 +8,7 @@
 #include "common/names.h"
 #include "pcm.h"
 #include "defects.h"
+#include "noisemap.h"
 #include "sound.h"
 
 enum deblock_when { DEBLOCK_AUTO, DEBLOCK_OFF, DEBLOCK_ON };
@@ -37,6 +38,8 @@ static const cli_option options[] = {
     {'s', "sigma", CLI_NUMBER, &o.sigma, "X",
      "pictures: the noise is white, of this deviation on the scale of 0 to 255, instead of estimated", 0, 255},
     {'l', "level", CLI_NUMBER, &o.level, "X", "take the noise for X times what is estimated", 0, 20},
+    {0, "noise-map", CLI_STRING, &o.filter.noise_map, "FILE",
+     "also write what the network is told: luminance's deviation in green, chroma's in red, 4 times as bright", 0, 0},
     {0, "keep-defects", CLI_FLAG, &o.keep_defects, NULL,
      "leave hot and dead pixels, and rows and columns with offsets, to the network", 0, 0},
     {0, "deblock", CLI_CHOICE, &o.deblock, "auto|off|on",
@@ -126,7 +129,21 @@ static ae_status find_noise(filter_picture *p, picture_defects *defects, ae_nois
     noise->luminance *= (float)o.level;
     noise->chroma *= (float)o.level;
     noise->white *= (float)o.level;
+    for (uint32_t i = 0; i < noise->n_bins; i++) {
+        noise->luminance_at[i] *= (float)o.level;
+        noise->chroma_at[i] *= (float)o.level;
+    }
     return filter_reopen(p, err);
+}
+
+static ae_status write_map(filter_picture *p, const ae_noise *noise, ae_error *err)
+{
+    ae_status st;
+
+    if (!o.filter.noise_map)
+        return AE_OK;
+    st = noisemap_write(o.filter.noise_map, p->item->input, o.filter.picture.batch.force, &p->rows, noise, &cli_cancel, err);
+    return st == AE_OK ? filter_reopen(p, err) : picture_name_file(o.filter.noise_map, st, err);
 }
 
 /* Whether to smooth JPEG's blocks, of what table; the noise becomes what the network is to be told then. */
@@ -151,19 +168,27 @@ static bool find_blocks(const filter_picture *p, ae_noise *noise, uint16_t table
     return true;
 }
 
+/* Where the curves are shown: at a tenth, half and nine tenths of white. */
+enum { DARK = AE_NOISE_BINS / 10, MIDDLE = AE_NOISE_BINS / 2, BRIGHT = AE_NOISE_BINS - 2 };
+
 static void report(const filter_picture *p, const ae_noise *noise, bool blocks, const ae_model *model,
                    const ae_run_stats *stats)
 {
     cli_json *json = p->item->json;
-    char what[96];
+    char what[160];
+    int n = snprintf(what, sizeof(what), "noise %s: luminance %.2f, chroma %.2f (of 255)",
+                     o.sigma >= 0 ? "given" : blocks ? "of blocks" : "found", (double)noise->luminance, (double)noise->chroma);
 
-    snprintf(what, sizeof(what), "noise %s: luminance %.2f, chroma %.2f (of 255)",
-             o.sigma >= 0 ? "given" : blocks ? "of blocks" : "found",
-             (double)noise->luminance, (double)noise->chroma);
+    if (noise->n_bins)
+        snprintf(what + n, sizeof(what) - (size_t)n, ", dark %.1f %.1f, middle %.1f %.1f, bright %.1f %.1f",
+                 (double)noise->luminance_at[DARK], (double)noise->chroma_at[DARK], (double)noise->luminance_at[MIDDLE],
+                 (double)noise->chroma_at[MIDDLE], (double)noise->luminance_at[BRIGHT], (double)noise->chroma_at[BRIGHT]);
     filter_report(p, what, model, stats);
     cli_json_number(json, "noise_luminance", (double)noise->luminance);
     cli_json_number(json, "noise_chroma", (double)noise->chroma);
     cli_json_number(json, "noise_white", (double)noise->white);
+    if (o.sigma < 0)
+        cli_json_number(json, "noise_confidence", (double)noise->confidence);
     cli_json_number(json, "deblocked", blocks);
 }
 
@@ -188,6 +213,8 @@ static ae_status picture(const cli_item *item, filter_input *in, ae_error *err)
         st = ae_fail(err, AE_ERR_ARGUMENT, "--spectrogram is for sounds (--compare shows a picture before and after)");
     else
         st = find_noise(&p, &defects, &how.noise, err);
+    if (st == AE_OK)
+        st = write_map(&p, &how.noise, err);
     if (st == AE_OK && (blocks = find_blocks(&p, &how.noise, table)))
         p.quality = RESULT_QUALITY;
     if (st == AE_OK && (st = model_for(AE_KIND_IMAGE, blocks, &model, err)) == AE_OK &&

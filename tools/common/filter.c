@@ -250,6 +250,8 @@ int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(int n_operand
     status = picture_start(tool, &o->picture.batch, argc, argv, &operands, &n);
     if (status == CLI_GO_ON && o->compare && (n > 1 || o->picture.batch.recursive))
         status = cli_usage("--compare takes one input");
+    if (status == CLI_GO_ON && o->noise_map && (n > 1 || o->picture.batch.recursive))
+        status = cli_usage("--noise-map takes one input");
     if (status == CLI_GO_ON)
         status = picture_format(&o->picture);
     if (status == CLI_GO_ON)
@@ -258,6 +260,7 @@ int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(int n_operand
         return status;
     job->options = &o->picture.batch;
     job->sides[0] = (cli_side){"compare", o->compare};
+    job->sides[2] = (cli_side){"noise-map", o->noise_map};
     job->unit = "MP";
     job->suffix = output_suffix;
     job->wanted = job->wanted ? job->wanted : picture_wanted;

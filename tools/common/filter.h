@@ -11,7 +11,7 @@
 
 typedef struct filter_options {
     picture_options picture;
-    const char *compare;
+    const char *compare, *noise_map; /* the latter is aedenoise's */
     uint32_t precision; /* an ae_precision */
     uint32_t tile;
     bool first;         /* --first-picture */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "noisemap.h"
+
+#include "output.h"
+#include "registry.h"
+
+static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    return ae_encoder_write(opaque, rows, n_rows, err);
+}
+
+ae_status noisemap_write(const char *path, const char *input, bool force, const ae_row_source *rows, const ae_noise *noise,
+                         const ae_cancel *cancel, ae_error *err)
+{
+    const ae_codec *codec = ae_codec_for_path(path);
+    ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = rows->info.width,
+                           .height = rows->info.height};
+    ae_write_options options = {0};
+    ae_output *output = NULL;
+    ae_encoder encoder = {0};
+    ae_meta meta = {0};
+    ae_status st;
+
+    if (!codec)
+        return ae_fail(err, AE_ERR_ARGUMENT, "no format that can be written has this suffix");
+    if ((st = ae_output_open(path, input, force ? AE_OUTPUT_FORCE : 0, &output, err)) == AE_OK &&
+        (st = ae_encoder_open(codec, ae_output_sink(output), &info, &meta, &options, &encoder, err)) == AE_OK &&
+        (st = ae_noise_map(rows, noise, &(ae_row_sink){&encoder, write_rows}, cancel, err)) == AE_OK &&
+        (st = ae_encoder_finish(&encoder, err)) == AE_OK) {
+        st = ae_output_commit(output, err);
+        output = NULL;
+    }
+    ae_encoder_abandon(&encoder);
+    ae_output_discard(output);
+    return st;
+}
