@@ -5,7 +5,8 @@
  *   cameras ISO FOLDER PICTURE...   FOLDER/NAME_real.ppm and NAME_mean.ppm of each
  *
  * Six kinds of camera take turns, by the picture's place: a picture is brought to linear light (sRGB), through an inverse colour
- * matrix and white balance behind a Bayer mosaic; photon noise, of variance ISO a x, and read noise, of variance ISO^2 b, are added, clipped where
+ * matrix and white balance behind a Bayer mosaic; photon noise, of variance ISO a x, and read noise, of variance ISO^2 b, are added,
+ * clipped where
  * the sensor is full; then white balance, demosaicking (bilinear, or gradient-corrected after Malvar, He and Cutler 2004, written
  * here anew), matrix, tone curve, 8 bits. The mean is the same without noise. */
 #include <math.h>
@@ -123,7 +124,8 @@ static void write_ppm(const char *path, const uint8_t *bytes, uint64_t w, uint64
 {
     FILE *f = fopen(path, "wb");
 
-    if (!f || fprintf(f, "P6\n%u %u\n255\n", (unsigned)w, (unsigned)h) < 0 || fwrite(bytes, 3 * (size_t)w, h, f) != h || fclose(f)) {
+    if (!f || fprintf(f, "P6\n%u %u\n255\n", (unsigned)w, (unsigned)h) < 0 || fwrite(bytes, 3 * (size_t)w, h, f) != h ||
+        fclose(f)) {
         fprintf(stderr, "%s: cannot be written\n", path);
         exit(1);
     }

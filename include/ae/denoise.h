@@ -27,8 +27,8 @@ typedef struct ae_noise {
 /* One pass over all rows of `source` on a fixed grid. */
 AE_API AE_NODISCARD ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err);
 
-/* What a network is told of the noise at each pixel, as rows of 8 bits and three channels: red 4 times the chroma deviation, green 4
- * times that of the luminance, blue 0. Reads every row of source, writes as many. */
+/* What a network is told of the noise at each pixel, as rows of 8 bits and three channels: red 4 times the chroma deviation, green
+ * 4 times that of the luminance, blue 0. Reads every row of source, writes as many. */
 AE_API AE_NODISCARD ae_status ae_noise_map(const ae_row_source *source, const ae_noise *noise, const ae_row_sink *sink,
                                            const ae_cancel *cancel, ae_error *err);
 

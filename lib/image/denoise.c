@@ -105,7 +105,8 @@ ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options, c
     const denoiser d = {options, learned(recipe, &options->noise), aei_bound_of(recipe)};
     const aei_tiles job = {
         .model = model, .source = source, .sink = sink, .result = source->info, .scale = 1,
-        .reach = options->noise.n_bins && ae_model_graph(model)->stride ? AEI_LEVEL_REACH : 0, /* of one size only: it is all there */
+        /* to a network of one size the whole picture is there anyway */
+        .reach = options->noise.n_bins && ae_model_graph(model)->stride ? AEI_LEVEL_REACH : 0,
         .precision = options->precision, .tile = options->tile, .threads = options->threads, .cancel = options->cancel,
         .opaque = options->opaque, .progress = options->progress, .context = &d, .scratch = level_scratch, .load = load,
         .store = store,
