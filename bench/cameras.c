@@ -4,11 +4,10 @@
  *
  *   cameras ISO FOLDER PICTURE...   FOLDER/NAME_real.ppm and NAME_mean.ppm of each
  *
- * Six kinds of camera take turns, by the picture's place: a picture is brought to linear light (sRGB), through an inverse colour
- * matrix and white balance behind a Bayer mosaic; photon noise, of variance ISO a x, and read noise, of variance ISO^2 b, are added,
- * clipped where
- * the sensor is full; then white balance, demosaicking (bilinear, or gradient-corrected after Malvar, He and Cutler 2004, written
- * here anew), matrix, tone curve, 8 bits. The mean is the same without noise. */
+ * Six kinds of camera take turns, by the picture's place: a picture is brought to linear light (sRGB), through an inverse
+ * colour matrix and white balance behind a Bayer mosaic; photon noise, of variance ISO a x, and read noise, of variance
+ * ISO^2 b, are added, clipped where the sensor is full; then white balance, demosaicking (bilinear, or gradient-corrected
+ * after Malvar, He and Cutler 2004, written here anew), matrix, tone curve, 8 bits. The mean is the same without noise. */
 #include <math.h>
 #include <string.h>
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How noisy is a picture, at which brightness? Second differences do not see slopes; what is left of them in the calmest blocks is
- * noise, unless nothing in the picture is calm. Noise from a camera is coarse and its grain says how the calm blocks are to be
- * read, so energies are taken along rows, columns and both, of luminance and of two colour differences, at four scales; of each, some low
- * quantiles over blocks are kept. Fur, cloth and leaves are grainy all over and have no calm blocks. What gives them away is that
- * their grain has a direction and that its colour follows its brightness: signs of that are averaged over the calmest blocks and
- * over all. Noise depends on the brightness alone, so blocks of similar brightness are summarised together, beside all of them:
- * what one group has and the others have not is texture. A small network, trained on photographs and patterns with synthetic noise by
- * models/torch/noise_estimator.py, turns the summaries into deviations.
+ * How noisy is a picture, at which brightness? Second differences do not see slopes; what is left of them in the calmest
+ * blocks is noise, unless nothing in the picture is calm. Noise from a camera is coarse and its grain says how the calm
+ * blocks are to be read, so energies are taken along rows, columns and both, of luminance and of two colour differences, at
+ * four scales; of each, some low quantiles over blocks are kept. Fur, cloth and leaves are grainy all over and have no calm
+ * blocks. What gives them away is that their grain has a direction and that its colour follows its brightness: signs of
+ * that are averaged over the calmest blocks and over all. Noise depends on the brightness alone, so blocks of similar
+ * brightness are summarised together, beside all of them: what one group has and the others have not is texture. A small
+ * network, trained on photographs and patterns with synthetic noise by models/torch/noise_estimator.py, turns the summaries
+ * into deviations.
  *
  * Pictures that no camera took are known by their levels: noise fills all between the darkest and the brightest of a block, drawing
  * leaves most of them out.
