@@ -60,6 +60,16 @@ static ae_noise learned(const ae_recipe *r, const ae_noise *noise)
     return within;
 }
 
+/* Five deviations of the noisiest channel: networks learned noise that reaches beyond black and white. */
+static float slack_of(const ae_noise *noise)
+{
+    float most = fmaxf(noise->white, fmaxf(1.7320508f * noise->luminance, noise->chroma));
+
+    for (uint32_t i = 0; i < noise->n_bins; i++)
+        most = fmaxf(most, fmaxf(1.7320508f * noise->luminance_at[i], noise->chroma_at[i]));
+    return 5 * most / 255;
+}
+
 static size_t level_scratch(const aei_tiles *job, uint32_t window_w, uint32_t window_h)
 {
     return ((const denoiser *)job->context)->noise.n_bins ? aei_level_scratch(window_h, window_w) * sizeof(float) : 0;
@@ -72,7 +82,7 @@ static void load(const aei_tile *t)
     float *window = t->image - ((size_t)t->margin * t->window_w + t->margin) * planes;
 
     if (t->format.sample == AE_F32)
-        aei_calm(window, (size_t)t->window_w * t->window_h * planes);
+        aei_calm(window, (size_t)t->window_w * t->window_h * planes, t->format.slack);
     if (t->level_channels)
         aei_level_map(&d->noise, window, t->window_h, t->window_w, planes, t->level_channels, t->level, t->scratch);
 }
@@ -108,7 +118,7 @@ ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options, c
         /* to a network of one size the whole picture is there anyway */
         .reach = options->noise.n_bins && ae_model_graph(model)->stride ? AEI_LEVEL_REACH : 0,
         .precision = options->precision, .tile = options->tile, .threads = options->threads, .cancel = options->cancel,
-        .opaque = options->opaque, .progress = options->progress, .context = &d, .scratch = level_scratch, .load = load,
+        .opaque = options->opaque, .progress = options->progress, .context = &d, .slack = slack_of(&options->noise), .scratch = level_scratch, .load = load,
         .store = store,
     };
 

@@ -146,7 +146,7 @@ static void load(const aei_tile *t)
     fill_transparent(t);
     if (t->format.sample == AE_F32) {
         memcpy(scratch_of(t).held, image, n * sizeof(float));
-        aei_calm(image, n);
+        aei_calm(image, n, 0);
     }
 }
 
@@ -232,7 +232,7 @@ static void add_light(float *to, const float *from, uint32_t n, uint32_t scale, 
     for (uint32_t x = 0; x < n; x++, pixels += planes)
         for (uint32_t i = 0; i < scale; i++, to += planes, from += planes)
             for (uint32_t k = 0; k < planes; k++)
-                to[k] += aei_correction(pixels[k], from[k]);
+                to[k] += aei_correction(pixels[k], from[k], 0);
 }
 
 /* n pixels of a result's row, each `scale` of them within one range. */

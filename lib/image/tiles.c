@@ -167,7 +167,7 @@ static ae_status match_model(engine *e, ae_error *err)
         info->alpha != (info->channels % 2 == 0))
         return ae_fail(err, AE_ERR_UNSUPPORTED, "pictures of %u channels of this type", info->channels);
     e->format = (aei_window_format){.sample = info->sample, .width = (uint32_t)info->width, .channels = info->channels,
-                                    .colours = info->channels < 3 ? 1 : 3, .planes = planes};
+                                    .colours = info->channels < 3 ? 1 : 3, .planes = planes, .slack = e->job->slack};
     e->n_passes = planes == 1 ? e->format.colours : 1;
     return AE_OK;
 }

@@ -34,6 +34,7 @@ typedef struct aei_tiles {
     float level[2];            /* what the network is told everywhere */
     uint32_t reach;            /* how far beyond a pixel `load` looks */
     uint32_t margin;           /* the least that `store` wants */
+    float slack;               /* aei_window_format's */
     ae_precision precision;
     uint32_t tile, threads;    /* 0: defaults */
     const ae_cancel *cancel;

@@ -63,22 +63,22 @@ void aei_window_load(const aei_window_format *f, const void *row, int64_t x, uin
     }
 }
 
-static inline float calm(float v)
+static inline float calm(float v, float slack)
 {
-    float over = fminf(v - 1, 1e9f), under = fminf(-v, 1e9f);
+    float over = fminf(v - 1 - slack, 1e9f), under = fminf(-v - slack, 1e9f);
 
-    return v > 1 ? 1 + over / (1 + 2 * over) : v < 0 ? -under / (1 + 2 * under) : v;
+    return over > 0 ? 1 + slack + over / (1 + 2 * over) : under > 0 ? -slack - under / (1 + 2 * under) : v;
 }
 
-void aei_calm(float *values, size_t n)
+void aei_calm(float *values, size_t n, float slack)
 {
     for (size_t i = 0; i < n; i++)
-        values[i] = calm(values[i]);
+        values[i] = calm(values[i], slack);
 }
 
-float aei_correction(float value, float correction)
+float aei_correction(float value, float correction, float slack)
 {
-    float beyond = value > 1 ? value - 1 : value < 0 ? -value : 0;
+    float beyond = value > 1 + slack ? value - 1 - slack : value < -slack ? -value - slack : 0;
 
     if (!(beyond > 0))
         return correction;
@@ -108,19 +108,19 @@ static inline float blend(float in, float net, float strength, float base, float
 STORE(store_u8, uint8_t, 255.0f)
 STORE(store_u16, uint16_t, 65535.0f)
 
-static void store_f32(const float *in, const float *net, float *out, size_t n, float strength, float base)
+static void store_f32(const float *in, const float *net, float *out, size_t n, float strength, float base, float slack)
 {
     for (size_t i = 0; i < n; i++)
-        out[i] = in[i] + aei_correction(in[i], strength * (net[i] - base * calm(in[i])));
+        out[i] = in[i] + aei_correction(in[i], strength * (net[i] - base * calm(in[i], slack)), slack);
 }
 
-static void store_samples(ae_sample sample, const void *row, const float *net, void *out, size_t at, size_t n, float strength,
-                          float base)
+static void store_samples(const aei_window_format *f, const void *row, const float *net, void *out, size_t at, size_t n,
+                          float strength, float base)
 {
-    switch (sample) {
+    switch (f->sample) {
     case AE_U8: store_u8((const uint8_t *)row + at, net, (uint8_t *)out + at, n, strength, base); break;
     case AE_U16: store_u16((const uint16_t *)row + at, net, (uint16_t *)out + at, n, strength, base); break;
-    default: store_f32((const float *)row + at, net, (float *)out + at, n, strength, base); break;
+    default: store_f32((const float *)row + at, net, (float *)out + at, n, strength, base, f->slack); break;
     }
 }
 
@@ -131,15 +131,15 @@ void aei_window_store(const aei_window_format *f, const void *row, const float *
     float base = residual ? 0.0f : 1.0f;
 
     if (f->planes == step) {
-        store_samples(f->sample, row, net, out, at, n * step, strength, base);
+        store_samples(f, row, net, out, at, n * step, strength, base);
     } else if (f->colours == f->planes || f->planes == 1) {
         for (size_t i = 0; i < n; i++, at += step)
-            store_samples(f->sample, row, net + i * f->planes, out, at, f->planes, strength, base);
+            store_samples(f, row, net + i * f->planes, out, at, f->planes, strength, base);
     } else {
         for (size_t i = 0; i < n; i++, at += step) {
             float mean = (net[3 * i] + net[3 * i + 1] + net[3 * i + 2]) / 3.0f;
 
-            store_samples(f->sample, row, &mean, out, at, 1, strength, base);
+            store_samples(f, row, &mean, out, at, 1, strength, base);
         }
     }
 }
