@@ -122,10 +122,11 @@ $make bigger.yaml models/bigger.aem 2>/dev/null && { run 1 $tool -m bigger -f a.
 # interrupted: 130, nothing left
 picture long.ppm 1500 1200
 mkfifo slow; rm -f long.out.ppm
-( cat long.ppm; sleep 5 ) >slow &
+( cat long.ppm; : >fed; sleep 5 ) >slow &
 feeder=$!
 $tool -o long.out.ppm - <slow 2>err & victim=$!
-sleep 0.5; kill -INT $victim; wait $victim; got=$?
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ -e fed ] || sleep 0.5; done # it reads, so it listens to signals, too
+kill -INT $victim; wait $victim; got=$?
 kill $feeder 2>/dev/null
 [ $got -eq 130 ] || fail "interrupted: exit $got: $(cat err)"
 absent long.out.ppm; [ -z "$(ls -a | grep 'long.out')" ] || fail "left behind: $(ls -a)"
