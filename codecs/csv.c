@@ -625,29 +625,6 @@ static ae_status csv_create(ae_sink *sink, const ae_signal_info *info, const ae_
     return st;
 }
 
-static double number_at(const ae_signal_info *info, const void *rows, size_t i)
-{
-    switch (info->sample) {
-    case AE_U8:
-        return ((const uint8_t *)rows)[i];
-    case AE_S8:
-        return ((const int8_t *)rows)[i];
-    case AE_U16:
-        return ((const uint16_t *)rows)[i];
-    case AE_S16:
-        return ((const int16_t *)rows)[i];
-    case AE_S32:
-        return ((const int32_t *)rows)[i];
-    case AE_F32:
-        return (double)((const float *)rows)[i];
-    case AE_F64:
-        return ((const double *)rows)[i];
-    case AE_S24:
-        break;
-    }
-    return NAN;
-}
-
 /* An empty cell for what is missing. The shortest text that brings the value back; f32 need fewer digits. */
 static int format_number(const ae_signal_info *info, double v, char text[40])
 {
@@ -671,7 +648,7 @@ static ae_status csv_write(ae_writer *writer, const void *rows, uint32_t n_rows,
     ae_status st = AE_OK;
 
     for (size_t i = 0; i < n_rows * width && st == AE_OK; i++) {
-        int n = format_number(&writer->info, number_at(&writer->info, rows, i), text);
+        int n = format_number(&writer->info, ae_sample_number(writer->info.sample, rows, i), text);
 
         text[n] = (i + 1) % width ? separator_of(writer) : '\n';
         st = sink->write(sink->opaque, text, (size_t)n + 1, err);

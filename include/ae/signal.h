@@ -97,6 +97,9 @@ typedef struct ae_row_sink {
     ae_status (*write)(void *opaque, const void *rows, uint32_t n_rows, ae_error *err);
 } ae_row_sink;
 
+/* Sample i as the number that it is. */
+AE_API double ae_sample_number(ae_sample sample, const void *samples, size_t i);
+
 /* Samples to f32 in units where integer full scale is 1.0, and back (clipped, rounded to nearest, ties to even).
  * n counts samples. Floating point is never clipped. */
 AE_API void ae_samples_to_f32(ae_sample sample, const void *from, float *to, size_t n);

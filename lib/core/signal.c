@@ -21,6 +21,25 @@ size_t ae_sample_bytes(ae_sample sample)
     return 0;
 }
 
+double ae_sample_number(ae_sample sample, const void *samples, size_t i)
+{
+    const uint8_t *bytes = samples;
+
+    switch (sample) {
+    case AE_U8: return bytes[i];
+    case AE_S8: return ((const int8_t *)samples)[i];
+    case AE_U16: return ((const uint16_t *)samples)[i];
+    case AE_S16: return ((const int16_t *)samples)[i];
+    case AE_S24:
+        bytes += 3 * i;
+        return (int32_t)((uint32_t)bytes[0] << 8 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 24) / 256;
+    case AE_S32: return ((const int32_t *)samples)[i];
+    case AE_F32: return (double)((const float *)samples)[i];
+    case AE_F64: return ((const double *)samples)[i];
+    }
+    return NAN;
+}
+
 size_t ae_row_bytes(const ae_signal_info *info)
 {
     size_t n;

@@ -118,7 +118,8 @@ ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options, c
         /* to a network of one size the whole picture is there anyway */
         .reach = options->noise.n_bins && ae_model_graph(model)->stride ? AEI_LEVEL_REACH : 0,
         .precision = options->precision, .tile = options->tile, .threads = options->threads, .cancel = options->cancel,
-        .opaque = options->opaque, .progress = options->progress, .context = &d, .slack = slack_of(&options->noise), .scratch = level_scratch, .load = load,
+        .opaque = options->opaque, .progress = options->progress, .context = &d,
+        .slack = slack_of(&options->noise), .scratch = level_scratch, .load = load,
         .store = store,
     };
 

@@ -374,8 +374,6 @@ static ae_status run(const latents *l, char **operands, int n, ae_error *err)
         st = judge(scores, codes.n, err);
     if (st == AE_OK && n && o.heat)
         st = write_heat(l, data, &items, err);
-    if (st == AE_OK && fflush(stdout) != 0)
-        st = ae_fail(err, AE_ERR_IO, "standard output cannot be written");
     ae_free(d.mean);
     dataset_free(data);
     matrix_free(&codes);
@@ -385,27 +383,16 @@ static ae_status run(const latents *l, char **operands, int n, ae_error *err)
     return st;
 }
 
-int main(int argc, char **argv)
+static int check(int n)
 {
-    char **operands;
-    latents l = {0};
-    ae_error err;
-    ae_status st;
-    int n, status;
-
-    o.latents.jobs = cli_processors();
-    cli_clean_up = ae_output_remove_pending;
-    if ((status = cli_start(&tool, argc, argv, &operands, &n)) != CLI_GO_ON)
-        return status;
     if (!o.normal && !o.detector)
         return cli_usage("--normal or --detector is needed");
     if (!n && !(o.normal && o.detector))
         return cli_usage("no data named");
-    if ((status = latents_open(&o.latents, &l)) != CLI_GO_ON)
-        return status;
-    st = run(&l, operands, n, &err);
-    if (st != AE_OK && !cli_cancel.requested)
-        cli_message("%s", err.message);
-    latents_close(&l);
-    return cli_cancel.requested ? cli_interrupted() : st == AE_OK ? CLI_OK : CLI_FAILED;
+    return CLI_GO_ON;
+}
+
+int main(int argc, char **argv)
+{
+    return latents_main(&tool, &o.latents, check, run, argc, argv);
 }

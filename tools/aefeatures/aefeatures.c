@@ -93,12 +93,15 @@ static ae_status draw(const matrix *codes, const dataset *data, ae_error *err)
     return st;
 }
 
-static ae_status run(const latents *l, const dataset *data, ae_error *err)
+static ae_status run(const latents *l, char **operands, int n, ae_error *err)
 {
     matrix codes = {0}, items = {0}, error_rows = {0};
+    dataset *data = NULL;
     float *errors = NULL;
-    ae_status st = latents_encode(l, &o.latents, data, &codes, o.reconstruct ? &items : NULL, o.error ? &errors : NULL, err);
+    ae_status st = dataset_open(operands, n, cli_message, &data, err);
 
+    if (st == AE_OK)
+        st = latents_encode(l, &o.latents, data, &codes, o.reconstruct ? &items : NULL, o.error ? &errors : NULL, err);
     if (st == AE_OK && o.output)
         st = write_items(o.output, &codes, l->code, err);
     if (st == AE_OK && o.reconstruct)
@@ -115,22 +118,12 @@ static ae_status run(const latents *l, const dataset *data, ae_error *err)
     matrix_free(&codes);
     matrix_free(&items);
     ae_free(errors);
+    dataset_free(data);
     return st;
 }
 
-int main(int argc, char **argv)
+static int check(int n)
 {
-    dataset *data = NULL;
-    char **operands;
-    latents l = {0};
-    ae_error err;
-    ae_status st;
-    int n, status;
-
-    o.latents.jobs = cli_processors();
-    cli_clean_up = ae_output_remove_pending;
-    if ((status = cli_start(&tool, argc, argv, &operands, &n)) != CLI_GO_ON)
-        return status;
     if (!n)
         return cli_usage("no data named");
     if (!o.output && !o.reconstruct && !o.error && !o.map && !o.probe) {
@@ -138,13 +131,10 @@ int main(int argc, char **argv)
             return cli_usage("nothing to write or to find out (-o, --map, --probe ...)");
         o.output = "-";
     }
-    if ((status = latents_open(&o.latents, &l)) != CLI_GO_ON)
-        return status;
-    if ((st = dataset_open(operands, n, cli_message, &data, &err)) == AE_OK)
-        st = run(&l, data, &err);
-    if (st != AE_OK && !cli_cancel.requested)
-        cli_message("%s", err.message);
-    dataset_free(data);
-    latents_close(&l);
-    return cli_cancel.requested ? cli_interrupted() : st == AE_OK ? CLI_OK : CLI_FAILED;
+    return CLI_GO_ON;
+}
+
+int main(int argc, char **argv)
+{
+    return latents_main(&tool, &o.latents, check, run, argc, argv);
 }

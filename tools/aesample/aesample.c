@@ -203,27 +203,17 @@ static ae_status run(const latents *l, char **operands, int n, ae_error *err)
     return st;
 }
 
-int main(int argc, char **argv)
+static int check(int n)
 {
-    char **operands;
-    latents l = {0};
-    ae_error err;
-    ae_status st;
-    int n, status;
-
-    o.latents.jobs = cli_processors();
-    cli_clean_up = ae_output_remove_pending;
-    if ((status = cli_start(&tool, argc, argv, &operands, &n)) != CLI_GO_ON)
-        return status;
+    (void)n;
     if (!o.output)
         return cli_usage("no output named (-o)");
     if (o.interpolate + o.traverse + (o.codes != NULL) > 1)
         return cli_usage("--interpolate, --traverse and --codes exclude each other");
-    if ((status = latents_open(&o.latents, &l)) != CLI_GO_ON)
-        return status;
-    st = run(&l, operands, n, &err);
-    if (st != AE_OK && !cli_cancel.requested)
-        cli_message("%s", err.message);
-    latents_close(&l);
-    return cli_cancel.requested ? cli_interrupted() : st == AE_OK ? CLI_OK : CLI_FAILED;
+    return CLI_GO_ON;
+}
+
+int main(int argc, char **argv)
+{
+    return latents_main(&tool, &o.latents, check, run, argc, argv);
 }

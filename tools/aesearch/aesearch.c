@@ -358,8 +358,6 @@ static ae_status search(found_index *x, matrix *queries, const ae_dataset *items
             st = ae_fail(err, AE_ERR_NOMEM, "%d queries", QUERIES);
         else if (!cli_cancel.requested)
             print_hits(&s, x, items, json);
-        if (fflush(stdout) != 0)
-            st = ae_fail(err, AE_ERR_IO, "standard output cannot be written");
     }
     if (json && json != stdout && fclose(json) != 0 && st == AE_OK)
         st = ae_fail(err, AE_ERR_IO, "--json: %s: cannot be written", o.json);
@@ -370,46 +368,32 @@ static ae_status search(found_index *x, matrix *queries, const ae_dataset *items
     return st;
 }
 
-static ae_status run(const latents *l, const dataset *data, ae_error *err)
+static ae_status run(const latents *l, char **operands, int n, ae_error *err)
 {
-    const ae_dataset *items = dataset_items(data);
     found_index x = {0};
+    dataset *data = NULL;
     matrix codes = {0};
     ae_status st = o.index ? read_index(l, &x, err) : AE_OK;
 
-    if (st == AE_OK && (st = latents_encode(l, &o.latents, data, &codes, NULL, NULL, err)) == AE_OK)
-        st = o.build ? write_index(l, &codes, items, err) : search(&x, &codes, items, err);
+    if (st == AE_OK && (st = dataset_open(operands, n, cli_message, &data, err)) == AE_OK &&
+        (st = latents_encode(l, &o.latents, data, &codes, NULL, NULL, err)) == AE_OK)
+        st = o.build ? write_index(l, &codes, dataset_items(data), err) : search(&x, &codes, dataset_items(data), err);
     matrix_free(&codes);
     matrix_free(&x.codes);
     ae_free(x.text);
     ae_free(x.names);
+    dataset_free(data);
     return st;
+}
+
+static int check(int n)
+{
+    if (!o.build == !o.index)
+        return cli_usage("either --build or --index is needed");
+    return n ? CLI_GO_ON : cli_usage("no data named");
 }
 
 int main(int argc, char **argv)
 {
-    dataset *data = NULL;
-    char **operands;
-    latents l = {0};
-    ae_error err;
-    ae_status st;
-    int n, status;
-
-    o.latents.jobs = cli_processors();
-    cli_clean_up = ae_output_remove_pending;
-    if ((status = cli_start(&tool, argc, argv, &operands, &n)) != CLI_GO_ON)
-        return status;
-    if (!o.build == !o.index)
-        return cli_usage("either --build or --index is needed");
-    if (!n)
-        return cli_usage("no data named");
-    if ((status = latents_open(&o.latents, &l)) != CLI_GO_ON)
-        return status;
-    if ((st = dataset_open(operands, n, cli_message, &data, &err)) == AE_OK)
-        st = run(&l, data, &err);
-    if (st != AE_OK && !cli_cancel.requested)
-        cli_message("%s", err.message);
-    dataset_free(data);
-    latents_close(&l);
-    return cli_cancel.requested ? cli_interrupted() : st == AE_OK ? CLI_OK : CLI_FAILED;
+    return latents_main(&tool, &o.latents, check, run, argc, argv);
 }

@@ -193,24 +193,6 @@ static ae_status shape_item(const ae_signal_info *set, ae_signal_info *item, ae_
     return AE_OK;
 }
 
-static double number_at(ae_sample sample, const void *row, size_t i)
-{
-    switch (sample) {
-    case AE_U8:
-        return ((const uint8_t *)row)[i];
-    case AE_U16:
-        return ((const uint16_t *)row)[i];
-    case AE_S16:
-        return ((const int16_t *)row)[i];
-    case AE_S32:
-        return ((const int32_t *)row)[i];
-    case AE_F32:
-        return (double)((const float *)row)[i];
-    default:
-        return ((const double *)row)[i];
-    }
-}
-
 /* Numbers of a set become f32; a missing one becomes the mean of its column. */
 static ae_status read_numbers(ae_reader *reader, part *p, ae_error *err)
 {
@@ -223,7 +205,7 @@ static ae_status read_numbers(ae_reader *reader, part *p, ae_error *err)
     for (size_t k = 0; k < p->n && st == AE_OK; k++)
         if ((st = ae_reader_read(reader, row, 1, err)) == AE_OK)
             for (size_t i = 0; i < width; i++) {
-                double v = number_at(reader->info.sample, row, i);
+                double v = ae_sample_number(reader->info.sample, row, i);
 
                 to[k * width + i] = (float)v;
                 n_missing += isnan(v);

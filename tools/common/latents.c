@@ -77,7 +77,14 @@ static ae_status find_layer(latents *l, const char *wanted, ae_error *err)
     return st;
 }
 
-int latents_open(const latents_options *o, latents *out)
+static void close_model(latents *l)
+{
+    ae_model_free(l->model);
+    *l = (latents){0};
+}
+
+/* The model, the layer of its latents, their shapes. */
+static int open_model(const latents_options *o, latents *out)
 {
     char path[4096];
     ae_error err;
@@ -96,12 +103,12 @@ int latents_open(const latents_options *o, latents *out)
             out->input = (ae_shape){1, g->nodes[i].height, g->nodes[i].width, g->nodes[i].out};
     if (!out->input.h || !out->input.w) {
         cli_message("%s: takes pictures of any size; items with latents of one size need a model of one", o->model);
-        latents_close(out);
+        close_model(out);
         return CLI_FAILED;
     }
     if (find_layer(out, o->layer, &err) != AE_OK) {
         cli_message("%s: %s", o->model, err.message);
-        latents_close(out);
+        close_model(out);
         return CLI_FAILED;
     }
     if (o->verbose)
@@ -109,10 +116,31 @@ int latents_open(const latents_options *o, latents *out)
     return CLI_GO_ON;
 }
 
-void latents_close(latents *l)
+int latents_main(const cli_tool *tool, latents_options *o, int (*check)(int n_operands),
+                 ae_status (*run)(const latents *l, char **operands, int n, ae_error *err), int argc, char **argv)
 {
-    ae_model_free(l->model);
-    *l = (latents){0};
+    char **operands;
+    latents l;
+    ae_error err;
+    ae_status st;
+    int n, status;
+
+    o->jobs = cli_processors();
+    cli_clean_up = ae_output_remove_pending;
+    status = cli_start(tool, argc, argv, &operands, &n);
+    if (status == CLI_GO_ON && check)
+        status = check(n);
+    if (status == CLI_GO_ON)
+        status = open_model(o, &l);
+    if (status != CLI_GO_ON)
+        return status;
+    st = run(&l, operands, n, &err);
+    if (st == AE_OK && fflush(stdout) != 0)
+        st = ae_fail(&err, AE_ERR_IO, "standard output cannot be written");
+    if (st != AE_OK && !cli_cancel.requested)
+        cli_message("%s", err.message);
+    close_model(&l);
+    return cli_cancel.requested ? cli_interrupted() : st == AE_OK ? CLI_OK : CLI_FAILED;
 }
 
 /* ---- many items ---- */
@@ -292,26 +320,6 @@ ae_status latents_decode(const latents *l, const latents_options *o, const matri
 
 /* ---- files ---- */
 
-static double number_at(ae_sample sample, const void *row, size_t i)
-{
-    switch (sample) {
-    case AE_U8:
-        return ((const uint8_t *)row)[i];
-    case AE_U16:
-        return ((const uint16_t *)row)[i];
-    case AE_S16:
-        return ((const int16_t *)row)[i];
-    case AE_S32:
-        return ((const int32_t *)row)[i];
-    case AE_F32:
-        return (double)((const float *)row)[i];
-    case AE_F64:
-        return ((const double *)row)[i];
-    default:
-        return NAN;
-    }
-}
-
 /* Calls back with each row of a data set as numbers. */
 static ae_status read_rows(const char *path, void *opaque,
                            ae_status (*take)(void *opaque, const ae_signal_info *info, uint64_t row, const double *values,
@@ -332,7 +340,7 @@ static ae_status read_rows(const char *path, void *opaque,
     for (uint64_t k = 0; st == AE_OK && k < reader.info.height; k++)
         if ((st = ae_reader_read(&reader, row, 1, err)) == AE_OK) {
             for (size_t i = 0; i < (size_t)reader.info.width; i++)
-                values[i] = number_at(reader.info.sample, row, i);
+                values[i] = ae_sample_number(reader.info.sample, row, i);
             st = take(opaque, &reader.info, k, values, err);
         }
     ae_reader_close(&reader);

@@ -27,6 +27,12 @@ typedef struct latents_options {
         0, "quiet", CLI_FLAG, &(o).quiet, NULL, "no progress and no notes, only errors", 0, 0                                      \
     }
 
+typedef struct latents latents;
+
+/* A whole tool. check (may be NULL): after the options were parsed, CLI_GO_ON or the exit status; run: with the model open. */
+int latents_main(const cli_tool *tool, latents_options *options, int (*check)(int n_operands),
+                 ae_status (*run)(const latents *l, char **operands, int n, ae_error *err), int argc, char **argv);
+
 /* A matrix of n rows of `width` numbers. */
 typedef struct matrix {
     float *values;
@@ -35,15 +41,11 @@ typedef struct matrix {
 ae_status matrix_create(size_t n, size_t width, matrix *out, ae_error *err);
 void matrix_free(matrix *m);
 
-typedef struct latents {
+struct latents {
     ae_model *model;
     char layer[64];
     ae_shape input, code; /* of one item; n is 1 */
-} latents;
-
-/* The model, the layer of its latents, their shapes. Says why not and returns CLI_FAILED, else CLI_GO_ON. */
-int latents_open(const latents_options *options, latents *out);
-void latents_close(latents *l);
+};
 
 /* The code of each item (codes->n = items) and, where reconstructions is not NULL, what the network makes of it, and in `errors`
  * (may be NULL) its mean squared error. Everything is ae_alloc'ed; on failure nothing. */
