@@ -170,7 +170,7 @@ static size_t pack_raw(const aei_tile *t, const uint16_t *samples, size_t n, uin
 }
 
 /* Shares of pixels that are just as a neighbour: of what may be drawn, and of what surely is. */
-static const double SOME_EQUAL = 0.5, MOST_EQUAL = 0.9;
+static const double SOME_EQUAL = 0.45, MOST_EQUAL = 0.9;
 
 /* The share of pixels that are just as the one before or above. */
 static double share_of_equals(const aei_tile *t, const uint16_t *samples)

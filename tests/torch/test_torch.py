@@ -160,6 +160,8 @@ train: {batch: 4, shards: 2, optimizer: muon, decay: 0.01, clip: 0}
 INTEGERS = CODING.replace("shards: 2}", "shards: 2, integer: true}")
 TEXTS = {"matrices": MATRICES, "every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM,
          "enlarging": ENLARGING, "coding": CODING, "integers": INTEGERS, **{p.stem: p.read_text() for p in RECIPES}}
+# Where random nodes have an effect in training each side has draws of its own (test_random_nodes looks at those).
+REPEATABLE = {name: text for name, text in TEXTS.items() if text is CALM or "op: gaussian" not in text}
 
 
 def mix64(x):
@@ -252,7 +254,7 @@ class Comparison(unittest.TestCase):
         return [uniform(i) for i, node in enumerate(graph.nodes) if node.op == "input"], [uniform(i) for i in graph.outputs]
 
     def test_gradients(self):
-        for name, text in TEXTS.items():
+        for name, text in REPEATABLE.items():
             with self.subTest(name):
                 r, values, path = self.model(text)
                 edge = 64 if r.task == "compress" else 16
@@ -283,7 +285,7 @@ class Comparison(unittest.TestCase):
                 self.assertEqual(at, found.size)
 
     def test_step(self):
-        for name, text in TEXTS.items():
+        for name, text in REPEATABLE.items():
             with self.subTest(name):
                 self.compare_step(name, text if "validate_every" not in text else self.small(text))
 
