@@ -441,7 +441,8 @@ ae_status matrix_write(const char *path, const matrix *m, const uint32_t *dims, 
 
     if (!codec || codec->kind != AE_KIND_TENSOR)
         return ae_fail(err, AE_ERR_ARGUMENT, "%s: numbers are written as .npy, .csv or .tsv", path);
-    memcpy(info.dims, dims, rank * sizeof(*dims));
+    for (uint32_t i = 0; i < rank; i++)
+        info.dims[i] = dims[i];
     return write_all(path, codec, &info, m->values, meta, force, err);
 }
 
