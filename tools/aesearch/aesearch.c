@@ -180,20 +180,26 @@ typedef struct searching {
     atomic_bool failed; /* for want of memory */
 } searching;
 
+typedef float lane __attribute__((vector_size(BLOCK * sizeof(float)), may_alias));
+
 /* Squared distances of QUERIES rows of w numbers to the items of a block; to: QUERIES x BLOCK. Four rows at a time, whose sums do
  * not wait for one another. */
-CLONES static void measure(const float *queries, const float *own, const float *block, const float *squares, size_t w, float *to)
+CLONES static void measure(const float *queries, const float *own, const lane *block, const lane *squares, size_t w, lane *to)
 {
     for (size_t q = 0; q < QUERIES; q += 4) {
-        float sums[4][BLOCK] = {{0}};
+        const float *a = queries + q * w, *b = a + w, *c = b + w, *d = c + w;
+        lane sa = {0}, sb = {0}, sc = {0}, sd = {0};
 
-        for (size_t k = 0; k < w; k++)
-            for (size_t j = 0; j < 4; j++)
-                for (size_t i = 0; i < BLOCK; i++)
-                    sums[j][i] += queries[(q + j) * w + k] * block[k * BLOCK + i];
-        for (size_t j = 0; j < 4; j++)
-            for (size_t i = 0; i < BLOCK; i++)
-                to[(q + j) * BLOCK + i] = own[q + j] + squares[i] - 2 * sums[j][i];
+        for (size_t k = 0; k < w; k++) {
+            sa += a[k] * block[k];
+            sb += b[k] * block[k];
+            sc += c[k] * block[k];
+            sd += d[k] * block[k];
+        }
+        to[q] = own[q] + *squares - 2 * sa;
+        to[q + 1] = own[q + 1] + *squares - 2 * sb;
+        to[q + 2] = own[q + 2] + *squares - 2 * sc;
+        to[q + 3] = own[q + 3] + *squares - 2 * sd;
     }
 }
 
@@ -243,7 +249,9 @@ static bool search_some(const searching *s, size_t first, size_t n)
 {
     size_t w = s->queries->width;
     float *x = ae_alloc(QUERIES, w * sizeof(*x)); /* whole fours: the last ones may be zeros */
-    float own[QUERIES] = {0}, distances[QUERIES * BLOCK];
+    float own[QUERIES] = {0};
+    lane rows[QUERIES];
+    const float *distances = (const float *)rows;
 
     if (!x)
         return false;
@@ -253,7 +261,7 @@ static bool search_some(const searching *s, size_t first, size_t n)
     for (size_t i = 0; i < n * s->k; i++)
         s->hits[first * s->k + i] = (hit){INFINITY, UINT32_MAX};
     for (size_t b = 0; b < s->n; b += BLOCK) {
-        measure(x, own, s->blocks + b * w, s->squares + b, w, distances);
+        measure(x, own, (const lane *)(s->blocks + b * w), (const lane *)(s->squares + b), w, rows);
         for (size_t q = 0; q < n; q++) {
             hit *hits = s->hits + (first + q) * s->k;
 
