@@ -19,7 +19,7 @@ static ae_status complete(const ae_container *c, ae_item *item, bool check, ae_e
     ae_status st;
 
     if (!item->packed)
-        return aei_check_size(c, item, err);
+        return aei_check_item_size(c, item, err);
     if (check) {
         st = aei_load_chunk(c, item->offset, AEI_PACK, AEI_AEC_MAX_PACK, &buffer, &capacity, &n, err);
         at = (aei_cursor){buffer, st == AE_OK ? buffer + n : buffer, false};

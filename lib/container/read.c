@@ -124,7 +124,7 @@ void ae_items_free(ae_item *all, size_t n)
     ae_free(all);
 }
 
-ae_status aei_check_size(const ae_container *c, const ae_item *item, ae_error *err)
+ae_status aei_check_item_size(const ae_container *c, const ae_item *item, ae_error *err)
 {
     uint64_t w = item->info.width, h = item->info.height;
 
@@ -168,7 +168,7 @@ ae_status aei_pack_head(const ae_container *c, aei_cursor *at, ae_item *like, ae
 
     *like = (ae_item){.number = aei_take_number(at)};
     n = aei_take_number(at);
-    if ((st = aei_take_head(at, like, err)) != AE_OK || (st = aei_check_size(c, like, err)) != AE_OK)
+    if ((st = aei_take_head(at, like, err)) != AE_OK || (st = aei_check_item_size(c, like, err)) != AE_OK)
         return st;
     bytes = like->info.width * like->info.height * like->info.channels * ae_sample_bytes(like->info.sample);
     if (n < 1 || bytes > AE_PACK_BYTES || n > AE_PACK_BYTES / bytes || like->coding != AE_ITEM_SAMPLES)

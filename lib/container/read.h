@@ -51,7 +51,7 @@ bool aei_is_footer(const uint8_t footer[AEI_AEC_FOOTER]);
 
 /* ---- items ---- */
 
-ae_status aei_check_size(const ae_container *c, const ae_item *item, ae_error *err);
+ae_status aei_check_item_size(const ae_container *c, const ae_item *item, ae_error *err);
 ae_status aei_items_append(aei_items *l, const ae_item *item, const char *name, size_t n_name, ae_error *err);
 
 typedef struct aei_pack {

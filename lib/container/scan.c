@@ -13,7 +13,7 @@ static ae_status scan_head(ae_container *c, uint64_t offset, const uint8_t *payl
     ae_status st;
 
     item.number = aei_take_number(&at);
-    if ((st = aei_take_head(&at, &item, &why)) != AE_OK || (st = aei_check_size(c, &item, &why)) != AE_OK ||
+    if ((st = aei_take_head(&at, &item, &why)) != AE_OK || (st = aei_check_item_size(c, &item, &why)) != AE_OK ||
         at.end - at.at > AE_ITEM_MAX_NAME || memchr(at.at, 0, (size_t)(at.end - at.at))) {
         aei_complain(c, "the head of an item is damaged");
         return AE_OK;
