@@ -61,7 +61,7 @@ static void op_text(char to[80], const ae_node *n)
 {
     int used = snprintf(to, 80, "%s", ae_op_name(n->op));
 
-    if (n->op == AE_OP_CONV || n->op == AE_OP_DECONV || n->op == AE_OP_MAXPOOL || n->op == AE_OP_AVGPOOL)
+    if (aei_has_window(n->op))
         used += snprintf(to + used, 80 - (size_t)used, " %ux%u", n->kernel[0], n->kernel[1]);
     if (n->stride[0] > 1 || n->stride[1] > 1)
         used += snprintf(to + used, 80 - (size_t)used, " /%u", n->stride[0]);

@@ -3,6 +3,7 @@
  * Networks in recipes: inputs and layers, with `repeat`, `residual` and `gate` written out. */
 #include "model/recipe_network.h"
 
+#include "nn/acts.h"
 #include "nn/graph_check.h"
 
 #include <stdio.h>
@@ -20,104 +21,59 @@ typedef struct layer {
     bool bias, causal, transposed;
 } layer;
 
-enum key { K_OP, K_NAME, K_FROM, K_PARAM, K_ACT, K_SLOPE, K_ADD, K_REPEAT, K_OUT, K_KERNEL, K_STRIDE, K_DILATION, K_PAD, K_GROUPS,
-           K_FACTOR, K_FIRST, K_HEIGHT, K_WIDTH, K_CHANNELS, K_VALUE, K_BIAS, K_INIT, K_PARITY, K_GATE, K_TRANSPOSE, N_KEYS };
+static const char *act_name(int act)
+{
+    return ae_act_name((ae_act)act);
+}
 
-static const aei_choice acts[] = {
-    {"none", AE_ACT_NONE}, {"relu", AE_ACT_RELU}, {"leaky", AE_ACT_LEAKY}, {"sigmoid", AE_ACT_SIGMOID}, {"tanh", AE_ACT_TANH},
-    {"softplus", AE_ACT_SOFTPLUS}, {"silu", AE_ACT_SILU}, {"gelu", AE_ACT_GELU}, {NULL, 0}
-};
 static const aei_choice inits[] = {{"he", AE_INIT_HE}, {"zero", AE_INIT_ZERO}, {"identity", AE_INIT_IDENTITY},
                                    {"dct", AE_INIT_DCT}, {"dct_inverse", AE_INIT_DCT_INVERSE},
                                    {"xavier", AE_INIT_XAVIER}, {"orthogonal", AE_INIT_ORTHOGONAL}, {NULL, 0}};
 static const aei_choice parities[] = {{"all", AE_PARITY_ALL}, {"even", AE_PARITY_EVEN}, {"odd", AE_PARITY_ODD}, {NULL, 0}};
 static const aei_choice gates[] = {{"none", GATE_NONE}, {"last", GATE_LAST}, {"all", GATE_ALL}, {NULL, 0}};
-static const aei_choice ops[] = {
-    {"dense", AE_OP_DENSE}, {"conv", AE_OP_CONV}, {"deconv", AE_OP_DECONV}, {"residual", OP_RESIDUAL}, {"maxpool", AE_OP_MAXPOOL},
-    {"avgpool", AE_OP_AVGPOOL}, {"nearest", AE_OP_NEAREST}, {"bilinear", AE_OP_BILINEAR}, {"shuffle", AE_OP_SHUFFLE},
-    {"unshuffle", AE_OP_UNSHUFFLE}, {"concat", AE_OP_CONCAT}, {"add", AE_OP_ADD}, {"mul", AE_OP_MUL}, {"scale", AE_OP_SCALE},
-    {"batchnorm", AE_OP_BATCHNORM}, {"layernorm", AE_OP_LAYERNORM}, {"dropout", AE_OP_DROPOUT}, {"act", AE_OP_ACT},
-    {"reshape", AE_OP_RESHAPE}, {"gaussian", AE_OP_GAUSSIAN}, {"round", AE_OP_ROUND}, {"crop", AE_OP_CROP},
-    {"embed", AE_OP_EMBED}, {"quantise", AE_OP_QUANTISE}, {"bits", AE_OP_BITS}, {"gru", AE_OP_GRU},
-    {"lstm", AE_OP_LSTM}, {"last", AE_OP_LAST}, {"repeat_time", AE_OP_REPEAT_TIME}, {"flip", AE_OP_FLIP},
-    {"softmax", AE_OP_SOFTMAX}, {"noise", AE_OP_NOISE}, {"reverse", AE_OP_REVERSE}, {"normalise", AE_OP_NORMALISE},
-    {"denormalise", AE_OP_DENORMALISE}, {"gather", AE_OP_GATHER}, {NULL, 0}
-};
+#define CHOICE(number, name, ...) {#name, AE_OP_##number},
+static const aei_choice ops[] = {AEI_OPS(CHOICE) {"residual", OP_RESIDUAL}, {NULL, 0}}; /* the first, input, is no layer */
+#undef CHOICE
 
 #define AT(f) offsetof(layer, f)
-static const aei_field layer_fields[N_KEYS] = {
-    [K_OP] = {"op", AEI_CHOICE, AT(op), .choices = ops, .required = true},
-    [K_NAME] = {"name", AEI_NAME, .offset = AT(name)},
-    [K_FROM] = {"from", AEI_SUBTREE, .offset = AT(from)},
-    [K_PARAM] = {"param", AEI_NAME, .offset = AT(param)},
-    [K_ACT] = {"act", AEI_CHOICE, AT(act), .choices = acts},
-    [K_SLOPE] = {"slope", AEI_REAL, AT(slope), -1e6, .max = 1e6},
-    [K_ADD] = {"add", AEI_TEXT, AT(add), .size = AE_NAME_MAX + 4},
-    [K_REPEAT] = {"repeat", AEI_U32, AT(repeat), 1, .max = AE_MAX_NODES},
-    [K_OUT] = {"out", AEI_U32, AT(out), 1, .max = AEI_MAX_CHANNELS},
-    [K_KERNEL] = {"kernel", AEI_PAIR, AT(kernel), 1, .max = AEI_MAX_KERNEL},
-    [K_STRIDE] = {"stride", AEI_PAIR, AT(stride), 1, .max = AEI_MAX_KERNEL},
-    [K_DILATION] = {"dilation", AEI_PAIR, AT(dilation), 1, .max = AEI_MAX_KERNEL},
-    [K_PAD] = {"pad", AEI_SUBTREE, .offset = AT(pad_at)},
-    [K_GROUPS] = {"groups", AEI_U32, AT(groups), 1, .max = AEI_MAX_CHANNELS},
-    [K_FACTOR] = {"factor", AEI_U32, AT(factor), 1, .max = AEI_MAX_CHANNELS},
-    [K_FIRST] = {"first", AEI_U32, AT(first), 0, .max = AEI_MAX_CHANNELS},
-    [K_HEIGHT] = {"height", AEI_U32, AT(height), 1, .max = AEI_MAX_EDGE},
-    [K_WIDTH] = {"width", AEI_U32, AT(width), 1, .max = AEI_MAX_EDGE},
-    [K_CHANNELS] = {"channels", AEI_U32, AT(channels), 1, .max = AEI_MAX_CHANNELS},
-    [K_VALUE] = {"value", AEI_REAL, AT(value), -1e6, .max = 1e6},
-    [K_BIAS] = {"bias", AEI_BOOL, .offset = AT(bias)},
-    [K_INIT] = {"init", AEI_CHOICE, AT(init), .choices = inits},
-    [K_PARITY] = {"parity", AEI_CHOICE, AT(parity), .choices = parities},
-    [K_TRANSPOSE] = {"transpose", AEI_BOOL, .offset = AT(transposed)},
-    [K_GATE] = {"gate", AEI_CHOICE, AT(gate), .choices = gates},
+static const aei_field layer_fields[AEI_N_KEYS] = {
+    [AEI_KEY_OP] = {"op", AEI_CHOICE, AT(op), .choices = ops + 1, .required = true},
+    [AEI_KEY_NAME] = {"name", AEI_NAME, .offset = AT(name)},
+    [AEI_KEY_FROM] = {"from", AEI_SUBTREE, .offset = AT(from)},
+    [AEI_KEY_PARAM] = {"param", AEI_NAME, .offset = AT(param)},
+    [AEI_KEY_ACT] = {"act", AEI_CHOICE, AT(act), .name_of = act_name},
+    [AEI_KEY_SLOPE] = {"slope", AEI_REAL, AT(slope), -1e6, .max = 1e6},
+    [AEI_KEY_ADD] = {"add", AEI_TEXT, AT(add), .size = AE_NAME_MAX + 4},
+    [AEI_KEY_REPEAT] = {"repeat", AEI_U32, AT(repeat), 1, .max = AE_MAX_NODES},
+    [AEI_KEY_OUT] = {"out", AEI_U32, AT(out), 1, .max = AEI_MAX_CHANNELS},
+    [AEI_KEY_KERNEL] = {"kernel", AEI_PAIR, AT(kernel), 1, .max = AEI_MAX_KERNEL},
+    [AEI_KEY_STRIDE] = {"stride", AEI_PAIR, AT(stride), 1, .max = AEI_MAX_KERNEL},
+    [AEI_KEY_DILATION] = {"dilation", AEI_PAIR, AT(dilation), 1, .max = AEI_MAX_KERNEL},
+    [AEI_KEY_PAD] = {"pad", AEI_SUBTREE, .offset = AT(pad_at)},
+    [AEI_KEY_GROUPS] = {"groups", AEI_U32, AT(groups), 1, .max = AEI_MAX_CHANNELS},
+    [AEI_KEY_FACTOR] = {"factor", AEI_U32, AT(factor), 1, .max = AEI_MAX_CHANNELS},
+    [AEI_KEY_FIRST] = {"first", AEI_U32, AT(first), 0, .max = AEI_MAX_CHANNELS},
+    [AEI_KEY_HEIGHT] = {"height", AEI_U32, AT(height), 1, .max = AEI_MAX_EDGE},
+    [AEI_KEY_WIDTH] = {"width", AEI_U32, AT(width), 1, .max = AEI_MAX_EDGE},
+    [AEI_KEY_CHANNELS] = {"channels", AEI_U32, AT(channels), 1, .max = AEI_MAX_CHANNELS},
+    [AEI_KEY_VALUE] = {"value", AEI_REAL, AT(value), -1e6, .max = 1e6},
+    [AEI_KEY_BIAS] = {"bias", AEI_BOOL, .offset = AT(bias)},
+    [AEI_KEY_INIT] = {"init", AEI_CHOICE, AT(init), .choices = inits},
+    [AEI_KEY_PARITY] = {"parity", AEI_CHOICE, AT(parity), .choices = parities},
+    [AEI_KEY_TRANSPOSE] = {"transpose", AEI_BOOL, .offset = AT(transposed)},
+    [AEI_KEY_GATE] = {"gate", AEI_CHOICE, AT(gate), .choices = gates},
 };
 #undef AT
 
-/* Which keys a layer takes and which it needs, beyond those that all take. */
-#define BIT(k) (UINT64_C(1) << (k))
-#define ALL_TAKE (BIT(K_OP) | BIT(K_NAME) | BIT(K_FROM) | BIT(K_ACT) | BIT(K_SLOPE) | BIT(K_REPEAT))
-#define WINDOW (BIT(K_KERNEL) | BIT(K_STRIDE) | BIT(K_PAD))
-#define WEIGHTS (BIT(K_PARAM) | BIT(K_ADD) | BIT(K_OUT) | BIT(K_BIAS) | BIT(K_INIT))
-
+/* Which keys a layer takes, beyond those that all take, and which it needs. */
 static uint64_t keys_of(int op, uint64_t *needed)
 {
-    *needed = 0;
-    switch (op) {
-    case AE_OP_DENSE: *needed = BIT(K_OUT); return WEIGHTS | BIT(K_TRANSPOSE);
-    case AE_OP_CONV: return WEIGHTS | WINDOW | BIT(K_DILATION) | BIT(K_GROUPS) | BIT(K_GATE);
-    case AE_OP_DECONV: *needed = BIT(K_OUT); return WEIGHTS | WINDOW | BIT(K_GROUPS) | BIT(K_TRANSPOSE);
-    case OP_RESIDUAL: return BIT(K_PARAM) | BIT(K_KERNEL) | BIT(K_DILATION) | BIT(K_PAD) | BIT(K_INIT) | BIT(K_GATE);
-    case AE_OP_MAXPOOL:
-    case AE_OP_AVGPOOL: return WINDOW;
-    case AE_OP_NEAREST:
-    case AE_OP_BILINEAR:
-    case AE_OP_SHUFFLE:
-    case AE_OP_UNSHUFFLE: return BIT(K_FACTOR);
-    case AE_OP_SCALE: return BIT(K_VALUE) | BIT(K_PARAM);
-    case AE_OP_BATCHNORM:
-    case AE_OP_LAYERNORM: return BIT(K_PARAM);
-    case AE_OP_DROPOUT: return BIT(K_VALUE);
-    case AE_OP_ACT: *needed = BIT(K_ACT); return 0;
-    case AE_OP_RESHAPE: *needed = BIT(K_WIDTH) | BIT(K_CHANNELS); return BIT(K_HEIGHT);
-    case AE_OP_REPEAT_TIME: return BIT(K_HEIGHT);
-    case AE_OP_GRU:
-    case AE_OP_LSTM: *needed = BIT(K_OUT); return BIT(K_PARAM) | BIT(K_BIAS) | BIT(K_INIT);
-    case AE_OP_NOISE: *needed = BIT(K_VALUE); return 0;
-    case AE_OP_REVERSE: return BIT(K_VALUE);
-    case AE_OP_NORMALISE:
-    case AE_OP_DENORMALISE: return BIT(K_PARAM);
-    case AE_OP_GATHER: *needed = BIT(K_OUT) | BIT(K_FACTOR); return BIT(K_PARAM);
-    case AE_OP_CROP: *needed = BIT(K_OUT); return BIT(K_FIRST) | BIT(K_OUT);
-    case AE_OP_EMBED: *needed = BIT(K_OUT) | BIT(K_FACTOR); return BIT(K_VALUE) | BIT(K_PARAM) | BIT(K_FIRST) | BIT(K_INIT);
-    case AE_OP_QUANTISE:
-    case AE_OP_BITS: *needed = BIT(K_FROM); return BIT(K_PARITY);
-    case AE_OP_MUL: *needed = BIT(K_FROM); return BIT(K_ADD);
-    case AE_OP_CONCAT:
-    case AE_OP_ADD:
-    case AE_OP_GAUSSIAN: *needed = BIT(K_FROM); return 0;
-    default: return 0;
-    }
+    const aei_op_info *info = aei_op_info_of((ae_op)op);
+
+    *needed = info ? info->needs : 0;
+    if (op == OP_RESIDUAL)
+        return AEI_BIT(PARAM) | AEI_BIT(KERNEL) | AEI_BIT(DILATION) | AEI_BIT(PAD) | AEI_BIT(INIT) | AEI_BIT(GATE);
+    return info ? info->takes : 0;
 }
 
 static const char *op_name(int op)
@@ -246,47 +202,49 @@ static ae_status read_layer(const builder *b, uint32_t at, layer *l, ae_error *e
 {
     uint32_t line = b->yaml->nodes[at].line;
     uint64_t given, needed, allowed;
+    bool sloped;
     ae_status st;
 
     *l = (layer){.repeat = 1, .groups = 1, .factor = 2, .slope = 0.1f, .bias = true};
     for (int a = 0; a < 2; a++)
         l->dilation[a] = 1;
-    if ((st = aei_yaml_fields(b->yaml, at, "layer", layer_fields, N_KEYS, l, &given, err)) != AE_OK)
+    if ((st = aei_yaml_fields(b->yaml, at, "layer", layer_fields, AEI_N_KEYS, l, &given, err)) != AE_OK)
         return st;
-    allowed = keys_of(l->op, &needed) | needed | ALL_TAKE;
-    for (int k = 0; k < N_KEYS; k++) {
-        if (given & ~allowed & BIT(k))
+    allowed = keys_of(l->op, &needed) | needed | AEI_ALL_TAKE;
+    for (int k = 0; k < AEI_N_KEYS; k++) {
+        if (given & ~allowed & (UINT64_C(1) << k))
             return aei_yaml_fail(b->yaml, line, err, "a layer %s has no key '%s'", op_name(l->op), layer_fields[k].key);
-        if (needed & ~given & BIT(k))
+        if (needed & ~given & (UINT64_C(1) << k))
             return aei_yaml_fail(b->yaml, line, err, "layer %s: key '%s' is missing", op_name(l->op), layer_fields[k].key);
     }
-    if (!(given & BIT(K_ACT)) && l->op == OP_RESIDUAL)
+    if (!(given & AEI_BIT(ACT)) && l->op == OP_RESIDUAL)
         l->act = AE_ACT_RELU;
-    if ((given & BIT(K_SLOPE)) && l->act != AE_ACT_LEAKY && l->op != AE_OP_EMBED)
+    sloped = aei_act_info_of((ae_act)l->act)->takes_slope;
+    if ((given & AEI_BIT(SLOPE)) && !sloped && l->op != AE_OP_EMBED)
         return aei_yaml_fail(b->yaml, line, err, "'slope' belongs to act: leaky and to embed");
-    if (l->act == AE_ACT_LEAKY && !(l->slope >= 0 && l->slope <= 1))
+    if (sloped && !(l->slope >= 0 && l->slope <= 1))
         return aei_yaml_fail(b->yaml, line, err, "slope: expected 0 to 1");
-    if (l->act != AE_ACT_LEAKY && !((given & BIT(K_SLOPE)) && l->op == AE_OP_EMBED))
+    if (!sloped && !((given & AEI_BIT(SLOPE)) && l->op == AE_OP_EMBED))
         l->slope = 0;
     if (l->transposed && !l->param[0])
         return aei_yaml_fail(b->yaml, line, err, "transpose: 'param' names the weight that is read the other way");
-    if (!(given & BIT(K_VALUE)))
-        l->value = l->op == AE_OP_SCALE || l->op == AE_OP_REVERSE ? 1 : l->op == AE_OP_DROPOUT ? 0.5f : 0;
+    if (!(given & AEI_BIT(VALUE)))
+        l->value = l->op == OP_RESIDUAL ? 0 : aei_op_info_of((ae_op)l->op)->value;
     for (int a = 0; a < 2; a++) {
-        if (!(given & BIT(K_KERNEL)))
+        if (!(given & AEI_BIT(KERNEL)))
             l->kernel[a] = l->op == AE_OP_CONV || l->op == OP_RESIDUAL ? 3 : 2;
-        if (!(given & BIT(K_STRIDE)))
+        if (!(given & AEI_BIT(STRIDE)))
             l->stride[a] = l->op == AE_OP_CONV || l->op == OP_RESIDUAL ? 1 : l->op == AE_OP_DECONV ? 2 : l->kernel[a];
         if (l->op == AE_OP_CONV || l->op == OP_RESIDUAL)
             l->pad[a] = l->dilation[a] * (l->kernel[a] - 1) / 2;
     }
-    return given & BIT(K_PAD) ? read_pad(b, l, err) : AE_OK;
+    return given & AEI_BIT(PAD) ? read_pad(b, l, err) : AE_OK;
 }
 
 static void node_of(const layer *l, ae_node *node)
 {
-    bool window = l->op == AE_OP_CONV || l->op == AE_OP_DECONV || l->op == AE_OP_MAXPOOL || l->op == AE_OP_AVGPOOL;
-    bool weights = l->op == AE_OP_CONV || l->op == AE_OP_DECONV || l->op == AE_OP_DENSE;
+    ae_op op = (ae_op)l->op;
+    bool window = aei_has_window(op);
 
     *node =
         (ae_node){.op = (ae_op)l->op, .add = -1, .act = (ae_act)l->act, .slope = l->slope, .first = l->first, .value = l->value};
@@ -295,9 +253,7 @@ static void node_of(const layer *l, ae_node *node)
     node->width = l->width;
     node->parity = (ae_parity)l->parity;
     node->init = (ae_init)l->init;
-    if (l->op == AE_OP_NEAREST || l->op == AE_OP_BILINEAR || l->op == AE_OP_SHUFFLE || l->op == AE_OP_UNSHUFFLE ||
-        l->op == AE_OP_EMBED || l->op == AE_OP_GATHER)
-        node->factor = l->factor;
+    node->factor = aei_op_takes(op, AEI_BIT(FACTOR)) ? l->factor : 0;
     for (int a = 0; a < 2 && window; a++) {
         node->kernel[a] = l->kernel[a];
         node->stride[a] = l->stride[a];
@@ -305,13 +261,9 @@ static void node_of(const layer *l, ae_node *node)
         node->pad[a] = l->pad[a];
     }
     node->causal = window && l->causal;
-    if (l->op == AE_OP_GRU || l->op == AE_OP_LSTM)
-        node->bias = l->bias;
-    if (weights) {
-        node->groups = l->op == AE_OP_DENSE ? 0 : l->groups;
-        node->bias = l->bias;
-        node->transposed = l->transposed;
-    }
+    node->groups = aei_op_takes(op, AEI_BIT(GROUPS)) ? l->groups : 0;
+    node->bias = aei_op_takes(op, AEI_BIT(BIAS)) && l->bias;
+    node->transposed = l->transposed;
 }
 
 static ae_status set_name(const builder *b, char to[AE_NAME_MAX], const char *name, const char *suffix, uint32_t line,

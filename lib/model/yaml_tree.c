@@ -275,19 +275,29 @@ static ae_status read_text(const aei_yaml *y, uint32_t at, const aei_field *f, c
     return AE_OK;
 }
 
+/* The name of choice i and its value; NULL: there are no more. */
+static const char *choice(const aei_field *f, int i, int *value)
+{
+    const char *name = f->name_of ? f->name_of(i) : f->choices[i].name;
+
+    *value = f->name_of ? i : f->choices[i].value;
+    return name && strcmp(name, "?") ? name : NULL;
+}
+
 static ae_status read_choice(const aei_yaml *y, uint32_t at, const aei_field *f, int *to, ae_error *err)
 {
     const aei_yaml_node *n = &y->nodes[at];
     char known[200] = "";
     size_t used = 0;
+    int value;
 
-    for (const aei_choice *c = f->choices; n->kind == AEI_YAML_SCALAR && c->name; c++)
-        if (!strcmp(c->name, n->text)) {
-            *to = c->value;
+    for (int i = 0; n->kind == AEI_YAML_SCALAR && choice(f, i, &value); i++)
+        if (!strcmp(choice(f, i, &value), n->text)) {
+            *to = value;
             return AE_OK;
         }
-    for (const aei_choice *c = f->choices; c->name && used < sizeof(known); c++)
-        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", c->name);
+    for (int i = 0; choice(f, i, &value) && used < sizeof(known); i++)
+        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", choice(f, i, &value));
     return aei_yaml_fail(y, n->line, err, "%s: '%.40s' is none of %s", f->key,
                          n->kind == AEI_YAML_SCALAR ? n->text : "(a list or a map)", known);
 }

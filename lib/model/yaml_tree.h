@@ -56,6 +56,7 @@ typedef struct aei_field {
     double min, max;          /* of numbers */
     size_t size;              /* of AEI_TEXT */
     const aei_choice *choices;
+    const char *(*name_of)(int value); /* instead: the names of 0, 1, ... up to "?" */
     bool required;
 } aei_field;
 

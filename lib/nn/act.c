@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Activations. Those whose derivative follows from their output are fused into the layer before and differentiated from it; SiLU,
- * GELU and rectifiers of negative slope keep their input when training. */
-#include <math.h>
-#include <string.h>
-
+ * Activations, as acts.c lists them. Those whose derivative follows from their output are fused into the layer before and
+ * differentiated from it; the others keep their input when training. */
 #include "nn/plan.h"
+
+enum { PIECE = 256 };
 
 dnnl_alg_kind_t aei_act_kind(ae_act act, float slope, float *alpha)
 {
-    *alpha = 0;
-    switch (act) {
-    case AE_ACT_RELU: return dnnl_eltwise_relu;
-    case AE_ACT_LEAKY: *alpha = slope; return dnnl_eltwise_relu;
-    case AE_ACT_SIGMOID: return dnnl_eltwise_logistic;
-    case AE_ACT_TANH: return dnnl_eltwise_tanh;
-    case AE_ACT_SOFTPLUS: *alpha = 1; return dnnl_eltwise_soft_relu;
-    case AE_ACT_SILU: *alpha = 1; return dnnl_eltwise_swish;
-    case AE_ACT_GELU: return dnnl_eltwise_gelu_erf;
-    case AE_ACT_NONE: break;
-    }
-    return dnnl_alg_kind_undef;
+    const aei_act_info *info = aei_act_info_of(act);
+
+    *alpha = info->takes_slope ? slope : info->alpha;
+    return (dnnl_alg_kind_t)info->kind;
 }
 
 ae_status aei_act_plan(aei_plan *plan, aei_step *step, ae_error *err)
@@ -33,7 +24,7 @@ ae_status aei_act_plan(aei_plan *plan, aei_step *step, ae_error *err)
     dnnl_alg_kind_t kind = aei_act_kind(step->node->act, step->node->slope, &alpha);
     bool ok;
 
-    if (step->node->act == AE_ACT_NONE || (step->op->fuses_act && !step->split_act))
+    if (!kind || step->fused_act)
         return AE_OK;
     ok = dnnl_memory_desc_init_by_tag(&step->act_md, 1, dims, type, dnnl_a) == dnnl_success &&
          dnnl_eltwise_forward_desc_init(&desc, plan->config.train ? dnnl_forward_training : dnnl_forward_inference, kind,
@@ -49,11 +40,33 @@ ae_status aei_act_plan(aei_plan *plan, aei_step *step, ae_error *err)
     return ok ? AE_OK : ae_fail(err, AE_ERR_UNSUPPORTED, "layer '%s': oneDNN has no such activation here", step->node->name);
 }
 
+/* What oneDNN does not know: by its definition, in double. */
+static void define_forward(aei_run *run, const aei_step *step, const aei_act_info *act)
+{
+    const uint8_t *from = aei_target(run, step);
+    uint8_t *to = aei_value(run, step);
+    size_t n = aei_pixels(&step->t) * step->t.cp;
+    uint32_t element = step->t.element;
+    float x[PIECE];
+
+    for (size_t i = 0; i < n; i += PIECE) {
+        size_t m = n - i < PIECE ? n - i : PIECE;
+
+        aei_to_f32(from + i * element, element, x, m);
+        for (size_t k = 0; k < m; k++)
+            x[k] = (float)act->value((double)x[k], (double)step->node->slope);
+        aei_from_f32(x, to + i * element, element, m);
+    }
+}
+
 void aei_act_forward(aei_run *run, const aei_step *step)
 {
     const dnnl_memory_desc_t *md = &step->act_md;
+    const aei_act_info *act = aei_act_info_of(step->node->act);
     dnnl_exec_arg_t args[2];
 
+    if (act->value && !act->kind)
+        define_forward(run, step, act);
     if (!step->act_prim)
         return;
     args[0] = (dnnl_exec_arg_t){DNNL_ARG_SRC, aei_memory(run, step, AEI_MEM_ACT, md, aei_target(run, step))};
@@ -61,26 +74,34 @@ void aei_act_forward(aei_run *run, const aei_step *step)
     aei_execute(run, step->act_prim, 2, args);
 }
 
-/* d times the derivative of the activation whose output is y. */
-static float from_output(ae_act act, float y, float d)
+/* Gradients times the derivative, which follows from the value, or else from what the activation was given. */
+static void piecewise_backward(const aei_step *step, const aei_act_info *act, const uint8_t *from, bool by_value, uint8_t *grad)
 {
-    switch (act) {
-    case AE_ACT_TANH: return d * (1 - y * y);
-    case AE_ACT_SOFTPLUS: return d * -expm1f(-y);
-    default: return d;
+    size_t n = aei_pixels(&step->t) * step->t.cp;
+    uint32_t element = step->t.element;
+    float y[PIECE], d[PIECE];
+
+    for (size_t i = 0; i < n; i += PIECE) {
+        size_t m = n - i < PIECE ? n - i : PIECE;
+
+        aei_to_f32(from + i * element, element, y, m);
+        aei_to_f32(grad + i * element, element, d, m);
+        for (size_t k = 0; k < m; k++)
+            d[k] *= by_value ? act->by_value(y[k]) : (float)act->derivative((double)y[k], (double)step->node->slope);
+        aei_from_f32(d, grad + i * element, element, m);
     }
 }
 
 void aei_act_backward(aei_run *run, const aei_step *step)
 {
-    ae_act act = step->node->act;
+    const aei_act_info *act = aei_act_info_of(step->node->act);
     uint8_t *grad = aei_grad(run, step);
     size_t n = aei_pixels(&step->t) * step->t.cp;
     uint32_t element = step->t.element;
 
-    if (act == AE_ACT_NONE || step->gates)
+    if (!act->value || step->gates)
         return;
-    if (step->split_act) {
+    if (step->act_back_prim) {
         dnnl_memory_t d = aei_memory(run, step, AEI_MEM_ACT + 2, &step->act_md, grad);
         dnnl_exec_arg_t args[] = {
             {DNNL_ARG_SRC, aei_memory(run, step, AEI_MEM_ACT, &step->act_md, aei_at(run, step->pre))},
@@ -89,22 +110,13 @@ void aei_act_backward(aei_run *run, const aei_step *step)
         };
 
         aei_execute(run, step->act_back_prim, 3, args);
-    } else if (act == AE_ACT_RELU || act == AE_ACT_LEAKY) {
-        aei_relu_backward(grad, aei_value(run, step), element, act == AE_ACT_LEAKY ? step->node->slope : 0, n);
-    } else if (act == AE_ACT_SIGMOID) {
+    } else if (step->split_act) {
+        piecewise_backward(step, act, aei_at(run, step->pre), false, grad);
+    } else if (act->from == AEI_FROM_SIGN) {
+        aei_relu_backward(grad, aei_value(run, step), element, act->takes_slope ? step->node->slope : 0, n);
+    } else if (act->from == AEI_FROM_SIGMOID) {
         aei_sigmoid_backward(grad, grad, aei_value(run, step), NULL, element, n);
     } else {
-        const uint8_t *value = aei_value(run, step);
-        float y[256], d[256];
-
-        for (size_t i = 0; i < n; i += 256) {
-            size_t m = n - i < 256 ? n - i : 256;
-
-            aei_to_f32(value + i * element, element, y, m);
-            aei_to_f32(grad + i * element, element, d, m);
-            for (size_t k = 0; k < m; k++)
-                d[k] = from_output(act, y[k], d[k]);
-            aei_from_f32(d, grad + i * element, element, m);
-        }
+        piecewise_backward(step, act, aei_value(run, step), true, grad);
     }
 }

@@ -1,62 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Graphs: checking and shapes. Parameters are in graph_params.c, receptive fields in graph_field.c. */
+#include "nn/acts.h"
 #include "nn/graph_check.h"
 #include "nn/graph_field.h"
+#include "nn/ops.h"
 
 #include <math.h>
 #include <string.h>
-
-static const struct op_info { const char *name; uint8_t min_from, max_from; } op_table[] = {
-    [AE_OP_INPUT] = {"input", 0, 0},
-    [AE_OP_DENSE] = {"dense", 1, 1},
-    [AE_OP_CONV] = {"conv", 1, 1},
-    [AE_OP_DECONV] = {"deconv", 1, 1},
-    [AE_OP_MAXPOOL] = {"maxpool", 1, 1},
-    [AE_OP_AVGPOOL] = {"avgpool", 1, 1},
-    [AE_OP_NEAREST] = {"nearest", 1, 1},
-    [AE_OP_BILINEAR] = {"bilinear", 1, 1},
-    [AE_OP_SHUFFLE] = {"shuffle", 1, 1},
-    [AE_OP_UNSHUFFLE] = {"unshuffle", 1, 1},
-    [AE_OP_CONCAT] = {"concat", 2, AE_MAX_FROM},
-    [AE_OP_ADD] = {"add", 2, AE_MAX_FROM},
-    [AE_OP_MUL] = {"mul", 2, 2},
-    [AE_OP_SCALE] = {"scale", 1, 1},
-    [AE_OP_BATCHNORM] = {"batchnorm", 1, 1},
-    [AE_OP_LAYERNORM] = {"layernorm", 1, 1},
-    [AE_OP_DROPOUT] = {"dropout", 1, 1},
-    [AE_OP_ACT] = {"act", 1, 1},
-    [AE_OP_RESHAPE] = {"reshape", 1, 1},
-    [AE_OP_GAUSSIAN] = {"gaussian", 2, 2},
-    [AE_OP_ROUND] = {"round", 1, 1},
-    [AE_OP_CROP] = {"crop", 1, 1},
-    [AE_OP_EMBED] = {"embed", 1, 1},
-    [AE_OP_QUANTISE] = {"quantise", 3, 3},
-    [AE_OP_BITS] = {"bits", 4, 4},
-    [AE_OP_GRU] = {"gru", 1, 1},
-    [AE_OP_LSTM] = {"lstm", 1, 1},
-    [AE_OP_LAST] = {"last", 1, 2},
-    [AE_OP_REPEAT_TIME] = {"repeat_time", 1, 2},
-    [AE_OP_FLIP] = {"flip", 1, 1},
-    [AE_OP_SOFTMAX] = {"softmax", 1, 1},
-    [AE_OP_NOISE] = {"noise", 1, 1},
-    [AE_OP_REVERSE] = {"reverse", 1, 1},
-    [AE_OP_NORMALISE] = {"normalise", 1, 1},
-    [AE_OP_DENORMALISE] = {"denormalise", 1, 1},
-    [AE_OP_GATHER] = {"gather", 1, 1},
-};
-static const char *const act_names[] = {"none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"};
-enum { N_OPS = sizeof(op_table) / sizeof(op_table[0]), N_ACTS = sizeof(act_names) / sizeof(act_names[0]) };
-
-const char *ae_op_name(ae_op op)
-{
-    return op >= AE_OP_INPUT && (int)op < N_OPS ? op_table[op].name : "?";
-}
-
-const char *ae_act_name(ae_act act)
-{
-    return (unsigned)act < N_ACTS ? act_names[act] : "?";
-}
 
 int32_t ae_graph_find(const ae_graph *graph, const char *name)
 {
@@ -94,24 +45,9 @@ double ae_graph_macs(const ae_graph *graph, bool *per_item)
 
 /* ---- fields of single nodes ---- */
 
-static bool is_window(ae_op op)
-{
-    return op == AE_OP_CONV || op == AE_OP_DECONV || op == AE_OP_MAXPOOL || op == AE_OP_AVGPOOL;
-}
-
-static bool has_factor(ae_op op)
-{
-    return op == AE_OP_NEAREST || op == AE_OP_BILINEAR || op == AE_OP_SHUFFLE || op == AE_OP_UNSHUFFLE || op == AE_OP_EMBED;
-}
-
-static bool has_matrix(ae_op op)
-{
-    return op == AE_OP_DENSE || op == AE_OP_CONV || op == AE_OP_DECONV || op == AE_OP_GRU || op == AE_OP_LSTM;
-}
-
 static ae_status check_window(ae_node *n, ae_error *err)
 {
-    bool pool = n->op == AE_OP_MAXPOOL || n->op == AE_OP_AVGPOOL;
+    bool pool = !aei_op_is(n->op, AEI_LAYER);
 
     for (int a = 0; a < 2; a++) {
         if (!n->stride[a])
@@ -151,6 +87,7 @@ static bool valid_name(const char *name)
 static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
 {
     ae_node *n = &graph->nodes[index];
+    const aei_op_info *op = aei_op_info_of(n->op);
     int32_t same;
 
     if (!valid_name(n->name))
@@ -163,13 +100,13 @@ static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
         memcpy(n->param, n->name, sizeof(n->param));
     if (!valid_name(n->param))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: bad name of parameters", n->name);
-    if (!strcmp(ae_op_name(n->op), "?"))
+    if (!op)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: unknown operator %d", n->name, (int)n->op);
-    if ((unsigned)n->act >= N_ACTS)
+    if (!aei_act_info_of(n->act))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: unknown activation %d", n->name, (int)n->act);
-    if (n->n_from < op_table[n->op].min_from || n->n_from > op_table[n->op].max_from)
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s reads %u to %u layers, not %u", n->name, ae_op_name(n->op),
-                       op_table[n->op].min_from, op_table[n->op].max_from, n->n_from);
+    if (n->n_from < op->from[0] || n->n_from > op->from[1])
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s reads %u to %u layers, not %u", n->name, op->name, op->from[0],
+                       op->from[1], n->n_from);
     for (uint32_t i = 0; i < n->n_from; i++)
         if (n->from[i] >= index)
             return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reads a layer that does not stand above it (a cycle?)", n->name);
@@ -177,29 +114,26 @@ static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
         n->from[i] = 0;
     if (n->add >= (int32_t)index)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: adds a layer that does not stand above it (a cycle?)", n->name);
-    if (n->add >= 0 && n->op != AE_OP_CONV && n->op != AE_OP_DECONV && n->op != AE_OP_DENSE && n->op != AE_OP_MUL)
+    if (n->add >= 0 && !aei_op_takes(n->op, AEI_BIT(ADD)))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: only conv, deconv, dense and mul take 'add'", n->name);
     if (!isfinite(n->value) || !isfinite(n->slope))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: value or slope is not a finite number", n->name);
     if (n->op == AE_OP_DROPOUT && !(n->value >= 0 && n->value < 1))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: dropout %g, expected 0 to below 1", n->name, (double)n->value);
-    if ((unsigned)n->init > AE_INIT_ORTHOGONAL || (n->init >= AE_INIT_XAVIER && !has_matrix(n->op)) ||
+    if ((unsigned)n->init > AE_INIT_ORTHOGONAL || (n->init >= AE_INIT_XAVIER && !(op->traits & AEI_MATRIX)) ||
         (n->init > AE_INIT_ZERO && n->init < AE_INIT_XAVIER && n->op != AE_OP_CONV &&
          !(n->op == AE_OP_EMBED && n->init == AE_INIT_DCT)))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: impossible init", n->name);
-    if (has_factor(n->op) && (n->factor < (n->op == AE_OP_EMBED ? 2 : 1) || n->factor > 64))
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: factor %u, expected %d to 64", n->name, n->factor,
-                       n->op == AE_OP_EMBED ? 2 : 1);
-    if (n->op == AE_OP_GATHER && (!n->factor || n->factor > AEI_MAX_CHANNELS))
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: a table of %u rows, expected 1 to %d", n->name, n->factor,
-                       AEI_MAX_CHANNELS);
+    if (op->factor[1] && (n->factor < op->factor[0] || n->factor > op->factor[1]))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: factor %u, expected %u to %u", n->name, n->factor, op->factor[0],
+                       op->factor[1]);
     if (n->op == AE_OP_NOISE && n->value < 0)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: noise of deviation %g", n->name, (double)n->value);
-    if (n->transposed && n->op != AE_OP_DENSE && n->op != AE_OP_DECONV)
+    if (n->transposed && !aei_op_takes(n->op, AEI_BIT(TRANSPOSE)))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: only dense and deconv read a weight the other way", n->name);
-    if ((n->op == AE_OP_EMBED || n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS || n->op == AE_OP_SOFTMAX) && n->act != AE_ACT_NONE)
+    if ((op->traits & AEI_NO_ACT) && n->act != AE_ACT_NONE)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s has no activation", n->name, ae_op_name(n->op));
-    if ((unsigned)n->parity > AE_PARITY_ODD || (n->parity && n->op != AE_OP_QUANTISE && n->op != AE_OP_BITS))
+    if ((unsigned)n->parity > AE_PARITY_ODD || (n->parity && !aei_op_takes(n->op, AEI_BIT(PARITY))))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: only quantise and bits have a parity: all, even or odd", n->name);
     if ((n->op == AE_OP_INPUT || n->op == AE_OP_RESHAPE || n->op == AE_OP_REPEAT_TIME) &&
         (n->height > AEI_MAX_EDGE || n->width > AEI_MAX_EDGE))
@@ -208,9 +142,9 @@ static ae_status check_node(ae_graph *graph, uint32_t index, ae_error *err)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs a width", n->name);
     if (n->op == AE_OP_REPEAT_TIME && (n->n_from == 1) != (n->height > 0))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: repeat_time needs a height, or a layer whose height it takes", n->name);
-    if (n->causal && !is_window(n->op))
+    if (n->causal && !aei_has_window(n->op))
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %s has no padding to be causal", n->name, ae_op_name(n->op));
-    if (is_window(n->op))
+    if (aei_has_window(n->op))
         return check_window(n, err);
     return AE_OK;
 }
@@ -421,8 +355,7 @@ static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free
     default:
         for (uint32_t i = 1; i < n->n_from; i++) {
             ae_shape other = shapes[n->from[i]];
-            bool either = n->op == AE_OP_ADD || n->op == AE_OP_MUL,
-                 spread = either || n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS;
+            bool either = aei_op_is(n->op, AEI_SPREAD_FIRST), spread = aei_op_is(n->op, AEI_SPREAD);
 
             if (spread && other.h == 1 && other.w == 1)
                 continue;

@@ -2,9 +2,9 @@
 #ifndef AEI_GRAPH_CHECK_H
 #define AEI_GRAPH_CHECK_H
 
-#include "ae/graph.h"
+#include "nn/ops.h"
 
-enum { AEI_MAX_CHANNELS = 1 << 16, AEI_MAX_KERNEL = 1 << 10, AEI_MAX_EDGE = 1 << 24 };
+enum { AEI_MAX_KERNEL = 1 << 10, AEI_MAX_EDGE = 1 << 24 };
 
 /* Rows or columns of padding (DECONV: cut off) on either side of a window's axis. */
 static inline uint32_t aei_pad_before(const ae_node *n, int axis)
@@ -15,12 +15,6 @@ static inline uint32_t aei_pad_before(const ae_node *n, int axis)
 static inline uint32_t aei_pad_after(const ae_node *n, int axis)
 {
     return n->causal && !axis && n->op != AE_OP_DECONV ? 0 : n->pad[axis];
-}
-
-/* Whether a row depends on all rows before it, or on all there are. */
-static inline bool aei_is_endless(ae_op op)
-{
-    return op == AE_OP_GRU || op == AE_OP_LSTM || op == AE_OP_LAST || op == AE_OP_FLIP;
 }
 
 /* ae_graph_check; on failure *node is the node at fault, -1 if none in particular. */

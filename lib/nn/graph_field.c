@@ -337,9 +337,9 @@ ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, aei_cost *c
     for (uint32_t i = 0; i < graph->n_nodes && !input->height; i++) {
         ae_op op = graph->nodes[i].op;
 
-        if (aei_is_endless(op))
+        if (aei_op_is(op, AEI_ALL_BEFORE))
             graph->before[0] = UINT32_MAX;
-        if (op == AE_OP_FLIP || op == AE_OP_LAST)
+        if (aei_op_is(op, AEI_ALL_AFTER))
             graph->after[0] = UINT32_MAX;
     }
     if (!input->height || !input->width) {

@@ -2,6 +2,7 @@
  *
  * Parameters of graphs and their initial values. */
 #include "core/rng.h"
+#include "nn/acts.h"
 #include "nn/graph_check.h"
 
 #include <math.h>
@@ -16,7 +17,7 @@ static void set_param(ae_param *p, const ae_graph *graph, uint32_t node, const c
     const ae_node *n = &graph->nodes[node];
     bool own = n->transposed && !strcmp(what, "bias");
 
-    *p = (ae_param){.node = node, .n_dims = n_dims, .count = 1, .trainable = true};
+    *p = (ae_param){.node = node, .n_dims = n_dims, .count = 1};
     snprintf(p->name, sizeof(p->name), "%s.%s", own ? n->name : n->param, what);
     for (uint32_t i = 0; i < n_dims; i++) {
         p->dims[i] = dims[i];
@@ -29,53 +30,61 @@ ae_op aei_params_kind(const ae_node *n)
     return n->op == AE_OP_DENORMALISE ? AE_OP_NORMALISE : n->op == AE_OP_DECONV && n->transposed ? AE_OP_CONV : n->op;
 }
 
+/* The dimensions of tensor `which` of a node; returns how many. */
+static uint32_t dims_of(const ae_node *n, ae_shape in, const char *which, uint32_t dims[4])
+{
+    bool recurrent = aei_op_is(n->op, AEI_RECURRENT), weight = !strcmp(which, "weight");
+    uint32_t samples = in.h * in.w * in.c, groups = n->groups ? n->groups : 1;
+
+    dims[0] = n->out; /* one number a channel */
+    if (recurrent && !strcmp(which, "bias")) {
+        dims[0] = 4 * n->out;
+        return 1;
+    }
+    if (recurrent) {
+        dims[0] = (n->op == AE_OP_LSTM ? 4 : 3) * n->out;
+        dims[1] = weight ? in.c : n->out;
+        return 2;
+    }
+    if (weight && aei_op_takes(n->op, AEI_BIT(FACTOR))) { /* a table */
+        dims[0] = n->factor;
+        dims[1] = n->out;
+        return 2;
+    }
+    if (!weight || !aei_op_is(n->op, AEI_LAYER))
+        return 1;
+    dims[1] = in.c / groups;
+    if (n->op == AE_OP_DENSE) {
+        dims[0] = n->transposed ? samples : n->out;
+        dims[1] = n->transposed ? n->out : samples;
+        return 2;
+    }
+    if (n->op == AE_OP_DECONV) {
+        dims[0] = in.c;
+        dims[1] = n->out / groups;
+    }
+    dims[2] = n->kernel[0];
+    dims[3] = n->kernel[1];
+    return 4;
+}
+
 uint32_t aei_node_params(const ae_graph *graph, uint32_t node, ae_shape in, ae_param params[4])
 {
     const ae_node *n = &graph->nodes[node];
-    uint32_t conv[4] = {n->out, n->groups ? in.c / n->groups : 0, n->kernel[0], n->kernel[1]};
-    uint32_t deconv[4] = {in.c, n->groups ? n->out / n->groups : 0, n->kernel[0], n->kernel[1]};
-    uint32_t samples = in.h * in.w * in.c, dense[2] = {n->transposed ? samples : n->out, n->transposed ? n->out : samples};
-    uint32_t channels[1] = {n->out}, count = 1;
+    const aei_op_info *op = aei_op_info_of(n->op);
+    uint32_t count = 0;
 
-    switch (n->op) {
-    case AE_OP_CONV: set_param(&params[0], graph, node, "weight", 4, conv); break;
-    case AE_OP_DECONV: set_param(&params[0], graph, node, "weight", 4, deconv); break;
-    case AE_OP_DENSE: set_param(&params[0], graph, node, "weight", 2, dense); break;
-    case AE_OP_SCALE: set_param(&params[0], graph, node, "weight", 1, channels); return 1;
-    case AE_OP_EMBED:
-    case AE_OP_GATHER: set_param(&params[0], graph, node, "weight", 2, (uint32_t[]){n->factor, n->out}); return 1;
-    case AE_OP_GRU:
-    case AE_OP_LSTM: {
-        uint32_t gates = (n->op == AE_OP_LSTM ? 4 : 3) * n->out;
+    for (uint32_t k = 0; op && k < 4 && op->params[k]; k++) {
+        bool bias = !strcmp(op->params[k], "bias");
+        uint32_t dims[4], n_dims;
 
-        set_param(&params[count - 1], graph, node, "weight", 2, (uint32_t[]){gates, in.c});
-        set_param(&params[count++], graph, node, "recurrent", 2, (uint32_t[]){gates, n->out});
-        params[0].decay = params[1].decay = true;
-        if (n->bias)
-            set_param(&params[count++], graph, node, "bias", 1, (uint32_t[]){4 * n->out});
-        return count;
+        if (bias && (op->takes & AEI_BIT(BIAS)) && !n->bias)
+            continue;
+        n_dims = dims_of(n, in, op->params[k], dims);
+        set_param(&params[count], graph, node, op->params[k], n_dims, dims);
+        params[count].trainable = k < op->n_trained;
+        params[count++].decay = (op->traits & AEI_MATRIX) && !bias;
     }
-    case AE_OP_NORMALISE:
-    case AE_OP_DENORMALISE:
-        set_param(&params[0], graph, node, "mean", 1, channels);
-        set_param(&params[1], graph, node, "variance", 1, channels);
-        params[0].trainable = params[1].trainable = false;
-        return 2;
-    case AE_OP_BATCHNORM:
-    case AE_OP_LAYERNORM:
-        set_param(&params[0], graph, node, "weight", 1, channels);
-        set_param(&params[1], graph, node, "bias", 1, channels);
-        if (n->op == AE_OP_LAYERNORM)
-            return 2;
-        set_param(&params[2], graph, node, "mean", 1, channels);
-        set_param(&params[3], graph, node, "variance", 1, channels);
-        params[2].trainable = params[3].trainable = false;
-        return 4;
-    default: return 0;
-    }
-    params[0].decay = true;
-    if (n->bias)
-        set_param(&params[count++], graph, node, "bias", 1, channels);
     return count;
 }
 
@@ -287,9 +296,7 @@ static ae_status init_orthogonal(const ae_param *p, uint32_t gates, bool rectifi
 
 static ae_status init_weight(const ae_node *n, const ae_param *p, aei_rng *rng, float *w, ae_error *err)
 {
-    bool recurrent = n->op == AE_OP_GRU || n->op == AE_OP_LSTM;
-    bool rectified = !recurrent && (n->act == AE_ACT_RELU || n->act == AE_ACT_LEAKY || n->act == AE_ACT_SILU ||
-                                    n->act == AE_ACT_GELU);
+    bool recurrent = aei_op_is(n->op, AEI_RECURRENT), rectified = !recurrent && aei_act_info_of(n->act)->rectifier;
     double fan_in = (double)(p->count / p->dims[0]);
     float deviation;
 

@@ -129,7 +129,7 @@ ae_status aei_graph_trim(const ae_graph *g, uint32_t h, uint32_t w, uint32_t tri
         goto done;
     }
     for (uint32_t i = 0; i < g->n_nodes; i++)
-        if (aei_is_endless(g->nodes[i].op)) {
+        if (aei_op_is(g->nodes[i].op, AEI_ALL_BEFORE)) {
             st = ae_fail(err, AE_ERR_UNSUPPORTED, "layer %s: %s depends on all rows, so that nothing can be cut into tiles",
                          g->nodes[i].name, ae_op_name(g->nodes[i].op));
             goto done;

@@ -64,7 +64,6 @@ ae_status aei_live_plan(aei_plan *plan, aei_step *s, ae_error *err)
         s->state = plan->state_bytes;
         plan->state_bytes += aei_recurrent_state(s, in->shape);
         break;
-    case AE_OP_LAST: case AE_OP_REPEAT_TIME: case AE_OP_FLIP: st = look_ahead(s, err); break;
     case AE_OP_DENSE:
     case AE_OP_RESHAPE:
         if (s->node->op == AE_OP_RESHAPE && !s->node->height)
@@ -72,13 +71,15 @@ ae_status aei_live_plan(aei_plan *plan, aei_step *s, ae_error *err)
         if (in->shape.h > 1 || s->t.shape.h > 1)
             st = look_ahead(s, err);
         break;
-    case AE_OP_BILINEAR: st = look_ahead(s, err); break;
     case AE_OP_QUANTISE:
     case AE_OP_BITS:
         if (s->node->parity && s->t.shape.h % 2)
             st = uneven(s, s->t.shape.h, 2, err);
         break;
-    default: break;
+    default:
+        if (aei_op_is(s->node->op, AEI_LOOKS_AHEAD))
+            st = look_ahead(s, err);
+        break;
     }
     if (st == AE_OK && s->look) {
         s->state = plan->state_bytes;

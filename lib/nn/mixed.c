@@ -7,11 +7,13 @@
  * activation that does nothing, stands where a reader wants the other type. */
 #include "nn/mixed.h"
 
+#include "nn/ops.h"
+
 #include <string.h>
 
 static bool is_layer(const ae_node *n)
 {
-    return n->op == AE_OP_CONV || n->op == AE_OP_DECONV || n->op == AE_OP_DENSE;
+    return aei_op_is(n->op, AEI_LAYER);
 }
 
 static bool is_transform(const ae_node *n)
@@ -22,7 +24,7 @@ static bool is_transform(const ae_node *n)
 /* Operators whose inputs may be of any type, each for itself. */
 static bool reads_any(const ae_node *n)
 {
-    return n->op == AE_OP_EMBED || n->op == AE_OP_GATHER || n->op == AE_OP_QUANTISE || n->op == AE_OP_BITS;
+    return aei_op_is(n->op, AEI_ANY_TYPE);
 }
 
 /* Whether all that read a node read any type; false where nothing does. */

@@ -107,7 +107,7 @@ static void embed_params(aei_run *run, const aei_weights *w, const aei_step *s, 
     }
 }
 
-const aei_op aei_op_embed = {.plan = embed_plan, .forward = embed_forward, .backward = embed_backward,
+const aei_operator aei_op_embed = {.plan = embed_plan, .forward = embed_forward, .backward = embed_backward,
                              .backward_params = embed_params};
 
 /* ---- what quantise and bits share ---- */
@@ -225,7 +225,7 @@ static void quantise_backward(aei_run *run, const aei_weights *w, const aei_step
     sweep(run, s, quantise_row, (int)slot, to);
 }
 
-const aei_op aei_op_quantise = {.plan = codec_plan, .forward = quantise_forward, .backward = quantise_backward};
+const aei_operator aei_op_quantise = {.plan = codec_plan, .forward = quantise_forward, .backward = quantise_backward};
 
 /* ---- bits ---- */
 
@@ -329,4 +329,4 @@ static void bits_backward(aei_run *run, const aei_weights *w, const aei_step *s,
         sweep(run, s, bits_row, (int)slot, to);
 }
 
-const aei_op aei_op_bits = {.plan = codec_plan, .forward = bits_forward, .backward = bits_backward};
+const aei_operator aei_op_bits = {.plan = codec_plan, .forward = bits_forward, .backward = bits_backward};

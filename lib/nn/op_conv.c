@@ -234,11 +234,11 @@ static bool make_attr(const aei_step *s, bool forward, dnnl_primitive_attr_t *at
     bool good =
         ok(dnnl_primitive_attr_create(attr)) && ok(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user));
 
-    if (good && forward && (s->node->add >= 0 || (s->node->act && !s->split_act))) {
+    if (good && forward && (s->node->add >= 0 || s->fused_act)) {
         good = ok(dnnl_post_ops_create(&post));
         if (good && s->node->add >= 0)
             good = ok(dnnl_post_ops_append_sum(post, 1));
-        if (good && s->node->act && !s->split_act) {
+        if (good && s->fused_act) {
             dnnl_alg_kind_t kind = aei_act_kind(s->node->act, s->node->slope, &alpha);
 
             good = ok(dnnl_post_ops_append_eltwise(post, 1, kind, alpha, 0));
@@ -642,4 +642,4 @@ static void conv_prepare(const aei_weights *w, const aei_step *s, const float *f
 #define LAYER {.plan = conv_plan, .forward = conv_forward, .backward = conv_backward, .backward_params = conv_backward_params, \
                .prepare = conv_prepare, .collect = conv_collect, .overwrites = conv_overwrites, .bench = conv_bench, \
                .fuses_act = true}
-const aei_op aei_op_conv = LAYER, aei_op_dense = LAYER, aei_op_deconv = LAYER;
+const aei_operator aei_op_conv = LAYER, aei_op_dense = LAYER, aei_op_deconv = LAYER;

@@ -72,7 +72,7 @@ static void softmax_backward(aei_run *run, const aei_weights *w, const aei_step 
     }
 }
 
-const aei_op aei_op_softmax = {.plan = plan_rows, .forward = softmax_forward, .backward = softmax_backward};
+const aei_operator aei_op_softmax = {.plan = plan_rows, .forward = softmax_forward, .backward = softmax_backward};
 
 /* ---- noise, reverse ---- */
 static void noise_forward(aei_run *run, const aei_weights *w, const aei_step *s)
@@ -103,7 +103,7 @@ static void pass_backward(aei_run *run, const aei_weights *w, const aei_step *s,
     memcpy(to, aei_grad(run, s), aei_tensor_bytes(&s->t));
 }
 
-const aei_op aei_op_noise = {.plan = plan_rows, .forward = noise_forward, .backward = pass_backward, .passes = true};
+const aei_operator aei_op_noise = {.plan = plan_rows, .forward = noise_forward, .backward = pass_backward, .passes = true};
 
 static void reverse_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
@@ -124,7 +124,7 @@ static void reverse_backward(aei_run *run, const aei_weights *w, const aei_step 
     }
 }
 
-const aei_op aei_op_reverse = {.plan = plan_rows, .forward = reverse_forward, .backward = reverse_backward};
+const aei_operator aei_op_reverse = {.plan = plan_rows, .forward = reverse_forward, .backward = reverse_backward};
 
 /* ---- normalise, denormalise ---- (x - mean) / deviation and back, by statistics that are given, not learned */
 static ae_status normal_plan(aei_plan *plan, aei_step *s, ae_error *err)
@@ -202,7 +202,7 @@ static void normal_params(aei_run *run, const aei_weights *w, const aei_step *s,
 }
 
 #define NORMAL {.plan = normal_plan, .forward = normal_forward, .backward = normal_backward, .backward_params = normal_params}
-const aei_op aei_op_normalise = NORMAL, aei_op_denormalise = NORMAL;
+const aei_operator aei_op_normalise = NORMAL, aei_op_denormalise = NORMAL;
 
 /* ---- gather ---- a row of a learned table by its number, the nearest where there is no such row */
 static ae_status gather_plan(aei_plan *plan, aei_step *s, ae_error *err)
@@ -251,5 +251,5 @@ static void gather_params(aei_run *run, const aei_weights *w, const aei_step *s,
     }
 }
 
-const aei_op aei_op_gather = {.plan = gather_plan, .forward = gather_forward, .backward = gather_backward,
+const aei_operator aei_op_gather = {.plan = gather_plan, .forward = gather_forward, .backward = gather_backward,
                               .backward_params = gather_params};

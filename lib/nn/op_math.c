@@ -109,7 +109,7 @@ static void add_backward(aei_run *run, const aei_weights *w, const aei_step *s, 
         memcpy(to, aei_grad(run, s), aei_tensor_bytes(t));
 }
 
-const aei_op aei_op_add = {.plan = plan_rows, .forward = add_forward, .backward = add_backward, .passes = true};
+const aei_operator aei_op_add = {.plan = plan_rows, .forward = add_forward, .backward = add_backward, .passes = true};
 
 /* `one` times `other` (and `add`, where given), sample by sample; either may be broadcast over `out`. */
 static void multiply(const aei_run *run, const aei_tensor *out, const aei_tensor *one_t, const void *one, const aei_tensor *other_t,
@@ -178,7 +178,7 @@ static void mul_backward(aei_run *run, const aei_weights *w, const aei_step *s, 
         multiply(run, t, &s->t, aei_grad(run, s), &other->t, aei_value(run, other), NULL, to);
 }
 
-const aei_op aei_op_mul = {.plan = plan_rows, .forward = mul_forward, .backward = mul_backward};
+const aei_operator aei_op_mul = {.plan = plan_rows, .forward = mul_forward, .backward = mul_backward};
 
 /* ---- scale ---- */
 static void scale_forward(aei_run *run, const aei_weights *w, const aei_step *s)
@@ -231,7 +231,7 @@ static void scale_params(aei_run *run, const aei_weights *w, const aei_step *s, 
     deliver(s, 0, sum, native);
 }
 
-const aei_op aei_op_scale = {
+const aei_operator aei_op_scale = {
     .plan = plan_rows, .forward = scale_forward, .backward = scale_backward, .backward_params = scale_params};
 
 /* ---- batch normalisation ---- y = (x - mean) / sqrt(var + eps) * weight + bias
@@ -337,7 +337,7 @@ static void batchnorm_params(aei_run *run, const aei_weights *w, const aei_step 
     deliver(s, 3, mean + 2 * s->t.cp, native);
 }
 
-const aei_op aei_op_batchnorm = {.plan = batchnorm_plan, .forward = batchnorm_forward, .backward = batchnorm_backward,
+const aei_operator aei_op_batchnorm = {.plan = batchnorm_plan, .forward = batchnorm_forward, .backward = batchnorm_backward,
                                  .backward_params = batchnorm_params};
 
 /* ---- layer normalisation ---- the same over the channels of each pixel */
@@ -419,7 +419,7 @@ static void layernorm_params(aei_run *run, const aei_weights *w, const aei_step 
     deliver(s, 1, sum_g, native);
 }
 
-const aei_op aei_op_layernorm = {.plan = plan_rows, .forward = layernorm_forward, .backward = layernorm_backward,
+const aei_operator aei_op_layernorm = {.plan = plan_rows, .forward = layernorm_forward, .backward = layernorm_backward,
                                  .backward_params = layernorm_params};
 
 /* ---- random nodes ---- aux keeps the draws, one f32 for each logical sample, in order */
@@ -472,7 +472,7 @@ static void dropout_backward(aei_run *run, const aei_weights *w, const aei_step 
     }
 }
 
-const aei_op aei_op_dropout = {.plan = random_plan, .forward = dropout_forward, .backward = dropout_backward};
+const aei_operator aei_op_dropout = {.plan = random_plan, .forward = dropout_forward, .backward = dropout_backward};
 
 /* mean + exp(log variance / 2) * draw (Kingma and Welling 2014) */
 static void gaussian_forward(aei_run *run, const aei_weights *w, const aei_step *s)
@@ -518,7 +518,7 @@ static void gaussian_backward(aei_run *run, const aei_weights *w, const aei_step
     }
 }
 
-const aei_op aei_op_gaussian = {.plan = random_plan, .forward = gaussian_forward, .backward = gaussian_backward};
+const aei_operator aei_op_gaussian = {.plan = random_plan, .forward = gaussian_forward, .backward = gaussian_backward};
 
 /* ---- act alone, round ---- */
 
@@ -549,7 +549,7 @@ static void pass_backward(aei_run *run, const aei_weights *w, const aei_step *s,
     convert(&s->t, aei_grad(run, s), &aei_from(run, s, slot)->t, to);
 }
 
-const aei_op aei_op_act = {.forward = act_only_forward, .backward = pass_backward, .passes = true};
+const aei_operator aei_op_act = {.forward = act_only_forward, .backward = pass_backward, .passes = true};
 
 static void round_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
@@ -565,4 +565,4 @@ static void round_forward(aei_run *run, const aei_weights *w, const aei_step *s)
     }
 }
 
-const aei_op aei_op_round = {.plan = plan_rows, .forward = round_forward, .backward = pass_backward, .passes = true};
+const aei_operator aei_op_round = {.plan = plan_rows, .forward = round_forward, .backward = pass_backward, .passes = true};

@@ -52,7 +52,7 @@ static size_t stride_of(const aei_tensor *t)
 }
 
 /* ---- input ---- filled by the run */
-const aei_op aei_op_input = {0};
+const aei_operator aei_op_input = {0};
 
 /* ---- concat, crop ---- */
 static void concat_forward(aei_run *run, const aei_weights *w, const aei_step *s)
@@ -83,7 +83,7 @@ static void concat_backward(aei_run *run, const aei_weights *w, const aei_step *
     clear_padding(t, to);
 }
 
-const aei_op aei_op_concat = {.forward = concat_forward, .backward = concat_backward};
+const aei_operator aei_op_concat = {.forward = concat_forward, .backward = concat_backward};
 
 /* The part's rows within the whole's, to or from. */
 static void crop(const aei_step *s, const aei_tensor *whole, uint8_t *whole_data, uint8_t *part_data, bool back)
@@ -119,7 +119,7 @@ static void crop_backward(aei_run *run, const aei_weights *w, const aei_step *s,
     crop(s, t, to, aei_grad(run, s), true);
 }
 
-const aei_op aei_op_crop = {.forward = crop_forward, .backward = crop_backward};
+const aei_operator aei_op_crop = {.forward = crop_forward, .backward = crop_backward};
 
 /* ---- reshape ---- same samples in the same order: repack where padding differs */
 static void repack(const aei_tensor *a, const uint8_t *from, const aei_tensor *b, uint8_t *to)
@@ -150,7 +150,7 @@ static void reshape_backward(aei_run *run, const aei_weights *w, const aei_step 
     repack(&s->t, aei_grad(run, s), &aei_from(run, s, slot)->t, to);
 }
 
-const aei_op aei_op_reshape = {.forward = reshape_forward, .backward = reshape_backward};
+const aei_operator aei_op_reshape = {.forward = reshape_forward, .backward = reshape_backward};
 
 /* ---- time: rows are moved whole ---- */
 static size_t row_of(const aei_tensor *t)
@@ -207,7 +207,7 @@ static void last_backward(aei_run *run, const aei_weights *w, const aei_step *s,
     }
 }
 
-const aei_op aei_op_last = {.forward = last_forward, .backward = last_backward};
+const aei_operator aei_op_last = {.forward = last_forward, .backward = last_backward};
 
 static void repeat_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
@@ -249,7 +249,7 @@ static void repeat_backward(aei_run *run, const aei_weights *w, const aei_step *
     }
 }
 
-const aei_op aei_op_repeat_time = {.plan = repeat_plan, .forward = repeat_forward, .backward = repeat_backward};
+const aei_operator aei_op_repeat_time = {.plan = repeat_plan, .forward = repeat_forward, .backward = repeat_backward};
 
 static void flip(const aei_tensor *t, const uint8_t *from, uint8_t *to)
 {
@@ -273,7 +273,7 @@ static void flip_backward(aei_run *run, const aei_weights *w, const aei_step *s,
     flip(&s->t, aei_grad(run, s), to);
 }
 
-const aei_op aei_op_flip = {.forward = flip_forward, .backward = flip_backward};
+const aei_operator aei_op_flip = {.forward = flip_forward, .backward = flip_backward};
 
 /* ---- pixel shuffle ----
  * deep: H x W x (C f f), wide: H f x W f x C. Where the deep tensor is stored permuted, (d, c) with d = dy f + dx, whole runs of C
@@ -314,7 +314,7 @@ static void shuffle_backward(aei_run *run, const aei_weights *w, const aei_step 
     shuffle(&aei_from(run, s, slot)->t, to, &s->t, aei_grad(run, s), s->node->factor, false);
 }
 
-const aei_op aei_op_shuffle = {.forward = shuffle_forward, .backward = shuffle_backward};
+const aei_operator aei_op_shuffle = {.forward = shuffle_forward, .backward = shuffle_backward};
 
 static void unshuffle_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
@@ -330,4 +330,4 @@ static void unshuffle_backward(aei_run *run, const aei_weights *w, const aei_ste
     shuffle(&s->t, aei_grad(run, s), &aei_from(run, s, slot)->t, to, s->node->factor, true);
 }
 
-const aei_op aei_op_unshuffle = {.forward = unshuffle_forward, .backward = unshuffle_backward};
+const aei_operator aei_op_unshuffle = {.forward = unshuffle_forward, .backward = unshuffle_backward};

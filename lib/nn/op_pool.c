@@ -133,7 +133,7 @@ static void max_backward(aei_run *run, const aei_weights *weights, const aei_ste
     aei_from_f32(sum, to, f->t.element, aei_pixels(&f->t) * cp);
 }
 
-const aei_op aei_op_maxpool = {.plan = plan_rows, .forward = max_forward, .backward = max_backward};
+const aei_operator aei_op_maxpool = {.plan = plan_rows, .forward = max_forward, .backward = max_backward};
 
 /* Windows that tile the picture: whole rows at a time. */
 static void average_tiles(aei_run *run, const aei_step *s)
@@ -221,7 +221,7 @@ static void average_backward(aei_run *run, const aei_weights *weights, const aei
     aei_from_f32(sum, to, f->t.element, aei_pixels(&f->t) * cp);
 }
 
-const aei_op aei_op_avgpool = {.plan = plan_rows, .forward = average_forward, .backward = average_backward};
+const aei_operator aei_op_avgpool = {.plan = plan_rows, .forward = average_forward, .backward = average_backward};
 
 /* Interpolation by a factor: output o lies at (o + 0.5) / factor - 0.5 of the input; nearest takes o / factor. Two taps a and b of
  * weights 1 - t and t. */
@@ -290,5 +290,5 @@ static void upsample_backward(aei_run *run, const aei_weights *weights, const ae
     aei_from_f32(sum, to, f->t.element, aei_pixels(&f->t) * cp);
 }
 
-const aei_op aei_op_nearest = {.plan = plan_rows, .forward = upsample_forward, .backward = upsample_backward};
-const aei_op aei_op_bilinear = {.plan = plan_rows, .forward = upsample_forward, .backward = upsample_backward};
+const aei_operator aei_op_nearest = {.plan = plan_rows, .forward = upsample_forward, .backward = upsample_backward};
+const aei_operator aei_op_bilinear = {.plan = plan_rows, .forward = upsample_forward, .backward = upsample_backward};

@@ -452,4 +452,4 @@ static void recurrent_params(aei_run *run, const aei_weights *weights, const aei
 #define RECURRENT {.plan = recurrent_plan, .forward = recurrent_forward, .backward = recurrent_backward, \
                    .backward_params = recurrent_params, .collect = recurrent_collect, .prepare = recurrent_prepare, \
                    .free = recurrent_free}
-const aei_op aei_op_gru = RECURRENT, aei_op_lstm = RECURRENT;
+const aei_operator aei_op_gru = RECURRENT, aei_op_lstm = RECURRENT;

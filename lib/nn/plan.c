@@ -3,6 +3,7 @@
  * Planning: how each tensor is stored, which buffers live when, and where in the workspace they lie. */
 #include <omp.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,47 +31,14 @@ void aei_single_threaded(void)
     omp_set_num_threads(1);
 }
 
-static const aei_op *op_of(ae_op op)
+#define ROW(number, name, ...) [AE_OP_##number] = &aei_op_##name,
+static const aei_operator *const operators[] = {AEI_OPS(ROW)};
+#undef ROW
+
+/* NULL: there is no such operator. */
+static const aei_operator *operator_of(ae_op op)
 {
-    switch (op) {
-    case AE_OP_INPUT: return &aei_op_input;
-    case AE_OP_DENSE: return &aei_op_dense;
-    case AE_OP_CONV: return &aei_op_conv;
-    case AE_OP_DECONV: return &aei_op_deconv;
-    case AE_OP_MAXPOOL: return &aei_op_maxpool;
-    case AE_OP_AVGPOOL: return &aei_op_avgpool;
-    case AE_OP_NEAREST: return &aei_op_nearest;
-    case AE_OP_BILINEAR: return &aei_op_bilinear;
-    case AE_OP_SHUFFLE: return &aei_op_shuffle;
-    case AE_OP_UNSHUFFLE: return &aei_op_unshuffle;
-    case AE_OP_CONCAT: return &aei_op_concat;
-    case AE_OP_ADD: return &aei_op_add;
-    case AE_OP_MUL: return &aei_op_mul;
-    case AE_OP_SCALE: return &aei_op_scale;
-    case AE_OP_BATCHNORM: return &aei_op_batchnorm;
-    case AE_OP_LAYERNORM: return &aei_op_layernorm;
-    case AE_OP_DROPOUT: return &aei_op_dropout;
-    case AE_OP_ACT: return &aei_op_act;
-    case AE_OP_RESHAPE: return &aei_op_reshape;
-    case AE_OP_GAUSSIAN: return &aei_op_gaussian;
-    case AE_OP_ROUND: return &aei_op_round;
-    case AE_OP_CROP: return &aei_op_crop;
-    case AE_OP_EMBED: return &aei_op_embed;
-    case AE_OP_QUANTISE: return &aei_op_quantise;
-    case AE_OP_BITS: return &aei_op_bits;
-    case AE_OP_GRU: return &aei_op_gru;
-    case AE_OP_LSTM: return &aei_op_lstm;
-    case AE_OP_LAST: return &aei_op_last;
-    case AE_OP_REPEAT_TIME: return &aei_op_repeat_time;
-    case AE_OP_FLIP: return &aei_op_flip;
-    case AE_OP_SOFTMAX: return &aei_op_softmax;
-    case AE_OP_NOISE: return &aei_op_noise;
-    case AE_OP_REVERSE: return &aei_op_reverse;
-    case AE_OP_NORMALISE: return &aei_op_normalise;
-    case AE_OP_DENORMALISE: return &aei_op_denormalise;
-    case AE_OP_GATHER: return &aei_op_gather;
-    }
-    return NULL;
+    return (size_t)op < sizeof(operators) / sizeof(*operators) ? operators[op] : NULL;
 }
 
 int32_t aei_buffer_new(aei_plan *plan, size_t bytes, uint32_t first, uint32_t last)
@@ -100,27 +68,6 @@ void aei_scratch(aei_plan *plan, size_t bytes)
 }
 
 /* ---- storage ---- */
-/* Operators whose inputs and output have the same stored channels. */
-static bool is_elementwise(const ae_node *n)
-{
-    switch (n->op) {
-    case AE_OP_MAXPOOL: case AE_OP_AVGPOOL: case AE_OP_NEAREST: case AE_OP_BILINEAR: case AE_OP_ADD: case AE_OP_MUL:
-    case AE_OP_SCALE: case AE_OP_BATCHNORM: case AE_OP_LAYERNORM: case AE_OP_DROPOUT: case AE_OP_ACT: case AE_OP_GAUSSIAN:
-    case AE_OP_ROUND:
-    case AE_OP_QUANTISE: case AE_OP_BITS: case AE_OP_LAST: case AE_OP_REPEAT_TIME: case AE_OP_FLIP:
-    case AE_OP_SOFTMAX: case AE_OP_NOISE: case AE_OP_REVERSE: case AE_OP_NORMALISE: case AE_OP_DENORMALISE:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Inputs of other channels: a mask, what lends its height. */
-static bool is_apart(const ae_node *n, uint32_t slot)
-{
-    return slot && (n->op == AE_OP_LAST || n->op == AE_OP_REPEAT_TIME);
-}
-
 enum { PADDED = 1, EXACT = 2 }; /* EXACT wins: grouped layers cannot have channels between their groups */
 
 static bool spread_flags(uint8_t *a, uint8_t *b)
@@ -151,9 +98,10 @@ static void choose_channels(aei_plan *p, uint8_t *flags)
         changed = false;
         for (uint32_t i = 0; i < p->n_steps; i++) {
             const ae_node *n = p->steps[i].node;
-            bool tied = is_elementwise(n) || (n->op == AE_OP_CONV && n->groups > 1);
+            bool tied = aei_op_is(n->op, AEI_ELEMENTWISE) || (n->op == AE_OP_CONV && n->groups > 1);
+            uint32_t n_tied = !tied ? 0 : aei_op_is(n->op, AEI_FIRST_ALONE) ? 1 : n->n_from;
 
-            for (uint32_t k = 0; k < n->n_from && tied && !is_apart(n, k); k++)
+            for (uint32_t k = 0; k < n_tied; k++)
                 changed |= spread_flags(&flags[i], &flags[n->from[k]]);
             if (n->add >= 0)
                 changed |= spread_flags(&flags[i], &flags[n->add]);
@@ -475,20 +423,17 @@ static bool place(aei_plan *p)
 
 static void find_params(aei_plan *p, aei_step *s)
 {
-    static const char *const usual[4] = {".weight", ".bias"}, *const normal[4] = {".weight", ".bias", ".mean", ".variance"},
-                                                                *const recurrent[4] = {".weight", ".recurrent", ".bias"},
-                                                                *const given[4] = {".mean", ".variance"};
-    ae_op op = s->node->op;
-    const char *const *names = op == AE_OP_BATCHNORM ? normal : op == AE_OP_GRU || op == AE_OP_LSTM ? recurrent
-                               : op == AE_OP_NORMALISE || op == AE_OP_DENORMALISE ? given : usual;
+    const char *const *names = aei_op_info_of(s->node->op)->params;
 
     for (int k = 0; k < 4; k++) {
-        const char *owner = s->node->transposed && k ? s->node->name : s->node->param;
-        size_t n = strlen(owner);
+        char name[sizeof(p->params[0].name)];
 
         s->param[k] = -1;
-        for (uint32_t i = 0; i < p->n_params && names[k]; i++)
-            if (!strncmp(p->params[i].name, owner, n) && !strcmp(p->params[i].name + n, names[k]))
+        if (!names[k])
+            continue;
+        snprintf(name, sizeof(name), "%s.%s", s->node->transposed && k ? s->node->name : s->node->param, names[k]);
+        for (uint32_t i = 0; i < p->n_params; i++)
+            if (!strcmp(p->params[i].name, name))
                 s->param[k] = (int32_t)i;
     }
 }
@@ -528,12 +473,17 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
         s->node = &p->graph->nodes[i];
         s->index = i;
         s->origin = p->mixed.origin ? p->mixed.origin[i] : i;
-        s->op = op_of(s->node->op);
+        s->op = operator_of(s->node->op);
+        if (!s->op || !aei_act_info_of(s->node->act)) {
+            st = ae_fail(err, AE_ERR_ARGUMENT, "layer %s: unknown operator %d or activation %d", s->node->name, (int)s->node->op,
+                         (int)s->node->act);
+            goto done;
+        }
         s->t.shape = shapes[i];
         s->t.element = c->precision == AE_PRECISION_BF16 && !(p->mixed.wide && p->mixed.wide[i]) ? 2 : 4;
         s->value = s->grad = s->pre = s->aux = AEI_NO_BUFFER;
-        s->split_act = c->train && (s->node->act == AE_ACT_SILU || s->node->act == AE_ACT_GELU ||
-                                    (s->node->act == AE_ACT_LEAKY && s->node->slope < 0));
+        s->split_act = c->train && aei_act_keeps_input(s->node->act, s->node->slope);
+        s->fused_act = s->op->fuses_act && !s->split_act && aei_act_info_of(s->node->act)->kind;
         find_params(p, s);
         if (s->node->op == AE_OP_INPUT && p->n_inputs < AE_MAX_FROM)
             p->inputs[p->n_inputs++] = i;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Inside the executor. A plan holds one step for each node; each operator is an aei_op: how it is planned, run and differentiated.
- * An operator's file knows tensors and buffers, plan.c knows lifetimes, run.c knows the order of things. */
+ * Inside the executor. A plan holds one step for each node; each operator is an aei_operator: how it is planned, run and
+ * differentiated. An operator's file knows tensors and buffers, plan.c knows lifetimes, run.c knows the order of things. */
 #ifndef AEI_PLAN_H
 #define AEI_PLAN_H
 
 #include <dnnl.h>
 
+#include "nn/acts.h"
 #include "nn/exec.h"
 #include "nn/mixed.h"
+#include "nn/ops.h"
 #include "nn/wgrad.h"
 
 enum {
@@ -75,7 +77,7 @@ typedef struct aei_prepared {
     dnnl_memory_desc_t md;
 } aei_prepared;
 
-typedef struct aei_op {
+typedef struct aei_operator {
     ae_status (*plan)(aei_plan *plan, aei_step *step, ae_error *err); /* may be NULL */
     void (*forward)(aei_run *run, const aei_weights *weights, const aei_step *step);
     /* Writes the gradient of input `slot` to `to`, all stored channels, from the node's own (complete, activation removed). */
@@ -94,15 +96,16 @@ typedef struct aei_op {
     bool (*bench)(aei_run *run, const aei_weights *weights, const aei_step *step, int kind, float *native);
     bool fuses_act;  /* forward applies the activation and the residual sum itself */
     bool passes;     /* the gradient of every input is the node's own: add */
-} aei_op;
+} aei_operator;
 
 struct aei_step {
     const ae_node *node;
     uint32_t index, origin; /* in the plan's graph, in the caller's */
-    const aei_op *op;
+    const aei_operator *op;
     aei_tensor t;
     bool needs_grad;       /* a parameter or a wanted input gradient lies at or below, and an output above */
     bool split_act;        /* training: the activation's derivative needs its input, kept in `pre` */
+    bool fused_act;        /* the layer applies the activation itself */
     bool gates;            /* a sigmoid that one product alone reads; training: the product's gradient is from before the sigmoid */
     uint32_t chunk;        /* inference: pixels of such a gate that the product has it compute at a time */
     bool accumulate[AE_MAX_FROM + 1]; /* backward: input slot (last: add) already holds a gradient */
@@ -213,14 +216,9 @@ static inline const float *aei_param(const aei_weights *w, const aei_step *step,
     return w->flat + w->plan->params[step->param[which]].offset;
 }
 
-extern const aei_op aei_op_input, aei_op_conv, aei_op_dense, aei_op_deconv;
-extern const aei_op aei_op_maxpool, aei_op_avgpool, aei_op_nearest, aei_op_bilinear;
-extern const aei_op aei_op_shuffle, aei_op_unshuffle, aei_op_concat, aei_op_crop, aei_op_reshape;
-extern const aei_op aei_op_add, aei_op_mul, aei_op_scale, aei_op_batchnorm, aei_op_layernorm;
-extern const aei_op aei_op_dropout, aei_op_act, aei_op_gaussian, aei_op_round;
-extern const aei_op aei_op_gru, aei_op_lstm, aei_op_last, aei_op_repeat_time, aei_op_flip;
-extern const aei_op aei_op_softmax, aei_op_noise, aei_op_reverse, aei_op_normalise, aei_op_denormalise, aei_op_gather;
-extern const aei_op aei_op_embed, aei_op_quantise, aei_op_bits;
+#define ROW(number, name, ...) extern const aei_operator aei_op_##name;
+AEI_OPS(ROW)
+#undef ROW
 
 /* op_recurrent.c: bytes that a live layer keeps from run to run. */
 size_t aei_recurrent_state(const aei_step *step, ae_shape in);
@@ -233,6 +231,7 @@ const void *aei_conv_chunk(aei_run *run, const aei_weights *weights, const aei_s
 ae_status aei_act_plan(aei_plan *plan, aei_step *step, ae_error *err);
 void aei_act_forward(aei_run *run, const aei_step *step);
 void aei_act_backward(aei_run *run, const aei_step *step);
+/* oneDNN's kind of an activation and its parameter. */
 dnnl_alg_kind_t aei_act_kind(ae_act act, float slope, float *alpha);
 
 /* kernels.c: loops over n elements of `element` bytes each. */

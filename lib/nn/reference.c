@@ -1,58 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "nn/reference.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/rng.h"
-
-static double sigmoid(double x)
-{
-    return 1 / (1 + exp(-x));
-}
-
-/* Standard normal distribution and density. */
-static double normal_cdf(double x)
-{
-    return 0.5 * erfc(-x * 0.70710678118654752440);
-}
-
-static double normal_pdf(double x)
-{
-    return 0.39894228040143267794 * exp(-0.5 * x * x);
-}
+#include "nn/acts.h"
 
 static double activate(const ae_node *node, double x)
 {
-    switch (node->act) {
-    case AE_ACT_NONE: return x;
-    case AE_ACT_RELU: return x > 0 ? x : 0;
-    case AE_ACT_LEAKY: return x > 0 ? x : x * (double)node->slope;
-    case AE_ACT_SIGMOID: return sigmoid(x);
-    case AE_ACT_TANH: return tanh(x);
-    case AE_ACT_SOFTPLUS: return fmax(x, 0) + log1p(exp(-fabs(x)));
-    case AE_ACT_SILU: return x * sigmoid(x);
-    case AE_ACT_GELU: return x * normal_cdf(x);
-    }
-    return NAN;
+    const aei_act_info *info = aei_act_info_of(node->act);
+
+    return info->value ? info->value(x, (double)node->slope) : x;
 }
 
 static double derivative(const ae_node *node, double x)
 {
-    double s = sigmoid(x), t = tanh(x);
+    const aei_act_info *info = aei_act_info_of(node->act);
 
-    switch (node->act) {
-    case AE_ACT_NONE: return 1;
-    case AE_ACT_RELU: return x > 0 ? 1 : 0;
-    case AE_ACT_LEAKY: return x > 0 ? 1 : (double)node->slope;
-    case AE_ACT_SIGMOID: return s * (1 - s);
-    case AE_ACT_TANH: return 1 - t * t;
-    case AE_ACT_SOFTPLUS: return s;
-    case AE_ACT_SILU: return s + x * s * (1 - s);
-    case AE_ACT_GELU: return normal_cdf(x) + x * normal_pdf(x);
-    }
-    return NAN;
+    return info->value ? info->derivative(x, (double)node->slope) : 1;
 }
 
 /* Offset of the tensor PARAM.suffix; SIZE_MAX: there is none. */
@@ -94,6 +60,10 @@ ae_status aei_ref_create(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t
         size_t count = aei_ref_count(shapes[i]);
 
         v->node = &graph->nodes[i];
+        if (v->node->op != AE_OP_INPUT && !aei_ref_op_of(v->node->op)) {
+            st = ae_fail(err, AE_ERR_UNSUPPORTED, "reference has no operator %s", ae_op_name(v->node->op));
+            goto done;
+        }
         v->out = shapes[i];
         if (!(v->y = ae_alloc(count, sizeof(double))) || !(v->dy = ae_alloc(count, sizeof(double))) ||
             !(v->value = ae_alloc(count, sizeof(double))) || !(v->d_value = ae_alloc(count, sizeof(double))) ||
@@ -173,7 +143,7 @@ void aei_ref_forward(aei_ref *ref, const double *flat, const double *const *inpu
         if (v->node->op == AE_OP_INPUT)
             memcpy(v->y, inputs[input++], count * sizeof(double));
         else
-            aei_ref_op_of(v->node->op).forward(v);
+            aei_ref_op_of(v->node->op)->forward(v);
         for (size_t k = 0; k < count; k++) {
             if (v->node->add >= 0)
                 v->y[k] += ref->nodes[v->node->add].value[k];
@@ -206,6 +176,6 @@ void aei_ref_backward(aei_ref *ref, const double *const *d_values, double *gradi
                 ref->nodes[v->node->add].d_value[k] += v->dy[k];
         }
         if (v->node->op != AE_OP_INPUT)
-            aei_ref_op_of(v->node->op).backward(v);
+            aei_ref_op_of(v->node->op)->backward(v);
     }
 }

@@ -56,7 +56,8 @@ typedef struct aei_ref_op {
     void (*forward)(const aei_ref_node *v);
     void (*backward)(const aei_ref_node *v);
 } aei_ref_op;
-aei_ref_op aei_ref_op_of(ae_op op);
+/* NULL: there is no such operator. */
+const aei_ref_op *aei_ref_op_of(ae_op op);
 
 /* Whether position (y, x) counts at a node of this parity. */
 static inline bool aei_ref_counts(ae_parity parity, size_t y, size_t x)

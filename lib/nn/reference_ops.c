@@ -933,45 +933,25 @@ static void bits_backward(const aei_ref_node *v)
     bits(v, true);
 }
 
-aei_ref_op aei_ref_op_of(ae_op op)
+#define BOTH(kind) {kind##_forward, kind##_backward}
+
+static const aei_ref_op definitions[] = {
+    [AE_OP_DENSE] = BOTH(dense), [AE_OP_CONV] = BOTH(conv), [AE_OP_DECONV] = BOTH(deconv),
+    [AE_OP_MAXPOOL] = BOTH(pool), [AE_OP_AVGPOOL] = BOTH(pool),
+    [AE_OP_NEAREST] = BOTH(upsample), [AE_OP_BILINEAR] = BOTH(upsample),
+    [AE_OP_SHUFFLE] = BOTH(move), [AE_OP_UNSHUFFLE] = BOTH(move), [AE_OP_CONCAT] = BOTH(move), [AE_OP_RESHAPE] = BOTH(move),
+    [AE_OP_CROP] = BOTH(move),
+    [AE_OP_ADD] = BOTH(combine), [AE_OP_MUL] = BOTH(combine), [AE_OP_SCALE] = BOTH(scale),
+    [AE_OP_BATCHNORM] = BOTH(batchnorm), [AE_OP_LAYERNORM] = BOTH(layernorm),
+    [AE_OP_DROPOUT] = BOTH(dropout), [AE_OP_GAUSSIAN] = BOTH(gaussian), [AE_OP_NOISE] = BOTH(noise),
+    [AE_OP_ACT] = BOTH(copy), [AE_OP_ROUND] = BOTH(copy), [AE_OP_REVERSE] = BOTH(reverse),
+    [AE_OP_EMBED] = BOTH(embed), [AE_OP_QUANTISE] = BOTH(quantise), [AE_OP_BITS] = BOTH(bits), [AE_OP_GATHER] = BOTH(gather),
+    [AE_OP_GRU] = BOTH(recurrent), [AE_OP_LSTM] = BOTH(recurrent),
+    [AE_OP_LAST] = BOTH(time), [AE_OP_REPEAT_TIME] = BOTH(time), [AE_OP_FLIP] = BOTH(time),
+    [AE_OP_SOFTMAX] = BOTH(softmax), [AE_OP_NORMALISE] = BOTH(normal), [AE_OP_DENORMALISE] = BOTH(normal),
+};
+
+const aei_ref_op *aei_ref_op_of(ae_op op)
 {
-    switch (op) {
-    case AE_OP_DENSE: return (aei_ref_op){dense_forward, dense_backward};
-    case AE_OP_CONV: return (aei_ref_op){conv_forward, conv_backward};
-    case AE_OP_DECONV: return (aei_ref_op){deconv_forward, deconv_backward};
-    case AE_OP_MAXPOOL:
-    case AE_OP_AVGPOOL: return (aei_ref_op){pool_forward, pool_backward};
-    case AE_OP_NEAREST:
-    case AE_OP_BILINEAR: return (aei_ref_op){upsample_forward, upsample_backward};
-    case AE_OP_SHUFFLE:
-    case AE_OP_UNSHUFFLE:
-    case AE_OP_CONCAT:
-    case AE_OP_RESHAPE:
-    case AE_OP_CROP: return (aei_ref_op){move_forward, move_backward};
-    case AE_OP_ADD:
-    case AE_OP_MUL: return (aei_ref_op){combine_forward, combine_backward};
-    case AE_OP_SCALE: return (aei_ref_op){scale_forward, scale_backward};
-    case AE_OP_BATCHNORM: return (aei_ref_op){batchnorm_forward, batchnorm_backward};
-    case AE_OP_LAYERNORM: return (aei_ref_op){layernorm_forward, layernorm_backward};
-    case AE_OP_DROPOUT: return (aei_ref_op){dropout_forward, dropout_backward};
-    case AE_OP_GAUSSIAN: return (aei_ref_op){gaussian_forward, gaussian_backward};
-    case AE_OP_ACT:
-    case AE_OP_ROUND: return (aei_ref_op){copy_forward, copy_backward};
-    case AE_OP_EMBED: return (aei_ref_op){embed_forward, embed_backward};
-    case AE_OP_QUANTISE: return (aei_ref_op){quantise_forward, quantise_backward};
-    case AE_OP_BITS: return (aei_ref_op){bits_forward, bits_backward};
-    case AE_OP_GRU:
-    case AE_OP_LSTM: return (aei_ref_op){recurrent_forward, recurrent_backward};
-    case AE_OP_LAST:
-    case AE_OP_REPEAT_TIME:
-    case AE_OP_FLIP: return (aei_ref_op){time_forward, time_backward};
-    case AE_OP_SOFTMAX: return (aei_ref_op){softmax_forward, softmax_backward};
-    case AE_OP_NOISE: return (aei_ref_op){noise_forward, noise_backward};
-    case AE_OP_REVERSE: return (aei_ref_op){reverse_forward, reverse_backward};
-    case AE_OP_NORMALISE:
-    case AE_OP_DENORMALISE: return (aei_ref_op){normal_forward, normal_backward};
-    case AE_OP_GATHER: return (aei_ref_op){gather_forward, gather_backward};
-    case AE_OP_INPUT: break;
-    }
-    return (aei_ref_op){0}; /* inputs are fed, not computed */
+    return (size_t)op < sizeof(definitions) / sizeof(*definitions) && definitions[op].forward ? &definitions[op] : NULL;
 }
