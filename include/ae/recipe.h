@@ -171,6 +171,14 @@ AE_API AE_NODISCARD ae_status ae_recipe_load(const char *path, const ae_limits *
                                              ae_free */, ae_error *err); /* messages begin with the path */
 AE_API void ae_recipe_free(ae_recipe *recipe);
 
+/* Finds the recipe NAME (with or without .yaml) in the places of ae_model_find (ae/model.h), each time also in `recipes` and its
+ * `kinds` below the directory or beside it; a file so called, and what has a slash in it, is taken as it is. The error lists which
+ * there are. */
+AE_API AE_NODISCARD ae_status ae_recipe_find(const char *name, char *path, size_t n_path, ae_error *err);
+
+/* Calls back with the path of every recipe in those places, in that order, until it returns false. */
+AE_API void ae_recipe_visit(void *opaque, bool (*visit)(void *opaque, const char *path));
+
 #ifdef __cplusplus
 }
 #endif

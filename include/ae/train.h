@@ -27,6 +27,9 @@ typedef struct ae_train_progress {
     double loss;              /* mean since the last report */
     double score; /* last validation: PSNR in dB, of a codec -loss, or the loss where no picture comes out; NaN before the
                      first */
+    double input_score, first_score; /* of the input as it is, and of what training began with; NaN where there is none */
+    const char *unit;         /* of the scores: "dB", or "" */
+    bool kept;                /* nothing scored better than what training began with, which is the model written */
     double psnr, bpp;         /* likewise, of a codec: means over samples of all qualities; NaN otherwise */
     double rate, gradient_norm;
     double samples_per_second, gflops; /* since the last report */
@@ -39,7 +42,8 @@ typedef struct ae_train_options {
     uint64_t seed;
     uint32_t threads;          /* 0: all processors */
     ae_precision precision;
-    double time_limit;         /* seconds; 0: none. A run stopped by it resumes exactly */
+    double time_limit;         /* seconds in which the whole schedule is fitted, down to its lowest rate; 0: none */
+    double rate;               /* the highest; 0: the recipe's, or of a network given by init less in shorter runs */
     uint64_t steps;            /* 0: the recipe's */
     const char *init;          /* model file to start from, or NULL: tensors of equal name and shape are taken */
     const char *checkpoint;    /* written atomically beside the output, read if it exists (resume); NULL: none */
@@ -59,8 +63,8 @@ typedef struct ae_train_options {
 } ae_train_options;
 
 /* The model is rewritten at every validation, so that a usable one exists early. AE_ERR_CANCELLED after a clean stop: checkpoint
- * and model (the best so far) are written; AE_OK with the last reported step below the last one: likewise, stopped by the time
- * limit. The checkpoint is removed once training is complete. */
+ * and model (the best so far) are written. The checkpoint is removed once training is complete, which it also is by the time limit.
+ * With `init` all of whose tensors suit, the model written scores no worse than what it began with. */
 AE_API AE_NODISCARD ae_status ae_train(const ae_recipe *recipe, const char *recipe_text, const ae_dataset *data,
                                        const ae_train_options *options, const char *out_path, ae_error *err);
 

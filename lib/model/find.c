@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Finding models by name. */
+ * Finding models and recipes by name. */
 #define _GNU_SOURCE
 #include "ae/model.h"
+#include "ae/recipe.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -12,9 +13,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_NAMES = 24, MAX_DIR = 3072 };
+enum { MAX_NAMES = 40, MAX_DIR = 3072 };
+
+/* What is looked for: the end of its files' names, and where they lie as seen from each directory of models. */
+typedef struct sort { const char *noun, *suffix, *below[6]; } sort;
+
+static const sort models = {"model", ".aem", {""}};
+static const sort recipes = {"recipe", ".yaml", {"", "/recipes", "/recipes/kinds", "/../recipes", "/../recipes/kinds"}};
 
 typedef struct search {
+    const sort *sort;
     const char *name;
     char *path;                             /* the result */
     size_t n_path;
@@ -24,11 +32,11 @@ typedef struct search {
     bool (*visit)(void *opaque, const char *path);
 } search;
 
-static bool has_suffix(const char *name)
+static bool has_suffix(const search *s, const char *name)
 {
-    size_t n = strlen(name);
+    size_t n = strlen(name), end = strlen(s->sort->suffix);
 
-    return n > 4 && !strcmp(name + n - 4, ".aem");
+    return n > end && !strcmp(name + n - end, s->sort->suffix);
 }
 
 static bool is_file(const char *path)
@@ -43,9 +51,11 @@ static void note_name(search *s, const char *file)
     char name[sizeof(s->names[0])];
     uint32_t at = 0;
 
-    if (!has_suffix(file) || strlen(file) - 4 >= sizeof(name))
+    size_t n = strlen(file) - (has_suffix(s, file) ? strlen(s->sort->suffix) : 0);
+
+    if (!file[n] || n >= sizeof(name))
         return;
-    snprintf(name, sizeof(name), "%.*s", (int)(strlen(file) - 4), file);
+    snprintf(name, sizeof(name), "%.*s", (int)n, file);
     while (at < s->n_names && strcmp(s->names[at], name) < 0)
         at++;
     if (s->n_names == MAX_NAMES || (at < s->n_names && !strcmp(s->names[at], name)))
@@ -57,8 +67,8 @@ static void note_name(search *s, const char *file)
 
 static bool visit_dir(search *s, const char *dir);
 
-/* True where the directory has the model. */
-static bool look_in(search *s, const char *dir)
+/* True where that very directory has it. */
+static bool look_at(search *s, const char *dir)
 {
     size_t used = strlen(s->looked);
     struct dirent *entry;
@@ -66,17 +76,27 @@ static bool look_in(search *s, const char *dir)
 
     if (s->visit)
         return visit_dir(s, dir);
-    if (!dir[0])
-        return false;
-    if (snprintf(s->path, s->n_path, "%s/%s%s", dir, s->name, has_suffix(s->name) ? "" : ".aem") < (int)s->n_path &&
+    if (snprintf(s->path, s->n_path, "%s/%s%s", dir, s->name, has_suffix(s, s->name) ? "" : s->sort->suffix) < (int)s->n_path &&
         is_file(s->path))
         return true;
-    snprintf(s->looked + used, sizeof(s->looked) - used, "%s%s", used ? ", " : "", dir);
-    if ((d = opendir(dir)) != NULL) {
+    if ((d = opendir(dir)) != NULL || s->sort == &models)
+        snprintf(s->looked + used, sizeof(s->looked) - used, "%s%s", used ? ", " : "", dir);
+    if (d) {
         while ((entry = readdir(d)) != NULL)
             note_name(s, entry->d_name);
         closedir(d);
     }
+    return false;
+}
+
+/* True where it lies in the directory of models, or where its sort lies as seen from there. */
+static bool look_in(search *s, const char *dir)
+{
+    char at[PATH_MAX];
+
+    for (int i = 0; dir[0] && s->sort->below[i]; i++)
+        if (snprintf(at, sizeof(at), "%s%s", dir, s->sort->below[i]) < (int)sizeof(at) && look_at(s, at))
+            return true;
     return false;
 }
 
@@ -85,10 +105,10 @@ static bool visit_dir(search *s, const char *dir)
 {
     struct dirent **entries = NULL;
     bool enough = false;
-    int n = dir[0] ? scandir(dir, &entries, NULL, alphasort) : 0;
+    int n = scandir(dir, &entries, NULL, alphasort);
 
     for (int i = 0; i < n; i++) {
-        if (!enough && has_suffix(entries[i]->d_name) &&
+        if (!enough && has_suffix(s, entries[i]->d_name) &&
             snprintf(s->path, s->n_path, "%s/%s", dir, entries[i]->d_name) < (int)s->n_path && is_file(s->path))
             enough = !s->visit(s->opaque, s->path);
         free(entries[i]);
@@ -144,25 +164,35 @@ static bool look_in_all(search *s)
     return strcmp(dir, AE_DATADIR "/models") != 0 && look_in(s, AE_DATADIR "/models");
 }
 
-void ae_model_visit(void *opaque, bool (*visit)(void *opaque, const char *path))
+static void visit_all(const sort *what, void *opaque, bool (*visit)(void *opaque, const char *path))
 {
     char path[4096];
-    search s = {.path = path, .n_path = sizeof(path), .opaque = opaque, .visit = visit};
+    search s = {.sort = what, .path = path, .n_path = sizeof(path), .opaque = opaque, .visit = visit};
 
     look_in_all(&s);
 }
 
-ae_status ae_model_find(const char *name, char *path, size_t n_path, ae_error *err)
+void ae_model_visit(void *opaque, bool (*visit)(void *opaque, const char *path))
 {
-    search s = {.name = name, .path = path, .n_path = n_path};
-    char names[160] = "";
+    visit_all(&models, opaque, visit);
+}
+
+void ae_recipe_visit(void *opaque, bool (*visit)(void *opaque, const char *path))
+{
+    visit_all(&recipes, opaque, visit);
+}
+
+static ae_status find(const sort *what, const char *name, char *path, size_t n_path, ae_error *err)
+{
+    search s = {.sort = what, .name = name, .path = path, .n_path = n_path};
+    char names[360] = "";
     size_t used = 0;
 
     if (!name[0])
-        return ae_fail(err, AE_ERR_ARGUMENT, "empty name of a model");
-    if (strchr(name, '/') || (has_suffix(name) && is_file(name))) {
+        return ae_fail(err, AE_ERR_ARGUMENT, "empty name of a %s", what->noun);
+    if (strchr(name, '/') || (has_suffix(&s, name) && is_file(name))) {
         if (strlen(name) >= n_path)
-            return ae_fail(err, AE_ERR_ARGUMENT, "the model's path has more than %zu bytes", n_path - 1);
+            return ae_fail(err, AE_ERR_ARGUMENT, "the %s's path has more than %zu bytes", what->noun, n_path - 1);
         memcpy(path, name, strlen(name) + 1);
         return AE_OK;
     }
@@ -172,5 +202,22 @@ ae_status ae_model_find(const char *name, char *path, size_t n_path, ae_error *e
         path[0] = 0;
     for (uint32_t i = 0; i < s.n_names && used < sizeof(names); i++)
         used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "", s.names[i]);
-    return ae_fail(err, AE_ERR_IO, "no model '%.40s'; there are: %s; looked in %s", name, s.n_names ? names : "none", s.looked);
+    return ae_fail(err, AE_ERR_IO, "no %s '%.40s'; there are: %s; looked in %s", what->noun, name, s.n_names ? names : "none",
+                   s.looked);
+}
+
+ae_status ae_model_find(const char *name, char *path, size_t n_path, ae_error *err)
+{
+    return find(&models, name, path, n_path, err);
+}
+
+ae_status ae_recipe_find(const char *name, char *path, size_t n_path, ae_error *err)
+{
+    struct stat s;
+
+    if (name[0] && stat(name, &s) == 0 && !S_ISDIR(s.st_mode) && strlen(name) < n_path) {
+        memcpy(path, name, strlen(name) + 1);
+        return AE_OK;
+    }
+    return find(&recipes, name, path, n_path, err);
 }

@@ -67,6 +67,10 @@ char *aei_card_make(const aei_card *c)
     at += sprintf(at, "\nthreads: %u\nitems: %zu\ndata_fingerprint: \"%016" PRIx64 "\"\n", c->threads, c->n_items, c->fingerprint);
     if (isfinite(c->score))
         at += sprintf(at, "%s: %.4f\n", c->score_name, c->score);
+    if (isfinite(c->first_score))
+        at += sprintf(at, "%s_before: %.4f\n", c->score_name, c->first_score);
+    if (isfinite(c->input_score))
+        at += sprintf(at, "%s_of_input: %.4f\n", c->score_name, c->input_score);
     sprintf(at, "%s%s", extra, *extra && extra[strlen(extra) - 1] != '\n' ? "\n" : "");
     return text;
 }

@@ -13,7 +13,7 @@ typedef struct aei_card {
     size_t n_items;
     uint64_t fingerprint;
     const char *score_name;  /* YAML key */
-    double score;            /* NaN: none */
+    double score, first_score, input_score; /* of the model, of what it began with, of the input; NaN: none */
 } aei_card;
 
 /* The model card as YAML text, to be freed by the caller; NULL when out of memory. */

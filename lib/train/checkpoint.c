@@ -79,7 +79,8 @@ ae_status aei_checkpoint_mismatch(const char *path, const char *what, ae_error *
 /* The words must be those of this run. */
 static ae_status check_key(const char *path, const uint64_t *head, const aei_run_key *key, ae_error *err)
 {
-    static const char *const what[] = {"recipe", "seed", "number of steps", "precision", "kind of data (noisy-only)", "cache size"};
+    static const char *const what[] = {"recipe", "seed", "number of steps or schedule", "precision", "kind of data (noisy-only)",
+                                       "cache size"};
     const uint64_t mine[] = {key->recipe, key->seed, key->steps, key->precision, key->noisy_only, key->cache_bytes};
 
     for (int i = 0; i < 6; i++)

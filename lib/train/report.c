@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PLOT_W = 420, PLOT_H = 200, PLOT_LEFT = 64, PLOT_BOTTOM = 24, MAX_PICTURES = 6, MAX_EDGE = 256 };
+enum { PLOT_W = 420, PLOT_H = 200, PLOT_LEFT = 64, PLOT_BOTTOM = 24, MAX_PICTURES = 6, MAX_EDGE = 512, SHOWN_EDGE = 320 };
 
 static void put_escaped(FILE *f, const char *text)
 {
@@ -55,7 +55,7 @@ static void put_picture(FILE *f, const float *pixels, ae_shape s)
     uint32_t h = s.h < MAX_EDGE ? s.h : MAX_EDGE, w = s.w < MAX_EDGE ? s.w : MAX_EDGE, row = (w * 3 + 3) / 4 * 4;
     base64 b = {f, 0, 0};
 
-    fprintf(f, "<img width=\"%u\" src=\"data:image/bmp;base64,", w < 96 ? w * (96 / w + 1) : w);
+    fprintf(f, "<img width=\"%u\" src=\"data:image/bmp;base64,", w * ((SHOWN_EDGE + w - 1) / w));
     put_byte(&b, 'B');
     put_byte(&b, 'M');
     put_u32(&b, 54 + row * h);
@@ -79,18 +79,37 @@ static void put_picture(FILE *f, const float *pixels, ae_shape s)
     fputs("\" alt=\"\">\n", f);
 }
 
+/* A row for each sample, so that what is to be compared stands side by side. */
 static void put_galleries(FILE *f, const aei_report *r)
 {
-    fputs("<table>\n", f);
-    for (size_t g = 0; g < sizeof(r->galleries) / sizeof(*r->galleries); g++) {
+    enum { N = sizeof(r->galleries) / sizeof(*r->galleries) };
+    uint32_t most = 0;
+
+    fputs("<table>\n<tr>", f);
+    for (int g = 0; g < N; g++) {
         const aei_gallery *a = &r->galleries[g];
 
         if (!a->pixels)
             continue;
-        fprintf(f, "<tr><th>%s</th><td>\n", a->title);
-        for (uint32_t i = 0; i < a->shape.n && i < MAX_PICTURES; i++)
+        fprintf(f, "<th>%s", a->title);
+        if (isfinite(a->score))
+            fprintf(f, "<br>%.2f %s", a->score, r->unit);
+        fputs("</th>", f);
+        most = a->shape.n > most ? a->shape.n : most;
+    }
+    fputs("</tr>\n", f);
+    for (uint32_t i = 0; i < most && i < MAX_PICTURES; i++) {
+        fputs("<tr>", f);
+        for (int g = 0; g < N; g++) {
+            const aei_gallery *a = &r->galleries[g];
+
+            if (!a->pixels)
+                continue;
+            fputs("<td>", f);
             put_picture(f, a->pixels + (size_t)i * a->shape.h * a->shape.w * a->shape.c, a->shape);
-        fputs("</td></tr>\n", f);
+            fputs("</td>", f);
+        }
+        fputs("</tr>\n", f);
     }
     fputs("</table>\n", f);
 }
@@ -106,7 +125,7 @@ static double value_of(const aei_point *p, int curve)
 static void put_curve(FILE *f, const aei_report *r, int curve, const char *title)
 {
     const aei_progress *p = r->progress;
-    double lo = INFINITY, hi = -INFINITY;
+    double lo = INFINITY, hi = -INFINITY, end = fmax((double)p->step, 1); /* what has been, not what is planned */
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < p->n_points; i++) {
@@ -130,13 +149,12 @@ static void put_curve(FILE *f, const aei_report *r, int curve, const char *title
             fprintf(f, "<path class=\"g\" d=\"M%d %dh%d\"/><text x=\"%d\" y=\"%d\">%.4g</text>", PLOT_LEFT, y, PLOT_W,
                     PLOT_LEFT - 4, y + 4, curve == 0 ? pow(10, v) : v);
         }
-        fprintf(f, "<text x=\"%d\" y=\"%d\">step %.0f</text><polyline points=\"", PLOT_LEFT + PLOT_W, PLOT_H + 16,
-                (double)r->steps);
+        fprintf(f, "<text x=\"%d\" y=\"%d\">step %.0f</text><polyline points=\"", PLOT_LEFT + PLOT_W, PLOT_H + 16, end);
         for (uint32_t i = 0; i < p->n_points; i++) {
             double v = value_of(&p->points[i], curve);
 
             if (isfinite(v))
-                fprintf(f, "%.1f,%.1f ", PLOT_LEFT + PLOT_W * p->points[i].step / (double)r->steps,
+                fprintf(f, "%.1f,%.1f ", PLOT_LEFT + PLOT_W * p->points[i].step / end,
                         PLOT_H - 8 - (PLOT_H - 16) * (v - lo) / (hi - lo));
         }
         fputs("\"/>", f);
@@ -164,9 +182,18 @@ ae_status aei_report_write(const char *path, const aei_report *r, ae_error *err)
     fputs("</h1>\n<p>", f);
     put_escaped(f, r->recipe->about);
     fprintf(f, "</p>\n<p>Step %llu of %llu", (unsigned long long)r->progress->step, (unsigned long long)r->steps);
-    if (isfinite(r->progress->score))
-        fprintf(f, ", %s %.4g", r->score_name, r->progress->score);
+    if (r->progress->seconds > 0)
+        fprintf(f, " in %.0f minutes", ceil(r->progress->seconds / 60));
+    if (isfinite(r->score))
+        fprintf(f, "; %s on pictures held out: %.4g", r->score_name, r->score);
+    if (isfinite(r->first_score))
+        fprintf(f, ", before training %.4g", r->first_score);
+    if (isfinite(r->input_score))
+        fprintf(f, ", of the input %.4g", r->input_score);
     fputs(".</p>\n", f);
+    if (r->noisy_only)
+        fputs("<p>The score is taken against the noisy pixels themselves, which cannot be known: it compares runs, and says "
+              "nothing of how clean pictures become.</p>\n", f);
     put_curve(f, r, 0, "loss (logarithmic)");
     put_curve(f, r, 1, r->score_name);
     put_curve(f, r, 2, "learning rate");

@@ -2,8 +2,9 @@
 #include "ae/compress.h"
 #include "ae/train.h"
 #include "train/card.h"
+#include "train/coarse.h"
 #include "train/loss.h"
-#include "train/optimizer.h"
+#include "train/pace.h"
 #include "train/report.h"
 
 #include <math.h>
@@ -15,20 +16,26 @@
 
 enum { MAX_FAULTS = 10 /* in a row */, MOST_EXPORTED = 8 /* pictures */ };
 
+#define COARSE 0.25 /* likeness of the noise of neighbours above which it is coarser than a pixel */
+
 /* One call of ae_train. */
 typedef struct session {
     const ae_recipe *recipe;
     const char *recipe_text, *out_path;
     const ae_train_options *options;
+    const ae_dataset *data;
     ae_precision precision;
     uint32_t threads;
-    uint64_t steps;
+    aei_pace pace;
     aei_trainer *trainer;
     aei_loader *loader;
     aei_run_key key;
     aei_progress progress;
     bool scores_psnr;         /* else the loss, where less is better; a codec's with its sign turned */
     bool codec;
+    float *start;             /* the parameters of a trained network to begin with; NULL: there was none */
+    double validated, cost;   /* when the last validation ended, and the seconds that it took */
+    double point_share;       /* of the schedule, at the last point of the curve */
     double work;              /* floating-point operations of a step */
     double begun, seconds_before;
 
@@ -47,6 +54,12 @@ static double now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Seconds of all sessions of this run. */
+static double passed(const session *s)
+{
+    return s->seconds_before + now() - s->begun;
 }
 
 static bool cancelled(const session *s)
@@ -99,7 +112,8 @@ static ae_status set_up_trainer(session *s, ae_error *err)
         s->precision = AE_PRECISION_F32; /* bf16 would round the weights far more */
     s->precision = ae_precision_resolve(s->precision);
     s->threads = s->options->threads ? s->options->threads : aei_cpu_count();
-    s->steps = s->options->steps ? s->options->steps : s->recipe->steps;
+    s->pace = (aei_pace){.recipe = s->recipe, .steps = s->options->steps ? s->options->steps : s->recipe->steps,
+                         .limit = s->options->time_limit, .rate = s->options->rate};
     aei_loader_input_size(s->recipe, &h, &w);
     if ((st = aei_trainer_create(s->recipe, h, w, s->precision, s->threads, s->options->seed, &s->trainer, err)) != AE_OK)
         return st;
@@ -107,7 +121,8 @@ static ae_status set_up_trainer(session *s, ae_error *err)
     s->codec = s->recipe->task == AE_TASK_COMPRESS;
     s->scores_psnr = !s->codec && !s->recipe->sound.bands &&
                      (aei_trainer_picture(s->trainer).c == 1 || aei_trainer_picture(s->trainer).c == 3);
-    s->shown.psnr = s->shown.bpp = NAN;
+    s->shown.psnr = s->shown.bpp = s->shown.input_score = s->shown.first_score = NAN;
+    s->shown.unit = s->scores_psnr ? "dB" : "";
     return AE_OK;
 }
 
@@ -162,7 +177,7 @@ static bool take_tensor(const ae_param *from, const float *values, const ae_para
     return true;
 }
 
-static ae_status start_from(session *s, ae_error *err)
+static ae_status start_from(session *s, bool tell, ae_error *err)
 {
     aei_state *state = aei_trainer_state(s->trainer);
     char path[4096];
@@ -191,46 +206,20 @@ static ae_status start_from(session *s, ae_error *err)
     }
     memcpy(state->average, state->value, state->n_floats * sizeof(float));
     aei_trainer_refresh(s->trainer);
-    warn(s, "%u of %u tensors taken from %s", n_taken, n_ours, path);
+    s->pace.trained = n_taken == n_ours && n_floats == state->n_floats;
+    if (tell)
+        warn(s, "%u of %u tensors taken from %s", n_taken, n_ours, path);
+    if (s->pace.trained && !s->options->noisy_only) {
+        s->start = ae_alloc(state->n_floats, sizeof(float));
+        if (!s->start)
+            st = ae_fail(err, AE_ERR_NOMEM, "training: parameters to begin with");
+        else
+            memcpy(s->start, state->value, state->n_floats * sizeof(float));
+    }
 done:
     ae_free(theirs);
     ae_model_free(model);
     return st;
-}
-
-/* The state to begin with: checkpoint, model or fresh. */
-static ae_status begin(session *s, const ae_dataset *data, ae_error *err)
-{
-    const ae_train_options *o = s->options;
-    aei_progress *p = &s->progress;
-    uint64_t saved_data;
-    bool found = false;
-    ae_status st;
-
-    s->key = (aei_run_key){XXH3_64bits(s->recipe_text, strlen(s->recipe_text)), 0, o->seed, s->steps, s->precision, o->noisy_only,
-                           o->cache_bytes};
-    p->score = p->best_score = NAN;
-    if (s->recipe->patience) {
-        p->best = ae_alloc(aei_trainer_state(s->trainer)->n_floats, sizeof(float));
-        if (!p->best)
-            return ae_fail(err, AE_ERR_NOMEM, "training: best parameters");
-    }
-    if (o->checkpoint &&
-        (st = aei_checkpoint_load(o->checkpoint, &s->key, aei_trainer_state(s->trainer), p, &found, err)) != AE_OK)
-        return st;
-    if (!found && o->init && (st = start_from(s, err)) != AE_OK)
-        return st;
-    saved_data = s->key.data;
-    if ((st = set_up_loader(s, data, err)) != AE_OK)
-        return st;
-    s->key.data = aei_loader_fingerprint(s->loader, &(size_t){0});
-    if (!found)
-        return AE_OK;
-    if (saved_data != s->key.data)
-        return aei_checkpoint_mismatch(o->checkpoint, "data set", err);
-    aei_trainer_refresh(s->trainer);
-    warn(s, "resumed at step %llu from %s", (unsigned long long)p->step, o->checkpoint);
-    return AE_OK;
 }
 
 /* ---- what is written ---- */
@@ -238,6 +227,11 @@ static ae_status begin(session *s, const ae_dataset *data, ae_error *err)
 static const float *final_values(const session *s)
 {
     return s->progress.has_best ? s->progress.best : aei_trainer_state(s->trainer)->average;
+}
+
+static double final_score(const session *s)
+{
+    return s->progress.has_best ? s->progress.best_score : s->progress.score;
 }
 
 static char *make_card(const session *s)
@@ -248,47 +242,79 @@ static char *make_card(const session *s)
         .precision = s->precision,
         .threads = s->threads,
         .step = p->step,
-        .steps = s->steps,
+        .steps = aei_pace_steps(&s->pace, p->step, passed(s)),
         .seconds = p->seconds,
         .score_name = s->codec ? "validation_score" : s->scores_psnr ? "validation_psnr" : "validation_loss",
-        .score = p->has_best ? p->best_score : p->score,
+        .score = final_score(s),
+        .first_score = s->shown.first_score,
+        .input_score = s->shown.input_score,
     };
 
     card.fingerprint = aei_loader_fingerprint(s->loader, &card.n_items);
     return aei_card_make(&card);
 }
 
-static ae_status save_report(session *s, const char *card, ae_error *err)
+/* One batch of held-out pictures, as they go in, as they came out at first and come out now, and as they should. */
+static ae_status show_pictures(session *s, aei_report *report, float **before, ae_error *err)
 {
     const ae_graph *graph = &s->recipe->networks[0].graph;
+    ae_shape shape = aei_trainer_picture(s->trainer);
+    size_t n = (size_t)shape.n * shape.h * shape.w * shape.c;
+    aei_batch batch;
+    aei_evaluation found;
+    ae_status st;
+
+    if ((st = aei_loader_validation(s->loader, 0, &batch, err)) != AE_OK)
+        return st;
+    if (s->start) {
+        aei_trainer_freeze(s->trainer, s->start);
+        *before = ae_alloc(n, sizeof(float));
+        if (!*before)
+            return ae_fail(err, AE_ERR_NOMEM, "training: pictures of the report");
+        if ((st = aei_trainer_evaluate(s->trainer, &batch, &found, err)) != AE_OK)
+            return st;
+        memcpy(*before, found.prediction, n * sizeof(float));
+    }
+    aei_trainer_freeze(s->trainer, final_values(s));
+    if ((st = aei_trainer_evaluate(s->trainer, &batch, &found, err)) != AE_OK)
+        return st;
+    for (uint32_t i = 0, k = 0; i < graph->n_nodes; i++) {
+        if (graph->nodes[i].op != AE_OP_INPUT)
+            continue;
+        if (!strcmp(graph->nodes[i].name, AE_INPUT_IMAGE))
+            report->galleries[0] = (aei_gallery){"input", s->shown.input_score, batch.inputs[k], aei_trainer_input(s->trainer, k)};
+        k++;
+    }
+    report->galleries[1] = (aei_gallery){"before", s->shown.first_score, *before, shape};
+    report->galleries[2] = (aei_gallery){s->start ? "after" : "output", final_score(s), found.prediction, shape};
+    report->galleries[3] = (aei_gallery){"target", NAN, batch.target, shape};
+    return AE_OK;
+}
+
+static ae_status save_report(session *s, const char *card, ae_error *err)
+{
     aei_report report = {
         .recipe = s->recipe,
         .recipe_text = s->recipe_text,
         .card = card,
         .score_name = s->codec ? "score" : s->scores_psnr ? "PSNR (dB)" : "validation loss",
+        .unit = s->shown.unit,
+        .first_score = s->shown.first_score,
+        .input_score = s->shown.input_score,
+        .score = final_score(s),
         .progress = &s->progress,
-        .steps = s->steps,
+        .steps = aei_pace_steps(&s->pace, s->progress.step, passed(s)),
+        .noisy_only = s->options->noisy_only,
     };
-    aei_batch batch;
-    aei_evaluation found;
-    ae_status st;
+    float *before = NULL;
+    ae_status st = AE_OK;
 
-    if ((s->scores_psnr || s->codec) && aei_loader_n_validation(s->loader)) {
-        aei_trainer_freeze(s->trainer, final_values(s));
-        if ((st = aei_loader_validation(s->loader, 0, &batch, err)) != AE_OK ||
-            (st = aei_trainer_evaluate(s->trainer, &batch, &found, err)) != AE_OK)
-            return st;
-        for (uint32_t i = 0, k = 0; i < graph->n_nodes; i++) {
-            if (graph->nodes[i].op != AE_OP_INPUT)
-                continue;
-            if (!strcmp(graph->nodes[i].name, AE_INPUT_IMAGE))
-                report.galleries[0] = (aei_gallery){"input", batch.inputs[k], aei_trainer_input(s->trainer, k)};
-            k++;
-        }
-        report.galleries[1] = (aei_gallery){"output", found.prediction, aei_trainer_picture(s->trainer)};
-        report.galleries[2] = (aei_gallery){"target", batch.target, aei_trainer_picture(s->trainer)};
-    }
-    return aei_report_write(s->options->report, &report, err);
+    if ((s->scores_psnr || s->codec) && aei_loader_n_validation(s->loader))
+        st = show_pictures(s, &report, &before, err);
+    if (st == AE_OK)
+        st = aei_report_write(s->options->report, &report, err);
+    ae_free(before);
+    return st;
 }
 
 /* The integer decoder of a codec, with ranges measured on held-out pictures. A network without an integer form is worth saving,
@@ -332,7 +358,7 @@ static ae_status save(session *s, ae_error *err)
     uint8_t *program = NULL;
     ae_status st = AE_OK;
 
-    s->progress.seconds = s->seconds_before + now() - s->begun;
+    s->progress.seconds = passed(s);
     parts.card = card = make_card(s);
     if (!card)
         return ae_fail(err, AE_ERR_NOMEM, "training: model card");
@@ -352,17 +378,54 @@ static ae_status save_checkpoint(session *s, ae_error *err)
 {
     if (!s->options->checkpoint)
         return AE_OK;
-    s->progress.seconds = s->seconds_before + now() - s->begun;
+    s->progress.seconds = passed(s);
     return aei_checkpoint_save(s->options->checkpoint, &s->key, aei_trainer_state(s->trainer), &s->progress, err);
 }
 
 /* ---- validation ---- */
 
+/* Decibels of the input as it is: of what a network must be better than. NaN where there is nothing to compare. */
+static double score_input(const session *s, const aei_batch *batch)
+{
+    const ae_graph *graph = &s->recipe->networks[0].graph;
+    ae_shape in = {0}, out = aei_trainer_picture(s->trainer);
+    const float *input = NULL;
+    size_t n = (size_t)out.n * out.h * out.w;
+    double error = 0, weights = 0;
+
+    if (!s->scores_psnr || (s->recipe->task != AE_TASK_DENOISE && s->recipe->task != AE_TASK_SUPERRES))
+        return NAN;
+    for (uint32_t i = 0, k = 0; i < graph->n_nodes; i++) {
+        if (graph->nodes[i].op != AE_OP_INPUT)
+            continue;
+        if (!strcmp(graph->nodes[i].name, AE_INPUT_IMAGE)) {
+            input = batch->inputs[k];
+            in = aei_trainer_input(s->trainer, k);
+        }
+        k++;
+    }
+    if (batch->base)
+        input = batch->base;
+    else if (in.h != out.h || in.w != out.w || in.c != out.c)
+        return NAN;
+    for (size_t i = 0; i < n; i++) {
+        double weight = batch->weight ? (double)batch->weight[i] : 1;
+
+        for (uint32_t k = 0; k < out.c; k++) {
+            double d = fmin(fmax((double)input[i * out.c + k], 0), 1) - (double)batch->target[i * out.c + k];
+
+            error += weight * d * d;
+        }
+        weights += weight * out.c;
+    }
+    return aei_decibels(error / weights);
+}
+
 /* Mean score of the averaged parameters over the validation set; NaN where that is empty. */
 static ae_status measure(session *s, double *score, ae_error *err)
 {
     uint32_t n = aei_loader_n_validation(s->loader);
-    double sum = 0, psnr = 0, bpp = 0;
+    double sum = 0, psnr = 0, bpp = 0, input = 0, begun = now();
 
     aei_trainer_freeze(s->trainer, aei_trainer_state(s->trainer)->average);
     for (uint32_t i = 0; i < n; i++) {
@@ -374,12 +437,16 @@ static ae_status measure(session *s, double *score, ae_error *err)
             (st = aei_trainer_evaluate(s->trainer, &batch, &found, err)) != AE_OK)
             return st;
         sum += s->codec ? -found.loss : s->scores_psnr ? aei_decibels(found.error) : found.loss;
+        input += score_input(s, &batch) / n;
         psnr += found.psnr / n;
         bpp += found.bpp / n;
     }
     *score = n ? sum / n : NAN;
     s->shown.psnr = s->codec && n ? psnr : NAN;
     s->shown.bpp = s->codec && n ? bpp : NAN;
+    s->shown.input_score = n && !s->options->noisy_only ? input : NAN;
+    s->validated = now();
+    s->cost = s->validated - begun;
     return AE_OK;
 }
 
@@ -392,7 +459,9 @@ static void add_point(session *s, double score)
             p->points[i] = p->points[2 * i];
         p->n_points = AEI_CURVE_MAX / 2;
     }
-    p->points[p->n_points++] = (aei_point){(double)p->step, s->point_loss / (double)s->point_steps, s->rate, score};
+    p->points[p->n_points++] = (aei_point){(double)p->step, s->point_steps ? s->point_loss / (double)s->point_steps : NAN, s->rate,
+                                           score};
+    s->point_share = aei_pace_share(&s->pace, p->step, passed(s));
     s->point_loss = 0;
     s->point_steps = 0;
 }
@@ -419,27 +488,108 @@ static ae_status validate(session *s, ae_error *err)
     return save(s, err);
 }
 
+/* What training begins with: its score is the first, and unless something is better it stays the model. */
+static ae_status measure_first(session *s, ae_error *err)
+{
+    aei_progress *p = &s->progress;
+    uint32_t n = aei_loader_n_validation(s->loader);
+    double coarseness;
+    ae_status st;
+
+    if (s->options->noisy_only) {
+        if ((st = aei_noise_coarseness(s->data, &coarseness, err)) != AE_OK)
+            return st;
+        if (coarseness > COARSE)
+            warn(s, "the noise of these pictures is coarser than a pixel (neighbours are alike by %.0f %%, as in a camera's JPEG "
+                 "files): what is learned from the surroundings of a pixel will copy it. Pictures scaled down to half have less of "
+                 "this",
+                 100 * coarseness);
+        warn(s, "scores are taken against the noisy pixels themselves, which cannot be known: they compare runs, and say nothing "
+             "of how clean pictures become");
+        return AE_OK;
+    }
+    if (!n || (!s->start && s->options->time_limit <= 0))
+        return AE_OK;
+    if ((st = measure(s, &p->score, err)) != AE_OK)
+        return st;
+    s->shown.first_score = p->score;
+    add_point(s, p->score);
+    if (s->start && isfinite(p->score)) {
+        memcpy(p->best, s->start, aei_trainer_state(s->trainer)->n_floats * sizeof(float));
+        p->best_score = p->score;
+        p->has_best = true;
+    }
+    return AE_OK;
+}
+
+/* The state to begin with: checkpoint, model or fresh. */
+static ae_status begin(session *s, const ae_dataset *data, ae_error *err)
+{
+    const ae_train_options *o = s->options;
+    aei_progress *p = &s->progress;
+    uint64_t saved_data;
+    bool found = false;
+    ae_status st;
+
+    s->key = (aei_run_key){XXH3_64bits(s->recipe_text, strlen(s->recipe_text)), 0, o->seed, s->pace.steps, s->precision,
+                           o->noisy_only, o->cache_bytes};
+    if (o->time_limit > 0 || o->rate > 0) { /* another schedule for each */
+        double schedule[2] = {o->time_limit, o->rate};
+
+        s->key.steps = XXH3_64bits_withSeed(schedule, sizeof(schedule), s->pace.steps);
+    }
+    p->score = p->best_score = NAN;
+    if (o->init && (st = start_from(s, !o->checkpoint || access(o->checkpoint, F_OK), err)) != AE_OK)
+        return st;
+    if (s->recipe->patience || s->start) {
+        p->best = ae_alloc(aei_trainer_state(s->trainer)->n_floats, sizeof(float));
+        if (!p->best)
+            return ae_fail(err, AE_ERR_NOMEM, "training: best parameters");
+    }
+    if (o->checkpoint &&
+        (st = aei_checkpoint_load(o->checkpoint, &s->key, aei_trainer_state(s->trainer), p, &found, err)) != AE_OK)
+        return st;
+    saved_data = s->key.data;
+    if ((st = set_up_loader(s, data, err)) != AE_OK)
+        return st;
+    s->key.data = aei_loader_fingerprint(s->loader, &(size_t){0});
+    s->begun = s->validated = now();
+    s->seconds_before = p->seconds;
+    if (!found)
+        return measure_first(s, err);
+    if (saved_data != s->key.data)
+        return aei_checkpoint_mismatch(o->checkpoint, "data set", err);
+    aei_trainer_refresh(s->trainer);
+    if (p->n_points && p->points[0].step < 1)
+        s->shown.first_score = p->points[0].score;
+    warn(s, "resumed at step %llu from %s", (unsigned long long)p->step, o->checkpoint);
+    return AE_OK;
+}
+
 /* ---- the loop ---- */
 
 static void report_progress(session *s, bool validated)
 {
-    double t = now(), passed = t - s->mark, done = (double)(s->progress.step - s->mark_step);
+    double t = now(), lapse = t - s->mark, left = s->pace.limit - passed(s), done = (double)(s->progress.step - s->mark_step);
     ae_train_progress *r = &s->shown;
 
     r->step = s->progress.step;
-    r->steps = s->steps;
+    r->steps = aei_pace_steps(&s->pace, s->progress.step, passed(s));
     r->score = s->progress.score;
     r->rate = s->rate;
     r->gradient_norm = s->norm;
-    r->seconds = s->seconds_before + t - s->begun;
+    r->seconds = passed(s);
     r->validated = validated;
+    r->kept = s->start && s->progress.has_best && s->progress.best_score == r->first_score;
     if (s->loss_steps)
         r->loss = s->loss_sum / (double)s->loss_steps;
-    if (done > 0 && passed > 0) {
-        r->samples_per_second = done * s->recipe->batch / passed;
-        r->gflops = done * s->work / passed * 1e-9;
-        r->wait_share = s->waited / passed;
-        r->seconds_left = (double)(s->steps - s->progress.step) * passed / done;
+    if (done > 0 && lapse > 0) {
+        r->samples_per_second = done * s->recipe->batch / lapse;
+        r->gflops = done * s->work / lapse * 1e-9;
+        r->wait_share = s->waited / lapse;
+        r->seconds_left = (double)(s->pace.steps - s->progress.step) * lapse / done;
+        if (s->pace.limit > 0 && r->seconds_left > left)
+            r->seconds_left = left > 0 ? left : 0;
     }
     if (s->options->progress)
         s->options->progress(s->options->opaque, r);
@@ -456,7 +606,7 @@ static ae_status take_step(session *s, ae_error *err)
     aei_step_result result;
     ae_status st;
 
-    s->rate = aei_rate(s->recipe, p->step, s->steps);
+    s->rate = aei_pace_rate(&s->pace, p->step, passed(s));
     if ((st = aei_loader_next(s->loader, &batch, &s->waited, err)) != AE_OK ||
         (st = aei_trainer_step(s->trainer, &batch, p->step, (float)s->rate, &result, err)) != AE_OK)
         return st;
@@ -477,34 +627,54 @@ static ae_status take_step(session *s, ae_error *err)
     return AE_OK;
 }
 
+/* A schedule that must fit a time has no patience: its rate, and with it most of the gain, comes down at the end. */
 static bool patience_lost(const session *s)
 {
-    return s->recipe->patience && s->progress.stale >= s->recipe->patience;
+    return s->recipe->patience && s->pace.limit <= 0 && s->progress.stale >= s->recipe->patience;
+}
+
+/* Within a time limit validations are measured by the clock and take no more than a tenth of it. */
+static bool validation_due(const session *s)
+{
+    uint64_t every = s->recipe->validate_every ? s->recipe->validate_every : s->pace.steps;
+
+    if (s->pace.limit > 0)
+        return now() - s->validated >= fmax(fmin(s->pace.limit / 8, 120), 10 * s->cost);
+    return s->progress.step % every == 0;
+}
+
+static bool point_due(const session *s)
+{
+    if (s->pace.limit > 0)
+        return aei_pace_share(&s->pace, s->progress.step, passed(s)) >= s->point_share + 0.005;
+    return s->progress.step % ((s->pace.steps + 499) / 500) == 0;
 }
 
 static ae_status loop(session *s, ae_error *err)
 {
     const ae_train_options *o = s->options;
     double every = o->checkpoint_seconds > 0 ? o->checkpoint_seconds : 300, saved = now();
-    uint64_t point_every = (s->steps + 499) / 500;
-    uint64_t validate_every = s->recipe->validate_every ? s->recipe->validate_every : s->steps;
     aei_progress *p = &s->progress;
     ae_status st;
 
     s->mark = s->begun;
     s->mark_step = p->step;
     s->shown.loss = NAN;
-    while (p->step < s->steps && !patience_lost(s)) {
+    for (bool over = p->step >= s->pace.steps; !over && !patience_lost(s);) {
         bool due;
 
-        if (cancelled(s) || (o->time_limit > 0 && now() - s->begun >= o->time_limit))
+        if (cancelled(s))
             break;
         if ((st = take_step(s, err)) != AE_OK)
             return st;
-        due = p->step % validate_every == 0 || p->step == s->steps;
+        s->pace.reserve = fmin(s->cost, s->pace.limit / 4);
+        over = aei_pace_share(&s->pace, p->step, passed(s)) >= 1;
+        due = over || validation_due(s);
+        if (over)
+            s->pace.steps = p->step;
         if (due && (st = validate(s, err)) != AE_OK)
             return st;
-        if (!due && p->step % point_every == 0 && s->point_steps)
+        if (!due && point_due(s) && s->point_steps)
             add_point(s, NAN);
         if (due || now() - s->mark >= 0.2)
             report_progress(s, due);
@@ -514,18 +684,16 @@ static ae_status loop(session *s, ae_error *err)
             saved = now();
         }
     }
-    if (p->step == s->steps || patience_lost(s)) {
+    if (p->step >= s->pace.steps || patience_lost(s)) {
         if (o->checkpoint)
             unlink(o->checkpoint);
         return AE_OK;
     }
-    if (!cancelled(s) && (st = measure(s, &p->score, err)) != AE_OK)
-        return st;
     if ((st = save_checkpoint(s, err)) != AE_OK || (st = save(s, err)) != AE_OK)
         return st;
-    report_progress(s, !cancelled(s));
-    return cancelled(s) ? ae_fail(err, AE_ERR_CANCELLED, "training: stopped at step %llu of %llu", (unsigned long long)p->step,
-                                  (unsigned long long)s->steps) : AE_OK;
+    report_progress(s, false);
+    return ae_fail(err, AE_ERR_CANCELLED, "training: stopped at step %llu of %llu", (unsigned long long)p->step,
+                   (unsigned long long)s->shown.steps);
 }
 
 static void finish(session *s)
@@ -533,6 +701,7 @@ static void finish(session *s)
     aei_loader_free(s->loader);
     aei_trainer_free(s->trainer);
     ae_free(s->progress.best);
+    ae_free(s->start);
     ae_free(s);
 }
 
@@ -552,12 +721,11 @@ ae_status ae_train(const ae_recipe *recipe, const char *recipe_text, const ae_da
     s->recipe = recipe;
     s->recipe_text = recipe_text;
     s->options = options;
+    s->data = data;
     s->out_path = out_path;
-    if ((st = set_up_trainer(s, err)) == AE_OK && (st = begin(s, data, err)) == AE_OK) {
-        s->begun = now();
-        s->seconds_before = s->progress.seconds;
+    s->begun = now();
+    if ((st = set_up_trainer(s, err)) == AE_OK && (st = begin(s, data, err)) == AE_OK)
         st = loop(s, err);
-    }
     finish(s);
     return st;
 }

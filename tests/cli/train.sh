@@ -65,11 +65,39 @@ run 0 $tool tiny.yaml data -o fine.aem --init m.aem; says "4 of 4 tensors taken"
 run 0 $tool tiny.yaml data --noisy-only -o noisy.aem; present noisy.aem
 run 0 $tool tiny.yaml data --bench --steps 3; prints "layers alone"; silent
 
-# Stopped by the limit, killed, interrupted: the same model as without.
+# Recipes by name: those that lie beside the models, and one of my own.
+mkdir -p own/recipes; cp tiny.yaml own/recipes/mine.yaml
+run 0 env AE_MODEL_PATH=own $tool mine data --steps 3 --seed 3 -o named.aem
+run 1 $tool nameless data -o o.aem; says "no recipe 'nameless'"; says "mnist-dense"; says "photo"
+mkdir photo; run 1 $tool photo empty -o o.aem; says "nothing to learn from"; rmdir photo
+
+# Within a time the schedule is complete, the rate down at its end, and the scores are said.
+run 0 $tool tiny.yaml data --steps 100000 -o timed.aem --time-limit 1s --json=timed.json --report timed.html
+absent timed.ckpt; says "score on what was held out"; says " dB (before: "; says "the input itself has"
+tail -1 timed.json | grep -q '"validated": true' || fail "timed.json: $(tail -1 timed.json)"
+awk -F'[,:]' '{ for (i = 1; i < NF; i++) if ($i ~ /"rate"/) r = $(i + 1) } END { exit !(r < 5e-5) }' timed.json || fail "the rate at the end: $(tail -1 timed.json)"
+grep -q "before training" timed.html || fail "timed.html: no score before"
+run 0 $tool --show timed.aem; prints "validation_psnr_before: "; prints "validation_psnr_of_input: "
+# A rate that ruins everything: what training began with is written, and said to be.
+run 0 $tool tiny.yaml data --init m.aem --steps 20 --rate 30 -o kept.aem; says "written unchanged"
+# Noise that neighbours share, which hidden pixels do not hide.
+smooth()
+{
+    { printf 'P5\n96 96\n255\n'; awk -v s="$1" -v spread="$2" 'BEGIN { srand(s); for (i = 0; i < 97 * 97; i++) n[i] = rand() * 24;
+        for (y = 0; y < 96; y++) for (x = 0; x < 96; x++) { i = y * 97 + x;
+            printf "%c", 80 + (spread ? (n[i] + n[i + 1] + n[i + 97] + n[i + 98]) / 2 : n[i]) } }'; } >"$3"
+}
+mkdir coarse fine_noise
+for i in 1 2 3; do LC_ALL=C smooth $i 1 coarse/$i.pgm; LC_ALL=C smooth $i 0 fine_noise/$i.pgm; done
+run 0 $tool tiny.yaml coarse --noisy-only --steps 2 -o c1.aem; says "coarser than a pixel"; says "cannot be known"
+run 0 $tool tiny.yaml fine_noise --noisy-only --steps 2 -o c2.aem; says "cannot be known"
+grep -q "coarser" err && fail "fine noise was taken for coarse: $(cat err)"
+
+# Killed, interrupted: the same model as without.
 sed 's/validate_every: 10/validate_every: 700/' tiny.yaml >long.yaml
 long="$tool long.yaml data --steps 3000 --seed 5 --quiet"
 run 0 $long -o whole.aem
-run 0 $long -o parts.aem --time-limit 0.3s; present parts.aem parts.ckpt
+timeout -s INT 1 $long -o parts.aem; [ $? -eq 124 ] || fail "interrupted by timeout"; present parts.aem parts.ckpt
 # begin SIGNAL: resumes in the background, waits for it to run, sends the signal; its exit status is in $status
 begin()
 {
@@ -87,8 +115,8 @@ begin KILL; present parts.aem
 [ ! -e parts.ckpt ] || run 0 $long -o parts.aem -j 1
 same_identity whole.aem parts.aem; absent parts.ckpt .ae-*
 
-run 0 $tool tiny.yaml data --steps 100000 -o x.aem --time-limit 0.2s; says "stopped by the time limit"
-run 1 $tool tiny.yaml data --steps 100001 -o x.aem; says "x.ckpt"; says "another number of steps"
+timeout -s INT 1 $tool tiny.yaml data --steps 100000 -o x.aem 2>/dev/null; present x.aem x.ckpt
+run 1 $tool tiny.yaml data --steps 100001 -o x.aem; says "x.ckpt"; says "another number of steps or schedule"
 run 1 $tool tiny.yaml data/p1.ppm data/p2.ppm data/p3.ppm --steps 100000 -o x.aem; says "another data set"
 printf 'XXXX' | dd of=x.ckpt bs=1 seek=500 conv=notrunc 2>/dev/null
 run 1 $tool tiny.yaml data --steps 100000 -o x.aem; says "damaged checkpoint"

@@ -14,6 +14,7 @@
 #include "train/loss.h"
 #include "train/muon.h"
 #include "train/optimizer.h"
+#include "train/pace.h"
 
 enum { N = 2, H = 5, W = 3, C = 3, COUNT = N * H * W * C };
 
@@ -262,6 +263,32 @@ static void test_schedule(void **state)
     assert_near(aei_rate(&r, 0, 1), 1e-3, 1e-9);
 }
 
+static void test_pace(void **state)
+{
+    ae_recipe r = {.rate = 1e-3f, .rate_end = 1e-6f, .warmup = 10, .steps = 1000};
+    aei_pace p = {.recipe = &r, .steps = 1000}, q = {.recipe = &r, .steps = 1000, .limit = 110, .reserve = 10};
+
+    (void)state;
+    for (uint64_t step = 0; step < 1000; step += 37)
+        assert_true(aei_pace_rate(&p, step, 1e6) == aei_rate(&r, step, 1000)); /* no clock where there is no limit */
+    assert_near(aei_pace_share(&q, 50, 50), 0.5, 1e-12);
+    assert_int_equal(aei_pace_steps(&q, 50, 50), 100);
+    assert_near(aei_pace_rate(&q, 0, 0), 1e-4, 1e-7);
+    assert_near(aei_pace_rate(&q, 4, 5), 5e-4 * 0.5 * (1 + cos(0.05 * 3.14159265)), 1e-6);
+    assert_near(aei_pace_rate(&q, 50, 50), (1e-3 + 1e-6) / 2, 1e-9);
+    assert_near(aei_pace_rate(&q, 99, 99.999), 1e-6, 1e-9);
+    assert_near(aei_pace_share(&q, 1000, 20), 1, 0); /* the recipe's steps end it where they take less time */
+    assert_int_equal(aei_pace_steps(&q, 900, 20), 1000);
+    q.limit = 5; /* less than what comes after the last step */
+    assert_near(aei_pace_share(&q, 0, 0.1), 1, 0);
+    p.trained = true; /* as long as the recipe says: its rate; a quarter: half of it */
+    assert_true(aei_pace_rate(&p, 500, 0) == aei_rate(&r, 500, 1000));
+    p.steps = 250;
+    assert_near(aei_pace_rate(&p, 10, 0), 5e-4, 1e-9);
+    p.rate = 2e-3;
+    assert_near(aei_pace_rate(&p, 10, 0), 2e-3, 1e-9);
+}
+
 /* Two updates of one value by each optimiser, worked out by hand. */
 static void test_optimizers(void **state)
 {
@@ -349,7 +376,8 @@ int main(void)
         cmocka_unit_test(test_loss_gradients), cmocka_unit_test(test_loss_values), cmocka_unit_test(test_cross_entropy),
         cmocka_unit_test(test_kl_normal),      cmocka_unit_test(test_rate_distortion),
         cmocka_unit_test(test_shards_add_up),  cmocka_unit_test(test_penalties),   cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_schedule),       cmocka_unit_test(test_optimizers),  cmocka_unit_test(test_muon),
+        cmocka_unit_test(test_schedule),       cmocka_unit_test(test_pace),        cmocka_unit_test(test_optimizers),
+        cmocka_unit_test(test_muon),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -363,9 +363,11 @@ static void test_time_limit(void **state)
     o.steps = 1000000;
     o.checkpoint = f->checkpoint;
     run_well(f, &o);
-    assert_true(f->last.step > 0 && f->last.step < 1000000);
-    assert_true(isfinite(f->last.score));
-    assert_int_equal(access(f->checkpoint, R_OK), 0);
+    assert_true(f->last.step > 0 && f->last.step < 1000000 && f->last.steps == f->last.step);
+    assert_true(isfinite(f->last.score) && isfinite(f->last.first_score) && isfinite(f->last.input_score));
+    assert_string_equal(f->last.unit, "dB");
+    assert_true(f->last.rate < 0.1 * (double)f->recipe->rate); /* the schedule was completed */
+    assert_int_not_equal(access(f->checkpoint, R_OK), 0);
     assert_int_equal(access(f->model, R_OK), 0);
 }
 

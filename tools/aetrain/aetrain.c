@@ -16,14 +16,14 @@
 static struct {
     const char *output, *init, *checkpoint, *report, *card, *show, *export, *rewrite, *json, *clean, *noise, *rooms, *music;
     uint32_t seed, threads, precision, verbose;
-    double time_limit, steps;
+    double time_limit, steps, rate;
     uint64_t cache;
     bool noisy_only, half, bench, force, quiet;
 } cfg = {.seed = 1, .steps = -1, .cache = UINT64_C(2) << 30};
 
 static const cli_option options[] = {
     {'o', "output", CLI_STRING, &cfg.output, "MODEL.aem", "the model to write", 0, 0},
-    {0, "init", CLI_STRING, &cfg.init, "MODEL", "begin with the tensors of this model that have the same names and shapes", 0, 0},
+    {0, "init", CLI_STRING, &cfg.init, "MODEL", "go on from this model: begin with its tensors of the same names and shapes", 0, 0},
     {0, "noisy-only", CLI_FLAG, &cfg.noisy_only, NULL, "the data are noisy themselves: learn to denoise without clean pictures", 0,
      0},
     {0, "half", CLI_FLAG, &cfg.half, NULL, "store the layers' weights in 16 bits: a model file of half the size", 0, 0},
@@ -37,7 +37,9 @@ static const cli_option options[] = {
     {'j', "threads", CLI_INT, &cfg.threads, "N", "threads; the model does not depend on them", 1, 1024},
     {0, "precision", CLI_CHOICE, &cfg.precision, "auto|f32|bf16", "of the layers; masters are always f32", 0, 0},
     {0, "steps", CLI_NUMBER, &cfg.steps, "N", "length of the schedule instead of the recipe's", 1, 1e12},
-    {0, "time-limit", CLI_DURATION, &cfg.time_limit, "TIME", "stop after 30s, 90m, 2h, ...; the same command then goes on", 0, 0},
+    {0, "time-limit", CLI_DURATION, &cfg.time_limit, "TIME",
+     "fit the schedule into 30s, 90m, 2h, ...: the rate comes down to nothing by then", 0, 0},
+    {0, "rate", CLI_NUMBER, &cfg.rate, "R", "highest learning rate instead of the recipe's", 1e-12, 1e3},
     {0, "checkpoint", CLI_STRING, &cfg.checkpoint, "FILE",
      "where to resume from and to save to every five minutes and when stopped (default: MODEL.ckpt); removed on completion", 0, 0},
     {0, "cache", CLI_SIZE, &cfg.cache, "SIZE", "memory for decoded pictures or sounds", 0, 0},
@@ -63,13 +65,12 @@ static const cli_option options[] = {
 
 static const cli_tool tool = {
     "aetrain",
-    "[OPTION]... RECIPE.yaml DATA... -o MODEL.aem\n"
-    "       aetrain [OPTION]... RECIPE.yaml --clean DIR [--noise DIR] [--rooms DIR] [--music DIR] -o MODEL.aem",
-    "Trains an autoencoder by a recipe on your own files: pictures in any format that the suite reads, IDX files (MNIST), or "
-    "directories of them.",
+    "[OPTION]... RECIPE DATA... -o MODEL.aem\n"
+    "       aetrain [OPTION]... RECIPE --clean DIR [--noise DIR] [--rooms DIR] [--music DIR] -o MODEL.aem",
+    "Trains an autoencoder by a recipe, a name such as photo or a YAML file, on your own files: pictures in any format that "
+    "the suite reads, IDX files (MNIST), or directories of them.",
     options,
-    "Interrupted or stopped by --time-limit, training leaves a usable model and a checkpoint; the same command resumes it "
-    "exactly.\n",
+    "Interrupted, training leaves a usable model and a checkpoint; the same command resumes it exactly.\n",
 };
 
 /* ---- progress ---- */
@@ -88,10 +89,11 @@ static void format_progress(const ae_train_progress *p, char *text, size_t n)
     if (isfinite(p->score) && isfinite(p->bpp))
         snprintf(score, sizeof(score), "  score %.5g  %.4g bpp  %.4g dB", p->score, p->bpp, p->psnr);
     else if (isfinite(p->score))
-        snprintf(score, sizeof(score), "  score %.5g", p->score);
-    snprintf(text, n, "step %llu/%llu  loss %.4g%s  %.4g samples/s  %.4g GFLOP/s  wait %.0f%%  left %s",
-             (unsigned long long)p->step, (unsigned long long)p->steps, p->loss, score, p->samples_per_second, p->gflops,
-             100 * p->wait_share, cli_format_time(p->seconds_left, left));
+        snprintf(score, sizeof(score), "  score %.5g%s%s", p->score, *p->unit ? " " : "", p->unit);
+    /* What matters first: a narrow terminal cuts off the end. */
+    snprintf(text, n, "left %s  step %llu/%llu%s  loss %.4g  %.4g samples/s  %.4g GFLOP/s  wait %.0f%%",
+             cli_format_time(p->seconds_left, left), (unsigned long long)p->step, (unsigned long long)p->steps, score, p->loss,
+             p->samples_per_second, p->gflops, 100 * p->wait_share);
 }
 
 static void record(talk *t, const ae_train_progress *p)
@@ -106,6 +108,11 @@ static void record(talk *t, const ae_train_progress *p)
         cli_json_number(&json, "bpp", p->bpp);
         cli_json_number(&json, "psnr", p->psnr);
     }
+    if (isfinite(p->first_score))
+        cli_json_number(&json, "score_before", p->first_score);
+    if (isfinite(p->input_score))
+        cli_json_number(&json, "score_of_input", p->input_score);
+    cli_json_string(&json, "unit", p->unit);
     cli_json_bool(&json, "validated", p->validated);
     cli_json_number(&json, "rate", p->rate);
     cli_json_number(&json, "gradient_norm", p->gradient_norm);
@@ -113,6 +120,7 @@ static void record(talk *t, const ae_train_progress *p)
     cli_json_number(&json, "gflops", p->gflops);
     cli_json_number(&json, "wait_share", p->wait_share);
     cli_json_number(&json, "seconds", p->seconds);
+    cli_json_number(&json, "seconds_left", p->seconds_left);
     if (!cli_json_write(&json, t->json)) {
         cli_message("--json: cannot write: %s", strerror(errno));
         t->json = NULL;
@@ -285,10 +293,27 @@ static ae_status bench(const ae_recipe *recipe, const ae_dataset *data, const ae
     return fflush(stdout) || ferror(stdout) ? ae_fail(err, AE_ERR_IO, "standard output cannot be written") : AE_OK;
 }
 
+/* What training has brought, on the data held out. */
+static void say_result(const ae_train_progress *p)
+{
+    char time[24], before[64] = "", input[64] = "";
+
+    cli_format_time(p->seconds, time);
+    if (isfinite(p->first_score))
+        snprintf(before, sizeof(before), " (before: %.5g)", p->first_score);
+    if (isfinite(p->input_score))
+        snprintf(input, sizeof(input), "; the input itself has %.5g %s", p->input_score, p->unit);
+    cli_message("%s: %llu steps in %s, score on what was held out %.5g%s%s%s%s%s", cfg.output, (unsigned long long)p->step, time,
+                p->score, *p->unit ? " " : "", p->unit, before, input,
+                cfg.noisy_only ? ", against the noisy pixels themselves" : "");
+    if (p->kept)
+        cli_message("%s: nothing scored better than what training began with, which was written unchanged: more time, more "
+                    "pictures or another --rate may help", cfg.output);
+}
+
 static ae_status train(const ae_recipe *recipe, const char *text, const ae_dataset *data, ae_train_options *o, ae_error *err)
 {
     talk t = {.terminal = isatty(STDERR_FILENO)};
-    char passed[24];
     ae_status st;
 
     if (cfg.json && *cfg.json) {
@@ -309,13 +334,8 @@ static ae_status train(const ae_recipe *recipe, const char *text, const ae_datas
         st = ae_fail(err, AE_ERR_IO, "%s: %s", cfg.json, strerror(errno));
     if (st != AE_OK || cfg.quiet)
         return st;
-    cli_format_time(t.seen.seconds, passed);
-    if (o->checkpoint && !access(o->checkpoint, F_OK))
-        cli_message("%s: stopped by the time limit at step %llu of %llu; the same command goes on", cfg.output,
-                    (unsigned long long)t.seen.step, (unsigned long long)t.seen.steps);
-    else
-        cli_message("%s: %llu steps in %s, score %.5g", cfg.output, (unsigned long long)t.seen.step, passed, t.seen.score);
-    return st;
+    say_result(&t.seen);
+    return AE_OK;
 }
 
 /* What a recipe of sound is trained on; closed again by close_sounds. */
@@ -369,12 +389,13 @@ static int work(char **operands, int n_operands, const char *command)
     sound_sets sets = {0};
     const ae_dataset *items;
     const cli_inputs *files;
-    char *text = NULL, *card = NULL, *checkpoint = NULL;
+    char *text = NULL, *card = NULL, *checkpoint = NULL, path[4096];
     ae_train_options o = {
         .seed = cfg.seed,
         .threads = cfg.threads,
         .precision = (ae_precision)cfg.precision,
         .time_limit = cfg.time_limit,
+        .rate = cfg.rate,
         .steps = cfg.steps > 0 ? (uint64_t)cfg.steps : 0,
         .init = cfg.init,
         .noisy_only = cfg.noisy_only,
@@ -387,7 +408,8 @@ static int work(char **operands, int n_operands, const char *command)
     };
     ae_status st;
 
-    if ((st = ae_recipe_load(operands[0], NULL, &recipe, &text, &error)) != AE_OK ||
+    if ((st = ae_recipe_find(operands[0], path, sizeof(path), &error)) != AE_OK ||
+        (st = ae_recipe_load(path, NULL, &recipe, &text, &error)) != AE_OK ||
         (st = check_data(recipe, n_operands - 1, &error)) != AE_OK ||
         (st = cfg.clean ? open_sounds(&sets, &o, &error)
                         : dataset_open(operands + 1, n_operands - 1, cli_message, &data, &error)) != AE_OK)
@@ -405,7 +427,7 @@ static int work(char **operands, int n_operands, const char *command)
     }
     o.checkpoint = checkpoint;
     if ((cfg.card && (st = read_card(cfg.card, &card, &error)) != AE_OK) ||
-        (st = check_output(operands[0], checkpoint, files, &error)) != AE_OK)
+        (st = check_output(path, checkpoint, files, &error)) != AE_OK)
         goto done;
     o.card_extra = card;
     st = train(recipe, text, items, &o, &error);
