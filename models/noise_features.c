@@ -3,7 +3,7 @@
  * Examples for models/torch/noise_estimator.py: photographs and patterns with synthetic noise, what is true of it and what the
  * estimator sees. noise_features N SEED PICTURE... > FILE   Each line is a group of blocks of an example, deviations on the scale of
  * 0..255: number of the example, kind (0 clean, 1 camera, 2 white, 3 clean through a camera), whether a pattern, channels, true
- * luminance and chroma at the group's brightness; features.
+ * luminance and chroma at the group's brightness, the deviation of white noise before it was clipped; features.
  *
  * Photographs are enlarged up to e times or made smaller: fine grain in them may be as soft as it is at a camera's full resolution.
  */
@@ -111,16 +111,16 @@ static void add_grain(aei_rng *rng, float *picture, uint32_t channels, float *sc
 
 /* What the estimator saw of one example, and the truth at each group's brightness. */
 static void print_groups(uint64_t example, int kind, bool pattern, uint32_t channels, const aei_noise_groups *groups,
-                         const ae_noise *truth)
+                         const ae_noise *truth, float white)
 {
     for (uint32_t g = 0; g < groups->n; g++) {
         float at = fminf(fmaxf(groups->brightness[g], 0), 1) * (AE_NOISE_BINS - 1);
         int b = at < AE_NOISE_BINS - 2 ? (int)at : AE_NOISE_BINS - 2;
         float t = at - (float)b;
 
-        printf("%llu %d %d %u %.4f %.4f", (unsigned long long)example, kind, pattern, channels,
+        printf("%llu %d %d %u %.4f %.4f %.4f", (unsigned long long)example, kind, pattern, channels,
                (double)(truth->luminance_at[b] + t * (truth->luminance_at[b + 1] - truth->luminance_at[b])),
-               (double)(truth->chroma_at[b] + t * (truth->chroma_at[b + 1] - truth->chroma_at[b])));
+               (double)(truth->chroma_at[b] + t * (truth->chroma_at[b + 1] - truth->chroma_at[b])), (double)white);
         for (int k = 0; k < AEI_NOISE_FEATURES; k++)
             printf(" %.4f", (double)groups->features[g][k]);
         printf("\n");
@@ -146,7 +146,7 @@ int main(int argc, char **argv)
         float draw = aei_rng_float(&rng), deviation = expf(aei_rng_range(&rng, logf(0.5f), logf(60))) / 255;
         float scale = aei_rng_range(&rng, -0.65f, 1.0f);
         bool pattern = aei_rng_float(&rng) < 0.15f;
-        int kind = draw > 0.38f ? 1 : draw > 0.26f ? 2 : draw > 0.13f ? 3 : 0;
+        int kind = draw > 0.42f ? 1 : draw > 0.24f ? 2 : draw > 0.12f ? 3 : 0;
         ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = channels, .width = EDGE, .height = EDGE};
         size_t n_samples = (size_t)EDGE * EDGE * channels;
         aei_noise_groups groups;
@@ -182,7 +182,7 @@ int main(int argc, char **argv)
         fine = aei_noise_measure(&(ae_row_source){.info = info, .opaque = &(rows){bytes, (size_t)EDGE * channels},
                                                   .read = read_rows}, NULL, &groups, &err) == AE_OK;
         if (fine)
-            print_groups(i, kind, pattern, channels, &groups, &truth);
+            print_groups(i, kind, pattern, channels, &groups, &truth, kind == 2 ? 255 * 1.6f * deviation : 0);
         else
             fprintf(stderr, "noise_features: %s\n", err.message);
     }

@@ -485,6 +485,57 @@ static void round_to_bytes(float *v, size_t n)
         v[i] = aei_round(v[i] * 255.0f) * (1.0f / 255.0f);
 }
 
+/* Keys' cubic, a = -1/2, at four neighbours of a place `f` beyond the second. */
+static void cubic_weights(float f, float to[4])
+{
+    for (int i = 0; i < 4; i++) {
+        float x = f + 1 - (float)i;
+
+        x = x < 0 ? -x : x;
+        to[i] = x <= 1 ? (1.5f * x - 2.5f) * x * x + 1 : ((-0.5f * x + 2.5f) * x - 4) * x + 2;
+    }
+}
+
+/* The samples among n, and their weights, of place i of as many in a window of n / zoom. */
+static void zoom_taps(float zoom, float at, uint32_t n, uint32_t i, uint32_t index[4], float weight[4])
+{
+    float u = ((float)i + 0.5f) / zoom - 0.5f + at * ((float)n - (float)n / zoom), low = floorf(u);
+
+    cubic_weights(u - low, weight);
+    for (int t = 0; t < 4; t++) {
+        int64_t v = (int64_t)low + t - 1;
+
+        index[t] = (uint32_t)(v < 0 ? 0 : v < n ? v : n - 1);
+    }
+}
+
+/* In place; spare: as large. */
+static void enlarge(const aei_camera *k, float *picture, uint32_t h, uint32_t w, uint32_t c, float *spare)
+{
+    size_t row = (size_t)w * c;
+    uint32_t at[4];
+    float weight[4];
+
+    for (uint32_t x = 0; x < w; x++) {
+        zoom_taps(k->zoom, k->at_x, w, x, at, weight);
+        for (uint32_t y = 0; y < h; y++)
+            for (uint32_t i = 0; i < c; i++) {
+                const float *from = picture + y * row + i;
+
+                spare[y * row + x * c + i] = weight[0] * from[at[0] * c] + weight[1] * from[at[1] * c] +
+                                             weight[2] * from[at[2] * c] + weight[3] * from[at[3] * c];
+            }
+    }
+    for (uint32_t y = 0; y < h; y++) {
+        zoom_taps(k->zoom, k->at_y, h, y, at, weight);
+        set_scaled(picture + y * row, spare + at[0] * row, weight[0], row);
+        for (int t = 1; t < 4; t++)
+            combine(picture + y * row, 1, spare + at[t] * row, weight[t], row);
+        for (size_t x = 0; x < row; x++)
+            picture[y * row + x] = unit(picture[y * row + x]);
+    }
+}
+
 size_t aei_camera_scratch(uint32_t h, uint32_t w)
 {
     size_t planes = (15 * (size_t)h * w + 4 * ((size_t)h + w + 4) + 2 * MAX_RADIUS) * sizeof(float);
@@ -565,11 +616,31 @@ void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noi
     } else {
         round_to_bytes(noisy, n * c);
     }
+    if (k->zoom > 1) {
+        enlarge(k, clean, h, w, c, scratch);
+        enlarge(k, noisy, h, w, c, scratch);
+        round_to_bytes(noisy, n * c);
+    }
+    if (k->again) {
+        aei_jpeg_lose(&k->second, clean, h, w, c, scratch);
+        aei_jpeg_lose(&k->second, noisy, h, w, c, scratch);
+    }
 }
 
 static float log_range(aei_rng *rng, float lo, float hi)
 {
     return lo * aei_pow(hi / lo, aei_rng_float(rng));
+}
+
+/* Grain of film that was scanned: as coarse in colour as in luminance, about as strong in shadows as in highlights. */
+static void draw_film(aei_rng *rng, aei_camera *k)
+{
+    k->mosaic = k->raw = false;
+    k->read = log_range(rng, 0.5f, 8);
+    k->colour = aei_rng_float(rng) < 0.4f ? aei_rng_range(rng, 0.02f, 0.2f) : aei_rng_range(rng, 0.5f, 1.5f);
+    k->fine = k->colour_fine = aei_rng_range(rng, 0.5f, 1.6f);
+    k->keep = 1;
+    k->coarse_share = k->colour_share = k->sharpen = 0;
 }
 
 /* Ranges chosen so that deviations and correlations spread about those measured on cameras (tests/image/test_camera.c). */
@@ -596,19 +667,19 @@ void aei_camera_draw(aei_rng *rng, aei_camera *k)
     k->read = log_range(rng, 0.02f, 2);
     k->colour = plain ? aei_rng_range(rng, 0.8f, 1.73f) : log_range(rng, 0.3f, 1.3f);
     k->fine = aei_rng_range(rng, 0.25f, 0.85f);
-    k->keep = log_range(rng, 0.15f, 0.9f);
+    k->keep = log_range(rng, 0.1f, 0.8f);
     k->coarse = log_range(rng, 2, 9);
     k->coarse_share = aei_rng_range(rng, 0, 0.3f);
     k->colour_fine = aei_rng_range(rng, 1, 2.5f);
     k->colour_coarse = k->colour_fine * aei_rng_range(rng, 2, 4.5f);
     k->colour_share = aei_rng_range(rng, 0.2f, 0.9f);
-    k->edge = log_range(rng, 0.04f, 0.25f);
+    k->edge = log_range(rng, 0.012f, 0.2f);
     share = aei_rng_float(rng);
     k->sharpen = share < 0.3f ? aei_rng_range(rng, 0.1f, 0.9f) : 0;
     k->radius = aei_rng_range(rng, 0.6f, 1.2f);
     if (plain)
         k->fine = k->coarse_share = k->colour_fine = k->colour_share = k->sharpen = 0, k->keep = 1;
-    k->raw = aei_rng_float(rng) < 0.4f;
+    k->raw = aei_rng_float(rng) < 0.3f;
     share = aei_rng_float(rng);
     if (k->raw) {
         k->mosaic = k->mosaic || plain;
@@ -619,4 +690,13 @@ void aei_camera_draw(aei_rng *rng, aei_camera *k)
     k->has_jpeg = aei_rng_float(rng) < (k->raw ? 0.4f : 0.85f);
     k->jpeg = (aei_jpeg_loss){.quality = (int)(98.5f - 28 * share * share * share * share), .halve_chroma = aei_rng_below(rng, 2),
                               .y = aei_rng_below(rng, 16), .x = aei_rng_below(rng, 16)};
+    if (aei_rng_float(rng) < 0.06f)
+        draw_film(rng, k);
+    k->zoom = aei_rng_float(rng) < 0.08f ? log_range(rng, 1.05f, 2) : 1;
+    k->at_y = aei_rng_float(rng);
+    k->at_x = aei_rng_float(rng);
+    k->again = aei_rng_float(rng) < 0.15f;
+    share = aei_rng_float(rng);
+    k->second = (aei_jpeg_loss){.quality = (int)(98.5f - 35 * share * share), .halve_chroma = aei_rng_below(rng, 2),
+                                .y = aei_rng_below(rng, 16), .x = aei_rng_below(rng, 16)};
 }

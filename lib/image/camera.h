@@ -10,7 +10,7 @@ enum { AEI_CAMERA_MIN_EDGE = 8 };
 /* A camera that takes a noisy photograph of a clean picture: the picture is brought back to linear light and behind a colour filter
  * mosaic, photon and read noise are added there, and both go through demosaicing, colours and tone curve. What the camera's own
  * noise reduction then does to noise is done to the difference of the two: it is smoothed, colour far more than luminance, weakened
- * where the picture is flat, and a coarse part stays. Sharpening and JPEG follow.
+ * where the picture is flat, and a coarse part stays. Sharpening and JPEG follow; then what people do: enlarging, a second JPEG.
  *
  * Luminance is (R+G+B)/3, colour the two orthonormal differences (R-B)/sqrt2 and (2G-R-B)/sqrt6. */
 typedef struct aei_camera {
@@ -33,6 +33,9 @@ typedef struct aei_camera {
                                 only it and those below hold */
     bool has_jpeg;
     aei_jpeg_loss jpeg;
+    float zoom, at_y, at_x;  /* enlarged by so much since, from 1 on, and where the window lies in what there is: 0..1 */
+    bool again;              /* saved as a JPEG once more at the end */
+    aei_jpeg_loss second;
 } aei_camera;
 
 /* Draws a camera; `luminance` is the caller's to set. */

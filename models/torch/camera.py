@@ -5,11 +5,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .image import beyond, blur, jpeg, mix
+from .image import along, beyond, blur, cubic, jpeg, matrix, mix
 
 FIELDS = ("balance0 balance1 balance2 mix00 mix01 mix02 mix10 mix11 mix12 mix20 mix21 mix22 gamma toe contrast mosaic phase "
           "gradient read luminance colour fine keep edge coarse coarse_share colour_fine colour_coarse colour_share sharpen radius "
-          "raw has_jpeg quality halve top left").split()
+          "raw has_jpeg quality halve top left zoom at_y at_x again quality2 halve2 top2 left2").split()
 
 
 def draw(rng, n):
@@ -26,18 +26,27 @@ def draw(rng, n):
         k["mix%d%d" % (i, (i + 1) % 3)], k["mix%d%d" % (i, (i + 2) % 3)] = (-b, -a) if i == 2 else (-a, -b)
     k.update(gamma=u(1.8, 2.6, n), toe=log_range(0.002, 0.02), contrast=u(0.2, 0.9, n), mosaic=~plain & (rng.random(n) < 0.85),
              phase=rng.integers(4, size=n), gradient=u(-0.5, 1.5, n).clip(0, 1), read=log_range(0.02, 2), luminance=np.zeros(n),
-             colour=np.where(plain, u(0.8, 1.73, n), log_range(0.3, 1.3)), fine=u(0.25, 0.85, n), keep=log_range(0.15, 0.9),
+             colour=np.where(plain, u(0.8, 1.73, n), log_range(0.3, 1.3)), fine=u(0.25, 0.85, n), keep=log_range(0.1, 0.8),
              coarse=log_range(2, 9), coarse_share=u(0, 0.3, n), colour_fine=u(1, 2.5, n), colour_share=u(0.2, 0.9, n),
-             edge=log_range(0.04, 0.25), sharpen=np.where(rng.random(n) < 0.3, u(0.1, 0.9, n), 0), radius=u(0.6, 1.2, n))
+             edge=log_range(0.012, 0.2), sharpen=np.where(rng.random(n) < 0.3, u(0.1, 0.9, n), 0), radius=u(0.6, 1.2, n))
     k["colour_coarse"] = k["colour_fine"] * u(2, 4.5, n)
     for name in ("fine", "coarse_share", "colour_fine", "colour_share", "sharpen"):
         k[name] = np.where(plain, 0, k[name])
     k["keep"] = np.where(plain, 1, k["keep"])
-    raw = rng.random(n) < 0.4
+    raw = rng.random(n) < 0.3
     k.update(raw=raw, mosaic=k["mosaic"] | (raw & plain), fine=np.where(raw & (rng.random(n) >= 0.3), 0, k["fine"]),
              contrast=np.where(raw, u(0, 0.9, n), k["contrast"]))
     k.update(has_jpeg=rng.random(n) < np.where(raw, 0.4, 0.85), quality=np.floor(98.5 - 28 * rng.random(n) ** 4), halve=rng.integers(2, size=n),
              top=rng.integers(16, size=n), left=rng.integers(16, size=n))
+    film = rng.random(n) < 0.06  # scanned grain: as coarse in colour as in luminance, as strong in shadows as in highlights
+    tint = np.where(rng.random(n) < 0.4, u(0.02, 0.2, n), u(0.5, 1.5, n))
+    size = u(0.5, 1.6, n)
+    for name, value in (("mosaic", False), ("raw", False), ("read", log_range(0.5, 8)), ("colour", tint), ("fine", size), ("colour_fine", size),
+                        ("keep", 1), ("coarse_share", 0), ("colour_share", 0), ("sharpen", 0)):
+        k[name] = np.where(film, value, k[name])
+    k.update(zoom=np.where(rng.random(n) < 0.08, log_range(1.05, 2), 1), at_y=rng.random(n), at_x=rng.random(n), again=rng.random(n) < 0.15,
+             quality2=np.floor(98.5 - 35 * rng.random(n) ** 2), halve2=rng.integers(2, size=n), top2=rng.integers(16, size=n),
+             left2=rng.integers(16, size=n))
     return np.stack([k[name] for name in FIELDS], 1).astype("f4")
 
 
@@ -151,6 +160,30 @@ def smooth_colour(k, light, uv):
     return uv * gain(together(uv), 2 * (k["luminance"] * k["colour"]) ** 2)
 
 
+def zoom_matrix(zoom, at, n):
+    """As many samples from a window of n / zoom."""
+    zoom, at = zoom[:, None], at[:, None]
+    u = (torch.arange(n, device=zoom.device) + 0.5) / zoom - 0.5 + at * (n - n / zoom)
+    index = torch.floor(u)[..., None] + torch.arange(-1, 3, device=zoom.device)
+    return matrix(index.long().clamp(0, n - 1), cubic(u[..., None] - index), n)
+
+
+def round_bytes(x):
+    return torch.round(x * 255) / 255
+
+
+def edit(k, picture, noisy):
+    """What people do to photographs: enlarging, and a second JPEG."""
+    def enlarged(x):
+        rows, columns = (zoom_matrix(k["zoom"][:, 0, 0, 0], k[at][:, 0, 0, 0], n) for at, n in zip(("at_y", "at_x"), x.shape[2:]))
+        return along(x, rows, columns).clamp(0, 1)
+
+    larger, again = k["zoom"] > 1, k["again"] > 0
+    picture, noisy = torch.where(larger, enlarged(picture), picture), torch.where(larger, round_bytes(enlarged(noisy)), noisy)
+    return tuple(torch.where(again, jpeg(x, *(k[name][:, 0, 0, 0] for name in ("quality2", "halve2", "top2", "left2"))), x)
+                 for x in (picture, noisy))
+
+
 def take(cameras, normals, clean, grey):
     """(noise-free, noisy) photographs of clean pictures of three channels. cameras: n x FIELDS; normals: unit normals in the shape
     of the pictures; grey: the channels are equal and stay so."""
@@ -179,4 +212,4 @@ def take(cameras, normals, clean, grey):
     picture = picture.clamp(0, 1)
     coded = [jpeg(x, *(k[name][:, 0, 0, 0] for name in ("quality", "halve", "top", "left"))) for x in (picture, noisy)]
     has_jpeg = k["has_jpeg"] > 0
-    return torch.where(has_jpeg, coded[0], picture), torch.where(has_jpeg, coded[1], torch.round(noisy * 255) / 255)
+    return edit(k, torch.where(has_jpeg, coded[0], picture), torch.where(has_jpeg, coded[1], round_bytes(noisy)))

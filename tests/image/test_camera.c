@@ -84,11 +84,19 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* What comes out of the camera, before anyone enlarges it or saves it again. */
+static void draw(aei_rng *r, aei_camera *k)
+{
+    aei_camera_draw(r, k);
+    k->zoom = 1;
+    k->again = false;
+}
+
 /* One that smooths. */
 static void draw_smoothing(aei_rng *r, aei_camera *k)
 {
     do
-        aei_camera_draw(r, k);
+        draw(r, k);
     while (k->raw);
 }
 
@@ -179,7 +187,7 @@ static void raw_noise_is_clipped(void **state)
         double y, least = 1, mean = 0;
         aei_camera k;
 
-        aei_camera_draw(&r, &k);
+        draw(&r, &k);
         k.raw = k.mosaic = true;
         k.fine = k.sharpen = 0;
         k.has_jpeg = false;
@@ -214,7 +222,7 @@ static void noise_depends_on_the_signal(void **state)
     double dark = 0, bright = 0;
 
     (void)state;
-    aei_camera_draw(&r, &k);
+    draw(&r, &k);
     k.has_jpeg = k.mosaic = false;
     k.fine = k.colour_fine = k.coarse_share = k.colour_share = k.sharpen = k.contrast = 0;
     k.keep = 1;
@@ -242,7 +250,7 @@ static void pictures_survive(void **state)
         aei_camera k;
         bool grey = i % 4 == 3;
 
-        aei_camera_draw(&r, &k);
+        draw(&r, &k);
         k.luminance = 0;
         k.has_jpeg = k.mosaic = false;
         k.sharpen = 0;
@@ -271,7 +279,7 @@ static void demosaicing_keeps_flat_colours(void **state)
         aei_rng r = aei_rng_make(14, i, 0);
         aei_camera k;
 
-        aei_camera_draw(&r, &k);
+        draw(&r, &k);
         k.luminance = 0;
         k.has_jpeg = false;
         k.mosaic = true;
@@ -333,7 +341,7 @@ static void odd_sizes(void **state)
         assert_true(clean && noisy && scratch);
         for (uint32_t j = 0; j < h * w * 3; j++)
             clean[j] = aei_rng_float(&r) * 1.2f - 0.1f;
-        aei_camera_draw(&r, &k);
+        draw(&r, &k);
         k.luminance = 0.05f;
         aei_camera_take(&k, &r, clean, noisy, h, w, 3, false, scratch);
         for (uint32_t j = 0; j < h * w * 3; j++)

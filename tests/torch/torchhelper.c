@@ -289,7 +289,8 @@ static void give_camera(FILE *out, const aei_camera *k)
     give(out, (float[]){k->gamma, k->toe, k->contrast, k->mosaic, (float)k->phase, k->gradient, k->read, k->luminance, k->colour,
                         k->fine, k->keep, k->edge, k->coarse, k->coarse_share, k->colour_fine, k->colour_coarse, k->colour_share,
                         k->sharpen, k->radius, k->raw, k->has_jpeg, (float)k->jpeg.quality, k->jpeg.halve_chroma, (float)k->jpeg.y,
-                        (float)k->jpeg.x}, 25);
+                        (float)k->jpeg.x, k->zoom, k->at_y, k->at_x, k->again, (float)k->second.quality, k->second.halve_chroma,
+                        (float)k->second.y, (float)k->second.x}, 33);
 }
 
 static void cameras(uint32_t n, FILE *out)
