@@ -59,11 +59,6 @@ ae_status aei_live_plan(aei_plan *plan, aei_step *s, ae_error *err)
     case AE_OP_MAXPOOL:
     case AE_OP_AVGPOOL: st = look_of_window(s, in, err); break;
     case AE_OP_DECONV: st = look_of_deconv(s, in, err); break;
-    case AE_OP_GRU:
-    case AE_OP_LSTM:
-        s->state = plan->state_bytes;
-        plan->state_bytes += aei_recurrent_state(s, in->shape);
-        break;
     case AE_OP_DENSE:
     case AE_OP_RESHAPE:
         if (s->node->op == AE_OP_RESHAPE && !s->node->height)

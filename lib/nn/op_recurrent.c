@@ -119,6 +119,10 @@ static ae_status recurrent_plan(aei_plan *plan, aei_step *s, ae_error *err)
         if (s->aux < 0)
             return ae_fail(err, AE_ERR_NOMEM, "layer '%s'", s->node->name);
     }
+    if (plan->config.live) { /* the state, of lstm both */
+        s->state = plan->state_bytes;
+        plan->state_bytes += r->block * r->out * sizeof(float) * (r->lstm ? 2 : 1);
+    }
     aei_scratch(plan, r->scratch_floats * sizeof(float));
     return AE_OK;
 }
@@ -132,11 +136,6 @@ static void recurrent_free(aei_step *s)
     aei_linear_free(&r->input);
     aei_linear_free(&r->step);
     ae_free(r);
-}
-
-size_t aei_recurrent_state(const aei_step *s, ae_shape in)
-{
-    return (size_t)in.n * in.w * up(s->node->out) * sizeof(float) * (s->node->op == AE_OP_LSTM ? 2 : 1);
 }
 
 /* ---- parameters ---- */

@@ -1,35 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Planning: how each tensor is stored, which buffers live when, and where in the workspace they lie. */
-#include <omp.h>
-#include <pthread.h>
+ * Planning: the steps of a graph and which buffers live when. How tensors are stored is decided in storage.c, where buffers lie in
+ * workspace.c. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "nn/graph_trim.h"
 #include "nn/live.h"
-#include "nn/plan.h"
-
-static dnnl_engine_t engine;
-static pthread_once_t engine_once = PTHREAD_ONCE_INIT;
-
-static void make_engine(void)
-{
-    if (dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success)
-        engine = NULL;
-}
-
-dnnl_engine_t aei_engine(void)
-{
-    pthread_once(&engine_once, make_engine);
-    return engine;
-}
-
-void aei_single_threaded(void)
-{
-    omp_set_num_threads(1);
-}
+#include "nn/storage.h"
 
 #define ROW(number, name, ...) [AE_OP_##number] = &aei_op_##name,
 static const aei_operator *const operators[] = {AEI_OPS(ROW)};
@@ -39,202 +17,6 @@ static const aei_operator *const operators[] = {AEI_OPS(ROW)};
 static const aei_operator *operator_of(ae_op op)
 {
     return (size_t)op < sizeof(operators) / sizeof(*operators) ? operators[op] : NULL;
-}
-
-int32_t aei_buffer_new(aei_plan *plan, size_t bytes, uint32_t first, uint32_t last)
-{
-    if (plan->n_buffers == plan->buffer_room) {
-        size_t old = plan->buffer_room * sizeof(aei_buffer);
-        aei_buffer *more = ae_realloc(plan->buffers, old, old * 2 + 64 * sizeof(aei_buffer));
-
-        if (!more)
-            return AEI_NO_BUFFER;
-        plan->buffers = more;
-        plan->buffer_room = plan->buffer_room * 2 + 64;
-    }
-    plan->buffers[plan->n_buffers] = (aei_buffer){.bytes = bytes, .first = first, .last = last};
-    return (int32_t)plan->n_buffers++;
-}
-
-static void grow(aei_plan *plan, int32_t buffer, size_t bytes)
-{
-    if (plan->buffers[buffer].bytes < bytes)
-        plan->buffers[buffer].bytes = bytes;
-}
-
-void aei_scratch(aei_plan *plan, size_t bytes)
-{
-    grow(plan, AEI_SCRATCH, bytes);
-}
-
-/* ---- storage ---- */
-enum { PADDED = 1, EXACT = 2 }; /* EXACT wins: grouped layers cannot have channels between their groups */
-
-static bool spread_flags(uint8_t *a, uint8_t *b)
-{
-    uint8_t both = *a | *b;
-    bool changed = *a != both || *b != both;
-
-    *a = *b = both;
-    return changed;
-}
-
-/* Channels of tensors that convolutions touch are padded to 16, which their kernels want. */
-static void choose_channels(aei_plan *p, uint8_t *flags)
-{
-    bool changed = true;
-
-    for (uint32_t i = 0; i < p->n_steps; i++) {
-        const ae_node *n = p->steps[i].node;
-        bool depthwise;
-
-        if (n->op != AE_OP_CONV && n->op != AE_OP_DECONV)
-            continue;
-        depthwise = n->groups == p->steps[n->from[0]].t.shape.c && n->groups == n->out;
-        flags[i] |= n->groups > 1 && !depthwise ? EXACT : PADDED;
-        flags[n->from[0]] |= flags[i];
-    }
-    while (changed) {
-        changed = false;
-        for (uint32_t i = 0; i < p->n_steps; i++) {
-            const ae_node *n = p->steps[i].node;
-            bool tied = aei_op_is(n->op, AEI_ELEMENTWISE) || (n->op == AE_OP_CONV && n->groups > 1);
-            uint32_t n_tied = !tied ? 0 : aei_op_is(n->op, AEI_FIRST_ALONE) ? 1 : n->n_from;
-
-            for (uint32_t k = 0; k < n_tied; k++)
-                changed |= spread_flags(&flags[i], &flags[n->from[k]]);
-            if (n->add >= 0)
-                changed |= spread_flags(&flags[i], &flags[n->add]);
-        }
-    }
-    for (uint32_t i = 0; i < p->n_steps; i++) {
-        aei_tensor *t = &p->steps[i].t;
-
-        t->cp = flags[i] == PADDED ? (t->shape.c + 15) / 16 * 16 : t->shape.c;
-    }
-}
-
-static bool is_output(const aei_plan *p, uint32_t node)
-{
-    for (uint32_t i = 0; i < p->n_outputs; i++)
-        if (p->outputs[i] == node)
-            return true;
-    return false;
-}
-
-static bool is_plain_conv(const aei_step *s)
-{
-    return s->node->op == AE_OP_CONV && s->node->groups == 1;
-}
-
-static bool reads(const aei_step *user, uint32_t node)
-{
-    for (uint32_t k = 0; k < user->node->n_from; k++)
-        if (user->node->from[k] == node)
-            return true;
-    return false;
-}
-
-/* Casts and trimmed pixels: the channels stay as they are. */
-static bool keeps_channels(const ae_node *n)
-{
-    return n->act == AE_ACT_NONE && (n->op == AE_OP_ACT || (n->op == AE_OP_CROP && n->pad[0] + n->pad[1]));
-}
-
-/* Whether plain convolutions alone read step i, some by way of steps that keep its channels. */
-static bool leads_to_convs(const aei_plan *p, uint32_t i)
-{
-    bool good = !is_output(p, i);
-
-    for (uint32_t k = i + 1; k < p->n_steps && good; k++) {
-        const aei_step *user = &p->steps[k];
-
-        good = user->node->add != (int32_t)i && (!reads(user, i) || is_plain_conv(user) ||
-                                                 (keeps_channels(user->node) && leads_to_convs(p, k)));
-    }
-    return good;
-}
-
-static void permute_down_to_convs(aei_plan *p, uint32_t i, uint32_t factor)
-{
-    p->steps[i].t.perm = factor;
-    for (uint32_t k = i + 1; k < p->n_steps; k++)
-        if (reads(&p->steps[k], i) && !is_plain_conv(&p->steps[k]))
-            permute_down_to_convs(p, k, factor);
-}
-
-/* The factor of the shuffles that alone read step i; 0: they differ, or others do. */
-static uint32_t shuffled_by(const aei_plan *p, uint32_t i)
-{
-    uint32_t factor = 0;
-
-    for (uint32_t k = i + 1; k < p->n_steps; k++) {
-        const ae_node *user = p->steps[k].node;
-
-        if (!reads(&p->steps[k], i) && user->add != (int32_t)i)
-            continue;
-        if (user->op != AE_OP_SHUFFLE || (factor && factor != user->factor))
-            return 0;
-        factor = user->factor;
-    }
-    return is_output(p, i) ? 0 : factor;
-}
-
-/* Deep tensors of shuffles that otherwise only plain convolutions touch are stored permuted. */
-static void choose_permutations(aei_plan *p)
-{
-    for (uint32_t i = 0; i < p->n_steps; i++) {
-        const ae_node *n = p->steps[i].node;
-
-        if (n->op == AE_OP_UNSHUFFLE && n->act == AE_ACT_NONE && leads_to_convs(p, i))
-            permute_down_to_convs(p, i, n->factor);
-        else if (is_plain_conv(&p->steps[i]) && n->add < 0)
-            p->steps[i].t.perm = shuffled_by(p, i);
-    }
-}
-
-/* The only step that reads step i, or NULL. */
-static const aei_step *only_user(const aei_plan *p, uint32_t i)
-{
-    const aei_step *user = NULL;
-    uint32_t n = is_output(p, i);
-
-    for (uint32_t k = i + 1; k < p->n_steps; k++) {
-        const ae_node *node = p->steps[k].node;
-
-        n += node->add == (int32_t)i;
-        for (uint32_t q = 0; q < node->n_from; q++)
-            if (node->from[q] == i) {
-                n++;
-                user = &p->steps[k];
-            }
-    }
-    return n == 1 ? user : NULL;
-}
-
-/* Products of a layer and its gate. In training the gradient takes one pass, not two. At inference gates that are convolutions
- * of single pixels are computed piece by piece: they never leave the cache. */
-static void find_gates(aei_plan *p)
-{
-    enum { PIECE = 1 << 18 }; /* bytes */
-
-    for (uint32_t i = 0; i < p->n_steps; i++) {
-        aei_step *s = &p->steps[i];
-        const ae_node *n = s->node;
-        const aei_step *mul = n->act == AE_ACT_SIGMOID ? only_user(p, i) : NULL;
-
-        s->gates = mul && mul->node->op == AE_OP_MUL;
-        for (int k = 0; k < 2 && s->gates; k++) /* nothing broadcast or of another type */
-            s->gates = aei_tensor_bytes(&p->steps[mul->node->from[k]].t) == aei_tensor_bytes(&mul->t) &&
-                       (p->config.train || !p->steps[mul->node->from[k]].chunk);
-        if (s->gates && !p->config.train && is_plain_conv(s) && n->add < 0 && n->kernel[0] * n->kernel[1] == 1 &&
-            n->stride[0] * n->stride[1] == 1 && !n->pad[0] && !n->pad[1]) {
-            uint32_t widest = s->t.cp > p->steps[n->from[0]].t.cp ? s->t.cp : p->steps[n->from[0]].t.cp;
-            size_t most = PIECE / ((size_t)widest * s->t.element), pixels = aei_pixels(&s->t);
-
-            s->chunk = (uint32_t)(most < 1 ? 1 : most < pixels ? most : pixels);
-        }
-    }
 }
 
 /* ---- lifetimes ---- */
@@ -269,7 +51,7 @@ static bool plan_values(aei_plan *p)
         s->value = aei_buffer_new(p, bytes, i, train ? back(p, i) : i);
         if (s->value < 0)
             return false;
-        if (is_output(p, i) && p->buffers[s->value].last < n)
+        if (aei_is_output(p, i) && p->buffers[s->value].last < n)
             p->buffers[s->value].last = n;
         if (s->split_act) {
             s->pre = aei_buffer_new(p, bytes, i, back(p, i));
@@ -318,7 +100,7 @@ static void sum_in_place(aei_plan *p)
  * is the first. */
 static uint32_t first_gradient(const aei_plan *p, uint32_t i)
 {
-    if (is_output(p, i))
+    if (aei_is_output(p, i))
         return p->n_steps;
     for (uint32_t k = p->n_steps; k-- > i + 1;) {
         const aei_step *user = &p->steps[k];
@@ -365,7 +147,7 @@ static bool plan_gradients(aei_plan *p)
                 aei_tensor_bytes(&t->t) == aei_tensor_bytes(&s->t))
                 t->grad = s->grad;
             if (reached[to])
-                grow(p, AEI_TEMP, aei_tensor_bytes(&t->t));
+                aei_buffer_grow(p, AEI_TEMP, aei_tensor_bytes(&t->t));
             reached[to] = 1;
         }
     }
@@ -373,52 +155,14 @@ static bool plan_gradients(aei_plan *p)
     return good;
 }
 
-/* ---- placement ---- first fit, largest first */
-static int by_size(const void *a, const void *b)
+static bool plan_lifetimes(aei_plan *p)
 {
-    const aei_buffer *x = *(aei_buffer *const *)a, *y = *(aei_buffer *const *)b;
-
-    if (x->bytes != y->bytes)
-        return x->bytes < y->bytes ? 1 : -1;
-    return x < y ? -1 : x > y;
-}
-
-static int by_offset(const void *a, const void *b)
-{
-    const aei_buffer *x = *(aei_buffer *const *)a, *y = *(aei_buffer *const *)b;
-
-    return x->offset < y->offset ? -1 : x->offset > y->offset;
-}
-
-static bool place(aei_plan *p)
-{
-    aei_buffer **order = ae_alloc(p->n_buffers, sizeof(*order)), **near = ae_alloc(p->n_buffers, sizeof(*near));
-
-    if (order && near) {
-        for (uint32_t i = 0; i < p->n_buffers; i++) {
-            order[i] = &p->buffers[i];
-            order[i]->bytes = (order[i]->bytes + 63) / 64 * 64;
-        }
-        qsort(order, p->n_buffers, sizeof(*order), by_size);
-        for (uint32_t i = 0; i < p->n_buffers; i++) {
-            aei_buffer *b = order[i];
-            uint32_t n_near = 0;
-
-            for (uint32_t k = 0; k < i; k++)
-                if (order[k]->first <= b->last && b->first <= order[k]->last)
-                    near[n_near++] = order[k];
-            qsort(near, n_near, sizeof(*near), by_offset);
-            b->offset = AEI_MARGIN;
-            for (uint32_t k = 0; k < n_near && near[k]->offset < b->offset + b->bytes; k++)
-                if (near[k]->offset + near[k]->bytes > b->offset)
-                    b->offset = near[k]->offset + near[k]->bytes;
-            if (b->offset + b->bytes > p->workspace)
-                p->workspace = b->offset + b->bytes;
-        }
-    }
-    ae_free(near);
-    ae_free(order);
-    return order && near;
+    mark_gradients(p);
+    aei_storage_gates(p);
+    if (!plan_values(p))
+        return false;
+    sum_in_place(p);
+    return !p->config.train || plan_gradients(p);
 }
 
 static void find_params(aei_plan *p, aei_step *s)
@@ -458,10 +202,9 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
 {
     ae_status st = AE_OK;
     ae_shape *shapes = ae_alloc(p->n_steps, sizeof(*shapes));
-    uint8_t *flags = ae_alloc(p->n_steps, 1);
     const aei_plan_config *c = &p->config;
 
-    if (!shapes || !flags) {
+    if (!shapes) {
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
         goto done;
     }
@@ -489,16 +232,7 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
             p->inputs[p->n_inputs++] = i;
     }
     find_owners(p);
-    choose_channels(p, flags);
-    choose_permutations(p);
-    mark_gradients(p);
-    find_gates(p);
-    if (!plan_values(p)) {
-        st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
-        goto done;
-    }
-    sum_in_place(p);
-    if (c->train && !plan_gradients(p)) {
+    if (!aei_storage_choose(p) || !plan_lifetimes(p)) {
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
         goto done;
     }
@@ -515,10 +249,9 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
         s->native = p->native_floats;
         p->native_floats += (s->native_floats + 15) / 16 * 16;
     }
-    if (st == AE_OK && !place(p))
+    if (st == AE_OK && !aei_workspace_place(p))
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", p->n_steps);
 done:
-    ae_free(flags);
     ae_free(shapes);
     return st;
 }
@@ -590,12 +323,11 @@ void aei_plan_free(aei_plan *p)
         return;
     for (uint32_t i = 0; i < p->n_steps && p->steps; i++) {
         aei_step *s = &p->steps[i];
-        dnnl_primitive_t all[] = {s->prim[0],  s->prim[1],       s->prim[2],       s->act_prim,
-                                  s->act_back_prim, s->reorder_in[0], s->reorder_in[1], s->reorder_out};
 
-        for (size_t k = 0; k < sizeof(all) / sizeof(*all); k++)
-            if (all[k])
-                dnnl_primitive_destroy(all[k]);
+        if (s->act_prim)
+            dnnl_primitive_destroy(s->act_prim);
+        if (s->act_back_prim)
+            dnnl_primitive_destroy(s->act_back_prim);
         if (s->op && s->op->free)
             s->op->free(s);
     }

@@ -11,7 +11,6 @@
 #include "nn/exec.h"
 #include "nn/mixed.h"
 #include "nn/ops.h"
-#include "nn/wgrad.h"
 
 enum {
     AEI_MAX_PRIMITIVES = 3,
@@ -71,12 +70,6 @@ typedef struct aei_buffer {
     uint32_t first, last;
 } aei_buffer;
 
-/* Tensors of one layer with weights, prepared: offsets into the weights' block. */
-typedef struct aei_prepared {
-    size_t offset, bytes;
-    dnnl_memory_desc_t md;
-} aei_prepared;
-
 typedef struct aei_operator {
     ae_status (*plan)(aei_plan *plan, aei_step *step, ae_error *err); /* may be NULL */
     void (*forward)(aei_run *run, const aei_weights *weights, const aei_step *step);
@@ -86,14 +79,17 @@ typedef struct aei_operator {
     void (*backward_params)(aei_run *run, const aei_weights *weights, const aei_step *step, float *native);
     /* Prepares its parameters, given flat, for its kernels. NULL: it reads them as they are. */
     void (*prepare)(const aei_weights *weights, const aei_step *step, const float *flat);
+    /* Makes handles of its prepared parameters, weights->memory[step->index], freed with the weights. NULL: needs none. */
+    bool (*bind)(aei_weights *weights, const aei_step *step);
     /* Frees what `plan` left in step->own, which may be NULL. */
     void (*free)(aei_step *step);
     /* Adds that to a flat gradient. NULL: it is already in flat order. */
     void (*collect)(const aei_weights *weights, const aei_step *step, float *native, float *flat);
     /* Whether `collect` writes the gradient of its weight where others add: what was there is lost. NULL: never. */
     bool (*overwrites)(const aei_step *step);
-    /* Its bare primitive of kind 0 forward, 1 backward by data, 2 backward by weights; false: there is none. NULL: it has none. */
-    bool (*bench)(aei_run *run, const aei_weights *weights, const aei_step *step, int kind, float *native);
+    /* Its bare primitive of kind 0 forward, 1 backward by data, 2 backward by weights; returns its floating-point operations,
+     * 0: there is none. NULL: it has none. */
+    double (*bench)(aei_run *run, const aei_weights *weights, const aei_step *step, int kind, float *native);
     bool fuses_act;  /* forward applies the activation and the residual sum itself */
     bool passes;     /* the gradient of every input is the node's own: add */
 } aei_operator;
@@ -112,26 +108,12 @@ struct aei_step {
     int32_t value, grad, pre, aux; /* buffers */
     uint32_t look;         /* live: rows of its input that it keeps for the next run */
     size_t state;          /* and where in the run's state they lie */
-    size_t side;           /* layers: where in the scratch their copies lie */
     void *own;             /* its operator's */
     int32_t param[4];      /* indices into plan->params in the order of ae_graph_params, or -1 */
-    /* oneDNN: forward, backward by data, backward by weights; the activation's own */
-    dnnl_primitive_t prim[AEI_MAX_PRIMITIVES];
-    dnnl_memory_desc_t src_md, dst_md, bias_md, diff_weights_md;
-    dnnl_memory_desc_t plain_md; /* f32, O x I x H x W (with groups), padded */
-    dnnl_memory_desc_t pad_md[AEI_MAX_PRIMITIVES]; /* scratchpads */
-    aei_wgrad wgrad;       /* .n > 0: takes the place of the primitive of gradients by weights */
-    aei_prepared weights[2]; /* for forward, for backward by data */
-    size_t bias_offset;
-    dnnl_primitive_t act_prim, act_back_prim, reorder_in[2], reorder_out;
-    dnnl_memory_desc_t act_md;
-    bool direct;           /* the flat weights have the plain shape: no padding or permutation between */
     bool shared;           /* other steps use its parameters, too */
-    bool expand;           /* deconvolution with kernel = stride: a 1x1 convolution and a copy */
-    size_t plain_floats;
-    dnnl_memory_desc_t reorder_pad;  /* the largest of its reorders' scratchpads */
-    size_t plain_offset, pad_offset; /* in the weights' scratch */
-    size_t native, native_floats, native_bias; /* where the gradient of its parameters lies, its size, and its bias within */
+    dnnl_primitive_t act_prim, act_back_prim;
+    dnnl_memory_desc_t act_md;
+    size_t native, native_floats; /* where the gradient of its parameters lies, and its size */
 };
 
 struct aei_plan {
@@ -156,7 +138,7 @@ struct aei_plan {
 
 struct aei_weights {
     const aei_plan *plan;
-    dnnl_memory_t (*memory)[3]; /* for each step: weights forward, weights backward by data, bias */
+    dnnl_memory_t (*memory)[AEI_MAX_PRIMITIVES]; /* of each step, what its operator bound */
     uint8_t *block;        /* prepared tensors and padded biases */
     uint8_t *scratch;
     float *flat;           /* copy of the flat parameters, for operators that read them as they are */
@@ -173,12 +155,13 @@ struct aei_run {
     dnnl_memory_t (*memory)[AEI_MEMORIES]; /* for each step, made on first use */
 };
 
-dnnl_engine_t aei_engine(void);
-
-/* A new buffer for times first..last; AEI_NO_BUFFER when out of memory. */
+/* workspace.c: a new buffer for times first..last; AEI_NO_BUFFER when out of memory. */
 int32_t aei_buffer_new(aei_plan *plan, size_t bytes, uint32_t first, uint32_t last);
+void aei_buffer_grow(aei_plan *plan, int32_t buffer, size_t bytes);
 /* Makes the buffer AEI_SCRATCH at least this large. */
 void aei_scratch(aei_plan *plan, size_t bytes);
+/* Lays all buffers out in the workspace; false when out of memory. */
+bool aei_workspace_place(aei_plan *plan);
 
 static inline void *aei_at(const aei_run *run, int32_t buffer)
 {
@@ -196,6 +179,8 @@ static inline void *aei_target(const aei_run *run, const aei_step *step)
     return aei_at(run, step->split_act ? step->pre : step->value);
 }
 
+/* engine.c */
+dnnl_engine_t aei_engine(void);
 /* The run's memory handle `which` of this step, bound to data. */
 dnnl_memory_t aei_memory(aei_run *run, const aei_step *step, int which, const dnnl_memory_desc_t *md, void *data);
 /* Executes, latching the first failure in run->status. */
@@ -219,9 +204,6 @@ static inline const float *aei_param(const aei_weights *w, const aei_step *step,
 #define ROW(number, name, ...) extern const aei_operator aei_op_##name;
 AEI_OPS(ROW)
 #undef ROW
-
-/* op_recurrent.c: bytes that a live layer keeps from run to run. */
-size_t aei_recurrent_state(const aei_step *step, ae_shape in);
 
 /* op_conv.c */
 /* The `chunk` pixels of a gate from `first` on. */

@@ -10,20 +10,11 @@
 static bool bind_weights(aei_weights *w)
 {
     const aei_plan *p = w->plan;
-    bool good = true;
 
-    for (uint32_t i = 0; i < p->n_steps && good; i++) {
-        const aei_step *s = &p->steps[i];
-
-        if (!s->reorder_in[0])
-            continue;
-        for (int k = 0; k < 2 && good; k++)
-            if (s->reorder_in[k])
-                good = dnnl_memory_create(&w->memory[i][k], &s->weights[k].md, aei_engine(), w->block + s->weights[k].offset) ==
-                       dnnl_success;
-        good = good && dnnl_memory_create(&w->memory[i][2], &s->bias_md, aei_engine(), w->block + s->bias_offset) == dnnl_success;
-    }
-    return good;
+    for (uint32_t i = 0; i < p->n_steps; i++)
+        if (p->steps[i].op->bind && !p->steps[i].op->bind(w, &p->steps[i]))
+            return false;
+    return true;
 }
 
 ae_status aei_weights_create(const aei_plan *plan, aei_weights **out, ae_error *err)
@@ -52,7 +43,7 @@ void aei_weights_free(aei_weights *w)
     if (!w)
         return;
     for (uint32_t i = 0; w->memory && i < w->plan->n_steps; i++)
-        for (int k = 0; k < 3; k++)
+        for (int k = 0; k < AEI_MAX_PRIMITIVES; k++)
             if (w->memory[i][k])
                 dnnl_memory_destroy(w->memory[i][k]);
     if (w->stream)
@@ -151,29 +142,6 @@ void aei_run_free(aei_run *r)
 void *aei_run_state(aei_run *r)
 {
     return r->state;
-}
-
-dnnl_memory_t aei_memory(aei_run *run, const aei_step *step, int which, const dnnl_memory_desc_t *md, void *data)
-{
-    dnnl_memory_t *m = &run->memory[step->index][which];
-    void *bound = NULL;
-    dnnl_status_t st = dnnl_success;
-
-    if (!*m)
-        st = dnnl_memory_create(m, md, aei_engine(), data);
-    else if (dnnl_memory_get_data_handle(*m, &bound) != dnnl_success || bound != data)
-        st = dnnl_memory_set_data_handle(*m, data);
-    if (st != dnnl_success && run->status == dnnl_success)
-        run->status = st;
-    return *m;
-}
-
-void aei_execute(aei_run *run, dnnl_primitive_t prim, int n, const dnnl_exec_arg_t *args)
-{
-    dnnl_status_t st = run->status == dnnl_success ? dnnl_primitive_execute(prim, run->stream, n, args) : dnnl_success;
-
-    if (st != dnnl_success)
-        run->status = st;
 }
 
 static ae_status finish(aei_run *run, ae_error *err)
@@ -366,19 +334,23 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static double time_layer(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native, int repeats)
+/* Adds the least of its times, and its operations; nothing where there is no primitive of this kind. */
+static void time_layer(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native, int repeats, double *seconds,
+                       double *operations)
 {
-    double best = 1e30;
+    double best = 1e30, done = 0;
 
     for (int i = -1; i < repeats; i++) { /* the first touches its memory */
         double t = now();
 
-        if (!s->op->bench(run, w, s, kind, native))
-            return 0;
+        done = s->op->bench(run, w, s, kind, native);
+        if (!(done > 0))
+            return;
         t = now() - t;
         best = i >= 0 && t < best ? t : best;
     }
-    return best;
+    *seconds += best;
+    *operations += done;
 }
 
 ae_status aei_plan_bench(const aei_plan *plan, int repeats, double *seconds, double *operations, ae_error *err)
@@ -398,22 +370,9 @@ ae_status aei_plan_bench(const aei_plan *plan, int repeats, double *seconds, dou
         aei_weights_set(w, values);
         for (uint32_t i = 0; i < plan->n_steps; i++) {
             const aei_step *s = &plan->steps[i];
-            const aei_step *from = s->node->n_from ? &plan->steps[s->node->from[0]] : NULL;
-            uint32_t g = s->node->groups ? s->node->groups : 1;
-            double macs;
 
-            if (!s->op->bench)
-                continue;
-            if (s->op == &aei_op_dense)
-                macs = (double)aei_pixels(&from->t) * from->t.shape.c * s->t.shape.c;
-            else
-                macs = (double)aei_pixels(s->op == &aei_op_conv ? &s->t : &from->t) * s->node->kernel[0] * s->node->kernel[1] *
-                       from->t.shape.c * s->t.shape.c / g;
-            for (int kind = 0; kind < 3; kind++)
-                if (s->prim[kind] || (kind == 2 && s->wgrad.n)) {
-                    *seconds += time_layer(run, w, s, kind, native + s->native, repeats);
-                    *operations += 2 * macs;
-                }
+            for (int kind = 0; kind < 3 && s->op->bench; kind++)
+                time_layer(run, w, s, kind, native + s->native, repeats, seconds, operations);
         }
         st = finish(run, err);
     }
