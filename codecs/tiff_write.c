@@ -17,7 +17,7 @@ static uint16_t choose_compression(const ae_reader *like, const ae_signal_info *
     uint16_t compression = COMPRESSION_ADOBE_DEFLATE;
 
     *predictor = info->sample == AE_F32 ? PREDICTOR_FLOATINGPOINT : PREDICTOR_HORIZONTAL;
-    if (like && like->codec == &aei_codec_tiff) {
+    if (like && like->codec->read == aei_tiff_reader_read) {
         const tiff_state *from = like->state;
 
         switch (from->compression) {

@@ -157,6 +157,13 @@ void aei_put_head(aei_buffer *b, const ae_item *item)
         aei_put(b, item->identity, sizeof(item->identity));
 }
 
+bool aei_samples_known(const ae_signal_info *info)
+{
+    return info->sample == AE_F32 ? info->bits == 32
+                                  : (info->sample == AE_U8 || info->sample == AE_U16) && info->bits >= 1 &&
+                                        info->bits <= 8 * ae_sample_bytes(info->sample);
+}
+
 ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err)
 {
     ae_signal_info *info = &item->info;

@@ -51,6 +51,8 @@ const uint8_t *aei_take(aei_cursor *c, uint64_t n_bytes); /* NULL where there ar
 uint32_t aei_take_u8(aei_cursor *c);
 uint64_t aei_take_number(aei_cursor *c);
 
+/* Whether the container knows this type of samples, of so many bits. */
+bool aei_samples_known(const ae_signal_info *info);
 /* A head without number and name. Reading checks everything that does not need the caller's limits. */
 void aei_put_head(aei_buffer *b, const ae_item *item);
 ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err);

@@ -122,13 +122,6 @@ static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei
     return st;
 }
 
-bool aei_samples_known(const ae_signal_info *info)
-{
-    return info->sample == AE_F32 ? info->bits == 32
-                                  : (info->sample == AE_U8 || info->sample == AE_U16) && info->bits >= 1 &&
-                                        info->bits <= 8 * ae_sample_bytes(info->sample);
-}
-
 /* ---- a row of tiles ---- */
 
 /* What a tile's samples take as values: of floats two halves, all upper ones first. */

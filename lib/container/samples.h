@@ -4,9 +4,6 @@
 
 #include "frame.h"
 
-/* Whether the container knows this type of samples, of so many bits. */
-bool aei_samples_known(const ae_signal_info *info);
-
 /* Whole small pictures below each other, `period` rows each; samples as signals have them. Packing leaves in them what unpacking
  * will give. */
 ae_status aei_samples_pack(const ae_signal_info *info, uint32_t period, uint32_t thirds, void *samples, aei_buffer *out,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Steps of coding one picture, for target.c, which takes some of them several times. */
+ * Steps of coding one picture, of which some are taken several times. Each file calls only those named before it: reading.c,
+ * choose.c, encoding.c, word.c, target.c, compress.c. */
 #ifndef ENCODING_H
 #define ENCODING_H
 
@@ -24,6 +25,9 @@ ae_status compress_read(compressed *c, void *rows, uint32_t n_rows, ae_error *er
 ae_status compress_read_again(compressed *c, ae_error *err);
 bool compress_is_patched(const compressed *c, uint32_t index); /* by samples */
 bool compress_has_target(const compress_options *o);
+/* What samples may err by, of 255, 0 for nothing; -1: the network's business. */
+double compress_bound_of(const compress_options *o);
+void compress_free_tiles(struct coded_tile **tiles, uint32_t n); /* *tiles is NULL then */
 /* The picture from its first row on; its hash and errors, too. */
 ae_status compress_start_again(compressed *c, ae_error *err);
 ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t threads, uint32_t most_tiles, ae_analysis **out,

@@ -17,7 +17,6 @@
 enum { MAX_OPTIONS = 96, FIRST_LONG = 256, HELP_COLUMN = 30, HELP_WIDTH = 100 };
 
 ae_cancel cli_cancel;
-const char *cli_name = "ae";
 void (*cli_clean_up)(void);
 
 static volatile sig_atomic_t signal_number;

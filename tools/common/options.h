@@ -51,7 +51,6 @@ int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int
 extern ae_cancel cli_cancel;
 int cli_interrupted(void); /* the exit status then: 128 + the signal's number */
 extern void (*cli_clean_up)(void);
-extern const char *cli_name; /* the running tool's */
 
 /* Options already parsed that exclude each other and the like: reports "NAME: message (try --help)" and returns CLI_USAGE. */
 int cli_usage(const char *format, ...) AE_PRINTF(1, 2);

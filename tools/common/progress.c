@@ -8,9 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/options.h"
 #include "common/text.h"
 
+const char *cli_name = "ae";
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static bool on, shown;
 static double next_time;

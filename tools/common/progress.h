@@ -7,6 +7,8 @@
 
 #include "ae/status.h"
 
+extern const char *cli_name; /* the running tool's, before its messages */
+
 /* "aedenoise: ..." and a newline; the progress line makes way. */
 void cli_message(const char *format, ...) AE_PRINTF(1, 2);
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Coding by the network, and again, until all that it has coded keeps the word of its quality. */
+#include <math.h>
+
+#include "choose.h"
+
+/* All tiles turned out to be better off as samples. */
+static void become_samples(compressed *c)
+{
+    uint32_t most = 0;
+
+    for (uint32_t i = 0; i < c->n_tiles; i++)
+        most = c->bounds[i] > most ? c->bounds[i] : most;
+    c->by_tile = true;
+    c->item.coding = AE_ITEM_SAMPLES;
+    c->item.quality = (uint16_t)fmin(ceil(most * 3.0 / AE_BOUND_ONE), 65535);
+}
+
+void compress_forget_patches(compressed *c)
+{
+    for (uint32_t i = 0; i < c->n_tiles; i++) {
+        ae_free(c->patches[i].data);
+        c->patches[i] = (struct coded_tile){0};
+        c->bounds[i] = 0;
+    }
+    c->by_tile = false;
+}
+
+/* Until what the network has coded keeps the word of its quality. */
+ae_status compress_by_word(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
+{
+    compressed *c = e->c;
+    uint32_t network, broken = 1;
+    error_map map = {0};
+    ae_status st;
+
+    compress_forget_patches(c);
+    st = choose_tiles(c, o, threads, &network, err);
+
+    while (st == AE_OK && network && broken) {
+        if ((st = compress_start_again(c, err)) != AE_OK || (st = compress_colours(e, o, threads, NULL, 1, err)) != AE_OK ||
+            (st = error_map_open(&map, (uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels - c->info.alpha, err)) !=
+                AE_OK)
+            break;
+        e->map = &map;
+        c->squares = c->samples = 0;
+        if ((st = compress_compare(e, o, threads, err)) == AE_OK)
+            st = choose_broken(c, o, threads, &map, &broken, err);
+        network -= st == AE_OK ? broken : 0;
+        error_map_close(&map);
+    }
+    e->map = NULL;
+    error_map_close(&map);
+    if (st == AE_OK && !network)
+        become_samples(c);
+    return st;
+}
