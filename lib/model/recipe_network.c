@@ -14,7 +14,7 @@ enum { GATE_NONE, GATE_LAST, GATE_ALL };
 
 /* One entry under `layers`, before it becomes nodes. */
 typedef struct layer {
-    int op, act, init, parity, gate;
+    int op, act, init, parity, gate, gate_act;
     char name[AE_NAME_MAX], param[AE_NAME_MAX], add[AE_NAME_MAX + 4];
     uint32_t from, repeat, out, kernel[2], stride[2], dilation[2], pad[2], pad_at, groups, factor, first, height, width, channels;
     float slope, value;
@@ -31,6 +31,7 @@ static const aei_choice inits[] = {{"he", AE_INIT_HE}, {"zero", AE_INIT_ZERO}, {
                                    {"xavier", AE_INIT_XAVIER}, {"orthogonal", AE_INIT_ORTHOGONAL}, {NULL, 0}};
 static const aei_choice parities[] = {{"all", AE_PARITY_ALL}, {"even", AE_PARITY_EVEN}, {"odd", AE_PARITY_ODD}, {NULL, 0}};
 static const aei_choice gates[] = {{"none", GATE_NONE}, {"last", GATE_LAST}, {"all", GATE_ALL}, {NULL, 0}};
+static const aei_choice gate_acts[] = {{"sigmoid", AE_ACT_SIGMOID}, {"clip", AE_ACT_CLIP}, {NULL, 0}};
 #define CHOICE(number, name, ...) {#name, AE_OP_##number},
 static const aei_choice ops[] = {AEI_OPS(CHOICE) {"residual", OP_RESIDUAL}, {NULL, 0}}; /* the first, input, is no layer */
 #undef CHOICE
@@ -62,6 +63,7 @@ static const aei_field layer_fields[AEI_N_KEYS] = {
     [AEI_KEY_PARITY] = {"parity", AEI_CHOICE, AT(parity), .choices = parities},
     [AEI_KEY_TRANSPOSE] = {"transpose", AEI_BOOL, .offset = AT(transposed)},
     [AEI_KEY_GATE] = {"gate", AEI_CHOICE, AT(gate), .choices = gates},
+    [AEI_KEY_GATE_ACT] = {"gate_act", AEI_CHOICE, AT(gate_act), .choices = gate_acts},
 };
 #undef AT
 
@@ -72,7 +74,8 @@ static uint64_t keys_of(int op, uint64_t *needed)
 
     *needed = info ? info->needs : 0;
     if (op == OP_RESIDUAL)
-        return AEI_BIT(PARAM) | AEI_BIT(KERNEL) | AEI_BIT(DILATION) | AEI_BIT(PAD) | AEI_BIT(INIT) | AEI_BIT(GATE);
+        return AEI_BIT(PARAM) | AEI_BIT(KERNEL) | AEI_BIT(DILATION) | AEI_BIT(PAD) | AEI_BIT(INIT) | AEI_BIT(GATE) |
+               AEI_BIT(GATE_ACT);
     return info ? info->takes : 0;
 }
 
@@ -205,7 +208,7 @@ static ae_status read_layer(const builder *b, uint32_t at, layer *l, ae_error *e
     bool sloped;
     ae_status st;
 
-    *l = (layer){.repeat = 1, .groups = 1, .factor = 2, .slope = 0.1f, .bias = true};
+    *l = (layer){.gate_act = AE_ACT_SIGMOID, .repeat = 1, .groups = 1, .factor = 2, .slope = 0.1f, .bias = true};
     for (int a = 0; a < 2; a++)
         l->dilation[a] = 1;
     if ((st = aei_yaml_fields(b->yaml, at, "layer", layer_fields, AEI_N_KEYS, l, &given, err)) != AE_OK)
@@ -226,6 +229,8 @@ static ae_status read_layer(const builder *b, uint32_t at, layer *l, ae_error *e
         return aei_yaml_fail(b->yaml, line, err, "slope: expected 0 to 1");
     if (!sloped && !((given & AEI_BIT(SLOPE)) && l->op == AE_OP_EMBED))
         l->slope = 0;
+    if ((given & AEI_BIT(GATE_ACT)) && l->gate == GATE_NONE)
+        return aei_yaml_fail(b->yaml, line, err, "'gate_act' belongs to a gate");
     if (l->transposed && !l->param[0])
         return aei_yaml_fail(b->yaml, line, err, "transpose: 'param' names the weight that is read the other way");
     if (!(given & AEI_BIT(VALUE)))
@@ -286,14 +291,16 @@ static ae_status add_suffix(const builder *b, ae_node *node, const char *suffix,
     return st == AE_OK ? set_name(b, node->param, param, param[0] ? suffix : "", line, err) : st;
 }
 
-/* y * sigmoid(conv1x1(y)) + add, y = act(conv(x)), as the nodes NAME.y, NAME.g and NAME: pixel attention (Zhao et al. 2020). */
-static ae_status add_gated(builder *b, const ae_node *conv, uint32_t line, ae_error *err)
+/* y * gate_act(conv1x1(y)) + add, y = act(conv(x)), as the nodes NAME.y, NAME.g and NAME: pixel attention (Zhao et al. 2020). One
+ * that clips begins as one half everywhere: a straight line has no gradient beyond its ends. */
+static ae_status add_gated(builder *b, const layer *l, const ae_node *conv, uint32_t line, ae_error *err)
 {
     ae_node y = *conv, product = {.op = AE_OP_MUL, .add = conv->add, .n_from = 2};
-    ae_node gate = {.op = AE_OP_CONV, .add = -1, .n_from = 1, .act = AE_ACT_SIGMOID, .groups = 1, .bias = true};
+    ae_node gate = {.op = AE_OP_CONV, .add = -1, .n_from = 1, .act = (ae_act)l->gate_act, .groups = 1, .bias = true};
     ae_status st;
 
     y.add = -1;
+    gate.init = l->gate_act == AE_ACT_CLIP ? AE_INIT_ZERO : AE_INIT_HE;
     gate.from[0] = product.from[0] = b->graph->n_nodes;
     product.from[1] = b->graph->n_nodes + 1;
     for (int a = 0; a < 2; a++)
@@ -307,9 +314,9 @@ static ae_status add_gated(builder *b, const ae_node *conv, uint32_t line, ae_er
     return add_node(b, &product, line, err);
 }
 
-static ae_status add_conv(builder *b, const ae_node *conv, bool gated, uint32_t line, ae_error *err)
+static ae_status add_conv(builder *b, const layer *l, const ae_node *conv, bool gated, uint32_t line, ae_error *err)
 {
-    return gated ? add_gated(b, conv, line, err) : add_node(b, conv, line, err);
+    return gated ? add_gated(b, l, conv, line, err) : add_node(b, conv, line, err);
 }
 
 /* x + conv(act(conv(x))) as the nodes NAME.a and NAME. */
@@ -329,14 +336,14 @@ static ae_status add_residual(builder *b, const layer *l, const ae_node *node, u
     second.from[0] = x;
     first = second;
     if ((st = add_suffix(b, &first, ".a", line, err)) != AE_OK ||
-        (st = add_conv(b, &first, l->gate == GATE_ALL, line, err)) != AE_OK)
+        (st = add_conv(b, l, &first, l->gate == GATE_ALL, line, err)) != AE_OK)
         return st;
     second.act = AE_ACT_NONE;
     second.slope = 0;
     second.init = (ae_init)l->init;
     second.from[0] = b->graph->n_nodes - 1;
     second.add = (int32_t)x;
-    return add_conv(b, &second, l->gate != GATE_NONE, line, err);
+    return add_conv(b, l, &second, l->gate != GATE_NONE, line, err);
 }
 
 static ae_status add_layer(builder *b, uint32_t at, ae_error *err)
@@ -371,7 +378,7 @@ static ae_status add_layer(builder *b, uint32_t at, ae_error *err)
             node.add = (int32_t)add;
         if (l.op == OP_RESIDUAL && n_from > 1)
             return aei_yaml_fail(b->yaml, line, err, "a layer residual reads one layer, not %u", n_from);
-        st = l.op == OP_RESIDUAL ? add_residual(b, &l, &node, line, err) : add_conv(b, &node, l.gate != GATE_NONE, line, err);
+        st = l.op == OP_RESIDUAL ? add_residual(b, &l, &node, line, err) : add_conv(b, &l, &node, l.gate != GATE_NONE, line, err);
     }
     return st;
 }

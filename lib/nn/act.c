@@ -6,11 +6,12 @@
 
 enum { PIECE = 256 };
 
-dnnl_alg_kind_t aei_act_kind(ae_act act, float slope, float *alpha)
+dnnl_alg_kind_t aei_act_kind(ae_act act, float slope, float *alpha, float *beta)
 {
     const aei_act_info *info = aei_act_info_of(act);
 
     *alpha = info->takes_slope ? slope : info->alpha;
+    *beta = info->beta;
     return (dnnl_alg_kind_t)info->kind;
 }
 
@@ -20,19 +21,19 @@ ae_status aei_act_plan(aei_plan *plan, aei_step *step, ae_error *err)
     dnnl_data_type_t type = step->t.element == 4 ? dnnl_f32 : dnnl_bf16;
     dnnl_eltwise_desc_t desc;
     dnnl_primitive_desc_t forward = NULL, backward = NULL;
-    float alpha;
-    dnnl_alg_kind_t kind = aei_act_kind(step->node->act, step->node->slope, &alpha);
+    float alpha, beta;
+    dnnl_alg_kind_t kind = aei_act_kind(step->node->act, step->node->slope, &alpha, &beta);
     bool ok;
 
     if (!kind || step->fused_act)
         return AE_OK;
     ok = dnnl_memory_desc_init_by_tag(&step->act_md, 1, dims, type, dnnl_a) == dnnl_success &&
          dnnl_eltwise_forward_desc_init(&desc, plan->config.train ? dnnl_forward_training : dnnl_forward_inference, kind,
-                                        &step->act_md, alpha, 0) == dnnl_success &&
+                                        &step->act_md, alpha, beta) == dnnl_success &&
          dnnl_primitive_desc_create(&forward, &desc, NULL, aei_engine(), NULL) == dnnl_success &&
          dnnl_primitive_create(&step->act_prim, forward) == dnnl_success;
     if (ok && step->split_act)
-        ok = dnnl_eltwise_backward_desc_init(&desc, kind, &step->act_md, &step->act_md, alpha, 0) == dnnl_success &&
+        ok = dnnl_eltwise_backward_desc_init(&desc, kind, &step->act_md, &step->act_md, alpha, beta) == dnnl_success &&
              dnnl_primitive_desc_create(&backward, &desc, NULL, aei_engine(), forward) == dnnl_success &&
              dnnl_primitive_create(&step->act_back_prim, backward) == dnnl_success;
     dnnl_primitive_desc_destroy(forward);
@@ -116,6 +117,8 @@ void aei_act_backward(aei_run *run, const aei_step *step)
         aei_relu_backward(grad, aei_value(run, step), element, act->takes_slope ? step->node->slope : 0, n);
     } else if (act->from == AEI_FROM_SIGMOID) {
         aei_sigmoid_backward(grad, grad, aei_value(run, step), NULL, element, n);
+    } else if (act->from == AEI_FROM_RANGE) {
+        aei_clip_backward(grad, grad, aei_value(run, step), NULL, element, n);
     } else {
         piecewise_backward(step, act, aei_value(run, step), true, grad);
     }

@@ -112,6 +112,18 @@ static double gelu_derivative(double x, double slope)
     return normal_cdf(x) + x * normal_pdf(x);
 }
 
+static double clip(double x, double slope)
+{
+    (void)slope;
+    return fmin(fmax(x, 0), 1);
+}
+
+static double clip_derivative(double x, double slope)
+{
+    (void)slope;
+    return x > 0 && x < 1 ? 1 : 0;
+}
+
 #define NOWHERE {NAN, NAN}
 
 static const aei_act_info table[] = {
@@ -127,6 +139,8 @@ static const aei_act_info table[] = {
                          .by_value = softplus_by_value, .kinks = NOWHERE},
     [AE_ACT_SILU] = {"silu", silu, silu_derivative, .kind = dnnl_eltwise_swish, .alpha = 1, .rectifier = true, .kinks = NOWHERE},
     [AE_ACT_GELU] = {"gelu", gelu, gelu_derivative, .kind = dnnl_eltwise_gelu_erf, .rectifier = true, .kinks = NOWHERE},
+    [AE_ACT_CLIP] = {"clip", clip, clip_derivative, .kind = dnnl_eltwise_clip_v2, .beta = 1, .from = AEI_FROM_RANGE,
+                     .kinks = {0, 1}},
 };
 
 const aei_act_info *aei_act_info_of(ae_act act)

@@ -12,6 +12,7 @@ typedef enum aei_act_from {
     AEI_FROM_INPUT,   /* what the activation was given, which training keeps */
     AEI_FROM_SIGN,    /* the sign of its value: 1 or `slope`, for slopes that keep the sign */
     AEI_FROM_SIGMOID, /* value * (1 - value) */
+    AEI_FROM_RANGE,   /* 1 where its value lies between 0 and 1, else 0 */
     AEI_FROM_VALUE    /* its value, by `by_value` */
 } aei_act_from;
 
@@ -19,7 +20,7 @@ typedef struct aei_act_info {
     const char *name;             /* in recipes */
     double (*value)(double x, double slope), (*derivative)(double x, double slope); /* the definition; NULL: identity */
     int kind;                     /* oneDNN's, a dnnl_alg_kind_t; 0: it has none */
-    float alpha;                  /* its parameter, where that is not the node's `slope` */
+    float alpha, beta;            /* its parameters, where the first is not the node's `slope` */
     bool takes_slope;
     aei_act_from from;
     float (*by_value)(float y);

@@ -150,7 +150,7 @@ static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *
 static bool make_attr(const aei_step *s, bool forward, dnnl_primitive_attr_t *attr)
 {
     dnnl_post_ops_t post = NULL;
-    float alpha;
+    float alpha, beta;
     bool good =
         ok(dnnl_primitive_attr_create(attr)) && ok(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user));
 
@@ -159,9 +159,9 @@ static bool make_attr(const aei_step *s, bool forward, dnnl_primitive_attr_t *at
         if (good && s->node->add >= 0)
             good = ok(dnnl_post_ops_append_sum(post, 1));
         if (good && s->fused_act) {
-            dnnl_alg_kind_t kind = aei_act_kind(s->node->act, s->node->slope, &alpha);
+            dnnl_alg_kind_t kind = aei_act_kind(s->node->act, s->node->slope, &alpha, &beta);
 
-            good = ok(dnnl_post_ops_append_eltwise(post, 1, kind, alpha, 0));
+            good = ok(dnnl_post_ops_append_eltwise(post, 1, kind, alpha, beta));
         }
         good = good && ok(dnnl_primitive_attr_set_post_ops(*attr, post));
         dnnl_post_ops_destroy(post);

@@ -393,6 +393,9 @@ ae_status ae_graph_init(const ae_graph *graph, uint64_t seed, float *values, ae_
                 to[k] = 1;
         else if (!strcmp(what, "bias") && (n->init == AE_INIT_DCT || n->init == AE_INIT_DCT_INVERSE))
             init_bias(n, values + p[-1].offset, p[-1].count / n->out, to);
+        else if (!strcmp(what, "bias") && n->act == AE_ACT_CLIP)
+            for (size_t k = 0; k < p->count; k++)
+                to[k] = 0.5f;
     }
     ae_free(params);
     return st;

@@ -143,6 +143,35 @@ BF16_LOOP(multiply_add_bf16, a *b + c)
 BF16_LOOP(sigmoid_bf16, a *b * (1.0f - b))
 BF16_LOOP(gate_bf16, a *b * (1.0f - b) * c)
 
+CLONES static void clip_f32(float *to, const float *g, const float *y, const float *other, size_t n)
+{
+    if (!other) {
+#pragma GCC ivdep
+        for (size_t i = 0; i < n; i++)
+            to[i] = y[i] > 0 && y[i] < 1 ? g[i] : 0;
+        return;
+    }
+#pragma GCC ivdep
+    for (size_t i = 0; i < n; i++)
+        to[i] = y[i] > 0 && y[i] < 1 ? g[i] * other[i] : 0;
+}
+
+/* What lies between 0 and 1 has bits between theirs. */
+CLONES static void clip_bf16(uint16_t *to, const uint16_t *g, const uint16_t *y, const uint16_t *other, size_t n)
+{
+    enum { ONE = 0x3f80 };
+
+    if (!other) {
+#pragma GCC ivdep
+        for (size_t i = 0; i < n; i++)
+            to[i] = (uint16_t)(y[i] - 1) < ONE - 1 ? g[i] : 0;
+        return;
+    }
+#pragma GCC ivdep
+    for (size_t i = 0; i < n; i++)
+        to[i] = (uint16_t)(y[i] - 1) < ONE - 1 ? narrow(widen(g[i]) * widen(other[i])) : 0;
+}
+
 CLONES static void relu_f32(float *restrict g, const float *restrict y, float slope, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -199,6 +228,14 @@ void aei_sigmoid_backward(void *to, const void *grad, const void *value, const v
         sigmoid_f32(to, grad, value, other, n);
     else
         (other ? gate_bf16 : sigmoid_bf16)(to, grad, value, other ? other : grad, n);
+}
+
+void aei_clip_backward(void *to, const void *grad, const void *value, const void *other, uint32_t element, size_t n)
+{
+    if (element == 4)
+        clip_f32(to, grad, value, other, n);
+    else
+        clip_bf16(to, grad, value, other, n);
 }
 
 void aei_relu_backward(void *grad, const void *value, uint32_t element, float slope, size_t n)

@@ -171,7 +171,8 @@ static void mul_backward(aei_run *run, const aei_weights *w, const aei_step *s, 
 
     (void)w;
     if (from->gates)
-        aei_sigmoid_backward(to, aei_grad(run, s), aei_value(run, from), aei_value(run, other), t->element, aei_pixels(t) * t->cp);
+        (from->node->act == AE_ACT_CLIP ? aei_clip_backward : aei_sigmoid_backward)(
+            to, aei_grad(run, s), aei_value(run, from), aei_value(run, other), t->element, aei_pixels(t) * t->cp);
     else if (is_broadcast(&s->t, t))
         reduce_broadcast(run, s, t, &other->t, aei_value(run, other), to);
     else

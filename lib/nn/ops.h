@@ -13,8 +13,8 @@ enum { AEI_MAX_CHANNELS = 1 << 16 };
 typedef enum aei_key {
     AEI_KEY_OP, AEI_KEY_NAME, AEI_KEY_FROM, AEI_KEY_PARAM, AEI_KEY_ACT, AEI_KEY_SLOPE, AEI_KEY_ADD, AEI_KEY_REPEAT, AEI_KEY_OUT,
     AEI_KEY_KERNEL, AEI_KEY_STRIDE, AEI_KEY_DILATION, AEI_KEY_PAD, AEI_KEY_GROUPS, AEI_KEY_FACTOR, AEI_KEY_FIRST, AEI_KEY_HEIGHT,
-    AEI_KEY_WIDTH, AEI_KEY_CHANNELS, AEI_KEY_VALUE, AEI_KEY_BIAS, AEI_KEY_INIT, AEI_KEY_PARITY, AEI_KEY_GATE, AEI_KEY_TRANSPOSE,
-    AEI_N_KEYS
+    AEI_KEY_WIDTH, AEI_KEY_CHANNELS, AEI_KEY_VALUE, AEI_KEY_BIAS, AEI_KEY_INIT, AEI_KEY_PARITY, AEI_KEY_GATE, AEI_KEY_GATE_ACT,
+    AEI_KEY_TRANSPOSE, AEI_N_KEYS
 } aei_key;
 
 #define AEI_BIT(key) (UINT64_C(1) << AEI_KEY_##key)
@@ -54,8 +54,8 @@ typedef struct aei_op_info {
     X(INPUT, input, .from = {0, 0}) \
     X(DENSE, dense, .from = {1, 1}, .takes = AEI_WEIGHTS | AEI_BIT(TRANSPOSE), .needs = AEI_BIT(OUT), .traits = AEI_LAYER, \
       .params = {"weight", "bias"}, .n_trained = 2) \
-    X(CONV, conv, .from = {1, 1}, .takes = AEI_WEIGHTS | AEI_WINDOW | AEI_BIT(DILATION) | AEI_BIT(GROUPS) | AEI_BIT(GATE), \
-      .traits = AEI_LAYER, .params = {"weight", "bias"}, .n_trained = 2) \
+    X(CONV, conv, .from = {1, 1}, .takes = AEI_WEIGHTS | AEI_WINDOW | AEI_BIT(DILATION) | AEI_BIT(GROUPS) | AEI_BIT(GATE) | \
+      AEI_BIT(GATE_ACT), .traits = AEI_LAYER, .params = {"weight", "bias"}, .n_trained = 2) \
     X(DECONV, deconv, .from = {1, 1}, .takes = AEI_WEIGHTS | AEI_WINDOW | AEI_BIT(GROUPS) | AEI_BIT(TRANSPOSE), \
       .needs = AEI_BIT(OUT), .traits = AEI_LAYER, .params = {"weight", "bias"}, .n_trained = 2) \
     X(MAXPOOL, maxpool, .from = {1, 1}, .takes = AEI_WINDOW, .traits = AEI_ELEMENTWISE) \

@@ -102,7 +102,7 @@ struct aei_step {
     bool needs_grad;       /* a parameter or a wanted input gradient lies at or below, and an output above */
     bool split_act;        /* training: the activation's derivative needs its input, kept in `pre` */
     bool fused_act;        /* the layer applies the activation itself */
-    bool gates;            /* a sigmoid that one product alone reads; training: the product's gradient is from before the sigmoid */
+    bool gates;            /* an act that one product alone reads; training: the product's gradient is from before the act */
     uint32_t chunk;        /* inference: pixels of such a gate that the product has it compute at a time */
     bool accumulate[AE_MAX_FROM + 1]; /* backward: input slot (last: add) already holds a gradient */
     int32_t value, grad, pre, aux; /* buffers */
@@ -213,8 +213,8 @@ const void *aei_conv_chunk(aei_run *run, const aei_weights *weights, const aei_s
 ae_status aei_act_plan(aei_plan *plan, aei_step *step, ae_error *err);
 void aei_act_forward(aei_run *run, const aei_step *step);
 void aei_act_backward(aei_run *run, const aei_step *step);
-/* oneDNN's kind of an activation and its parameter. */
-dnnl_alg_kind_t aei_act_kind(ae_act act, float slope, float *alpha);
+/* oneDNN's kind of an activation and its parameters. */
+dnnl_alg_kind_t aei_act_kind(ae_act act, float slope, float *alpha, float *beta);
 
 /* kernels.c: loops over n elements of `element` bytes each. */
 void aei_to_f32(const void *from, uint32_t element, float *to, size_t n);
@@ -224,6 +224,8 @@ void aei_add_to(void *to, const void *from, uint32_t element, size_t n);
 void aei_multiply(void *to, const void *a, const void *b, const void *add, uint32_t element, size_t n);
 /* to = grad * value * (1 - value), and times `other` where given. */
 void aei_sigmoid_backward(void *to, const void *grad, const void *value, const void *other, uint32_t element, size_t n);
+/* to = grad, and times `other` where given, where value lies between 0 and 1. */
+void aei_clip_backward(void *to, const void *grad, const void *value, const void *other, uint32_t element, size_t n);
 void aei_relu_backward(void *grad, const void *value, uint32_t element, float slope, size_t n);
 
 #endif

@@ -148,7 +148,7 @@ void aei_storage_gates(aei_plan *p)
     for (uint32_t i = 0; i < p->n_steps; i++) {
         aei_step *s = &p->steps[i];
         const ae_node *n = s->node;
-        const aei_step *mul = n->act == AE_ACT_SIGMOID ? only_user(p, i) : NULL;
+        const aei_step *mul = n->act == AE_ACT_SIGMOID || n->act == AE_ACT_CLIP ? only_user(p, i) : NULL;
 
         s->gates = mul && mul->node->op == AE_OP_MUL;
         for (int k = 0; k < 2 && s->gates; k++) /* nothing broadcast or of another type */

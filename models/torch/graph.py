@@ -8,7 +8,7 @@ OPS = ["", "input", "dense", "conv", "deconv", "maxpool", "avgpool", "nearest", 
        "mul", "scale", "batchnorm", "layernorm", "dropout", "act", "reshape", "gaussian", "round", "crop", "embed", "quantise",
        "bits", "gru", "lstm", "last", "repeat_time", "flip", "softmax", "noise", "reverse",
        "normalise", "denormalise", "gather"]
-ACTS = ["none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"]
+ACTS = ["none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu", "clip"]
 INITS = ["he", "zero", "identity", "dct", "dct_inverse", "xavier", "orthogonal"]
 PARITIES = ["all", "even", "odd"]
 

@@ -19,6 +19,7 @@ ACT = {
     "softplus": lambda x, slope: F.softplus(x),
     "silu": lambda x, slope: F.silu(x),
     "gelu": lambda x, slope: F.gelu(x),
+    "clip": lambda x, slope: x.clamp(0, 1),
 }
 RECTIFIERS = ("relu", "leaky", "silu", "gelu")
 EPSILON = 1e-5  # of both normalisations
@@ -278,6 +279,8 @@ def initial(p, draw, weight=None, dct=None):
         return bias
     if node.op == "gather":
         return torch.randn(p.shape, generator=draw)
+    if node.act == "clip" and what == "bias":
+        return torch.full(p.shape, 0.5)
     if not p.decay:
         fill = node.value if node.op == "scale" else 1 if what in ("weight", "variance") else 0
         return torch.full(p.shape, float(fill))

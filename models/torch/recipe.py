@@ -133,11 +133,13 @@ LAYER = {"op": (choice(OPS[2:] + ["residual"]), REQUIRED), "name": (name, ""), "
          "dilation": (pair(1, 1024), (1, 1)), "pad": (subtree, None), "groups": (whole(1, 1 << 16), 1), "factor": (whole(1, 1 << 16), 2),
          "first": (whole(0, 1 << 16), 0), "height": SIZE, "width": SIZE, "channels": (whole(1, 1 << 16), 0),
          "value": (number(-1e6, 1e6), None), "bias": (boolean, True), "transpose": (boolean, False), "init": (choice(INITS), "he"),
-         "parity": (choice(PARITIES), "all"), "gate": (choice(["none", "last", "all"]), "none")}
+         "parity": (choice(PARITIES), "all"), "gate": (choice(["none", "last", "all"]), "none"),
+         "gate_act": (choice(["sigmoid", "clip"]), "sigmoid")}
 # what a layer takes beside op, name, from, act, slope and repeat, and what of it it needs
 WEIGHT_KEYS, WINDOW_KEYS = {"param", "add", "out", "bias", "init"}, {"kernel", "stride", "pad"}
-TAKES = {"dense": WEIGHT_KEYS | {"transpose"}, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", "groups", "gate"},
-         "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups", "transpose"}, "residual": {"param", "kernel", "dilation", "pad", "init", "gate"}, "maxpool": WINDOW_KEYS,
+TAKES = {"dense": WEIGHT_KEYS | {"transpose"}, "conv": WEIGHT_KEYS | WINDOW_KEYS | {"dilation", "groups", "gate", "gate_act"},
+         "deconv": WEIGHT_KEYS | WINDOW_KEYS | {"groups", "transpose"}, "residual": {"param", "kernel", "dilation", "pad", "init", "gate", "gate_act"},
+         "maxpool": WINDOW_KEYS,
          "avgpool": WINDOW_KEYS, "scale": {"value", "param"}, "batchnorm": {"param"}, "layernorm": {"param"}, "dropout": {"value"},
          "reshape": {"height", "width", "channels"}, "crop": {"first", "out"},
          "gru": {"param", "out", "bias", "init"}, "lstm": {"param", "out", "bias", "init"}, "repeat_time": {"height"}, "noise": {"value"},
@@ -223,6 +225,8 @@ def read_layer(entry, graph):
         l.slope = 0.1 if l.act == "leaky" else 0.0
     if l.act == "leaky" and not 0 <= l.slope <= 1:
         fail(entry, "slope %g, expected 0 to 1", l.slope)
+    if l.gate_act == "clip" and l.gate == "none":
+        fail(entry, "'gate_act' belongs to a gate")
     if l.value is None:
         l.value = {"scale": 1.0, "reverse": 1.0, "dropout": 0.5}.get(l.op, 0.0)
     if l.factor > 64 and l.op != "gather":
@@ -250,15 +254,15 @@ def read_layer(entry, graph):
     return l, node
 
 
-def add_conv(graph, node, gated):
-    """With a gate y * sigmoid(conv1x1(y)) + add, y = act(conv(x)), as the nodes NAME.y, NAME.g and NAME: pixel attention (Zhao et al. 2020)."""
-    if not gated:
+def add_conv(graph, node, gate_act):
+    """With a gate y * gate_act(conv1x1(y)) + add, y = act(conv(x)), as the nodes NAME.y, NAME.g and NAME: pixel attention (Zhao et al. 2020)."""
+    if not gate_act:
         graph.append(node)
         return
     at, gate = len(graph.nodes), node.param and node.param + ".g"
     graph.append(replace(node, name=node.name + ".y", param=node.param and node.param + ".y", add=-1))
-    graph.append(Node(node.name + ".g", "conv", gate, inputs=[at], act="sigmoid", kernel=(1, 1), stride=(1, 1), dilation=(1, 1), groups=1,
-                      bias=True))
+    graph.append(Node(node.name + ".g", "conv", gate, inputs=[at], act=gate_act, kernel=(1, 1), stride=(1, 1), dilation=(1, 1), groups=1,
+                      bias=True, init="zero" if gate_act == "clip" else "he"))
     graph.append(Node(node.name, "mul", inputs=[at, at + 1], add=node.add))
 
 
@@ -277,13 +281,13 @@ def add_layer(graph, entry, count, n_inputs):
         ins = inputs if i == 0 else [len(graph.nodes) - 1]
         try:
             if l.op != "residual":
-                add_conv(graph, replace(node, name=own, inputs=ins), l.gate != "none")
+                add_conv(graph, replace(node, name=own, inputs=ins), l.gate != "none" and l.gate_act)
                 continue
             # x + conv(act(conv(x))) as the nodes NAME.a and NAME
             first = replace(node, op="conv", name=own + ".a", param=l.param and l.param + ".a", inputs=ins, init="he")
-            add_conv(graph, first, l.gate == "all")
+            add_conv(graph, first, l.gate == "all" and l.gate_act)
             last = [len(graph.nodes) - 1]
-            add_conv(graph, replace(node, op="conv", name=own, inputs=last, add=ins[0], act="none", slope=0.0), l.gate != "none")
+            add_conv(graph, replace(node, op="conv", name=own, inputs=last, add=ins[0], act="none", slope=0.0), l.gate != "none" and l.gate_act)
         except GraphError as e:
             fail(entry, "%s", e)
     return l.repeat

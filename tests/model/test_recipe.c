@@ -199,6 +199,7 @@ static void tied_weights(void **state)
     refuse_layers("      - {op: gather, out: 3, factor: 4}\n", "gather reads one number");
     refuse_layers("      - {op: softmax, act: relu}\n", "softmax has no activation");
     refuse_layers("      - {op: noise}\n", "key 'value' is missing");
+    refuse_layers("      - {op: conv, gate_act: clip}\n", "'gate_act' belongs to a gate");
 }
 
 /* Gates as the nodes they stand for. */
@@ -208,7 +209,7 @@ static void gates(void **state)
         "      - {name: a, op: conv, out: 16, act: relu, gate: last, param: p}\n"
         "      - {name: b, op: residual, gate: last}\n"
         "      - {name: c, op: residual, gate: all, param: q}\n"
-        "      - {name: d, op: conv, gate: all, add: a}\n"
+        "      - {name: d, op: conv, gate: all, gate_act: clip, add: a}\n"
         "      - {op: conv, out: 3}\n"));
     static const char *const names[] = {"image", "a.y",   "a.g", "a",   "b.a", "b.y", "b.g", "b",
                                         "c.a.y", "c.a.g", "c.a", "c.y", "c.g", "c",   "d.y", "d.g", "d"};
@@ -220,6 +221,7 @@ static void gates(void **state)
         assert_string_equal(g->nodes[i].name, names[i]);
     assert_true(g->nodes[1].act == AE_ACT_RELU && g->nodes[1].add == -1);
     assert_true(g->nodes[2].op == AE_OP_CONV && g->nodes[2].act == AE_ACT_SIGMOID && g->nodes[2].kernel[0] == 1);
+    assert_true(g->nodes[15].op == AE_OP_CONV && g->nodes[15].act == AE_ACT_CLIP && g->nodes[15].init == AE_INIT_ZERO);
     assert_int_equal(g->nodes[2].out, 16);
     assert_true(g->nodes[3].op == AE_OP_MUL && g->nodes[3].from[0] == 1 && g->nodes[3].from[1] == 2 && g->nodes[3].add == -1);
     assert_true(g->nodes[7].op == AE_OP_MUL && g->nodes[7].add == 3 && g->nodes[5].act == AE_ACT_NONE && g->nodes[4].from[0] == 3);

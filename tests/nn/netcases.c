@@ -67,6 +67,8 @@ const net_case net_cases[] = {
     {"softplus", "input c=3; conv c=16 act=softplus; conv c=3 act=softplus", 5, 7},
     {"silu", "input c=3; conv c=16 act=silu; conv c=3 act=silu", 5, 7},
     {"gelu", "input c=3; conv c=16 act=gelu; conv c=3 act=gelu", 5, 7},
+    {"clip", "input c=3; conv c=16 act=clip; conv c=3 act=clip", 5, 7},
+    {"clip, without memory of its own", "input c=20; act act=clip; scale; act from=0 act=clip; outputs from=2,3", 5, 7},
     {"activations alone",
      "input c=12; act act=relu; act from=0 act=leaky; act from=0 act=sigmoid; act from=0 act=tanh;"
      "act from=0 act=softplus; act from=0 act=silu; act from=0 act=gelu; outputs from=1,2,3,4,5,6,7",
@@ -114,6 +116,7 @@ const net_case net_cases[] = {
     {"mul with itself", "input c=3; conv c=17; mul from=1,1", 5, 7},
     {"mul broadcast", "input c=16 h=5 w=7; avgpool k=5x7; conv c=16 k=1 act=sigmoid; mul from=0,2; conv c=3", 5, 7},
     {"mul and add", "input c=3; conv c=17; conv c=17 k=1 act=sigmoid; mul from=1,2 add=1 act=relu; conv c=3", 5, 7},
+    {"gated by clip", "input c=3; conv c=16; conv c=16; conv c=16 k=1 act=clip; mul from=2,3 add=1; conv c=3", 5, 7},
     {"gated residual", "input c=3; conv c=16; conv c=16; conv c=16 k=1 act=sigmoid; mul from=2,3 add=1; conv c=3", 5, 7},
     {"mul broadcast and add", "input c=16; input c=16 h=1 w=1 act=sigmoid; conv c=16 from=0; mul from=2,1 add=0; conv c=3", 5, 7},
     {"mul mask", "input c=3; input c=3; conv c=16 from=0; conv c=3; mul from=3,1", 5, 7},

@@ -11,7 +11,7 @@
 
 #include "core/rng.h"
 
-static const char *const act_names[] = {"none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu"};
+static const char *const act_names[] = {"none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu", "clip"};
 
 static uint32_t look_up(const char *const *names, size_t n_names, const char *name)
 {

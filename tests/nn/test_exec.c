@@ -30,7 +30,7 @@ static allowance allowed_for(const ae_graph *graph, bool bf16)
             t = (allowance){0.25, 0.25};
         else if (n->op == AE_OP_ROUND)
             t = (allowance){0.15, 0.15};
-        else if (n->act == AE_ACT_RELU || n->act == AE_ACT_LEAKY || n->op == AE_OP_MAXPOOL)
+        else if (n->act == AE_ACT_RELU || n->act == AE_ACT_LEAKY || n->act == AE_ACT_CLIP || n->op == AE_OP_MAXPOOL)
             t.backward = fmax(t.backward, 0.2);
     }
     return t;

@@ -111,7 +111,7 @@ ENLARGING = (HEAD % ("superres", "")).replace("task:", "residual: true\nscale: 2
       - {op: conv, out: 8, act: relu}
       - {op: residual, gate: all}
       - {op: residual, gate: last}
-      - {op: conv, out: 12, gate: last}
+      - {op: conv, out: 12, gate: last, gate_act: clip}
       - {op: shuffle}
 data: {crop: 16}
 train: {batch: 4, shards: 2}
