@@ -358,7 +358,7 @@ static ae_status leak_of(const ae_node *n, uint32_t *leak, ae_error *err)
     else if (n->act == AE_ACT_LEAKY)
         for (*leak = 1; *leak < 16 && ldexpf(1, -(int)*leak) != n->slope; ++*leak)
             ;
-    else if (n->act != AE_ACT_NONE)
+    else if (n->act != AE_ACT_NONE && n->act != AE_ACT_CLIP)
         return unsupported(n, "its activation", err);
     return *leak == 16 ? unsupported(n, "the slope of its activation is not 1/2, 1/4, 1/8, ...", err) : AE_OK;
 }
@@ -483,6 +483,29 @@ static ae_status emit_latent(exporter *x, const ae_node *n, uint32_t index, aei_
     return AE_OK;
 }
 
+/* What is added to a product has an operator of its own. */
+static ae_status emit_mul(exporter *x, const ae_node *n, uint32_t index, aei_op *op, ae_error *err)
+{
+    int32_t shift = exponent_of(x, n->from[0]) + exponent_of(x, n->from[1]) - exponent_of(x, index);
+    aei_op *sum = op + 1;
+
+    if (shift < 0 || shift > 30)
+        return unsupported(n, "the ranges of its operands", err);
+    if (n->add >= 0) {
+        if (x->n_ops == AEI_MAX_OPS - 2)
+            return ae_fail(err, AE_ERR_LIMIT, "more than %d layers in the decoder", AEI_MAX_OPS);
+        *sum = *op;
+        sum->kind = AEI_ADD;
+        sum->in[0] = x->n_ops++;
+        sum->in[1] = (uint32_t)x->op_of[n->add];
+        op->leak = AEI_NO_LEAK;
+        op->lo = -op->hi;
+    }
+    op->kind = AEI_MUL;
+    op->shift = (uint32_t)shift;
+    return AE_OK;
+}
+
 static ae_status emit(exporter *x, uint32_t index, ae_error *err)
 {
     const ae_node *n = &x->graph->nodes[index];
@@ -503,7 +526,11 @@ static ae_status emit(exporter *x, uint32_t index, ae_error *err)
     *op = (aei_op){.channels = x->shapes[index].c, .lo = -limit, .hi = limit};
     if ((st = leak_of(n, &op->leak, err)) != AE_OK)
         return st;
-    if (op->leak && n->op != AE_OP_CONV && n->op != AE_OP_ADD && n->op != AE_OP_ACT)
+    if (n->act == AE_ACT_CLIP) {
+        op->lo = 0;
+        op->hi = 1 << exponent_of(x, index);
+    }
+    if (n->act && n->op != AE_OP_CONV && n->op != AE_OP_ADD && n->op != AE_OP_ACT && !(n->op == AE_OP_MUL && n->add >= 0))
         return unsupported(n, "its activation", err);
     if (n->op != AE_OP_QUANTISE && n->op != AE_OP_EMBED)
         for (; op->n_in < n->n_from; op->n_in++)
@@ -514,15 +541,7 @@ static ae_status emit(exporter *x, uint32_t index, ae_error *err)
     case AE_OP_QUANTISE: st = emit_latent(x, n, index, op, err); break;
     case AE_OP_ADD:
     case AE_OP_ACT: op->kind = AEI_ADD; break;
-    case AE_OP_MUL: {
-        int32_t shift = exponent_of(x, n->from[0]) + exponent_of(x, n->from[1]) - exponent_of(x, index);
-
-        op->kind = AEI_MUL;
-        op->shift = (uint32_t)shift;
-        if (shift < 0 || shift > 30)
-            st = unsupported(n, "the ranges of its operands", err);
-        break;
-    }
+    case AE_OP_MUL: st = emit_mul(x, n, index, op, err); break;
     case AE_OP_CONCAT: op->kind = AEI_CONCAT; break;
     case AE_OP_CROP:
         op->kind = AEI_CROP;

@@ -63,7 +63,7 @@ static const char recipe_text[] =
     "      - {name: r1, op: conv, out: 16, act: leaky, slope: 0.125, from: [yhat]}\n"
     "      - {name: gate, op: conv, out: 16, kernel: 1, from: [yhat]}\n"
     "      - {name: gated, op: mul, from: [r1, gate]}\n"
-    "      - {name: r2, op: residual, act: leaky, slope: 0.125}\n"
+    "      - {name: r2, op: residual, act: leaky, slope: 0.125, gate: all, gate_act: clip}\n"
     "      - {name: r3, op: conv, out: 192, init: zero}\n"
     "      - {name: detail, op: shuffle, factor: 8}\n"
     "      - {name: picture, op: add, from: [plain, detail]}\n"
@@ -659,11 +659,14 @@ static int setup(void **state)
          ae_graph_params(&recipe->networks[0].graph, &params, &n_params, &parts.n_floats, &err) == AE_OK;
     values = ok ? ae_alloc(parts.n_floats, sizeof(float)) : NULL;
     ok = ok && ae_graph_init(&recipe->networks[0].graph, 3, values, &err) == AE_OK;
-    /* so that no part is nothing, though nothing was trained */
-    for (uint32_t i = 0; ok && i < n_params; i++)
+    /* so that no part is nothing, though nothing was trained, and gates reach both ends */
+    for (uint32_t i = 0; ok && i < n_params; i++) {
+        const char *name = params[i].name;
+        float some = strstr(name, "step") || strstr(name, "back") ? 0 : strstr(name, ".g.") ? 8 : 0.02f;
+
         for (size_t k = 0; k < params[i].count; k++)
-            values[params[i].offset + k] +=
-                (strstr(params[i].name, "step") || strstr(params[i].name, "back") ? 0 : 0.02f) * aei_rng_normal(&rng);
+            values[params[i].offset + k] += some * aei_rng_normal(&rng);
+    }
     parts.values = values;
     ok = ok && aei_model_pack(&parts, &bytes, &n, &err) == AE_OK && ae_model_open_memory(bytes, n, NULL, &all.plain, &err) == AE_OK;
     ae_free(bytes);
