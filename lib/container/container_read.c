@@ -33,7 +33,7 @@ static ae_status find_tail(ae_container *c, ae_error *err)
             st = aei_root_open(c, aei_load64(footer), &r, &why);
             if (st == AE_OK)
                 c->tail = (aei_tail){end - n + i, aei_load64(footer), r.next_number, r.model, r.chain,
-                                     aei_chunk_at(c, r.end, &type, &n_chunk) && type == AEI_UNFINISHED};
+                                     aei_chunk_at(c, r.end, &type, &n_chunk) && type == AEI_CHUNK_UNFINISHED};
             spent += r.capacity;
             ae_free(r.buffer);
             if (st == AE_OK)
@@ -150,7 +150,7 @@ ae_status ae_container_model(const ae_container *c, void **program, size_t *n_by
     *program = NULL;
     if (!c->tail.model)
         return ae_fail(err, AE_ERR_ARGUMENT, "no model is embedded");
-    st = aei_load_chunk(c, c->tail.model, AEI_MODEL, AEI_AEC_MAX_MODEL, &buffer, &capacity, &n, err);
+    st = aei_load_chunk(c, c->tail.model, AEI_CHUNK_MODEL, AEI_AEC_MAX_MODEL, &buffer, &capacity, &n, err);
     if (st != AE_OK)
         ae_free(buffer);
     else

@@ -267,7 +267,7 @@ ae_status ae_container_write_model(ae_container_writer *w, const void *program, 
     if (n_bytes > AEI_AEC_MAX_MODEL)
         return ae_fail(err, AE_ERR_LIMIT, "a model of %zu bytes", n_bytes);
     w->model = w->offset;
-    return put_chunk(w, AEI_MODEL, program, n_bytes, err);
+    return put_chunk(w, AEI_CHUNK_MODEL, program, n_bytes, err);
 }
 
 /* ---- items ---- */
@@ -298,13 +298,14 @@ ae_status ae_container_begin(ae_container_writer *w, const ae_item *item, ae_err
     }
     w->next_number++;
     w->open = true;
-    return put_chunk(w, AEI_HEAD, name, strlen(name), err);
+    return put_chunk(w, AEI_CHUNK_HEAD, name, strlen(name), err);
 }
 
 ae_status ae_container_write_tile(ae_container_writer *w, ae_tile_kind kind, uint32_t index, const void *data, size_t n_bytes,
                                   ae_error *err)
 {
-    static const uint8_t types[] = {[AE_TILE_COLOURS] = AEI_TILE, [AE_TILE_ALPHA] = AEI_ALPHA, [AE_TILE_PATCH] = AEI_PATCH};
+    static const uint8_t types[] = {[AE_TILE_COLOURS] = AEI_CHUNK_TILE, [AE_TILE_ALPHA] = AEI_CHUNK_ALPHA,
+                                    [AE_TILE_PATCH] = AEI_CHUNK_PATCH};
 
     if (!w->open)
         return ae_fail(err, AE_ERR_ARGUMENT, "a tile outside an item");
@@ -346,10 +347,10 @@ ae_status ae_container_write_meta(ae_container_writer *w, const ae_meta *meta, a
     n = ZSTD_compress(packed, room, plain.data, plain.n_bytes, 9);
     if (!ZSTD_isError(n) && n < plain.n_bytes && plain.n_bytes <= aei_meta_believed(n)) {
         aei_put_number(&w->scratch, plain.n_bytes);
-        st = put_chunk(w, AEI_META, packed, n, err);
+        st = put_chunk(w, AEI_CHUNK_META, packed, n, err);
     } else {
         aei_put_number(&w->scratch, 0);
-        st = put_chunk(w, AEI_META, plain.data, plain.n_bytes, err);
+        st = put_chunk(w, AEI_CHUNK_META, plain.data, plain.n_bytes, err);
     }
 done:
     w->scratch.n_bytes = 0;
@@ -367,7 +368,7 @@ ae_status ae_container_end(ae_container_writer *w, const uint8_t hash[16], ae_er
         return ae_fail(err, AE_ERR_ARGUMENT, "no item to end");
     if (hash) {
         aei_put_number(&w->scratch, item->number);
-        st = put_chunk(w, AEI_HASH, hash, 16, err);
+        st = put_chunk(w, AEI_CHUNK_HASH, hash, 16, err);
     }
     item->span = w->offset - item->offset;
     w->open = false;
@@ -443,7 +444,7 @@ ae_status ae_container_write_packed(ae_container_writer *w, const ae_item *like,
     }
     aei_put(&w->scratch, packed->hash, sizeof(packed->hash));
     if (st == AE_OK)
-        st = put_chunk(w, AEI_PACK, packed->data, packed->n_bytes, err);
+        st = put_chunk(w, AEI_CHUNK_PACK, packed->data, packed->n_bytes, err);
     w->next_number += n_names;
     w->scratch.n_bytes = 0;
     return st;
@@ -493,7 +494,7 @@ static ae_status put_pages(ae_container_writer *w, const ae_item *items, size_t 
         aei_put_number(&pages, w->scratch.n_bytes);
         aei_put_number(&pages, strlen(items[first].name));
         aei_put(&pages, items[first].name, strlen(items[first].name));
-        st = put_chunk(w, AEI_PAGE, NULL, 0, err);
+        st = put_chunk(w, AEI_CHUNK_PAGE, NULL, 0, err);
     }
     aei_put_number(root, n_pages);
     aei_put(root, pages.data, pages.n_bytes);
@@ -531,9 +532,9 @@ static ae_status finish(ae_container_writer *w, bool unfinished, ae_error *err)
     else if (root.n_bytes > AEI_AEC_MAX_ROOT)
         st = ae_fail(err, AE_ERR_LIMIT, "an index of %zu bytes", root.n_bytes);
     else
-        st = put_chunk(w, AEI_INDEX, root.data, root.n_bytes, err);
+        st = put_chunk(w, AEI_CHUNK_INDEX, root.data, root.n_bytes, err);
     if (st == AE_OK && unfinished)
-        st = put_chunk(w, AEI_UNFINISHED, NULL, 0, err);
+        st = put_chunk(w, AEI_CHUNK_UNFINISHED, NULL, 0, err);
     if (st == AE_OK)
         st = put(w, footer, sizeof(footer), err);
 done:

@@ -15,7 +15,7 @@ static unsigned trailing_zeros(const uint16_t *v, size_t n)
     return all ? (unsigned)__builtin_ctz(all) : HALF;
 }
 
-ae_status aei_floats_encode(aei_sample_coder *coder, aei_tile t, uint16_t *v, aei_buffer *out, ae_error *err)
+ae_status aei_floats_encode(aei_sample_coder *coder, aei_block t, uint16_t *v, aei_buffer *out, ae_error *err)
 {
     size_t n = (size_t)t.width * t.height * t.channels, n_coded;
     unsigned zeros = trailing_zeros(v + n, n);
@@ -41,7 +41,7 @@ ae_status aei_floats_encode(aei_sample_coder *coder, aei_tile t, uint16_t *v, ae
     return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
 }
 
-ae_status aei_floats_decode(aei_sample_coder *coder, aei_tile t, const void *data, size_t n_bytes, uint16_t *v, ae_error *err)
+ae_status aei_floats_decode(aei_sample_coder *coder, aei_block t, const void *data, size_t n_bytes, uint16_t *v, ae_error *err)
 {
     size_t n = (size_t)t.width * t.height * t.channels;
     const uint8_t *bytes = n_bytes ? data : (const void *)"", *high; /* NULL takes no offset */

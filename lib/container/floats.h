@@ -27,7 +27,7 @@ static inline float aei_float_join(uint16_t high, uint16_t low)
 }
 
 /* v: the upper halves of all samples of the tile, then the lower ones, which encoding changes. out is emptied first. */
-ae_status aei_floats_encode(aei_sample_coder *coder, aei_tile tile, uint16_t *v, aei_buffer *out, ae_error *err);
-ae_status aei_floats_decode(aei_sample_coder *coder, aei_tile tile, const void *data, size_t n_bytes, uint16_t *v, ae_error *err);
+ae_status aei_floats_encode(aei_sample_coder *coder, aei_block tile, uint16_t *v, aei_buffer *out, ae_error *err);
+ae_status aei_floats_decode(aei_sample_coder *coder, aei_block tile, const void *data, size_t n_bytes, uint16_t *v, ae_error *err);
 
 #endif

@@ -26,8 +26,9 @@ extern const uint8_t aei_aec_magic[8], aei_aec_sync[3], aei_aec_end[4];
 /* Chunk types. Capitals are critical: who does not know one must not read on. */
 #define AEI_CRITICAL_TYPES "HTASPMI"
 enum {
-    AEI_HEAD = 'H', AEI_TILE = 'T', AEI_ALPHA = 'A', AEI_PATCH = 'S', AEI_PACK = 'P', AEI_MODEL = 'M', AEI_INDEX = 'I',
-    AEI_META = 'm', AEI_HASH = 'h', AEI_UNFINISHED = 'u', AEI_PAGE = 'i'
+    AEI_CHUNK_HEAD = 'H', AEI_CHUNK_TILE = 'T', AEI_CHUNK_ALPHA = 'A', AEI_CHUNK_PATCH = 'S', AEI_CHUNK_PACK = 'P',
+    AEI_CHUNK_MODEL = 'M', AEI_CHUNK_INDEX = 'I',
+    AEI_CHUNK_META = 'm', AEI_CHUNK_HASH = 'h', AEI_CHUNK_UNFINISHED = 'u', AEI_CHUNK_PAGE = 'i'
 };
 
 uint32_t aei_crc32c(uint32_t crc, const void *data, size_t n_bytes); /* begin with 0 */

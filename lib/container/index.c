@@ -21,9 +21,9 @@ static ae_status complete(const ae_container *c, ae_item *item, bool check, ae_e
     if (!item->packed)
         return aei_check_item_size(c, item, err);
     if (check) {
-        st = aei_load_chunk(c, item->offset, AEI_PACK, AEI_AEC_MAX_PACK, &buffer, &capacity, &n, err);
+        st = aei_load_chunk(c, item->offset, AEI_CHUNK_PACK, AEI_AEC_MAX_PACK, &buffer, &capacity, &n, err);
         at = (aei_cursor){buffer, st == AE_OK ? buffer + n : buffer, false};
-    } else if (aei_chunk_at(c, item->offset, &type, &n) && type == AEI_PACK) {
+    } else if (aei_chunk_at(c, item->offset, &type, &n) && type == AEI_CHUNK_PACK) {
         at = (aei_cursor){begin, begin + (n < sizeof(begin) ? n : sizeof(begin)), false};
         st = aei_read_at(c, item->offset + AEI_AEC_CHUNK, begin, (size_t)(at.end - at.at)) ? AE_OK
                                                                                           : ae_fail(err, AE_ERR_IO, "read error");
@@ -50,7 +50,7 @@ ae_status aei_root_open(const ae_container *c, uint64_t offset, aei_root *r, ae_
 {
     uint32_t n;
     uint64_t chain;
-    ae_status st = aei_load_chunk(c, offset, AEI_INDEX, AEI_AEC_MAX_ROOT, &r->buffer, &r->capacity, &n, err);
+    ae_status st = aei_load_chunk(c, offset, AEI_CHUNK_INDEX, AEI_AEC_MAX_ROOT, &r->buffer, &r->capacity, &n, err);
 
     if (st != AE_OK)
         return st;
@@ -111,7 +111,7 @@ static ae_status search_page(const ae_container *c, const page *p, aei_search *s
     uint8_t *buffer = NULL;
     size_t capacity = 0;
     uint32_t n;
-    ae_status st = aei_load_chunk(c, p->offset, AEI_PAGE, AEI_AEC_MAX_PAGE, &buffer, &capacity, &n, err);
+    ae_status st = aei_load_chunk(c, p->offset, AEI_CHUNK_PAGE, AEI_AEC_MAX_PAGE, &buffer, &capacity, &n, err);
 
     if (st == AE_OK && n != p->n_bytes)
         st = ae_fail(err, AE_ERR_MALFORMED, "a page of the index of %u bytes, not %llu", n, (unsigned long long)p->n_bytes);
@@ -193,7 +193,7 @@ static int by_number(const void *a, const void *b)
 
 /* The rest of what the entries of an index name, in order of place, so that each pack is looked at once, and no byte of the file
  * belongs to two items. What is damaged is dropped. */
-static ae_status complete_all(ae_container *c, aei_items *l, ae_error *err)
+static ae_status complete_all(ae_container *c, aei_item_list *l, ae_error *err)
 {
     uint64_t bad = UINT64_MAX, spent = 0; /* the last pack that was not whole; bytes of packs looked at, which may overlap */
     size_t kept = 0;
@@ -246,7 +246,7 @@ static ae_status complete_all(ae_container *c, aei_items *l, ae_error *err)
 
 ae_status ae_container_list(ae_container *c, ae_item **out, size_t *n_items, ae_error *err)
 {
-    aei_items all = {0};
+    aei_item_list all = {0};
     aei_search s = {.into = &all};
     ae_status st = AE_OK;
 

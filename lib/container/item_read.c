@@ -69,18 +69,20 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
             at = aei_next_chunk(c, at + 1, &window);
             continue;
         }
-        if (at != r->item.offset && (type == AEI_HEAD || type == AEI_PACK)) /* the next item */
+        if (at != r->item.offset && (type == AEI_CHUNK_HEAD || type == AEI_CHUNK_PACK)) /* the next item */
             break;
-        if (type == AEI_TILE || type == AEI_ALPHA || type == AEI_PATCH) {
-            struct place *tiles = r->planes[type == AEI_TILE ? AE_TILE_COLOURS : type == AEI_ALPHA ? AE_TILE_ALPHA : AE_TILE_PATCH];
+        if (type == AEI_CHUNK_TILE || type == AEI_CHUNK_ALPHA || type == AEI_CHUNK_PATCH) {
+            struct place *tiles = r->planes[type == AEI_CHUNK_TILE    ? AE_TILE_COLOURS
+                                            : type == AEI_CHUNK_ALPHA ? AE_TILE_ALPHA
+                                                                      : AE_TILE_PATCH];
 
             own = belongs(r, at + AEI_AEC_CHUNK, n, true, &index, &place);
             if (own && n <= AEI_AEC_MAX_TILE && tiles && index < r->n_tiles)
                 st = place_tile(r, &tiles[index], place, err);
-        } else if (type == AEI_META || type == AEI_HASH) {
+        } else if (type == AEI_CHUNK_META || type == AEI_CHUNK_HASH) {
             own = belongs(r, at + AEI_AEC_CHUNK, n, false, &index, &place);
             if (own)
-                *(type == AEI_META ? &r->meta : &r->hash) = place;
+                *(type == AEI_CHUNK_META ? &r->meta : &r->hash) = place;
         } else if (type >= 'A' && type <= 'Z' && !strchr(AEI_CRITICAL_TYPES, type)) {
             st = ae_fail(err, AE_ERR_TOO_NEW, "the item has a chunk '%c', which later versions read", type);
         }
@@ -256,7 +258,7 @@ static ae_status load_pack(ae_item_reader *r, aei_pack *p, ae_error *err)
     ae_status st;
 
     if (!r->n_pack) {
-        st = aei_load_chunk(r->container, r->item.offset, AEI_PACK, AEI_AEC_MAX_PACK, &r->buffer, &r->capacity, &n, err);
+        st = aei_load_chunk(r->container, r->item.offset, AEI_CHUNK_PACK, AEI_AEC_MAX_PACK, &r->buffer, &r->capacity, &n, err);
         if (st != AE_OK)
             return st;
         r->n_pack = n;

@@ -55,7 +55,7 @@ static void from_colour(unsigned colour, int32_t *v)
 }
 
 /* About the bits that the gradients of a few rows would take. */
-static uint64_t cost_of(unsigned colour, const aei_tile *t, const uint16_t *samples)
+static uint64_t cost_of(unsigned colour, const aei_block *t, const uint16_t *samples)
 {
     uint64_t cost = 0;
 
@@ -76,7 +76,7 @@ static uint64_t cost_of(unsigned colour, const aei_tile *t, const uint16_t *samp
     return cost;
 }
 
-static unsigned choose_colour(const aei_tile *t, const uint16_t *samples)
+static unsigned choose_colour(const aei_block *t, const uint16_t *samples)
 {
     unsigned best = COLOUR_NONE;
     uint64_t least = UINT64_MAX;
@@ -94,7 +94,7 @@ static unsigned choose_colour(const aei_tile *t, const uint16_t *samples)
     return best;
 }
 
-static void set_geometry(aei_geometry *g, const aei_tile *t, unsigned colour)
+static void set_geometry(aei_geometry *g, const aei_block *t, unsigned colour)
 {
     *g = (aei_geometry){.width = t->width, .height = t->height, .channels = t->channels};
     for (unsigned ch = 0; ch < t->channels; ch++) {
@@ -130,7 +130,7 @@ void aei_sample_coder_free(aei_sample_coder *c)
     ae_free(c);
 }
 
-static ae_status prepare(aei_sample_coder *c, const aei_tile *t, const aei_geometry *g, ae_error *err)
+static ae_status prepare(aei_sample_coder *c, const aei_block *t, const aei_geometry *g, ae_error *err)
 {
     size_t n = (size_t)t->width * t->height * t->channels;
 
@@ -147,7 +147,7 @@ static ae_status prepare(aei_sample_coder *c, const aei_tile *t, const aei_geome
     return aei_predictor_reset(&c->predictor, g, err);
 }
 
-static ae_status check(const aei_tile *t, ae_error *err)
+static ae_status check(const aei_block *t, ae_error *err)
 {
     uint64_t n = (uint64_t)t->width * t->height * t->channels;
 
@@ -158,7 +158,7 @@ static ae_status check(const aei_tile *t, ae_error *err)
     return AE_OK;
 }
 
-static size_t pack_raw(const aei_tile *t, const uint16_t *samples, size_t n, uint8_t *to)
+static size_t pack_raw(const aei_block *t, const uint16_t *samples, size_t n, uint8_t *to)
 {
     *to++ = RAW;
     for (size_t i = 0; i < n; i++) {
@@ -173,7 +173,7 @@ static size_t pack_raw(const aei_tile *t, const uint16_t *samples, size_t n, uin
 static const double SOME_EQUAL = 0.45, MOST_EQUAL = 0.9;
 
 /* The share of pixels that are just as the one before or above. */
-static double share_of_equals(const aei_tile *t, const uint16_t *samples)
+static double share_of_equals(const aei_block *t, const uint16_t *samples)
 {
     size_t pixel = t->channels * sizeof(*samples), equal = 0, n = 0;
 
@@ -186,7 +186,7 @@ static double share_of_equals(const aei_tile *t, const uint16_t *samples)
     return n ? (double)equal / (double)n : 1;
 }
 
-static bool has_few_colours(const aei_tile *t, const uint16_t *samples)
+static bool has_few_colours(const aei_block *t, const uint16_t *samples)
 {
     enum { PLACES = 512, MOST = 256 };
     uint64_t seen[PLACES] = {0}, last = UINT64_MAX;
@@ -211,13 +211,13 @@ static bool has_few_colours(const aei_tile *t, const uint16_t *samples)
     return true;
 }
 
-bool aei_tile_is_drawn(const aei_tile *t, const uint16_t *samples)
+bool aei_tile_is_drawn(const aei_block *t, const uint16_t *samples)
 {
     return share_of_equals(t, samples) > SOME_EQUAL || has_few_colours(t, samples);
 }
 
 /* The tile as a drawing, into the second half of c->bytes; 0 where it takes more than `most` bytes. */
-static size_t draw(aei_sample_coder *c, const aei_tile *t, const uint16_t *samples, size_t most)
+static size_t draw(aei_sample_coder *c, const aei_block *t, const uint16_t *samples, size_t most)
 {
     aei_drawing g = {t->width, t->height, t->channels, t->max, t->period};
     aei_decider *d = &c->predictor.decider;
@@ -234,7 +234,7 @@ static size_t draw(aei_sample_coder *c, const aei_tile *t, const uint16_t *sampl
     return (size_t)(aei_decider_end(d, first + 1) - first);
 }
 
-ae_status aei_tile_encode(aei_sample_coder *c, const aei_tile *t, uint16_t *samples, const uint8_t **bytes, size_t *n_bytes,
+ae_status aei_tile_encode(aei_sample_coder *c, const aei_block *t, uint16_t *samples, const uint8_t **bytes, size_t *n_bytes,
                           ae_error *err)
 {
     aei_decider *d = &c->predictor.decider;
@@ -283,7 +283,7 @@ ae_status aei_tile_encode(aei_sample_coder *c, const aei_tile *t, uint16_t *samp
     return AE_OK;
 }
 
-ae_status aei_tile_decode(aei_sample_coder *c, const aei_tile *t, const uint8_t *bytes, size_t n_bytes, uint16_t *samples,
+ae_status aei_tile_decode(aei_sample_coder *c, const aei_block *t, const uint8_t *bytes, size_t n_bytes, uint16_t *samples,
                           ae_error *err)
 {
     size_t n = (size_t)t->width * t->height * t->channels;

@@ -137,7 +137,7 @@ ae_status aei_check_item_size(const ae_container *c, const ae_item *item, ae_err
     return AE_OK;
 }
 
-ae_status aei_items_append(aei_items *l, const ae_item *item, const char *name, size_t n_name, ae_error *err)
+ae_status aei_items_append(aei_item_list *l, const ae_item *item, const char *name, size_t n_name, ae_error *err)
 {
     char *copy = ae_alloc(n_name + 1, 1);
 

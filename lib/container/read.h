@@ -10,16 +10,16 @@
 
 enum { AEI_AEC_WINDOW = 1 << 16, AEI_AEC_MAX_PACK = 1 << 20 };
 
-typedef struct aei_items {
+typedef struct aei_item_list {
     ae_item *all;
     size_t n, capacity;
-} aei_items;
+} aei_item_list;
 
 struct ae_container {
     ae_bytes bytes;
     ae_limits limits;
     aei_tail tail;
-    aei_items scanned;   /* where there is no index to go by */
+    aei_item_list scanned;   /* where there is no index to go by */
     bool by_scan;
     uint64_t needs;      /* bytes that a chunk needs that is cut off; 0: none is */
     char complaint[504]; /* "": none */
@@ -52,7 +52,7 @@ bool aei_is_footer(const uint8_t footer[AEI_AEC_FOOTER]);
 /* ---- items ---- */
 
 ae_status aei_check_item_size(const ae_container *c, const ae_item *item, ae_error *err);
-ae_status aei_items_append(aei_items *l, const ae_item *item, const char *name, size_t n_name, ae_error *err);
+ae_status aei_items_append(aei_item_list *l, const ae_item *item, const char *name, size_t n_name, ae_error *err);
 
 typedef struct aei_pack {
     ae_item like;          /* without name */
@@ -89,7 +89,7 @@ ae_status aei_root_open(const ae_container *c, uint64_t offset, aei_root *r, ae_
 
 /* What entries are for: all are collected, or one name is looked for. */
 typedef struct aei_search {
-    aei_items *into;
+    aei_item_list *into;
     uint64_t n_names;  /* bytes of all names collected */
     const char *name;  /* NULL: all */
     ae_item found;     /* its name NULL: not found */

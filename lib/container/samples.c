@@ -45,7 +45,7 @@ static void expand(uint16_t *v, size_t n, uint32_t bits, uint32_t full)
         v[i] = (uint16_t)((v[i] * full + max / 2) / max);
 }
 
-static ae_status encode_as(aei_sample_coder *coder, uint32_t bits, const aei_tile *t, uint16_t *v, aei_buffer *out, ae_error *err)
+static ae_status encode_as(aei_sample_coder *coder, uint32_t bits, const aei_block *t, uint16_t *v, aei_buffer *out, ae_error *err)
 {
     const uint8_t *coded;
     size_t n_coded;
@@ -62,7 +62,7 @@ static ae_status encode_as(aei_sample_coder *coder, uint32_t bits, const aei_til
 
 /* v becomes what decoding will give. Where few samples may err at all, or in drawings, losing nothing may take fewer bytes: it has
  * colour transforms, and knows colours. */
-static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei_tile t, uint16_t *v, aei_buffer *out,
+static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei_block t, uint16_t *v, aei_buffer *out,
                         ae_error *err)
 {
     size_t n = (size_t)t.width * t.height * t.channels;
@@ -79,7 +79,7 @@ static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei
     t.max = most(bits);
     t.bound = (uint32_t)((uint64_t)(t.bound < AE_BOUND_ONE * full ? t.bound : AE_BOUND_ONE * full) * t.max / full);
     if (t.bound && (t.bound < AE_BOUND_ONE || (drawn = aei_tile_is_drawn(&t, v)))) {
-        aei_tile exact = t;
+        aei_block exact = t;
 
         exact.bound = 0;
         if (!(original = ae_alloc(n, sizeof(*original))))
@@ -102,7 +102,7 @@ static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei
     return st;
 }
 
-static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei_tile t, const void *data, size_t n_bytes,
+static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei_block t, const void *data, size_t n_bytes,
                         uint16_t *v, ae_error *err)
 {
     const uint8_t *bytes = n_bytes ? data : (const void *)""; /* NULL takes no offset */
@@ -205,16 +205,16 @@ nomem:
     return ae_fail(err, AE_ERR_NOMEM, "a row of tiles of %llu x %llu", (unsigned long long)info->width, (unsigned long long)rows);
 }
 
-static aei_tile tile_of(const band *b, uint32_t i)
+static aei_block tile_of(const band *b, uint32_t i)
 {
     uint64_t left = b->info.width - (uint64_t)(b->x + i) * TILE;
 
-    return (aei_tile){.width = left < TILE ? (uint32_t)left : TILE, .height = b->rows, .channels = b->used,
+    return (aei_block){.width = left < TILE ? (uint32_t)left : TILE, .height = b->rows, .channels = b->used,
                       .bound = b->bounds ? b->bounds[i] : b->bound};
 }
 
 /* Between the rows and a tile's values. */
-static void move_tile(const band *b, uint32_t i, const aei_tile *t, uint16_t *v, bool from_rows)
+static void move_tile(const band *b, uint32_t i, const aei_block *t, uint16_t *v, bool from_rows)
 {
     uint32_t channels = b->info.channels;
     size_t n = (size_t)t->width * t->height * t->channels;
@@ -265,7 +265,7 @@ static void encode_one(void *context, uint32_t i, uint32_t thread)
 {
     band *b = context;
     slot *s = &b->slots[i];
-    aei_tile t = tile_of(b, i);
+    aei_block t = tile_of(b, i);
 
     if (gives_up(b, s))
         return;
@@ -287,7 +287,7 @@ static void decode_one(void *context, uint32_t i, uint32_t thread)
 {
     band *b = context;
     slot *s = &b->slots[i];
-    aei_tile t = tile_of(b, i);
+    aei_block t = tile_of(b, i);
 
     if (!s->wanted || gives_up(b, s))
         return;
@@ -487,7 +487,7 @@ static void copy_values(const ae_signal_info *info, void *samples, uint16_t *v, 
 static ae_status small_tile(const ae_signal_info *info, uint32_t period, uint32_t bound, void *samples, aei_buffer *out,
                             const void *data, size_t n_bytes, ae_error *err)
 {
-    aei_tile t = {.width = (uint32_t)info->width, .height = (uint32_t)info->height, .channels = info->channels, .period = period,
+    aei_block t = {.width = (uint32_t)info->width, .height = (uint32_t)info->height, .channels = info->channels, .period = period,
                   .bound = bound};
     size_t n = (size_t)t.width * t.height * t.channels;
     aei_sample_coder *coder = aei_sample_coder_create();

@@ -62,14 +62,14 @@ ae_status aei_scan(ae_container *c, uint64_t at, ae_error *err)
             at = aei_next_chunk(c, at + 1, &window);
             continue;
         }
-        if (type == AEI_HEAD || type == AEI_PACK) {
+        if (type == AEI_CHUNK_HEAD || type == AEI_CHUNK_PACK) {
             if (n > AEI_AEC_MAX_PACK || (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity, err)) == AE_ERR_CHECKSUM) {
-                aei_complain(c, type == AEI_HEAD ? "the head of an item is damaged" : "a pack of items is damaged");
+                aei_complain(c, type == AEI_CHUNK_HEAD ? "the head of an item is damaged" : "a pack of items is damaged");
                 st = AE_OK;
             } else if (st == AE_OK) {
-                st = type == AEI_HEAD ? scan_head(c, at, buffer, n, err) : scan_pack(c, at, buffer, n, err);
+                st = type == AEI_CHUNK_HEAD ? scan_head(c, at, buffer, n, err) : scan_pack(c, at, buffer, n, err);
             }
-        } else if (type == AEI_MODEL && !c->tail.model) {
+        } else if (type == AEI_CHUNK_MODEL && !c->tail.model) {
             c->tail.model = at;
         }
         at += n + (uint64_t)AEI_AEC_EXTRA;

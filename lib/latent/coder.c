@@ -38,7 +38,7 @@ static ae_status check_analysis(ae_coder *c, ae_error *err)
 {
     const aei_program *p = c->engine->program;
     ae_shape *shapes = ae_alloc(c->analysis.n_nodes, sizeof(*shapes));
-    uint32_t edge = 4 * AEI_TILE, stride;
+    uint32_t edge = 4 * AE_CODER_TILE, stride;
     ae_status st = shapes ? ae_graph_shapes(&c->analysis, 1, edge, edge, shapes, err) : ae_fail(err, AE_ERR_NOMEM, "codec");
 
     for (uint32_t i = 0; st == AE_OK && i < c->analysis.n_nodes; i++)
@@ -59,7 +59,7 @@ static ae_status check_analysis(ae_coder *c, ae_error *err)
     }
     if (st == AE_OK) {
         ae_graph_field(&c->analysis, &stride, &c->field);
-        if (!stride || AEI_TILE % stride || p->stride % stride)
+        if (!stride || AE_CODER_TILE % stride || p->stride % stride)
             st = ae_fail(err, AE_ERR_UNSUPPORTED, "an analysis of stride %u", stride);
     }
     ae_free(shapes);

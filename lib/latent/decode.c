@@ -156,7 +156,7 @@ static void fetch(void *context, uint32_t index, const aei_view *to)
 {
     const decoder *d = context;
     const aei_op *op = &d->program->ops[d->engine->crossings[index]];
-    int32_t grid = (int32_t)op->grid, per_tile = AEI_TILE / grid, w = (int32_t)d->width / grid, h = (int32_t)d->height / grid;
+    int32_t grid = (int32_t)op->grid, per_tile = AE_CODER_TILE / grid, w = (int32_t)d->width / grid, h = (int32_t)d->height / grid;
 
     for (int32_t y = to->rect.y0; y < to->rect.y1; y++) {
         int16_t *out = aei_view_at(to, to->rect.x0, y);
@@ -234,7 +234,7 @@ static void synthesise(void *context, uint32_t index, uint32_t thread)
 
 static ae_status synthesise_row(decoder *d, uint32_t row, aei_pool *pool, const ae_row_sink *sink, ae_error *err)
 {
-    int32_t tile = AEI_TILE / (int32_t)d->unit, y0 = (int32_t)row * tile, y1 = y0 + tile;
+    int32_t tile = AE_CODER_TILE / (int32_t)d->unit, y0 = (int32_t)row * tile, y1 = y0 + tile;
     aei_rect *a = &d->block_area;
     ae_status st;
 
@@ -252,7 +252,7 @@ static ae_status plan(decoder *d, ae_error *err)
 {
     const ae_decode_options *o = d->options;
     const ae_coder_picture *p = d->picture;
-    uint32_t reach = aei_engine_reach(d->engine), rows = (reach + AEI_TILE - 1) / AEI_TILE;
+    uint32_t reach = aei_engine_reach(d->engine), rows = (reach + AE_CODER_TILE - 1) / AE_CODER_TILE;
     uint32_t w = o->width ? o->width : p->width, h = o->width ? o->height : p->height;
     uint32_t x = o->width ? o->x : 0, y = o->width ? o->y : 0, first_x, first_y, end_x, end_y;
 
@@ -270,8 +270,8 @@ static ae_status plan(decoder *d, ae_error *err)
     first_y = y / d->program->stride * d->program->stride;
     end_x = aei_round_up(x + w, d->program->stride) + reach;
     end_y = aei_round_up(y + h, d->program->stride) + reach;
-    d->first_x = first_x > reach ? (first_x - reach) / AEI_TILE : 0;
-    d->first_y = first_y > reach ? (first_y - reach) / AEI_TILE : 0;
+    d->first_x = first_x > reach ? (first_x - reach) / AE_CODER_TILE : 0;
+    d->first_y = first_y > reach ? (first_y - reach) / AE_CODER_TILE : 0;
     d->end_x = aei_tiles_along(p->width < end_x ? p->width : end_x);
     d->end_y = aei_tiles_along(p->height < end_y ? p->height : end_y);
     d->ring = 2 * rows + 1 < d->end_y - d->first_y ? 2 * rows + 1 : d->end_y - d->first_y;
@@ -288,18 +288,19 @@ static ae_status allocate(decoder *d, ae_error *err)
 
     d->n_workers = d->options->threads ? d->options->threads : aei_cpu_count();
     d->n_workers = d->n_workers < 1024 ? d->n_workers : 1024;
-    d->block = (int32_t)((d->n_workers > d->end_x - d->first_x ? AEI_LEAST_BLOCK : AEI_TILE) / d->unit);
+    d->block = (int32_t)((d->n_workers > d->end_x - d->first_x ? AEI_LEAST_BLOCK : AE_CODER_TILE) / d->unit);
     d->slots = ae_alloc(n_slots, sizeof(*d->slots));
     d->walks = ae_alloc(d->n_workers, sizeof(*d->walks));
     d->statuses = ae_alloc(d->n_workers, sizeof(*d->statuses));
     d->errors = ae_alloc(d->n_workers, sizeof(*d->errors));
-    d->band = ae_alloc(n_rows < AEI_TILE ? n_rows : AEI_TILE, d->row_bytes);
+    d->band = ae_alloc(n_rows < AE_CODER_TILE ? n_rows : AE_CODER_TILE, d->row_bytes);
     complete = d->slots && d->walks && d->statuses && d->errors && d->band;
     for (size_t i = 0; complete && i < n_slots; i++) {
         complete = (d->slots[i].tensors = ae_alloc(e->n_crossings, sizeof(int16_t *))) != NULL;
         for (uint32_t k = 0; complete && k < e->n_crossings; k++) {
             const aei_op *op = &d->program->ops[e->crossings[k]];
-            size_t w = d->width < AEI_TILE ? d->width : AEI_TILE, h = d->height < AEI_TILE ? d->height : AEI_TILE;
+            size_t w = d->width < AE_CODER_TILE ? d->width : AE_CODER_TILE;
+            size_t h = d->height < AE_CODER_TILE ? d->height : AE_CODER_TILE;
             size_t n = w / op->grid * (h / op->grid);
 
             complete = (d->slots[i].tensors[k] = ae_alloc(n, aei_pitch(op->channels) * sizeof(int16_t))) != NULL;
@@ -339,7 +340,7 @@ static ae_status decode(const aei_engine *engine, const ae_coder_picture *pictur
     const aei_program *program = engine->program;
     decoder d = {.engine = engine, .program = program, .picture = picture, .options = options, .out_planes = picture->planes,
                  .unit = program->ops[program->n_ops - 1].grid};
-    uint32_t reach = aei_engine_reach(engine), tile = AEI_TILE / d.unit, decoded, first, row, last;
+    uint32_t reach = aei_engine_reach(engine), tile = AE_CODER_TILE / d.unit, decoded, first, row, last;
     aei_pool *pool = NULL;
     ae_status st;
 
@@ -351,7 +352,7 @@ static ae_status decode(const aei_engine *engine, const ae_coder_picture *pictur
     first = (uint32_t)d.region.y0 / tile;
     last = ((uint32_t)d.region.y1 + tile - 1) / tile;
     for (row = first; st == AE_OK && row < last; row++) {
-        while (st == AE_OK && decoded < d.end_y && (uint64_t)decoded * AEI_TILE < (uint64_t)(row + 1) * AEI_TILE + reach)
+        while (st == AE_OK && decoded < d.end_y && (uint64_t)decoded * AE_CODER_TILE < (uint64_t)(row + 1) * AE_CODER_TILE + reach)
             st = decode_row(&d, decoded++, pool, source, err);
         if (st == AE_OK)
             st = synthesise_row(&d, row, pool, sink, err);

@@ -240,9 +240,9 @@ static ae_status run_pictures(exporter *x, const uint32_t *nodes, uint32_t n_nod
     if (!complete)
         st = ae_fail(err, AE_ERR_NOMEM, "activations of %u x %u pixels", x->edge, x->edge);
     for (uint32_t k = 0; st == AE_OK && k < x->n_pictures * n_qualities; k++) {
-        uint32_t q = k % n_qualities * AEI_QUALITY_ONE / (n_qualities - 1);
+        uint32_t q = k % n_qualities * AE_QUALITY_ONE / (n_qualities - 1);
 
-        quality = (float)q / AEI_QUALITY_ONE;
+        quality = (float)q / AE_QUALITY_ONE;
         inputs[image] = x->pictures + k / n_qualities * picture;
         inputs[1 - image] = &quality;
         if ((st = aei_run_forward(run, weights, inputs, outputs, 0, err)) == AE_OK)
@@ -642,9 +642,9 @@ static ae_status pack(exporter *x, uint8_t **bytes, size_t *n_bytes, ae_error *e
         (st = aei_program_pack(x->ops, x->n_ops, scales, N_SCALES, bytes, n_bytes, err)) != AE_OK ||
         (st = aei_program_load(*bytes, *n_bytes, &program, err)) != AE_OK)
         goto done;
-    if (x->edge > AEI_TILE || x->edge % program->stride) {
+    if (x->edge > AE_CODER_TILE || x->edge % program->stride) {
         st = ae_fail(err, AE_ERR_ARGUMENT, "pictures of %u pixels, not a multiple of %u up to %d", x->edge, program->stride,
-                     AEI_TILE);
+                     AE_CODER_TILE);
         aei_program_free(program);
         goto done;
     }

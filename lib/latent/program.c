@@ -13,7 +13,7 @@ static const char magic[4] = {'A', 'E', 'P', 'R'};
 enum {
     MAX_DATA = 1 << 28,
     MAX_MACS = 1 << 20 /* per pixel */,
-    MAX_GRID = AEI_TILE,
+    MAX_GRID = AE_CODER_TILE,
     MAX_SAMPLES = 512 /* of all tensors, per pixel */
 };
 
@@ -174,9 +174,10 @@ static ae_status check_latent(const aei_program *p, const aei_op *op, uint32_t i
 {
     size_t n = (size_t)AEI_EMBED_ROWS * op->channels;
 
-    if (op->n_in < 2 || op->n_in > 3 || op->parity > AEI_ODD || !power_of_two(op->grid) || op->grid > MAX_GRID || !p->n_scales)
+    if (op->n_in < 2 || op->n_in > 3 || op->parity > AE_PARITY_ODD || !power_of_two(op->grid) || op->grid > MAX_GRID ||
+        !p->n_scales)
         return bad(op, index, "inputs, parity, grid or no distributions", err);
-    if (op->n_in == 3 && op->parity == AEI_ALL)
+    if (op->n_in == 3 && op->parity == AE_PARITY_ALL)
         return bad(op, index, "nothing is left for what it takes over", err);
     for (uint32_t i = 0; i < op->n_in; i++)
         if (p->ops[op->in[i]].channels != op->channels ||

@@ -5,7 +5,8 @@
 #ifndef AEI_PROGRAM_H
 #define AEI_PROGRAM_H
 
-#include "ae/status.h"
+#include "ae/compress.h"
+#include "ae/graph.h"
 
 enum {
     AEI_PROGRAM_VERSION = 1,
@@ -17,9 +18,7 @@ enum {
     AEI_MAX_WIDTH = 4096,     /* channels */
     AEI_MAX_SCALES = 256,
     AEI_EMBED_ROWS = 65,
-    AEI_QUALITY_ONE = 1024,   /* the last row */
-    AEI_NO_LEAK = 0, AEI_RELU = 31,
-    AEI_TILE = 512
+    AEI_NO_LEAK = 0, AEI_RELU = 31
 };
 
 typedef enum aei_kind {
@@ -33,8 +32,6 @@ typedef enum aei_kind {
     AEI_LATENT = 8,  /* takes symbols: mean, log2 scale[, what stands at the positions of the other parity] */
     AEI_OUTPUT = 9   /* the picture; always last */
 } aei_kind;
-
-typedef enum aei_parity { AEI_ALL = 0, AEI_EVEN = 1, AEI_ODD = 2 } aei_parity;
 
 typedef struct aei_op {
     aei_kind kind;
@@ -107,7 +104,7 @@ static inline int32_t aei_leak(int32_t a, uint32_t leak)
 /* Entry c of a table of C columns at a quality, of which the last row serves all that are higher. */
 static inline int32_t aei_embed(const int16_t *table, uint32_t n_channels, uint32_t c, uint32_t quality)
 {
-    uint32_t within = quality < AEI_QUALITY_ONE ? quality : AEI_QUALITY_ONE;
+    uint32_t within = quality < AE_QUALITY_ONE ? quality : AE_QUALITY_ONE;
     uint32_t row = within >> 4 < AEI_EMBED_ROWS - 2 ? within >> 4 : AEI_EMBED_ROWS - 2;
     int32_t part = (int32_t)(within - (row << 4));
 
@@ -117,7 +114,7 @@ static inline int32_t aei_embed(const int16_t *table, uint32_t n_channels, uint3
 /* How far a latent's steps go beyond the trained qualities. Those of the hyper-latent do not: finer, it would tell no more. */
 static inline uint32_t aei_beyond(const aei_program *p, const aei_op *latent, uint32_t quality)
 {
-    return quality > AEI_QUALITY_ONE && p->ops[latent->in[1]].grid ? quality - AEI_QUALITY_ONE : 0;
+    return quality > AE_QUALITY_ONE && p->ops[latent->in[1]].grid ? quality - AE_QUALITY_ONE : 0;
 }
 
 /* Half of a step for every 256 beyond, and straight between. */

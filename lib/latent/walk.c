@@ -120,9 +120,9 @@ static void find_parities(aei_engine *e)
         for (uint32_t k = 0; k < op->n_in; k++) {
             bool pointwise = op->kind == AEI_ADD || op->kind == AEI_MUL || op->kind == AEI_CONCAT || op->kind == AEI_CROP ||
                              (op->kind == AEI_CONV && (k == 1 || (op->kernel == 1 && op->stride == 1)));
-            uint8_t all = AEI_EVEN | AEI_ODD;
+            uint8_t all = AE_PARITY_EVEN | AE_PARITY_ODD;
 
-            if (op->kind == AEI_LATENT && k < 2 && op->parity != AEI_ALL)
+            if (op->kind == AEI_LATENT && k < 2 && op->parity != AE_PARITY_ALL)
                 all = (uint8_t)op->parity;
             e->parities[op->in[k]] |= pointwise && i < p->n_entropy ? e->parities[i] : all;
         }
@@ -297,8 +297,8 @@ static void run_conv(const aei_walk *w, uint32_t index, const aei_view *to, aei_
         area.add_step = w->views[op->in[1]].pitch;
         area.add_line = (size_t)(w->views[op->in[1]].rect.x1 - w->views[op->in[1]].rect.x0) * area.add_step;
     }
-    area.staggered = (parity == AEI_EVEN || parity == AEI_ODD) && columns % 2 == 0;
-    area.odd = (((uint32_t)(r.x0 + r.y0) & 1) != 0) != (parity == AEI_ODD);
+    area.staggered = (parity == AE_PARITY_EVEN || parity == AE_PARITY_ODD) && columns % 2 == 0;
+    area.odd = (((uint32_t)(r.x0 + r.y0) & 1) != 0) != (parity == AE_PARITY_ODD);
     area.width >>= area.staggered;
     step = step < 2 ? 2 : step;
     for (int32_t y = r.y0; y < r.y1; y += step) {
@@ -405,7 +405,7 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
                                                 ((size_t)y * (size_t)(r.x1 - r.x0) + (size_t)x) * l->n_channels[op->source] +
                                                 op->source_first;
 
-            if (op->parity != AEI_ALL && (uint32_t)((x + y) & 1) != op->parity - AEI_EVEN) {
+            if (op->parity != AE_PARITY_ALL && (uint32_t)((x + y) & 1) != op->parity - AE_PARITY_EVEN) {
                 if (op->n_in == 3)
                     memcpy(out, operand(w, op->in[2], x, y), n * sizeof(*out));
                 else

@@ -11,7 +11,7 @@
 #include "latent/kernels.h"
 #include "latent/rans.h"
 
-enum { AEI_LEAST_BLOCK = AEI_TILE / 2 /* pixels, edge: what the synthesis computes at a time */ };
+enum { AEI_LEAST_BLOCK = AE_CODER_TILE / 2 /* pixels, edge: what the synthesis computes at a time */ };
 
 typedef struct aei_rect { int32_t x0, y0, x1, y1; } aei_rect;
 
@@ -56,7 +56,7 @@ typedef struct aei_latents {
 typedef struct aei_walk aei_walk;
 ae_status aei_walk_create(const aei_engine *engine, aei_walk **out, ae_error *err);
 void aei_walk_free(aei_walk *walk);
-void aei_walk_quality(aei_walk *walk, uint32_t quality); /* 0..AEI_QUALITY_ONE; before the first of those below */
+void aei_walk_quality(aei_walk *walk, uint32_t quality); /* 0..AE_QUALITY_ONE; before the first of those below */
 void aei_walk_cancel(aei_walk *walk, const ae_cancel *cancel); /* looked at between operators; NULL: never */
 
 /* The entropy part of a tile of w x h pixels, multiples of the program's stride. Afterwards aei_walk_crossing shows its results,

@@ -185,7 +185,7 @@ static ae_status codec_plan(aei_plan *plan, aei_step *s, ae_error *err)
 {
     aei_scratch(plan, (size_t)ROWS * s->t.cp * sizeof(float));
     if (s->node->op == AE_OP_BITS && plan->config.train) { /* the noise, of all stored samples */
-        s->aux = aei_buffer_new(plan, aei_pixels(&s->t) * s->t.cp * sizeof(float), s->index, 2 * plan->n_steps - s->index);
+        s->aux = aei_span_new(plan, aei_pixels(&s->t) * s->t.cp * sizeof(float), s->index, 2 * plan->n_steps - s->index);
         if (s->aux < 0)
             return ae_fail(err, AE_ERR_NOMEM, "layer '%s'", s->node->name);
     }

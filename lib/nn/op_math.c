@@ -241,7 +241,7 @@ static const float norm_epsilon = 1e-5f;
 
 static ae_status batchnorm_plan(aei_plan *plan, aei_step *s, ae_error *err)
 {
-    s->aux = aei_buffer_new(plan, (size_t)3 * s->t.cp * sizeof(float), s->index,
+    s->aux = aei_span_new(plan, (size_t)3 * s->t.cp * sizeof(float), s->index,
                             plan->config.train ? 2 * plan->n_steps - s->index : s->index);
     if (s->aux < 0)
         return no_memory(s, err);
@@ -427,7 +427,7 @@ const aei_operator aei_op_layernorm = {.plan = plan_rows, .forward = layernorm_f
 static ae_status random_plan(aei_plan *plan, aei_step *s, ae_error *err)
 {
     if (plan->config.train) {
-        s->aux = aei_buffer_new(plan, aei_pixels(&s->t) * s->t.shape.c * sizeof(float), s->index, 2 * plan->n_steps - s->index);
+        s->aux = aei_span_new(plan, aei_pixels(&s->t) * s->t.shape.c * sizeof(float), s->index, 2 * plan->n_steps - s->index);
         if (s->aux < 0)
             return no_memory(s, err);
     }

@@ -115,7 +115,7 @@ static ae_status recurrent_plan(aei_plan *plan, aei_step *s, ae_error *err)
     }
     lay_out(r, train);
     if (train) {
-        s->aux = aei_buffer_new(plan, r->kept_floats * sizeof(float), s->index, 2 * plan->n_steps - s->index);
+        s->aux = aei_span_new(plan, r->kept_floats * sizeof(float), s->index, 2 * plan->n_steps - s->index);
         if (s->aux < 0)
             return ae_fail(err, AE_ERR_NOMEM, "layer '%s'", s->node->name);
     }

@@ -48,19 +48,19 @@ static bool plan_values(aei_plan *p)
         aei_step *s = &p->steps[i];
         size_t bytes = s->chunk ? 0 : aei_tensor_bytes(&s->t);
 
-        s->value = aei_buffer_new(p, bytes, i, train ? back(p, i) : i);
+        s->value = aei_span_new(p, bytes, i, train ? back(p, i) : i);
         if (s->value < 0)
             return false;
         if (aei_is_output(p, i) && p->buffers[s->value].last < n)
             p->buffers[s->value].last = n;
         if (s->split_act) {
-            s->pre = aei_buffer_new(p, bytes, i, back(p, i));
+            s->pre = aei_span_new(p, bytes, i, back(p, i));
             if (s->pre < 0)
                 return false;
         }
         for (uint32_t k = 0; k < s->node->n_from; k++) {
             const aei_step *from = &p->steps[s->node->from[k]];
-            aei_buffer *b = &p->buffers[from->value];
+            aei_span *b = &p->buffers[from->value];
 
             b->last = b->last < i ? i : b->last;
             if (from->chunk) { /* read now */
@@ -69,7 +69,7 @@ static bool plan_values(aei_plan *p)
             }
         }
         if (s->node->add >= 0) {
-            aei_buffer *b = &p->buffers[p->steps[s->node->add].value];
+            aei_span *b = &p->buffers[p->steps[s->node->add].value];
 
             b->last = b->last < i ? i : b->last;
         }
@@ -131,7 +131,7 @@ static bool plan_gradients(aei_plan *p)
         if (!s->needs_grad)
             continue;
         if (s->grad < 0)
-            s->grad = aei_buffer_new(p, aei_tensor_bytes(&s->t), first, last);
+            s->grad = aei_span_new(p, aei_tensor_bytes(&s->t), first, last);
         else
             p->buffers[s->grad].last = last;
         good = s->grad >= 0;
@@ -147,7 +147,7 @@ static bool plan_gradients(aei_plan *p)
                 aei_tensor_bytes(&t->t) == aei_tensor_bytes(&s->t))
                 t->grad = s->grad;
             if (reached[to])
-                aei_buffer_grow(p, AEI_TEMP, aei_tensor_bytes(&t->t));
+                aei_span_grow(p, AEI_TEMP, aei_tensor_bytes(&t->t));
             reached[to] = 1;
         }
     }
@@ -295,8 +295,8 @@ ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, 
     p->parts = ae_alloc(graph->n_nodes, sizeof(*p->parts));
     if (!aei_engine())
         st = ae_fail(err, AE_ERR_INTERNAL, "oneDNN does not start");
-    else if (!p->steps || !p->parts || aei_buffer_new(p, 64, 0, UINT32_MAX) != AEI_SCRATCH ||
-             aei_buffer_new(p, 0, 0, UINT32_MAX) != AEI_TEMP)
+    else if (!p->steps || !p->parts || aei_span_new(p, 64, 0, UINT32_MAX) != AEI_SCRATCH ||
+             aei_span_new(p, 0, 0, UINT32_MAX) != AEI_TEMP)
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", graph->n_nodes);
     else if (graph->n_outputs + config->n_taps > sizeof(p->outputs) / sizeof(*p->outputs))
         st = ae_fail(err, AE_ERR_ARGUMENT, "%u outputs and taps", graph->n_outputs + config->n_taps);

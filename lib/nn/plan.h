@@ -65,10 +65,10 @@ static inline uint32_t aei_stored(const aei_tensor *t, uint32_t k)
 }
 
 /* A stretch of the workspace, alive from time first to last. Forward of node i is time i, the loss n, backward of node i 2n - i. */
-typedef struct aei_buffer {
+typedef struct aei_span {
     size_t bytes, offset;
     uint32_t first, last;
-} aei_buffer;
+} aei_span;
 
 typedef struct aei_operator {
     ae_status (*plan)(aei_plan *plan, aei_step *step, ae_error *err); /* may be NULL */
@@ -128,7 +128,7 @@ struct aei_plan {
     ae_param *params;
     uint32_t n_params;
     size_t n_floats, native_floats;
-    aei_buffer *buffers;
+    aei_span *buffers;
     uint32_t n_buffers, buffer_room;
     size_t workspace, state_bytes;
     size_t prepared_bytes; /* of aei_weights */
@@ -156,8 +156,8 @@ struct aei_run {
 };
 
 /* workspace.c: a new buffer for times first..last; AEI_NO_BUFFER when out of memory. */
-int32_t aei_buffer_new(aei_plan *plan, size_t bytes, uint32_t first, uint32_t last);
-void aei_buffer_grow(aei_plan *plan, int32_t buffer, size_t bytes);
+int32_t aei_span_new(aei_plan *plan, size_t bytes, uint32_t first, uint32_t last);
+void aei_span_grow(aei_plan *plan, int32_t buffer, size_t bytes);
 /* Makes the buffer AEI_SCRATCH at least this large. */
 void aei_scratch(aei_plan *plan, size_t bytes);
 /* Lays all buffers out in the workspace; false when out of memory. */

@@ -5,22 +5,22 @@
 
 #include "nn/plan.h"
 
-int32_t aei_buffer_new(aei_plan *plan, size_t bytes, uint32_t first, uint32_t last)
+int32_t aei_span_new(aei_plan *plan, size_t bytes, uint32_t first, uint32_t last)
 {
     if (plan->n_buffers == plan->buffer_room) {
-        size_t old = plan->buffer_room * sizeof(aei_buffer);
-        aei_buffer *more = ae_realloc(plan->buffers, old, old * 2 + 64 * sizeof(aei_buffer));
+        size_t old = plan->buffer_room * sizeof(aei_span);
+        aei_span *more = ae_realloc(plan->buffers, old, old * 2 + 64 * sizeof(aei_span));
 
         if (!more)
             return AEI_NO_BUFFER;
         plan->buffers = more;
         plan->buffer_room = plan->buffer_room * 2 + 64;
     }
-    plan->buffers[plan->n_buffers] = (aei_buffer){.bytes = bytes, .first = first, .last = last};
+    plan->buffers[plan->n_buffers] = (aei_span){.bytes = bytes, .first = first, .last = last};
     return (int32_t)plan->n_buffers++;
 }
 
-void aei_buffer_grow(aei_plan *plan, int32_t buffer, size_t bytes)
+void aei_span_grow(aei_plan *plan, int32_t buffer, size_t bytes)
 {
     if (plan->buffers[buffer].bytes < bytes)
         plan->buffers[buffer].bytes = bytes;
@@ -28,12 +28,12 @@ void aei_buffer_grow(aei_plan *plan, int32_t buffer, size_t bytes)
 
 void aei_scratch(aei_plan *plan, size_t bytes)
 {
-    aei_buffer_grow(plan, AEI_SCRATCH, bytes);
+    aei_span_grow(plan, AEI_SCRATCH, bytes);
 }
 
 static int by_size(const void *a, const void *b)
 {
-    const aei_buffer *x = *(aei_buffer *const *)a, *y = *(aei_buffer *const *)b;
+    const aei_span *x = *(aei_span *const *)a, *y = *(aei_span *const *)b;
 
     if (x->bytes != y->bytes)
         return x->bytes < y->bytes ? 1 : -1;
@@ -42,14 +42,14 @@ static int by_size(const void *a, const void *b)
 
 static int by_offset(const void *a, const void *b)
 {
-    const aei_buffer *x = *(aei_buffer *const *)a, *y = *(aei_buffer *const *)b;
+    const aei_span *x = *(aei_span *const *)a, *y = *(aei_span *const *)b;
 
     return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
 bool aei_workspace_place(aei_plan *p)
 {
-    aei_buffer **order = ae_alloc(p->n_buffers, sizeof(*order)), **near = ae_alloc(p->n_buffers, sizeof(*near));
+    aei_span **order = ae_alloc(p->n_buffers, sizeof(*order)), **near = ae_alloc(p->n_buffers, sizeof(*near));
 
     if (order && near) {
         for (uint32_t i = 0; i < p->n_buffers; i++) {
@@ -58,7 +58,7 @@ bool aei_workspace_place(aei_plan *p)
         }
         qsort(order, p->n_buffers, sizeof(*order), by_size);
         for (uint32_t i = 0; i < p->n_buffers; i++) {
-            aei_buffer *b = order[i];
+            aei_span *b = order[i];
             uint32_t n_near = 0;
 
             for (uint32_t k = 0; k < i; k++)

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
-    aei_tile t;
+    aei_block t;
     aei_sample_coder *coder = aei_sample_coder_create();
     uint16_t *samples = NULL, *again = NULL;
     const uint8_t *coded;
@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 
     if (n_bytes < 4 || !coder)
         goto done;
-    t = (aei_tile){.width = 1 + data[0] % 40,
+    t = (aei_block){.width = 1 + data[0] % 40,
                    .height = 1 + data[1] % 40,
                    .channels = 1 + data[2] % 4,
                    .max = (2u << data[2] / 4 % 16) - 1,

@@ -94,7 +94,7 @@ static inline uint32_t random_window(random_program *r, uint32_t in)
 {
     uint32_t stride = 1u << random_draw(r, 0, 3), kernel, least;
 
-    while (stride > 1 && r->ops[in].grid * stride > AEI_TILE)
+    while (stride > 1 && r->ops[in].grid * stride > AE_CODER_TILE)
         stride /= 2;
     kernel = stride + (uint32_t)random_draw(r, 0, 15 - (int32_t)stride);
     least = (kernel - stride + 1) / 2;
@@ -126,7 +126,7 @@ static inline uint32_t random_latent(random_program *r, uint32_t channels, uint3
     op->log_steps = random_numbers(r, (size_t)AEI_EMBED_ROWS * channels, -500, 500);
     op->index_shift = 5;
     op->index_offset = 500;
-    op->parity = (uint32_t)random_draw(r, AEI_ALL, AEI_ODD);
+    op->parity = (uint32_t)random_draw(r, AE_PARITY_ALL, AE_PARITY_ODD);
     if (op->parity && before && r->ops[before].channels == channels && r->ops[before].grid == grid) {
         op->n_in = 3;
         op->in[2] = before;

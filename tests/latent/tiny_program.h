@@ -71,7 +71,7 @@ static inline aei_op *tiny_conv(tiny *t, uint32_t channels, uint32_t in, uint32_
     return op;
 }
 
-static inline uint32_t tiny_latent(tiny *t, uint32_t channels, uint32_t mean, uint32_t scale, uint32_t grid, aei_parity parity,
+static inline uint32_t tiny_latent(tiny *t, uint32_t channels, uint32_t mean, uint32_t scale, uint32_t grid, ae_parity parity,
                                    uint32_t source)
 {
     aei_op *op = tiny_op(t, AEI_LATENT, channels, 2, mean, scale);
@@ -97,7 +97,7 @@ static inline ae_status tiny_make(tiny *t, uint64_t seed, ae_error *err)
     t->rng = aei_rng_make(seed, 1, 0);
     tiny_embed(t, 5, -300, 300);                    /* 0: mean of z */
     tiny_embed(t, 5, -1000, 2000);                  /* 1: its scale */
-    tiny_latent(t, 5, 0, 1, 16, AEI_ALL, 0);        /* 2 */
+    tiny_latent(t, 5, 0, 1, 16, AE_PARITY_ALL, 0);        /* 2 */
     tiny_conv(t, 12, 2, 3, 1, 1, 300)->leak = 3;    /* 3 */
     tiny_conv(t, 28, 3, 1, 1, 0, 3000);             /* 4 */
     tiny_op(t, AEI_SHUFFLE, 7, 1, 4, 0)->factor = 2; /* 5 */
@@ -106,13 +106,13 @@ static inline ae_status tiny_make(tiny *t, uint64_t seed, ae_error *err)
     tiny_conv(t, 6, 7, 3, 1, 1, 300);               /* 8 */
     tiny_op(t, AEI_CROP, 3, 1, 8, 0);               /* 9 */
     tiny_op(t, AEI_CROP, 3, 1, 8, 0)->first = 3;    /* 10 */
-    tiny_latent(t, 3, 9, 10, 8, AEI_EVEN, 1);       /* 11 */
+    tiny_latent(t, 3, 9, 10, 8, AE_PARITY_EVEN, 1);       /* 11 */
     tiny_conv(t, 6, 11, 5, 1, 2, 300);              /* 12 */
     tiny_op(t, AEI_CONCAT, 13, 2, 7, 12);           /* 13 */
     tiny_conv(t, 6, 13, 1, 1, 0, 1000);             /* 14 */
     tiny_op(t, AEI_CROP, 3, 1, 14, 0);              /* 15 */
     tiny_op(t, AEI_CROP, 3, 1, 14, 0)->first = 3;   /* 16 */
-    tiny_latent(t, 3, 15, 16, 8, AEI_ODD, 1);       /* 17 */
+    tiny_latent(t, 3, 15, 16, 8, AE_PARITY_ODD, 1);       /* 17 */
     t->ops[17].n_in = 3;
     t->ops[17].in[2] = 11;
     tiny_conv(t, 33, 17, 3, 1, 1, 500)->leak = AEI_RELU; /* 18 */
