@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "ae/compress.h"
-#include "registry.h"
+#include "ae/files.h"
 
 typedef struct job {
     ae_signal_info info;

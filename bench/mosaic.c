@@ -3,7 +3,7 @@
  * A large picture out of a small one, mirrored at each edge:  mosaic WIDTH HEIGHT IN OUT  (8 bits, format by suffix). */
 #include "picture.h"
 
-#include "output.h"
+#include "ae/output.h"
 
 static size_t mirror(size_t i, size_t n)
 {

@@ -3,7 +3,7 @@
  * Synthetic patterns as PNG:  patterns FOLDER [COUNT [SEED [SIZE]]]  (200, 1, 192). Names are KIND-INDEX.png. */
 #include "picture.h"
 
-#include "output.h"
+#include "ae/output.h"
 #include "train/patterns.h"
 
 static ae_status write_picture(const char *path, uint32_t size, const float *rgb, uint8_t *row, ae_error *err)

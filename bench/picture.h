@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "registry.h"
+#include "ae/files.h"
 
 /* The samples of a picture as f32, owned by the caller (ae_free); the program ends with a message where it cannot be read. */
 static inline float *load_picture(const char *path, ae_signal_info *info, size_t *n)

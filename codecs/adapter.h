@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the adapters share. Not for tools: they include registry.h and output.h. */
+ * What the adapters share. Not for tools, which include ae/files.h and ae/output.h. */
 #ifndef AEI_ADAPTER_H
 #define AEI_ADAPTER_H
 

@@ -6,7 +6,7 @@
 #include <avif/avif.h>
 
 #include "exif.h"
-#include "registry.h"
+#include "ae/files.h"
 #include "whole.h"
 
 static ae_status avif_failed(avifResult result, ae_error *err)

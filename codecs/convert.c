@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <string.h>
 
-#include "registry.h"
+#include "ae/files.h"
 
 enum { CHUNK = 512 }; /* pixels */
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "adapter.h"
-#include "registry.h"
+#include "ae/files.h"
 
 enum { MAX_ENTRIES = 512, TAG_INTEROP = 0xa005, ROOM = 1 << 16 };
 

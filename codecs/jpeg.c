@@ -11,7 +11,7 @@
 #include <jerror.h>
 
 #include "adapter.h"
-#include "registry.h"
+#include "ae/files.h"
 
 enum { BUFFER_BYTES = 1 << 15, MAX_SCANS = 500, SEGMENT_MAX = 65533 };
 

@@ -6,7 +6,7 @@
 #include <jxl/decode.h>
 #include <jxl/encode.h>
 
-#include "registry.h"
+#include "ae/files.h"
 #include "whole.h"
 
 static void put_be32(uint8_t *p, uint32_t v)

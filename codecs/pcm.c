@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pcm.h"
+#include "ae/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

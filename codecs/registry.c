@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "registry.h"
+#include "ae/files.h"
 
 #include <string.h>
 #include <strings.h>

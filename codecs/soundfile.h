@@ -6,7 +6,7 @@
 #define AEI_SOUNDFILE_H
 
 #include "adapter.h"
-#include "output.h"
+#include "ae/output.h"
 
 typedef enum sound_family {
     SOUND_RIFF,

@@ -5,7 +5,7 @@
 
 #include "adapter.h"
 #include "exif.h"
-#include "registry.h"
+#include "ae/files.h"
 
 struct ae_turner {
     ae_signal_info from, to;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "exif.h"
-#include "registry.h"
+#include "ae/files.h"
 
 ae_status aei_whole_file(ae_source *source, const ae_limits *limits, uint8_t **data, size_t *n_bytes, ae_error *err)
 {

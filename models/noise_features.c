@@ -17,7 +17,7 @@
 #include "image/levels.h"
 #include "image/noise.h"
 #include "image/resize.h"
-#include "registry.h"
+#include "ae/files.h"
 #include "train/patterns.h"
 
 enum { EDGE = 512 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The adapter contract: how one file family becomes a signal and a signal becomes a file.
- * codecs/ implements it, codecs/registry.c lists the adapters, tools use nothing else to touch files. */
+ * The adapter contract: how one file family becomes a signal and a signal becomes a file. Programs find and use adapters through
+ * ae/files.h and ae/output.h. */
 #ifndef AE_CODEC_H
 #define AE_CODEC_H
 

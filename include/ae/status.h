@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Status codes, error messages, version, allocation and logging: what every other header stands on.
+ * Status codes, error messages, version, limits and allocation: what every other header stands on.
  * Library calls never print, never exit and keep no global error state. */
 #ifndef AE_STATUS_H
 #define AE_STATUS_H

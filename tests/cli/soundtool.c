@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "output.h"
-#include "registry.h"
+#include "ae/output.h"
+#include "ae/files.h"
 
 static const char *const samples[] = {
     [AE_S8] = "s8", [AE_S16] = "s16", [AE_S24] = "s24", [AE_S32] = "s32", [AE_F32] = "f32", [AE_F64] = "f64"};

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "registry.h"
+#include "ae/files.h"
 
 static ae_status open_text(const char *text, size_t n, ae_source **source, ae_reader *reader, ae_error *err)
 {

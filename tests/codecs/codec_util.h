@@ -13,8 +13,8 @@
 /* after those */
 #include <cmocka.h>
 
-#include "output.h"
-#include "registry.h"
+#include "ae/output.h"
+#include "ae/files.h"
 
 #define assert_ok(call) check_ok((call), &util_err, __FILE__, __LINE__)
 /* Give calls under assert_ok this one. */

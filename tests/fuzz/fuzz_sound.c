@@ -4,8 +4,8 @@
  * and another one. */
 #include <stdlib.h>
 
-#include "output.h"
-#include "registry.h"
+#include "ae/output.h"
+#include "ae/files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 

@@ -7,7 +7,7 @@
 #define ARCHIVE_FILE_H
 
 #include "ae/codec.h"
-#include "output.h"
+#include "ae/output.h"
 
 typedef struct archive_file {
     const char *path;

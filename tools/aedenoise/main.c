@@ -6,7 +6,7 @@
 
 #include "ae/denoise.h"
 #include "common/names.h"
-#include "pcm.h"
+#include "ae/files.h"
 #include "defects.h"
 #include "noisemap.h"
 #include "sound.h"

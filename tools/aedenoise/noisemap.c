@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "noisemap.h"
 
-#include "output.h"
-#include "registry.h"
+#include "ae/output.h"
+#include "ae/files.h"
 
 static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {

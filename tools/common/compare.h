@@ -7,8 +7,8 @@
 
 #include <pthread.h>
 
-#include "output.h"
-#include "registry.h"
+#include "ae/output.h"
+#include "ae/files.h"
 
 typedef struct compare {
     ae_output *output;

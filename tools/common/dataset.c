@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "common/names.h"
-#include "registry.h"
+#include "ae/files.h"
 
 static bool is_idx(const char *path)
 {

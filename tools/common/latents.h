@@ -7,8 +7,8 @@
 #include "ae/model.h"
 #include "common/dataset.h"
 #include "common/options.h"
-#include "output.h"
-#include "registry.h"
+#include "ae/output.h"
+#include "ae/files.h"
 
 typedef struct latents_options {
     const char *model, *layer; /* layer NULL: "code", else one that draws the code, else the one with the fewest numbers */

@@ -5,8 +5,8 @@
 #define CLI_PICTURE_H
 
 #include "common/batch.h"
-#include "output.h"
-#include "registry.h"
+#include "ae/output.h"
+#include "ae/files.h"
 
 typedef struct picture_options {
     cli_batch_options batch;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/progress.h"
-#include "pcm.h"
+#include "ae/files.h"
 
 enum { FILE_BLOCK = 8192 };
 

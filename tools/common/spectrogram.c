@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "registry.h"
+#include "ae/files.h"
 
 enum { COLUMNS = 1600, ROWS = 256, LEFT = 56, RIGHT = 14, TOP = 22, BELOW = 26, LEAST_WIDTH = 800, RANGE_DB = 90 };
 

@@ -6,6 +6,10 @@
 
 #include "ae/codec.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct ae_output ae_output;
 
 enum {
@@ -18,21 +22,21 @@ enum {
 /* Bytes for a regular file go to a temporary one beside it until ae_output_commit renames that; a replaced file's mode is kept.
  * "-" is standard output; it and devices are written directly and cannot seek. input (NULL or a path) is what `path` must not
  * be unless AE_OUTPUT_IN_PLACE is given; nobody may do with the output what the input's mode denies them. */
-AE_NODISCARD ae_status ae_output_open(const char *path, const char *input, unsigned flags, ae_output **out, ae_error *err);
+AE_API AE_NODISCARD ae_status ae_output_open(const char *path, const char *input, unsigned flags, ae_output **out, ae_error *err);
 /* The same with `path` relative to an open directory, which the output does not take over. What is there must be a regular file: no
  * link is followed. */
-AE_NODISCARD ae_status ae_output_open_at(int directory, const char *path, const char *input, unsigned flags, ae_output **out,
-                                         ae_error *err);
-AE_NODISCARD ae_status ae_output_flush(ae_output *output, ae_error *err); /* all that was written leaves the process */
+AE_API AE_NODISCARD ae_status ae_output_open_at(int directory, const char *path, const char *input, unsigned flags, ae_output **out,
+                                                ae_error *err);
+AE_API AE_NODISCARD ae_status ae_output_flush(ae_output *output, ae_error *err); /* all that was written leaves the process */
 /* For reading what was flushed; -1 where bytes go to no file of their own. */
-int ae_output_descriptor(const ae_output *output);
-ae_sink *ae_output_sink(ae_output *output); /* lives as long as the output */
+AE_API int ae_output_descriptor(const ae_output *output);
+AE_API ae_sink *ae_output_sink(ae_output *output); /* lives as long as the output */
 /* Both free the output; a commit that fails leaves no file behind. */
-AE_NODISCARD ae_status ae_output_commit(ae_output *output, ae_error *err);
-void ae_output_discard(ae_output *output); /* NULL is fine */
+AE_API AE_NODISCARD ae_status ae_output_commit(ae_output *output, ae_error *err);
+AE_API void ae_output_discard(ae_output *output); /* NULL is fine */
 
 /* Removes the temporary files of all open outputs. Async-signal-safe, for handlers that end the process. */
-void ae_output_remove_pending(void);
+AE_API void ae_output_remove_pending(void);
 
 /* A growing block of memory; free data with ae_free. `sink` is to be used while the struct stays where it is. */
 typedef struct ae_memory_output {
@@ -40,6 +44,9 @@ typedef struct ae_memory_output {
     uint8_t *data;
     size_t n_bytes, capacity, position;
 } ae_memory_output;
-void ae_memory_output_init(ae_memory_output *memory);
+AE_API void ae_memory_output_init(ae_memory_output *memory);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
