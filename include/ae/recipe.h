@@ -11,7 +11,8 @@
 extern "C" {
 #endif
 
-enum { AE_MAX_NETWORKS = 4, AE_MAX_TERMS = 8 };
+enum { AE_MAX_NETWORKS = 8, AE_MAX_TERMS = 16, AE_MAX_PHASES = 16, AE_MAX_TRAINED = 16,
+       AE_MAX_LISTED = 8 /* corruptions, filters */ };
 
 typedef enum ae_task {
     AE_TASK_AUTOENCODE = 1, /* output = reconstruction of the clean input */
@@ -30,6 +31,7 @@ typedef enum ae_task {
 typedef struct ae_network {
     char name[AE_NAME_MAX];
     ae_graph graph;
+    char from[AE_MAX_FROM][AE_NAME_MAX]; /* of each input: the layer of a network before that feeds it, or "" */
 } ae_network;
 
 typedef enum ae_corrupt {
@@ -58,39 +60,60 @@ typedef enum ae_loss_kind {
     AE_LOSS_L1 = 2,
     AE_LOSS_CHARBONNIER = 3 /* epsilon 1e-3 */,
     AE_LOSS_BCE = 4 /* targets in 0..1, outputs are probabilities */,
-    AE_LOSS_TV = 5 /* total variation of the output */,
+    AE_LOSS_TV = 5 /* total variation */,
     AE_LOSS_PERCEPTUAL = 6 /* L1 between features of `model` */,
     AE_LOSS_RATE_DISTORTION = 7 /* COMPRESS, alone: lambda * 255^2 * mean square error + bits / pixel */,
     AE_LOSS_LUMA = 8 /* charbonnier of the luma (BT.601) of pictures in colour */,
     AE_LOSS_PSNR = 9 /* 10 log10(1 + 255^2 * mean square error) of each sample */,
-    AE_LOSS_CROSS_ENTROPY = 10 /* of the target's probabilities (one-hot classes) from logits, over the channels of each pixel */
+    AE_LOSS_CROSS_ENTROPY = 10 /* from logits, over the channels of each pixel, of the target's probabilities or of the class that
+                                  its one channel numbers; classes that are not there (-1) do not count */,
+    AE_LOSS_KL_SPARSE = 11 /* Kullback-Leibler divergence of mean activation from `rho` (Ng 2011) */,
+    AE_LOSS_KL_NORMAL = 12 /* that of the normal of mean `on`, log variance `logvar` from the unit one: summed over a sample, mean
+                              over samples (Kingma and Welling 2014) */,
+    AE_LOSS_JACOBIAN = 13 /* squared Jacobian of the dense layer `on` by its input: summed over a sample, mean over samples
+                             (Rifai et al. 2011) */,
+    AE_LOSS_ADVERSARY = 14 /* cross-entropy of network `by`, which tells unit normal draws from codes (Makhzani et al. 2015) */
 } ae_loss_kind;
 
-typedef struct ae_loss {
+/* What a term holds its layer against. */
+typedef enum ae_against {
+    AE_AGAINST_TARGET = 0, /* the clean sample */
+    AE_AGAINST_LABEL = 1,  /* the sample's class, one number */
+    AE_AGAINST_NUMBER = 2, /* `number` everywhere */
+    AE_AGAINST_LAYER = 3   /* the values of layer `to`, which get no gradient */
+} ae_against;
+
+typedef struct ae_term {
     ae_loss_kind kind;
+    char name[AE_NAME_MAX];  /* for phases and logs; the kind unless given */
+    char on[AE_NAME_MAX];    /* layer of the first network, or NETWORK.LAYER; "": the prediction, or with `on_weights` all
+                                parameters that decay */
+    bool on_weights;         /* MSE and L1, against 0 */
+    ae_against against;
+    char to[AE_NAME_MAX];
+    float number;
+    char mask[AE_NAME_MAX];  /* layer of one channel: weight of each pixel; "": none */
     float weight;
-    char model[128]; /* PERCEPTUAL: the model whose tap `node` gives the features */
+    bool sum;                /* over a sample, instead of the mean */
+    uint64_t warmup;         /* steps of its phase in which the weight rises from 0 */
+    char model[128];         /* PERCEPTUAL: the model whose tap `node` gives the features */
     char node[AE_NAME_MAX];
     float lambda_min, lambda_max; /* RATE_DISTORTION: at quality 0 and 1; geometric between */
-} ae_loss;
-
-typedef enum ae_penalty_kind {
-    AE_PENALTY_L1 = 1,       /* mean absolute value: of all decaying parameters, or of activations at `node` */
-    AE_PENALTY_L2 = 2,       /* mean square, likewise */
-    AE_PENALTY_KL_SPARSE = 3, /* Kullback-Leibler divergence of mean activation from `target` at `node` (Ng 2011) */
-    AE_PENALTY_KL_NORMAL = 4, /* that of the normal of mean `node`, log variance `logvar` from the unit one: summed over a sample,
-                                 mean over samples (Kingma and Welling 2014) */
-    AE_PENALTY_JACOBIAN = 5   /* squared Jacobian of the dense layer `node` by its input: summed over a sample, mean over samples
-                                 (Rifai et al. 2011) */
-} ae_penalty_kind;
-
-typedef struct ae_penalty {
-    ae_penalty_kind kind;
-    float weight;
-    char node[AE_NAME_MAX]; /* "": the parameters */
-    float target;
+    float rho;               /* KL_SPARSE */
     char logvar[AE_NAME_MAX]; /* KL_NORMAL */
-} ae_penalty;
+    char by[AE_NAME_MAX];    /* ADVERSARY: a network of one input and one logit */
+    bool fool;               /* ADVERSARY: that codes be taken for draws, without which they shall be told */
+} ae_term;
+
+/* Phases follow one another; those of `every` that stand side by side take turns, each for so many steps at a time, for as long as
+ * their steps together. */
+typedef struct ae_phase {
+    uint32_t n_trained;      /* 0: everything */
+    char trained[AE_MAX_TRAINED][AE_NAME_MAX]; /* networks, layers or parameters */
+    uint32_t terms;          /* bit i: terms[i] counts */
+    uint64_t steps, every;
+    float rate, rate_end;    /* of its schedule; 0: the recipe's */
+} ae_phase;
 
 typedef enum ae_optimizer { AE_ADAMW = 1, AE_ADAM = 2, AE_SGD = 3, AE_MUON = 4 /* weights; AdamW for the rest */ } ae_optimizer;
 
@@ -134,18 +157,18 @@ typedef struct ae_recipe {
     float strength_min, strength_max; /* 0, 0: none; else the level told is a draw d from here, at most 1, and the target keeps the
                                 share 1 - d of the corruption */
     uint32_t n_filters;      /* SUPERRES: one is drawn a sample to make the small picture with; default bicubic */
-    ae_filter filters[AE_MAX_TERMS];
+    ae_filter filters[AE_MAX_LISTED];
     uint32_t n_corruptions;  /* one is drawn a sample where `one_of`, else all apply in order */
     bool one_of;
-    ae_corruption corruptions[AE_MAX_TERMS];
+    ae_corruption corruptions[AE_MAX_LISTED];
 
     ae_sound_features sound; /* bands 0: pictures */
 
     /* objective */
-    uint32_t n_losses;
-    ae_loss losses[AE_MAX_TERMS];
-    uint32_t n_penalties;
-    ae_penalty penalties[AE_MAX_TERMS];
+    uint32_t n_terms;
+    ae_term terms[AE_MAX_TERMS];
+    uint32_t n_phases;       /* 0: one of everything */
+    ae_phase phases[AE_MAX_PHASES];
 
     /* optimisation */
     ae_optimizer optimizer;
@@ -155,7 +178,7 @@ typedef struct ae_recipe {
     float clip;              /* gradient norm; 0 off; default 1 */
     bool integer;            /* COMPRESS: the decoder's weights are rounded as its integer form holds them */
     float ema;               /* of the weights; 0 off; default 0.999 */
-    uint64_t steps;
+    uint64_t steps;          /* with phases: the sum of theirs */
     uint64_t warmup;         /* steps */
     uint32_t batch;
     uint32_t shards;         /* the batch is cut into this many for one thread each; results depend on it, not on the threads */

@@ -20,13 +20,15 @@ typedef struct ae_dataset {
      * error. */
     ae_status (*load)(void *opaque, size_t i, ae_signal_info *info, void **pixels, ae_error *err);
     const char *(*name)(void *opaque, size_t i);
+    const float *labels; /* n_items classes, from 0, -1 where one is not known; NULL: none. For terms `to: label` */
 } ae_dataset;
 
 typedef struct ae_train_progress {
     uint64_t step, steps;
     double loss;              /* mean since the last report */
-    double score; /* last validation: PSNR in dB, of a codec -loss, or the loss where no picture comes out; NaN before the
-                     first */
+    double terms[AE_MAX_TERMS]; /* of the recipe, likewise, each without its weight; NaN where it does not count now */
+    double score; /* last validation: PSNR in dB, of a codec -loss, with a term on labels the share of them that is right, or the
+                     loss where no picture comes out; NaN before the first */
     double input_score, first_score; /* of the input as it is, and of what training began with; NaN where there is none */
     const char *unit;         /* of the scores: "dB", or "" */
     bool kept;                /* nothing scored better than what training began with, which is the model written */

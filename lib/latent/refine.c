@@ -354,7 +354,7 @@ static void copy_targets(const refiner *r, float *const *to, float *const *from)
 
 ae_status aei_refine(const ae_coder *coder, const aei_refining *job, ae_error *err)
 {
-    const ae_loss *loss = &ae_model_recipe(coder->model)->losses[0];
+    const ae_term *loss = &ae_model_recipe(coder->model)->terms[0];
     float quality = fminf((float)job->quality / AE_QUALITY_ONE, 1);
     double lambda = loss->lambda_min * pow((double)loss->lambda_max / loss->lambda_min, (double)job->quality / AE_QUALITY_ONE);
     double cost, least = 0;

@@ -5,6 +5,7 @@
 
 #include "model/file.h"
 #include "model/recipe_network.h"
+#include "model/recipe_objective.h"
 #include "model/yaml_tree.h"
 
 #include <string.h>
@@ -16,12 +17,6 @@ static const aei_choice tasks[] = {{"autoencode", AE_TASK_AUTOENCODE}, {"denoise
 static const aei_choice corruption_kinds[] = {{"gaussian", AE_CORRUPT_GAUSSIAN}, {"camera", AE_CORRUPT_CAMERA},
                                               {"salt_pepper", AE_CORRUPT_SALT_PEPPER}, {"mask", AE_CORRUPT_MASK},
                                               {"jpeg", AE_CORRUPT_JPEG}, {NULL, 0}};
-static const aei_choice loss_kinds[] = {{"mse", AE_LOSS_MSE}, {"l1", AE_LOSS_L1}, {"charbonnier", AE_LOSS_CHARBONNIER},
-                                        {"bce", AE_LOSS_BCE}, {"tv", AE_LOSS_TV}, {"perceptual", AE_LOSS_PERCEPTUAL},
-                                        {"rate_distortion", AE_LOSS_RATE_DISTORTION}, {"luma", AE_LOSS_LUMA},
-                                        {"psnr", AE_LOSS_PSNR}, {"cross_entropy", AE_LOSS_CROSS_ENTROPY}, {NULL, 0}};
-static const aei_choice penalty_kinds[] = {{"l1", AE_PENALTY_L1}, {"l2", AE_PENALTY_L2}, {"kl_sparse", AE_PENALTY_KL_SPARSE},
-                                           {"kl_normal", AE_PENALTY_KL_NORMAL}, {"jacobian", AE_PENALTY_JACOBIAN}, {NULL, 0}};
 static const aei_choice optimizers[] = {{"adamw", AE_ADAMW}, {"adam", AE_ADAM}, {"sgd", AE_SGD}, {"muon", AE_MUON}, {NULL, 0}};
 
 static const aei_choice filters[] = {{"bicubic", AE_BICUBIC}, {"lanczos", AE_LANCZOS}, {"area", AE_AREA}, {"bilinear", AE_BILINEAR},
@@ -29,7 +24,7 @@ static const aei_choice filters[] = {{"bicubic", AE_BICUBIC}, {"lanczos", AE_LAN
 
 /* The recipe comes first, so that it is freed with what it was read beside. */
 typedef struct top { ae_recipe recipe; uint32_t version, networks, data, sound, filters, corruption, loss, penalties,
-             train; } top;
+             terms, phases, train; } top;
 #define AT(f) offsetof(ae_recipe, f) /* in a top, too */
 
 static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
@@ -48,12 +43,12 @@ static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
     };
     static const aei_field filter = {"filters", AEI_CHOICE, .choices = filters};
     ae_recipe *r = &t->recipe;
-    uint32_t items[AE_MAX_TERMS], n = 0;
+    uint32_t items[AE_MAX_LISTED], n = 0;
     ae_status st = aei_yaml_fields(y, t->data, "data", fields, sizeof(fields) / sizeof(fields[0]), t, NULL, err);
 
     if (st != AE_OK || !t->filters)
         return st;
-    if ((st = aei_yaml_list(y, t->filters, "filters", AE_MAX_TERMS, items, &n, err)) == AE_OK &&
+    if ((st = aei_yaml_list(y, t->filters, "filters", AE_MAX_LISTED, items, &n, err)) == AE_OK &&
         (!n || r->task != AE_TASK_SUPERRES))
         st = aei_yaml_fail(y, y->nodes[t->filters].line, err, n ? "filters: only with task superres" : "filters: empty");
     r->n_filters = n;
@@ -104,7 +99,7 @@ static ae_status read_sound(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_err
 
 static ae_status read_train(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_error *err)
 {
-    enum { BETA1 = 3, SHARDS = 11 };
+    enum { BETA1 = 3, STEPS = 8, SHARDS = 11 };
     static const aei_field fields[] = {
         {"optimizer", AEI_CHOICE, AT(optimizer), .choices = optimizers},
         {"rate", AEI_REAL, AT(rate), 0, .max = 100},
@@ -114,7 +109,7 @@ static ae_status read_train(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_err
         {"decay", AEI_REAL, AT(decay), 0, .max = 10},
         {"clip", AEI_REAL, AT(clip), 0, .max = 1e6},
         {"ema", AEI_REAL, AT(ema), 0, .max = 0.999999},
-        {"steps", AEI_U64, AT(steps), 1, .max = 1e12},
+        [STEPS] = {"steps", AEI_U64, AT(steps), 1, .max = 1e12},
         {"warmup", AEI_U64, AT(warmup), 0, .max = 1e12},
         {"batch", AEI_U32, AT(batch), 1, .max = 65536},
         [SHARDS] = {"shards", AEI_U32, AT(shards), 1, .max = 1024},
@@ -128,6 +123,8 @@ static ae_status read_train(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_err
 
     if (st != AE_OK)
         return st;
+    if (r->n_phases && given >> STEPS & 1)
+        return aei_yaml_fail(y, y->nodes[at].line, err, "train: with phases, the steps are theirs");
     if (!(given >> SHARDS & 1))
         while (r->batch % r->shards)
             r->shards--;
@@ -162,61 +159,6 @@ static ae_status read_corruption(const aei_yaml *y, uint32_t at, ae_corruption *
     return AE_OK;
 }
 
-static ae_status check_reference(const aei_yaml *y, uint32_t at, const ae_recipe *r, const char *node, ae_error *err)
-{
-    if (node[0] && ae_graph_find(&r->networks[0].graph, node) < 0)
-        return aei_yaml_fail(y, y->nodes[at].line, err, "network %s has no layer '%.60s'", r->networks[0].name, node);
-    return AE_OK;
-}
-
-static ae_status read_loss(const aei_yaml *y, uint32_t at, ae_loss *l, ae_error *err)
-{
-    static const aei_field fields[] = {
-        {"kind", AEI_CHOICE, offsetof(ae_loss, kind), .choices = loss_kinds, .required = true},
-        {"weight", AEI_REAL, offsetof(ae_loss, weight), 0, .max = 1e9},
-        {"model", AEI_TEXT, offsetof(ae_loss, model), .size = sizeof(l->model)},
-        {"node", AEI_TEXT, offsetof(ae_loss, node), .size = sizeof(l->node)},
-        {"lambda", AEI_RANGE, offsetof(ae_loss, lambda_min), 1e-9, .max = 1e6},
-    };
-    ae_status st;
-
-    *l = (ae_loss){.weight = 1};
-    if ((st = aei_yaml_fields(y, at, "loss", fields, 5, l, NULL, err)) != AE_OK)
-        return st;
-    if ((l->kind == AE_LOSS_RATE_DISTORTION) != (l->lambda_min > 0))
-        return aei_yaml_fail(y, y->nodes[at].line, err, "loss: 'lambda' belongs to kind rate_distortion, which needs it");
-    if ((l->kind == AE_LOSS_PERCEPTUAL) != (l->model[0] && l->node[0]) ||
-        (l->kind != AE_LOSS_PERCEPTUAL && (l->model[0] || l->node[0])))
-        return aei_yaml_fail(y, y->nodes[at].line, err, "loss: 'model' and 'node' belong to kind perceptual, which needs both");
-    return AE_OK;
-}
-
-static ae_status read_penalty(const aei_yaml *y, uint32_t at, const ae_recipe *r, ae_penalty *p, ae_error *err)
-{
-    static const aei_field fields[] = {
-        {"kind", AEI_CHOICE, offsetof(ae_penalty, kind), .choices = penalty_kinds, .required = true},
-        {"weight", AEI_REAL, offsetof(ae_penalty, weight), 0, .max = 1e9, .required = true},
-        {"node", AEI_TEXT, offsetof(ae_penalty, node), .size = sizeof(p->node)},
-        {"target", AEI_REAL, offsetof(ae_penalty, target), 1e-6, .max = 0.999999},
-        {"logvar", AEI_TEXT, offsetof(ae_penalty, logvar), .size = sizeof(p->logvar)},
-    };
-    ae_status st;
-
-    *p = (ae_penalty){0};
-    if ((st = aei_yaml_fields(y, at, "penalty", fields, 5, p, NULL, err)) != AE_OK)
-        return st;
-    if ((p->kind == AE_PENALTY_KL_SPARSE) != (p->target > 0) || (p->kind == AE_PENALTY_KL_SPARSE && !p->node[0]))
-        return aei_yaml_fail(y, y->nodes[at].line, err,
-                             "penalty: 'target' belongs to kind kl_sparse, which needs 'target' and 'node'");
-    if ((p->kind == AE_PENALTY_KL_NORMAL) != (p->logvar[0] != 0) || (p->kind == AE_PENALTY_KL_NORMAL && !p->node[0]))
-        return aei_yaml_fail(y, y->nodes[at].line, err,
-                             "penalty: 'logvar' belongs to kind kl_normal, which needs 'node', the mean, and 'logvar'");
-    if (p->kind == AE_PENALTY_JACOBIAN && !p->node[0])
-        return aei_yaml_fail(y, y->nodes[at].line, err, "penalty jacobian needs 'node'");
-    st = check_reference(y, at, r, p->node, err);
-    return st == AE_OK ? check_reference(y, at, r, p->logvar, err) : st;
-}
-
 /* Whether the loader feeds this input of the first network, which is not the picture. */
 static bool fed_beside(const ae_recipe *r, const ae_node *n)
 {
@@ -235,9 +177,10 @@ static ae_status check_codec(const aei_yaml *y, const top *t, ae_error *err)
     uint32_t line = y->nodes[t->networks].line;
     bool codec = r->task == AE_TASK_COMPRESS;
 
-    for (uint32_t i = 0; i < r->n_losses; i++)
-        if (codec ? r->n_losses > 1 || r->losses[i].kind != AE_LOSS_RATE_DISTORTION : r->losses[i].kind == AE_LOSS_RATE_DISTORTION)
-            return aei_yaml_fail(y, t->loss ? y->nodes[t->loss].line : 1, err,
+    for (uint32_t i = 0; i < r->n_terms; i++)
+        if (codec ? r->n_terms > 1 || r->n_phases || r->terms[i].kind != AE_LOSS_RATE_DISTORTION
+                  : r->terms[i].kind == AE_LOSS_RATE_DISTORTION)
+            return aei_yaml_fail(y, t->loss || t->terms ? y->nodes[t->loss ? t->loss : t->terms].line : 1, err,
                                  "loss: rate_distortion belongs to task compress, which has no other");
     if (r->integer && !codec)
         return aei_yaml_fail(y, line, err, "train: integer belongs to task compress");
@@ -303,6 +246,23 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
     return st;
 }
 
+/* Inputs of later networks may be fed from layers of those before. */
+static ae_status check_feeds(const aei_yaml *y, uint32_t at, ae_recipe *r, uint32_t i, ae_error *err)
+{
+    ae_status st = AE_OK;
+
+    r->n_networks = i;
+    for (uint32_t k = 0; st == AE_OK && k < AE_MAX_FROM; k++) {
+        const char *from = r->networks[i].from[k];
+
+        if (from[0] && (!i || !aei_recipe_layer(r, from)))
+            st = aei_yaml_fail(y, y->nodes[at].line, err, "network %s: no network before has a layer '%.60s'",
+                               r->networks[i].name, from);
+    }
+    r->n_networks = i + 1;
+    return st;
+}
+
 static ae_status read_networks(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_error *err)
 {
     uint32_t items[AE_MAX_NETWORKS], n;
@@ -313,6 +273,8 @@ static ae_status read_networks(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_
     for (uint32_t i = 0; st == AE_OK && i < n; i++) {
         r->n_networks++;
         st = aei_recipe_network(y, items[i], &r->networks[i], err);
+        if (st == AE_OK)
+            st = check_feeds(y, items[i], r, i, err);
         for (uint32_t j = 0; st == AE_OK && j < i; j++)
             if (!strcmp(r->networks[i].name, r->networks[j].name))
                 st = aei_yaml_fail(y, y->nodes[items[i]].line, err, "a network above is called '%s', too", r->networks[i].name);
@@ -323,29 +285,15 @@ static ae_status read_networks(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_
 static ae_status read_terms(const aei_yaml *y, top *t, ae_error *err)
 {
     ae_recipe *r = &t->recipe;
-    uint32_t items[AE_MAX_TERMS], n;
+    uint32_t items[AE_MAX_LISTED], n;
     ae_status st = AE_OK;
 
     if (t->corruption) {
-        st = aei_yaml_list(y, t->corruption, "corruption", AE_MAX_TERMS, items, &n, err);
+        st = aei_yaml_list(y, t->corruption, "corruption", AE_MAX_LISTED, items, &n, err);
         for (uint32_t i = 0; st == AE_OK && i < n; i++)
             st = read_corruption(y, items[i], &r->corruptions[r->n_corruptions++], err);
     }
-    if (st == AE_OK && t->loss) {
-        st = aei_yaml_list(y, t->loss, "loss", AE_MAX_TERMS, items, &n, err);
-        if (st == AE_OK && !n)
-            st = aei_yaml_fail(y, y->nodes[t->loss].line, err, "loss: empty");
-        for (uint32_t i = 0; st == AE_OK && i < n; i++)
-            st = read_loss(y, items[i], &r->losses[r->n_losses++], err);
-    } else if (st == AE_OK) {
-        r->losses[r->n_losses++] = (ae_loss){.kind = AE_LOSS_CHARBONNIER, .weight = 1};
-    }
-    if (st == AE_OK && t->penalties) {
-        st = aei_yaml_list(y, t->penalties, "penalties", AE_MAX_TERMS, items, &n, err);
-        for (uint32_t i = 0; st == AE_OK && i < n; i++)
-            st = read_penalty(y, items[i], r, &r->penalties[r->n_penalties++], err);
-    }
-    return st;
+    return st == AE_OK ? aei_recipe_objective(y, t->loss, t->penalties, t->terms, t->phases, r, err) : st;
 }
 
 /* A later grammar is recognised before its keys are found unknown. */
@@ -386,6 +334,8 @@ static ae_status read_recipe(const aei_yaml *y, top *t, ae_error *err)
         {"one_of", AEI_BOOL, .offset = AT(one_of)},
         {"loss", AEI_SUBTREE, .offset = offsetof(top, loss)},
         {"penalties", AEI_SUBTREE, .offset = offsetof(top, penalties)},
+        {"terms", AEI_SUBTREE, .offset = offsetof(top, terms)},
+        {"phases", AEI_SUBTREE, .offset = offsetof(top, phases)},
         {"train", AEI_SUBTREE, .offset = offsetof(top, train)},
     };
     ae_recipe *r = &t->recipe;

@@ -146,18 +146,20 @@ static ae_status read_names(const builder *b, uint32_t at, const char *what, uin
 
 /* ---- inputs ---- */
 
-static ae_status read_input(builder *b, uint32_t at, ae_error *err)
+static ae_status read_input(builder *b, uint32_t at, char from[AE_NAME_MAX], ae_error *err)
 {
+    struct input { ae_node node; char from[AE_NAME_MAX]; } input = {.node = {.op = AE_OP_INPUT, .add = -1}};
     static const aei_field fields[] = {
-        {"name", AEI_NAME, offsetof(ae_node, name), .required = true},
-        {"channels", AEI_U32, offsetof(ae_node, out), 1, .max = AEI_MAX_CHANNELS, .required = true},
-        {"height", AEI_U32, offsetof(ae_node, height), 1, .max = AEI_MAX_EDGE},
-        {"width", AEI_U32, offsetof(ae_node, width), 1, .max = AEI_MAX_EDGE},
+        {"name", AEI_NAME, offsetof(struct input, node.name), .required = true},
+        {"channels", AEI_U32, offsetof(struct input, node.out), 1, .max = AEI_MAX_CHANNELS, .required = true},
+        {"height", AEI_U32, offsetof(struct input, node.height), 1, .max = AEI_MAX_EDGE},
+        {"width", AEI_U32, offsetof(struct input, node.width), 1, .max = AEI_MAX_EDGE},
+        {"from", AEI_TEXT, offsetof(struct input, from), .size = AE_NAME_MAX},
     };
-    ae_node node = {.op = AE_OP_INPUT, .add = -1};
-    ae_status st = aei_yaml_fields(b->yaml, at, "input", fields, 4, &node, NULL, err);
+    ae_status st = aei_yaml_fields(b->yaml, at, "input", fields, sizeof(fields) / sizeof(*fields), &input, NULL, err);
 
-    return st == AE_OK ? add_node(b, &node, b->yaml->nodes[at].line, err) : st;
+    memcpy(from, input.from, sizeof(input.from));
+    return st == AE_OK ? add_node(b, &input.node, b->yaml->nodes[at].line, err) : st;
 }
 
 /* ---- layers ---- */
@@ -402,7 +404,7 @@ ae_status aei_recipe_network(const aei_yaml *yaml, uint32_t at, ae_network *netw
         return st;
     memcpy(network->name, top.name, sizeof(top.name));
     for (uint32_t i = 0; st == AE_OK && i < b.n_inputs; i++)
-        st = read_input(&b, inputs[i], err);
+        st = read_input(&b, inputs[i], network->from[i], err);
     if (st == AE_OK && !b.n_inputs)
         st = aei_yaml_fail(yaml, yaml->nodes[top.inputs].line, err, "inputs: empty");
     if (st != AE_OK)

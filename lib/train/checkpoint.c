@@ -32,9 +32,9 @@ static double to_double(uint64_t u)
 }
 
 /* Bytes between header and hash. */
-static size_t body_bytes(uint64_t n_floats, bool has_best, uint64_t n_points)
+static size_t body_bytes(const aei_state *state, uint64_t n_floats, bool has_best, uint64_t n_points)
 {
-    return (4 + has_best) * n_floats * sizeof(float) + n_points * sizeof(aei_point);
+    return (4 + has_best) * n_floats * sizeof(float) + n_points * sizeof(aei_point) + state->n_skipped * sizeof(*state->skipped);
 }
 
 ae_status aei_checkpoint_save(const char *path, const aei_run_key *key, const aei_state *state, const aei_progress *p,
@@ -43,7 +43,8 @@ ae_status aei_checkpoint_save(const char *path, const aei_run_key *key, const ae
     uint64_t head[N_WORDS] = {MAGIC, key->recipe, key->seed, key->steps, key->precision, key->noisy_only, key->cache_bytes,
                               key->data, state->n_floats, state->n_updates, p->step, p->faults, p->stale, from_double(p->score),
                               from_double(p->best_score), from_double(p->seconds), p->has_best, p->n_points};
-    size_t bytes = sizeof(head) + body_bytes(state->n_floats, p->has_best, p->n_points), floats = state->n_floats * sizeof(float);
+    size_t bytes = sizeof(head) + body_bytes(state, state->n_floats, p->has_best, p->n_points);
+    size_t floats = state->n_floats * sizeof(float);
     uint8_t *all = ae_alloc(bytes + 8, 1), *at = all + sizeof(head);
     aei_replace file;
     uint64_t hash;
@@ -58,6 +59,9 @@ ae_status aei_checkpoint_save(const char *path, const aei_run_key *key, const ae
         memcpy(at, p->best, floats);
         at += floats;
     }
+    if (state->n_skipped)
+        memcpy(at, state->skipped, state->n_skipped * sizeof(*state->skipped));
+    at += state->n_skipped * sizeof(*state->skipped);
     memcpy(at, p->points, p->n_points * sizeof(aei_point));
     hash = XXH3_64bits(all, bytes);
     memcpy(all + bytes, &hash, sizeof(hash));
@@ -106,7 +110,7 @@ static ae_status check_contents(const char *path, const uint8_t *all, size_t byt
     if ((st = check_key(path, head, key, err)) != AE_OK)
         return st;
     if (head[W_FLOATS] != state->n_floats || head[W_HAS_BEST] > (p->best != NULL) || head[W_POINTS] > AEI_CURVE_MAX ||
-        bytes != N_WORDS * 8 + 8 + body_bytes(head[W_FLOATS], head[W_HAS_BEST], head[W_POINTS]))
+        bytes != N_WORDS * 8 + 8 + body_bytes(state, head[W_FLOATS], head[W_HAS_BEST], head[W_POINTS]))
         return ae_fail(err, AE_ERR_MALFORMED, "%s: checkpoint of impossible size; delete it to begin anew", path);
     return AE_OK;
 }
@@ -131,6 +135,9 @@ ae_status aei_checkpoint_load(const char *path, aei_run_key *key, aei_state *sta
             memcpy(p->best, at, floats);
             at += floats;
         }
+        if (state->n_skipped)
+            memcpy(state->skipped, at, state->n_skipped * sizeof(*state->skipped));
+        at += state->n_skipped * sizeof(*state->skipped);
         memcpy(p->points, at, head[W_POINTS] * sizeof(aei_point));
         key->data = head[W_DATA];
         state->n_updates = head[W_UPDATES];

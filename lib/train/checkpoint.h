@@ -3,7 +3,8 @@
  * Checkpoints: everything from which a run goes on as if it had never stopped.
  *
  * The file holds 64-bit words in the machine's own byte order: magic and version, the key, the progress; then the arrays of floats;
- * then the curve; then the XXH3-64 of all before. It belongs to one run on one machine and is no format for exchange. */
+ * then, of recipes with phases, how often each parameter was skipped; then the curve; then the XXH3-64
+ * of all before. It belongs to one run on one machine and is no format for exchange. */
 #ifndef AEI_CHECKPOINT_H
 #define AEI_CHECKPOINT_H
 

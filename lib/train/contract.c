@@ -13,10 +13,10 @@ struct aei_contraction {
     double *sums;            /* of each shard and unit: what multiplies its weights in their gradient */
 };
 
-ae_status aei_contraction_create(const ae_graph *graph, const ae_param *params, uint32_t n_params, const ae_penalty *penalty,
+ae_status aei_contraction_create(const ae_graph *graph, const ae_param *params, uint32_t n_params, const char *node,
                                  uint32_t n_shards, aei_contraction **out, ae_error *err)
 {
-    int32_t found = ae_graph_find(graph, penalty->node);
+    int32_t found = ae_graph_find(graph, node);
     const ae_node *n = found < 0 ? NULL : &graph->nodes[found];
     char name[sizeof(params->name)];
     aei_contraction *c;
@@ -25,13 +25,12 @@ ae_status aei_contraction_create(const ae_graph *graph, const ae_param *params, 
     if (!n || n->op != AE_OP_DENSE || n->transposed ||
         (n->act != AE_ACT_NONE && n->act != AE_ACT_SIGMOID && n->act != AE_ACT_TANH && n->act != AE_ACT_RELU))
         return ae_fail(err, AE_ERR_MISMATCH, "penalty jacobian: %s is no dense layer with act none, sigmoid, tanh or relu",
-                       penalty->node);
+                       node);
     snprintf(name, sizeof(name), "%s.weight", n->param);
     c = ae_alloc(1, sizeof(*c));
     if (!c)
         return ae_fail(err, AE_ERR_NOMEM, "penalty jacobian");
     c->act = n->act;
-    c->weight = (double)penalty->weight;
     c->n_shards = n_shards;
     for (uint32_t i = 0; i < n_params; i++)
         if (!strcmp(params[i].name, name)) {
@@ -58,8 +57,9 @@ void aei_contraction_free(aei_contraction *c)
     ae_free(c);
 }
 
-void aei_contraction_begin(aei_contraction *c, const float *values)
+void aei_contraction_begin(aei_contraction *c, double weight, const float *values)
 {
+    c->weight = weight;
     for (uint32_t u = 0; u < c->units; u++) {
         const float *w = values + c->at + (size_t)u * c->inputs;
 

@@ -37,7 +37,7 @@ enum {
 #define SEED_QUALITY UINT64_C(0x7175616c697479)
 
 typedef struct slot {
-    float *image, *level, *quality, *target, *base, *weight;
+    float *image, *level, *quality, *target, *base, *weight, *label;
     bool ready;
     ae_status status;
     ae_error error;
@@ -416,6 +416,13 @@ static ae_status sound_sample(aei_loader *l, bench *b, slot *s, uint32_t at, aei
     return aei_source_sound_sample(l->sound, b->mixer, &rng, held, s->image + at * n, s->target + at * n, s->weight + at * n, err);
 }
 
+/* Sample `at` is of item i. */
+static void label(const aei_loader *l, slot *s, uint32_t at, size_t i)
+{
+    if (s->label)
+        s->label[at] = l->config.data->labels[i];
+}
+
 static ae_status training_sample(aei_loader *l, bench *b, slot *s, uint64_t step, uint32_t at, ae_error *err)
 {
     aei_rng rng = aei_rng_make(l->config.seed, step, at), batch = aei_rng_make(l->config.seed, SEED_QUALITY, step);
@@ -433,6 +440,8 @@ static ae_status training_sample(aei_loader *l, bench *b, slot *s, uint64_t step
     if (l->recipe->patterns > 0) { /* from a generator of its own: a recipe without them draws what it always drew */
         aei_rng other = aei_rng_make(l->config.seed ^ SEED_PATTERNS, step, at);
 
+        if (s->label)
+            s->label[at] = -1;
         if (aei_rng_float(&other) < l->recipe->patterns)
             return make_sample(l, b, s, at, NULL, aei_rng_u64(&other), &rng, -1, err);
     }
@@ -448,6 +457,7 @@ static ae_status training_sample(aei_loader *l, bench *b, slot *s, uint64_t step
         if (st == AE_OK) {
             st = make_sample(l, b, s, at, p, 0, &rng, -1, err);
             aei_items_put(l->items, i);
+            label(l, s, at, i);
         }
     }
     return st;
@@ -470,6 +480,7 @@ static ae_status validation_sample(aei_loader *l, uint32_t index, uint32_t at, a
     if (st == AE_OK) {
         st = make_sample(l, &l->benches[0], s, at, p, 0, &rng, (int)(index % l->crops_each), err);
         aei_items_put(l->items, i);
+        label(l, s, at, i);
     }
     return st;
 }
@@ -504,7 +515,7 @@ static void *worker_main(void *argument)
 
 static void describe(const aei_loader *l, const slot *s, aei_batch *batch)
 {
-    *batch = (aei_batch){.n = l->n, .target = s->target, .weight = s->weight};
+    *batch = (aei_batch){.n = l->n, .target = s->target, .weight = s->weight, .label = s->label};
     batch->inputs[l->image_input] = s->image;
     if (l->level_c)
         batch->inputs[l->level_input] = s->level;
@@ -579,6 +590,8 @@ uint64_t aei_loader_fingerprint(const aei_loader *l, size_t *n_items)
 
         hash = XXH3_64bits_withSeed(name, strlen(name), hash);
     }
+    if (d->labels)
+        hash = XXH3_64bits_withSeed(d->labels, d->n_items * sizeof(*d->labels), hash);
     *n_items = d->n_items;
     return hash;
 }
@@ -740,6 +753,8 @@ static ae_status make_slot(const aei_loader *l, slot *s, ae_error *err)
         s->base = ae_alloc(out, l->c * sizeof(float));
     if (l->config.noisy_only || l->sound)
         s->weight = ae_alloc(in, sizeof(float));
+    if (l->config.data->labels && !(s->label = ae_alloc(l->n, sizeof(float))))
+        return ae_fail(err, AE_ERR_NOMEM, "labels of %u samples", l->n);
     if (!s->image || !s->target || (l->level_c && !s->level) || (l->has_quality && !s->quality) || (base && !s->base) ||
         ((l->config.noisy_only || l->sound) && !s->weight))
         return ae_fail(err, AE_ERR_NOMEM, "a batch of %u crops of %u x %u pixels", l->n, l->out_w, l->out_h);
@@ -886,6 +901,7 @@ void aei_loader_free(aei_loader *l)
         ae_free(s->target);
         ae_free(s->base);
         ae_free(s->weight);
+        ae_free(s->label);
     }
     for (uint32_t i = 0; l->benches && i <= l->n_threads; i++) {
         bench *b = &l->benches[i];

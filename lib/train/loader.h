@@ -18,6 +18,7 @@ typedef struct aei_batch {
     const float *base;                /* what the output is added to where the recipe is residual: the corrupted picture or its
                                          bicubic enlargement; NULL otherwise */
     const float *quality;             /* N, task compress; NULL otherwise */
+    const float *label;               /* N: classes, -1 where one is not known; NULL: the data have none */
     const float *weight;              /* N x H x W, weights of the pixels in the loss (noisy-only training); NULL: all 1 */
 } aei_batch;
 

@@ -248,7 +248,7 @@ AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_
     }
 }
 
-double aei_rate_distortion(const ae_loss *l, const aei_loss_view *v, const aei_rate_view *rate, double *bpp)
+double aei_rate_distortion(const ae_term *l, const aei_loss_view *v, const aei_rate_view *rate, double *bpp)
 {
     size_t pixels = (size_t)v->shape.h * v->shape.w, sample = pixels * v->shape.c;
     double share = v->share / v->shape.n, span = (double)l->lambda_max / l->lambda_min, sum = 0;
@@ -279,10 +279,10 @@ double aei_rate_distortion(const ae_loss *l, const aei_loss_view *v, const aei_r
     return sum;
 }
 
-static double sparse(const ae_penalty *p, double share, ae_shape s, const float *value, float *gradient)
+double aei_kl_sparse_add(double weight, double rho, double share, ae_shape s, const float *value, float *gradient)
 {
     size_t pixels = (size_t)s.n * s.h * s.w;
-    double sum = 0, target = p->target;
+    double sum = 0;
 
     for (uint32_t c = 0; c < s.c; c++) {
         double mean = 0;
@@ -293,12 +293,70 @@ static double sparse(const ae_penalty *p, double share, ae_shape s, const float 
         mean /= (double)pixels;
         if (isfinite(mean))
             mean = fmin(fmax(mean, 1e-4), 1 - 1e-4);
-        sum += target * log(target / mean) + (1 - target) * log((1 - target) / (1 - mean));
-        g = (float)(p->weight * share / (double)pixels * ((1 - target) / (1 - mean) - target / mean));
+        sum += rho * log(rho / mean) + (1 - rho) * log((1 - rho) / (1 - mean));
+        g = (float)(weight * share / (double)pixels * ((1 - rho) / (1 - mean) - rho / mean));
         for (size_t i = 0; i < pixels; i++)
             gradient[i * s.c + c] += g;
     }
-    return p->weight * share * sum;
+    return weight * share * sum;
+}
+
+/* log(1 + exp(x)) without overflow. */
+static double softplus(double x)
+{
+    return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+double aei_adversary_add(double weight, double share, bool fool, size_t n, const float *code, const float *draw, float *by_code,
+                         float *by_draw)
+{
+    double norm = weight * share / (double)n, sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double x = (double)code[i], y = (double)draw[i];
+
+        if (fool) {
+            sum += softplus(-x);
+            by_code[i] -= (float)(norm * sigmoid(-x));
+        } else {
+            sum += (softplus(x) + softplus(-y)) / 2;
+            by_code[i] += (float)(norm / 2 * sigmoid(x));
+            by_draw[i] -= (float)(norm / 2 * sigmoid(-y));
+        }
+    }
+    return norm * sum;
+}
+
+double aei_classes_add(double weight, const aei_loss_view *v, const float *label, double *hits)
+{
+    size_t c = v->shape.c;
+    double norm = v->total > 0 ? weight / v->total : 0, sum = 0;
+
+    *hits = 0;
+    for (size_t i = 0; i < v->shape.n; i++) {
+        const float *x = v->value + i * c;
+        size_t wanted = (size_t)label[i], best = 0;
+        double whole = 0;
+
+        if (!(label[i] >= 0))
+            continue;
+        if (wanted >= c)
+            return NAN; /* whoever reads labels compares them with the classes */
+        for (size_t k = 1; k < c; k++)
+            best = x[k] > x[best] ? k : best;
+        for (size_t k = 0; k < c; k++)
+            whole += exp((double)x[k] - (double)x[best]);
+        for (size_t k = 0; k < c; k++)
+            v->gradient[i * c + k] += (float)(norm * (exp((double)x[k] - (double)x[best]) / whole - (k == wanted)));
+        sum += log(whole) + (double)x[best] - (double)x[wanted];
+        *hits += best == wanted;
+    }
+    return norm * sum;
 }
 
 double aei_kl_normal_add(double weight, double share, ae_shape s, const float *mean, const float *logvar, float *by_mean,
@@ -313,28 +371,6 @@ double aei_kl_normal_add(double weight, double share, ae_shape s, const float *m
         sum += ((double)mean[i] * (double)mean[i] + variance - 1 - (double)logvar[i]) / 2;
         by_mean[i] += (float)(norm * (double)mean[i]);
         by_logvar[i] += (float)(norm * (variance - 1) / 2);
-    }
-    return norm * sum;
-}
-
-AEI_CLONES double aei_penalty_add(const ae_penalty *p, double share, ae_shape s, const float *value, float *gradient)
-{
-    size_t n = count(s);
-    double norm = p->weight * share / (double)n, sum = 0;
-    float k = (float)norm;
-
-    if (p->kind == AE_PENALTY_KL_SPARSE)
-        return sparse(p, share, s, value, gradient);
-    if (p->kind == AE_PENALTY_L2) {
-        for (size_t i = 0; i < n; i++)
-            gradient[i] += 2 * k * value[i];
-        return norm * aei_sum_squares(value, n);
-    }
-    if (p->kind != AE_PENALTY_L1)
-        return NAN; /* no such penalty */
-    for (size_t i = 0; i < n; i++) {
-        gradient[i] += k * ((float)(value[i] > 0) - (float)(value[i] < 0));
-        sum += fabsf(value[i]);
     }
     return norm * sum;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Losses between pictures and penalties on activations. Every call returns its share of the batch's loss and adds its gradient, so
+ * Losses between samples and penalties on activations. Every call returns its share of the batch's loss and adds its gradient, so
  * that the shards of a batch sum to the mean over the batch. */
 #ifndef AEI_LOSS_H
 #define AEI_LOSS_H
@@ -32,15 +32,23 @@ typedef struct aei_rate_view {
     const float *quality;         /* of each sample */
 } aei_rate_view;
 /* AE_LOSS_RATE_DISTORTION: mean over the samples of the batch; *bpp: the shard's share of the mean bits a pixel. */
-double aei_rate_distortion(const ae_loss *loss, const aei_loss_view *view, const aei_rate_view *rate, double *bpp);
+double aei_rate_distortion(const ae_term *loss, const aei_loss_view *view, const aei_rate_view *rate, double *bpp);
 
-/* L1 and L2: mean over all activations. KL_SPARSE: sum over channels of the divergence of the
- * channel's mean over the shard from `target`. */
-double aei_penalty_add(const ae_penalty *penalty, double share, ae_shape shape, const float *value, float *gradient);
+/* KL_SPARSE: sum over channels of the divergence of the channel's mean over the shard from rho. */
+double aei_kl_sparse_add(double weight, double rho, double share, ae_shape shape, const float *value, float *gradient);
 
 /* KL_NORMAL: summed over a sample, mean over the batch's samples. */
 double aei_kl_normal_add(double weight, double share, ae_shape shape, const float *mean, const float *logvar, float *by_mean,
                          float *by_logvar);
+
+/* ADVERSARY, n logits of codes and of draws each, mean over them. fool: cross-entropy of the codes taken for draws; else that of
+ * codes and draws, each told for what it is, halved: log 2 where nothing is known. */
+double aei_adversary_add(double weight, double share, bool fool, size_t n, const float *code, const float *draw, float *by_code,
+                         float *by_draw);
+
+/* Cross-entropy of the class that each sample's label numbers, mean over the labels (view->total of the batch); negative: none.
+ * *hits: samples whose largest logit is that class. NaN where a label is beyond the classes. */
+double aei_classes_add(double weight, const aei_loss_view *view, const float *label, double *hits);
 
 /* Sum of x in an order that does not depend on how the compiler vectorises. */
 double aei_sum(const float *x, size_t n);

@@ -4,17 +4,22 @@
 
 #include <math.h>
 
-float aei_rate(const ae_recipe *r, uint64_t step, uint64_t steps)
+float aei_rate_between(float rate, float rate_end, uint64_t rise, uint64_t step, uint64_t steps)
 {
-    uint64_t warmup = r->warmup < steps / 10 ? r->warmup : steps / 10;
+    uint64_t warmup = rise < steps / 10 ? rise : steps / 10;
     double p;
 
     if (step < warmup)
-        return (float)(r->rate * (double)(step + 1) / (double)warmup);
+        return (float)(rate * (double)(step + 1) / (double)warmup);
     if (step >= steps)
-        return r->rate_end;
+        return rate_end;
     p = (double)(step - warmup) / (double)(steps - warmup);
-    return (float)(r->rate_end + ((double)r->rate - r->rate_end) * 0.5 * (1 + cos(p * 3.14159265358979323846)));
+    return (float)(rate_end + ((double)rate - rate_end) * 0.5 * (1 + cos(p * 3.14159265358979323846)));
+}
+
+float aei_rate(const ae_recipe *r, uint64_t step, uint64_t steps)
+{
+    return aei_rate_between(r->rate, r->rate_end, r->warmup, step, steps);
 }
 
 aei_update aei_update_make(const ae_recipe *r, float rate, float scale, uint64_t n_updates)

@@ -8,6 +8,7 @@
 
 /* Learning rate of a step: linear rise over the warm-up (at most a tenth of the schedule), then a cosine to rate_end. */
 float aei_rate(const ae_recipe *recipe, uint64_t step, uint64_t steps);
+float aei_rate_between(float rate, float rate_end, uint64_t warmup, uint64_t step, uint64_t steps);
 
 /* Constants of one update, the same for all parameters. */
 typedef struct aei_update {

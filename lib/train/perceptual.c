@@ -48,7 +48,7 @@ void aei_perceptual_free(aei_perceptual *p)
 }
 
 /* The part of the model that its layer `node` depends on, and its parameters. */
-static ae_status take_part(aei_perceptual *p, const ae_model *model, const ae_loss *loss, float **values, ae_error *err)
+static ae_status take_part(aei_perceptual *p, const ae_model *model, const ae_term *loss, float **values, ae_error *err)
 {
     const ae_graph *whole = ae_model_graph(model);
     int32_t tap = ae_graph_find(whole, loss->node);
@@ -62,7 +62,7 @@ static ae_status take_part(aei_perceptual *p, const ae_model *model, const ae_lo
     return st == AE_OK ? aei_graph_extract_values(whole, ae_model_values(model, &n_floats), &p->graph, values, err) : st;
 }
 
-static ae_status prepare_inputs(aei_perceptual *p, const ae_loss *loss, ae_shape picture, ae_error *err)
+static ae_status prepare_inputs(aei_perceptual *p, const ae_term *loss, ae_shape picture, ae_error *err)
 {
     size_t most = 0;
     bool found = false;
@@ -105,7 +105,7 @@ static ae_status prepare_lane(aei_perceptual *p, lane *l, ae_error *err)
     return aei_run_create(p->plan, &l->run, err);
 }
 
-ae_status aei_perceptual_create(const ae_loss *loss, ae_shape picture, ae_precision precision, uint32_t n_threads,
+ae_status aei_perceptual_create(const ae_term *loss, ae_shape picture, ae_precision precision, uint32_t n_threads,
                                 aei_perceptual **out, ae_error *err)
 {
     aei_plan_config config = {

@@ -10,7 +10,7 @@
 typedef struct aei_perceptual aei_perceptual;
 
 /* picture: the shape of a shard's pictures. Opens the model that the loss names. */
-ae_status aei_perceptual_create(const ae_loss *loss, ae_shape picture, ae_precision precision, uint32_t n_threads,
+ae_status aei_perceptual_create(const ae_term *loss, ae_shape picture, ae_precision precision, uint32_t n_threads,
                                 aei_perceptual **out, ae_error *err);
 void aei_perceptual_free(aei_perceptual *perceptual); /* NULL is fine */
 /* As aei_loss_add; increases *loss. thread < n_threads. */

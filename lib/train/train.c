@@ -2,6 +2,7 @@
 #include "ae/compress.h"
 #include "ae/train.h"
 #include "train/card.h"
+#include "train/join.h"
 #include "train/coarse.h"
 #include "train/loss.h"
 #include "train/pace.h"
@@ -32,6 +33,7 @@ typedef struct session {
     aei_run_key key;
     aei_progress progress;
     bool scores_psnr;         /* else the loss, where less is better; a codec's with its sign turned */
+    bool scores_hits;         /* of labels */
     bool codec;
     float *start;             /* the parameters of a trained network to begin with; NULL: there was none */
     double validated, cost;   /* when the last validation ended, and the seconds that it took */
@@ -40,11 +42,12 @@ typedef struct session {
     double begun, seconds_before;
 
     /* since the last report */
-    double mark, waited, loss_sum;
-    uint64_t loss_steps, mark_step;
+    double mark, waited, loss_sum, term_sums[AE_MAX_TERMS];
+    uint64_t loss_steps, term_steps[AE_MAX_TERMS], mark_step;
     double point_loss;        /* since the last point of the curve */
     uint64_t point_steps;
-    double norm, rate;
+    double norm;
+    aei_moment moment;
     ae_train_progress shown;
 } session;
 
@@ -102,7 +105,31 @@ static ae_status check_arguments(const ae_recipe *recipe, const ae_dataset *data
     return AE_OK;
 }
 
-static ae_status set_up_trainer(session *s, ae_error *err)
+/* Labels where the recipe wants some: classes that it has. */
+static ae_status check_labels(session *s, const ae_dataset *data, ae_error *err)
+{
+    const ae_recipe *r = s->recipe;
+    uint32_t last = r->n_phases ? r->phases[r->n_phases - 1].terms : UINT32_MAX;
+
+    for (uint32_t k = 0; k < r->n_terms; k++) {
+        const ae_term *t = &r->terms[k];
+        uint32_t classes;
+
+        if (t->against != AE_AGAINST_LABEL)
+            continue;
+        if (!data->labels)
+            return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: term %s needs the labels of the data (--labels)", r->name, t->name);
+        classes = aei_trainer_channels(s->trainer, t->on);
+        for (size_t i = 0; i < data->n_items; i++)
+            if (data->labels[i] >= (float)classes)
+                return ae_fail(err, AE_ERR_MISMATCH, "item %zu has label %.0f, layer %s has %u classes, 0 to %u", i,
+                               (double)data->labels[i], t->on[0] ? t->on : "of the prediction", classes, classes - 1);
+        s->scores_hits = s->scores_hits || last >> k & 1;
+    }
+    return AE_OK;
+}
+
+static ae_status set_up_trainer(session *s, const ae_dataset *data, ae_error *err)
 {
     uint32_t h, w;
     ae_status st;
@@ -117,9 +144,11 @@ static ae_status set_up_trainer(session *s, ae_error *err)
     aei_loader_input_size(s->recipe, &h, &w);
     if ((st = aei_trainer_create(s->recipe, h, w, s->precision, s->threads, s->options->seed, &s->trainer, err)) != AE_OK)
         return st;
+    if ((st = check_labels(s, data, err)) != AE_OK)
+        return st;
     s->work = step_work(s);
     s->codec = s->recipe->task == AE_TASK_COMPRESS;
-    s->scores_psnr = !s->codec && !s->recipe->sound.bands &&
+    s->scores_psnr = !s->codec && !s->recipe->sound.bands && !s->scores_hits &&
                      (aei_trainer_picture(s->trainer).c == 1 || aei_trainer_picture(s->trainer).c == 3);
     s->shown.psnr = s->shown.bpp = s->shown.input_score = s->shown.first_score = NAN;
     s->shown.unit = s->scores_psnr ? "dB" : "";
@@ -244,7 +273,9 @@ static char *make_card(const session *s)
         .step = p->step,
         .steps = aei_pace_steps(&s->pace, p->step, passed(s)),
         .seconds = p->seconds,
-        .score_name = s->codec ? "validation_score" : s->scores_psnr ? "validation_psnr" : "validation_loss",
+        .score_name = s->codec         ? "validation_score"
+                      : s->scores_hits ? "validation_accuracy"
+                      : s->scores_psnr ? "validation_psnr" : "validation_loss",
         .score = final_score(s),
         .first_score = s->shown.first_score,
         .input_score = s->shown.input_score,
@@ -297,7 +328,7 @@ static ae_status save_report(session *s, const char *card, ae_error *err)
         .recipe = s->recipe,
         .recipe_text = s->recipe_text,
         .card = card,
-        .score_name = s->codec ? "score" : s->scores_psnr ? "PSNR (dB)" : "validation loss",
+        .score_name = s->codec ? "score" : s->scores_hits ? "accuracy" : s->scores_psnr ? "PSNR (dB)" : "validation loss",
         .unit = s->shown.unit,
         .first_score = s->shown.first_score,
         .input_score = s->shown.input_score,
@@ -350,25 +381,29 @@ static ae_status save(session *s, ae_error *err)
 {
     ae_model_parts parts = {
         .recipe_text = s->recipe_text,
-        .values = final_values(s),
-        .n_floats = aei_trainer_state(s->trainer)->n_floats,
         .half = s->options->half,
     };
     char *card;
     uint8_t *program = NULL;
-    ae_status st = AE_OK;
+    float *values = NULL;
+    uint32_t n_params;
+    const ae_param *params = aei_trainer_params(s->trainer, &n_params);
+    ae_status st;
 
     s->progress.seconds = passed(s);
     parts.card = card = make_card(s);
     if (!card)
         return ae_fail(err, AE_ERR_NOMEM, "training: model card");
-    if (s->codec)
+    st = aei_joined_to_model(s->recipe, params, n_params, final_values(s), &values, &parts.n_floats, err);
+    parts.values = values;
+    if (st == AE_OK && s->codec)
         st = export(s, parts.values, &program, &parts.n_program, err);
     parts.program = program;
     if (st == AE_OK)
         st = ae_model_save(s->out_path, &parts, err);
     if (st == AE_OK && s->options->report)
         st = save_report(s, card, err);
+    ae_free(values);
     ae_free(program);
     ae_free(card);
     return st;
@@ -436,7 +471,9 @@ static ae_status measure(session *s, double *score, ae_error *err)
         if ((st = aei_loader_validation(s->loader, i, &batch, err)) != AE_OK ||
             (st = aei_trainer_evaluate(s->trainer, &batch, &found, err)) != AE_OK)
             return st;
-        sum += s->codec ? -found.loss : s->scores_psnr ? aei_decibels(found.error) : found.loss;
+        sum += s->codec     ? -found.loss
+               : s->scores_hits ? found.hit_share
+               : s->scores_psnr ? aei_decibels(found.error) : found.loss;
         input += score_input(s, &batch) / n;
         psnr += found.psnr / n;
         bpp += found.bpp / n;
@@ -459,8 +496,8 @@ static void add_point(session *s, double score)
             p->points[i] = p->points[2 * i];
         p->n_points = AEI_CURVE_MAX / 2;
     }
-    p->points[p->n_points++] = (aei_point){(double)p->step, s->point_steps ? s->point_loss / (double)s->point_steps : NAN, s->rate,
-                                           score};
+    p->points[p->n_points++] = (aei_point){(double)p->step, s->point_steps ? s->point_loss / (double)s->point_steps : NAN,
+                                           (double)s->moment.rate, score};
     s->point_share = aei_pace_share(&s->pace, p->step, passed(s));
     s->point_loss = 0;
     s->point_steps = 0;
@@ -476,7 +513,8 @@ static ae_status validate(session *s, ae_error *err)
         return st;
     add_point(s, p->score);
     if (p->best && isfinite(p->score)) {
-        bool better = !p->has_best || (s->scores_psnr || s->codec ? p->score > p->best_score : p->score < p->best_score);
+        bool rises = s->scores_psnr || s->codec || s->scores_hits;
+        bool better = !p->has_best || (rises ? p->score > p->best_score : p->score < p->best_score);
 
         p->stale = better ? 0 : p->stale + 1;
         if (better) {
@@ -576,13 +614,18 @@ static void report_progress(session *s, bool validated)
     r->step = s->progress.step;
     r->steps = aei_pace_steps(&s->pace, s->progress.step, passed(s));
     r->score = s->progress.score;
-    r->rate = s->rate;
+    r->rate = (double)s->moment.rate;
     r->gradient_norm = s->norm;
     r->seconds = passed(s);
     r->validated = validated;
     r->kept = s->start && s->progress.has_best && s->progress.best_score == r->first_score;
     if (s->loss_steps)
         r->loss = s->loss_sum / (double)s->loss_steps;
+    for (uint32_t i = 0; i < s->recipe->n_terms; i++) {
+        r->terms[i] = s->term_steps[i] ? s->term_sums[i] / (double)s->term_steps[i] : NAN;
+        s->term_sums[i] = 0;
+        s->term_steps[i] = 0;
+    }
     if (done > 0 && lapse > 0) {
         r->samples_per_second = done * s->recipe->batch / lapse;
         r->gflops = done * s->work / lapse * 1e-9;
@@ -599,6 +642,19 @@ static void report_progress(session *s, bool validated)
     s->loss_steps = 0;
 }
 
+/* By steps, or by the clock where there is a limit. */
+static aei_moment moment_now(const session *s)
+{
+    const aei_progress *p = &s->progress;
+    double share = aei_pace_share(&s->pace, p->step, passed(s));
+    uint64_t at = s->pace.limit > 0 ? (uint64_t)(share * (double)s->pace.steps) : p->step;
+    aei_moment m = aei_moment_of(s->recipe, at, s->pace.steps, p->step);
+
+    if (!s->recipe->n_phases)
+        m.rate = aei_pace_rate(&s->pace, p->step, passed(s));
+    return m;
+}
+
 static ae_status take_step(session *s, ae_error *err)
 {
     aei_progress *p = &s->progress;
@@ -606,9 +662,10 @@ static ae_status take_step(session *s, ae_error *err)
     aei_step_result result;
     ae_status st;
 
-    s->rate = aei_pace_rate(&s->pace, p->step, passed(s));
+    s->moment = moment_now(s);
+    aei_trainer_at(s->trainer, &s->moment);
     if ((st = aei_loader_next(s->loader, &batch, &s->waited, err)) != AE_OK ||
-        (st = aei_trainer_step(s->trainer, &batch, p->step, (float)s->rate, &result, err)) != AE_OK)
+        (st = aei_trainer_step(s->trainer, &batch, p->step, s->moment.rate, &result, err)) != AE_OK)
         return st;
     if (!result.applied) {
         if (++p->faults >= MAX_FAULTS)
@@ -620,6 +677,11 @@ static ae_status take_step(session *s, ae_error *err)
         s->norm = result.gradient_norm;
         s->loss_sum += result.loss;
         s->loss_steps++;
+        for (uint32_t i = 0; i < s->recipe->n_terms; i++)
+            if (!isnan(result.terms[i])) {
+                s->term_sums[i] += result.terms[i];
+                s->term_steps[i]++;
+            }
         s->point_loss += result.loss;
         s->point_steps++;
     }
@@ -724,7 +786,7 @@ ae_status ae_train(const ae_recipe *recipe, const char *recipe_text, const ae_da
     s->data = data;
     s->out_path = out_path;
     s->begun = now();
-    if ((st = set_up_trainer(s, err)) == AE_OK && (st = begin(s, data, err)) == AE_OK)
+    if ((st = set_up_trainer(s, data, err)) == AE_OK && (st = begin(s, data, err)) == AE_OK)
         st = loop(s, err);
     finish(s);
     return st;
@@ -750,7 +812,7 @@ ae_status ae_train_bench(const ae_recipe *recipe, const ae_dataset *data, const 
         return ae_fail(err, AE_ERR_NOMEM, "training");
     s->recipe = recipe;
     s->options = options;
-    if ((st = set_up_trainer(s, err)) != AE_OK || (st = set_up_loader(s, data, err)) != AE_OK)
+    if ((st = set_up_trainer(s, data, err)) != AE_OK || (st = set_up_loader(s, data, err)) != AE_OK)
         goto done;
     /* First until the pictures are decoded, as they are for nearly all of a real run. */
     warm = 5 + (data->n_items < 4096 ? data->n_items : 4096) / recipe->batch;

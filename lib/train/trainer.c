@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/trainer.h"
-#include "train/contract.h"
 #include "train/integer.h"
-#include "train/loss.h"
 #include "train/muon.h"
+#include "train/objective.h"
 #include "train/optimizer.h"
-#include "train/perceptual.h"
 #include "core/clones.h"
 #include "core/rng.h"
 #include "image/levels.h"
@@ -18,14 +16,15 @@
 
 enum {
     JOB_FLOATS = 32768, /* parameters in one job of the update */
-    CHUNK = 2048,       /* of them summed at a time: stays in the first cache */
-    MAX_TAPS = 2 * AE_MAX_TERMS,
-    MAX_OUTPUTS = AE_MAX_FROM + MAX_TAPS
+    CHUNK = 2048        /* of them summed at a time: stays in the first cache */
 };
+
+#define SEED_EVALUATED UINT64_C(0x6576616c75617465) /* of draws in evaluation, beside steps */
 
 /* A range of one parameter tensor. */
 typedef struct block {
     size_t offset, count;
+    uint32_t param;
     bool trainable, decay;
     bool fixed;  /* never updated */
     bool given;  /* statistics of the data, measured in the beginning */
@@ -40,7 +39,8 @@ typedef struct matrix { aei_muon *muon; ae_status status; ae_error message; } ma
 
 typedef struct lane { /* one thread's */
     aei_run *run, *frozen;
-    float *values[MAX_OUTPUTS], *gradients[MAX_OUTPUTS]; /* NULL where the objective does not look */
+    float *values[AEI_MAX_OUTPUTS], *gradients[AEI_MAX_OUTPUTS]; /* NULL where the objective does not look */
+    float *draws[AE_MAX_FROM];
     ae_status bench_status;
     ae_error bench_error;
     double bench_seconds, bench_operations;
@@ -48,14 +48,16 @@ typedef struct lane { /* one thread's */
 
 typedef struct shard {
     float *native; /* its gradient in the kernels' layouts */
-    double loss, error, psnr, bpp;
+    double terms[AE_MAX_TERMS]; /* times their weights */
+    double hits, error, psnr, bpp;
     ae_status status;
     ae_error message;
 } shard;
 
 struct aei_trainer {
     const ae_recipe *recipe;
-    const ae_graph *graph;
+    aei_joined joined;
+    const ae_graph *graph; /* the joined one */
     ae_param *params;
     uint32_t n_params;
     aei_state state;
@@ -64,17 +66,17 @@ struct aei_trainer {
     aei_plan *plan, *frozen_plan;
     aei_weights *weights, *frozen_weights;
     aei_integer *integer; /* NULL: weights are used as they are */
-    const float *used;    /* the parameters, perhaps rounded */
+    const float *used, *frozen; /* the parameters, perhaps rounded; those evaluated */
     uint32_t level_input, level_c;     /* with a bound: what it goes by */
-    uint32_t n_inputs, n_taps, taps[MAX_TAPS];
-    int32_t penalty_tap[AE_MAX_TERMS]; /* index of the penalty's output, -1: on the parameters */
-    int32_t second_tap[AE_MAX_TERMS];  /* likewise of its second node */
-    aei_contraction *contraction[AE_MAX_TERMS]; /* of the penalties jacobian */
-    aei_perceptual *perceptual[AE_MAX_TERMS];
+    uint32_t n_inputs, n_fed;          /* n_fed: of them by the batch; then come draws */
+    uint32_t n_values;                 /* outputs and taps */
+    aei_objective *objective;
     lane *lanes;
     shard *shards;
     float *gradient; /* of the batch, flat */
-    matrix *matrices; /* n_params of them */
+    matrix *matrices; /* n_params of them, as of the next two */
+    aei_update *updates;
+    bool *trained;    /* by each phase */
     float *prediction;
     block *blocks;
     job *jobs;
@@ -85,9 +87,11 @@ struct aei_trainer {
     /* of the step in progress */
     const aei_batch *batch;
     uint64_t step;
+    aei_moment moment;
+    float weight[AE_MAX_TERMS]; /* of the terms */
+    const bool *trains;         /* row of `trained` */
     double total;
-    double l1, l2; /* weights of the penalties on the parameters */
-    aei_update update;
+    double l1, l2; /* weights of the terms on parameters */
 };
 
 static double now(void)
@@ -110,25 +114,28 @@ void aei_trainer_free(aei_trainer *t)
     for (uint32_t i = 0; t->lanes && i < aei_pool_threads(t->pool); i++) {
         aei_run_free(t->lanes[i].run);
         aei_run_free(t->lanes[i].frozen);
-        for (int k = 0; k < MAX_OUTPUTS; k++) {
+        for (int k = 0; k < AEI_MAX_OUTPUTS; k++) {
             ae_free(t->lanes[i].values[k]);
             ae_free(t->lanes[i].gradients[k]);
         }
+        for (int k = 0; k < AE_MAX_FROM; k++)
+            ae_free(t->lanes[i].draws[k]);
     }
     for (uint32_t i = 0; t->shards && i < t->recipe->shards; i++)
         ae_free(t->shards[i].native);
-    for (int i = 0; i < AE_MAX_TERMS; i++) {
-        aei_perceptual_free(t->perceptual[i]);
-        aei_contraction_free(t->contraction[i]);
-    }
+    aei_objective_free(t->objective);
     for (uint32_t i = 0; t->matrices && i < t->n_params; i++)
         aei_muon_free(t->matrices[i].muon);
     ae_free(t->matrices);
+    ae_free(t->updates);
+    ae_free(t->trained);
+    ae_free(t->state.skipped);
     aei_integer_free(t->integer);
     aei_weights_free(t->weights);
     aei_weights_free(t->frozen_weights);
     aei_plan_free(t->plan);
     aei_plan_free(t->frozen_plan);
+    aei_joined_free(&t->joined);
     aei_pool_free(t->pool);
     ae_free(t->params);
     ae_free(t->state.value);
@@ -141,67 +148,21 @@ void aei_trainer_free(aei_trainer *t)
     ae_free(t);
 }
 
-/* The activation behind the network's output, through nodes that only move samples. */
-static ae_act last_act(const ae_graph *g)
-{
-    const ae_node *n = &g->nodes[g->outputs[0]];
-
-    while (n->act == AE_ACT_NONE &&
-           (n->op == AE_OP_RESHAPE || n->op == AE_OP_SHUFFLE || n->op == AE_OP_UNSHUFFLE || n->op == AE_OP_CROP))
-        n = &g->nodes[n->from[0]];
-    return n->act;
-}
-
-/* The index among the plan's outputs of the node so called, which becomes a tap; -1 where there is no name. */
-static ae_status tap(aei_trainer *t, const char *name, int32_t *index, ae_error *err)
-{
-    int32_t node = name[0] ? ae_graph_find(t->graph, name) : -1;
-    uint32_t k = 0;
-
-    *index = -1;
-    if (!name[0])
-        return AE_OK;
-    if (node < 0)
-        return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: penalty on node \"%s\", which does not exist", t->recipe->name, name);
-    while (k < t->n_taps && t->taps[k] != (uint32_t)node)
-        k++;
-    if (k == t->n_taps)
-        t->taps[t->n_taps++] = (uint32_t)node;
-    *index = (int32_t)(t->graph->n_outputs + k);
-    return AE_OK;
-}
-
-/* The recipe's terms against its graph: taps for the penalties on activations, probabilities where cross-entropy wants them. */
-static ae_status check_objective(aei_trainer *t, ae_error *err)
+/* Networks joined, and the recipe's terms against them. */
+static ae_status prepare_networks(aei_trainer *t, ae_error *err)
 {
     const ae_recipe *r = t->recipe;
+    ae_status st;
 
-    if (r->n_networks != 1)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: training %u networks together is not supported", r->name,
-                       r->n_networks);
     if (!r->shards || r->batch % r->shards)
         return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: a batch of %u cannot be cut into %u equal shards", r->name, r->batch,
                        r->shards);
-    for (uint32_t i = 0; i < r->n_losses; i++)
-        if (r->losses[i].kind == AE_LOSS_BCE && (r->residual || last_act(t->graph) != AE_ACT_SIGMOID))
-            return ae_fail(err, AE_ERR_MISMATCH,
-                           "recipe %s: loss bce needs probabilities: end network with act: sigmoid, without residual", r->name);
-    for (uint32_t i = 0; i < r->n_losses; i++)
-        if (r->losses[i].kind == AE_LOSS_LUMA && t->graph->nodes[t->graph->outputs[0]].out != 3)
-            return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: loss luma is of pictures of 3 channels, the network makes %u", r->name,
-                           t->graph->nodes[t->graph->outputs[0]].out);
-    for (uint32_t i = 0; i < r->n_penalties; i++) {
-        const ae_penalty *p = &r->penalties[i];
-        ae_status st;
-
-        if (p->kind == AE_PENALTY_KL_SPARSE && !(p->node[0] && p->target > 0 && p->target < 1))
-            return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: penalty kl_sparse needs a node and a target between 0 and 1", r->name);
-        if ((st = tap(t, p->node, &t->penalty_tap[i], err)) != AE_OK || (st = tap(t, p->logvar, &t->second_tap[i], err)) != AE_OK)
-            return st;
-        if (p->kind == AE_PENALTY_KL_NORMAL && (t->penalty_tap[i] < 0 || t->second_tap[i] < 0))
-            return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: penalty kl_normal needs a node and a logvar", r->name);
-    }
-    return AE_OK;
+    if ((st = aei_join(r, &t->joined, err)) != AE_OK)
+        return st;
+    t->graph = &t->joined.graph;
+    if ((st = ae_graph_params(t->graph, &t->params, &t->n_params, &t->state.n_floats, err)) != AE_OK)
+        return st;
+    return aei_objective_create(r, &t->joined, t->params, t->n_params, &t->objective, err);
 }
 
 /* Cuts the parameters into blocks and these into jobs, always alike. */
@@ -248,7 +209,7 @@ static ae_status cut_blocks(aei_trainer *t, ae_error *err)
                 t->jobs[t->n_jobs++].first = k;
                 filled = 0;
             }
-            t->blocks[k] = (block){p->offset + at, m, p->trainable, p->decay, is_fixed(t, p), is_given(t, p),
+            t->blocks[k] = (block){p->offset + at, m, i, p->trainable, p->decay, is_fixed(t, p), is_given(t, p),
                                    is_matrix(t, p)};
             t->jobs[t->n_jobs - 1].last = k + 1;
             filled += m;
@@ -267,16 +228,20 @@ static ae_status prepare_lane(aei_trainer *t, lane *l, ae_error *err)
 {
     ae_status st;
 
-    for (uint32_t k = 0; k < t->graph->n_outputs + t->n_taps; k++) {
+    for (uint32_t k = 0; k < t->n_values; k++) {
         size_t n = count(aei_plan_output_shape(t->plan, k));
+        bool wants = is_codec(t) || aei_objective_wants(t->objective, k);
 
         if (k && k < t->graph->n_outputs && !is_codec(t))
             continue;
         l->values[k] = ae_alloc(n, sizeof(float));
-        l->gradients[k] = ae_alloc(n, sizeof(float));
-        if (!l->values[k] || !l->gradients[k])
+        l->gradients[k] = wants ? ae_alloc(n, sizeof(float)) : NULL;
+        if (!l->values[k] || (wants && !l->gradients[k]))
             return ae_fail(err, AE_ERR_NOMEM, "training: %zu outputs", n);
     }
+    for (uint32_t i = t->n_fed; i < t->n_inputs; i++)
+        if (!(l->draws[i] = ae_alloc(count(aei_plan_input_shape(t->plan, i)), sizeof(float))))
+            return ae_fail(err, AE_ERR_NOMEM, "training: draws");
     if ((st = aei_run_create(t->plan, &l->run, err)) != AE_OK)
         return st;
     return aei_run_create(t->frozen_plan, &l->frozen, err);
@@ -284,19 +249,21 @@ static ae_status prepare_lane(aei_trainer *t, lane *l, ae_error *err)
 
 static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precision precision, ae_error *err)
 {
+    uint32_t n_taps;
+    const uint32_t *taps = aei_objective_taps(t->objective, &n_taps);
     aei_plan_config config = {.n = t->recipe->batch / t->recipe->shards,
                               .h = h,
                               .w = w,
                               .precision = precision,
                               .train = true,
-                              .taps = t->taps,
-                              .n_taps = t->n_taps};
+                              .taps = taps,
+                              .n_taps = n_taps};
     ae_status st;
 
+    t->n_values = t->graph->n_outputs + n_taps;
     if ((st = aei_plan_create(t->graph, &config, &t->plan, err)) != AE_OK)
         return st;
     config.train = false;
-    config.n_taps = 0;
     if (is_codec(t)) /* bf16 costs pictures of high quality a part of it */
         config.precision = AE_PRECISION_F32;
     if ((st = aei_plan_create(t->graph, &config, &t->frozen_plan, err)) != AE_OK ||
@@ -304,6 +271,7 @@ static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precis
         (st = aei_weights_create(t->frozen_plan, &t->frozen_weights, err)) != AE_OK)
         return st;
     t->n_inputs = aei_plan_n_inputs(t->plan);
+    t->n_fed = t->n_inputs - t->joined.n_draws;
     if (t->n_inputs > AE_MAX_FROM)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: %u inputs, at most %d can be fed", t->recipe->name, t->n_inputs,
                        AE_MAX_FROM);
@@ -333,8 +301,13 @@ static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision
     t->prediction = ae_alloc(count(picture), r->shards * sizeof(float));
     t->gradient = ae_alloc(n, sizeof(float));
     t->matrices = ae_alloc(t->n_params, sizeof(*t->matrices));
+    t->updates = ae_alloc(t->n_params, sizeof(*t->updates));
+    t->trained = ae_alloc(t->n_params, (r->n_phases ? r->n_phases : 1) * sizeof(*t->trained));
+    t->state.skipped = ae_alloc(t->n_params, sizeof(*t->state.skipped));
+    t->state.n_skipped = r->n_phases ? t->n_params : 0;
     t->state.value = ae_alloc(n, 4 * sizeof(float));
-    if (!t->lanes || !t->shards || !t->prediction || !t->gradient || !t->matrices || !t->state.value)
+    if (!t->lanes || !t->shards || !t->prediction || !t->gradient || !t->matrices || !t->updates || !t->trained ||
+        !t->state.skipped || !t->state.value)
         return ae_fail(err, AE_ERR_NOMEM, "training: %zu parameters", n);
     t->state.first = t->state.value + n;
     t->state.second = t->state.first + n;
@@ -348,11 +321,11 @@ static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision
     for (uint32_t i = 0; i < t->n_params; i++)
         if (is_matrix(t, &t->params[i]) && (st = aei_muon_create(&t->params[i], precision, &t->matrices[i].muon, err)) != AE_OK)
             return st;
-    for (uint32_t i = 0; i < r->n_losses; i++)
-        if (r->losses[i].kind == AE_LOSS_PERCEPTUAL &&
-            (st = aei_perceptual_create(&r->losses[i], picture, precision, n_threads, &t->perceptual[i], err)) != AE_OK)
-            return st;
-    return AE_OK;
+    for (uint32_t k = 0; k < (r->n_phases ? r->n_phases : 1); k++)
+        for (uint32_t i = 0; i < t->n_params; i++)
+            t->trained[k * t->n_params + i] =
+                aei_phase_trains(r, k, t->joined.network[t->params[i].node], &t->graph->nodes[t->params[i].node]);
+    return aei_objective_prepare(t->objective, t->plan, precision, n_threads, err);
 }
 
 ae_status aei_trainer_create(const ae_recipe *recipe, uint32_t h, uint32_t w, ae_precision precision, uint32_t n_threads,
@@ -365,36 +338,16 @@ ae_status aei_trainer_create(const ae_recipe *recipe, uint32_t h, uint32_t w, ae
     if (!t)
         return ae_fail(err, AE_ERR_NOMEM, "training");
     t->recipe = recipe;
-    t->graph = &recipe->networks[0].graph;
     t->seed = seed;
     if (n_threads > recipe->shards)
         n_threads = recipe->shards;
-    if ((st = check_objective(t, err)) != AE_OK ||
-        (st = ae_graph_params(t->graph, &t->params, &t->n_params, &t->state.n_floats, err)) != AE_OK ||
-        (st = cut_blocks(t, err)) != AE_OK || (st = prepare_plans(t, h, w, precision, err)) != AE_OK ||
-        (st = prepare_memory(t, n_threads, precision, err)) != AE_OK ||
+    if ((st = prepare_networks(t, err)) != AE_OK || (st = cut_blocks(t, err)) != AE_OK ||
+        (st = prepare_plans(t, h, w, precision, err)) != AE_OK || (st = prepare_memory(t, n_threads, precision, err)) != AE_OK ||
         (st = ae_graph_init(t->graph, seed, t->state.value, err)) != AE_OK) {
         aei_trainer_free(t);
         return st;
     }
-    for (uint32_t i = 0; i < recipe->n_penalties; i++) {
-        const ae_penalty *p = &recipe->penalties[i];
-
-        if (t->second_tap[i] >= 0 && count(aei_plan_output_shape(t->plan, (uint32_t)t->penalty_tap[i])) !=
-                                         count(aei_plan_output_shape(t->plan, (uint32_t)t->second_tap[i]))) {
-            st = ae_fail(err, AE_ERR_MISMATCH, "recipe %s: penalty kl_normal: %s and %s are not of one size", recipe->name, p->node,
-                         p->logvar);
-            aei_trainer_free(t);
-            return st;
-        }
-        if (p->kind == AE_PENALTY_JACOBIAN && (st = aei_contraction_create(t->graph, t->params, t->n_params, p, recipe->shards,
-                                                                           &t->contraction[i], err)) != AE_OK) {
-            aei_trainer_free(t);
-            return st;
-        }
-        if (t->penalty_tap[i] < 0)
-            *(p->kind == AE_PENALTY_L1 ? &t->l1 : &t->l2) += p->weight;
-    }
+    aei_trainer_at(t, &(aei_moment){.steps = 1, .step = UINT64_MAX - 1});
     memcpy(t->state.average, t->state.value, t->state.n_floats * sizeof(float));
     aei_trainer_refresh(t);
     *out = t;
@@ -405,6 +358,27 @@ const ae_param *aei_trainer_params(const aei_trainer *t, uint32_t *n_params)
 {
     *n_params = t->n_params;
     return t->params;
+}
+
+uint32_t aei_trainer_channels(const aei_trainer *t, const char *layer)
+{
+    int32_t i = layer[0] ? ae_graph_find(t->graph, layer) : (int32_t)t->graph->outputs[0];
+
+    return i < 0 ? 0 : t->graph->nodes[i].out;
+}
+
+void aei_trainer_at(aei_trainer *t, const aei_moment *moment)
+{
+    const ae_recipe *r = t->recipe;
+
+    t->moment = *moment;
+    t->trains = t->trained + (size_t)moment->phase * t->n_params;
+    t->l1 = t->l2 = 0;
+    for (uint32_t i = 0; i < r->n_terms; i++) {
+        t->weight[i] = aei_term_weight(r, i, moment);
+        if (r->terms[i].on_weights)
+            *(r->terms[i].kind == AE_LOSS_L1 ? &t->l1 : &t->l2) += t->weight[i];
+    }
 }
 
 aei_state *aei_trainer_state(aei_trainer *t)
@@ -454,10 +428,20 @@ ae_shape aei_trainer_input(const aei_trainer *t, uint32_t i)
 
 /* ---- one shard ---- */
 
-static void find_inputs(const aei_trainer *t, uint32_t index, const float **inputs)
+static void find_inputs(const aei_trainer *t, uint32_t index, lane *l, uint64_t seed, const float **inputs)
 {
-    for (uint32_t i = 0; i < t->n_inputs; i++)
-        inputs[i] = t->batch->inputs[i] + index * count(aei_plan_input_shape(t->plan, i));
+    for (uint32_t i = 0; i < t->n_inputs; i++) {
+        size_t n = count(aei_plan_input_shape(t->plan, i));
+        aei_rng rng;
+
+        if (i < t->n_fed) {
+            inputs[i] = t->batch->inputs[i] + index * n;
+            continue;
+        }
+        rng = aei_rng_make(seed, i, index);
+        aei_rng_normals(&rng, l->draws[i], n);
+        inputs[i] = l->draws[i];
+    }
 }
 
 /* What the shard's samples were told of the noise; only with a bound. */
@@ -502,48 +486,18 @@ static double codec_loss(const aei_trainer *t, uint32_t index, const lane *l, co
         rate.bits[k] = l->values[k + 1];
         rate.gradient[k] = l->gradients[k + 1];
     }
-    return aei_rate_distortion(&t->recipe->losses[0], view, &rate, bpp);
+    return aei_rate_distortion(&t->recipe->terms[0], view, &rate, bpp);
 }
 
-static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, double *loss, ae_error *err)
+static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, const aei_loss_view *prediction, ae_error *err)
 {
-    const ae_recipe *r = t->recipe;
     lane *l = &t->lanes[thread];
-    aei_loss_view view = view_shard(t, index, l->values[0], l->gradients[0]);
+    shard *s = &t->shards[index];
+    aei_shard_view view = {index, thread, l->values, l->gradients, *prediction, NULL, t->level_c};
 
-    view.fresh = r->n_losses && aei_loss_is_of_samples(r->losses[0].kind);
-    for (int k = view.fresh; k < MAX_OUTPUTS; k++)
-        if (l->gradients[k])
-            memset(l->gradients[k], 0, count(aei_plan_output_shape(t->plan, (uint32_t)k)) * sizeof(float));
-    *loss = 0;
-    for (uint32_t i = 0; i < r->n_losses; i++) {
-        ae_status st;
-
-        if (is_codec(t))
-            *loss += codec_loss(t, index, l, &view, &(double){0});
-        else if (!t->perceptual[i])
-            *loss += aei_loss_add(r->losses[i].kind, r->losses[i].weight, &view);
-        else if ((st = aei_perceptual_add(t->perceptual[i], thread, r->losses[i].weight, &view, loss, err)) != AE_OK)
-            return st;
-        view.fresh = false;
-    }
-    if (r->bound > 0)
-        aei_bound_back(r->bound, levels_of(t, index), t->level_c, view.value, t->batch->base + index * count(view.shape),
-                       view.gradient, view.shape.c, count(view.shape) / view.shape.c);
-    for (uint32_t i = 0; i < r->n_penalties; i++) {
-        int32_t k = t->penalty_tap[i], second = t->second_tap[i];
-
-        if (t->contraction[i])
-            *loss += aei_contraction_add(t->contraction[i], index, view.share, aei_plan_output_shape(t->plan, (uint32_t)k),
-                                         l->values[k], l->gradients[k]);
-        else if (k >= 0 && second >= 0)
-            *loss += aei_kl_normal_add(r->penalties[i].weight, view.share, aei_plan_output_shape(t->plan, (uint32_t)k),
-                                       l->values[k], l->values[second], l->gradients[k], l->gradients[second]);
-        else if (k >= 0)
-            *loss += aei_penalty_add(&r->penalties[i], view.share, aei_plan_output_shape(t->plan, (uint32_t)k), l->values[k],
-                                     l->gradients[k]);
-    }
-    return AE_OK;
+    if (t->recipe->bound > 0)
+        view.levels = levels_of(t, index);
+    return aei_objective_add(t->objective, &view, s->terms, &s->hits, err);
 }
 
 static void train_shard(void *context, uint32_t index, uint32_t thread)
@@ -551,15 +505,25 @@ static void train_shard(void *context, uint32_t index, uint32_t thread)
     aei_trainer *t = context;
     lane *l = &t->lanes[thread];
     shard *s = &t->shards[index];
-    const float *inputs[AE_MAX_FROM], *d_outputs[MAX_OUTPUTS];
+    const float *inputs[AE_MAX_FROM], *d_outputs[AEI_MAX_OUTPUTS];
     uint64_t seed = aei_mix64(aei_mix64(t->seed ^ t->step) ^ index);
+    aei_loss_view view;
 
-    find_inputs(t, index, inputs);
-    for (int k = 0; k < MAX_OUTPUTS; k++)
+    find_inputs(t, index, l, seed, inputs);
+    for (int k = 0; k < AEI_MAX_OUTPUTS; k++)
         d_outputs[k] = l->gradients[k];
     s->status = aei_run_forward(l->run, t->weights, inputs, l->values, seed, &s->message);
-    if (s->status == AE_OK)
-        s->status = objective(t, index, thread, &s->loss, &s->message);
+    if (s->status != AE_OK)
+        return;
+    view = view_shard(t, index, l->values[0], l->gradients[0]);
+    if (is_codec(t)) {
+        for (uint32_t k = 1; k < t->n_values; k++)
+            memset(l->gradients[k], 0, count(aei_plan_output_shape(t->plan, k)) * sizeof(float));
+        memset(l->gradients[0], 0, count(view.shape) * sizeof(float));
+        s->terms[0] = codec_loss(t, index, l, &view, &(double){0});
+    } else {
+        s->status = objective(t, index, thread, &view, &s->message);
+    }
     if (s->status == AE_OK)
         s->status = aei_run_backward(l->run, t->weights, d_outputs, s->native, NULL, &s->message);
 }
@@ -570,41 +534,42 @@ static void evaluate_shard(void *context, uint32_t index, uint32_t thread)
     lane *l = &t->lanes[thread];
     shard *s = &t->shards[index];
     const float *inputs[AE_MAX_FROM];
-    float *outputs[AE_MAX_FROM] = {t->prediction + index * count(aei_plan_output_shape(t->plan, 0))};
+    float *own = l->values[0];
     aei_loss_view view;
 
-    for (uint32_t k = 1; k < t->graph->n_outputs; k++)
-        outputs[k] = l->values[k];
-
-    find_inputs(t, index, inputs);
-    s->status = aei_run_forward(l->frozen, t->frozen_weights, inputs, outputs, 0, &s->message);
+    find_inputs(t, index, l, SEED_EVALUATED, inputs);
+    l->values[0] = t->prediction + index * count(aei_plan_output_shape(t->plan, 0));
+    s->status = aei_run_forward(l->frozen, t->frozen_weights, inputs, l->values, 0, &s->message);
     if (s->status != AE_OK)
-        return;
-    view = view_shard(t, index, outputs[0], l->gradients[0]);
+        goto done;
+    view = view_shard(t, index, l->values[0], l->gradients[0]);
     s->error = aei_clipped_error(&view);
-    s->loss = s->psnr = s->bpp = 0;
+    s->psnr = s->bpp = 0;
     if (is_codec(t)) {
         size_t n = count(view.shape) / view.shape.n;
 
-        s->loss = codec_loss(t, index, l, &view, &s->bpp);
+        s->terms[0] = codec_loss(t, index, l, &view, &s->bpp);
         view.total = (double)view.shape.h * view.shape.w;
         for (uint32_t samples = view.shape.n, i = 0; i < samples; i++, view.value += n, view.target += n) {
             view.shape.n = 1;
             s->psnr += aei_decibels(aei_clipped_error(&view)) / t->recipe->batch;
         }
-        return;
+    } else {
+        s->status = objective(t, index, thread, &view, &s->message);
     }
-    for (uint32_t i = 0; i < t->recipe->n_losses; i++)
-        s->loss += aei_loss_add(t->recipe->losses[i].kind, t->recipe->losses[i].weight, &view);
+done:
+    l->values[0] = own;
 }
 
 /* Runs all shards of a batch; the first failure counts. */
-static ae_status run_shards(aei_trainer *t, const aei_batch *batch, void (*run)(void *, uint32_t, uint32_t), ae_error *err)
+static ae_status run_shards(aei_trainer *t, const aei_batch *batch, const float *weight, const float *parameters,
+                            void (*run)(void *, uint32_t, uint32_t), ae_error *err)
 {
     const ae_recipe *r = t->recipe;
     size_t pixels = count(aei_trainer_picture(t)) / aei_trainer_picture(t).c;
 
     t->batch = batch;
+    aei_objective_begin(t->objective, weight, batch, parameters);
     t->total = batch->weight ? aei_sum(batch->weight, pixels) : (double)pixels;
     aei_pool_run(t->pool, r->shards, run, t);
     for (uint32_t i = 0; i < r->shards; i++)
@@ -679,18 +644,20 @@ static void penalty_job(void *context, uint32_t index, uint32_t thread)
                     g[i] += p * w[i];
                 j->l2 += aei_sum_squares(w, n);
             }
-            if (k->trainable && !k->fixed)
+            if (k->trainable && !k->fixed && t->trains[k->param])
                 j->squares += aei_sum_squares(g, n);
         }
     }
 }
 
 /* Of this step in the mean over the first steps; then the statistics stay. */
-static float measured_share(const aei_trainer *t)
+static float measured_share(const aei_trainer *t, uint32_t param)
 {
     enum { MEASURED_STEPS = 100 };
 
-    return t->state.n_updates < MEASURED_STEPS ? 1 / (float)(t->state.n_updates + 1) : 0;
+    uint64_t n = t->state.n_updates - t->state.skipped[param];
+
+    return n < MEASURED_STEPS ? 1 / (float)(n + 1) : 0;
 }
 
 static void update_job(void *context, uint32_t index, uint32_t thread)
@@ -705,18 +672,21 @@ static void update_job(void *context, uint32_t index, uint32_t thread)
         const float *g = t->gradient + at;
         float *value = t->state.value + at, *average = t->state.average + at;
 
-        if (k->matrix)
+        const aei_update *u = &t->updates[k->param];
+        bool trains = t->trains[k->param];
+
+        if (k->matrix && trains)
             continue;
-        if (k->trainable && !k->fixed) {
-            aei_apply(&t->update, k->decay, k->count, g, value, t->state.first + at, t->state.second + at, average);
+        if (k->trainable && !k->fixed && trains) {
+            aei_apply(u, k->decay, k->count, g, value, t->state.first + at, t->state.second + at, average);
             continue;
         }
-        float share = k->fixed ? 0 : k->given ? measured_share(t) : 0.1f;
+        float share = k->fixed || k->trainable || !trains ? 0 : k->given ? measured_share(t, k->param) : 0.1f;
 
         for (size_t i = 0; i < k->count; i++) { /* running statistics; moving averages would lag behind what is given */
             if (share > 0)
                 value[i] += share * (g[i] / (float)t->recipe->shards - value[i]);
-            average[i] += (k->given ? 1 : t->update.average) * (value[i] - average[i]);
+            average[i] += (k->given ? 1 : u->average) * (value[i] - average[i]);
         }
     }
 }
@@ -728,8 +698,8 @@ static void matrix_job(void *context, uint32_t index, uint32_t thread)
     size_t at = t->params[index].offset;
 
     (void)thread;
-    if (m->muon)
-        m->status = aei_muon_apply(m->muon, &t->update, t->gradient + at, t->state.value + at, t->state.first + at,
+    if (m->muon && t->trains[index])
+        m->status = aei_muon_apply(m->muon, &t->updates[index], t->gradient + at, t->state.value + at, t->state.first + at,
                                    t->state.average + at, &m->message);
 }
 
@@ -773,28 +743,29 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
 
     *result = (aei_step_result){0};
     t->step = step;
-    for (uint32_t i = 0; i < r->n_penalties; i++)
-        if (t->contraction[i])
-            aei_contraction_begin(t->contraction[i], t->state.value);
-    if ((st = run_shards(t, batch, train_shard, err)) != AE_OK)
+    if ((st = run_shards(t, batch, t->weight, t->state.value, train_shard, err)) != AE_OK)
         return st;
     summed = now();
     t->times.shards += summed - start;
     aei_pool_run(t->pool, SUM_PARTS, sum_job, t);
     aei_pool_run(t->pool, aei_weights_parts(t->weights), collect_job, t);
-    for (uint32_t i = 0; i < r->n_penalties; i++)
-        if (t->contraction[i])
-            aei_contraction_collect(t->contraction[i], t->state.value, t->gradient);
+    aei_objective_collect(t->objective, t->state.value, t->gradient);
     aei_pool_run(t->pool, t->n_jobs, penalty_job, t);
     for (uint32_t i = 0; i < t->n_jobs; i++) {
         squares += t->jobs[i].squares;
         l1 += t->jobs[i].l1;
         l2 += t->jobs[i].l2;
     }
-    for (uint32_t i = 0; i < r->shards; i++)
-        result->loss += t->shards[i].loss;
-    if (t->n_decaying > 0)
-        result->loss += (t->l1 * l1 + t->l2 * l2) / t->n_decaying;
+    for (uint32_t k = 0; k < r->n_terms; k++) {
+        const ae_term *term = &r->terms[k];
+
+        for (uint32_t i = 0; i < r->shards && !term->on_weights; i++)
+            result->terms[k] += t->shards[i].terms[k];
+        if (term->on_weights && t->n_decaying > 0)
+            result->terms[k] = t->weight[k] * (term->kind == AE_LOSS_L1 ? l1 : l2) / t->n_decaying;
+        result->loss += result->terms[k];
+        result->terms[k] = t->weight[k] > 0 ? result->terms[k] / t->weight[k] : NAN;
+    }
     result->gradient_norm = sqrt(squares);
     result->applied = isfinite(result->loss) && isfinite(squares);
     if (!result->applied) {
@@ -803,10 +774,15 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
     }
     if (r->clip > 0 && result->gradient_norm > r->clip)
         scale = r->clip / result->gradient_norm;
-    t->update = aei_update_make(r, rate, (float)scale, t->state.n_updates);
+    for (uint32_t i = 0; i < t->n_params; i++)
+        t->updates[i] = i && t->state.skipped[i] == t->state.skipped[i - 1]
+                            ? t->updates[i - 1]
+                            : aei_update_make(r, rate, (float)scale, t->state.n_updates - t->state.skipped[i]);
     if ((st = update(t, err)) != AE_OK)
         return st;
     t->state.n_updates++;
+    for (uint32_t i = 0; i < t->n_params; i++)
+        t->state.skipped[i] += !t->trains[i];
     updated = now();
     t->times.update += updated - summed;
     aei_trainer_refresh(t);
@@ -818,21 +794,38 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
 
 void aei_trainer_freeze(aei_trainer *t, const float *values)
 {
-    aei_weights_set(t->frozen_weights, as_used(t, values));
+    t->frozen = as_used(t, values);
+    aei_weights_set(t->frozen_weights, t->frozen);
 }
 
 ae_status aei_trainer_evaluate(aei_trainer *t, const aei_batch *batch, aei_evaluation *out, ae_error *err)
 {
-    ae_status st = run_shards(t, batch, evaluate_shard, err);
+    const ae_recipe *r = t->recipe;
+    float weight[AE_MAX_TERMS];
+    uint32_t last = r->n_phases ? r->phases[r->n_phases - 1].terms : UINT32_MAX;
+    ae_status st;
 
-    if (st != AE_OK)
+    for (uint32_t k = 0; k < r->n_terms; k++)
+        weight[k] = aei_term_is_evaluated(&r->terms[k], batch->label) ? r->terms[k].weight : 0;
+    if ((st = run_shards(t, batch, weight, t->frozen, evaluate_shard, err)) != AE_OK)
         return st;
-    *out = (aei_evaluation){.prediction = t->prediction};
-    for (uint32_t i = 0; i < t->recipe->shards; i++) {
+    *out = (aei_evaluation){.prediction = t->prediction, .hit_share = NAN};
+    for (uint32_t i = 0; i < r->shards; i++) {
         out->error += t->shards[i].error;
-        out->loss += t->shards[i].loss;
         out->psnr += t->shards[i].psnr;
         out->bpp += t->shards[i].bpp;
+    }
+    for (uint32_t k = 0; k < r->n_terms; k++) {
+        for (uint32_t i = 0; i < r->shards && weight[k] > 0; i++)
+            out->terms[k] += t->shards[i].terms[k];
+        if (last >> k & 1)
+            out->loss += out->terms[k];
+        out->terms[k] = weight[k] > 0 ? out->terms[k] / weight[k] : NAN;
+    }
+    if (aei_objective_classes(t->objective) >= 0 && aei_objective_labelled(t->objective) > 0) {
+        out->hit_share = 0;
+        for (uint32_t i = 0; i < r->shards; i++)
+            out->hit_share += t->shards[i].hits / aei_objective_labelled(t->objective);
     }
     return AE_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * One network in training: parameters, optimiser state and the step.
+ * The networks of a recipe in training: parameters, optimiser state and the step.
  *
  * A batch is cut into the recipe's shards. Each is run forward and backward by one thread into a gradient of its own; the gradients
  * are added in the order of the shards, so that no result depends on the number of threads. Nothing allocates in a step. */
@@ -9,6 +9,7 @@
 
 #include "core/threads.h"
 #include "train/loader.h"
+#include "train/phases.h"
 
 typedef struct aei_trainer aei_trainer;
 
@@ -17,10 +18,13 @@ typedef struct aei_state {
     size_t n_floats;
     float *value, *first, *second, *average; /* masters, moments, moving average of the masters */
     uint64_t n_updates;
+    uint64_t *skipped;  /* of these, by parameter: those that left it alone */
+    uint32_t n_skipped; /* parameters, of recipes with phases; else 0, and all are 0 */
 } aei_state;
 
 typedef struct aei_step_result {
     double loss, gradient_norm;
+    double terms[AE_MAX_TERMS]; /* each without its weight; NaN where it does not count now */
     bool applied;    /* false: loss or gradient were not finite and the parameters are unchanged */
     char fault[160]; /* then: which */
 } aei_step_result;
@@ -33,6 +37,9 @@ ae_status aei_trainer_create(const ae_recipe *recipe, uint32_t h, uint32_t w, ae
                              uint64_t seed, aei_trainer **out, ae_error *err);
 void aei_trainer_free(aei_trainer *trainer); /* NULL is fine */
 const ae_param *aei_trainer_params(const aei_trainer *trainer, uint32_t *n_params);
+uint32_t aei_trainer_channels(const aei_trainer *trainer, const char *layer); /* of a term's layer; "": of the prediction */
+/* What the next steps train and by which terms; at first all, by all of the first phase. */
+void aei_trainer_at(aei_trainer *trainer, const aei_moment *moment);
 /* Whoever writes to the state calls aei_trainer_refresh before the next step. */
 aei_state *aei_trainer_state(aei_trainer *trainer);
 void aei_trainer_refresh(aei_trainer *trainer);
@@ -44,7 +51,9 @@ aei_step_times aei_trainer_times(const aei_trainer *trainer);
 /* Evaluation, with the parameters given last to aei_trainer_freeze; codecs in f32, others in the precision of the training. */
 typedef struct aei_evaluation {
     double error;            /* weighted mean squared error after clipping to [0, 1] */
-    double loss;             /* of the recipe, without perceptual terms and penalties */
+    double loss;             /* of the last phase's terms but those of perceptual kind, on parameters, or without their labels */
+    double terms[AE_MAX_TERMS]; /* each without its weight; NaN: not measured */
+    double hit_share;        /* of the labels; NaN: there are none */
     double psnr, bpp;        /* codecs: means over the samples */
     const float *prediction; /* the whole batch, in the shape of its target */
 } aei_evaluation;

@@ -32,8 +32,8 @@ static void defaults(void **state)
     assert_true(r->task == AE_TASK_DENOISE && !r->residual && r->scale == 1 && r->n_networks == 1);
     assert_true(r->crop == 128 && r->augment && r->scale_min == 1 && r->scale_max == 1 && r->grey == 0 && r->clean == 0);
     assert_true(r->patterns == 0);
-    assert_true(r->n_corruptions == 0 && !r->one_of && r->n_penalties == 0);
-    assert_true(r->n_losses == 1 && r->losses[0].kind == AE_LOSS_CHARBONNIER && r->losses[0].weight == 1);
+    assert_true(r->n_corruptions == 0 && !r->one_of && r->n_phases == 0);
+    assert_true(r->n_terms == 1 && r->terms[0].kind == AE_LOSS_CHARBONNIER && r->terms[0].weight == 1);
     assert_true(r->optimizer == AE_ADAMW && r->rate == 1e-3f && r->rate_end == 1e-6f && r->beta1 == 0.9f && r->beta2 == 0.999f);
     assert_true(r->decay == 1e-4f && r->clip == 1 && r->ema == 0.999f && r->steps == 100000 && r->warmup == 500);
     assert_true(r->batch == 16 && r->shards == 8 && r->validate_every == 1000 && r->patience == 0 && r->holdout == 0.05f);
@@ -111,9 +111,8 @@ static void every_key(void **state)
     assert_true(r->one_of && r->n_corruptions == 3 && r->corruptions[0].kind == AE_CORRUPT_CAMERA && r->corruptions[0].max == 50);
     assert_true(r->corruptions[0].probability == 0.5f && r->corruptions[0].jitter_min == 0.8f && r->corruptions[2].max == 0.1f);
     assert_true(r->corruptions[1].jitter_max == 1 && r->corruptions[1].min == 30);
-    assert_true(r->n_losses == 2 && r->losses[0].weight == 1 && r->losses[1].kind == AE_LOSS_PERCEPTUAL);
-    assert_true(r->n_penalties == 2 && r->penalties[0].target == 0.05f && r->penalties[1].weight == 1e-5f &&
-                !r->penalties[1].node[0]);
+    assert_true(r->n_terms == 4 && r->terms[0].weight == 1 && r->terms[1].kind == AE_LOSS_PERCEPTUAL);
+    assert_true(r->terms[2].rho == 0.05f && r->terms[3].weight == 1e-5f && r->terms[3].on_weights);
     assert_true(r->optimizer == AE_SGD && r->rate == 0.1f && r->rate_end == 0 && r->beta1 == 0.8f && r->ema == 0 && r->steps == 9);
     assert_true(r->batch == 12 && r->shards == 6 && r->patience == 3 && r->validate_every == 5 && r->holdout == 0.5f);
     ae_recipe_free(r);
@@ -281,6 +280,27 @@ static void refusals(void **state)
         {GOOD "penalties: [{kind: l1, weight: 1, node: image, logvar: image}]\n", AE_ERR_MALFORMED, "'logvar' belongs to kind"},
         {GOOD "penalties: [{kind: kl_normal, weight: 1, node: image, logvar: x}]\n", AE_ERR_MALFORMED, "no layer 'x'"},
         {GOOD "penalties: [{kind: kl_sparse, weight: 1, node: image}]\n", AE_ERR_MALFORMED, "needs 'target' and 'node'"},
+        {GOOD "terms: [{kind: mse}]\nloss: [{kind: mse}]\n", AE_ERR_MALFORMED, "terms take the place of 'loss'"},
+        {GOOD "terms: []\n", AE_ERR_MALFORMED, "terms: empty"},
+        {GOOD "terms: [{kind: mse}, {kind: mse}]\n", AE_ERR_MALFORMED, "two are called 'mse'"},
+        {GOOD "terms: [{kind: mse, on: image}]\n", AE_ERR_MALFORMED, "on layer image needs 'to'"},
+        {GOOD "terms: [{kind: mse, on: code, to: 0}]\n", AE_ERR_MALFORMED, "no layer 'code'"},
+        {GOOD "terms: [{kind: mse, to: label}]\n", AE_ERR_MALFORMED, "labels are classes"},
+        {GOOD "terms: [{kind: mse, to: 1e12}]\n", AE_ERR_MALFORMED, "to: 1e+12 is not in"},
+        {GOOD "terms: [{kind: tv, over: sum}]\n", AE_ERR_MALFORMED, "term tv has no 'to', 'over' and 'mask'"},
+        {GOOD "terms: [{kind: bce, on: weights}]\n", AE_ERR_MALFORMED, "term on weights: mse or l1 alone"},
+        {GOOD "terms: [{kind: jacobian}]\n", AE_ERR_MALFORMED, "term jacobian needs 'on'"},
+        {GOOD "terms: [{kind: kl_sparse, on: image}]\n", AE_ERR_MALFORMED, "'rho' belongs to kind kl_sparse"},
+        {GOOD "terms: [{kind: adversary, on: image}]\n", AE_ERR_MALFORMED, "'by', a network, and 'aim' belong to"},
+        {GOOD "terms: [{kind: adversary, on: image, by: n}]\n", AE_ERR_MALFORMED, "there is no other network 'n'"},
+        {GOOD "terms: [{kind: mse}]\nphases: []\n", AE_ERR_MALFORMED, "phases: empty"},
+        {GOOD "phases: [{terms: [charbonnier]}]\n", AE_ERR_MALFORMED, "phase: key 'steps' is missing"},
+        {GOOD "phases: [{terms: [mse], steps: 1}]\n", AE_ERR_MALFORMED, "no term is called 'mse'"},
+        {GOOD "phases: [{terms: [], steps: 1}]\n", AE_ERR_MALFORMED, "phase: 'terms' is empty"},
+        {GOOD "phases: [{terms: [charbonnier], steps: 1, train: [nobody]}]\n", AE_ERR_MALFORMED, "'nobody' is no network"},
+        {GOOD "phases: [{terms: [charbonnier], steps: 1}]\ntrain: {steps: 5}\n", AE_ERR_MALFORMED, "the steps are theirs"},
+        {HEAD "networks: [{name: n, inputs: [{name: image, channels: 1, from: x}], layers: [{op: conv}]}]\n", AE_ERR_MALFORMED,
+         "no network before has a layer 'x'"},
         {GOOD "train: {batch: 10, shards: 4}\n", AE_ERR_MALFORMED, "a batch of 10 cannot be cut into 4"},
         {GOOD "train: {learning_rate: 1}\n", AE_ERR_MALFORMED, "train: unknown key 'learning_rate'"},
         {GOOD "a: &x 1\n", AE_ERR_MALFORMED, "line 10: anchors and aliases"},

@@ -52,8 +52,8 @@ static void recipes(void **state)
 
     (void)state;
     assert_int_equal(r->task, AE_TASK_COMPRESS);
-    assert_true(r->losses[0].kind == AE_LOSS_RATE_DISTORTION && r->losses[0].lambda_min == 0.001f &&
-                r->losses[0].lambda_max == 0.1f);
+    assert_true(r->terms[0].kind == AE_LOSS_RATE_DISTORTION && r->terms[0].lambda_min == 0.001f &&
+                r->terms[0].lambda_max == 0.1f);
     assert_true(step->op == AE_OP_EMBED && step->factor == 3 && step->value == -1 && step->slope == -2 && step->first == 5);
     assert_true(q->op == AE_OP_QUANTISE && q->parity == AE_PARITY_EVEN && q->out == 40);
     assert_true(b->op == AE_OP_BITS && b->parity == AE_PARITY_ODD && b->n_from == 4);

@@ -18,6 +18,7 @@ enum { N = 37 };
 typedef struct fixture {
     char path[64];
     float values[4 * N], best[N];
+    uint64_t skipped[2];
     aei_state state;
     aei_progress progress;
     aei_run_key key;
@@ -35,7 +36,9 @@ static int set_up(void **state)
         f->values[i] = (float)i * 0.37f;
     for (int i = 0; i < N; i++)
         f->best[i] = (float)-i;
-    f->state = (aei_state){N, f->values, f->values + N, f->values + 2 * N, f->values + 3 * N, 41};
+    f->state = (aei_state){N, f->values, f->values + N, f->values + 2 * N, f->values + 3 * N, 41, f->skipped, 2};
+    f->skipped[0] = 7;
+    f->skipped[1] = 11;
     f->progress = (aei_progress){.step = 42, .faults = 1, .stale = 2, .score = 30.5, .best_score = 31, .seconds = 12,
                                  .has_best = true, .best = f->best, .n_points = 3};
     for (int i = 0; i < 3; i++)
@@ -58,7 +61,7 @@ static int tear_down(void **state)
 static ae_status load(const fixture *f, fixture *to, aei_run_key key, bool *found, ae_error *err)
 {
     memset(to, 0, sizeof(*to));
-    to->state = (aei_state){N, to->values, to->values + N, to->values + 2 * N, to->values + 3 * N, 0};
+    to->state = (aei_state){N, to->values, to->values + N, to->values + 2 * N, to->values + 3 * N, 0, to->skipped, 2};
     to->progress.best = to->best;
     to->key = key;
     return aei_checkpoint_load(f->path, &to->key, &to->state, &to->progress, found, err);
@@ -79,6 +82,7 @@ static void test_round_trip(void **state)
     assert_memory_equal(got.progress.points, f->progress.points, sizeof(f->progress.points));
     assert_int_equal(got.key.data, 2);
     assert_int_equal(got.state.n_updates, 41);
+    assert_true(got.skipped[0] == 7 && got.skipped[1] == 11);
     assert_int_equal(got.progress.step, 42);
     assert_int_equal(got.progress.faults, 1);
     assert_int_equal(got.progress.stale, 2);

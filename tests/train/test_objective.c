@@ -171,7 +171,7 @@ static void test_rate_distortion(void **state)
           quality[2] = {0.5f, 1};
     aei_loss_view view = {{2, 1, 1, 1}, v, t, NULL, 4, 0.5, g, true};
     aei_rate_view rate = {2, {{2, 1, 1, 1}, {2, 1, 1, 1}}, {bits[0], bits[1]}, {d_bits[0], d_bits[1]}, quality};
-    ae_loss loss = {.kind = AE_LOSS_RATE_DISTORTION, .weight = 2, .lambda_min = 1, .lambda_max = 100};
+    ae_term loss = {.kind = AE_LOSS_RATE_DISTORTION, .weight = 2, .lambda_min = 1, .lambda_max = 100};
     double bpp, found = aei_rate_distortion(&loss, &view, &rate, &bpp), w = sqrt(0.1);
 
     (void)state;
@@ -206,32 +206,92 @@ static void test_shards_add_up(void **state)
         assert_near(gradient[i], got[i], 1e-8);
 }
 
-static double penalty_value(void *context)
+static double sparse_value(void *context)
 {
-    return aei_penalty_add(context, 0.5, (ae_shape){N, H, W, C}, value, gradient);
+    return aei_kl_sparse_add(3, *(double *)context, 0.5, (ae_shape){N, H, W, C}, value, gradient);
 }
 
-static void test_penalties(void **state)
+static void test_kl_sparse(void **state)
 {
-    ae_penalty kinds[] = {{AE_PENALTY_L1, 3, "x", 0, ""}, {AE_PENALTY_L2, 3, "x", 0, ""}, {AE_PENALTY_KL_SPARSE, 3, "x", 0.1f, ""}};
     ae_shape one = {2, 1, 1, 1};
     float a[2] = {0.2f, 0.6f}, g[2] = {0};
+    double rho = 0.1;
 
     (void)state;
-    for (size_t k = 0; k < 3; k++) {
-        make_view(false);
-        assert_true(penalty_value(&kinds[k]) > 0);
-        check_gradient(penalty_value, &kinds[k]);
-    }
-    kinds[2].weight = 1;
-    assert_near(aei_penalty_add(&kinds[2], 1, one, a, g), 0.1 * log(0.1 / 0.4) + 0.9 * log(0.9 / 0.6), 1e-6);
+    make_view(false);
+    assert_true(sparse_value(&rho) > 0);
+    check_gradient(sparse_value, &rho);
+    assert_near(aei_kl_sparse_add(1, rho, 1, one, a, g), 0.1 * log(0.1 / 0.4) + 0.9 * log(0.9 / 0.6), 1e-6);
     assert_near(g[1], (-0.1 / 0.4 + 0.9 / 0.6) / 2, 1e-6);
-    a[0] = -0.2f;
-    assert_near(aei_penalty_add(&kinds[0], 1, one, a, g), 3 * (0.2 + 0.6) / 2, 1e-6);
-    assert_near(aei_penalty_add(&kinds[1], 1, one, a, g), 3 * (0.04 + 0.36) / 2, 1e-6);
+    a[0] = a[1] = 0.1f; /* the textbook's pair */
+    assert_near(aei_kl_sparse_add(1, 0.05, 1, one, a, g), 0.016707, 1e-6);
     a[0] = NAN;
-    for (int k = 0; k < 3; k++)
-        assert_true(isnan(aei_penalty_add(&kinds[k], 1, one, a, g)));
+    assert_true(isnan(aei_kl_sparse_add(1, rho, 1, one, a, g)));
+}
+
+static float draws[COUNT], by_draw[COUNT];
+
+static double adversary_value(void *context)
+{
+    return aei_adversary_add(1.5, 0.5, *(bool *)context, COUNT, value, draws, gradient, by_draw);
+}
+
+static void test_adversary(void **state)
+{
+    const float zero[2] = {0, 0}, sure[2] = {-50, 50};
+    float a[2] = {0}, b[2] = {0};
+    float got[COUNT];
+
+    (void)state;
+    for (int fool = 0; fool < 2; fool++) {
+        bool aim = fool;
+
+        make_view(false);
+        for (int i = 0; i < COUNT; i++) {
+            draws[i] = 2 * value[i] - 1;
+            by_draw[i] = 0;
+        }
+        assert_true(adversary_value(&aim) > 0);
+        memcpy(got, by_draw, sizeof(got));
+        check_gradient(adversary_value, &aim);
+        for (int i = 0; i < COUNT; i += 7) { /* and by the draws, which only the critic looks at */
+            float old = draws[i];
+            double up, down;
+
+            draws[i] = old + 1e-2f;
+            up = adversary_value(&aim);
+            draws[i] = old - 1e-2f;
+            down = adversary_value(&aim);
+            draws[i] = old;
+            assert_near(got[i], (up - down) / 2e-2, 1e-5);
+        }
+    }
+    assert_near(aei_adversary_add(1, 1, false, 2, zero, zero, a, b), log(2), 1e-12);
+    assert_near(aei_adversary_add(1, 1, false, 1, sure, sure + 1, a, b), 0, 1e-12);
+    assert_near(aei_adversary_add(1, 1, true, 1, sure, sure, a, b), 50, 1e-6); /* no overflow, and a gradient that pulls */
+    assert_near(a[0], 0.125 - 1, 1e-6);
+}
+
+static void test_classes(void **state)
+{
+    float v[6] = {1, 1, 1, 0, 100, 0}, g[6] = {0}, label[2] = {1, 1};
+    aei_loss_view view = {{2, 1, 1, 3}, v, NULL, NULL, 2, 1, g, false};
+    double hits;
+
+    (void)state;
+    v[1] = 2;
+    assert_near(aei_classes_add(1, &view, label, &hits), log(2 * exp(-1) + 1) / 2, 1e-6);
+    assert_near(hits, 2, 0);
+    assert_near(g[0], exp(1) / (2 * exp(1) + exp(2)) / 2, 1e-6);
+    label[1] = -1; /* is not known, and does not count */
+    view.total = 1;
+    assert_near(aei_classes_add(1, &view, label, &hits), log(2 * exp(-1) + 1), 1e-6);
+    assert_near(hits, 1, 0);
+    label[0] = 3;
+    assert_true(isnan(aei_classes_add(1, &view, label, &hits)));
+    label[0] = 0;
+    v[2] = NAN;
+    assert_true(isnan(aei_classes_add(1, &view, label, &hits)));
 }
 
 static void test_sums(void **state)
@@ -375,9 +435,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loss_gradients), cmocka_unit_test(test_loss_values), cmocka_unit_test(test_cross_entropy),
         cmocka_unit_test(test_kl_normal),      cmocka_unit_test(test_rate_distortion),
-        cmocka_unit_test(test_shards_add_up),  cmocka_unit_test(test_penalties),   cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_shards_add_up),  cmocka_unit_test(test_kl_sparse),   cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_adversary),      cmocka_unit_test(test_classes),     cmocka_unit_test(test_muon),
         cmocka_unit_test(test_schedule),       cmocka_unit_test(test_pace),        cmocka_unit_test(test_optimizers),
-        cmocka_unit_test(test_muon),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,39 @@ static const char codec[] =
          "train: {optimizer: adamw, rate: 2.0e-2, steps: 60, warmup: 5, batch: 8, shards: 4, ema: 0.9, validate_every: 20, "
          "patience: 5, holdout: 0.2}\n";
 
+/* Layer by layer, then all with a critic in turn, then the classes. */
+static const char phased[] =
+    HEAD "task: autoencode\n"
+         "networks:\n"
+         "  - name: net\n"
+         "    inputs: [{name: image, channels: 3, height: 8, width: 8}]\n"
+         "    layers:\n"
+         "      - {name: a, op: dense, out: 24, act: sigmoid}\n"
+         "      - {name: code, op: dense, out: 8}\n"
+         "      - {name: c, op: dense, out: 24, act: sigmoid}\n"
+         "      - {name: d, op: dense, out: 192, act: sigmoid}\n"
+         "      - {name: picture, op: reshape, height: 8, width: 8, channels: 3}\n"
+         "      - {name: logits, op: dense, out: 2, from: [code]}\n"
+         "    outputs: [picture]\n"
+         "  - name: outer\n"
+         "    inputs: [{name: x, channels: 24, height: 1, width: 1, from: a}]\n"
+         "    layers: [{name: y, op: dense, out: 192, act: sigmoid, param: d}]\n"
+         "  - name: critic\n"
+         "    inputs: [{name: x, channels: 8, height: 1, width: 1}]\n"
+         "    layers: [{op: dense, out: 8, act: leaky}, {op: dense, out: 1}]\n"
+         "terms:\n"
+         "  - {name: outer, kind: mse, on: outer.y, to: image}\n"
+         "  - {kind: mse}\n"
+         "  - {name: tell, kind: adversary, on: code, by: critic}\n"
+         "  - {name: fool, kind: adversary, on: code, by: critic, aim: fool, weight: 0.02, warmup: 10}\n"
+         "  - {name: class, kind: cross_entropy, on: logits, to: label}\n"
+         "phases:\n"
+         "  - {train: [a, d], terms: [outer], steps: 12}\n"
+         "  - {train: [net], terms: [mse, fool], steps: 14, every: 1}\n"
+         "  - {train: [critic], terms: [tell], steps: 14, every: 1}\n"
+         "  - {train: [logits, code], terms: [class], steps: 20, rate: 2.0e-2}\n"
+         "train: {optimizer: adamw, rate: 5.0e-3, warmup: 2, batch: 8, shards: 4, ema: 0.9, validate_every: 10, holdout: 0.2}\n";
+
 typedef struct fixture {
     char folder[40], model[64], checkpoint[64], report[64];
     ae_recipe *recipe;
@@ -152,7 +185,7 @@ static int set_up(void **state)
     snprintf(f->model, sizeof(f->model), "%s/m.aem", f->folder);
     snprintf(f->checkpoint, sizeof(f->checkpoint), "%s/m.ckpt", f->folder);
     snprintf(f->report, sizeof(f->report), "%s/m.html", f->folder);
-    f->data = (ae_dataset){f, 20, load, name};
+    f->data = (ae_dataset){.opaque = f, .n_items = 20, .load = load, .name = name};
     use_recipe(f, denoise);
     *state = f;
     return 0;
@@ -345,6 +378,35 @@ static void test_resume(void **state)
     check_resume(*state, (const uint64_t[]){10, 40}, 2);
 }
 
+/* Phases in order and in turns, a critic's draws, moments and counts of parts of the network, a ramp, labels: all go on exactly. */
+static void test_phases_resume(void **state)
+{
+    fixture *f = *state;
+    float labels[20];
+    ae_train_options o = options(f, 2);
+    ae_error err;
+    ae_model *m;
+
+    for (int i = 0; i < 20; i++)
+        labels[i] = i % 7 ? (float)(i % 2) : -1;
+    use_recipe(f, phased);
+    assert_int_equal(run(f, &o, &err), AE_ERR_ARGUMENT);
+    assert_non_null(strstr(err.message, "labels"));
+    f->data.labels = labels;
+    check_resume(f, (const uint64_t[]){10, 30, 50}, 3);
+    assert_int_equal(f->last.step, 60);
+    assert_true(f->last.score >= 0.5 && f->last.score <= 1); /* the share of labels that are right */
+    assert_true(isfinite(f->last.terms[4]) && isnan(f->last.terms[1]));
+    run_well(f, &o);
+    assert_int_equal(ae_model_open(f->model, NULL, &m, NULL), AE_OK);
+    assert_non_null(strstr(ae_model_card(m), "validation_accuracy: "));
+    ae_model_free(m);
+    test_threads_do_not_matter(state);
+    labels[5] = 2;
+    assert_int_equal(run(f, &o, &err), AE_ERR_MISMATCH);
+    assert_non_null(strstr(err.message, "item 5 has label 2"));
+}
+
 static void test_resume_early_stopping(void **state)
 {
     fixture *f = *state;
@@ -470,10 +532,10 @@ static void test_refusals(void **state)
     assert_non_null(strstr(err.message, "m.ckpt"));
     o.checkpoint = NULL;
 
-    f->recipe->losses[0].kind = AE_LOSS_BCE;
+    f->recipe->terms[0].kind = AE_LOSS_BCE;
     assert_int_equal(run(f, &o, &err), AE_ERR_MISMATCH);
     assert_non_null(strstr(err.message, "sigmoid"));
-    f->recipe->losses[0].kind = AE_LOSS_MSE;
+    f->recipe->terms[0].kind = AE_LOSS_MSE;
 
     assert_int_equal(ae_train(f->recipe, f->text, &f->data, &o, "/no/such/place/m.aem", &err), AE_ERR_IO);
     assert_int_equal(ae_train(NULL, f->text, &f->data, &o, f->model, &err), AE_ERR_ARGUMENT);
@@ -551,6 +613,7 @@ int main(void)
         CASE(test_codec_learns),
         CASE(test_threads_do_not_matter),
         CASE(test_resume),
+        CASE(test_phases_resume),
         CASE(test_resume_early_stopping),
         CASE(test_time_limit),
         CASE(test_init),

@@ -145,6 +145,43 @@ static const char codec[] = HEAD
     "loss: [{kind: rate_distortion, weight: 0.1, lambda: [0.001, 0.01]}]\n"
     PLAIN;
 
+/* A side network that shares parameters, a head with classes, a critic, and terms on layers. %s: the phases. */
+static const char terms[] = HEAD
+    "task: autoencode\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 1, height: 6, width: 5}]\n"
+    "    layers:\n"
+    "      - {name: seen, op: flip}\n"
+    "      - {name: wide, op: dense, out: 12, act: sigmoid}\n"
+    "      - {name: code, op: dense, out: 5, act: tanh}\n"
+    "      - {name: back, op: dense, out: 30, act: sigmoid}\n"
+    "      - {op: reshape, height: 6, width: 5, channels: 1}\n"
+    "  - name: side\n"
+    "    inputs: [{name: x, channels: 5, height: 1, width: 1, from: code}]\n"
+    "    layers:\n"
+    "      - {name: out, op: dense, out: 30, act: sigmoid, param: back}\n"
+    "  - name: head\n"
+    "    inputs: [{name: x, channels: 12, height: 1, width: 1, from: wide}]\n"
+    "    layers:\n"
+    "      - {name: logits, op: dense, out: 3}\n"
+    "  - name: critic\n"
+    "    inputs: [{name: x, channels: 5, height: 1, width: 1}]\n"
+    "    layers:\n"
+    "      - {op: dense, out: 8, act: tanh}\n"
+    "      - {op: dense, out: 1}\n"
+    "terms:\n"
+    "  - {kind: mse, mask: seen}\n"
+    "  - {name: sums, kind: bce, weight: 0.01, over: sum}\n"
+    "  - {name: inner, kind: mse, on: side.out, to: seen, weight: 0.3}\n"
+    "  - {name: small, kind: l1, on: code, to: 0.25, weight: 0.1}\n"
+    "  - {name: decay, kind: mse, on: weights, weight: 0.1}\n"
+    "  - {name: classes, kind: cross_entropy, on: head.logits, to: label, weight: 0.5}\n"
+    "  - {name: tell, kind: adversary, on: code, by: critic}\n"
+    "  - {name: fool, kind: adversary, on: code, by: critic, aim: fool, weight: 0.5}\n"
+    "%s"
+    "train: {optimizer: %s, beta1: 0, rate: %s, decay: 0, clip: 0, ema: 0, batch: 4, shards: 2}\n";
+
 static void assert_near(double a, double b, double tolerance)
 {
     if (!(fabs(a - b) <= tolerance))
@@ -170,6 +207,8 @@ static float *draw(fixture *f, size_t n, float lo, float hi)
     return f->memory[f->n_memory++] = x;
 }
 
+static const float labels[] = {2, -1, 0, 1};
+
 static void open_fixture(fixture *f, const char *text, uint32_t n_threads)
 {
     ae_error err = {0};
@@ -192,6 +231,9 @@ static void open_fixture(fixture *f, const char *text, uint32_t n_threads)
         f->batch.base = f->batch.inputs[0];
         f->batch.weight = draw(f, (size_t)in.n * in.h * in.w, 0, 1);
     }
+    for (uint32_t i = 0; i < f->recipe->n_terms; i++)
+        if (f->recipe->terms[i].against == AE_AGAINST_LABEL)
+            f->batch.label = labels;
     if (f->recipe->task == AE_TASK_COMPRESS)
         f->batch.quality = f->batch.inputs[1] = draw(f, in.n, 0, 1);
 }
@@ -490,6 +532,96 @@ static void test_faults(void **state)
     close_fixture(&f);
 }
 
+static void test_terms(void **state)
+{
+    char text[4000];
+
+    (void)state;
+    snprintf(text, sizeof(text), terms, "", "sgd", "1");
+    check_step(text);
+}
+
+/* What no phase named stays as it is, to the bit; what was left out counts its own updates. */
+static void test_phases(void **state)
+{
+    static const char phases[] = "phases:\n"
+                                 "  - {train: [side, back], terms: [inner], steps: 3}\n"
+                                 "  - {train: [net, head], terms: [mse, fool, classes], steps: 4, every: 1, rate: 0.5}\n"
+                                 "  - {train: [critic], terms: [tell], steps: 4, every: 1}\n";
+    static const char *const moving[] = {"back.weight", "code.weight", "critic.dense.1.weight", "head.logits.bias"};
+    static const int moves[][4] = {{1, 0, 0, 0}, {1, 1, 0, 1}, {0, 0, 1, 0}};
+    static const uint32_t phase_of[] = {0, 0, 0, 2, 1, 2, 1, 2, 1, 2, 1};
+    char text[4000];
+    fixture f;
+    aei_state *s;
+    uint32_t n;
+
+    (void)state;
+    snprintf(text, sizeof(text), terms, phases, "adam", "0.01");
+    open_fixture(&f, text, 2);
+    s = aei_trainer_state(f.trainer);
+    assert_true(f.recipe->steps == 11 && s->n_skipped > 0);
+    aei_trainer_params(f.trainer, &n);
+    for (uint64_t i = 0; i < 11; i++) {
+        aei_moment m = aei_moment_of(f.recipe, i, 11, i);
+        float before[4];
+        aei_step_result r;
+
+        assert_int_equal(m.phase, phase_of[i]);
+        for (int k = 0; k < 4; k++)
+            before[k] = s->value[find(&f, moving[k])->offset];
+        aei_trainer_at(f.trainer, &m);
+        r = step(&f, i, m.rate);
+        assert_true(r.applied);
+        for (uint32_t k = 0; k < f.recipe->n_terms; k++)
+            assert_int_equal(isnan(r.terms[k]), !(f.recipe->phases[m.phase].terms >> k & 1));
+        for (int k = 0; k < 4; k++)
+            assert_int_equal(before[k] != s->value[find(&f, moving[k])->offset], moves[m.phase][k]);
+        if (i == 4) /* the first update by Adam is of the size of the rate, however late it comes */
+            assert_near(fabs((double)before[1] - s->value[find(&f, moving[1])->offset]), m.rate, 1e-3 * m.rate);
+    }
+    assert_int_equal(s->skipped[find(&f, "back.weight") - aei_trainer_params(f.trainer, &n)], 4);
+    assert_int_equal(s->skipped[find(&f, "critic.dense.1.weight") - aei_trainer_params(f.trainer, &n)], 7);
+    /* schedules: of the first phase alone, then of those that take turns together; by another length of the run in proportion */
+    assert_near(aei_moment_of(f.recipe, 0, 1100, 0).rate, 0.01 / 30, 1e-6);
+    assert_near(aei_moment_of(f.recipe, 299, 1100, 299).rate, 1e-6, 1e-5);
+    assert_int_equal(aei_moment_of(f.recipe, 300, 1100, 300).steps, 800);
+    close_fixture(&f);
+}
+
+/* Evaluation says each term apart, and how many labels are right. */
+static void test_terms_evaluated(void **state)
+{
+    char text[4000];
+    fixture f;
+    aei_evaluation found;
+    ae_error err = {0};
+    double error = 0;
+
+    (void)state;
+    snprintf(text, sizeof(text), terms, "", "sgd", "1");
+    open_fixture(&f, text, 2);
+    aei_trainer_freeze(f.trainer, aei_trainer_state(f.trainer)->value);
+    if (aei_trainer_evaluate(f.trainer, &f.batch, &found, &err) != AE_OK)
+        fail_msg("%s", err.message);
+    for (int i = 0; i < 120; i++) {
+        int row = i / 5 % 6, mask = i - 5 * row + 5 * (5 - row);
+
+        error += (double)f.batch.inputs[0][mask] * pow((double)found.prediction[i] - f.batch.target[i], 2) / 120;
+    }
+    assert_near(found.terms[0], error, 1e-6);
+    assert_true(found.terms[1] > 5 && found.terms[1] < 60); /* nats of 30 samples */
+    assert_true(isnan(found.terms[4]));                     /* of parameters: not measured */
+    assert_true(found.terms[6] > 0.3 && found.terms[6] < 1.5);
+    assert_true(found.hit_share >= 0 && found.hit_share <= 1);
+    assert_near(remainder(3 * found.hit_share, 1), 0, 1e-9); /* of the three that are known */
+    f.batch.label = NULL;
+    if (aei_trainer_evaluate(f.trainer, &f.batch, &found, &err) != AE_OK)
+        fail_msg("%s", err.message);
+    assert_true(isnan(found.hit_share) && isnan(found.terms[5]));
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -499,6 +631,7 @@ int main(void)
         cmocka_unit_test(test_perceptual),
         cmocka_unit_test(test_running_statistics), cmocka_unit_test(test_given_statistics),
         cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_terms), cmocka_unit_test(test_phases), cmocka_unit_test(test_terms_evaluated),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
