@@ -91,8 +91,8 @@ static ae_status load(const char *path, job *j, ae_error *err)
 
 static ae_status measure(const ae_coder *coder, job *j, uint32_t quality, double sums[4], ae_error *err)
 {
-    ae_encode_options e = {.quality = quality, .effort = 4, .threads = 1};
-    ae_decode_options d = {.quality = quality, .threads = 1};
+    ae_encode_options e = {.quality = quality, .effort = 4, .control.threads = 1};
+    ae_decode_options d = {.quality = quality, .control.threads = 1};
     ae_coder_picture p = {(uint32_t)j->info.width, (uint32_t)j->info.height, j->info.channels, AE_U8, 8};
     ae_row_source source = {j->info, j, read_rows};
     ae_row_sink sink = {j, write_rows};

@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 
     for (uint32_t i = 0, every = argc == 5 ? (uint32_t)atoi(argv[4]) : 1, n = st == AE_OK ? *at++ : 0; st == AE_OK && i < n; i++) {
         ae_coder_picture p = {at[0], at[1], at[2], AE_U8, 8};
-        ae_decode_options options = {.quality = at[3], .threads = (uint32_t)atoi(argv[3])};
+        ae_decode_options options = {.quality = at[3], .control.threads = (uint32_t)atoi(argv[3])};
         picture to = {
             .info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = p.planes, .width = p.width, .height = p.height},
             .next = (const uint8_t *)(at + 5 + at[4]),

@@ -204,7 +204,7 @@ static int speed(const ae_model *model, ae_superres_options *options)
 int main(int argc, char **argv)
 {
     static const char *const names[] = {"", "bicubic", "lanczos", "area", "bilinear"};
-    ae_superres_options options = {.denoise = 1, .precision = AE_PRECISION_F32, .threads = 1};
+    ae_superres_options options = {.denoise = 1, .precision = AE_PRECISION_F32, .control.threads = 1};
     ae_filter filter = AE_BICUBIC;
     ae_model *model = NULL;
     ae_error err = {0};

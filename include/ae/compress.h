@@ -48,11 +48,8 @@ enum { AE_EFFORT_CHOOSES = 5, AE_EFFORT_REFINES = 6 };
 typedef struct ae_encode_options {
     uint32_t quality;          /* 0..AE_QUALITY_MOST */
     uint32_t effort;           /* 1..9 */
-    uint32_t threads;          /* 0: all processors */
     ae_precision precision;
-    const ae_cancel *cancel;
-    void *opaque;
-    void (*progress)(void *opaque, double done); /* 0..1; may be NULL */
+    ae_control control;
 } ae_encode_options;
 
 /* Called once for each tile in raster order, from one thread at a time. */
@@ -86,13 +83,9 @@ typedef struct ae_tile_source {
 
 typedef struct ae_decode_options {
     uint32_t quality;
-    uint32_t x, y, width, height; /* the region wanted; width 0: all */
+    ae_region region;
     bool preview;              /* 1/8 of the size, rounded up; about means of 8 x 8 pixels, counted from the picture's corner */
-    uint32_t threads;
-    const ae_cancel *cancel;
-    void *opaque;
-    void (*progress)(void *opaque, double done);
-    void (*lost)(void *opaque, uint32_t index, const char *why); /* a tile that could not be decoded; NULL: the first is an error */
+    ae_control control;        /* lost: a tile that could not be decoded */
 } ae_decode_options;
 
 /* Writes the rows of the region, planes interleaved, of the sample type of `picture`, to sink. */

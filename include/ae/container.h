@@ -139,17 +139,12 @@ typedef struct ae_samples_options {
     uint32_t bound;  /* largest error of a sample of 255 or 65535, times AE_BOUND_ONE; 0: none. Rounded up in some rows and
                         channels and down in others, so that any part makes a difference; never any in alpha */
     const uint32_t *bounds;    /* encoding: of each tile, in place of `bound`; may be NULL */
-    uint32_t threads;          /* 0: all processors */
     bool alpha_only;           /* only the last channel */
-    uint32_t x, y, width, height; /* decoding: the region wanted; width 0: all */
+    ae_region region;          /* decoding */
     bool preview;              /* decoding: means of 8 x 8 samples, sizes rounded up */
-    const ae_cancel *cancel;
-    void *opaque;
-    void (*progress)(void *opaque, double done);               /* may be NULL */
-    void (*decoded)(void *opaque, const void *rows,
-                    uint32_t n_rows); /* encoding: the rows as decoding will give them; may be NULL */
-    void (*lost)(void *opaque, uint32_t index,
-                 const char *why); /* decoding: a tile that is damaged and becomes 0; NULL: it is an error */
+    /* Encoding: the rows as decoding will give them, with the opaque of `control`; may be NULL. */
+    void (*decoded)(void *opaque, const void *rows, uint32_t n_rows);
+    ae_control control;        /* lost: decoding, a tile that is damaged and becomes 0 */
 } ae_samples_options;
 
 /* Tiles are those of compress.h. source: u8 or u16, 1..4 channels. */

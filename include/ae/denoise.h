@@ -50,11 +50,8 @@ typedef struct ae_denoise_options {
     ae_noise noise;            /* what the network is told, level included */
     float strength;            /* 0..1: blend of input and output before rounding; 0 returns the input's samples */
     uint32_t tile;             /* edge of the tiles, >= 32; 0: 640 */
-    uint32_t threads;          /* 0: all processors */
     ae_precision precision;
-    const ae_cancel *cancel;
-    void *opaque;
-    void (*progress)(void *opaque, double done); /* 0..1; may be NULL */
+    ae_control control;
 } ae_denoise_options;
 
 /* Reads every row of source, writes as many of the same type to sink. Alpha passes untouched. stats may be NULL. */

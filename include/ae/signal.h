@@ -84,6 +84,9 @@ AE_API const ae_meta_item *ae_meta_find(const ae_meta *meta, ae_meta_kind kind);
 AE_API AE_NODISCARD ae_status ae_meta_copy(const ae_meta *from, ae_meta *to, ae_error *err);
 AE_API void ae_meta_clear(ae_meta *meta); /* frees the items; *meta is then empty */
 
+/* A part of a picture; width 0: all of it. */
+typedef struct ae_region { uint32_t x, y, width, height; } ae_region;
+
 /* Where rows come from and go to, for code that knows no file format. Both return AE_OK or the first error, and are called
  * from one thread at a time. read: exactly n_rows rows into `rows`, which holds n_rows * ae_row_bytes. */
 typedef struct ae_row_source {

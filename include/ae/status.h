@@ -85,6 +85,16 @@ AE_API void ae_alloc_fail_at(uint64_t n);
 /* A cooperative stop flag, safe to set from a signal handler; long work polls it. NULL means never. */
 typedef struct ae_cancel { volatile int requested; } ae_cancel;
 
+/* How long work is done, in every structure of options: zero means all processors, no stopping and nobody to tell. */
+typedef struct ae_control {
+    uint32_t threads;        /* 0: all processors. Results never depend on them */
+    const ae_cancel *cancel; /* may be NULL */
+    void *opaque;            /* handed to the callbacks */
+    void (*progress)(void *opaque, double done);                 /* 0..1; may be NULL */
+    void (*lost)(void *opaque, uint32_t index, const char *why); /* a part could not be had, and what stands for it is; NULL: the
+                                                                    first is an error */
+} ae_control;
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,11 +15,8 @@ typedef struct ae_superres_options {
     double factor;             /* above 1, at most the model's scale; 0: that. What the network makes is scaled down to it */
     float denoise;             /* 0..1: how much of noise and coding artefacts to remove, told to models that ask for it */
     uint32_t tile;             /* edge of the tiles in pixels of the source, >= 32; 0: 256 */
-    uint32_t threads;          /* 0: all processors */
     ae_precision precision;
-    const ae_cancel *cancel;
-    void *opaque;
-    void (*progress)(void *opaque, double done); /* 0..1; may be NULL */
+    ae_control control;
 } ae_superres_options;
 
 /* The picture that comes of enlarging `info`; AE_ERR_LIMIT, naming the limit, where that is too large. limits may be NULL. */

@@ -173,12 +173,12 @@ static void band_close(band *b)
 
 static ae_status band_open(band *b, const ae_signal_info *info, const ae_samples_options *o, uint32_t n_tiles, ae_error *err)
 {
-    uint32_t threads = o->threads ? o->threads : aei_cpu_count();
+    uint32_t threads = o->control.threads ? o->control.threads : aei_cpu_count();
     uint64_t rows = info->height < TILE ? info->height : TILE, across = info->width < TILE ? info->width : TILE;
     ae_status st;
 
     *b = (band){.info = *info, .first = o->alpha_only ? info->channels - 1 : 0, .used = o->alpha_only ? 1 : info->channels,
-                .bound = o->bound, .row_bytes = ae_row_bytes(info), .n_tiles = n_tiles, .cancel = o->cancel};
+                .bound = o->bound, .row_bytes = ae_row_bytes(info), .n_tiles = n_tiles, .cancel = o->control.cancel};
     threads = threads < n_tiles ? threads : n_tiles;
     if (!aei_samples_known(info) || (info->sample == AE_F32 && o->bound) || info->channels < 1 || info->channels > 4 ||
         !info->width || !info->height || info->width > UINT32_MAX || info->height > UINT32_MAX)
@@ -329,9 +329,9 @@ ae_status ae_samples_encode(const ae_samples_options *options, const ae_row_sour
                                 : ae_fail(err, s->st, "%s", s->err.message);
         }
         if (st == AE_OK && options->decoded)
-            options->decoded(options->opaque, b.pixels, b.rows);
-        if (st == AE_OK && options->progress)
-            options->progress(options->opaque, (double)(y + b.rows) / (double)info->height);
+            options->decoded(options->control.opaque, b.pixels, b.rows);
+        if (st == AE_OK && options->control.progress)
+            options->control.progress(options->control.opaque, (double)(y + b.rows) / (double)info->height);
     }
     band_close(&b);
     return st;
@@ -354,7 +354,7 @@ static ae_status fetch(band *b, uint32_t first, const ae_samples_options *o, con
             aei_put(&s->data, data, n);
         if (s->data.failed)
             return ae_fail(err, AE_ERR_NOMEM, "a coded tile");
-        if (s->st == AE_ERR_NOMEM || s->st == AE_ERR_CANCELLED || s->st == AE_ERR_TOO_NEW || (s->st != AE_OK && !o->lost))
+        if (s->st == AE_ERR_NOMEM || s->st == AE_ERR_CANCELLED || s->st == AE_ERR_TOO_NEW || (s->st != AE_OK && !o->control.lost))
             return ae_fail(err, s->st, "%s", s->err.message);
     }
     return AE_OK;
@@ -407,8 +407,9 @@ static void shrink(const band *b, uint32_t y, uint32_t rows, uint64_t x0, uint64
 ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options *o, const ae_tile_source *source,
                             const ae_row_sink *sink, ae_error *err)
 {
-    uint64_t x0 = o->width ? o->x : 0, y0 = o->width ? o->y : 0, w = o->width ? o->width : info->width;
-    uint64_t h = o->width ? o->height : info->height;
+    ae_region r = o->region;
+    uint64_t x0 = r.width ? r.x : 0, y0 = r.width ? r.y : 0, w = r.width ? r.width : info->width;
+    uint64_t h = r.width ? r.height : info->height;
     uint32_t across = tiles_across(info), first = (uint32_t)(x0 / TILE);
     size_t sample = ae_sample_bytes(info->sample) * info->channels;
     uint8_t *rows = NULL;
@@ -438,8 +439,8 @@ ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options
         for (uint32_t i = 0; i < b.n_tiles && st == AE_OK; i++) {
             const slot *s = &b.slots[i];
 
-            if (s->st != AE_OK && s->st != AE_ERR_CANCELLED && o->lost)
-                o->lost(o->opaque, (uint32_t)ty * across + first + i, s->err.message);
+            if (s->st != AE_OK && s->st != AE_ERR_CANCELLED && o->control.lost)
+                o->control.lost(o->control.opaque, (uint32_t)ty * across + first + i, s->err.message);
             else if (s->st != AE_OK)
                 st = ae_fail(err, s->st, "%s", s->err.message);
         }
@@ -456,8 +457,8 @@ ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options
             }
         if (st == AE_OK)
             st = sink->write(sink->opaque, rows, n, err);
-        if (st == AE_OK && o->progress)
-            o->progress(o->opaque, (double)(top + end - y0) / (double)h);
+        if (st == AE_OK && o->control.progress)
+            o->control.progress(o->control.opaque, (double)(top + end - y0) / (double)h);
     }
     ae_free(rows);
     band_close(&b);

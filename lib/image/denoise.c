@@ -19,12 +19,12 @@ static ae_status copy_rows(const ae_denoise_options *o, const ae_row_source *sou
     for (uint64_t y = 0; st == AE_OK && y < source->info.height; y += COPY_ROWS) {
         uint32_t n = source->info.height - y < COPY_ROWS ? (uint32_t)(source->info.height - y) : COPY_ROWS;
 
-        if (o->cancel && o->cancel->requested)
+        if (o->control.cancel && o->control.cancel->requested)
             st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
         else if ((st = source->read(source->opaque, rows, n, err)) == AE_OK)
             st = sink->write(sink->opaque, rows, n, err);
-        if (st == AE_OK && o->progress)
-            o->progress(o->opaque, (double)(y + n) / (double)source->info.height);
+        if (st == AE_OK && o->control.progress)
+            o->control.progress(o->control.opaque, (double)(y + n) / (double)source->info.height);
     }
     ae_free(rows);
     return st;
@@ -117,8 +117,7 @@ ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options, c
         .model = model, .source = source, .sink = sink, .result = source->info, .scale = 1,
         /* to a network of one size the whole picture is there anyway */
         .reach = options->noise.n_bins && ae_model_graph(model)->stride ? AEI_LEVEL_REACH : 0,
-        .precision = options->precision, .tile = options->tile, .threads = options->threads, .cancel = options->cancel,
-        .opaque = options->opaque, .progress = options->progress, .context = &d,
+        .precision = options->precision, .tile = options->tile, .control = options->control, .context = &d,
         .slack = slack_of(&options->noise), .scratch = level_scratch, .load = load,
         .store = store,
     };

@@ -355,8 +355,8 @@ ae_status ae_superres(const ae_model *model, const ae_superres_options *o, const
     aei_tiles job = {
         .model = model, .source = source, .sink = sink, .result = source->info, .scale = recipe->scale, .level = {o->denoise},
         .reach = source->info.alpha ? FILL_REACH : 0, .margin = BASE_MARGIN, .precision = o->precision,
-        .tile = o->tile ? o->tile : DEFAULT_TILE, .threads = o->threads, .cancel = o->cancel, .opaque = o->opaque,
-        .progress = o->progress, .context = &e, .scratch = scratch_bytes, .load = load, .store = store,
+        .tile = o->tile ? o->tile : DEFAULT_TILE, .control = o->control, .context = &e, .scratch = scratch_bytes,
+        .load = load, .store = store,
     };
     ae_status st;
 

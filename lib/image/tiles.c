@@ -377,8 +377,8 @@ static void do_tile(engine *e, worker *w)
     pthread_mutex_lock(&e->mutex);
     e->tiles_left[ty % 2]--;
     e->n_done++;
-    if (e->job->progress)
-        e->job->progress(e->job->opaque, e->n_done / ((double)e->g.n_x * e->g.n_y));
+    if (e->job->control.progress)
+        e->job->control.progress(e->job->control.opaque, e->n_done / ((double)e->g.n_x * e->g.n_y));
     while (e->low < e->g.n_y && !e->tiles_left[e->low % 2]) {
         e->tiles_left[e->low % 2] = e->g.n_x; /* for row low + 2 */
         e->low++;
@@ -395,7 +395,7 @@ static void work(void *context, uint32_t index, uint32_t thread)
     while (e->status == AE_OK && e->rows_written < e->g.height) {
         uint32_t ready = tiles_ready(e), readable = rows_readable(e);
 
-        if (e->job->cancel && e->job->cancel->requested) {
+        if (e->job->control.cancel && e->job->control.cancel->requested) {
             ae_error err;
 
             settle(e, ae_fail(&err, AE_ERR_CANCELLED, "interrupted"), &err);
@@ -434,7 +434,7 @@ static ae_status run_engine(engine *e, ae_error *err)
 ae_status aei_tiles_run(const aei_tiles *job, ae_run_stats *stats, ae_error *err)
 {
     engine e = {.job = job, .row_bytes = ae_row_bytes(&job->source->info), .result_bytes = ae_row_bytes(&job->result)};
-    uint32_t threads = job->threads ? job->threads : aei_cpu_count();
+    uint32_t threads = job->control.threads ? job->control.threads : aei_cpu_count();
     ae_status st;
 
     if (!e.row_bytes || !e.result_bytes)

@@ -36,10 +36,8 @@ typedef struct aei_tiles {
     uint32_t margin;           /* the least that `store` wants */
     float slack;               /* aei_window_format's */
     ae_precision precision;
-    uint32_t tile, threads;    /* 0: defaults */
-    const ae_cancel *cancel;
-    void *opaque;
-    void (*progress)(void *opaque, double done);
+    uint32_t tile;             /* 0: the default */
+    ae_control control;
     const void *context;       /* of the functions below */
     size_t (*scratch)(const struct aei_tiles *job, uint32_t window_w, uint32_t window_h); /* bytes for the other two; may be NULL */
     void (*load)(const aei_tile *tile);  /* may change the image, margin included, before the network sees it, and the levels;

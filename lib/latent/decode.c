@@ -55,6 +55,13 @@ static uint32_t padded_tile(const decoder *d, uint32_t n, uint32_t i)
 
 /* ---- the entropy part ---- */
 
+static bool is_cancelled(const decoder *d)
+{
+    const ae_cancel *cancel = d->options->control.cancel;
+
+    return cancel && cancel->requested;
+}
+
 static void decode_tile(void *context, uint32_t index, uint32_t thread)
 {
     decoder *d = context;
@@ -64,7 +71,7 @@ static void decode_tile(void *context, uint32_t index, uint32_t thread)
     aei_rans_reader reader;
     aei_latents latents = {.reader = &reader};
 
-    if (d->statuses[thread] != AE_OK || (d->options->cancel && d->options->cancel->requested))
+    if (d->statuses[thread] != AE_OK || is_cancelled(d))
         return;
     s->lost = s->given ? NULL : s->why.message;
     if (s->given) {
@@ -99,7 +106,7 @@ static ae_status read_tile(decoder *d, uint32_t tx, const ae_tile_source *source
     if (st == AE_OK && !data)
         ae_fail(&s->why, AE_ERR_MALFORMED, "it is missing");
     /* damage costs the tile; what will not be otherwise for the next one costs the picture */
-    if (st == AE_ERR_NOMEM || st == AE_ERR_CANCELLED || st == AE_ERR_TOO_NEW || (st != AE_OK && !d->options->lost))
+    if (st == AE_ERR_NOMEM || st == AE_ERR_CANCELLED || st == AE_ERR_TOO_NEW || (st != AE_OK && !d->options->control.lost))
         return ae_fail(err, st, "%s", s->why.message);
     if (!s->given || !n)
         return AE_OK;
@@ -123,7 +130,7 @@ static ae_status gather_status(decoder *d, ae_error *err)
                 *err = d->errors[i];
             return d->statuses[i];
         }
-    return d->options->cancel && d->options->cancel->requested ? ae_fail(err, AE_ERR_CANCELLED, "interrupted") : AE_OK;
+    return is_cancelled(d) ? ae_fail(err, AE_ERR_CANCELLED, "interrupted") : AE_OK;
 }
 
 static ae_status decode_row(decoder *d, uint32_t row, aei_pool *pool, const ae_tile_source *source, ae_error *err)
@@ -141,10 +148,10 @@ static ae_status decode_row(decoder *d, uint32_t row, aei_pool *pool, const ae_t
     for (uint32_t tx = d->first_x; tx < d->end_x; tx++) {
         const char *why = slot_of(d, tx, row)->lost;
 
-        if (why && !d->options->lost)
+        if (why && !d->options->control.lost)
             return ae_fail(err, AE_ERR_MALFORMED, "tile %u: %s", row * d->n_x + tx, why);
         if (why)
-            d->options->lost(d->options->opaque, row * d->n_x + tx, why);
+            d->options->control.lost(d->options->control.opaque, row * d->n_x + tx, why);
     }
     return AE_OK;
 }
@@ -221,7 +228,7 @@ static void synthesise(void *context, uint32_t index, uint32_t thread)
                   y + d->block < d->block_area.y1 ? y + d->block : d->block_area.y1};
     aei_view picture;
 
-    if (d->statuses[thread] != AE_OK || (d->options->cancel && d->options->cancel->requested))
+    if (d->statuses[thread] != AE_OK || is_cancelled(d))
         return;
     d->statuses[thread] = aei_walk_synthesis(d->walks[thread], d->width, d->height, r, fetch, d, &picture, &d->errors[thread]);
     if (d->statuses[thread] != AE_OK)
@@ -253,8 +260,8 @@ static ae_status plan(decoder *d, ae_error *err)
     const ae_decode_options *o = d->options;
     const ae_coder_picture *p = d->picture;
     uint32_t reach = aei_engine_reach(d->engine), rows = (reach + AE_CODER_TILE - 1) / AE_CODER_TILE;
-    uint32_t w = o->width ? o->width : p->width, h = o->width ? o->height : p->height;
-    uint32_t x = o->width ? o->x : 0, y = o->width ? o->y : 0, first_x, first_y, end_x, end_y;
+    ae_region r = o->region.width ? o->region : (ae_region){0, 0, p->width, p->height};
+    uint32_t x = r.x, y = r.y, w = r.width, h = r.height, first_x, first_y, end_x, end_y;
 
     if (!w || !h || x >= p->width || y >= p->height || w > p->width - x || h > p->height - y)
         return ae_fail(err, AE_ERR_ARGUMENT, "region %u x %u at %u, %u of a picture of %u x %u", w, h, x, y, p->width, p->height);
@@ -286,7 +293,7 @@ static ae_status allocate(decoder *d, ae_error *err)
     bool complete;
     ae_status st;
 
-    d->n_workers = d->options->threads ? d->options->threads : aei_cpu_count();
+    d->n_workers = d->options->control.threads ? d->options->control.threads : aei_cpu_count();
     d->n_workers = d->n_workers < 1024 ? d->n_workers : 1024;
     d->block = (int32_t)((d->n_workers > d->end_x - d->first_x ? AEI_LEAST_BLOCK : AE_CODER_TILE) / d->unit);
     d->slots = ae_alloc(n_slots, sizeof(*d->slots));
@@ -312,7 +319,7 @@ static ae_status allocate(decoder *d, ae_error *err)
         if ((st = aei_walk_create(e, &d->walks[i], err)) != AE_OK)
             return st;
         aei_walk_quality(d->walks[i], d->options->quality);
-        aei_walk_cancel(d->walks[i], d->options->cancel);
+        aei_walk_cancel(d->walks[i], d->options->control.cancel);
     }
     return AE_OK;
 }
@@ -356,8 +363,8 @@ static ae_status decode(const aei_engine *engine, const ae_coder_picture *pictur
             st = decode_row(&d, decoded++, pool, source, err);
         if (st == AE_OK)
             st = synthesise_row(&d, row, pool, sink, err);
-        if (st == AE_OK && options->progress)
-            options->progress(options->opaque, (row + 1.0 - first) / (last - first));
+        if (st == AE_OK && options->control.progress)
+            options->control.progress(options->control.opaque, (row + 1.0 - first) / (last - first));
     }
 done:
     aei_pool_free(pool);
@@ -436,12 +443,12 @@ static ae_status decode_and_shrink(const aei_engine *engine, const ae_coder_pict
     ae_decode_options whole = *options; /* squares, counted from the picture's corner */
     ae_status st;
 
-    if (whole.width) {
-        whole.x = along_squares(options->x, options->width, picture->width, &whole.width);
-        whole.y = along_squares(options->y, options->height, picture->height, &whole.height);
+    if (whole.region.width) {
+        whole.region.x = along_squares(options->region.x, options->region.width, picture->width, &whole.region.width);
+        whole.region.y = along_squares(options->region.y, options->region.height, picture->height, &whole.region.height);
     }
-    s.width = whole.width ? whole.width : picture->width;
-    s.height = whole.width ? whole.height : picture->height;
+    s.width = whole.region.width ? whole.region.width : picture->width;
+    s.height = whole.region.width ? whole.region.height : picture->height;
     s.sums = ae_alloc((size_t)s.width / 8 + 1, picture->planes * sizeof(*s.sums));
     s.row = ae_alloc((size_t)s.width / 8 + 1, picture->planes * sizeof(float));
     st = s.sums && s.row ? decode(engine, picture, &whole, source, &through, err)

@@ -187,7 +187,7 @@ static void job(void *context, uint32_t index, uint32_t thread)
     encoder *e = context;
     worker *k = &e->workers[thread];
 
-    if (k->status == AE_OK && !(e->options->cancel && e->options->cancel->requested))
+    if (k->status == AE_OK && !(e->options->control.cancel && e->options->control.cancel->requested))
         k->status = encode_tile(e, k, index, &k->error);
 }
 
@@ -251,7 +251,7 @@ static ae_status prepare(encoder *e, ae_error *err)
 {
     ae_status st;
 
-    e->n_workers = e->options->threads ? e->options->threads : aei_cpu_count();
+    e->n_workers = e->options->control.threads ? e->options->control.threads : aei_cpu_count();
     e->n_workers = e->n_workers < e->n_x ? e->n_workers : e->n_x;
     if (!e->from && (st = prepare_analysis(e, err)) != AE_OK)
         return st;
@@ -296,13 +296,13 @@ static ae_status encode_row(encoder *e, aei_pool *pool, const ae_tile_sink *sink
     for (uint32_t i = 0; st == AE_OK && i < e->n_workers; i++)
         if ((st = e->workers[i].status) != AE_OK && err)
             *err = e->workers[i].error;
-    if (st == AE_OK && e->options->cancel && e->options->cancel->requested)
+    if (st == AE_OK && e->options->control.cancel && e->options->control.cancel->requested)
         st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
     for (uint32_t i = 0; st == AE_OK && i < e->n_x; i++)
         if (e->streams[i].n_bytes)
             st = sink->write(sink->opaque, e->row * e->n_x + i, e->streams[i].bytes, e->streams[i].n_bytes, err);
-    if (st == AE_OK && e->options->progress)
-        e->options->progress(e->options->opaque, (e->row + 1.0) / e->n_y);
+    if (st == AE_OK && e->options->control.progress)
+        e->options->control.progress(e->options->control.opaque, (e->row + 1.0) / e->n_y);
     return st;
 }
 

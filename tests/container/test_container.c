@@ -131,7 +131,7 @@ static void write_picture(ae_container_writer *w, const char *name, picture *p, 
     ae_item item = {.name = (char *)(uintptr_t)name, .info = p->info, .quality = (uint16_t)(3 * tolerance), .orientation = 6};
     ae_row_source source = {p->info, p, read_picture};
     ae_tile_sink sink = {w, write_tile};
-    ae_samples_options options = {.bound = AE_BOUND_ONE * tolerance, .threads = 2, .opaque = p, .decoded = add_decoded};
+    ae_samples_options options = {.bound = AE_BOUND_ONE * tolerance, .decoded = add_decoded, .control = {2, NULL, p, NULL, NULL}};
     uint8_t digest[16];
 
     p->at = 0;
@@ -185,11 +185,11 @@ static ae_status read_item(const ae_container *c, const ae_item *item, ae_sample
     *out = (picture){.info = item->info};
     if (st != AE_OK)
         return st;
-    options.opaque = l;
-    options.lost = l ? count_loss : NULL;
-    if (options.width) {
-        out->info.width = options.width;
-        out->info.height = options.height;
+    options.control.opaque = l;
+    options.control.lost = l ? count_loss : NULL;
+    if (options.region.width) {
+        out->info.width = options.region.width;
+        out->info.height = options.region.height;
     }
     if (options.preview) {
         out->info.width = (out->info.width + 7) / 8;
@@ -213,7 +213,7 @@ static void check_item(const ae_container *c, const ae_item *item, const picture
     ae_error err;
     picture got;
 
-    ok(read_item(c, item, (ae_samples_options){.threads = 2}, NULL, &got, &err), &err);
+    ok(read_item(c, item, (ae_samples_options){.control.threads = 2}, NULL, &got, &err), &err);
     assert_int_equal(got.n, want->n);
     ok(ae_item_open(c, item, &r, &err), &err);
     assert_true(ae_item_hash(r, stored));
@@ -319,7 +319,7 @@ static void test_drawings(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         picture p = make_drawing(cases[i].w, cases[i].h, cases[i].channels, cases[i].sample, cases[i].colours), got;
-        ae_samples_options o = {.threads = 1};
+        ae_samples_options o = {.control.threads = 1};
         ae_container_writer *w;
         ae_item_reader *r;
         ae_container *c;
@@ -383,12 +383,12 @@ static void test_regions(void **state)
     for (size_t i = 0; i < sizeof(regions) / sizeof(*regions); i++) {
         const uint32_t *r = regions[i];
 
-        ok(read_item(c, &item, (ae_samples_options){.x = r[0], .y = r[1], .width = r[2], .height = r[3]}, NULL, &got, &err), &err);
+        ok(read_item(c, &item, (ae_samples_options){.region = {r[0], r[1], r[2], r[3]}}, NULL, &got, &err), &err);
         for (uint32_t y = 0; y < r[3]; y++)
             assert_memory_equal(got.pixels + y * r[2] * 3, p.pixels + ((r[1] + y) * 700 + r[0]) * 3, r[2] * 3);
         free(got.pixels);
     }
-    assert_int_equal(read_item(c, &item, (ae_samples_options){.x = 600, .width = 101, .height = 1}, NULL, &got, &err),
+    assert_int_equal(read_item(c, &item, (ae_samples_options){.region = {600, 0, 101, 1}}, NULL, &got, &err),
                      AE_ERR_ARGUMENT);
     free(got.pixels);
 
@@ -438,7 +438,7 @@ static void write_sample(file *f, picture p[3], picture *small)
     ok(ae_container_write_meta(w, &meta, &err), &err);
     ae_meta_clear(&meta);
     p[1].at = 0;
-    ok(ae_samples_encode(&(ae_samples_options){.threads = 1}, &(ae_row_source){p[1].info, &p[1], read_picture},
+    ok(ae_samples_encode(&(ae_samples_options){.control.threads = 1}, &(ae_row_source){p[1].info, &p[1], read_picture},
                          &(ae_tile_sink){w, write_tile}, &err), &err);
     ok(ae_container_end(w, NULL, &err), &err);
     copy = make_picture(4, 20, 1, AE_U8, 4);
@@ -475,7 +475,7 @@ static uint32_t read_what_is_left(file *f, const picture p[3], const picture *sm
         losses l = {0};
         picture got;
 
-        if (read_item(c, &items[i], (ae_samples_options){.threads = 1}, &l, &got, &err) != AE_OK) {
+        if (read_item(c, &items[i], (ae_samples_options){.control.threads = 1}, &l, &got, &err) != AE_OK) {
             *reported = true;
         } else if (items[i].packed) {
             assert_memory_equal(got.pixels, small->pixels + 16 * (items[i].name[2] - '0'), 16);
@@ -621,7 +621,7 @@ static ae_status stop_and_give(void *opaque, uint32_t index, const void **data, 
 static void test_interrupts(void **state)
 {
     ae_cancel cancel = {0};
-    ae_samples_options o = {.threads = 1, .cancel = &cancel, .lost = count_loss};
+    ae_samples_options o = {.control.threads = 1, .control.cancel = &cancel, .control.lost = count_loss};
     picture p = make_picture(30, 20, 1, AE_U8, 1), to = {.info = p.info};
     ae_row_source rows = {p.info, &cancel, read_and_stop};
     ae_tile_sink tiles = {NULL, refuse_tile};
@@ -933,7 +933,7 @@ static void test_bounds(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
-        ae_samples_options options = {.bound = bounds[i], .threads = 1};
+        ae_samples_options options = {.bound = bounds[i], .control.threads = 1};
         kept k = {NULL, 0};
         picture got = {.info = p.info, .n = p.n, .pixels = malloc(p.n)};
         ae_row_source source = {p.info, &p, read_picture};
@@ -1001,7 +1001,7 @@ static void test_floats(void **state)
             ae_item_clear(&item);
         }
         ok(ae_container_find(c, "plain", &item, &err), &err);
-        ok(read_item(c, &item, (ae_samples_options){.x = 500, .y = 3, .width = 50, .height = 2}, NULL, &got, &err), &err);
+        ok(read_item(c, &item, (ae_samples_options){.region = {500, 3, 50, 2}}, NULL, &got, &err), &err);
         assert_memory_equal(got.pixels + 50 * 4, v + 4 * W + 500, 50 * 4);
         free(got.pixels);
         if (kind) {

@@ -57,7 +57,7 @@ static void note_damage(void *opaque, uint64_t offset, const char *why)
 /* `samples`: decode them, too, where they are few; fuzz_samples does little else. */
 static void try_item(ae_container *c, const ae_item *item, bool samples)
 {
-    ae_samples_options options = {.threads = 1, .lost = note};
+    ae_samples_options options = {.control.threads = 1, .control.lost = note};
     ae_item_reader *r = NULL;
     ae_row_sink sink = {NULL, drop};
     uint8_t hash[16], *pixels;

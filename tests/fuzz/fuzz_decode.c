@@ -64,8 +64,8 @@ static uint8_t *decode(const ae_coder *coder, picture *p, ae_decode_options o, u
     to.at = 0;
     if (!(to.rows = malloc(to.room)))
         abort();
-    o.opaque = p;
-    o.lost = lose;
+    o.control.opaque = p;
+    o.control.lost = lose;
     if (ae_decode(coder, &what, &o, &source, &sink, NULL) != AE_OK || to.at != to.room)
         abort();
     return to.rows;
@@ -81,32 +81,32 @@ static void compare(const uint8_t *part, const uint8_t *all, uint32_t pitch, uin
 
 static void try_parts(random_program *r, const ae_coder *coder, picture *p, uint32_t quality)
 {
-    ae_decode_options o = {.quality = quality, .threads = 1};
+    ae_decode_options o = {.quality = quality, .control.threads = 1};
     uint8_t *all = decode(coder, p, o, p->w, p->h), *small, *part;
     uint32_t small_w = (p->w + 7) / 8, small_h = (p->h + 7) / 8;
 
     o.preview = true;
     small = decode(coder, p, o, small_w, small_h);
     for (int i = 0; i < 4; i++) {
-        o.x = (uint32_t)aei_rng_below(&r->rng, p->w);
-        o.y = (uint32_t)aei_rng_below(&r->rng, p->h);
-        o.width = 1 + aei_rng_below(&r->rng, p->w - o.x);
-        o.height = 1 + aei_rng_below(&r->rng, p->h - o.y);
+        o.region.x = (uint32_t)aei_rng_below(&r->rng, p->w);
+        o.region.y = (uint32_t)aei_rng_below(&r->rng, p->h);
+        o.region.width = 1 + aei_rng_below(&r->rng, p->w - o.region.x);
+        o.region.height = 1 + aei_rng_below(&r->rng, p->h - o.region.y);
         if (i == 1) { /* all columns, or all rows */
-            o.x = 0;
-            o.width = p->w;
+            o.region.x = 0;
+            o.region.width = p->w;
         } else if (i == 2) {
-            o.y = 0;
-            o.height = p->h;
+            o.region.y = 0;
+            o.region.height = p->h;
         }
-        o.threads = 1 + aei_rng_below(&r->rng, 3);
+        o.control.threads = 1 + aei_rng_below(&r->rng, 3);
         o.preview = false;
-        part = decode(coder, p, o, o.width, o.height);
-        compare(part, all, p->w, o.x, o.y, o.width, o.height);
+        part = decode(coder, p, o, o.region.width, o.region.height);
+        compare(part, all, p->w, o.region.x, o.region.y, o.region.width, o.region.height);
         free(part);
         o.preview = true;
-        part = decode(coder, p, o, (o.width + 7) / 8, (o.height + 7) / 8);
-        compare(part, small, small_w, o.x / 8, o.y / 8, (o.width + 7) / 8, (o.height + 7) / 8);
+        part = decode(coder, p, o, (o.region.width + 7) / 8, (o.region.height + 7) / 8);
+        compare(part, small, small_w, o.region.x / 8, o.region.y / 8, (o.region.width + 7) / 8, (o.region.height + 7) / 8);
         free(part);
     }
     free(small);

@@ -58,7 +58,7 @@ static ae_status denoise(const ae_model *model, picture *p, ae_denoise_options o
     return ae_denoise(model, &options, &source, &sink, NULL, err);
 }
 
-static const ae_denoise_options plain = {.noise = {8, 12, 15}, .strength = 1, .threads = 1, .precision = AE_PRECISION_F32};
+static const ae_denoise_options plain = {.noise = {8, 12, 15}, .strength = 1, .control.threads = 1, .precision = AE_PRECISION_F32};
 
 static void test_tiles_and_threads(void **state)
 {
@@ -83,11 +83,12 @@ static void test_tiles_and_threads(void **state)
             assert_memory_not_equal(want, p.pixels, picture_bytes(&p));
             for (size_t t = 0; t < 12; t++) {
                 options.tile = tiles[t % 4];
-                options.threads = threads[t / 4];
+                options.control.threads = threads[t / 4];
                 assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
                 assert_int_equal(p.rows_written, p.info.height);
                 if (memcmp(want, p.result, picture_bytes(&p)) != 0)
-                    fail_msg("%u x %u: tile %u, %u threads differ", sizes[s][0], sizes[s][1], options.tile, options.threads);
+                    fail_msg("%u x %u: tile %u, %u threads differ", sizes[s][0], sizes[s][1], options.tile,
+                             options.control.threads);
             }
         }
         ae_free(want);
@@ -233,7 +234,7 @@ static void test_curve_and_bound(void **state)
         most = abs(whole[i] - p.pixels[i]) > most ? abs(whole[i] - p.pixels[i]) : most;
     assert_true(most > 2 && most <= 1 + 2 * sqrt(5 / 3.0) * (AE_NOISE_BINS - 1 - AE_NOISE_BINS / 2));
     options.tile = 48;
-    options.threads = 2;
+    options.control.threads = 2;
     assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
     assert_memory_equal(whole, p.result, picture_bytes(&p));
     for (int b = 0; b < AE_NOISE_BINS; b++)
@@ -375,7 +376,7 @@ static void test_failures(void **state)
 
     (void)state;
     options.tile = 32;
-    for (options.threads = 1; options.threads <= 3; options.threads++) {
+    for (options.control.threads = 1; options.control.threads <= 3; options.control.threads++) {
         p.fail_read_at = 120;
         assert_int_equal(denoise(model, &p, options, &err), AE_ERR_MALFORMED);
         assert_string_equal(err.message, "damaged in row 120");
@@ -385,7 +386,7 @@ static void test_failures(void **state)
         assert_string_equal(err.message, "disk full");
         p.fail_write_at = 0;
     }
-    options.threads = 2;
+    options.control.threads = 2;
     for (uint64_t n = 1; n < 200; n++) {
         ae_status st;
 
@@ -397,9 +398,9 @@ static void test_failures(void **state)
         assert_int_equal(st, AE_ERR_NOMEM);
         assert_true(n < 199);
     }
-    options.cancel = &cancel;
+    options.control.cancel = &cancel;
     assert_int_equal(denoise(model, &p, options, &err), AE_ERR_CANCELLED);
-    options.cancel = NULL;
+    options.control.cancel = NULL;
     p.info.sample = AE_S32;
     p.info.width = 25; /* the same bytes */
     assert_int_equal(denoise(model, &p, options, &err), AE_ERR_UNSUPPORTED);

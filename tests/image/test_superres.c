@@ -40,7 +40,7 @@ static ae_status enlarge(const ae_model *model, picture *p, ae_superres_options 
     return ae_superres(model, &options, &source, &sink, NULL, err);
 }
 
-static const ae_superres_options plain = {.denoise = 0.7f, .threads = 1, .precision = AE_PRECISION_F32};
+static const ae_superres_options plain = {.denoise = 0.7f, .control.threads = 1, .precision = AE_PRECISION_F32};
 
 static void test_tiles_and_threads(void **state)
 {
@@ -70,12 +70,12 @@ static void test_tiles_and_threads(void **state)
         memcpy(want, p.result, bytes);
         for (size_t t = 0; t < 9; t++) {
             options.tile = tiles[t % 3];
-            options.threads = threads[t / 3];
+            options.control.threads = threads[t / 3];
             assert_int_equal(enlarge(model, &p, options, NULL), AE_OK);
             assert_int_equal(p.rows_written, p.out.height);
             if (memcmp(want, p.result, bytes) != 0)
                 fail_msg("%llu x %llu: tile %u, %u threads differ", (unsigned long long)p.info.width,
-                         (unsigned long long)p.info.height, options.tile, options.threads);
+                         (unsigned long long)p.info.height, options.tile, options.control.threads);
         }
         ae_free(want);
         free_picture(&p);
@@ -439,7 +439,7 @@ static void test_failures(void **state)
     (void)state;
     options.tile = 32;
     for (uint32_t threads = 1; threads <= 4; threads += 3) {
-        options.threads = threads;
+        options.control.threads = threads;
         p.fail_read_at = 70;
         assert_int_equal(enlarge(model, &p, options, &err), AE_ERR_MALFORMED);
         p.fail_read_at = 0;
@@ -472,7 +472,7 @@ static void test_failures(void **state)
     options.denoise = 1;
     assert_int_equal(enlarge(wrong, &p, options, &err), AE_ERR_MISMATCH);
     assert_int_not_equal(enlarge(whole, &p, options, &err), AE_OK);
-    options.cancel = &cancel;
+    options.control.cancel = &cancel;
     assert_int_equal(enlarge(model, &p, options, &err), AE_ERR_CANCELLED);
     free_picture(&p);
     ae_model_free(model);

@@ -180,7 +180,7 @@ static box encode_at(const ae_coder *coder, const void *pixels, uint32_t w, uint
     box b = {.from = pixels, .row_bytes = ae_row_bytes(&info)};
     ae_row_source source = {info, &b, read_rows};
     ae_tile_sink sink = {&b, write_tile};
-    ae_encode_options o = {.quality = quality, .effort = effort, .threads = threads, .precision = AE_PRECISION_F32};
+    ae_encode_options o = {.quality = quality, .effort = effort, .control.threads = threads, .precision = AE_PRECISION_F32};
     ae_error err = {0};
 
     if (ae_encode(coder, &o, &source, &sink, &err) != AE_OK)
@@ -197,7 +197,7 @@ static box encode(const ae_coder *coder, const void *pixels, uint32_t w, uint32_
 
 static uint8_t *decode(const ae_coder *coder, box *b, ae_coder_picture p, ae_decode_options o)
 {
-    uint32_t w = o.width ? o.width : p.width, h = o.width ? o.height : p.height;
+    uint32_t w = o.region.width ? o.region.width : p.width, h = o.region.width ? o.region.height : p.height;
     ae_tile_source source = {b, read_tile};
     ae_row_sink sink = {b, write_rows};
     ae_error err = {0};
@@ -207,7 +207,7 @@ static uint8_t *decode(const ae_coder *coder, box *b, ae_coder_picture p, ae_dec
     b->row_bytes = (size_t)w * p.planes * ae_sample_bytes(p.sample);
     b->to = ae_alloc(h, b->row_bytes);
     b->at = 0;
-    o.opaque = b;
+    o.control.opaque = b;
     if (ae_decode(coder, &p, &o, &source, &sink, &err) != AE_OK)
         fail_msg("%s", err.message);
     assert_int_equal(b->at, h * b->row_bytes);
@@ -232,7 +232,7 @@ static void same_everywhere(void **state)
 {
     static const char *const cpus[] = {"scalar", "avx2", "avx512", "vnni"};
     box b = encode(all.coder, all.rgb, W, H, 3, AE_U8, 600, 2), other = encode(all.coder, all.rgb, W, H, 3, AE_U8, 600, 5);
-    uint8_t *whole = decode(all.coder, &b, colour, (ae_decode_options){.quality = 600, .threads = 1});
+    uint8_t *whole = decode(all.coder, &b, colour, (ae_decode_options){.quality = 600, .control.threads = 1});
     ae_coder *bare;
     const void *program;
     size_t n;
@@ -244,14 +244,14 @@ static void same_everywhere(void **state)
         assert_memory_equal(b.tiles[i], other.tiles[i], b.n_bytes[i]);
     }
     for (uint32_t threads = 2; threads <= 8; threads += 6) {
-        uint8_t *again = decode(all.coder, &b, colour, (ae_decode_options){.quality = 600, .threads = threads});
+        uint8_t *again = decode(all.coder, &b, colour, (ae_decode_options){.quality = 600, .control.threads = threads});
 
         assert_memory_equal(whole, again, W * H * 3);
         ae_free(again);
     }
     for (int i = 0; i < 4; i++) {
         ae_coder *c = open_with(cpus[i]);
-        uint8_t *again = decode(c, &b, colour, (ae_decode_options){.quality = 600, .threads = 2});
+        uint8_t *again = decode(c, &b, colour, (ae_decode_options){.quality = 600, .control.threads = 2});
 
         assert_memory_equal(whole, again, W * H * 3);
         ae_free(again);
@@ -269,7 +269,7 @@ static void same_everywhere(void **state)
         const uint32_t *r = regions[i];
         uint8_t *part =
             decode(all.coder, &b, colour,
-                   (ae_decode_options){.quality = 600, .x = r[0], .y = r[1], .width = r[2], .height = r[3], .threads = 3});
+                   (ae_decode_options){.quality = 600, .region = {r[0], r[1], r[2], r[3]}, .control.threads = 3});
 
         for (uint32_t y = 0; y < r[3]; y++)
             assert_memory_equal(part + (size_t)y * r[2] * 3, whole + ((size_t)(r[1] + y) * W + r[0]) * 3, r[2] * 3);
@@ -386,7 +386,7 @@ static void damage(void **state)
         b.n_lost = 0;
         b.missing = i == 7 ? 2 : 0;
         b.tiles[1][at] ^= (uint8_t)(1 << i % 8);
-        part = decode(all.coder, &b, colour, (ae_decode_options){.quality = 300, .threads = 2, .lost = on_lost});
+        part = decode(all.coder, &b, colour, (ae_decode_options){.quality = 300, .control.threads = 2, .control.lost = on_lost});
         b.tiles[1][at] ^= (uint8_t)(1 << i % 8);
         seen += b.n_lost == 1 && b.lost[0] == 1;
         for (uint32_t y = 0; y < H; y++)
@@ -402,9 +402,9 @@ static void damage(void **state)
     b.failure = AE_ERR_CHECKSUM;
     for (int i = 0; i < 3; i++) {
         static const ae_decode_options how[] = {
-            {.quality = 300, .lost = on_lost}, {.quality = 300, .x = 40, .width = 460, .height = 40, .lost = on_lost},
-            {.quality = 300, .preview = true, .lost = on_lost}};
-        uint32_t x0 = how[i].x, w = how[i].width ? how[i].width : W, unit = how[i].preview ? 8 : 1;
+            {.quality = 300, .control.lost = on_lost}, {.quality = 300, .region = {40, 0, 460, 40}, .control.lost = on_lost},
+            {.quality = 300, .preview = true, .control.lost = on_lost}};
+        uint32_t x0 = how[i].region.x, w = how[i].region.width ? how[i].region.width : W, unit = how[i].preview ? 8 : 1;
         uint8_t *part, *want;
 
         b.n_lost = b.missing = 0;
@@ -428,8 +428,8 @@ static void damage(void **state)
     b.failure = AE_ERR_CHECKSUM;
     assert_int_equal(ae_decode(all.coder, &colour, &(ae_decode_options){.quality = 300}, &source, &sink, &err), b.failure);
     b.failure = AE_ERR_NOMEM;
-    assert_int_equal(ae_decode(all.coder, &colour, &(ae_decode_options){.quality = 300, .opaque = &b, .lost = on_lost}, &source,
-                               &sink, &err), AE_ERR_NOMEM);
+    assert_int_equal(ae_decode(all.coder, &colour, &(ae_decode_options){.quality = 300, .control = {0, NULL, &b, NULL, on_lost}},
+                               &source, &sink, &err), AE_ERR_NOMEM);
     ae_free(whole);
     clear(&b);
 }
@@ -493,7 +493,7 @@ static void in_two_halves(void **state)
         box from = {.from = all.rgb, .row_bytes = ae_row_bytes(&info)};
         ae_row_source source = {info, &from, read_rows};
 
-        o.threads = most / 2;
+        o.control.threads = most / 2;
         o.quality = 0;
         assert_int_equal(ae_analyse(all.coder, &o, &source, most, &a, NULL), AE_OK);
         assert_int_equal(ae_analysis_complete(a), most == 6);
@@ -528,7 +528,7 @@ static void refined(void **state)
     for (uint32_t k = 0; k < 2; k++) {
         box one = encode_at(all.coder, all.rgb, WIDE, HIGH, 3, AE_U8, 500, 1, k ? 9 : 5),
             two = encode_at(all.coder, all.rgb, WIDE, HIGH, 3, AE_U8, 500, 2, k ? 9 : 5);
-        uint8_t *back = decode(all.coder, &one, p, (ae_decode_options){.quality = 500, .threads = 1});
+        uint8_t *back = decode(all.coder, &one, p, (ae_decode_options){.quality = 500, .control.threads = 1});
         double squares = 0, bytes = 0;
 
         for (uint32_t i = 0; i < 2; i++) {
@@ -572,7 +572,7 @@ static void refusals(void **state)
         ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.quality = AE_QUALITY_MOST + 1}, &from, &rows,
                   &err),
         AE_ERR_ARGUMENT);
-    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.x = 8, .width = 1, .height = 1},
+    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.region = {8, 0, 1, 1}},
                                &from, &rows, &err),
                      AE_ERR_ARGUMENT);
     assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 0, 3, AE_U8, 8}, &(ae_decode_options){0}, &from, &rows, &err),
@@ -604,7 +604,7 @@ static void no_memory(void **state)
         b.at = 0;
         ae_alloc_fail_at(i);
         if ((st = ae_coder_open_program(program, n, &c, NULL)) == AE_OK)
-            st = ae_decode(c, &p, &(ae_decode_options){.quality = 500, .threads = 1}, &source, &sink, NULL);
+            st = ae_decode(c, &p, &(ae_decode_options){.quality = 500, .control.threads = 1}, &source, &sink, NULL);
         ae_alloc_fail_at(0);
         ae_coder_free(c);
         assert_true(st == AE_OK || st == AE_ERR_NOMEM);
@@ -620,7 +620,7 @@ static void no_memory(void **state)
 
         ae_alloc_fail_at(i);
         if ((st = ae_coder_open(all.model, &c, NULL)) == AE_OK)
-            st = ae_encode(c, &(ae_encode_options){.quality = 500, .effort = 5, .threads = 1, .precision = AE_PRECISION_F32},
+            st = ae_encode(c, &(ae_encode_options){.quality = 500, .effort = 5, .precision = AE_PRECISION_F32, .control = {1}},
                            &source, &sink, NULL);
         ae_alloc_fail_at(0);
         ae_coder_free(c);

@@ -83,7 +83,7 @@ static void decoding_stops(void **state)
     static const uint8_t seed[] = {1, 2, 3, 4, 5, 6, 7, 8};
     ae_coder_picture picture = {3000, 3000, 1, AE_U8, 8};
     stopping s = {{0}, 0};
-    ae_decode_options o = {.quality = 3, .threads = 1, .cancel = &s.cancel, .opaque = &s, .lost = lose};
+    ae_decode_options o = {.quality = 3, .control = {1, &s.cancel, &s, NULL, lose}};
     ae_tile_source source = {&s, give};
     ae_row_sink sink = {&s, take};
     ae_coder *coder = NULL;

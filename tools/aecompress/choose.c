@@ -332,9 +332,9 @@ static ae_status try_network(const job *j, crop *c, double q, result *r, ae_erro
 {
     ae_encode_options encode = {.quality = quality_of(q),
                                 .effort = j->o->effort < AE_EFFORT_REFINES ? j->o->effort : AE_EFFORT_CHOOSES,
-                                .threads = j->threads,
-                                .cancel = &cli_cancel};
-    ae_decode_options decode = {.quality = encode.quality, .threads = j->threads, .cancel = &cli_cancel};
+                                .control.threads = j->threads,
+                                .control.cancel = &cli_cancel};
+    ae_decode_options decode = {.quality = encode.quality, .control.threads = j->threads, .control.cancel = &cli_cancel};
     ae_coder_picture picture = {(uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels, c->info.sample, c->info.bits};
     ae_row_source source = {c->info, c, read_crop};
     ae_tile_source coded = {c, give_coded};
@@ -353,7 +353,7 @@ static ae_status try_network(const job *j, crop *c, double q, result *r, ae_erro
 /* Leaves the samples in c->coded. */
 static ae_status try_samples(crop *c, uint32_t bound, result *r, ae_error *err)
 {
-    ae_samples_options options = {.bound = bound, .threads = 1, .cancel = &cli_cancel, .opaque = c, .decoded = compare_rows};
+    ae_samples_options options = {.bound = bound, .decoded = compare_rows, .control = {1, &cli_cancel, c, NULL, NULL}};
     ae_row_source source = {c->info, c, read_crop};
     ae_tile_sink sink = {c, take_coded};
     ae_status st;

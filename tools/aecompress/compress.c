@@ -86,7 +86,7 @@ int compress_load(compress_options *o)
 
 ae_status compress_verify(int fd, uint64_t first, const compress_options *o, uint32_t threads, ae_error *err)
 {
-    aecfile_options options = {.model = o->model, .threads = threads};
+    aecfile_options options = {.model = o->model, .control.threads = threads};
     ae_item *items = NULL;
     size_t n = 0;
     aecfile f;

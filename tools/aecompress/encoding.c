@@ -191,7 +191,7 @@ static ae_coder_picture picture_of(const compressed *c)
 ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t threads, uint32_t most_tiles, ae_analysis **out,
                            ae_error *err)
 {
-    ae_encode_options encode = {.effort = o->effort, .threads = threads, .cancel = &cli_cancel};
+    ae_encode_options encode = {.effort = o->effort, .control.threads = threads, .control.cancel = &cli_cancel};
     ae_row_source source = {e->c->info, e, read_rows};
     ae_status st = compress_read_again(e->c, err);
 
@@ -204,10 +204,7 @@ ae_status compress_colours(encoding *e, const compress_options *o, uint32_t thre
     compressed *c = e->c;
     ae_encode_options encode = {.quality = c->item.quality,
                                 .effort = o->effort,
-                                .threads = threads,
-                                .cancel = &cli_cancel,
-                                .opaque = e,
-                                .progress = show_progress};
+                                .control = {threads, &cli_cancel, e, show_progress, NULL}};
     ae_row_source source = {c->info, e, read_rows};
     ae_tile_sink keep = {e, keep_tile};
 
@@ -235,7 +232,7 @@ double compress_share(const compressed *c)
 
 ae_status compress_alpha(encoding *e, uint32_t threads, ae_error *err)
 {
-    ae_samples_options alpha = {.threads = threads, .alpha_only = true, .cancel = &cli_cancel};
+    ae_samples_options alpha = {.control.threads = threads, .alpha_only = true, .control.cancel = &cli_cancel};
     ae_row_source source = {e->c->info, e, read_rows};
     ae_tile_sink sink = {e, write_tile};
     ae_status st;
@@ -249,10 +246,10 @@ ae_status compress_alpha(encoding *e, uint32_t threads, ae_error *err)
 ae_status compress_compare(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
 {
     ae_coder_picture picture = picture_of(e->c);
-    ae_decode_options decode = {.quality = e->c->item.quality, .threads = threads, .cancel = &cli_cancel};
+    ae_decode_options decode = {.quality = e->c->item.quality, .control.threads = threads, .control.cancel = &cli_cancel};
     ae_tile_source tiles = {e, get_tile};
     ae_row_sink colours = {e, take_colours};
-    patches over = {.info = e->c->info, .threads = threads, .cancel = &cli_cancel, .opaque = e, .read = get_patch};
+    patches over = {.info = e->c->info, .control = {threads, &cli_cancel, e, NULL, NULL}, .read = get_patch};
     ae_status st = compress_read_again(e->c, err);
 
     over.info.channels = picture.planes;
@@ -272,9 +269,8 @@ ae_status compress_compare(encoding *e, const compress_options *o, uint32_t thre
 
 ae_status compress_samples(encoding *e, uint32_t threads, ae_error *err)
 {
-    ae_samples_options options = {.bound = e->c->bound, .bounds = e->c->by_tile ? e->c->bounds : NULL, .threads = threads,
-                                  .cancel = &cli_cancel, .opaque = e,
-                                  .progress = show_progress, .decoded = take_decoded};
+    ae_samples_options options = {.bound = e->c->bound, .bounds = e->c->by_tile ? e->c->bounds : NULL, .decoded = take_decoded,
+                                  .control = {threads, &cli_cancel, e, show_progress, NULL}};
     ae_row_source source = {e->c->info, e, read_and_keep};
     ae_tile_sink sink = {e, write_tile};
 

@@ -69,8 +69,8 @@ static ae_status write_item(decoding *d, aecfile *f, int directory, const char *
     const cli_item *item = d->item;
     bool standard = directory == AT_FDCWD && strcmp(path, "-") == 0, checked;
     unsigned flags = picture_output_flags(&o->picture.batch) | (d->many ? AE_OUTPUT_LATER : 0u);
-    aecfile_options how = {.model = o->model, .x = o->x, .y = o->y, .width = o->width, .height = o->height, .preview = o->preview,
-                           .threads = d->threads, .opaque = d, .progress = show, .lost = lose};
+    aecfile_options how = {.model = o->model, .region = o->region, .preview = o->preview,
+                           .control = {d->threads, NULL, d, show, lose}};
     ae_signal_info result = aecfile_result(d->what, &how);
     ae_write_options options = {.quality = (int)o->picture.quality, .lossless = o->picture.lossless};
     ae_row_sink sink = {d, write_rows};
@@ -88,7 +88,7 @@ static ae_status write_item(decoding *d, aecfile *f, int directory, const char *
         cli_message("%s: %s: metadata are lost: %s", item->input, d->what->name, why.message);
         d->n_lost++;
     }
-    if (o->width || o->preview)
+    if (o->region.width || o->preview)
         ae_meta_resize(&meta, result.width, result.height);
     if ((st = ae_output_open_at(directory, path, standard ? NULL : item->input, flags, &output, err)) != AE_OK ||
         (st = ae_encoder_open(codec, ae_output_sink(output), &result, &meta, &options, &d->encoder, err)) != AE_OK)
@@ -297,7 +297,7 @@ static bool names_directory(const char *path)
 /* Files of few bytes may name many large pictures, or one many times. */
 static ae_status check_output(const decompress_options *o, const aecfile *f, const ae_item *items, size_t n, ae_error *err)
 {
-    aecfile_options how = {.width = o->width, .height = o->height, .preview = o->preview};
+    aecfile_options how = {.region = o->region, .preview = o->preview};
     uint64_t most = o->max_output ? o->max_output : ((uint64_t)4 << 30) + 1024 * f->size, total = 0;
 
     for (size_t i = 0; i < n; i++) {

@@ -10,7 +10,7 @@
 typedef struct decompress_options {
     picture_options picture;
     const char *model, *item, *region_text;
-    uint32_t x, y, width, height;
+    ae_region region;
     uint64_t max_output;  /* bytes of samples; 0: as many as a file of this size is believed to hold */
     bool list, test, repair, preview, keep_links, raw_names;
 

@@ -74,7 +74,7 @@ static void list_item(const look *l)
 
 static void test_item(look *l, aecfile *f)
 {
-    aecfile_options how = {.model = l->o->model, .threads = l->o->picture.batch.jobs, .opaque = l, .lost = say_lost};
+    aecfile_options how = {.model = l->o->model, .control = {l->o->picture.batch.jobs, NULL, l, NULL, say_lost}};
     bool checked;
     ae_error err;
 

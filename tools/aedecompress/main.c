@@ -69,10 +69,7 @@ static int check(void)
         if (sscanf(o.region_text, "%u,%u,%u,%u%c", &v[0], &v[1], &v[2], &v[3], &more) != 4 || strchr(o.region_text, '-') || !v[2] ||
             !v[3])
             return cli_usage("--region: '%s' is not X,Y,W,H", o.region_text);
-        o.x = v[0];
-        o.y = v[1];
-        o.width = v[2];
-        o.height = v[3];
+        o.region = (ae_region){v[0], v[1], v[2], v[3]};
     }
     return CLI_GO_ON;
 }

@@ -196,9 +196,9 @@ static ae_status picture(const cli_item *item, filter_input *in, ae_error *err)
 {
     filter_picture p;
     ae_run_stats stats;
-    ae_denoise_options how = {.strength = (float)o.strength, .tile = o.filter.tile, .threads = item->threads,
-                              .precision = (ae_precision)o.filter.precision, .cancel = &cli_cancel, .opaque = &p,
-                              .progress = filter_progress};
+    ae_denoise_options how = {.strength = (float)o.strength, .tile = o.filter.tile,
+                              .precision = (ae_precision)o.filter.precision,
+                              .control = {item->threads, &cli_cancel, &p, filter_progress, NULL}};
     picture_defects defects = {0};
     ae_row_source rows, smooth;
     ae_row_sink sink = {0};

@@ -92,9 +92,9 @@ static ae_status enlarge(void *opaque, const cli_item *item, ae_error *err)
     filter_picture p;
     ae_run_stats stats;
     ae_signal_info result;
-    ae_superres_options how = {.factor = o.scale, .denoise = (float)o.denoise, .tile = o.filter.tile, .threads = item->threads,
-                               .precision = (ae_precision)o.filter.precision, .cancel = &cli_cancel, .opaque = &p,
-                               .progress = filter_progress};
+    ae_superres_options how = {.factor = o.scale, .denoise = (float)o.denoise, .tile = o.filter.tile,
+                               .precision = (ae_precision)o.filter.precision,
+                               .control = {item->threads, &cli_cancel, &p, filter_progress, NULL}};
     char what[64];
     ae_status st;
 

@@ -144,8 +144,8 @@ static ae_status measure_float(const ae_model *model, ae_session *session, const
 
 static ae_status measure_exact(const ae_coder *coder, tiles *t, uint32_t quality, cost *to, ae_error *err)
 {
-    ae_encode_options e = {.quality = quality, .effort = 1, .precision = AE_PRECISION_F32, .threads = 1};
-    ae_decode_options d = {.quality = quality, .threads = 1};
+    ae_encode_options e = {.quality = quality, .effort = 1, .precision = AE_PRECISION_F32, .control.threads = 1};
+    ae_decode_options d = {.quality = quality, .control.threads = 1};
     ae_coder_picture p = {.width = EDGE, .height = EDGE, .planes = PLANES, .sample = AE_F32, .bits = 32};
     ae_row_source source = {
         .info = {.kind = AE_KIND_IMAGE, .sample = AE_F32, .bits = 32, .channels = PLANES, .width = EDGE, .height = EDGE},

@@ -86,9 +86,9 @@ ae_signal_info aecfile_result(const ae_item *item, const aecfile_options *o)
 {
     ae_signal_info info = item->info;
 
-    if (o->width) {
-        info.width = o->width;
-        info.height = o->height;
+    if (o->region.width) {
+        info.width = o->region.width;
+        info.height = o->region.height;
     }
     if (o->preview) {
         info.width = (info.width + 7) / 8;
@@ -129,30 +129,26 @@ static void lose(void *opaque, uint32_t index, const char *why)
     decoding *d = opaque;
 
     d->n_lost++;
-    d->options->lost(d->options->opaque, index, why);
+    d->options->control.lost(d->options->control.opaque, index, why);
 }
 
 static void show(void *opaque, double done)
 {
     const decoding *d = opaque;
 
-    if (d->options->progress)
-        d->options->progress(d->options->opaque, done);
+    if (d->options->control.progress)
+        d->options->control.progress(d->options->control.opaque, done);
+}
+
+static ae_control control_of(decoding *d)
+{
+    return (ae_control){d->options->control.threads, &cli_cancel, d, show, d->options->control.lost ? lose : NULL};
 }
 
 static ae_status decode_samples(decoding *d, const ae_item *item, ae_error *err)
 {
     const aecfile_options *o = d->options;
-    ae_samples_options options = {.threads = o->threads,
-                                  .x = o->x,
-                                  .y = o->y,
-                                  .width = o->width,
-                                  .height = o->height,
-                                  .preview = o->preview,
-                                  .cancel = &cli_cancel,
-                                  .opaque = d,
-                                  .progress = show,
-                                  .lost = o->lost ? lose : NULL};
+    ae_samples_options options = {.region = o->region, .preview = o->preview, .control = control_of(d)};
     ae_tile_source source = {d, read_tile};
     ae_row_sink sink = {d, write_rows};
 
@@ -174,14 +170,15 @@ static ae_status open_pack(aecfile *f, const ae_item *item, ae_error *err)
 static ae_status decode_packed(decoding *d, aecfile *f, const ae_item *item, ae_error *err)
 {
     const aecfile_options *o = d->options;
-    uint64_t w = o->width ? o->width : item->info.width, h = o->width ? o->height : item->info.height;
+    ae_region r = o->region;
+    uint64_t w = r.width ? r.width : item->info.width, h = r.width ? r.height : item->info.height;
     size_t row = ae_row_bytes(&item->info), sample = row / (size_t)item->info.width;
     uint8_t *samples;
     ae_status st;
 
     if (o->preview)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "a packed item is too small for a preview");
-    if (o->x > item->info.width || w > item->info.width - o->x || o->y > item->info.height || h > item->info.height - o->y)
+    if (r.x > item->info.width || w > item->info.width - r.x || r.y > item->info.height || h > item->info.height - r.y)
         return ae_fail(err, AE_ERR_ARGUMENT, "a region outside the picture, which has %llu x %llu pixels",
                        (unsigned long long)item->info.width, (unsigned long long)item->info.height);
     if (!(samples = ae_alloc((size_t)item->info.height, row)))
@@ -189,7 +186,7 @@ static ae_status decode_packed(decoding *d, aecfile *f, const ae_item *item, ae_
     if ((st = open_pack(f, item, err)) == AE_OK)
         st = ae_item_unpack(f->pack, item->position, samples, err);
     for (uint64_t y = 0; y < h && st == AE_OK; y++)
-        st = write_rows(d, samples + (o->y + y) * row + o->x * sample, 1, err);
+        st = write_rows(d, samples + (r.y + y) * row + r.x * sample, 1, err);
     ae_free(samples);
     return st;
 }
@@ -256,9 +253,7 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
     const aecfile_options *o = d->options;
     ae_coder_picture picture = {(uint32_t)item->info.width, (uint32_t)item->info.height, item->info.channels < 3 ? 1 : 3,
                                 item->info.sample, item->info.bits};
-    ae_decode_options options = {.quality = item->quality, .x = o->x, .y = o->y, .width = o->width, .height = o->height,
-                                 .preview = o->preview, .threads = o->threads, .cancel = &cli_cancel, .opaque = d, .progress = show,
-                                 .lost = o->lost ? lose : NULL};
+    ae_decode_options options = {.quality = item->quality, .region = o->region, .preview = o->preview, .control = control_of(d)};
     joining j = {.d = d, .colours = item->info, .result = aecfile_result(item, o)};
     ae_tile_source source = {d, read_tile}, alpha_source = {d, read_alpha};
     ae_row_sink sink = {&j, join_rows}, alpha_sink = {&j, take_alpha};
@@ -269,23 +264,15 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
         return st;
     j.colours.channels = picture.planes;
     j.colours.alpha = false;
-    j.patches = (patches){.info = j.colours, .x = o->x, .y = o->y, .width = o->width, .height = o->height, .preview = o->preview,
-                          .threads = o->threads, .cancel = &cli_cancel, .opaque = d, .read = read_patch,
-                          .lost = o->lost ? lose : NULL};
+    j.patches = (patches){.info = j.colours, .region = o->region, .preview = o->preview, .control = options.control,
+                          .read = read_patch};
     if (!(j.made = ae_alloc((size_t)j.result.width, picture.planes * ae_sample_bytes(item->info.sample))))
         return ae_fail(err, AE_ERR_NOMEM, "a row");
     if (item->info.alpha) {
-        ae_samples_options how = {.threads = o->threads,
-                                  .x = o->x,
-                                  .y = o->y,
-                                  .width = o->width,
-                                  .height = o->height,
-                                  .preview = o->preview,
-                                  .cancel = &cli_cancel,
-                                  .opaque = d,
-                                  .lost = o->lost ? lose : NULL};
+        ae_samples_options how = {.region = o->region, .preview = o->preview, .control = options.control};
         ae_signal_info one = item->info;
 
+        how.control.progress = NULL;
         one.channels = 1;
         one.alpha = false;
         j.alpha = ae_alloc((size_t)j.result.height, (size_t)j.result.width * ae_sample_bytes(one.sample));
@@ -305,14 +292,15 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
 /* Squares of a preview count from the picture's corner, in colours and alpha alike: the region begins with one, and has as many. */
 static void align_preview(aecfile_options *o, const ae_item *item)
 {
-    uint64_t w = ((uint64_t)o->width + 7) / 8 * 8, h = ((uint64_t)o->height + 7) / 8 * 8;
+    ae_region *r = &o->region;
+    uint64_t w = ((uint64_t)r->width + 7) / 8 * 8, h = ((uint64_t)r->height + 7) / 8 * 8;
 
-    if (!o->preview || !o->width || (uint64_t)o->x + o->width > item->info.width || (uint64_t)o->y + o->height > item->info.height)
+    if (!o->preview || !r->width || (uint64_t)r->x + r->width > item->info.width || (uint64_t)r->y + r->height > item->info.height)
         return; /* what lies outside is refused later */
-    o->x -= o->x % 8;
-    o->y -= o->y % 8;
-    o->width = (uint32_t)(w < item->info.width - o->x ? w : item->info.width - o->x);
-    o->height = (uint32_t)(h < item->info.height - o->y ? h : item->info.height - o->y);
+    r->x -= r->x % 8;
+    r->y -= r->y % 8;
+    r->width = (uint32_t)(w < item->info.width - r->x ? w : item->info.width - r->x);
+    r->height = (uint32_t)(h < item->info.height - r->y ? h : item->info.height - r->y);
 }
 
 ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options *options, const ae_row_sink *sink, bool *checked,
@@ -328,7 +316,7 @@ ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options 
     align_preview(&own, item);
     if (!item->packed && (st = ae_item_open(f->container, item, &d.reader, err)) != AE_OK)
         return st;
-    if (!item->packed && !o->width && !o->preview && ae_item_hash(d.reader, want) && !(d.hash = ae_sample_hash_create())) {
+    if (!item->packed && !o->region.width && !o->preview && ae_item_hash(d.reader, want) && !(d.hash = ae_sample_hash_create())) {
         st = ae_fail(err, AE_ERR_NOMEM, "a hash");
         goto done;
     }

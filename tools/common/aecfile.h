@@ -23,12 +23,9 @@ void aecfile_close(aecfile *file);
 
 typedef struct aecfile_options {
     const char *model;             /* a codec to decode with, NULL: the embedded one, or one found by its identity */
-    uint32_t x, y, width, height;  /* width 0: all */
+    ae_region region;
     bool preview;
-    uint32_t threads;
-    void *opaque;
-    void (*progress)(void *opaque, double done);
-    void (*lost)(void *opaque, uint32_t index, const char *why); /* NULL: damage is an error */
+    ae_control control;            /* cancel is cli_cancel, whatever it says */
 } aecfile_options;
 
 /* The type of the rows that aecfile_decode writes. */

@@ -26,7 +26,7 @@ static ae_status read_samples(void *opaque, uint32_t index, const void **data, s
     *n_bytes = 0;
     if (!(p->flags[index % across - p->first] & AE_PATCH_SAMPLES))
         return AE_OK;
-    if ((st = p->read(p->opaque, index, data, n_bytes, err)) == AE_OK) {
+    if ((st = p->read(p->control.opaque, index, data, n_bytes, err)) == AE_OK) {
         *data = (const uint8_t *)*data + 1;
         --*n_bytes;
     }
@@ -43,8 +43,8 @@ static void lose(void *opaque, uint32_t index, const char *why)
     if (!(*flags & AE_PATCH_SAMPLES))
         return;
     *flags = 0;
-    if (p->lost)
-        p->lost(p->opaque, index, why);
+    if (p->control.lost)
+        p->control.lost(p->control.opaque, index, why);
     else
         ae_fail(&p->damage, AE_ERR_MALFORMED, "a patch: %s", why);
 }
@@ -66,15 +66,16 @@ static ae_status take_rows(void *opaque, const void *rows, uint32_t n_rows, ae_e
 static ae_status load(patches *p, uint32_t row, ae_error *err)
 {
     uint32_t across = (uint32_t)((p->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE), unit = unit_of(p);
-    uint32_t end = p->width ? (p->x + p->width + AE_CODER_TILE - 1) / AE_CODER_TILE : across, width, rows, any = 0;
-    ae_samples_options options = {
-        .threads = p->threads, .y = row * AE_CODER_TILE, .preview = p->preview, .cancel = p->cancel, .opaque = p, .lost = lose};
+    ae_region r = p->region;
+    uint32_t end = r.width ? (r.x + r.width + AE_CODER_TILE - 1) / AE_CODER_TILE : across, width, rows, any = 0;
+    ae_samples_options options = {.region.y = row * AE_CODER_TILE, .preview = p->preview,
+                                  .control = {p->control.threads, p->control.cancel, p, NULL, lose}};
     ae_tile_source source = {p, read_samples};
     ae_row_sink sink = {p, take_rows};
     ae_error why;
     ae_status st;
 
-    p->first = p->width ? p->x / AE_CODER_TILE : 0;
+    p->first = p->region.width ? p->region.x / AE_CODER_TILE : 0;
     p->row = row;
     if (!p->flags && !(p->flags = ae_alloc(end - p->first, 1)))
         return ae_fail(err, AE_ERR_NOMEM, "a row of tiles");
@@ -85,7 +86,7 @@ static ae_status load(patches *p, uint32_t row, ae_error *err)
         size_t n = 0;
 
         p->flags[i] = 0;
-        if ((st = p->read(p->opaque, index, &data, &n, &why)) == AE_OK && data) {
+        if ((st = p->read(p->control.opaque, index, &data, &n, &why)) == AE_OK && data) {
             uint8_t flags = n ? *(const uint8_t *)data : 0;
 
             if (!n || !flags || flags > (AE_PATCH_GREY | AE_PATCH_SAMPLES) || (flags & AE_PATCH_GREY && p->info.channels != 3))
@@ -94,16 +95,16 @@ static ae_status load(patches *p, uint32_t row, ae_error *err)
             else
                 any |= p->flags[i] = flags;
         }
-        if (st == AE_ERR_NOMEM || (st != AE_OK && !p->lost))
+        if (st == AE_ERR_NOMEM || (st != AE_OK && !p->control.lost))
             return ae_fail(err, st, "%s", why.message);
         if (st != AE_OK)
-            p->lost(p->opaque, index, why.message);
+            p->control.lost(p->control.opaque, index, why.message);
     }
     if (!(any & AE_PATCH_SAMPLES))
         return AE_OK;
-    options.x = p->first * AE_CODER_TILE;
-    options.width = width = least((uint32_t)p->info.width - options.x, p->n_flags * AE_CODER_TILE);
-    options.height = rows = least((uint32_t)p->info.height - options.y, AE_CODER_TILE);
+    options.region.x = p->first * AE_CODER_TILE;
+    options.region.width = width = least((uint32_t)p->info.width - options.region.x, p->n_flags * AE_CODER_TILE);
+    options.region.height = rows = least((uint32_t)p->info.height - options.region.y, AE_CODER_TILE);
     p->band_size =
         (size_t)((width + unit - 1) / unit) * ((rows + unit - 1) / unit) * p->info.channels * ae_sample_bytes(p->info.sample);
     p->filled = 0;
@@ -132,8 +133,8 @@ static void make_grey(const patches *p, uint8_t *row, uint32_t n)
 
 ae_status patches_apply(patches *p, void *rows, uint32_t n_rows, ae_error *err)
 {
-    uint32_t unit = unit_of(p), tile = AE_CODER_TILE / unit, x0 = p->x / unit, y0 = p->y / unit;
-    uint32_t width = ((p->width ? p->width : (uint32_t)p->info.width) + unit - 1) / unit;
+    uint32_t unit = unit_of(p), tile = AE_CODER_TILE / unit, x0 = p->region.x / unit, y0 = p->region.y / unit;
+    uint32_t width = ((p->region.width ? p->region.width : (uint32_t)p->info.width) + unit - 1) / unit;
     size_t pixel = p->info.channels * ae_sample_bytes(p->info.sample);
 
     for (uint32_t i = 0; i < n_rows; i++) {

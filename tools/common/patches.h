@@ -9,14 +9,11 @@
 
 typedef struct patches {
     ae_signal_info info;          /* of the whole picture's colours, as the network makes them */
-    uint32_t x, y, width, height; /* the region that the rows are of; width 0: all */
+    ae_region region;             /* that the rows are of */
     bool preview;
-    uint32_t threads;
-    const ae_cancel *cancel;
-    void *opaque;
+    ae_control control;           /* no progress */
     /* Patch `index`; *data = NULL where there is none. *data lives until the next call. */
     ae_status (*read)(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err);
-    void (*lost)(void *opaque, uint32_t index, const char *why); /* NULL: a damaged one is an error */
 
     uint8_t *band, *flags; /* samples of a row of tiles; what each has */
     size_t band_size;
