@@ -186,6 +186,16 @@ ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_error *err)
     return AE_OK;
 }
 
+static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
+{
+    return ae_reader_read(opaque, rows, n_rows, err);
+}
+
+ae_row_source ae_reader_rows(ae_reader *reader)
+{
+    return (ae_row_source){reader->info, reader, read_rows};
+}
+
 void ae_reader_close(ae_reader *reader)
 {
     if (reader->codec)
@@ -255,6 +265,16 @@ ae_status ae_encoder_write(ae_encoder *encoder, const void *rows, uint32_t n_row
         n_rows -= n;
     }
     return st;
+}
+
+static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    return ae_encoder_write(opaque, rows, n_rows, err);
+}
+
+ae_row_sink ae_encoder_rows(ae_encoder *encoder)
+{
+    return (ae_row_sink){encoder, write_rows};
 }
 
 ae_status ae_encoder_finish(ae_encoder *encoder, ae_error *err)

@@ -34,6 +34,8 @@ AE_API AE_NODISCARD ae_status ae_reader_read_some(ae_reader *reader, void *rows,
                                                   ae_error *err);
 /* All rows of a reader that stands at its first one and is none of sound, into an ae_alloc array that the caller frees. */
 AE_API AE_NODISCARD ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_error *err);
+/* Its rows as a source, which is good for as long as the reader. */
+AE_API ae_row_source ae_reader_rows(ae_reader *reader);
 /* Frees state and metadata and zeroes *reader; a zero reader is fine. */
 AE_API void ae_reader_close(ae_reader *reader);
 
@@ -55,6 +57,8 @@ typedef struct ae_encoder {
 AE_API AE_NODISCARD ae_status ae_encoder_open(const ae_codec *codec, ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
                                               const ae_write_options *options, ae_encoder *encoder, ae_error *err);
 AE_API AE_NODISCARD ae_status ae_encoder_write(ae_encoder *encoder, const void *rows, uint32_t n_rows, ae_error *err);
+/* A sink of its rows, which is good for as long as the encoder. */
+AE_API ae_row_sink ae_encoder_rows(ae_encoder *encoder);
 /* Completes the file and frees everything but the note, whether it succeeds or not. */
 AE_API AE_NODISCARD ae_status ae_encoder_finish(ae_encoder *encoder, ae_error *err);
 AE_API void ae_encoder_abandon(ae_encoder *encoder); /* frees everything without completing; a zero or finished encoder is fine */

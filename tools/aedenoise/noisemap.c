@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "noisemap.h"
 
-#include "ae/output.h"
 #include "ae/files.h"
-
-static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
-{
-    return ae_encoder_write(opaque, rows, n_rows, err);
-}
+#include "ae/output.h"
 
 ae_status noisemap_write(const char *path, const char *input, bool force, const ae_row_source *rows, const ae_noise *noise,
                          const ae_cancel *cancel, ae_error *err)
@@ -18,6 +13,7 @@ ae_status noisemap_write(const char *path, const char *input, bool force, const 
     ae_write_options options = {0};
     ae_output *output = NULL;
     ae_encoder encoder = {0};
+    ae_row_sink sink = ae_encoder_rows(&encoder);
     ae_meta meta = {0};
     ae_status st;
 
@@ -25,7 +21,7 @@ ae_status noisemap_write(const char *path, const char *input, bool force, const 
         return ae_fail(err, AE_ERR_ARGUMENT, "no format that can be written has this suffix");
     if ((st = ae_output_open(path, input, force ? AE_OUTPUT_FORCE : 0, &output, err)) == AE_OK &&
         (st = ae_encoder_open(codec, ae_output_sink(output), &info, &meta, &options, &encoder, err)) == AE_OK &&
-        (st = ae_noise_map(rows, noise, &(ae_row_sink){&encoder, write_rows}, cancel, err)) == AE_OK &&
+        (st = ae_noise_map(rows, noise, &sink, cancel, err)) == AE_OK &&
         (st = ae_encoder_finish(&encoder, err)) == AE_OK) {
         st = ae_output_commit(output, err);
         output = NULL;
