@@ -57,6 +57,20 @@ ae_signal_info aei_image_info(uint64_t width, uint64_t height, ae_sample sample,
                             .height = height};
 }
 
+ae_status aei_keep(ae_reader *reader, const void *data, size_t n_bytes, ae_error *err)
+{
+    if (!(reader->kept = ae_alloc(n_bytes, 1)))
+        return ae_fail(err, AE_ERR_NOMEM, "%s decoder", reader->codec->description);
+    memcpy(reader->kept, data, n_bytes);
+    reader->n_kept = n_bytes;
+    return AE_OK;
+}
+
+const void *aei_kept(const ae_reader *reader, const ae_codec *codec, size_t n_bytes)
+{
+    return reader && reader->codec == codec && reader->n_kept == n_bytes ? reader->kept : NULL;
+}
+
 void aei_note(char note[160], const char *text)
 {
     size_t n = strlen(note);

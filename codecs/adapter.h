@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "ae/codec.h"
+#include "ae/files.h"
 
 extern const ae_codec aei_codec_avif, aei_codec_bmp, aei_codec_exr, aei_codec_gif, aei_codec_heic, aei_codec_idx, aei_codec_jp2,
     aei_codec_jpeg, aei_codec_jxl, aei_codec_pam, aei_codec_pfm, aei_codec_pgm, aei_codec_png, aei_codec_pnm, aei_codec_ppm,
@@ -28,6 +28,18 @@ ae_status aei_bmp_create(ae_sink *sink, const ae_signal_info *info, const ae_met
 ae_status aei_bmp_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err);
 ae_status aei_bmp_finish(ae_writer *writer, ae_error *err);
 void aei_bmp_abandon(ae_writer *writer);
+
+/* What a reader does in the process that decodes: ae/files.h has what it does for tools, and says how. limits are resolved. */
+ae_status aei_open_here(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader, ae_error *err);
+ae_status aei_read_here(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
+ae_status aei_read_some_here(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err);
+void aei_close_here(ae_reader *reader);
+/* Where the next rows of a picture to be turned are to be put. */
+void *aei_turner_next(ae_turner *turner, uint32_t n_rows);
+
+/* The descriptor of a source, -1 of memory; and a source of one, which it takes over, of so many bytes. */
+int aei_source_descriptor(const ae_source *source);
+ae_status aei_source_adopt(int fd, const char *name, uint64_t n_bytes, ae_source **out, ae_error *err);
 
 /* An unlinked temporary file, or -1 with *err set. */
 int aei_temporary_file(ae_error *err);
@@ -59,6 +71,11 @@ ae_signal_info aei_image_info(uint64_t width, uint64_t height, ae_sample sample,
 
 /* Appends a clause to a note, once; what does not fit is cut. */
 void aei_note(char note[160], const char *text);
+
+/* Keeps a copy of what writers of the same format take over; and finds it, NULL where the reader is none of `codec` or keeps
+ * nothing of that size. Another process may have sent it, and what decodes strangers' files may lie: whoever takes it checks it. */
+ae_status aei_keep(ae_reader *reader, const void *data, size_t n_bytes, ae_error *err);
+const void *aei_kept(const ae_reader *reader, const ae_codec *codec, size_t n_bytes);
 
 /* Tells of that many further pictures, called what. */
 void aei_further(ae_reader *reader, uint64_t n, const char *what);

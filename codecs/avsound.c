@@ -24,6 +24,13 @@ typedef struct input {
     AVFormatContext *format;
 } input;
 
+/* What a writer takes over: the coder of one stream among others. */
+typedef struct av_class {
+    uint32_t n_streams, track;
+    enum AVCodecID id;
+    int64_t start; /* of the first sample, in frames */
+} av_class;
+
 typedef struct av_reader {
     input in;
     int track; /* index of the stream */
@@ -364,6 +371,7 @@ static ae_status av_open(ae_source *source, const ae_limits *limits, ae_reader *
 {
     av_reader *s = ae_alloc(1, sizeof(*s));
     const AVStream *stream;
+    av_class class;
     ae_status st;
 
     (void)limits;
@@ -398,7 +406,10 @@ static ae_status av_open(ae_source *source, const ae_limits *limits, ae_reader *
     s->promised = s->in.format->duration > 0 ? (double)s->in.format->duration / AV_TIME_BASE : INFINITY;
     if (!s->ended)
         find_gap(s);
-    if ((st = read_tags(s->in.format, s->track, &reader->meta, err)) != AE_OK)
+    class = (av_class){s->in.format->nb_streams, (uint32_t)s->track, stream->codecpar->codec_id,
+                       s->start == INT64_MIN ? 0 : s->start};
+    if ((st = read_tags(s->in.format, s->track, &reader->meta, err)) != AE_OK ||
+        (st = aei_keep(reader, &class, sizeof(class), err)) != AE_OK)
         goto failed;
     reader->state = s;
     return AE_OK;
@@ -567,9 +578,9 @@ static bool is_lossless(enum AVCodecID id)
 }
 
 /* The coder of the input's track, or what the container usually holds. */
-static const AVCodec *find_encoder(const av_container *c, const av_reader *like)
+static const AVCodec *find_encoder(const av_container *c, const av_class *like)
 {
-    enum AVCodecID id = like ? like->in.format->streams[like->track]->codecpar->codec_id : c->usual;
+    enum AVCodecID id = like ? like->id : c->usual;
     const AVCodec *encoder = id == AV_CODEC_ID_OPUS     ? avcodec_find_encoder_by_name("libopus")
                              : id == AV_CODEC_ID_VORBIS ? avcodec_find_encoder_by_name("libvorbis")
                                                         : avcodec_find_encoder(id);
@@ -618,7 +629,7 @@ static AVCodecContext *make_context(const av_writer *s, const AVCodec *encoder, 
     return c;
 }
 
-static ae_status open_encoder(av_writer *s, const ae_writer *writer, const av_reader *like, const ae_write_options *options,
+static ae_status open_encoder(av_writer *s, const ae_writer *writer, const av_class *like, const ae_write_options *options,
                               ae_error *err)
 {
     const ae_signal_info *info = &writer->info;
@@ -717,14 +728,14 @@ static int copy_chapters(AVFormatContext *to, const AVFormatContext *from)
 }
 
 /* All streams of the input in their order, the track among them with its new parameters. */
-static int add_streams(av_writer *s, const av_reader *like)
+static int add_streams(av_writer *s, const av_class *like)
 {
     const AVFormatContext *from = like ? s->in.format : NULL;
     int code = 0;
 
     for (unsigned i = 0; i < (from ? from->nb_streams : 1) && code >= 0; i++) {
         AVStream *stream = avformat_new_stream(s->format, NULL);
-        bool track = !from || (int)i == like->track;
+        bool track = !from || i == like->track;
 
         if (!stream)
             return AVERROR(ENOMEM);
@@ -758,7 +769,7 @@ static void av_accepts(ae_signal_info *info, char note[160])
     (void)note;
 }
 
-static ae_status begin(av_writer *s, ae_writer *writer, const ae_meta *meta, const ae_write_options *options, const av_reader *like,
+static ae_status begin(av_writer *s, ae_writer *writer, const ae_meta *meta, const ae_write_options *options, const av_class *like,
                        ae_error *err)
 {
     uint8_t *buffer = av_malloc(IO_BYTES);
@@ -775,14 +786,14 @@ static ae_status begin(av_writer *s, ae_writer *writer, const ae_meta *meta, con
     s->format->pb = s->io;
     s->format->flags |= AVFMT_FLAG_BITEXACT | AVFMT_FLAG_CUSTOM_IO;
     if (like) {
-        if ((st = input_open(&s->in, like->in.source, writer->codec, err)) != AE_OK)
+        if ((st = input_open(&s->in, options->like->source, writer->codec, err)) != AE_OK)
             return st;
-        if (s->in.format->nb_streams != like->in.format->nb_streams)
+        if (s->in.format->nb_streams != like->n_streams || like->track >= like->n_streams)
             return ae_fail(err, AE_ERR_MALFORMED, "%s: another number of streams at the second reading",
                            writer->codec->description);
         if (!(s->places = ae_alloc(s->in.format->nb_streams, sizeof(*s->places))))
             return writer_failed(s, writer, AVERROR(ENOMEM), err);
-        s->start = like->start == INT64_MIN ? 0 : like->start;
+        s->start = like->start;
     }
     if ((st = open_encoder(s, writer, like, options, err)) != AE_OK || (st = open_frame(s, writer, err)) != AE_OK)
         return st;
@@ -797,7 +808,7 @@ static ae_status begin(av_writer *s, ae_writer *writer, const ae_meta *meta, con
         code = av_opt_set_int(s->format->priv_data, "movie_timescale", (int64_t)writer->info.rate, 0);
     if (code >= 0)
         code = avformat_write_header(s->format, NULL);
-    if (code >= 0 && like && s->encoder->codec_id != like->in.format->streams[like->track]->codecpar->codec_id) {
+    if (code >= 0 && like && s->encoder->codec_id != like->id) {
         char text[80];
 
         snprintf(text, sizeof(text), "sound coded as %s", avcodec_get_name(s->encoder->codec_id));
@@ -823,7 +834,7 @@ static ae_status av_create(ae_sink *sink, const ae_signal_info *info, const ae_m
         return ae_fail(err, AE_ERR_NOMEM, "%s encoder", writer->codec->description);
     av_log_set_level(AV_LOG_QUIET);
     if ((st = aei_spool_open(&s->spool, sink, true, err)) == AE_OK)
-        st = begin(s, writer, meta, options, same ? from->state : NULL, err);
+        st = begin(s, writer, meta, options, same ? aei_kept(from, from->codec, sizeof(av_class)) : NULL, err);
     if (st != AE_OK) {
         free_writer(s);
         return st;

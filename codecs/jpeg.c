@@ -357,6 +357,8 @@ static ae_status jpeg_open(ae_source *source, const ae_limits *limits, ae_reader
         if (!s->cmyk)
             st = ae_fail(err, AE_ERR_NOMEM, "a row of %u pixels", s->c.in.image_width);
     }
+    if (st == AE_OK)
+        st = aei_keep(reader, &s->quality, sizeof(s->quality), err);
     if (st != AE_OK) {
         jpeg_free_state(s);
         return st;
@@ -469,16 +471,30 @@ static void jpeg_accepts(ae_signal_info *info, char note[160])
     info->bits = 8;
 }
 
+/* What a reader keeps, where it makes sense. */
+static const jpeg_class *kept_class(const ae_reader *reader)
+{
+    const jpeg_class *q = aei_kept(reader, &aei_codec_jpeg, sizeof(*q));
+
+    if (!q || q->n_components < 0 || q->n_components > 3 || q->ijg < 0 || q->ijg > 100)
+        return NULL;
+    for (int i = 0; i < q->n_components; i++) {
+        if (q->h[i] < 1 || q->h[i] > MAX_SAMP_FACTOR || q->v[i] < 1 || q->v[i] > MAX_SAMP_FACTOR)
+            return NULL;
+        for (int k = 0; k < DCTSIZE2; k++)
+            if (!q->tables[i][k])
+                return NULL; /* coding divides by them */
+    }
+    return q;
+}
+
 /* The class of the file that this one is made from, where it can be had for such pictures. */
 static const jpeg_class *class_of(const ae_reader *like, int n_components)
 {
-    const jpeg_class *q;
+    const jpeg_class *q = kept_class(like);
     int blocks = 0, h = 1, v = 1;
 
-    if (!like || like->codec != &aei_codec_jpeg)
-        return NULL;
-    q = &((const jpeg_state *)like->state)->quality;
-    if (q->n_components != n_components || q->space == JCS_CMYK)
+    if (!q || q->n_components != n_components || q->space == JCS_CMYK)
         return NULL;
     for (int i = 0; i < n_components; i++) {
         blocks += q->h[i] * q->v[i];
@@ -513,13 +529,13 @@ static void set_tables(struct jpeg_compress_struct *out, const jpeg_class *q)
 
 static void set_quality(struct jpeg_compress_struct *out, const ae_write_options *options)
 {
-    const jpeg_class *q = class_of(options->like, out->input_components);
+    const jpeg_class *q = class_of(options->like, out->input_components), *any = kept_class(options->like);
     int quality = options->quality;
 
     if (q && (q->space == JCS_RGB || q->space == JCS_GRAYSCALE))
         jpeg_set_colorspace(out, q->space);
-    if (!quality && options->like && options->like->codec == &aei_codec_jpeg)
-        quality = ((const jpeg_state *)options->like->state)->quality.ijg;
+    if (!quality && any)
+        quality = any->ijg;
     jpeg_set_quality(out, quality ? quality : 95, TRUE);
     for (int i = 0; i < out->num_components; i++) {
         out->comp_info[i].h_samp_factor = q && out->num_components == 3 ? q->h[i] : 1;
@@ -698,12 +714,9 @@ static const char *const suffixes[] = {"jpg", "jpeg", "jpe", "jfif", NULL};
 
 bool ae_reader_quantisation(const ae_reader *reader, uint16_t table[64], int *quality)
 {
-    const jpeg_class *q;
+    const jpeg_class *q = kept_class(reader);
 
-    if (reader->codec != &aei_codec_jpeg)
-        return false;
-    q = &((const jpeg_state *)reader->state)->quality;
-    if (!q->n_components || (q->space != JCS_YCbCr && q->space != JCS_GRAYSCALE))
+    if (!q || !q->n_components || (q->space != JCS_YCbCr && q->space != JCS_GRAYSCALE))
         return false;
     for (int i = 0; i < DCTSIZE2; i++)
         table[i] = q->tables[0][i];

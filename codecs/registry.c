@@ -62,21 +62,15 @@ static ae_status check_meta(const ae_meta *meta, uint64_t max_meta, ae_error *er
                                            (unsigned long long)n, (unsigned long long)max_meta);
 }
 
-ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
-{
-    return ae_reader_open_track(source, limits, 0, reader, err);
-}
-
-ae_status ae_reader_open_track(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader, ae_error *err)
+ae_status aei_open_here(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader, ae_error *err)
 {
     uint8_t head[4096];
-    ae_limits resolved = ae_limits_resolve(limits);
     const ae_codec *best = NULL, *suffix;
     int best_score = 0;
     size_t n;
     ae_status st;
 
-    *reader = (ae_reader){0};
+    *reader = (ae_reader){.source = source, .track = track};
     if (!ae_source_seek(source, 0) || (n = ae_source_read(source, head, sizeof(head))) == 0 || !ae_source_seek(source, 0))
         return ae_fail(err, AE_ERR_IO, "cannot be read");
     for (const ae_codec *const *c = ae_codecs; *c; c++) {
@@ -94,44 +88,26 @@ ae_status ae_reader_open_track(ae_source *source, const ae_limits *limits, uint3
     if (!best)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "not a format that is known here");
     reader->codec = best;
-    reader->track = track;
-    st = best->open(source, &resolved, reader, err);
-    if (st == AE_OK && (st = check_meta(&reader->meta, resolved.max_meta, err)) != AE_OK)
+    st = best->open(source, limits, reader, err);
+    if (st == AE_OK && (st = check_meta(&reader->meta, limits->max_meta, err)) != AE_OK)
         best->close(reader);
     if (st != AE_OK) {
-        ae_meta_clear(&reader->meta);
-        *reader = (ae_reader){0};
+        reader->codec = NULL; /* which has nothing more to close */
+        aei_close_here(reader);
     }
     return st;
 }
 
-ae_status ae_reader_expect(const ae_reader *reader, ae_kind kind, ae_error *err)
+void aei_close_here(ae_reader *reader)
 {
-    static const char *const names[] = {
-        [AE_KIND_IMAGE] = "a picture", [AE_KIND_AUDIO] = "a sound", [AE_KIND_TENSOR] = "a data set"};
-
-    if (reader->info.kind == kind)
-        return AE_OK;
-    return ae_fail(err, AE_ERR_UNSUPPORTED, "is %s (%s), not %s", names[reader->info.kind], reader->codec->description,
-                   names[kind]);
+    if (reader->codec)
+        reader->codec->close(reader);
+    ae_meta_clear(&reader->meta);
+    ae_free(reader->kept);
+    *reader = (ae_reader){0};
 }
 
-ae_status ae_reader_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err)
-{
-    uint64_t left = reader->info.height - reader->n_read;
-    ae_status st;
-
-    *n_rows = 0;
-    if (reader->codec->read_some)
-        return reader->codec->read_some(reader, rows, capacity, n_rows, err);
-    if (!(capacity = left < capacity ? (uint32_t)left : capacity))
-        return AE_OK;
-    if ((st = ae_reader_read(reader, rows, capacity, err)) == AE_OK)
-        *n_rows = capacity;
-    return st;
-}
-
-ae_status ae_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
+ae_status aei_read_here(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
 {
     size_t row = ae_row_bytes(&reader->info);
     ae_status st;
@@ -148,60 +124,19 @@ ae_status ae_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_erro
     return AE_OK;
 }
 
-/* Grows with what is really there: a few bytes that name gigabytes do not get them. */
-ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_error *err)
+ae_status aei_read_some_here(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err)
 {
-    enum { AT_ONCE = 1 << 26 };
-    uint64_t height = reader->info.height, room = 0, done = 0;
-    size_t row = ae_row_bytes(&reader->info);
-    uint8_t *all = NULL;
-    ae_status st = AE_OK;
+    uint64_t left = reader->info.height - reader->n_read;
+    ae_status st;
 
-    *pixels = NULL;
-    if (reader->info.kind == AE_KIND_AUDIO)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "a sound is not read as a whole");
-    while (row && done < height && st == AE_OK) {
-        uint64_t more = room ? room : AT_ONCE / row + 1, n = 1024;
-
-        if (done == room) {
-            uint64_t rows = more < height - room ? room + more : height;
-            uint8_t *grown = rows <= SIZE_MAX / row ? ae_realloc(all, (size_t)room * row, (size_t)rows * row) : NULL;
-
-            if (!grown)
-                break;
-            all = grown;
-            room = rows;
-        }
-        n = n < room - done ? n : room - done;
-        st = ae_reader_read(reader, all + done * row, (uint32_t)n, err);
-        done += n;
-    }
-    if (st == AE_OK && (done < height || !all))
-        st = ae_fail(err, AE_ERR_NOMEM, "%llu x %llu samples", (unsigned long long)reader->info.width, (unsigned long long)height);
-    if (st != AE_OK) {
-        ae_free(all);
-        return st;
-    }
-    *pixels = all;
-    return AE_OK;
-}
-
-static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
-{
-    return ae_reader_read(opaque, rows, n_rows, err);
-}
-
-ae_row_source ae_reader_rows(ae_reader *reader)
-{
-    return (ae_row_source){reader->info, reader, read_rows};
-}
-
-void ae_reader_close(ae_reader *reader)
-{
-    if (reader->codec)
-        reader->codec->close(reader);
-    ae_meta_clear(&reader->meta);
-    *reader = (ae_reader){0};
+    *n_rows = 0;
+    if (reader->codec->read_some)
+        return reader->codec->read_some(reader, rows, capacity, n_rows, err);
+    if (!(capacity = left < capacity ? (uint32_t)left : capacity))
+        return AE_OK;
+    if ((st = aei_read_here(reader, rows, capacity, err)) == AE_OK)
+        *n_rows = capacity;
+    return st;
 }
 
 ae_status ae_encoder_open(const ae_codec *codec, ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,

@@ -17,14 +17,19 @@ typedef struct sound_format {
     bool lossy;
 } sound_format;
 
+/* What a writer takes over. */
+typedef struct sound_class {
+    int format;
+    int map[MAX_CHANNELS]; /* where the channels stand, as libsndfile names the places */
+    bool has_map;
+} sound_class;
+
 typedef struct sound_reader {
     ae_source *source;
     uint64_t patch_at; /* bytes of the file that libsndfile shall see otherwise; 0: none */
     uint8_t patch[4];
     SNDFILE *file;
-    int format;
-    int map[MAX_CHANNELS]; /* where the channels stand, as libsndfile names the places */
-    bool has_map;
+    sound_class class;
     const uint8_t *order; /* of the channels as they come; NULL: as they should */
     uint64_t left;        /* frames that the header promises, if it does */
     bool counted;
@@ -231,6 +236,11 @@ static ae_status add_strings(SNDFILE *file, ae_meta *meta, ae_error *err)
     return st;
 }
 
+static bool is_place(int place)
+{
+    return place > SF_CHANNEL_MAP_INVALID && place < SF_CHANNEL_MAP_MAX;
+}
+
 static void find_layout(sound_reader *s, const sound_format *f, ae_reader *reader)
 {
     ae_signal_info *info = &reader->info;
@@ -248,11 +258,11 @@ static void find_layout(sound_reader *s, const sound_format *f, ae_reader *reade
         }
         return;
     }
-    s->has_map = sf_command(s->file, SFC_GET_CHANNEL_MAP_INFO, s->map, (int)(info->channels * sizeof(int))) == SF_TRUE;
+    s->class.has_map = sf_command(s->file, SFC_GET_CHANNEL_MAP_INFO, s->class.map, (int)(info->channels * sizeof(int))) == SF_TRUE;
     for (unsigned i = 0; i < info->channels; i++)
-        s->has_map = s->has_map && s->map[i] > SF_CHANNEL_MAP_INVALID && s->map[i] < SF_CHANNEL_MAP_MAX;
-    if (s->has_map)
-        info->layout = layout_of_map(s->map, info->channels);
+        s->class.has_map = s->class.has_map && is_place(s->class.map[i]);
+    if (s->class.has_map)
+        info->layout = layout_of_map(s->class.map, info->channels);
 }
 
 static ae_status sound_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
@@ -293,7 +303,7 @@ static ae_status sound_open(ae_source *source, const ae_limits *limits, ae_reade
                      info.samplerate);
         goto done;
     }
-    s->format = info.format;
+    s->class.format = info.format;
     reader->info = (ae_signal_info){.kind = AE_KIND_AUDIO,
                                     .sample = sample_of(info.format),
                                     .channels = (uint32_t)info.channels,
@@ -314,6 +324,8 @@ static ae_status sound_open(ae_source *source, const ae_limits *limits, ae_reade
     find_layout(s, f, reader);
     if (f->family != SOUND_FLAC && f->family != SOUND_OGG)
         st = add_strings(s->file, &reader->meta, err);
+    if (st == AE_OK)
+        st = aei_keep(reader, &s->class, sizeof(s->class), err);
 done:
     if (st != AE_OK) {
         sf_close(s->file);
@@ -452,10 +464,18 @@ static void accepts_flac(ae_signal_info *info, char note[160])
 }
 
 /* As the input was stored where that is possible, else plainly. */
+static const sound_class *class_of(const ae_reader *like)
+{
+    bool sound = like && like->codec && like->codec->read_some == sound_read_some;
+
+    return sound ? aei_kept(like, like->codec, sizeof(sound_class)) : NULL;
+}
+
 static int choose_format(const sound_format *f, const ae_signal_info *info, const ae_reader *like)
 {
     static const int types[] = {[AE_S8] = SF_FORMAT_PCM_S8,  [AE_S16] = SF_FORMAT_PCM_16, [AE_S24] = SF_FORMAT_PCM_24,
                                 [AE_S32] = SF_FORMAT_PCM_32, [AE_F32] = SF_FORMAT_FLOAT,  [AE_F64] = SF_FORMAT_DOUBLE};
+    const sound_class *from = class_of(like);
     int type = types[info->sample], major = f->major;
     bool riff = f->family == SOUND_RIFF;
 
@@ -463,8 +483,7 @@ static int choose_format(const sound_format *f, const ae_signal_info *info, cons
         return major | (f->family == SOUND_MPEG ? SF_FORMAT_MPEG_LAYER_III : major == SF_FORMAT_OGG ? SF_FORMAT_VORBIS : 0);
     if (info->sample == AE_S8 && (riff || f->family == SOUND_W64))
         type = SF_FORMAT_PCM_U8;
-    if (like && like->codec && format_of(like->codec) == f) {
-        const sound_reader *from = like->state;
+    if (from && format_of(like->codec) == f) {
         SF_INFO probe = {.samplerate = (int)info->rate, .channels = (int)info->channels, .format = from->format};
 
         if (like->info.sample == info->sample && sf_format_check(&probe))
@@ -568,6 +587,7 @@ static ae_status sound_create(ae_sink *sink, const ae_signal_info *info, const a
     sound_family family = f->family;
     SF_INFO to = {.samplerate = (int)info->rate, .channels = (int)info->channels, .format = choose_format(f, info, options->like)};
     sound_writer *s;
+    const sound_class *from = class_of(options->like);
     int map[MAX_CHANNELS], off = SF_FALSE;
     bool has_map, same;
     ae_status st;
@@ -601,8 +621,7 @@ static ae_status sound_create(ae_sink *sink, const ae_signal_info *info, const a
     sf_command(s->file, SFC_SET_ADD_PEAK_CHUNK, NULL, off); /* it holds the time of day */
     if ((to.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_RF64)
         sf_command(s->file, SFC_RF64_AUTO_DOWNGRADE, NULL,
-                   !(options->like && options->like->codec == writer->codec &&
-                     (((const sound_reader *)options->like->state)->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_RF64));
+                   !(from && options->like->codec == writer->codec && (from->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_RF64));
     if (f->lossy && !set_quality(s, f, info, choose_kbps(writer, options))) {
         s->sink.status = AE_ERR_NOMEM;
         sf_close(s->file);
@@ -611,10 +630,9 @@ static ae_status sound_create(ae_sink *sink, const ae_signal_info *info, const a
         return ae_fail(err, AE_ERR_NOMEM, "%s encoder", writer->codec->description);
     }
     /* A map in another order than the bits' is known to the reader only. */
-    same = options->like && options->like->codec && options->like->codec->read_some == sound_read_some &&
-           ((const sound_reader *)options->like->state)->has_map && options->like->info.channels == info->channels;
-    if (same)
-        memcpy(map, ((const sound_reader *)options->like->state)->map, info->channels * sizeof(int));
+    same = from && from->has_map && options->like->info.channels == info->channels;
+    for (uint32_t i = 0; same && i < info->channels; i++)
+        same = is_place(map[i] = from->map[i]);
     has_map = same || (info->layout && map_of_layout(info->layout, info->channels, map));
     if (has_map && (f->family == SOUND_RIFF || f->family == SOUND_AIFF || f->family == SOUND_CAF) && info->channels > 1)
         sf_command(s->file, SFC_SET_CHANNEL_MAP_INFO, map, (int)(info->channels * sizeof(int)));

@@ -101,6 +101,30 @@ ae_status aei_write_all(int fd, const void *data, size_t n_bytes, ae_error *err)
     return AE_OK;
 }
 
+int aei_source_descriptor(const ae_source *source)
+{
+    return source->fd;
+}
+
+ae_status aei_source_adopt(int fd, const char *name, uint64_t n_bytes, ae_source **out, ae_error *err)
+{
+    ae_source *s = ae_alloc(1, sizeof(*s));
+
+    *out = NULL;
+    if (s) {
+        s->fd = fd;
+        s->size = n_bytes;
+        s->name = ae_strdup(name);
+        s->buffer = ae_alloc(BUFFER_BYTES, 1);
+    }
+    if (!s || !s->name || !s->buffer) {
+        ae_source_free(s);
+        return ae_fail(err, AE_ERR_NOMEM, "input buffer");
+    }
+    *out = s;
+    return AE_OK;
+}
+
 ae_status ae_source_open(const char *path, ae_source **out, ae_error *err)
 {
     ae_status st = AE_OK;

@@ -9,6 +9,9 @@
 #include "adapter.h"
 #include "exif.h"
 
+/* What a writer takes over. */
+typedef struct tiff_class { uint16_t compression, predictor; } tiff_class;
+
 typedef struct tiff_state {
     TIFF *tif;
     ae_error *err;      /* of the call in progress */

@@ -308,6 +308,8 @@ ae_status aei_tiff_reader_open(ae_source *source, const ae_limits *limits, ae_re
     if ((scheme = TIFFFindCODEC(s->compression)))
         snprintf(reader->quality, sizeof(reader->quality), "%s", scheme->name);
     aei_further(reader, aei_ifd_further(source), "pages");
+    if ((st = aei_keep(reader, &(tiff_class){s->compression, s->predictor}, sizeof(tiff_class), &complaint)) != AE_OK)
+        goto failed;
     s->status = AE_OK;
     reader->state = s;
     return AE_OK;

@@ -14,12 +14,12 @@ void aei_tiff_accepts(ae_signal_info *info, char note[160])
 /* The source's compression where it is lossless and at hand. */
 static uint16_t choose_compression(const ae_reader *like, const ae_signal_info *info, uint16_t *predictor)
 {
+    bool tiff = like && like->codec && like->codec->read == aei_tiff_reader_read;
+    const tiff_class *from = tiff ? aei_kept(like, like->codec, sizeof(*from)) : NULL;
     uint16_t compression = COMPRESSION_ADOBE_DEFLATE;
 
     *predictor = info->sample == AE_F32 ? PREDICTOR_FLOATINGPOINT : PREDICTOR_HORIZONTAL;
-    if (like && like->codec->read == aei_tiff_reader_read) {
-        const tiff_state *from = like->state;
-
+    if (from) {
         switch (from->compression) {
         case COMPRESSION_LZW:
         case COMPRESSION_ADOBE_DEFLATE:

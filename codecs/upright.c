@@ -84,10 +84,17 @@ const ae_signal_info *ae_turner_info(const ae_turner *t)
     return &t->to;
 }
 
+void *aei_turner_next(ae_turner *t, uint32_t n_rows)
+{
+    uint8_t *next = t->pixels + t->y * t->row_bytes;
+
+    t->y += n_rows;
+    return next;
+}
+
 void ae_turner_write(ae_turner *t, const void *rows, uint32_t n_rows)
 {
-    memcpy(t->pixels + t->y * t->row_bytes, rows, n_rows * t->row_bytes);
-    t->y += n_rows;
+    memcpy(aei_turner_next(t, n_rows), rows, n_rows * t->row_bytes);
 }
 
 void ae_turner_read(const ae_turner *t, uint64_t first, uint32_t n_rows, void *rows)
@@ -105,69 +112,4 @@ void ae_turner_read(const ae_turner *t, uint64_t first, uint32_t n_rows, void *r
                 sy = h - 1 - sy;
             memcpy(out, t->pixels + sy * t->row_bytes + sx * t->pixel_bytes, t->pixel_bytes);
         }
-}
-
-/* ---- a reader that turns ---- */
-
-typedef struct turned {
-    ae_reader inner; /* its metadata have gone to the outer */
-    ae_turner *turner;
-    uint64_t y;
-    bool full;
-} turned;
-
-static ae_status turned_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
-{
-    turned *t = reader->state;
-    uint64_t height = t->inner.info.height;
-
-    while (!t->full) {
-        uint64_t left = height - t->turner->y;
-        uint32_t n = left < 64 ? (uint32_t)left : 64;
-        ae_status st =
-            t->inner.codec->read(&t->inner, t->turner->pixels + t->turner->y * t->turner->row_bytes, n, err); /* in its place */
-
-        if (st != AE_OK)
-            return st;
-        t->turner->y += n;
-        t->full = t->turner->y == height;
-    }
-    ae_turner_read(t->turner, t->y, n_rows, rows);
-    t->y += n_rows;
-    return AE_OK;
-}
-
-static void turned_close(ae_reader *reader)
-{
-    turned *t = reader->state;
-
-    t->inner.codec->close(&t->inner);
-    ae_turner_free(t->turner);
-    ae_free(t);
-}
-
-static const ae_codec turned_codec = {.name = "turned", .kind = AE_KIND_IMAGE, .read = turned_read, .close = turned_close};
-
-ae_status ae_reader_turn_upright(ae_reader *reader, ae_error *err)
-{
-    unsigned orientation = ae_meta_orientation(&reader->meta);
-    turned *t;
-    ae_status st;
-
-    if (orientation < 2)
-        return AE_OK;
-    if (!(t = ae_alloc(1, sizeof(*t))))
-        return ae_fail(err, AE_ERR_NOMEM, "turning a picture");
-    if ((st = ae_turner_create(&reader->info, orientation, &t->turner, err)) != AE_OK) {
-        ae_free(t);
-        return st;
-    }
-    t->inner = *reader;
-    t->inner.meta = (ae_meta){0};
-    aei_forget_orientation(&reader->meta);
-    reader->info = *ae_turner_info(t->turner);
-    ae_meta_resize(&reader->meta, reader->info.width, reader->info.height);
-    reader->codec = &turned_codec;
-    reader->state = t;
-    return AE_OK;
 }

@@ -245,7 +245,7 @@ static ae_status webp_create(ae_sink *sink, const ae_signal_info *info, const ae
     s->quality = options->quality ? options->quality : 95;
     s->lossless = options->lossless;
     if (!options->quality && options->like && options->like->codec == &aei_codec_webp)
-        s->lossless = s->lossless || ((const webp_state *)options->like->state)->lossless;
+        s->lossless = s->lossless || strcmp(options->like->quality, "lossless") == 0;
     for (size_t i = 0; i < meta->n_items; i++)
         if (meta->items[i].kind >= AE_META_IPTC && meta->items[i].kind <= AE_META_DENSITY)
             aei_note(writer->note, meta->items[i].kind == AE_META_IPTC   ? "IPTC dropped"

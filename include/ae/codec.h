@@ -43,7 +43,11 @@ typedef struct ae_reader {
     char note[160];      /* one line about what was lost or converted in reading ("CMYK converted to RGB"), or "" */
     uint32_t n_further;  /* pages or frames of the file beside the one that is read; small copies of it do not count */
     void *state;
-    uint64_t n_read;     /* rows, kept by the registry */
+    void *kept;          /* what a writer of the same format takes over beside the quality: adapter-defined numbers, or NULL */
+    size_t n_kept;
+    ae_source *source;   /* set by the registry, like those below */
+    uint64_t n_read;     /* rows */
+    void *apart;         /* the process that decodes, or NULL: then state is set */
     uint32_t track;      /* which of several sounds was asked for, from 1 on; 0: the first. Set before opening */
 } ae_reader;
 

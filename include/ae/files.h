@@ -18,6 +18,11 @@ AE_API const ae_codec *ae_codec_for_name(const char *name);
 /* Likewise for the suffix of a path; NULL where it has none or an unknown one. */
 AE_API const ae_codec *ae_codec_for_path(const char *path);
 
+/* Before there are threads: from now on readers of files decode in processes of their own, which have no rights but to read the
+ * file in hand; if one crashes, that is its reader's failure. What the kernel takes away from them stands in `what`, or, where
+ * this returns false and all stays as it was, why not. */
+AE_API bool ae_decode_apart(char what[160]);
+
 /* Recognises the format by content, then by the suffix of the source's name, and opens the reader, whatever *reader held.
  * On failure *reader is zero. limits may be NULL. The source must outlive the reader and serves one at a time; it can be opened
  * again after a reader is closed. */

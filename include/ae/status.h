@@ -79,6 +79,9 @@ AE_API uint64_t ae_memory_machine(void);       /* bytes that this process could 
  * too much, and then nothing was taken. */
 AE_API AE_NODISCARD ae_status ae_memory_take(uint64_t n_bytes, const char *what, ae_error *err);
 AE_API void ae_memory_give(uint64_t n_bytes);  /* exactly what was taken */
+/* For processes that share one budget, before they have threads: from now on *common, in memory that they share, counts what all
+ * have taken, and *own what this one has taken since. The first process, whose own is NULL, fills *common. */
+AE_API void ae_memory_share(uint64_t *common, uint64_t *own);
 /* Testing: the n-th allocation from now on (1 = next) fails, once; 0 switches it off. Process-wide. */
 AE_API void ae_alloc_fail_at(uint64_t n);
 

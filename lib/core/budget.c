@@ -11,7 +11,8 @@
 
 #include "ae/status.h"
 
-static atomic_ullong taken, budget = UINT64_MAX;
+static atomic_ullong budget = UINT64_MAX;
+static uint64_t alone, *taken = &alone, *own; /* counted atomically */
 
 /* The bytes that the budget refused last. Allocation failures are told by whoever asked for the memory, in the same thread; only
  * here is it known why. */
@@ -53,9 +54,25 @@ void ae_memory_limit(uint64_t n_bytes)
 
 uint64_t ae_memory_left(void)
 {
-    uint64_t most = atomic_load(&budget), now = atomic_load(&taken);
+    uint64_t most = atomic_load(&budget), now = __atomic_load_n(taken, __ATOMIC_SEQ_CST);
 
     return now < most ? most - now : 0;
+}
+
+void ae_memory_share(uint64_t *common, uint64_t *of_this)
+{
+    if (!of_this)
+        *common = *taken;
+    taken = common;
+    own = of_this;
+}
+
+/* The amount that there was before. */
+static uint64_t add(uint64_t n_bytes)
+{
+    if (own)
+        __atomic_fetch_add(own, n_bytes, __ATOMIC_SEQ_CST);
+    return __atomic_fetch_add(taken, n_bytes, __ATOMIC_SEQ_CST);
 }
 
 bool aei_memory_charge(uint64_t n_bytes)
@@ -63,10 +80,10 @@ bool aei_memory_charge(uint64_t n_bytes)
     uint64_t most = atomic_load(&budget), before;
 
     if (n_bytes <= INT64_MAX) { /* so that the count itself cannot overflow */
-        before = atomic_fetch_add(&taken, n_bytes);
+        before = add(n_bytes);
         if (before <= most && n_bytes <= most - before)
             return true;
-        atomic_fetch_sub(&taken, n_bytes);
+        add(-n_bytes);
     }
     refused = n_bytes;
     return false;
@@ -74,7 +91,7 @@ bool aei_memory_charge(uint64_t n_bytes)
 
 void ae_memory_give(uint64_t n_bytes)
 {
-    atomic_fetch_sub(&taken, n_bytes);
+    add(-n_bytes);
 }
 
 void aei_memory_explain(char *message, size_t n)

@@ -11,6 +11,7 @@
 #include "common/options.h"
 #include "common/progress.h"
 #include "common/dataset.h"
+#include "ae/files.h"
 #include "export.h"
 
 static struct {
@@ -489,6 +490,7 @@ int main(int argc, char **argv)
     ae_error error;
 
     cfg.threads = n_cpus > 0 ? (uint32_t)n_cpus : 1;
+    cli_confine = ae_decode_apart;
     status = cli_start(&tool, argc, argv, &operands, &n_operands);
     if (status != CLI_GO_ON)
         ;

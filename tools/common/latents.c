@@ -127,6 +127,7 @@ int latents_main(const cli_tool *tool, latents_options *o, int (*check)(int n_op
 
     o->jobs = cli_processors();
     cli_clean_up = ae_output_remove_pending;
+    cli_confine = ae_decode_apart;
     status = cli_start(tool, argc, argv, &operands, &n);
     if (status == CLI_GO_ON && check)
         status = check(n);

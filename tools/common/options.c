@@ -284,13 +284,15 @@ static void print_option(const cli_option *o)
 }
 
 /* Places in the table. */
-enum { HELP = 2, VERSION };
+enum { HELP = 3, VERSION };
 static uint64_t max_memory;
-static bool no_sync;
+static bool no_sync, no_confine;
 
 static const cli_option built_in[] = {
     {0, "max-memory", CLI_SIZE, &max_memory, "SIZE", "take no more memory than that; half of the machine's where not given", 0, 0},
     {0, "no-sync", CLI_FLAG, &no_sync, NULL, "do not wait until what is written is on the disk", 0, 0},
+    {0, "no-confine", CLI_FLAG, &no_confine, NULL,
+     "decode files in the tool's own process: a crash ends it, and a file that takes it over has all its rights", 0, 0},
     {'h', "help", CLI_FLAG, NULL, NULL, "print this and exit", 0, 0},
     {'V', "version", CLI_FLAG, NULL, NULL, "print the version and exit", 0, 0},
     {0},
@@ -394,6 +396,21 @@ static int walk(const cli_tool *tool, const getopt_table *t, int argc, char **ar
     return status;
 }
 
+bool (*cli_confine)(char what[160]);
+
+static void confine(const getopt_table *t)
+{
+    const cli_option *verbose = find_option(t, 'v');
+    char what[160] = "decoders run in this process, with all its rights (--no-confine)";
+
+    if (!cli_confine)
+        return;
+    if (!no_confine)
+        (void)cli_confine(what);
+    if (verbose && verbose->type == CLI_COUNT && *(const uint32_t *)verbose->value)
+        cli_message("%s", what);
+}
+
 int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int *n_operands)
 {
     getopt_table t = {.shorts = ":"};
@@ -412,6 +429,8 @@ int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int
         status = walk(tool, &t, argc, argv, false);
     ae_sync_enable(!no_sync);
     ae_memory_limit(max_memory ? max_memory : ae_memory_machine() / 2);
+    if (status == CLI_GO_ON)
+        confine(&t);
     *operands = argv + optind;
     *n_operands = argc - optind;
     return status;

@@ -51,6 +51,9 @@ int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int
 extern ae_cancel cli_cancel;
 int cli_interrupted(void); /* the exit status then: 128 + the signal's number */
 extern void (*cli_clean_up)(void);
+/* Of tools that read files of strangers: takes away rights from what decodes them, unless --no-confine, once options are parsed
+ * and before there are threads. Says in `what` what came of it. NULL: none. */
+extern bool (*cli_confine)(char what[160]);
 
 /* Options already parsed that exclude each other and the like: reports "NAME: message (try --help)" and returns CLI_USAGE. */
 int cli_usage(const char *format, ...) AE_PRINTF(1, 2);

@@ -14,6 +14,7 @@ int picture_start(const cli_tool *tool, cli_batch_options *batch, int argc, char
 
     batch->jobs = cli_processors();
     cli_clean_up = ae_output_remove_pending;
+    cli_confine = ae_decode_apart;
     status = cli_start(tool, argc, argv, operands, n_operands);
     batch->force |= batch->newer;
     return status;

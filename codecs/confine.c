@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
+#include "confine.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stddef.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if __has_include(<linux/landlock.h>)
+#include <linux/landlock.h>
+#endif
+#if AEI_CONFINES_CALLS
+#include <seccomp.h>
+#endif
+
+#if defined(LANDLOCK_CREATE_RULESET_VERSION) && defined(SYS_landlock_create_ruleset)
+
+/* Later versions of the kernel's interface than the headers need know; what an older kernel does not know is left out. */
+typedef struct landlock_rights { uint64_t files, ports, scopes; } landlock_rights;
+
+static size_t rights_of(long version, landlock_rights *rights)
+{
+    enum { OLDEST_FILE_RIGHTS = 13 };
+    enum { REFER = 13, TRUNCATE = 14, IOCTL = 15 };
+
+    *rights = (landlock_rights){.files = (UINT64_C(1) << OLDEST_FILE_RIGHTS) - 1};
+    if (version >= 2)
+        rights->files |= UINT64_C(1) << REFER;
+    if (version >= 3)
+        rights->files |= UINT64_C(1) << TRUNCATE;
+    if (version >= 5)
+        rights->files |= UINT64_C(1) << IOCTL;
+    if (version >= 4)
+        rights->ports = 3; /* to bind and to connect */
+    if (version >= 6)
+        rights->scopes = 3; /* abstract sockets and signals beyond those confined alike */
+    return version >= 6 ? sizeof(*rights) : version >= 4 ? offsetof(landlock_rights, scopes) : offsetof(landlock_rights, ports);
+}
+
+bool aei_confine_files(void)
+{
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    landlock_rights rights;
+    size_t n;
+    int fd;
+    bool done;
+
+    if (version < 1 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return false;
+    n = rights_of(version, &rights);
+    if ((fd = (int)syscall(SYS_landlock_create_ruleset, &rights, n, 0)) < 0)
+        return false;
+    done = syscall(SYS_landlock_restrict_self, fd, 0) == 0;
+    close(fd);
+    return done;
+}
+
+#else
+
+bool aei_confine_files(void)
+{
+    return false;
+}
+
+#endif
+
+#if AEI_CONFINES_CALLS
+
+/* A new mapping, or new rights for an old one, must not be for code. */
+static bool allow_data(scmp_filter_ctx filter, int call)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
+}
+
+static bool fill(scmp_filter_ctx filter)
+{
+    static const int calls[] = {
+        SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(lseek), SCMP_SYS(close),
+        SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
+        SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
+        SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
+        SCMP_SYS(getcpu), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(getrandom), SCMP_SYS(uname), SCMP_SYS(sysinfo),
+        SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday),
+        SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
+        SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
+    };
+
+    for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0) != 0)
+            return false;
+    /* clone3 hides its flags in memory: libraries that hear that it does not exist take clone. */
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                            SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM)) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())) == 0 &&
+           allow_data(filter, SCMP_SYS(mmap)) && allow_data(filter, SCMP_SYS(mprotect));
+}
+
+bool aei_confine_calls(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    bool done = filter && fill(filter) && seccomp_load(filter) == 0;
+
+    seccomp_release(filter);
+    return done;
+}
+
+#else
+
+bool aei_confine_calls(void)
+{
+    return false;
+}
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Giving up rights, for good, of the calling thread and all that come of it. */
+#ifndef AEI_CONFINE_H
+#define AEI_CONFINE_H
+
+#include <stdbool.h>
+
+/* Nothing is opened, made or removed any more, nobody outside reached by name: Landlock. False where the kernel has none. */
+bool aei_confine_files(void);
+/* No more than to read and write what is open, to take memory and to start threads; all other calls fail: seccomp. The filter names
+ * the calling process, which can fork none. False where that cannot be had. */
+bool aei_confine_calls(void);
+
+#endif

@@ -1,0 +1,54 @@
+#!/bin/sh
+# Files that crash their decoder, or take it over: confine.sh LIB aecompress aedecompress badpng.so
+bad=$(realpath "$4")
+de=$(realpath "$3")
+. "$1"
+ulimit -c 0
+
+# ppm NAME WIDTH: noise
+ppm() { { printf 'P6 %d 9 255\n' "$2"; head -c $(($2 * 27)) /dev/urandom; } >"$1.ppm"; }
+hurt() { LD_PRELOAD="$bad" "$@"; }
+
+for p in first:40 late:76 crash:77 taken:78 end:79 last:41; do ppm "${p%:*}" "${p#*:}"; done
+run 0 "$tool" --no-confine --no-sync --lossless *.ppm
+run 0 "$de" --no-sync --format png *.aec
+rm *.aec
+
+# whatever happens to a decoder is its own item's error
+run 1 hurt "$tool" --lossless --no-sync -j 2 -o made/ first.png late.png crash.png end.png last.png
+says "late.png: its decoder crashed (Segmentation fault)"
+says "crash.png: its decoder crashed (Segmentation fault)"
+says "end.png: its decoder ended before its time"
+says "2 of 5 inputs done, 3 failed"
+present made/first.aec made/last.aec
+absent made/late.aec made/crash.aec made/end.aec
+run 1 hurt "$tool" --lossless --no-sync --archive a.aec first.png late.png crash.png end.png last.png
+run 0 "$de" -l a.aec
+[ "$(wc -l <out)" -eq 2 ] || fail "an archive of what was whole has other items: $(cat out)"
+run 0 "$de" -o first2.png made/first.aec
+same first.png first2.png
+
+# rows longer than what processes share at a time, and many at once
+{ printf 'P6 50000 3 255\n'; head -c 450000 /dev/urandom; } >wide.ppm
+run 0 "$tool" --lossless --no-sync -o apart.aec wide.ppm
+run 0 "$tool" --lossless --no-sync --no-confine -o here.aec wide.ppm
+same apart.aec here.aec
+for i in 1 2 3 4 5 6 7 8 9; do cp last.png many$i.png; done
+run 0 "$tool" --lossless --no-sync -j 9 --archive many.aec many?.png
+
+# --no-confine: the tool dies of it
+run 139 sh -c 'LD_PRELOAD="$0" "$@"; exit $?' "$bad" "$tool" --no-confine --lossless --no-sync -f -o made/ crash.png last.png
+run 134 sh -c 'LD_PRELOAD="$0" "$@"; exit $?' "$bad" "$tool" --no-confine --lossless --no-sync -f -o made/ taken.png
+
+# what is taken over can do nothing, where the kernel allows to take that away
+: >keep
+run 0 "$tool" --lossless --no-sync -v -f -o made/first.aec first.png
+if grep -q 'can be opened (Landlock), system calls are restricted' err; then
+    run 0 hurt "$tool" --lossless --no-sync -f -o made/ taken.png
+    present made/taken.aec
+    absent escaped
+    [ -e keep ] || fail "a decoder removed a file"
+else
+    says "decoders run"
+fi
+finish
