@@ -130,6 +130,8 @@ AE_API AE_NODISCARD ae_status ae_item_tile(ae_item_reader *reader, ae_tile_kind 
                                            size_t *n_bytes, ae_error *err);
 AE_API AE_NODISCARD ae_status ae_item_meta(ae_item_reader *reader, const ae_limits *limits, ae_meta *meta, ae_error *err);
 AE_API bool ae_item_hash(ae_item_reader *reader, uint8_t hash[16]); /* of packed items: of the whole pack */
+/* The item's pack as it is coded, whose data live as long as the reader: what ae_container_write_packed takes. */
+AE_API AE_NODISCARD ae_status ae_item_packed(ae_item_reader *reader, ae_packed *out, ae_error *err);
 
 /* ---- tiles of samples ---- */
 

@@ -283,6 +283,19 @@ bool ae_item_hash(ae_item_reader *r, uint8_t hash[16])
     return true;
 }
 
+ae_status ae_item_packed(ae_item_reader *r, ae_packed *out, ae_error *err)
+{
+    aei_pack p;
+    ae_status st = r->item.packed ? load_pack(r, &p, err) : ae_fail(err, AE_ERR_ARGUMENT, "not a packed item");
+
+    *out = (ae_packed){0};
+    if (st != AE_OK)
+        return st;
+    *out = (ae_packed){.data = (void *)(uintptr_t)p.coded, .n_bytes = p.n_coded};
+    memcpy(out->hash, p.hash, sizeof(out->hash));
+    return AE_OK;
+}
+
 static bool same_type(const ae_signal_info *a, const ae_signal_info *b)
 {
     return a->sample == b->sample && a->bits == b->bits && a->channels == b->channels && a->width == b->width &&

@@ -554,6 +554,16 @@ static bool leaves(const archive *a)
     return !a->file.output && a->file.fd >= 0 && !a->appended && !a->broken && ae_container_next(a->writer) > 0;
 }
 
+/* Whether nothing is in it, and nothing is gathered for it. */
+static bool is_empty(const archive *a)
+{
+    bool empty = !ae_container_next(a->writer);
+
+    for (size_t i = 0; i < GATHER_KINDS; i++)
+        empty &= !a->kinds[i].n;
+    return empty;
+}
+
 /* Which files below directories are pictures, or hold some. */
 static bool wanted(void *opaque, const char *path)
 {
@@ -646,7 +656,10 @@ int archive_run(compress_options *o, char **operands, int n_operands)
     cli_progress_clear();
     if (a.n_found && !o->batch.quiet)
         cli_message("%s: %zu items were there, left by a run that broke off", o->archive, a.n_found);
-    if (a.broken || (cli_cancel.requested && !leaves(&a)) || (st = end(&a, first, &err)) != AE_OK) {
+    if (strcmp(o->archive, "-") != 0 && is_empty(&a) && !a.broken && !cli_cancel.requested) {
+        if (!o->batch.quiet)
+            cli_message("%s: not written, there is nothing to put into it", o->archive);
+    } else if (a.broken || (cli_cancel.requested && !leaves(&a)) || (st = end(&a, first, &err)) != AE_OK) {
         if (st != AE_OK)
             cli_message("%s: %s", o->archive, err.message);
         a.failed++;

@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/beneath.h"
@@ -15,6 +17,7 @@
 #include "common/options.h"
 #include "common/progress.h"
 #include "common/text.h"
+#include "tar.h"
 
 void decompress_place(const ae_item *item, uint32_t index, char text[80])
 {
@@ -62,27 +65,22 @@ static void show(void *opaque, double done)
     cli_item_progress(d->item, d->done + done * d->share, 0);
 }
 
-/* directory: that `path` is relative to, or AT_FDCWD. */
-static ae_status write_item(decoding *d, aecfile *f, int directory, const char *path, ae_error *err)
+static ae_status encode_item(decoding *d, aecfile *f, const ae_codec *codec, ae_sink *to, ae_error *err)
 {
     const decompress_options *o = d->o;
     const cli_item *item = d->item;
-    bool standard = directory == AT_FDCWD && strcmp(path, "-") == 0, checked;
-    unsigned flags = picture_output_flags(&o->picture.batch) | (d->many ? AE_OUTPUT_LATER : 0u);
+    bool checked;
     aecfile_options how = {.model = o->model, .region = o->region, .preview = o->preview,
                            .control = {d->threads, NULL, d, show, lose}};
     ae_signal_info result = aecfile_result(d->what, &how);
     ae_write_options options = {.quality = (int)o->picture.quality, .lossless = o->picture.lossless};
     ae_row_sink sink = {d, write_rows};
     ae_item_reader *reader = NULL;
-    ae_output *output = NULL;
     ae_meta meta = {0};
-    const ae_codec *codec;
     ae_error why;
     ae_status st;
 
-    if ((st = picture_codec(&o->picture, path, o->standard, &codec, err)) != AE_OK ||
-        (st = ae_item_open(f->container, d->what, &reader, err)) != AE_OK)
+    if ((st = ae_item_open(f->container, d->what, &reader, err)) != AE_OK)
         return st;
     if (ae_item_meta(reader, NULL, &meta, &why) != AE_OK) {
         cli_message("%s: %s: metadata are lost: %s", item->input, d->what->name, why.message);
@@ -90,21 +88,35 @@ static ae_status write_item(decoding *d, aecfile *f, int directory, const char *
     }
     if (o->region.width || o->preview)
         ae_meta_resize(&meta, result.width, result.height);
-    if ((st = ae_output_open_at(directory, path, standard ? NULL : item->input, flags, &output, err)) != AE_OK ||
-        (st = ae_encoder_open(codec, ae_output_sink(output), &result, &meta, &options, &d->encoder, err)) != AE_OK)
+    if ((st = ae_encoder_open(codec, to, &result, &meta, &options, &d->encoder, err)) != AE_OK)
         goto done;
     if (*d->encoder.writer.note)
         cli_item_note(item, "%s", d->encoder.writer.note);
-    if ((st = aecfile_decode(f, d->what, &how, &sink, &checked, err)) != AE_OK ||
-        (st = ae_encoder_finish(&d->encoder, err)) != AE_OK)
-        goto done;
-    st = ae_output_commit(output, err);
-    output = NULL;
+    if ((st = aecfile_decode(f, d->what, &how, &sink, &checked, err)) == AE_OK)
+        st = ae_encoder_finish(&d->encoder, err);
 done:
     ae_encoder_abandon(&d->encoder);
-    ae_output_discard(output);
     ae_meta_clear(&meta);
     ae_item_free(reader);
+    return st;
+}
+
+/* directory: that `path` is relative to, or AT_FDCWD. */
+static ae_status write_item(decoding *d, aecfile *f, int directory, const char *path, ae_error *err)
+{
+    const decompress_options *o = d->o;
+    bool standard = directory == AT_FDCWD && strcmp(path, "-") == 0;
+    unsigned flags = picture_output_flags(&o->picture.batch) | (d->many ? AE_OUTPUT_LATER : 0u);
+    ae_output *output = NULL;
+    const ae_codec *codec;
+    ae_status st;
+
+    if ((st = picture_codec(&o->picture, path, o->standard, &codec, err)) != AE_OK ||
+        (st = ae_output_open_at(directory, path, standard ? NULL : d->item->input, flags, &output, err)) != AE_OK)
+        return st;
+    if ((st = encode_item(d, f, codec, ae_output_sink(output), err)) == AE_OK)
+        return ae_output_commit(output, err);
+    ae_output_discard(output);
     return st;
 }
 
@@ -189,20 +201,25 @@ static ae_status write_beneath(decoding *d, aecfile *f, const char *base, const 
     return st;
 }
 
+static ae_status check_name(const decoding *d, const cli_target *target, const ae_item *items, ae_error *err)
+{
+    if (*d->what->name && !ae_item_name_is_safe(d->what->name))
+        return ae_fail(err, AE_ERR_MALFORMED, "this name would lead out of the directory, or hides what it is");
+    if (!d->o->raw_names && cli_has_control(d->what->name))
+        return ae_fail(err, AE_ERR_ARGUMENT, "this name holds control characters (--raw-names writes it)");
+    if (target->clash != CLI_NO_CLASH)
+        return ae_fail(err, AE_ERR_ARGUMENT, "would be written to %s, as %s is", target->path, items[target->clash].name);
+    return AE_OK;
+}
+
 static ae_status write_one(decoding *d, const char *directory, const cli_target *target, const ae_item *items, aecfile *f)
 {
     const decompress_options *o = d->o;
     const char *path = target->path;
     struct stat s;
     ae_error why = {0};
-    ae_status st = AE_OK;
+    ae_status st = check_name(d, target, items, &why);
 
-    if (*d->what->name && !ae_item_name_is_safe(d->what->name))
-        st = ae_fail(&why, AE_ERR_MALFORMED, "this name would lead out of the directory, or hides what it is");
-    else if (!o->raw_names && cli_has_control(d->what->name))
-        st = ae_fail(&why, AE_ERR_ARGUMENT, "this name holds control characters (--raw-names writes it)");
-    else if (target->clash != CLI_NO_CLASH)
-        st = ae_fail(&why, AE_ERR_ARGUMENT, "would be written to %s, as %s is", path, items[target->clash].name);
     if (st == AE_OK && (!o->picture.batch.skip_existing || stat(path, &s) != 0)) {
         if (o->picture.batch.dry_run)
             print_plan(d->item->input, d->what->name, path);
@@ -287,6 +304,54 @@ static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_
     return m.failed ? ae_fail(err, AE_ERR_MALFORMED, "%zu of %zu items failed", m.failed, n) : AE_OK;
 }
 
+/* Items go where they would lie below a directory, in a tar archive on standard output. Each is held whole, since its size comes
+ * first. */
+static ae_status write_tar(decoding *d, aecfile *f, const ae_item *items, size_t n, ae_error *err)
+{
+    static const char within[] = "tar"; /* stands for the directory, and is cut off again */
+    cli_target *targets = name_items(d->o, within, items, n);
+    ae_output *output = NULL;
+    struct stat file;
+    int64_t changed = f->fd >= 0 && fstat(f->fd, &file) == 0 ? file.st_mtime : time(NULL);
+    size_t n_failed = 0;
+    ae_status st = targets ? ae_output_open("-", NULL, 0, &output, err) : ae_fail(err, AE_ERR_NOMEM, "%zu file names", n);
+
+    for (size_t i = 0; i < n && st == AE_OK; i++) {
+        ae_memory_output held;
+        const ae_codec *codec;
+        ae_error why;
+        ae_status one;
+
+        d->what = &items[i];
+        d->done = (double)i / (double)n;
+        ae_memory_output_init(&held);
+        if (cli_cancel.requested)
+            st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
+        else if ((one = check_name(d, &targets[i], items, &why)) == AE_OK &&
+                 (one = picture_codec(&d->o->picture, targets[i].path, d->o->standard, &codec, &why)) == AE_OK &&
+                 (one = encode_item(d, f, codec, &held.sink, &why)) == AE_OK)
+            st = tar_write(ae_output_sink(output), targets[i].path + sizeof(within), changed, held.data, held.n_bytes, err);
+        else if (one == AE_ERR_CANCELLED)
+            st = ae_fail(err, one, "%s", why.message);
+        else {
+            cli_message("%s: %s: %s", d->item->input, items[i].name, why.message);
+            n_failed++;
+        }
+        ae_free(held.data);
+    }
+    if (st == AE_OK)
+        st = tar_finish(ae_output_sink(output), err);
+    if (st == AE_OK)
+        st = ae_output_commit(output, err);
+    else
+        ae_output_discard(output);
+    if (targets)
+        cli_names_free(targets, n);
+    if (st == AE_OK && n_failed)
+        st = ae_fail(err, AE_ERR_MALFORMED, "%zu of %zu items failed", n_failed, n);
+    return st;
+}
+
 static bool names_directory(const char *path)
 {
     struct stat s;
@@ -317,6 +382,7 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
     decoding d = {.o = o, .item = item, .threads = item->threads ? item->threads : 1};
     ae_item *items = NULL;
     size_t n = 0;
+    uint32_t n_missing = 0;
     bool directory;
     aecfile f;
     ae_status st;
@@ -329,20 +395,22 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
         cli_message("%s: %s", item->input, ae_container_complaint(f.container));
         d.n_lost++;
     }
-    if ((st = decompress_select(o, &f, &items, &n, err)) != AE_OK || (st = check_output(o, &f, items, n, err)) != AE_OK)
+    if ((st = decompress_select(o, item->input, &f, &items, &n, &n_missing, err)) != AE_OK ||
+        (st = check_output(o, &f, items, n, err)) != AE_OK)
         goto done;
     d.share = 1.0 / (double)n;
     /* an archive goes into a directory even where one item of it is asked for by a pattern; a picture alone does not */
-    directory = n > 1 || (o->item && names_directory(o->picture.batch.output));
-    if (directory && strcmp(item->output, "-") == 0) {
-        st = ae_fail(err, AE_ERR_ARGUMENT, "%zu items cannot all go to standard output (--item takes one)", n);
-        goto done;
-    }
+    directory = n > 1 || (o->names.n && names_directory(o->picture.batch.output));
     d.what = items;
-    st = directory ? write_many(&d, &f, items, n, err) : write_item(&d, &f, AT_FDCWD, item->output, err);
+    if (directory && strcmp(item->output, "-") == 0)
+        st = write_tar(&d, &f, items, n, err);
+    else
+        st = directory ? write_many(&d, &f, items, n, err) : write_item(&d, &f, AT_FDCWD, item->output, err);
     cli_json_number(item->json, "items", (double)n);
     if (st == AE_OK && d.n_lost)
         st = ae_fail(err, AE_ERR_CHECKSUM, "is damaged; what could be read was written");
+    if (st == AE_OK && n_missing)
+        st = ae_fail(err, AE_ERR_ARGUMENT, "%u of the names given are not in it; the others were written", n_missing);
 done:
     ae_items_free(items, n);
     aecfile_close(&f);

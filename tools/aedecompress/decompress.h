@@ -9,7 +9,8 @@
 
 typedef struct decompress_options {
     picture_options picture;
-    const char *model, *item, *region_text;
+    const char *model, *region_text;
+    cli_strings names;    /* of items, or patterns; none: all */
     ae_region region;
     uint64_t max_output;  /* bytes of samples; 0: as many as a file of this size is believed to hold */
     bool list, test, repair, preview, keep_links, raw_names;
@@ -18,8 +19,10 @@ typedef struct decompress_options {
 } decompress_options;
 
 ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err);
-/* The items of a file that --item names; *out to be freed with ae_items_free. */
-ae_status decompress_select(const decompress_options *o, aecfile *file, ae_item **out, size_t *n, ae_error *err);
+/* The items of a file that --item names, each once and in the file's order; *out to be freed with ae_items_free. Names that none
+ * has are told of and counted; where nothing is left it is an error. */
+ae_status decompress_select(const decompress_options *o, const char *path, aecfile *file, ae_item **out, size_t *n,
+                            uint32_t *n_missing, ae_error *err);
 ae_status repair_file(const decompress_options *o, const cli_item *item, ae_error *err);
 /* --list and --test: the exit status. */
 int look_run(const decompress_options *o, char **operands, int n, bool (*wanted)(void *opaque, const char *path));

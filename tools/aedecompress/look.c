@@ -90,6 +90,7 @@ static bool look_at(const decompress_options *o, const char *path)
     look l = {.o = o, .path = path};
     ae_item *items = NULL;
     size_t n = 0;
+    uint32_t n_missing = 0;
     ae_error err;
     aecfile f;
     ae_status st = aecfile_open(&f, path, &err);
@@ -101,7 +102,8 @@ static bool look_at(const decompress_options *o, const char *path)
     if (st == AE_OK && o->test)
         st = ae_container_check(f.container, &l, say_damage, &err);
     if (st == AE_OK)
-        st = decompress_select(o, &f, &items, &n, &err);
+        st = decompress_select(o, path, &f, &items, &n, &n_missing, &err);
+    l.n_bad += n_missing;
     if (st == AE_OK && !l.n_bad && ae_container_complaint(f.container)) {
         cli_message("%s: %s", path, ae_container_complaint(f.container));
         l.n_bad++;

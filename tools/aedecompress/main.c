@@ -13,8 +13,9 @@ static const cli_option options[] = {
     {'t', "test", CLI_FLAG, &o.test, NULL, "decode everything, write nothing, report what is damaged", 0, 0},
     {0, "repair", CLI_FLAG, &o.repair, NULL, "write an .aec file of what is whole to -o", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "What to decode", 0, 0},
-    {'i', "item", CLI_STRING, &o.item, "NAME|PATTERN",
-     "only the items of an archive with this name; * and ? match anything but end in a name", 0, 0},
+    {'i', "item", CLI_STRINGS, &o.names, "NAME|PATTERN",
+     "only the items of an archive with this name, or that match where none is called so: * is anything, ? one byte; may be "
+     "repeated", 0, 0},
     {0, "region", CLI_STRING, &o.region_text, "X,Y,W,H", "only this part of each picture", 0, 0},
     {0, "preview", CLI_FLAG, &o.preview, NULL, "at an eighth of the size", 0, 0},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec, where it is not found by itself", 0, 0},
@@ -37,6 +38,7 @@ static const cli_tool tool = {
     "  aedecompress photo.aec                        photo.png\n"
     "  aedecompress -l set.aec                       what is in it\n"
     "  aedecompress -i 'cat/*' -o cats/ set.aec      some of it\n"
+    "  aedecompress -o - set.aec | tar x             all of it, as a tar archive\n"
     "  aedecompress --region 0,0,640,480 -o corner.png large.aec\n",
 };
 

@@ -149,6 +149,19 @@ static uint32_t idle_processors(void)
     return processors > 1 ? (uint32_t)(processors + 0.5) : 1;
 }
 
+static int add_string(cli_strings *to, const char *argument)
+{
+    const char **items = ae_realloc(to->items, to->n * sizeof(*items), (to->n + 1) * sizeof(*items));
+
+    if (!items) {
+        cli_message("out of memory");
+        return CLI_FAILED;
+    }
+    to->items = items;
+    to->items[to->n++] = argument;
+    return CLI_GO_ON;
+}
+
 static int store(const cli_option *o, const char *argument)
 {
     bool limited = o->min != 0 || o->max != 0;
@@ -159,6 +172,7 @@ static int store(const cli_option *o, const char *argument)
     case CLI_FLAG: *(bool *)o->value = true; break;
     case CLI_COUNT: ++*(uint32_t *)o->value; break;
     case CLI_STRING: *(const char **)o->value = argument; break;
+    case CLI_STRINGS: return add_string(o->value, argument);
     case CLI_OPTIONAL: *(const char **)o->value = argument ? argument : ""; break;
     case CLI_INT:
         if (!parse_number(argument, &v, &end) || *end || v != floor(v) || v < 0 || v > UINT32_MAX)

@@ -15,12 +15,15 @@ typedef enum cli_type {
     CLI_INT,      /* uint32_t in [min, max] */
     CLI_NUMBER,   /* double in [min, max] */
     CLI_STRING,   /* const char * */
+    CLI_STRINGS,  /* cli_strings: each time that it is given */
     CLI_SIZE,     /* uint64_t bytes: 1500, 64K, 2G, 1.5GiB (powers of 1024) */
     CLI_DURATION, /* double seconds: 90, 90s, 5m, 1.5h, 2d, 1:30, 1:02:03 */
     CLI_OPTIONAL, /* const char *: NULL where absent, "" where given without an argument; --name=ARG only */
     CLI_CHOICE,   /* uint32_t: index into `argument`, "auto|f32|bf16" */
     CLI_JOBS      /* uint32_t in [1, max], or "auto": the processors that are idle */
 } cli_type;
+
+typedef struct cli_strings { const char **items; size_t n; } cli_strings;
 
 typedef struct cli_option {
     char letter;          /* 0: long form only */

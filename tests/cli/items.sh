@@ -1,0 +1,58 @@
+#!/bin/sh
+# Items of archives: which are meant, several on standard output, repair of many: items.sh LIB AECOMPRESS AEDECOMPRESS
+de=$(realpath "$3")
+. "$1"
+co=$tool de=$de
+
+# picture FILE WIDTH GREY: a binary PGM of WIDTH x 16
+picture()
+{
+    { printf 'P5\n%d 16\n255\n' "$2"; awk -v w="$2" -v g="$3" 'BEGIN { for (i = 0; i < 16 * w; i++) printf "%c", 33 + (g + i * i) % 90 }'; } >"$1"
+}
+
+export LC_ALL=C
+long=$(printf 'a%.0s' 1 2 3 4 5 6 7 8 9 10)
+long=$long$long$long$long$long$long$long$long$long$long$long
+mkdir -p in/sub
+picture 'in/b[1].pgm' 16 1; picture in/b1.pgm 16 2; picture 'in/sub/w*.pgm' 16 3; picture in/sub/wide.pgm 20 4
+picture "in/sub/$long.pgm" 16 5
+run 0 $co -q 100 -r -a s.aec in
+listed() { run 0 $de --json -l "$@" s.aec; sed -n 's/.*"item": "\([^"]*\)".*/\1/p' out | sort | tr '\n' ' '; }
+is() { [ "$1" = "$2" ] || fail "got '$1', expected '$2'"; }
+is "$(listed -i b1.pgm -i 'sub/w*.pgm' -i b1.pgm)" 'b1.pgm sub/w*.pgm '
+is "$(listed -i 'b[1].pgm')" 'b[1].pgm '
+is "$(listed -i 'b[1]*')" 'b[1].pgm '
+is "$(listed -i 'b?.pgm')" 'b1.pgm '
+is "$(listed -i '*wide*' -i 'b1*')" 'b1.pgm sub/wide.pgm '
+run 1 $de -l -i nope -i b1.pgm s.aec; says "no item is called nope"; prints "b1.pgm"
+run 1 $de -i 'x*' -o out1/ s.aec; says "no item matches x"
+run 1 $de -i nope -i b1.pgm -o some/ s.aec; present some/b1.png; says "1 of the names given are not in it"
+
+# A tar archive on standard output; one item is a picture.
+$de -o - s.aec >all.tar 2>err || fail "tar: $(cat err)"
+mkdir untar; tar -xf all.tar -C untar || fail "tar does not read it"
+run 0 $de -o dir/ s.aec
+diff -r dir untar >difference || fail "what is in the tar archive differs: $(cat difference)"
+$de <s.aec >pipe.tar 2>err || fail "tar in a pipe: $(cat err)"
+is "$(tar -tf pipe.tar | sort)" "$(cd dir && find . -type f | sed 's/^..//' | sort)"
+$de -i b1.pgm -o - s.aec >one.png; cmp -s one.png dir/b1.png || fail "one item is not a picture"
+$de -q 90 --format jpeg -i 'sub/w*.pgm' -i b1.pgm -o - s.aec >jpegs.tar 2>err || fail "$(cat err)"
+is "$(tar -tf jpegs.tar | sort | tr '\n' ' ')" 'b1.jpg sub/w*.jpg '
+
+# Nothing to put in: no archive.
+mkdir empty; : >list
+run 1 $co -a n.aec in; says "-r takes the files in it"; absent n.aec
+run 1 $co -a n.aec missing.pgm; absent n.aec
+run 0 $co -a n.aec -r empty; says "nothing to put into it"; absent n.aec
+run 0 $co -a n.aec --files-from list; absent n.aec
+cp s.aec kept.aec
+run 0 $co -f -a kept.aec --files-from list; cmp -s s.aec kept.aec || fail "replaced by nothing"
+
+# Many small items, packed: the repaired file is the same, in less time than each of them takes alone.
+mkdir many
+i=0; while [ $i -lt 40 ]; do picture many/$i.pgm 16 $i; i=$((i + 1)); done
+i=0; while [ $i -lt 25 ]; do mkdir many/$i; ln many/*.pgm many/$i; i=$((i + 1)); done
+run 0 $co -q 100 -r -a many.aec many
+run 0 $de --repair -o again.aec many.aec; cmp -s again.aec many.aec || fail "a whole archive of $(wc -c <many.aec) bytes was not taken over as it is, but as $(wc -c <again.aec)"
+run 0 $de --repair -i '1*' -o part.aec many.aec; run 0 $de -t part.aec; prints "all well"
+finish
