@@ -23,7 +23,7 @@ export DESTDIR
 meson install -C "$build" --no-rebuild >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 root=$DESTDIR$prefix
 
-for f in $bin/aecompress $bin/aedecompress $man/man1/aecompress.1 $man/man1/aedecompress.1 $bin/aeanomaly $bin/aefeatures $bin/aesample $bin/aesearch $bin/aedenoise $bin/aesuperres $bin/aetrain $lib/libaesuite.so $lib/pkgconfig/aesuite.pc $man/man1/aedenoise.1 $man/man1/aesuperres.1 $man/man1/aetrain.1; do
+for f in $bin/aecompress $bin/aedecompress $man/man1/aecompress.1 $man/man1/aedecompress.1 $bin/aeanomaly $bin/aefeatures $bin/aesample $bin/aesearch $bin/aedenoise $bin/aesuperres $bin/aetrain $lib/libaesuite.so $lib/pkgconfig/aesuite.pc $man/man1/aedenoise.1 $man/man1/aesuperres.1 $man/man1/aetrain.1 $man/man5/recipe.5 $man/man7/aesuite.7; do
     [ -s "$root/$f" ] || fail "$f is not installed"
 done
 for f in "$source"/include/ae/*.h; do
