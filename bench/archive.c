@@ -76,7 +76,7 @@ static ae_status write_items(disk *d, const char *pattern, ae_error *err)
     const char *names[A_PACK];
     ae_packed packed = {0};
     ae_container_writer *w = NULL;
-    size_t n_names = 0, n_coded = 0;
+    size_t n_coded = 0;
     ae_status st = ae_container_create(&d->sink, &w, err);
 
     for (uint32_t i = 0; i < sizeof(pixels); i++)
@@ -87,7 +87,6 @@ static ae_status write_items(disk *d, const char *pattern, ae_error *err)
         for (uint32_t j = 0; j < n; j++) {
             name_item(i + j, pattern, text[j]);
             names[j] = text[j];
-            n_names += strlen(text[j]);
         }
         if (!packed.data || n < A_PACK) { /* what is in the packs does not matter here */
             ae_free(packed.data);
@@ -98,8 +97,8 @@ static ae_status write_items(disk *d, const char *pattern, ae_error *err)
             st = ae_container_write_packed(w, &like, names, n, &packed, err);
     }
     if (st == AE_OK && (st = ae_container_finish(w, err)) == AE_OK)
-        printf("%d packed items called like %s: %.1f bytes each beside names and coded samples\n", N, text[0],
-               (double)(ae_container_written(w) - n_names - n_coded) / N);
+        printf("%d packed items called like %s: %.1f bytes each beside coded samples, the names included\n", N, text[0],
+               (double)(ae_container_written(w) - n_coded) / N);
     if (st == AE_OK && fflush(d->f) != 0)
         st = ae_fail(err, AE_ERR_IO, "write error");
     ae_free(packed.data);

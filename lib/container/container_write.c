@@ -438,13 +438,11 @@ ae_status ae_container_write_packed(ae_container_writer *w, const ae_item *like,
     aei_put_number(&w->scratch, w->next_number);
     aei_put_number(&w->scratch, n_names);
     aei_put_head(&w->scratch, &item);
-    for (uint32_t i = 0; i < n_names; i++) {
-        aei_put_number(&w->scratch, strlen(names[i]));
-        aei_put(&w->scratch, names[i], strlen(names[i]));
-    }
+    for (uint32_t i = 0; i < n_names; i++)
+        aei_put_name(&w->scratch, i ? names[i - 1] : "", names[i]);
     aei_put(&w->scratch, packed->hash, sizeof(packed->hash));
     if (st == AE_OK)
-        st = put_chunk(w, AEI_CHUNK_PACK, packed->data, packed->n_bytes, err);
+        st = put_chunk(w, AEI_CHUNK_NAMED_PACK, packed->data, packed->n_bytes, err);
     w->next_number += n_names;
     w->scratch.n_bytes = 0;
     return st;

@@ -231,15 +231,32 @@ bool ae_item_name_is_safe(const char *name)
 
 /* ---- index entries ---- */
 
-void aei_put_entry(aei_buffer *b, const char *previous, const ae_item *item)
+void aei_put_name(aei_buffer *b, const char *previous, const char *name)
 {
-    size_t shared = 0, n = strlen(item->name);
+    size_t shared = 0, n = strlen(name);
 
-    while (previous[shared] && previous[shared] == item->name[shared])
+    while (previous[shared] && previous[shared] == name[shared])
         shared++;
     aei_put_number(b, shared);
     aei_put_number(b, n - shared);
-    aei_put(b, item->name + shared, n - shared);
+    aei_put(b, name + shared, n - shared);
+}
+
+bool aei_take_name(aei_cursor *c, char *name)
+{
+    uint64_t shared = aei_take_number(c), rest = aei_take_number(c);
+    const uint8_t *text = aei_take(c, rest);
+
+    if (c->bad || shared > strlen(name) || rest > AE_ITEM_MAX_NAME - shared || memchr(text, 0, (size_t)rest))
+        return false;
+    memcpy(name + shared, text, (size_t)rest);
+    name[shared + rest] = 0;
+    return true;
+}
+
+void aei_put_entry(aei_buffer *b, const char *previous, const ae_item *item)
+{
+    aei_put_name(b, previous, item->name);
     aei_put_number(b, item->packed ? 1 + (uint64_t)item->position : 0);
     aei_put_number(b, item->offset);
     if (!item->packed) {
@@ -251,14 +268,11 @@ void aei_put_entry(aei_buffer *b, const char *previous, const ae_item *item)
 
 ae_status aei_take_entry(aei_cursor *c, char *name, ae_item *item, ae_error *err)
 {
-    uint64_t shared = aei_take_number(c), rest = aei_take_number(c), packed;
-    const uint8_t *text = aei_take(c, rest);
+    uint64_t packed;
 
     *item = (ae_item){0};
-    if (c->bad || shared > strlen(name) || rest > AE_ITEM_MAX_NAME - shared || memchr(text, 0, (size_t)rest))
+    if (!aei_take_name(c, name))
         return ae_fail(err, AE_ERR_MALFORMED, "a damaged name in the index");
-    memcpy(name + shared, text, (size_t)rest);
-    name[shared + rest] = 0;
     packed = aei_take_number(c);
     item->offset = aei_take_number(c);
     if (packed > AE_PACK_BYTES)

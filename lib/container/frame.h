@@ -24,10 +24,10 @@ enum {
 extern const uint8_t aei_aec_magic[8], aei_aec_sync[3], aei_aec_end[4];
 
 /* Chunk types. Capitals are critical: who does not know one must not read on. */
-#define AEI_CRITICAL_TYPES "HTASPMI"
+#define AEI_CRITICAL_TYPES "HTASPNMI"
 enum {
     AEI_CHUNK_HEAD = 'H', AEI_CHUNK_TILE = 'T', AEI_CHUNK_ALPHA = 'A', AEI_CHUNK_PATCH = 'S', AEI_CHUNK_PACK = 'P',
-    AEI_CHUNK_MODEL = 'M', AEI_CHUNK_INDEX = 'I',
+    AEI_CHUNK_NAMED_PACK = 'N', AEI_CHUNK_MODEL = 'M', AEI_CHUNK_INDEX = 'I',
     AEI_CHUNK_META = 'm', AEI_CHUNK_HASH = 'h', AEI_CHUNK_UNFINISHED = 'u', AEI_CHUNK_PAGE = 'i'
 };
 
@@ -60,7 +60,10 @@ ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err);
 /* Of a whole item or a pack (the last `packed` of them: see ae_item). */
 uint32_t aei_item_tiles(const ae_item *item);
 
-/* An index entry: shares the beginning of its name with the one before. name: of AE_ITEM_MAX_NAME + 1 bytes, the last one's. */
+/* A name that shares its beginning with the one before. name: of AE_ITEM_MAX_NAME + 1 bytes, the last one's; false: damage. */
+void aei_put_name(aei_buffer *b, const char *previous, const char *name);
+bool aei_take_name(aei_cursor *c, char *name);
+/* An index entry begins with such a name. */
 void aei_put_entry(aei_buffer *b, const char *previous, const ae_item *item);
 ae_status aei_take_entry(aei_cursor *c, char *name, ae_item *item, ae_error *err);
 

@@ -6,8 +6,6 @@
 
 #include "read.h"
 
-enum { MAX_NAMES = 1 << 24, MAX_EXPANSION = 64 /* of names that share their beginnings */ };
-
 /* An entry that names a pack gets the rest from there: from its first bytes, or after all of it was checked. */
 static ae_status complete(const ae_container *c, ae_item *item, bool check, ae_error *err)
 {
@@ -21,9 +19,9 @@ static ae_status complete(const ae_container *c, ae_item *item, bool check, ae_e
     if (!item->packed)
         return aei_check_item_size(c, item, err);
     if (check) {
-        st = aei_load_chunk(c, item->offset, AEI_CHUNK_PACK, AEI_AEC_MAX_PACK, &buffer, &capacity, &n, err);
+        st = aei_load_pack(c, item->offset, &type, &buffer, &capacity, &n, err);
         at = (aei_cursor){buffer, st == AE_OK ? buffer + n : buffer, false};
-    } else if (aei_chunk_at(c, item->offset, &type, &n) && type == AEI_CHUNK_PACK) {
+    } else if (aei_chunk_at(c, item->offset, &type, &n) && aei_is_pack(type)) {
         at = (aei_cursor){begin, begin + (n < sizeof(begin) ? n : sizeof(begin)), false};
         st = aei_read_at(c, item->offset + AEI_AEC_CHUNK, begin, (size_t)(at.end - at.at)) ? AE_OK
                                                                                           : ae_fail(err, AE_ERR_IO, "read error");
@@ -93,8 +91,10 @@ static ae_status go_through(const ae_container *c, aei_cursor entries, aei_searc
          * the same */
         if (!s->name && s->into->n > c->bytes.size / 5)
             st = ae_fail(err, AE_ERR_MALFORMED, "an index of more entries than the file has room for");
-        else if (!s->name && (s->n_names += strlen(name)) > MAX_NAMES + MAX_EXPANSION * c->bytes.size)
-            st = ae_fail(err, AE_ERR_LIMIT, "an index whose names are more than %d times as long as the file", MAX_EXPANSION);
+        else if (!s->name && (s->n_names += strlen(name)) >
+                                AEI_AEC_MAX_NAMES + AEI_AEC_MAX_EXPANSION * c->bytes.size)
+            st = ae_fail(err, AE_ERR_LIMIT, "an index whose names are more than %d times as long as the file",
+                         AEI_AEC_MAX_EXPANSION);
         else if (!s->name)
             st = aei_items_append(s->into, &item, name, strlen(name), err);
         else if (strcmp(name, s->name) == 0 && !(s->found.name)) {

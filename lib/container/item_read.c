@@ -16,6 +16,7 @@ struct ae_item_reader {
     struct place meta, hash;
     uint64_t end;        /* of its last chunk */
     uint32_t n_pack;     /* bytes of the pack, once it is in buffer */
+    uint8_t pack_type;
     uint8_t *buffer;
     size_t capacity;
     uint8_t *unpacked;   /* the samples of all items of the pack, once they were asked for */
@@ -69,7 +70,7 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
             at = aei_next_chunk(c, at + 1, &window);
             continue;
         }
-        if (at != r->item.offset && (type == AEI_CHUNK_HEAD || type == AEI_CHUNK_PACK)) /* the next item */
+        if (at != r->item.offset && (type == AEI_CHUNK_HEAD || aei_is_pack(type))) /* the next item */
             break;
         if (type == AEI_CHUNK_TILE || type == AEI_CHUNK_ALPHA || type == AEI_CHUNK_PATCH) {
             struct place *tiles = r->planes[type == AEI_CHUNK_TILE    ? AE_TILE_COLOURS
@@ -258,12 +259,12 @@ static ae_status load_pack(ae_item_reader *r, aei_pack *p, ae_error *err)
     ae_status st;
 
     if (!r->n_pack) {
-        st = aei_load_chunk(r->container, r->item.offset, AEI_CHUNK_PACK, AEI_AEC_MAX_PACK, &r->buffer, &r->capacity, &n, err);
+        st = aei_load_pack(r->container, r->item.offset, &r->pack_type, &r->buffer, &r->capacity, &n, err);
         if (st != AE_OK)
             return st;
         r->n_pack = n;
     }
-    return aei_pack_parse(r->container, r->buffer, r->n_pack, p, err);
+    return aei_pack_parse(r->container, r->pack_type, r->buffer, r->n_pack, p, err);
 }
 
 bool ae_item_hash(ae_item_reader *r, uint8_t hash[16])

@@ -177,25 +177,46 @@ ae_status aei_pack_head(const ae_container *c, aei_cursor *at, ae_item *like, ae
     return AE_OK;
 }
 
-ae_status aei_pack_parse(const ae_container *c, const uint8_t *payload, size_t n_bytes, aei_pack *p, ae_error *err)
+ae_status aei_load_pack(const ae_container *c, uint64_t offset, uint8_t *type, uint8_t **buffer, size_t *capacity,
+                        uint32_t *n_bytes, ae_error *err)
 {
-    aei_cursor at = {payload, payload + n_bytes, false};
+    if (!aei_chunk_at(c, offset, type, n_bytes) || !aei_is_pack(*type))
+        return ae_fail(err, AE_ERR_MALFORMED, "no pack at byte %llu", (unsigned long long)offset);
+    return aei_load_chunk(c, offset, *type, AEI_AEC_MAX_PACK, buffer, capacity, n_bytes, err);
+}
+
+bool aei_pack_name(aei_pack *p, char *name)
+{
+    uint64_t length;
+    const uint8_t *text;
+
+    if (p->shared)
+        return aei_take_name(&p->names, name);
+    length = aei_take_number(&p->names);
+    text = aei_take(&p->names, length);
+    if (p->names.bad || length > AE_ITEM_MAX_NAME || memchr(text, 0, (size_t)length))
+        return false;
+    memcpy(name, text, (size_t)length);
+    name[length] = 0;
+    return true;
+}
+
+ae_status aei_pack_parse(const ae_container *c, uint8_t type, const uint8_t *payload, size_t n_bytes, aei_pack *p, ae_error *err)
+{
+    char name[AE_ITEM_MAX_NAME + 1] = "";
+    aei_cursor at = {payload, payload + n_bytes, false}, names;
     const uint8_t *hash;
     ae_status st;
 
     *p = (aei_pack){0};
     if ((st = aei_pack_head(c, &at, &p->like, err)) != AE_OK)
         return st;
-    p->names.at = at.at;
-    for (uint32_t i = 0; i < p->like.packed; i++) {
-        uint64_t length = aei_take_number(&at);
-
-        const uint8_t *name = aei_take(&at, length);
-
-        if (length > AE_ITEM_MAX_NAME || (name && memchr(name, 0, (size_t)length)))
-            at.bad = true;
-    }
-    p->names.end = at.at;
+    p->shared = type == AEI_CHUNK_NAMED_PACK;
+    p->names = names = at;
+    for (uint32_t i = 0; i < p->like.packed && !at.bad; i++)
+        at.bad = !aei_pack_name(p, name);
+    at.at = p->names.at;
+    p->names = (aei_cursor){names.at, at.at, false};
     if ((hash = aei_take(&at, 16)) != NULL)
         memcpy(p->hash, hash, 16);
     if (at.bad)

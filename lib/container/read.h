@@ -8,7 +8,8 @@
 #include "frame.h"
 #include "model/format.h"
 
-enum { AEI_AEC_WINDOW = 1 << 16, AEI_AEC_MAX_PACK = 1 << 20 };
+enum { AEI_AEC_WINDOW = 1 << 16, AEI_AEC_MAX_PACK = 1 << 20,
+       AEI_AEC_MAX_NAMES = 1 << 24, AEI_AEC_MAX_EXPANSION = 64 /* of names that share their beginnings */ };
 
 typedef struct aei_item_list {
     ae_item *all;
@@ -20,6 +21,7 @@ struct ae_container {
     ae_limits limits;
     aei_tail tail;
     aei_item_list scanned;   /* where there is no index to go by */
+    uint64_t n_names;    /* bytes of their names */
     bool by_scan;
     uint64_t needs;      /* bytes that a chunk needs that is cut off; 0: none is */
     char complaint[504]; /* "": none */
@@ -57,14 +59,25 @@ ae_status aei_items_append(aei_item_list *l, const ae_item *item, const char *na
 typedef struct aei_pack {
     ae_item like;          /* without name */
     aei_cursor names;      /* as they stand in the chunk */
+    bool shared;           /* each shares its beginning with the one before */
     uint8_t hash[16];
     const uint8_t *coded;
     size_t n_coded;
 } aei_pack;
 /* What a pack begins with: number of the first item, count, head. */
 ae_status aei_pack_head(const ae_container *c, aei_cursor *at, ae_item *like, ae_error *err);
+/* The whole chunk of a pack at offset, of either type. */
+ae_status aei_load_pack(const ae_container *c, uint64_t offset, uint8_t *type, uint8_t **buffer, size_t *capacity,
+                        uint32_t *n_bytes, ae_error *err);
 /* payload: whole and checked; the pack points into it. */
-ae_status aei_pack_parse(const ae_container *c, const uint8_t *payload, size_t n_bytes, aei_pack *p, ae_error *err);
+ae_status aei_pack_parse(const ae_container *c, uint8_t type, const uint8_t *payload, size_t n_bytes, aei_pack *p, ae_error *err);
+/* The next name of a pack, of AE_ITEM_MAX_NAME + 1 bytes, where the one before stands; false: damage. */
+bool aei_pack_name(aei_pack *p, char *name);
+
+static inline bool aei_is_pack(uint8_t type)
+{
+    return type == AEI_CHUNK_PACK || type == AEI_CHUNK_NAMED_PACK;
+}
 
 /* What is there of an item that is not packed. */
 typedef struct aei_item_whole {

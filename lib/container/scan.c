@@ -21,11 +21,12 @@ static ae_status scan_head(ae_container *c, uint64_t offset, const uint8_t *payl
     return aei_items_append(&c->scanned, &item, (const char *)at.at, (size_t)(at.end - at.at), err);
 }
 
-static ae_status scan_pack(ae_container *c, uint64_t offset, const uint8_t *payload, uint32_t n, ae_error *err)
+static ae_status scan_pack(ae_container *c, uint64_t offset, uint8_t type, const uint8_t *payload, uint32_t n, ae_error *err)
 {
+    char name[AE_ITEM_MAX_NAME + 1] = "";
     ae_error why;
     aei_pack p;
-    ae_status st = aei_pack_parse(c, payload, n, &p, &why);
+    ae_status st = aei_pack_parse(c, type, payload, n, &p, &why);
 
     if (st != AE_OK) {
         aei_complain(c, "a pack of items is damaged");
@@ -33,14 +34,17 @@ static ae_status scan_pack(ae_container *c, uint64_t offset, const uint8_t *payl
     }
     for (uint32_t i = 0; i < p.like.packed && st == AE_OK; i++) {
         ae_item item = p.like;
-        size_t length = (size_t)aei_take_number(&p.names);
-        const char *name = (const char *)aei_take(&p.names, length);
 
+        if (!aei_pack_name(&p, name))
+            return ae_fail(err, AE_ERR_INTERNAL, "a pack whose names have changed");
         item.offset = offset;
         item.span = n + AEI_AEC_EXTRA;
         item.position = i;
         item.number += i;
-        st = aei_items_append(&c->scanned, &item, name, length, err);
+        if ((c->n_names += strlen(name)) > AEI_AEC_MAX_NAMES + AEI_AEC_MAX_EXPANSION * c->bytes.size)
+            st = ae_fail(err, AE_ERR_LIMIT, "packs whose names are more than %d times as long as the file", AEI_AEC_MAX_EXPANSION);
+        else
+            st = aei_items_append(&c->scanned, &item, name, strlen(name), err);
     }
     return st;
 }
@@ -62,12 +66,12 @@ ae_status aei_scan(ae_container *c, uint64_t at, ae_error *err)
             at = aei_next_chunk(c, at + 1, &window);
             continue;
         }
-        if (type == AEI_CHUNK_HEAD || type == AEI_CHUNK_PACK) {
+        if (type == AEI_CHUNK_HEAD || aei_is_pack(type)) {
             if (n > AEI_AEC_MAX_PACK || (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity, err)) == AE_ERR_CHECKSUM) {
                 aei_complain(c, type == AEI_CHUNK_HEAD ? "the head of an item is damaged" : "a pack of items is damaged");
                 st = AE_OK;
             } else if (st == AE_OK) {
-                st = type == AEI_CHUNK_HEAD ? scan_head(c, at, buffer, n, err) : scan_pack(c, at, buffer, n, err);
+                st = type == AEI_CHUNK_HEAD ? scan_head(c, at, buffer, n, err) : scan_pack(c, at, type, buffer, n, err);
             }
         } else if (type == AEI_CHUNK_MODEL && !c->tail.model) {
             c->tail.model = at;

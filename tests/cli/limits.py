@@ -118,6 +118,12 @@ def names():
     entries += b"".join(number(3990) + number(10) + b"%010d" % i + tail(i) for i in range(1, 30000))
     return finish(b, entries, 30000)
 
+def names_in_a_pack():
+    """The same in a pack that no index names."""
+    n = 65536
+    text = number(0) + number(4000) + b"n" * 4000 + b"".join(number(3990) + number(10) + b"%010d" % i for i in range(1, n))
+    return bytes(begin()) + chunk(b"N", number(0) + number(n) + head() + text + bytes(16))
+
 def metadata():
     """Six million zeros, in a Zstandard frame of some runs."""
     n, frame = 6000000, b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", 6000000)
@@ -169,7 +175,7 @@ def watch(what, fragment, *command):
         sys.exit(f"{what}: {seconds:.2f} s, {megabytes:.0f} MB")
 
 for make, fragment, *how in ((sync_words, "damaged", "-t"), (footers, "damaged", "-t"), (chains, "index", "-t"), (packs, "twice", "-t"),
-                             (packs_in_packs, "pack", "-t"), (spans, "twice", "-t"), (names, "names", "-t"),
+                             (packs_in_packs, "pack", "-t"), (spans, "twice", "-t"), (names, "names", "-t"), (names_in_a_pack, "names", "-t"),
                              (metadata, "limit", "-f", "-o", "o.ppm"), (many_entries, "limit", "-f", "-o", "o.ppm"),
                              (large_pictures, "max_output", "-f", "-o", "d"),
                              (one_picture, "max_output", "--max-output", "100M", "-f", "-o", "o.ppm"),

@@ -153,9 +153,14 @@ def read(data):
             heads[at] = (number, head, b.rest())
             if head["sample"] == 6:
                 floats.add(number)
-        elif kind == "P":
-            number, count, head = b.number(), b.number(), read_head(b)
-            packs[at] = (number, head, [b.take(b.number()) for _ in range(count)], b.take(16))
+        elif kind in "PN":
+            number, count, head, names = b.number(), b.number(), read_head(b), []
+            for _ in range(count):
+                before, shared = names[-1] if names else b"", b.number() if kind == "N" else 0
+                if shared > len(before):
+                    raise ValueError("a name that shares more than there is")
+                names.append(before[:shared] + b.take(b.number()))
+            packs[at] = (number, head, names, b.take(16))
         elif kind in "TAS":
             number, index = b.number(), b.number()
             tiles.setdefault(number, set()).add((kind, index))
