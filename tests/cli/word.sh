@@ -57,6 +57,21 @@ done
 python3 check.py || fail "drawn pictures"
 run 0 $tool -q 60 --json -f -o q.aec set/square.ppm; grep -q '"coding": "lossless"' out || fail "a blue square: $(cat out)"
 
+# alpha counts, too
+python3 -c "
+import sys
+n = 96
+sys.stdout.buffer.write(b'P7\nWIDTH %d\nHEIGHT %d\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n' % (n, n))
+for y in range(n):
+    for x in range(n):
+        v = 90 if (x // 8 + y // 8) & 1 else 200
+        sys.stdout.buffer.write(bytes((v, v, v, 255 if (x - 48) ** 2 + (y - 48) ** 2 < 1900 else 0)))" >badge.pam
+run 0 $tool --lossless -f -o whole.aec badge.pam
+for q in 0 30 60 90; do
+    run 0 $tool -q $q -f -o badge.aec --verify badge.pam
+    [ "$(wc -c <badge.aec)" -le $(($(wc -c <whole.aec) + 16)) ] || fail "-q $q: $(wc -c <badge.aec) bytes of $(wc -c <whole.aec)"
+done
+
 # a target takes what is without loss where that fits, and keeps the word where it does not
 whole=$(wc -c <aec/100/terminal.aec)
 run 0 $tool --target-size $((whole + 20)) --json -f -o t.aec set/terminal.ppm; grep -q '"coding": "lossless"' out || fail "a size for all: $(cat out)"

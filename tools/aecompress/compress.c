@@ -41,7 +41,7 @@ ae_status compress_item(compressed *c, const compress_options *o, const cli_item
         return st;
     if (c->item.coding == AE_ITEM_NETWORK)
         st = write_network(&e, o, threads, err);
-    else if (!c->lossy || (st = compress_start_again(c, err)) == AE_OK)
+    else if (!c->patches || (st = compress_start_again(c, err)) == AE_OK)
         st = compress_samples(&e, threads, err);
     if (st != AE_OK || (st = compress_write_meta(c, o, writer, err)) != AE_OK)
         return st;

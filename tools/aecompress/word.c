@@ -5,6 +5,8 @@
 
 #include "choose.h"
 
+enum { IDENTITY = 32 /* bytes of the codec's, in the head and in the index */ };
+
 /* All tiles turned out to be better off as samples. */
 static void become_samples(compressed *c)
 {
@@ -27,6 +29,51 @@ void compress_forget_patches(compressed *c)
     c->by_tile = false;
 }
 
+/* Bytes of what was chosen. */
+static ae_status count_chosen(compressed *c, uint32_t threads, uint64_t *n_bytes, ae_error *err)
+{
+    encoding e = {.c = c};
+    ae_status st;
+
+    if (c->item.coding == AE_ITEM_SAMPLES) {
+        if ((st = compress_start_again(c, err)) == AE_OK)
+            st = compress_samples(&e, threads, err);
+    } else if ((st = compress_write_coded(&e, c->tiles, AE_TILE_COLOURS, err)) == AE_OK &&
+               (st = compress_write_coded(&e, c->patches, AE_TILE_PATCH, err)) == AE_OK) {
+        e.n_bytes += IDENTITY;
+        st = compress_alpha(&e, threads, err);
+    }
+    *n_bytes = e.n_bytes;
+    return st;
+}
+
+/* Tiles are judged by themselves, and without alpha; what they come to together may be more than the whole without loss. */
+static ae_status prefer_lossless(compressed *c, const compress_options *o, uint32_t threads, ae_error *err)
+{
+    bool samples = c->item.coding == AE_ITEM_SAMPLES, suspect = c->info.alpha;
+    encoding exact = {.c = c};
+    uint64_t chosen;
+    survey looks;
+    ae_status st;
+
+    for (uint32_t i = 0; i < c->n_tiles && !suspect && !samples; i++)
+        suspect = compress_is_patched(c, i);
+    if (!suspect || (st = count_chosen(c, threads, &chosen, err)) != AE_OK ||
+        (st = choose_survey(c, o, threads, &looks, err)) != AE_OK || (double)chosen < looks.least)
+        return suspect ? st : AE_OK;
+    c->lossy = c->by_tile = false;
+    if ((st = compress_start_again(c, err)) != AE_OK || (st = compress_samples(&exact, threads, err)) != AE_OK)
+        return st;
+    if (exact.n_bytes <= chosen) {
+        compress_forget_patches(c);
+        compress_within(c, 0);
+        return AE_OK;
+    }
+    c->lossy = true;
+    c->by_tile = samples;
+    return compress_start_again(c, err); /* errors and hash are to be found anew */
+}
+
 /* Until what the network has coded keeps the word of its quality. */
 ae_status compress_by_word(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
 {
@@ -36,6 +83,7 @@ ae_status compress_by_word(encoding *e, const compress_options *o, uint32_t thre
     ae_status st;
 
     compress_forget_patches(c);
+    c->lossy = true;
     st = choose_tiles(c, o, threads, &network, err);
 
     while (st == AE_OK && network && broken) {
@@ -54,5 +102,5 @@ ae_status compress_by_word(encoding *e, const compress_options *o, uint32_t thre
     error_map_close(&map);
     if (st == AE_OK && !network)
         become_samples(c);
-    return st;
+    return st == AE_OK ? prefer_lossless(c, o, threads, err) : st;
 }
