@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Networks as data, as in include/ae/graph.h: nodes in the order in which they are computed, their shapes and their parameters."""
 import math
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
-# their places are their numbers
-OPS = ["", "input", "dense", "conv", "deconv", "maxpool", "avgpool", "nearest", "bilinear", "shuffle", "unshuffle", "concat", "add",
-       "mul", "scale", "batchnorm", "layernorm", "dropout", "act", "reshape", "gaussian", "round", "crop", "embed", "quantise",
-       "bits", "gru", "lstm", "last", "repeat_time", "flip", "softmax", "noise", "reverse",
-       "normalise", "denormalise", "gather"]
-ACTS = ["none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu", "clip"]
-INITS = ["he", "zero", "identity", "dct", "dct_inverse", "xavier", "orthogonal"]
-PARITIES = ["all", "even", "odd"]
+
+def names(enumeration):
+    """The names of an enumeration of include/ae/graph.h, at the places of their numbers, which files hold."""
+    text = (Path(__file__).resolve().parents[2] / "include" / "ae" / "graph.h").read_text()
+    found = {int(n): name.lower() for name, n in re.findall(r"\bAE_%s_(\w+)\s*=\s*(\d+)" % enumeration, text)}
+    return [found.get(i, "") for i in range(max(found) + 1)]
+
+
+OPS, ACTS, INITS, PARITIES = names("OP"), names("ACT"), names("INIT"), names("PARITY")
 
 WINDOWS = ("conv", "deconv", "maxpool", "avgpool")
 WEIGHTS = ("dense", "conv", "deconv")

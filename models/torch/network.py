@@ -10,19 +10,17 @@ from torch import nn
 from . import codec
 from .graph import GATES, block
 
-ACT = {
+ACT = {  # those that are not the function of their name in torch.nn.functional
     "none": lambda x, slope: x,
-    "relu": lambda x, slope: F.relu(x),
     "leaky": lambda x, slope: F.leaky_relu(x, slope),
-    "sigmoid": lambda x, slope: torch.sigmoid(x),
-    "tanh": lambda x, slope: torch.tanh(x),
-    "softplus": lambda x, slope: F.softplus(x),
-    "silu": lambda x, slope: F.silu(x),
-    "gelu": lambda x, slope: F.gelu(x),
     "clip": lambda x, slope: x.clamp(0, 1),
 }
 RECTIFIERS = ("relu", "leaky", "silu", "gelu")
 EPSILON = 1e-5  # of both normalisations
+
+
+def activate(node, x):
+    return ACT[node.act](x, node.slope) if node.act in ACT else getattr(F, node.act)(x)
 
 
 def flatten(x):
@@ -93,7 +91,7 @@ class Network(nn.Module):
                 y = getattr(self, "_" + node.op)(node, *[values[i] for i in node.inputs])
             if node.add >= 0:
                 y = y + values[node.add]
-            values.append(ACT[node.act](y, node.slope))
+            values.append(activate(node, y))
         return tuple(values[i].float() for i in self.wanted)
 
     def _dense(self, node, x):

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "netspec.h"
 
-const net_case net_cases[] = {
+#include <stdio.h>
+
+#include "nn/acts.h"
+#include "nn/ops.h"
+
+static const net_case written[] = {
     /* convolutions: sizes, strides, kernels, channels that do and do not fill vectors */
     {"conv 3 to 16", "input c=3; conv c=16 act=relu", 5, 7},
     {"conv 1 to 1", "input c=1; conv c=1", 13, 9},
@@ -256,5 +261,39 @@ const net_case net_cases[] = {
      "input c=16 h=5 w=7; conv c=16 act=relu; avgpool k=5x7; conv c=3 k=1 act=relu; conv c=16 k=1 act=sigmoid;"
      "mul from=1,4; add from=5,0; conv c=16",
      5, 7},
-    {0},
 };
+
+enum { N_WRITTEN = sizeof(written) / sizeof(*written), MOST = 128, SPEC = 160 };
+
+/* Whether a node of it needs no more than the one before. */
+static bool stands_alone(const aei_op_info *op)
+{
+    return op->from[0] == 1 && !op->needs;
+}
+
+const net_case *net_all_cases(void)
+{
+    static net_case all[N_WRITTEN + MOST + 1];
+    static char specs[MOST][SPEC];
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < N_WRITTEN; i++)
+        all[i] = written[i];
+    for (int act = AE_ACT_NONE + 1; aei_act_info_of((ae_act)act) && n < MOST; act++, n++) {
+        const char *name = ae_act_name((ae_act)act);
+
+        snprintf(specs[n], SPEC, "input c=3; conv c=16 act=%s; conv c=3 k=1; act act=%s; deconv c=3 add=3 k=1 s=1 act=%s", name, name,
+                 name);
+        all[N_WRITTEN + n] = (net_case){name, specs[n], 4, 6};
+    }
+    for (int op = AE_OP_INPUT; op < AE_OP_INPUT + MOST && n < MOST; op++) {
+        const aei_op_info *info = aei_op_info_of((ae_op)op);
+
+        if (!info || !stands_alone(info))
+            continue;
+        snprintf(specs[n], SPEC, "input c=3; conv c=16; %s; conv c=3 k=1", info->name);
+        all[N_WRITTEN + n] = (net_case){info->name, specs[n], 6, 8};
+        n++;
+    }
+    return all;
+}

@@ -10,16 +10,15 @@
 #include <cmocka.h>
 
 #include "core/rng.h"
+#include "nn/acts.h"
 
-static const char *const act_names[] = {"none", "relu", "leaky", "sigmoid", "tanh", "softplus", "silu", "gelu", "clip"};
-
-static uint32_t look_up(const char *const *names, size_t n_names, const char *name)
+static ae_act act_of(const char *name)
 {
-    for (uint32_t i = 0; i < n_names; i++)
-        if (names[i] && !strcmp(names[i], name))
-            return i;
+    for (int act = AE_ACT_NONE; strcmp(ae_act_name((ae_act)act), "?") != 0; act++)
+        if (!strcmp(ae_act_name((ae_act)act), name))
+            return (ae_act)act;
     fail_msg("netspec: \"%s\" unknown", name);
-    return 0;
+    return AE_ACT_NONE;
 }
 
 static ae_op op_of(const char *name)
@@ -94,7 +93,7 @@ static void set_key(const ae_graph *graph, ae_node *node, const char *key, char 
     else if (!strcmp(key, "bias"))
         node->bias = atoi(value) != 0;
     else if (!strcmp(key, "act"))
-        node->act = look_up(act_names, sizeof(act_names) / sizeof(*act_names), value);
+        node->act = act_of(value);
     else if (!strcmp(key, "param"))
         strcpy(node->param, graph->nodes[atoi(value)].param);
     else
@@ -216,8 +215,8 @@ static double clearance(const aei_ref *ref)
         if (v->node->op == AE_OP_MAXPOOL)
             least = fmin(least, pool_clearance(v));
         for (size_t k = 0; k < aei_ref_count(v->out); k++) {
-            if (v->node->act == AE_ACT_RELU || v->node->act == AE_ACT_LEAKY)
-                least = fmin(least, fabs(v->y[k]));
+            for (int side = 0; side < 2; side++) /* no kink is NAN, which fmin passes over */
+                least = fmin(least, fabs(v->y[k] - aei_act_info_of(v->node->act)->kinks[side]));
             if (v->node->op == AE_OP_ROUND)
                 least = fmin(least, 0.5 - fabs(v->x[0][k] - v->y[k]));
             if (v->node->op == AE_OP_GATHER)

@@ -19,7 +19,9 @@ typedef struct net_case {
     uint32_t h, w;
 } net_case;
 
-extern const net_case net_cases[]; /* every operator, activation and combination; ends with a NULL name */
+/* Every operator, activation and combination: those that are written down, and one for each row of the tables of activations and of
+ * operators that read one node and need nothing. Ends with a NULL name. */
+const net_case *net_all_cases(void);
 
 ae_graph net_graph(const char *spec); /* checked; fails the test when it is wrong. Freed with ae_graph_free. */
 

@@ -19,6 +19,7 @@ except ImportError as e:
     sys.exit(77)
 
 from models.torch import aem, camera, codec, codec_rd, data, patterns, recipe as recipes
+from models.torch.graph import ACTS, MANY, OPS
 from models.torch.network import Network
 from models.torch.trainer import Trainer, rate_at
 
@@ -158,7 +159,14 @@ MATRICES = HEAD % ("autoencode", "") + """
 train: {batch: 4, shards: 2, optimizer: muon, decay: 0.01, clip: 0}
 """
 INTEGERS = CODING.replace("shards: 2}", "shards: 2, integer: true}")
-TEXTS = {"matrices": MATRICES, "every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM,
+# what the tables hold: every activation, and every operator that reads one layer, keeps its shape and needs nothing
+ALONE = [op for op in OPS[2:] if op not in (*recipes.NEEDS, *recipes.TAKES, *MANY, "last", "round")]
+TABLES = HEAD % ("autoencode", "") + "".join("      - {op: conv, out: 8, act: %s}\n" % act for act in ACTS) + "".join(
+    "      - {op: %s}\n      - {op: conv, out: 8, kernel: 1}\n" % op for op in ALONE) + """      - {op: conv, out: 3}
+data: {crop: 16}
+train: {batch: 2, shards: 1}
+"""
+TEXTS = {"matrices": MATRICES, "tables": TABLES, "every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM,
          "enlarging": ENLARGING, "coding": CODING, "integers": INTEGERS, **{p.stem: p.read_text() for p in RECIPES}}
 # Where random nodes have an effect in training each side has draws of its own (test_random_nodes looks at those).
 REPEATABLE = {name: text for name, text in TEXTS.items() if text is CALM or "op: gaussian" not in text}
