@@ -54,7 +54,8 @@ typedef enum ae_op {
     AE_OP_REVERSE = 33,  /* the same; its gradient is turned round, times `value` (Ganin et al. 2016) */
     AE_OP_NORMALISE = 34, /* (x - mean) / deviation of each channel, statistics that are given, not learned; at first 0, 1 */
     AE_OP_DENORMALISE = 35, /* back; shares them with the NORMALISE of the same `param` */
-    AE_OP_GATHER = 36    /* row x (one channel, rounded, clamped) of a learned table of `factor` rows, at each pixel */
+    AE_OP_GATHER = 36,   /* row x (one channel, rounded, clamped) of a learned table of `factor` rows, at each pixel */
+    AE_OP_UNIT = 37      /* the channels of each pixel over their Euclidean length */
 } ae_op;
 
 typedef enum ae_act {

@@ -74,6 +74,58 @@ static void softmax_backward(aei_run *run, const aei_weights *w, const aei_step 
 
 const aei_operator aei_op_softmax = {.plan = plan_rows, .forward = softmax_forward, .backward = softmax_backward};
 
+/* ---- unit ---- y = x / |x| at each pixel; of zeros zeros */
+static float length_of(const float *x, uint32_t c)
+{
+    float sum = 1e-12f; /* of the square, so that there is a derivative at zero, too */
+
+    for (uint32_t k = 0; k < c; k++)
+        sum += x[k] * x[k];
+    return sqrtf(sum);
+}
+
+static void unit_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    float *x = row_of(run, s, 0);
+
+    (void)w;
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        float length;
+
+        load(&f->t, aei_value(run, f), i, x);
+        length = length_of(x, s->t.shape.c);
+        for (uint32_t k = 0; k < s->t.cp; k++)
+            x[k] /= length;
+        store(&s->t, aei_target(run, s), i, x);
+    }
+}
+
+/* (g - y (y g)) / |x| */
+static void unit_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+{
+    const aei_step *f = aei_from(run, s, slot);
+    float *x = row_of(run, s, 0), *g = row_of(run, s, 1);
+    uint32_t c = s->t.shape.c;
+
+    (void)w;
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        float length, along = 0;
+
+        load(&f->t, aei_value(run, f), i, x);
+        load(&s->t, aei_grad(run, s), i, g);
+        length = length_of(x, c);
+        for (uint32_t k = 0; k < c; k++)
+            along += x[k] * g[k];
+        for (uint32_t k = 0; k < c; k++)
+            g[k] = (g[k] - x[k] * along / (length * length)) / length;
+        memset(g + c, 0, (s->t.cp - c) * sizeof(float));
+        store(&f->t, to, i, g);
+    }
+}
+
+const aei_operator aei_op_unit = {.plan = plan_rows, .forward = unit_forward, .backward = unit_backward};
+
 /* ---- noise, reverse ---- */
 static void noise_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {

@@ -104,7 +104,8 @@ typedef struct aei_op_info {
     X(DENORMALISE, denormalise, .from = {1, 1}, .takes = AEI_BIT(PARAM), .traits = AEI_ELEMENTWISE, \
       .params = {"mean", "variance"}) \
     X(GATHER, gather, .from = {1, 1}, .takes = AEI_BIT(PARAM), .needs = AEI_BIT(OUT) | AEI_BIT(FACTOR), .traits = AEI_ANY_TYPE, \
-      .factor = {1, AEI_MAX_CHANNELS}, .params = {"weight"}, .n_trained = 1)
+      .factor = {1, AEI_MAX_CHANNELS}, .params = {"weight"}, .n_trained = 1) \
+    X(UNIT, unit, .from = {1, 1}, .traits = AEI_ELEMENTWISE)
 
 /* NULL: there is no such operator. */
 const aei_op_info *aei_op_info_of(ae_op op);

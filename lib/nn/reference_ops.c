@@ -322,6 +322,35 @@ static void softmax_backward(const aei_ref_node *v)
     softmax(v, true);
 }
 
+/* y = x / |x| along the channels, |x|^2 = sum x^2 + 1e-12. */
+static double length_at(const aei_ref_node *v, size_t i)
+{
+    double sum = 1e-12;
+
+    for (uint32_t k = 0; k < v->out.c; k++)
+        sum += v->x[0][i + k] * v->x[0][i + k];
+    return sqrt(sum);
+}
+
+static void unit_forward(const aei_ref_node *v)
+{
+    for (size_t i = 0; i < aei_ref_count(v->out); i += v->out.c)
+        for (uint32_t k = 0; k < v->out.c; k++)
+            v->y[i + k] = v->x[0][i + k] / length_at(v, i);
+}
+
+static void unit_backward(const aei_ref_node *v)
+{
+    for (size_t i = 0; i < aei_ref_count(v->out); i += v->out.c) {
+        double length = length_at(v, i), along = 0;
+
+        for (uint32_t k = 0; k < v->out.c; k++)
+            along += v->x[0][i + k] / length * v->dy[i + k];
+        for (uint32_t k = 0; k < v->out.c; k++)
+            v->dx[0][i + k] += (v->dy[i + k] - v->x[0][i + k] / length * along) / length;
+    }
+}
+
 static void noise_forward(const aei_ref_node *v)
 {
     for (size_t k = 0; k < aei_ref_count(v->out); k++)
@@ -948,7 +977,7 @@ static const aei_ref_op definitions[] = {
     [AE_OP_EMBED] = BOTH(embed), [AE_OP_QUANTISE] = BOTH(quantise), [AE_OP_BITS] = BOTH(bits), [AE_OP_GATHER] = BOTH(gather),
     [AE_OP_GRU] = BOTH(recurrent), [AE_OP_LSTM] = BOTH(recurrent),
     [AE_OP_LAST] = BOTH(time), [AE_OP_REPEAT_TIME] = BOTH(time), [AE_OP_FLIP] = BOTH(time),
-    [AE_OP_SOFTMAX] = BOTH(softmax), [AE_OP_NORMALISE] = BOTH(normal), [AE_OP_DENORMALISE] = BOTH(normal),
+    [AE_OP_SOFTMAX] = BOTH(softmax), [AE_OP_UNIT] = BOTH(unit), [AE_OP_NORMALISE] = BOTH(normal), [AE_OP_DENORMALISE] = BOTH(normal),
 };
 
 const aei_ref_op *aei_ref_op_of(ae_op op)

@@ -169,6 +169,9 @@ class Network(nn.Module):
     def _reshape(self, node, x):
         return flatten(x).view(x.shape[0], node.height or x.shape[2], node.width, node.out).permute(0, 3, 1, 2)
 
+    def _unit(self, node, x):
+        return (x.float() / (x.float().square().sum(1, keepdim=True) + 1e-12).sqrt()).to(x.dtype)
+
     def _softmax(self, node, x):
         return torch.softmax(x.float(), 1).to(x.dtype)
 
