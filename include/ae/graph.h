@@ -67,7 +67,8 @@ typedef enum ae_act {
     AE_ACT_SOFTPLUS = 5,
     AE_ACT_SILU = 6,
     AE_ACT_GELU = 7,     /* exact, with erf */
-    AE_ACT_CLIP = 8      /* min(max(x, 0), 1); a bias before it begins at 1/2 */
+    AE_ACT_CLIP = 8,     /* min(max(x, 0), 1); a bias before it begins at 1/2 */
+    AE_ACT_SOFTSIGN = 9  /* x / (1 + |x|) */
 } ae_act;
 
 typedef enum ae_init {

@@ -124,6 +124,18 @@ static double clip_derivative(double x, double slope)
     return x > 0 && x < 1 ? 1 : 0;
 }
 
+static double softsign(double x, double slope)
+{
+    (void)slope;
+    return x / (1 + fabs(x));
+}
+
+static double softsign_derivative(double x, double slope)
+{
+    (void)slope;
+    return 1 / ((1 + fabs(x)) * (1 + fabs(x)));
+}
+
 #define NOWHERE {NAN, NAN}
 
 static const aei_act_info table[] = {
@@ -141,6 +153,7 @@ static const aei_act_info table[] = {
     [AE_ACT_GELU] = {"gelu", gelu, gelu_derivative, .kind = dnnl_eltwise_gelu_erf, .rectifier = true, .kinks = NOWHERE},
     [AE_ACT_CLIP] = {"clip", clip, clip_derivative, .kind = dnnl_eltwise_clip_v2, .beta = 1, .from = AEI_FROM_RANGE,
                      .kinks = {0, 1}},
+    [AE_ACT_SOFTSIGN] = {"softsign", softsign, softsign_derivative, .kinks = NOWHERE},
 };
 
 const aei_act_info *aei_act_info_of(ae_act act)
