@@ -167,12 +167,29 @@ static ae_status check_transform(const ae_node *n, uint32_t c, ae_error *err)
     return AE_OK;
 }
 
+/* Whether what begins as the cosine transform can. c: channels of its input. */
+static ae_status check_dct(const ae_graph *graph, uint32_t index, uint32_t c, ae_error *err)
+{
+    const ae_node *n = &graph->nodes[index];
+
+    if (n->op == AE_OP_EMBED && n->init == AE_INIT_DCT) {
+        int32_t transform = aei_dct_above(graph, index);
+
+        if (transform < 0 || n->first >= graph->nodes[transform].out || n->out > graph->nodes[transform].out - n->first)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: no convolution above it begins as dct with components %u to %u",
+                           n->name, n->first, n->first + n->out);
+        return AE_OK;
+    }
+    return n->init == AE_INIT_DCT || n->init == AE_INIT_DCT_INVERSE ? check_transform(n, c, err) : AE_OK;
+}
+
 /* Channels of node `index`; fills its derived fields. */
 static ae_status check_channels(ae_graph *graph, uint32_t index, ae_error *err)
 {
     ae_node *n = &graph->nodes[index];
     uint32_t c = n->n_from ? graph->nodes[n->from[0]].out : 0, ff = n->factor * n->factor;
     uint64_t sum = 0;
+    ae_status st;
 
     switch (n->op) {
     case AE_OP_CONV:
@@ -235,18 +252,8 @@ static ae_status check_channels(ae_graph *graph, uint32_t index, ae_error *err)
             return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u groups do not divide %u and %u channels", n->name, n->groups, c,
                            n->out);
     }
-    if (n->op == AE_OP_EMBED && n->init == AE_INIT_DCT) {
-        int32_t transform = aei_dct_above(graph, index);
-
-        if (transform < 0 || n->first >= graph->nodes[transform].out || n->out > graph->nodes[transform].out - n->first)
-            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: no convolution above it begins as dct with components %u to %u",
-                           n->name, n->first, n->first + n->out);
-    } else if (n->init == AE_INIT_DCT || n->init == AE_INIT_DCT_INVERSE) {
-        ae_status st = check_transform(n, c, err);
-
-        if (st != AE_OK)
-            return st;
-    }
+    if ((st = check_dct(graph, index, c, err)) != AE_OK)
+        return st;
     if (n->add >= 0 && graph->nodes[n->add].out != n->out)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: has %u channels, the added %s has %u", n->name, n->out,
                        graph->nodes[n->add].name, graph->nodes[n->add].out);

@@ -25,11 +25,56 @@ static uint32_t window_size(const ae_node *n, int axis, uint32_t size, bool *bad
     return *bad ? 1 : (uint32_t)out;
 }
 
+/* Each row by itself, or all of it. */
+static ae_status reshape(const ae_node *n, ae_shape in, ae_shape *out, ae_error *err)
+{
+    if (!n->height) {
+        if (!in.w)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs inputs of fixed width", n->name);
+        if ((uint64_t)in.w * in.c != (uint64_t)n->width * n->out)
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: rows of %u x %u samples do not fit %u x %u", n->name, in.w, in.c,
+                           n->width, n->out);
+        out->w = n->width;
+        return AE_OK;
+    }
+    if (!in.h || !in.w)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs inputs of fixed height and width", n->name);
+    if ((uint64_t)in.h * in.w * in.c != (uint64_t)n->height * n->width * n->out)
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u x %u x %u samples do not fit %u x %u x %u", n->name, in.h, in.w,
+                       in.c, n->height, n->width, n->out);
+    out->h = n->height;
+    out->w = n->width;
+    return AE_OK;
+}
+
+/* Inputs of one size, but for those that are broadcast. *out: the first. */
+static ae_status join(const ae_graph *graph, const ae_node *n, const ae_shape *shapes, ae_shape *out, ae_error *err)
+{
+    for (uint32_t i = 1; i < n->n_from; i++) {
+        ae_shape other = shapes[n->from[i]];
+        bool either = aei_op_is(n->op, AEI_SPREAD_FIRST), spread = aei_op_is(n->op, AEI_SPREAD);
+
+        if (spread && other.h == 1 && other.w == 1)
+            continue;
+        if (either && out->h == 1 && out->w == 1) {
+            *out = other;
+            continue;
+        }
+        if (!same_size(*out, other))
+            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: inputs of %u x %u and %u x %u (%s)", n->name, out->h, out->w,
+                           other.h, other.w, graph->nodes[n->from[i]].name);
+        out->h = out->h && other.h ? out->h : 0;
+        out->w = out->w && other.w ? out->w : 0;
+    }
+    return AE_OK;
+}
+
 static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free_shape, ae_shape *shapes, ae_error *err)
 {
     const ae_node *n = &graph->nodes[index];
     ae_shape in = n->n_from ? shapes[n->from[0]] : free_shape, out = in;
     bool bad = false;
+    ae_status st;
 
     switch (n->op) {
     case AE_OP_INPUT:
@@ -83,40 +128,12 @@ static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free
         out.h = n->height ? n->height : shapes[n->from[1]].h;
         break;
     case AE_OP_RESHAPE:
-        if (!n->height) {
-            if (!in.w)
-                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs inputs of fixed width", n->name);
-            if ((uint64_t)in.w * in.c != (uint64_t)n->width * n->out)
-                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: rows of %u x %u samples do not fit %u x %u", n->name, in.w, in.c,
-                               n->width, n->out);
-            out.w = n->width;
-            break;
-        }
-        if (!in.h || !in.w)
-            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: reshape needs inputs of fixed height and width", n->name);
-        if ((uint64_t)in.h * in.w * in.c != (uint64_t)n->height * n->width * n->out)
-            return ae_fail(err, AE_ERR_MALFORMED, "layer %s: %u x %u x %u samples do not fit %u x %u x %u", n->name, in.h, in.w,
-                           in.c, n->height, n->width, n->out);
-        out.h = n->height;
-        out.w = n->width;
+        if ((st = reshape(n, in, &out, err)) != AE_OK)
+            return st;
         break;
     default:
-        for (uint32_t i = 1; i < n->n_from; i++) {
-            ae_shape other = shapes[n->from[i]];
-            bool either = aei_op_is(n->op, AEI_SPREAD_FIRST), spread = aei_op_is(n->op, AEI_SPREAD);
-
-            if (spread && other.h == 1 && other.w == 1)
-                continue;
-            if (either && out.h == 1 && out.w == 1) {
-                out = other;
-                continue;
-            }
-            if (!same_size(out, other))
-                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: inputs of %u x %u and %u x %u (%s)", n->name, out.h, out.w,
-                               other.h, other.w, graph->nodes[n->from[i]].name);
-            out.h = out.h && other.h ? out.h : 0;
-            out.w = out.w && other.w ? out.w : 0;
-        }
+        if ((st = join(graph, n, shapes, &out, err)) != AE_OK)
+            return st;
     }
     if (bad)
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: impossible shape, %s of an input of %u x %u", n->name, ae_op_name(n->op),
