@@ -56,6 +56,14 @@ typedef struct aei_ref_op {
     void (*forward)(const aei_ref_node *v);
     void (*backward)(const aei_ref_node *v);
 } aei_ref_op;
+#define AEI_REF_BOTH(kind) \
+    void aei_ref_##kind##_forward(const aei_ref_node *v); \
+    void aei_ref_##kind##_backward(const aei_ref_node *v);
+AEI_REF_BOTH(recurrent) AEI_REF_BOTH(time)                      /* reference_time.c */
+AEI_REF_BOTH(embed) AEI_REF_BOTH(quantise) AEI_REF_BOTH(bits)   /* reference_codec.c */
+AEI_REF_BOTH(softmax) AEI_REF_BOTH(unit) AEI_REF_BOTH(noise) AEI_REF_BOTH(reverse) AEI_REF_BOTH(normal)
+AEI_REF_BOTH(gather) /* reference_ends.c */
+#undef AEI_REF_BOTH
 /* NULL: there is no such operator. */
 const aei_ref_op *aei_ref_op_of(ae_op op);
 
@@ -68,6 +76,19 @@ static inline bool aei_ref_counts(ae_parity parity, size_t y, size_t x)
 static inline size_t aei_ref_count(ae_shape s)
 {
     return (size_t)s.n * s.h * s.w * s.c;
+}
+
+static inline size_t aei_ref_at(ae_shape s, uint32_t n, uint32_t y, uint32_t x, uint32_t c)
+{
+    return (((size_t)n * s.h + y) * s.w + x) * s.c + c;
+}
+
+/* The element of input `from` that meets output element (n, y, x, c); inputs of 1 x 1 meet all of a picture. */
+static inline size_t aei_ref_broadcast(const aei_ref_node *v, uint32_t from, uint32_t n, uint32_t y, uint32_t x, uint32_t c)
+{
+    bool one = v->in[from].h == 1 && v->in[from].w == 1;
+
+    return aei_ref_at(v->in[from], n, one ? 0 : y, one ? 0 : x, c);
 }
 
 #endif

@@ -9,22 +9,6 @@
 
 static const double EPSILON = 1e-5; /* of both normalisations */
 
-/* Mass of the unit normal beyond x, and its density there. */
-static double normal_upper(double x)
-{
-    return 0.5 * erfc(x * 0.70710678118654752440);
-}
-
-static double normal_density(double x)
-{
-    return 0.39894228040143267794 * exp(-0.5 * x * x);
-}
-
-static size_t at(ae_shape s, uint32_t n, uint32_t y, uint32_t x, uint32_t c)
-{
-    return (((size_t)n * s.h + y) * s.w + x) * s.c + c;
-}
-
 /* Where tap k of the window at `out` lies along one axis; false: in the padding. */
 static bool tap(uint32_t out, uint32_t k, uint32_t stride, uint32_t dilation, uint32_t pad, uint32_t size, uint32_t *in)
 {
@@ -94,8 +78,8 @@ static void conv_forward(const aei_ref_node *v)
                                 if (tap(oy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0), in.h, &iy) &&
                                     tap(ox, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), in.w, &ix))
                                     sum += v->weight[(((size_t)o * per_in + i) * p->kernel[0] + ky) * p->kernel[1] + kx] *
-                                           v->x[0][at(in, n, iy, ix, first + i)];
-                    v->y[at(out, n, oy, ox, o)] = sum;
+                                           v->x[0][aei_ref_at(in, n, iy, ix, first + i)];
+                    v->y[aei_ref_at(out, n, oy, ox, o)] = sum;
                 }
 }
 
@@ -110,7 +94,7 @@ static void conv_backward(const aei_ref_node *v)
             for (uint32_t ox = 0; ox < out.w; ox++)
                 for (uint32_t o = 0; o < out.c; o++) {
                     uint32_t first = o / per_out * per_in;
-                    double d = v->dy[at(out, n, oy, ox, o)];
+                    double d = v->dy[aei_ref_at(out, n, oy, ox, o)];
 
                     if (v->bias)
                         v->d_bias[o] += d;
@@ -121,8 +105,8 @@ static void conv_backward(const aei_ref_node *v)
                                     tap(ox, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), in.w, &ix)) {
                                     size_t k = (((size_t)o * per_in + i) * p->kernel[0] + ky) * p->kernel[1] + kx;
 
-                                    v->dx[0][at(in, n, iy, ix, first + i)] += d * v->weight[k];
-                                    v->d_weight[k] += d * v->x[0][at(in, n, iy, ix, first + i)];
+                                    v->dx[0][aei_ref_at(in, n, iy, ix, first + i)] += d * v->weight[k];
+                                    v->d_weight[k] += d * v->x[0][aei_ref_at(in, n, iy, ix, first + i)];
                                 }
                 }
 }
@@ -146,9 +130,9 @@ static void deconv_forward(const aei_ref_node *v)
                             for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
                                 if (tap(iy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0), out.h, &oy) &&
                                     tap(ix, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), out.w, &ox))
-                                    v->y[at(out, n, oy, ox, i / per_in * per_out + o)] +=
+                                    v->y[aei_ref_at(out, n, oy, ox, i / per_in * per_out + o)] +=
                                         v->weight[(((size_t)i * per_out + o) * p->kernel[0] + ky) * p->kernel[1] + kx] *
-                                        v->x[0][at(in, n, iy, ix, i)];
+                                        v->x[0][aei_ref_at(in, n, iy, ix, i)];
 }
 
 static void deconv_backward(const aei_ref_node *v)
@@ -170,10 +154,10 @@ static void deconv_backward(const aei_ref_node *v)
                                 if (tap(iy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0), out.h, &oy) &&
                                     tap(ix, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), out.w, &ox)) {
                                     size_t k = (((size_t)i * per_out + o) * p->kernel[0] + ky) * p->kernel[1] + kx;
-                                    double d = v->dy[at(out, n, oy, ox, i / per_in * per_out + o)];
+                                    double d = v->dy[aei_ref_at(out, n, oy, ox, i / per_in * per_out + o)];
 
-                                    v->dx[0][at(in, n, iy, ix, i)] += d * v->weight[k];
-                                    v->d_weight[k] += d * v->x[0][at(in, n, iy, ix, i)];
+                                    v->dx[0][aei_ref_at(in, n, iy, ix, i)] += d * v->weight[k];
+                                    v->d_weight[k] += d * v->x[0][aei_ref_at(in, n, iy, ix, i)];
                                 }
 }
 
@@ -199,7 +183,7 @@ static void pool(const aei_ref_node *v, bool backward)
         for (uint32_t oy = 0; oy < out.h; oy++)
             for (uint32_t ox = 0; ox < out.w; ox++)
                 for (uint32_t c = 0; c < out.c; c++) {
-                    size_t o = at(out, n, oy, ox, c), best = SIZE_MAX;
+                    size_t o = aei_ref_at(out, n, oy, ox, c), best = SIZE_MAX;
                     uint32_t count = taps_inside(oy, p->kernel[0], p->stride[0], aei_pad_before(p, 0), in.h) *
                                      taps_inside(ox, p->kernel[1], p->stride[1], aei_pad_before(p, 1), in.w);
                     double mean = 0;
@@ -208,7 +192,7 @@ static void pool(const aei_ref_node *v, bool backward)
                         for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
                             if (tap(oy, ky, p->stride[0], 1, aei_pad_before(p, 0), in.h, &iy) &&
                                 tap(ox, kx, p->stride[1], 1, aei_pad_before(p, 1), in.w, &ix)) {
-                                size_t i = at(in, n, iy, ix, c);
+                                size_t i = aei_ref_at(in, n, iy, ix, c);
 
                                 mean += v->x[0][i] / count;
                                 if (best == SIZE_MAX || v->x[0][i] > v->x[0][best])
@@ -260,14 +244,14 @@ static void upsample(const aei_ref_node *v, bool backward)
         for (uint32_t oy = 0; oy < out.h; oy++)
             for (uint32_t ox = 0; ox < out.w; ox++)
                 for (uint32_t c = 0; c < out.c; c++) {
-                    size_t o = at(out, n, oy, ox, c);
+                    size_t o = aei_ref_at(out, n, oy, ox, c);
                     double sum = 0;
 
                     between(v->node, oy, in.h, iy, sy);
                     between(v->node, ox, in.w, ix, sx);
                     for (int a = 0; a < 2; a++)
                         for (int b = 0; b < 2; b++) {
-                            size_t i = at(in, n, iy[a], ix[b], c);
+                            size_t i = aei_ref_at(in, n, iy[a], ix[b], c);
 
                             sum += sy[a] * sx[b] * v->x[0][i];
                             if (backward)
@@ -290,333 +274,6 @@ static void upsample_backward(const aei_ref_node *v)
 
 /* ---- between data and network ---- */
 
-static void softmax(const aei_ref_node *v, bool backward)
-{
-    uint32_t c = v->out.c;
-
-    for (size_t i = 0; i < aei_ref_count(v->out); i += c) {
-        double sum = 0, mean = 0;
-
-        for (uint32_t k = 0; k < c; k++)
-            sum += exp(v->x[0][i + k]);
-        for (uint32_t k = 0; k < c; k++)
-            mean += backward ? exp(v->x[0][i + k]) / sum * v->dy[i + k] : 0;
-        for (uint32_t k = 0; k < c; k++) {
-            double y = exp(v->x[0][i + k]) / sum;
-
-            if (backward)
-                v->dx[0][i + k] += y * (v->dy[i + k] - mean);
-            else
-                v->y[i + k] = y;
-        }
-    }
-}
-
-static void softmax_forward(const aei_ref_node *v)
-{
-    softmax(v, false);
-}
-
-static void softmax_backward(const aei_ref_node *v)
-{
-    softmax(v, true);
-}
-
-/* y = x / |x| along the channels, |x|^2 = sum x^2 + 1e-12. */
-static double length_at(const aei_ref_node *v, size_t i)
-{
-    double sum = 1e-12;
-
-    for (uint32_t k = 0; k < v->out.c; k++)
-        sum += v->x[0][i + k] * v->x[0][i + k];
-    return sqrt(sum);
-}
-
-static void unit_forward(const aei_ref_node *v)
-{
-    for (size_t i = 0; i < aei_ref_count(v->out); i += v->out.c)
-        for (uint32_t k = 0; k < v->out.c; k++)
-            v->y[i + k] = v->x[0][i + k] / length_at(v, i);
-}
-
-static void unit_backward(const aei_ref_node *v)
-{
-    for (size_t i = 0; i < aei_ref_count(v->out); i += v->out.c) {
-        double length = length_at(v, i), along = 0;
-
-        for (uint32_t k = 0; k < v->out.c; k++)
-            along += v->x[0][i + k] / length * v->dy[i + k];
-        for (uint32_t k = 0; k < v->out.c; k++)
-            v->dx[0][i + k] += (v->dy[i + k] - v->x[0][i + k] / length * along) / length;
-    }
-}
-
-static void noise_forward(const aei_ref_node *v)
-{
-    for (size_t k = 0; k < aei_ref_count(v->out); k++)
-        v->y[k] = v->x[0][k] + (v->train ? (double)v->node->value * (double)v->draw[k] : 0);
-}
-
-static void noise_backward(const aei_ref_node *v)
-{
-    for (size_t k = 0; k < aei_ref_count(v->out); k++)
-        v->dx[0][k] += v->dy[k];
-}
-
-static void reverse_forward(const aei_ref_node *v)
-{
-    for (size_t k = 0; k < aei_ref_count(v->out); k++)
-        v->y[k] = v->x[0][k];
-}
-
-static void reverse_backward(const aei_ref_node *v)
-{
-    for (size_t k = 0; k < aei_ref_count(v->out); k++)
-        v->dx[0][k] -= (double)v->node->value * v->dy[k];
-}
-
-static void normal_forward(const aei_ref_node *v)
-{
-    for (size_t k = 0; k < aei_ref_count(v->out); k++) {
-        double mean = v->mean[k % v->out.c], deviation = sqrt(v->variance[k % v->out.c] + 1e-12);
-
-        v->y[k] = v->node->op == AE_OP_NORMALISE ? (v->x[0][k] - mean) / deviation : v->x[0][k] * deviation + mean;
-    }
-}
-
-static void normal_backward(const aei_ref_node *v)
-{
-    for (size_t k = 0; k < aei_ref_count(v->out); k++) {
-        double deviation = sqrt(v->variance[k % v->out.c] + 1e-12);
-
-        v->dx[0][k] += v->node->op == AE_OP_NORMALISE ? v->dy[k] / deviation : v->dy[k] * deviation;
-    }
-    for (uint32_t c = 0; c < v->out.c; c++) { /* of those that share them the first node is the last to write */
-        double mean = 0, variance = 0, n = (double)aei_ref_count(v->out) / v->out.c;
-
-        for (size_t k = c; k < aei_ref_count(v->out); k += v->out.c)
-            mean += v->x[0][k] / n;
-        for (size_t k = c; k < aei_ref_count(v->out); k += v->out.c)
-            variance += (v->x[0][k] - mean) * (v->x[0][k] - mean) / n;
-        v->d_mean[c] = mean;
-        v->d_variance[c] = variance;
-    }
-}
-
-static void gather(const aei_ref_node *v, bool backward)
-{
-    for (size_t k = 0; k < aei_ref_count(v->out); k++) {
-        double x = rint(v->x[0][k / v->out.c]);
-        size_t row = x > 0 ? (size_t)fmin(x, v->node->factor - 1.0) : 0, place = row * v->out.c + k % v->out.c;
-
-        if (backward)
-            v->d_weight[place] += v->dy[k];
-        else
-            v->y[k] = v->weight[place];
-    }
-}
-
-static void gather_forward(const aei_ref_node *v)
-{
-    gather(v, false);
-}
-
-static void gather_backward(const aei_ref_node *v)
-{
-    gather(v, true);
-}
-
-/* ---- recurrent layers ---- */
-
-static double sigmoid_of(double x)
-{
-    return 1 / (1 + exp(-x));
-}
-
-enum { MOST_UNITS = 256, MOST_STEPS = 64 };
-
-/* One sequence: the states before each step and what its gates were. */
-typedef struct sequence {
-    double h[MOST_STEPS + 1][MOST_UNITS], c[MOST_STEPS + 1][MOST_UNITS], gate[MOST_STEPS][4][MOST_UNITS];
-    double part[MOST_STEPS][MOST_UNITS]; /* gru: U h + c of its new value */
-} sequence;
-
-static double input_of(const aei_ref_node *v, uint32_t row, const double *x)
-{
-    double sum = 0;
-
-    for (uint32_t i = 0; i < v->in[0].c; i++)
-        sum += v->weight[(size_t)row * v->in[0].c + i] * x[i];
-    return sum;
-}
-
-static double state_of(const aei_ref_node *v, uint32_t row, const double *h)
-{
-    double sum = 0;
-
-    for (uint32_t i = 0; i < v->out.c; i++)
-        sum += v->recurrent[(size_t)row * v->out.c + i] * h[i];
-    return sum;
-}
-
-static double bias_of(const aei_ref_node *v, uint32_t row)
-{
-    return v->bias ? v->bias[row] : 0;
-}
-
-static void recur_forward(const aei_ref_node *v, uint32_t n, uint32_t column, sequence *s)
-{
-    uint32_t units = v->out.c;
-    bool lstm = v->node->op == AE_OP_LSTM;
-
-    memset(s, 0, sizeof(*s));
-    for (uint32_t t = 0; t < v->out.h; t++) {
-        const double *x = v->x[0] + at(v->in[0], n, t, column, 0), *h = s->h[t];
-
-        for (uint32_t u = 0; u < units; u++) {
-            double a[4];
-
-            for (uint32_t g = 0; g < (lstm ? 4u : 2u); g++)
-                a[g] = input_of(v, g * units + u, x) + state_of(v, g * units + u, h) + bias_of(v, g * units + u);
-            if (lstm) {
-                for (int g = 0; g < 4; g++)
-                    s->gate[t][g][u] = g == 2 ? tanh(a[g]) : sigmoid_of(a[g]);
-                s->c[t + 1][u] = s->gate[t][1][u] * s->c[t][u] + s->gate[t][0][u] * s->gate[t][2][u];
-                s->h[t + 1][u] = s->gate[t][3][u] * tanh(s->c[t + 1][u]);
-                continue;
-            }
-            s->gate[t][0][u] = sigmoid_of(a[0]);
-            s->gate[t][1][u] = sigmoid_of(a[1]);
-            s->part[t][u] = state_of(v, 2 * units + u, h) + bias_of(v, 3 * units + u);
-            s->gate[t][2][u] =
-                tanh(input_of(v, 2 * units + u, x) + bias_of(v, 2 * units + u) + s->gate[t][0][u] * s->part[t][u]);
-            s->h[t + 1][u] = (1 - s->gate[t][1][u]) * s->gate[t][2][u] + s->gate[t][1][u] * h[u];
-        }
-    }
-}
-
-/* The gradient d by what gate row `row` is given through W (x) and U (h), each where it is not NULL. */
-static void deliver(const aei_ref_node *v, uint32_t row, double d, const double *x, double *dx, const double *h, double *dh)
-{
-    for (uint32_t i = 0; x && i < v->in[0].c; i++) {
-        dx[i] += d * v->weight[(size_t)row * v->in[0].c + i];
-        v->d_weight[(size_t)row * v->in[0].c + i] += d * x[i];
-    }
-    for (uint32_t i = 0; h && i < v->out.c; i++) {
-        dh[i] += d * v->recurrent[(size_t)row * v->out.c + i];
-        v->d_recurrent[(size_t)row * v->out.c + i] += d * h[i];
-    }
-}
-
-static void recur_backward(const aei_ref_node *v, uint32_t n, uint32_t column, const sequence *s)
-{
-    uint32_t units = v->out.c;
-    bool lstm = v->node->op == AE_OP_LSTM;
-    double by_h[MOST_UNITS] = {0}, by_c[MOST_UNITS] = {0};
-
-    for (uint32_t t = v->out.h; t-- > 0;) {
-        const double *x = v->x[0] + at(v->in[0], n, t, column, 0), *h = s->h[t];
-        double *dx = v->dx[0] + at(v->in[0], n, t, column, 0), next[MOST_UNITS] = {0};
-
-        for (uint32_t u = 0; u < units; u++) {
-            double d = by_h[u] + v->dy[at(v->out, n, t, column, u)], a[4], gate[4];
-
-            for (int g = 0; g < 4; g++)
-                gate[g] = s->gate[t][g][u];
-            if (lstm) {
-                double c = tanh(s->c[t + 1][u]), dc = by_c[u] + d * gate[3] * (1 - c * c);
-
-                a[0] = dc * gate[2] * gate[0] * (1 - gate[0]);
-                a[1] = dc * s->c[t][u] * gate[1] * (1 - gate[1]);
-                a[2] = dc * gate[0] * (1 - gate[2] * gate[2]);
-                a[3] = d * c * gate[3] * (1 - gate[3]);
-                by_c[u] = dc * gate[1];
-                for (uint32_t g = 0; g < 4; g++) {
-                    deliver(v, g * units + u, a[g], x, dx, h, next);
-                    if (v->bias)
-                        v->d_bias[g * units + u] += a[g];
-                }
-                continue;
-            }
-            a[2] = d * (1 - gate[1]) * (1 - gate[2] * gate[2]);
-            a[0] = a[2] * s->part[t][u] * gate[0] * (1 - gate[0]);
-            a[1] = d * (h[u] - gate[2]) * gate[1] * (1 - gate[1]);
-            a[3] = a[2] * gate[0];
-            deliver(v, u, a[0], x, dx, h, next);
-            deliver(v, units + u, a[1], x, dx, h, next);
-            deliver(v, 2 * units + u, a[2], x, dx, NULL, NULL);
-            deliver(v, 2 * units + u, a[3], NULL, NULL, h, next);
-            next[u] += d * gate[1];
-            for (uint32_t g = 0; g < 4 && v->bias; g++)
-                v->d_bias[g * units + u] += a[g];
-        }
-        memcpy(by_h, next, sizeof(by_h));
-    }
-}
-
-static void recur(const aei_ref_node *v, bool backward)
-{
-    sequence *s = ae_alloc(1, sizeof(*s));
-
-    for (uint32_t n = 0; s && v->out.h <= MOST_STEPS && v->out.c <= MOST_UNITS && n < v->out.n; n++)
-        for (uint32_t x = 0; x < v->out.w; x++) {
-            recur_forward(v, n, x, s);
-            for (uint32_t t = 0; t < v->out.h && !backward; t++)
-                memcpy(v->y + at(v->out, n, t, x, 0), s->h[t + 1], v->out.c * sizeof(double));
-            if (backward)
-                recur_backward(v, n, x, s);
-        }
-    ae_free(s);
-}
-
-static void recurrent_forward(const aei_ref_node *v)
-{
-    recur(v, false);
-}
-
-static void recurrent_backward(const aei_ref_node *v)
-{
-    recur(v, true);
-}
-
-/* The row that `last` takes of sample n, SIZE_MAX: none. */
-static size_t last_row(const aei_ref_node *v, uint32_t n)
-{
-    for (size_t y = v->in[0].h; y-- > 0;)
-        if (v->node->n_from < 2 || v->x[1][n * v->in[1].h + y] > 0.5)
-            return y;
-    return SIZE_MAX;
-}
-
-static void rows_in_time(const aei_ref_node *v, bool backward)
-{
-    size_t row = (size_t)v->out.w * v->out.c;
-
-    for (uint32_t n = 0; n < v->out.n; n++)
-        for (uint32_t y = 0; y < v->out.h; y++) {
-            size_t from = v->node->op == AE_OP_LAST ? last_row(v, n) : v->node->op == AE_OP_FLIP ? v->out.h - 1 - y : 0;
-
-            for (size_t i = 0; i < row; i++) {
-                size_t a = ((size_t)n * v->out.h + y) * row + i, b = ((size_t)n * v->in[0].h + from) * row + i;
-
-                if (!backward)
-                    v->y[a] = from == SIZE_MAX ? 0 : v->x[0][b];
-                else if (from != SIZE_MAX)
-                    v->dx[0][b] += v->dy[a];
-            }
-        }
-}
-
-static void time_forward(const aei_ref_node *v)
-{
-    rows_in_time(v, false);
-}
-
-static void time_backward(const aei_ref_node *v)
-{
-    rows_in_time(v, true);
-}
-
 /* Operators that only move samples: the input element (of input *from) that output element (n, y, x, c) is. */
 static size_t source(const aei_ref_node *v, uint32_t n, uint32_t y, uint32_t x, uint32_t c, uint32_t *from)
 {
@@ -626,17 +283,17 @@ static size_t source(const aei_ref_node *v, uint32_t n, uint32_t y, uint32_t x, 
     *from = 0;
     switch (p->op) {
     case AE_OP_SHUFFLE: /* y[y][x][c] = x[y / f][x / f][(c, y % f, x % f)] */
-        return at(v->in[0], n, y / f, x / f, (c * f + y % f) * f + x % f);
+        return aei_ref_at(v->in[0], n, y / f, x / f, (c * f + y % f) * f + x % f);
     case AE_OP_UNSHUFFLE: /* y[y][x][(c, dy, dx)] = x[y f + dy][x f + dx][c] */
-        return at(v->in[0], n, y * f + c / f % f, x * f + c % f, c / (f * f));
+        return aei_ref_at(v->in[0], n, y * f + c / f % f, x * f + c % f, c / (f * f));
     case AE_OP_CONCAT:
         for (; c >= v->in[*from].c; ++*from)
             c -= v->in[*from].c;
-        return at(v->in[*from], n, y, x, c);
+        return aei_ref_at(v->in[*from], n, y, x, c);
     case AE_OP_CROP:
-        return at(v->in[0], n, y, x, p->first + c);
+        return aei_ref_at(v->in[0], n, y, x, p->first + c);
     default: /* reshape: the same order */
-        return at(v->out, n, y, x, c);
+        return aei_ref_at(v->out, n, y, x, c);
     }
 }
 
@@ -648,7 +305,7 @@ static void move(const aei_ref_node *v, bool backward)
         for (uint32_t y = 0; y < v->out.h; y++)
             for (uint32_t x = 0; x < v->out.w; x++)
                 for (uint32_t c = 0; c < v->out.c; c++) {
-                    size_t o = at(v->out, n, y, x, c), i = source(v, n, y, x, c, &from);
+                    size_t o = aei_ref_at(v->out, n, y, x, c), i = source(v, n, y, x, c, &from);
 
                     if (backward)
                         v->dx[from][i] += v->dy[o];
@@ -667,14 +324,6 @@ static void move_backward(const aei_ref_node *v)
     move(v, true);
 }
 
-/* The element of input `from` that meets output element (n, y, x, c); inputs of 1 x 1 meet all of a picture. */
-static size_t broadcast(const aei_ref_node *v, uint32_t from, uint32_t n, uint32_t y, uint32_t x, uint32_t c)
-{
-    bool one = v->in[from].h == 1 && v->in[from].w == 1;
-
-    return at(v->in[from], n, one ? 0 : y, one ? 0 : x, c);
-}
-
 static void combine(const aei_ref_node *v, bool backward)
 {
     bool mul = v->node->op == AE_OP_MUL;
@@ -683,19 +332,19 @@ static void combine(const aei_ref_node *v, bool backward)
         for (uint32_t y = 0; y < v->out.h; y++)
             for (uint32_t x = 0; x < v->out.w; x++)
                 for (uint32_t c = 0; c < v->out.c; c++) {
-                    size_t o = at(v->out, n, y, x, c);
+                    size_t o = aei_ref_at(v->out, n, y, x, c);
 
                     if (!backward)
                         v->y[o] = mul ? 1 : 0;
                     for (uint32_t f = 0; f < v->node->n_from; f++) {
-                        size_t i = broadcast(v, f, n, y, x, c);
+                        size_t i = aei_ref_broadcast(v, f, n, y, x, c);
 
                         if (!backward && mul)
                             v->y[o] *= v->x[f][i];
                         else if (!backward)
                             v->y[o] += v->x[f][i];
                         else if (mul) /* two inputs: times the other one */
-                            v->dx[f][i] += v->dy[o] * v->x[1 - f][broadcast(v, 1 - f, n, y, x, c)];
+                            v->dx[f][i] += v->dy[o] * v->x[1 - f][aei_ref_broadcast(v, 1 - f, n, y, x, c)];
                         else
                             v->dx[f][i] += v->dy[o];
                     }
@@ -849,135 +498,20 @@ static void copy_backward(const aei_ref_node *v)
 
 /* ---- codecs, doc/codec.md ---- */
 
-static const double LEAST_SCALE = 0.11, MOST_SCALE = 32768, LEAST_MASS = 0x1p-24;
-
-/* Where position p of a table lies: row *low and the share of the next one. */
-static double table_place(const aei_ref_node *v, double p, uint32_t *low)
-{
-    double at = fmin(fmax(p, 0), 1) * (v->node->factor - 1);
-
-    *low = at < v->node->factor - 2 ? (uint32_t)at : v->node->factor - 2;
-    return at - *low;
-}
-
-static void embed_forward(const aei_ref_node *v)
-{
-    for (size_t k = 0, c = v->out.c; k < aei_ref_count(v->out); k++) {
-        uint32_t low;
-        double share = table_place(v, v->x[0][k / c], &low);
-
-        v->y[k] = v->weight[low * c + k % c] * (1 - share) + v->weight[(low + 1) * c + k % c] * share;
-    }
-}
-
-static void embed_backward(const aei_ref_node *v)
-{
-    for (size_t k = 0, c = v->out.c; k < aei_ref_count(v->out); k++) {
-        uint32_t low;
-        double p = v->x[0][k / c], share = table_place(v, p, &low);
-
-        v->d_weight[low * c + k % c] += v->dy[k] * (1 - share);
-        v->d_weight[(low + 1) * c + k % c] += v->dy[k] * share;
-        if (p >= 0 && p <= 1)
-            v->dx[0][k / c] += v->dy[k] * (v->node->factor - 1) * (v->weight[(low + 1) * c + k % c] - v->weight[low * c + k % c]);
-    }
-}
-
-/* y at the nearest mean + step * integer; the gradient passes straight through to y. */
-static void quantise(const aei_ref_node *v, bool backward)
-{
-    for (uint32_t n = 0; n < v->out.n; n++)
-        for (uint32_t y = 0; y < v->out.h; y++)
-            for (uint32_t x = 0; x < v->out.w; x++)
-                for (uint32_t c = 0; c < v->out.c; c++) {
-                    size_t o = at(v->out, n, y, x, c), m = broadcast(v, 1, n, y, x, c), q = broadcast(v, 2, n, y, x, c);
-                    double mean = v->x[1][m], step = exp2(v->x[2][q]), w = (v->x[0][o] - mean) / step;
-                    bool counts = aei_ref_counts(v->node->parity, y, x);
-
-                    if (!backward) {
-                        v->y[o] = counts ? mean + step * nearbyint(w) : 0;
-                    } else if (counts) {
-                        v->dx[0][o] += v->dy[o];
-                        v->dx[2][q] += v->dy[o] * (nearbyint(w) - w) * step * log(2);
-                    }
-                }
-}
-
-static void quantise_forward(const aei_ref_node *v)
-{
-    quantise(v, false);
-}
-
-static void quantise_backward(const aei_ref_node *v)
-{
-    quantise(v, true);
-}
-
-/* -log2 of the mass of N(0, s) between |x| - 1/2 and |x| + 1/2, all in steps. */
-static void bits(const aei_ref_node *v, bool backward)
-{
-    for (uint32_t n = 0; n < v->out.n; n++)
-        for (uint32_t y = 0; y < v->out.h; y++)
-            for (uint32_t x = 0; x < v->out.w; x++)
-                for (uint32_t c = 0; c < v->out.c; c++) {
-                    size_t o = at(v->out, n, y, x, c), i[4] = {o};
-                    double in[4], step, w, t, scale, s, a, b, mass, by_t, by_scale;
-
-                    for (uint32_t f = 0; f < 4; f++)
-                        in[f] = v->x[f][i[f] = broadcast(v, f, n, y, x, c)];
-                    step = exp2(in[3]);
-                    w = (in[0] - in[1]) / step;
-                    t = v->train ? w + (double)v->draw[o] : nearbyint(w);
-                    scale = exp2(in[2]) / step;
-                    s = fmin(fmax(scale, LEAST_SCALE), MOST_SCALE);
-                    a = (fabs(t) - 0.5) / s;
-                    b = (fabs(t) + 0.5) / s;
-                    mass = fmax(normal_upper(a) - normal_upper(b), LEAST_MASS);
-                    if (!aei_ref_counts(v->node->parity, y, x)) {
-                        v->y[o] = 0;
-                        continue;
-                    }
-                    if (!backward) {
-                        v->y[o] = -log2(mass);
-                        continue;
-                    }
-                    by_t = v->dy[o] * (normal_density(a) - normal_density(b)) / (mass * s * log(2)) * (t > 0 ? 1 : -1);
-                    by_scale = v->dy[o] * (b * normal_density(b) - a * normal_density(a)) / mass; /* by log2 of it */
-                    if ((scale < LEAST_SCALE && by_scale > 0) || (scale > MOST_SCALE && by_scale < 0))
-                        by_scale = 0;
-                    v->dx[0][i[0]] += by_t / step;
-                    v->dx[1][i[1]] -= by_t / step;
-                    v->dx[2][i[2]] += by_scale;
-                    v->dx[3][i[3]] -= by_t * w * log(2) + by_scale;
-                }
-}
-
-static void bits_forward(const aei_ref_node *v)
-{
-    bits(v, false);
-}
-
-static void bits_backward(const aei_ref_node *v)
-{
-    bits(v, true);
-}
-
 #define BOTH(kind) {kind##_forward, kind##_backward}
 
 static const aei_ref_op definitions[] = {
-    [AE_OP_DENSE] = BOTH(dense), [AE_OP_CONV] = BOTH(conv), [AE_OP_DECONV] = BOTH(deconv),
-    [AE_OP_MAXPOOL] = BOTH(pool), [AE_OP_AVGPOOL] = BOTH(pool),
-    [AE_OP_NEAREST] = BOTH(upsample), [AE_OP_BILINEAR] = BOTH(upsample),
+    [AE_OP_DENSE] = BOTH(dense), [AE_OP_CONV] = BOTH(conv), [AE_OP_DECONV] = BOTH(deconv), [AE_OP_MAXPOOL] = BOTH(pool),
+    [AE_OP_AVGPOOL] = BOTH(pool), [AE_OP_NEAREST] = BOTH(upsample), [AE_OP_BILINEAR] = BOTH(upsample),
     [AE_OP_SHUFFLE] = BOTH(move), [AE_OP_UNSHUFFLE] = BOTH(move), [AE_OP_CONCAT] = BOTH(move), [AE_OP_RESHAPE] = BOTH(move),
-    [AE_OP_CROP] = BOTH(move),
-    [AE_OP_ADD] = BOTH(combine), [AE_OP_MUL] = BOTH(combine), [AE_OP_SCALE] = BOTH(scale),
-    [AE_OP_BATCHNORM] = BOTH(batchnorm), [AE_OP_LAYERNORM] = BOTH(layernorm),
-    [AE_OP_DROPOUT] = BOTH(dropout), [AE_OP_GAUSSIAN] = BOTH(gaussian), [AE_OP_NOISE] = BOTH(noise),
-    [AE_OP_ACT] = BOTH(copy), [AE_OP_ROUND] = BOTH(copy), [AE_OP_REVERSE] = BOTH(reverse),
-    [AE_OP_EMBED] = BOTH(embed), [AE_OP_QUANTISE] = BOTH(quantise), [AE_OP_BITS] = BOTH(bits), [AE_OP_GATHER] = BOTH(gather),
-    [AE_OP_GRU] = BOTH(recurrent), [AE_OP_LSTM] = BOTH(recurrent),
-    [AE_OP_LAST] = BOTH(time), [AE_OP_REPEAT_TIME] = BOTH(time), [AE_OP_FLIP] = BOTH(time),
-    [AE_OP_SOFTMAX] = BOTH(softmax), [AE_OP_UNIT] = BOTH(unit), [AE_OP_NORMALISE] = BOTH(normal), [AE_OP_DENORMALISE] = BOTH(normal),
+    [AE_OP_CROP] = BOTH(move), [AE_OP_ADD] = BOTH(combine), [AE_OP_MUL] = BOTH(combine), [AE_OP_SCALE] = BOTH(scale),
+    [AE_OP_BATCHNORM] = BOTH(batchnorm), [AE_OP_LAYERNORM] = BOTH(layernorm), [AE_OP_DROPOUT] = BOTH(dropout),
+    [AE_OP_GAUSSIAN] = BOTH(gaussian), [AE_OP_NOISE] = BOTH(aei_ref_noise), [AE_OP_ACT] = BOTH(copy), [AE_OP_ROUND] = BOTH(copy),
+    [AE_OP_REVERSE] = BOTH(aei_ref_reverse), [AE_OP_EMBED] = BOTH(aei_ref_embed), [AE_OP_QUANTISE] = BOTH(aei_ref_quantise),
+    [AE_OP_BITS] = BOTH(aei_ref_bits), [AE_OP_GATHER] = BOTH(aei_ref_gather), [AE_OP_GRU] = BOTH(aei_ref_recurrent),
+    [AE_OP_LSTM] = BOTH(aei_ref_recurrent), [AE_OP_LAST] = BOTH(aei_ref_time), [AE_OP_REPEAT_TIME] = BOTH(aei_ref_time),
+    [AE_OP_FLIP] = BOTH(aei_ref_time), [AE_OP_SOFTMAX] = BOTH(aei_ref_softmax), [AE_OP_UNIT] = BOTH(aei_ref_unit),
+    [AE_OP_NORMALISE] = BOTH(aei_ref_normal), [AE_OP_DENORMALISE] = BOTH(aei_ref_normal),
 };
 
 const aei_ref_op *aei_ref_op_of(ae_op op)

@@ -268,7 +268,7 @@ enum { N_WRITTEN = sizeof(written) / sizeof(*written), MOST = 128, SPEC = 160 };
 /* Whether a node of it needs no more than the one before. */
 static bool stands_alone(const aei_op_info *op)
 {
-    return op->from[0] == 1 && !op->needs;
+    return op->from[0] == 1 && op->from[1] == 1 && !op->needs;
 }
 
 const net_case *net_all_cases(void)
@@ -282,8 +282,8 @@ const net_case *net_all_cases(void)
     for (int act = AE_ACT_NONE + 1; aei_act_info_of((ae_act)act) && n < MOST; act++, n++) {
         const char *name = ae_act_name((ae_act)act);
 
-        snprintf(specs[n], SPEC, "input c=3; conv c=16 act=%s; conv c=3 k=1; act act=%s; deconv c=3 add=3 k=1 s=1 act=%s", name, name,
-                 name);
+        snprintf(specs[n], SPEC, "input c=3; conv c=16 act=%s; conv c=3 k=1; act act=%s; deconv c=3 add=3 k=1 s=1 act=%s", name,
+                 name, name);
         all[N_WRITTEN + n] = (net_case){name, specs[n], 4, 6};
     }
     for (int op = AE_OP_INPUT; op < AE_OP_INPUT + MOST && n < MOST; op++) {
