@@ -62,7 +62,8 @@ static void show(void *opaque, double done)
 {
     const decoding *d = opaque;
 
-    cli_item_progress(d->item, d->done + done * d->share, 0);
+    if (!d->many) /* of those the items are counted */
+        cli_item_progress(d->item, d->done + done * d->share, 0);
 }
 
 static ae_status encode_item(decoding *d, aecfile *f, const ae_codec *codec, ae_sink *to, ae_error *err)
@@ -178,14 +179,33 @@ typedef struct many {
 
     pthread_mutex_t mutex; /* of all below */
     size_t next, finished, failed;
+    uint64_t bytes, done;  /* of the items as they are coded */
+    double begun;
     uint32_t n_lost;
 } many;
 
-static void print_plan(const char *input, const char *name, const char *path)
+static uint64_t coded_bytes(const ae_item *item)
+{
+    return item->packed ? item->span / item->packed : item->span;
+}
+
+static void show_many(const many *m)
+{
+    double share = m->bytes ? (double)m->done / (double)m->bytes : 0, passed = cli_seconds() - m->begun;
+    char left[24];
+
+    if (cli_progress_due())
+        cli_progress_show("%zu of %zu items  %.1f of %.1f MB  %s left  %s", m->finished, m->n, 1e-6 * (double)m->done,
+                          1e-6 * (double)m->bytes, cli_format_time(share > 0 ? passed * (1 - share) / share : 0, left),
+                          cli_base_name(m->item->input));
+}
+
+static void print_plan(const decompress_options *o, const char *input, const char *name, const char *path)
 {
     char a[8192], b[8192], c[16384];
 
-    printf("%s: %s -> %s\n", cli_escape(input, a, sizeof(a)), cli_escape(name, b, sizeof(b)), cli_escape(path, c, sizeof(c)));
+    if (!o->picture.batch.json || *o->picture.batch.json) /* its records are all that goes there */
+        printf("%s: %s -> %s\n", cli_escape(input, a, sizeof(a)), cli_escape(name, b, sizeof(b)), cli_escape(path, c, sizeof(c)));
 }
 
 /* path: relative to base, below which no link is followed. */
@@ -222,7 +242,7 @@ static ae_status write_one(decoding *d, const char *directory, const cli_target 
 
     if (st == AE_OK && (!o->picture.batch.skip_existing || stat(path, &s) != 0)) {
         if (o->picture.batch.dry_run)
-            print_plan(d->item->input, d->what->name, path);
+            print_plan(o, d->item->input, d->what->name, path);
         else if (o->keep_links && (st = cli_make_directories(path, &why)) == AE_OK)
             st = write_item(d, f, AT_FDCWD, path, &why);
         else if (!o->keep_links)
@@ -252,6 +272,8 @@ static void run_items(many *m, aecfile *f)
             st = write_one(&d, m->directory, &m->targets[i], m->items, f);
             pthread_mutex_lock(&m->mutex);
             m->finished++;
+            m->done += coded_bytes(&m->items[i]);
+            show_many(m);
             m->failed += st != AE_OK;
             m->n_lost += d.n_lost;
         }
@@ -275,7 +297,7 @@ static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_
 {
     uint32_t workers = f->fd < 0 || d->o->picture.batch.dry_run ? 1 : d->threads < n ? d->threads : (uint32_t)n, started = 0;
     many m = {.o = d->o, .item = d->item, .items = items, .n = n, .threads = d->threads / workers,
-              .mutex = PTHREAD_MUTEX_INITIALIZER};
+              .mutex = PTHREAD_MUTEX_INITIALIZER, .begun = cli_seconds()};
     ae_status st = AE_OK;
     pthread_t *threads;
     char *directory = items_directory(d->o, d->item);
@@ -287,6 +309,8 @@ static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_
     }
     m.directory = directory;
     m.targets = targets;
+    for (size_t i = 0; i < n; i++)
+        m.bytes += coded_bytes(&items[i]);
     threads = ae_alloc(workers, sizeof(*threads));
     while (threads && started + 1 < workers && pthread_create(&threads[started], NULL, run_worker, &m) == 0)
         started++;
@@ -387,8 +411,10 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
     aecfile f;
     ae_status st;
 
+    if (o->repair && o->picture.batch.dry_run)
+        print_plan(o, item->input, "", item->output);
     if (o->repair)
-        return repair_file(o, item, err);
+        return o->picture.batch.dry_run ? AE_OK : repair_file(o, item, err);
     if ((st = aecfile_open(&f, item->input, err)) != AE_OK)
         goto done;
     if (ae_container_complaint(f.container)) {
@@ -402,7 +428,10 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
     /* an archive goes into a directory even where one item of it is asked for by a pattern; a picture alone does not */
     directory = n > 1 || (o->names.n && names_directory(o->picture.batch.output));
     d.what = items;
-    if (directory && strcmp(item->output, "-") == 0)
+    if (o->picture.batch.dry_run && (!directory || strcmp(item->output, "-") == 0))
+        for (size_t i = 0; i < n; i++)
+            print_plan(o, item->input, items[i].name, item->output);
+    else if (directory && strcmp(item->output, "-") == 0)
         st = write_tar(&d, &f, items, n, err);
     else
         st = directory ? write_many(&d, &f, items, n, err) : write_item(&d, &f, AT_FDCWD, item->output, err);

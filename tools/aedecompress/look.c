@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * --list and --test. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,8 +15,16 @@ typedef struct look {
     const decompress_options *o;
     const char *path;
     const ae_item *item;
+    FILE *json;
     uint32_t n_bad;
+    double begun;
+    uint64_t bytes, done; /* of the items, coded */
 } look;
+
+static uint64_t coded_bytes(const ae_item *item)
+{
+    return item->packed ? item->span / item->packed : item->span;
+}
 
 static void say_damage(void *opaque, uint64_t offset, const char *why)
 {
@@ -52,7 +61,7 @@ static void list_item(const look *l)
     const ae_item *it = l->item;
     char coding[40], name[4 * AE_ITEM_MAX_NAME + 1];
 
-    if (l->o->picture.batch.json) {
+    if (l->json) {
         cli_json json = {0};
 
         cli_json_string(&json, "file", l->path);
@@ -62,12 +71,12 @@ static void list_item(const look *l)
         cli_json_number(&json, "channels", it->info.channels);
         cli_json_number(&json, "bits", it->info.bits);
         cli_json_string(&json, "coding", coding_of(it, coding));
-        cli_json_number(&json, "bytes", (double)it->span / (it->packed ? it->packed : 1));
-        cli_json_write(&json, stdout);
+        cli_json_number(&json, "bytes", (double)coded_bytes(it));
+        cli_json_write(&json, l->json);
         cli_json_clear(&json);
         return;
     }
-    printf("%10" PRIu64 "  %" PRIu64 " x %" PRIu64 " x %u, %u bit  %-12s %s\n", it->packed ? it->span / it->packed : it->span,
+    printf("%10" PRIu64 "  %" PRIu64 " x %" PRIu64 " x %u, %u bit  %-12s %s\n", coded_bytes(it),
            it->info.width, it->info.height, it->info.channels, it->info.bits, coding_of(it, coding),
            cli_escape(it->name, name, sizeof(name)));
 }
@@ -84,10 +93,35 @@ static void test_item(look *l, aecfile *f)
     }
 }
 
-/* Whether all is well. */
-static bool look_at(const decompress_options *o, const char *path)
+static void show_progress(const look *l, size_t i, size_t n)
 {
-    look l = {.o = o, .path = path};
+    double share = l->bytes ? (double)l->done / (double)l->bytes : 0, passed = cli_seconds() - l->begun;
+    char left[24];
+
+    if (cli_progress_due())
+        cli_progress_show("%zu of %zu items  %.1f of %.1f MB  %s left  %s", i, n, 1e-6 * (double)l->done, 1e-6 * (double)l->bytes,
+                          cli_format_time(share > 0 ? passed * (1 - share) / share : 0, left), l->path);
+}
+
+/* The file as a whole: always where it was tested, where it was listed only if that failed. */
+static void record(const look *l, size_t n, const char *error)
+{
+    cli_json json = {0};
+
+    cli_json_string(&json, "file", l->path);
+    cli_json_number(&json, "items", (double)n);
+    cli_json_number(&json, "damaged", l->n_bad);
+    cli_json_string(&json, "status", error || l->n_bad ? "failed" : "done");
+    if (error)
+        cli_json_string(&json, "error", error);
+    cli_json_write(&json, l->json);
+    cli_json_clear(&json);
+}
+
+/* Whether all is well. */
+static bool look_at(const decompress_options *o, const char *path, FILE *json)
+{
+    look l = {.o = o, .path = path, .json = json, .begun = cli_seconds()};
     ae_item *items = NULL;
     size_t n = 0;
     uint32_t n_missing = 0;
@@ -108,43 +142,73 @@ static bool look_at(const decompress_options *o, const char *path)
         cli_message("%s: %s", path, ae_container_complaint(f.container));
         l.n_bad++;
     }
+    for (size_t i = 0; i < n; i++)
+        l.bytes += coded_bytes(&items[i]);
     for (size_t i = 0; i < n && !cli_cancel.requested; i++) {
         l.item = &items[i];
         if (o->list)
             list_item(&l);
         else
             test_item(&l, &f);
+        l.done += coded_bytes(&items[i]);
+        if (o->test)
+            show_progress(&l, i + 1, n);
     }
+    cli_progress_clear();
     if (st != AE_OK)
         cli_message("%s: %s", path, err.message);
-    else if (o->test && !l.n_bad && !o->picture.batch.quiet && !cli_cancel.requested)
+    else if (!json && o->test && !l.n_bad && !o->picture.batch.quiet && !cli_cancel.requested)
         printf("%s: %zu items, all well\n", path, n);
+    if (json && (st != AE_OK || l.n_bad || (o->test && !cli_cancel.requested)))
+        record(&l, n, st != AE_OK ? err.message : NULL);
     ae_items_free(items, n);
     aecfile_close(&f);
     return st == AE_OK && !l.n_bad;
 }
 
-int look_run(const decompress_options *o, char **operands, int n, bool (*wanted)(void *opaque, const char *path))
+typedef struct collecting {
+    cli_inputs inputs;
+    cli_walk walk;
+    bool well;
+} collecting;
+
+static bool take_operand(void *opaque, const char *name)
 {
-    cli_walk walk = {o->picture.batch.recursive, NULL, wanted, NULL};
-    char *standard[] = {"-"};
-    cli_inputs inputs = {0};
-    bool well = true;
+    collecting *c = opaque;
     ae_error err;
 
-    if (!n) {
-        operands = standard;
-        n = 1;
+    if (cli_inputs_add(&c->inputs, name, &c->walk, &err) != AE_OK) {
+        cli_message("%s", err.message);
+        c->well = false;
     }
+    return true;
+}
+
+int look_run(const decompress_options *o, char **operands, int n, bool (*wanted)(void *opaque, const char *path))
+{
+    const cli_batch_options *b = &o->picture.batch;
+    collecting c = {.walk = {b->recursive, NULL, wanted, NULL}, .well = true};
+    FILE *json = b->json ? *b->json ? fopen(b->json, "a") : stdout : NULL;
+    ae_error err;
+
+    if (b->json && !json) {
+        cli_message("--json: %s: %s", b->json, strerror(errno));
+        return CLI_FAILED;
+    }
+    if (!n && !b->files_from)
+        take_operand(&c, "-");
     for (int i = 0; i < n; i++)
-        if (cli_inputs_add(&inputs, operands[i], &walk, &err) != AE_OK) {
-            cli_message("%s", err.message);
-            well = false;
-        }
-    for (size_t i = 0; i < inputs.n && !cli_cancel.requested; i++)
-        well = look_at(o, inputs.items[i].path) && well;
-    cli_inputs_clear(&inputs);
-    if (fflush(stdout) != 0)
-        well = false;
-    return cli_cancel.requested ? cli_interrupted() : well ? CLI_OK : CLI_FAILED;
+        take_operand(&c, operands[i]);
+    if (b->files_from && cli_inputs_read_list(b->files_from, &c, take_operand, &err) != AE_OK) {
+        cli_message("--files-from: %s", err.message);
+        c.well = false;
+    }
+    if (!b->quiet)
+        cli_progress_on();
+    for (size_t i = 0; i < c.inputs.n && !cli_cancel.requested; i++)
+        c.well = look_at(o, c.inputs.items[i].path, json) && c.well;
+    cli_inputs_clear(&c.inputs);
+    if (fflush(stdout) != 0 || (json && json != stdout && fclose(json) != 0))
+        c.well = false;
+    return cli_cancel.requested ? cli_interrupted() : c.well ? CLI_OK : CLI_FAILED;
 }

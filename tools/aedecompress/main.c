@@ -85,7 +85,8 @@ int main(int argc, char **argv)
                    .opaque = &o,
                    .suffix = suffix,
                    .wanted = wanted,
-                   .process = decompress_file};
+                   .process = decompress_file,
+                   .plans = true};
     char **operands;
     int n, status;
 

@@ -268,20 +268,23 @@ static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
     cli_json json = {0};
     cli_item item = {in->path, b->outputs[i].path, threads, &json, b, (uint32_t)(w - b->workers)};
     ae_error err = {0};
-    bool skip;
+    size_t clash = b->outputs[i].clash;
+    bool skip, again = clash != CLI_NO_CLASH && strcmp(b->inputs.items[clash].path, in->path) == 0;
+    bool planned = b->job->options->dry_run && !b->job->plans;
     ae_status st;
 
     cli_json_string(&json, "input", item.input);
     cli_json_string(&json, "output", item.output);
-    skip = false;
-    if (b->outputs[i].clash != CLI_NO_CLASH)
-        st = ae_fail(&err, AE_ERR_ARGUMENT, "would be written to %s, as %s is", item.output,
-                     b->inputs.items[b->outputs[i].clash].path);
+    skip = again; /* named twice is done once */
+    if (again)
+        st = AE_OK;
+    else if (clash != CLI_NO_CLASH)
+        st = ae_fail(&err, AE_ERR_ARGUMENT, "would be written to %s, as %s is", item.output, b->inputs.items[clash].path);
     else
         st = check_output(b, in, item.output, &skip, &err);
-    if (st == AE_OK && !skip && b->job->options->dry_run && b->json != stdout)
+    if (st == AE_OK && !skip && planned && b->json != stdout)
         print_plan(&item);
-    else if (st == AE_OK && !skip && !b->job->options->dry_run &&
+    else if (st == AE_OK && !skip && !planned &&
              (st = b->job->process(b->job->opaque, &item, &err)) != AE_OK && (skip = has_appeared(b, item.output)))
         st = AE_OK;
     if (st != AE_OK && cli_cancel.requested)
@@ -289,7 +292,7 @@ static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
     else if (st != AE_OK)
         cli_message("%s: %s", item.input, err.message);
     else if (skip && b->job->options->verbose)
-        cli_message("%s: skipped, %s exists", item.input, item.output);
+        cli_message(again ? "%s: skipped, named twice" : "%s: skipped, %s exists", item.input, item.output);
     if (st != AE_ERR_CANCELLED)
         record(b, &json, st != AE_OK ? "failed" : skip ? "skipped" : b->job->options->dry_run ? "planned" : "done",
                st != AE_OK ? &err : NULL, cli_seconds() - start);

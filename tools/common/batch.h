@@ -64,6 +64,7 @@ typedef struct cli_job {
     /* The suffix (without dot) that output made from this path gets; NULL for the input's own. May be NULL. */
     const char *(*suffix)(void *opaque, const char *input);
     bool (*wanted)(void *opaque, const char *path); /* which files below directories are inputs */
+    bool plans;                 /* process is called under --dry-run, too, and prints itself what it would write */
     /* Called from several threads. The message on failure does not name the input. */
     ae_status (*process)(void *opaque, const cli_item *item, ae_error *err);
 } cli_job;
