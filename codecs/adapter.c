@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What adapters share: limits, what is kept for a writer of the same format, notes, metadata as text. */
 #include "adapter.h"
 
 #include <math.h>

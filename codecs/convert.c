@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Rows from one type of picture or sound to another, in pieces that stay in the cache. */
 #include <string.h>
 
 #include "ae/files.h"

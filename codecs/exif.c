@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * EXIF as bytes: orientation, size, density and colour space, read and set without moving anything. */
 #include "exif.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Files that appear whole: written beside their target, flushed and renamed; and pipes, devices, memory. */
 #include "ae/output.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * All adapters, and what programs do with them: recognise a file, read rows, write rows. */
 #include "ae/files.h"
 
 #include <string.h>

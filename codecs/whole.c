@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Row by row what libraries give and take as a whole picture. */
 #include "whole.h"
 
 #include <string.h>

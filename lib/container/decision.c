@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tables of the logistic function and its inverse in integers, for mixing predictions: the same on every machine. */
 #include "decision.h"
 
 #include <pthread.h>

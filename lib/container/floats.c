@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Floats without loss, as two planes of 16 bits; bits at the end that are 0 in all of a tile are not coded. */
 #include <string.h>
 
 #include "floats.h"

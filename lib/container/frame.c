@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The bytes of .aec files: numbers, checksums, chunks, heads and index entries. */
 #include "frame.h"
 
 #include <pthread.h>

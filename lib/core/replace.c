@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Files written beside their target and renamed once complete. */
 #include "core/replace.h"
 
 #include <errno.h>

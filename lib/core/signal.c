@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Samples as numbers and back; metadata. */
 #include "ae/signal.h"
 
 #include "core/clones.h"

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Messages of errors, names of results, limits. */
 #include "ae/status.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Work shared by threads: each takes the next index until none is left. */
 #define _GNU_SOURCE
 #include "core/threads.h"
 

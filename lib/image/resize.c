@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Resampling by separable filters, as a table of weights for each output sample. */
 #include "image/resize.h"
 
 #include "core/clones.h"

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * MS-SSIM (Wang et al. 2003) of two pictures that come row by row, on luma. */
 #include "ae/similarity.h"
 
 #include <math.h>

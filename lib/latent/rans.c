@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Entropy coding of latents: range asymmetric numeral systems (Duda 2013; Giesen 2014), two states in turn. */
 #include "latent/rans.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A file read whole, within limits. */
 #include "model/file.h"
 
 #include <errno.h>

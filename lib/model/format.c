@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What model files are made of (doc/model-format.md): halves of floats, digests, the checksum, text that is clean. */
 #include "model/format.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Model files written: sections, their table, checksums (doc/model-format.md). */
 #include "core/replace.h"
 #include "model/format.h"
 

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Recipes as a tree over libyaml, and its maps read by table into plain structures. */
 #include "model/yaml_tree.h"
 
 #include "model/file.h"

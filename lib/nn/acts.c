@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Activations: their definitions in double, and what is known of each. */
 #include "nn/acts.h"
 
 #include <dnnl.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Products of rows by a matrix as convolutions of single pixels: rows are laid out as a picture of a width that training allows. */
 #include "nn/linear.h"
 
 enum { WIDTH = 128 }; /* of the picture that the rows are laid out as: below AEI_MAX_TRAINING_WIDTH */

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Products of two matrices over oneDNN, whose operands lie as they are or transposed. */
 #include "nn/matmul.h"
 #include "nn/exec.h"
 #include "nn/plan.h"

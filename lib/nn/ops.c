@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The table of operators. */
 #include "nn/ops.h"
 
 #define ROW(number, op, ...) [AE_OP_##number] = {.name = #op, __VA_ARGS__},

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Walks a graph in double, node by node, by the definitions of reference_ops.c. */
 #include "nn/reference.h"
 
 #include <stdio.h>

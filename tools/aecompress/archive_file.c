@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The file of an archive while it is written: locked, cut back to what is whole, or replaced at the end. */
 #define _GNU_SOURCE
 #include "archive_file.h"
 

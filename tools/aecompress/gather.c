@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Small pictures of one kind that share a tile, and the names that an archive has already. */
 #include "gather.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * aecompress: its options. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

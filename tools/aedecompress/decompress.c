@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Items of .aec files into pictures, one or many, below a directory or as one file. */
 #define _GNU_SOURCE
 #include "decompress.h"
 

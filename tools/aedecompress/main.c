@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * aedecompress: its options. */
 #include <stdio.h>
 #include <string.h>
 

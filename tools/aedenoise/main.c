@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * aedenoise: its options, and pictures. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>

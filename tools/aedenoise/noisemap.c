@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What was found of the noise, drawn as a picture. */
 #include "noisemap.h"
 
 #include "ae/files.h"

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * aedenoise on sounds, in blocks, from files and pipes. */
 #include "sound.h"
 
 #include <math.h>

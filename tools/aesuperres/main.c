@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * aesuperres: its options, and enlarging from file to file. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

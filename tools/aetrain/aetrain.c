@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * aetrain: its options, training, and the work beside it. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>

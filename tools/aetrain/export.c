@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * aetrain --export: a codec gets its integer decoder, measured against the network. */
 #include "export.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Items of .aec files decoded: samples, packs, and networks with patches and alpha beside them. */
 #define _GNU_SOURCE
 #include "common/aecfile.h"
 

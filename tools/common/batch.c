@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Many inputs to many outputs: names, workers, progress, messages, and the exit status. */
 #define _GNU_SOURCE
 #include "common/batch.h"
 

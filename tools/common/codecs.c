@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Decoders of network items, found by identity: embedded, installed, or given. */
 #include "common/codecs.h"
 
 #include <stdio.h>

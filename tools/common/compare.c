@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A picture before and after, side by side. */
 #include "common/compare.h"
 
 #include <string.h>

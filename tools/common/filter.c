@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One picture from file to file through a filter of rows. */
 #include "common/filter.h"
 
 #include <string.h>

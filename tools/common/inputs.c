@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Operands into a list of inputs: files, directories, lists of names. */
 #define _GNU_SOURCE
 #include "common/inputs.h"
 

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Records of one line, JSON. */
 #include "common/json.h"
 
 #include <math.h>

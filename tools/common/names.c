@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Names of outputs, made from those of inputs so that no two are the same. */
 #define _GNU_SOURCE
 #include "common/names.h"
 

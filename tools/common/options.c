@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Command lines read by table, and --help made of the same. */
 #define _GNU_SOURCE
 #include "common/options.h"
 

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Patches over the rows that a network makes, a row of tiles at a time. */
 #include "common/patches.h"
 
 #include <string.h>

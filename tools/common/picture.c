@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What tools that write pictures share: options, limits, messages. */
 #include "common/picture.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Messages and one line of progress on standard error, from any thread. */
 #define _GNU_SOURCE
 #include "common/progress.h"
 

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Text for people: control characters escaped, sizes and times formatted. */
 #include "common/text.h"
 
 #include <stdio.h>
