@@ -171,8 +171,11 @@ int main(int argc, char **argv)
             camera.luminance = kind == 3 ? 0.01f / 255 : deviation;
             aei_camera_take(&camera, &rng, clean, noisy, EDGE, EDGE, channels, channels == 1, scratch);
         } else if (kind == 2) {
+            float tilt = aei_rng_float(&rng) < 0.25f ? aei_rng_range(&rng, -0.9f, 0.9f) : 0;
+
+            kind = fabsf(tilt) > 0.15f ? 1 : 2; /* what a sensor without a mosaic makes */
             for (size_t k = 0; k < n_samples; k++)
-                noisy[k] += deviation * 1.6f * aei_rng_normal(&rng);
+                noisy[k] += deviation * 1.6f * (kind == 2 ? 1 : 1 + tilt * (2 * clean[k] - 1)) * aei_rng_normal(&rng);
         }
         ae_samples_from_f32(AE_U8, noisy, bytes, n_samples);
         ae_samples_to_f32(AE_U8, bytes, noisy, n_samples);

@@ -22,6 +22,8 @@ typedef struct ae_noise {
     float luminance_at[AE_NOISE_BINS], chroma_at[AE_NOISE_BINS]; /* where the mean of the channels is i / (AE_NOISE_BINS - 1) of
                                 white; linear between */
     float confidence;        /* 0..1, of what was found; no part of what the network is told */
+    bool is_white;           /* found the same at every brightness, of each pixel and channel its own, as people add it: networks
+                                that learned that alone do best */
 } ae_noise;
 
 /* One pass over all rows of `source` on a fixed grid. */

@@ -37,7 +37,7 @@ typedef struct denoiser {
     float bound;
 } denoiser;
 
-/* Curves stay within what the network learned: told of more it would do less. */
+/* What was found stays within what the network learned: told of more it would do less. */
 static ae_noise learned(const ae_recipe *r, const ae_noise *noise)
 {
     const float root3 = 1.7320508f;
@@ -56,6 +56,13 @@ static ae_noise learned(const ae_recipe *r, const ae_noise *noise)
     for (uint32_t i = 0; luminance > 0 && i < noise->n_bins; i++) {
         within.luminance_at[i] = fminf(within.luminance_at[i], luminance);
         within.chroma_at[i] = fminf(within.chroma_at[i], chroma);
+    }
+    if (noise->is_white && luminance > 0) {
+        float share = fminf(1, chroma / fmaxf(noise->white, 1));
+
+        within.luminance *= share;
+        within.chroma *= share;
+        within.white *= share;
     }
     return within;
 }

@@ -8,7 +8,7 @@
  * that are averaged over the calmest blocks and over all. Noise depends on the brightness alone, so blocks of similar
  * brightness are summarised together, beside all of them: what one group has and the others have not is texture. A small
  * network, trained on photographs and patterns with synthetic noise by models/torch/noise_estimator.py, turns the summaries
- * into deviations.
+ * into deviations; another one knows white noise when it sees it.
  *
  * Pictures that no camera took are known by their levels: noise fills all between the darkest and the brightest of a block, drawing
  * leaves most of them out.
@@ -40,6 +40,8 @@ _Static_assert(AEI_NOISE_SUMMARY == N_ENERGIES * N_QUANTILES + 2 * (N_SIGNS + 1)
                "quantiles, and signs of calm and of all blocks");
 
 static const float least_noise = 0.35f; /* what rounding makes; below, nothing is told */
+static const float least_white = 3;     /* deviation below which white noise is not told from a camera's */
+static const float sure_white = 1.2f;     /* logarithm of the odds from which on it is believed */
 static const float most_drawn = 0.5f;   /* share of drawn blocks beyond which a picture is taken for drawn */
 static const double quantiles[N_QUANTILES] = {0.05, 0.15, 0.3, 0.5};
 
@@ -463,16 +465,37 @@ ae_status aei_noise_measure(const ae_row_source *source, const ae_cancel *cancel
     return st;
 }
 
-/* Deviations that the network finds in a group; its outputs are log(deviation + 0.5). */
-static void judge(const float features[AEI_NOISE_FEATURES], float found[2])
+static void standardise(const float features[AEI_NOISE_FEATURES], float in[NOISE_NET_IN])
 {
-    float in[NOISE_NET_IN], a[NOISE_NET_HIDDEN], b[NOISE_NET_HIDDEN];
-
     for (size_t i = 0; i < NOISE_NET_IN; i++) {
         float v = (features[i] - noise_net_mean[i]) * noise_net_scale[i];
 
         in[i] = v < 4 ? (v > -4 ? v : -4) : 4;
     }
+}
+
+/* The deviation of white noise, if that is what all groups together look like; else 0. */
+static float judge_white(const aei_noise_groups *groups)
+{
+    float in[NOISE_NET_IN], a[NOISE_WHITE_HIDDEN], b[2], odds = 0, deviation = 0;
+
+    for (uint32_t g = 0; g < groups->n; g++) {
+        standardise(groups->features[g], in);
+        layer(noise_white_weight1, noise_white_bias1, in, NOISE_NET_IN, a, NOISE_WHITE_HIDDEN, true);
+        layer(noise_white_weight2, noise_white_bias2, a, NOISE_WHITE_HIDDEN, b, 2, false);
+        odds += b[0] / (float)groups->n;
+        deviation += b[1] / (float)groups->n;
+    }
+    deviation = expf(fminf(deviation, 5)) - 0.5f;
+    return odds >= sure_white && deviation >= least_white ? deviation : 0;
+}
+
+/* Deviations that the network finds in a group; its outputs are log(deviation + 0.5). */
+static void judge(const float features[AEI_NOISE_FEATURES], float found[2])
+{
+    float in[NOISE_NET_IN], a[NOISE_NET_HIDDEN], b[NOISE_NET_HIDDEN];
+
+    standardise(features, in);
     layer(noise_net_weight1, noise_net_bias1, in, NOISE_NET_IN, a, NOISE_NET_HIDDEN, true);
     layer(noise_net_weight2, noise_net_bias2, a, NOISE_NET_HIDDEN, b, NOISE_NET_HIDDEN, true);
     layer(noise_net_weight3, noise_net_bias3, b, NOISE_NET_HIDDEN, found, 2, false);
@@ -510,6 +533,13 @@ ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel
     out->confidence = fmaxf(groups.drawn, groups.seen);
     if (groups.drawn > most_drawn)
         return AE_OK;
+    out->white = judge_white(&groups);
+    out->is_white = out->white > 0;
+    if (out->is_white) {
+        out->luminance = source->info.channels < 3 ? out->white : out->white * sqrtf(1 / 3.0f);
+        out->chroma = source->info.channels < 3 ? 0 : out->white;
+        return AE_OK;
+    }
     for (uint32_t g = 0; g < groups.n; g++) {
         judge(groups.features[g], found[g]);
         if (source->info.channels < 3)

@@ -35,8 +35,8 @@ static struct {
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Denoising", 0, 0},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE",
-     "fast, balanced, best, photo, voice, another model's name or its file; photo (with --sigma balanced) for pictures, voice for "
-     "sounds", 0, 0},
+     "fast, balanced, best, photo, voice, another model's name or its file; photo for pictures (balanced where their noise is "
+     "white), voice for sounds", 0, 0},
     {'s', "sigma", CLI_NUMBER, &o.sigma, "X",
      "pictures: the noise is white, of this deviation on the scale of 0 to 255, instead of estimated", 0, 255},
     {'l', "level", CLI_NUMBER, &o.level, "X", "take the noise for X times what is estimated", 0, 20},
@@ -75,15 +75,16 @@ static const cli_tool tool = {
     "  arecord -f S16_LE -r 48000 | aedenoise --live --format s16le --rate 48000 | aplay -f S16_LE -r 48000\n",
 };
 
-static ae_status model_for(ae_kind kind, bool deblock, const ae_model **out, ae_error *err)
+/* white: its noise is that, or to be treated so */
+static ae_status model_for(ae_kind kind, bool white, const ae_model **out, ae_error *err)
 {
     bool sound = kind == AE_KIND_AUDIO;
-    ae_model **m = &models.loaded[o.model ? 0 : sound ? 1 : deblock ? 2 : 0];
+    ae_model **m = &models.loaded[o.model ? 0 : sound ? 1 : white ? 2 : 0];
     ae_status st = AE_OK;
 
     pthread_mutex_lock(&models.mutex);
     if (!*m)
-        st = filter_find(o.model ? o.model : sound ? "voice" : o.sigma >= 0 || deblock ? "balanced" : "photo", m, err);
+        st = filter_find(o.model ? o.model : sound ? "voice" : white ? "balanced" : "photo", m, err);
     *out = *m;
     pthread_mutex_unlock(&models.mutex);
     if (st == AE_OK && !sound && ae_model_recipe(*out)->sound.bands)
@@ -111,11 +112,19 @@ static int prepare(int n_operands)
     return status != CLI_GO_ON || !o.model ? status : filter_load(o.model, &models.loaded[0]);
 }
 
+/* By --level. A network that is told of more than about three times the noise there is leaves more of it: beyond 2 more and more
+ * counts for less. */
+static float level_factor(void)
+{
+    return (float)(o.level <= 2 ? o.level : 3 - exp(2 - o.level));
+}
+
 /* The noise that the network is told of: what --sigma says, white and independent in all channels, or what a first pass over the
  * picture finds. */
 static ae_status find_noise(filter_picture *p, picture_defects *defects, ae_noise *noise, ae_error *err)
 {
     bool grey = p->reader.info.channels < 3;
+    float factor = level_factor();
     ae_status st;
 
     if (o.sigma >= 0) {
@@ -128,12 +137,12 @@ static ae_status find_noise(filter_picture *p, picture_defects *defects, ae_nois
                                            : defects_estimate(defects, p, noise, err);
     if (st != AE_OK)
         return st;
-    noise->luminance *= (float)o.level;
-    noise->chroma *= (float)o.level;
-    noise->white *= (float)o.level;
+    noise->luminance *= factor;
+    noise->chroma *= factor;
+    noise->white *= factor;
     for (uint32_t i = 0; i < noise->n_bins; i++) {
-        noise->luminance_at[i] *= (float)o.level;
-        noise->chroma_at[i] *= (float)o.level;
+        noise->luminance_at[i] *= factor;
+        noise->chroma_at[i] *= factor;
     }
     return filter_reopen(p, err);
 }
@@ -161,7 +170,7 @@ static bool find_blocks(const filter_picture *p, ae_noise *noise, uint16_t table
         return false;
     if (o.sigma >= 0) /* the network is told that, whatever the blocks are */
         return true;
-    level *= (float)o.level;
+    level *= level_factor();
     *noise = (ae_noise){.luminance = level, .chroma = level, .white = level};
     if (p->reader.info.channels == 1)
         noise->chroma = 0;
@@ -178,8 +187,9 @@ static void report(const filter_picture *p, const ae_noise *noise, bool blocks, 
 {
     cli_json *json = p->item->json;
     char what[160];
-    int n = snprintf(what, sizeof(what), "noise %s: luminance %.2f, chroma %.2f (of 255)",
-                     o.sigma >= 0 ? "given" : blocks ? "of blocks" : "found", (double)noise->luminance, (double)noise->chroma);
+    int n = snprintf(what, sizeof(what), "noise %s: luminance %.2f, chroma %.2f (of 255)%s",
+                     o.sigma >= 0 ? "given" : blocks ? "of blocks" : "found", (double)noise->luminance, (double)noise->chroma,
+                     noise->is_white && !blocks ? ", white" : "");
 
     if (noise->n_bins)
         snprintf(what + n, sizeof(what) - (size_t)n, ", dark %.1f %.1f, middle %.1f %.1f, bright %.1f %.1f",
@@ -219,7 +229,7 @@ static ae_status picture(const cli_item *item, filter_input *in, ae_error *err)
         st = write_map(&p, &how.noise, err);
     if (st == AE_OK && (blocks = find_blocks(&p, &how.noise, table)))
         p.quality = RESULT_QUALITY;
-    if (st == AE_OK && (st = model_for(AE_KIND_IMAGE, blocks, &model, err)) == AE_OK &&
+    if (st == AE_OK && (st = model_for(AE_KIND_IMAGE, o.sigma >= 0 || blocks || how.noise.is_white, &model, err)) == AE_OK &&
         (st = filter_begin(&p, &p.reader.info, err)) == AE_OK && (st = defects_rows(&defects, &p, &rows, err)) == AE_OK &&
         (!blocks || (st = ae_deblock_create(table, &rows, &p.sink, &smooth, &sink, &deblock, err)) == AE_OK) &&
         (st = ae_denoise(model, &how, blocks ? &smooth : &rows, blocks ? &sink : &p.sink, &stats, err)) == AE_OK &&
