@@ -122,4 +122,15 @@ for alpha in (False, True):
         open("bad.aec", "wb").write(bad)
         run(1, decompress, "-f", "-o", "bad.pam", "bad.aec")
         assert load("bad.pam")[3] == want[0][3], f"{what}: without index"
+
+# what has lost its hash is whole after a repair, and is said to be without
+bad = bytearray(whole)
+for kind, at, n in found:
+    if kind == "h":
+        bad[at + 14] ^= 1
+open("bad.aec", "wb").write(bad)
+run(1, decompress, "-t", "bad.aec")
+run(0, decompress, "-f", "--repair", "-o", "good.aec", "bad.aec")
+assert "has no hash of its samples" in run(0, decompress, "-v", "-t", "good.aec"), "a missing hash is not told"
+assert "no hash" not in run(0, decompress, "-v", "-t", "whole.aec")
 print("all well")

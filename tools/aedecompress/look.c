@@ -19,6 +19,7 @@ typedef struct look {
     uint32_t n_bad;
     double begun;
     uint64_t bytes, done; /* of the items, coded */
+    size_t n_unchecked; /* items without a hash */
 } look;
 
 static uint64_t coded_bytes(const ae_item *item)
@@ -90,7 +91,19 @@ static void test_item(look *l, aecfile *f)
     if (aecfile_decode(f, l->item, &how, NULL, &checked, &err) != AE_OK) {
         cli_message("%s: %s: %s", l->path, l->item->name, err.message);
         l->n_bad++;
+    } else if (!checked) {
+        l->n_unchecked++;
+        if (l->o->picture.batch.verbose)
+            cli_message("%s: %s: has no hash of its samples: only what it is coded as could be checked", l->path, l->item->name);
     }
+}
+
+static const char *unchecked(const look *l, char note[80])
+{
+    note[0] = 0;
+    if (l->n_unchecked)
+        snprintf(note, 80, ", %zu of them without a hash of their samples (-v names them)", l->n_unchecked);
+    return note;
 }
 
 static void show_progress(const look *l, size_t i, size_t n)
@@ -111,6 +124,7 @@ static void record(const look *l, size_t n, const char *error)
     cli_json_string(&json, "file", l->path);
     cli_json_number(&json, "items", (double)n);
     cli_json_number(&json, "damaged", l->n_bad);
+    cli_json_number(&json, "without_hash", (double)l->n_unchecked);
     cli_json_string(&json, "status", error || l->n_bad ? "failed" : "done");
     if (error)
         cli_json_string(&json, "error", error);
@@ -125,6 +139,7 @@ static bool look_at(const decompress_options *o, const char *path, FILE *json)
     ae_item *items = NULL;
     size_t n = 0;
     uint32_t n_missing = 0;
+    char note[80];
     ae_error err;
     aecfile f;
     ae_status st = aecfile_open(&f, path, &err);
@@ -158,7 +173,7 @@ static bool look_at(const decompress_options *o, const char *path, FILE *json)
     if (st != AE_OK)
         cli_message("%s: %s", path, err.message);
     else if (!json && o->test && !l.n_bad && !o->picture.batch.quiet && !cli_cancel.requested)
-        printf("%s: %zu items, all well\n", path, n);
+        printf("%s: %zu items, all well%s\n", path, n, unchecked(&l, note));
     if (json && (st != AE_OK || l.n_bad || (o->test && !cli_cancel.requested)))
         record(&l, n, st != AE_OK ? err.message : NULL);
     ae_items_free(items, n);
