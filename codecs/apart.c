@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "ae/files.h"
+#include "confine.h"
 
 /* A process that decodes, idle or at work for a reader. */
 typedef struct helper {
@@ -46,7 +47,7 @@ bool ae_decode_apart(char what[160])
     ledger = mmap(NULL, sizeof(*ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     slots = mmap(NULL, APART_PROCESSES * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (ledger == MAP_FAILED || slots == MAP_FAILED || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
-        snprintf(what, 160, "decoders run in this process, with all its rights: %s", strerror(errno));
+        snprintf(what, 160, "decoders run in this process: %s", strerror(errno));
         return false;
     }
     if ((child = fork()) == 0) {
@@ -56,7 +57,7 @@ bool ae_decode_apart(char what[160])
     close(pair[1]);
     if (child < 0 || !aei_apart_receive(pair[0], &taken, sizeof(taken), NULL)) {
         close(pair[0]);
-        snprintf(what, 160, "decoders run in this process, with all its rights: no process for them");
+        snprintf(what, 160, "decoders run in this process: no process for them");
         return false;
     }
     ae_memory_share(&ledger->taken, NULL);
@@ -65,6 +66,11 @@ bool ae_decode_apart(char what[160])
              taken.files ? "no file can be opened (Landlock)" : "files are open to them (no Landlock)",
              taken.calls ? "system calls are restricted (seccomp)" : "system calls are not restricted (no seccomp)");
     return true;
+}
+
+bool ae_confine(void)
+{
+    return !AEI_SANITIZED && aei_confine_tool();
 }
 
 /* ---- processes ---- */

@@ -13,6 +13,18 @@
 
 #include "adapter.h"
 
+/* Sanitizers tell of faults on standard error, and look for leaks by tracing their process. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define AEI_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define AEI_SANITIZED 1
+#endif
+#endif
+#ifndef AEI_SANITIZED
+#define AEI_SANITIZED 0
+#endif
+
 enum { APART_PROCESSES = 1100, APART_SLOTS = 2, APART_SLOT_BYTES = 1 << 17 };
 
 /* Memory that all these processes share. */

@@ -11,5 +11,8 @@ bool aei_confine_files(void);
 /* No more than to read and write what is open, to take memory and to start threads; all other calls fail: seccomp. The filter names
  * the calling process, which can fork none. False where that cannot be had. */
 bool aei_confine_calls(void);
+/* For a tool itself: no program is started any more, no process forked, no network reached, nobody's memory looked into;
+ * seccomp. */
+bool aei_confine_tool(void);
 
 #endif

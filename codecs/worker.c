@@ -21,18 +21,6 @@
 #include "confine.h"
 #include "ae/files.h"
 
-/* Sanitizers tell of faults themselves, on standard error. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 typedef struct process {
     int socket;
     ae_source *source;
@@ -290,7 +278,7 @@ static void close_others(int *socket)
     enum { SOCKET = 3 };
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    for (int fd = 0; null >= 0 && fd < (SANITIZED ? STDERR_FILENO : SOCKET); fd++)
+    for (int fd = 0; null >= 0 && fd < (AEI_SANITIZED ? STDERR_FILENO : SOCKET); fd++)
         dup2(null, fd);
     if (*socket != SOCKET)
         dup2(*socket, SOCKET);

@@ -22,6 +22,9 @@ AE_API const ae_codec *ae_codec_for_path(const char *path);
  * file in hand; if one crashes, that is its reader's failure. What the kernel takes away from them stands in `what`, or, where
  * this returns false and all stays as it was, why not. */
 AE_API bool ae_decode_apart(char what[160]);
+/* For programs, after that and before there are threads: from now on the process can start no program, not fork, reach no
+ * network and look into no other process, for good. False where that cannot be had. */
+AE_API bool ae_confine(void);
 
 /* Recognises the format by content, then by the suffix of the source's name, and opens the reader, whatever *reader held.
  * On failure *reader is zero. limits may be NULL. The source must outlive the reader and serves one at a time; it can be opened

@@ -4,7 +4,8 @@
  *   76  crashes in the third row
  *   77  crashes in the header
  *   78  is taken over: it tries what a decoder has no business with, and aborts if any of it can be done
- *   79  ends its process */
+ *   79  ends its process
+ * And writing a picture 80 wide, which the tool itself does, tries to start a program and to reach the network. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LATE_CRASH = 76, CRASH = 77, TAKEN_OVER = 78, END = 79 };
+enum { LATE_CRASH = 76, CRASH = 77, TAKEN_OVER = 78, END = 79, TOOL = 80 };
 
 static png_uint_32 width;
 
@@ -50,6 +51,21 @@ static void take_over(void)
     must_fail(kill(getppid(), 0));
     must_fail((int)ptrace(PTRACE_TRACEME, 0, NULL, NULL));
     must_fail(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0);
+}
+
+void png_write_info(png_structrp png, png_const_inforp info)
+{
+    void (*real)(png_structrp, png_const_inforp);
+    char *none[] = {NULL};
+
+    *(void **)&real = dlsym(RTLD_NEXT, "png_write_info");
+    if (png_get_image_width(png, info) == TOOL) {
+        must_fail(socket(AF_INET, SOCK_STREAM, 0));
+        must_fail(fork());
+        must_fail(execve("/bin/false", none, none));
+        must_fail((int)ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+    }
+    real(png, info);
 }
 
 void png_read_info(png_structrp png, png_inforp info)

@@ -42,12 +42,17 @@ run 134 sh -c 'LD_PRELOAD="$0" "$@"; exit $?' "$bad" "$tool" --no-confine --loss
 
 # what is taken over can do nothing, where the kernel allows to take that away
 : >keep
+ppm tool 80
+run 0 "$tool" --lossless --no-sync -o made/tool.aec tool.ppm
 run 0 "$tool" --lossless --no-sync -v -f -o made/first.aec first.png
 if grep -q 'can be opened (Landlock), system calls are restricted' err; then
     run 0 hurt "$tool" --lossless --no-sync -f -o made/ taken.png
     present made/taken.aec
     absent escaped
     [ -e keep ] || fail "a decoder removed a file"
+    run 0 hurt "$de" --no-sync -o tool.png made/tool.aec
+    present tool.png
+    run 134 sh -c 'LD_PRELOAD="$0" "$@"; exit $?' "$bad" "$de" --no-confine --no-sync -f -o tool.png made/tool.aec
 else
     says "decoders run"
 fi

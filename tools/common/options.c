@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ae/files.h"
 #include "ae/temporary.h"
 #include "common/progress.h"
 
@@ -417,14 +418,16 @@ bool (*cli_confine)(char what[160]);
 static void confine(const getopt_table *t)
 {
     const cli_option *verbose = find_option(t, 'v');
-    char what[160] = "decoders run in this process, with all its rights (--no-confine)";
+    bool self = false;
+    char what[160] = "decoders run in this process (--no-confine)";
 
     if (!cli_confine)
         return;
-    if (!no_confine)
-        (void)cli_confine(what);
+    if (!no_confine && cli_confine(what))
+        self = ae_confine();
     if (verbose && verbose->type == CLI_COUNT && *(const uint32_t *)verbose->value)
-        cli_message("%s", what);
+        cli_message("%s; the tool itself %s", what,
+                    self ? "starts no program and reaches no network (seccomp)" : "has all its rights");
 }
 
 int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int *n_operands)
