@@ -26,10 +26,12 @@ enum {
     AE_PATCH_SAMPLES = 2  /* a tile of samples follows, which takes the place of the network's colours */
 };
 
-/* One picture of a file. A packed item shares its tile with others of its size and type, which stand below each other. */
+/* One picture or sound of a file. A packed item shares its tile with others of its size and type, which stand below each other. */
 typedef struct ae_item {
     char *name;           /* relative path with '/', "" where none was given */
-    ae_signal_info info;  /* AE_U8, AE_U16 or, without loss, AE_F32 */
+    ae_signal_info info;  /* pictures: AE_U8, AE_U16 or, without loss, AE_F32. Sounds: rows are frames; 0 in a head that was written
+                             before their number was known */
+    uint32_t tile;        /* of sounds: frames of a tile, of the last one at most so many; else 0 */
     uint8_t coding;       /* AE_ITEM_... */
     uint8_t orientation;  /* as EXIF has it, 0: not told */
     uint16_t quality;
@@ -69,6 +71,8 @@ AE_API AE_NODISCARD ae_status ae_container_begin(ae_container_writer *writer, co
 AE_API AE_NODISCARD ae_status ae_container_write_tile(ae_container_writer *writer, ae_tile_kind kind, uint32_t index,
                                                       const void *data, size_t n_bytes, ae_error *err);
 AE_API AE_NODISCARD ae_status ae_container_write_meta(ae_container_writer *writer, const ae_meta *meta, ae_error *err);
+/* Of a sound: how many frames it turned out to have; what it began with is taken back, so that the index is right. */
+AE_API void ae_container_set_frames(ae_container_writer *writer, uint64_t frames);
 /* Ends an item; hash: of its decoded samples, or NULL. */
 AE_API AE_NODISCARD ae_status ae_container_end(ae_container_writer *writer, const uint8_t hash[16], ae_error *err);
 /* Gives up the item begun: what was written of it stays in the file, outside the index. */
@@ -111,6 +115,7 @@ AE_API AE_NODISCARD ae_status ae_container_find(const ae_container *container, c
 /* All items in order of number; to be freed with ae_items_free. Packs that are damaged are left out, of which
  * ae_container_complaint then speaks. */
 AE_API AE_NODISCARD ae_status ae_container_list(ae_container *container, ae_item **items, size_t *n_items, ae_error *err);
+AE_API uint32_t ae_item_tiles(const ae_item *item); /* how many it has, of each kind, if it is not packed */
 AE_API void ae_item_clear(ae_item *item);
 AE_API void ae_items_free(ae_item *items, size_t n_items);
 /* The embedded program, an ae_alloc array; AE_ERR_ARGUMENT where there is none. */
@@ -157,6 +162,32 @@ AE_API AE_NODISCARD ae_status ae_samples_decode(const ae_signal_info *info, cons
                                                 const ae_tile_source *source, const ae_row_sink *sink, ae_error *err);
 /* The samples, ae_row_bytes x height, of the position-th item of the reader's pack, which is decoded once. */
 AE_API AE_NODISCARD ae_status ae_item_unpack(ae_item_reader *reader, uint32_t position, void *samples, ae_error *err);
+
+/* ---- tiles of sound ---- without loss or with bounded error */
+
+typedef struct ae_sounds_options {
+    uint32_t bound;            /* encoding: largest error of a sample, in steps of its `bits`; 0: none. Floats are always exact */
+    uint64_t first, n_frames;  /* decoding: the part wanted; n_frames 0: all */
+    /* Encoding: frames as decoding will give them, with the opaque of `control`; may be NULL. */
+    void (*decoded)(void *opaque, const void *frames, uint32_t n);
+    ae_control control;        /* lost: decoding, a tile that is damaged and becomes silence */
+} ae_sounds_options;
+
+/* Frames as they come: up to `capacity`; *n is 0 at the end and only there. info.height may be 0 where it is not known. */
+typedef struct ae_frame_source {
+    ae_signal_info info;
+    void *opaque;
+    ae_status (*read)(void *opaque, void *frames, uint32_t capacity, uint32_t *n, ae_error *err);
+} ae_frame_source;
+
+/* Frames of a tile: about a second's. */
+AE_API uint32_t ae_sounds_tile(const ae_signal_info *info);
+/* source: AE_S8, S16, S24, S32, F32, F64 of up to 32 channels. One pass; tiles go to the sink in order. */
+AE_API AE_NODISCARD ae_status ae_sounds_encode(const ae_sounds_options *options, const ae_frame_source *source, uint32_t tile,
+                                               const ae_tile_sink *sink, uint64_t *n_frames, ae_error *err);
+/* info, tile: of the item. Only the tiles that are needed are asked for. */
+AE_API AE_NODISCARD ae_status ae_sounds_decode(const ae_signal_info *info, uint32_t tile, const ae_sounds_options *options,
+                                               const ae_tile_source *source, const ae_row_sink *sink, ae_error *err);
 
 /* XXH3-128 of samples as they come, in rows (little-endian, interleaved, alpha last). */
 typedef struct ae_sample_hash ae_sample_hash;

@@ -359,6 +359,12 @@ done:
     return st;
 }
 
+void ae_container_set_frames(ae_container_writer *w, uint64_t frames)
+{
+    if (w->open && w->items[w->n_items - 1].info.kind == AE_KIND_AUDIO)
+        w->items[w->n_items - 1].info.height = frames;
+}
+
 ae_status ae_container_end(ae_container_writer *w, const uint8_t hash[16], ae_error *err)
 {
     ae_item *item = w->n_items ? &w->items[w->n_items - 1] : NULL;
@@ -391,7 +397,8 @@ static ae_status check_pack(const ae_item *like, uint32_t n, ae_signal_info *all
     *all = like->info;
     all->height *= n;
     *n_bytes = ae_row_bytes(all) * all->height;
-    if (!all->height || like->coding != AE_ITEM_SAMPLES || like->info.height > AE_PACK_BYTES || *n_bytes > AE_PACK_BYTES)
+    if (!all->height || like->info.kind != AE_KIND_IMAGE ||
+        like->coding != AE_ITEM_SAMPLES || like->info.height > AE_PACK_BYTES || *n_bytes > AE_PACK_BYTES)
         return ae_fail(err, AE_ERR_ARGUMENT, "no pack: %u items, %zu bytes", n, *n_bytes);
     return AE_OK;
 }

@@ -117,8 +117,8 @@ static inline uint32_t ratio(uint32_t part, uint32_t whole)
     return p < 1 ? 1 : p > 65535 ? 65535 : p;
 }
 
-/* One decision: mixes, codes, learns. p: what the densities say. */
-AEI_INLINE int decide(aei_decider *c, bool decoding, int bit, unsigned node, const uint32_t p[N_DENSITIES])
+/* One decision: mixes, codes, learns. p: what the densities say; by the first n_contexts contexts. */
+AEI_INLINE int decide_by(aei_decider *c, bool decoding, int bit, unsigned node, const uint32_t p[N_DENSITIES], int n_contexts)
 {
     const aei_decision_tables *t = c->t;
     int32_t x[N_INPUTS] = {0}, *w0 = c->set0 + node * N_INPUTS, *w1 = c->set1 + node * N_INPUTS;
@@ -128,7 +128,7 @@ AEI_INLINE int decide(aei_decider *c, bool decoding, int bit, unsigned node, con
 
     for (int i = 0; i < N_DENSITIES; i++)
         x[N_CONTEXTS + i] = stretch(t, p[i]);
-    for (int i = 0; i < N_CONTEXTS; i++) {
+    for (int i = 0; i < n_contexts; i++) {
         uint32_t *counter = &c->slot[i][node];
 
         if ((*counter & 1023) == 0)
@@ -147,7 +147,7 @@ AEI_INLINE int decide(aei_decider *c, bool decoding, int bit, unsigned node, con
         w0[i] = (int32_t)((uint32_t)w0[i] + step);
         w1[i] = (int32_t)((uint32_t)w1[i] + step);
     }
-    for (int i = 0; i < N_CONTEXTS; i++) {
+    for (int i = 0; i < n_contexts; i++) {
         uint32_t *counter = &c->slot[i][node], n = *counter & 1023, v = *counter >> 10;
         int32_t target = bit ? (1 << 22) - 1 : 0;
 
@@ -155,6 +155,11 @@ AEI_INLINE int decide(aei_decider *c, bool decoding, int bit, unsigned node, con
         *counter = v << 10 | (n < 500 ? n + 1 : n);
     }
     return bit;
+}
+
+AEI_INLINE int decide(aei_decider *c, bool decoding, int bit, unsigned node, const uint32_t p[N_DENSITIES])
+{
+    return decide_by(c, decoding, bit, node, p, N_CONTEXTS);
 }
 
 /* The probability p, by each density, of lying beyond `bound` among what is left; at: beyond it among all. */

@@ -8,6 +8,7 @@
 
 #include "model/format.h"
 #include "samples.h"
+#include "soundmodel.h"
 
 const uint8_t aei_aec_magic[8] = {0x89, 'A', 'E', 'C', '\r', '\n', 0x1a, '\n'};
 const uint8_t aei_aec_sync[3] = {0xe5, 0xa3, 0xcb};
@@ -140,19 +141,37 @@ bool aei_parse_chunk(const uint8_t header[AEI_AEC_CHUNK], uint8_t *type, uint32_
 
 enum { HEAD_ALPHA = 8, HEAD_IDENTITY = 16, HEAD_KNOWN = 31 };
 
+/* The lengths and rates of a sound. */
+static void put_sound(aei_buffer *b, const ae_item *item)
+{
+    uint8_t rate[8];
+    uint64_t pattern;
+
+    memcpy(&pattern, &item->info.rate, sizeof(pattern));
+    aei_store64(rate, pattern);
+    aei_put(b, rate, sizeof(rate));
+    aei_put_number(b, item->info.layout);
+    aei_put_number(b, item->tile);
+    aei_put_number(b, item->info.height);
+}
+
 void aei_put_head(aei_buffer *b, const ae_item *item)
 {
     const ae_signal_info *info = &item->info;
-    bool network = item->coding == AE_ITEM_NETWORK;
+    bool network = item->coding == AE_ITEM_NETWORK, sound = info->kind == AE_KIND_AUDIO;
 
     aei_put_u8(b, item->coding);
     aei_put_u8(b, info->kind);
     aei_put_u8(b, info->sample);
     aei_put_u8(b, info->bits);
-    aei_put_u8(b, info->channels | (info->alpha ? HEAD_ALPHA : 0) | (network ? HEAD_IDENTITY : 0));
+    aei_put_u8(b, sound ? info->channels : info->channels | (info->alpha ? HEAD_ALPHA : 0) | (network ? HEAD_IDENTITY : 0));
     aei_put_u8(b, item->orientation);
     aei_put_u8(b, item->quality & 255);
     aei_put_u8(b, item->quality >> 8);
+    if (sound) {
+        put_sound(b, item);
+        return;
+    }
     aei_put_number(b, info->width);
     aei_put_number(b, info->height);
     if (network)
@@ -164,6 +183,52 @@ bool aei_samples_known(const ae_signal_info *info)
     return info->sample == AE_F32 ? info->bits == 32
                                   : (info->sample == AE_U8 || info->sample == AE_U16) && info->bits >= 1 &&
                                         info->bits <= 8 * ae_sample_bytes(info->sample);
+}
+
+bool aei_sound_known(const ae_signal_info *info)
+{
+    bool integer = info->sample == AE_S8 || info->sample == AE_S16 || info->sample == AE_S24 || info->sample == AE_S32;
+    bool floats = info->sample == AE_F32 || info->sample == AE_F64;
+    uint32_t bits = 8 * (uint32_t)ae_sample_bytes(info->sample);
+
+    return (integer || floats) && info->bits >= 1 && (floats ? info->bits == bits : info->bits <= bits) && info->channels >= 1 &&
+           info->channels <= AEI_MODEL_CHANNELS && info->rate > 0 && info->rate <= 1e9;
+}
+
+/* What a head says of a sound, of which the first bytes are read. */
+static ae_status take_sound(aei_cursor *c, ae_item *item, uint32_t channels, ae_error *err)
+{
+    ae_signal_info *info = &item->info;
+    const uint8_t *rate = aei_take(c, 8);
+    uint64_t pattern = rate ? aei_load64(rate) : 0, tile;
+
+    memcpy(&info->rate, &pattern, sizeof(pattern));
+    info->width = 1;
+    info->channels = channels;
+    info->layout = aei_take_number(c);
+    tile = aei_take_number(c);
+    info->height = aei_take_number(c);
+    if (c->bad)
+        return ae_fail(err, AE_ERR_MALFORMED, "a head that ends too early");
+    if (item->coding != AE_ITEM_SAMPLES)
+        return ae_fail(err, AE_ERR_TOO_NEW, "a sound coded in a way that later versions read (coding %u)", item->coding);
+    if (!aei_sound_known(info) || item->orientation || tile < 1 || tile > AEI_MODEL_MAX_FRAMES ||
+        tile * ae_row_bytes(info) > AEI_AEC_MAX_TILE / 2)
+        return ae_fail(err, AE_ERR_MALFORMED, "a head that contradicts itself");
+    item->tile = (uint32_t)tile;
+    if (info->height / tile >= AEI_AEC_MAX_SOUND_TILES)
+        return ae_fail(err, AE_ERR_LIMIT, "a sound of %llu frames in tiles of %u, more than %d tiles",
+                       (unsigned long long)info->height, item->tile, AEI_AEC_MAX_SOUND_TILES);
+    return AE_OK;
+}
+
+uint32_t aei_sound_tile_frames(const void *data, size_t n_bytes)
+{
+    const uint8_t *bytes = n_bytes ? data : (const void *)"";
+    aei_cursor at = {bytes, bytes + n_bytes, false};
+    uint64_t frames = aei_take_number(&at);
+
+    return at.bad || frames > AEI_MODEL_MAX_FRAMES ? 0 : (uint32_t)frames;
 }
 
 ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err)
@@ -181,6 +246,9 @@ ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err)
     item->orientation = (uint8_t)aei_take_u8(c);
     item->quality = (uint16_t)aei_take_u8(c);
     item->quality = (uint16_t)(item->quality | aei_take_u8(c) << 8);
+    item->tile = 0;
+    if (info->kind == AE_KIND_AUDIO)
+        return take_sound(c, item, flags, err);
     info->width = aei_take_number(c);
     info->height = aei_take_number(c);
     info->channels = flags & 7;
@@ -189,9 +257,8 @@ ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err)
         memcpy(item->identity, identity, sizeof(item->identity));
     if (c->bad)
         return ae_fail(err, AE_ERR_MALFORMED, "a head that ends too early");
-    if (info->kind == AE_KIND_AUDIO || info->kind == AE_KIND_TENSOR)
-        return ae_fail(err, AE_ERR_TOO_NEW, "holds %s, which later versions read",
-                       info->kind == AE_KIND_AUDIO ? "sound" : "tensors");
+    if (info->kind == AE_KIND_TENSOR)
+        return ae_fail(err, AE_ERR_TOO_NEW, "holds tensors, which later versions read");
     if (item->coding > AE_ITEM_NETWORK || flags > HEAD_KNOWN)
         return ae_fail(err, AE_ERR_TOO_NEW, "an item coded in a way that later versions read (coding %u, flags %u)", item->coding,
                        flags);
@@ -210,7 +277,14 @@ uint32_t aei_item_tiles(const ae_item *item)
     uint64_t across = (item->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE;
     uint64_t down = (item->info.height + AE_CODER_TILE - 1) / AE_CODER_TILE;
 
+    if (item->info.kind == AE_KIND_AUDIO)
+        return (uint32_t)((item->info.height + item->tile - 1) / item->tile);
     return across * down > UINT32_MAX ? UINT32_MAX : (uint32_t)(across * down);
+}
+
+uint32_t ae_item_tiles(const ae_item *item)
+{
+    return aei_item_tiles(item);
 }
 
 bool ae_item_name_is_safe(const char *name)

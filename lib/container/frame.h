@@ -19,6 +19,7 @@ enum {
     AEI_AEC_MAX_TILE = 1 << 24,
     AEI_AEC_MAX_MODEL = 1 << 28,
     AEI_AEC_MAX_META = 1 << 14, /* entries of metadata of an item */
+    AEI_AEC_MAX_SOUND_TILES = 1 << 22,
     AEI_AEC_MAX_CHAIN = 8  /* appends before the index is written anew */
 };
 extern const uint8_t aei_aec_magic[8], aei_aec_sync[3], aei_aec_end[4];
@@ -54,6 +55,10 @@ uint64_t aei_take_number(aei_cursor *c);
 
 /* Whether the container knows this type of samples, of so many bits. */
 bool aei_samples_known(const ae_signal_info *info);
+/* Whether sounds of this type, of so many bits, channels and frames a second can be stored. */
+bool aei_sound_known(const ae_signal_info *info);
+/* The frames that a tile of sound says it has; 0: it is none. */
+uint32_t aei_sound_tile_frames(const void *data, size_t n_bytes);
 /* A head without number and name. Reading checks everything that does not need the caller's limits. */
 void aei_put_head(aei_buffer *b, const ae_item *item);
 ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err);

@@ -203,6 +203,7 @@ static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, ae_meta *meta,
         uint64_t n_key = aei_take_number(&c), n;
         const uint8_t *key = aei_take(&c, n_key), *value;
         char name[256] = "";
+        bool keyed;
 
         n = aei_take_number(&c);
         value = aei_take(&c, n);
@@ -211,8 +212,9 @@ static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, ae_meta *meta,
         if (meta->n_items == AEI_AEC_MAX_META)
             return ae_fail(err, AE_ERR_LIMIT, "more entries of metadata than the limit, %d", AEI_AEC_MAX_META);
         memcpy(name, key, (size_t)n_key);
-        if (kind >= AE_META_ICC && kind <= AE_META_COLOUR && !memchr(name, 0, (size_t)n_key) && (n_key || kind != AE_META_TEXT))
-            st = ae_meta_add(meta, (ae_meta_kind)kind, kind == AE_META_TEXT ? name : NULL, value, (size_t)n, err);
+        keyed = kind == AE_META_TEXT || kind == AE_META_TAG || kind == AE_META_CHUNK;
+        if (kind >= AE_META_ICC && kind <= AE_META_CHUNK && !memchr(name, 0, (size_t)n_key) && (n_key || !keyed))
+            st = ae_meta_add(meta, (ae_meta_kind)kind, keyed ? name : NULL, value, (size_t)n, err);
     }
     return st;
 }

@@ -128,6 +128,8 @@ ae_status aei_check_item_size(const ae_container *c, const ae_item *item, ae_err
 {
     uint64_t w = item->info.width, h = item->info.height;
 
+    if (item->info.kind == AE_KIND_AUDIO)
+        return AE_OK; /* a tile at a time is in memory, and heads have their own limit */
     if (w > c->limits.max_edge || h > c->limits.max_edge)
         return ae_fail(err, AE_ERR_LIMIT, "an edge of %llu pixels exceeds max_edge (%llu)", (unsigned long long)(w > h ? w : h),
                        (unsigned long long)c->limits.max_edge);
@@ -171,7 +173,8 @@ ae_status aei_pack_head(const ae_container *c, aei_cursor *at, ae_item *like, ae
     if ((st = aei_take_head(at, like, err)) != AE_OK || (st = aei_check_item_size(c, like, err)) != AE_OK)
         return st;
     bytes = like->info.width * like->info.height * like->info.channels * ae_sample_bytes(like->info.sample);
-    if (n < 1 || bytes > AE_PACK_BYTES || n > AE_PACK_BYTES / bytes || like->coding != AE_ITEM_SAMPLES)
+    if (n < 1 || !bytes || bytes > AE_PACK_BYTES || n > AE_PACK_BYTES / bytes || like->coding != AE_ITEM_SAMPLES ||
+        like->info.kind != AE_KIND_IMAGE)
         return ae_fail(err, AE_ERR_MALFORMED, "a pack of %llu items", (unsigned long long)n);
     like->packed = (uint32_t)n;
     return AE_OK;

@@ -21,6 +21,29 @@ static ae_status scan_head(ae_container *c, uint64_t offset, const uint8_t *payl
     return aei_items_append(&c->scanned, &item, (const char *)at.at, (size_t)(at.end - at.at), err);
 }
 
+/* How long a sound is at least: its length may not have been known when its head was written. */
+static ae_status scan_tile(ae_container *c, uint64_t offset, uint32_t n, uint8_t **buffer, size_t *capacity, ae_error *err)
+{
+    ae_item *item = c->scanned.n ? &c->scanned.all[c->scanned.n - 1] : NULL;
+    aei_cursor at;
+    uint64_t number, index, frames;
+    ae_status st;
+    ae_error why;
+
+    if (!item || item->packed || item->info.kind != AE_KIND_AUDIO || n > AEI_AEC_MAX_TILE)
+        return AE_OK;
+    if ((st = aei_load(c, offset + AEI_AEC_CHUNK, n, buffer, capacity, &why)) != AE_OK)
+        return st == AE_ERR_NOMEM ? aei_out_of_memory(err) : AE_OK;
+    at = (aei_cursor){*buffer, *buffer + n, false};
+    number = aei_take_number(&at);
+    index = aei_take_number(&at);
+    frames = aei_sound_tile_frames(at.at, (size_t)(at.end - at.at));
+    if (!at.bad && number == item->number && frames && frames <= item->tile && index < AEI_AEC_MAX_SOUND_TILES &&
+        index * item->tile + frames > item->info.height)
+        item->info.height = index * item->tile + frames;
+    return AE_OK;
+}
+
 static ae_status scan_pack(ae_container *c, uint64_t offset, uint8_t type, const uint8_t *payload, uint32_t n, ae_error *err)
 {
     char name[AE_ITEM_MAX_NAME + 1] = "";
@@ -73,6 +96,8 @@ ae_status aei_scan(ae_container *c, uint64_t at, ae_error *err)
             } else if (st == AE_OK) {
                 st = type == AEI_CHUNK_HEAD ? scan_head(c, at, buffer, n, err) : scan_pack(c, at, type, buffer, n, err);
             }
+        } else if (type == AEI_CHUNK_TILE) {
+            st = scan_tile(c, at, n, &buffer, &capacity, err);
         } else if (type == AEI_CHUNK_MODEL && !c->tail.model) {
             c->tail.model = at;
         }

@@ -48,9 +48,27 @@ class Bytes:
         return self.take(len(self.data) - self.at)
 
 
+SOUND_BITS = {8: 8, 3: 16, 4: 24, 5: 32, 6: 32, 7: 64}
+
+
+def read_sound(b, head):
+    (head["rate"],) = struct.unpack("<d", b.take(8))
+    head["layout"], head["tile"], head["height"] = b.number(), b.number(), b.number()
+    head["channels"], bits = head["flags"], SOUND_BITS.get(head["sample"], 0)
+    if head["coding"] != 0 or head["orientation"] or not 1 <= head["channels"] <= 32 or not 0 < head["rate"] <= 1e9:
+        raise ValueError("an unknown kind of sound")
+    if not 1 <= head["bits"] <= bits or (head["sample"] in (6, 7) and head["bits"] != bits):
+        raise ValueError("samples of an unknown type")
+    if not 1 <= head["tile"] <= 1 << 20 or head["tile"] * head["channels"] * bits // 8 > 1 << 23:
+        raise ValueError("tiles of an odd size")
+    return head
+
+
 def read_head(b):
     head = dict(zip(("coding", "modality", "sample", "bits", "flags", "orientation", "q0", "q1"), b.take(8)))
     head["quality"] = head.pop("q0") + 256 * head.pop("q1")
+    if head["modality"] == 2:
+        return read_sound(b, head)
     head["width"], head["height"] = b.number(), b.number()
     head["channels"] = head["flags"] & 7
     if head["modality"] != 1 or head["coding"] > 1 or head["flags"] > 31 or not 1 <= head["channels"] <= 4:
@@ -69,7 +87,7 @@ def read_meta(b):
     """Checks that entries follow each other to the end, and that those of a fixed form have it."""
     while b.at < len(b.data):
         kind, key, value = b.u8(), b.take(b.number()), b.take(b.number())
-        if kind == 6 and len(value) != 8 or kind == 5 and not key:
+        if kind == 6 and len(value) != 8 or kind in (5, 8, 10) and not key:
             raise ValueError("damaged metadata")
         if kind == 7 and value[:4] not in (b"cICP", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"mDCV", b"cLLI"):
             raise ValueError("an unknown description of colour")
@@ -141,7 +159,7 @@ def read_index(offset, chunks, found, depth=0):
 
 
 def read(data):
-    chunks, heads, packs, tiles, floats, last = {}, {}, {}, {}, set(), None
+    chunks, heads, packs, tiles, floats, sounds, last = {}, {}, {}, {}, set(), {}, None
     for at, kind, payload in read_chunks(data):
         last = (at, kind, payload)
         if kind is None:
@@ -151,7 +169,9 @@ def read(data):
         if kind == "H":
             number, head = b.number(), read_head(b)
             heads[at] = (number, head, b.rest())
-            if head["sample"] == 6:
+            if head["modality"] == 2:
+                sounds[number] = head, {}
+            elif head["sample"] == 6:
                 floats.add(number)
         elif kind in "PN":
             number, count, head, names = b.number(), b.number(), read_head(b), []
@@ -168,6 +188,10 @@ def read(data):
                 flags, rest = b.u8(), b.rest()
                 if not 1 <= flags <= 3 or bool(flags & 2) != bool(rest):
                     raise ValueError("a patch of an unknown kind")
+            elif number in sounds:
+                sounds[number][1][index] = b.number()
+                if b.u8() > 2:
+                    raise ValueError("a tile of sound of an unknown kind")
             elif number in floats:
                 b.take(b.number())
                 if (b.u8() == 16) != (b.at == len(payload)):
@@ -191,8 +215,18 @@ def read(data):
                 raise ValueError("an entry that names no packed item")
             head = packs[offset][1]
         else:
-            if offset not in heads or heads[offset] != (number, head, name) or offset + span > len(data):
+            told = heads.get(offset, (None, {}, None))
+            if head["modality"] == 2 and told[1].get("height") == 0:  # its length was not known yet
+                told = told[0], {**told[1], "height": head["height"]}, told[2]
+            if told != (number, head, name) or offset + span > len(data):
                 raise ValueError("an entry that names no item")
+            if head["modality"] == 2:
+                frames, tile = head["height"], head["tile"]
+                if sounds[number][1] != {i: min(tile, frames - i * tile) for i in range((frames + tile - 1) // tile)}:
+                    raise ValueError("a sound without all its tiles, or of another length")
+                print(f'{frames} frames, {head["rate"]:g} Hz x {head["channels"]}, {head["bits"]} bit, within {head["quality"]}: '
+                      f'{name.decode(errors="replace")}')
+                continue
             count = (head["width"] + 511) // 512 * ((head["height"] + 511) // 512)
             planes = "TA" if head["coding"] == 1 and head["flags"] & 8 else "T"
             own = tiles.get(number, set())

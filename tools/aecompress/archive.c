@@ -18,7 +18,8 @@
 #include "compress.h"
 #include "gather.h"
 
-enum { LARGE = 1 << 23 /* pixels from which a picture is not coded in memory, but by all threads when its ticket has come */ };
+/* Pixels, or samples of sound, from which one is not coded in memory, but by all threads when its ticket has come. */
+enum { LARGE = 1 << 23 };
 
 typedef struct archive {
     compress_options *o;
@@ -182,7 +183,8 @@ static ae_status copy_from_memory(memory *m, const char *name, ae_container_writ
 static ae_status write_picture(writing *w, compressed *c, const char *name, ae_error *err)
 {
     archive *a = w->a;
-    bool large = c->info.width * c->info.height >= LARGE;
+    bool unknown = c->sound && !c->info.height; /* how long it is */
+    bool large = unknown || c->info.width * c->info.height * (c->sound ? c->info.channels : 1) >= LARGE;
     memory m = {0};
 
     w->st = large ? AE_OK : code_in_memory(c, a, name, &m, err);
@@ -263,7 +265,7 @@ static void run_file(archive *a, job *j)
     cli_json_string(&json, "item", name);
     if (st == AE_OK) {
         n = c.row_bytes * (size_t)c.info.height;
-        small = c.item.coding == AE_ITEM_SAMPLES && !c.read_band && n <= GATHER_SMALL && !has_kept_meta(&c, a->o);
+        small = !c.sound && c.item.coding == AE_ITEM_SAMPLES && !c.read_band && n <= GATHER_SMALL && !has_kept_meta(&c, a->o);
     }
     if (small && !(samples = ae_alloc(n, 1)))
         st = ae_fail(&err, AE_ERR_NOMEM, "a picture");
@@ -564,10 +566,10 @@ static bool is_empty(const archive *a)
     return empty;
 }
 
-/* Which files below directories are pictures, or hold some. */
+/* Which files below directories are pictures or sounds, or hold some. */
 static bool wanted(void *opaque, const char *path)
 {
-    return picture_wanted(opaque, path) || (idx_named(path) && !strstr(path, "idx1"));
+    return compress_wanted(opaque, path) || (idx_named(path) && !strstr(path, "idx1"));
 }
 
 typedef struct collecting {

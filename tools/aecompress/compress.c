@@ -7,7 +7,9 @@
 
 #include "common/aecfile.h"
 #include "common/progress.h"
+#include "common/text.h"
 #include "encoding.h"
+#include "recording.h"
 
 static ae_status write_network(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
 {
@@ -29,6 +31,8 @@ ae_status compress_item(compressed *c, const compress_options *o, const cli_item
     bool coded = false;
     ae_status st = AE_OK;
 
+    if (c->sound)
+        return recording_item(c, o, progress, threads, name, writer, err);
     if (compress_has_target(o))
         st = target_choose(c, o, threads, name, &coded, err);
     else if (c->item.coding == AE_ITEM_NETWORK)
@@ -54,6 +58,10 @@ void compress_report(const compressed *c, const compress_options *o, cli_json *j
     double pixels = (double)c->info.width * (double)c->info.height;
 
     (void)o;
+    if (c->sound) {
+        recording_report(c, json, n_bytes, n_input);
+        return;
+    }
     cli_json_number(json, "width", (double)c->info.width);
     cli_json_number(json, "height", (double)c->info.height);
     cli_json_number(json, "channels", c->info.channels);
@@ -65,13 +73,29 @@ void compress_report(const compressed *c, const compress_options *o, cli_json *j
     cli_json_number(json, "ms_ssim", c->squares <= 0 ? 1 : c->similarity ? ae_similarity_value(c->similarity) : NAN);
 }
 
-int compress_load(compress_options *o)
+bool compress_wanted(void *opaque, const char *path)
+{
+    (void)opaque;
+    return picture_is_named(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO);
+}
+
+static bool all_are_sounds(char **operands, int n)
+{
+    int i = 0;
+
+    while (i < n && picture_is_named(operands[i], 1u << AE_KIND_AUDIO))
+        i++;
+    return n && i == n;
+}
+
+int compress_load(compress_options *o, char **operands, int n_operands)
 {
     const char *name = o->model ? o->model : "codec";
     char path[4096];
     ae_error err;
 
-    if (!compress_has_target(o) && compress_bound_of(o) >= 0)
+    if (!compress_has_target(o) &&
+        (compress_bound_of(o) >= 0 || (!o->model && !o->batch.files_from && all_are_sounds(operands, n_operands))))
         return CLI_GO_ON;
     if (ae_model_find(name, path, sizeof(path), &err) == AE_OK && ae_model_open(path, NULL, &o->loaded, &err) == AE_OK &&
         ae_coder_open(o->loaded, &o->coder, &err) == AE_OK)
@@ -115,6 +139,21 @@ static const char *own_name(const char *input)
     return strcmp(input, "-") != 0 && ae_item_name_is_safe(base) ? base : "";
 }
 
+static void say_recording(const compressed *c, const compress_options *o, const cli_item *item, uint64_t n_bytes)
+{
+    double seconds = recording_seconds(c);
+    char length[32];
+
+    if (!o->lossless && o->near_lossless < 0 && o->quality < 100)
+        cli_item_note(item, "sound is kept without loss; qualities are for pictures");
+    cli_item_progress_sound(item, 1, seconds / 3600);
+    compress_report(c, o, item->json, n_bytes, ae_source_size(c->source));
+    if (o->batch.verbose)
+        cli_item_note(item, "%s, %g Hz, channels: %u, %llu -> %llu bytes, %.1f kbit/s", sound_time(seconds, length), c->info.rate,
+                      c->info.channels, (unsigned long long)ae_source_size(c->source), (unsigned long long)n_bytes,
+                      seconds > 0 ? 8e-3 * (double)n_bytes / seconds : 0);
+}
+
 ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
 {
     const compress_options *o = opaque;
@@ -149,6 +188,10 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
         goto done;
     if (*c.reader.note)
         cli_item_note(item, "%s", c.reader.note);
+    if (c.sound) {
+        say_recording(&c, o, item, n_bytes);
+        goto done;
+    }
     if (c.reader.info.sample != c.info.sample)
         cli_item_note(item, "floating-point samples rounded to 16 bits, within 0 and 1");
     cli_item_progress(item, 1, (double)c.info.width * (double)c.info.height * 1e-6);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Pictures into .aec: one a file, or many in an archive. */
+ * Pictures and recordings into .aec: one a file, or many in an archive. */
 #ifndef COMPRESS_H
 #define COMPRESS_H
 
@@ -33,14 +33,15 @@ enum {
     COMPRESS_FURTHER = 256     /* of AE_QUALITY_ONE, from the one to the other */
 };
 
-/* One picture on its way. */
+/* One picture or recording on its way. */
 typedef struct compressed {
     ae_source *source;
     ae_reader reader;
+    bool sound;            /* a recording: recording.h has what follows */
     bool upright;          /* read turned as EXIF says, which is not stored */
     ae_signal_info info;   /* of the rows that are stored */
     ae_item item;
-    uint32_t bound;        /* of the error of samples that no network codes, in 1/AE_BOUND_ONE of theirs */
+    uint32_t bound;        /* of the error of samples that no network codes, in 1/AE_BOUND_ONE of theirs; of sound in steps */
     void *read_band;       /* rows as they come, where they need converting */
     uint8_t *original;     /* the rows last read, where decoding will give others */
     size_t row_bytes;
@@ -77,9 +78,11 @@ void compress_report(const compressed *c, const compress_options *o, cli_json *j
 
 /* Embeds the codec where that is asked for; before the items. */
 ae_status compress_model(const compress_options *o, ae_container_writer *writer, ae_error *err);
-/* Finds and opens the codec if one is needed: CLI_GO_ON or the exit status. */
-int compress_load(compress_options *o);
+/* Finds and opens the codec if one is needed, which sounds do not: CLI_GO_ON or the exit status. */
+int compress_load(compress_options *o, char **operands, int n_operands);
 
+/* Which files below directories are pictures or sounds. */
+bool compress_wanted(void *opaque, const char *path);
 ae_status compress_file(void *opaque, const cli_item *item, ae_error *err);
 /* Decodes what was written to the file again; first: the number of the first item looked at. */
 ae_status compress_verify(int fd, uint64_t first, const compress_options *o, uint32_t threads, ae_error *err);

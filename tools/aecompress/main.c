@@ -15,7 +15,8 @@ static const cli_option options[] = {
     {'q', "quality", CLI_INT, &o.quality, "N",
      "0 to 100; above 90 no sample errs by more than 1 of 255, in ever fewer rows; 100 is lossless", 0, 100},
     {0, "lossless", CLI_FLAG, &o.lossless, NULL, "give back the very samples", 0, 0},
-    {0, "near-lossless", CLI_NUMBER, &o.near_lossless, "T", "no sample errs by more than T of 255", 0, 255},
+    {0, "near-lossless", CLI_NUMBER, &o.near_lossless, "T",
+     "no sample errs by more than T of 255; of sounds, by more than T steps of their own", 0, 255},
     {0, "target-size", CLI_STRING, &o.target_size, "N[k|%]", "the best quality at so many bytes, or so much of the input's", 0, 0},
     {0, "target-bpp", CLI_NUMBER, &o.target_bpp, "X", "the best quality at so many bits a pixel", 0, 1000},
     {0, "target-psnr", CLI_NUMBER, &o.target_psnr, "X", "the smallest file of so many dB", 0, 120},
@@ -27,7 +28,8 @@ static const cli_option options[] = {
     {0, "append", CLI_FLAG, &o.append, NULL, "add to the archive if it is there", 0, 0},
     {0, "verify", CLI_FLAG, &o.verify, NULL, "decode what was written and compare", 0, 0},
     PICTURE_FIRST(o.first),
-    {0, "metadata", CLI_STRING, &o.metadata, "all|none|LIST", "what to keep of icc,exif,xmp,iptc,text,density,colour", 0, 0},
+    {0, "metadata", CLI_STRING, &o.metadata, "all|none|LIST",
+     "what to keep of icc,exif,xmp,iptc,text,density,colour and, of sounds, tags,cover,chunks", 0, 0},
     CLI_BATCH_OPTIONS(o.batch),
     {0},
 };
@@ -35,11 +37,13 @@ static const cli_option options[] = {
 static const cli_tool tool = {
     "aecompress",
     "[OPTION]... [FILE|DIRECTORY]...",
-    "Compresses pictures. photo.png becomes photo.aec beside it; - is standard input or output, and the default in a pipe. "
+    "Compresses pictures and, without loss, sounds. photo.png becomes photo.aec beside it; - is standard input or output, and the "
+    "default in a pipe. "
     "aedecompress brings them back, to the same samples on every machine.",
     options,
     "Examples:\n"
     "  aecompress --lossless scan.png                     scan.aec\n"
+    "  aecompress talk.wav                                talk.aec, without loss\n"
     "  aecompress -q 95 -r -o small/ holiday/             a whole tree\n"
     "  aecompress --lossless --archive set.aec -r set/    a data set in one file\n",
 };
@@ -55,7 +59,8 @@ static int parse_metadata(void)
 {
     static const char *const names[] = {[AE_META_ICC] = "icc",   [AE_META_EXIF] = "exif", [AE_META_XMP] = "xmp",
                                         [AE_META_IPTC] = "iptc", [AE_META_TEXT] = "text", [AE_META_DENSITY] = "density",
-                                        [AE_META_COLOUR] = "colour"};
+                                        [AE_META_COLOUR] = "colour", [AE_META_TAG] = "tags",  [AE_META_COVER] = "cover",
+                                        [AE_META_CHUNK] = "chunks"};
 
     if (strcmp(o.metadata, "all") == 0)
         o.meta_kinds = UINT32_MAX;
@@ -64,10 +69,11 @@ static int parse_metadata(void)
     for (const char *at = o.metadata; *at;) {
         size_t n = strcspn(at, ","), kind = AE_META_ICC;
 
-        while (kind <= AE_META_COLOUR && (strlen(names[kind]) != n || strncasecmp(names[kind], at, n) != 0))
+        while (kind <= AE_META_CHUNK && (strlen(names[kind]) != n || strncasecmp(names[kind], at, n) != 0))
             kind++;
-        if (kind > AE_META_COLOUR)
-            return cli_usage("--metadata: '%s' is not all, none or a list of icc,exif,xmp,iptc,text,density,colour", o.metadata);
+        if (kind > AE_META_CHUNK)
+            return cli_usage("--metadata: '%s' is not all, none or a list of "
+                             "icc,exif,xmp,iptc,text,density,colour,tags,cover,chunks", o.metadata);
         o.meta_kinds |= 1u << kind;
         at += n + (at[n] == ',');
     }
@@ -101,7 +107,7 @@ static int check(void)
 int main(int argc, char **argv)
 {
     cli_job job = {.options = &o.batch, .beside = "%n.%e", .under = "%n.%e", .unit = "MP", .opaque = &o, .suffix = suffix,
-                   .wanted = picture_wanted, .process = compress_file};
+                   .wanted = compress_wanted, .process = compress_file};
     char **operands;
     int n, status;
 
@@ -109,7 +115,7 @@ int main(int argc, char **argv)
     if (status == CLI_GO_ON)
         status = check();
     if (status == CLI_GO_ON && !o.batch.dry_run)
-        status = compress_load(&o);
+        status = compress_load(&o, operands, n);
     if (status == CLI_GO_ON)
         status = o.archive ? archive_run(&o, operands, n) : cli_batch_run(&job, operands, n);
     ae_coder_free(o.coder);

@@ -44,7 +44,29 @@ static ae_status open_reader(compressed *c, ae_error *err)
 {
     ae_status st = ae_reader_open(c->source, &picture_limits, &c->reader, err);
 
-    return st == AE_OK && c->upright ? ae_reader_turn_upright(&c->reader, err) : st;
+    return st == AE_OK && c->upright && c->reader.info.kind == AE_KIND_IMAGE ? ae_reader_turn_upright(&c->reader, err) : st;
+}
+
+static ae_status open_sound(compressed *c, const compress_options *o, ae_error *err)
+{
+    ae_signal_info *info = &c->info;
+    bool floats = c->reader.info.sample == AE_F32 || c->reader.info.sample == AE_F64;
+
+    c->sound = true;
+    *info = c->reader.info;
+    info->width = 1;
+    if (compress_has_target(o))
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "sound is kept without loss or within an error: sizes and qualities to aim "
+                       "at are for pictures");
+    if (o->near_lossless >= 1 && floats)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "floating-point sound is kept without loss only: --near-lossless counts "
+                       "steps of whole numbers");
+    c->bound = o->near_lossless > 0 ? (uint32_t)o->near_lossless : 0;
+    c->item = (ae_item){.info = *info, .quality = (uint16_t)c->bound, .tile = ae_sounds_tile(info)};
+    c->row_bytes = ae_row_bytes(info);
+    if (!(c->hash = ae_sample_hash_create()))
+        return ae_fail(err, AE_ERR_NOMEM, "a tile of sound");
+    return AE_OK;
 }
 
 ae_status compress_open(compressed *c, const compress_options *o, const char *path, ae_error *err)
@@ -57,7 +79,12 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
     c->upright = !(o->meta_kinds >> AE_META_EXIF & 1);
     if ((st = ae_source_open(path, &c->source, err)) != AE_OK || (st = open_reader(c, err)) != AE_OK)
         return st;
+    if (c->reader.info.kind == AE_KIND_AUDIO)
+        return open_sound(c, o, err);
     *info = c->reader.info;
+    if (bound < 0 && !o->coder)
+        return ae_fail(err, AE_ERR_ARGUMENT, "is a picture, not what its name says, and the codec for it was not looked for; "
+                       "--lossless needs none");
     if ((st = ae_reader_expect(&c->reader, AE_KIND_IMAGE, err)) != AE_OK ||
         (st = picture_check_first(&c->reader, o->first, err)) != AE_OK)
         return st;

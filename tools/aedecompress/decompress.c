@@ -25,7 +25,16 @@ void decompress_place(const ae_item *item, uint32_t index, char text[80])
 {
     uint64_t across = (item->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE, x = index % across * AE_CODER_TILE;
     uint64_t y = index / across * AE_CODER_TILE, w = item->info.width - x, h = item->info.height - y;
+    char from[32], to[32];
 
+    if (item->info.kind == AE_KIND_AUDIO) {
+        uint64_t first = (uint64_t)index * item->tile, end = first + item->tile;
+
+        end = end < item->info.height ? end : item->info.height;
+        snprintf(text, 80, "%s to %s", sound_time((double)first / item->info.rate, from),
+                 sound_time((double)end / item->info.rate, to));
+        return;
+    }
     w = w < AE_CODER_TILE ? w : AE_CODER_TILE;
     h = h < AE_CODER_TILE ? h : AE_CODER_TILE;
     snprintf(text, 80, "tile at %llu,%llu of %llux%llu", (unsigned long long)x, (unsigned long long)y, (unsigned long long)w,
@@ -73,8 +82,7 @@ static ae_status encode_item(decoding *d, aecfile *f, const ae_codec *codec, ae_
     const decompress_options *o = d->o;
     const cli_item *item = d->item;
     bool checked;
-    aecfile_options how = {.model = o->model, .region = o->region, .preview = o->preview,
-                           .control = {d->threads, NULL, d, show, lose}};
+    aecfile_options how = decompress_how(o);
     ae_signal_info result = aecfile_result(d->what, &how);
     ae_write_options options = {.quality = (int)o->picture.quality, .lossless = o->picture.lossless};
     ae_row_sink sink = {d, write_rows};
@@ -83,13 +91,15 @@ static ae_status encode_item(decoding *d, aecfile *f, const ae_codec *codec, ae_
     ae_error why;
     ae_status st;
 
-    if ((st = ae_item_open(f->container, d->what, &reader, err)) != AE_OK)
+    how.control = (ae_control){d->threads, NULL, d, show, lose};
+    if ((st = aecfile_check_range(d->what, &how, err)) != AE_OK ||
+        (st = ae_item_open(f->container, d->what, &reader, err)) != AE_OK)
         return st;
     if (ae_item_meta(reader, NULL, &meta, &why) != AE_OK) {
         cli_message("%s: %s: metadata are lost: %s", item->input, d->what->name, why.message);
         d->n_lost++;
     }
-    if (o->region.width || o->preview)
+    if (result.kind == AE_KIND_IMAGE && (o->region.width || o->preview))
         ae_meta_resize(&meta, result.width, result.height);
     if ((st = ae_encoder_open(codec, to, &result, &meta, &options, &d->encoder, err)) != AE_OK)
         goto done;
@@ -114,7 +124,7 @@ static ae_status write_item(decoding *d, aecfile *f, int directory, const char *
     const ae_codec *codec;
     ae_status st;
 
-    if ((st = picture_codec(&o->picture, path, o->standard, &codec, err)) != AE_OK ||
+    if ((st = picture_codec(&o->picture, path, decompress_standard(o, d->what), &codec, err)) != AE_OK ||
         (st = ae_output_open_at(directory, path, standard ? NULL : d->item->input, flags, &output, err)) != AE_OK)
         return st;
     if ((st = encode_item(d, f, codec, ae_output_sink(output), err)) == AE_OK)
@@ -139,18 +149,30 @@ static char *items_directory(const decompress_options *o, const cli_item *item)
     return directory;
 }
 
+/* Items whose outputs are being named, from the first to the last. */
+typedef struct named_items {
+    const decompress_options *o;
+    const ae_item *items;
+    const cli_inputs *names;
+    size_t at;
+} named_items;
+
 static const char *standard_suffix(void *opaque, const char *name)
 {
-    (void)name;
-    return ((const decompress_options *)opaque)->standard->suffixes[0];
+    named_items *n = opaque;
+
+    for (size_t i = 0; i < n->names->n && n->names->items[n->at].path != name; i++)
+        n->at = (n->at + 1) % n->names->n;
+    return decompress_standard(n->o, &n->items[n->at])->suffixes[0];
 }
 
 /* Where each item goes, by the rules that hold for the outputs of many inputs. */
 static cli_target *name_items(const decompress_options *o, const char *directory, const ae_item *items, size_t n)
 {
-    cli_naming naming = {.output = directory, .to_directory = true, .under = "%n.%e", .opaque = (void *)(uintptr_t)o,
-                         .suffix = standard_suffix};
     cli_inputs names = {.items = ae_alloc(n, sizeof(*names.items)), .n = n};
+    named_items named = {o, items, &names, 0};
+    cli_naming naming = {.output = directory, .to_directory = true, .under = "%n.%e", .opaque = &named,
+                         .suffix = standard_suffix};
     bool good = names.items;
     cli_target *targets = NULL;
 
@@ -354,7 +376,8 @@ static ae_status write_tar(decoding *d, aecfile *f, const ae_item *items, size_t
         if (cli_cancel.requested)
             st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
         else if ((one = check_name(d, &targets[i], items, &why)) == AE_OK &&
-                 (one = picture_codec(&d->o->picture, targets[i].path, d->o->standard, &codec, &why)) == AE_OK &&
+                 (one = picture_codec(&d->o->picture, targets[i].path, decompress_standard(d->o, &items[i]), &codec, &why)) ==
+                     AE_OK &&
                  (one = encode_item(d, f, codec, &held.sink, &why)) == AE_OK)
             st = tar_write(ae_output_sink(output), targets[i].path + sizeof(within), changed, held.data, held.n_bytes, err);
         else if (one == AE_ERR_CANCELLED)
@@ -388,7 +411,7 @@ static bool names_directory(const char *path)
 /* Files of few bytes may name many large pictures, or one many times. */
 static ae_status check_output(const decompress_options *o, const aecfile *f, const ae_item *items, size_t n, ae_error *err)
 {
-    aecfile_options how = {.region = o->region, .preview = o->preview};
+    aecfile_options how = decompress_how(o);
     uint64_t most = o->max_output ? o->max_output : ((uint64_t)4 << 30) + 1024 * f->size, total = 0;
 
     for (size_t i = 0; i < n; i++) {

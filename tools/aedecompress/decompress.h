@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Pictures from .aec files. */
+ * Pictures and sounds from .aec files. */
 #ifndef DECOMPRESS_H
 #define DECOMPRESS_H
 
@@ -13,10 +13,18 @@ typedef struct decompress_options {
     cli_strings names;    /* of items, or patterns; none: all */
     ae_region region;
     uint64_t max_output;  /* bytes of samples; 0: as many as a file of this size is believed to hold */
+    const char *range_text;
+    double from, to;      /* of sounds, in seconds or frames; to 0: to the end */
+    bool in_frames;
     bool list, test, repair, preview, keep_links, raw_names;
 
-    const ae_codec *standard; /* of output whose name does not tell */
+    const ae_codec *standard; /* of pictures, for output whose name does not tell */
 } decompress_options;
+
+/* The codec for output whose name does not tell. */
+const ae_codec *decompress_standard(const decompress_options *o, const ae_item *item);
+/* What an item is decoded with, and how much of it. */
+aecfile_options decompress_how(const decompress_options *o);
 
 ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err);
 /* The items of a file that --item names, each once and in the file's order; *out to be freed with ae_items_free. Names that none
@@ -26,7 +34,7 @@ ae_status decompress_select(const decompress_options *o, const char *path, aecfi
 ae_status repair_file(const decompress_options *o, const cli_item *item, ae_error *err);
 /* --list and --test: the exit status. */
 int look_run(const decompress_options *o, char **operands, int n, bool (*wanted)(void *opaque, const char *path));
-/* "tile at X,Y of WxH". */
+/* "tile at X,Y of WxH"; of sounds "0:01.25 to 0:02.50". */
 void decompress_place(const ae_item *item, uint32_t index, char text[80]);
 
 #endif

@@ -3,6 +3,7 @@
  * --list and --test. */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +51,8 @@ static const char *coding_of(const ae_item *item, char text[40])
     if (item->coding == AE_ITEM_NETWORK)
         snprintf(text, 40, "quality %.1f", item->quality <= AE_QUALITY_ONE ? item->quality * 85.0 / AE_QUALITY_ONE
                                                                            : 85 + (item->quality - AE_QUALITY_ONE) * 5.0 / 256);
+    else if (item->quality && item->info.kind == AE_KIND_AUDIO)
+        snprintf(text, 40, "within %u", item->quality);
     else if (item->quality)
         snprintf(text, 40, "within %.2f", item->quality / 3.0 / (item->info.sample == AE_U8 ? 1 : 257));
     else
@@ -67,14 +70,32 @@ static void list_item(const look *l)
 
         cli_json_string(&json, "file", l->path);
         cli_json_string(&json, "item", it->name);
-        cli_json_number(&json, "width", (double)it->info.width);
-        cli_json_number(&json, "height", (double)it->info.height);
+        if (it->info.kind == AE_KIND_AUDIO) {
+            double duration = (double)it->info.height / it->info.rate;
+
+            cli_json_number(&json, "frames", (double)it->info.height);
+            cli_json_number(&json, "duration", duration);
+            cli_json_number(&json, "rate", it->info.rate);
+            cli_json_number(&json, "kbps", duration > 0 ? 8e-3 * (double)it->span / duration : NAN);
+        } else {
+            cli_json_number(&json, "width", (double)it->info.width);
+            cli_json_number(&json, "height", (double)it->info.height);
+        }
         cli_json_number(&json, "channels", it->info.channels);
         cli_json_number(&json, "bits", it->info.bits);
         cli_json_string(&json, "coding", coding_of(it, coding));
         cli_json_number(&json, "bytes", (double)coded_bytes(it));
         cli_json_write(&json, l->json);
         cli_json_clear(&json);
+        return;
+    }
+    if (it->info.kind == AE_KIND_AUDIO) {
+        char length[32];
+
+        printf("%10" PRIu64 "  %s, %g Hz x %u, %u bit%s  %-12s %s\n", it->span,
+               sound_time((double)it->info.height / it->info.rate, length), it->info.rate, it->info.channels, it->info.bits,
+               it->info.sample == AE_F32 || it->info.sample == AE_F64 ? " float" : "", coding_of(it, coding),
+               cli_escape(it->name, name, sizeof(name)));
         return;
     }
     printf("%10" PRIu64 "  %" PRIu64 " x %" PRIu64 " x %u, %u bit  %-12s %s\n", coded_bytes(it),

@@ -7,7 +7,7 @@
 #include "common/progress.h"
 #include "decompress.h"
 
-static decompress_options o;
+static decompress_options o = {.picture.kinds = 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO};
 
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "What to do", 0, 0},
@@ -19,6 +19,8 @@ static const cli_option options[] = {
      "only the items of an archive with this name, or that match where none is called so: * is anything, ? one byte; may be "
      "repeated", 0, 0},
     {0, "region", CLI_STRING, &o.region_text, "X,Y,W,H", "only this part of each picture", 0, 0},
+    {0, "range", CLI_STRING, &o.range_text, "FROM-TO",
+     "only this part of each sound: seconds, 1:30, or frames as in 48000f; either may be left out", 0, 0},
     {0, "preview", CLI_FLAG, &o.preview, NULL, "at an eighth of the size", 0, 0},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec, where it is not found by itself", 0, 0},
     {0, "max-output", CLI_SIZE, &o.max_output, "SIZE",
@@ -32,15 +34,15 @@ static const cli_option options[] = {
 static const cli_tool tool = {
     "aedecompress",
     "[OPTION]... [FILE|DIRECTORY]...",
-    "Brings back pictures from .aec files. photo.aec becomes photo.png beside it, an archive of many a directory; - is standard "
-    "input or "
-    "output, and the default in a pipe.",
+    "Brings back pictures and sounds from .aec files. photo.aec becomes photo.png beside it, talk.aec talk.flac, an archive "
+    "of many a directory; - is standard input or output, and the default in a pipe.",
     options,
     "Examples:\n"
     "  aedecompress photo.aec                        photo.png\n"
     "  aedecompress -l set.aec                       what is in it\n"
     "  aedecompress -i 'cat/*' -o cats/ set.aec      some of it\n"
     "  aedecompress -o - set.aec | tar x             all of it, as a tar archive\n"
+    "  aedecompress --range 1:00-1:30 -o part.wav talk.aec\n"
     "  aedecompress --region 0,0,640,480 -o corner.png large.aec\n",
 };
 
@@ -52,11 +54,53 @@ static bool wanted(void *opaque, const char *path)
     return n > 4 && strcmp(path + n - 4, ".aec") == 0;
 }
 
+/* What is in a file decides, where there is one thing in it. */
 static const char *suffix(void *opaque, const char *input)
 {
+    const char *found = o.standard->suffixes[0];
+    ae_item *items = NULL;
+    size_t n = 0;
+    aecfile f;
+
     (void)opaque;
-    (void)input;
-    return o.repair ? "aec" : o.standard->suffixes[0];
+    if (o.repair || strcmp(input, "-") == 0)
+        return o.repair ? "aec" : found;
+    if (aecfile_open(&f, input, NULL) == AE_OK && ae_container_list(f.container, &items, &n, NULL) == AE_OK && n == 1)
+        found = decompress_standard(&o, items)->suffixes[0];
+    ae_items_free(items, n);
+    aecfile_close(&f);
+    return found;
+}
+
+/* A place in a sound: seconds, a duration, or frames. */
+static bool parse_place(char *text, bool *in_frames, double *place)
+{
+    size_t n = strlen(text);
+
+    *in_frames = n > 1 && text[n - 1] == 'f';
+    if (!*in_frames)
+        return cli_parse_duration(text, place);
+    return strspn(text, "0123456789") == n - 1 && sscanf(text, "%lf", place) == 1;
+}
+
+static bool parse_range(void)
+{
+    char text[64], *dash;
+    bool from_frames, to_frames;
+
+    if (!o.range_text)
+        return true;
+    if (strlen(o.range_text) >= sizeof(text))
+        return false;
+    strcpy(text, o.range_text);
+    if (!(dash = strchr(text, '-')))
+        return false;
+    *dash++ = 0;
+    if ((!*text && !*dash) || (*text && !parse_place(text, &from_frames, &o.from)) ||
+        (*dash && !parse_place(dash, &to_frames, &o.to)))
+        return false;
+    o.in_frames = *text ? from_frames : to_frames;
+    return (!*text || !*dash || (from_frames == to_frames && o.from < o.to)) && (!*dash || o.to > 0);
 }
 
 static int check(void)
@@ -68,7 +112,9 @@ static int check(void)
         return cli_usage("--list, --test and --repair exclude each other");
     if (o.repair && !o.picture.batch.output)
         return cli_usage("--repair needs -o");
-    o.standard = o.picture.codec ? o.picture.codec : ae_codec_for_name("png");
+    o.standard = o.picture.codec && o.picture.codec->kind == AE_KIND_IMAGE ? o.picture.codec : ae_codec_for_name("png");
+    if (!parse_range())
+        return cli_usage("--range: '%s' is not FROM-TO, as in 10-12.5, 1:30-2:00, 60- or 48000f-96000f", o.range_text);
     if (o.region_text) {
         if (sscanf(o.region_text, "%u,%u,%u,%u%c", &v[0], &v[1], &v[2], &v[3], &more) != 4 || strchr(o.region_text, '-') || !v[2] ||
             !v[3])

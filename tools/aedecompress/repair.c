@@ -8,7 +8,7 @@
 #include "common/progress.h"
 #include "decompress.h"
 
-static bool has_tile(const aecfile *f, const ae_item *what, uint64_t n_tiles)
+static bool has_tile(const aecfile *f, const ae_item *what, uint32_t n_tiles)
 {
     ae_item_reader *r = NULL;
     bool found = false;
@@ -16,21 +16,20 @@ static bool has_tile(const aecfile *f, const ae_item *what, uint64_t n_tiles)
     size_t n;
 
     if (ae_item_open(f->container, what, &r, NULL) == AE_OK)
-        for (uint64_t i = 0; i < n_tiles && !found; i++)
-            found = ae_item_tile(r, AE_TILE_COLOURS, (uint32_t)i, &data, &n, NULL) == AE_OK;
+        for (uint32_t i = 0; i < n_tiles && !found; i++)
+            found = ae_item_tile(r, AE_TILE_COLOURS, i, &data, &n, NULL) == AE_OK;
     ae_item_free(r);
     return found;
 }
 
 static ae_status copy_item(const aecfile *f, const ae_item *what, ae_container_writer *w, uint32_t *n_lost, ae_error *err)
 {
-    uint64_t across = (what->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE;
-    uint64_t n_tiles = across * ((what->info.height + AE_CODER_TILE - 1) / AE_CODER_TILE);
+    uint32_t n_tiles = ae_item_tiles(what);
 
-    if (has_tile(f, what, n_tiles))
+    if (!n_tiles || has_tile(f, what, n_tiles))
         return aecfile_copy(f->container, what, w, n_lost, err);
     cli_message("%s: left out, nothing of it is whole", what->name);
-    *n_lost += (uint32_t)n_tiles;
+    *n_lost += n_tiles;
     return AE_OK;
 }
 

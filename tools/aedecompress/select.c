@@ -7,6 +7,24 @@
 #include "common/progress.h"
 #include "decompress.h"
 
+const ae_codec *decompress_standard(const decompress_options *o, const ae_item *item)
+{
+    const ae_signal_info *info = &item->info;
+    bool flac = info->sample != AE_S32 && info->sample != AE_F32 && info->sample != AE_F64 && info->channels <= 8 &&
+                info->rate <= 655350;
+
+    if (info->kind != AE_KIND_AUDIO)
+        return o->standard;
+    return o->picture.codec && o->picture.codec->kind == AE_KIND_AUDIO ? o->picture.codec
+                                                                           : ae_codec_for_name(flac ? "flac" : "wav");
+}
+
+aecfile_options decompress_how(const decompress_options *o)
+{
+    return (aecfile_options){.model = o->model, .region = o->region, .preview = o->preview, .from = o->from,
+                             .to = o->to, .in_frames = o->in_frames};
+}
+
 /* Nothing but * and ? is special, brackets and backslashes are letters like others. */
 static bool matches(const char *pattern, const char *name)
 {

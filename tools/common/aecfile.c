@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -84,10 +85,36 @@ void aecfile_close(aecfile *f)
     *f = (aecfile){.fd = -1};
 }
 
+/* The frames wanted of a sound. */
+static void range_of(const ae_item *item, const aecfile_options *o, uint64_t *first, uint64_t *n)
+{
+    double unit = o->in_frames ? 1 : item->info.rate, from = floor(o->from * unit + 0.5), to = floor(o->to * unit + 0.5);
+    uint64_t all = item->info.height, end = o->to > 0 && to < (double)all ? (uint64_t)to : all;
+
+    *first = from < (double)end ? (uint64_t)from : end;
+    *n = end - *first;
+}
+
+ae_status aecfile_check_range(const ae_item *item, const aecfile_options *o, ae_error *err)
+{
+    uint64_t first, n;
+
+    range_of(item, o, &first, &n);
+    if (n || !item->info.height || item->info.kind != AE_KIND_AUDIO)
+        return AE_OK;
+    return ae_fail(err, AE_ERR_ARGUMENT, "a range outside the sound, which has %.2f s (%llu frames)",
+                   (double)item->info.height / item->info.rate, (unsigned long long)item->info.height);
+}
+
 ae_signal_info aecfile_result(const ae_item *item, const aecfile_options *o)
 {
     ae_signal_info info = item->info;
+    uint64_t first;
 
+    if (info.kind == AE_KIND_AUDIO) {
+        range_of(item, o, &first, &info.height);
+        return info;
+    }
     if (o->region.width) {
         info.width = o->region.width;
         info.height = o->region.height;
@@ -155,6 +182,18 @@ static ae_status decode_samples(decoding *d, const ae_item *item, ae_error *err)
     ae_row_sink sink = {d, write_rows};
 
     return ae_samples_decode(&item->info, &options, &source, &sink, err);
+}
+
+static ae_status decode_sound(decoding *d, const ae_item *item, ae_error *err)
+{
+    const aecfile_options *o = d->options;
+    ae_sounds_options options = {.control = control_of(d)};
+    ae_tile_source source = {d, read_tile};
+    ae_row_sink sink = {d, write_rows};
+    ae_status st = aecfile_check_range(item, o, err);
+
+    range_of(item, o, &options.first, &options.n_frames);
+    return st == AE_OK && options.n_frames ? ae_sounds_decode(&item->info, item->tile, &options, &source, &sink, err) : st;
 }
 
 /* The reader of the item's pack, which has decoded it where the last item was of it, too. */
@@ -305,6 +344,17 @@ static void align_preview(aecfile_options *o, const ae_item *item)
     r->height = (uint32_t)(h < item->info.height - r->y ? h : item->info.height - r->y);
 }
 
+/* Whether all of it is wanted, as it is. */
+static bool is_whole(const ae_item *item, const aecfile_options *o)
+{
+    uint64_t first, n;
+
+    if (item->info.kind != AE_KIND_AUDIO)
+        return !o->region.width && !o->preview;
+    range_of(item, o, &first, &n);
+    return n == item->info.height;
+}
+
 ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options *options, const ae_row_sink *sink, bool *checked,
                          ae_error *err)
 {
@@ -318,11 +368,13 @@ ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options 
     align_preview(&own, item);
     if (!item->packed && (st = ae_item_open(f->container, item, &d.reader, err)) != AE_OK)
         return st;
-    if (!item->packed && !o->region.width && !o->preview && ae_item_hash(d.reader, want) && !(d.hash = ae_sample_hash_create())) {
+    if (!item->packed && is_whole(item, o) && ae_item_hash(d.reader, want) && !(d.hash = ae_sample_hash_create())) {
         st = ae_fail(err, AE_ERR_NOMEM, "a hash");
         goto done;
     }
-    if (item->packed)
+    if (item->info.kind == AE_KIND_AUDIO)
+        st = decode_sound(&d, item, err);
+    else if (item->packed)
         st = decode_packed(&d, f, item, err);
     else if (item->coding == AE_ITEM_SAMPLES)
         st = decode_samples(&d, item, err);
@@ -345,8 +397,7 @@ done:
 
 ae_status aecfile_copy(const ae_container *from, const ae_item *what, ae_container_writer *w, uint32_t *n_lost, ae_error *err)
 {
-    uint64_t across = (what->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE;
-    uint64_t down = (what->info.height + AE_CODER_TILE - 1) / AE_CODER_TILE;
+    uint32_t n_tiles = ae_item_tiles(what);
     bool network = what->coding == AE_ITEM_NETWORK;
     ae_item_reader *r = NULL;
     ae_meta meta = {0};
@@ -357,12 +408,12 @@ ae_status aecfile_copy(const ae_container *from, const ae_item *what, ae_contain
     if ((st = ae_item_open(from, what, &r, err)) != AE_OK || (st = ae_container_begin(w, what, err)) != AE_OK)
         goto done;
     for (int kind = 0; kind < (network ? AE_TILE_KINDS : 1); kind++)
-        for (uint64_t i = 0; i < across * down && st == AE_OK && (kind != AE_TILE_ALPHA || what->info.alpha); i++) {
+        for (uint32_t i = 0; i < n_tiles && st == AE_OK && (kind != AE_TILE_ALPHA || what->info.alpha); i++) {
             const void *data;
             size_t n;
 
-            if (ae_item_tile(r, (ae_tile_kind)kind, (uint32_t)i, &data, &n, &why) == AE_OK)
-                st = data ? ae_container_write_tile(w, (ae_tile_kind)kind, (uint32_t)i, data, n, err) : AE_OK;
+            if (ae_item_tile(r, (ae_tile_kind)kind, i, &data, &n, &why) == AE_OK)
+                st = data ? ae_container_write_tile(w, (ae_tile_kind)kind, i, data, n, err) : AE_OK;
             else if (n_lost)
                 ++*n_lost;
             else

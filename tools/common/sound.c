@@ -170,15 +170,3 @@ void sound_close(sound_file *s)
     filter_input_close(&s->in);
     ae_free(s->rows);
 }
-
-const char *sound_time(double seconds, char text[32])
-{
-    double whole = floor(seconds * 100 + 0.5) / 100;
-    unsigned long minutes = whole > 0 && whole < 1e12 ? (unsigned long)(whole / 60) : 0;
-
-    if (minutes < 60)
-        snprintf(text, 32, "%lu:%05.2f", minutes, whole - 60.0 * (double)minutes);
-    else
-        snprintf(text, 32, "%lu:%02lu:%05.2f", minutes / 60, minutes % 60, whole - 60.0 * (double)minutes);
-    return text;
-}

@@ -6,6 +6,7 @@
 
 #include "common/filter.h"
 #include "common/limiter.h"
+#include "common/text.h"
 
 typedef struct sound_options {
     uint32_t rate, channels; /* of raw samples; 0: not given */
@@ -52,8 +53,5 @@ ae_status sound_read(sound_file *s, float *frames, uint32_t *n, ae_error *err);
 ae_status sound_write(sound_file *s, const float *frames, size_t n, ae_error *err);
 ae_status sound_finish(sound_file *s, ae_error *err);
 void sound_close(sound_file *s);
-
-/* "0:01.25", "1:02:03.00" */
-const char *sound_time(double seconds, char text[32]);
 
 #endif

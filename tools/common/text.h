@@ -16,4 +16,7 @@ bool cli_has_control(const char *text);
 /* Writes text with those as \xHH (bytes) and \uHHHH; what does not fit is cut off. Returns `to`. */
 char *cli_escape(const char *text, char *to, size_t n);
 
+/* "0:01.25", "1:02:03.00" */
+const char *sound_time(double seconds, char text[32]);
+
 #endif
