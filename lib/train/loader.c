@@ -690,7 +690,7 @@ static ae_status split(aei_loader *l, ae_error *err)
 {
     size_t n = l->config.data->n_items, wanted, most = HOLDOUT_PIXELS / ((size_t)l->out_h * l->out_w), bad = 0;
     aei_rng rng = aei_rng_make(SEED_HOLDOUT, n, 0);
-    double bytes = 0;
+    double bytes = 0, pixels = 0, room; /* of a held-out item: so many crops do not overlap */
     ae_error why = {0};
 
     l->training = ae_alloc(n, sizeof(*l->training));
@@ -718,6 +718,7 @@ static ae_status split(aei_loader *l, ae_error *err)
         if (st != AE_OK)
             return ae_fail(err, st, "%s", why.message);
         bytes += (double)ae_row_bytes(&p->info) * (double)p->info.height;
+        pixels += (double)p->info.width * (double)p->info.height;
         aei_items_put(l->items, i);
         l->holdout[l->n_holdout++] = i;
     }
@@ -729,8 +730,9 @@ static ae_status split(aei_loader *l, ae_error *err)
     if (!l->n_training) /* a single usable item */
         l->training[l->n_training++] = l->holdout[0];
     l->crops_each = l->n_holdout >= FEW_HOLDOUT ? 1 : FEW_HOLDOUT / (uint32_t)l->n_holdout;
-    if (l->crops_each > 4)
-        l->crops_each = 4;
+    room = fmax(4, pixels / (double)l->n_holdout / ((double)l->out_h * l->out_w));
+    if (l->crops_each > room)
+        l->crops_each = (uint32_t)room;
     l->n_validation = (uint32_t)l->n_holdout * l->crops_each;
     l->window = (size_t)(0.8 * (double)l->config.cache_bytes / (bytes / (double)l->n_holdout));
     l->window = l->window < 4 ? 4 : l->window;

@@ -464,6 +464,10 @@ static void validation_is_fixed(void **state)
     l = make_loader(s);
     assert_memory_equal(validation(l, 1).inputs[0], first, n * sizeof(*first));
     aei_loader_free(l);
+    s->recipe.crop = 16; /* more of them fit beside each other: five each */
+    l = make_loader(s);
+    assert_int_equal(aei_loader_n_validation(l), 3);
+    aei_loader_free(l);
     free(first);
     free(s);
 }
