@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "adapter.h"
+#include "csv.h"
 
 enum { MAX_COLUMNS = 1 << 16, MAX_LINE = 1 << 22, MAX_WORDS = 1 << 16, BUFFER = 1 << 16, SAMPLE_LINES = 64 };
 
@@ -146,83 +146,7 @@ static ae_status read_line(table *t, bool *more, ae_error *err)
     return AE_OK;
 }
 
-/* ---- what a cell says ---- */
-
-static const char *trim(char *cell)
-{
-    char *end;
-
-    while (isspace((unsigned char)*cell))
-        cell++;
-    end = cell + strlen(cell);
-    while (end > cell && isspace((unsigned char)end[-1]))
-        *--end = 0;
-    return cell;
-}
-
-static bool is_missing(const char *cell)
-{
-    static const char *const names[] = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-"};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-        if (strcmp(cell, names[i]) == 0)
-            return true;
-    return false;
-}
-
-/* Plain decimal numbers in any locale; a point or, if that is what the file has, a comma. */
-static bool as_number(const char *cell, bool decimal_comma, double *value)
-{
-    char text[64];
-    size_t n = strlen(cell);
-    char *end;
-
-    if (!n || n >= sizeof(text) || strspn(cell, "+-0123456789.,eE") != n)
-        return false;
-    memcpy(text, cell, n + 1);
-    for (char *c = text; decimal_comma && *c; c++)
-        if (*c == ',')
-            *c = '.';
-        else if (*c == '.')
-            return false;
-    *value = strtod(text, &end);
-    return !*end && isfinite(*value);
-}
-
-/* 2026-11-30, with or without a time of day: days since 1970 in the proleptic Gregorian calendar (Hinnant's algorithm). */
-static bool as_date(const char *cell, double *value)
-{
-    int y, m, d, hour = 0, minute = 0, n = 0;
-    double second = 0, day_of_era;
-    long era, year_of_era, day_of_year;
-
-    if (sscanf(cell, "%4d-%2d-%2d%n", &y, &m, &d, &n) != 3 || !n || m < 1 || m > 12 || d < 1 || d > 31)
-        return false;
-    cell += n;
-    if (*cell == 'T' || *cell == ' ') {
-        n = 0;
-        if (sscanf(cell + 1, "%2d:%2d%n", &hour, &minute, &n) != 2 || !n)
-            return false;
-        cell += 1 + n;
-        if (*cell == ':') {
-            char *end;
-
-            second = strtod(cell + 1, &end);
-            cell = end;
-        }
-        if (*cell == 'Z')
-            cell++;
-    }
-    if (*cell || hour > 24 || minute > 59 || second > 60)
-        return false;
-    y -= m <= 2;
-    era = (y >= 0 ? y : y - 399) / 400;
-    year_of_era = y - era * 400;
-    day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    day_of_era = (double)(year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year);
-    *value = (double)era * 146097 + day_of_era - 719468 + (hour + minute / 60.0 + second / 3600) / 24;
-    return true;
-}
+/* ---- words ---- */
 
 static uint64_t hash(const char *word)
 {
@@ -324,16 +248,16 @@ static ae_status look_at_cells(table *t, ae_error *err)
 {
     for (uint32_t k = 0; k < t->n_cells; k++) {
         column *c = &t->columns[k];
-        const char *cell = trim(t->cells[k]);
+        const char *cell = aei_csv_trim(t->cells[k]);
         double v;
 
-        if (is_missing(cell))
+        if (aei_csv_is_missing(cell))
             continue;
-        if (as_number(cell, t->decimal_comma, &v)) {
+        if (aei_csv_as_number(cell, t->decimal_comma, &v)) {
             c->n_numbers++;
             continue;
         }
-        if (as_date(cell, &v))
+        if (aei_csv_as_date(cell, &v))
             c->n_dates++;
         else
             c->n_words++;
@@ -354,7 +278,7 @@ static bool all_words(table *t)
     double v;
 
     for (uint32_t k = 0; k < t->n_cells; k++)
-        if (as_number(trim(t->cells[k]), t->decimal_comma, &v))
+        if (aei_csv_as_number(aei_csv_trim(t->cells[k]), t->decimal_comma, &v))
             return false;
     return true;
 }
@@ -446,9 +370,9 @@ static ae_status learn_words(table *t, ae_error *err)
         st = read_line(t, &more, err);
     while (any && more && st == AE_OK && (st = read_line(t, &more, err)) == AE_OK && more)
         for (uint32_t k = 0; k < t->n_columns && st == AE_OK; k++) {
-            const char *cell = trim(t->cells[k]);
+            const char *cell = aei_csv_trim(t->cells[k]);
 
-            if (t->columns[k].what == WORDS && !is_missing(cell))
+            if (t->columns[k].what == WORDS && !aei_csv_is_missing(cell))
                 st = learn_word(t, k, cell, err);
         }
     return st;
@@ -530,17 +454,17 @@ static ae_status csv_open(ae_source *source, const ae_limits *limits, ae_reader 
 
 static double cell_value(const table *t, const column *c, char *raw)
 {
-    const char *cell = trim(raw);
+    const char *cell = aei_csv_trim(raw);
     double v = NAN;
 
-    if (is_missing(cell))
+    if (aei_csv_is_missing(cell))
         return NAN;
     if (c->what == WORDS)
         find_word(c, cell, &v);
     else if (c->what == DATES)
-        as_date(cell, &v);
+        aei_csv_as_date(cell, &v);
     else
-        as_number(cell, t->decimal_comma, &v);
+        aei_csv_as_number(cell, t->decimal_comma, &v);
     return v;
 }
 
@@ -577,97 +501,6 @@ static int csv_probe(const uint8_t *head, size_t n_bytes)
     return 0;
 }
 
-/* ---- writing ---- commas, points, and as many digits as bring the number back */
-
-static void csv_accepts(ae_signal_info *info, char note[160])
-{
-    (void)info;
-    (void)note;
-}
-
-static ae_status write_cell_text(ae_sink *sink, const char *text, char separator, ae_error *err)
-{
-    bool quote = strpbrk(text, "\"\n\r") || strchr(text, separator);
-    ae_status st = quote ? sink->write(sink->opaque, "\"", 1, err) : AE_OK;
-
-    for (; *text && st == AE_OK; text++)
-        st = sink->write(sink->opaque, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1, err);
-    return st == AE_OK && quote ? sink->write(sink->opaque, "\"", 1, err) : st;
-}
-
-static char separator_of(const ae_writer *writer)
-{
-    return writer->codec == &aei_codec_tsv ? '\t' : ',';
-}
-
-static ae_status csv_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                            ae_writer *writer, ae_error *err)
-{
-    char separator = separator_of(writer);
-    uint64_t n = 0;
-    ae_status st = AE_OK;
-
-    (void)options;
-    writer->state = sink;
-    for (size_t i = 0; i < meta->n_items; i++)
-        n += meta->items[i].kind == AE_META_TEXT && strcmp(meta->items[i].key, "Column") == 0;
-    if (n != info->width * info->channels)
-        return AE_OK;
-    for (size_t i = 0; i < meta->n_items && st == AE_OK; i++) {
-        const ae_meta_item *m = &meta->items[i];
-
-        if (m->kind != AE_META_TEXT || strcmp(m->key, "Column") != 0)
-            continue;
-        st = write_cell_text(sink, (const char *)m->value, separator, err);
-        if (st == AE_OK)
-            st = sink->write(sink->opaque, --n ? &separator : "\n", 1, err);
-    }
-    return st;
-}
-
-/* An empty cell for what is missing. The shortest text that brings the value back; f32 need fewer digits. */
-static int format_number(const ae_signal_info *info, double v, char text[40])
-{
-    int digits = info->sample == AE_F64 ? 15 : 6, most = digits + 3;
-    double back;
-
-    if (isnan(v))
-        return text[0] = 0, 0;
-    do {
-        snprintf(text, 40, "%.*g", digits, v);
-        back = strtod(text, NULL);
-    } while (digits++ < most && !(info->sample == AE_F64 ? back == v : (double)(float)back == v));
-    return (int)strlen(text);
-}
-
-static ae_status csv_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err)
-{
-    ae_sink *sink = writer->state;
-    size_t width = (size_t)writer->info.width * writer->info.channels;
-    char text[48];
-    ae_status st = AE_OK;
-
-    for (size_t i = 0; i < n_rows * width && st == AE_OK; i++) {
-        int n = format_number(&writer->info, ae_sample_number(writer->info.sample, rows, i), text);
-
-        text[n] = (i + 1) % width ? separator_of(writer) : '\n';
-        st = sink->write(sink->opaque, text, (size_t)n + 1, err);
-    }
-    return st;
-}
-
-static ae_status csv_finish(ae_writer *writer, ae_error *err)
-{
-    (void)writer;
-    (void)err;
-    return AE_OK;
-}
-
-static void csv_abandon(ae_writer *writer)
-{
-    (void)writer;
-}
-
 static const char *const csv_suffixes[] = {"csv", NULL};
 static const char *const tsv_suffixes[] = {"tsv", "tab", NULL};
 
@@ -680,11 +513,11 @@ const ae_codec aei_codec_csv = {
     .open = csv_open,
     .read = csv_read,
     .close = csv_close,
-    .accepts = csv_accepts,
-    .create = csv_create,
-    .write = csv_write,
-    .finish = csv_finish,
-    .abandon = csv_abandon,
+    .accepts = aei_csv_accepts,
+    .create = aei_csv_create,
+    .write = aei_csv_write,
+    .finish = aei_csv_finish,
+    .abandon = aei_csv_abandon,
 };
 
 const ae_codec aei_codec_tsv = {
@@ -696,9 +529,9 @@ const ae_codec aei_codec_tsv = {
     .open = csv_open,
     .read = csv_read,
     .close = csv_close,
-    .accepts = csv_accepts,
-    .create = csv_create,
-    .write = csv_write,
-    .finish = csv_finish,
-    .abandon = csv_abandon,
+    .accepts = aei_csv_accepts,
+    .create = aei_csv_create,
+    .write = aei_csv_write,
+    .finish = aei_csv_finish,
+    .abandon = aei_csv_abandon,
 };
