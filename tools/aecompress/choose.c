@@ -12,7 +12,6 @@
 #include "common/options.h"
 
 enum {
-    BLOCK = 32,        /* pixels, edge, of what is looked at by itself */
     FEW_COLOURS = 256, /* drawn, not photographed; of greys a fourth */
     N_BINS = 512,      /* of differences */
     FRAME = 18,        /* bytes of a chunk beside its payload */
@@ -20,103 +19,6 @@ enum {
     MOST_ERROR = 16,   /* of samples, of 255 */
     STEP = 10          /* of -q, at which lower qualities are looked at */
 };
-
-/* ---- what a quality stands for ---- as functions of -q, in units of 8-bit samples */
-
-static double q_of(uint32_t quality)
-{
-    return quality <= AE_QUALITY_ONE ? (double)quality * COMPRESS_TRAINED / AE_QUALITY_ONE
-                                     : COMPRESS_TRAINED + (quality - (double)AE_QUALITY_ONE) *
-                                                              (COMPRESS_NETWORK_MAX - COMPRESS_TRAINED) / COMPRESS_FURTHER;
-}
-
-static uint32_t quality_of(double q)
-{
-    double beyond = fmax(q - COMPRESS_TRAINED, 0);
-
-    return (uint32_t)lround((q - beyond) / COMPRESS_TRAINED * AE_QUALITY_ONE +
-                            beyond / (COMPRESS_NETWORK_MAX - COMPRESS_TRAINED) * COMPRESS_FURTHER);
-}
-
-static double square_of(double psnr)
-{
-    return 65025 * pow(10, -psnr / 10);
-}
-
-/* Bits that a pixel's mean square error of 1 is worth: the codec was trained with it, and beyond its range steps halve. */
-static double price(double q)
-{
-    return 0.0004 * pow(300, fmin(q, COMPRESS_TRAINED) / COMPRESS_TRAINED) *
-           pow(4, fmax(q - COMPRESS_TRAINED, 0) / (COMPRESS_NETWORK_MAX - COMPRESS_TRAINED));
-}
-
-/* Mean square errors: as photographs have them on average; the most that a tile and a block of it may have. */
-static double usual_error(double q)
-{
-    return square_of(26 + 0.16 * q);
-}
-
-static double worst_tile(double q)
-{
-    return square_of(17 + 0.14 * q);
-}
-
-static double worst_block(double q)
-{
-    return square_of(14 + 0.14 * q);
-}
-
-/* Bits a pixel of photographs. */
-static double usual_rate(double q)
-{
-    return 0.08 * pow(22, q / COMPRESS_TRAINED);
-}
-
-static bool keeps_word(double q, const tile_error *e, double samples)
-{
-    return e->squares <= worst_tile(q) * samples && e->worst <= worst_block(q);
-}
-
-/* ---- errors ---- */
-
-ae_status error_map_open(error_map *m, uint32_t width, uint32_t height, uint32_t channels, ae_error *err)
-{
-    uint32_t across = (width + AE_CODER_TILE - 1) / AE_CODER_TILE, down = (height + AE_CODER_TILE - 1) / AE_CODER_TILE;
-
-    *m = (error_map){.width = width, .height = height, .channels = channels, .across = across};
-    m->tiles = ae_alloc((size_t)across * down, sizeof(*m->tiles));
-    m->blocks = ae_alloc((width + BLOCK - 1) / BLOCK, sizeof(*m->blocks));
-    return m->tiles && m->blocks ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "errors of %u tiles", across * down);
-}
-
-void error_map_close(error_map *m)
-{
-    ae_free(m->tiles);
-    ae_free(m->blocks);
-    *m = (error_map){0};
-}
-
-void error_map_add(error_map *m, const double *squares)
-{
-    tile_error *tiles = m->tiles + (size_t)(m->y / AE_CODER_TILE) * m->across;
-    uint32_t rows = m->y % BLOCK + 1;
-
-    for (uint32_t x = 0; x < m->width; x++) {
-        tiles[x / AE_CODER_TILE].squares += squares[x];
-        m->blocks[x / BLOCK] += squares[x];
-    }
-    if (++m->y % BLOCK && m->y < m->height)
-        return;
-    /* small ones at the edges count as if they were half whole, so that single pixels do not weigh like a block */
-    for (uint32_t i = 0; i * BLOCK < m->width; i++) {
-        uint32_t columns = m->width - i * BLOCK < BLOCK ? m->width - i * BLOCK : BLOCK;
-        double pixels = fmax(columns * rows, BLOCK * BLOCK / 2), mean = m->blocks[i] / (pixels * m->channels);
-        tile_error *t = &tiles[i * BLOCK / AE_CODER_TILE];
-
-        t->worst = fmax(t->worst, mean);
-        m->blocks[i] = 0;
-    }
-}
 
 /* ---- a tile by itself ---- */
 
@@ -330,7 +232,7 @@ static void begin_trial(crop *c)
 
 static ae_status try_network(const job *j, crop *c, double q, result *r, ae_error *err)
 {
-    ae_encode_options encode = {.quality = quality_of(q),
+    ae_encode_options encode = {.quality = promise_quality(q),
                                 .effort = j->o->effort < AE_EFFORT_REFINES ? j->o->effort : AE_EFFORT_CHOOSES,
                                 .control.threads = j->threads,
                                 .control.cancel = &cli_cancel};
@@ -367,7 +269,7 @@ static ae_status try_samples(crop *c, uint32_t bound, result *r, ae_error *err)
 
 static double cost(const result *r, double q, uint32_t channels)
 {
-    return r->bits + price(q) * r->error.squares / channels;
+    return r->bits + promise_price(q) * r->error.squares / channels;
 }
 
 /* Samples without loss lie in c->coded; where they are costly, an error of 1, 2, 4, 8 or 16 may be the better choice, up to what
@@ -380,9 +282,9 @@ static ae_status choose_bound(const job *j, crop *c, const result *exact, uint32
     ae_status st = AE_OK;
 
     *bound = 0;
-    if (j->few || exact->bits < usual_rate(j->q) * pixels)
+    if (j->few || exact->bits < promise_usual_rate(j->q) * pixels)
         return AE_OK;
-    for (uint32_t e = MOST_ERROR; e && e * (e + 1) > 1.5 * usual_error(j->q) && st == AE_OK; e /= 2) {
+    for (uint32_t e = MOST_ERROR; e && e * (e + 1) > 1.5 * promise_usual_error(j->q) && st == AE_OK; e /= 2) {
         struct coded_tile kept = c->coded;
         double is = INFINITY;
         result r;
@@ -424,8 +326,8 @@ static ae_status loses(const job *j, crop *c, double q, const result *exact, boo
         return st;
     is = cost(&r, q, c->info.channels);
     doubled = (tile_error){2 * r.error.squares, 2 * r.error.worst};
-    *lost = exact->bits <= (j->drawn ? is : fmin(is, ODDS * r.bits)) || !keeps_word(q, &r.error, samples);
-    *near = exact->bits <= 3 * is || !keeps_word(q, &doubled, samples);
+    *lost = exact->bits <= (j->drawn ? is : fmin(is, ODDS * r.bits)) || !promise_is_kept(q, &r.error, samples);
+    *near = exact->bits <= 3 * is || !promise_is_kept(q, &doubled, samples);
     return AE_OK;
 }
 
@@ -449,11 +351,11 @@ static ae_status judge(job *j, crop *c, bool grey, bool *samples, uint32_t *boun
     }
     j->few = has_few_colours(c, grey);
     j->drawn = j->few || equal > DRAWN;
-    if (!j->broken && !j->drawn && rate > 1.5 * usual_rate(j->q))
+    if (!j->broken && !j->drawn && rate > 1.5 * promise_usual_rate(j->q))
         return AE_OK;
     if ((st = try_samples(c, 0, &exact, err)) != AE_OK)
         return st;
-    lost = lost || exact.bits < 0.25 * usual_rate(j->q) * pixels;
+    lost = lost || exact.bits < 0.25 * promise_usual_rate(j->q) * pixels;
     if (!lost && (st = loses(j, c, j->q, &exact, &lost, &near, err)) != AE_OK)
         return st;
     for (double q = (ceil(j->q / STEP) - 1) * STEP; q >= 0 && near && !lost; q -= STEP) {
@@ -588,7 +490,8 @@ static ae_status choose(compressed *c, const compress_options *o, uint32_t threa
 {
     uint32_t across = (uint32_t)((c->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE);
     band b = {
-        .job = {.c = c, .o = o, .q = q_of(c->item.quality), .broken = broken, .head = 8 * (c->n_tiles > 1 ? -FRAME - 1.0 : HEAD)},
+        .job = {.c = c, .o = o, .q = promise_q(c->item.quality), .broken = broken,
+                .head = 8 * (c->n_tiles > 1 ? -FRAME - 1.0 : HEAD)},
         .across = across,
         .mutex = PTHREAD_MUTEX_INITIALIZER};
     uint8_t *rows = ae_alloc(AE_CODER_TILE < c->info.height ? AE_CODER_TILE : (size_t)c->info.height, c->row_bytes);
@@ -632,7 +535,7 @@ static bool is_broken(const compressed *c, const error_map *map, uint32_t i)
     uint32_t h = (uint32_t)c->info.height - i / map->across * AE_CODER_TILE;
     double pixels = (double)(w < AE_CODER_TILE ? w : AE_CODER_TILE) * (h < AE_CODER_TILE ? h : AE_CODER_TILE);
 
-    return !compress_is_patched(c, i) && !keeps_word(q_of(c->item.quality), &map->tiles[i], pixels * map->channels);
+    return !compress_is_patched(c, i) && !promise_is_kept(promise_q(c->item.quality), &map->tiles[i], pixels * map->channels);
 }
 
 bool choose_is_kept(const compressed *c, const error_map *map)

@@ -6,22 +6,7 @@
 #define CHOOSE_H
 
 #include "encoding.h"
-
-/* What became of a tile, in units of 8-bit samples. */
-typedef struct tile_error {
-    double squares; /* sum over all its samples */
-    double worst;   /* largest mean square error of a block of it */
-} tile_error;
-
-/* Errors of the rows of a picture, taken one after another, by tile. */
-typedef struct error_map {
-    tile_error *tiles;
-    double *blocks; /* sums of the row of blocks in hand */
-    uint32_t width, height, channels, across, y;
-} error_map;
-ae_status error_map_open(error_map *m, uint32_t width, uint32_t height, uint32_t channels, ae_error *err);
-void error_map_close(error_map *m);
-void error_map_add(error_map *m, const double *squares); /* of the pixels of a row, summed over their channels */
+#include "promise.h"
 
 /* What a picture looks like: how many tiles are drawn, and about the least bytes that it may take without loss. Marks tiles of
  * equal channels. */
