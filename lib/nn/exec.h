@@ -34,6 +34,7 @@ typedef struct aei_plan_config {
                              * without them, and layers compute no more of them than the outputs need */
     bool live;              /* at inference: height is time, and each run goes on where the last one ended; what looks ahead is
                              * refused */
+    bool draws;             /* at inference: gaussian nodes draw in runs whose seed is not 0 */
     bool refine; /* with train and input_gradients, for decoded latents: no gradients of parameters, no noise in bits, and no
                   * gradient of bits by a latent itself whose mean was predicted, only by what is predicted */
 } aei_plan_config;

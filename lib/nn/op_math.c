@@ -426,8 +426,9 @@ const aei_operator aei_op_layernorm = {.plan = plan_rows, .forward = layernorm_f
 /* ---- random nodes ---- aux keeps the draws, one f32 for each logical sample, in order */
 static ae_status random_plan(aei_plan *plan, aei_step *s, ae_error *err)
 {
-    if (plan->config.train) {
-        s->aux = aei_span_new(plan, aei_pixels(&s->t) * s->t.shape.c * sizeof(float), s->index, 2 * plan->n_steps - s->index);
+    if (plan->config.train || (plan->config.draws && s->node->op == AE_OP_GAUSSIAN)) {
+        s->aux = aei_span_new(plan, aei_pixels(&s->t) * s->t.shape.c * sizeof(float), s->index,
+                              plan->config.train ? 2 * plan->n_steps - s->index : s->index);
         if (s->aux < 0)
             return no_memory(s, err);
     }
@@ -485,7 +486,7 @@ static void gaussian_forward(aei_run *run, const aei_weights *w, const aei_step 
     size_t n = aei_pixels(&s->t);
 
     (void)w;
-    if (!run->plan->config.train) {
+    if (!run->plan->config.train && !(run->plan->config.draws && run->seed)) {
         memcpy(aei_target(run, s), aei_value(run, mean), aei_tensor_bytes(&s->t));
         return;
     }

@@ -706,6 +706,8 @@ static ae_status split(aei_loader *l, ae_error *err)
     wanted = (size_t)((double)l->recipe->holdout * (double)n);
     most = most > MAX_HOLDOUT ? most : MAX_HOLDOUT;
     wanted = wanted > most ? most : wanted ? wanted : 1;
+    if (l->config.all)
+        wanted = n;
     while (l->n_holdout < wanted && l->n_holdout + bad < n) {
         size_t i = l->training[l->n_holdout + bad];
         const aei_picture *p;
@@ -729,7 +731,7 @@ static ae_status split(aei_loader *l, ae_error *err)
     memmove(l->training, l->training + l->n_holdout + bad, l->n_training * sizeof(*l->training));
     if (!l->n_training) /* a single usable item */
         l->training[l->n_training++] = l->holdout[0];
-    l->crops_each = l->n_holdout >= FEW_HOLDOUT ? 1 : FEW_HOLDOUT / (uint32_t)l->n_holdout;
+    l->crops_each = l->n_holdout >= FEW_HOLDOUT || l->config.all ? 1 : FEW_HOLDOUT / (uint32_t)l->n_holdout;
     room = fmax(4, pixels / (double)l->n_holdout / ((double)l->out_h * l->out_w));
     if (l->crops_each > room)
         l->crops_each = (uint32_t)room;

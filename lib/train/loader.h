@@ -30,6 +30,7 @@ typedef struct aei_loader_config {
     uint32_t threads;
     uint64_t first_step;              /* resume: the next batch is this step's */
     bool noisy_only;
+    bool all;                         /* for validation alone: every item is held out */
     uint64_t cache_bytes;             /* decoded pictures kept; 0: 2 GiB. Where not all fit, crops come from a window of items that
                                          moves on slowly, so that what is drawn depends on this number too */
     void *opaque;

@@ -66,6 +66,7 @@ struct aei_trainer {
     aei_plan *plan, *frozen_plan;
     aei_weights *weights, *frozen_weights;
     aei_integer *integer; /* NULL: weights are used as they are */
+    uint64_t drawn;       /* seed of draws in evaluation; 0: there are none */
     const float *used, *frozen; /* the parameters, perhaps rounded; those evaluated */
     uint32_t level_input, level_c;     /* with a bound: what it goes by */
     uint32_t n_inputs, n_fed;          /* n_fed: of them by the batch; then come draws */
@@ -264,6 +265,7 @@ static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precis
     if ((st = aei_plan_create(t->graph, &config, &t->plan, err)) != AE_OK)
         return st;
     config.train = false;
+    config.draws = true;
     if (is_codec(t)) /* bf16 costs pictures of high quality a part of it */
         config.precision = AE_PRECISION_F32;
     if ((st = aei_plan_create(t->graph, &config, &t->frozen_plan, err)) != AE_OK ||
@@ -360,11 +362,19 @@ const ae_param *aei_trainer_params(const aei_trainer *t, uint32_t *n_params)
     return t->params;
 }
 
-uint32_t aei_trainer_channels(const aei_trainer *t, const char *layer)
+ae_status aei_trainer_labels(const aei_trainer *t, const ae_dataset *data, ae_error *err)
 {
-    int32_t i = layer[0] ? ae_graph_find(t->graph, layer) : (int32_t)t->graph->outputs[0];
+    for (uint32_t k = 0; data->labels && k < t->recipe->n_terms; k++) {
+        const ae_term *term = &t->recipe->terms[k];
+        int32_t on = term->on[0] ? ae_graph_find(t->graph, term->on) : (int32_t)t->graph->outputs[0];
+        uint32_t classes = on < 0 ? 0 : t->graph->nodes[on].out;
 
-    return i < 0 ? 0 : t->graph->nodes[i].out;
+        for (size_t i = 0; term->against == AE_AGAINST_LABEL && i < data->n_items; i++)
+            if (data->labels[i] >= (float)classes)
+                return ae_fail(err, AE_ERR_MISMATCH, "item %zu has label %.0f, term %s has %u classes, 0 to %u", i,
+                               (double)data->labels[i], term->name, classes, classes - 1);
+    }
+    return AE_OK;
 }
 
 void aei_trainer_at(aei_trainer *t, const aei_moment *moment)
@@ -539,7 +549,8 @@ static void evaluate_shard(void *context, uint32_t index, uint32_t thread)
 
     find_inputs(t, index, l, SEED_EVALUATED, inputs);
     l->values[0] = t->prediction + index * count(aei_plan_output_shape(t->plan, 0));
-    s->status = aei_run_forward(l->frozen, t->frozen_weights, inputs, l->values, 0, &s->message);
+    s->status = aei_run_forward(l->frozen, t->frozen_weights, inputs, l->values,
+                                t->drawn ? aei_mix64(t->drawn ^ aei_mix64(index)) | 1 : 0, &s->message);
     if (s->status != AE_OK)
         goto done;
     view = view_shard(t, index, l->values[0], l->gradients[0]);
@@ -796,6 +807,11 @@ void aei_trainer_freeze(aei_trainer *t, const float *values)
 {
     t->frozen = as_used(t, values);
     aei_weights_set(t->frozen_weights, t->frozen);
+}
+
+void aei_trainer_draw(aei_trainer *t, uint64_t seed)
+{
+    t->drawn = seed;
 }
 
 ae_status aei_trainer_evaluate(aei_trainer *t, const aei_batch *batch, aei_evaluation *out, ae_error *err)

@@ -37,7 +37,8 @@ ae_status aei_trainer_create(const ae_recipe *recipe, uint32_t h, uint32_t w, ae
                              uint64_t seed, aei_trainer **out, ae_error *err);
 void aei_trainer_free(aei_trainer *trainer); /* NULL is fine */
 const ae_param *aei_trainer_params(const aei_trainer *trainer, uint32_t *n_params);
-uint32_t aei_trainer_channels(const aei_trainer *trainer, const char *layer); /* of a term's layer; "": of the prediction */
+/* Whether the labels of the data, where they have some, are classes of the terms on them; else AE_ERR_MISMATCH. */
+ae_status aei_trainer_labels(const aei_trainer *trainer, const ae_dataset *data, ae_error *err);
 /* What the next steps train and by which terms; at first all, by all of the first phase. */
 void aei_trainer_at(aei_trainer *trainer, const aei_moment *moment);
 /* Whoever writes to the state calls aei_trainer_refresh before the next step. */
@@ -58,6 +59,8 @@ typedef struct aei_evaluation {
     const float *prediction; /* the whole batch, in the shape of its target */
 } aei_evaluation;
 void aei_trainer_freeze(aei_trainer *trainer, const float *values);
+/* Draws of layers gaussian, with this seed, in evaluations from now on; 0, as at first: their means. */
+void aei_trainer_draw(aei_trainer *trainer, uint64_t seed);
 ae_status aei_trainer_evaluate(aei_trainer *trainer, const aei_batch *batch, aei_evaluation *out, ae_error *err);
 ae_shape aei_trainer_picture(const aei_trainer *trainer); /* of a batch's target */
 ae_shape aei_trainer_input(const aei_trainer *trainer, uint32_t i); /* of a batch's input */

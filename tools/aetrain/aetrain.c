@@ -14,14 +14,15 @@
 #include "common/progress.h"
 #include "common/dataset.h"
 #include "ae/files.h"
+#include "evaluate.h"
 #include "export.h"
 
 static struct {
-    const char *output, *init, *checkpoint, *report, *card, *show, *export, *rewrite, *json, *clean, *noise, *rooms, *music;
+    const char *output, *init, *checkpoint, *report, *card, *show, *evaluate, *labels, *export, *rewrite, *json, *clean, *noise, *rooms, *music;
     uint32_t seed, threads, precision, verbose;
     double time_limit, steps, rate;
     uint64_t cache;
-    bool noisy_only, half, bench, force, quiet;
+    bool noisy_only, half, bench, list, force, quiet;
 } cfg = {.seed = 1, .steps = -1, .cache = UINT64_C(2) << 30};
 
 static const cli_option options[] = {
@@ -29,6 +30,8 @@ static const cli_option options[] = {
     {0, "init", CLI_STRING, &cfg.init, "MODEL", "go on from this model: begin with its tensors of the same names and shapes", 0, 0},
     {0, "noisy-only", CLI_FLAG, &cfg.noisy_only, NULL, "the data are noisy themselves: learn to denoise without clean pictures", 0,
      0},
+    {0, "labels", CLI_STRING, &cfg.labels, "FILE",
+     "the class of each item, a whole number, for recipes that classify: IDX, .npy, or the last column of .csv", 0, 0},
     {0, "half", CLI_FLAG, &cfg.half, NULL, "store the layers' weights in 16 bits: a model file of half the size", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Sound (recipes with a key `sound`, instead of DATA)", 0, 0},
     {0, "clean", CLI_STRING, &cfg.clean, "DIR", "recordings of speech without noise", 0, 0},
@@ -53,6 +56,8 @@ static const cli_option options[] = {
      "one JSON object a line at each validation and every 30 seconds, on standard output or to FILE", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Other work", 0, 0},
     {0, "show", CLI_STRING, &cfg.show, "MODEL", "print card, layers, parameters, costs and receptive field of a model", 0, 0},
+    {0, "list", CLI_FLAG, &cfg.list, NULL, "print the recipes that are found by name", 0, 0},
+    {0, "evaluate", CLI_STRING, &cfg.evaluate, "MODEL", "print what each term of this model's recipe is on DATA, and its scores", 0, 0},
     {0, "export", CLI_STRING, &cfg.export, "MODEL",
      "give this codec its integer decoder, measured on the pictures named, and write it to -o", 0, 0},
     {0, "rewrite", CLI_STRING, &cfg.rewrite, "MODEL",
@@ -79,6 +84,7 @@ static const cli_tool tool = {
 /* ---- progress ---- */
 
 typedef struct talk {
+    const ae_recipe *recipe;
     FILE *json;
     bool terminal;
     double last;                   /* when a line was last printed or recorded */
@@ -116,6 +122,13 @@ static void record(talk *t, const ae_train_progress *p)
     if (isfinite(p->input_score))
         cli_json_number(&json, "score_of_input", p->input_score);
     cli_json_string(&json, "unit", p->unit);
+    for (uint32_t i = 0; t->recipe && i < t->recipe->n_terms; i++)
+        if (t->recipe->n_terms > 1 && isfinite(p->terms[i])) {
+            char key[AE_NAME_MAX + 8];
+
+            snprintf(key, sizeof(key), "term_%s", t->recipe->terms[i].name);
+            cli_json_number(&json, key, p->terms[i]);
+        }
     cli_json_bool(&json, "validated", p->validated);
     cli_json_number(&json, "rate", p->rate);
     cli_json_number(&json, "gradient_norm", p->gradient_norm);
@@ -316,7 +329,7 @@ static void say_result(const ae_train_progress *p)
 
 static ae_status train(const ae_recipe *recipe, const char *text, const ae_dataset *data, ae_train_options *o, ae_error *err)
 {
-    talk t = {.terminal = isatty(STDERR_FILENO)};
+    talk t = {.recipe = recipe, .terminal = isatty(STDERR_FILENO)};
     ae_status st;
 
     if (cfg.json && *cfg.json) {
@@ -391,6 +404,8 @@ static int work(char **operands, int n_operands, const char *command)
     dataset *data = NULL;
     sound_sets sets = {0};
     const ae_dataset *items;
+    ae_dataset labelled;
+    float *labels = NULL;
     const cli_inputs *files;
     char *text = NULL, *card = NULL, *checkpoint = NULL, path[4096];
     ae_train_options o = {
@@ -419,6 +434,9 @@ static int work(char **operands, int n_operands, const char *command)
         goto done;
     items = dataset_items(data ? data : sets.clean);
     files = dataset_files(data ? data : sets.clean);
+    if (cfg.labels && (st = labels_attach(cfg.labels, items, &labelled, &labels, &error)) != AE_OK)
+        goto done;
+    items = labels ? &labelled : items;
     if (cfg.bench) {
         st = bench(recipe, items, &o, &error);
         goto done;
@@ -438,9 +456,40 @@ done:
     close_sounds(&sets);
     ae_recipe_free(recipe);
     dataset_free(data);
+    ae_free(labels);
     ae_free(text);
     ae_free(card);
     ae_free(checkpoint);
+    return st == AE_OK ? CLI_OK : report_failure(&error);
+}
+
+static int evaluate(char **operands, int n_operands)
+{
+    ae_error error = {0};
+    dataset *data = NULL;
+    sound_sets sets = {0};
+    ae_dataset items;
+    float *labels = NULL;
+    FILE *json = cfg.json ? *cfg.json ? fopen(cfg.json, "w") : stdout : NULL;
+    ae_train_options o = {.seed = cfg.seed, .threads = cfg.threads, .precision = (ae_precision)cfg.precision,
+                          .cache_bytes = cfg.cache, .cancel = &cli_cancel, .warning = on_warning};
+    ae_status st = AE_OK;
+
+    if (cfg.json && !json)
+        st = ae_fail(&error, AE_ERR_IO, "%s: %s", cfg.json, strerror(errno));
+    if (st == AE_OK)
+        st = cfg.clean ? open_sounds(&sets, &o, &error) : dataset_open(operands, n_operands, cli_message, &data, &error);
+    if (st == AE_OK)
+        items = *dataset_items(data ? data : sets.clean);
+    if (st == AE_OK && cfg.labels)
+        st = labels_attach(cfg.labels, &items, &items, &labels, &error);
+    if (st == AE_OK)
+        st = evaluate_model(cfg.evaluate, &items, &o, json, &error);
+    if (json && json != stdout && fclose(json) && st == AE_OK)
+        st = ae_fail(&error, AE_ERR_IO, "%s: %s", cfg.json, strerror(errno));
+    close_sounds(&sets);
+    dataset_free(data);
+    ae_free(labels);
     return st == AE_OK ? CLI_OK : report_failure(&error);
 }
 
@@ -456,6 +505,24 @@ static int export(char **operands, int n_operands)
         st = export_codec(cfg.export, dataset_items(data), cfg.output, cfg.half, cfg.quiet, &error);
     dataset_free(data);
     return st == AE_OK ? CLI_OK : report_failure(&error);
+}
+
+/* Parameters of all networks of a recipe, which follow one another in a model. */
+static ae_status count_values(const ae_recipe *recipe, size_t *n, ae_error *err)
+{
+    *n = 0;
+    for (uint32_t k = 0; k < recipe->n_networks; k++) {
+        ae_param *params;
+        uint32_t n_params;
+        size_t n_floats;
+        ae_status st = ae_graph_params(&recipe->networks[k].graph, &params, &n_params, &n_floats, err);
+
+        ae_free(params);
+        if (st != AE_OK)
+            return st;
+        *n += n_floats;
+    }
+    return AE_OK;
 }
 
 /* Scores are known after training: the card is completed then. */
@@ -476,8 +543,10 @@ static int rewrite(void)
         parts.recipe_text = ae_model_recipe_text(model);
         parts.card = card ? card : ae_model_card(model);
         parts.values = ae_model_values(model, &parts.n_floats);
+        st = count_values(ae_model_recipe(model), &parts.n_floats, &error);
         parts.program = ae_model_program(model, &parts.n_program);
-        st = ae_model_save(cfg.output, &parts, &error);
+        if (st == AE_OK)
+            st = ae_model_save(cfg.output, &parts, &error);
     }
     ae_model_free(model);
     ae_free(card);
@@ -499,6 +568,10 @@ int main(int argc, char **argv)
     else if (cfg.show)
         status = n_operands ? cli_usage("--show takes no further files")
                : show(cfg.show, &error) == AE_OK ? CLI_OK : report_failure(&error);
+    else if (cfg.list)
+        status = n_operands ? cli_usage("--list takes no files") : list_recipes(&error) == AE_OK ? CLI_OK : report_failure(&error);
+    else if (cfg.evaluate)
+        status = !n_operands && !cfg.clean ? cli_usage("--evaluate wants data") : evaluate(operands, n_operands);
     else if (cfg.export)
         status = !n_operands || !cfg.output ? cli_usage("--export wants pictures and -o MODEL.aem") : export(operands, n_operands);
     else if (cfg.rewrite)
