@@ -38,6 +38,8 @@ AE_API const ae_recipe *ae_model_recipe(const ae_model *model);
 AE_API const char *ae_model_recipe_text(const ae_model *model); /* YAML, NUL-terminated */
 AE_API const ae_graph *ae_model_graph(const ae_model *model);   /* of the recipe's first network */
 AE_API const float *ae_model_values(const ae_model *model, size_t *n_floats); /* its flat parameters, order of ae_graph_params */
+/* Those of all networks of its recipe, one after another, as ae_model_parts has them. */
+AE_API const float *ae_model_all_values(const ae_model *model, size_t *n_floats);
 AE_API const char *ae_model_card(const ae_model *model);        /* YAML text: data, licences, command, seed, quality */
 AE_API const void *ae_model_program(const ae_model *model,
                                     size_t *n_bytes); /* the decoder program of a codec as it stands in the file; NULL: none */

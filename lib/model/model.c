@@ -16,7 +16,7 @@ struct ae_model {
     size_t n_program;
     const float *values;   /* in the file, or `converted` */
     float *converted;
-    size_t n_floats;       /* of the first network */
+    size_t n_floats, n_all; /* of the first network, of all */
     uint8_t identity[16];
 };
 
@@ -246,7 +246,6 @@ static ae_status open_bytes(const uint8_t *bytes, size_t n_bytes, ae_model *m, a
 {
     contents file = {0};
     tensor_reader reader = {.file = &file, .all_f32 = true}, again;
-    size_t n_all;
     ae_status st;
 
     if ((st = find_sections(bytes, n_bytes, &file, err)) != AE_OK ||
@@ -258,20 +257,20 @@ static ae_status open_bytes(const uint8_t *bytes, size_t n_bytes, ae_model *m, a
         return ae_fail(err, AE_ERR_MALFORMED, "section TNDX: %zu bytes are not whole entries", file.index.n_bytes);
     reader.n_tensors = (uint32_t)(file.index.n_bytes / AEI_AEM_TENSOR);
     again = reader;
-    if ((st = read_tensors(&reader, m->recipe, NULL, &m->n_floats, &n_all, err)) != AE_OK)
+    if ((st = read_tensors(&reader, m->recipe, NULL, &m->n_floats, &m->n_all, err)) != AE_OK)
         return st;
     /* f32 without a byte out of place is the flat array itself */
     if (reader.all_f32) {
         m->values = (const float *)(const void *)file.data.at;
     } else {
-        m->values = m->converted = ae_alloc(n_all, sizeof(float));
+        m->values = m->converted = ae_alloc(m->n_all, sizeof(float));
         if (!m->converted)
-            return ae_fail(err, AE_ERR_NOMEM, "%zu parameters", n_all);
-        if ((st = read_tensors(&again, m->recipe, m->converted, &m->n_floats, &n_all, err)) != AE_OK)
+            return ae_fail(err, AE_ERR_NOMEM, "%zu parameters", m->n_all);
+        if ((st = read_tensors(&again, m->recipe, m->converted, &m->n_floats, &m->n_all, err)) != AE_OK)
             return st;
     }
     if (!file.program.found)
-        return aei_model_identity(m->recipe, m->values, n_all, m->identity, err);
+        return aei_model_identity(m->recipe, m->values, m->n_all, m->identity, err);
     m->program = file.program.at;
     m->n_program = file.program.n_bytes;
     aei_digest(m->program, m->n_program, m->identity);
@@ -338,6 +337,12 @@ const ae_graph *ae_model_graph(const ae_model *model)
 const float *ae_model_values(const ae_model *model, size_t *n_floats)
 {
     *n_floats = model->n_floats;
+    return model->values;
+}
+
+const float *ae_model_all_values(const ae_model *model, size_t *n_floats)
+{
+    *n_floats = model->n_all;
     return model->values;
 }
 

@@ -99,7 +99,7 @@ ae_status ae_evaluate(const ae_model *model, const ae_dataset *data, const ae_tr
     if ((st = aei_trainer_create(r, h, w, ae_precision_resolve(o->precision), o->threads ? o->threads : 1, o->seed, &t, err)) != AE_OK)
         goto done;
     params = aei_trainer_params(t, &n_params);
-    if ((st = aei_joined_from_model(r, params, n_params, ae_model_values(model, &n_floats), aei_trainer_state(t)->value, err)) != AE_OK ||
+    if ((st = aei_joined_from_model(r, params, n_params, ae_model_all_values(model, &n_floats), aei_trainer_state(t)->value, err)) != AE_OK ||
         (st = aei_trainer_labels(t, data, err)) != AE_OK || (st = aei_loader_create(&config, &loader, err)) != AE_OK)
         goto done;
     aei_trainer_freeze(t, aei_trainer_state(t)->value);

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Losses and penalties of recipes, as lib/train/loss.c defines them."""
+"""Terms of recipes, as lib/train/loss.c and objective.c define them."""
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from . import aem, recipe as recipes
 from .graph import Graph
-from .network import Network
+from .network import Network, flatten
 
 
 def straight_clamp(x, low):
@@ -15,7 +16,7 @@ def straight_clamp(x, low):
 
 def bce(p, t):
     q = straight_clamp(p, 1e-6)
-    return -(t * torch.log(q) + (1 - t) * torch.log(1 - q)).mean()
+    return -(t * torch.log(q) + (1 - t) * torch.log(1 - q))
 
 
 def total_variation(p):
@@ -27,13 +28,20 @@ def luma(p, t):
     return torch.sqrt(d ** 2 + 1e-6).mean()
 
 
-LOSSES = {
-    "mse": lambda p, t: ((p - t) ** 2).mean(),
-    "l1": lambda p, t: (p - t).abs().mean(),
-    "charbonnier": lambda p, t: torch.sqrt((p - t) ** 2 + 1e-6).mean(),
+def cross_entropy(p, t):
+    return -(t * torch.log_softmax(p, 1)).sum(1, keepdim=True)
+
+
+# value of each sample of prediction and target, before the mean over all
+SAMPLES = {
+    "mse": lambda p, t: (p - t) ** 2,
+    "l1": lambda p, t: (p - t).abs(),
+    "charbonnier": lambda p, t: torch.sqrt((p - t) ** 2 + 1e-6),
     "bce": bce,
+    "cross_entropy": cross_entropy,
+}
+LOSSES = {
     "luma": luma,
-    "cross_entropy": lambda p, t: -(t * torch.log_softmax(p, 1)).sum(1).mean(),
     "psnr": lambda p, t: 10 * torch.log10(1 + 255 ** 2 * ((p - t) ** 2).mean((1, 2, 3))).mean(),
     "tv": lambda p, t: total_variation(p),
 }
@@ -93,55 +101,97 @@ def jacobian(h, node, weight):
     return (SLOPES[node.act](h.flatten(1)) ** 2 * (weight ** 2).sum(1)).sum(1).mean()
 
 
+def adversary(code, draw, fool):
+    """Cross-entropy of codes taken for draws, or of both told for what they are, halved."""
+    if fool:
+        return F.softplus(-code).mean()
+    return (F.softplus(code).mean() + F.softplus(-draw).mean()) / 2
+
+
 class Objective(nn.Module):
-    def __init__(self, r):
+    def __init__(self, r, joined):
         super().__init__()
-        graph, node = r.networks[0].graph, None
-        if len(r.networks) != 1:
-            raise recipes.RecipeError("training %d networks together is not supported" % len(r.networks))
-        node = graph.nodes[graph.outputs[0]]
-        while node.act == "none" and node.op in ("reshape", "shuffle", "unshuffle", "crop"):
-            node = graph.nodes[node.inputs[0]]
-        if any(l.kind == "bce" for l in r.losses) and (r.residual or node.act != "sigmoid"):
+        graph, self.joined, self.terms = joined.graph, joined, r.terms
+        self.n_outputs, self.shards = len(graph.outputs), r.train.shards
+        self.at = {}  # of term and key: where among outputs and taps
+        nodes = []
+
+        def tap(i, key, node):
+            if node is None:
+                raise recipes.RecipeError("term %s is on a layer that does not exist" % r.terms[i].name)
+            if node not in nodes:
+                nodes.append(node)
+            self.at[i, key] = self.n_outputs + nodes.index(node)
+
+        for i, t in enumerate(r.terms):
+            if t.against == "label":
+                raise recipes.RecipeError("term %s: labels are learnt by aetrain" % t.name)
+            if t.kind == "adversary":
+                tap(i, "on", joined.told[i])
+                tap(i, "draws", joined.drawn[i])
+            for key in ("to", "mask", "logvar") + (("on",) if t.kind != "adversary" else ()):
+                if getattr(t, key):
+                    tap(i, key, graph.find(getattr(t, key)))
+            self.check(r, t, graph.nodes[graph.find(t.on) if t.on else graph.outputs[0]], graph)
+        self.taps = nodes
+        self.perceptual = nn.ModuleDict({str(i): Perceptual(t) for i, t in enumerate(r.terms) if t.kind == "perceptual"})
+
+    @staticmethod
+    def check(r, t, node, graph):
+        last = node
+        while last.act == "none" and last.op in ("reshape", "shuffle", "unshuffle", "crop"):
+            last = graph.nodes[last.inputs[0]]
+        if t.kind == "bce" and ((not t.on and r.residual) or last.act != "sigmoid"):
             raise recipes.RecipeError("loss bce needs probabilities: end the network with act: sigmoid, without residual")
-        if any(l.kind == "luma" for l in r.losses) and graph.nodes[graph.outputs[0]].out != 3:
-            raise recipes.RecipeError("loss luma is of pictures of 3 channels, the network makes %d" % graph.nodes[graph.outputs[0]].out)
-        for p in r.penalties:
-            node = graph.nodes[graph.find(p.node)] if p.kind == "jacobian" else None
-            if node and (node.op != "dense" or node.transposed or node.act not in SLOPES):
-                raise recipes.RecipeError("penalty jacobian: %s is no dense layer with act none, sigmoid, tanh or relu" % p.node)
-        self.losses, self.penalties, self.n_outputs = r.losses, r.penalties, len(graph.outputs)
-        names = [name for p in r.penalties for name in (p.node, p.logvar) if name]
-        self.taps = sorted({graph.find(name) for name in names})  # nodes that penalties look at
-        self.tap_of = {name: len(graph.outputs) + self.taps.index(graph.find(name)) for name in names}
-        self.perceptual = nn.ModuleList(Perceptual(l) for l in r.losses if l.kind == "perceptual")
+        if t.kind == "luma" and node.out != 3:
+            raise recipes.RecipeError("loss luma is of pictures of 3 channels, the network makes %d" % node.out)
+        if t.kind == "jacobian" and (node.op != "dense" or node.transposed or node.act not in SLOPES):
+            raise recipes.RecipeError("penalty jacobian: %s is no dense layer with act none, sigmoid, tanh or relu" % t.on)
 
-    def loss(self, prediction, batch, outputs):
-        """Without perceptual terms and penalties: what validation reports."""
-        total = 0
-        for l in self.losses:
-            if l.kind == "rate_distortion":
-                total = total + l.weight * rate_distortion(l, prediction, batch.target, outputs[1:self.n_outputs], batch.quality)
-            elif l.kind != "perceptual":
-                total = total + l.weight * LOSSES[l.kind](prediction, batch.target)
-        return total
+    def compare(self, t, i, prediction, batch, outputs):
+        value = outputs[self.at[i, "on"]] if t.on else prediction
+        if t.against == "number":
+            target = torch.full_like(value, t.number)
+        elif t.against == "layer":
+            target = outputs[self.at[i, "to"]].detach()
+        else:
+            target = batch.target
+        if target.shape != value.shape:  # in the order of samples that a flattened layer has
+            target = flatten(target).reshape(value.shape[0], *value.shape[2:], value.shape[1]).permute(0, 3, 1, 2)
+        if t.kind not in SAMPLES:
+            return LOSSES[t.kind](value, target)
+        e = SAMPLES[t.kind](value, target)
+        if t.mask:
+            e = e * outputs[self.at[i, "mask"]].detach()
+        return e.sum() / len(e) if t.sum else e.mean()
 
-    def forward(self, prediction, batch, outputs, network):
-        """outputs: the network's, taps included."""
-        total, target = self.loss(prediction, batch, outputs), batch.target
-        for l, perceptual in zip([l for l in self.losses if l.kind == "perceptual"], self.perceptual):
-            total = total + l.weight * perceptual(prediction, target)
-        for p in self.penalties:
-            if p.kind == "kl_sparse":
-                value = kl_sparse(outputs[self.tap_of[p.node]], p.target, network.shards)
-            elif p.kind == "jacobian":
-                node = network.graph.nodes[network.graph.find(p.node)]
-                value = jacobian(outputs[self.tap_of[p.node]], node, network.tensor(node, "weight"))
-            elif p.kind == "kl_normal":
-                value = kl_normal(outputs[self.tap_of[p.node]], outputs[self.tap_of[p.logvar]])
-            else:
-                norm = torch.abs if p.kind == "l1" else torch.square
-                xs = [outputs[self.tap_of[p.node]]] if p.node else [t for t, q in zip(network.tensors, network.params) if q.decay]
-                value = sum(norm(x).sum() for x in xs) / max(1, sum(x.numel() for x in xs))
-            total = total + p.weight * value
-        return total
+    def term(self, i, prediction, batch, outputs, network):
+        """Value of one term, without its weight."""
+        t = self.terms[i]
+        if t.on_weights:
+            norm = torch.abs if t.kind == "l1" else torch.square
+            xs = [x for x, p in zip(network.tensors, network.params) if p.decay]
+            return sum(norm(x).sum() for x in xs) / max(1, sum(x.numel() for x in xs))
+        if t.kind == "rate_distortion":
+            return rate_distortion(t, prediction, batch.target, outputs[1:self.n_outputs], batch.quality)
+        if t.kind == "perceptual":
+            return self.perceptual[str(i)](prediction, batch.target)
+        if t.kind == "adversary":
+            return adversary(outputs[self.at[i, "on"]], outputs[self.at[i, "draws"]], t.fool)
+        if t.kind == "kl_sparse":
+            return kl_sparse(outputs[self.at[i, "on"]], t.rho, network.shards)
+        if t.kind == "kl_normal":
+            return kl_normal(outputs[self.at[i, "on"]], outputs[self.at[i, "logvar"]])
+        if t.kind == "jacobian":
+            node = network.graph.nodes[network.graph.find(t.on)]
+            return jacobian(outputs[self.at[i, "on"]], node, network.tensor(node, "weight"))
+        return self.compare(t, i, prediction, batch, outputs)
+
+    def loss(self, prediction, batch, outputs, network, last):
+        """What validation reports: the terms of the last phase but those of perceptual kind and on weights."""
+        return sum(t.weight * self.term(i, prediction, batch, outputs, network) for i, t in enumerate(self.terms)
+                   if t.kind != "perceptual" and not t.on_weights and (last is None or t.name in last.terms))
+
+    def forward(self, prediction, batch, outputs, network, weights):
+        """outputs: the network's, taps included; weights: of the terms, 0: does not count."""
+        return sum(w * self.term(i, prediction, batch, outputs, network) for i, w in enumerate(weights) if w > 0)

@@ -126,7 +126,8 @@ def fields(node, what, table):
 
 SIZE = (whole(1, 1 << 24), 0)
 NETWORK = {"name": (name, REQUIRED), "inputs": (entries, REQUIRED), "layers": (entries, REQUIRED), "outputs": (subtree, None)}
-INPUT = {"name": (name, REQUIRED), "channels": (whole(1, 1 << 16), REQUIRED), "height": SIZE, "width": SIZE}
+INPUT = {"name": (name, REQUIRED), "channels": (whole(1, 1 << 16), REQUIRED), "height": SIZE, "width": SIZE,
+         "from": (scalar, "")}
 LAYER = {"op": (choice(OPS[2:] + ["residual"]), REQUIRED), "name": (name, ""), "from": (subtree, None), "param": (name, ""),
          "act": (choice(ACTS), "none"), "slope": (number(-1e6, 1e6), None), "add": (scalar, ""), "repeat": (whole(1, 4096), 1),
          "out": (whole(1, 1 << 16), 0), "kernel": (pair(1, 1024), None), "stride": (pair(1, 1024), None),
@@ -157,11 +158,19 @@ DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (bet
 RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality"}
 CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),
               "quality": (between(1, 100), None), "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
-LOSS = {"kind": (choice(["mse", "l1", "charbonnier", "bce", "tv", "perceptual", "rate_distortion", "luma", "psnr",
-                          "cross_entropy"]), REQUIRED),
-        "weight": (number(0, 1e9), 1), "model": (scalar, ""), "node": (scalar, ""), "lambda": (between(1e-9, 1e9), None)}
-PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse", "kl_normal", "jacobian"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED), "node": (scalar, ""),
-           "target": (number(1e-6, 0.999999), 0), "logvar": (scalar, "")}
+KINDS = ["mse", "l1", "charbonnier", "bce", "tv", "perceptual", "rate_distortion", "luma", "psnr", "cross_entropy", "kl_sparse",
+         "kl_normal", "jacobian", "adversary"]
+COMPARING = ("mse", "l1", "charbonnier", "bce", "luma", "psnr", "cross_entropy")  # with a target
+OF_LAYERS = ("kl_sparse", "kl_normal", "jacobian", "adversary")
+LOSS = {"kind": (choice(KINDS), REQUIRED), "weight": (number(0, 1e9), 1), "model": (scalar, ""), "node": (scalar, ""),
+        "lambda": (between(1e-9, 1e9), None)}
+PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse", "kl_normal", "jacobian"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED),
+           "node": (scalar, ""), "target": (number(1e-6, 0.999999), 0), "logvar": (scalar, "")}
+TERM = {**LOSS, "name": (name, ""), "on": (scalar, ""), "to": (subtree, None), "mask": (scalar, ""),
+        "over": (choice(["mean", "sum"]), "mean"), "warmup": (whole(0, 1e12), 0), "rho": (number(1e-6, 0.999999), 0), "logvar": (scalar, ""), "by": (scalar, ""),
+        "aim": (choice(["tell", "fool"]), "tell")}
+PHASE = {"train": (entries, []), "terms": (entries, REQUIRED), "steps": (whole(1, 1e12), REQUIRED), "every": (whole(1, 1e12), 0),
+         "rate": (number(0, 100), 0), "rate_end": (number(0, 100), 0)}
 TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd", "muon"]), "adamw"), "rate": (number(0, 100), 1e-3),
          "rate_end": (number(0, 100), 1e-6), "beta1": (number(0, 0.9999), 0.9), "beta2": (number(0, 0.999999), 0.999),
          "decay": (number(0, 10), 1e-4), "clip": (number(0, 1e6), 1), "ema": (number(0, 0.999999), 0.999),
@@ -178,7 +187,7 @@ RECIPE = {"recipe": (whole(1, 1), REQUIRED), "name": (name, REQUIRED), "about": 
           "residual": (boolean, False), "bound": (number(0.1, 1000), 0), "scale": (whole(1, 4), 1), "networks": (entries, REQUIRED), "data": (subtree, None),
           "sound": (subtree, None),
           "corruption": (entries, []), "one_of": (boolean, False), "loss": (entries, None), "penalties": (entries, []),
-          "train": (subtree, None)}
+          "terms": (entries, None), "phases": (entries, []), "train": (subtree, None)}
 NOTHING = yaml.MappingNode("", [])
 
 
@@ -295,9 +304,10 @@ def add_layer(graph, entry, count, n_inputs):
 
 def read_network(entry):
     n = fields(entry, "network", NETWORK)
-    n.graph, count = Graph(), 0
+    n.graph, n.feeds, count = Graph(), [], 0
     for item in n.inputs:
         i = fields(item, "input", INPUT)
+        n.feeds.append(getattr(i, "from"))
         n.graph.append(Node(i.name, "input", out=i.channels, height=i.height, width=i.width))
     if not n.inputs:
         fail(entry, "inputs: empty")
@@ -352,7 +362,7 @@ def check_task(root, r):
         shapes = graph.shapes(edge, edge)
     except GraphError as e:
         fail(root, "%s", e)
-    kinds = [loss.kind for loss in r.losses]
+    kinds = [t.kind for t in r.terms]
     if (kinds != ["rate_distortion"]) if r.task == "compress" else ("rate_distortion" in kinds):
         fail(root, "loss: rate_distortion belongs to task compress, which has no other")
     if r.train.integer and r.task != "compress":
@@ -367,6 +377,111 @@ def check_task(root, r):
         fail(root, "from pictures of %s the first network makes %s", " x ".join(map(str, inp)), " x ".join(map(str, out)))
 
 
+def find_layer(networks, name):
+    """Whether the first network has such a layer, or NAME is NETWORK.LAYER."""
+    network, _, layer = name.partition(".")
+    return networks[0].graph.find(name) is not None or any(n.name == network and n.graph.find(layer) is not None for n in networks[1:])
+
+
+def make_term(entry, r, has_to=False, **values):
+    """A term, defaults filled in, of what one of the three lists says."""
+    t = SimpleNamespace(**{**{k: d for k, (_, d) in TERM.items()}, "on_weights": False, "against": "image", "number": 0.0, **values})
+    t.name, t.sum, t.fool = t.name or t.kind, t.over == "sum", t.aim == "fool"
+    compares, needs = t.kind in COMPARING, {"rate_distortion": getattr(t, "lambda"), "kl_sparse": t.rho, "kl_normal": t.logvar,
+                                            "adversary": t.by, "perceptual": t.model and t.node}
+    for kind, value in needs.items():
+        if (t.kind == kind) != bool(value):
+            fail(entry, "term %s: key of kind %s is missing or unknown", t.kind, kind)
+    if t.kind != "perceptual" and (t.model or t.node):
+        fail(entry, "loss: 'model' and 'node' belong to kind perceptual, which needs both")
+    if t.fool and t.kind != "adversary":
+        fail(entry, "term: 'aim' belongs to kind adversary")
+    if t.kind in OF_LAYERS and (not t.on or t.on_weights):
+        fail(entry, "term %s needs 'on', a layer", t.kind)
+    if (t.kind in ("psnr", "luma") or not compares) and (t.sum or t.mask) or (not compares and has_to):
+        fail(entry, "term %s has no 'to', 'over' and 'mask'", t.kind)
+    if t.kind in ("perceptual", "rate_distortion") and t.on:
+        fail(entry, "term %s is on the network's output and nothing else", t.kind)
+    if t.on_weights and (t.kind not in ("mse", "l1") or has_to or t.sum or t.mask):
+        fail(entry, "term on weights: mse or l1 alone, which hold them against 0")
+    if compares and t.on and not has_to:
+        fail(entry, "term %s on layer %s needs 'to': image, label, a number or a layer", t.kind, t.on)
+    if t.against == "label" and t.kind != "cross_entropy":
+        fail(entry, "term %s: labels are classes, for kind cross_entropy", t.kind)
+    if t.by:
+        by = next((n for n in r.networks[1:] if n.name == t.by), None)
+        if not by or len(by.feeds) != 1 or by.feeds[0] or by.graph.nodes[by.graph.outputs[0]].out != 1:
+            fail(entry, "term adversary: network '%s' must be another, with one input, not fed 'from' a layer, and one logit", t.by)
+    for layer in (t.on, t.to or "", t.mask, t.logvar):
+        if layer and not find_layer(r.networks, layer):
+            fail(entry, "network %s has no layer '%s'", r.networks[0].name, layer)
+    return t
+
+
+def read_term(entry, r):
+    values = vars(fields(entry, "term", TERM))
+    given, to = values.pop("given"), values["to"]
+    values["to"] = ""
+    if values["on"] == "weights":
+        values.update(on="", on_weights=True, against="number")
+    if to is not None and is_word(to, "label"):
+        values["against"] = "label"
+    elif to is not None and isinstance(to, yaml.ScalarNode) and to.value and to.value[0] in "+-.0123456789":
+        values.update(against="number", number=number(-1e9, 1e9)("to", to))
+    elif to is not None and not is_word(to, "image"):
+        values.update(against="layer", to=scalar("to", to))
+    return make_term(entry, r, "to" in given, **values)
+
+
+def read_loss(entry, r):
+    values = vars(fields(entry, "loss", LOSS))
+    values.pop("given")
+    return make_term(entry, r, **values)
+
+
+def read_penalty(entry, r):
+    p = fields(entry, "penalty", PENALTY)
+    kind = {"l2": "mse"}.get(p.kind, p.kind)
+    weights = kind in ("l1", "mse") and not p.node
+    return make_term(entry, r, bool(p.node) and kind in COMPARING, kind=kind, name=p.kind, weight=p.weight, on=p.node, rho=p.target,
+                     logvar=p.logvar, on_weights=weights, against="number" if kind in COMPARING else "image")
+
+
+def read_phase(entry, r):
+    p = fields(entry, "phase", PHASE)
+    p.train, p.terms = [scalar("train", x) for x in p.train], [scalar("terms", x) for x in p.terms]
+    known = {n.name for n in r.networks} | {x for n in r.networks for node in n.graph.nodes for x in (node.name, node.param)}
+    for x in p.train:
+        if x not in known and not find_layer(r.networks, x):
+            fail(entry, "phase: '%s' is no network, layer or parameter", x)
+    for x in p.terms:
+        if x not in [t.name for t in r.terms]:
+            fail(entry, "phase: no term is called '%s'", x)
+    if not p.terms or ("train" in p.given and not p.train):
+        fail(entry, "phase: 'terms' or 'train' is empty")
+    return p
+
+
+def read_objective(root, r):
+    """`loss` and `penalties`, the older way to write them, become terms, too."""
+    if r.terms is not None and (r.loss is not None or r.penalties):
+        fail(root, "terms take the place of 'loss' and 'penalties'")
+    if [] in (r.terms, r.loss):
+        fail(root, "loss, terms: empty")
+    if r.terms is not None:
+        r.terms, unique = [read_term(entry, r) for entry in r.terms], True
+    else:
+        losses = r.loss if r.loss is not None else [yaml.compose("{kind: charbonnier}", Loader=yaml.BaseLoader)]
+        r.terms, unique = [read_loss(entry, r) for entry in losses] + [read_penalty(entry, r) for entry in r.penalties], False
+    for i, t in enumerate(r.terms):
+        for before in r.terms[:i]:
+            if t.name == before.name and unique:
+                fail(root, "terms: two are called '%s': give one a 'name'", t.name)
+            elif t.name == before.name:
+                t.name = "%s.%d" % (before.name, i)
+    r.phases = [read_phase(entry, r) for entry in r.phases]
+
+
 def parse(text):
     for event in yaml.parse(text, Loader=yaml.BaseLoader):
         if getattr(event, "anchor", None) or isinstance(event, yaml.AliasEvent):
@@ -376,8 +491,12 @@ def parse(text):
         raise RecipeError("empty")
     r = fields(root, "recipe", RECIPE)
     r.networks = [read_network(entry) for entry in r.networks]
-    if not 1 <= len(r.networks) <= 4 or len({n.name for n in r.networks}) < len(r.networks):
-        fail(root, "networks: 1 to 4 of different names")
+    if not 1 <= len(r.networks) <= 8 or len({n.name for n in r.networks}) < len(r.networks):
+        fail(root, "networks: 1 to 8 of different names")
+    for k, n in enumerate(r.networks):
+        for feed in n.feeds:
+            if feed and (not k or not find_layer(r.networks[:k], feed)):
+                fail(root, "network %s: no network before has a layer '%s'", n.name, feed)
     r.data = fields(r.data or NOTHING, "data", DATA)
     if r.task != "superres" and "filters" in r.data.given:
         fail(root, "filters: only with task superres")
@@ -386,28 +505,12 @@ def parse(text):
         if c.given & {"sigma", "fraction", "quality"} != {RANGES[c.kind]}:
             fail(entry, "corruption %s needs %s", c.kind, RANGES[c.kind])
         c.range = getattr(c, RANGES[c.kind])
-    losses = r.loss if r.loss is not None else [yaml.compose("{kind: charbonnier}", Loader=yaml.BaseLoader)]
-    r.losses = [fields(entry, "loss", LOSS) for entry in losses]
-    for entry, loss in zip(losses, r.losses):
-        if (bool(loss.model), bool(loss.node)) != (loss.kind == "perceptual",) * 2:
-            fail(entry, "loss: 'model' and 'node' belong to kind perceptual, which needs both")
-        if (loss.kind == "rate_distortion") != (getattr(loss, "lambda") is not None):
-            fail(entry, "loss: 'lambda' belongs to kind rate_distortion, which needs it")
-    if not losses:
-        fail(root, "loss: empty")
-    r.penalties = [fields(entry, "penalty", PENALTY) for entry in r.penalties]
-    for p in r.penalties:
-        if (p.kind == "kl_sparse") != bool(p.target) or (p.kind == "kl_sparse" and not p.node):
-            fail(root, "penalty: 'target' belongs to kind kl_sparse, which needs 'target' and 'node'")
-        if (p.kind == "kl_normal") != bool(p.logvar) or (p.logvar and not p.node):
-            fail(root, "penalty: 'logvar' belongs to kind kl_normal, which needs 'node', the mean, and 'logvar'")
-        if p.kind == "jacobian" and not p.node:
-            fail(root, "penalty jacobian needs 'node'")
-        for node in (p.node, p.logvar):
-            if node and r.networks[0].graph.find(node) is None:
-                fail(root, "network %s has no layer '%s'", r.networks[0].name, node)
+    read_objective(root, r)
     train = r.train or root
     r.train = fields(r.train or NOTHING, "train", TRAIN)
+    if r.phases and "steps" in r.train.given:
+        fail(train, "train: with phases, the steps are theirs")
+    r.train.steps = sum(p.steps for p in r.phases) or r.train.steps
     r.train.shards = r.train.shards or max(s for s in range(1, 9) if r.train.batch % s == 0)
     if r.train.batch % r.train.shards:
         fail(train, "train: a batch of %d cannot be cut into %d equal shards", r.train.batch, r.train.shards)

@@ -18,10 +18,10 @@ import torch
 import torch.distributed as dist
 import yaml
 
-from . import aem, recipe as recipes
+from . import aem, phases, recipe as recipes
 from .data import DataError, Loader, Pictures
 from .graph import GraphError
-from .trainer import Trainer, rate_at, world
+from .trainer import Trainer, world
 
 MAX_FAULTS = 10  # in a row
 WARM, TIMED = 20, 60  # steps until --within begins and ends to time them
@@ -216,7 +216,7 @@ class Run:
     def save(self):
         if self.rank == 0:
             values = self.trainer.average.flat() if self.best is None else self.best.numpy()
-            aem.write(self.args.output, self.text, self.card(), values)
+            aem.write(self.args.output, self.text, self.card(), self.trainer.model(values))
 
     def save_checkpoint(self):
         if self.rank:
@@ -289,7 +289,9 @@ class Run:
                 self.save_checkpoint()
                 self.save()
                 return False
-            batch, rate, wish = self.ahead, rate_at(train, self.step, self.steps), self.stop or time.time() - self.began >= limit
+            batch, wish = self.ahead, self.stop or time.time() - self.began >= limit
+            self.trainer.at(phases.moment(self.recipe, self.step, self.steps))
+            rate = self.trainer.moment.rate
             loss, norm, applied, stop = self.trainer.step(batch, self.step, rate, prefetch, wish)
             self.faults = 0 if applied else self.faults + 1
             if self.faults >= MAX_FAULTS:

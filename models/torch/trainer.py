@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One network in training: parameters, optimiser, moving average and the step, as lib/train/trainer.c does it.
+"""The networks of a recipe in training: parameters, optimiser, moving average and the step, as lib/train/trainer.c does it.
 
 With several processes each takes its part of the batch; its shards, the equal parts that have batch statistics and random draws of
 their own, are dealt out to them."""
@@ -12,7 +12,8 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from . import levels
+from . import levels, phases
+from .join import Joined
 from .network import Network
 from .objective import Objective
 
@@ -30,12 +31,8 @@ def mix(*numbers):
 
 
 def rate_at(train, step, steps):
-    """Linear rise over the warm-up, at most a tenth of the schedule, then a cosine."""
-    warmup = min(train.warmup, steps // 10)
-    if step < warmup:
-        return train.rate * (step + 1) / warmup
-    p = min(1, (step - warmup) / (steps - warmup))
-    return train.rate_end + (train.rate - train.rate_end) * 0.5 * (1 + math.cos(p * math.pi))
+    """Of recipes without phases."""
+    return phases.rate_between(train.rate, train.rate_end, train.warmup, step, steps)
 
 
 QUINTICS = ((8.3837, -24.7659, 18.3571), (4.0434, -3.0114, 0.5695), (3.5056, -2.6267, 0.5257),
@@ -109,26 +106,37 @@ class Trainer:
         # where the recipe's shards cannot be dealt out evenly there is one for each process
         self.n_shards = r.train.shards // processes if r.train.shards % processes == 0 else 1
         self.n_local = r.train.batch // processes
-        self.objective = Objective(r).to(self.device)
-        self.network = Network(r.networks[0].graph, seed, self.objective.taps)
+        self.joined = Joined(r)
+        self.objective = Objective(r, self.joined).to(self.device)
+        self.network = Network(self.joined.graph, seed, self.objective.taps)
         if r.train.integer:
             decoding = [self.network.graph.nodes[i] for i in self.network.graph.decoder()]
             self.network.integer = {p.name for p in self.network.params if p.decay and p.node.op == "conv" and p.node in decoding}
         self.network.to(self.device, memory_format=self.network.layout)
-        for network in (self.network, *(p.network for p in self.objective.perceptual)):
+        for network in (self.network, *(p.network for p in self.objective.perceptual.values())):
             network.shards = self.n_shards
         for p, t in zip(self.network.params, self.network.tensors):
             t.requires_grad_(p.moves)
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()  # moving average of the parameters
         self.optimizer = make_optimizer(r.train, self.network, bf16)
-        self.n_updates = 0
+        self.n_updates, self.skipped = 0, [0] * len(self.network.params)
+        self.at(phases.moment(r, 0, r.train.steps))
+        self.moment.step = 1 << 62  # all terms at their full weight until a run says where it is
         inputs = [n.name for n in r.networks[0].graph.nodes if n.op == "input"]
         self.level = inputs.index("level") if r.bound > 0 else None  # what the bound goes by
         self.parallel = self.network
         if processes > 1:
-            self.parallel = DistributedDataParallel(self.network, device_ids=[self.device] if self.device.type == "cuda" else None)
+            self.parallel = DistributedDataParallel(self.network, device_ids=[self.device] if self.device.type == "cuda" else None,
+                                                    find_unused_parameters=bool(r.phases))
+
+    def at(self, moment):
+        """What the next steps train and by which terms."""
+        self.moment = moment
+        self.trains = [self.joined.trains(moment.phase, p) for p in self.network.params]
 
     def load(self, values):
+        """values: as a model file has them."""
+        values = self.joined.from_model(values)
         self.network.load(values)
         self.average.load(values)
 
@@ -137,7 +145,8 @@ class Trainer:
 
     def predict(self, network, batch):
         """The picture and the raw outputs."""
-        outputs = network(*batch.inputs)
+        draws = [torch.randn(len(batch.target), n.out, n.height, n.width, device=batch.target.device) for n in self.joined.draws]
+        outputs = network(*batch.inputs, *draws)
         prediction = outputs[0]
         if self.level is not None:
             prediction = levels.bound(self.recipe.bound, batch.inputs[self.level], prediction.float())
@@ -150,8 +159,12 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             prediction, outputs = self.predict(self.parallel, batch)
-            loss = self.objective(prediction, batch, outputs, self.network)
+            weights = [phases.weight(t, self.moment) for t in self.recipe.terms]
+            loss = self.objective(prediction, batch, outputs, self.network, weights)
         loss.backward()
+        for t, trains in zip(self.network.tensors, self.trains):
+            if not trains:
+                t.grad = None
         found = torch.stack((loss.detach().float(), torch.full_like(loss, float(wish), dtype=torch.float32)))
         if self.parallel is not self.network:
             for value in (found, *self.network.statistics.values()):
@@ -168,16 +181,23 @@ class Trainer:
         self.optimizer.step()
         for name, value in self.network.statistics.items():
             i = self.network.index[name]
+            if not self.trains[i]:
+                continue
+            n = self.n_updates - self.skipped[i]
             given = self.network.params[i].node.kind == "normalise"  # of the data: the mean over the first steps, then they stay
-            share = 0.1 if not given else 1 / (self.n_updates + 1) if self.n_updates < MEASURED_STEPS else 0
+            share = 0.1 if not given else 1 / (n + 1) if n < MEASURED_STEPS else 0
             self.network.tensors[i] += share * (value - self.network.tensors[i])
             if given:
                 self.average.tensors[i].copy_(self.network.tensors[i])
         self.n_updates += 1
         # a young average follows closely, or it would remember the initial values for 1 / (1 - ema) steps
-        ema = min(self.train.ema, self.n_updates / (self.n_updates + 9))
-        ours, theirs = [t.data for t in self.average.tensors], [t.data for t in self.network.tensors]
-        torch._foreach_add_(ours, torch._foreach_sub(theirs, ours), alpha=1 - ema)
+        ages = [self.n_updates - n for n in self.skipped]
+        for age in set(ages):
+            ema = min(self.train.ema, age / (age + 9))
+            ours = [t.data for t, a in zip(self.average.tensors, ages) if a == age]
+            theirs = [t.data for t, a in zip(self.network.tensors, ages) if a == age]
+            torch._foreach_add_(ours, torch._foreach_sub(theirs, ours), alpha=1 - ema)
+        self.skipped = [n + (not trains) for n, trains in zip(self.skipped, self.trains)]
 
     def step(self, batch, step, rate, meanwhile=lambda: None, wish=False):
         """Loss, gradient norm; whether the step was taken, which it is not where either is not finite; and whether any process
@@ -196,15 +216,20 @@ class Trainer:
         codecs a part of their quality, so it is not what they are judged by."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16 and self.recipe.task != "compress"):
             prediction, outputs = self.predict(self.average, batch)
+        last = self.recipe.phases[-1] if self.recipe.phases else None
         error = ((prediction.clamp(0, 1) - batch.target) ** 2).mean().item()
-        return error, float(self.objective.loss(prediction, batch, outputs)), prediction
+        return error, float(self.objective.loss(prediction, batch, outputs, self.average, last)), prediction
+
+    def model(self, flat):
+        """Parameters as a model file has them."""
+        return self.joined.to_model(flat)
 
     def state(self):
         return {"network": self.network.state_dict(), "average": self.average.state_dict(),
-                "optimizer": self.optimizer.state_dict(), "n_updates": self.n_updates}
+                "optimizer": self.optimizer.state_dict(), "n_updates": self.n_updates, "skipped": self.skipped}
 
     def restore(self, state):
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.n_updates = state["n_updates"]
+        self.n_updates, self.skipped = state["n_updates"], state["skipped"]

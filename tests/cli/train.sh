@@ -56,6 +56,40 @@ says "step 40/40"; says "m.aem: 40 steps"; says "c.ppm"; absent m.ckpt
 present m.aem log.json r.html
 grep -q '"step": 40.*"validated": true' log.json || fail "log.json: $(tail -1 log.json)"
 run 0 $tool --show m.aem; prints "seed: 3"; prints "licence: none of these"; prints "conv.2"; prints "command: "; silent
+run 0 $tool --list; prints "photo"; prints "mnist-variational"; silent
+run 0 $tool --evaluate m.aem data/deep --json=e.json; prints "items                1"; prints "charbonnier"; prints " dB"; silent
+grep -q '"charbonnier": 0.*"psnr": ' e.json || fail "e.json: $(cat e.json)"
+run 2 $tool --evaluate m.aem; says "wants data"
+run 1 $tool --evaluate missing.aem data; says "missing.aem"
+# Two networks, classes, and phases; labels are compared with the data and with what the network has.
+cat >class.yaml <<'END'
+recipe: 1
+name: class
+task: autoencode
+networks:
+  - name: net
+    inputs: [{name: image, channels: 1, height: 24, width: 24}]
+    layers:
+      - {name: code, op: dense, out: 8, act: relu}
+      - {op: dense, out: 576, act: sigmoid}
+      - {op: reshape, height: 24, width: 24, channels: 1}
+  - name: head
+    inputs: [{name: code, channels: 8, height: 1, width: 1, from: code}]
+    layers: [{name: class, op: dense, out: 2}]
+data: {augment: false}
+terms: [{kind: mse}, {name: classes, kind: cross_entropy, on: head.class, to: label}]
+phases: [{train: [net], terms: [mse], steps: 10}, {terms: [classes], steps: 10}]
+train: {rate: 5.0e-3, batch: 8, shards: 2, validate_every: 10, holdout: 0.2}
+END
+printf '0\n1\n0\n1\n0\n1\n1\n' >labels.csv; printf '0\n1\n0\n1\n0\n1\n2\n' >beyond.csv; head -3 labels.csv >few.csv
+run 1 $tool class.yaml data -o c.aem; says "needs the labels of the data (--labels)"
+run 1 $tool class.yaml data -o c.aem --labels few.csv; says "few.csv: "; says " labels for 7 items"
+run 1 $tool class.yaml data -o c.aem --labels beyond.csv; says "has label 2"; absent c.aem
+run 0 $tool class.yaml data -o c.aem --labels labels.csv --json=c.json; grep -q '"term_classes": ' c.json || fail "c.json: $(cat c.json)"
+run 0 $tool --evaluate c.aem data --labels labels.csv; prints "accuracy"; prints "classes"
+run 0 $tool --evaluate c.aem data; prints "mse"; ! grep -q accuracy out || fail "accuracy without labels"
+run 0 $tool --rewrite c.aem -o rewritten.aem
+run 0 $tool --evaluate rewritten.aem data --labels labels.csv; prints "accuracy"
 same_identity() { [ "$($tool --show "$1" | grep identity)" = "$($tool --show "$2" | grep identity)" ] || fail "$1 and $2 are different models"; }
 run 1 $tool tiny.yaml data -o m.aem; says "m.aem exists (-f overwrites it)"
 run 0 $tool -f tiny.yaml data bad -o n.aem --seed 3 --quiet -j 1; silent; same_identity m.aem n.aem

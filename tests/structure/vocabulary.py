@@ -10,7 +10,6 @@ from pathlib import Path
 
 SOURCE = Path(sys.argv[1])
 failures = 0
-IN_C_ALONE = {"adversary"}  # losses that PyTorch's twin does not have, nor the page describes
 
 
 def text(*path):
@@ -48,7 +47,7 @@ try:
 except ImportError:
     print("without torch: activations there are not looked at")
 python = text("models", "torch", "recipe.py")
-said("loss", losses - IN_C_ALONE, "models/torch/recipe.py", set(re.findall(r'"(\w+)"', python)))
+said("loss", losses, "models/torch/recipe.py", set(re.findall(r'"(\w+)"', python)))
 said("optimiser", optimisers, "models/torch/recipe.py", set(re.findall(r'"(\w+)"', re.search(r'"optimizer": \(choice\((.*?)\)', python)[1])))
 said("optimiser", set(re.findall(r'"(\w+)"', re.search(r'"optimizer": \(choice\((.*?)\)', python)[1])), "the C library", optimisers)
 
@@ -56,7 +55,7 @@ page = text("doc", "recipe.md")
 words = {w for code in re.findall(r"`([^`]*)`", page) for w in re.findall(r"\w+", code)}
 first_columns = {w for row in re.findall(r"^\| ([^|]*) \|", page, re.M) for w in re.findall(r"\w+", row)}
 for what, names in (("operator", operators), ("activation", activations), ("loss", losses), ("optimiser", optimisers)):
-    said(what, names - IN_C_ALONE, "doc/recipe.md", words | first_columns)
+    said(what, names, "doc/recipe.md", words | first_columns)
 listed = set(re.search(r"`act: ([\w|]+)`", page)[1].split("|"))
 said("activation", listed, "the C library", activations)
 extending = text("doc", "extending.md")

@@ -20,6 +20,7 @@ except ImportError as e:
 
 from models.torch import aem, camera, codec, codec_rd, data, patterns, recipe as recipes
 from models.torch.graph import ACTS, MANY, OPS
+from models.torch.join import Joined
 from models.torch.network import Network
 from models.torch.trainer import Trainer, rate_at
 
@@ -94,6 +95,31 @@ NORMALISED = HEAD % ("autoencode", "") + """
 data: {crop: 8}
 train: {batch: 8, shards: 4}
 """
+# terms on layers and against them, masked, summed, on weights; a side network that shares parameters; a critic to be fooled
+TERMS = HEAD % ("autoencode", ", height: 6, width: 4") + """
+      - {name: seen, op: flip}
+      - {name: mask, op: crop, out: 1}
+      - {name: wide, op: dense, out: 12, act: sigmoid, from: [seen]}
+      - {name: code, op: dense, out: 5, act: tanh}
+      - {name: back, op: dense, out: 72, act: sigmoid}
+      - {op: reshape, height: 6, width: 4, channels: 3}
+  - name: side
+    inputs: [{name: x, channels: 12, height: 1, width: 1, from: wide}]
+    layers: [{name: out, op: dense, out: 72, act: sigmoid}]
+  - name: critic
+    inputs: [{name: x, channels: 5, height: 1, width: 1}]
+    layers: [{op: dense, out: 8, act: tanh}, {op: dense, out: 1}]
+terms:
+  - {kind: mse, mask: mask}
+  - {name: sums, kind: bce, weight: 0.01, over: sum}
+  - {name: outer, kind: l1, on: side.out, to: image, weight: 0.2}
+  - {name: inner, kind: mse, on: side.out, to: seen, weight: 0.3}
+  - {name: self, kind: charbonnier, on: side.out, to: back, weight: 0.1}
+  - {name: small, kind: l1, on: code, to: 0.25, weight: 0.1}
+  - {name: decay, kind: mse, on: weights, weight: 0.1}
+  - {name: fool, kind: adversary, on: code, by: critic, aim: fool, weight: 0.5}
+train: {batch: 8, shards: 4, optimizer: adamw, clip: 0, ema: 0.5}
+"""
 # random nodes whose draws have no effect
 CALM = HEAD % ("autoencode", "") + """
       - {name: mean, op: conv, out: 6}
@@ -167,9 +193,10 @@ data: {crop: 16}
 train: {batch: 2, shards: 1}
 """
 TEXTS = {"matrices": MATRICES, "tables": TABLES, "every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM,
-         "enlarging": ENLARGING, "coding": CODING, "integers": INTEGERS, **{p.stem: p.read_text() for p in RECIPES}}
+         "terms": TERMS, "enlarging": ENLARGING, "coding": CODING, "integers": INTEGERS,
+         **{p.stem: p.read_text() for p in RECIPES}}
 # Where random nodes have an effect in training each side has draws of its own (test_random_nodes looks at those).
-REPEATABLE = {name: text for name, text in TEXTS.items() if text is CALM or "op: gaussian" not in text}
+REPEATABLE = {name: text for name, text in TEXTS.items() if "to: label" not in text and (text is CALM or "op: gaussian" not in text)}
 
 
 def mix64(x):
@@ -242,12 +269,12 @@ class Comparison(unittest.TestCase):
     def model(self, text, seed=1):
         """Recipe, parameters all different from their initial values, and the file of both."""
         r, draw = recipes.parse(text), np.random.default_rng(seed)
-        values = []
-        for p, t in ((p, t) for n in [Network(r.networks[0].graph, seed)] for p, t in zip(n.params, n.tensors)):
+        values, joined = [], Joined(r)
+        for p, t in ((p, t) for n in [Network(joined.graph, seed)] for p, t in zip(n.params, n.tensors)):
             spread = 0.5 * t.std().item() if t.numel() > 1 and t.std() > 0 else 0.1
             values.append(t.detach().numpy().ravel() + spread * draw.uniform(-1, 1, t.numel()))
         values = np.concatenate(values).astype("f4")
-        aem.write(self.at / "model.aem", text, "seed: %d\n" % seed, values)
+        aem.write(self.at / "model.aem", text, "seed: %d\n" % seed, joined.to_model(values))
         return r, values, self.at / "model.aem"
 
     def pictures(self, r, n, edge, seed=2):
@@ -269,7 +296,7 @@ class Comparison(unittest.TestCase):
                 inputs, d_outputs = self.pictures(r, 2, edge)
                 d_outputs = [d - 0.5 for d in d_outputs]
                 network = Network(r.networks[0].graph)
-                network.load(values)
+                network.load(values[:sum(t.numel() for t in network.tensors)])  # the leading ones of the joined graph
                 with mock.patch.object(codec, "noise", c_noise(network.graph, [1])):
                     outputs = network(*inputs)
                 sum((o * d).sum() for o, d in zip(outputs, d_outputs)).backward()
@@ -502,6 +529,9 @@ class Comparison(unittest.TestCase):
     def small(text):
         """A shipped recipe with less to compute."""
         tree = yaml.safe_load(text)
+        for term in tree.get("terms", []):  # YAML 1.1 takes `on` for true
+            if True in term:
+                term["on"] = term.pop(True)
         tree["train"].update(batch=8, shards=2, clip=1)
         tree.setdefault("data", {})["crop"] = 64 if tree["task"] == "compress" else 32
         return yaml.safe_dump(tree, sort_keys=False)
@@ -624,7 +654,7 @@ class Comparison(unittest.TestCase):
         for name, text in TEXTS.items():
             with self.subTest(name):
                 r, values, path = self.model(text)
-                ours = aem.identity(r, values).hex()
+                ours = aem.identity(r, Joined(r).to_model(values)).hex()
                 self.assertEqual(self.helper("identity", path), ours)
                 self.helper("resave", path, self.at / "again.aem")
                 again = aem.read(self.at / "again.aem")

@@ -101,7 +101,7 @@ static void resave(const ae_model *m, const char *path)
 {
     ae_model_parts parts = {.recipe_text = ae_model_recipe_text(m), .card = ae_model_card(m)};
 
-    parts.values = ae_model_values(m, &parts.n_floats);
+    parts.values = ae_model_all_values(m, &parts.n_floats);
     must(ae_model_save(path, &parts, &error));
 }
 
@@ -191,7 +191,7 @@ static void step(const ae_model *m, uint64_t n_updates, float rate, FILE *in, FI
     aei_loader_input_size(r, &h, &w);
     must(aei_trainer_create(r, h, w, AE_PRECISION_F32, 1, 1, &t, &error));
     s = aei_trainer_state(t);
-    memcpy(s->value, ae_model_values(m, &n_floats), s->n_floats * sizeof(float));
+    memcpy(s->value, ae_model_all_values(m, &n_floats), s->n_floats * sizeof(float));
     take(in, s->first, s->n_floats);
     take(in, s->second, s->n_floats);
     take(in, s->average, s->n_floats);

@@ -507,24 +507,6 @@ static int export(char **operands, int n_operands)
     return st == AE_OK ? CLI_OK : report_failure(&error);
 }
 
-/* Parameters of all networks of a recipe, which follow one another in a model. */
-static ae_status count_values(const ae_recipe *recipe, size_t *n, ae_error *err)
-{
-    *n = 0;
-    for (uint32_t k = 0; k < recipe->n_networks; k++) {
-        ae_param *params;
-        uint32_t n_params;
-        size_t n_floats;
-        ae_status st = ae_graph_params(&recipe->networks[k].graph, &params, &n_params, &n_floats, err);
-
-        ae_free(params);
-        if (st != AE_OK)
-            return st;
-        *n += n_floats;
-    }
-    return AE_OK;
-}
-
 /* Scores are known after training: the card is completed then. */
 static int rewrite(void)
 {
@@ -542,11 +524,9 @@ static int rewrite(void)
         (st = ae_model_open(path, NULL, &model, &error)) == AE_OK) {
         parts.recipe_text = ae_model_recipe_text(model);
         parts.card = card ? card : ae_model_card(model);
-        parts.values = ae_model_values(model, &parts.n_floats);
-        st = count_values(ae_model_recipe(model), &parts.n_floats, &error);
+        parts.values = ae_model_all_values(model, &parts.n_floats);
         parts.program = ae_model_program(model, &parts.n_program);
-        if (st == AE_OK)
-            st = ae_model_save(cfg.output, &parts, &error);
+        st = ae_model_save(cfg.output, &parts, &error);
     }
     ae_model_free(model);
     ae_free(card);
