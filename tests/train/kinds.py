@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Each recipe of models/recipes/kinds, trained briefly on drawn figures, against a bar of its own: kinds.py AETRAIN RECIPES"""
+import json
+import math
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ITEMS, EDGE = 600, 28
+# Steps, and the most that they may leave of the squared error that the mean picture makes (untrained: about 4); of the classifier the
+# accuracy. Each is a tenth to a third beyond what came out.
+BARS = {"mnist-textbook": (150, 0.6), "mnist-dense": (100, 0.62), "mnist-linear": (100, 0.45), "mnist-tied": (100, 0.5),
+        "mnist-beta": (100, 0.9), "mnist-variational": (100, 0.9), "mnist-contractive": (150, 0.9), "mnist-stacked": (200, 1.1),
+        "mnist-classifier": (120, 0.9), "mnist-adversarial": (150, 0.92), "mnist-sparse-kl": (60, 2.3), "mnist-sparse-l1": (60, 0.65),
+        "mnist-denoising": (60, 0.95), "mnist-conv": (30, 1.5), "mnist-conv-pool": (30, 1.2), "mnist-conv-tied": (30, 1.25),
+        "mnist-recurrent": (30, 1.4), "mnist-lstm": (30, 1.4)}
+
+
+def figure(rng, kind):
+    """A blurred stroke at the angle of its class, moved about."""
+    angle, x0, y0 = math.pi * kind / 10, 13.5 + rng.uniform(-4, 4), 13.5 + rng.uniform(-4, 4)
+    c, s, length = math.cos(angle), math.sin(angle), rng.uniform(5, 10)
+    row = bytearray()
+    for y in range(EDGE):
+        for x in range(EDGE):
+            along, across = (x - x0) * c + (y - y0) * s, (y - y0) * c - (x - x0) * s
+            d = math.hypot(max(0, abs(along) - length), across)
+            row.append(int(255 * max(0, min(1, 2.5 - d))))
+    return bytes(row)
+
+
+def main(tool, recipes):
+    rng, bad = random.Random(1), 0
+    with tempfile.TemporaryDirectory() as folder:
+        at = Path(folder)
+        labels = [i % 10 for i in range(ITEMS)]
+        pictures = [figure(rng, k) for k in labels]
+        (at / "figures-idx3-ubyte").write_bytes(struct.pack(">4BIII", 0, 0, 8, 3, ITEMS, EDGE, EDGE) + b"".join(pictures))
+        (at / "labels.idx1-ubyte").write_bytes(struct.pack(">4BI", 0, 0, 8, 1, ITEMS) + bytes(labels))
+        mean = [sum(p[i] for p in pictures) / ITEMS for i in range(EDGE * EDGE)]
+        error = sum((p[i] - mean[i]) ** 2 for p in pictures for i in range(EDGE * EDGE)) / ITEMS / EDGE ** 2 / 255 ** 2
+        kinds = sorted(p.stem for p in Path(recipes).glob("*.yaml"))
+        if set(kinds) != set(BARS):
+            sys.exit("recipes without a bar, or bars without a recipe: %s" % ", ".join(set(kinds) ^ set(BARS)))
+        for kind in kinds:
+            steps, bar = BARS[kind]
+            recipe, model = Path(recipes) / (kind + ".yaml"), at / "m.aem"
+            known = ["--labels", at / "labels.idx1-ubyte"] if "to: label" in recipe.read_text() else []
+            common = [at / "figures-idx3-ubyte", "--quiet", "-j", "1", *known]
+            for args in (["-f", recipe, *common, "-o", model, "--steps", str(steps)],
+                         ["--evaluate", model, *common, "--json=%s" % (at / "scores.json")]):
+                run = subprocess.run([tool, *map(str, args)], capture_output=True, text=True)
+                if run.returncode:
+                    sys.exit("%s: %s" % (kind, run.stderr))
+            found = json.loads((at / "scores.json").read_text())
+            value = found["accuracy"] if known else found["mean_square_error"] / error
+            good = value >= bar if known else value <= bar
+            bad += not good
+            print("%-20s %4d steps  %.3f  %s %g%s" % (kind, steps, value, ">=" if known else "<=", bar, "" if good else "  MISSED"), flush=True)
+    return bad > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
