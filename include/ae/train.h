@@ -76,8 +76,8 @@ typedef struct ae_evaluated {
     double mse, psnr;            /* of what comes out against what should, without clipping */
     double accuracy;             /* share of the labels that are right; NaN: there are none, or no term on them */
     double bpp;                  /* codecs: bits a pixel; NaN otherwise */
-    double terms[AE_MAX_TERMS];  /* of the model's recipe, each without its weight, with draws as in training where a layer draws; NaN:
-                                  * not measured (perceptual terms, those on weights, or on labels that are not there) */
+    double terms[AE_MAX_TERMS];  /* of the model's recipe, each without its weight, with draws as in training where a layer draws;
+                                  * NaN: not measured (perceptual terms, those on weights, or on labels that are not there) */
 } ae_evaluated;
 /* Of the options seed, threads, precision, cache_bytes, data of sound, cancel and warning count. */
 AE_API AE_NODISCARD ae_status ae_evaluate(const ae_model *model, const ae_dataset *data, const ae_train_options *options,

@@ -54,7 +54,8 @@ static ae_status take_batch(aei_trainer *t, aei_loader *loader, const ae_recipe 
     double labelled = 0;
     ae_status st;
 
-    if ((st = aei_loader_validation(loader, i, &batch, err)) != AE_OK || (st = aei_trainer_evaluate(t, &batch, &found, err)) != AE_OK)
+    if ((st = aei_loader_validation(loader, i, &batch, err)) != AE_OK ||
+        (st = aei_trainer_evaluate(t, &batch, &found, err)) != AE_OK)
         return st;
     add_psnr(&batch, found.prediction, aei_trainer_picture(t), to);
     to->bpp += found.bpp;
@@ -79,11 +80,13 @@ ae_status ae_evaluate(const ae_model *model, const ae_dataset *data, const ae_tr
     ae_recipe *r = ae_alloc(1, sizeof(*r));
     aei_trainer *t = NULL;
     aei_loader *loader = NULL;
-    aei_loader_config config = {.recipe = r, .data = data, .noise = o->noise, .rooms = o->rooms, .music = o->music, .seed = o->seed,
-                                .threads = 1, .cache_bytes = o->cache_bytes, .opaque = o->opaque, .warning = o->warning, .all = true};
+    aei_loader_config config = {.recipe = r, .data = data, .noise = o->noise, .rooms = o->rooms, .music = o->music,
+                                .seed = o->seed, .threads = 1, .cache_bytes = o->cache_bytes, .opaque = o->opaque,
+                                .warning = o->warning, .all = true};
     const ae_param *params;
     uint32_t h, w, n_params, n;
     size_t n_floats;
+    const float *values = ae_model_all_values(model, &n_floats);
     sums sum = {0};
     ae_status st;
 
@@ -96,10 +99,11 @@ ae_status ae_evaluate(const ae_model *model, const ae_dataset *data, const ae_tr
         ;
     r->integer = false;
     aei_loader_input_size(r, &h, &w);
-    if ((st = aei_trainer_create(r, h, w, ae_precision_resolve(o->precision), o->threads ? o->threads : 1, o->seed, &t, err)) != AE_OK)
+    st = aei_trainer_create(r, h, w, ae_precision_resolve(o->precision), o->threads ? o->threads : 1, o->seed, &t, err);
+    if (st != AE_OK)
         goto done;
     params = aei_trainer_params(t, &n_params);
-    if ((st = aei_joined_from_model(r, params, n_params, ae_model_all_values(model, &n_floats), aei_trainer_state(t)->value, err)) != AE_OK ||
+    if ((st = aei_joined_from_model(r, params, n_params, values, aei_trainer_state(t)->value, err)) != AE_OK ||
         (st = aei_trainer_labels(t, data, err)) != AE_OK || (st = aei_loader_create(&config, &loader, err)) != AE_OK)
         goto done;
     aei_trainer_freeze(t, aei_trainer_state(t)->value);

@@ -18,7 +18,8 @@
 #include "export.h"
 
 static struct {
-    const char *output, *init, *checkpoint, *report, *card, *show, *evaluate, *labels, *export, *rewrite, *json, *clean, *noise, *rooms, *music;
+    const char *output, *init, *checkpoint, *report, *card, *show, *evaluate, *labels, *export, *rewrite,
+        *json, *clean, *noise, *rooms, *music;
     uint32_t seed, threads, precision, verbose;
     double time_limit, steps, rate;
     uint64_t cache;
@@ -57,7 +58,8 @@ static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Other work", 0, 0},
     {0, "show", CLI_STRING, &cfg.show, "MODEL", "print card, layers, parameters, costs and receptive field of a model", 0, 0},
     {0, "list", CLI_FLAG, &cfg.list, NULL, "print the recipes that are found by name", 0, 0},
-    {0, "evaluate", CLI_STRING, &cfg.evaluate, "MODEL", "print what each term of this model's recipe is on DATA, and its scores", 0, 0},
+    {0, "evaluate", CLI_STRING, &cfg.evaluate, "MODEL", 
+     "print what each term of this model's recipe is on DATA, and its scores", 0, 0},
     {0, "export", CLI_STRING, &cfg.export, "MODEL",
      "give this codec its integer decoder, measured on the pictures named, and write it to -o", 0, 0},
     {0, "rewrite", CLI_STRING, &cfg.rewrite, "MODEL",
