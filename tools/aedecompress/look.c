@@ -106,13 +106,14 @@ static void list_item(const look *l)
 static void test_item(look *l, aecfile *f)
 {
     aecfile_options how = {.model = l->o->model, .control = {l->o->picture.batch.jobs, NULL, l, NULL, say_lost}};
+    uint32_t before = l->n_bad;
     bool checked;
     ae_error err;
 
     if (aecfile_decode(f, l->item, &how, NULL, &checked, &err) != AE_OK) {
         cli_message("%s: %s: %s", l->path, l->item->name, err.message);
         l->n_bad++;
-    } else if (!checked) {
+    } else if (!checked && l->n_bad == before) { /* of what has lost tiles nothing is left to compare */
         l->n_unchecked++;
         if (l->o->picture.batch.verbose)
             cli_message("%s: %s: has no hash of its samples: only what it is coded as could be checked", l->path, l->item->name);
