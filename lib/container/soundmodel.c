@@ -45,7 +45,8 @@ typedef struct channel {
 
 struct aei_sound_model {
     aei_decider decider;
-    channel channels[AEI_MODEL_CHANNELS];
+    channel *channels;
+    uint32_t n_channels; /* for which there is room */
     int32_t *scaled;
     size_t room;
     uint8_t *bytes;
@@ -61,6 +62,7 @@ void aei_sound_model_free(aei_sound_model *m)
 {
     if (!m)
         return;
+    ae_free(m->channels);
     ae_free(m->scaled);
     ae_free(m->bytes);
     ae_free(m);
@@ -88,6 +90,13 @@ static ae_status prepare(aei_sound_model *m, const aei_model_shape *s, ae_error 
         if (!(m->scaled = ae_alloc(n, sizeof(*m->scaled))))
             return ae_fail(err, AE_ERR_NOMEM, "a tile of sound");
         m->room = n;
+    }
+    if (s->channels > m->n_channels) {
+        ae_free(m->channels);
+        m->n_channels = 0;
+        if (!(m->channels = ae_alloc(s->channels, sizeof(*m->channels))))
+            return ae_fail(err, AE_ERR_NOMEM, "a tile of sound");
+        m->n_channels = s->channels;
     }
     aei_decider_reset(&m->decider);
     for (uint32_t c = 0; c < s->channels; c++) {

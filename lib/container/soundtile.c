@@ -221,13 +221,13 @@ static void put_head(aei_buffer *out, const whole *w, uint32_t channels)
     aei_put_u8(out, (uint32_t)log2_floor(w->shape.block) << 4 | w->shape.memory);
 }
 
-/* How the model is to learn: found by trying on speech and music. */
-static void tune(aei_model_shape *s)
+/* How the model is to learn: found by trying on speech and music. What has one channel is mostly speech, which changes fast. */
+static void tune(aei_model_shape *s, uint32_t channels)
 {
     s->own = 16;
     s->other = 8;
     s->block = 32;
-    s->memory = 4;
+    s->memory = channels < 2 ? 2 : 3;
 }
 
 static ae_status encode_whole(aei_sound_coder *c, int32_t *values, uint32_t channels, uint32_t frames, uint32_t bound, size_t most,
@@ -257,7 +257,7 @@ static ae_status encode_whole(aei_sound_coder *c, int32_t *values, uint32_t chan
             p->hi = (int32_t)((uint32_t)p->hi << (p->shift - least));
             p->shift = least;
         }
-    tune(&w.shape);
+    tune(&w.shape, channels);
     put_head(out, &w, channels);
     if (shape_of(&w, channels, frames)) {
         for (uint32_t i = 0; i < w.shape.channels; i++) {

@@ -20,6 +20,9 @@ for kind in silence dc loud nan; do
     $sound make wav f32 16000 2 5000 $kind $kind.wav && run 0 $tool --lossless $kind.wav && run 0 $de -f -o back.wav $kind.aec && same $kind.wav back.wav
 done
 
+# what was written once opens for ever, to the same samples
+for f in "$(dirname "$reader")"/golden/version1-sound*.aec; do run 0 $de -t "$f"; prints "1 items, all well"; run 0 python3 "$reader" "$f"; done
+
 # where nothing is named: FLAC, or WAV where that does not hold it; said that qualities are for pictures
 run 0 $tool -f s16-2.wav; says "without loss"
 run 0 $de s16-2.aec; [ "$(head -c 4 s16-2.flac)" = fLaC ] || fail "no FLAC by default"
