@@ -5,6 +5,8 @@
 #ifndef AEI_SOUNDFILE_H
 #define AEI_SOUNDFILE_H
 
+#include <string.h>
+
 #include "adapter.h"
 #include "ae/output.h"
 
@@ -80,5 +82,23 @@ void aei_sound_sink_close(sound_sink *s);
 ae_status aei_sound_head(sound_family family, const ae_meta *meta, ae_memory_output *head, ae_error *err);
 ae_status aei_sound_tail(sound_family family, const ae_meta *meta, ae_memory_output *tail, ae_error *err);
 void aei_sound_dropped(sound_family family, const ae_meta *meta, char note[160]);
+
+/* A number of n bytes. */
+static inline uint64_t aei_sound_number(const uint8_t *p, unsigned n, bool big_endian)
+{
+    uint64_t v = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        v |= (uint64_t)p[i] << 8 * (big_endian ? n - 1 - i : i);
+    return v;
+}
+
+/* list ends with NULL. */
+static inline bool aei_is_one_of(const char *name, const char *const *list)
+{
+    while (*list && strcmp(*list, name) != 0)
+        list++;
+    return *list;
+}
 
 #endif
