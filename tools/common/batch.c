@@ -30,6 +30,8 @@ struct cli_batch {
     const cli_job *job;
     cli_inputs inputs;
     cli_target *outputs;    /* one for each input */
+    const cli_input **by_file; /* the n_by_file inputs that are files, in order of device and inode */
+    size_t n_by_file;
     size_t step, n_items; /* of the shard: every step-th input */
     bool to_directory;
     FILE *json;
@@ -177,6 +179,26 @@ static int check_sides(const cli_batch *b)
     return CLI_GO_ON;
 }
 
+static int compare_files(const void *a, const void *b)
+{
+    const cli_input *x = *(const cli_input *const *)a, *y = *(const cli_input *const *)b;
+
+    if (x->device != y->device)
+        return x->device < y->device ? -1 : 1;
+    return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+static bool order_by_file(cli_batch *b)
+{
+    if (!(b->by_file = ae_alloc(b->inputs.n + 1, sizeof(*b->by_file))))
+        return false;
+    for (size_t i = 0; i < b->inputs.n; i++)
+        if (b->inputs.items[i].exists)
+            b->by_file[b->n_by_file++] = &b->inputs.items[i];
+    qsort(b->by_file, b->n_by_file, sizeof(*b->by_file), compare_files);
+    return true;
+}
+
 static int plan(cli_batch *b, char **operands, int n)
 {
     const cli_job *job = b->job;
@@ -187,7 +209,7 @@ static int plan(cli_batch *b, char **operands, int n)
     if (status != CLI_GO_ON)
         return status;
     naming.to_directory = b->to_directory;
-    if (!(b->outputs = cli_names_make(&naming, &b->inputs))) {
+    if (!(b->outputs = cli_names_make(&naming, &b->inputs)) || !order_by_file(b)) {
         cli_message("%s", ae_status_name(AE_ERR_NOMEM));
         return CLI_FAILED;
     }
@@ -206,6 +228,7 @@ static bool is_later(const struct timespec *a, const struct timespec *b)
 static ae_status check_output(const cli_batch *b, const cli_input *input, const char *output, bool *skip, ae_error *err)
 {
     const cli_batch_options *o = b->job->options;
+    const cli_input *key, *const *same;
     struct stat s;
 
     *skip = false;
@@ -220,12 +243,9 @@ static ae_status check_output(const cli_batch *b, const cli_input *input, const 
         return ae_fail(err, AE_ERR_IO, "%s: is a directory", output);
     if (!S_ISREG(s.st_mode))
         return AE_OK;
-    for (size_t i = 0; i < b->inputs.n; i++) {
-        const cli_input *in = &b->inputs.items[i];
-
-        if (in->exists && in->device == s.st_dev && in->inode == s.st_ino)
-            return ae_fail(err, AE_ERR_ARGUMENT, "the output %s is the input %s itself", output, in->path);
-    }
+    key = &(cli_input){.device = s.st_dev, .inode = s.st_ino};
+    if ((same = bsearch(&key, b->by_file, b->n_by_file, sizeof(*b->by_file), compare_files)) != NULL)
+        return ae_fail(err, AE_ERR_ARGUMENT, "the output %s is the input %s itself", output, (*same)->path);
     *skip = o->skip_existing || (o->newer && !is_later(&input->changed, &s.st_mtim));
     if (!o->skip_existing && !o->newer && !o->force)
         return ae_fail(err, AE_ERR_IO, "%s exists (-f overwrites it, --skip-existing leaves it)", output);
@@ -491,6 +511,7 @@ done:
         status = status == CLI_OK ? CLI_FAILED : status;
     }
     cli_names_free(b.outputs, b.inputs.n);
+    ae_free(b.by_file);
     cli_inputs_clear(&b.inputs);
     ae_free(b.workers);
     return status;
