@@ -387,12 +387,11 @@ def make_term(entry, r, has_to=False, **values):
     """A term, defaults filled in, of what one of the three lists says."""
     t = SimpleNamespace(**{**{k: d for k, (_, d) in TERM.items()}, "on_weights": False, "against": "image", "number": 0.0, **values})
     t.name, t.sum, t.fool = t.name or t.kind, t.over == "sum", t.aim == "fool"
-    compares, needs = t.kind in COMPARING, {"rate_distortion": getattr(t, "lambda"), "kl_sparse": t.rho, "kl_normal": t.logvar,
-                                            "adversary": t.by, "perceptual": t.model and t.node}
-    for kind, value in needs.items():
-        if (t.kind == kind) != bool(value):
-            fail(entry, "term %s: key of kind %s is missing or unknown", t.kind, kind)
-    if t.kind != "perceptual" and (t.model or t.node):
+    compares = t.kind in COMPARING
+    for kind, key in (("rate_distortion", "lambda"), ("kl_sparse", "rho"), ("kl_normal", "logvar"), ("adversary", "by")):
+        if (t.kind == kind) != bool(getattr(t, key)):
+            fail(entry, "term: '%s' belongs to kind %s, which needs it", key, kind)
+    if (bool(t.model), bool(t.node)) != (t.kind == "perceptual",) * 2:
         fail(entry, "loss: 'model' and 'node' belong to kind perceptual, which needs both")
     if t.fool and t.kind != "adversary":
         fail(entry, "term: 'aim' belongs to kind adversary")

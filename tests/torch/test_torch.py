@@ -468,7 +468,8 @@ class Comparison(unittest.TestCase):
                 batch = loader.render(host)
                 self.assertTrue(all(x.is_meta for x in (*batch.inputs, batch.target)))
                 prediction, outputs = trainer.predict(trainer.network, batch)
-                self.assertTrue(trainer.objective(prediction, batch, outputs, trainer.network).is_meta)
+                weights = [t.weight for t in r.terms]
+                self.assertTrue(trainer.objective(prediction, batch, outputs, trainer.network, weights).is_meta)
 
     def test_perceptual(self):
         _, _, path = self.model(EVERY_OP)
