@@ -17,7 +17,8 @@ enum {
     CONTEXTS = 6,
     FRACTION = 4,   /* bits of predictions behind the point */
     HISTORY = 1024, /* of a filter: twice as many are held, so that they need not go round */
-    N_MIXED = N_STAGES + 1
+    N_MIXED = N_STAGES + 1,
+    MOST_ERROR = 1 << 22 /* that means of errors take in, 1/16 */
 };
 
 static const uint32_t taps_of[N_STAGES] = {256, 32, 16};
@@ -245,7 +246,7 @@ AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool d
     const channel *before = c ? ch - 1 : s->channels > 1 ? ch + 1 : NULL;
     const int32_t step = 2 * (int32_t)s->bound + 1, lo = s->lo[c], hi = s->hi[c];
     const int32_t *x = ch->scaled + t;
-    int32_t p0, sums[N_MIXED], mu, P, q = 0, value, left, r;
+    int32_t p0, sums[N_MIXED], mu, P, q = 0, value, left, r, off, off0;
     int64_t sum = 0, mixed = 0;
     density d[N_DENSITIES];
     int level, level2, level3, beside, k;
@@ -307,8 +308,7 @@ AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool d
     m->decider.set1 = m->decider.weights[1][(unsigned)(level2 / 8 < 7 ? level2 / 8 : 7) * NODES];
 
     if (!decoding) {
-        int32_t off = values[t] - P + step / 2;
-
+        off = values[t] - P + step / 2;
         q = off >= 0 ? off / step : -((-off + step - 1) / step);
     }
     q = code_steps(&m->decider, decoding, q, d, step, k);
@@ -320,12 +320,14 @@ AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool d
     r = value * 16 - mu;
     ch->last[1] = ch->last[0];
     ch->last[0] = r;
-    ch->fast += ((magnitude(r) << 4) - (int32_t)ch->fast) / 4;
-    ch->middle += (int32_t)((magnitude(r) << 6) - ch->middle) / 16;
-    ch->slow += (int32_t)((magnitude(r) << 8) - ch->slow) / 128;
-    *e0 += ((int32_t)(magnitude(r) << 8) - *e0) >> 6;
-    *e1 += ((int32_t)(magnitude(r) << 8) - *e1) >> 6;
-    *e2 += ((int32_t)(magnitude(value * 16 - p0) << 8) - *e2) >> 6;
+    off = (int32_t)(magnitude(r) < MOST_ERROR ? magnitude(r) : MOST_ERROR);
+    off0 = (int32_t)(magnitude(value * 16 - p0) < MOST_ERROR ? magnitude(value * 16 - p0) : MOST_ERROR);
+    ch->fast = (uint32_t)((int32_t)ch->fast + ((off << 4) - (int32_t)ch->fast) / 4);
+    ch->middle = (uint32_t)((int32_t)ch->middle + ((off << 6) - (int32_t)ch->middle) / 16);
+    ch->slow = (uint32_t)((int32_t)ch->slow + ((off << 8) - (int32_t)ch->slow) / 128);
+    *e0 += ((off << 8) - *e0) >> 6;
+    *e1 += ((off << 8) - *e1) >> 6;
+    *e2 += ((off0 << 8) - *e2) >> 6;
     left = clip16((value * 16 - p0) >> ch->shift);
     for (unsigned i = 0; i < N_STAGES; i++) {
         static const int rates[] = {27, 27, 26};
