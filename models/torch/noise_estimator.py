@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Fits the noise estimator's small network and writes lib/image/noise_net.h.
 
-    build/models/noise_features 6500 21 PICTURE... > examples
-    models/torch/noise_estimator.py --steps 5000 examples lib/image/noise_net.h
+    build/models/noise_features 16000 21 PICTURE... > examples
+    models/torch/noise_estimator.py examples lib/image/noise_net.h
 
 Each example's groups of blocks are told apart: what is noise in one is noise of about the same kind in all, which the second half of
 the features shows. The loss is that of a quantile above the middle: a network that is told too little leaves noise. A second network
@@ -111,10 +111,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("examples", nargs="+", help="files of noise_features")
     parser.add_argument("header", help="the C header to write")
-    parser.add_argument("--quantile", type=float, default=0.75)
-    parser.add_argument("--clean-weight", type=float, default=0.5)
+    parser.add_argument("--quantile", type=float, default=0.77)
+    parser.add_argument("--clean-weight", type=float, default=0.4)
     parser.add_argument("--camera-weight", type=float, default=1.5)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -142,7 +142,7 @@ def main():
     for k, name in enumerate(["clean", "camera", "white", "clean through a camera"]):
         of = (rest.kind == k) & (rest.pattern == 0)
         if of.any():
-            print("%-22s taken for white %.3f" % (name, (odds[of] > 2).mean()))
+            print("%-22s taken for white %.3f" % (name, (odds[of] > 1.2).mean()))
     off = (found - rest.white.numpy())[(rest.kind == 2) & (rest.pattern == 0)]
     print("white: log ratio %+.3f +- %.3f" % (off.mean(), off.std()))
     write(options.header, net, white, mean, deviation)

@@ -122,6 +122,10 @@ static void test_white_noise(void **state)
         add_noise(&p, s, 1);
         noise = estimate(&p);
         check("white", noise.white, 0.85f * s, 1.6f * s);
+        if (s >= 6) {
+            assert_true(noise.is_white && noise.n_bins == 0);
+            check("white, known to be", noise.white, 0.93f * s, 1.07f * s);
+        }
         check("luminance", noise.luminance, 0.8f * s * 0.577f, 1.65f * s * 0.577f);
         check("chroma", noise.chroma, 0.8f * s, 1.6f * s);
         free_picture(&p);
@@ -197,6 +201,7 @@ static void test_curve(void **state)
     }
     noise = estimate(&p);
     assert_int_equal(noise.n_bins, AE_NOISE_BINS);
+    assert_false(noise.is_white);
     check("chroma where dark", noise.chroma_at[3], 0.6f * 6, 1.6f * 6);
     check("chroma where bright", noise.chroma_at[12], 0.5f * 18, 1.5f * 18);
     check("bright by dark", noise.luminance_at[12] / noise.luminance_at[3], 1.5f, 5);
