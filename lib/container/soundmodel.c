@@ -141,7 +141,7 @@ static inline int32_t filter_predict(filter *f, uint32_t at, uint32_t taps)
 static inline void filter_learn(filter *f, uint32_t at, uint32_t taps, int32_t left, int rate)
 {
     int16_t *h = f->history + at - taps;
-    int64_t g = ((int64_t)(left - f->out) << rate) / (f->energy + 256);
+    int64_t g = (int64_t)(left - f->out) * ((int64_t)1 << rate) / (f->energy + 256);
     int32_t factor = clip16(g);
 
     for (uint32_t i = 0; i < taps; i++)
