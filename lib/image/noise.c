@@ -41,7 +41,8 @@ _Static_assert(AEI_NOISE_SUMMARY == N_ENERGIES * N_QUANTILES + 2 * (N_SIGNS + 1)
 
 static const float least_noise = 0.35f; /* what rounding makes; below, nothing is told */
 static const float least_white = 3;     /* deviation below which white noise is not told from a camera's */
-static const float sure_white = 1.2f;     /* logarithm of the odds from which on it is believed */
+static const float sure_white[2] = {0, 1.2f}; /* logarithm of the odds from which on it is believed: grey, where less can tell it,
+                                                 and in colour */
 static const float most_drawn = 0.5f;   /* share of drawn blocks beyond which a picture is taken for drawn */
 static const double quantiles[N_QUANTILES] = {0.05, 0.15, 0.3, 0.5};
 
@@ -475,7 +476,7 @@ static void standardise(const float features[AEI_NOISE_FEATURES], float in[NOISE
 }
 
 /* The deviation of white noise, if that is what all groups together look like; else 0. */
-static float judge_white(const aei_noise_groups *groups)
+static float judge_white(const aei_noise_groups *groups, bool colour)
 {
     float in[NOISE_NET_IN], a[NOISE_WHITE_HIDDEN], b[2], odds = 0, deviation = 0;
 
@@ -487,7 +488,7 @@ static float judge_white(const aei_noise_groups *groups)
         deviation += b[1] / (float)groups->n;
     }
     deviation = expf(fminf(deviation, 5)) - 0.5f;
-    return odds >= sure_white && deviation >= least_white ? deviation : 0;
+    return odds >= sure_white[colour] && deviation >= least_white ? deviation : 0;
 }
 
 /* Deviations that the network finds in a group; its outputs are log(deviation + 0.5). */
@@ -533,7 +534,7 @@ ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel
     out->confidence = fmaxf(groups.drawn, groups.seen);
     if (groups.drawn > most_drawn)
         return AE_OK;
-    out->white = judge_white(&groups);
+    out->white = judge_white(&groups, source->info.channels >= 3);
     out->is_white = out->white > 0;
     if (out->is_white) {
         out->luminance = source->info.channels < 3 ? out->white : out->white * sqrtf(1 / 3.0f);
