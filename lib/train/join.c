@@ -97,7 +97,7 @@ static ae_status add_adversary(aei_joined *j, const ae_recipe *r, uint32_t term,
     const ae_term *t = &r->terms[term];
     uint32_t k = network_of(r, t->by), draws, code;
     int32_t found = ae_graph_find(&j->graph, t->on);
-    char between[8];
+    char between[16];
     ae_status st;
 
     for (uint32_t i = 0; i < term; i++)
