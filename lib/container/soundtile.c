@@ -336,7 +336,8 @@ static ae_status take_head(aei_cursor *at, whole *w, uint32_t channels, uint32_t
     byte = aei_take_u8(at);
     w->shape.block = 1u << (byte >> 4);
     w->shape.memory = byte & 15;
-    shape_of(w, channels, frames);
+    if (good)
+        shape_of(w, channels, frames);
     if (at->bad || !good || !aei_model_shape_is_sound(&w->shape))
         return ae_fail(err, AE_ERR_MALFORMED, "the head of a tile of sound contradicts itself");
     return AE_OK;
