@@ -129,14 +129,14 @@ grep -q "coarser" err && fail "fine noise was taken for coarse: $(cat err)"
 
 # Killed, interrupted: the same model as without.
 sed 's/validate_every: 10/validate_every: 700/' tiny.yaml >long.yaml
-long="$tool long.yaml data --steps 3000 --seed 5 --quiet"
+long="$tool long.yaml data --steps 9000 --seed 5 --quiet"
 run 0 $long -o whole.aem
-timeout -s INT 1 $long -o parts.aem; [ $? -eq 124 ] || fail "interrupted by timeout"; present parts.aem parts.ckpt
+timeout --foreground -s INT 1 $long -o parts.aem; [ $? -eq 124 ] || fail "interrupted by timeout"; present parts.aem parts.ckpt
 # begin SIGNAL: resumes in the background, waits for it to run, sends the signal; its exit status is in $status
 begin()
 {
     : >log
-    $tool long.yaml data --steps 3000 --seed 5 -o parts.aem 2>log & pid=$!
+    $tool long.yaml data --steps 9000 --seed 5 -o parts.aem 2>log & pid=$!
     for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do grep -q resumed log && break; sleep 0.5; done
     sleep 0.2
     kill -$1 $pid
@@ -149,7 +149,7 @@ begin KILL; present parts.aem
 [ ! -e parts.ckpt ] || run 0 $long -o parts.aem -j 1
 same_identity whole.aem parts.aem; absent parts.ckpt .ae-*
 
-timeout -s INT 1 $tool tiny.yaml data --steps 100000 -o x.aem 2>/dev/null; present x.aem x.ckpt
+timeout --foreground -s INT 1 $tool tiny.yaml data --steps 100000 -o x.aem 2>/dev/null; present x.aem x.ckpt
 run 1 $tool tiny.yaml data --steps 100001 -o x.aem; says "x.ckpt"; says "another number of steps or schedule"
 run 1 $tool tiny.yaml data/p1.ppm data/p2.ppm data/p3.ppm --steps 100000 -o x.aem; says "another data set"
 printf 'XXXX' | dd of=x.ckpt bs=1 seek=500 conv=notrunc 2>/dev/null
