@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "common/json.h"
@@ -160,11 +163,50 @@ static void test_json(void **state)
     fclose(file);
 }
 
+static void leave_cleaned(void)
+{
+    _exit(77);
+}
+
+/* In a child: two signals in a row, which are one wish, then (if at all) a third after a second, which is another. */
+static int signals(bool third)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        char name[] = "test", *arguments[] = {name, NULL}, **operands;
+        int n;
+
+        if (cli_start(&tool, 1, arguments, &operands, &n) != CLI_GO_ON)
+            _exit(1);
+        cli_clean_up = leave_cleaned;
+        raise(SIGINT);
+        raise(SIGTERM);
+        if (third) {
+            usleep(1010000);
+            raise(SIGTERM);
+        }
+        _exit(cli_cancel.requested ? cli_interrupted() : 2);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void test_signals(void **state)
+{
+    (void)state;
+    assert_int_equal(signals(false), 130);
+    assert_int_equal(signals(true), 77);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values), cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_sizes_and_durations),
-        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json), cmocka_unit_test(test_signals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

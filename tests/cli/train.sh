@@ -131,7 +131,8 @@ grep -q "coarser" err && fail "fine noise was taken for coarse: $(cat err)"
 sed 's/validate_every: 10/validate_every: 700/' tiny.yaml >long.yaml
 long="$tool long.yaml data --steps 9000 --seed 5 --quiet"
 run 0 $long -o whole.aem
-timeout --foreground -s INT 1 $long -o parts.aem; [ $? -eq 124 ] || fail "interrupted by timeout"; present parts.aem parts.ckpt
+# timeout signals the process and then its group, in which it is, too: two signals, one wish
+timeout -s INT 1 $long -o parts.aem; [ $? -eq 124 ] || fail "interrupted by timeout"; present parts.aem parts.ckpt
 # begin SIGNAL: resumes in the background, waits for it to run, sends the signal; its exit status is in $status
 begin()
 {
@@ -149,7 +150,7 @@ begin KILL; present parts.aem
 [ ! -e parts.ckpt ] || run 0 $long -o parts.aem -j 1
 same_identity whole.aem parts.aem; absent parts.ckpt .ae-*
 
-timeout --foreground -s INT 1 $tool tiny.yaml data --steps 100000 -o x.aem 2>/dev/null; present x.aem x.ckpt
+timeout -s INT 1 $tool tiny.yaml data --steps 100000 -o x.aem 2>/dev/null; present x.aem x.ckpt
 run 1 $tool tiny.yaml data --steps 100001 -o x.aem; says "x.ckpt"; says "another number of steps or schedule"
 run 1 $tool tiny.yaml data/p1.ppm data/p2.ppm data/p3.ppm --steps 100000 -o x.aem; says "another data set"
 printf 'XXXX' | dd of=x.ckpt bs=1 seek=500 conv=notrunc 2>/dev/null

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ae/files.h"
@@ -23,16 +24,24 @@ ae_cancel cli_cancel;
 void (*cli_clean_up)(void);
 
 static volatile sig_atomic_t signal_number;
+static struct timespec first_signal;
 
+/* Signals within a second of the first are the same wish: timeout(1) sends its signal to the process and then to the group, a
+ * terminal to whoever is in the foreground, beside what a supervisor sends. */
 static void on_signal(int number)
 {
-    if (cli_cancel.requested) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!cli_cancel.requested) {
+        signal_number = number;
+        first_signal = now;
+        cli_cancel.requested = 1;
+    } else if ((now.tv_sec - first_signal.tv_sec) * 1000000000LL + (now.tv_nsec - first_signal.tv_nsec) >= 1000000000LL) {
         if (cli_clean_up)
             cli_clean_up();
         _exit(128 + number);
     }
-    signal_number = number;
-    cli_cancel.requested = 1;
 }
 
 int cli_interrupted(void)
@@ -46,6 +55,8 @@ static void set_up_signals(void)
     static const int ending[] = {SIGINT, SIGTERM, SIGHUP}, failing[] = {SIGPIPE, SIGXFSZ};
     struct sigaction stop = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN}, old;
 
+    for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
+        sigaddset(&stop.sa_mask, ending[i]);
     for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
         if (sigaction(ending[i], NULL, &old) == 0 && (ending[i] != SIGHUP || old.sa_handler != SIG_IGN))
             sigaction(ending[i], &stop, NULL);

@@ -49,8 +49,8 @@ enum { CLI_GO_ON = -1, CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
  * usage error that has been reported. The operands are (*operands)[0 .. *n_operands), permuted to the end of argv. */
 int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int *n_operands);
 
-/* Set by SIGINT, SIGTERM and SIGHUP; a second signal calls cli_clean_up (async-signal-safe, or NULL) and ends the process. SIGPIPE
- * and SIGXFSZ are ignored: writes fail instead. */
+/* Set by SIGINT, SIGTERM and SIGHUP; another a second or more later calls cli_clean_up (async-signal-safe, or NULL) and ends the
+ * process. SIGPIPE and SIGXFSZ are ignored: writes fail instead. */
 extern ae_cancel cli_cancel;
 int cli_interrupted(void); /* the exit status then: 128 + the signal's number */
 extern void (*cli_clean_up)(void);
