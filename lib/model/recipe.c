@@ -7,6 +7,7 @@
 #include "model/recipe_network.h"
 #include "model/recipe_objective.h"
 #include "model/yaml_tree.h"
+#include "nn/optimizers.h"
 
 #include <string.h>
 
@@ -17,7 +18,8 @@ static const aei_choice tasks[] = {{"autoencode", AE_TASK_AUTOENCODE}, {"denoise
 static const aei_choice corruption_kinds[] = {{"gaussian", AE_CORRUPT_GAUSSIAN}, {"camera", AE_CORRUPT_CAMERA},
                                               {"salt_pepper", AE_CORRUPT_SALT_PEPPER}, {"mask", AE_CORRUPT_MASK},
                                               {"jpeg", AE_CORRUPT_JPEG}, {NULL, 0}};
-static const aei_choice optimizers[] = {{"adamw", AE_ADAMW}, {"adam", AE_ADAM}, {"sgd", AE_SGD}, {"muon", AE_MUON}, {NULL, 0}};
+#define OPTIMIZER(number, name, moments, update) {#name, AE_##number},
+static const aei_choice optimizers[] = {AEI_OPTIMIZERS(OPTIMIZER) {NULL, 0}};
 
 static const aei_choice filters[] = {{"bicubic", AE_BICUBIC}, {"lanczos", AE_LANCZOS}, {"area", AE_AREA}, {"bilinear", AE_BILINEAR},
                                      {NULL, 0}};

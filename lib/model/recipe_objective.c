@@ -2,16 +2,14 @@
  *
  * What a recipe wants: terms and phases. `loss` and `penalties`, the older way to write them, become the same terms. */
 #include "model/recipe_objective.h"
+#include "nn/losses.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const aei_choice kinds[] = {
-    {"mse", AE_LOSS_MSE}, {"l1", AE_LOSS_L1}, {"charbonnier", AE_LOSS_CHARBONNIER}, {"bce", AE_LOSS_BCE}, {"tv", AE_LOSS_TV},
-    {"perceptual", AE_LOSS_PERCEPTUAL}, {"rate_distortion", AE_LOSS_RATE_DISTORTION}, {"luma", AE_LOSS_LUMA},
-    {"psnr", AE_LOSS_PSNR}, {"cross_entropy", AE_LOSS_CROSS_ENTROPY}, {"kl_sparse", AE_LOSS_KL_SPARSE},
-    {"kl_normal", AE_LOSS_KL_NORMAL}, {"jacobian", AE_LOSS_JACOBIAN}, {"adversary", AE_LOSS_ADVERSARY}, {NULL, 0}
-};
+#define SAMPLE(number, name, value, slope) {#name, AE_LOSS_##number},
+#define OTHER(number, name, traits) {#name, AE_LOSS_##number},
+static const aei_choice kinds[] = {AEI_SAMPLE_LOSSES(SAMPLE) AEI_LOSSES(OTHER) {NULL, 0}};
 /* As they are spelt under `penalties`. */
 static const aei_choice penalty_kinds[] = {{"l1", AE_LOSS_L1}, {"l2", AE_LOSS_MSE}, {"kl_sparse", AE_LOSS_KL_SPARSE},
                                            {"kl_normal", AE_LOSS_KL_NORMAL}, {"jacobian", AE_LOSS_JACOBIAN}, {NULL, 0}};
@@ -25,19 +23,6 @@ static const char *kind_name(ae_loss_kind kind)
     while (c->value != (int)kind)
         c++;
     return c->name;
-}
-
-/* Of values against others, sample by sample. */
-static bool compares(ae_loss_kind kind)
-{
-    return kind == AE_LOSS_MSE || kind == AE_LOSS_L1 || kind == AE_LOSS_CHARBONNIER || kind == AE_LOSS_BCE ||
-           kind == AE_LOSS_LUMA || kind == AE_LOSS_PSNR || kind == AE_LOSS_CROSS_ENTROPY;
-}
-
-/* Of what a layer does, held against nothing. */
-static bool is_of_layer(ae_loss_kind kind)
-{
-    return kind == AE_LOSS_KL_SPARSE || kind == AE_LOSS_KL_NORMAL || kind == AE_LOSS_JACOBIAN || kind == AE_LOSS_ADVERSARY;
 }
 
 /* ---- references ---- */
@@ -89,6 +74,7 @@ static ae_status check_term(const aei_yaml *y, uint32_t at, const ae_recipe *r, 
 {
     uint32_t line = y->nodes[at].line;
     const char *kind = kind_name(t->kind);
+    uint32_t traits = aei_loss_traits(t->kind);
     const ae_network *by = find_network(r, t->by);
     ae_status st;
 
@@ -103,17 +89,17 @@ static ae_status check_term(const aei_yaml *y, uint32_t at, const ae_recipe *r, 
         return aei_yaml_fail(y, line, err, "term: 'logvar' belongs to kind kl_normal, which needs it, and 'on', the mean");
     if ((t->kind == AE_LOSS_ADVERSARY) != (t->by[0] != 0) || (t->fool && t->kind != AE_LOSS_ADVERSARY))
         return aei_yaml_fail(y, line, err, "term: 'by', a network, and 'aim' belong to kind adversary, which needs the first");
-    if (is_of_layer(t->kind) && (!t->on[0] || t->on_weights))
+    if (traits & AEI_OF_LAYER && (!t->on[0] || t->on_weights))
         return aei_yaml_fail(y, line, err, "term %s needs 'on', a layer", kind);
-    if (!compares(t->kind) && (has_to || t->sum || t->mask[0]))
+    if (!(traits & AEI_COMPARES) && (has_to || t->sum || t->mask[0]))
         return aei_yaml_fail(y, line, err, "term %s has no 'to', 'over' and 'mask'", kind);
-    if ((t->kind == AE_LOSS_PSNR || t->kind == AE_LOSS_LUMA) && (t->sum || t->mask[0]))
+    if (!(traits & AEI_SAMPLES) && (t->sum || t->mask[0]))
         return aei_yaml_fail(y, line, err, "term %s has no 'over' and 'mask'", kind);
-    if ((t->kind == AE_LOSS_PERCEPTUAL || t->kind == AE_LOSS_RATE_DISTORTION) && t->on[0])
+    if (traits & AEI_OF_OUTPUT && t->on[0])
         return aei_yaml_fail(y, line, err, "term %s is on the network's output and nothing else", kind);
     if (t->on_weights && ((t->kind != AE_LOSS_MSE && t->kind != AE_LOSS_L1) || has_to || t->sum || t->mask[0]))
         return aei_yaml_fail(y, line, err, "term on weights: mse or l1 alone, which hold them against 0");
-    if (compares(t->kind) && t->on[0] && !has_to)
+    if (traits & AEI_COMPARES && t->on[0] && !has_to)
         return aei_yaml_fail(y, line, err, "term %s on layer %s needs 'to': image, label, a number or a layer", kind, t->on);
     if (t->against == AE_AGAINST_LABEL && t->kind != AE_LOSS_CROSS_ENTROPY)
         return aei_yaml_fail(y, line, err, "term %s: labels are classes, for kind cross_entropy", kind);
@@ -196,12 +182,12 @@ static ae_status read_penalty(const aei_yaml *y, uint32_t at, const ae_recipe *r
                              "penalty: 'logvar' belongs to kind kl_normal, which needs 'node', the mean, and 'logvar'");
     if (t->kind == AE_LOSS_JACOBIAN && !t->on[0])
         return aei_yaml_fail(y, y->nodes[at].line, err, "penalty jacobian needs 'node'");
-    if (compares(t->kind)) {
+    if (t->kind == AE_LOSS_L1 || t->kind == AE_LOSS_MSE) {
         t->against = AE_AGAINST_NUMBER;
         t->on_weights = !t->on[0];
     }
     snprintf(t->name, sizeof(t->name), "%s", t->kind == AE_LOSS_MSE ? "l2" : kind_name(t->kind));
-    return check_term(y, at, r, t, compares(t->kind) && !t->on_weights, err);
+    return check_term(y, at, r, t, t->against == AE_AGAINST_NUMBER && !t->on_weights, err);
 }
 
 static ae_status read_term(const aei_yaml *y, uint32_t at, const ae_recipe *r, ae_term *t, ae_error *err)

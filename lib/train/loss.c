@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/loss.h"
 #include "core/clones.h"
-#include "core/fastmath.h"
+#include "nn/losses.h"
 
 #include <math.h>
 
@@ -51,33 +51,20 @@ static size_t count(ae_shape s)
 }
 
 /* Values and derivatives of one chunk; `kind` is a constant where this is called. */
-FORCE_INLINE void terms(ae_loss_kind kind, size_t n, const float *restrict p, const float *restrict t, float *restrict e,
-                        float *restrict g)
+FORCE_INLINE void terms(ae_loss_kind kind, size_t n, const float *restrict predictions, const float *restrict targets,
+                        float *restrict e, float *restrict g)
 {
     for (size_t i = 0; i < n; i++) {
-        float d = p[i] - t[i];
+        float p = predictions[i], t = targets[i], d = p - t;
 
         switch (kind) {
-        case AE_LOSS_MSE:
-            e[i] = d * d;
-            g[i] = 2 * d;
+#define TERM(number, name, value, slope) \
+        case AE_LOSS_##number: \
+            e[i] = value; \
+            g[i] = slope; \
             break;
-        case AE_LOSS_L1:
-            e[i] = fabsf(d);
-            g[i] = (float)(d > 0) - (float)(d < 0);
-            break;
-        case AE_LOSS_CHARBONNIER:
-            e[i] = sqrtf(d * d + 1e-6f);
-            g[i] = d / e[i];
-            break;
-        case AE_LOSS_BCE: {
-            float low = p[i] < 1e-6f ? 1e-6f : p[i], q = low > 1 - 1e-6f ? 1 - 1e-6f : low; /* NaN stays NaN */
-
-            e[i] = -(t[i] * aei_log(q) + (1 - t[i]) * aei_log(1 - q));
-            e[i] = q == q ? e[i] : q;
-            g[i] = (q - t[i]) / (q * (1 - q));
-            break;
-        }
+        AEI_SAMPLE_LOSSES(TERM)
+#undef TERM
         default: /* no loss of single samples */
             e[i] = g[i] = NAN;
         }
@@ -229,17 +216,16 @@ static double total_variation(double weight, const aei_loss_view *v)
 
 bool aei_loss_is_of_samples(ae_loss_kind kind)
 {
-    return kind == AE_LOSS_MSE || kind == AE_LOSS_L1 || kind == AE_LOSS_CHARBONNIER || kind == AE_LOSS_BCE ||
-           kind == AE_LOSS_LUMA || kind == AE_LOSS_PSNR || kind == AE_LOSS_CROSS_ENTROPY || kind == AE_LOSS_RATE_DISTORTION;
+    return aei_loss_traits(kind) & AEI_COMPARES || kind == AE_LOSS_RATE_DISTORTION;
 }
 
 AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_view *v)
 {
     switch (kind) {
-    case AE_LOSS_MSE: return sweep(AE_LOSS_MSE, weight, v);
-    case AE_LOSS_L1: return sweep(AE_LOSS_L1, weight, v);
-    case AE_LOSS_CHARBONNIER: return sweep(AE_LOSS_CHARBONNIER, weight, v);
-    case AE_LOSS_BCE: return sweep(AE_LOSS_BCE, weight, v);
+#define SWEEP(number, name, value, slope) \
+    case AE_LOSS_##number: return sweep(AE_LOSS_##number, weight, v);
+    AEI_SAMPLE_LOSSES(SWEEP)
+#undef SWEEP
     case AE_LOSS_LUMA: return luma(weight, v);
     case AE_LOSS_PSNR: return psnr(weight, v);
     case AE_LOSS_CROSS_ENTROPY: return cross_entropy(weight, v);

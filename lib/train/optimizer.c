@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#define FORCE_INLINE static inline __attribute__((always_inline))
+
 float aei_rate_between(float rate, float rate_end, uint64_t rise, uint64_t step, uint64_t steps)
 {
     uint64_t warmup = rise < steps / 10 ? rise : steps / 10;
@@ -41,49 +43,42 @@ aei_update aei_update_make(const ae_recipe *r, float rate, float scale, uint64_t
     };
 }
 
-/* `coupled` decay is a gradient, the decoupled one of AdamW shrinks the value itself. */
-AEI_CLONES static void adam(const aei_update *u, float coupled, float decoupled, size_t n, const float *restrict gradient,
-                 float *restrict value, float *restrict first, float *restrict second, float *restrict average)
+typedef float (*update_of_one)(const aei_update *u, float decay, float g, float w, float *m, float *v);
+
+/* `one` and `moments` are constants where this is called. */
+FORCE_INLINE void sweep(update_of_one one, int moments, const aei_update *update, float decay, size_t n,
+                        const float *restrict gradient, float *restrict value, float *restrict first, float *restrict second,
+                        float *restrict average)
 {
-    float rate = u->rate, scale = u->scale, b1 = u->beta1, b2 = u->beta2, c1 = u->unbias1, c2 = u->unbias2, a = u->average;
+    const aei_update u = *update; /* nothing that is written lies there */
 
     for (size_t i = 0; i < n; i++) {
-        float g = gradient[i] * scale + coupled * value[i];
-        float m = b1 * first[i] + (1 - b1) * g;
-        float v = b2 * second[i] + (1 - b2) * g * g;
-        float w = value[i] - rate * (m * c1 / (sqrtf(v * c2) + 1e-8f) + decoupled * value[i]);
+        float m = first[i], v = moments > 1 ? second[i] : 0, w = one(&u, decay, gradient[i] * u.scale, value[i], &m, &v);
 
         first[i] = m;
-        second[i] = v;
+        if (moments > 1)
+            second[i] = v;
         value[i] = w;
-        average[i] += a * (w - average[i]);
+        average[i] += u.average * (w - average[i]);
     }
 }
 
-AEI_CLONES static void momentum(const aei_update *u, float coupled, size_t n, const float *restrict gradient, float *restrict value,
-                     float *restrict first, float *restrict average)
-{
-    float rate = u->rate, scale = u->scale, b1 = u->beta1, a = u->average;
-
-    for (size_t i = 0; i < n; i++) {
-        float m = b1 * first[i] + gradient[i] * scale + coupled * value[i];
-        float w = value[i] - rate * m;
-
-        first[i] = m;
-        value[i] = w;
-        average[i] += a * (w - average[i]);
+#define SWEEP(number, name, moments, one) \
+    AEI_CLONES static void apply_##name(const aei_update *u, float decay, size_t n, const float *gradient, float *value, \
+                                        float *first, float *second, float *average) \
+    { \
+        sweep(one, moments, u, decay, n, gradient, value, first, second, average); \
     }
-}
+AEI_OPTIMIZERS(SWEEP)
 
 void aei_apply(const aei_update *u, bool decay, size_t n, const float *gradient, float *value, float *first, float *second,
                float *average)
 {
     float d = decay ? u->decay : 0;
 
-    if (u->kind == AE_SGD)
-        momentum(u, d, n, gradient, value, first, average);
-    else if (u->kind == AE_ADAM)
-        adam(u, d, 0, n, gradient, value, first, second, average);
-    else
-        adam(u, 0, d, n, gradient, value, first, second, average);
+    switch (u->kind) {
+#define CASE(number, name, moments, one) \
+    case AE_##number: apply_##name(u, d, n, gradient, value, first, second, average); break;
+    AEI_OPTIMIZERS(CASE)
+    }
 }

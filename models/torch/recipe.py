@@ -2,6 +2,7 @@
 """Recipes, doc/recipe.md: the files that aetrain reads, by tables of keys. Errors name the line."""
 import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import yaml
@@ -15,6 +16,13 @@ NUMBER = re.compile(r"[-+]?(0|[1-9]\d*|(?=\.\d))(\.\d*)?([eE][-+]?\d+)?$")
 
 class RecipeError(ValueError):
     pass
+
+
+def rows(header, table):
+    """The rows of a table of the C library, each a list of texts: X(number, name, ...)."""
+    text = (Path(__file__).resolve().parents[2] / "lib" / "nn" / header).read_text()
+    lines = re.search(r"#define %s\(X\)((?:.*\\\n)+.*)" % table, text)[1]
+    return [row.split(", ") for row in re.findall(r"X\((.*)\)", lines)]
 
 
 def fail(node, message, *args):
@@ -158,10 +166,11 @@ DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (bet
 RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality"}
 CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),
               "quality": (between(1, 100), None), "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
-KINDS = ["mse", "l1", "charbonnier", "bce", "tv", "perceptual", "rate_distortion", "luma", "psnr", "cross_entropy", "kl_sparse",
-         "kl_normal", "jacobian", "adversary"]
-COMPARING = ("mse", "l1", "charbonnier", "bce", "luma", "psnr", "cross_entropy")  # with a target
-OF_LAYERS = ("kl_sparse", "kl_normal", "jacobian", "adversary")
+ALONE = [row[1] for row in rows("losses.h", "AEI_SAMPLE_LOSSES")]  # of single samples, defined by their rows
+TRAITS = {**dict.fromkeys(ALONE, "AEI_COMPARES | AEI_SAMPLES"), **{row[1]: row[2] for row in rows("losses.h", "AEI_LOSSES")}}
+KINDS = list(TRAITS)
+COMPARING, SAMPLES, OF_LAYERS = ([k for k in KINDS if "AEI_" + t in TRAITS[k]] for t in ("COMPARES", "SAMPLES", "OF_LAYER"))
+OPTIMIZERS = [row[1] for row in rows("optimizers.h", "AEI_OPTIMIZERS")]
 LOSS = {"kind": (choice(KINDS), REQUIRED), "weight": (number(0, 1e9), 1), "model": (scalar, ""), "node": (scalar, ""),
         "lambda": (between(1e-9, 1e9), None)}
 PENALTY = {"kind": (choice(["l1", "l2", "kl_sparse", "kl_normal", "jacobian"]), REQUIRED), "weight": (number(0, 1e9), REQUIRED),
@@ -171,7 +180,7 @@ TERM = {**LOSS, "name": (name, ""), "on": (scalar, ""), "to": (subtree, None), "
         "aim": (choice(["tell", "fool"]), "tell")}
 PHASE = {"train": (entries, []), "terms": (entries, REQUIRED), "steps": (whole(1, 1e12), REQUIRED), "every": (whole(1, 1e12), 0),
          "rate": (number(0, 100), 0), "rate_end": (number(0, 100), 0)}
-TRAIN = {"optimizer": (choice(["adamw", "adam", "sgd", "muon"]), "adamw"), "rate": (number(0, 100), 1e-3),
+TRAIN = {"optimizer": (choice(OPTIMIZERS), "adamw"), "rate": (number(0, 100), 1e-3),
          "rate_end": (number(0, 100), 1e-6), "beta1": (number(0, 0.9999), 0.9), "beta2": (number(0, 0.999999), 0.999),
          "decay": (number(0, 10), 1e-4), "clip": (number(0, 1e6), 1), "ema": (number(0, 0.999999), 0.999),
          "steps": (whole(1, 1e12), 100000), "warmup": (whole(0, 1e12), 500), "batch": (whole(1, 65536), 16),
@@ -397,7 +406,7 @@ def make_term(entry, r, has_to=False, **values):
         fail(entry, "term: 'aim' belongs to kind adversary")
     if t.kind in OF_LAYERS and (not t.on or t.on_weights):
         fail(entry, "term %s needs 'on', a layer", t.kind)
-    if (t.kind in ("psnr", "luma") or not compares) and (t.sum or t.mask) or (not compares and has_to):
+    if t.kind not in SAMPLES and (t.sum or t.mask) or (not compares and has_to):
         fail(entry, "term %s has no 'to', 'over' and 'mask'", t.kind)
     if t.kind in ("perceptual", "rate_distortion") and t.on:
         fail(entry, "term %s is on the network's output and nothing else", t.kind)

@@ -6,6 +6,7 @@ their own, are dealt out to them."""
 import copy
 import math
 from collections import defaultdict
+from functools import partial
 
 import numpy as np
 import torch
@@ -86,15 +87,23 @@ class Muon(torch.optim.AdamW):
         torch._foreach_add_(ts, [y.reshape(t.shape) for y, t in zip(x, ts)], alpha=-size)
 
 
+def adam(kind):
+    return lambda groups, train, bf16: kind(groups, lr=train.rate, betas=(train.beta1, train.beta2), eps=1e-8, foreach=True)
+
+
+# how each optimiser is made, and what it calls its moments
+OPTIMIZERS = {
+    "adamw": (adam(torch.optim.AdamW), ("exp_avg", "exp_avg_sq")),
+    "adam": (adam(torch.optim.Adam), ("exp_avg", "exp_avg_sq")),
+    "sgd": (lambda groups, train, bf16: torch.optim.SGD(groups, lr=train.rate, momentum=train.beta1), ("momentum_buffer",)),
+    "muon": (lambda groups, train, bf16: adam(partial(Muon, bf16=bf16))(groups, train, bf16), ("exp_avg", "exp_avg_sq")),
+}
+
+
 def make_optimizer(train, network, bf16):
     groups = [{"params": [t for t, p in zip(network.tensors, network.params) if p.moves and p.decay == d],
                "weight_decay": train.decay if d else 0, "weights": d} for d in (True, False)]
-    if train.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=train.rate, momentum=train.beta1)
-    keys = {"lr": train.rate, "betas": (train.beta1, train.beta2), "eps": 1e-8, "foreach": True}
-    if train.optimizer == "muon":
-        return Muon(groups, bf16, **keys)
-    return (torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam)(groups, **keys)
+    return OPTIMIZERS[train.optimizer][0](groups, train, bf16)
 
 
 class Trainer:

@@ -23,16 +23,11 @@ def said(what, names, where, others):
         print("%s %s: not in %s" % (what, name, where))
 
 
-def table(source, name):
-    """The texts of a table of choices in C."""
-    return set(re.findall(r'\{"(\w+)"', re.search(r"%s\[\] = \{(.*?)\};" % name, source, re.S)[1]))
-
-
 header = text("include", "ae", "graph.h")
 operators = set(re.findall(r"^    X\([A-Z_]+, (\w+),", text("lib", "nn", "ops.h"), re.M)) - {"input"} | {"residual"}
 activations = set(re.findall(r'^    \[AE_ACT_\w+\] = \{"(\w+)"', text("lib", "nn", "acts.c"), re.M))
-losses = table(text("lib", "model", "recipe_objective.c"), "kinds")
-optimisers = table(text("lib", "model", "recipe.c"), "optimizers")
+losses = set(re.findall(r"^    X\([A-Z_0-9]+, (\w+),", text("lib", "nn", "losses.h"), re.M))
+optimisers = set(re.findall(r"^    X\([A-Z_0-9]+, (\w+),", text("lib", "nn", "optimizers.h"), re.M))
 
 for what, names, prefix in (("operator", operators - {"residual"}, "OP"), ("activation", activations, "ACT")):
     numbered = {n.lower() for n in re.findall(r"^    AE_%s_(\w+) = \d+" % prefix, header, re.M)} - {"input"}
@@ -46,10 +41,13 @@ try:
     said("activation", activations, "models/torch/network.py, torch.nn.functional", own | set(dir(functional)))
 except ImportError:
     print("without torch: activations there are not looked at")
-python = text("models", "torch", "recipe.py")
-said("loss", losses, "models/torch/recipe.py", set(re.findall(r'"(\w+)"', python)))
-said("optimiser", optimisers, "models/torch/recipe.py", set(re.findall(r'"(\w+)"', re.search(r'"optimizer": \(choice\((.*?)\)', python)[1])))
-said("optimiser", set(re.findall(r'"(\w+)"', re.search(r'"optimizer": \(choice\((.*?)\)', python)[1])), "the C library", optimisers)
+numbers = text("include", "ae", "recipe.h")
+said("loss", {n.lower() for n in re.findall(r"\bAE_LOSS_(\w+) = \d", numbers)}, "lib/nn/losses.h", losses)
+said("loss", losses, "models/torch/objective.py", set(re.findall(r'"(\w+)"', text("models", "torch", "objective.py"))))
+optimising = re.search(r"^OPTIMIZERS = \{(.*?)^\}", text("models", "torch", "trainer.py"), re.S | re.M)[1]
+said("optimiser", {n.lower() for n in re.findall(r"\bAE_(\w+) = \d", re.search(r"enum ae_optimizer \{(.*?)\}", numbers, re.S)[1])},
+     "lib/nn/optimizers.h", optimisers)
+said("optimiser", optimisers, "models/torch/trainer.py", set(re.findall(r'^    "(\w+)":', optimising, re.M)))
 
 page = text("doc", "recipe.md")
 words = {w for code in re.findall(r"`([^`]*)`", page) for w in re.findall(r"\w+", code)}

@@ -22,7 +22,7 @@ from models.torch import aem, camera, codec, codec_rd, data, patterns, recipe as
 from models.torch.graph import ACTS, MANY, OPS
 from models.torch.join import Joined
 from models.torch.network import Network
-from models.torch.trainer import Trainer, rate_at
+from models.torch.trainer import OPTIMIZERS, Trainer, rate_at
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted((ROOT / "models" / "recipes").rglob("*.yaml"))
@@ -192,7 +192,11 @@ TABLES = HEAD % ("autoencode", "") + "".join("      - {op: conv, out: 8, act: %s
 data: {crop: 16}
 train: {batch: 2, shards: 1}
 """
-TEXTS = {"matrices": MATRICES, "tables": TABLES, "every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM,
+# what the other tables hold: every loss of single samples, every optimiser
+LOSSES = FIXED[:FIXED.index("loss:")] + "loss: [%s]\n" % ", ".join("{kind: %s, weight: 0.5}" % kind for kind in recipes.ALONE)
+OPTIMIZED = {
+    "optimizer " + name: MATRICES.replace("optimizer: muon", "optimizer: " + name) + "loss: [{kind: mse}]\n" for name in recipes.OPTIMIZERS}
+TEXTS = {"losses": LOSSES, "matrices": MATRICES, **OPTIMIZED, "tables": TABLES, "every operator": EVERY_OP, "fixed size": FIXED, "batch statistics": NORMALISED, "calm": CALM,
          "terms": TERMS, "enlarging": ENLARGING, "coding": CODING, "integers": INTEGERS,
          **{p.stem: p.read_text() for p in RECIPES}}
 # Where random nodes have an effect in training each side has draws of its own (test_random_nodes looks at those).
@@ -486,7 +490,8 @@ class Comparison(unittest.TestCase):
             base = inputs[image] if r.scale == 1 else torch.nn.functional.interpolate(inputs[image], scale_factor=r.scale)
         draw, n, updates, rate = np.random.default_rng(3), values.size, 7, 0.01
         first, second, average = draw.normal(0, 1e-3, n), draw.uniform(1e-6, 2e-6, n), values + draw.normal(0, 0.1, n)
-        if r.train.optimizer == "sgd":
+        moments = OPTIMIZERS[r.train.optimizer][1]
+        if len(moments) == 1:
             second[:] = 0
 
         trainer = Trainer(r)
@@ -497,8 +502,7 @@ class Comparison(unittest.TestCase):
             m, v = (torch.tensor(x[at:at + t.numel()], dtype=torch.float32).view(t.shape) for x in (first, second))
             at += t.numel()
             if p.trainable:
-                trainer.optimizer.state[t] = {"momentum_buffer": m} if r.train.optimizer == "sgd" else {
-                    "step": torch.tensor(float(updates)), "exp_avg": m, "exp_avg_sq": v}
+                trainer.optimizer.state[t] = {"step": torch.tensor(float(updates)), **dict(zip(moments, (m, v)))}
         quality = next((x.view(-1) for x, n in zip(inputs, trainer.network.graph.nodes) if n.name == "quality"), None)
         batch = SimpleNamespace(inputs=inputs, target=outputs[0], base=base, quality=quality)
         seeds = [mix64(mix64(1) ^ shard) for shard in range(r.train.shards)]

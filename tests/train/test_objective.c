@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/rng.h"
+#include "nn/losses.h"
 #include "train/loss.h"
 #include "train/muon.h"
 #include "train/optimizer.h"
@@ -26,7 +27,8 @@ static void assert_near(double a, double b, double tolerance)
 
 static float value[COUNT], target[COUNT], weight[N * H * W], gradient[COUNT];
 
-static aei_loss_view make_view(bool weighted)
+/* What is compared differs by at most a tenth, or by more than 1. */
+static aei_loss_view make_view(bool weighted, bool far)
 {
     aei_rng rng = aei_rng_make(7, weighted, 0);
     double total = 0;
@@ -34,6 +36,8 @@ static aei_loss_view make_view(bool weighted)
     for (int i = 0; i < COUNT; i++) {
         value[i] = 0.15f + 0.7f / COUNT * (float)(i * 37 % COUNT); /* no two within a step of each other */
         target[i] = value[i] + (i / C % 2 ? 0.05f : -0.05f) + aei_rng_range(&rng, -0.04f, 0.04f); /* clear of kinks */
+        if (far)
+            target[i] += i / C % 2 ? 1 : -1;
         gradient[i] = 0;
     }
     for (int i = 0; i < N * H * W; i++) {
@@ -74,17 +78,23 @@ static double loss_value(void *context)
 
 static void test_loss_gradients(void **state)
 {
-    const ae_loss_kind kinds[] = {AE_LOSS_MSE, AE_LOSS_L1,   AE_LOSS_CHARBONNIER, AE_LOSS_BCE,
-                                  AE_LOSS_TV,  AE_LOSS_LUMA, AE_LOSS_PSNR,        AE_LOSS_CROSS_ENTROPY};
+#define KIND(number, ...) AE_LOSS_##number,
+    const ae_loss_kind kinds[] = {AEI_SAMPLE_LOSSES(KIND) AE_LOSS_TV, AE_LOSS_LUMA, AE_LOSS_PSNR};
 
     (void)state;
     for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
-        for (int weighted = 0; weighted < 2; weighted++) {
-            loss_case c = {kinds[k], make_view(weighted)};
+        for (int i = 0; i < (aei_loss_traits(kinds[k]) & AEI_SAMPLES ? 4 : 2); i++) {
+            loss_case c = {kinds[k], make_view(i & 1, i & 2)};
 
-            assert_true(loss_value(&c) > 0);
+            assert_true(loss_value(&c) > 0 || (i & 2)); /* far targets are no probabilities */
             check_gradient(loss_value, &c);
         }
+    for (int weighted = 0; weighted < 2; weighted++) {
+        loss_case c = {AE_LOSS_CROSS_ENTROPY, make_view(weighted, false)};
+
+        assert_true(loss_value(&c) > 0);
+        check_gradient(loss_value, &c);
+    }
 }
 
 static void test_loss_values(void **state)
@@ -146,7 +156,7 @@ static void test_kl_normal(void **state)
     assert_near(aei_kl_normal_add(3, 0.5, (ae_shape){1, 1, 1, 2}, mean, wide, a, b), 1.5 * (2 + (exp(1) - 2) / 2), 1e-6);
     assert_near(a[0], 3, 1e-6);
     assert_near(b[1], 0.75 * (exp(1) - 1), 1e-6);
-    make_view(false);
+    make_view(false, false);
     for (int i = 0; i < COUNT; i++)
         logvar[i] = 0.5f - value[i];
     aei_kl_normal_add(1.5, 0.5, (ae_shape){N, H, W, C}, value, logvar, gradient, by_logvar);
@@ -186,7 +196,7 @@ static void test_rate_distortion(void **state)
 /* Cutting a batch in two shards changes neither loss nor gradient. */
 static void test_shards_add_up(void **state)
 {
-    aei_loss_view whole = make_view(true), half;
+    aei_loss_view whole = make_view(true, false), half;
     float got[COUNT];
     double sum = 0, all;
 
@@ -218,7 +228,7 @@ static void test_kl_sparse(void **state)
     double rho = 0.1;
 
     (void)state;
-    make_view(false);
+    make_view(false, false);
     assert_true(sparse_value(&rho) > 0);
     check_gradient(sparse_value, &rho);
     assert_near(aei_kl_sparse_add(1, rho, 1, one, a, g), 0.1 * log(0.1 / 0.4) + 0.9 * log(0.9 / 0.6), 1e-6);
@@ -246,7 +256,7 @@ static void test_adversary(void **state)
     for (int fool = 0; fool < 2; fool++) {
         bool aim = fool;
 
-        make_view(false);
+        make_view(false, false);
         for (int i = 0; i < COUNT; i++) {
             draws[i] = 2 * value[i] - 1;
             by_draw[i] = 0;
@@ -349,6 +359,34 @@ static void test_pace(void **state)
     assert_near(aei_pace_rate(&p, 10, 0), 2e-3, 1e-9);
 }
 
+/* Each comes down to the bottom of a bowl, of which it sees noisy slopes, and its average with it; without decay or with little. */
+static void test_optimizers_arrive(void **state)
+{
+#define NAME(number, ...) AE_##number,
+    const ae_optimizer all[] = {AEI_OPTIMIZERS(NAME)};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(all) / sizeof(*all); k++)
+        for (int decay = 0; decay < 2; decay++) {
+            ae_recipe r = {.optimizer = all[k], .rate = 0.02f, .beta1 = 0.9f, .beta2 = 0.99f, .decay = 1e-4f, .ema = 0.9f};
+            float w[3] = {2, -3, 0.3f}, m[3] = {0}, v[3] = {0}, e[3] = {2, -3, 0.3f};
+            aei_rng rng = aei_rng_make(k, 0, 0);
+
+            for (uint64_t step = 0; step < 1000; step++) {
+                aei_update u = aei_update_make(&r, aei_rate(&r, step, 1000), 0.5f, step);
+                float g[3];
+
+                for (int i = 0; i < 3; i++)
+                    g[i] = 2 * (w[i] - 0.3f) + aei_rng_range(&rng, -0.1f, 0.1f);
+                aei_apply(&u, decay, 3, g, w, m, v, e);
+            }
+            for (int i = 0; i < 3; i++) {
+                assert_near(w[i], 0.3, 0.01);
+                assert_near(e[i], w[i], 0.01);
+            }
+        }
+}
+
 /* Two updates of one value by each optimiser, worked out by hand. */
 static void test_optimizers(void **state)
 {
@@ -438,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_shards_add_up),  cmocka_unit_test(test_kl_sparse),   cmocka_unit_test(test_sums),
         cmocka_unit_test(test_adversary),      cmocka_unit_test(test_classes),     cmocka_unit_test(test_muon),
         cmocka_unit_test(test_schedule),       cmocka_unit_test(test_pace),        cmocka_unit_test(test_optimizers),
+        cmocka_unit_test(test_optimizers_arrive),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
