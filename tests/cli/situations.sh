@@ -23,6 +23,10 @@ fresh; picture a.pgm 1; cp a.pgm a.ppm; run 0 $co --lossless a.pgm a.ppm; [ "$(l
 fresh; run 0 $tool -o deep/er/still/ t1.txt; present deep/er/still/t1.txt                         # directories are made
 fresh; run 1 $tool -o /proc/none/ t1.txt; says "/proc/none"
 
+fresh; mkdir in; picture in/a.pgm 1; touch in/b.csv in/c.txt in/d.json in/e.ts; run 0 $co --lossless -r -o o in; is "$(files o)" "o/a.aec "; says "4 files of other kinds were left out, such as in/b.csv"
+run 0 $co --lossless -r -a s.aec in; says "4 files of other kinds"; run 0 $de -r -t in o; says "5 files of other kinds"; run 0 $co --lossless -r --quiet -a s2.aec in; silent
+run 1 $co --lossless -o o in/a.pgm in/c.txt -f; says "c.txt: is empty"                             # one by one: an error
+
 # --- xargs, find, parallel runs
 fresh; ls t?.txt | xargs -n 2 $tool -o o/ 2>err || fail "xargs: $(cat err)"; is "$(ls o | wc -l)" 5   # the last chunk has one
 fresh; mkdir o; ls t?.txt | xargs -n 4 $tool -o o 2>err || fail "xargs: $(cat err)"; is "$(ls o | wc -l)" 5

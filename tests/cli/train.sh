@@ -61,6 +61,29 @@ run 0 $tool --evaluate m.aem data/deep --json=e.json; prints "items             
 grep -q '"charbonnier": 0.*"psnr": ' e.json || fail "e.json: $(cat e.json)"
 run 2 $tool --evaluate m.aem; says "wants data"
 run 1 $tool --evaluate missing.aem data; says "missing.aem"
+# From a directory what the recipe can use is taken; what else is there is counted once, and what was named itself is an error.
+mkdir mixed && cp data/*.ppm mixed && printf 'name,licence\na,b\nc,d\n' >mixed/SOURCES.csv && echo hello >mixed/README.txt && echo '{}' >mixed/m.json
+run 0 $tool tiny.yaml mixed -o mixed.aem; says "3 files of other kinds were left out"; [ "$(grep -c 'SOURCES' err)" -le 1 ] || fail "rows of a table: $(cat err)"
+rm mixed/README.txt mixed/m.json; run 0 $tool -f tiny.yaml mixed -o mixed.aem; says "one file of another kind was left out: mixed/SOURCES.csv"
+run 0 $tool -f tiny.yaml data mixed/SOURCES.csv -o mixed.aem; says "mixed/SOURCES.csv: its items are of 2 x 1 pixels; at least 16 x 16 are needed"
+run 1 $tool tiny.yaml mixed/SOURCES.csv -o none.aem; says "at least 16 x 16"; says "nothing to learn from"; absent none.aem
+run 0 $tool -f tiny.yaml mixed -o mixed.aem --quiet; silent
+mkdir many; for i in 1 2 3 4 5 6 7; do printf 'P5\n3 %d\n255\n%s' $i xxxxxxxxxxxxxxxxxxxxxxxx >many/$i.pgm; done
+run 0 $tool -f tiny.yaml data many -o mixed.aem; [ "$(grep -c '^aetrain: many\|^aetrain: [0-9].pgm' err)" -eq 3 ] || fail "each of many: $(cat err)"; says 'and 4 more like "3 x '
+run 0 $tool -f -v tiny.yaml data many -o mixed.aem; [ "$(grep -c 'pixels; at least' err)" -eq 7 ] || fail "-v says each: $(cat err)"
+cat >rows.yaml <<'END'
+recipe: 1
+name: rows
+task: autoencode
+networks:
+  - name: net
+    inputs: [{name: image, channels: 1, height: 1, width: 2}]
+    layers: [{name: code, op: dense, out: 1}, {op: dense, out: 2}, {op: reshape, height: 1, width: 2, channels: 1}]
+data: {augment: false}
+terms: [{kind: mse}]
+train: {rate: 1.0e-3, steps: 2, warmup: 0, batch: 2, shards: 1, validate_every: 2, holdout: 0.5}
+END
+run 0 $tool rows.yaml mixed -o rows.aem; says "6 files of other kinds were left out, such as mixed/p1.ppm"
 # Two networks, classes, and phases; labels are compared with the data and with what the network has.
 cat >class.yaml <<'END'
 recipe: 1

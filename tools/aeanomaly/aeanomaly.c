@@ -344,7 +344,7 @@ static ae_status get_detector(const latents *l, detector *d, ae_error *err)
 
     if (!o.normal)
         return read_detector(l, d, err);
-    if ((st = dataset_open(operands, 1, cli_message, &data, err)) == AE_OK &&
+    if ((st = latents_open(l, &o.latents, operands, 1, &data, err)) == AE_OK &&
         (st = latents_encode(l, &o.latents, data, &codes, NULL, &errors, err)) == AE_OK)
         st = learn(d, &codes, errors, err);
     if (st == AE_OK && o.latents.verbose)
@@ -363,7 +363,7 @@ static ae_status run(const latents *l, char **operands, int n, ae_error *err)
     float *errors = NULL, *scores = NULL;
     ae_status st = get_detector(l, &d, err);
 
-    if (st == AE_OK && n && (st = dataset_open(operands, n, cli_message, &data, err)) == AE_OK &&
+    if (st == AE_OK && n && (st = latents_open(l, &o.latents, operands, n, &data, err)) == AE_OK &&
         (st = latents_encode(l, &o.latents, data, &codes, o.heat ? &items : NULL, &errors, err)) == AE_OK &&
         (st = score_all(&d, &codes, errors, &scores, err)) == AE_OK)
         st = print_scores(scores, codes.n, &d, dataset_items(data), err);

@@ -567,9 +567,9 @@ static bool is_empty(const archive *a)
 }
 
 /* Which files below directories are pictures or sounds, or hold some. */
-static bool wanted(void *opaque, const char *path)
+static cli_taken wanted(void *opaque, const char *path)
 {
-    return compress_wanted(opaque, path) || (idx_named(path) && !strstr(path, "idx1"));
+    return compress_wanted(opaque, path) || (idx_named(path) && !strstr(path, "idx1")) ? CLI_TAKEN : CLI_OTHER;
 }
 
 typedef struct collecting {
@@ -629,6 +629,8 @@ int archive_run(compress_options *o, char **operands, int n_operands)
         cli_message("--files-from: %s", err.message);
         a.failed++;
     }
+    if (!o->batch.quiet)
+        cli_inputs_say_others(&a.inputs);
     if (check_files(&a) != CLI_GO_ON || (!a.inputs.n && a.failed)) {
         cli_inputs_clear(&a.inputs);
         return a.failed ? CLI_FAILED : CLI_USAGE;

@@ -76,7 +76,7 @@ void compress_report(const compressed *c, const compress_options *o, cli_json *j
 bool compress_wanted(void *opaque, const char *path)
 {
     (void)opaque;
-    return picture_is_named(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO);
+    return picture_in_tree(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO);
 }
 
 static bool all_are_sounds(char **operands, int n)

@@ -206,8 +206,16 @@ static bool look_at(const decompress_options *o, const char *path, FILE *json)
 typedef struct collecting {
     cli_inputs inputs;
     cli_walk walk;
+    bool (*wanted)(void *opaque, const char *path);
     bool well;
 } collecting;
+
+static cli_taken wanted_in_tree(void *opaque, const char *path)
+{
+    const collecting *c = opaque;
+
+    return c->wanted(NULL, path) ? CLI_TAKEN : CLI_OTHER;
+}
 
 static bool take_operand(void *opaque, const char *name)
 {
@@ -224,7 +232,7 @@ static bool take_operand(void *opaque, const char *name)
 int look_run(const decompress_options *o, char **operands, int n, bool (*wanted)(void *opaque, const char *path))
 {
     const cli_batch_options *b = &o->picture.batch;
-    collecting c = {.walk = {b->recursive, NULL, wanted, NULL}, .well = true};
+    collecting c = {.walk = {b->recursive, &c, wanted_in_tree, NULL}, .wanted = wanted, .well = true};
     FILE *json = b->json ? *b->json ? fopen(b->json, "a") : stdout : NULL;
     ae_error err;
 
@@ -240,8 +248,10 @@ int look_run(const decompress_options *o, char **operands, int n, bool (*wanted)
         cli_message("--files-from: %s", err.message);
         c.well = false;
     }
-    if (!b->quiet)
+    if (!b->quiet) {
+        cli_inputs_say_others(&c.inputs);
         cli_progress_on();
+    }
     for (size_t i = 0; i < c.inputs.n && !cli_cancel.requested; i++)
         c.well = look_at(o, c.inputs.items[i].path, json) && c.well;
     cli_inputs_clear(&c.inputs);

@@ -96,9 +96,12 @@ static ae_status denoise(void *opaque, const cli_item *item, ae_error *err);
 
 static bool wanted(void *opaque, const char *path)
 {
+    const ae_model *m = o.model ? models.loaded[0] : NULL; /* NULL: there is a model for each kind */
+    unsigned kinds = !m ? 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO
+                        : 1u << (ae_model_recipe(m)->sound.bands ? AE_KIND_AUDIO : AE_KIND_IMAGE);
+
     (void)opaque;
-    /* Far more files are called .ts that are programs than that are transport streams: those are taken where they are named. */
-    return picture_is_named(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO) && strcasecmp(cli_name_suffix(path), "ts") != 0;
+    return picture_in_tree(path, kinds);
 }
 
 static cli_job job = {.beside = "%n.denoised.%e", .under = "%n.%e", .opaque = &o, .process = denoise, .wanted = wanted};

@@ -98,7 +98,7 @@ static ae_status run(const latents *l, char **operands, int n, ae_error *err)
     matrix codes = {0}, items = {0}, error_rows = {0};
     dataset *data = NULL;
     float *errors = NULL;
-    ae_status st = dataset_open(operands, n, cli_message, &data, err);
+    ae_status st = latents_open(l, &o.latents, operands, n, &data, err);
 
     if (st == AE_OK)
         st = latents_encode(l, &o.latents, data, &codes, o.reconstruct ? &items : NULL, o.error ? &errors : NULL, err);

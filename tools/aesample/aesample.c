@@ -168,7 +168,7 @@ static ae_status find_codes(const latents *l, char **operands, int n, matrix *co
 
     if (o.codes)
         return matrix_read(o.codes, codes, err);
-    if (n && (st = dataset_open(operands, n, cli_message, &data, err)) == AE_OK)
+    if (n && (st = latents_open(l, &o.latents, operands, n, &data, err)) == AE_OK)
         st = latents_encode(l, &o.latents, data, &given, NULL, NULL, err);
     if (st == AE_OK && !n && (o.interpolate || o.traverse || !is_variational(l)))
         st = ae_fail(err, AE_ERR_ARGUMENT, "DATA is needed: the items to %s",

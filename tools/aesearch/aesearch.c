@@ -383,7 +383,7 @@ static ae_status run(const latents *l, char **operands, int n, ae_error *err)
     matrix codes = {0};
     ae_status st = o.index ? read_index(l, &x, err) : AE_OK;
 
-    if (st == AE_OK && (st = dataset_open(operands, n, cli_message, &data, err)) == AE_OK &&
+    if (st == AE_OK && (st = latents_open(l, &o.latents, operands, n, &data, err)) == AE_OK &&
         (st = latents_encode(l, &o.latents, data, &codes, NULL, NULL, err)) == AE_OK)
         st = o.build ? write_index(l, &codes, dataset_items(data), err) : search(&x, &codes, dataset_items(data), err);
     matrix_free(&codes);

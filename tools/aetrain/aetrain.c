@@ -11,6 +11,7 @@
 
 #include "common/json.h"
 #include "common/options.h"
+#include "common/notes.h"
 #include "common/progress.h"
 #include "common/dataset.h"
 #include "ae/files.h"
@@ -169,8 +170,16 @@ static void on_progress(void *opaque, const ae_train_progress *p)
 
 static void on_warning(void *opaque, const char *message)
 {
+    const char *colon = strstr(message, ": ");
+    char subject[512];
+
     (void)opaque;
-    if (!cfg.quiet)
+    if (cfg.quiet)
+        return;
+    snprintf(subject, sizeof(subject), "%.*s", (int)(colon ? colon - message : 0), message);
+    if (*subject)
+        cli_note(subject, colon + 2);
+    else
         cli_message("%s", message);
 }
 
@@ -352,6 +361,7 @@ static ae_status train(const ae_recipe *recipe, const char *text, const ae_datas
         st = ae_fail(err, AE_ERR_IO, "%s: %s", cfg.json, strerror(errno));
     if (st != AE_OK || cfg.quiet)
         return st;
+    cli_notes_end();
     say_result(&t.seen);
     return AE_OK;
 }
@@ -369,7 +379,7 @@ static void close_sounds(sound_sets *s)
 
 static ae_status open_sound(const char *path, dataset **out, ae_error *err)
 {
-    return path ? dataset_open_sounds(path, out, err) : AE_OK;
+    return path ? dataset_open_sounds(path, cfg.quiet, out, err) : AE_OK;
 }
 
 static ae_status open_sounds(sound_sets *s, ae_train_options *o, ae_error *err)
@@ -432,7 +442,8 @@ static int work(char **operands, int n_operands, const char *command)
         (st = ae_recipe_load(path, NULL, &recipe, &text, &error)) != AE_OK ||
         (st = check_data(recipe, n_operands - 1, &error)) != AE_OK ||
         (st = cfg.clean ? open_sounds(&sets, &o, &error)
-                        : dataset_open(operands + 1, n_operands - 1, cli_message, &data, &error)) != AE_OK)
+                        : dataset_open(operands + 1, n_operands - 1, dataset_need_of(recipe), cfg.quiet, &data,
+                                       &error)) != AE_OK)
         goto done;
     items = dataset_items(data ? data : sets.clean);
     files = dataset_files(data ? data : sets.clean);
@@ -468,6 +479,8 @@ done:
 static int evaluate(char **operands, int n_operands)
 {
     ae_error error = {0};
+    char path[4096];
+    ae_model *model = NULL;
     dataset *data = NULL;
     sound_sets sets = {0};
     ae_dataset items;
@@ -479,17 +492,21 @@ static int evaluate(char **operands, int n_operands)
 
     if (cfg.json && !json)
         st = ae_fail(&error, AE_ERR_IO, "%s: %s", cfg.json, strerror(errno));
+    if (st == AE_OK && (st = ae_model_find(cfg.evaluate, path, sizeof(path), &error)) == AE_OK)
+        st = ae_model_open(path, NULL, &model, &error);
     if (st == AE_OK)
-        st = cfg.clean ? open_sounds(&sets, &o, &error) : dataset_open(operands, n_operands, cli_message, &data, &error);
+        st = cfg.clean ? open_sounds(&sets, &o, &error)
+                       : dataset_open(operands, n_operands, dataset_need_of(ae_model_recipe(model)), cfg.quiet, &data, &error);
     if (st == AE_OK)
         items = *dataset_items(data ? data : sets.clean);
     if (st == AE_OK && cfg.labels)
         st = labels_attach(cfg.labels, &items, &items, &labels, &error);
     if (st == AE_OK)
-        st = evaluate_model(cfg.evaluate, &items, &o, json, &error);
+        st = evaluate_model(model, &items, &o, json, &error);
     if (json && json != stdout && fclose(json) && st == AE_OK)
         st = ae_fail(&error, AE_ERR_IO, "%s: %s", cfg.json, strerror(errno));
     close_sounds(&sets);
+    ae_model_free(model);
     dataset_free(data);
     ae_free(labels);
     return st == AE_OK ? CLI_OK : report_failure(&error);
@@ -503,7 +520,7 @@ static int export(char **operands, int n_operands)
 
     if (!cfg.force && !access(cfg.output, F_OK))
         st = ae_fail(&error, AE_ERR_ARGUMENT, "%s exists (-f overwrites it)", cfg.output);
-    if (st == AE_OK && (st = dataset_open(operands, n_operands, cli_message, &data, &error)) == AE_OK)
+    if (st == AE_OK && (st = dataset_open(operands, n_operands, dataset_need_of(NULL), cfg.quiet, &data, &error)) == AE_OK)
         st = export_codec(cfg.export, dataset_items(data), cfg.output, cfg.half, cfg.quiet, &error);
     dataset_free(data);
     return st == AE_OK ? CLI_OK : report_failure(&error);
@@ -545,6 +562,7 @@ int main(int argc, char **argv)
     cfg.threads = n_cpus > 0 ? (uint32_t)n_cpus : 1;
     cli_confine = ae_decode_apart;
     status = cli_start(&tool, argc, argv, &operands, &n_operands);
+    cli_notes_all = cfg.verbose;
     if (status != CLI_GO_ON)
         ;
     else if (cfg.show)
@@ -564,6 +582,7 @@ int main(int argc, char **argv)
         status = cli_usage("no output: -o MODEL.aem");
     else
         status = work(operands, n_operands, command);
+    cli_notes_end();
     ae_free(command);
     return status;
 }

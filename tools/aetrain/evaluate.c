@@ -37,20 +37,15 @@ static void print_score(cli_json *json, const char *name, double value, const ch
     cli_json_number(json, name, value);
 }
 
-ae_status evaluate_model(const char *name, const ae_dataset *data, const ae_train_options *options, FILE *json, ae_error *err)
+ae_status evaluate_model(const ae_model *model, const ae_dataset *data, const ae_train_options *options, FILE *json, ae_error *err)
 {
-    char path[4096];
-    ae_model *model = NULL;
     ae_evaluated found;
     const ae_recipe *r;
     cli_json line = {0};
     ae_status st;
 
-    if ((st = ae_model_find(name, path, sizeof(path), err)) != AE_OK || (st = ae_model_open(path, NULL, &model, err)) != AE_OK ||
-        (st = ae_evaluate(model, data, options, &found, err)) != AE_OK) {
-        ae_model_free(model);
+    if ((st = ae_evaluate(model, data, options, &found, err)) != AE_OK)
         return st;
-    }
     r = ae_model_recipe(model);
     print_score(&line, "items", (double)found.n_items, "");
     for (uint32_t i = 0; i < r->n_terms; i++)
@@ -66,7 +61,6 @@ ae_status evaluate_model(const char *name, const ae_dataset *data, const ae_trai
     if (st == AE_OK && json && !cli_json_write(&line, json))
         st = ae_fail(err, AE_ERR_IO, "--json: cannot write: %s", strerror(errno));
     cli_json_clear(&line);
-    ae_model_free(model);
     return st;
 }
 

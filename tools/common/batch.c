@@ -14,6 +14,7 @@
 
 #include "common/beneath.h"
 #include "common/names.h"
+#include "common/notes.h"
 #include "common/progress.h"
 #include "common/text.h"
 
@@ -46,13 +47,13 @@ struct cli_batch {
     double amount, hours;  /* of the finished items */
 };
 
-static bool wanted_in_tree(void *opaque, const char *path)
+static cli_taken wanted_in_tree(void *opaque, const char *path)
 {
     const cli_job *job = opaque;
 
     if (!job->options->output && cli_name_made_by(job->beside, path))
-        return false;
-    return !job->wanted || job->wanted(job->opaque, path);
+        return CLI_PASSED;
+    return !job->wanted || job->wanted(job->opaque, path) ? CLI_TAKEN : CLI_OTHER;
 }
 
 /* ---- the plan ---- */
@@ -118,6 +119,8 @@ static int collect(cli_batch *b, char **operands, int n)
     }
     if (c.no_memory)
         return CLI_FAILED;
+    if (!o->quiet)
+        cli_inputs_say_others(&b->inputs);
     if (!b->inputs.n && !b->failed && !o->files_from) {
         cli_message("%s: no input found below", operands[0]);
         return CLI_FAILED;
@@ -419,7 +422,7 @@ void cli_item_note(const cli_item *item, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    cli_message("%s: %s", item->input, text);
+    cli_note(item->input, text);
 }
 
 /* ---- the whole ---- */
@@ -498,8 +501,10 @@ int cli_batch_run(const cli_job *job, char **operands, int n_operands)
         b.workers[i].batch = &b;
     if (!o->quiet && !o->dry_run)
         cli_progress_on();
+    cli_notes_all = o->verbose;
     run_workers(&b);
     cli_progress_clear();
+    cli_notes_end();
     if (o->dry_run && fflush(stdout) != 0)
         b.failed++;
     if (!o->dry_run && !o->quiet && (b.n_items > 1 || b.named_wrongly))

@@ -8,6 +8,8 @@
 #include <strings.h>
 
 #include "common/names.h"
+#include "common/notes.h"
+#include "common/progress.h"
 #include "ae/files.h"
 
 static bool is_idx(const char *path)
@@ -39,24 +41,69 @@ typedef struct part {
 
 struct dataset {
     bool sound;
+    dataset_need need;
     ae_dataset items;
     cli_inputs files;
     part *parts;
     size_t n_parts;
 };
 
-static bool wanted(void *opaque, const char *path)
+enum { LEAST_EDGE = 16 }; /* of pictures of any size, for which training asks, too */
+
+static uint32_t least_edge(uint32_t fixed, uint32_t crop)
+{
+    uint32_t edge = fixed ? fixed : crop;
+
+    return edge && edge < LEAST_EDGE ? edge : LEAST_EDGE;
+}
+
+dataset_need dataset_need_of(const ae_recipe *recipe)
+{
+    const ae_graph *g = recipe ? &recipe->networks[0].graph : NULL;
+    dataset_need need = {LEAST_EDGE, LEAST_EDGE, 0};
+    uint32_t i = 0;
+
+    while (g && i < g->n_nodes && g->nodes[i].op != AE_OP_INPUT)
+        i++;
+    if (g && i < g->n_nodes) {
+        const ae_node *in = &g->nodes[i];
+
+        need = (dataset_need){least_edge(in->height, recipe->crop), least_edge(in->width, recipe->crop),
+                              (uint64_t)in->height * in->width * in->out};
+    }
+    return need;
+}
+
+/* Whether its items are large enough, or another shape of as many numbers. */
+static bool is_of_use(const dataset *d, const ae_signal_info *item)
+{
+    return (item->height >= d->need.height && item->width >= d->need.width) ||
+           (d->need.numbers && item->height * item->width * item->channels == d->need.numbers);
+}
+
+/* Lines of tables are no pictures, unless they have as many numbers as one; pictures are no lines. */
+static bool suits(const dataset *d, const ae_codec *codec)
+{
+    bool table = !strcmp(codec->name, "csv") || !strcmp(codec->name, "tsv");
+
+    return codec->kind == AE_KIND_IMAGE ? d->need.height > 1 : d->sound || !table || d->need.height == 1 || d->need.numbers;
+}
+
+/* By its name. */
+static cli_taken wanted(void *opaque, const char *path)
 {
     const dataset *d = opaque;
     const char *dot = strrchr(path, '.');
 
     if (!d->sound && is_idx(path))
-        return true;
+        return CLI_TAKEN;
+    if (d->sound && dot && !strcasecmp(dot, ".ts")) /* a program, more likely than a stream */
+        return CLI_OTHER;
     for (const ae_codec *const *c = ae_codecs; dot && *c; c++)
         for (const char *const *s = (*c)->suffixes; ((*c)->kind == AE_KIND_AUDIO) == d->sound && *s; s++)
             if (!strcasecmp(*s, dot + 1))
-                return true;
-    return false;
+                return suits(d, *c) ? CLI_TAKEN : CLI_OTHER;
+    return CLI_OTHER;
 }
 
 static const part *find_part(const dataset *d, size_t i)
@@ -237,20 +284,32 @@ static ae_status read_set(ae_reader *reader, part *p, ae_error *err)
     return read_numbers(reader, p, err);
 }
 
+/* What add_parts does with a file. */
+typedef enum found { IS_DATA, IS_LABELS, IS_OTHER } found;
+
 /* p->n stays 0 where the file is a picture, or is left for later to say what is wrong with it. */
-static ae_status look_into(part *p, bool *labels, ae_error *err)
+static ae_status look_into(const dataset *d, part *p, found *what, ae_error *err)
 {
+    ae_signal_info item;
     ae_source *source = NULL;
     ae_reader reader = {0};
     ae_status st = AE_OK;
     ae_error ignored;
 
-    *labels = false;
+    *what = IS_DATA;
     if (ae_source_open(p->file->path, &source, &ignored) == AE_OK && ae_reader_open(source, NULL, &reader, &ignored) == AE_OK &&
         reader.info.kind == AE_KIND_TENSOR) {
-        *labels = !reader.info.rank && is_idx(p->file->path);
-        if (!*labels)
+        if (!reader.info.rank && is_idx(p->file->path))
+            *what = IS_LABELS;
+        else if ((st = shape_item(&reader.info, &item, err)) != AE_OK)
+            ;
+        else if (is_of_use(d, &item) || (p->file->named && d->need.numbers)) /* a network of one size says itself what it takes */
             st = read_set(&reader, p, err);
+        else if (!p->file->named)
+            *what = IS_OTHER;
+        else
+            st = ae_fail(err, AE_ERR_MALFORMED, "its items are of %llu x %llu pixels; at least %u x %u are needed",
+                         (unsigned long long)item.width, (unsigned long long)item.height, d->need.width, d->need.height);
     } else if (!reader.codec && is_set(p->file->path)) {
         st = ae_fail(err, ignored.status, "%s", ignored.message);
     }
@@ -265,7 +324,7 @@ static bool is_test_set(const dataset *d, const cli_input *file)
     const char *base = cli_base_name(file->path);
     size_t n_dir = (size_t)(base - file->path);
 
-    if (file->below == file->path || (strncmp(base, "t10k", 4) != 0 && strncmp(base, "test", 4) != 0))
+    if (file->named || (strncmp(base, "t10k", 4) != 0 && strncmp(base, "test", 4) != 0))
         return false;
     for (size_t i = 0; i < d->files.n; i++) {
         const char *other = d->files.items[i].path, *name = cli_base_name(other);
@@ -276,7 +335,7 @@ static bool is_test_set(const dataset *d, const cli_input *file)
     return false;
 }
 
-static ae_status add_parts(dataset *d, size_t n_named, void (*message)(const char *format, ...), ae_error *err)
+static ae_status add_parts(dataset *d, bool quiet, ae_error *err)
 {
     d->parts = ae_alloc(d->files.n, sizeof(*d->parts));
     if (!d->parts)
@@ -284,40 +343,45 @@ static ae_status add_parts(dataset *d, size_t n_named, void (*message)(const cha
     for (size_t i = 0; i < d->files.n; i++) {
         const cli_input *file = &d->files.items[i];
         part *p = &d->parts[d->n_parts];
-        bool labels;
+        found what;
         ae_error why;
 
         *p = (part){.file = file, .first = d->items.n_items};
-        if (d->files.n > n_named && is_test_set(d, file)) {
-            if (message && !strstr(file->path, "label"))
-                message("%s: left out, it looks like the test set of what lies beside it (name it to have it)", file->path);
+        if (is_test_set(d, file)) {
+            if (!quiet && !strstr(file->path, "label"))
+                cli_note(file->path, "left out, it looks like the test set of what lies beside it (name it to have it)");
             continue;
         }
-        if (look_into(p, &labels, &why) != AE_OK) {
-            if (message)
-                message("%s: %s", file->path, why.message);
+        if (look_into(d, p, &what, &why) != AE_OK) {
+            cli_note(file->path, why.message);
             ae_free(p->rows);
             continue;
         }
-        if (labels)
+        if (what == IS_OTHER)
+            cli_inputs_count_other(&d->files, file->path);
+        if (what != IS_DATA)
             continue;
         d->items.n_items += p->n ? p->n : 1;
         d->n_parts++;
     }
+    if (!quiet)
+        cli_inputs_say_others(&d->files);
     return d->items.n_items ? AE_OK : ae_fail(err, AE_ERR_MALFORMED, "nothing to learn from or to look at among the data");
 }
 
-ae_status dataset_open(char **operands, int n_operands, void (*message)(const char *format, ...), dataset **out, ae_error *err)
+ae_status dataset_open(char **operands, int n_operands, dataset_need need, bool quiet, dataset **out, ae_error *err)
 {
     dataset *d = ae_alloc(1, sizeof(*d));
     cli_walk walk = {.recursive = true, .wanted = wanted, .opaque = d};
     ae_status st = d ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "data set");
 
     *out = NULL;
+    if (d)
+        d->need = need;
     for (int i = 0; i < n_operands && st == AE_OK; i++)
         st = cli_inputs_add(&d->files, operands[i], &walk, err);
     if (st == AE_OK)
-        st = add_parts(d, (size_t)n_operands, message, err);
+        st = add_parts(d, quiet, err);
     if (st != AE_OK) {
         dataset_free(d);
         return st;
@@ -330,13 +394,15 @@ ae_status dataset_open(char **operands, int n_operands, void (*message)(const ch
 }
 
 /* Each file is an item. */
-static ae_status add_sounds(dataset *d, const char *path, ae_error *err)
+static ae_status add_sounds(dataset *d, const char *path, bool quiet, ae_error *err)
 {
     cli_walk walk = {.recursive = true, .wanted = wanted, .opaque = d};
     ae_status st = cli_inputs_add(&d->files, path, &walk, err);
 
     if (st != AE_OK)
         return st;
+    if (!quiet)
+        cli_inputs_say_others(&d->files);
     if (!d->files.n)
         return ae_fail(err, AE_ERR_MALFORMED, "%s: no recordings there", path);
     if (!(d->parts = ae_alloc(d->files.n, sizeof(*d->parts))))
@@ -347,7 +413,7 @@ static ae_status add_sounds(dataset *d, const char *path, ae_error *err)
     return AE_OK;
 }
 
-ae_status dataset_open_sounds(const char *path, dataset **out, ae_error *err)
+ae_status dataset_open_sounds(const char *path, bool quiet, dataset **out, ae_error *err)
 {
     dataset *d = ae_alloc(1, sizeof(*d));
     ae_status st;
@@ -356,7 +422,7 @@ ae_status dataset_open_sounds(const char *path, dataset **out, ae_error *err)
     if (!d)
         return ae_fail(err, AE_ERR_NOMEM, "recordings");
     d->sound = true;
-    if ((st = add_sounds(d, path, err)) != AE_OK) {
+    if ((st = add_sounds(d, path, quiet, err)) != AE_OK) {
         dataset_free(d);
         return st;
     }

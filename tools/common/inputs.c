@@ -11,9 +11,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/progress.h"
+
 enum { MAX_DEPTH = 128 };
 
-static ae_status append(cli_inputs *l, const char *path, size_t root, const struct stat *found, ae_error *err)
+static ae_status append(cli_inputs *l, const char *path, size_t root, bool named, const struct stat *found, ae_error *err)
 {
     char *copy = ae_strdup(path);
 
@@ -30,7 +32,7 @@ static ae_status append(cli_inputs *l, const char *path, size_t root, const stru
         ae_free(copy);
         return ae_fail(err, AE_ERR_NOMEM, "list of %zu files", l->n + 1);
     }
-    l->items[l->n] = (cli_input){.path = copy, .below = copy + root, .exists = found};
+    l->items[l->n] = (cli_input){.path = copy, .below = copy + root, .named = named, .exists = found};
     if (found) {
         l->items[l->n].device = found->st_dev;
         l->items[l->n].inode = found->st_ino;
@@ -74,8 +76,14 @@ static ae_status walk_directory(cli_inputs *l, const char *path, size_t root, co
 
             if (S_ISDIR(link.st_mode) && !same)
                 st = walk_directory(l, child, root, walk, leave_out, depth + 1, err);
-            else if (S_ISREG(file.st_mode) && (!walk->wanted || walk->wanted(walk->opaque, child)))
-                st = append(l, child, root, &file, err);
+            else if (S_ISREG(file.st_mode)) {
+                cli_taken taken = walk->wanted ? walk->wanted(walk->opaque, child) : CLI_TAKEN;
+
+                if (taken == CLI_TAKEN)
+                    st = append(l, child, root, false, &file, err);
+                else if (taken == CLI_OTHER)
+                    cli_inputs_count_other(l, child);
+            }
         }
         free(child);
     }
@@ -95,7 +103,7 @@ ae_status cli_inputs_add(cli_inputs *l, const char *operand, const cli_walk *wal
         return ae_fail(err, AE_ERR_ARGUMENT, "an empty file name");
     exists = strcmp(operand, "-") != 0 && stat(operand, &found) == 0;
     if (!exists || !S_ISDIR(found.st_mode))
-        return append(l, operand, slash ? (size_t)(slash + 1 - operand) : 0, exists ? &found : NULL, err);
+        return append(l, operand, slash ? (size_t)(slash + 1 - operand) : 0, true, exists ? &found : NULL, err);
     if (!walk->recursive)
         return ae_fail(err, AE_ERR_ARGUMENT, "%s: is a directory (-r takes the files in it)", operand);
     leave = walk->leave_out && stat(walk->leave_out, &leave_out) == 0 &&
@@ -155,10 +163,27 @@ ae_status cli_inputs_read_list(const char *path, void *opaque, bool (*take)(void
     return st;
 }
 
+void cli_inputs_count_other(cli_inputs *l, const char *path)
+{
+    l->n_others++;
+    if (!l->other)
+        l->other = ae_strdup(path); /* without memory it goes unnamed */
+}
+
+void cli_inputs_say_others(const cli_inputs *l)
+{
+    if (l->n_others == 1)
+        cli_message("one file of another kind was left out%s%s", l->other ? ": " : "", l->other ? l->other : "");
+    else if (l->n_others)
+        cli_message("%zu files of other kinds were left out%s%s", l->n_others, l->other ? ", such as " : "",
+                    l->other ? l->other : "");
+}
+
 void cli_inputs_clear(cli_inputs *l)
 {
     for (size_t i = 0; i < l->n; i++)
         ae_free(l->items[i].path);
     ae_free(l->items);
+    ae_free(l->other);
     *l = (cli_inputs){0};
 }

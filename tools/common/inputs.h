@@ -12,6 +12,7 @@
 typedef struct cli_input {
     char *path;
     const char *below;  /* within path: what follows the directory that was named, or the file's own name */
+    bool named;         /* itself, rather than a directory above it */
     bool exists;
     dev_t device;       /* where it exists */
     ino_t inode;
@@ -21,13 +22,22 @@ typedef struct cli_input {
 typedef struct cli_inputs {
     cli_input *items;
     size_t n, capacity;
+    size_t n_others;    /* files below directories that were of other kinds */
+    char *other;        /* the first of them, or NULL */
 } cli_inputs;
+
+/* What becomes of a file below a directory. */
+typedef enum cli_taken {
+    CLI_OTHER, /* it is of another kind, which is counted */
+    CLI_TAKEN,
+    CLI_PASSED /* an earlier run made it */
+} cli_taken;
 
 typedef struct cli_walk {
     bool
         recursive; /* directories stand for the files below them, sorted by name; hidden ones and linked directories are left out */
     void *opaque;
-    bool (*wanted)(void *opaque, const char *path); /* which files of a directory; NULL: all */
+    cli_taken (*wanted)(void *opaque, const char *path); /* NULL: all are taken */
     const char *leave_out; /* a directory not to enter (the one written to), or NULL */
 } cli_walk;
 
@@ -37,6 +47,10 @@ ae_status cli_inputs_add(cli_inputs *inputs, const char *operand, const cli_walk
 /* Calls `take` for each name in a file ("-": standard input) that lists them, one a line, or ended by NUL if there is one; empty
  * ones are left out. Ends where `take` returns false. */
 ae_status cli_inputs_read_list(const char *path, void *opaque, bool (*take)(void *opaque, const char *name), ae_error *err);
+/* Counts a file as one of another kind, also after it was taken for one of these. */
+void cli_inputs_count_other(cli_inputs *inputs, const char *path);
+/* One message about what was left out, if anything was. */
+void cli_inputs_say_others(const cli_inputs *inputs);
 void cli_inputs_clear(cli_inputs *inputs);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/notes.h"
 #include "common/progress.h"
 
 enum { BATCH = 64 };
@@ -129,6 +130,7 @@ int latents_main(const cli_tool *tool, latents_options *o, int (*check)(int n_op
     cli_clean_up = ae_output_remove_pending;
     cli_confine = ae_decode_apart;
     status = cli_start(tool, argc, argv, &operands, &n);
+    cli_notes_all = o->verbose;
     if (status == CLI_GO_ON && check)
         status = check(n);
     if (status == CLI_GO_ON)
@@ -140,11 +142,17 @@ int latents_main(const cli_tool *tool, latents_options *o, int (*check)(int n_op
         st = ae_fail(&err, AE_ERR_IO, "standard output cannot be written");
     if (st != AE_OK && !cli_cancel.requested)
         cli_message("%s", err.message);
+    cli_notes_end();
     close_model(&l);
     return cli_cancel.requested ? cli_interrupted() : st == AE_OK ? CLI_OK : CLI_FAILED;
 }
 
 /* ---- many items ---- */
+
+ae_status latents_open(const latents *l, const latents_options *o, char **operands, int n, dataset **out, ae_error *err)
+{
+    return dataset_open(operands, n, dataset_need_of(ae_model_recipe(l->model)), o->quiet, out, err);
+}
 
 /* Blocks of BATCH rows, taken by threads as they come; each writes its own rows, so that nothing depends on their number. */
 typedef struct running {

@@ -47,6 +47,9 @@ struct latents {
     ae_shape input, code; /* of one item; n is 1 */
 };
 
+/* dataset_open of what the model takes. */
+ae_status latents_open(const latents *l, const latents_options *options, char **operands, int n, dataset **out, ae_error *err);
+
 /* The code of each item (codes->n = items) and, where reconstructions is not NULL, what the network makes of it, and in `errors`
  * (may be NULL) its mean squared error. Everything is ae_alloc'ed; on failure nothing. */
 ae_status latents_encode(const latents *l, const latents_options *options, const dataset *data, matrix *codes,

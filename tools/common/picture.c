@@ -8,6 +8,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "common/names.h"
+
 ae_limits picture_limits;
 
 int picture_start(const cli_tool *tool, cli_batch_options *batch, int argc, char **argv, char ***operands, int *n_operands)
@@ -73,10 +75,15 @@ bool picture_is_named(const char *path, unsigned kinds)
     return false;
 }
 
+bool picture_in_tree(const char *path, unsigned kinds)
+{
+    return picture_is_named(path, kinds) && strcasecmp(cli_name_suffix(path), "ts") != 0;
+}
+
 bool picture_wanted(void *opaque, const char *path)
 {
     (void)opaque;
-    return picture_is_named(path, 1u << AE_KIND_IMAGE);
+    return picture_in_tree(path, 1u << AE_KIND_IMAGE);
 }
 
 ae_status picture_check_first(const ae_reader *reader, bool first, ae_error *err)

@@ -37,6 +37,9 @@ ae_status picture_codec(const picture_options *options, const char *output, cons
                         ae_error *err);
 bool picture_has_suffix(const ae_codec *codec, const char *path);
 bool picture_is_named(const char *path, unsigned kinds); /* whether its suffix is one of these kinds of signal, a bit for each */
+/* The same of a file below a directory: far more files are called .ts that are programs than that are transport streams, so those
+ * are taken only where they are named. */
+bool picture_in_tree(const char *path, unsigned kinds);
 bool picture_wanted(void *opaque, const char *path); /* which files below directories are pictures: cli_job's `wanted` */
 /* --first-picture: of files of several pages or frames, which are refused without it; and --max-pixels. */
 #define PICTURE_FIRST(flag)                                                                                                        \
