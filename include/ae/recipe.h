@@ -40,7 +40,8 @@ typedef enum ae_corrupt {
                                 deviation of the luminance in the result about [min, max] */
     AE_CORRUPT_SALT_PEPPER = 3, /* fraction of pixels in [min, max] */
     AE_CORRUPT_MASK = 4,     /* fraction of pixels in [min, max] set to 0 */
-    AE_CORRUPT_JPEG = 5      /* quality in [min, max] */
+    AE_CORRUPT_JPEG = 5,     /* quality in [min, max] */
+    AE_CORRUPT_WARP = 6      /* moved, turned, scaled and sheared: displacements of a deviation in [min, max], in pixels */
 } ae_corrupt;
 
 /* Resampling, widened where the picture shrinks. */

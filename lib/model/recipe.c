@@ -17,7 +17,7 @@ static const aei_choice tasks[] = {{"autoencode", AE_TASK_AUTOENCODE}, {"denoise
                                    {"compress", AE_TASK_COMPRESS}, {NULL, 0}};
 static const aei_choice corruption_kinds[] = {{"gaussian", AE_CORRUPT_GAUSSIAN}, {"camera", AE_CORRUPT_CAMERA},
                                               {"salt_pepper", AE_CORRUPT_SALT_PEPPER}, {"mask", AE_CORRUPT_MASK},
-                                              {"jpeg", AE_CORRUPT_JPEG}, {NULL, 0}};
+                                              {"jpeg", AE_CORRUPT_JPEG}, {"warp", AE_CORRUPT_WARP}, {NULL, 0}};
 #define OPTIMIZER(number, name, moments, update) {#name, AE_##number},
 static const aei_choice optimizers[] = {AEI_OPTIMIZERS(OPTIMIZER) {NULL, 0}};
 
@@ -143,18 +143,20 @@ static ae_status read_corruption(const aei_yaml *y, uint32_t at, ae_corruption *
         {"sigma", AEI_RANGE, offsetof(ae_corruption, min), 0, .max = 255},
         {"fraction", AEI_RANGE, offsetof(ae_corruption, min), 0, .max = 1},
         {"quality", AEI_RANGE, offsetof(ae_corruption, min), 1, .max = 100},
+        {"pixels", AEI_RANGE, offsetof(ae_corruption, min), 0, .max = 64},
         {"probability", AEI_REAL, offsetof(ae_corruption, probability), 0, .max = 1},
         {"jitter", AEI_RANGE, offsetof(ae_corruption, jitter_min), 0, .max = 100},
     };
     static const int key_of[] = {[AE_CORRUPT_GAUSSIAN] = 1, [AE_CORRUPT_CAMERA] = 1, [AE_CORRUPT_SALT_PEPPER] = 2,
-                                 [AE_CORRUPT_MASK] = 2, [AE_CORRUPT_JPEG] = 3};
+                                 [AE_CORRUPT_MASK] = 2, [AE_CORRUPT_JPEG] = 3, [AE_CORRUPT_WARP] = 4};
+    enum { N_FIELDS = sizeof(fields) / sizeof(fields[0]) };
     uint64_t given;
     ae_status st;
 
     *c = (ae_corruption){.probability = 1, .jitter_min = 1, .jitter_max = 1};
-    if ((st = aei_yaml_fields(y, at, "corruption", fields, 6, c, &given, err)) != AE_OK)
+    if ((st = aei_yaml_fields(y, at, "corruption", fields, N_FIELDS, c, &given, err)) != AE_OK)
         return st;
-    for (int k = 1; k <= 3; k++)
+    for (int k = 1; k <= 4; k++)
         if ((given >> k & 1) != (k == key_of[c->kind]))
             return aei_yaml_fail(y, y->nodes[at].line, err, "corruption %s: key '%s' is %s", corruption_kinds[c->kind - 1].name,
                                  fields[k].key, given >> k & 1 ? "unknown" : "missing");

@@ -2,6 +2,7 @@
 #include "train/corrupt.h"
 
 #include "image/camera.h"
+#include "train/warp.h"
 
 #include <math.h>
 #include <string.h>
@@ -161,6 +162,10 @@ void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_tol
             lose = (aei_jpeg_loss){.quality = (int)clamp(v + 0.5f, 1, 100), .halve_chroma = aei_rng_below(job->rng, 2),
                                    .y = aei_rng_below(job->rng, 16), .x = aei_rng_below(job->rng, 16)};
             aei_jpeg_lose(&lose, noisy, job->h, job->w, job->c, scratch);
+            measured = true;
+            break;
+        case AE_CORRUPT_WARP:
+            aei_warp(job->rng, noisy, job->h, job->w, job->c, v, scratch);
             measured = true;
             break;
         }

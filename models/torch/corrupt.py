@@ -33,6 +33,8 @@ def draw(rng, r, n, fixed):
             columns += list(cameras.T)
         elif c.kind == "jpeg":
             columns += [np.floor(value + 0.5).clip(1, 100), *(rng.integers(most, size=n) for most in (2, 16, 16))]
+        elif c.kind == "warp":
+            columns += list(rng.normal(size=(6, n)))
         drawn.append(np.stack(columns, 1).astype("f4"))
     jitters = not fixed and any(c.jitter[1] > c.jitter[0] for c in r.corruptions)
     mistakes = [np.where(spared & bool(r.corruptions), rng.uniform(*r.data.doubt, n), 0) / 255,
@@ -46,6 +48,18 @@ def deviation(difference):
     everything = (difference ** 2).mean((1, 2, 3))
     luminance = (difference.sum(1) ** 2).mean((1, 2)) / (c * c)
     return torch.stack((everything, luminance, 1.5 * (everything - luminance).clamp(min=0)), 1).sqrt()
+
+
+def warp(picture, amount, draws):
+    """Pictures under affine maps: moved by amount * draws[0], draws[3] pixels down and along, and by as much again at the middles of
+    the edges by what draws[1:3], draws[4:6] make of rows and columns."""
+    n, c, h, w = picture.shape
+    y, x = (torch.arange(size, device=picture.device, dtype=picture.dtype) for size in (h, w))
+    down, along = ((y - (h - 1) / 2) / (h / 2))[None, :, None], ((x - (w - 1) / 2) / (w / 2))[None, None, :]
+    d = (amount[:, None] * draws).t()[:, :, None, None]
+    at = [axis + d[k] + d[k + 1] * down + d[k + 2] * along for axis, k in ((x[None, None, :], 3), (y[None, :, None], 0))]
+    grid = torch.stack([2 * a / max(size - 1, 1) - 1 for a, size in zip(at, (w, h))], 3)
+    return torch.nn.functional.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def corrupt(r, drawn, clean, grey, random):
@@ -71,6 +85,8 @@ def corrupt(r, drawn, clean, grey, random):
         elif kind == "jpeg":
             quality, halve, top, left = numbers[:, 3:].t()
             noisy = torch.where(here, jpeg(noisy.expand(-1, 3, -1, -1), quality, halve, top, left)[:, :c], noisy)
+        elif kind == "warp":
+            noisy = torch.where(here, warp(noisy, value, numbers[:, 3:]), noisy)
         else:
             hit = here & (random(torch.rand, 1, h, w) < strength)
             white = (random(torch.rand, 1, h, w) < 0.5).float() if kind == "salt_pepper" else torch.zeros_like(strength)

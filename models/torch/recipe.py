@@ -163,9 +163,10 @@ DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (bet
         "clean": (number(0, 1), 0), "patterns": (number(0, 1), 0), "doubt": (between(0, 255), (0, 0)), "curve": (boolean, False),
         "strength": (between(0, 16), (0, 0)),
         "filters": (choices(["bicubic", "lanczos", "area", "bilinear"]), ["bicubic"])}
-RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality"}
+RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality",
+          "warp": "pixels"}
 CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),
-              "quality": (between(1, 100), None), "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
+              "quality": (between(1, 100), None), "pixels": (between(0, 64), None), "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
 ALONE = [row[1] for row in rows("losses.h", "AEI_SAMPLE_LOSSES")]  # of single samples, defined by their rows
 TRAITS = {**dict.fromkeys(ALONE, "AEI_COMPARES | AEI_SAMPLES"), **{row[1]: row[2] for row in rows("losses.h", "AEI_LOSSES")}}
 KINDS = list(TRAITS)

@@ -604,7 +604,7 @@ class Comparison(unittest.TestCase):
         for corruption in ("{kind: gaussian, sigma: [5, 50], jitter: [0.5, 1.5]}", "{kind: camera, sigma: [1, 20], jitter: [0.5, 1.5]}",
                            "{kind: camera, sigma: [1, 60]}",
                            "{kind: salt_pepper, fraction: [0, 0.2]}, {kind: mask, fraction: [0.1, 0.5], probability: 0.5}",
-                           "{kind: jpeg, quality: [10, 90]}, {kind: gaussian, sigma: [5, 20]}"):
+                           "{kind: jpeg, quality: [10, 90]}, {kind: gaussian, sigma: [5, 20]}", "{kind: warp, pixels: [0, 5]}"):
             with self.subTest(corruption):
                 text = curved if "camera" in corruption and "jitter" in corruption else TOLD
                 (image, level, target), theirs = self.loaded(text % corruption, pictures, 40)

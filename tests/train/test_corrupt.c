@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "train/corrupt.h"
+#include "train/warp.h"
 
 enum { S = 64, N = S * S };
 
@@ -110,12 +111,42 @@ static void misfits_are_refused(void **state)
     assert_int_equal(aei_corrupt_check(&r, 16, 16, &err), AE_ERR_UNSUPPORTED);
 }
 
+/* A bright spot in the middle moves by the deviation asked for; nothing brightens. */
+static void warps_move(void **state)
+{
+    static float picture[N], before[N], scratch[N];
+    aei_rng rng = aei_rng_make(3, 0, 0);
+    double squares = 0;
+
+    (void)state;
+    for (int round = 0; round < 300; round++) {
+        double x = 0, y = 0, sum = 0;
+
+        for (uint32_t i = 0; i < N; i++)
+            picture[i] = expf(-0.125f * (((float)(i % S) - 31.5f) * ((float)(i % S) - 31.5f) +
+                                         ((float)(i / S) - 31.5f) * ((float)(i / S) - 31.5f)));
+        aei_warp(&rng, picture, S, S, 1, 3, scratch);
+        for (uint32_t i = 0; i < N; i++) {
+            assert_true(picture[i] >= 0 && picture[i] <= 1);
+            sum += (double)picture[i];
+            x += (double)picture[i] * ((double)(i % S) - 31.5);
+            y += (double)picture[i] * ((double)(i / S) - 31.5);
+        }
+        squares += (x * x + y * y) / (sum * sum) / 600;
+    }
+    assert_true(sqrt(squares) > 2.6 && sqrt(squares) < 3.5);
+    memcpy(before, picture, sizeof(before));
+    aei_warp(&rng, picture, S, S, 1, 0, scratch);
+    assert_memory_equal(before, picture, sizeof(before));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deviations),
         cmocka_unit_test(white_noise_is_found),
         cmocka_unit_test(blind_spots),
+        cmocka_unit_test(warps_move),
         cmocka_unit_test(misfits_are_refused),
     };
 

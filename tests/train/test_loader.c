@@ -315,14 +315,14 @@ static void camera_levels(void **state)
     free(s);
 }
 
-/* Salt and pepper, masks and JPEG leave the target alone and do what they say to the picture. */
+/* Salt and pepper, masks, JPEG and moves leave the target alone and do what they say to the picture. */
 static void other_corruptions(void **state)
 {
-    static const ae_corrupt kinds[] = {AE_CORRUPT_SALT_PEPPER, AE_CORRUPT_MASK, AE_CORRUPT_JPEG};
+    static const ae_corrupt kinds[] = {AE_CORRUPT_SALT_PEPPER, AE_CORRUPT_MASK, AE_CORRUPT_JPEG, AE_CORRUPT_WARP};
     size_t n = 6 * 32 * 32;
 
     (void)state;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         setup *s = make_setup(3, 1);
         size_t changed = 0, white = 0, black = 0;
         aei_loader *l;
@@ -332,6 +332,8 @@ static void other_corruptions(void **state)
                                                    .jitter_max = 1};
         if (kinds[i] == AE_CORRUPT_JPEG)
             s->recipe.corruptions[0].min = s->recipe.corruptions[0].max = 30;
+        if (kinds[i] == AE_CORRUPT_WARP)
+            s->recipe.corruptions[0].min = s->recipe.corruptions[0].max = 2;
         l = make_loader(s);
         b = next(l);
         for (size_t k = 0; k < n; k++) {
@@ -342,6 +344,9 @@ static void other_corruptions(void **state)
         if (kinds[i] == AE_CORRUPT_JPEG) {
             assert_true(changed > n / 2);
             assert_true(deviation(b.inputs[0], b.target, 3 * n) < 0.05);
+        } else if (kinds[i] == AE_CORRUPT_WARP) {
+            assert_true(changed > n / 2);
+            assert_true(deviation(b.inputs[0], b.target, 3 * n) > 0.05);
         } else {
             assert_true(changed > n * 0.17 && changed < n * 0.23);
             assert_true(black > n * (kinds[i] == AE_CORRUPT_MASK ? 0.17 : 0.08));
