@@ -7,6 +7,7 @@
 #include "train/loss.h"
 #include "train/pace.h"
 #include "train/report.h"
+#include "train/watch.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -49,6 +50,7 @@ typedef struct session {
     double norm;
     aei_moment moment;
     ae_train_progress shown;
+    bool *warned;             /* by node of the first network: that its layer is dead or explodes */
 } session;
 
 static double now(void)
@@ -496,6 +498,39 @@ static void add_point(session *s, double score)
     s->point_steps = 0;
 }
 
+static void warn_of_layer(void *opaque, const aei_ailing *what)
+{
+    session *s = opaque;
+    const char *name = s->recipe->networks[0].graph.nodes[what->node].name;
+
+    if (!what->exploded)
+        warn(s, "layer %s is dead: %u of its %u units let no gradient through, whatever comes in (a lower rate, act: leaky or "
+             "another init may help)", name, what->n_dead, what->n_units);
+    else if (isfinite(what->size))
+        warn(s, "layer %s explodes: its values are %.2g in size (a lower rate, clip: 1 or a normalisation may help)", name,
+             what->size);
+    else
+        warn(s, "layer %s explodes: its values are not finite", name);
+}
+
+/* Looks for layers that died or explode, on a shard of the first validation batch. */
+static ae_status watch_layers(session *s, ae_error *err)
+{
+    const ae_graph *g = &s->recipe->networks[0].graph;
+    ae_shape in = aei_trainer_input(s->trainer, 0);
+    aei_batch batch;
+    ae_status st;
+
+    if (s->codec || !aei_loader_n_validation(s->loader))
+        return AE_OK;
+    if (!s->warned && !(s->warned = ae_alloc(g->n_nodes, sizeof(*s->warned))))
+        return ae_fail(err, AE_ERR_NOMEM, "training: names of layers");
+    if ((st = aei_loader_validation(s->loader, 0, &batch, err)) != AE_OK)
+        return st;
+    return aei_watch(g, s->precision, in.n / s->recipe->shards, in.h, in.w, aei_trainer_state(s->trainer)->average, batch.inputs,
+                     s->warned, s, warn_of_layer, err);
+}
+
 /* Measures, keeps the best, and writes the model. */
 static ae_status validate(session *s, ae_error *err)
 {
@@ -505,6 +540,8 @@ static ae_status validate(session *s, ae_error *err)
     if (st != AE_OK)
         return st;
     add_point(s, p->score);
+    if ((st = watch_layers(s, err)) != AE_OK)
+        return st;
     if (p->best && isfinite(p->score)) {
         bool rises = s->scores_psnr || s->codec || s->scores_hits;
         bool better = !p->has_best || (rises ? p->score > p->best_score : p->score < p->best_score);
@@ -757,6 +794,7 @@ static void finish(session *s)
     aei_trainer_free(s->trainer);
     ae_free(s->progress.best);
     ae_free(s->start);
+    ae_free(s->warned);
     ae_free(s);
 }
 

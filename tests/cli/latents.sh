@@ -29,6 +29,10 @@ train: {optimizer: adamw, rate: 1.0e-2, rate_end: 1.0e-4, steps: 1500, warmup: 2
 END
 run 0 $train table.yaml table.csv -o t.aem --quiet -j 2
 
+# a layer whose units all die is named
+sed 's/name: code, op: dense, out: 2/&, act: sigmoid/; s/rate: 1.0e-2, rate_end: 1.0e-4, steps: 1500/rate: 1, rate_end: 1, steps: 200/; s/every: 500/every: 100/' table.yaml >dead.yaml
+run 0 $train dead.yaml table.csv -o dead.aem -j 1; says "layer code is dead: 2 of its 2 units"
+
 # features: the same for any number of threads, errors small, in every format, and telling of the kind
 run 0 $features -m t.aem table.csv -o codes.npy --error errors.csv --reconstruct back.npy --map map.html --labels labels.csv -j 1
 [ "$(wc -c <codes.npy)" -eq $((128 + 600 * 2 * 4)) ] || fail "codes.npy has $(wc -c <codes.npy) bytes"
