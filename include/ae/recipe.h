@@ -73,7 +73,8 @@ typedef enum ae_loss_kind {
                               over samples (Kingma and Welling 2014) */,
     AE_LOSS_JACOBIAN = 13 /* squared Jacobian of the dense layer `on` by its input: summed over a sample, mean over samples
                              (Rifai et al. 2011) */,
-    AE_LOSS_ADVERSARY = 14 /* cross-entropy of network `by`, which tells unit normal draws from codes (Makhzani et al. 2015) */
+    AE_LOSS_ADVERSARY = 14 /* cross-entropy of network `by`, which tells unit normal draws from codes (Makhzani et al. 2015) */,
+    AE_LOSS_HUBER = 15 /* half the square of errors up to 1, beyond that linear (Huber 1964) */
 } ae_loss_kind;
 
 /* What a term holds its layer against. */

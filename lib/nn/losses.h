@@ -59,7 +59,8 @@ static inline float aei_bce_slope(float p, float t)
     X(MSE, mse, d * d, 2 * d) \
     X(L1, l1, fabsf(d), (float)(d > 0) - (float)(d < 0)) \
     X(CHARBONNIER, charbonnier, sqrtf(d * d + 1e-6f), d / sqrtf(d * d + 1e-6f)) \
-    X(BCE, bce, aei_bce(p, t), aei_bce_slope(p, t))
+    X(BCE, bce, aei_bce(p, t), aei_bce_slope(p, t)) \
+    X(HUBER, huber, fabsf(d) <= 1 ? 0.5f * d * d : fabsf(d) - 0.5f, d > 1 ? 1 : d < -1 ? -1 : d)
 
 /* 0: there is no such loss, or it has none. */
 static inline uint32_t aei_loss_traits(ae_loss_kind kind)

@@ -38,6 +38,7 @@ SAMPLES = {
     "l1": lambda p, t: (p - t).abs(),
     "charbonnier": lambda p, t: torch.sqrt((p - t) ** 2 + 1e-6),
     "bce": bce,
+    "huber": lambda p, t: F.huber_loss(p, t, reduction="none"),
     "cross_entropy": cross_entropy,
 }
 LOSSES = {
