@@ -117,7 +117,8 @@ typedef struct ae_phase {
     float rate, rate_end;    /* of its schedule; 0: the recipe's */
 } ae_phase;
 
-typedef enum ae_optimizer { AE_ADAMW = 1, AE_ADAM = 2, AE_SGD = 3, AE_MUON = 4 /* weights; AdamW for the rest */ } ae_optimizer;
+typedef enum ae_optimizer { AE_ADAMW = 1, AE_ADAM = 2, AE_SGD = 3, AE_MUON = 4 /* weights; AdamW for the rest */,
+                            AE_LION = 5 /* one moment; all move alike, by its sign */ } ae_optimizer;
 
 /* Recipes of sound: what the network sees of a recording, and how recordings are mixed for training (doc/sound.md). bands 0: the
  * recipe is of pictures. The network's `image` is then time x bands x 1: compressed magnitudes over their running mean; its output

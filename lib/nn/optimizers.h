@@ -40,11 +40,22 @@ static inline float aei_update_sgd(const aei_update *u, float decay, float g, fl
     return w - u->rate * *m;
 }
 
+/* Only the sign of the moment counts, mixed with the gradient that comes (Chen et al. 2023). */
+static inline float aei_update_lion(const aei_update *u, float decay, float g, float w, float *m, float *v)
+{
+    float mixed = u->beta1 * *m + (1 - u->beta1) * g;
+
+    (void)v;
+    *m = u->beta2 * *m + (1 - u->beta2) * g;
+    return w - u->rate * ((float)(mixed > 0) - (float)(mixed < 0) + decay * w);
+}
+
 /* X(number, name, moments that it keeps, update of one value w from its gradient g). muon: of what is no matrix (train/muon.h). */
 #define AEI_OPTIMIZERS(X) \
     X(ADAMW, adamw, 2, aei_update_adamw) \
     X(ADAM, adam, 2, aei_update_adam) \
     X(SGD, sgd, 1, aei_update_sgd) \
-    X(MUON, muon, 2, aei_update_adamw)
+    X(MUON, muon, 2, aei_update_adamw) \
+    X(LION, lion, 1, aei_update_lion)
 
 #endif

@@ -87,6 +87,20 @@ class Muon(torch.optim.AdamW):
         torch._foreach_add_(ts, [y.reshape(t.shape) for y, t in zip(x, ts)], alpha=-size)
 
 
+class Lion(torch.optim.Optimizer):
+    """By the sign of the moment mixed with the gradient that comes (Chen et al. 2023)."""
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for t in group["params"]:
+                if t.grad is not None:
+                    m, (first, second) = self.state[t].setdefault("exp_avg", torch.zeros_like(t)), group["betas"]
+                    mixed = m.lerp(t.grad, 1 - first)
+                    t.mul_(1 - group["lr"] * group["weight_decay"]).add_(mixed.sign_(), alpha=-group["lr"])
+                    m.lerp_(t.grad, 1 - second)
+
+
 def adam(kind):
     return lambda groups, train, bf16: kind(groups, lr=train.rate, betas=(train.beta1, train.beta2), eps=1e-8, foreach=True)
 
@@ -97,6 +111,7 @@ OPTIMIZERS = {
     "adam": (adam(torch.optim.Adam), ("exp_avg", "exp_avg_sq")),
     "sgd": (lambda groups, train, bf16: torch.optim.SGD(groups, lr=train.rate, momentum=train.beta1), ("momentum_buffer",)),
     "muon": (lambda groups, train, bf16: adam(partial(Muon, bf16=bf16))(groups, train, bf16), ("exp_avg", "exp_avg_sq")),
+    "lion": (lambda groups, train, bf16: Lion(groups, {"lr": train.rate, "betas": (train.beta1, train.beta2)}), ("exp_avg",)),
 }
 
 
