@@ -53,149 +53,6 @@ static void *own(exporter *x, size_t count, size_t size)
     return memory;
 }
 
-static uint32_t find(exporter *x, uint32_t i)
-{
-    while (x->group[i] != i)
-        i = x->group[i] = x->group[x->group[i]];
-    return i;
-}
-
-static void unite(exporter *x, uint32_t a, uint32_t b)
-{
-    x->group[find(x, a)] = find(x, b);
-}
-
-/* ---- what belongs to the decoder ---- */
-
-static const ae_node *matching_bits(const ae_graph *g, const ae_node *q)
-{
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        const ae_node *n = &g->nodes[i];
-
-        if (n->op == AE_OP_BITS && n->from[0] == q->from[0] && n->from[1] == q->from[1] && n->from[3] == q->from[2] &&
-            n->parity == q->parity)
-            return n;
-    }
-    return NULL;
-}
-
-static void look_through(const ae_graph *g, uint32_t *node, uint32_t *first)
-{
-    for (*first = 0; g->nodes[*node].op == AE_OP_CROP && g->nodes[*node].act == AE_ACT_NONE; *node = g->nodes[*node].from[0])
-        *first += g->nodes[*node].first;
-}
-
-/* What a decoder computes of a node from: of latents the mean and the scale. */
-static uint32_t inputs_of(const ae_graph *g, const ae_node *n, uint32_t *in)
-{
-    uint32_t k = 0;
-
-    if (n->op == AE_OP_QUANTISE) {
-        const ae_node *bits = matching_bits(g, n);
-
-        in[k++] = n->from[1];
-        if (bits)
-            in[k++] = bits->from[2];
-        return k;
-    }
-    if (n->op == AE_OP_EMBED)
-        return 0;
-    for (; k < n->n_from; k++)
-        in[k] = n->from[k];
-    if (n->add >= 0)
-        in[k++] = (uint32_t)n->add;
-    return k;
-}
-
-static void mark(const ae_graph *g, bool *marks)
-{
-    for (uint32_t i = g->n_nodes; i-- > 0;) {
-        uint32_t in[AE_MAX_FROM + 1], n = marks[i] ? inputs_of(g, &g->nodes[i], in) : 0;
-
-        while (n)
-            marks[in[--n]] = true;
-    }
-}
-
-void aei_export_decoder(const ae_graph *g, bool *marks)
-{
-    marks[g->outputs[0]] = true;
-    mark(g, marks);
-}
-
-ae_status aei_export_sources(const ae_graph *g, uint32_t sources[AEI_MAX_SOURCES], uint32_t *n_sources, ae_error *err)
-{
-    bool *marks = ae_alloc(g->n_nodes, sizeof(*marks));
-    ae_status st = marks ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "decoder program");
-
-    *n_sources = 0;
-    if (st == AE_OK)
-        aei_export_decoder(g, marks);
-    for (uint32_t i = 0; st == AE_OK && i < g->n_nodes; i++) {
-        uint32_t node = g->nodes[i].from[0], first, k = 0;
-
-        if (!marks[i] || g->nodes[i].op != AE_OP_QUANTISE)
-            continue;
-        look_through(g, &node, &first);
-        while (k < *n_sources && sources[k] != node)
-            k++;
-        if (k == AEI_MAX_SOURCES)
-            st = ae_fail(err, AE_ERR_UNSUPPORTED, "latents of more than %d layers", AEI_MAX_SOURCES);
-        else if (k == *n_sources)
-            sources[(*n_sources)++] = node;
-    }
-    if (st == AE_OK && !*n_sources)
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "the network quantises nothing: it is no codec");
-    ae_free(marks);
-    return st;
-}
-
-/* The sum of the even and the odd positions of one latent: the later of the two, with the other standing at the other positions. */
-static bool is_pair(const exporter *x, const ae_node *n)
-{
-    const ae_node *a = &x->graph->nodes[n->from[0]], *b = &x->graph->nodes[n->from[1]];
-    uint32_t later = n->from[0] > n->from[1] ? n->from[0] : n->from[1], n_users = 0;
-
-    if (n->op != AE_OP_ADD || n->n_from != 2 || n->act != AE_ACT_NONE || a->op != AE_OP_QUANTISE || b->op != AE_OP_QUANTISE ||
-        !a->parity || !b->parity || a->parity == b->parity)
-        return false;
-    for (uint32_t i = 0; i < x->graph->n_nodes; i++) {
-        uint32_t in[AE_MAX_FROM + 1], n_in = x->decoder[i] ? inputs_of(x->graph, &x->graph->nodes[i], in) : 0;
-
-        while (n_in)
-            n_users += in[--n_in] == later;
-    }
-    for (uint32_t i = 0; i < x->graph->n_outputs; i++)
-        n_users += x->graph->outputs[i] == later;
-    return n_users == 1;
-}
-
-static void group_nodes(exporter *x)
-{
-    const ae_graph *g = x->graph;
-
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        const ae_node *n = &g->nodes[i];
-
-        if (!x->decoder[i])
-            continue;
-        switch (n->op) {
-        case AE_OP_QUANTISE: unite(x, i, n->from[1]); break;
-        case AE_OP_ADD:
-        case AE_OP_CONCAT:
-        case AE_OP_CROP:
-        case AE_OP_SHUFFLE:
-        case AE_OP_ACT:
-            for (uint32_t k = 0; k < n->n_from; k++)
-                unite(x, i, n->from[k]);
-            break;
-        default: break;
-        }
-        if (n->add >= 0)
-            unite(x, i, (uint32_t)n->add);
-    }
-}
-
 /* ---- ranges ---- */
 
 /* Runs the network on every picture at several qualities and lets `see` look at some of its tensors. */
@@ -318,7 +175,7 @@ static void choose_exponents(exporter *x)
 
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const ae_node *n = &g->nodes[i], *step = n->op == AE_OP_QUANTISE ? &g->nodes[n->from[2]] : n;
-        uint32_t root = find(x, i);
+        uint32_t root = aei_export_find(x->group, i);
 
         if (!x->decoder[i])
             continue;
@@ -330,7 +187,7 @@ static void choose_exponents(exporter *x)
         x->wide[root] |= n->op == AE_OP_QUANTISE || i == g->outputs[0];
     }
     for (uint32_t i = 0; i < g->n_nodes; i++)
-        if (x->decoder[i] && find(x, i) == i) {
+        if (x->decoder[i] && aei_export_find(x->group, i) == i) {
             double room = fmax(x->peak[i], 1e-3) * (x->wide[i] ? 1.5 : 1.25);
 
             x->exponent[i] = (int32_t)floor(log2((x->wide[i] ? WIDE : LIMIT) / room));
@@ -340,7 +197,7 @@ static void choose_exponents(exporter *x)
 
 static int32_t exponent_of(exporter *x, uint32_t node)
 {
-    return x->exponent[find(x, node)];
+    return x->exponent[aei_export_find(x->group, node)];
 }
 
 /* ---- operators ---- */
@@ -436,7 +293,7 @@ static ae_status emit_embed(exporter *x, const ae_node *n, uint32_t index, aei_o
 
 static ae_status emit_latent(exporter *x, const ae_node *n, uint32_t index, aei_op *op, ae_error *err)
 {
-    const ae_node *bits = matching_bits(x->graph, n), *step = &x->graph->nodes[n->from[2]];
+    const ae_node *bits = aei_export_bits(x->graph, n), *step = &x->graph->nodes[n->from[2]];
     uint32_t source = n->from[0];
     int32_t e = exponent_of(x, index), e_scale;
     int16_t *table = own(x, 2 * (size_t)AEI_EMBED_ROWS * n->out, sizeof(*table)), *logs;
@@ -452,7 +309,7 @@ static ae_status emit_latent(exporter *x, const ae_node *n, uint32_t index, aei_
     e_scale = exponent_of(x, bits->from[2]);
     if (e < 0 || e_scale < 3)
         return unsupported(n, "means or scales are too large", err);
-    look_through(x->graph, &source, &op->source_first);
+    aei_export_look_through(x->graph, &source, &op->source_first);
     for (op->source = 0; x->sources[op->source] != source; op->source++)
         ;
     op->kind = AEI_LATENT;
@@ -510,12 +367,12 @@ static ae_status emit(exporter *x, uint32_t index, ae_error *err)
 {
     const ae_node *n = &x->graph->nodes[index];
     aei_op *op = &x->ops[x->n_ops];
-    int32_t limit = x->wide[find(x, index)] ? WIDE : LIMIT;
+    int32_t limit = x->wide[aei_export_find(x->group, index)] ? WIDE : LIMIT;
     ae_status st;
 
     if (x->n_ops == AEI_MAX_OPS - 1)
         return ae_fail(err, AE_ERR_LIMIT, "more than %d layers in the decoder", AEI_MAX_OPS);
-    if (is_pair(x, n)) {
+    if (aei_export_is_pair(x->graph, x->decoder, n)) {
         uint32_t a = n->from[0] < n->from[1] ? n->from[0] : n->from[1], b = n->from[0] + n->from[1] - a;
 
         x->op_of[index] = x->op_of[b];
@@ -588,12 +445,11 @@ static ae_status build(exporter *x, ae_error *err)
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         x->entropy[i] = x->decoder[i] && g->nodes[i].op == AE_OP_QUANTISE;
         x->op_of[i] = -1;
-        x->group[i] = i;
         if (x->decoder[i] && g->nodes[i].op == AE_OP_INPUT)
             return unsupported(&g->nodes[i], "the decoder would need it", err);
     }
-    mark(g, x->entropy);
-    group_nodes(x);
+    aei_export_mark(g, x->entropy);
+    aei_export_group(g, x->decoder, x->group);
     if ((st = measure(x, err)) != AE_OK)
         return st;
     choose_exponents(x);
