@@ -1,12 +1,10 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-#include "train/trainer.h"
-#include "train/integer.h"
-#include "train/muon.h"
-#include "train/objective.h"
-#include "train/optimizer.h"
-#include "core/clones.h"
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Trains the networks of a recipe by stochastic gradient descent. A batch is cut into shards, equal parts that are computed by one
+ * thread each (trainer_shard.c), whatever the number of threads: their gradients are summed in a fixed order and the parameters
+ * moved (trainer_update.c), so that a run has the same bytes on any machine with the same kernels. */
+#include "train/trainer_parts.h"
 #include "core/rng.h"
-#include "image/levels.h"
 #include "nn/exec.h"
 
 #include <math.h>
@@ -14,86 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-enum {
-    JOB_FLOATS = 32768, /* parameters in one job of the update */
-    CHUNK = 2048        /* of them summed at a time: stays in the first cache */
-};
-
-#define SEED_EVALUATED UINT64_C(0x6576616c75617465) /* of draws in evaluation, beside steps */
-
-/* A range of one parameter tensor. */
-typedef struct block {
-    size_t offset, count;
-    uint32_t param;
-    bool trainable, decay;
-    bool fixed;  /* never updated */
-    bool given;  /* statistics of the data, measured in the beginning */
-    bool matrix; /* updated as a whole, by Muon */
-} block;
-
-/* Blocks [first, last) and what summing them found. */
-typedef struct job { uint32_t first, last; double squares, l1, l2; } job;
-
-/* A parameter that is updated as a whole; muon is NULL where it is updated in blocks. */
-typedef struct matrix { aei_muon *muon; ae_status status; ae_error message; } matrix;
-
-typedef struct lane { /* one thread's */
-    aei_run *run, *frozen;
-    float *values[AEI_MAX_OUTPUTS], *gradients[AEI_MAX_OUTPUTS]; /* NULL where the objective does not look */
-    float *draws[AE_MAX_FROM];
-    ae_status bench_status;
-    ae_error bench_error;
-    double bench_seconds, bench_operations;
-} lane;
-
-typedef struct shard {
-    float *native; /* its gradient in the kernels' layouts */
-    double terms[AE_MAX_TERMS]; /* times their weights */
-    double hits, error, psnr, bpp;
-    ae_status status;
-    ae_error message;
-} shard;
-
-struct aei_trainer {
-    const ae_recipe *recipe;
-    aei_joined joined;
-    const ae_graph *graph; /* the joined one */
-    ae_param *params;
-    uint32_t n_params;
-    aei_state state;
-    uint64_t seed;
-    aei_pool *pool;
-    aei_plan *plan, *frozen_plan;
-    aei_weights *weights, *frozen_weights;
-    aei_integer *integer; /* NULL: weights are used as they are */
-    uint64_t drawn;       /* seed of draws in evaluation; 0: there are none */
-    const float *used, *frozen; /* the parameters, perhaps rounded; those evaluated */
-    uint32_t level_input, level_c;     /* with a bound: what it goes by */
-    uint32_t n_inputs, n_fed;          /* n_fed: of them by the batch; then come draws */
-    uint32_t n_values;                 /* outputs and taps */
-    aei_objective *objective;
-    lane *lanes;
-    shard *shards;
-    float *gradient; /* of the batch, flat */
-    matrix *matrices; /* n_params of them, as of the next two */
-    aei_update *updates;
-    bool *trained;    /* by each phase */
-    float *prediction;
-    block *blocks;
-    job *jobs;
-    uint32_t n_jobs;
-    double n_decaying;
-    aei_step_times times;
-
-    /* of the step in progress */
-    const aei_batch *batch;
-    uint64_t step;
-    aei_moment moment;
-    float weight[AE_MAX_TERMS]; /* of the terms */
-    const bool *trains;         /* row of `trained` */
-    double total;
-    double l1, l2; /* weights of the terms on parameters */
-};
+enum { JOB_FLOATS = 32768 }; /* parameters in one job of the update */
 
 static double now(void)
 {
@@ -210,7 +129,7 @@ static ae_status cut_blocks(aei_trainer *t, ae_error *err)
                 t->jobs[t->n_jobs++].first = k;
                 filled = 0;
             }
-            t->blocks[k] = (block){p->offset + at, m, i, p->trainable, p->decay, is_fixed(t, p), is_given(t, p),
+            t->blocks[k] = (aei_param_block){p->offset + at, m, i, p->trainable, p->decay, is_fixed(t, p), is_given(t, p),
                                    is_matrix(t, p)};
             t->jobs[t->n_jobs - 1].last = k + 1;
             filled += m;
@@ -219,21 +138,16 @@ static ae_status cut_blocks(aei_trainer *t, ae_error *err)
     return AE_OK;
 }
 
-static bool is_codec(const aei_trainer *t)
-{
-    return t->recipe->task == AE_TASK_COMPRESS;
-}
-
 /* What the objective reads of the outputs: the prediction, a codec's bits, and the tapped nodes. */
-static ae_status prepare_lane(aei_trainer *t, lane *l, ae_error *err)
+static ae_status prepare_lane(aei_trainer *t, aei_train_lane *l, ae_error *err)
 {
     ae_status st;
 
     for (uint32_t k = 0; k < t->n_values; k++) {
         size_t n = count(aei_plan_output_shape(t->plan, k));
-        bool wants = is_codec(t) || aei_objective_wants(t->objective, k);
+        bool wants = aei_trains_codec(t) || aei_objective_wants(t->objective, k);
 
-        if (k && k < t->graph->n_outputs && !is_codec(t))
+        if (k && k < t->graph->n_outputs && !aei_trains_codec(t))
             continue;
         l->values[k] = ae_alloc(n, sizeof(float));
         l->gradients[k] = wants ? ae_alloc(n, sizeof(float)) : NULL;
@@ -266,7 +180,7 @@ static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precis
         return st;
     config.train = false;
     config.draws = true;
-    if (is_codec(t)) /* bf16 costs pictures of high quality a part of it */
+    if (aei_trains_codec(t)) /* bf16 costs pictures of high quality a part of it */
         config.precision = AE_PRECISION_F32;
     if ((st = aei_plan_create(t->graph, &config, &t->frozen_plan, err)) != AE_OK ||
         (st = aei_weights_create(t->plan, &t->weights, err)) != AE_OK ||
@@ -436,141 +350,7 @@ ae_shape aei_trainer_input(const aei_trainer *t, uint32_t i)
     return s;
 }
 
-/* ---- one shard ---- */
-
-static void find_inputs(const aei_trainer *t, uint32_t index, lane *l, uint64_t seed, const float **inputs)
-{
-    for (uint32_t i = 0; i < t->n_inputs; i++) {
-        size_t n = count(aei_plan_input_shape(t->plan, i));
-        aei_rng rng;
-
-        if (i < t->n_fed) {
-            inputs[i] = t->batch->inputs[i] + index * n;
-            continue;
-        }
-        rng = aei_rng_make(seed, i, index);
-        aei_rng_normals(&rng, l->draws[i], n);
-        inputs[i] = l->draws[i];
-    }
-}
-
-/* What the shard's samples were told of the noise; only with a bound. */
-static const float *levels_of(const aei_trainer *t, uint32_t index)
-{
-    return t->batch->inputs[t->level_input] + index * count(aei_plan_input_shape(t->plan, t->level_input));
-}
-
-AEI_CLONES static void add(size_t n, const float *restrict from, float *restrict to)
-{
-    for (size_t i = 0; i < n; i++)
-        to[i] += from[i];
-}
-
-/* The network's output becomes the prediction. */
-static aei_loss_view view_shard(const aei_trainer *t, uint32_t index, float *output, float *gradient)
-{
-    ae_shape s = aei_plan_output_shape(t->plan, 0);
-    size_t n = count(s);
-
-    if (t->recipe->bound > 0)
-        aei_bound(t->recipe->bound, levels_of(t, index), t->level_c, output, s.c, n / s.c);
-    if (t->batch->base)
-        add(n, t->batch->base + index * n, output);
-    return (aei_loss_view){
-        .shape = s,
-        .value = output,
-        .target = t->batch->target + index * n,
-        .weight = t->batch->weight ? t->batch->weight + index * (n / s.c) : NULL,
-        .total = t->total,
-        .share = 1.0 / t->recipe->shards,
-        .gradient = gradient,
-    };
-}
-
-static double codec_loss(const aei_trainer *t, uint32_t index, const lane *l, const aei_loss_view *view, double *bpp)
-{
-    aei_rate_view rate = {.n = t->graph->n_outputs - 1, .quality = t->batch->quality + index * view->shape.n};
-
-    for (uint32_t k = 0; k < rate.n; k++) {
-        rate.shape[k] = aei_plan_output_shape(t->plan, k + 1);
-        rate.bits[k] = l->values[k + 1];
-        rate.gradient[k] = l->gradients[k + 1];
-    }
-    return aei_rate_distortion(&t->recipe->terms[0], view, &rate, bpp);
-}
-
-static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, const aei_loss_view *prediction, ae_error *err)
-{
-    lane *l = &t->lanes[thread];
-    shard *s = &t->shards[index];
-    aei_shard_view view = {index, thread, l->values, l->gradients, *prediction, NULL, t->level_c};
-
-    if (t->recipe->bound > 0)
-        view.levels = levels_of(t, index);
-    return aei_objective_add(t->objective, &view, s->terms, &s->hits, err);
-}
-
-static void train_shard(void *context, uint32_t index, uint32_t thread)
-{
-    aei_trainer *t = context;
-    lane *l = &t->lanes[thread];
-    shard *s = &t->shards[index];
-    const float *inputs[AE_MAX_FROM], *d_outputs[AEI_MAX_OUTPUTS];
-    uint64_t seed = aei_mix64(aei_mix64(t->seed ^ t->step) ^ index);
-    aei_loss_view view;
-
-    find_inputs(t, index, l, seed, inputs);
-    for (int k = 0; k < AEI_MAX_OUTPUTS; k++)
-        d_outputs[k] = l->gradients[k];
-    s->status = aei_run_forward(l->run, t->weights, inputs, l->values, seed, &s->message);
-    if (s->status != AE_OK)
-        return;
-    view = view_shard(t, index, l->values[0], l->gradients[0]);
-    if (is_codec(t)) {
-        for (uint32_t k = 1; k < t->n_values; k++)
-            memset(l->gradients[k], 0, count(aei_plan_output_shape(t->plan, k)) * sizeof(float));
-        memset(l->gradients[0], 0, count(view.shape) * sizeof(float));
-        s->terms[0] = codec_loss(t, index, l, &view, &(double){0});
-    } else {
-        s->status = objective(t, index, thread, &view, &s->message);
-    }
-    if (s->status == AE_OK)
-        s->status = aei_run_backward(l->run, t->weights, d_outputs, s->native, NULL, &s->message);
-}
-
-static void evaluate_shard(void *context, uint32_t index, uint32_t thread)
-{
-    aei_trainer *t = context;
-    lane *l = &t->lanes[thread];
-    shard *s = &t->shards[index];
-    const float *inputs[AE_MAX_FROM];
-    float *own = l->values[0];
-    aei_loss_view view;
-
-    find_inputs(t, index, l, SEED_EVALUATED, inputs);
-    l->values[0] = t->prediction + index * count(aei_plan_output_shape(t->plan, 0));
-    s->status = aei_run_forward(l->frozen, t->frozen_weights, inputs, l->values,
-                                t->drawn ? aei_mix64(t->drawn ^ aei_mix64(index)) | 1 : 0, &s->message);
-    if (s->status != AE_OK)
-        goto done;
-    view = view_shard(t, index, l->values[0], l->gradients[0]);
-    s->error = aei_clipped_error(&view);
-    s->psnr = s->bpp = 0;
-    if (is_codec(t)) {
-        size_t n = count(view.shape) / view.shape.n;
-
-        s->terms[0] = codec_loss(t, index, l, &view, &s->bpp);
-        view.total = (double)view.shape.h * view.shape.w;
-        for (uint32_t samples = view.shape.n, i = 0; i < samples; i++, view.value += n, view.target += n) {
-            view.shape.n = 1;
-            s->psnr += aei_decibels(aei_clipped_error(&view)) / t->recipe->batch;
-        }
-    } else {
-        s->status = objective(t, index, thread, &view, &s->message);
-    }
-done:
-    l->values[0] = own;
-}
+/* ---- a batch ---- */
 
 /* Runs all shards of a batch; the first failure counts. */
 static ae_status run_shards(aei_trainer *t, const aei_batch *batch, const float *weight, const float *parameters,
@@ -588,141 +368,6 @@ static ae_status run_shards(aei_trainer *t, const aei_batch *batch, const float 
             if (err)
                 *err = t->shards[i].message;
             return t->shards[i].status;
-        }
-    return AE_OK;
-}
-
-/* ---- sum and update ---- */
-
-enum { SUM_PARTS = 8 };
-
-/* Sums one part of the shards' gradients into the first one, always in the same order. */
-AEI_CLONES static void sum_job(void *context, uint32_t index, uint32_t thread)
-{
-    aei_trainer *t = context;
-    size_t n = aei_plan_native_floats(t->plan), end = n * (index + 1) / SUM_PARTS;
-
-    (void)thread;
-    for (size_t at = n * index / SUM_PARTS; at < end; at += CHUNK) {
-        size_t m = end - at < CHUNK ? end - at : CHUNK;
-        float *restrict g = t->shards[0].native + at;
-
-        for (uint32_t s = 1; s < t->recipe->shards; s++) {
-            const float *restrict other = t->shards[s].native + at;
-
-            for (size_t i = 0; i < m; i++)
-                g[i] += other[i];
-        }
-    }
-}
-
-static void collect_job(void *context, uint32_t index, uint32_t thread)
-{
-    aei_trainer *t = context;
-
-    (void)thread;
-    aei_weights_collect_part(t->weights, t->shards[0].native, t->gradient, index);
-}
-
-/* Adds the penalties on parameters to the flat gradient and measures it. */
-static void penalty_job(void *context, uint32_t index, uint32_t thread)
-{
-    aei_trainer *t = context;
-    job *j = &t->jobs[index];
-
-    (void)thread;
-    j->squares = j->l1 = j->l2 = 0;
-    for (uint32_t b = j->first; b < j->last; b++) {
-        const block *k = &t->blocks[b];
-
-        for (size_t at = k->offset, end = k->offset + k->count; at < end; at += CHUNK) {
-            size_t n = end - at < CHUNK ? end - at : CHUNK;
-            float *restrict g = t->gradient + at;
-            const float *restrict w = t->state.value + at;
-
-            if (k->decay && t->l1 > 0) {
-                float p = (float)(t->l1 / t->n_decaying);
-
-                for (size_t i = 0; i < n; i++) {
-                    g[i] += p * ((float)(w[i] > 0) - (float)(w[i] < 0));
-                    j->l1 += fabsf(w[i]);
-                }
-            }
-            if (k->decay && t->l2 > 0) {
-                float p = (float)(2 * t->l2 / t->n_decaying);
-
-                for (size_t i = 0; i < n; i++)
-                    g[i] += p * w[i];
-                j->l2 += aei_sum_squares(w, n);
-            }
-            if (k->trainable && !k->fixed && t->trains[k->param])
-                j->squares += aei_sum_squares(g, n);
-        }
-    }
-}
-
-/* Of this step in the mean over the first steps; then the statistics stay. */
-static float measured_share(const aei_trainer *t, uint32_t param)
-{
-    enum { MEASURED_STEPS = 100 };
-
-    uint64_t n = t->state.n_updates - t->state.skipped[param];
-
-    return n < MEASURED_STEPS ? 1 / (float)(n + 1) : 0;
-}
-
-static void update_job(void *context, uint32_t index, uint32_t thread)
-{
-    aei_trainer *t = context;
-    const job *j = &t->jobs[index];
-
-    (void)thread;
-    for (uint32_t b = j->first; b < j->last; b++) {
-        const block *k = &t->blocks[b];
-        size_t at = k->offset;
-        const float *g = t->gradient + at;
-        float *value = t->state.value + at, *average = t->state.average + at;
-
-        const aei_update *u = &t->updates[k->param];
-        bool trains = t->trains[k->param];
-
-        if (k->matrix && trains)
-            continue;
-        if (k->trainable && !k->fixed && trains) {
-            aei_apply(u, k->decay, k->count, g, value, t->state.first + at, t->state.second + at, average);
-            continue;
-        }
-        float share = k->fixed || k->trainable || !trains ? 0 : k->given ? measured_share(t, k->param) : 0.1f;
-
-        for (size_t i = 0; i < k->count; i++) { /* running statistics; moving averages would lag behind what is given */
-            if (share > 0)
-                value[i] += share * (g[i] / (float)t->recipe->shards - value[i]);
-            average[i] += (k->given ? 1 : u->average) * (value[i] - average[i]);
-        }
-    }
-}
-
-static void matrix_job(void *context, uint32_t index, uint32_t thread)
-{
-    aei_trainer *t = context;
-    matrix *m = &t->matrices[index];
-    size_t at = t->params[index].offset;
-
-    (void)thread;
-    if (m->muon && t->trains[index])
-        m->status = aei_muon_apply(m->muon, &t->updates[index], t->gradient + at, t->state.value + at, t->state.first + at,
-                                   t->state.average + at, &m->message);
-}
-
-static ae_status update(aei_trainer *t, ae_error *err)
-{
-    aei_pool_run(t->pool, t->n_jobs, update_job, t);
-    aei_pool_run(t->pool, t->n_params, matrix_job, t);
-    for (uint32_t i = 0; i < t->n_params; i++)
-        if (t->matrices[i].status != AE_OK) {
-            if (err)
-                *err = t->matrices[i].message;
-            return t->matrices[i].status;
         }
     return AE_OK;
 }
@@ -749,24 +394,16 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
                            ae_error *err)
 {
     const ae_recipe *r = t->recipe;
-    double start = now(), summed, updated, squares = 0, l1 = 0, l2 = 0, scale = 1;
+    double start = now(), summed, updated, squares, l1, l2, scale = 1;
     ae_status st;
 
     *result = (aei_step_result){0};
     t->step = step;
-    if ((st = run_shards(t, batch, t->weight, t->state.value, train_shard, err)) != AE_OK)
+    if ((st = run_shards(t, batch, t->weight, t->state.value, aei_shard_train, err)) != AE_OK)
         return st;
     summed = now();
     t->times.shards += summed - start;
-    aei_pool_run(t->pool, SUM_PARTS, sum_job, t);
-    aei_pool_run(t->pool, aei_weights_parts(t->weights), collect_job, t);
-    aei_objective_collect(t->objective, t->state.value, t->gradient);
-    aei_pool_run(t->pool, t->n_jobs, penalty_job, t);
-    for (uint32_t i = 0; i < t->n_jobs; i++) {
-        squares += t->jobs[i].squares;
-        l1 += t->jobs[i].l1;
-        l2 += t->jobs[i].l2;
-    }
+    aei_trainer_sum(t, &squares, &l1, &l2);
     for (uint32_t k = 0; k < r->n_terms; k++) {
         const ae_term *term = &r->terms[k];
 
@@ -789,7 +426,7 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
         t->updates[i] = i && t->state.skipped[i] == t->state.skipped[i - 1]
                             ? t->updates[i - 1]
                             : aei_update_make(r, rate, (float)scale, t->state.n_updates - t->state.skipped[i]);
-    if ((st = update(t, err)) != AE_OK)
+    if ((st = aei_trainer_update(t, err)) != AE_OK)
         return st;
     t->state.n_updates++;
     for (uint32_t i = 0; i < t->n_params; i++)
@@ -823,7 +460,7 @@ ae_status aei_trainer_evaluate(aei_trainer *t, const aei_batch *batch, aei_evalu
 
     for (uint32_t k = 0; k < r->n_terms; k++)
         weight[k] = aei_term_is_evaluated(&r->terms[k], batch->label) ? r->terms[k].weight : 0;
-    if ((st = run_shards(t, batch, weight, t->frozen, evaluate_shard, err)) != AE_OK)
+    if ((st = run_shards(t, batch, weight, t->frozen, aei_shard_evaluate, err)) != AE_OK)
         return st;
     *out = (aei_evaluation){.prediction = t->prediction, .hit_share = NAN};
     for (uint32_t i = 0; i < r->shards; i++) {
@@ -851,7 +488,7 @@ ae_status aei_trainer_evaluate(aei_trainer *t, const aei_batch *batch, aei_evalu
 static void bench_lane(void *context, uint32_t index, uint32_t thread)
 {
     aei_trainer *t = context;
-    lane *l = &t->lanes[index];
+    aei_train_lane *l = &t->lanes[index];
 
     (void)thread;
     l->bench_status = aei_plan_bench(t->plan, 1, &l->bench_seconds, &l->bench_operations, &l->bench_error);
