@@ -5,7 +5,7 @@ de=$(realpath "$3") samples=$(realpath "$4") reader=$(realpath "$5")
 export LC_ALL=C
 
 cat >make.py <<'END'
-import os, random
+import math, os, random
 random.seed(7)
 os.makedirs('set')
 def save(name, w, h, at):
@@ -29,6 +29,7 @@ save('pixels', 128, 128, lambda x, y: colours[tiles[y // 8][x // 8]])
 save('ramp', 128, 64, lambda x, y: (2 * x, 128, 255 - 2 * x))
 save('chart', 160, 100, lambda x, y: (220, 60, 20) if x // 10 & 1 and y > 95 - (x // 10 * 37) % 90 else white if y % 20 else (200,) * 3)
 save('saturated', 96, 96, lambda x, y: [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 0, 255)][((x - 48) ** 2 + (y - 48) ** 2) // 400 % 4])
+save('glow', 192, 192, lambda x, y: (int(min(255, 1.9 * math.hypot(x - 96, y - 96))),) * 3)
 noise = [(random.randrange(256),) * 3 for _ in range(64 * 64)]
 save('noise', 64, 64, lambda x, y: noise[64 * y + x])
 END
@@ -44,7 +45,8 @@ for q in range(0, 101, 10):
         square = sum((x - y) ** 2 for x, y in zip(a, b)) / len(a)
         db = 10 * math.log10(65025 / square) if square else 999
         size, whole = (os.path.getsize(f'aec/{k}/{name}.aec') for k in (q, 100))
-        if db < last.get(name, 0) - .05 or size > 1.02 * whole + 16 or db < 17 + .14 * q or len(a) != len(b):
+        soft = name == 'glow' and q >= 30 and db < 45 # its network's tile is coded as at a higher quality
+        if db < last.get(name, 0) - .05 or size > 1.02 * whole + 16 or db < 17 + .14 * q or len(a) != len(b) or soft:
             print(f'{name} -q {q}: {db:.1f} dB after {last.get(name, 0):.1f}, {size} bytes of {whole} without loss', file=sys.stderr)
             bad = 1
         last[name] = db

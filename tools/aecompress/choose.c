@@ -17,7 +17,8 @@ enum {
     FRAME = 18,        /* bytes of a chunk beside its payload */
     HEAD = 32,         /* bytes of the codec's identity, in the head and in the index */
     MOST_ERROR = 16,   /* of samples, of 255 */
-    STEP = 10          /* of -q, at which lower qualities are looked at */
+    STEP = 10,         /* of -q, at which lower qualities are looked at */
+    DRAWN_FURTHER = 20 /* of -q: an error of a drawing counts about four times */
 };
 
 /* ---- a tile by itself ---- */
@@ -202,8 +203,9 @@ static double guess_rate(const crop *c, double *equal)
     return rate;
 }
 
-/* From this share of pixels on that are just as a neighbour. */
-static const double DRAWN = 0.5;
+/* From this share of pixels on that are just as a neighbour; or below so many bits a pixel without loss, which no noise leaves,
+ * where the guess is below so many. */
+static const double DRAWN = 0.5, SMOOTH = 1, MAYBE_SMOOTH = 2.1;
 
 /* ---- trials ---- */
 
@@ -215,7 +217,7 @@ typedef struct job {
     survey *survey;   /* not NULL: nothing more is asked; shared, with `mutex` */
     pthread_mutex_t *mutex;
     bool broken;      /* the network has coded it and broken its word */
-    bool few, drawn;  /* colours; more than that speaks for a drawing */
+    bool few, drawn;  /* colours; more than that speaks for a drawing, which is held to choose_drawn_q */
 } job;
 
 typedef struct result {
@@ -306,8 +308,18 @@ static ae_status choose_bound(const job *j, crop *c, const result *exact, uint32
     return st;
 }
 
-/* Photographs are worth few bits more without any loss than with little: nobody sees it. */
+/* Photographs are worth few bits more without any loss than with little: nobody sees it. In drawings everybody does. */
 static const double ODDS = 1.15;
+
+double choose_drawn_odds(double q)
+{
+    return 1 + q / 60;
+}
+
+double choose_drawn_q(double q)
+{
+    return fmax(q, fmin(q + fmin(q, DRAWN_FURTHER), COMPRESS_TRAINED));
+}
 
 /* Whether the network at q is no match for samples. *near: not by far. */
 static ae_status loses(const job *j, crop *c, double q, const result *exact, bool *lost, bool *near, ae_error *err)
@@ -326,7 +338,8 @@ static ae_status loses(const job *j, crop *c, double q, const result *exact, boo
         return st;
     is = cost(&r, q, c->info.channels);
     doubled = (tile_error){2 * r.error.squares, 2 * r.error.worst};
-    *lost = exact->bits <= (j->drawn ? is : fmin(is, ODDS * r.bits)) || !promise_is_kept(q, &r.error, samples);
+    *lost = exact->bits <= (j->drawn ? fmax(is, choose_drawn_odds(q) * r.bits) : fmin(is, ODDS * r.bits)) ||
+            !promise_is_kept(q, &r.error, samples);
     *near = exact->bits <= 3 * is || !promise_is_kept(q, &doubled, samples);
     return AE_OK;
 }
@@ -351,10 +364,13 @@ static ae_status judge(job *j, crop *c, bool grey, bool *samples, uint32_t *boun
     }
     j->few = has_few_colours(c, grey);
     j->drawn = j->few || equal > DRAWN;
-    if (!j->broken && !j->drawn && rate > 1.5 * promise_usual_rate(j->q))
+    if (!j->broken && !j->drawn && rate > fmax(1.5 * promise_usual_rate(j->q), MAYBE_SMOOTH))
         return AE_OK;
     if ((st = try_samples(c, 0, &exact, err)) != AE_OK)
         return st;
+    j->drawn = j->drawn || exact.bits < SMOOTH * pixels;
+    if (j->drawn)
+        j->q = choose_drawn_q(j->q);
     lost = lost || exact.bits < 0.25 * promise_usual_rate(j->q) * pixels;
     if (!lost && (st = loses(j, c, j->q, &exact, &lost, &near, err)) != AE_OK)
         return st;
@@ -377,6 +393,7 @@ typedef struct band {
     const bool *wanted; /* by tile of the row */
     atomic_uint next;
     pthread_mutex_t mutex; /* of what follows */
+    uint32_t drawn;        /* tiles */
     ae_status st;
     ae_error err;
 } band;
@@ -430,6 +447,9 @@ static ae_status choose_tile(band *b, uint32_t tx, ae_error *err)
     if (st == AE_OK) {
         grey = is_grey(&c);
         st = judge(&own, &c, grey, &samples, &bound, err);
+        pthread_mutex_lock(&b->mutex);
+        b->drawn += own.drawn;
+        pthread_mutex_unlock(&b->mutex);
     }
     if (st == AE_OK && samples) {
         ae_free(all->patches[index].data);
@@ -486,7 +506,7 @@ static ae_status work_in_threads(band *b, uint32_t threads, ae_error *err)
 
 /* broken: by tile; NULL: all are looked at for the first time. */
 static ae_status choose(compressed *c, const compress_options *o, uint32_t threads, const bool *broken, survey *asked,
-                        ae_error *err)
+                        uint32_t *drawn, ae_error *err)
 {
     uint32_t across = (uint32_t)((c->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE);
     band b = {
@@ -510,19 +530,24 @@ static ae_status choose(compressed *c, const compress_options *o, uint32_t threa
             st = work_in_threads(&b, threads, err);
     }
     ae_free(rows);
+    *drawn = b.drawn;
     return st;
 }
 
 ae_status choose_survey(compressed *c, const compress_options *o, uint32_t threads, survey *out, ae_error *err)
 {
+    uint32_t drawn;
+
     *out = (survey){0};
-    return choose(c, o, threads, NULL, out, err);
+    return choose(c, o, threads, NULL, out, &drawn, err);
 }
 
-ae_status choose_tiles(compressed *c, const compress_options *o, uint32_t threads, uint32_t *network, ae_error *err)
+ae_status choose_tiles(compressed *c, const compress_options *o, uint32_t threads, uint32_t *network, bool *drawn, ae_error *err)
 {
-    ae_status st = choose(c, o, threads, NULL, NULL, err);
+    uint32_t n_drawn;
+    ae_status st = choose(c, o, threads, NULL, NULL, &n_drawn, err);
 
+    *drawn = n_drawn == c->n_tiles;
     *network = 0;
     for (uint32_t i = 0; i < c->n_tiles; i++)
         *network += !compress_is_patched(c, i);
@@ -550,6 +575,7 @@ ae_status choose_broken(compressed *c, const compress_options *o, uint32_t threa
                         ae_error *err)
 {
     bool *broken = ae_alloc(c->n_tiles, sizeof(*broken));
+    uint32_t drawn;
     ae_status st = broken ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "a map of tiles");
 
     *n = 0;
@@ -557,7 +583,7 @@ ae_status choose_broken(compressed *c, const compress_options *o, uint32_t threa
         if (is_broken(c, map, i))
             broken[i] = ++*n;
     if (st == AE_OK && *n)
-        st = choose(c, o, threads, broken, NULL, err);
+        st = choose(c, o, threads, broken, NULL, &drawn, err);
     ae_free(broken);
     return st;
 }

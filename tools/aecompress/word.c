@@ -47,8 +47,9 @@ static ae_status count_chosen(compressed *c, uint32_t threads, uint64_t *n_bytes
     return st;
 }
 
-/* Tiles are judged by themselves, and without alpha; what they come to together may be more than the whole without loss. */
-static ae_status prefer_lossless(compressed *c, const compress_options *o, uint32_t threads, ae_error *err)
+/* Tiles are judged by themselves, and without alpha; what they come to together may be more than the whole without loss, or less
+ * than that by no more than odds. */
+static ae_status prefer_lossless(compressed *c, const compress_options *o, uint32_t threads, double odds, ae_error *err)
 {
     bool samples = c->item.coding == AE_ITEM_SAMPLES, suspect = c->info.alpha;
     encoding exact = {.c = c};
@@ -64,7 +65,7 @@ static ae_status prefer_lossless(compressed *c, const compress_options *o, uint3
     c->lossy = c->by_tile = false;
     if ((st = compress_start_again(c, err)) != AE_OK || (st = compress_samples(&exact, threads, err)) != AE_OK)
         return st;
-    if (exact.n_bytes <= chosen) {
+    if ((double)exact.n_bytes <= odds * (double)chosen) {
         compress_forget_patches(c);
         compress_within(c, 0);
         return AE_OK;
@@ -78,14 +79,17 @@ static ae_status prefer_lossless(compressed *c, const compress_options *o, uint3
 ae_status compress_by_word(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
 {
     compressed *c = e->c;
+    double q = choose_drawn_q(promise_q(c->item.quality));
     uint32_t network, broken = 1;
     error_map map = {0};
+    bool drawn;
     ae_status st;
 
     compress_forget_patches(c);
     c->lossy = true;
-    st = choose_tiles(c, o, threads, &network, err);
-
+    st = choose_tiles(c, o, threads, &network, &drawn, err);
+    if (drawn)
+        c->item.quality = (uint16_t)promise_quality(q);
     while (st == AE_OK && network && broken) {
         if ((st = compress_start_again(c, err)) != AE_OK || (st = compress_colours(e, o, threads, NULL, 1, err)) != AE_OK ||
             (st = error_map_open(&map, (uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels - c->info.alpha, err)) !=
@@ -102,5 +106,5 @@ ae_status compress_by_word(encoding *e, const compress_options *o, uint32_t thre
     error_map_close(&map);
     if (st == AE_OK && !network)
         become_samples(c);
-    return st == AE_OK ? prefer_lossless(c, o, threads, err) : st;
+    return st == AE_OK ? prefer_lossless(c, o, threads, drawn ? choose_drawn_odds(q) : 1, err) : st;
 }
