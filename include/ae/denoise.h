@@ -29,6 +29,12 @@ typedef struct ae_noise {
 /* One pass over all rows of `source` on a fixed grid. */
 AE_API AE_NODISCARD ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err);
 
+/* A second look, through the network: *noise, as it was estimated, is corrected by what a model that was trained with cameras takes
+ * from up to 16 patches of 96 x 96 pixels when it is told twice as much. Reads all rows of source, or none where nothing is to be
+ * gained: pictures that are grey or small, noise that is white or weak, other models. */
+AE_API AE_NODISCARD ae_status ae_noise_look_again(const ae_model *model, const ae_row_source *source, ae_precision precision,
+                                                  const ae_control *control, ae_noise *noise, ae_error *err);
+
 /* What a network is told of the noise at each pixel, as rows of 8 bits and three channels: red 4 times the chroma deviation, green
  * 4 times that of the luminance, blue 0. Reads every row of source, writes as many. */
 AE_API AE_NODISCARD ae_status ae_noise_map(const ae_row_source *source, const ae_noise *noise, const ae_row_sink *sink,

@@ -258,6 +258,58 @@ static void test_grey_and_depths(void **state)
     }
 }
 
+static ae_noise look_again(const ae_model *m, picture *p, ae_noise noise)
+{
+    ae_row_source source = {p->info, p, read_rows};
+    ae_control control = {.threads = 2};
+
+    p->at = 0;
+    assert_int_equal(ae_noise_look_again(m, &source, AE_PRECISION_F32, &control, &noise, NULL), AE_OK);
+    return noise;
+}
+
+/* Told half of a camera's noise, or all of it; noise that is weak, grey or white is left as it is found, and its rows unread. */
+static void test_second_look(void **state)
+{
+    picture p = make_picture(420, 300, 3, AE_F32), small = make_picture(80, 200, 3, AE_U8), grey = make_picture(200, 200, 1, AE_U8);
+    ae_noise found = {.luminance = 4, .chroma = 7, .white = 7, .n_bins = AE_NOISE_BINS}, again, weak = {.white = 1};
+    ae_model *m = NULL;
+    char path[4096];
+    ae_error err;
+
+    (void)state;
+    if (ae_model_find("photo", path, sizeof(path), &err) != AE_OK || ae_model_open(path, NULL, &m, &err) != AE_OK)
+        fail_msg("%s", err.message);
+    add_noise(&p, 11, 2); /* luminance 6.4 */
+    p.samples[4321] = NAN;
+    ae_samples_from_f32(AE_F32, p.samples, p.pixels, 420 * 300 * 3);
+    for (int i = 0; i < AE_NOISE_BINS; i++) {
+        found.luminance_at[i] = 3.2f;
+        found.chroma_at[i] = 5.5f;
+    }
+    again = look_again(m, &p, found);
+    assert_int_equal(p.at, p.info.height);
+    check("half of it", again.luminance_at[7] / found.luminance_at[7], 1.4f, 1.7f);
+    check("half of its colours", again.chroma_at[7] / found.chroma_at[7], 1.3f, 1.6f);
+    for (int i = 0; i < AE_NOISE_BINS; i++) {
+        found.luminance_at[i] = 6.4f;
+        found.chroma_at[i] = 11;
+    }
+    again = look_again(m, &p, found);
+    check("all of it", again.luminance_at[7] / found.luminance_at[7], 0.9f, 1.25f);
+    check("all of its colours", again.chroma_at[7] / found.chroma_at[7], 0.95f, 1.1f);
+    weak.n_bins = AE_NOISE_BINS;
+    assert_true(look_again(m, &p, weak).white == 1 && !p.at);
+    assert_true(look_again(m, &small, found).white == 7 && !small.at);
+    assert_true(look_again(m, &grey, found).white == 7 && !grey.at);
+    found.is_white = true;
+    assert_true(look_again(m, &p, found).white == 7 && !p.at);
+    ae_model_free(m);
+    free_picture(&p);
+    free_picture(&small);
+    free_picture(&grey);
+}
+
 static void test_odd_sizes(void **state)
 {
     static const uint32_t sizes[][2] = {{1, 1}, {7, 5}, {31, 200}, {200, 3}, {33, 65}};
@@ -277,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_white_noise), cmocka_unit_test(test_coarse_noise),    cmocka_unit_test(test_clean),
         cmocka_unit_test(test_curve),       cmocka_unit_test(test_drawn),
         cmocka_unit_test(test_texture),     cmocka_unit_test(test_grey_and_depths), cmocka_unit_test(test_odd_sizes),
+        cmocka_unit_test(test_second_look),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

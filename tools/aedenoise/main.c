@@ -122,6 +122,22 @@ static float level_factor(void)
     return (float)(o.level <= 2 ? o.level : 3 - exp(2 - o.level));
 }
 
+/* What the network itself makes of the noise that was found, where it can tell. */
+static ae_status look_again(filter_picture *p, const picture_defects *defects, ae_noise *noise, ae_error *err)
+{
+    const ae_control control = {.threads = p->item->threads, .cancel = &cli_cancel};
+    const ae_model *model;
+    ae_row_source rows;
+    ae_status st;
+
+    if (o.strength == 0 || noise->is_white || !noise->n_bins)
+        return AE_OK;
+    if ((st = model_for(AE_KIND_IMAGE, false, &model, err)) != AE_OK || (st = filter_reopen(p, err)) != AE_OK ||
+        (st = defects_rows(defects, p, &rows, err)) != AE_OK)
+        return st;
+    return ae_noise_look_again(model, &rows, (ae_precision)o.filter.precision, &control, noise, err);
+}
+
 /* The noise that the network is told of: what --sigma says, white and independent in all channels, or what a first pass over the
  * picture finds. */
 static ae_status find_noise(filter_picture *p, picture_defects *defects, ae_noise *noise, ae_error *err)
@@ -138,7 +154,7 @@ static ae_status find_noise(filter_picture *p, picture_defects *defects, ae_nois
     }
     st = o.keep_defects || o.strength == 0 ? ae_noise_estimate(&p->rows, &cli_cancel, noise, err)
                                            : defects_estimate(defects, p, noise, err);
-    if (st != AE_OK)
+    if (st != AE_OK || (st = look_again(p, defects, noise, err)) != AE_OK)
         return st;
     noise->luminance *= factor;
     noise->chroma *= factor;

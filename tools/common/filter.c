@@ -103,6 +103,8 @@ ae_status filter_open(filter_picture *p, const filter_options *options, const cl
 /* The pass that is over also brought the metadata that stand behind the pixels. */
 ae_status filter_reopen(filter_picture *p, ae_error *err)
 {
+    if (p->has_meta)
+        ae_meta_clear(&p->meta);
     p->meta = p->reader.meta;
     p->has_meta = true;
     p->reader.meta = (ae_meta){0};
