@@ -92,7 +92,6 @@ static ae_status take_pixels(const avifImage *image, ae_reader *reader, ae_error
     }
     avifRGBImageSetDefaults(&rgb, image);
     rgb.format = reader->info.alpha ? AVIF_RGB_FORMAT_RGBA : AVIF_RGB_FORMAT_RGB;
-    rgb.avoidLibYUV = AVIF_TRUE; /* whose arithmetic is coarser */
     rgb.pixels = w->pixels;
     rgb.rowBytes = (uint32_t)w->row_bytes;
     if ((result = avifImageYUVToRGB(image, &rgb)) != AVIF_RESULT_OK)
