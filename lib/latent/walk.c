@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Runs a decoder program over a tile in integers (doc/codec.md), so that every machine decodes the same bytes. The entropy part
+ * walks the whole tile with the coder of symbols at its side; the synthesis then computes only what the wanted rectangle reads.
+ * Tensors that live at different times share their place in one arena, laid out before anything is computed. */
 #include "latent/walk.h"
 
 #include <math.h>
@@ -7,10 +11,7 @@
 
 #include "core/clones.h"
 
-enum {
-    CHUNK = 1 << 18, /* bytes of input that a convolution takes at a time, so that they stay near */
-    MAX_WORK = 1 << 17 /* of aei_engine_work: a tile then takes about a second of one core with AVX2 */
-};
+enum { CHUNK = 1 << 18 }; /* bytes of input that a convolution takes at a time, so that they stay near */
 
 struct aei_walk {
     const aei_engine *engine;
@@ -26,206 +27,6 @@ struct aei_walk {
     uint32_t *last_use;
     int32_t *steps, *log_steps; /* of a latent at the quality */
 };
-
-/* ---- rectangles ---- */
-
-static int32_t min_i32(int32_t a, int32_t b)
-{
-    return a < b ? a : b;
-}
-
-static int32_t max_i32(int32_t a, int32_t b)
-{
-    return a > b ? a : b;
-}
-
-static bool is_empty(aei_rect r)
-{
-    return r.x0 >= r.x1 || r.y0 >= r.y1;
-}
-
-static aei_rect join(aei_rect a, aei_rect b)
-{
-    if (is_empty(a) || is_empty(b))
-        return is_empty(a) ? b : a;
-    return (aei_rect){min_i32(a.x0, b.x0), min_i32(a.y0, b.y0), max_i32(a.x1, b.x1), max_i32(a.y1, b.y1)};
-}
-
-static aei_rect meet(aei_rect a, aei_rect b)
-{
-    return (aei_rect){max_i32(a.x0, b.x0), max_i32(a.y0, b.y0), min_i32(a.x1, b.x1), min_i32(a.y1, b.y1)};
-}
-
-static int32_t floor_div(int32_t a, int32_t b)
-{
-    return a >= 0 ? a / b : -((b - 1 - a) / b);
-}
-
-/* To a grid `factor` times as coarse, outward. */
-static aei_rect coarser(aei_rect r, int32_t factor)
-{
-    return (aei_rect){floor_div(r.x0, factor), floor_div(r.y0, factor), floor_div(r.x1 + factor - 1, factor),
-                      floor_div(r.y1 + factor - 1, factor)};
-}
-
-/* What an operator reads of input k to compute r. */
-static aei_rect field_of(const aei_op *op, uint32_t k, aei_rect r)
-{
-    int32_t s = (int32_t)op->stride, pad = (int32_t)op->pad, size = (int32_t)op->kernel;
-
-    if (op->kind == AEI_CONV && k == 0)
-        return (aei_rect){r.x0 * s - pad, r.y0 * s - pad, (r.x1 - 1) * s - pad + size, (r.y1 - 1) * s - pad + size};
-    return op->kind == AEI_SHUFFLE ? coarser(r, (int32_t)op->factor) : r;
-}
-
-/* ---- engines ---- */
-
-void aei_engine_free(aei_engine *e)
-{
-    if (!e)
-        return;
-    for (uint32_t i = 0; e->convs && i < e->program->n_ops; i++)
-        aei_iconv_free(&e->convs[i]);
-    ae_free(e->convs);
-    ae_free(e->crossings);
-    ae_free(e->parities);
-    aei_rans_tables_free(&e->tables);
-    aei_program_free(e->program);
-    ae_free(e);
-}
-
-static void find_crossings(aei_engine *e)
-{
-    const aei_program *p = e->program;
-
-    for (uint32_t i = 0; i < p->n_entropy; i++) {
-        bool read = false;
-
-        for (uint32_t k = p->n_entropy; k < p->n_ops; k++)
-            for (uint32_t j = 0; j < p->ops[k].n_in; j++)
-                read |= p->ops[k].in[j] == i;
-        if (read && p->ops[i].grid)
-            e->crossings[e->n_crossings++] = i;
-    }
-}
-
-/* What latents of one parity alone are made of need be known there alone, as far as nothing looks to the side. */
-static void find_parities(aei_engine *e)
-{
-    const aei_program *p = e->program;
-
-    for (uint32_t i = p->n_ops; i-- > 0;) {
-        const aei_op *op = &p->ops[i];
-
-        for (uint32_t k = 0; k < op->n_in; k++) {
-            bool pointwise = op->kind == AEI_ADD || op->kind == AEI_MUL || op->kind == AEI_CONCAT || op->kind == AEI_CROP ||
-                             (op->kind == AEI_CONV && (k == 1 || (op->kernel == 1 && op->stride == 1)));
-            uint8_t all = AE_PARITY_EVEN | AE_PARITY_ODD;
-
-            if (op->kind == AEI_LATENT && k < 2 && op->parity != AE_PARITY_ALL)
-                all = (uint8_t)op->parity;
-            e->parities[op->in[k]] |= pointwise && i < p->n_entropy ? e->parities[i] : all;
-        }
-    }
-}
-
-ae_status aei_engine_create(aei_program *program, aei_cpu cpu, aei_engine **out, ae_error *err)
-{
-    aei_engine *e = ae_alloc(1, sizeof(*e));
-    ae_status st = AE_OK;
-
-    *out = NULL;
-    if (!e) {
-        aei_program_free(program);
-        return ae_fail(err, AE_ERR_NOMEM, "decoder");
-    }
-    e->program = program;
-    e->kernel = aei_iconv_kernel_of(cpu);
-    e->convs = ae_alloc(program->n_ops, sizeof(*e->convs));
-    e->crossings = ae_alloc(program->n_ops, sizeof(*e->crossings));
-    e->parities = ae_alloc(program->n_ops, sizeof(*e->parities));
-    if (!e->convs || !e->crossings || !e->parities)
-        st = ae_fail(err, AE_ERR_NOMEM, "decoder");
-    if (st == AE_OK)
-        st = aei_rans_tables_make(program->scales, program->n_scales, &e->tables, err);
-    for (uint32_t i = 0; st == AE_OK && i < program->n_ops; i++)
-        if (program->ops[i].kind == AEI_CONV)
-            st = aei_iconv_prepare(&program->ops[i], program->ops[program->ops[i].in[0]].channels, &e->convs[i], err);
-    if (st != AE_OK) {
-        aei_engine_free(e);
-        return st;
-    }
-    if (aei_engine_work(e) > MAX_WORK) {
-        st = ae_fail(err, AE_ERR_LIMIT,
-                     "decoder program: %.0f multiply-accumulates a pixel, with what kernels pad and blocks compute twice, "
-                     "the limit is %d", aei_engine_work(e), MAX_WORK);
-        aei_engine_free(e);
-        return st;
-    }
-    find_crossings(e);
-    find_parities(e);
-    *out = e;
-    return AE_OK;
-}
-
-/* What the synthesis computes of each tensor for a block of so many pixels, far from all borders. */
-static void fields_of_block(const aei_program *p, uint32_t pixels, aei_rect need[AEI_MAX_OPS])
-{
-    int32_t edge = (int32_t)(pixels / p->ops[p->n_ops - 1].grid);
-
-    memset(need, 0, AEI_MAX_OPS * sizeof(*need));
-    need[p->n_ops - 1] = (aei_rect){0, 0, edge, edge};
-    for (uint32_t i = p->n_ops; i-- > p->n_entropy;)
-        for (uint32_t k = 0; k < p->ops[i].n_in && !is_empty(need[i]); k++)
-            if (p->ops[p->ops[i].in[k]].grid)
-                need[p->ops[i].in[k]] = join(need[p->ops[i].in[k]], field_of(&p->ops[i], k, need[i]));
-}
-
-/* Of a result of an operator at one place, in multiply-accumulates of a convolution as kernels do them: in blocks of outputs and
- * pairs of inputs. What other operators cost was measured and rounded up. */
-static double work_at(const aei_engine *e, uint32_t index)
-{
-    const aei_op *op = &e->program->ops[index];
-    const aei_iconv *conv = &e->convs[index];
-
-    switch (op->kind) {
-    case AEI_CONV: return 64 + 2.0 * conv->n_blocks * AEI_BLOCK * op->kernel * conv->n_pairs;
-    case AEI_LATENT: return 256 + 1024.0 * op->channels;
-    default: return 256 + 4.0 * op->channels * op->n_in;
-    }
-}
-
-double aei_engine_work(const aei_engine *e)
-{
-    const aei_program *p = e->program;
-    aei_rect need[AEI_MAX_OPS];
-    double entropy = 0, synthesis = 0;
-
-    fields_of_block(p, AEI_LEAST_BLOCK, need);
-    for (uint32_t i = 0; i < p->n_ops; i++)
-        if (i >= p->n_entropy && !is_empty(need[i]))
-            synthesis += work_at(e, i) * (need[i].x1 - need[i].x0) * (need[i].y1 - need[i].y0);
-        else if (i < p->n_entropy && p->ops[i].grid)
-            entropy += work_at(e, i) / ((double)p->ops[i].grid * p->ops[i].grid);
-    return entropy + synthesis / ((double)AEI_LEAST_BLOCK * AEI_LEAST_BLOCK);
-}
-
-uint32_t aei_engine_reach(const aei_engine *e)
-{
-    const aei_program *p = e->program;
-    aei_rect need[AEI_MAX_OPS];
-    uint32_t reach = 0;
-
-    fields_of_block(p, p->stride, need);
-    for (uint32_t i = 0; i < e->n_crossings; i++) {
-        uint32_t t = e->crossings[i];
-
-        if (!is_empty(need[t]))
-            reach = (uint32_t)max_i32((int32_t)reach, max_i32(-need[t].x0 * (int32_t)p->ops[t].grid,
-                                                               need[t].x1 * (int32_t)p->ops[t].grid - (int32_t)p->stride));
-    }
-    return reach;
-}
 
 /* ---- operators ---- */
 
@@ -285,7 +86,7 @@ static void run_conv(const aei_walk *w, uint32_t index, const aei_view *to, aei_
 {
     const aei_op *op = &w->program->ops[index];
     const aei_view *in = &w->views[op->in[0]];
-    aei_rect field = field_of(op, 0, r);
+    aei_rect field = aei_rect_field(op, 0, r);
     uint32_t columns = (uint32_t)(r.x1 - r.x0), parity = w->engine->parities[index];
     size_t in_bytes = (size_t)(field.x1 - field.x0) * in->pitch * op->stride * sizeof(int16_t);
     int32_t step = (int32_t)(CHUNK / in_bytes) & ~1;
@@ -302,7 +103,7 @@ static void run_conv(const aei_walk *w, uint32_t index, const aei_view *to, aei_
     area.width >>= area.staggered;
     step = step < 2 ? 2 : step;
     for (int32_t y = r.y0; y < r.y1; y += step) {
-        aei_rect first = field_of(op, 0, (aei_rect){r.x0, y, r.x0 + 1, y + 1});
+        aei_rect first = aei_rect_field(op, 0, (aei_rect){r.x0, y, r.x0 + 1, y + 1});
 
         area.in = aei_view_at(in, first.x0, first.y0);
         area.out = aei_view_at(to, r.x0, y);
@@ -322,8 +123,8 @@ static void run_shuffle(const aei_walk *w, const aei_op *op, const aei_view *to,
         int16_t *out = aei_view_at(to, r.x0, y);
 
         for (int32_t x = r.x0; x < r.x1;) {
-            int32_t from = floor_div(x, f), end = min_i32((from + 1) * f, r.x1), dy = y - floor_div(y, f) * f;
-            const int16_t *a = aei_view_at(in, from, floor_div(y, f)) + dy * f;
+            int32_t from = aei_floor_div(x, f), end = aei_min_i32((from + 1) * f, r.x1), dy = y - aei_floor_div(y, f) * f;
+            const int16_t *a = aei_view_at(in, from, aei_floor_div(y, f)) + dy * f;
 
             for (int32_t dx = x - from * f; x < end; x++, dx++, out += to->pitch)
                 for (uint32_t c = 0; c < n; c++)
@@ -527,18 +328,18 @@ static void plan_rects(aei_walk *w, uint32_t first, uint32_t end, aei_rect pixel
 
         if (!op->grid)
             continue;
-        if (op->kind == AEI_SHUFFLE && !is_empty(w->views[i].rect)) {
-            aei_rect r = coarser(w->views[i].rect, (int32_t)op->factor);
+        if (op->kind == AEI_SHUFFLE && !aei_rect_is_empty(w->views[i].rect)) {
+            aei_rect r = aei_rect_coarser(w->views[i].rect, (int32_t)op->factor);
             int32_t f = (int32_t)op->factor;
 
             w->views[i].rect = (aei_rect){r.x0 * f, r.y0 * f, r.x1 * f, r.y1 * f};
         }
         if (op->kind == AEI_LATENT)
-            w->views[i].rect = join(w->views[i].rect, coarser(pixels, (int32_t)op->grid));
-        w->computed[i] = meet(w->views[i].rect, coarser(pixels, (int32_t)op->grid));
-        for (uint32_t k = 0; k < op->n_in && !is_empty(w->computed[i]); k++)
+            w->views[i].rect = aei_rect_join(w->views[i].rect, aei_rect_coarser(pixels, (int32_t)op->grid));
+        w->computed[i] = aei_rect_meet(w->views[i].rect, aei_rect_coarser(pixels, (int32_t)op->grid));
+        for (uint32_t k = 0; k < op->n_in && !aei_rect_is_empty(w->computed[i]); k++)
             if (w->program->ops[op->in[k]].grid)
-                w->views[op->in[k]].rect = join(w->views[op->in[k]].rect, field_of(op, k, w->computed[i]));
+                w->views[op->in[k]].rect = aei_rect_join(w->views[op->in[k]].rect, aei_rect_field(op, k, w->computed[i]));
     }
 }
 
@@ -556,7 +357,7 @@ static ae_status plan_memory(aei_walk *w, uint32_t first, uint32_t end, ae_error
         size_t n, at = 0;
         bool moved = true;
 
-        if (!p->ops[k].grid || is_empty(r) || p->ops[k].kind == AEI_OUTPUT)
+        if (!p->ops[k].grid || aei_rect_is_empty(r) || p->ops[k].kind == AEI_OUTPUT)
             continue;
         n = (size_t)(r.x1 - r.x0) * (size_t)(r.y1 - r.y0) * w->views[k].pitch * sizeof(int16_t) + AEI_SLACK;
         n = (n + 63) / 64 * 64;
@@ -595,7 +396,7 @@ static void clear_rows(const aei_view *v, int32_t y0, int32_t y1, int32_t x0, in
 /* Zeros outside r. */
 static void clear_border(const aei_view *v, aei_rect r)
 {
-    if (is_empty(r)) {
+    if (aei_rect_is_empty(r)) {
         clear_rows(v, v->rect.y0, v->rect.y1, v->rect.x0, v->rect.x1);
         return;
     }
@@ -627,14 +428,14 @@ ae_status aei_walk_entropy(aei_walk *w, uint32_t width, uint32_t height, aei_lat
     for (uint32_t i = 0; i < w->engine->n_crossings; i++) {
         uint32_t t = w->engine->crossings[i];
 
-        w->views[t].rect = coarser(pixels, (int32_t)p->ops[t].grid);
+        w->views[t].rect = aei_rect_coarser(pixels, (int32_t)p->ops[t].grid);
         w->last_use[t] = p->n_ops;
     }
     plan_rects(w, 0, p->n_entropy, pixels);
     if ((st = plan_memory(w, 0, p->n_entropy, err)) != AE_OK)
         return st;
     for (uint32_t i = 0; i < p->n_entropy; i++) {
-        if (!p->ops[i].grid || is_empty(w->views[i].rect))
+        if (!p->ops[i].grid || aei_rect_is_empty(w->views[i].rect))
             continue;
         clear_border(&w->views[i], w->computed[i]);
         if (cancelled(w))
@@ -671,10 +472,10 @@ ae_status aei_walk_synthesis(aei_walk *w, uint32_t width, uint32_t height, aei_r
     if ((st = plan_memory(w, p->n_entropy, p->n_ops, err)) != AE_OK)
         return st;
     for (uint32_t i = 0; i < w->engine->n_crossings; i++)
-        if (!is_empty(w->views[w->engine->crossings[i]].rect))
+        if (!aei_rect_is_empty(w->views[w->engine->crossings[i]].rect))
             fetch(context, i, &w->views[w->engine->crossings[i]]);
     for (uint32_t i = p->n_entropy; i < last; i++)
-        if (p->ops[i].grid && !is_empty(w->views[i].rect)) {
+        if (p->ops[i].grid && !aei_rect_is_empty(w->views[i].rect)) {
             if (cancelled(w))
                 return ae_fail(err, AE_ERR_CANCELLED, "interrupted");
             clear_border(&w->views[i], w->computed[i]);

@@ -10,10 +10,9 @@
 #include "latent/fit.h"
 #include "latent/kernels.h"
 #include "latent/rans.h"
+#include "latent/rect.h"
 
 enum { AEI_LEAST_BLOCK = AE_CODER_TILE / 2 /* pixels, edge: what the synthesis computes at a time */ };
-
-typedef struct aei_rect { int32_t x0, y0, x1, y1; } aei_rect;
 
 typedef struct aei_view {
     int16_t *data;
