@@ -43,6 +43,8 @@ AE_API const float *ae_model_all_values(const ae_model *model, size_t *n_floats)
 AE_API const char *ae_model_card(const ae_model *model);        /* YAML text: data, licences, command, seed, quality */
 AE_API const void *ae_model_program(const ae_model *model,
                                     size_t *n_bytes); /* the decoder program of a codec as it stands in the file; NULL: none */
+/* What the data were like that it was trained on, section NORM of its file (doc/model-format.md); NULL: it does not say. */
+AE_API const void *ae_model_normal(const ae_model *model, size_t *n_bytes);
 AE_API void ae_model_identity(const ae_model *model, uint8_t identity[16]); /* XXH3-128, doc/model-format.md */
 
 /* What is saved: values must hold the parameters of every network of the recipe, one after another. */
@@ -54,6 +56,8 @@ typedef struct ae_model_parts {
     bool half;                /* weights of convolutions and dense layers are rounded to 16-bit floats: files of half the size */
     const void *program;      /* of codecs: the decoder program (ae_export); NULL: none */
     size_t n_program;
+    const void *normal;       /* section NORM; NULL: none */
+    size_t n_normal;
 } ae_model_parts;
 /* Written beside `path` and renamed. Values that are not finite, or of another number than the recipe's, are AE_ERR_ARGUMENT. */
 AE_API AE_NODISCARD ae_status ae_model_save(const char *path, const ae_model_parts *parts, ae_error *err);

@@ -14,6 +14,8 @@ struct ae_model {
     char *recipe_text, *card;
     const uint8_t *program; /* in the file */
     size_t n_program;
+    const uint8_t *normal; /* in the file */
+    size_t n_normal;
     const float *values;   /* in the file, or `converted` */
     float *converted;
     size_t n_floats, n_all; /* of the first network, of all */
@@ -21,7 +23,7 @@ struct ae_model {
 };
 
 typedef struct span { const uint8_t *at; size_t n_bytes; bool found; } span;
-typedef struct contents { span recipe, card, index, data, program; } contents;
+typedef struct contents { span recipe, card, index, data, program, normal; } contents;
 
 void ae_model_free(ae_model *model)
 {
@@ -86,7 +88,9 @@ static ae_status find_sections(const uint8_t *p, size_t n, contents *to, ae_erro
     struct {
         const char *type;
         span *to;
-    } known[] = {{"RECI", &to->recipe}, {"CARD", &to->card}, {"TNDX", &to->index}, {"TDAT", &to->data}, {"PROG", &to->program}};
+        bool needed;
+    } known[] = {{"RECI", &to->recipe, true}, {"CARD", &to->card, false}, {"TNDX", &to->index, true}, {"TDAT", &to->data, true},
+                 {"PROG", &to->program, false}, {"NORM", &to->normal, false}};
     uint32_t n_sections = 0;
     size_t end;
     ae_status st = check_header(p, n, &n_sections, err);
@@ -124,7 +128,7 @@ static ae_status find_sections(const uint8_t *p, size_t n, contents *to, ae_erro
     if (end != n)
         return ae_fail(err, AE_ERR_MALFORMED, "%zu bytes behind the last section", n - end);
     for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-        if (!known[k].to->found && known[k].to != &to->card && known[k].to != &to->program)
+        if (known[k].needed && !known[k].to->found)
             return ae_fail(err, AE_ERR_MALFORMED, "section %s is missing", known[k].type);
     return AE_OK;
 }
@@ -269,6 +273,8 @@ static ae_status open_bytes(const uint8_t *bytes, size_t n_bytes, ae_model *m, a
         if ((st = read_tensors(&again, m->recipe, m->converted, &m->n_floats, &m->n_all, err)) != AE_OK)
             return st;
     }
+    m->normal = file.normal.found ? file.normal.at : NULL;
+    m->n_normal = file.normal.n_bytes;
     if (!file.program.found)
         return aei_model_identity(m->recipe, m->values, m->n_all, m->identity, err);
     m->program = file.program.at;
@@ -355,6 +361,12 @@ const void *ae_model_program(const ae_model *model, size_t *n_bytes)
 {
     *n_bytes = model->n_program;
     return model->program;
+}
+
+const void *ae_model_normal(const ae_model *model, size_t *n_bytes)
+{
+    *n_bytes = model->n_normal;
+    return model->normal;
 }
 
 void ae_model_identity(const ae_model *model, uint8_t identity[16])

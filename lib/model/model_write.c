@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct section { const char *type; size_t n_bytes; bool critical; } section;
+typedef struct section { const char *type; const void *data; size_t n_bytes; bool critical; } section;
 
 static size_t align_up(size_t n)
 {
@@ -88,11 +88,11 @@ static ae_status put_tensors(const ae_recipe *recipe, const ae_model_parts *part
 ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **out, size_t *n_out, ae_error *err)
 {
     size_t n_recipe = strlen(parts->recipe_text), n_card = strlen(parts->card), n_data, at, n_bytes;
-    section sections[] = {{"RECI", n_recipe, true}, {"CARD", n_card, false}, {"TNDX", 0, true}, {"TDAT", 0, true},
-                          {"PROG", parts->n_program, true}};
-    enum { MOST = sizeof(sections) / sizeof(sections[0]) };
+    enum { INDEX = 2, DATA = 3, ALWAYS = 4, MOST = 6 };
+    section sections[MOST] = {{"RECI", parts->recipe_text, n_recipe, true}, {"CARD", parts->card, n_card, false},
+                              {"TNDX", NULL, 0, true}, {"TDAT", NULL, 0, true}};
     size_t offsets[MOST];
-    int n_sections = parts->program ? MOST : MOST - 1;
+    int n_sections = ALWAYS;
     ae_recipe *recipe = NULL;
     uint8_t *bytes = NULL;
     uint32_t n_tensors;
@@ -108,8 +108,12 @@ ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **out, size_t *n_o
     if ((st = ae_recipe_parse(parts->recipe_text, n_recipe, "recipe", &recipe, err)) != AE_OK ||
         (st = put_tensors(recipe, parts, NULL, NULL, &n_tensors, &n_data, err)) != AE_OK)
         goto done;
-    sections[2].n_bytes = (size_t)n_tensors * AEI_AEM_TENSOR;
-    sections[3].n_bytes = n_data;
+    sections[INDEX].n_bytes = (size_t)n_tensors * AEI_AEM_TENSOR;
+    sections[DATA].n_bytes = n_data;
+    if (parts->program)
+        sections[n_sections++] = (section){"PROG", parts->program, parts->n_program, true};
+    if (parts->normal)
+        sections[n_sections++] = (section){"NORM", parts->normal, parts->n_normal, false};
     at = n_bytes = AEI_AEM_HEADER + (size_t)n_sections * AEI_AEM_ENTRY;
     for (int i = 0; i < n_sections; i++) {
         offsets[i] = align_up(at);
@@ -131,12 +135,10 @@ ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **out, size_t *n_o
         aei_store32(entry + 4, sections[i].critical ? AEI_AEM_CRITICAL : 0);
         aei_store64(entry + 8, offsets[i]);
         aei_store64(entry + 16, sections[i].n_bytes);
+        if (sections[i].data)
+            memcpy(bytes + offsets[i], sections[i].data, sections[i].n_bytes);
     }
-    memcpy(bytes + offsets[0], parts->recipe_text, n_recipe);
-    memcpy(bytes + offsets[1], parts->card, n_card);
-    if (parts->program)
-        memcpy(bytes + offsets[4], parts->program, parts->n_program);
-    if ((st = put_tensors(recipe, parts, bytes + offsets[2], bytes + offsets[3], &n_tensors, &n_data, err)) != AE_OK)
+    if ((st = put_tensors(recipe, parts, bytes + offsets[INDEX], bytes + offsets[DATA], &n_tensors, &n_data, err)) != AE_OK)
         goto done;
     aei_aem_checksum(bytes, n_bytes, bytes + AEI_AEM_CHECKSUM);
     *out = bytes;

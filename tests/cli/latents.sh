@@ -28,6 +28,7 @@ loss:
 train: {optimizer: adamw, rate: 1.0e-2, rate_end: 1.0e-4, steps: 1500, warmup: 20, batch: 64, shards: 2, validate_every: 500}
 END
 run 0 $train table.yaml table.csv -o t.aem --quiet -j 2
+run 0 $train --rewrite t.aem -o again.aem; same t.aem again.aem # what is normal comes along
 
 # a layer whose units all die is named
 sed 's/name: code, op: dense, out: 2/&, act: sigmoid/; s/rate: 1.0e-2, rate_end: 1.0e-4, steps: 1500/rate: 1, rate_end: 1, steps: 200/; s/every: 500/every: 100/' table.yaml >dead.yaml
@@ -40,6 +41,9 @@ grep -q '<title>table.csv\[599\]: 2</title>' map.html || fail "no names in the m
 [ "$(awk '{ s += $1 } END { print (s / NR < .002) }' errors.csv)" = 1 ] || fail "mean error $(awk '{ s += $1 } END { print s / NR }' errors.csv)"
 run 0 $features -m t.aem table.csv -o codes2.npy -j 3; same codes.npy codes2.npy
 $features -m t.aem table.csv >codes.csv || fail "to standard output"; [ "$(wc -l <codes.csv)" -eq 600 ] || fail "codes.csv"
+run 0 $features -m t.aem table.csv -o codes2.npy -f; [ -s err ] && fail "warned of the training data: $(cat err)"
+run 0 $features -m t.aem odd.csv --error odd.errors.csv -o odd.npy; says "20 of 20 items are unlike what the model was trained on, the first is odd.csv[0]"
+run 0 $features -m t.aem odd.csv --error odd.errors.csv -o odd.npy -f --quiet; [ -s err ] && fail "not quiet: $(cat err)"
 run 1 $features -m t.aem table.csv --layer nothing; says "no layer nothing"
 run 0 $features -m t.aem table.csv --probe labels.csv; prints "linear probe: "
 [ "$(sed 's/.*probe: \([0-9.]*\).*/\1/' out | awk '{ print ($1 > .9) }')" = 1 ] || fail "$(cat out)"
@@ -72,5 +76,12 @@ cat table.csv odd.csv >both.csv; awk 'BEGIN { for (i = 0; i < 620; i++) print (i
 run 0 $anomaly -m t.aem --detector t.detector --labels truth.csv both.csv
 [ "$(sed 's/.*curve \([0-9.]*\),.*/\1/' out | awk '{ print ($1 > .95) }')" = 1 ] || fail "$(cat out)"
 run 1 $anomaly -m u.aem --detector t.detector odd.csv; says "belongs to another model"; run 1 $anomaly -m t.aem --detector table.csv odd.csv; says "no detector"
-run 1 $anomaly -m t.aem --detector t.detector missing.csv; run 2 $anomaly -m t.aem odd.csv; says "--normal or --detector"
+run 1 $anomaly -m t.aem --detector t.detector missing.csv
+head -c 400 t.detector >cut.detector; run 1 $anomaly -m t.aem --detector cut.detector odd.csv; says "cut.detector: what is normal: "
+{ head -c 300 t.detector; tail -c +302 t.detector; } >short.detector; run 1 $anomaly -m t.aem --detector short.detector odd.csv; says "bytes for codes of 2"
+run 1 $anomaly -m t.aem --layer dense.1 --detector t.detector odd.csv; says "another layer, code"
+# by what the model keeps of its training data: here the same
+run 0 $anomaly -m t.aem odd.csv; same out told
+run 1 $anomaly -m t.aem --layer dense.1 odd.csv; says "does not say what its training data were like at layer dense.1"
+run 1 $anomaly -m t.aem --normal two.csv --detector x.detector missing.csv; head -1 table.csv >one.csv; run 1 $anomaly -m t.aem --normal one.csv odd.csv; says "1 normal items"
 finish

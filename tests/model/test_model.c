@@ -326,6 +326,33 @@ static void forged_files(void **state)
     ae_free(bytes);
 }
 
+/* What is normal comes back as it went in, beside everything else, and does not change who the model is. */
+static void what_is_normal_is_kept(void **state)
+{
+    static const char record[] = "any bytes";
+    ae_model_parts parts = tiny;
+    uint8_t identity[2][16];
+    size_t n[2], n_record;
+    uint8_t *plain = pack(&parts, &n[0]), *bytes;
+    ae_model *m = open_bytes(plain, n[0]);
+
+    (void)state;
+    assert_null(ae_model_normal(m, &n_record));
+    ae_model_identity(m, identity[0]);
+    ae_model_free(m);
+    parts.normal = record;
+    parts.n_normal = sizeof(record);
+    bytes = pack(&parts, &n[1]);
+    m = open_bytes(bytes, n[1]);
+    assert_memory_equal(ae_model_normal(m, &n_record), record, sizeof(record));
+    assert_int_equal(n_record, sizeof(record));
+    ae_model_identity(m, identity[1]);
+    assert_memory_equal(identity[0], identity[1], 16);
+    ae_model_free(m);
+    ae_free(plain);
+    ae_free(bytes);
+}
+
 static void refusals(void **state)
 {
     float values[N_MIXED];
@@ -529,6 +556,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(description),
         cmocka_unit_test(every_byte_matters),
         cmocka_unit_test(forged_files),
+        cmocka_unit_test(what_is_normal_is_kept),
         cmocka_unit_test(refusals),
         cmocka_unit_test(saving),
         cmocka_unit_test(finding),

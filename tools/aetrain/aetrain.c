@@ -17,6 +17,7 @@
 #include "ae/files.h"
 #include "evaluate.h"
 #include "export.h"
+#include "record.h"
 
 static struct {
     const char *output, *init, *checkpoint, *report, *card, *show, *evaluate, *labels, *export, *rewrite,
@@ -465,6 +466,8 @@ static int work(char **operands, int n_operands, const char *command)
         goto done;
     o.card_extra = card;
     st = train(recipe, text, items, &o, &error);
+    if (st == AE_OK && data && !cfg.noisy_only)
+        st = record_normal(cfg.output, data, cfg.threads, cfg.half, &error);
 done:
     close_sounds(&sets);
     ae_recipe_free(recipe);
@@ -545,6 +548,7 @@ static int rewrite(void)
         parts.card = card ? card : ae_model_card(model);
         parts.values = ae_model_all_values(model, &parts.n_floats);
         parts.program = ae_model_program(model, &parts.n_program);
+        parts.normal = ae_model_normal(model, &parts.n_normal);
         st = ae_model_save(cfg.output, &parts, &error);
     }
     ae_model_free(model);

@@ -11,22 +11,6 @@
 
 enum { BATCH = 64 };
 
-ae_status matrix_create(size_t n, size_t width, matrix *out, ae_error *err)
-{
-    size_t all;
-
-    *out = (matrix){NULL, n, width};
-    if (__builtin_mul_overflow(n, width, &all) || !(out->values = ae_alloc(all, sizeof(float))))
-        return ae_fail(err, AE_ERR_NOMEM, "%zu rows of %zu numbers", n, width);
-    return AE_OK;
-}
-
-void matrix_free(matrix *m)
-{
-    ae_free(m->values);
-    *m = (matrix){0};
-}
-
 /* ---- the model ---- */
 
 static uint32_t numbers(ae_shape s)
@@ -46,7 +30,25 @@ static ae_status open_part(const latents *l, const char *from, const char *const
                             .to = to,
                             .n_to = n_to};
 
-    return ae_session_open(l->model, &o, out, err);
+    ae_status st = ae_session_open(l->model, &o, out, err);
+
+    if (st == AE_OK && ae_session_n_inputs(*out) != 1) {
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "the model wants %u inputs; items are one", ae_session_n_inputs(*out));
+        ae_session_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+/* What comes out is held against what went in. */
+static ae_status check_output(const latents *l, const ae_session *session, ae_error *err)
+{
+    ae_shape s = ae_session_output_shape(session, ae_session_n_outputs(session) - 1);
+
+    if (s.h == l->input.h && s.w == l->input.w && s.c == l->input.c)
+        return AE_OK;
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "the model makes %u x %u x %u of items of %u x %u x %u: no reconstruction", s.h, s.w,
+                   s.c, l->input.h, l->input.w, l->input.c);
 }
 
 /* The layer named code, or one that draws the code, or the one with the fewest numbers between input and output. */
@@ -78,38 +80,56 @@ static ae_status find_layer(latents *l, const char *wanted, ae_error *err)
     return st;
 }
 
-static void close_model(latents *l)
+void latents_close(latents *l)
 {
+    normal_free(&l->normal);
     ae_model_free(l->model);
     *l = (latents){0};
+}
+
+/* What the model says of its training data, where it is about the layer. */
+static ae_status read_normal(latents *l, ae_error *err)
+{
+    size_t n_bytes;
+    const void *bytes = ae_model_normal(l->model, &n_bytes);
+    ae_status st = bytes ? normal_unpack(bytes, n_bytes, &l->normal, err) : AE_OK;
+
+    if (st == AE_OK && (strcmp(l->normal.layer, l->layer) != 0 || l->normal.width != numbers(l->code)))
+        normal_free(&l->normal);
+    return st;
+}
+
+ae_status latents_of_model(const char *name, const char *layer, latents *out, ae_error *err)
+{
+    char path[4096];
+    const ae_graph *g;
+    ae_status st;
+
+    *out = (latents){0};
+    if ((st = ae_model_find(name, path, sizeof(path), err)) != AE_OK || (st = ae_model_open(path, NULL, &out->model, err)) != AE_OK)
+        return st;
+    g = ae_model_graph(out->model);
+    for (uint32_t i = 0; i < g->n_nodes && !out->input.c; i++)
+        if (g->nodes[i].op == AE_OP_INPUT)
+            out->input = (ae_shape){1, g->nodes[i].height, g->nodes[i].width, g->nodes[i].out};
+    if (!out->input.h || !out->input.w)
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "takes pictures of any size; items with latents of one size need a model of one");
+    if (st == AE_OK && (st = find_layer(out, layer, err)) == AE_OK)
+        st = read_normal(out, err);
+    if (st != AE_OK)
+        latents_close(out);
+    return st;
 }
 
 /* The model, the layer of its latents, their shapes. */
 static int open_model(const latents_options *o, latents *out)
 {
-    char path[4096];
     ae_error err;
-    const ae_graph *g;
 
-    *out = (latents){0};
     if (!o->model)
         return cli_usage("no model named (-m)");
-    if (ae_model_find(o->model, path, sizeof(path), &err) != AE_OK || ae_model_open(path, NULL, &out->model, &err) != AE_OK) {
+    if (latents_of_model(o->model, o->layer, out, &err) != AE_OK) {
         cli_message("--model %s: %s", o->model, err.message);
-        return CLI_FAILED;
-    }
-    g = ae_model_graph(out->model);
-    for (uint32_t i = 0; i < g->n_nodes && !out->input.c; i++)
-        if (g->nodes[i].op == AE_OP_INPUT)
-            out->input = (ae_shape){1, g->nodes[i].height, g->nodes[i].width, g->nodes[i].out};
-    if (!out->input.h || !out->input.w) {
-        cli_message("%s: takes pictures of any size; items with latents of one size need a model of one", o->model);
-        close_model(out);
-        return CLI_FAILED;
-    }
-    if (find_layer(out, o->layer, &err) != AE_OK) {
-        cli_message("%s: %s", o->model, err.message);
-        close_model(out);
         return CLI_FAILED;
     }
     if (o->verbose)
@@ -143,7 +163,7 @@ int latents_main(const cli_tool *tool, latents_options *o, int (*check)(int n_op
     if (st != AE_OK && !cli_cancel.requested)
         cli_message("%s", err.message);
     cli_notes_end();
-    close_model(&l);
+    latents_close(&l);
     return cli_cancel.requested ? cli_interrupted() : st == AE_OK ? CLI_OK : CLI_FAILED;
 }
 
@@ -160,7 +180,7 @@ typedef struct running {
     const dataset *data; /* items, or NULL: codes */
     matrix *codes, *items;
     float *errors;
-    size_t n;
+    size_t n, n_items; /* n of the items, evenly spread */
     ae_session *session; /* the first thread's, which the others clone */
     bool quiet;
 
@@ -179,6 +199,11 @@ static double squared_error(const float *a, const float *b, size_t n)
     return sum / (double)n;
 }
 
+static size_t item_of(const running *r, size_t i)
+{
+    return (size_t)((__uint128_t)i * r->n_items / r->n);
+}
+
 static ae_status run_block(const running *r, ae_session *session, size_t first, float *in, float *code, float *item, ae_error *err)
 {
     size_t n_in = numbers(r->l->input), n_code = numbers(r->l->code), n = r->n - first < BATCH ? r->n - first : BATCH;
@@ -189,10 +214,11 @@ static ae_status run_block(const running *r, ae_session *session, size_t first, 
     for (size_t i = 0; i < n && st == AE_OK; i++)
         if (!r->data) {
             memcpy(in + i * n_code, r->codes->values + (first + i) * n_code, n_code * sizeof(float));
-        } else if ((st = dataset_item(r->data, first + i, r->l->input, in + i * n_in, err)) != AE_OK && err) {
+        } else if ((st = dataset_item(r->data, item_of(r, first + i), r->l->input, in + i * n_in, err)) != AE_OK && err) {
             ae_error inner = *err;
 
-            st = ae_fail(err, st, "%s: %s", dataset_items(r->data)->name(dataset_items(r->data)->opaque, first + i), inner.message);
+            st = ae_fail(err, st, "%s: %s", dataset_items(r->data)->name(dataset_items(r->data)->opaque, item_of(r, first + i)),
+                         inner.message);
         }
     if (st != AE_OK || (st = ae_session_run(session, inputs, outputs, err)) != AE_OK)
         return st;
@@ -266,10 +292,29 @@ static const char *output_name(const latents *l)
     return g->nodes[g->outputs[0]].name;
 }
 
+/* Items beyond nearly all that the model was trained on: what it says of them is worth little. A few always are. */
+static void warn_of_strangers(const latents *l, const dataset *data, const matrix *codes, const float *errors)
+{
+    normal_by by = errors ? NORMAL_BOTH : NORMAL_LATENT;
+    double *work = ae_alloc(l->normal.width, sizeof(*work)), limit = l->normal.width ? normal_threshold(&l->normal, by, 0.999) : 0;
+    size_t n = 0, first = 0;
+
+    for (size_t i = 0; work && l->normal.width && i < codes->n; i++) {
+        double score = normal_score(&l->normal, by, codes->values + i * codes->width, errors ? (double)errors[i] : 0, work);
+
+        if (!(score <= limit) && !n++)
+            first = i;
+    }
+    ae_free(work);
+    if (n > codes->n / 100)
+        cli_message("%zu of %zu items are unlike what the model was trained on, the first is %s: its latents say little of them", n,
+                    codes->n, dataset_items(data)->name(dataset_items(data)->opaque, first));
+}
+
 ae_status latents_encode(const latents *l, const latents_options *o, const dataset *data, matrix *codes, matrix *reconstructions,
                          float **errors, ae_error *err)
 {
-    size_t n = dataset_items(data)->n_items;
+    size_t n_items = dataset_items(data)->n_items, n = o->most && o->most < n_items ? o->most : n_items;
     const char *to[2] = {l->layer, output_name(l)};
     bool whole = reconstructions || errors;
     running r = {.l = l,
@@ -277,6 +322,7 @@ ae_status latents_encode(const latents *l, const latents_options *o, const datas
                  .codes = codes,
                  .items = reconstructions,
                  .n = n,
+                 .n_items = n_items,
                  .quiet = o->quiet,
                  .mutex = PTHREAD_MUTEX_INITIALIZER};
     ae_status st = matrix_create(n, numbers(l->code), codes, err);
@@ -289,9 +335,12 @@ ae_status latents_encode(const latents *l, const latents_options *o, const datas
         st = matrix_create(n, numbers(l->input), reconstructions, err);
     if (st == AE_OK && errors && !(*errors = r.errors = ae_alloc(n, sizeof(float))))
         st = ae_fail(err, AE_ERR_NOMEM, "%zu errors", n);
-    if (st == AE_OK && (st = open_part(l, NULL, to, whole ? 2 : 1, BATCH, &r.session, err)) == AE_OK)
+    if (st == AE_OK && (st = open_part(l, NULL, to, whole ? 2 : 1, BATCH, &r.session, err)) == AE_OK &&
+        (!whole || (st = check_output(l, r.session, err)) == AE_OK))
         st = run_all(&r, o, err);
     ae_session_free(r.session);
+    if (st == AE_OK && !o->quiet && !o->unwarned)
+        warn_of_strangers(l, data, codes, errors ? *errors : NULL);
     if (st != AE_OK) {
         matrix_free(codes);
         if (reconstructions)

@@ -6,6 +6,8 @@
 
 #include "ae/model.h"
 #include "common/dataset.h"
+#include "common/matrix.h"
+#include "common/normal.h"
 #include "common/options.h"
 #include "ae/output.h"
 #include "ae/files.h"
@@ -14,6 +16,8 @@ typedef struct latents_options {
     const char *model, *layer; /* layer NULL: "code", else one that draws the code, else the one with the fewest numbers */
     uint32_t jobs;
     bool force, quiet, verbose;
+    bool unwarned; /* nothing is said of items that are unlike what the model was trained on */
+    size_t most;   /* items to encode, evenly spread over all; 0: all */
 } latents_options;
 
 /* Rows of an option table; `o` is a latents_options whose jobs is set to the number of processors. */
@@ -33,19 +37,16 @@ typedef struct latents latents;
 int latents_main(const cli_tool *tool, latents_options *options, int (*check)(int n_operands),
                  ae_status (*run)(const latents *l, char **operands, int n, ae_error *err), int argc, char **argv);
 
-/* A matrix of n rows of `width` numbers. */
-typedef struct matrix {
-    float *values;
-    size_t n, width;
-} matrix;
-ae_status matrix_create(size_t n, size_t width, matrix *out, ae_error *err);
-void matrix_free(matrix *m);
-
 struct latents {
     ae_model *model;
     char layer[64];
     ae_shape input, code; /* of one item; n is 1 */
+    normal_record normal;        /* of what the model was trained on; width 0: it does not say, or of another layer */
 };
+
+/* Opens a model, NAME or FILE, with this layer (NULL: as in latents_options). Failing, *out is all zeros. */
+ae_status latents_of_model(const char *name, const char *layer, latents *out, ae_error *err);
+void latents_close(latents *l);
 
 /* dataset_open of what the model takes. */
 ae_status latents_open(const latents *l, const latents_options *options, char **operands, int n, dataset **out, ae_error *err);
