@@ -6,7 +6,7 @@
 
 #include "core/clones.h"
 
-static const float default_bound = 5;
+static const float default_bound = 4; /* of networks that learned without: their corrections beyond are mistakes, seldom */
 
 /* ---- brightness about each pixel ---- */
 

@@ -246,6 +246,35 @@ static void test_curve_and_bound(void **state)
     ae_model_free(model);
 }
 
+static void shout(const ae_graph *graph, float *values)
+{
+    static const float weight[] = {100, -100, 100};
+
+    memcpy(find_values(graph, values, "mix.weight"), weight, sizeof(weight));
+}
+
+/* What learned white noise without a bound is held to four deviations. */
+static void test_default_bound(void **state)
+{
+    static const char head[] = "recipe: 1\nname: free\ntask: denoise\nresidual: true\nnetworks:\n  - name: net\n    inputs:\n"
+                               "      - {name: image, channels: 3}\n      - {name: level, channels: 1}\n    layers:\n"
+                               "      - {op: conv, from: [level], name: mix, kernel: 1, out: 3}\n"
+                               "corruption:\n  - {kind: gaussian, sigma: [0, 50]}\n";
+    ae_model *model = make_model(head, 1, shout);
+    picture p = make_picture(61, 40, 3, AE_U16);
+    ae_denoise_options options = plain;
+    float most = 0;
+
+    (void)state;
+    options.noise = (ae_noise){.white = 10};
+    assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
+    for (size_t i = 0; i < 61 * 40 * 3; i++)
+        most = fmaxf(most, fabsf(((uint16_t *)p.result)[i] / 65535.0f - ((uint16_t *)p.pixels)[i] / 65535.0f));
+    assert_true(fabsf(most - 40 / 255.0f) < 1e-3f);
+    free_picture(&p);
+    ae_model_free(model);
+}
+
 static void test_absolute_and_grey_models(void **state)
 {
     ae_model *model = make_model(absolute, 1, NULL);
@@ -419,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_tiles_and_threads), cmocka_unit_test(test_whole_picture),
         cmocka_unit_test(test_strength_zero), cmocka_unit_test(test_levels_and_alpha),
         cmocka_unit_test(test_curve_and_bound),
+        cmocka_unit_test(test_default_bound),
         cmocka_unit_test(test_absolute_and_grey_models), cmocka_unit_test(test_sixteen_bits),
         cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_lamps), cmocka_unit_test(test_failures),
     };
