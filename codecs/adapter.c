@@ -61,6 +61,8 @@ ae_signal_info aei_image_info(uint64_t width, uint64_t height, ae_sample sample,
 
 ae_status aei_keep(ae_reader *reader, const void *data, size_t n_bytes, ae_error *err)
 {
+    ae_free(reader->kept);
+    reader->n_kept = 0;
     if (!(reader->kept = ae_alloc(n_bytes, 1)))
         return ae_fail(err, AE_ERR_NOMEM, "%s decoder", reader->codec->description);
     memcpy(reader->kept, data, n_bytes);
@@ -81,15 +83,9 @@ void aei_note(char note[160], const char *text)
         snprintf(note + n, 160 - n, "%s%s", n ? ", " : "", text);
 }
 
-void aei_further(ae_reader *reader, uint64_t n, const char *what)
+void aei_further(ae_reader *reader, uint64_t n)
 {
-    char text[64];
-
-    if (!n)
-        return;
-    reader->n_further = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
-    snprintf(text, sizeof(text), "%u further %s dropped", reader->n_further, what);
-    aei_note(reader->note, text);
+    reader->n_further = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX - 1;
 }
 
 ae_status aei_add_exif(ae_meta *meta, const uint8_t *data, size_t n_bytes, ae_error *err)

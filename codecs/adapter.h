@@ -31,6 +31,7 @@ void aei_bmp_abandon(ae_writer *writer);
 
 /* What a reader does in the process that decodes: ae/files.h has what it does for tools, and says how. limits are resolved. */
 ae_status aei_open_here(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader, ae_error *err);
+ae_status aei_picture_here(ae_reader *reader, uint32_t n, ae_error *err); /* on failure *reader is zero */
 ae_status aei_read_here(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
 ae_status aei_read_some_here(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err);
 void aei_close_here(ae_reader *reader);
@@ -77,8 +78,8 @@ void aei_note(char note[160], const char *text);
 ae_status aei_keep(ae_reader *reader, const void *data, size_t n_bytes, ae_error *err);
 const void *aei_kept(const ae_reader *reader, const ae_codec *codec, size_t n_bytes);
 
-/* Tells of that many further pictures, called what. */
-void aei_further(ae_reader *reader, uint64_t n, const char *what);
+/* Tells of that many further pictures. */
+void aei_further(ae_reader *reader, uint64_t n);
 
 /* EXIF with or without the "Exif\0\0" in front; what is no EXIF is ignored. */
 ae_status aei_add_exif(ae_meta *meta, const uint8_t *data, size_t n_bytes, ae_error *err);

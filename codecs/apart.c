@@ -23,7 +23,6 @@
 typedef struct helper {
     int socket;
     uint32_t entry;
-    ae_limits limits;    /* of the file in hand */
     uint32_t slot;       /* in hand */
     const uint8_t *rows; /* what has not been given of it */
     uint32_t n_bytes;
@@ -212,7 +211,7 @@ static ae_status hear(ae_reader *reader, apart_answer *a, ae_error *err)
     a->quality[sizeof(a->quality) - 1] = a->note[sizeof(a->note) - 1] = 0;
     if (a->error.status != AE_OK)
         return ae_fail(err, a->error.status, "%s", a->error.message);
-    if (a->n_meta > h->limits.max_meta || a->n_kept > KEPT_MAX)
+    if (a->n_meta > reader->limits.max_meta || a->n_kept > KEPT_MAX)
         return lies(err, "lengths");
     if (!(meta = ae_alloc((size_t)a->n_meta, 1)) || (a->n_kept && !(reader->kept = ae_alloc((size_t)a->n_kept, 1)))) {
         ae_free(meta);
@@ -250,20 +249,14 @@ void aei_apart_close(ae_reader *reader)
     ae_free(h);
 }
 
-static ae_status open_file(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+/* What stands in the answer to OPEN and PICTURE. */
+static ae_status hear_info(ae_reader *reader, ae_error *err)
 {
-    const char *name = ae_source_name(source);
-    apart_request request = {.what = APART_OPEN, .n_name = (uint32_t)strlen(name), .track = reader->track,
-                             .size = ae_source_size(source), .limits = *limits};
-    helper *h = reader->apart;
     apart_answer a;
     uint32_t codec = 0;
-    ae_status st;
+    ae_status st = hear(reader, &a, err);
 
-    if (!aei_apart_send(h->socket, &request, sizeof(request), aei_source_descriptor(source)) ||
-        !aei_apart_send(h->socket, name, request.n_name, -1))
-        return gone(reader, err);
-    if ((st = hear(reader, &a, err)) != AE_OK)
+    if (st != AE_OK)
         return st;
     while (ae_codecs[codec] && codec < a.codec)
         codec++;
@@ -273,7 +266,28 @@ static ae_status open_file(ae_source *source, const ae_limits *limits, ae_reader
     reader->n_further = a.n_further;
     memcpy(reader->quality, a.quality, sizeof(a.quality));
     memcpy(reader->note, a.note, sizeof(a.note));
-    return check_info(limits, reader, err);
+    return check_info(&reader->limits, reader, err);
+}
+
+static ae_status open_file(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+{
+    const char *name = ae_source_name(source);
+    apart_request request = {.what = APART_OPEN, .n_name = (uint32_t)strlen(name), .track = reader->track,
+                             .size = ae_source_size(source), .limits = *limits};
+    helper *h = reader->apart;
+
+    if (!aei_apart_send(h->socket, &request, sizeof(request), aei_source_descriptor(source)) ||
+        !aei_apart_send(h->socket, name, request.n_name, -1))
+        return gone(reader, err);
+    return hear_info(reader, err);
+}
+
+/* Who failed is not asked again. */
+static void give_up(ae_reader *reader)
+{
+    ((helper *)reader->apart)->started = true;
+    aei_apart_close(reader);
+    aei_close_here(reader);
 }
 
 ae_status aei_apart_open(ae_source *source, const ae_limits *limits, uint32_t track, bool *done, ae_reader *reader, ae_error *err)
@@ -281,21 +295,45 @@ ae_status aei_apart_open(ae_source *source, const ae_limits *limits, uint32_t tr
     helper *h;
     ae_status st;
 
-    *reader = (ae_reader){.source = source, .track = track};
+    *reader = (ae_reader){.source = source, .track = track, .limits = *limits};
     *done = keeper >= 0 && aei_source_descriptor(source) >= 0;
     if (!*done)
         return AE_OK;
     if ((st = acquire(&h, err)) != AE_OK)
         return st;
-    h->limits = *limits;
     h->started = h->ended = false;
     h->n_bytes = 0;
     reader->apart = h;
-    if ((st = open_file(source, limits, reader, err)) != AE_OK) {
-        h->started = true; /* who failed is not asked again */
-        aei_apart_close(reader);
-        aei_close_here(reader);
-    }
+    if ((st = open_file(source, limits, reader, err)) != AE_OK)
+        give_up(reader);
+    else if (reader->info.kind == AE_KIND_IMAGE)
+        reader->track = track ? track : 1;
+    return st;
+}
+
+bool aei_apart_is_ready(const ae_reader *reader)
+{
+    const helper *h = reader->apart;
+
+    return h->socket >= 0 && (!h->started || (h->ended && !h->n_bytes));
+}
+
+ae_status aei_apart_picture(ae_reader *reader, uint32_t n, ae_error *err)
+{
+    apart_request request = {.what = APART_PICTURE, .track = n};
+    helper *h = reader->apart;
+    ae_status st;
+
+    ae_meta_clear(&reader->meta);
+    ae_free(reader->kept);
+    reader->kept = NULL;
+    reader->n_kept = 0;
+    h->started = h->ended = false;
+    st = aei_apart_send(h->socket, &request, sizeof(request), -1) ? hear_info(reader, err) : gone(reader, err);
+    if (st != AE_OK)
+        give_up(reader);
+    else
+        reader->track = n;
     return st;
 }
 

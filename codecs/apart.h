@@ -37,18 +37,19 @@ typedef struct apart_ledger {
 /* And memory for rows, of which each process keeps only its own. Nothing of it is a file: limits of a file's size do not count. */
 typedef uint8_t apart_slots[APART_SLOTS][APART_SLOT_BYTES];
 
-enum { APART_OPEN = 1, APART_READ, APART_NEXT, APART_CLOSE };
+enum { APART_OPEN = 1, APART_READ, APART_NEXT, APART_CLOSE, APART_PICTURE };
 
-/* What a process is asked to do. OPEN comes with the file and is followed by its name. */
+/* What a process is asked to do. OPEN comes with the file and is followed by its name; PICTURE asks for another of the same file,
+ * by its number in `track`, before any row was asked for or after the last. */
 typedef struct apart_request {
     uint32_t what, n_name, track;
     uint64_t size;        /* of the file */
     ae_limits limits;
 } apart_request;
 
-/* The answer to OPEN, and to READ for each slot of whole rows, or a piece of one that is longer than a slot, as long as no more
- * than APART_SLOTS are full; NEXT says that one is free again. What follows it are n_meta bytes of metadata and n_kept of what a
- * writer takes over. */
+/* The answer to OPEN and PICTURE, and to READ for each slot of whole rows, or a piece of one that is longer than a slot, as long as
+ * no more than APART_SLOTS are full; NEXT says that one is free again. What follows it are n_meta bytes of metadata and n_kept of
+ * what a writer takes over. */
 typedef struct apart_answer {
     ae_error error;
     ae_signal_info info;
@@ -80,5 +81,8 @@ _Noreturn void aei_apart_keep(int socket, apart_ledger *ledger, apart_slots *slo
 ae_status aei_apart_open(ae_source *source, const ae_limits *limits, uint32_t track, bool *done, ae_reader *reader, ae_error *err);
 ae_status aei_apart_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err);
 void aei_apart_close(ae_reader *reader);
+/* Whether the process can be asked for another picture; that picture, as ae_reader_picture has it. */
+bool aei_apart_is_ready(const ae_reader *reader);
+ae_status aei_apart_picture(ae_reader *reader, uint32_t n, ae_error *err);
 
 #endif

@@ -129,7 +129,7 @@ static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader
     if (image->transformFlags & AVIF_TRANSFORM_CLAP)
         aei_note(reader->note, "crop dropped");
     if (decoder->imageCount > 1)
-        aei_further(reader, (uint64_t)decoder->imageCount - 1, "frames");
+        aei_further(reader, (uint64_t)decoder->imageCount - 1);
     if (image->matrixCoefficients == AVIF_MATRIX_COEFFICIENTS_IDENTITY)
         snprintf(reader->quality, sizeof(reader->quality), "lossless");
     return aei_whole_turn(reader, orientation_of(image), err);

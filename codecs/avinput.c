@@ -60,7 +60,7 @@ ae_status aei_av_failed(const ae_codec *codec, int code, ae_error *err)
                    "%s: %s", codec->description, text);
 }
 
-ae_status aei_av_input_open(av_input *in, ae_source *source, const ae_codec *codec, ae_error *err)
+ae_status aei_av_input_begin(av_input *in, ae_source *source, const char *formats, const ae_codec *codec, ae_error *err)
 {
     uint8_t *buffer = av_malloc(AEI_AV_IO_BYTES);
     AVDictionary *options = NULL;
@@ -71,8 +71,7 @@ ae_status aei_av_input_open(av_input *in, ae_source *source, const ae_codec *cod
     av_log_set_level(AV_LOG_QUIET);
     io = buffer ? avio_alloc_context(buffer, AEI_AV_IO_BYTES, 0, in, input_read, NULL, input_seek) : NULL;
     in->format = io ? avformat_alloc_context() : NULL;
-    if (!in->format ||
-        av_dict_set(&options, "format_whitelist", "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,mp3,avi,mpegts", 0) < 0) {
+    if (!in->format || av_dict_set(&options, "format_whitelist", formats, 0) < 0) {
         avformat_free_context(in->format);
         in->format = NULL;
         if (io)
@@ -92,6 +91,17 @@ ae_status aei_av_input_open(av_input *in, ae_source *source, const ae_codec *cod
         avio_context_free(&io);
         return aei_av_failed(codec, code, err);
     }
+    return AE_OK;
+}
+
+ae_status aei_av_input_open(av_input *in, ae_source *source, const ae_codec *codec, ae_error *err)
+{
+    static const char formats[] = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,aac,mp3,avi,mpegts";
+    ae_status st = aei_av_input_begin(in, source, formats, codec, err);
+    int code;
+
+    if (st != AE_OK)
+        return st;
     if ((code = avformat_find_stream_info(in->format, NULL)) < 0) {
         aei_av_input_close(in);
         return aei_av_failed(codec, code, err);

@@ -25,7 +25,9 @@ typedef struct av_class {
     int64_t start; /* of the first sample, in frames */
 } av_class;
 
-/* avinput.c: opens the container and looks at its streams; nothing else that the file names is opened. */
+/* avinput.c: opens the container, which must be one of `formats`; nothing else that the file names is opened. */
+ae_status aei_av_input_begin(av_input *in, ae_source *source, const char *formats, const ae_codec *codec, ae_error *err);
+/* Of the containers with sound, and looks at its streams. */
 ae_status aei_av_input_open(av_input *in, ae_source *source, const ae_codec *codec, ae_error *err);
 void aei_av_input_close(av_input *in);
 ae_status aei_av_failed(const ae_codec *codec, int code, ae_error *err);

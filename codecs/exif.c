@@ -134,37 +134,33 @@ uint64_t aei_ifd_number(const aei_ifd_view *view, const aei_ifd_entry *entry)
     return entry->count && aei_ifd_read(view, entry, p, n) ? get_number(view->big_endian, p, n) : 0;
 }
 
-uint64_t aei_ifd_further(ae_source *source)
+uint64_t aei_ifd_next(const aei_ifd_view *v, uint64_t ifd, unsigned *steps)
 {
     enum { KIND = 0x00fe, REDUCED = 1, MASK = 4, FEW = 4 /* entries are sorted, and this has the lowest number */ };
-    aei_ifd_view v = {.source = source};
-    uint64_t n = 0, at;
+    unsigned word = v->big ? 8 : 4;
 
-    if (!aei_ifd_view_open(&v))
-        return 0;
-    at = v.first;
-    for (unsigned steps = 0; steps < UINT16_MAX; steps++) { /* or a circle */
-        unsigned word = v.big ? 8 : 4;
-        uint64_t entries = count_entries(&v, at), kind = 0;
+    while (*steps) {
+        uint64_t entries = count_entries(v, ifd), kind = 0;
         aei_ifd_entry e;
         uint8_t p[8];
 
-        if (steps) {
-            for (uint64_t i = 0; i < entries && i < FEW && get_entry(&v, at, i, &e); i++)
-                if (e.tag == KIND)
-                    kind = aei_ifd_number(&v, &e);
-            n += entries && !(kind & (REDUCED | MASK));
-        }
-        if (entries > UINT16_MAX || !read_at(&v, at + (v.big ? 8 : 2) + entries * (4 + 2 * word), p, word))
-            break;
-        at = get_number(v.big_endian, p, word);
-        if (!at || at == v.first)
-            break;
+        --*steps;
+        if (entries > UINT16_MAX || !read_at(v, ifd + (v->big ? 8 : 2) + entries * (4 + 2 * word), p, word))
+            return 0;
+        ifd = get_number(v->big_endian, p, word);
+        if (!ifd || ifd == v->first)
+            return 0;
+        entries = count_entries(v, ifd);
+        for (uint64_t i = 0; i < entries && i < FEW && get_entry(v, ifd, i, &e); i++)
+            if (e.tag == KIND)
+                kind = aei_ifd_number(v, &e);
+        if (entries && !(kind & (REDUCED | MASK)))
+            return ifd;
     }
-    return n;
+    return 0;
 }
 
-/* Entries of a file's first directory that describe the photograph and not the way it is stored. */
+/* Entries of a picture's directory that describe the photograph and not the way it is stored. */
 static bool is_descriptive(uint16_t tag)
 {
     static const uint16_t tags[] = {AEI_TAG_DESCRIPTION, 0x010f, 0x0110, AEI_TAG_ORIENTATION, 0x0131, 0x0132, 0x013b, 0x013c,
@@ -248,7 +244,7 @@ static unsigned copy_directory(const aei_ifd_view *v, uint64_t ifd, unsigned dep
     return kept;
 }
 
-ae_status aei_exif_extract(ae_source *source, uint64_t max_bytes, ae_reader *reader, ae_error *err)
+ae_status aei_exif_extract(ae_source *source, uint64_t ifd, uint64_t max_bytes, ae_reader *reader, ae_error *err)
 {
     aei_ifd_view v = {.source = source};
     aei_ifd_entry e;
@@ -260,6 +256,7 @@ ae_status aei_exif_extract(ae_source *source, uint64_t max_bytes, ae_reader *rea
 
     if (!aei_ifd_view_open(&v))
         return AE_OK;
+    v.first = ifd ? ifd : v.first;
     upright = aei_ifd_find(&v, AEI_TAG_ORIENTATION, &e) && aei_ifd_number(&v, &e) == 1;
     memcpy(head, v.big_endian ? "MM" : "II", 2);
     put_number(v.big_endian, head + 2, 2, 42);

@@ -43,11 +43,14 @@ bool aei_ifd_read(const aei_ifd_view *view, const aei_ifd_entry *entry, void *to
 /* The number at the start of an entry of whole numbers; 0 where it has none. */
 uint64_t aei_ifd_number(const aei_ifd_view *view, const aei_ifd_entry *entry);
 
-/* How many directories follow the first one that are no small copies (thumbnails, pyramids) and no masks; at most 65535. */
-uint64_t aei_ifd_further(ae_source *source);
+/* The next directory of a TIFF file behind the one at `ifd` that is no small copy (thumbnails, pyramids) and no mask; 0: none.
+ * *steps, AEI_IFD_STEPS at first, is how far to look, since directories may stand in a circle. */
+enum { AEI_IFD_STEPS = UINT16_MAX };
+uint64_t aei_ifd_next(const aei_ifd_view *view, uint64_t ifd, unsigned *steps);
 
-/* Adds the descriptive entries of a TIFF file as AE_META_EXIF, the rest of its directories being the picture's business. */
-ae_status aei_exif_extract(ae_source *source, uint64_t max_bytes, ae_reader *reader, ae_error *err);
+/* Adds the descriptive entries of a TIFF file's directory at `ifd` (0: the first) as AE_META_EXIF, the rest of its directories
+ * being the picture's business. */
+ae_status aei_exif_extract(ae_source *source, uint64_t ifd, uint64_t max_bytes, ae_reader *reader, ae_error *err);
 /* Appends the directory that `pointer` (AEI_TAG_EXIF or AEI_TAG_GPS) names. The first byte of out is to lie at the even offset
  * `base` of a classic TIFF file in the view's byte order. False where there is none, or no memory (out->failed). */
 bool aei_exif_directory(const aei_ifd_view *view, uint16_t pointer, uint64_t base, aei_bytes *out);

@@ -143,7 +143,7 @@ static ae_status open_primary(struct heif_context *context, const ae_limits *lim
         st = aei_whole_turn(reader, 1, err); /* done already */
     if (heif_image_handle_get_number_of_auxiliary_images(handle, LIBHEIF_AUX_IMAGE_FILTER_OMIT_ALPHA) > 0)
         aei_note(reader->note, "auxiliary pictures (depth, gain map) dropped");
-    aei_further(reader, n > 1 ? (uint64_t)n - 1 : 0, "pictures");
+    aei_further(reader, n > 1 ? (uint64_t)n - 1 : 0);
     heif_image_handle_release(handle);
     aei_give(&charged);
     return st;

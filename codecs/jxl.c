@@ -242,7 +242,7 @@ static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader 
     if (st == AE_OK)
         st = aei_whole_turn(reader, 1, err); /* done already */
     if (st == AE_OK)
-        aei_further(reader, r.n_frames - 1, "frames");
+        aei_further(reader, r.n_frames - 1);
     else
         aei_whole_close(reader);
 done:

@@ -1,70 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading whatever still pictures libavcodec knows and no adapter of its own serves: BMP, GIF (its first picture), JPEG 2000,
- * OpenEXR (to float), QOI, Targa. Files and pictures are held whole. Of metadata only BMP's density is read. */
+ * Reading whatever still pictures libavcodec knows and no adapter of its own serves: BMP, GIF (its first picture; those behind it:
+ * frames.c), JPEG 2000, OpenEXR (to float), QOI, Targa. Files and pictures are held whole. Of metadata only BMP's density is read.
+ */
 #include <string.h>
 
-#include <libavcodec/avcodec.h>
-#include <libavutil/imgutils.h>
 #include <libavutil/intreadwrite.h>
-#include <libavutil/pixdesc.h>
-#include <libswscale/swscale.h>
 
-#include "adapter.h"
+#include "libav.h"
 
 typedef struct libav_state {
-    const ae_limits *limits; /* while opening */
-    ae_error *err;
-    ae_status status;        /* of the limits */
-    const ae_codec *codec;
-    uint64_t charged;        /* for frames, while opening */
-    bool damaged;
-    uint8_t *pixels;
-    size_t row_bytes;
-    uint64_t y;
+    aei_av_picture picture;  /* the first one */
+    ae_source *source;
+    aei_frames *frames;      /* those behind it, once one was asked for */
+    bool in_frames;
 } libav_state;
-
-static ae_status av_failed(libav_state *s, const ae_codec *codec, int code)
-{
-    char text[AV_ERROR_MAX_STRING_SIZE];
-
-    if (s->status != AE_OK)
-        return s->status;
-    if (code == AVERROR(ENOMEM))
-        return ae_fail(s->err, AE_ERR_NOMEM, "%s decoder", codec->description);
-    av_strerror(code, text, sizeof(text));
-    return ae_fail(s->err, code == AVERROR_PATCHWELCOME ? AE_ERR_UNSUPPORTED : AE_ERR_MALFORMED, "%s: %s", codec->description,
-                   text);
-}
-
-/* Decoders ask for their picture's memory here before they fill it. */
-static int on_buffer(AVCodecContext *context, AVFrame *frame, int flags)
-{
-    libav_state *s = context->opaque;
-    int bytes = av_image_get_buffer_size(frame->format, frame->width, frame->height, 1);
-
-    if (s->status == AE_OK)
-        s->status = aei_check_size(s->limits, (uint64_t)context->width, (uint64_t)context->height, s->err);
-    if (s->status == AE_OK)
-        s->status = bytes < 0 ? ae_fail(s->err, AE_ERR_LIMIT, "the picture is too large")
-                              : aei_charge(&s->charged, s->limits, 2 * (uint64_t)bytes, s->codec, s->err);
-    return s->status == AE_OK ? avcodec_default_get_buffer2(context, frame, flags) : AVERROR(ENOMEM);
-}
-
-/* OpenEXR and JPEG 2000 are decoded in independent parts, and failing ones are left black unless they are noticed here. */
-static int on_execute(AVCodecContext *context, int (*part)(AVCodecContext *, void *, int, int), void *arg, int *results, int n)
-{
-    libav_state *s = context->opaque;
-
-    for (int i = 0; i < n; i++) {
-        int code = part(context, arg, i, 0);
-
-        if (results)
-            results[i] = code;
-        s->damaged = s->damaged || code < 0;
-    }
-    return 0;
-}
 
 /* Whether a GIF reaches its trailer, and how many pictures come before. */
 static bool walk_gif(const uint8_t *p, size_t n, unsigned *n_pictures)
@@ -106,7 +56,7 @@ static bool is_complete(const AVPacket *packet, enum AVCodecID id, ae_reader *re
     case AV_CODEC_ID_GIF:
         if (!walk_gif(p, (size_t)packet->size, &n_pictures))
             return false;
-        aei_further(reader, n_pictures ? n_pictures - 1 : 0, "frames");
+        aei_further(reader, n_pictures ? n_pictures - 1 : 0);
         return true;
     case AV_CODEC_ID_JPEG2000:
         /* Boxes of length, type and content; a length of 0 is up to the end of the file. */
@@ -130,7 +80,7 @@ static bool is_complete(const AVPacket *packet, enum AVCodecID id, ae_reader *re
 }
 
 /* The whole file as one packet: what all of these decoders take. */
-static ae_status read_packet(libav_state *s, ae_source *source, const ae_codec *codec, AVPacket **out)
+static ae_status read_packet(aei_av_picture *s, ae_source *source, const ae_codec *codec, AVPacket **out)
 {
     uint64_t size = ae_source_size(source);
     AVPacket *packet;
@@ -152,7 +102,7 @@ static ae_status read_packet(libav_state *s, ae_source *source, const ae_codec *
     return AE_OK;
 }
 
-static ae_status decode_frame(libav_state *s, ae_source *source, enum AVCodecID id, AVFrame *frame, ae_reader *reader)
+static ae_status decode_frame(aei_av_picture *s, ae_source *source, enum AVCodecID id, AVFrame *frame, ae_reader *reader)
 {
     const ae_codec *codec = reader->codec;
     const AVCodec *decoder = avcodec_find_decoder(id);
@@ -169,16 +119,11 @@ static ae_status decode_frame(libav_state *s, ae_source *source, enum AVCodecID 
         st = ae_fail(s->err, AE_ERR_MALFORMED, "%s: truncated", codec->description);
         goto done;
     }
-    context = avcodec_alloc_context3(decoder);
+    context = aei_av_context(s, decoder);
     if (!context) {
-        st = av_failed(s, codec, AVERROR(ENOMEM));
+        st = aei_av_picture_failed(s, AVERROR(ENOMEM));
         goto done;
     }
-    context->opaque = s;
-    context->get_buffer2 = on_buffer;
-    context->execute2 = on_execute;
-    context->thread_count = 1;
-    context->err_recognition = AV_EF_EXPLODE;
     code = avcodec_open2(context, decoder, NULL);
     if (code >= 0)
         code = avcodec_send_packet(context, packet);
@@ -189,90 +134,11 @@ static ae_status decode_frame(libav_state *s, ae_source *source, enum AVCodecID 
     if (code >= 0 && (s->damaged || frame->decode_error_flags || frame->flags & AV_FRAME_FLAG_CORRUPT))
         code = AVERROR_INVALIDDATA;
     if (code < 0)
-        st = av_failed(s, codec, code);
+        st = aei_av_picture_failed(s, code);
 done:
     avcodec_free_context(&context);
     av_packet_free(&packet);
     return st;
-}
-
-/* Planar float in the order G, B, R, A. */
-static void interleave_float(const AVFrame *frame, const ae_signal_info *info, float *out)
-{
-    static const int planes[2][4] = {{0}, {2, 0, 1, 3}};
-
-    for (uint64_t y = 0; y < info->height; y++)
-        for (uint32_t c = 0; c < info->channels; c++) {
-            int p = planes[info->channels >= 3][c];
-            const float *from = (const float *)(frame->data[p] + (ptrdiff_t)y * frame->linesize[p]);
-
-            for (uint64_t x = 0; x < info->width; x++)
-                out[(y * info->width + x) * info->channels + c] = from[x];
-        }
-}
-
-static bool scale_frame(const AVFrame *frame, const ae_signal_info *info, uint8_t *out, size_t row_bytes)
-{
-    static const enum AVPixelFormat formats[2][5] = {
-        {AV_PIX_FMT_NONE, AV_PIX_FMT_GRAY8, AV_PIX_FMT_YA8, AV_PIX_FMT_RGB24, AV_PIX_FMT_RGBA},
-        {AV_PIX_FMT_NONE, AV_PIX_FMT_GRAY16, AV_PIX_FMT_YA16, AV_PIX_FMT_RGB48, AV_PIX_FMT_RGBA64},
-    };
-    struct SwsContext *scaler =
-        sws_getContext(frame->width, frame->height, frame->format, frame->width, frame->height,
-                       formats[info->sample == AE_U16][info->channels],
-                       SWS_POINT | SWS_ACCURATE_RND | SWS_BITEXACT | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP, NULL, NULL, NULL);
-    uint8_t *const to[4] = {out};
-    const int to_row[4] = {(int)row_bytes};
-    bool good = scaler && sws_scale(scaler, (const uint8_t *const *)frame->data, frame->linesize, 0, frame->height, to, to_row) ==
-                              frame->height;
-
-    sws_freeContext(scaler);
-    return good;
-}
-
-/* What of grey, colour and alpha the entries of a palette (native ARGB) make use of. */
-static uint32_t palette_channels(const AVFrame *frame)
-{
-    const uint32_t *palette = (const uint32_t *)frame->data[1];
-    bool colour = false, alpha = false;
-
-    for (int y = 0; y < frame->height; y++)
-        for (int x = 0; x < frame->width; x++) {
-            uint32_t v = palette[frame->data[0][(ptrdiff_t)y * frame->linesize[0] + x]];
-
-            colour = colour || (v >> 16 & 255) != (v & 255) || (v >> 8 & 255) != (v & 255);
-            alpha = alpha || v >> 24 != 255;
-        }
-    return (colour ? 3 : 1) + alpha;
-}
-
-static void look_up(const AVFrame *frame, const ae_signal_info *info, uint8_t *out)
-{
-    const uint32_t *palette = (const uint32_t *)frame->data[1];
-
-    for (int y = 0; y < frame->height; y++)
-        for (int x = 0; x < frame->width; x++) {
-            uint32_t v = palette[frame->data[0][(ptrdiff_t)y * frame->linesize[0] + x]];
-
-            for (int shift = info->channels < 3 ? 0 : 16; shift >= 0; shift -= 8)
-                *out++ = (uint8_t)(v >> shift);
-            if (info->alpha)
-                *out++ = (uint8_t)(v >> 24);
-        }
-}
-
-/* Formats that always have room for alpha seldom use it. */
-static void drop_opaque_alpha(ae_signal_info *info, uint8_t *pixels)
-{
-    size_t n = (size_t)(info->width * info->height);
-
-    for (size_t i = 0; i < n; i++)
-        if (pixels[4 * i + 3] != 255)
-            return;
-    for (size_t i = 0; i < n; i++)
-        memmove(pixels + 3 * i, pixels + 4 * i, 3);
-    info->channels = 3;
-    info->alpha = false;
 }
 
 /* Targa of 16 bits a pixel may be grey and alpha, of which libavcodec makes the same words as of 5-5-5 colours. */
@@ -284,81 +150,48 @@ static bool is_grey_alpha(ae_source *source)
            head[16] == 16;
 }
 
-static ae_status take_grey_alpha(libav_state *s, const AVFrame *frame, const ae_codec *codec, ae_signal_info *info)
+static ae_status take_grey_alpha(aei_av_picture *s, const AVFrame *frame, ae_signal_info *info)
 {
     *info = aei_image_info((uint64_t)frame->width, (uint64_t)frame->height, AE_U8, 2);
     s->row_bytes = ae_row_bytes(info);
     if (frame->format != AV_PIX_FMT_RGB555LE)
-        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s of grey and alpha", codec->description);
+        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s of grey and alpha", s->codec->description);
     s->pixels = ae_alloc(info->height, s->row_bytes);
     if (!s->pixels)
-        return av_failed(s, codec, AVERROR(ENOMEM));
+        return aei_av_picture_failed(s, AVERROR(ENOMEM));
     for (int y = 0; y < frame->height; y++)
         memcpy(s->pixels + (size_t)y * s->row_bytes, frame->data[0] + (ptrdiff_t)y * frame->linesize[0], s->row_bytes);
     return AE_OK;
 }
 
-static ae_status convert_frame(libav_state *s, const AVFrame *frame, const ae_codec *codec, ae_signal_info *info)
-{
-    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(frame->format);
-    bool is_float, palette;
-    uint32_t channels;
-
-    if (!d || frame->width <= 0 || frame->height <= 0)
-        return av_failed(s, codec, AVERROR_INVALIDDATA);
-    is_float = d->flags & AV_PIX_FMT_FLAG_FLOAT;
-    palette = d->flags & AV_PIX_FMT_FLAG_PAL;
-    channels = palette ? palette_channels(frame) : (d->nb_components >= 3 ? 3u : 1u) + !!(d->flags & AV_PIX_FMT_FLAG_ALPHA);
-    if (is_float && frame->format != AV_PIX_FMT_GBRPF32 && frame->format != AV_PIX_FMT_GBRAPF32 &&
-        frame->format != AV_PIX_FMT_GRAYF32)
-        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s with samples of type %s", codec->description, d->name);
-    *info = aei_image_info((uint64_t)frame->width, (uint64_t)frame->height,
-                           is_float ? AE_F32 : d->comp[0].depth > 8 ? AE_U16 : AE_U8, channels);
-    if (info->sample == AE_U16)
-        info->bits = (uint32_t)d->comp[0].depth;
-    s->row_bytes = ae_row_bytes(info);
-    s->pixels = ae_alloc(info->height, s->row_bytes);
-    if (!s->pixels)
-        return av_failed(s, codec, AVERROR(ENOMEM));
-    if (is_float)
-        interleave_float(frame, info, (float *)s->pixels);
-    else if (palette)
-        look_up(frame, info, s->pixels);
-    else if (!scale_frame(frame, info, s->pixels, s->row_bytes))
-        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s with pixels of type %s", codec->description, d->name);
-    if (info->sample == AE_U8 && channels == 4 && !palette) {
-        drop_opaque_alpha(info, s->pixels);
-        s->row_bytes = ae_row_bytes(info);
-    }
-    return AE_OK;
-}
-
 static void libav_free_state(libav_state *s)
 {
-    if (s)
-        ae_free(s->pixels);
+    if (!s)
+        return;
+    aei_frames_free(s->frames);
+    ae_free(s->picture.pixels);
     ae_free(s);
 }
 
 static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reader *reader, enum AVCodecID id, ae_error *err)
 {
     libav_state *s = ae_alloc(1, sizeof(*s));
+    aei_av_picture *p = &s->picture;
     AVFrame *frame = NULL;
     ae_status st;
 
     if (!s)
         return ae_fail(err, AE_ERR_NOMEM, "%s decoder", reader->codec->description);
-    s->limits = limits;
-    s->codec = reader->codec;
-    s->err = err;
+    *p = (aei_av_picture){.limits = limits, .codec = reader->codec, .err = err};
+    s->source = source;
     av_log_set_level(AV_LOG_QUIET);
     frame = av_frame_alloc();
-    st = frame ? decode_frame(s, source, id, frame, reader) : av_failed(s, reader->codec, AVERROR(ENOMEM));
+    st = frame ? decode_frame(p, source, id, frame, reader) : aei_av_picture_failed(p, AVERROR(ENOMEM));
     if (st == AE_OK)
-        st = id == AV_CODEC_ID_TARGA && is_grey_alpha(source) ? take_grey_alpha(s, frame, reader->codec, &reader->info)
-                                                              : convert_frame(s, frame, reader->codec, &reader->info);
+        st = id == AV_CODEC_ID_TARGA && is_grey_alpha(source) ? take_grey_alpha(p, frame, &reader->info)
+                                                              : aei_av_convert(p, frame, &reader->info);
     av_frame_free(&frame);
-    aei_give(&s->charged);
+    aei_give(&p->charged);
     if (st == AE_OK && id == AV_CODEC_ID_BMP)
         st = aei_bmp_density(source, &reader->meta, err);
     if (st != AE_OK) {
@@ -372,16 +205,32 @@ static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reade
 static ae_status libav_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
 {
     libav_state *s = reader->state;
+    aei_av_picture *p = &s->picture;
 
     (void)err;
-    memcpy(rows, s->pixels + s->y * s->row_bytes, n_rows * s->row_bytes);
-    s->y += n_rows;
+    if (s->in_frames) {
+        aei_frames_read(s->frames, rows, n_rows);
+        return AE_OK;
+    }
+    memcpy(rows, p->pixels + p->y * p->row_bytes, n_rows * p->row_bytes);
+    p->y += n_rows;
     return AE_OK;
 }
 
 static void libav_close(ae_reader *reader)
 {
     libav_free_state(reader->state);
+}
+
+static ae_status gif_picture(ae_reader *reader, uint32_t n, ae_error *err)
+{
+    libav_state *s = reader->state;
+    ae_status st = AE_OK;
+
+    if (!s->frames)
+        st = aei_frames_open(s->source, "gif", reader->codec, &reader->limits, &s->frames, err);
+    s->in_frames = true;
+    return st == AE_OK ? aei_frames_go(s->frames, n, &reader->info, err) : st;
 }
 
 /* ---- the formats ---- */
@@ -441,7 +290,7 @@ static int tga_probe(const uint8_t *head, size_t n_bytes)
 
 LIBAV_CODEC(bmp, "BMP", AV_CODEC_ID_BMP, "bmp", .accepts = aei_bmp_accepts, .create = aei_bmp_create, .write = aei_bmp_write,
             .finish = aei_bmp_finish, .abandon = aei_bmp_abandon);
-LIBAV_CODEC(gif, "GIF", AV_CODEC_ID_GIF, "gif", .create = NULL);
+LIBAV_CODEC(gif, "GIF", AV_CODEC_ID_GIF, "gif", .picture = gif_picture);
 LIBAV_CODEC(jp2, "JPEG 2000", AV_CODEC_ID_JPEG2000, "jp2", .create = NULL);
 LIBAV_CODEC(exr, "OpenEXR", AV_CODEC_ID_EXR, "exr", .create = NULL);
 LIBAV_CODEC(qoi, "QOI", AV_CODEC_ID_QOI, "qoi", .create = NULL);

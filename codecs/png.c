@@ -6,6 +6,7 @@
  * walked first, and libpng is served the file in another order: what precedes IDAT, what follows it, IDAT, IEND. */
 #include <string.h>
 
+#include "libav.h"
 #include "png_colour.h"
 
 static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', 0x0d, 0x0a, 0x1a, 0x0a};
@@ -35,6 +36,8 @@ typedef struct png_state {
     uint8_t *whole;    /* interlaced pictures */
     size_t row_bytes;
     uint64_t row, height;
+    bool alone;         /* the picture that is seen without animation is none of its frames */
+    aei_frames *frames; /* those behind it, once one was asked for */
 
     ae_sink *sink;
     char *iptc;        /* as a text */
@@ -176,16 +179,17 @@ static ae_status walk_chunks(png_state *s, const ae_limits *limits, ae_reader *r
         } else if (!first && (st = aei_png_take_colour(s->source, head + 4, (uint32_t)n, limits, reader, err)) != AE_OK) {
             return st;
         }
-        if (memcmp(head + 4, "fcTL", 4) == 0)
+        if (memcmp(head + 4, "fcTL", 4) == 0) {
+            s->alone |= first && !n_frames;
             n_frames++;
+        }
         if (memcmp(head + 4, "IEND", 4) == 0)
             break;
         at += n + 12;
     }
     if (!first)
         return ae_fail(err, AE_ERR_MALFORMED, "PNG: no picture data");
-    if (n_frames > 1)
-        aei_further(reader, n_frames - 1, "frames");
+    aei_further(reader, n_frames && !s->alone ? n_frames - 1 : n_frames);
     s->spans[0] = (span){0, first};
     s->spans[1] = (span){behind, at - behind};
     s->spans[2] = (span){first, behind - first};
@@ -231,6 +235,7 @@ static void png_free_state(png_state *s)
         png_destroy_read_struct(&s->png, &s->info, NULL);
     else if (s->png)
         png_destroy_write_struct(&s->png, &s->info);
+    aei_frames_free(s->frames);
     ae_free(s->whole);
     ae_free(s->iptc);
     ae_free(s->profile.data);
@@ -342,6 +347,10 @@ static ae_status png_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_err
 {
     png_state *s = reader->state;
 
+    if (s->frames) {
+        aei_frames_read(s->frames, rows, n_rows);
+        return AE_OK;
+    }
     s->err = err;
     if (s->status == AE_OK && !s->whole && png_get_interlace_type(s->png, s->info) != PNG_INTERLACE_NONE) {
         s->whole = ae_alloc(s->height, s->row_bytes);
@@ -349,6 +358,23 @@ static ae_status png_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_err
             s->status = ae_fail(err, AE_ERR_NOMEM, "%llu rows of %zu bytes", (unsigned long long)s->height, s->row_bytes);
     }
     return s->status == AE_OK ? read_rows(s, rows, n_rows) : s->status;
+}
+
+/* A frame, by libavcodec; the file's metadata are those of all of them. */
+static ae_status png_picture(ae_reader *reader, uint32_t n, ae_error *err)
+{
+    png_state *s = reader->state;
+    uint32_t bits = reader->info.bits;
+    ae_sample sample = reader->info.sample;
+    ae_status st = AE_OK;
+
+    if (!s->frames)
+        st = aei_frames_open(s->source, "apng", reader->codec, &reader->limits, &s->frames, err);
+    if (st == AE_OK)
+        st = aei_frames_go(s->frames, s->alone ? n - 1 : n, &reader->info, err);
+    if (reader->info.sample == sample)
+        reader->info.bits = bits;
+    return st;
 }
 
 static void png_close(ae_reader *reader)
@@ -555,6 +581,7 @@ const ae_codec aei_codec_png = {
     .open = png_open,
     .read = png_read,
     .close = png_close,
+    .picture = png_picture,
     .accepts = png_accepts,
     .create = png_create,
     .write = png_write,

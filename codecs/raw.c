@@ -29,7 +29,7 @@ static void on_damage(void *opaque, const char *file, const int offset)
 static ae_status add_meta(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
     static const uint8_t linear[4] = {0, 1, 0x86, 0xa0}; /* a gamma of 1 */
-    ae_status st = aei_exif_extract(source, limits->max_meta, reader, err); /* of what is TIFF inside */
+    ae_status st = aei_exif_extract(source, 0, limits->max_meta, reader, err); /* of what is TIFF inside */
 
     if (st == AE_OK)
         st = aei_add_cicp(&reader->meta, 1, 8, err);
@@ -80,7 +80,7 @@ static ae_status develop(const char *name, libraw_data_t *raw, uint8_t *file, si
     if (damaged)
         return ae_fail(err, AE_ERR_MALFORMED, "%s: damaged or truncated", name);
     aei_note(reader->note, "developed to linear light");
-    aei_further(reader, raw->idata.raw_count > 1 ? raw->idata.raw_count - 1 : 0, "pictures");
+    aei_further(reader, raw->idata.raw_count > 1 ? raw->idata.raw_count - 1 : 0);
     return take_picture(name, raw, limits, reader, err);
 }
 

@@ -22,6 +22,19 @@ ae_status ae_reader_open_track(ae_source *source, const ae_limits *limits, uint3
     return st == AE_OK && !apart ? aei_open_here(source, &resolved, track, reader, err) : st;
 }
 
+ae_status ae_reader_picture(ae_reader *reader, uint32_t n, ae_error *err)
+{
+    ae_source *source = reader->source;
+    ae_limits limits = reader->limits;
+
+    if (reader->apart && aei_apart_is_ready(reader))
+        return aei_apart_picture(reader, n, err);
+    if (!reader->apart && reader->codec->open) /* else it is turned */
+        return aei_picture_here(reader, n, err);
+    ae_reader_close(reader);
+    return ae_reader_open_track(source, &limits, n, reader, err);
+}
+
 ae_status ae_reader_expect(const ae_reader *reader, ae_kind kind, ae_error *err)
 {
     static const char *const names[] = {

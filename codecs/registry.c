@@ -64,7 +64,7 @@ static ae_status check_meta(const ae_meta *meta, uint64_t max_meta, ae_error *er
                                            (unsigned long long)n, (unsigned long long)max_meta);
 }
 
-ae_status aei_open_here(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader, ae_error *err)
+static ae_status open_first(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader, ae_error *err)
 {
     uint8_t head[4096];
     const ae_codec *best = NULL, *suffix;
@@ -72,7 +72,7 @@ ae_status aei_open_here(ae_source *source, const ae_limits *limits, uint32_t tra
     size_t n;
     ae_status st;
 
-    *reader = (ae_reader){.source = source, .track = track};
+    *reader = (ae_reader){.source = source, .track = track, .limits = *limits};
     if (!ae_source_seek(source, 0) || (n = ae_source_read(source, head, sizeof(head))) == 0 || !ae_source_seek(source, 0))
         return ae_fail(err, AE_ERR_IO, "cannot be read");
     for (const ae_codec *const *c = ae_codecs; *c; c++) {
@@ -98,6 +98,42 @@ ae_status aei_open_here(ae_source *source, const ae_limits *limits, uint32_t tra
         aei_close_here(reader);
     }
     return st;
+}
+
+ae_status aei_open_here(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader, ae_error *err)
+{
+    ae_status st = open_first(source, limits, track, reader, err);
+
+    if (st != AE_OK || reader->info.kind != AE_KIND_IMAGE)
+        return st;
+    reader->track = 1;
+    return track > 1 ? aei_picture_here(reader, track, err) : AE_OK;
+}
+
+/* Forward by the adapter, back by beginning again. */
+ae_status aei_picture_here(ae_reader *reader, uint32_t n, ae_error *err)
+{
+    ae_source *source = reader->source;
+    ae_limits limits = reader->limits;
+    ae_status st;
+
+    if (n < 2 || n < reader->track) {
+        aei_close_here(reader);
+        return aei_open_here(source, &limits, n, reader, err);
+    }
+    if (n > 1 + (uint64_t)reader->n_further)
+        st = ae_fail(err, AE_ERR_ARGUMENT, "picture %u of %llu", n, 1 + (unsigned long long)reader->n_further);
+    else if (!reader->codec->picture)
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "%s: pictures beyond the first are not read", reader->codec->description);
+    else if ((st = reader->codec->picture(reader, n, err)) == AE_OK)
+        st = check_meta(&reader->meta, limits.max_meta, err);
+    if (st != AE_OK) {
+        aei_close_here(reader);
+        return st;
+    }
+    reader->track = n;
+    reader->n_read = 0;
+    return AE_OK;
 }
 
 void aei_close_here(ae_reader *reader)

@@ -14,6 +14,7 @@ const ae_codec aei_codec_tiff = {
     .open = aei_tiff_reader_open,
     .read = aei_tiff_reader_read,
     .close = aei_tiff_reader_close,
+    .picture = aei_tiff_reader_picture,
     .accepts = aei_tiff_accepts,
     .create = aei_tiff_create,
     .write = aei_tiff_write,

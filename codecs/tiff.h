@@ -28,6 +28,9 @@ typedef struct tiff_state {
     bool premultiplied, simple; /* simple: rows are in the file as they are here */
     uint32_t n_colours;         /* samples of a pixel that are colour */
     uint16_t *palette[3];
+    aei_ifd_view pages;         /* reading: the directories; `first` is that of the picture in hand */
+    uint32_t page;              /* its number, from 1 on */
+    unsigned steps;             /* left to look for further ones */
     uint64_t y;
     size_t row_bytes;
     uint8_t *raw;       /* one row, or for tiles and planes a band of rows */
@@ -48,6 +51,7 @@ bool aei_tiff_append(tiff_state *s, const void *data, size_t n_bytes);
 
 int aei_tiff_probe(const uint8_t *head, size_t n_bytes);
 ae_status aei_tiff_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
+ae_status aei_tiff_reader_picture(ae_reader *reader, uint32_t n, ae_error *err);
 ae_status aei_tiff_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
 void aei_tiff_reader_close(ae_reader *reader);
 /* Whether samples have to be computed, not only moved. */

@@ -222,15 +222,15 @@ static size_t iptc_length(const uint8_t *p, size_t n)
 
 static ae_status add_entry(tiff_state *s, ae_meta_kind kind, uint16_t tag, uint64_t max_bytes, ae_reader *reader)
 {
-    aei_ifd_view view = {.source = s->source};
+    const aei_ifd_view *view = &s->pages;
     aei_ifd_entry e;
     uint8_t *value;
     size_t n;
     ae_status st = AE_OK;
 
-    if (!aei_ifd_view_open(&view) || !aei_ifd_find(&view, tag, &e) || !e.n_bytes)
+    if (!view->first || !aei_ifd_find(view, tag, &e) || !e.n_bytes)
         return AE_OK;
-    if (e.at > view.n_bytes || e.n_bytes > view.n_bytes - e.at) {
+    if (e.at > view->n_bytes || e.n_bytes > view->n_bytes - e.at) {
         aei_note(reader->note, AEI_DAMAGED_META);
         return AE_OK;
     }
@@ -241,7 +241,7 @@ static ae_status add_entry(tiff_state *s, ae_meta_kind kind, uint16_t tag, uint6
     value = ae_alloc(n, 1);
     if (!value)
         return ae_fail(s->err, AE_ERR_NOMEM, "metadata of %zu bytes", n);
-    if (aei_ifd_read(&view, &e, value, n)) {
+    if (aei_ifd_read(view, &e, value, n)) {
         if (tag == TIFFTAG_PHOTOSHOP)
             st = aei_add_photoshop(&reader->meta, value, n, s->err);
         else if (kind != AE_META_IPTC || (n = iptc_length(value, n)) > 0)
@@ -267,7 +267,7 @@ static ae_status add_meta(tiff_state *s, const ae_limits *limits, ae_reader *rea
     if (st == AE_OK)
         st = add_entry(s, AE_META_IPTC, TIFFTAG_PHOTOSHOP, limits->max_meta, reader);
     if (st == AE_OK)
-        st = aei_exif_extract(s->source, limits->max_meta, reader, s->err);
+        st = aei_exif_extract(s->source, s->pages.first, limits->max_meta, reader, s->err);
     if (st == AE_OK && TIFFGetField(s->tif, TIFFTAG_WHITEPOINT, &white) &&
         TIFFGetField(s->tif, TIFFTAG_PRIMARYCHROMATICITIES, &primaries)) {
         for (int i = 0; i < 8; i++)
@@ -281,11 +281,67 @@ static ae_status add_meta(tiff_state *s, const ae_limits *limits, ae_reader *rea
     return st;
 }
 
+/* All about the picture whose directory is in hand. */
+static ae_status begin_page(tiff_state *s, const ae_limits *limits, ae_reader *reader)
+{
+    const TIFFCodec *scheme;
+    ae_status st;
+
+    if ((st = read_fields(s, limits, reader)) != AE_OK || (st = plan_reading(s, limits, &reader->info)) != AE_OK ||
+        (st = add_meta(s, limits, reader)) != AE_OK)
+        return st;
+    s->predictor = PREDICTOR_NONE;
+    if (s->compression == COMPRESSION_LZW || s->compression == COMPRESSION_ADOBE_DEFLATE || s->compression == COMPRESSION_DEFLATE)
+        TIFFGetField(s->tif, TIFFTAG_PREDICTOR, &s->predictor);
+    if ((scheme = TIFFFindCODEC(s->compression)))
+        snprintf(reader->quality, sizeof(reader->quality), "%s", scheme->name);
+    st = aei_keep(reader, &(tiff_class){s->compression, s->predictor}, sizeof(tiff_class), s->err);
+    s->status = AE_OK;
+    return st;
+}
+
+/* The metadata are this page's, not the first one's. */
+ae_status aei_tiff_reader_picture(ae_reader *reader, uint32_t n, ae_error *err)
+{
+    tiff_state *s = reader->state;
+    ae_error complaint = {0};
+    ae_status st;
+
+    s->err = &complaint;
+    s->status = AE_OK;
+    while (s->page < n && s->pages.first) {
+        s->pages.first = aei_ifd_next(&s->pages, s->pages.first, &s->steps);
+        s->page++;
+    }
+    ae_free(s->raw);
+    ae_free(s->tile);
+    *s = (tiff_state){.tif = s->tif, .err = &complaint, .at = s->at, .size = s->size, .source = s->source, .spool = s->spool,
+                      .pages = s->pages, .page = s->page, .steps = s->steps};
+    ae_meta_clear(&reader->meta);
+    reader->note[0] = reader->quality[0] = 0;
+    if (!s->pages.first || !TIFFSetSubDirectory(s->tif, s->pages.first))
+        st = aei_tiff_failed(s, "a page is damaged");
+    else
+        st = begin_page(s, &reader->limits, reader);
+    if (st != AE_OK && err)
+        *err = complaint;
+    return st;
+}
+
+static uint64_t count_further(const aei_ifd_view *pages)
+{
+    unsigned steps = AEI_IFD_STEPS;
+    uint64_t n = 0;
+
+    for (uint64_t at = pages->first; at && (at = aei_ifd_next(pages, at, &steps)) != 0;)
+        n++;
+    return n;
+}
+
 ae_status aei_tiff_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
     tiff_state *s = ae_alloc(1, sizeof(*s));
     ae_error complaint = {0}; /* may turn out to be harmless */
-    const TIFFCodec *scheme;
     ae_status st;
 
     if (!s)
@@ -299,18 +355,14 @@ ae_status aei_tiff_reader_open(ae_source *source, const ae_limits *limits, ae_re
         st = aei_tiff_failed(s, "no memory or not a TIFF file");
         goto failed;
     }
-    if ((st = read_fields(s, limits, reader)) != AE_OK || (st = plan_reading(s, limits, &reader->info)) != AE_OK ||
-        (st = add_meta(s, limits, reader)) != AE_OK)
+    s->pages.source = source;
+    if (!aei_ifd_view_open(&s->pages))
+        s->pages.first = 0;
+    s->page = 1;
+    s->steps = AEI_IFD_STEPS;
+    if ((st = begin_page(s, limits, reader)) != AE_OK)
         goto failed;
-    s->predictor = PREDICTOR_NONE;
-    if (s->compression == COMPRESSION_LZW || s->compression == COMPRESSION_ADOBE_DEFLATE || s->compression == COMPRESSION_DEFLATE)
-        TIFFGetField(s->tif, TIFFTAG_PREDICTOR, &s->predictor);
-    if ((scheme = TIFFFindCODEC(s->compression)))
-        snprintf(reader->quality, sizeof(reader->quality), "%s", scheme->name);
-    aei_further(reader, aei_ifd_further(source), "pages");
-    if ((st = aei_keep(reader, &(tiff_class){s->compression, s->predictor}, sizeof(tiff_class), &complaint)) != AE_OK)
-        goto failed;
-    s->status = AE_OK;
+    aei_further(reader, count_further(&s->pages));
     reader->state = s;
     return AE_OK;
 failed:

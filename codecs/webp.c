@@ -11,8 +11,11 @@
 #include "adapter.h"
 
 typedef struct webp_state {
-    bool lossless, animated;
-    uint8_t *file; /* reading; NULL once decoded */
+    bool lossless;
+    WebPAnimDecoder *animation; /* reading: of an animation */
+    uint32_t frame;             /* of it, in pixels; 0: none */
+    uint64_t charged;           /* for its canvases */
+    uint8_t *file; /* reading; NULL once decoded, unless it is an animation */
     size_t n_bytes;
     uint8_t *pixels;
     size_t row_bytes;
@@ -27,6 +30,8 @@ static void webp_free_state(webp_state *s)
 {
     if (!s)
         return;
+    WebPAnimDecoderDelete(s->animation);
+    aei_give(&s->charged);
     ae_free(s->file);
     ae_free(s->pixels);
     ae_free(s);
@@ -64,17 +69,24 @@ static ae_status add_meta(webp_state *s, ae_reader *reader, ae_error *err)
     return st;
 }
 
-static ae_status count_frames(webp_state *s, ae_reader *reader, ae_error *err)
+static ae_status open_animation(webp_state *s, ae_reader *reader, ae_error *err)
 {
+    WebPAnimDecoderOptions options;
     WebPData file = {s->file, s->n_bytes};
-    WebPDemuxer *demuxer = WebPDemux(&file);
-    uint32_t n;
+    WebPAnimInfo found;
+    ae_status st = aei_charge(&s->charged, NULL, 8 * reader->info.width * reader->info.height, &aei_codec_webp, err);
 
-    if (!demuxer)
+    if (st != AE_OK)
+        return st;
+    if (!WebPAnimDecoderOptionsInit(&options))
+        return ae_fail(err, AE_ERR_INTERNAL, "libwebp of another version");
+    options.color_mode = MODE_RGBA;
+    options.use_threads = 0;
+    s->animation = WebPAnimDecoderNew(&file, &options);
+    if (!s->animation || !WebPAnimDecoderGetInfo(s->animation, &found) || !found.frame_count ||
+        found.canvas_width != reader->info.width || found.canvas_height != reader->info.height)
         return ae_fail(err, AE_ERR_MALFORMED, "WebP: damaged animation");
-    n = WebPDemuxGetI(demuxer, WEBP_FF_FRAME_COUNT);
-    WebPDemuxDelete(demuxer);
-    aei_further(reader, n ? n - 1 : 0, "frames");
+    aei_further(reader, found.frame_count - 1);
     reader->info.channels = 4;
     reader->info.alpha = true;
     s->row_bytes = ae_row_bytes(&reader->info);
@@ -119,8 +131,7 @@ static ae_status webp_open(ae_source *source, const ae_limits *limits, ae_reader
     if ((st = aei_check_memory(limits, size + (features.has_animation ? 4 : 1) * reader->info.height * s->row_bytes, err)) != AE_OK)
         goto failed;
     s->lossless = features.format == 2;
-    s->animated = features.has_animation;
-    if (s->animated && (st = count_frames(s, reader, err)) != AE_OK)
+    if (features.has_animation && (st = open_animation(s, reader, err)) != AE_OK)
         goto failed;
     snprintf(reader->quality, sizeof(reader->quality), "%s", s->lossless ? "lossless" : "");
     if ((st = add_meta(s, reader, err)) != AE_OK)
@@ -132,29 +143,24 @@ failed:
     return st;
 }
 
-/* The first frame on its canvas. */
-static VP8StatusCode decode_first(webp_state *s, const ae_signal_info *info)
+/* Goes on to the n-th frame, each on its canvas. */
+static ae_status decode_frames(webp_state *s, const ae_signal_info *info, uint32_t n, ae_error *err)
 {
-    WebPAnimDecoderOptions options;
-    WebPData file = {s->file, s->n_bytes};
-    WebPAnimDecoder *decoder;
-    WebPAnimInfo found;
-    VP8StatusCode code = VP8_STATUS_BITSTREAM_ERROR;
-    uint8_t *canvas;
+    uint8_t *canvas = NULL;
     int timestamp;
 
-    if (!WebPAnimDecoderOptionsInit(&options))
-        return VP8_STATUS_INVALID_PARAM;
-    options.color_mode = MODE_RGBA;
-    options.use_threads = 0;
-    decoder = WebPAnimDecoderNew(&file, &options);
-    if (decoder && WebPAnimDecoderGetInfo(decoder, &found) && found.canvas_width == info->width &&
-        found.canvas_height == info->height && WebPAnimDecoderGetNext(decoder, &canvas, &timestamp)) {
-        memcpy(s->pixels, canvas, (size_t)info->height * s->row_bytes);
-        code = VP8_STATUS_OK;
+    if (!s->pixels && !(s->pixels = ae_alloc(info->height, s->row_bytes)))
+        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width, (unsigned long long)info->height);
+    for (bool going = s->frame < n; going; going = s->frame < n && canvas) {
+        if (!WebPAnimDecoderGetNext(s->animation, &canvas, &timestamp))
+            canvas = NULL;
+        else
+            s->frame++;
     }
-    WebPAnimDecoderDelete(decoder);
-    return code;
+    s->y = 0;
+    if (canvas)
+        memcpy(s->pixels, canvas, (size_t)info->height * s->row_bytes);
+    return s->frame == n ? AE_OK : ae_fail(err, AE_ERR_MALFORMED, "WebP: damaged");
 }
 
 static ae_status decode(webp_state *s, const ae_signal_info *info, ae_error *err)
@@ -174,9 +180,9 @@ static ae_status decode(webp_state *s, const ae_signal_info *info, ae_error *err
     config.output.u.RGBA.rgba = s->pixels;
     config.output.u.RGBA.stride = (int)s->row_bytes;
     config.output.u.RGBA.size = (size_t)info->height * s->row_bytes;
-    if ((st = aei_charge(&charged, NULL, (s->animated ? 8 : 4) * info->width * info->height, &aei_codec_webp, err)) != AE_OK)
+    if ((st = aei_charge(&charged, NULL, 4 * info->width * info->height, &aei_codec_webp, err)) != AE_OK)
         return st;
-    code = s->animated ? decode_first(s, info) : WebPDecode(s->file, s->n_bytes, &config);
+    code = WebPDecode(s->file, s->n_bytes, &config);
     aei_give(&charged);
     WebPFreeDecBuffer(&config.output);
     ae_free(s->file);
@@ -195,11 +201,18 @@ static ae_status webp_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_er
     webp_state *s = reader->state;
     ae_status st;
 
+    if (s->animation && !s->frame && (st = decode_frames(s, &reader->info, 1, err)) != AE_OK)
+        return st;
     if (!s->pixels && (st = decode(s, &reader->info, err)) != AE_OK)
         return st;
     memcpy(rows, s->pixels + s->y * s->row_bytes, n_rows * s->row_bytes);
     s->y += n_rows;
     return AE_OK;
+}
+
+static ae_status webp_picture(ae_reader *reader, uint32_t n, ae_error *err)
+{
+    return decode_frames(reader->state, &reader->info, n, err);
 }
 
 static void webp_close(ae_reader *reader)
@@ -353,6 +366,7 @@ const ae_codec aei_codec_webp = {
     .open = webp_open,
     .read = webp_read,
     .close = webp_close,
+    .picture = webp_picture,
     .accepts = webp_accepts,
     .create = webp_create,
     .write = webp_write,

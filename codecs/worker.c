@@ -175,6 +175,20 @@ static bool open_file(process *p, const apart_request *request, int fd)
     return answer(p, &a);
 }
 
+/* Another picture of the same file. */
+static bool open_picture(process *p, uint32_t n)
+{
+    apart_answer a = {.ended = 0};
+
+    if (!p->source)
+        return false;
+    ae_free(p->row);
+    p->row = NULL;
+    p->n_meta = 0;
+    a.error.status = aei_picture_here(&p->reader, n, &a.error);
+    return answer(p, &a);
+}
+
 /* Rows for a slot; returns their bytes. What went wrong after some waits in *late until these have been given. */
 static uint32_t fill_with_rows(process *p, uint8_t *slot, ae_error *late)
 {
@@ -264,6 +278,7 @@ _Noreturn static void serve(int socket, apart_ledger *ledger, apart_slots *slots
         switch (request.what) {
         case APART_OPEN: going = open_file(&p, &request, fd); break;
         case APART_READ: going = read_file(&p); break;
+        case APART_PICTURE: going = open_picture(&p, request.track); break;
         case APART_CLOSE: close_file(&p); break;
         default: break; /* the slots of a file that has ended */
         }

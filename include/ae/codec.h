@@ -48,7 +48,8 @@ typedef struct ae_reader {
     ae_source *source;   /* set by the registry, like those below */
     uint64_t n_read;     /* rows */
     void *apart;         /* the process that decodes, or NULL: then state is set */
-    uint32_t track;      /* which of several sounds was asked for, from 1 on; 0: the first. Set before opening */
+    uint32_t track;      /* which of several sounds or pictures this is, from 1 on; 0: the first. Set before opening */
+    ae_limits limits;    /* all of them set */
 } ae_reader;
 
 /* Writing options; zero means default. */
@@ -91,6 +92,10 @@ struct ae_codec {
     /* Sound, whose length is not always known: up to `capacity` rows; *n_rows is 0 at the end and only there. What is missing
      * because the file was cut short is an error. */
     ae_status (*read_some)(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err);
+    /* Of formats whose pictures beyond the first are read, else NULL: has a reader stand at the first row of its n-th, with that
+     * one's info and metadata. n is at least 2 and at least the last one asked for, at most 1 + n_further. A reader for which this
+     * fails is closed. */
+    ae_status (*picture)(ae_reader *reader, uint32_t n, ae_error *err);
 };
 
 #ifdef __cplusplus

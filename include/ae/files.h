@@ -30,9 +30,13 @@ AE_API bool ae_confine(void);
  * On failure *reader is zero. limits may be NULL. The source must outlive the reader and serves one at a time; it can be opened
  * again after a reader is closed. */
 AE_API AE_NODISCARD ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
-/* Likewise; of files with several sounds the track-th, from 1 on, or for 0 the first. Formats of one sound take no notice. */
+/* Likewise; of files with several sounds or pictures the track-th, from 1 on, or for 0 the first. Formats of one sound take no
+ * notice. */
 AE_API AE_NODISCARD ae_status ae_reader_open_track(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader,
                                                    ae_error *err);
+/* Has a reader of pictures stand at the first row of its file's n-th, 1 to 1 + n_further, as if it had been opened anew for that
+ * one: info and metadata are that one's. Going from one to the next costs no more than reading them. On failure *reader is zero. */
+AE_API AE_NODISCARD ae_status ae_reader_picture(ae_reader *reader, uint32_t n, ae_error *err);
 /* Fails where the file holds another kind of signal, and says what it is. */
 AE_API AE_NODISCARD ae_status ae_reader_expect(const ae_reader *reader, ae_kind kind, ae_error *err);
 /* The next n_rows rows, at most as many as remain. After a failure only ae_reader_close is left. */

@@ -56,6 +56,12 @@ def make():
              + chunk(b"sBIT", bytes([5, 6, 5])) + chunk(b"mDCV", bytes(range(24))))
     open("colours.png", "wb").write(png(40, 40, noise, extra))
     open("pages.tif", "wb").write(tiff([(8, 6, noise[144 * i : 144 * (i + 1)]) for i in range(3)]))
+    for i in range(3):
+        open("page%d.ppm" % (i + 1), "wb").write(ppm(8, 6, noise[144 * i : 144 * (i + 1)]))
+    torn = bytearray(open("pages.tif", "rb").read())
+    at = torn.find(struct.pack("<HHI", 273, 4, 1), torn.find(struct.pack("<HHI", 273, 4, 1)) + 1)
+    struct.pack_into("<I", torn, at + 8, 1 << 30)  # the second page's pixels lie nowhere
+    open("torn.tif", "wb").write(torn)
     width, height = 7, 4  # is seen turned by a quarter to the right
     aside = noise[: 3 * width * height]
     open("turned.tif", "wb").write(tiff([(width, height, aside)], 6))

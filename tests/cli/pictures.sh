@@ -21,13 +21,33 @@ $make tiny.yaml models/photo.aem 0.1 || fail "no model"
 export AE_MODEL_PATH=$PWD/models
 python3 "$py" make || fail "no pictures"
 
-# several pages: refused, unless the first is asked for
+# several pages: numbered files where there is a directory for them, else refused unless the first is asked for
 run 1 $tool pages.tif; says "holds 3 pictures"; says "--first-picture"; absent pages.denoised.tif
-run 0 $tool --first-picture pages.tif; present pages.denoised.tif; says "2 further pages dropped"
-run 1 $compress --lossless --quiet pages.tif; says "--first-picture"; absent pages.aec
-run 1 $compress --lossless --archive set.aec pages.tif colours.png; says "pages.tif"
-[ "$($decompress -l set.aec | wc -l)" -eq 1 ] || fail "the other item is missing"
-run 0 $compress --lossless --first-picture pages.tif; present pages.aec
+run 1 $tool -c both.png -o nums/ pages.tif; says "--first-picture"; absent nums/pages-1.tif
+run 0 $tool --first-picture pages.tif; present pages.denoised.tif; says "2 further pictures dropped"
+run 0 $tool -o nums/ --format ppm --json=pages.json pages.tif; silent; present nums/pages-1.ppm nums/pages-2.ppm nums/pages-3.ppm; absent nums/pages.ppm
+[ "$(grep -c '"picture": .*"status": "done"' pages.json)" -eq 3 ] || fail "no record for each page: $(cat pages.json)"
+grep -q '"pictures": 3' pages.json || fail "no record of the file: $(cat pages.json)"
+for i in 1 2 3; do run 0 $tool -o one.ppm -f page$i.ppm; same one.ppm nums/pages-$i.ppm; done
+rm nums/pages-2.ppm
+run 1 $tool -o nums/ --format ppm pages.tif; says "pages-1.ppm exists"
+run 0 $tool -o nums/ --format ppm --skip-existing pages.tif; same one.ppm nums/pages-3.ppm; present nums/pages-2.ppm
+cp page1.ppm pages-2.ppm
+run 1 $tool -o other/ --format ppm pages.tif pages-2.ppm; says "pages-2.ppm is"; present other/pages-1.ppm other/pages-2.ppm; absent other/pages-3.ppm
+# ... and items of one file
+run 0 $compress --lossless --verify pages.tif; run 0 $decompress --format ppm pages.aec
+for i in 1 2 3; do same page$i.ppm pages/pages-$i.ppm; done
+for jobs in 1 3; do run 0 $compress --lossless -j $jobs --archive set$jobs.aec colours.png pages.tif turned.tif; done; same set1.aec set3.aec
+[ "$($decompress -l set1.aec | wc -l)" -eq 5 ] || fail "not five items: $($decompress -l set1.aec)"
+run 0 $decompress --format ppm -o set set1.aec; for i in 1 2 3; do same page$i.ppm set/pages-$i.ppm; done
+run 1 $compress --lossless --append --archive set1.aec pages.tif; says "there is an item pages-1.tif already"
+run 0 $compress --lossless --append --archive set1.aec --skip-existing pages.tif
+# a page that is damaged: those before it are there, and whoever wants all of them hears of it
+run 1 $compress --lossless --archive torn.aec torn.tif colours.png; says "torn-2.tif"; says "1 pictures behind it are left out"
+[ "$($decompress -l torn.aec | wc -l)" -eq 2 ] || fail "not what could be read: $($decompress -l torn.aec)"
+rm torn.aec; run 1 $compress --lossless torn.tif; says "picture 2"; absent torn.aec .ae-*
+run 1 $tool -o torn/ torn.tif; says "1 of its 3 pictures were done"; present torn/torn-1.tif; absent torn/torn-2.tif torn/torn-3.tif
+run 0 $compress --lossless --first-picture -f pages.tif; run 0 $decompress -f -o one.ppm pages.aec; same one.ppm page1.ppm
 
 # as many pixels as may be
 run 1 $tool --max-pixels 1599 -o small.png colours.png; says "max_pixels (1599"; absent small.png

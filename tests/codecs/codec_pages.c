@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Files of several pictures, pictures that EXIF turns, and files that others write a little wrong. */
+#define _GNU_SOURCE
 #include <unistd.h>
 
 #include <tiffio.h>
@@ -39,6 +40,8 @@ static file_bytes make_pages(const char *mode, const uint32_t *kinds, unsigned n
         uint8_t row[W];
 
         memset(row, (int)(10 * i), sizeof(row));
+        snprintf(path, sizeof(path), "page %u of all", i);
+        TIFFSetField(tif, TIFFTAG_IMAGEDESCRIPTION, path);
         TIFFSetField(tif, TIFFTAG_SUBFILETYPE, kinds[i]);
         TIFFSetField(tif, TIFFTAG_IMAGEWIDTH, W);
         TIFFSetField(tif, TIFFTAG_IMAGELENGTH, 1);
@@ -48,7 +51,68 @@ static file_bytes make_pages(const char *mode, const uint32_t *kinds, unsigned n
         TIFFWriteDirectory(tif);
     }
     TIFFClose(tif);
+    snprintf(path, sizeof(path), "pages-%ld.tif", (long)getpid());
     return take_file(path);
+}
+
+static void check_picture(decoded *d, uint8_t first)
+{
+    ae_free(d->pixels);
+    d->pixels = NULL;
+    assert_ok(decode_pixels(d, 2, &util_err));
+    assert_int_equal(((uint8_t *)d->pixels)[0], first);
+}
+
+/* Pictures whose first samples are those: in order, again, back, beyond the last, and opened at each. */
+static void check_pictures(file_bytes file, const uint8_t *first, uint32_t n)
+{
+    decoded d;
+    ae_error err;
+
+    assert_ok(decode_open(file, NULL, &d, &util_err));
+    assert_int_equal(d.reader.n_further, n - 1);
+    for (uint32_t k = 1; k <= n; k++)
+        for (int again = 0; again < 2; again++) {
+            assert_ok(ae_reader_picture(&d.reader, k, &util_err));
+            assert_int_equal(d.reader.track, k);
+            check_picture(&d, first[k - 1]);
+        }
+    assert_ok(ae_reader_picture(&d.reader, 1, &util_err));
+    check_picture(&d, first[0]);
+    assert_ok(ae_reader_picture(&d.reader, n, &util_err)); /* past some that nobody reads */
+    check_picture(&d, first[n - 1]);
+    assert_int_equal(ae_reader_picture(&d.reader, n + 1, &err), AE_ERR_ARGUMENT);
+    assert_null(d.reader.codec);
+    for (uint32_t k = 1; k <= n; k++) {
+        assert_ok(ae_reader_open_track(d.source, NULL, k, &d.reader, &util_err));
+        check_picture(&d, first[k - 1]);
+        ae_reader_close(&d.reader);
+    }
+    decode_close(&d);
+}
+
+/* Metadata are those of the page. */
+static void check_description(const ae_reader *reader, const char *text)
+{
+    const ae_meta_item *exif = ae_meta_find(&reader->meta, AE_META_EXIF);
+
+    assert_int_equal(reader->meta.n_items, 1);
+    assert_non_null(exif);
+    assert_non_null(memmem(exif->value, exif->n_bytes, text, strlen(text)));
+}
+
+static void test_tiff_meta(void **state)
+{
+    file_bytes file = make_pages("wl", (const uint32_t[]){2, 1, 2}, 3);
+    decoded d;
+
+    (void)state;
+    assert_ok(decode_open(file, NULL, &d, &util_err));
+    check_description(&d.reader, "page 0 of all");
+    assert_ok(ae_reader_picture(&d.reader, 2, &util_err));
+    check_description(&d.reader, "page 2 of all");
+    decode_close(&d);
+    ae_free(file.data);
 }
 
 static void test_tiff_pages(void **state)
@@ -67,6 +131,7 @@ static void test_tiff_pages(void **state)
             assert_int_equal(d.reader.n_further, cases[i].further);
             assert_int_equal(((uint8_t *)d.pixels)[0], 0);
             decode_close(&d);
+            check_pictures(file, i == 4 ? (const uint8_t[]){0, 30} : (const uint8_t[]){0, 10, 20, 30}, cases[i].further + 1);
             ae_free(file.data);
         }
 }
@@ -102,30 +167,40 @@ static void put_chunk(ae_memory_output *m, const char *type, const void *data, s
 
 static void test_apng(void **state)
 {
-    static const uint8_t header[13] = {0, 0, 0, 1, 0, 0, 0, 1, 8}, control[8] = {0, 0, 0, 3}, frame[26] = {0};
+    static const uint8_t header[13] = {0, 0, 0, 1, 0, 0, 0, 1, 8}, control[8] = {0, 0, 0, 3};
+    uint8_t frame[26] = {[7] = 1, [11] = 1};
 
     (void)state;
-    for (unsigned n_frames = 0; n_frames < 4; n_frames++) {
+    for (unsigned i = 0; i < 8; i++) { /* the picture that is no frame is there in the last four */
+        bool alone = i > 3;
+        unsigned n_frames = i % 4;
         uint8_t pixel[64] = {0};
-        uLongf n = sizeof(pixel) - 4;
         ae_memory_output m;
+        uLongf n;
         decoded d;
 
         ae_memory_output_init(&m);
-        assert_int_equal(compress(pixel + 4, &n, (const Bytef *)"\0\7", 2), Z_OK);
         assert_ok(m.sink.write(&m, "\x89PNG\r\n\x1a\n", 8, &util_err));
         put_chunk(&m, "IHDR", header, 13);
         put_chunk(&m, "acTL", control, 8);
-        for (unsigned i = 0; i < n_frames; i++) {
-            put_chunk(&m, "fcTL", frame, 26);
-            put_chunk(&m, i ? "fdAT" : "IDAT", pixel + 4 * !i, n + 4 * !!i);
+        frame[3] = pixel[3] = 0;
+        for (unsigned k = 0; k < n_frames + alone || !k; k++) {
+            const uint8_t row[2] = {0, (uint8_t)(7 + k)};
+
+            n = sizeof(pixel) - 4;
+            assert_int_equal(compress(pixel + 4, &n, row, 2), Z_OK);
+            if (k || (!alone && n_frames)) {
+                put_chunk(&m, "fcTL", frame, 26);
+                pixel[3] = ++frame[3];
+                frame[3] += k > 0;
+            }
+            put_chunk(&m, k ? "fdAT" : "IDAT", pixel + 4 * !k, n + 4 * !!k);
         }
-        if (!n_frames)
-            put_chunk(&m, "IDAT", pixel + 4, n);
         put_chunk(&m, "IEND", NULL, 0);
         assert_ok(decode((file_bytes){m.data, m.n_bytes}, NULL, 1, &d, &util_err));
-        assert_int_equal(d.reader.n_further, n_frames > 1 ? n_frames - 1 : 0);
+        assert_int_equal(d.reader.n_further, alone ? n_frames : n_frames > 1 ? n_frames - 1 : 0);
         assert_int_equal(((uint8_t *)d.pixels)[0], 7);
+        check_pictures((file_bytes){m.data, m.n_bytes}, (const uint8_t[]){7, 8, 9, 10}, d.reader.n_further + 1);
         decode_close(&d);
         ae_free(m.data);
     }
@@ -183,6 +258,7 @@ static void test_webp_animation(void **state)
     assert_int_equal(d.reader.n_further, 1);
     assert_int_equal(d.reader.info.channels, 4);
     assert_memory_equal(d.pixels, pixels[0], sizeof(pixels[0]));
+    check_pictures((file_bytes){(uint8_t *)(uintptr_t)data.bytes, data.size}, (const uint8_t[]){50, 51}, 2);
     decode_close(&d);
     WebPDataClear(&data);
 }
@@ -295,7 +371,8 @@ static void test_grey_alpha_tga(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tiff_pages), cmocka_unit_test(test_tiff_circle),      cmocka_unit_test(test_apng),
+        cmocka_unit_test(test_tiff_pages),     cmocka_unit_test(test_tiff_meta), cmocka_unit_test(test_tiff_circle),
+        cmocka_unit_test(test_apng),
         cmocka_unit_test(test_webp_animation), cmocka_unit_test(test_upright),      cmocka_unit_test(test_jpeg_without_end),
         cmocka_unit_test(test_grey_alpha_tga),    cmocka_unit_test(test_iphone_png),
     };

@@ -247,6 +247,66 @@ static void finish(archive *a, const cli_input *in, cli_json *json, double start
     cli_json_clear(json);
 }
 
+static void left_out(uint32_t n, ae_error *err)
+{
+    ae_error inner = *err;
+
+    ae_fail(err, inner.status, "%s (%u pictures behind it are left out)", inner.message, n);
+}
+
+/* Of a file of several pictures, each an item of its own (scan-1.tif and on). Where one cannot be read the file ends there; what is
+ * not written gives up its ticket. */
+static void run_pictures(archive *a, const job *j, compressed *c, const char *stem)
+{
+    struct { char *name; uint64_t ticket; ae_error err; } *all = ae_alloc(c->n_pictures, sizeof(*all));
+    ae_status file = AE_OK;
+
+    wait_for(a, &a->turn, j->turn);
+    for (uint32_t k = 0; k < c->n_pictures && all; k++) {
+        bool added = false;
+
+        if (!(all[k].name = cli_name_numbered(stem, k + 1, c->n_pictures)))
+            ae_fail(&all[k].err, AE_ERR_NOMEM, "a name");
+        else if ((added = take_name(a, all[k].name, &all[k].err.status, &all[k].err)))
+            all[k].ticket = ++a->n_tickets;
+    }
+    pass_on(a, &a->turn);
+    if (!all) {
+        ae_error err;
+        cli_json json = {0};
+
+        file = ae_fail(&err, AE_ERR_NOMEM, "%u names", c->n_pictures);
+        finish(a, j->in, &json, cli_seconds(), file, false, &err);
+    }
+    for (uint32_t k = 0; k < c->n_pictures && all; k++) {
+        writing w = {.a = a, .ticket = all[k].ticket - 1, .st = file};
+        bool wanted = all[k].ticket && file == AE_OK;
+        double start = cli_seconds();
+        ae_error *err = &all[k].err;
+        cli_json json = {0};
+
+        cli_json_string(&json, "input", j->in->path);
+        cli_json_string(&json, "item", all[k].name ? all[k].name : stem);
+        cli_json_number(&json, "picture", k + 1);
+        if (wanted && k)
+            w.st = compress_picture(c, a->o, k + 1, err);
+        if (wanted && w.st == AE_OK) {
+            if (write_picture(&w, c, all[k].name, err) == AE_OK)
+                compress_report(c, a->o, &json, w.n_bytes, ae_source_size(c->source) / c->n_pictures);
+        } else if (all[k].ticket) {
+            begin_writing(&w, err);
+            end_writing(&w);
+        }
+        if (wanted && (file = w.st) != AE_OK && k + 1 < c->n_pictures)
+            left_out(c->n_pictures - k - 1, err);
+        if (err->status != AE_OK)
+            picture_name_file(all[k].name ? all[k].name : stem, err->status, err);
+        finish(a, j->in, &json, start, err->status, err->status == AE_OK && !wanted, err);
+        ae_free(all[k].name);
+    }
+    ae_free(all);
+}
+
 static void run_file(archive *a, job *j)
 {
     const char *name = strcmp(j->in->path, "-") == 0 ? "stdin" : j->in->below;
@@ -261,6 +321,11 @@ static void run_file(archive *a, job *j)
     compressed c;
     ae_status st = compress_open(&c, a->o, j->in->path, &err);
 
+    if (st == AE_OK && c.n_pictures > 1) {
+        run_pictures(a, j, &c, name);
+        compress_close(&c);
+        return;
+    }
     cli_json_string(&json, "input", j->in->path);
     cli_json_string(&json, "item", name);
     if (st == AE_OK) {

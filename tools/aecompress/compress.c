@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/aecfile.h"
+#include "common/names.h"
 #include "common/progress.h"
 #include "common/text.h"
 #include "encoding.h"
@@ -139,6 +140,14 @@ static const char *own_name(const char *input)
     return strcmp(input, "-") != 0 && ae_item_name_is_safe(base) ? base : "";
 }
 
+static ae_status name_picture(uint32_t k, ae_status st, ae_error *err)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "picture %u", k);
+    return picture_name_file(name, st, err);
+}
+
 static void say_recording(const compressed *c, const compress_options *o, const cli_item *item, uint64_t n_bytes)
 {
     double seconds = recording_seconds(c);
@@ -154,6 +163,61 @@ static void say_recording(const compressed *c, const compress_options *o, const 
                       seconds > 0 ? 8e-3 * (double)n_bytes / seconds : 0);
 }
 
+/* All pictures of the file, each an item: photo.png alone, scan-1.tif and on of several. Their pixels are counted. */
+static ae_status write_items(compressed *c, const compress_options *o, const cli_item *item, ae_container_writer *writer,
+                             double *pixels, ae_error *err)
+{
+    char note[sizeof(c->reader.note)] = "";
+    cli_item part = *item;
+    ae_status st = AE_OK;
+
+    part.share = 1.0 / c->n_pictures;
+    for (uint32_t k = 1; k <= c->n_pictures && st == AE_OK; k++) {
+        const char *own = own_name(item->input);
+        char *name = c->n_pictures > 1 ? cli_name_numbered(own, k, c->n_pictures) : ae_strdup(own);
+
+        part.before = (k - 1) * part.share;
+        if (!name)
+            st = ae_fail(err, AE_ERR_NOMEM, "a name");
+        else if (k > 1)
+            st = compress_picture(c, o, k, err);
+        if (st == AE_OK)
+            st = compress_item(c, o, &part, item->threads, name, writer, err);
+        ae_free(name);
+        if (st != AE_OK)
+            return c->n_pictures > 1 && st != AE_ERR_CANCELLED ? name_picture(k, st, err) : st;
+        if (strcmp(c->reader.note, note) != 0)
+            cli_item_note(item, "%s", c->reader.note);
+        memcpy(note, c->reader.note, sizeof(note));
+        if (!c->sound && c->reader.info.sample != c->info.sample)
+            cli_item_note(item, "floating-point samples rounded to 16 bits, within 0 and 1");
+        *pixels += (double)c->info.width * (double)c->info.height;
+    }
+    return st;
+}
+
+static void say_pictures(const compressed *c, const compress_options *o, const cli_item *item, uint64_t n_bytes, double pixels)
+{
+    uint64_t n_input = ae_source_size(c->source);
+
+    cli_item_progress(item, 1, pixels * 1e-6);
+    if (c->n_pictures > 1) {
+        cli_json_number(item->json, "pictures", c->n_pictures);
+        cli_json_number(item->json, "input_bytes", (double)n_input);
+        cli_json_number(item->json, "bytes", (double)n_bytes);
+        cli_json_number(item->json, "bpp", 8 * (double)n_bytes / pixels);
+    } else {
+        compress_report(c, o, item->json, n_bytes, n_input);
+    }
+    if (o->batch.verbose && c->n_pictures > 1)
+        cli_item_note(item, "%u pictures, %llu -> %llu bytes, %.3f bits a pixel", c->n_pictures, (unsigned long long)n_input,
+                      (unsigned long long)n_bytes, 8 * (double)n_bytes / pixels);
+    else if (o->batch.verbose)
+        cli_item_note(item, "%llu x %llu, %llu -> %llu bytes, %.3f bits a pixel", (unsigned long long)c->info.width,
+                      (unsigned long long)c->info.height, (unsigned long long)n_input, (unsigned long long)n_bytes,
+                      8 * (double)n_bytes / pixels);
+}
+
 ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
 {
     const compress_options *o = opaque;
@@ -161,6 +225,7 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
     ae_output *output = NULL;
     bool standard = strcmp(item->output, "-") == 0;
     uint64_t n_bytes = 0;
+    double pixels = 0;
     compressed c;
     ae_status st = compress_open(&c, o, item->input, err);
 
@@ -172,8 +237,7 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
         st = picture_name_file(item->output, st, err);
         goto done;
     }
-    if ((st = compress_model(o, writer, err)) != AE_OK ||
-        (st = compress_item(&c, o, item, item->threads, own_name(item->input), writer, err)) != AE_OK ||
+    if ((st = compress_model(o, writer, err)) != AE_OK || (st = write_items(&c, o, item, writer, &pixels, err)) != AE_OK ||
         (st = ae_container_finish(writer, err)) != AE_OK)
         goto done;
     n_bytes = ae_container_written(writer);
@@ -184,22 +248,10 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
         goto done;
     st = picture_name_file(item->output, ae_output_commit(output, err), err);
     output = NULL;
-    if (st != AE_OK)
-        goto done;
-    if (*c.reader.note)
-        cli_item_note(item, "%s", c.reader.note);
-    if (c.sound) {
+    if (st == AE_OK && c.sound)
         say_recording(&c, o, item, n_bytes);
-        goto done;
-    }
-    if (c.reader.info.sample != c.info.sample)
-        cli_item_note(item, "floating-point samples rounded to 16 bits, within 0 and 1");
-    cli_item_progress(item, 1, (double)c.info.width * (double)c.info.height * 1e-6);
-    compress_report(&c, o, item->json, n_bytes, ae_source_size(c.source));
-    if (o->batch.verbose)
-        cli_item_note(item, "%llu x %llu, %llu -> %llu bytes, %.3f bits a pixel", (unsigned long long)c.info.width,
-                      (unsigned long long)c.info.height, (unsigned long long)ae_source_size(c.source), (unsigned long long)n_bytes,
-                      8 * (double)n_bytes / ((double)c.info.width * (double)c.info.height));
+    else if (st == AE_OK)
+        say_pictures(&c, o, item, n_bytes, pixels);
 done:
     ae_container_writer_free(writer);
     ae_output_discard(output);

@@ -37,6 +37,8 @@ enum {
 typedef struct compressed {
     ae_source *source;
     ae_reader reader;
+    uint32_t n_pictures;   /* of the file that are to be coded, one after the other */
+    uint32_t picture;      /* the one in hand, from 1 on */
     bool sound;            /* a recording: recording.h has what follows */
     bool upright;          /* read turned as EXIF says, which is not stored */
     ae_signal_info info;   /* of the rows that are stored */
@@ -63,8 +65,10 @@ typedef struct compressed {
     uint8_t digest[16];
 } compressed;
 
-/* Opens the picture and decides how it is coded. Close it whatever happens. */
+/* Opens the picture, of several the first, and decides how it is coded. Close it whatever happens. */
 ae_status compress_open(compressed *c, const compress_options *o, const char *path, ae_error *err);
+/* Goes on to the n-th picture of the file. */
+ae_status compress_picture(compressed *c, const compress_options *o, uint32_t n, ae_error *err);
 /* Has samples err by at most that, of 255. */
 void compress_within(compressed *c, double bound);
 /* Begins, fills and ends an item. */

@@ -40,11 +40,16 @@ void compress_within(compressed *c, double bound)
 }
 
 /* What does not take along how a picture is to be turned takes it turned. */
-static ae_status open_reader(compressed *c, ae_error *err)
+static ae_status turn(compressed *c, ae_error *err)
 {
-    ae_status st = ae_reader_open(c->source, &picture_limits, &c->reader, err);
+    return c->upright && c->reader.info.kind == AE_KIND_IMAGE ? ae_reader_turn_upright(&c->reader, err) : AE_OK;
+}
 
-    return st == AE_OK && c->upright && c->reader.info.kind == AE_KIND_IMAGE ? ae_reader_turn_upright(&c->reader, err) : st;
+static ae_status stand_at_picture(compressed *c, ae_error *err)
+{
+    ae_status st = ae_reader_picture(&c->reader, c->picture, err);
+
+    return st == AE_OK ? turn(c, err) : st;
 }
 
 static ae_status open_sound(compressed *c, const compress_options *o, ae_error *err)
@@ -69,25 +74,13 @@ static ae_status open_sound(compressed *c, const compress_options *o, ae_error *
     return AE_OK;
 }
 
-ae_status compress_open(compressed *c, const compress_options *o, const char *path, ae_error *err)
+/* How the picture that the reader stands at is coded. */
+static ae_status open_picture(compressed *c, const compress_options *o, ae_error *err)
 {
     double bound = compress_bound_of(o);
     ae_signal_info *info = &c->info;
-    ae_status st;
 
-    *c = (compressed){0};
-    c->upright = !(o->meta_kinds >> AE_META_EXIF & 1);
-    if ((st = ae_source_open(path, &c->source, err)) != AE_OK || (st = open_reader(c, err)) != AE_OK)
-        return st;
-    if (c->reader.info.kind == AE_KIND_AUDIO)
-        return open_sound(c, o, err);
     *info = c->reader.info;
-    if (bound < 0 && !o->coder)
-        return ae_fail(err, AE_ERR_ARGUMENT, "is a picture, not what its name says, and the codec for it was not looked for; "
-                       "--lossless needs none");
-    if ((st = ae_reader_expect(&c->reader, AE_KIND_IMAGE, err)) != AE_OK ||
-        (st = picture_check_first(&c->reader, o->first, err)) != AE_OK)
-        return st;
     /* floats are kept where nothing is lost */
     if (info->sample != AE_U8 && info->sample != AE_U16 && (bound != 0 || compress_has_target(o))) {
         info->sample = AE_U16;
@@ -121,6 +114,25 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
     return ae_similarity_create((uint32_t)info->width, &c->similarity, err);
 }
 
+ae_status compress_open(compressed *c, const compress_options *o, const char *path, ae_error *err)
+{
+    ae_status st;
+
+    *c = (compressed){.n_pictures = 1, .picture = 1, .upright = !(o->meta_kinds >> AE_META_EXIF & 1)};
+    if ((st = ae_source_open(path, &c->source, err)) != AE_OK ||
+        (st = ae_reader_open(c->source, &picture_limits, &c->reader, err)) != AE_OK)
+        return st;
+    if (c->reader.info.kind == AE_KIND_AUDIO)
+        return open_sound(c, o, err);
+    if (compress_bound_of(o) < 0 && !o->coder)
+        return ae_fail(err, AE_ERR_ARGUMENT, "is a picture, not what its name says, and the codec for it was not looked for; "
+                       "--lossless needs none");
+    if ((st = ae_reader_expect(&c->reader, AE_KIND_IMAGE, err)) != AE_OK ||
+        (st = picture_count(&c->reader, o->first, true, &c->n_pictures, err)) != AE_OK || (st = turn(c, err)) != AE_OK)
+        return st;
+    return open_picture(c, o, err);
+}
+
 void compress_free_tiles(struct coded_tile **tiles, uint32_t n)
 {
     for (uint32_t i = 0; i < n && *tiles; i++)
@@ -129,7 +141,8 @@ void compress_free_tiles(struct coded_tile **tiles, uint32_t n)
     *tiles = NULL;
 }
 
-void compress_close(compressed *c)
+/* What belongs to one picture. */
+static void close_picture(compressed *c)
 {
     compress_free_tiles(&c->tiles, c->n_tiles);
     compress_free_tiles(&c->patches, c->n_tiles);
@@ -142,6 +155,23 @@ void compress_close(compressed *c)
     ae_free(c->luma);
     ae_free(c->read_band);
     ae_free(c->original);
+    *c = (compressed){.source = c->source, .reader = c->reader, .upright = c->upright, .n_pictures = c->n_pictures,
+                      .picture = c->picture};
+}
+
+ae_status compress_picture(compressed *c, const compress_options *o, uint32_t n, ae_error *err)
+{
+    ae_status st;
+
+    close_picture(c);
+    c->picture = n;
+    st = stand_at_picture(c, err);
+    return st == AE_OK ? open_picture(c, o, err) : st;
+}
+
+void compress_close(compressed *c)
+{
+    close_picture(c);
     ae_reader_close(&c->reader);
     ae_source_free(c->source);
 }
@@ -227,6 +257,5 @@ ae_status compress_read_again(compressed *c, ae_error *err)
     c->flat = false;
     c->band_rows = c->band_at = 0;
     c->band_y = 0;
-    ae_reader_close(&c->reader);
-    return open_reader(c, err);
+    return stand_at_picture(c, err);
 }

@@ -308,8 +308,8 @@ ae_status target_choose(compressed *c, const compress_options *o, uint32_t threa
     search s = {.c = c, .o = o, .threads = threads, .psnr = o->target_psnr > 0,
                 .target = o->target_psnr > 0      ? o->target_psnr
                           : o->target_bpp > 0     ? o->target_bpp * pixels / 8
-                          : o->target_percent > 0 ? o->target_percent / 100 * (double)ae_source_size(c->source)
-                                                  : (double)o->target_bytes};
+                          : o->target_percent > 0 ? o->target_percent / 100 * (double)ae_source_size(c->source) / c->n_pictures
+                                                  : (double)o->target_bytes / c->n_pictures};
     uint64_t frame;
     int64_t level = -1;
     ae_status st;

@@ -288,7 +288,7 @@ static ae_status denoise(void *opaque, const cli_item *item, ae_error *err)
         st = ae_pcm_open(item->input, file->raw, file->rate, file->channels, &in.reader, err);
     else
         st = filter_input_open(&in, item->input, file->track, err);
-    return st == AE_OK ? filter_by_kind(kinds, item, &in, err) : st;
+    return st == AE_OK ? filter_by_kind(kinds, &o.filter, item, &in, err) : st;
 }
 
 int main(int argc, char **argv)

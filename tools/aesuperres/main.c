@@ -89,7 +89,7 @@ static int load_model(int n_operands)
     return CLI_GO_ON;
 }
 
-static ae_status enlarge(void *opaque, const cli_item *item, ae_error *err)
+static ae_status enlarge(const cli_item *item, filter_input *in, ae_error *err)
 {
     filter_picture p;
     ae_run_stats stats;
@@ -100,9 +100,8 @@ static ae_status enlarge(void *opaque, const cli_item *item, ae_error *err)
     char what[64];
     ae_status st;
 
-    (void)opaque;
-    if ((st = filter_open(&p, &o.filter, item, err)) == AE_OK &&
-        (st = ae_superres_result(&p.reader.info, o.scale, NULL, &result, err)) == AE_OK &&
+    filter_take(&p, &o.filter, item, in);
+    if ((st = ae_superres_result(&p.reader.info, o.scale, NULL, &result, err)) == AE_OK &&
         (st = filter_begin(&p, &result, err)) == AE_OK &&
         (st = ae_superres(o.loaded, &how, &p.rows, &p.sink, &stats, err)) == AE_OK && (st = filter_finish(&p, err)) == AE_OK) {
         snprintf(what, sizeof(what), "to %llu x %llu", (unsigned long long)result.width, (unsigned long long)result.height);
@@ -113,9 +112,19 @@ static ae_status enlarge(void *opaque, const cli_item *item, ae_error *err)
     return st;
 }
 
+static ae_status process(void *opaque, const cli_item *item, ae_error *err)
+{
+    static const filter_kind kinds[] = {{AE_KIND_IMAGE, enlarge}, {0}};
+    filter_input in;
+    ae_status st = filter_input_open(&in, item->input, 0, err);
+
+    (void)opaque;
+    return st == AE_OK ? filter_by_kind(kinds, &o.filter, item, &in, err) : st;
+}
+
 int main(int argc, char **argv)
 {
-    cli_job job = {.beside = o.beside, .under = "%n.%e", .opaque = &o, .process = enlarge};
+    cli_job job = {.beside = o.beside, .under = "%n.%e", .opaque = &o, .process = process};
     int status = filter_main(&tool, &job, load_model, argc, argv);
 
     ae_model_free(o.loaded);

@@ -33,6 +33,7 @@ struct cli_batch {
     cli_target *outputs;    /* one for each input */
     const cli_input **by_file; /* the n_by_file inputs that are files, in order of device and inode */
     size_t n_by_file;
+    const cli_target **by_path; /* all outputs, in order, once there was a part */
     size_t step, n_items; /* of the shard: every step-th input */
     bool to_directory;
     FILE *json;
@@ -291,7 +292,8 @@ static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
     const cli_input *in = &b->inputs.items[i];
     double start = cli_seconds();
     cli_json json = {0};
-    cli_item item = {in->path, b->outputs[i].path, threads, &json, b, (uint32_t)(w - b->workers)};
+    cli_item item = {.input = in->path, .output = b->outputs[i].path, .threads = threads, .json = &json, .batch = b,
+                     .worker = (uint32_t)(w - b->workers), .index = i};
     ae_error err = {0};
     size_t clash = b->outputs[i].clash;
     bool skip, again = clash != CLI_NO_CLASH && strcmp(b->inputs.items[clash].path, in->path) == 0;
@@ -374,6 +376,10 @@ static void show_progress(const cli_item *item, double done, double amount, doub
     char left[24], what[64], much[64];
 
     pthread_mutex_lock(&b->mutex);
+    if (item->share > 0) {
+        done = item->before + done * item->share;
+        amount += item->amount_before;
+    }
     b->workers[item->worker].done = done;
     b->workers[item->worker].amount = amount;
     b->workers[item->worker].hours = hours;
@@ -423,6 +429,81 @@ void cli_item_note(const cli_item *item, const char *format, ...)
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     cli_note(item->input, text);
+}
+
+/* ---- parts of an item ---- */
+
+bool cli_item_divides(const cli_item *item)
+{
+    return item->batch->to_directory;
+}
+
+static int compare_outputs(const void *a, const void *b)
+{
+    return strcmp((*(const cli_target *const *)a)->path, (*(const cli_target *const *)b)->path);
+}
+
+/* The output of an input that has this path, or NULL. */
+static ae_status find_output(cli_batch *b, const char *path, const cli_target **out, ae_error *err)
+{
+    const cli_target wanted = {.path = (char *)(uintptr_t)path}, *key = &wanted, *const *found;
+
+    pthread_mutex_lock(&b->mutex);
+    if (!b->by_path && (b->by_path = ae_alloc(b->inputs.n, sizeof(*b->by_path))) != NULL) {
+        for (size_t i = 0; i < b->inputs.n; i++)
+            b->by_path[i] = &b->outputs[i];
+        qsort(b->by_path, b->inputs.n, sizeof(*b->by_path), compare_outputs);
+    }
+    found = b->by_path ? bsearch(&key, b->by_path, b->inputs.n, sizeof(*b->by_path), compare_outputs) : NULL;
+    pthread_mutex_unlock(&b->mutex);
+    *out = found ? *found : NULL;
+    return b->by_path ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "%zu file names", b->inputs.n);
+}
+
+ae_status cli_part_begin(cli_part *part, const cli_item *whole, uint32_t k, uint32_t n, bool *skip, ae_error *err)
+{
+    cli_batch *b = whole->batch;
+    const cli_target *other;
+    ae_status st;
+
+    *skip = false;
+    *part = (cli_part){.item = *whole, .output = cli_name_numbered(whole->output, k, n), .start = cli_seconds()};
+    if (!part->output)
+        return ae_fail(err, AE_ERR_NOMEM, "a file name");
+    part->item.output = part->output;
+    part->item.json = &part->json;
+    part->item.before = (double)(k - 1) / (double)n;
+    part->item.share = 1 / (double)n;
+    pthread_mutex_lock(&b->mutex);
+    part->item.amount_before = b->workers[whole->worker].amount;
+    pthread_mutex_unlock(&b->mutex);
+    cli_json_string(&part->json, "input", whole->input);
+    cli_json_number(&part->json, "picture", k);
+    cli_json_string(&part->json, "output", part->output);
+    if ((st = find_output(b, part->output, &other, err)) != AE_OK)
+        return st;
+    if (other)
+        return ae_fail(err, AE_ERR_ARGUMENT, "picture %u would be written to %s, as %s is", k, part->output,
+                       b->inputs.items[other - b->outputs].path);
+    return check_output(b, &b->inputs.items[whole->index], part->output, skip, err);
+}
+
+void cli_part_end(cli_part *part, ae_status st, bool skip, const ae_error *err)
+{
+    const cli_item *item = &part->item;
+    cli_batch *b = item->batch;
+
+    if (st != AE_OK && cli_cancel.requested)
+        st = AE_ERR_CANCELLED;
+    if (st != AE_OK && st != AE_ERR_CANCELLED)
+        cli_message("%s: %s: %s", item->input, item->output, err->message);
+    else if (skip && b->job->options->verbose)
+        cli_message("%s: skipped, %s exists", item->input, item->output);
+    if (st != AE_ERR_CANCELLED)
+        record(b, &part->json, st != AE_OK ? "failed" : skip ? "skipped" : "done", st != AE_OK ? err : NULL,
+               cli_seconds() - part->start);
+    cli_json_clear(&part->json);
+    ae_free(part->output);
 }
 
 /* ---- the whole ---- */
@@ -517,6 +598,7 @@ done:
     }
     cli_names_free(b.outputs, b.inputs.n);
     ae_free(b.by_file);
+    ae_free(b.by_path);
     cli_inputs_clear(&b.inputs);
     ae_free(b.workers);
     return status;

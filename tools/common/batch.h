@@ -46,6 +46,9 @@ typedef struct cli_item {
     cli_json *json;             /* of this item's record: the tool adds its own fields */
     cli_batch *batch;
     uint32_t worker;
+    size_t index;               /* of the input */
+    double before, share;       /* of a part: what of the whole is done before it, and what it is; share 0: it is the whole */
+    double amount_before;
 } cli_item;
 
 /* A file that a run writes beside the outputs. */
@@ -71,6 +74,19 @@ typedef struct cli_job {
 
 /* Runs the whole batch and returns the exit status. */
 int cli_batch_run(const cli_job *job, char **operands, int n_operands);
+/* One of several pictures of an item's file, which goes to a numbered file of its own: an item with its own record. */
+typedef struct cli_part {
+    cli_item item;
+    cli_json json;
+    char *output;
+    double start;
+} cli_part;
+/* Whether parts have somewhere to go: what was named with -o is a directory. */
+bool cli_item_divides(const cli_item *item);
+/* The k-th of n, from 1 on. *skip: its output is there, and that is fine. End it whatever is returned; a failure is told of. */
+ae_status cli_part_begin(cli_part *part, const cli_item *whole, uint32_t k, uint32_t n, bool *skip, ae_error *err);
+void cli_part_end(cli_part *part, ae_status st, bool skip, const ae_error *err);
+
 /* Of one item: done in 0..1, amount in units so far. */
 void cli_item_progress(const cli_item *item, double done, double amount);
 /* Of a sound: hours of it so far. */

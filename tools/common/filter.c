@@ -50,66 +50,84 @@ void filter_input_close(filter_input *in)
     *in = (filter_input){0};
 }
 
-ae_status filter_by_kind(const filter_kind *kinds, const cli_item *item, filter_input *in, ae_error *err)
+/* Goes on from picture to picture of one reader. Where one fails nobody knows what the next would be made of, and the file ends.
+ */
+static ae_status divide(const filter_kind *kind, const cli_item *item, filter_input *in, uint32_t n, ae_error *err)
 {
+    ae_status st = AE_OK;
+
+    in->shared = true;
+    for (uint32_t k = 1; k <= n && st == AE_OK; k++) {
+        cli_part part;
+        bool skip;
+
+        if (cli_cancel.requested)
+            return ae_fail(err, AE_ERR_CANCELLED, "interrupted");
+        st = cli_part_begin(&part, item, k, n, &skip, err);
+        if (st == AE_OK && !skip && (st = ae_reader_picture(&in->reader, k, err)) == AE_OK)
+            st = kind->process(&part.item, in, err);
+        cli_part_end(&part, st, skip, err);
+        if (st != AE_OK && st != AE_ERR_CANCELLED)
+            st = ae_fail(err, st, "%u of its %u pictures were done", k - 1, n);
+    }
+    cli_json_number(item->json, "pictures", n);
+    return st;
+}
+
+ae_status filter_by_kind(const filter_kind *kinds, const filter_options *options, const cli_item *item, filter_input *in,
+                         ae_error *err)
+{
+    bool room = cli_item_divides(item) && !options->compare && !options->noise_map;
+    uint32_t n;
     ae_status st;
 
-    for (const filter_kind *k = kinds; k->kind; k++)
-        if (k->kind == in->reader.info.kind)
+    for (const filter_kind *k = kinds; k->kind; k++) {
+        if (k->kind != in->reader.info.kind)
+            continue;
+        st = picture_count(&in->reader, options->first, room, &n, err);
+        if (st == AE_OK && n == 1)
             return k->process(item, in, err);
+        if (st == AE_OK)
+            st = divide(k, item, in, n, err);
+        filter_input_close(in);
+        return st;
+    }
     st = ae_reader_expect(&in->reader, kinds->kind, err);
     filter_input_close(in);
     return st;
 }
 
-static ae_status open_reader(filter_picture *p, ae_error *err)
-{
-    ae_status st = ae_reader_open(p->source, &picture_limits, &p->reader, err);
-
-    if (st == AE_OK)
-        st = ae_reader_expect(&p->reader, AE_KIND_IMAGE, err);
-    if (st == AE_OK)
-        st = picture_check_first(&p->reader, p->options->first, err);
-    if (st != AE_OK)
-        ae_reader_close(&p->reader);
-    p->rows.info = p->reader.info;
-    return st;
-}
-
-static void start(filter_picture *p, const filter_options *options, const cli_item *item)
-{
-    *p = (filter_picture){.options = options, .item = item, .start = cli_seconds(), .rows = {.opaque = p, .read = read_rows},
-                          .sink = {p, write_rows}};
-}
-
 void filter_take(filter_picture *p, const filter_options *options, const cli_item *item, filter_input *in)
 {
-    start(p, options, item);
-    p->source = in->source;
-    p->reader = in->reader;
-    p->rows.info = p->reader.info;
+    *p = (filter_picture){.options = options, .item = item, .start = cli_seconds(), .rows = {in->reader.info, p, read_rows},
+                          .sink = {p, write_rows}, .shared = in->shared ? in : NULL, .source = in->source, .reader = in->reader};
     *in = (filter_input){0};
 }
 
-ae_status filter_open(filter_picture *p, const filter_options *options, const cli_item *item, ae_error *err)
-{
-    ae_status st;
-
-    start(p, options, item);
-    st = ae_source_open(item->input, &p->source, err);
-    return st == AE_OK ? open_reader(p, err) : st;
-}
-
-/* The pass that is over also brought the metadata that stand behind the pixels. */
+/* The pass that is over also brought the metadata that stand behind the pixels, where there is one picture. */
 ae_status filter_reopen(filter_picture *p, ae_error *err)
 {
-    if (p->has_meta)
-        ae_meta_clear(&p->meta);
-    p->meta = p->reader.meta;
-    p->has_meta = true;
-    p->reader.meta = (ae_meta){0};
-    ae_reader_close(&p->reader);
-    return open_reader(p, err);
+    char note[sizeof(p->reader.note)];
+    ae_status st;
+
+    memcpy(note, p->reader.note, sizeof(note));
+    if (p->shared) {
+        st = ae_reader_picture(&p->reader, p->reader.track, err);
+    } else {
+        if (p->has_meta)
+            ae_meta_clear(&p->meta);
+        p->meta = p->reader.meta;
+        p->has_meta = true;
+        p->reader.meta = (ae_meta){0};
+        ae_reader_close(&p->reader);
+        st = ae_reader_open(p->source, &picture_limits, &p->reader, err);
+    }
+    if (st == AE_OK && (st = ae_reader_expect(&p->reader, AE_KIND_IMAGE, err)) != AE_OK)
+        ae_reader_close(&p->reader);
+    if (st == AE_OK)
+        memcpy(p->reader.note, note, sizeof(note));
+    p->rows.info = p->reader.info;
+    return st;
 }
 
 static ae_status open_compare(filter_picture *p, ae_error *err)
@@ -186,8 +204,12 @@ void filter_close(filter_picture *p)
     compare_abandon(&p->compare);
     ae_encoder_abandon(&p->encoder);
     ae_output_discard(p->output);
-    ae_reader_close(&p->reader);
     ae_meta_clear(&p->meta);
+    if (p->shared) {
+        *p->shared = (filter_input){p->source, p->reader, true};
+        return;
+    }
+    ae_reader_close(&p->reader);
     ae_source_free(p->source);
 }
 

@@ -37,6 +37,7 @@ typedef struct filter_options {
 typedef struct filter_input {
     ae_source *source;
     ae_reader reader;
+    bool shared;         /* by several pictures: whoever takes it gives it back */
 } filter_input;
 ae_status filter_input_open(filter_input *in, const char *path, uint32_t track, ae_error *err);
 void filter_input_close(filter_input *in);
@@ -46,8 +47,9 @@ typedef struct filter_kind {
     ae_kind kind;
     ae_status (*process)(const cli_item *item, filter_input *in, ae_error *err);
 } filter_kind;
-/* By the kind of what is in the file; kinds ends with a zero. */
-ae_status filter_by_kind(const filter_kind *kinds, const cli_item *item, filter_input *in, ae_error *err);
+/* By the kind of what is in the file; kinds ends with a zero. Of several pictures each goes to a numbered file. */
+ae_status filter_by_kind(const filter_kind *kinds, const filter_options *options, const cli_item *item, filter_input *in,
+                         ae_error *err);
 
 /* One picture on its way. */
 typedef struct filter_picture {
@@ -59,6 +61,7 @@ typedef struct filter_picture {
     ae_signal_info result;   /* of the rows that it writes */
     uint32_t quality;        /* of lossy output where none is asked for; 0: like the input's */
 
+    filter_input *shared;    /* to be given back, or NULL */
     ae_source *source;
     ae_reader reader;
     ae_meta meta;            /* of the output */
@@ -70,8 +73,7 @@ typedef struct filter_picture {
 } filter_picture;
 
 /* In this order; whatever fails, filter_close comes last. */
-ae_status filter_open(filter_picture *p, const filter_options *options, const cli_item *item, ae_error *err);
-void filter_take(filter_picture *p, const filter_options *options, const cli_item *item, filter_input *in); /* instead of open */
+void filter_take(filter_picture *p, const filter_options *options, const cli_item *item, filter_input *in);
 ae_status filter_reopen(filter_picture *p, ae_error *err); /* after all rows were read, to read them again */
 ae_status filter_begin(filter_picture *p, const ae_signal_info *result, ae_error *err); /* opens the outputs */
 void filter_progress(void *picture, double done);

@@ -31,6 +31,17 @@ static size_t stem_length(const char *name)
     return strlen(name) - (*suffix ? strlen(suffix) + 1 : 0);
 }
 
+char *cli_name_numbered(const char *path, uint32_t k, uint32_t n)
+{
+    int digits = snprintf(NULL, 0, "%u", n);
+    size_t length = strlen(path), stem = length - (strlen(cli_base_name(path)) - stem_length(cli_base_name(path)));
+    char *out = ae_alloc(length + 16, 1);
+
+    if (out)
+        snprintf(out, length + 16, "%.*s%s%0*u%s", (int)stem, path, *cli_base_name(path) ? "-" : "", digits, k, path + stem);
+    return out;
+}
+
 /* The pattern filled in; a dot before an empty suffix goes. An ae_alloc string or NULL. */
 static char *apply_pattern(const char *pattern, const char *name, size_t n_name, const char *suffix)
 {

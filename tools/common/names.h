@@ -27,6 +27,9 @@ typedef struct cli_target {
 cli_target *cli_names_make(const cli_naming *naming, const cli_inputs *inputs);
 void cli_names_free(cli_target *names, size_t n);
 
+/* out/scan.tif of the 3rd of 12 pictures is out/scan-03.tif. An ae_alloc string or NULL. */
+char *cli_name_numbered(const char *path, uint32_t k, uint32_t n);
+
 /* Whether a file name looks like one that the pattern made. */
 bool cli_name_made_by(const char *pattern, const char *path);
 const char *cli_base_name(const char *path);

@@ -86,12 +86,26 @@ bool picture_wanted(void *opaque, const char *path)
     return picture_in_tree(path, 1u << AE_KIND_IMAGE);
 }
 
-ae_status picture_check_first(const ae_reader *reader, bool first, ae_error *err)
+ae_status picture_count(ae_reader *reader, bool first, bool room, uint32_t *n, ae_error *err)
 {
-    if (!reader->n_further || first)
+    size_t length = strlen(reader->note);
+
+    *n = 1;
+    if (reader->info.kind != AE_KIND_IMAGE || !reader->n_further)
         return AE_OK;
-    return ae_fail(err, AE_ERR_UNSUPPORTED, "holds %llu pictures, of which one output holds one (--first-picture takes the first)",
-                   (unsigned long long)reader->n_further + 1);
+    if (first) {
+        snprintf(reader->note + length, sizeof(reader->note) - length, "%s%u further pictures dropped", length ? ", " : "",
+                 reader->n_further);
+        return AE_OK;
+    }
+    *n = 1 + reader->n_further;
+    if (!reader->codec->picture)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "holds %u pictures, of which only the first can be read from %s "
+                       "(--first-picture takes it)", *n, reader->codec->description);
+    if (!room)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "holds %u pictures, of which one output holds one (-o DIRECTORY/ writes all, "
+                       "--first-picture takes the first)", *n);
+    return AE_OK;
 }
 
 ae_status picture_name_file(const char *path, ae_status st, ae_error *err)
