@@ -68,177 +68,258 @@ static inline void end_row(int32_t *cur, int32_t *res, int32_t *err)
     }
 }
 
+/* A row of one channel, and where in it the next sample stands: what is decoded there and above, by how much (errors by predictor,
+ * residuals in 1/16) the predictions were wrong, and the same of up to two channels before. */
+typedef struct row {
+    int32_t *cur, *up, *res, *res_up, *err, *err_up;
+    const int32_t *upup;
+    const int32_t *ref[2], *ref_up[2], *ref_res[2];
+    uint32_t refs;
+    int32_t lo16, hi16, step;
+} row;
+
+/* What is known of a sample before it is coded; with FRACTION bits, but for tap, base and P. */
+typedef struct guess {
+    int32_t tap[N_TAPS]; /* differences from base */
+    int32_t p[N_PREDICTORS], before[2];
+    int32_t base, blend, mu, P;
+    int64_t energy; /* of the taps */
+    uint32_t spread;
+    int texture, level, level2, beside, k;
+    density d[N_DENSITIES];
+    int32_t *e0, *e1; /* mean errors where it is as active as here */
+} guess;
+
+AEI_INLINE row open_row(aei_predictor *c, const aei_geometry *g, uint32_t y, uint32_t ch)
+{
+    const size_t s = c->stride;
+    row r = {.cur = row_of(c, ch, y),
+             .up = row_of(c, ch, y + 2),
+             .upup = row_of(c, ch, y + 1),
+             .err = c->errors + ((2 * ch + (y & 1)) * s + AEI_PAD) * N_PREDICTORS,
+             .err_up = c->errors + ((2 * ch + (~y & 1)) * s + AEI_PAD) * N_PREDICTORS,
+             .res = c->residual + (2 * ch + (y & 1)) * s + AEI_PAD,
+             .res_up = c->residual + (2 * ch + (~y & 1)) * s + AEI_PAD,
+             .refs = ch < 2 ? ch : 2,
+             .lo16 = g->lo[ch] * 16,
+             .hi16 = g->hi[ch] * 16,
+             .step = 2 * aei_row_bound(g->bound[ch], ch, y) + 1};
+
+    for (uint32_t j = 0; j < r.refs; j++) {
+        r.ref[j] = row_of(c, ch - 1 - j, y);
+        r.ref_up[j] = row_of(c, ch - 1 - j, y + 2);
+        r.ref_res[j] = c->residual + (2 * (ch - 1 - j) + (y & 1)) * s + AEI_PAD;
+    }
+    begin_row(r.cur, r.up, r.res, r.res_up, r.err, r.err_up);
+    return r;
+}
+
+AEI_INLINE void step_on(row *r)
+{
+    r->cur++, r->up++, r->upup++, r->res++, r->res_up++;
+    r->err += N_PREDICTORS, r->err_up += N_PREDICTORS;
+    for (uint32_t j = 0; j < r->refs; j++)
+        r->ref[j]++, r->ref_up[j]++, r->ref_res[j]++;
+}
+
+/* The neighbours as differences, for the filters. */
+AEI_INLINE void gather(const row *r, guess *s)
+{
+    const int32_t *cur = r->cur, *up = r->up, *upup = r->upup;
+    const int32_t base = s->base = (cur[-1] + up[0]) >> 1;
+    int32_t *tap = s->tap;
+
+    tap[0] = cur[-1] - base, tap[1] = up[-1] - base, tap[2] = up[1] - base, tap[3] = cur[-2] - base, tap[4] = upup[0] - base;
+    tap[5] = upup[1] - base, tap[6] = up[-2] - base, tap[7] = up[2] - base, tap[8] = upup[-1] - base, tap[9] = cur[-3] - base;
+    tap[10] = upup[2] - base, tap[11] = upup[-2] - base;
+    for (uint32_t j = 0; j < r->refs; j++) {
+        const int32_t *rc = r->ref[j], *ru = r->ref_up[j];
+        int32_t rbase = (rc[-1] + ru[0]) >> 1;
+
+        tap[12 + 6 * j] = rc[0] - rbase, tap[13 + 6 * j] = rc[-1] - rbase, tap[14 + 6 * j] = ru[-1] - rbase;
+        tap[15 + 6 * j] = ru[1] - rbase, tap[16 + 6 * j] = rc[1] - rbase, tap[17 + 6 * j] = ru[2] - rbase;
+        s->before[j] = r->ref_res[j][0];
+    }
+    s->energy = 64;
+    for (int i = 0; i < N_TAPS; i++)
+        s->energy += (int64_t)tap[i] * tap[i];
+}
+
+/* What each predictor says, the two filters being the tenth and the eleventh. */
+AEI_INLINE void predict(const aei_channel *m, const row *r, guess *s)
+{
+    const int32_t W = r->cur[-1], N = r->up[0], NW = r->up[-1], NE = r->up[1], WW = r->cur[-2], NN = r->upup[0], NNE = r->upup[1];
+    int32_t *p = s->p;
+
+    if (r->refs) {
+        const int32_t *rc = r->ref[0], *ru = r->ref_up[0];
+
+        p[12] = W + rc[0] - rc[-1];
+        p[13] = N + rc[0] - ru[0];
+        p[14] = W + N - NW + rc[0] - rc[-1] - ru[0] + ru[-1];
+    } else {
+        p[12] = (W + NE) >> 1;
+        p[13] = W + ((NE - NW) >> 1);
+        p[14] = N + W - NW + ((NE - NNE - N + NN) >> 1);
+    }
+    p[0] = W;
+    p[1] = N;
+    p[2] = W + N - NW;
+    p[3] = N + NE - NNE;
+    p[4] = W + NE - N;
+    p[5] = 2 * N - NN;
+    p[6] = 2 * W - WW;
+    p[7] = middle_of(W, N, W + N - NW);
+    p[8] = s->base + ((NE - NW) >> 2);
+    p[9] = NE;
+    p[15] = (W + N + NE + NW + 2) >> 2;
+    for (int i = 0; i < N_PREDICTORS; i++)
+        p[i] *= 16;
+    for (int f = 0; f < N_FILTERS; f++) {
+        int64_t dot = 0;
+
+        for (int i = 0; i < N_TAPS; i++)
+            dot += (int64_t)s->tap[i] * m->filters[f][i];
+        dot = (dot >> 16) + s->base * 16;
+        p[10 + f] = (int32_t)(dot < r->lo16 ? r->lo16 : dot > r->hi16 ? r->hi16 : dot);
+    }
+}
+
+/* The predictors weighed by their errors close by, less what such a texture made them err by. */
+AEI_INLINE void blend(const aei_channel *m, const row *r, guess *s)
+{
+    const int32_t *p = s->p, *err = r->err, *err_up = r->err_up;
+    int32_t least = p[0], most = p[0], mu;
+    int64_t weighted = 0, weights = 0;
+    int closeness[N_PREDICTORS], best = 255;
+
+    for (int i = 0; i < N_PREDICTORS; i++) {
+        closeness[i] = fine_level(80 + (uint32_t)(err[i - N_PREDICTORS] + err_up[i] + err_up[i - N_PREDICTORS] +
+                                                  err_up[i + N_PREDICTORS] + (err[i - 2 * N_PREDICTORS] >> 1)));
+        best = closeness[i] < best ? closeness[i] : best;
+        least = p[i] < least ? p[i] : least;
+        most = p[i] > most ? p[i] : most;
+    }
+    for (int i = 0; i < N_PREDICTORS; i++) {
+        int64_t weight = closeness_weight[closeness[i] - best];
+
+        weighted += weight * p[i];
+        weights += weight;
+    }
+    s->blend = (int32_t)(weighted / weights);
+    s->spread = (uint32_t)(most - least);
+    s->texture = (p[0] > s->blend) | (p[1] > s->blend) << 1 | (r->up[-1] * 16 > s->blend) << 2 | (r->up[1] * 16 > s->blend) << 3 |
+                 (r->cur[-2] * 16 > s->blend) << 4 | (r->upup[0] * 16 > s->blend) << 5 | (p[5] > s->blend) << 6 |
+                 (p[6] > s->blend) << 7;
+    mu = s->blend + m->bias[s->texture] / (m->bias_n[s->texture] + 4);
+    s->mu = mu < r->lo16 ? r->lo16 : mu > r->hi16 ? r->hi16 : mu;
+    s->P = (s->mu + 8) >> FRACTION;
+}
+
+/* How active it is here, and how wrong the channels before were: by that, densities as wide as errors are on the average. */
+AEI_INLINE void weigh(aei_channel *m, const row *r, guess *s)
+{
+    const int32_t *res = r->res, *res_up = r->res_up, *err = r->err, *err_up = r->err_up;
+    uint32_t a = 2 * magnitude(res[-1]) + 2 * magnitude(res_up[0]) + magnitude(res_up[-1]) + magnitude(res_up[1]) +
+                 magnitude(res[-2]) + (magnitude(res_up[2]) >> 1);
+    uint32_t a2 = (uint32_t)(err[10 - N_PREDICTORS] + err_up[10]) * 2 +
+                  (uint32_t)(err_up[10 - N_PREDICTORS] + err_up[10 + N_PREDICTORS]);
+    int32_t s0, s1;
+
+    s->beside = level_of(r->refs ? magnitude(s->before[0]) + (magnitude(s->before[1]) >> 1) : s->spread >> 2) / 3;
+    s->beside = s->beside < 15 ? s->beside : 15;
+    s->level = level_of(a);
+    s->level2 = level_of(a2);
+    s->e0 = &m->mean_error[0][s->level][s->beside];
+    s->e1 = &m->mean_error[1][s->level2][s->beside];
+    s0 = *s->e0 >> 8;
+    s1 = *s->e1 >> 8;
+    s0 = s0 < 4 ? 4 : s0;
+    s1 = s1 < 4 ? 4 : s1;
+    s->d[0] = (density){.mean = s->mu - s->P * 16, .scale = (16384 << 12) / ((s0 * 185) >> 8 | 1)};
+    s->d[1] = (density){.mean = s->p[10] - s->P * 16, .scale = (16384 << 12) / ((s1 * 185) >> 8 | 1)};
+    s->d[2] = (density){.mean = s->p[11] - s->P * 16, .scale = s->d[0].scale};
+    s->k = s0 / r->step < 16 ? 0 : log2_floor((uint32_t)(s0 / r->step) >> 3);
+}
+
+/* The counters and weights that decide here. */
+AEI_INLINE void find_contexts(aei_decider *c, uint32_t ch, const row *r, const guess *s)
+{
+    const int32_t *res = r->res, *res_up = r->res_up;
+    unsigned slot[N_CONTEXTS], rw = (unsigned)level_of(magnitude(res[-1])) / 4;
+    unsigned rn = (unsigned)level_of(magnitude(res_up[0])) / 4;
+    int b0 = signed_level(s->before[0] / 16, 4) + 4, b1 = signed_level(s->before[1] / 16, 2) + 2;
+
+    slot[0] = (unsigned)s->level * 16 + (unsigned)s->beside;
+    slot[1] = (rw < 8 ? rw : 7) + 8 * (rn < 8 ? rn : 7) + 64 * (unsigned)s->beside;
+    slot[2] = (unsigned)(b0 + 9 * b1 + 45 * (s->level / 4));
+    slot[3] = (unsigned)s->texture + 256 * ((unsigned)s->level / 6);
+    slot[4] = (unsigned)(signed_level(res[-1] / 16, 3) + 3 + 7 * (signed_level(res_up[0] / 16, 3) + 3) +
+                         49 * (signed_level(res_up[1] / 16, 2) + 2) + 245 * (s->level / 12));
+    slot[5] = (unsigned)(signed_level((s->p[10] - s->mu) / 8, 4) + 4 + 9 * (signed_level((s->p[11] - s->mu) / 8, 3) + 3) +
+                         63 * (level_of(s->spread) / 4));
+    slot[6] = (uint32_t)(r->cur[-1] - s->P) * 0x9e3779b1u + (uint32_t)(r->up[0] - s->P) * 0x85ebca77u +
+              (uint32_t)(s->before[0] / 16) * 0xc2b2ae3du;
+    slot[6] ^= slot[6] >> 15;
+    for (unsigned i = 0; i < N_CONTEXTS; i++)
+        c->slot[i] = c->counters[i][(slot[i] + ch * 0x2f1) % SLOTS];
+    c->set0 = c->weights[0][ch * NODES];
+    c->set1 = c->weights[1][(unsigned)(s->level / 6 < 7 ? s->level / 6 : 7) * NODES];
+}
+
+AEI_INLINE void learn(aei_channel *m, const row *r, const guess *s, int32_t value)
+{
+    int32_t *res = r->res;
+
+    *res = value * 16 - s->mu;
+    *s->e0 += ((int32_t)(magnitude(*res) << 8) - *s->e0) >> 6;
+    *s->e1 += ((int32_t)(magnitude(value * 16 - s->p[10]) << 8) - *s->e1) >> 6;
+    for (int i = 0; i < N_PREDICTORS; i++)
+        r->err[i] = (int32_t)magnitude(value * 16 - s->p[i]);
+    m->bias[s->texture] += value * 16 - s->blend;
+    if (++m->bias_n[s->texture] > 128) {
+        m->bias[s->texture] /= 2;
+        m->bias_n[s->texture] /= 2;
+    }
+    for (int f = 0; f < N_FILTERS; f++) {
+        int64_t factor = (int64_t)(value * 16 - s->p[10 + f]) * (f ? 1 << 18 : 1 << 13) / s->energy;
+
+        for (int i = 0; i < N_TAPS; i++)
+            m->filters[f][i] = (int32_t)((uint32_t)m->filters[f][i] + (uint32_t)((factor * s->tap[i]) >> 4));
+    }
+}
+
 /* A row of one channel; v: its first value in the tile. False where the output has no room left. */
 AEI_INLINE bool code_row(aei_predictor *c, const aei_geometry *g, bool decoding, uint32_t y, uint32_t ch, int32_t *v)
 {
     const uint32_t n = g->channels;
-    const size_t s = c->stride;
-    const int32_t lo = g->lo[ch], hi = g->hi[ch], lo16 = lo * 16, hi16 = hi * 16;
-    const int32_t step = 2 * aei_row_bound(g->bound[ch], ch, y) + 1;
+    const int32_t lo = g->lo[ch], hi = g->hi[ch];
     aei_channel *m = &c->channels[ch];
-    int32_t *cur = row_of(c, ch, y), *up = row_of(c, ch, y + 2);
-    const int32_t *upup = row_of(c, ch, y + 1);
-    int32_t *err = c->errors + ((2 * ch + (y & 1)) * s + AEI_PAD) * N_PREDICTORS;
-    int32_t *err_up = c->errors + ((2 * ch + (~y & 1)) * s + AEI_PAD) * N_PREDICTORS;
-    int32_t *res = c->residual + (2 * ch + (y & 1)) * s + AEI_PAD, *res_up = c->residual + (2 * ch + (~y & 1)) * s + AEI_PAD;
-    const int32_t *ref[2] = {0}, *ref_up[2] = {0}, *ref_res[2] = {0};
-    const uint32_t refs = ch < 2 ? ch : 2;
+    row r = open_row(c, g, y, ch);
 
-    for (uint32_t j = 0; j < refs; j++) {
-        ref[j] = row_of(c, ch - 1 - j, y);
-        ref_up[j] = row_of(c, ch - 1 - j, y + 2);
-        ref_res[j] = c->residual + (2 * (ch - 1 - j) + (y & 1)) * s + AEI_PAD;
-    }
-    begin_row(cur, up, res, res_up, err, err_up);
-    for (uint32_t x = 0; x < g->width; x++, cur++, up++, upup++, res++, res_up++, err += N_PREDICTORS, err_up += N_PREDICTORS) {
-        const int32_t W = cur[-1], N = up[0], NW = up[-1], NE = up[1], WW = cur[-2], NN = upup[0], NNE = upup[1];
-        int32_t tap[N_TAPS] = {0}, p[N_PREDICTORS] = {0}, before[2] = {0}, base = (W + N) >> 1;
-        int32_t blend, mu, least, most, P, q = 0, value, r;
-        int64_t energy = 64, weighted = 0, weights = 0;
-        density d[N_DENSITIES];
-        uint32_t a, a2, spread;
-        int level, level2, texture, k, beside, closeness[N_PREDICTORS], best = 255;
+    for (uint32_t x = 0; x < g->width; x++, step_on(&r)) {
+        guess s = {0};
+        int32_t q = 0, value;
 
-        tap[0] = W - base, tap[1] = NW - base, tap[2] = NE - base, tap[3] = WW - base, tap[4] = NN - base, tap[5] = NNE - base;
-        tap[6] = up[-2] - base, tap[7] = up[2] - base, tap[8] = upup[-1] - base, tap[9] = cur[-3] - base, tap[10] = upup[2] - base;
-        tap[11] = upup[-2] - base;
-        for (uint32_t j = 0; j < refs; j++) {
-            const int32_t *rc = ref[j] + x, *ru = ref_up[j] + x;
-            int32_t rbase = (rc[-1] + ru[0]) >> 1;
-
-            tap[12 + 6 * j] = rc[0] - rbase, tap[13 + 6 * j] = rc[-1] - rbase, tap[14 + 6 * j] = ru[-1] - rbase;
-            tap[15 + 6 * j] = ru[1] - rbase, tap[16 + 6 * j] = rc[1] - rbase, tap[17 + 6 * j] = ru[2] - rbase;
-            before[j] = ref_res[j][x];
-        }
-        if (refs) {
-            const int32_t *rc = ref[0] + x, *ru = ref_up[0] + x;
-
-            p[12] = W + rc[0] - rc[-1];
-            p[13] = N + rc[0] - ru[0];
-            p[14] = W + N - NW + rc[0] - rc[-1] - ru[0] + ru[-1];
-        } else {
-            p[12] = (W + NE) >> 1;
-            p[13] = W + ((NE - NW) >> 1);
-            p[14] = N + W - NW + ((NE - NNE - N + NN) >> 1);
-        }
-        p[0] = W;
-        p[1] = N;
-        p[2] = W + N - NW;
-        p[3] = N + NE - NNE;
-        p[4] = W + NE - N;
-        p[5] = 2 * N - NN;
-        p[6] = 2 * W - WW;
-        p[7] = middle_of(W, N, W + N - NW);
-        p[8] = base + ((NE - NW) >> 2);
-        p[9] = NE;
-        p[15] = (W + N + NE + NW + 2) >> 2;
-        for (int i = 0; i < N_PREDICTORS; i++)
-            p[i] *= 16;
-        for (int i = 0; i < N_TAPS; i++)
-            energy += (int64_t)tap[i] * tap[i];
-        for (int f = 0; f < N_FILTERS; f++) {
-            int64_t dot = 0;
-
-            for (int i = 0; i < N_TAPS; i++)
-                dot += (int64_t)tap[i] * m->filters[f][i];
-            dot = (dot >> 16) + base * 16;
-            p[10 + f] = (int32_t)(dot < lo16 ? lo16 : dot > hi16 ? hi16 : dot);
-        }
-
-        /* blend by the errors close by */
-        least = most = p[0];
-        for (int i = 0; i < N_PREDICTORS; i++) {
-            closeness[i] = fine_level(80 + (uint32_t)(err[i - N_PREDICTORS] + err_up[i] + err_up[i - N_PREDICTORS] +
-                                                      err_up[i + N_PREDICTORS] + (err[i - 2 * N_PREDICTORS] >> 1)));
-            best = closeness[i] < best ? closeness[i] : best;
-            least = p[i] < least ? p[i] : least;
-            most = p[i] > most ? p[i] : most;
-        }
-        for (int i = 0; i < N_PREDICTORS; i++) {
-            int64_t weight = closeness_weight[closeness[i] - best];
-
-            weighted += weight * p[i];
-            weights += weight;
-        }
-        blend = (int32_t)(weighted / weights);
-        spread = (uint32_t)(most - least);
-        texture = (p[0] > blend) | (p[1] > blend) << 1 | (NW * 16 > blend) << 2 | (NE * 16 > blend) << 3 | (WW * 16 > blend) << 4 |
-                  (NN * 16 > blend) << 5 | (p[5] > blend) << 6 | (p[6] > blend) << 7;
-        mu = blend + m->bias[texture] / (m->bias_n[texture] + 4);
-        mu = mu < lo16 ? lo16 : mu > hi16 ? hi16 : mu;
-        P = (mu + 8) >> FRACTION;
-
-        /* how active it is here, and how wrong the channels before were */
-        a = 2 * magnitude(res[-1]) + 2 * magnitude(res_up[0]) + magnitude(res_up[-1]) + magnitude(res_up[1]) +
-            magnitude(res[-2]) + (magnitude(res_up[2]) >> 1);
-        beside = level_of(refs ? magnitude(before[0]) + (magnitude(before[1]) >> 1) : spread >> 2) / 3;
-        beside = beside < 15 ? beside : 15;
-        a2 = (uint32_t)(err[10 - N_PREDICTORS] + err_up[10]) * 2 +
-             (uint32_t)(err_up[10 - N_PREDICTORS] + err_up[10 + N_PREDICTORS]);
-        level = level_of(a);
-        level2 = level_of(a2);
-
-        int32_t *e0 = &m->mean_error[0][level][beside], *e1 = &m->mean_error[1][level2][beside];
-        int32_t s0 = *e0 >> 8, s1 = *e1 >> 8;
-
-        s0 = s0 < 4 ? 4 : s0;
-        s1 = s1 < 4 ? 4 : s1;
-        d[0] = (density){.mean = mu - P * 16, .scale = (16384 << 12) / ((s0 * 185) >> 8 | 1)};
-        d[1] = (density){.mean = p[10] - P * 16, .scale = (16384 << 12) / ((s1 * 185) >> 8 | 1)};
-        d[2] = (density){.mean = p[11] - P * 16, .scale = d[0].scale};
-        k = s0 / step < 16 ? 0 : log2_floor((uint32_t)(s0 / step) >> 3);
-
-        /* contexts */
-        unsigned slot[N_CONTEXTS], rw = (unsigned)level_of(magnitude(res[-1])) / 4;
-        unsigned rn = (unsigned)level_of(magnitude(res_up[0])) / 4;
-        int b0 = signed_level(before[0] / 16, 4) + 4, b1 = signed_level(before[1] / 16, 2) + 2;
-
-        slot[0] = (unsigned)level * 16 + (unsigned)beside;
-        slot[1] = (rw < 8 ? rw : 7) + 8 * (rn < 8 ? rn : 7) + 64 * (unsigned)beside;
-        slot[2] = (unsigned)(b0 + 9 * b1 + 45 * (level / 4));
-        slot[3] = (unsigned)texture + 256 * ((unsigned)level / 6);
-        slot[4] = (unsigned)(signed_level(res[-1] / 16, 3) + 3 + 7 * (signed_level(res_up[0] / 16, 3) + 3) +
-                             49 * (signed_level(res_up[1] / 16, 2) + 2) + 245 * (level / 12));
-        slot[5] = (unsigned)(signed_level((p[10] - mu) / 8, 4) + 4 + 9 * (signed_level((p[11] - mu) / 8, 3) + 3) +
-                             63 * (level_of(spread) / 4));
-        slot[6] = (uint32_t)(W - P) * 0x9e3779b1u + (uint32_t)(N - P) * 0x85ebca77u + (uint32_t)(before[0] / 16) * 0xc2b2ae3du;
-        slot[6] ^= slot[6] >> 15;
-        for (unsigned i = 0; i < N_CONTEXTS; i++)
-            c->decider.slot[i] = c->decider.counters[i][(slot[i] + ch * 0x2f1) % SLOTS];
-        c->decider.set0 = c->decider.weights[0][ch * NODES];
-        c->decider.set1 = c->decider.weights[1][(unsigned)(level / 6 < 7 ? level / 6 : 7) * NODES];
-
+        gather(&r, &s);
+        predict(m, &r, &s);
+        blend(m, &r, &s);
+        weigh(m, &r, &s);
+        find_contexts(&c->decider, ch, &r, &s);
         if (!decoding) {
-            int32_t t = v[x * n] - P + step / 2;
+            int32_t t = v[x * n] - s.P + r.step / 2;
 
-            q = t >= 0 ? t / step : -((-t + step - 1) / step);
+            q = t >= 0 ? t / r.step : -((-t + r.step - 1) / r.step);
         }
-        q = code_difference(&c->decider, decoding, q, d, step, k);
-        value = P + q * step;
+        q = code_difference(&c->decider, decoding, q, s.d, r.step, s.k);
+        value = s.P + q * r.step;
         value = value < lo ? lo : value > hi ? hi : value;
-        v[x * n] = *cur = value;
+        v[x * n] = *r.cur = value;
         if (!decoding && c->decider.out > c->decider.out_end)
             return false;
-
-        /* learn */
-        *res = r = value * 16 - mu;
-        *e0 += ((int32_t)(magnitude(r) << 8) - *e0) >> 6;
-        *e1 += ((int32_t)(magnitude(value * 16 - p[10]) << 8) - *e1) >> 6;
-        for (int i = 0; i < N_PREDICTORS; i++)
-            err[i] = (int32_t)magnitude(value * 16 - p[i]);
-        m->bias[texture] += value * 16 - blend;
-        if (++m->bias_n[texture] > 128) {
-            m->bias[texture] /= 2;
-            m->bias_n[texture] /= 2;
-        }
-        for (int f = 0; f < N_FILTERS; f++) {
-            int64_t factor = (int64_t)(value * 16 - p[10 + f]) * (f ? 1 << 18 : 1 << 13) / energy;
-
-            for (int i = 0; i < N_TAPS; i++)
-                m->filters[f][i] = (int32_t)((uint32_t)m->filters[f][i] + (uint32_t)((factor * tap[i]) >> 4));
-        }
+        learn(m, &r, &s, value);
     }
-    end_row(cur, res, err);
+    end_row(r.cur, r.res, r.err);
     return true;
 }
 
