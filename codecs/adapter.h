@@ -99,9 +99,17 @@ const uint8_t *aei_find_colour(const ae_meta *meta, const void *type, size_t *n_
 ae_status aei_add_chromaticities(ae_meta *meta, const double xy[8], ae_error *err);
 bool aei_get_chromaticities(const ae_meta *meta, double xy[8]);
 bool aei_are_srgb(const double xy[8]);
-/* Names those that are lost in a format which holds only the types in `held`, if they say anything unusual. */
-void aei_note_colours(const ae_meta *meta, const char *held, bool profile, char note[160]);
-/* For formats that hold no more than the kinds in `held`, a bit 1 << ae_meta_kind each. */
+/* gAMA: the exponent that samples were made with; false where nothing is said. */
+bool aei_get_gamma(const ae_meta *meta, double *gamma);
+/* A profile that says what cICP, or else gAMA and cHRM say, from ae_alloc; NULL where they say what cannot be said so, without
+ * memory, or where the library that makes profiles was not there to build with. */
+uint8_t *aei_make_profile(const ae_meta *meta, bool grey, size_t *n_bytes);
+/* The profile for a format which holds profiles, and of descriptions only the types in `held`: the one that there is, or one made
+ * of what would be lost and is unusual. That one is *made, to be freed once it is written. Names what became a profile, and what
+ * is lost. */
+void aei_profile_for(const ae_meta *meta, const ae_signal_info *info, const char *held, aei_profile *out, uint8_t **made,
+                     char note[160]);
+/* For formats that hold no profiles, and no more than the kinds in `held`, a bit 1 << ae_meta_kind each. */
 void aei_note_dropped(const ae_meta *meta, unsigned held, char note[160]);
 /* The IPTC record among Photoshop's resources, if there is one and none has been added yet. */
 ae_status aei_add_photoshop(ae_meta *meta, const uint8_t *resources, size_t n_bytes, ae_error *err);

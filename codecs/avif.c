@@ -190,31 +190,35 @@ static bool is_exif(const ae_meta_item *item)
     return aei_ifd_view_open(&(aei_ifd_view){.data = item->value, .n_bytes = item->n_bytes});
 }
 
+/* The numbers of the metadata where the encoder takes them, which fails at others. */
+static const uint8_t *usable_cicp(const ae_meta *meta)
+{
+    size_t n;
+    const uint8_t *p = aei_find_colour(meta, "cICP", &n);
+
+    return p && p[0] && p[0] <= 22 && p[1] && p[1] <= 18 && p[3] == 1 ? p : NULL;
+}
+
 static ae_status avif_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
                              ae_writer *writer, ae_error *err)
 {
-    ae_status st;
-
     if (info->width > 65536 || info->height > 65536)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "AVIF holds at most 65536 pixels along an edge");
     for (size_t i = 0; i < meta->n_items; i++)
         if (meta->items[i].kind == AE_META_EXIF && !is_exif(&meta->items[i]))
             aei_note(writer->note, "EXIF dropped (damaged)");
-    if ((st = aei_canvas_create(sink, info, meta, options, writer, err)) == AE_OK)
-        aei_canvas_note(meta, "cICP sRGB", ((aei_canvas *)writer->state)->icc.n_bytes > 0, writer->note);
-    return st;
+    return aei_canvas_create(sink, info, meta, usable_cicp(meta) ? "cICP sRGB" : "sRGB", options, writer, err);
 }
 
 static void set_meta(avifImage *image, const aei_canvas *c)
 {
     const ae_meta_item *exif = ae_meta_find(c->meta, AE_META_EXIF), *xmp = ae_meta_find(c->meta, AE_META_XMP);
-    size_t n;
-    const uint8_t *cicp = aei_find_colour(c->meta, "cICP", &n);
+    const uint8_t *cicp = usable_cicp(c->meta);
 
     image->colorPrimaries = c->icc.n_bytes && !cicp ? AVIF_COLOR_PRIMARIES_UNSPECIFIED : AVIF_COLOR_PRIMARIES_BT709;
     image->transferCharacteristics =
         c->icc.n_bytes && !cicp ? AVIF_TRANSFER_CHARACTERISTICS_UNSPECIFIED : AVIF_TRANSFER_CHARACTERISTICS_SRGB;
-    if (cicp && cicp[0] && cicp[0] <= 22 && cicp[1] && cicp[1] <= 18) { /* the encoder fails at others */
+    if (cicp) {
         image->colorPrimaries = cicp[0];
         image->transferCharacteristics = cicp[1];
     }

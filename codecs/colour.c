@@ -118,51 +118,11 @@ bool aei_are_srgb(const double xy[8])
     return true;
 }
 
-/* What is understood where nothing is said: sRGB, all bits significant. */
-static bool is_usual(const char *type, const uint8_t *p, size_t n)
+bool aei_get_gamma(const ae_meta *meta, double *gamma)
 {
-    if (strcmp(type, "sRGB") == 0)
-        return true;
-    if (strcmp(type, "cICP") == 0)
-        return p[0] == 1 && p[1] == 13 && p[2] == 0 && p[3] == 1;
-    if (strcmp(type, "gAMA") == 0)
-        return get_be32(p) >= 45000 && get_be32(p) <= 46000;
-    if (strcmp(type, "sBIT") == 0) {
-        for (size_t i = 0; i < n; i++)
-            if (p[i] != 8 && p[i] != 16)
-                return false;
-        return true;
-    }
-    if (strcmp(type, "cHRM") == 0) {
-        double xy[8];
+    size_t n;
+    const uint8_t *p = aei_find_colour(meta, "gAMA", &n);
 
-        for (unsigned i = 0; i < 8; i++)
-            xy[i] = get_be32(p + 4 * i) / 100000.0;
-        return aei_are_srgb(xy);
-    }
-    return false;
-}
-
-void aei_note_colours(const ae_meta *meta, const char *held, bool profile, char note[160])
-{
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-        const char *type = kinds[i].type;
-        size_t n;
-        const uint8_t *p = aei_find_colour(meta, type, &n);
-        char text[64];
-
-        /* a profile says what gAMA and cHRM say, and better */
-        if (!p || strstr(held, type) || is_usual(type, p, n) || (profile && (type[0] == 'g' || strcmp(type, "cHRM") == 0)))
-            continue;
-        snprintf(text, sizeof(text), "%s dropped", type);
-        aei_note(note, text);
-    }
-}
-
-void aei_note_dropped(const ae_meta *meta, unsigned held, char note[160])
-{
-    for (size_t i = 0; i < meta->n_items; i++)
-        if (!((held | 1u << AE_META_COLOUR) >> meta->items[i].kind & 1))
-            aei_note(note, "metadata dropped");
-    aei_note_colours(meta, "", false, note);
+    *gamma = p ? get_be32(p) / 100000.0 : 0;
+    return p;
 }

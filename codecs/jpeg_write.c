@@ -156,7 +156,7 @@ static void write_iptc(jpeg_state *s, const ae_meta_item *item, char note[160])
 static void write_meta(jpeg_state *s, const ae_meta *meta, ae_writer *writer)
 {
     aei_profile icc;
-    bool profile = aei_fitting_icc(meta, &writer->info, &icc, writer->note);
+    uint8_t *made;
 
     /* EXIF readers expect theirs first. */
     for (size_t i = 0; i < meta->n_items; i++) {
@@ -183,9 +183,10 @@ static void write_meta(jpeg_state *s, const ae_meta *meta, ae_writer *writer)
         else if (item->kind == AE_META_TEXT)
             aei_note(writer->note, "text other than a comment dropped");
     }
-    if (profile)
+    aei_profile_for(meta, &writer->info, "", &icc, &made, writer->note);
+    if (icc.data)
         jpeg_write_icc_profile(&s->c.out, icc.data, (unsigned int)icc.n_bytes);
-    aei_note_colours(meta, "", profile, writer->note);
+    ae_free(made);
 }
 
 static ae_status start(jpeg_state *s, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,

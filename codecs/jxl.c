@@ -268,15 +268,30 @@ static void jxl_accepts(ae_signal_info *info, char note[160])
     (void)note;
 }
 
+/* Among those numbers of H.273 that JPEG XL has. */
+static bool knows_cicp(const uint8_t *p)
+{
+    return (p[0] == 1 || p[0] == 9 || p[0] == 12) && p[1] && strchr("\1\6\10\15\16\17\20\22", p[1]) && !p[2] && p[3] == 1;
+}
+
 static ae_status jxl_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
                             ae_writer *writer, ae_error *err)
 {
+    size_t n;
+    const uint8_t *cicp = aei_find_colour(meta, "cICP", &n);
+    bool known = cicp && knows_cicp(cicp);
+    double gamma;
+    bool odd = aei_get_gamma(meta, &gamma) && !(gamma > 0 && gamma <= 1);
+    const char *held = known ? "cICP sRGB" : cicp || odd ? "sRGB" : info->channels < 3 ? "gAMA sRGB" : "gAMA cHRM sRGB";
+    aei_profile icc = {0};
     ae_status st;
 
     if (info->width > 1 << 30 || info->height > 1 << 30)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "JPEG XL holds at most 2^30 pixels along an edge");
-    if ((st = aei_canvas_create(sink, info, meta, options, writer, err)) == AE_OK)
-        aei_canvas_note(meta, "cICP gAMA cHRM sRGB", ((aei_canvas *)writer->state)->icc.n_bytes > 0, writer->note);
+    st = aei_canvas_create(sink, info, meta, held, options, writer, err);
+    icc = st == AE_OK ? ((aei_canvas *)writer->state)->icc : icc;
+    if (known && icc.n_bytes && memcmp(icc.data + 4, "jxl ", 4) != 0) /* that one was made of the numbers by the library itself */
+        aei_note(writer->note, "colour profile dropped (cICP goes before it)");
     return st;
 }
 
@@ -284,11 +299,13 @@ static ae_status jxl_create(ae_sink *sink, const ae_signal_info *info, const ae_
 static void describe(JxlColorEncoding *e, const ae_meta *meta, bool grey)
 {
     size_t n;
-    const uint8_t *cicp = aei_find_colour(meta, "cICP", &n), *gama = aei_find_colour(meta, "gAMA", &n);
-    double xy[8];
+    const uint8_t *cicp = aei_find_colour(meta, "cICP", &n);
+    double gamma, xy[8];
+    bool told = aei_get_gamma(meta, &gamma);
+    bool wide = !grey && aei_get_chromaticities(meta, xy) && !aei_are_srgb(xy);
 
     JxlColorEncodingSetToSRGB(e, grey);
-    if (cicp) {
+    if (cicp && knows_cicp(cicp)) {
         unsigned p = cicp[0], t = cicp[1];
 
         e->primaries = p == 9 ? JXL_PRIMARIES_2100 : p == 12 ? JXL_PRIMARIES_P3 : JXL_PRIMARIES_SRGB;
@@ -299,17 +316,14 @@ static void describe(JxlColorEncoding *e, const ae_meta *meta, bool grey)
                                                                       : JXL_TRANSFER_FUNCTION_SRGB;
         return;
     }
-    if (gama) {
-        double gamma = ((uint32_t)gama[0] << 24 | (uint32_t)gama[1] << 16 | (uint32_t)gama[2] << 8 | gama[3]) / 100000.0;
-
-        if (gamma >= 0.9999 && gamma <= 1.0001) {
-            e->transfer_function = JXL_TRANSFER_FUNCTION_LINEAR;
-        } else if (gamma > 0 && gamma < 1 && !(gamma > 0.45 && gamma < 0.46)) { /* what is about sRGB's is meant as that */
-            e->transfer_function = JXL_TRANSFER_FUNCTION_GAMMA;
-            e->gamma = gamma;
-        }
+    if (gamma >= 0.9999 && gamma <= 1.0001) {
+        e->transfer_function = JXL_TRANSFER_FUNCTION_LINEAR;
+    } else if (told && gamma > 0 && gamma < 1 && (wide || !(gamma > 0.45 && gamma < 0.46))) {
+        /* beside sRGB's primaries that would be meant as its curve */
+        e->transfer_function = JXL_TRANSFER_FUNCTION_GAMMA;
+        e->gamma = gamma;
     }
-    if (!grey && aei_get_chromaticities(meta, xy) && !aei_are_srgb(xy)) {
+    if (wide) {
         e->white_point = JXL_WHITE_POINT_CUSTOM;
         e->primaries = JXL_PRIMARIES_CUSTOM;
         for (int i = 0; i < 2; i++) {
@@ -326,7 +340,9 @@ static bool set_colour(JxlEncoder *encoder, const aei_canvas *c, bool grey)
     JxlColorEncoding e;
     size_t n;
 
-    if (c->icc.n_bytes && !aei_find_colour(c->meta, "cICP", &n) &&
+    const uint8_t *cicp = aei_find_colour(c->meta, "cICP", &n);
+
+    if (c->icc.n_bytes && !(cicp && knows_cicp(cicp)) &&
         JxlEncoderSetICCProfile(encoder, c->icc.data, c->icc.n_bytes) == JXL_ENC_SUCCESS)
         return true;
     describe(&e, c->meta, grey);

@@ -220,6 +220,14 @@ static size_t iptc_length(const uint8_t *p, size_t n)
     return at;
 }
 
+static bool has_entry(const tiff_state *s, uint16_t tag)
+{
+    aei_ifd_view view = {.source = s->source};
+    aei_ifd_entry e;
+
+    return aei_ifd_view_open(&view) && aei_ifd_find(&view, tag, &e);
+}
+
 static ae_status add_entry(tiff_state *s, ae_meta_kind kind, uint16_t tag, uint64_t max_bytes, ae_reader *reader)
 {
     const aei_ifd_view *view = &s->pages;
@@ -273,7 +281,11 @@ static ae_status add_meta(tiff_state *s, const ae_limits *limits, ae_reader *rea
         for (int i = 0; i < 8; i++)
             xy[i] = (double)(i < 2 ? white[i] : primaries[i - 2]);
         st = aei_add_chromaticities(&reader->meta, xy, s->err);
+    } else if (TIFFGetField(s->tif, TIFFTAG_WHITEPOINT, &white)) {
+        aei_note(reader->note, "white point without primaries dropped");
     }
+    if (has_entry(s, TIFFTAG_TRANSFERFUNCTION))
+        aei_note(reader->note, "transfer function dropped");
     TIFFGetFieldDefaulted(s->tif, TIFFTAG_RESOLUTIONUNIT, &unit);
     per_metre = unit == RESUNIT_INCH ? 1 / 0.0254 : unit == RESUNIT_CENTIMETER ? 100 : 0;
     if (st == AE_OK && TIFFGetField(s->tif, TIFFTAG_XRESOLUTION, &x) && TIFFGetField(s->tif, TIFFTAG_YRESOLUTION, &y))

@@ -114,14 +114,15 @@ static ae_status set_meta(tiff_state *s, const ae_meta *meta, ae_writer *writer)
 {
     const ae_meta_item *exif = ae_meta_find(meta, AE_META_EXIF);
     aei_profile icc;
-    bool profile = aei_fitting_icc(meta, &writer->info, &icc, writer->note);
+    uint8_t *made;
     aei_ifd_entry e;
     bool described = false;
 
-    if (profile)
-        TIFFSetField(s->tif, TIFFTAG_ICCPROFILE, (uint32_t)icc.n_bytes, icc.data);
+    aei_profile_for(meta, &writer->info, "cHRM", &icc, &made, writer->note);
+    if (icc.data)
+        TIFFSetField(s->tif, TIFFTAG_ICCPROFILE, (uint32_t)icc.n_bytes, icc.data); /* copies it */
+    ae_free(made);
     set_chromaticities(s->tif, meta);
-    aei_note_colours(meta, "cHRM", profile, writer->note);
     set_resolution(s->tif, meta);
     if (exif) {
         aei_ifd_view view = {.data = exif->value, .n_bytes = exif->n_bytes};

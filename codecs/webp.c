@@ -23,6 +23,7 @@ typedef struct webp_state {
     ae_sink *sink; /* writing */
     int quality;
     aei_profile icc;
+    uint8_t *made; /* the profile, where it was made for this format */
     const ae_meta *meta;
 } webp_state;
 
@@ -34,6 +35,7 @@ static void webp_free_state(webp_state *s)
     aei_give(&s->charged);
     ae_free(s->file);
     ae_free(s->pixels);
+    ae_free(s->made);
     ae_free(s);
 }
 
@@ -254,7 +256,7 @@ static ae_status webp_create(ae_sink *sink, const ae_signal_info *info, const ae
     }
     s->sink = sink;
     s->meta = meta;
-    aei_note_colours(meta, "", aei_fitting_icc(meta, info, &s->icc, writer->note), writer->note);
+    aei_profile_for(meta, info, "", &s->icc, &s->made, writer->note);
     s->quality = options->quality ? options->quality : 95;
     s->lossless = options->lossless;
     if (!options->quality && options->like && options->like->codec == &aei_codec_webp)

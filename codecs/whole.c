@@ -125,8 +125,8 @@ ae_status aei_add_cicp(ae_meta *meta, unsigned primaries, unsigned transfer, ae_
 
 /* ---- writing ---- */
 
-ae_status aei_canvas_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                            ae_writer *writer, ae_error *err)
+ae_status aei_canvas_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const char *colours,
+                            const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     aei_canvas *c = ae_alloc(1, sizeof(*c));
 
@@ -140,7 +140,12 @@ ae_status aei_canvas_create(ae_sink *sink, const ae_signal_info *info, const ae_
         ae_free(c);
         return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width, (unsigned long long)info->height);
     }
-    aei_fitting_icc(meta, info, &c->icc, writer->note);
+    for (size_t i = 0; i < meta->n_items; i++)
+        if (meta->items[i].kind >= AE_META_IPTC && meta->items[i].kind <= AE_META_DENSITY)
+            aei_note(writer->note, meta->items[i].kind == AE_META_IPTC   ? "IPTC dropped"
+                                   : meta->items[i].kind == AE_META_TEXT ? "text dropped"
+                                                                         : "resolution dropped");
+    aei_profile_for(meta, info, colours, &c->icc, &c->made, writer->note);
     writer->state = c;
     return AE_OK;
 }
@@ -159,18 +164,10 @@ void aei_canvas_free(ae_writer *writer)
 {
     aei_canvas *c = writer->state;
 
-    if (c)
+    if (c) {
         ae_free(c->pixels);
+        ae_free(c->made);
+    }
     ae_free(c);
     writer->state = NULL;
-}
-
-void aei_canvas_note(const ae_meta *meta, const char *colours, bool profile, char note[160])
-{
-    for (size_t i = 0; i < meta->n_items; i++)
-        if (meta->items[i].kind >= AE_META_IPTC && meta->items[i].kind <= AE_META_DENSITY)
-            aei_note(note, meta->items[i].kind == AE_META_IPTC   ? "IPTC dropped"
-                           : meta->items[i].kind == AE_META_TEXT ? "text dropped"
-                                                                 : "resolution dropped");
-    aei_note_colours(meta, colours, profile, note);
 }

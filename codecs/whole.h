@@ -36,17 +36,18 @@ typedef struct aei_canvas {
     ae_sink *sink;
     const ae_meta *meta;
     aei_profile icc;
+    uint8_t *made; /* the profile, where it was made for this format */
     int quality;
     bool lossless;
     uint8_t *pixels;
     size_t row_bytes;
     uint64_t y;
 } aei_canvas;
-ae_status aei_canvas_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                            ae_writer *writer, ae_error *err);
+/* colours: descriptions of colour that the format holds; what else of the metadata it does not hold, as formats that have ICC, EXIF
+ * and XMP do not, is named. */
+ae_status aei_canvas_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const char *colours,
+                            const ae_write_options *options, ae_writer *writer, ae_error *err);
 ae_status aei_canvas_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err);
 void aei_canvas_free(ae_writer *writer);
-/* Names what formats that have ICC, EXIF and XMP, and these descriptions of colour, do not hold. */
-void aei_canvas_note(const ae_meta *meta, const char *colours, bool profile, char note[160]);
 
 #endif

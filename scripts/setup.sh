@@ -2,7 +2,7 @@
 # Read by ./quickstart and ./check: packages, build trees. Debian 12 package names; other systems are told what they lack.
 
 packages='gcc g++ libc6-dev meson ninja-build pkgconf libdnnl-dev libxxhash-dev libyaml-dev libzstd-dev libfftw3-dev libsoxr-dev libpng-dev libjpeg-dev libtiff-dev
-libwebp-dev libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libavif-dev libheif-dev libjxl-dev libraw-dev libsndfile1-dev libogg-dev zlib1g-dev libseccomp-dev libcmocka-dev'
+libwebp-dev libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libavif-dev libheif-dev libjxl-dev libraw-dev liblcms2-dev libsndfile1-dev libogg-dev zlib1g-dev libseccomp-dev libcmocka-dev'
 
 say() { printf '%s\n' "$*"; }
 

@@ -65,7 +65,11 @@ done
 run 0 $compress --lossless --metadata icc,exif -f colours.png; run 0 $decompress -f -o back.png colours.aec
 run 1 python3 "$py" same-chunk cICP colours.png back.png
 run 0 $decompress -f -o back.jpg colours.aec; silent
-run 0 $compress --lossless -f colours.png; run 0 $decompress -f -o back.jpg colours.aec; says "cICP dropped"
+run 0 $compress --lossless -f colours.png
+for f in jpg webp tif bmp; do # as a profile, where it can be made and kept; named in any case
+    run 0 $decompress -f -o back.$f colours.aec; says "cICP "; says "sBIT dropped"
+    grep -q "cICP dropped" err || { [ $f != bmp ] && run 0 $tool -f -o again.png back.$f && run 0 python3 "$py" same-chunk iCCP again.png again.png; } || fail "$f: no profile"
+done
 
 # upright where EXIF does not go along
 run 0 $tool -f -c both.ppm turned.tif; [ "$(head -c 8 both.ppm | tail -n 1)" = "10 7" ] || fail "the comparison is not upright"
