@@ -161,14 +161,15 @@ static float ramp(float x, float from, float to)
     return x <= from ? 0 : x >= to ? 1 : (x - from) / (to - from);
 }
 
-/* Texture holds more of a camera's noise than flat parts do, so that a little more than was seen is there where both agree. Real
- * noise has its colours, too. */
+/* Where a camera smooths, less is taken than was found, and texture holds more of the noise than flat parts do: a little more than
+ * was found is there. Real noise has its colours, too. */
 static void settle(const float taken[2], ae_noise *noise)
 {
     float ratio = taken[0] / fmaxf(taken[1], 0.01f);
     float texture = ramp(taken[0], 0.95f, 1.1f) * ramp(ratio, 1.2f, 1.35f);
     float agree = ramp(taken[0], 0.65f, 0.75f) * (1 - ramp(ratio, 1.4f, 1.6f));
-    float y = 1 + agree * (fminf(fmaxf(1.2f, taken[0] * taken[0]), 1.6f) - 1), c = fminf(fmaxf(taken[1], 1), 1.5f);
+    float exact = ramp(fminf(taken[0], taken[1]), 0.87f, 0.93f), some = 1.2f - 0.2f * exact;
+    float y = 1 + agree * (fminf(fmaxf(some, taken[0] * taken[0]), 1.6f) - 1), c = fminf(fmaxf(taken[1], 1), 1.5f);
 
     y += texture * (0.8f - y);
     noise->luminance *= y;
