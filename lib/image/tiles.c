@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "core/threads.h"
+#include "image/greys.h"
 #include "model/session.h"
 
 enum { DEFAULT_TILE = 640, LEAST_TILE = 32, SPLIT_TILE = 128, READ_ROWS = 64, MAX_EDGE = 1 << 30, BAND_BYTES = 1 << 27 };
@@ -30,6 +31,7 @@ typedef struct worker {
     ae_session *session;
     float *image, *level, *net; /* a window's, its maps, a tile's */
     void *scratch;
+    uint8_t *grey; /* aei_keep_grey's rows */
     double seconds;
 } worker;
 
@@ -127,7 +129,7 @@ static ae_status plan_geometry(engine *e, uint32_t threads, ae_error *err)
         return e->job->reach || e->job->margin ? ae_fail(err, AE_ERR_UNSUPPORTED, "a model for pictures of one size only") : AE_OK;
     }
     e->g.field += ceil_div(e->job->reach, stride) * stride;
-    least = ceil_div(e->job->margin, stride) * stride;
+    least = ceil_div(e->job->margin > AEI_GREY_REACH ? e->job->margin : AEI_GREY_REACH, stride) * stride;
     e->g.field = e->g.field > least ? e->g.field : least;
     tile = tile < LEAST_TILE ? LEAST_TILE : min_u32(tile, MAX_EDGE);
     most_rows = BAND_BYTES / (e->result_bytes * e->job->scale); /* pictures may be wide, and results wider */
@@ -212,7 +214,8 @@ static ae_status allocate(engine *e, uint32_t threads, ae_error *err)
         w->net = ae_alloc((size_t)e->g.tile_w * e->g.tile_h * job->scale, job->scale * e->format.planes * sizeof(float));
         w->level = ae_alloc(pixels, (e->level_channels + !e->level_channels) * sizeof(float));
         w->scratch = ae_alloc(more + 1, 1);
-        complete = w->image && w->level && w->net && w->scratch;
+        w->grey = ae_alloc(e->g.tile_w, 1);
+        complete = w->image && w->level && w->net && w->scratch && w->grey;
         for (size_t k = 0; complete && k < pixels * e->level_channels; k++)
             w->level[k] = job->level[k % e->level_channels];
     }
@@ -229,6 +232,7 @@ static void release(engine *e)
         ae_free(e->workers[i].level);
         ae_free(e->workers[i].net);
         ae_free(e->workers[i].scratch);
+        ae_free(e->workers[i].grey);
     }
     ae_free(e->workers);
     ae_free(e->ring);
@@ -278,6 +282,8 @@ static ae_status run_tile(engine *e, worker *w, uint32_t tx, uint32_t ty, ae_err
         if ((st = ae_session_run(w->session, inputs, outputs, err)) != AE_OK)
             return st;
         w->seconds += seconds_now() - start;
+        if (planes == 3)
+            aei_keep_grey(&t, w->grey);
         job->store(&t);
     }
     return AE_OK;

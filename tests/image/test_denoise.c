@@ -186,6 +186,8 @@ static void test_levels_and_alpha(void **state)
     uint16_t *in = (uint16_t *)p.pixels, *out = (uint16_t *)p.result;
 
     (void)state;
+    for (size_t i = 0; i < 45 * 37; i += 3) /* not grey, where it is black or white */
+        in[4 * i] ^= 1;
     options.noise = (ae_noise){.luminance = 3, .chroma = 0.5f, .white = 99};
     assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
     for (size_t i = 0; i < 45 * 37; i++) {
@@ -241,6 +243,42 @@ static void test_curve_and_bound(void **state)
         options.noise.luminance_at[b] = options.noise.chroma_at[b] = 0;
     assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
     assert_memory_equal(p.pixels, p.result, picture_bytes(&p));
+    free(whole);
+    free_picture(&p);
+    ae_model_free(model);
+}
+
+/* Equal channels in, equal channels out, whatever the network and the tiles; not where they are equal by accident. */
+static void test_equal_channels(void **state)
+{
+    static const char head[] = "recipe: 1\nname: tint\ntask: denoise\nresidual: true\nnetworks:\n"
+                               "  - name: net\n    inputs:\n      - {name: image, channels: 3}\n    layers:\n"
+                               "      - {op: conv, out: 12, act: relu}\n      - {op: conv, out: 3, kernel: 7}\n";
+    ae_model *model = make_model(head, 9, NULL);
+    picture p = make_picture(203, 90, 3, AE_U8);
+    ae_denoise_options options = plain;
+    uint8_t *whole = malloc(picture_bytes(&p));
+    size_t tinted = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 203 * 90; i++)
+        if (i % 203 < 100 || i % 1000 == 0)
+            p.pixels[3 * i + 1] = p.pixels[3 * i + 2] = p.pixels[3 * i];
+    assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
+    for (size_t i = 0; i < 203 * 90; i++) {
+        const uint8_t *v = p.result + 3 * i;
+
+        if (i % 203 < 96)
+            assert_true(v[0] == v[1] && v[1] == v[2]);
+        else
+            tinted += v[0] != v[1] || v[1] != v[2];
+    }
+    assert_true(tinted > 100 * 90);
+    memcpy(whole, p.result, picture_bytes(&p));
+    options.tile = 48;
+    options.control.threads = 2;
+    assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
+    assert_memory_equal(whole, p.result, picture_bytes(&p));
     free(whole);
     free_picture(&p);
     ae_model_free(model);
@@ -449,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_strength_zero), cmocka_unit_test(test_levels_and_alpha),
         cmocka_unit_test(test_curve_and_bound),
         cmocka_unit_test(test_default_bound),
+        cmocka_unit_test(test_equal_channels),
         cmocka_unit_test(test_absolute_and_grey_models), cmocka_unit_test(test_sixteen_bits),
         cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_lamps), cmocka_unit_test(test_failures),
     };
