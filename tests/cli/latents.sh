@@ -39,14 +39,17 @@ run 0 $features -m t.aem table.csv -o codes.npy --error errors.csv --reconstruct
 [ "$(wc -c <codes.npy)" -eq $((128 + 600 * 2 * 4)) ] || fail "codes.npy has $(wc -c <codes.npy) bytes"
 grep -q '<title>table.csv\[599\]: 2</title>' map.html || fail "no names in the map"
 [ "$(awk '{ s += $1 } END { print (s / NR < .002) }' errors.csv)" = 1 ] || fail "mean error $(awk '{ s += $1 } END { print s / NR }' errors.csv)"
+run 0 $features -m t.aem table.csv --map map.png --labels labels.csv; run 0 $features -m t.aem table.csv --map map2.png --map-by components
+[ "$(head -c 4 map.png | tail -c 3)" = PNG ] || fail "map.png"; cmp -s map.png map2.png && fail "maps do not differ"
+run 1 $features -m t.aem table.csv --map map.txt; says "a map is an .svg, an .html or a picture"; absent map.txt
 run 0 $features -m t.aem table.csv -o codes2.npy -j 3; same codes.npy codes2.npy
 $features -m t.aem table.csv >codes.csv || fail "to standard output"; [ "$(wc -l <codes.csv)" -eq 600 ] || fail "codes.csv"
 run 0 $features -m t.aem table.csv -o codes2.npy -f; [ -s err ] && fail "warned of the training data: $(cat err)"
-run 0 $features -m t.aem odd.csv --error odd.errors.csv -o odd.npy; says "20 of 20 items are unlike what the model was trained on, the first is odd.csv[0]"
+run 0 $features -m t.aem odd.csv --error odd.errors.csv -o odd.npy; says " of 20 items are unlike what the model was trained on, the first is odd.csv["
 run 0 $features -m t.aem odd.csv --error odd.errors.csv -o odd.npy -f --quiet; [ -s err ] && fail "not quiet: $(cat err)"
 run 1 $features -m t.aem table.csv --layer nothing; says "no layer nothing"
-run 0 $features -m t.aem table.csv --probe labels.csv; prints "linear probe: "
-[ "$(sed 's/.*probe: \([0-9.]*\).*/\1/' out | awk '{ print ($1 > .9) }')" = 1 ] || fail "$(cat out)"
+run 0 $features -m t.aem table.csv --probe labels.csv; prints "linear probe: "; prints "k-means: "
+[ "$(sed -n 's/^linear probe: \([0-9.]*\).*/\1/p' out | awk '{ print ($1 > .9) }')" = 1 ] || fail "$(cat out)"
 run 1 $features -m t.aem table.csv -o codes.npy; says "exists"
 run 1 $features -m t.aem codes.npy -o x.npy; says "is 1 x 2 x 1, the model takes 1 x 8 x 1"; absent x.npy
 head -20 labels.csv >few.csv; run 1 $features -m t.aem table.csv --probe few.csv; says "20 labels for 600 items"
@@ -62,6 +65,7 @@ run 1 $sample -m t.aem -o x.csv; says "DATA is needed"; run 1 $sample -m t.aem -
 # search: every line finds itself, then others of its kind; an index of another model is refused
 run 0 $search -m t.aem --build t.index table.csv; run 0 $search -m t.aem --index t.index -k 1 table.csv
 [ "$(awk -F'\t' '$1 == $4' out | wc -l)" -eq 600 ] || fail "lines that do not find themselves: $(awk -F'\t' '$1 != $4' out | head -3)"
+run 0 $search -m t.aem --index t.index -k 1 --plain table.csv; [ "$(awk -F'\t' '$1 == $4' out | wc -l)" -eq 600 ] || fail "plainly: $(awk -F'\t' '$1 != $4' out | head -3)"
 run 0 $search -m t.aem --index t.index -k 5 -j 1 two.csv; cp out one; run 0 $search -m t.aem --index t.index -k 5 -j 2 two.csv; same out one
 run 0 $search -m t.aem --index t.index --cosine --leave-self --json two.csv; prints '"found": "table.csv['
 run 0 $train table.yaml table.csv -o u.aem --quiet -j 2 --seed 2 --steps 20

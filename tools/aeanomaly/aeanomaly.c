@@ -322,6 +322,7 @@ static ae_status run(const latents *l, char **operands, int n, ae_error *err)
 static int check(int n)
 {
     o.latents.unwarned = true; /* scores say more */
+    o.latents.misfits = true;
     if (!n && !(o.normal && o.detector))
         return cli_usage("no data named");
     return CLI_GO_ON;

@@ -37,7 +37,7 @@ static ae_status save(const char *path, const latents *l, const normal_record *f
 
 ae_status record_normal(const char *path, const dataset *data, uint32_t threads, bool half, ae_error *err)
 {
-    latents_options o = {.jobs = threads, .quiet = true, .most = MOST};
+    latents_options o = {.jobs = threads, .quiet = true, .misfits = true, .most = MOST};
     matrix codes = {0};
     float *errors = NULL;
     normal_record found = {0};

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/notes.h"
+#include "common/misfit.h"
 #include "common/progress.h"
 
 enum { BATCH = 64 };
@@ -180,6 +181,7 @@ typedef struct running {
     const dataset *data; /* items, or NULL: codes */
     matrix *codes, *items;
     float *errors;
+    bool misfits; /* errors are those of misfit */
     size_t n, n_items; /* n of the items, evenly spread */
     ae_session *session; /* the first thread's, which the others clone */
     bool quiet;
@@ -204,7 +206,8 @@ static size_t item_of(const running *r, size_t i)
     return (size_t)((__uint128_t)i * r->n_items / r->n);
 }
 
-static ae_status run_block(const running *r, ae_session *session, size_t first, float *in, float *code, float *item, ae_error *err)
+static ae_status run_block(const running *r, ae_session *session, size_t first, float *in, float *code, float *item, float *scratch,
+                           ae_error *err)
 {
     size_t n_in = numbers(r->l->input), n_code = numbers(r->l->code), n = r->n - first < BATCH ? r->n - first : BATCH;
     const float *inputs[1] = {in};
@@ -227,7 +230,8 @@ static ae_status run_block(const running *r, ae_session *session, size_t first, 
     if (r->items && r->items->values)
         memcpy(r->items->values + first * n_in, item, n * n_in * sizeof(float));
     for (size_t i = 0; r->errors && i < n; i++)
-        r->errors[first + i] = (float)squared_error(in + i * n_in, item + i * n_in, n_in);
+        r->errors[first + i] = (float)(r->misfits ? misfit(in + i * n_in, item + i * n_in, r->l->input, scratch)
+                                                  : squared_error(in + i * n_in, item + i * n_in, n_in));
     return AE_OK;
 }
 
@@ -236,10 +240,10 @@ static void *work(void *opaque)
     running *r = opaque;
     size_t n_in = numbers(r->l->input), n_code = numbers(r->l->code), most = n_in > n_code ? n_in : n_code;
     float *in = ae_alloc(BATCH * most, sizeof(*in)), *code = ae_alloc(BATCH * n_code, sizeof(*code)),
-          *item = ae_alloc(BATCH * n_in, sizeof(*item));
+          *item = ae_alloc(BATCH * n_in, sizeof(*item)), *scratch = ae_alloc(2 * n_in, sizeof(*scratch));
     ae_session *session = NULL;
     ae_error err;
-    ae_status st = in && code && item ? AE_OK : ae_fail(&err, AE_ERR_NOMEM, "a block of %d items", BATCH);
+    ae_status st = in && code && item && scratch ? AE_OK : ae_fail(&err, AE_ERR_NOMEM, "a block of %d items", BATCH);
 
     if (st == AE_OK)
         st = ae_session_clone(r->session, &session, &err);
@@ -251,7 +255,7 @@ static void *work(void *opaque)
         pthread_mutex_unlock(&r->mutex);
         if (!r->quiet && cli_progress_due())
             cli_progress_show("%zu of %zu items", first, r->n);
-        st = run_block(r, session, first, in, code, item, &err);
+        st = run_block(r, session, first, in, code, item, scratch, &err);
         pthread_mutex_lock(&r->mutex);
     }
     if (st != AE_OK && r->st == AE_OK) {
@@ -263,6 +267,7 @@ static void *work(void *opaque)
     ae_free(in);
     ae_free(code);
     ae_free(item);
+    ae_free(scratch);
     return NULL;
 }
 
@@ -323,6 +328,7 @@ ae_status latents_encode(const latents *l, const latents_options *o, const datas
                  .items = reconstructions,
                  .n = n,
                  .n_items = n_items,
+                 .misfits = o->misfits,
                  .quiet = o->quiet,
                  .mutex = PTHREAD_MUTEX_INITIALIZER};
     ae_status st = matrix_create(n, numbers(l->code), codes, err);
@@ -340,7 +346,7 @@ ae_status latents_encode(const latents *l, const latents_options *o, const datas
         st = run_all(&r, o, err);
     ae_session_free(r.session);
     if (st == AE_OK && !o->quiet && !o->unwarned)
-        warn_of_strangers(l, data, codes, errors ? *errors : NULL);
+        warn_of_strangers(l, data, codes, errors && o->misfits ? *errors : NULL);
     if (st != AE_OK) {
         matrix_free(codes);
         if (reconstructions)
@@ -467,6 +473,13 @@ ae_status labels_read(const char *path, uint32_t **out, size_t *n, ae_error *err
     return st;
 }
 
+static ae_status blame(const char *path, ae_status st, ae_error *err)
+{
+    ae_error inner = *err;
+
+    return ae_fail(err, st, "%s: %s", path, inner.message);
+}
+
 static ae_status write_all(const char *path, const ae_codec *codec, const ae_signal_info *info, const void *rows,
                            const ae_meta *meta, bool force, ae_error *err)
 {
@@ -482,12 +495,7 @@ static ae_status write_all(const char *path, const ae_codec *codec, const ae_sig
         st = ae_output_commit(output, err);
     else
         ae_output_discard(output);
-    if (st != AE_OK && err) {
-        ae_error inner = *err;
-
-        ae_fail(err, st, "%s: %s", path, inner.message);
-    }
-    return st;
+    return st == AE_OK ? st : blame(path, st, err);
 }
 
 ae_status matrix_write(const char *path, const matrix *m, const uint32_t *dims, uint32_t rank, const ae_meta *meta, bool force,
@@ -504,9 +512,8 @@ ae_status matrix_write(const char *path, const matrix *m, const uint32_t *dims, 
     return write_all(path, codec, &info, m->values, meta, force, err);
 }
 
-ae_status sheet_write(const char *path, const matrix *items, ae_shape shape, uint32_t across, bool force, ae_error *err)
+ae_status sheet_encode(const ae_codec *codec, ae_sink *sink, const matrix *items, ae_shape shape, uint32_t across, ae_error *err)
 {
-    const ae_codec *codec = strcmp(path, "-") == 0 ? ae_codec_for_name("png") : ae_codec_for_path(path);
     uint32_t down = (uint32_t)((items->n + across - 1) / across);
     ae_signal_info info = {.kind = AE_KIND_IMAGE,
                            .sample = AE_U8,
@@ -515,12 +522,11 @@ ae_status sheet_write(const char *path, const matrix *items, ae_shape shape, uin
                            .width = across * (shape.w + 1ull) + 1,
                            .height = down * (shape.h + 1ull) + 1};
     size_t row = (size_t)info.width * shape.c;
-    uint8_t *pixels;
+    uint8_t *pixels = ae_alloc((size_t)info.height, row);
+    ae_encoder encoder = {0};
     ae_status st;
 
-    if (!codec || codec->kind != AE_KIND_IMAGE)
-        return ae_fail(err, AE_ERR_ARGUMENT, "%s: a sheet is a picture, such as .png", path);
-    if (!(pixels = ae_alloc((size_t)info.height, row)))
+    if (!pixels)
         return ae_fail(err, AE_ERR_NOMEM, "a sheet of %zu items", items->n);
     memset(pixels, 96, (size_t)info.height * row);
     for (size_t k = 0; k < items->n; k++)
@@ -529,7 +535,27 @@ ae_status sheet_write(const char *path, const matrix *items, ae_shape shape, uin
                                 pixels + ((k / across) * (shape.h + 1) + 1 + y) * row +
                                     ((k % across) * (shape.w + 1) + 1) * shape.c,
                                 shape.w * shape.c);
-    st = write_all(path, codec, &info, pixels, NULL, force, err);
+    if ((st = ae_encoder_open(codec, sink, &info, NULL, NULL, &encoder, err)) == AE_OK &&
+        (st = ae_encoder_write(&encoder, pixels, (uint32_t)info.height, err)) == AE_OK)
+        st = ae_encoder_finish(&encoder, err);
+    ae_encoder_abandon(&encoder);
     ae_free(pixels);
     return st;
+}
+
+ae_status sheet_write(const char *path, const matrix *items, ae_shape shape, uint32_t across, bool force, ae_error *err)
+{
+    const ae_codec *codec = strcmp(path, "-") == 0 ? ae_codec_for_name("png") : ae_codec_for_path(path);
+    ae_output *output = NULL;
+    ae_status st;
+
+    if (!codec || codec->kind != AE_KIND_IMAGE)
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s: a sheet is a picture, such as .png", path);
+    if ((st = ae_output_open(path, NULL, force ? AE_OUTPUT_FORCE : 0, &output, err)) == AE_OK &&
+        (st = sheet_encode(codec, ae_output_sink(output), items, shape, across, err)) == AE_OK) {
+        st = ae_output_commit(output, err);
+        output = NULL;
+    }
+    ae_output_discard(output);
+    return st == AE_OK ? st : blame(path, st, err);
 }

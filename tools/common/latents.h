@@ -17,6 +17,7 @@ typedef struct latents_options {
     uint32_t jobs;
     bool force, quiet, verbose;
     bool unwarned; /* nothing is said of items that are unlike what the model was trained on */
+    bool misfits;  /* errors are those of common/misfit.h instead of mean squares */
     size_t most;   /* items to encode, evenly spread over all; 0: all */
 } latents_options;
 
@@ -67,6 +68,7 @@ ae_status matrix_write(const char *path, const matrix *m, const uint32_t *dims, 
 ae_status labels_read(const char *path, uint32_t **out, size_t *n, ae_error *err);
 
 /* Items as one picture, `across` in a row, with a border of a pixel; pictures in 0..1. */
+ae_status sheet_encode(const ae_codec *codec, ae_sink *sink, const matrix *items, ae_shape shape, uint32_t across, ae_error *err);
 ae_status sheet_write(const char *path, const matrix *items, ae_shape shape, uint32_t across, bool force, ae_error *err);
 
 #endif
