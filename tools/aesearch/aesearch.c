@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/axes.h"
 #include "common/json.h"
 #include "common/latents.h"
 #include "common/progress.h"
@@ -23,7 +24,7 @@ static struct {
     latents_options latents;
     const char *build, *index, *json;
     uint32_t k;
-    bool cosine, leave_self;
+    bool cosine, plain, leave_self;
 } o = {.k = 10};
 
 static const cli_option options[] = {
@@ -31,7 +32,8 @@ static const cli_option options[] = {
     {'b', "build", CLI_STRING, &o.build, "INDEX", "write an index of DATA", 0, 0},
     {'i', "index", CLI_STRING, &o.index, "INDEX", "look the items of DATA up in this index", 0, 0},
     {'k', "nearest", CLI_INT, &o.k, "N", "so many of the nearest", 1, 10000},
-    {0, "cosine", CLI_FLAG, &o.cosine, NULL, "by angle instead of by distance", 0, 0},
+    {0, "cosine", CLI_FLAG, &o.cosine, NULL, "by angle, seen from the mean of the index, instead of by distance", 0, 0},
+    {0, "plain", CLI_FLAG, &o.plain, NULL, "by latents as they are; without, those that vary much count less", 0, 0},
     {0, "leave-self", CLI_FLAG, &o.leave_self, NULL, "leave out what lies at distance 0: DATA is in the index itself", 0, 0},
     {0, "json", CLI_OPTIONAL, &o.json, "FILE", "one JSON object a line for each item, on standard output or added to FILE", 0, 0},
     LATENTS_OPTIONS(o.latents),
@@ -222,6 +224,46 @@ static float square(const float *x, size_t w)
     return sum;
 }
 
+/* Along the principal axes of the index, from its mean, each over the root of its deviation: what varies most is as a rule how
+ * something looks, not what it is, and what hardly varies is noise, so that neither plain distances nor those by Mahalanobis are
+ * the best. Where latents are too wide their own axes are taken. */
+static void even_out(const axes *a, matrix *m, double *place)
+{
+    size_t w = a->width;
+    double most = 0;
+
+    for (size_t k = 0; k < w; k++)
+        most = fmax(most, a->variance[k]);
+    for (size_t i = 0; i < m->n; i++) {
+        float *x = m->values + i * w;
+
+        axes_place(a, x, place);
+        for (size_t k = 0; k < w; k++)
+            x[k] = (float)(o.plain ? place[k] : place[k] / sqrt(sqrt(a->variance[k] + 1e-6 * most + 1e-30)));
+    }
+}
+
+static ae_status put_in_place(found_index *x, matrix *queries, ae_error *err)
+{
+    axes a;
+    double *place;
+    ae_status st;
+
+    if (o.plain && !o.cosine)
+        return AE_OK;
+    if ((st = axes_find(&x->codes, &a, err)) != AE_OK)
+        return st;
+    if ((place = ae_alloc(a.width, sizeof(*place)))) {
+        even_out(&a, &x->codes, place);
+        even_out(&a, queries, place);
+    } else {
+        st = ae_fail(err, AE_ERR_NOMEM, "an item");
+    }
+    ae_free(place);
+    axes_free(&a);
+    return st;
+}
+
 static void normalise(matrix *m)
 {
     for (size_t i = 0; i < m->n; i++) {
@@ -346,6 +388,8 @@ static ae_status search(found_index *x, matrix *queries, const ae_dataset *items
     } else if (o.json && !json) {
         st = ae_fail(err, AE_ERR_IO, "--json: %s: cannot be opened", o.json);
     } else {
+        if ((st = put_in_place(x, queries, err)) != AE_OK)
+            goto done;
         if (o.cosine) { /* |a - b|^2 / 2 of vectors of length 1 is 1 - cos */
             normalise(&x->codes);
             normalise(queries);
@@ -367,6 +411,7 @@ static ae_status search(found_index *x, matrix *queries, const ae_dataset *items
         else if (!cli_cancel.requested)
             print_hits(&s, x, items, json);
     }
+done:
     if (json && json != stdout && fclose(json) != 0 && st == AE_OK)
         st = ae_fail(err, AE_ERR_IO, "--json: %s: cannot be written", o.json);
     ae_free(squares);
