@@ -12,6 +12,7 @@
 static struct {
     latents_options latents;
     const char *output, *reconstruct, *error, *map, *labels, *probe;
+    uint32_t map_by;
 } o;
 
 static const cli_option options[] = {
@@ -20,7 +21,10 @@ static const cli_option options[] = {
     {0, "reconstruct", CLI_STRING, &o.reconstruct, "FILE", "also what the network makes of each item: .npy, .csv, or a sheet, .png",
      0, 0},
     {0, "error", CLI_STRING, &o.error, "FILE", "also the mean squared error of each item: .npy, .csv or .tsv", 0, 0},
-    {0, "map", CLI_STRING, &o.map, "FILE", "also the latents in two dimensions (their principal components): .svg or .html", 0, 0},
+    {0, "map", CLI_STRING, &o.map, "FILE",
+     "also the latents on a plane: .svg, .html (items are shown under the pointer) or a picture, such as .png", 0, 0},
+    {0, "map-by", CLI_CHOICE, &o.map_by, "neighbours|components",
+     "so that neighbours stay near (t-SNE), or by principal components", 0, 0},
     {0, "labels", CLI_STRING, &o.labels, "FILE", "colours of the map, one label an item: IDX, .npy, or the last column of .csv", 0,
      0},
     {0, NULL, CLI_HEADING, NULL, NULL, "What to find out", 0, 0},
@@ -76,19 +80,20 @@ static ae_status probe(const matrix *codes, ae_error *err)
     ae_status st = read_labels(o.probe, codes->n, &labels, err);
 
     if (st == AE_OK && (st = probe_run(codes, labels, &r, err)) == AE_OK)
-        printf("linear probe: %.4f of %zu items right, %u classes, learnt from %zu\n", r.accuracy, r.n_tested, r.n_classes,
-               r.n_learnt);
+        printf("linear probe: %.4f of %zu items right, %u classes, learnt from %zu\n"
+               "k-means: %.4f of %zu items in groups that are mostly of their label\n", r.accuracy, r.n_tested, r.n_classes,
+               r.n_learnt, r.purity, codes->n);
     ae_free(labels);
     return st;
 }
 
-static ae_status draw(const matrix *codes, const dataset *data, ae_error *err)
+static ae_status draw(const latents *l, const matrix *codes, const dataset *data, ae_error *err)
 {
     uint32_t *labels = NULL;
     ae_status st = o.labels ? read_labels(o.labels, codes->n, &labels, err) : AE_OK;
 
     if (st == AE_OK)
-        st = plot_write(o.map, codes, labels, dataset_items(data), o.latents.force, err);
+        st = plot_write(o.map, codes, labels, data, l->input, (plot_way)o.map_by, o.latents.force, err);
     ae_free(labels);
     return st;
 }
@@ -110,7 +115,7 @@ static ae_status run(const latents *l, char **operands, int n, ae_error *err)
     if (st == AE_OK && o.error)
         st = matrix_write(o.error, &error_rows, NULL, 0, NULL, o.latents.force, err);
     if (st == AE_OK && o.map)
-        st = draw(&codes, data, err);
+        st = draw(l, &codes, data, err);
     if (st == AE_OK && o.probe)
         st = probe(&codes, err);
     if (st == AE_OK && o.latents.verbose)

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "clusters.h"
 #include "common/options.h"
 
 enum { BATCH = 256, PASSES = 60, MAX_CLASSES = 1000 };
@@ -140,7 +141,9 @@ ae_status probe_run(const matrix *codes, const uint32_t *labels, probe_result *o
         learn(&p, score);
         for (size_t i = p.n_learnt; i < p.n; i++)
             right += classify(&p, p.x + i * p.width, score) == labels[i];
-        *out = (probe_result){(double)right / (double)(p.n - p.n_learnt), (uint32_t)p.classes, p.n_learnt, p.n - p.n_learnt};
+        *out = (probe_result){.accuracy = (double)right / (double)(p.n - p.n_learnt), .n_classes = (uint32_t)p.classes,
+                              .n_learnt = p.n_learnt, .n_tested = p.n - p.n_learnt};
+        st = clusters_purity(&(matrix){p.x, p.n, p.width}, labels, (uint32_t)p.classes, &out->purity, err);
     } else {
         st = ae_fail(err, AE_ERR_NOMEM, "a probe of %zu items", p.n);
     }

@@ -8,6 +8,7 @@
 
 typedef struct probe_result {
     double accuracy; /* share of the tested items that are told right */
+    double purity;   /* share of all items whose group, by k-means of the standardised codes, is mostly of their label */
     uint32_t n_classes;
     size_t n_learnt, n_tested;
 } probe_result;
