@@ -32,7 +32,7 @@ struct ae_output {
     char *path;   /* the target; NULL where bytes go there directly */
     char *temp;
     struct timespec times[2]; /* for the file, once it is complete */
-    bool preserve, later;
+    bool preserve, timed, later;
     int slot;     /* in pending, or -1 */
     bool replace;
     ae_status status; /* of the first failed write */
@@ -183,7 +183,7 @@ ae_status ae_output_open_at(int directory, const char *path, const char *input, 
         goto done;
     o->later = flags & AE_OUTPUT_LATER;
     o->preserve = flags & AE_OUTPUT_PRESERVE && has_input && S_ISREG(in.st_mode);
-    if (o->preserve) {
+    if ((o->timed = o->preserve)) {
         o->times[0] = in.st_atim;
         o->times[1] = in.st_mtim;
     }
@@ -214,6 +214,18 @@ ae_sink *ae_output_sink(ae_output *output)
     return &output->sink;
 }
 
+void ae_output_stamp(ae_output *output, int64_t changed, uint32_t mode)
+{
+    struct stat made;
+
+    if (!output->path || fstat(output->fd, &made) != 0)
+        return;
+    output->timed = true;
+    output->times[0] = output->times[1] = (struct timespec){.tv_sec = (time_t)changed};
+    if (mode)
+        (void)!fchmod(output->fd, output->preserve ? mode & ((made.st_mode & 0777) | 0700) : made.st_mode & (mode | 0700));
+}
+
 /* Without `replace`, link() refuses a target that has appeared meanwhile; not all file systems have it. */
 static ae_status publish(ae_output *o, ae_error *err)
 {
@@ -233,7 +245,7 @@ ae_status ae_output_commit(ae_output *output, ae_error *err)
     ae_status st = output->status == AE_OK ? flush_buffer(output, err) : ae_fail(err, output->status, "writing failed before");
     int fd = output->fd;
 
-    if (st == AE_OK && output->preserve)
+    if (st == AE_OK && output->timed)
         (void)!futimens(fd, output->times); /* no reason to fail */
     if (st == AE_OK && output->path && !output->later)
         st = ae_sync_file(fd, err);

@@ -41,6 +41,13 @@ typedef struct ae_item {
     uint32_t position, packed; /* the position-th of `packed` items; packed = 0: not packed */
 } ae_item;
 
+/* What an item's file was like; zeroes tell nothing. */
+typedef struct ae_item_fields {
+    bool has_changed;
+    int64_t changed;      /* when it was changed last, in seconds since 1970 */
+    uint32_t mode;        /* its permissions, at most 0777; 0: not told */
+} ae_item_fields;
+
 /* Whether a name may be written below a directory: no "..", no empty part, not absolute, no control characters. */
 AE_API bool ae_item_name_is_safe(const char *name);
 
@@ -71,6 +78,9 @@ AE_API AE_NODISCARD ae_status ae_container_begin(ae_container_writer *writer, co
 AE_API AE_NODISCARD ae_status ae_container_write_tile(ae_container_writer *writer, ae_tile_kind kind, uint32_t index,
                                                       const void *data, size_t n_bytes, ae_error *err);
 AE_API AE_NODISCARD ae_status ae_container_write_meta(ae_container_writer *writer, const ae_meta *meta, ae_error *err);
+/* Right after an item was begun (n = 1) or a pack was written (an entry for each item of it). */
+AE_API AE_NODISCARD ae_status ae_container_write_fields(ae_container_writer *writer, const ae_item_fields *fields, uint32_t n,
+                                                        ae_error *err);
 /* Of a sound: how many frames it turned out to have; what it began with is taken back, so that the index is right. */
 AE_API void ae_container_set_frames(ae_container_writer *writer, uint64_t frames);
 /* Ends an item; hash: of its decoded samples, or NULL. */
@@ -115,6 +125,9 @@ AE_API AE_NODISCARD ae_status ae_container_find(const ae_container *container, c
 /* All items in order of number; to be freed with ae_items_free. Packs that are damaged are left out, of which
  * ae_container_complaint then speaks. */
 AE_API AE_NODISCARD ae_status ae_container_list(ae_container *container, ae_item **items, size_t *n_items, ae_error *err);
+/* Of n items in the order of ae_container_list; damage tells nothing. */
+AE_API AE_NODISCARD ae_status ae_container_fields(const ae_container *container, const ae_item *items, size_t n,
+                                                  ae_item_fields *fields, ae_error *err);
 AE_API uint32_t ae_item_tiles(const ae_item *item); /* how many it has, of each kind, if it is not packed */
 AE_API void ae_item_clear(ae_item *item);
 AE_API void ae_items_free(ae_item *items, size_t n_items);

@@ -31,6 +31,9 @@ AE_API AE_NODISCARD ae_status ae_output_flush(ae_output *output, ae_error *err);
 /* For reading what was flushed; -1 where bytes go to no file of their own. */
 AE_API int ae_output_descriptor(const ae_output *output);
 AE_API ae_sink *ae_output_sink(ae_output *output); /* lives as long as the output */
+/* The file gets that time, in seconds since 1970, and is for nobody whom those permissions exclude, unless they are 0; to preserve
+ * is to have just these, as far as the input's go. Nothing where bytes go to no file of their own. */
+AE_API void ae_output_stamp(ae_output *output, int64_t changed, uint32_t mode);
 /* Both free the output; a commit that fails leaves no file behind. */
 AE_API AE_NODISCARD ae_status ae_output_commit(ae_output *output, ae_error *err);
 AE_API void ae_output_discard(ae_output *output); /* NULL is fine */

@@ -6,7 +6,7 @@
 
 #include <zstd.h>
 
-#include "read.h"
+#include "fields.h"
 #include "model/format.h"
 #include "samples.h"
 
@@ -176,10 +176,12 @@ static ae_status recover(ae_container_writer *w, const ae_container *old, const 
     ae_item_free(r);
     if (st == AE_ERR_NOMEM)
         return out_of_memory(err);
+    if (item->packed && aei_fields_at(old, item) == state.end)
+        state.end = aei_chunk_end(old, state.end);
     state.whole &= st == AE_OK; /* of a later version: it stays as it is */
     if (!state.whole && !(state.ended && state.some))
         return AE_OK;
-    own.span = state.end - item->offset;
+    own.span = item->packed ? item->span : state.end - item->offset;
     if ((st = add_item(w, &own, item->name, true, err)) != AE_OK)
         return st;
     w->recovered[w->n_recovered++] = state.whole;
@@ -357,6 +359,17 @@ done:
     ae_free(packed);
     ae_free(plain.data);
     return st;
+}
+
+ae_status ae_container_write_fields(ae_container_writer *w, const ae_item_fields *fields, uint32_t n, ae_error *err)
+{
+    if (w->open ? n != 1 : !n || n > w->next_number)
+        return ae_fail(err, AE_ERR_ARGUMENT, "fields of %u items", n);
+    aei_put_number(&w->scratch, w->open ? w->items[w->n_items - 1].number : w->next_number - n);
+    if (aei_put_fields(&w->scratch, fields, n) || w->scratch.failed)
+        return put_chunk(w, AEI_CHUNK_FIELDS, NULL, 0, err);
+    w->scratch.n_bytes = 0;
+    return AE_OK;
 }
 
 void ae_container_set_frames(ae_container_writer *w, uint64_t frames)

@@ -29,7 +29,8 @@ extern const uint8_t aei_aec_magic[8], aei_aec_sync[3], aei_aec_end[4];
 enum {
     AEI_CHUNK_HEAD = 'H', AEI_CHUNK_TILE = 'T', AEI_CHUNK_ALPHA = 'A', AEI_CHUNK_PATCH = 'S', AEI_CHUNK_PACK = 'P',
     AEI_CHUNK_NAMED_PACK = 'N', AEI_CHUNK_MODEL = 'M', AEI_CHUNK_INDEX = 'I',
-    AEI_CHUNK_META = 'm', AEI_CHUNK_HASH = 'h', AEI_CHUNK_UNFINISHED = 'u', AEI_CHUNK_PAGE = 'i'
+    AEI_CHUNK_META = 'm', AEI_CHUNK_HASH = 'h', AEI_CHUNK_UNFINISHED = 'u', AEI_CHUNK_PAGE = 'i',
+    AEI_CHUNK_FIELDS = 'f'
 };
 
 uint32_t aei_crc32c(uint32_t crc, const void *data, size_t n_bytes); /* begin with 0 */

@@ -31,7 +31,7 @@ def job(name, command, *given, differs=(), good=None):
     shutil.rmtree("clean", True)
     os.mkdir("clean")
     for g in given:
-        shutil.copy(g, "clean")
+        shutil.copy2(g, "clean")
     before = tree("clean")
     r = run(command, "clean", "0 e", os.path.abspath("count"))
     if r.returncode:
@@ -45,7 +45,7 @@ def job(name, command, *given, differs=(), good=None):
         shutil.rmtree("work", True)
         os.mkdir("work")
         for g in given:
-            shutil.copy(g, "work")
+            shutil.copy2(g, "work")
         r = run(command, "work", fault)
         after = tree("work")
         runs += 1

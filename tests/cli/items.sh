@@ -39,6 +39,25 @@ $de -i b1.pgm -o - s.aec >one.png; cmp -s one.png dir/b1.png || fail "one item i
 $de -q 90 --format jpeg -i 'sub/w*.pgm' -i b1.pgm -o - s.aec >jpegs.tar 2>err || fail "$(cat err)"
 is "$(tar -tf jpegs.tar | sort | tr '\n' ' ')" 'b1.jpg sub/w*.jpg '
 
+# Items carry when their files were changed, and who may read them: packed or not, through a repair and in a tar archive.
+mkdir old; picture old/p1.pgm 16 1; picture old/p2.pgm 16 2; picture old/wide.pgm 300 3; { printf 'P6\n300 300\n255\n'; head -c 270000 "$0" /dev/zero | tail -c 270000; } >old/big.ppm
+touch -d '2001-02-03 04:05:06 UTC' old/p1.pgm; touch -d '1960-01-01 UTC' old/p2.pgm; touch -d '2010-10-10 10:10:10 UTC' old/wide.pgm old/big.ppm
+chmod 600 old/p2.pgm old/big.ppm; chmod 640 old/wide.pgm
+run 0 $co -q 100 -r -a old.aec old
+run 0 $de --json -l old.aec; for t in 981173106 -315619200 1286705410; do prints "\"mtime\": $t"; done; prints '"mode": "600"'
+TZ=UTC run 0 $de -v -l old.aec; prints "2001-02-03 04:05"; prints "1960-01-01 00:00"
+ages() { (cd "$1" && stat -c '%Y %n' p1.* p2.* wide.* big.*); }
+for archive in old.aec repaired.aec; do
+    run 0 $de --format ppm -f -o older/ $archive
+    is "$(ages older | sed 's/[.].*//')" "$(ages old | sed 's/[.].*//')"
+    is "$(stat -c %a older/p2.ppm older/big.ppm | tr '\n' ' ')" "600 600 "
+    run 0 $de --repair -f -o repaired.aec old.aec; cmp -s old.aec repaired.aec || fail "a repaired archive lacks something"
+done
+$de --format ppm -o - old.aec >old.tar 2>err || fail "tar: $(cat err)"
+rm -r older; mkdir older; tar -xf old.tar -C older; is "$(ages older | sed '/ p2/d; s/[.].*//')" "$(ages old | sed '/ p2/d; s/[.].*//')" # before 1970 there is no tar
+run 0 $co -q 100 -f -r --metadata none -a old.aec old; run 0 $de --json -l old.aec; grep -q mtime out && fail "--metadata none keeps times"
+run 0 $co -q 100 -f -r --metadata times -a old.aec old; run 0 $de --json -l old.aec; prints 981173106
+
 # Nothing to put in: no archive.
 mkdir empty; : >list
 run 1 $co -a n.aec in; says "-r takes the files in it"; absent n.aec

@@ -93,6 +93,17 @@ def read_meta(b):
             raise ValueError("an unknown description of colour")
 
 
+def read_fields(b, count):
+    for _ in range(count):
+        own = Bytes(b.take(b.number()))
+        while own.at < len(own.data):
+            tag, value = own.u8(), Bytes(own.take(own.number()))
+            if tag in (1, 2):
+                value.number()
+    if b.at != len(b.data):
+        raise ValueError("something behind the fields")
+
+
 def read_chunks(data):
     """Offset, type and payload of every chunk; footers are yielded as type None."""
     if data[:8] != MAGIC or crc32c(data[:12]) != struct.unpack("<I", data[12:16])[0]:
@@ -160,6 +171,7 @@ def read_index(offset, chunks, found, depth=0):
 
 def read(data):
     chunks, heads, packs, tiles, floats, sounds, last = {}, {}, {}, {}, set(), {}, None
+    counts = set()
     for at, kind, payload in read_chunks(data):
         last = (at, kind, payload)
         if kind is None:
@@ -169,6 +181,7 @@ def read(data):
         if kind == "H":
             number, head = b.number(), read_head(b)
             heads[at] = (number, head, b.rest())
+            counts.add((number, 1))
             if head["modality"] == 2:
                 sounds[number] = head, {}
             elif head["sample"] == 6:
@@ -181,6 +194,7 @@ def read(data):
                     raise ValueError("a name that shares more than there is")
                 names.append(before[:shared] + b.take(b.number()))
             packs[at] = (number, head, names, b.take(16))
+            counts.add((number, count))
         elif kind in "TAS":
             number, index = b.number(), b.number()
             tiles.setdefault(number, set()).add((kind, index))
@@ -202,6 +216,12 @@ def read(data):
                 read_meta(b)
         elif kind == "h":
             b.number()
+        elif kind == "f":
+            number, count = b.number(), b.number()
+            if count < 1 or not any(number == of and count == n for of, n in counts):
+                raise ValueError("fields of no item")
+            if b.number() == 0:  # else Zstandard
+                read_fields(b, count)
         elif kind.isupper() and kind not in "MI":
             raise ValueError(f"an unknown critical chunk {kind}")
     if not last or last[1] is not None or last[0] + 16 != len(data):

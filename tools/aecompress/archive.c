@@ -116,6 +116,8 @@ static ae_status write_pack(writing *w, gathered *g, ae_error *err)
     w->st = ae_pack(&g->like, g->n, g->samples, &packed, err);
     if (begin_writing(w, err))
         w->st = ae_container_write_packed(w->a->writer, &g->like, (const char *const *)g->names, g->n, &packed, err);
+    if (w->st == AE_OK)
+        w->st = ae_container_write_fields(w->a->writer, g->fields, g->n, err);
     end_writing(w);
     ae_free(packed.data);
     gathered_clear(g);
@@ -247,6 +249,13 @@ static void finish(archive *a, const cli_input *in, cli_json *json, double start
     cli_json_clear(json);
 }
 
+static ae_item_fields fields_of(const cli_input *in, const compress_options *o)
+{
+    if (!o->times || !in->exists)
+        return (ae_item_fields){.mode = 0};
+    return (ae_item_fields){.has_changed = true, .changed = in->changed.tv_sec, .mode = in->mode & 0777};
+}
+
 static void left_out(uint32_t n, ae_error *err)
 {
     ae_error inner = *err;
@@ -321,6 +330,7 @@ static void run_file(archive *a, job *j)
     compressed c;
     ae_status st = compress_open(&c, a->o, j->in->path, &err);
 
+    c.fields = fields_of(j->in, a->o);
     if (st == AE_OK && c.n_pictures > 1) {
         run_pictures(a, j, &c, name);
         compress_close(&c);
@@ -338,7 +348,7 @@ static void run_file(archive *a, job *j)
         st = ae_reader_read(&c.reader, samples, (uint32_t)c.info.height, &err);
     wait_for(a, &a->turn, j->turn);
     if (st == AE_OK && (added = take_name(a, name, &st, &err)) && small)
-        st = gather(a->kinds, &c.item, n, samples, name, &ready, &err);
+        st = gather(a->kinds, &c.item, n, samples, name, &c.fields, &ready, &err);
     if ((ticket = ready.n || (added && !small)))
         w.ticket = a->n_tickets++;
     pass_on(a, &a->turn);

@@ -42,7 +42,8 @@ ae_status compress_item(compressed *c, const compress_options *o, const cli_item
         return st;
     e.writer = writer;
     c->item.name = (char *)(uintptr_t)name; /* only read */
-    if ((st = ae_container_begin(writer, &c->item, err)) != AE_OK)
+    if ((st = ae_container_begin(writer, &c->item, err)) != AE_OK ||
+        (st = ae_container_write_fields(writer, &c->fields, 1, err)) != AE_OK)
         return st;
     if (c->item.coding == AE_ITEM_NETWORK)
         st = write_network(&e, o, threads, err);

@@ -16,6 +16,7 @@ typedef struct compress_options {
     const char *target_size;
     double target_bpp, target_psnr;
     uint32_t quality, effort;
+    bool times;                /* of files are kept in archives, and permissions */
     bool lossless, append, verify, embed;
     bool first;                /* of several pages or frames */
 
@@ -63,6 +64,7 @@ typedef struct compressed {
     ae_similarity *similarity; /* NULL: not asked for */
     float *luma;             /* two rows */
     uint8_t digest[16];
+    ae_item_fields fields;
 } compressed;
 
 /* Opens the picture, of several the first, and decides how it is coded. Close it whatever happens. */

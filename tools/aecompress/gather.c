@@ -15,16 +15,18 @@ ae_status gathered_begin(gathered *g, const ae_item *like, size_t n_each, ae_err
     g->like.name = NULL;
     g->samples = ae_alloc(g->most, n_each);
     g->names = ae_alloc(g->most, sizeof(*g->names));
-    if (g->samples && g->names)
+    g->fields = ae_alloc(g->most, sizeof(*g->fields));
+    if (g->samples && g->names && g->fields)
         return AE_OK;
     gathered_clear(g);
     return ae_fail(err, AE_ERR_NOMEM, "a pack of items");
 }
 
-ae_status gathered_add(gathered *g, const void *samples, const char *name, ae_error *err)
+ae_status gathered_add(gathered *g, const void *samples, const char *name, const ae_item_fields *fields, ae_error *err)
 {
     if (!(g->names[g->n] = ae_strdup(name)))
         return ae_fail(err, AE_ERR_NOMEM, "a name");
+    g->fields[g->n] = *fields;
     memcpy(g->samples + g->n++ * g->n_each, samples, g->n_each);
     return AE_OK;
 }
@@ -34,6 +36,7 @@ void gathered_clear(gathered *g)
     for (uint32_t i = 0; i < g->n; i++)
         ae_free(g->names[i]);
     ae_free(g->names);
+    ae_free(g->fields);
     ae_free(g->samples);
     *g = (gathered){0};
 }
@@ -47,7 +50,7 @@ static bool same_kind(const ae_item *a, const ae_item *b)
 }
 
 ae_status gather(gathered kinds[GATHER_KINDS], const ae_item *item, size_t n_each, const void *samples, const char *name,
-                 gathered *ready, ae_error *err)
+                 const ae_item_fields *fields, gathered *ready, ae_error *err)
 {
     gathered *g = NULL;
     ae_status st;
@@ -68,7 +71,7 @@ ae_status gather(gathered kinds[GATHER_KINDS], const ae_item *item, size_t n_eac
     }
     if (!g->n && (st = gathered_begin(g, item, n_each, err)) != AE_OK)
         return st;
-    if ((st = gathered_add(g, samples, name, err)) != AE_OK) {
+    if ((st = gathered_add(g, samples, name, fields, err)) != AE_OK) {
         if (!g->n)
             gathered_clear(g);
         return st;

@@ -15,17 +15,18 @@ typedef struct gathered {
     size_t n_each;
     uint32_t n, most;
     char **names;
+    ae_item_fields *fields;
 } gathered;
 
 ae_status gathered_begin(gathered *g, const ae_item *like, size_t n_each, ae_error *err);
 /* Room must be there. */
-ae_status gathered_add(gathered *g, const void *samples, const char *name, ae_error *err);
+ae_status gathered_add(gathered *g, const void *samples, const char *name, const ae_item_fields *fields, ae_error *err);
 void gathered_clear(gathered *g);
 
 /* Takes one in. *ready gets what is now to be written: a full pack, the fullest where there was no room for another kind, or none.
  */
 ae_status gather(gathered kinds[GATHER_KINDS], const ae_item *item, size_t n_each, const void *samples, const char *name,
-                 gathered *ready, ae_error *err);
+                 const ae_item_fields *fields, gathered *ready, ae_error *err);
 
 typedef struct name_set {
     char **slots;

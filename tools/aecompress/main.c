@@ -29,7 +29,7 @@ static const cli_option options[] = {
     {0, "verify", CLI_FLAG, &o.verify, NULL, "decode what was written and compare", 0, 0},
     PICTURE_FIRST(o.first),
     {0, "metadata", CLI_STRING, &o.metadata, "all|none|LIST",
-     "what to keep of icc,exif,xmp,iptc,text,density,colour and, of sounds, tags,cover,chunks", 0, 0},
+     "what to keep of icc,exif,xmp,iptc,text,density,colour, of sounds tags,cover,chunks, of files in archives times", 0, 0},
     CLI_BATCH_OPTIONS(o.batch),
     {0},
 };
@@ -62,18 +62,25 @@ static int parse_metadata(void)
                                         [AE_META_COLOUR] = "colour", [AE_META_TAG] = "tags",  [AE_META_COVER] = "cover",
                                         [AE_META_CHUNK] = "chunks"};
 
-    if (strcmp(o.metadata, "all") == 0)
+    if (strcmp(o.metadata, "all") == 0) {
         o.meta_kinds = UINT32_MAX;
+        o.times = true;
+    }
     if (strcmp(o.metadata, "all") == 0 || strcmp(o.metadata, "none") == 0)
         return CLI_GO_ON;
     for (const char *at = o.metadata; *at;) {
         size_t n = strcspn(at, ","), kind = AE_META_ICC;
 
+        if (n == 5 && strncasecmp(at, "times", n) == 0) {
+            o.times = true;
+            at += n + (at[n] == ',');
+            continue;
+        }
         while (kind <= AE_META_CHUNK && (strlen(names[kind]) != n || strncasecmp(names[kind], at, n) != 0))
             kind++;
         if (kind > AE_META_CHUNK)
             return cli_usage("--metadata: '%s' is not all, none or a list of "
-                             "icc,exif,xmp,iptc,text,density,colour,tags,cover,chunks", o.metadata);
+                             "icc,exif,xmp,iptc,text,density,colour,tags,cover,chunks,times", o.metadata);
         o.meta_kinds |= 1u << kind;
         at += n + (at[n] == ',');
     }

@@ -156,7 +156,7 @@ static void close_picture(compressed *c)
     ae_free(c->read_band);
     ae_free(c->original);
     *c = (compressed){.source = c->source, .reader = c->reader, .upright = c->upright, .n_pictures = c->n_pictures,
-                      .picture = c->picture};
+                      .picture = c->picture, .fields = c->fields};
 }
 
 ae_status compress_picture(compressed *c, const compress_options *o, uint32_t n, ae_error *err)

@@ -47,6 +47,7 @@ ae_status recording_item(compressed *c, const compress_options *o, const cli_ite
 
     c->item.name = (char *)(uintptr_t)name; /* only read */
     if ((st = ae_container_begin(writer, &c->item, err)) != AE_OK ||
+        (st = ae_container_write_fields(writer, &c->fields, 1, err)) != AE_OK ||
         (st = ae_sounds_encode(&how, &source, c->item.tile, &sink, &c->item.info.height, err)) != AE_OK ||
         (st = compress_write_meta(c, o, writer, err)) != AE_OK)
         return st;

@@ -47,6 +47,7 @@ typedef struct decoding {
     const decompress_options *o;
     const cli_item *item;
     const ae_item *what;
+    const ae_item_fields *fields; /* of it */
     uint32_t threads;
     ae_encoder encoder;
     double done, share; /* of the whole file */
@@ -127,8 +128,11 @@ static ae_status write_item(decoding *d, aecfile *f, int directory, const char *
     if ((st = picture_codec(&o->picture, path, decompress_standard(o, d->what), &codec, err)) != AE_OK ||
         (st = ae_output_open_at(directory, path, standard ? NULL : d->item->input, flags, &output, err)) != AE_OK)
         return st;
-    if ((st = encode_item(d, f, codec, ae_output_sink(output), err)) == AE_OK)
+    if ((st = encode_item(d, f, codec, ae_output_sink(output), err)) == AE_OK) {
+        if (d->fields->has_changed)
+            ae_output_stamp(output, d->fields->changed, d->fields->mode);
         return ae_output_commit(output, err);
+    }
     ae_output_discard(output);
     return st;
 }
@@ -196,6 +200,7 @@ typedef struct many {
     const decompress_options *o;
     const cli_item *item;
     const ae_item *items;
+    const ae_item_fields *fields;
     const char *directory;     /* below which all is written */
     const cli_target *targets; /* of each item, within it */
     size_t n;
@@ -288,7 +293,8 @@ static void run_items(many *m, aecfile *f)
             m->next++;
         end = m->next;
         for (size_t i = first; i < end && !cli_cancel.requested; i++) {
-            decoding d = {.o = m->o, .item = m->item, .what = &m->items[i], .many = true, .threads = m->threads,
+            decoding d = {.o = m->o, .item = m->item, .what = &m->items[i], .fields = &m->fields[i], .many = true,
+                          .threads = m->threads,
                           .share = 1.0 / (double)m->n, .done = (double)m->finished / (double)m->n};
             ae_status st;
 
@@ -320,7 +326,8 @@ static void *run_worker(void *opaque)
 static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_t n, ae_error *err)
 {
     uint32_t workers = f->fd < 0 || d->o->picture.batch.dry_run ? 1 : d->threads < n ? d->threads : (uint32_t)n, started = 0;
-    many m = {.o = d->o, .item = d->item, .items = items, .n = n, .threads = d->threads / workers,
+    many m = {.o = d->o, .item = d->item, .items = items, .fields = d->fields, .n = n,
+              .threads = d->threads / workers,
               .mutex = PTHREAD_MUTEX_INITIALIZER, .begun = cli_seconds()};
     ae_status st = AE_OK;
     pthread_t *threads;
@@ -379,7 +386,8 @@ static ae_status write_tar(decoding *d, aecfile *f, const ae_item *items, size_t
                  (one = picture_codec(&d->o->picture, targets[i].path, decompress_standard(d->o, &items[i]), &codec, &why)) ==
                      AE_OK &&
                  (one = encode_item(d, f, codec, &held.sink, &why)) == AE_OK)
-            st = tar_write(ae_output_sink(output), targets[i].path + sizeof(within), changed, held.data, held.n_bytes, err);
+            st = tar_write(ae_output_sink(output), targets[i].path + sizeof(within),
+                           d->fields[i].has_changed ? d->fields[i].changed : changed, held.data, held.n_bytes, err);
         else if (one == AE_ERR_CANCELLED)
             st = ae_fail(err, one, "%s", why.message);
         else {
@@ -429,6 +437,7 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
 {
     const decompress_options *o = opaque;
     decoding d = {.o = o, .item = item, .threads = item->threads ? item->threads : 1};
+    ae_item_fields *fields = NULL;
     ae_item *items = NULL;
     size_t n = 0;
     uint32_t n_missing = 0;
@@ -449,6 +458,11 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
     if ((st = decompress_select(o, item->input, &f, &items, &n, &n_missing, err)) != AE_OK ||
         (st = check_output(o, &f, items, n, err)) != AE_OK)
         goto done;
+    if (!(fields = ae_alloc(n, sizeof(*fields))))
+        st = ae_fail(err, AE_ERR_NOMEM, "%zu items", n);
+    if (st != AE_OK || (st = ae_container_fields(f.container, items, n, fields, err)) != AE_OK)
+        goto done;
+    d.fields = fields;
     d.share = 1.0 / (double)n;
     /* an archive goes into a directory even where one item of it is asked for by a pattern; a picture alone does not */
     directory = n > 1 || (o->names.n && names_directory(o->picture.batch.output));
@@ -466,6 +480,7 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
     if (st == AE_OK && n_missing)
         st = ae_fail(err, AE_ERR_ARGUMENT, "%u of the names given are not in it; the others were written", n_missing);
 done:
+    ae_free(fields);
     ae_items_free(items, n);
     aecfile_close(&f);
     return st;

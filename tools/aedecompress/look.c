@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/inputs.h"
 #include "common/progress.h"
@@ -16,6 +17,7 @@ typedef struct look {
     const decompress_options *o;
     const char *path;
     const ae_item *item;
+    const ae_item_fields *fields; /* of it */
     FILE *json;
     uint32_t n_bad;
     double begun;
@@ -60,6 +62,20 @@ static const char *coding_of(const ae_item *item, char text[40])
     return text;
 }
 
+/* With -v: when the file was changed, before what else is said. */
+static void print_time(const look *l)
+{
+    time_t changed = (time_t)l->fields->changed;
+    char text[40] = "";
+    struct tm local;
+
+    if (!l->o->picture.batch.verbose)
+        return;
+    if (l->fields->has_changed && localtime_r(&changed, &local))
+        strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &local);
+    printf("%-16s  ", text);
+}
+
 static void list_item(const look *l)
 {
     const ae_item *it = l->item;
@@ -85,10 +101,17 @@ static void list_item(const look *l)
         cli_json_number(&json, "bits", it->info.bits);
         cli_json_string(&json, "coding", coding_of(it, coding));
         cli_json_number(&json, "bytes", (double)coded_bytes(it));
+        if (l->fields->has_changed)
+            cli_json_number(&json, "mtime", (double)l->fields->changed);
+        if (l->fields->mode) {
+            snprintf(coding, sizeof(coding), "%03o", l->fields->mode);
+            cli_json_string(&json, "mode", coding);
+        }
         cli_json_write(&json, l->json);
         cli_json_clear(&json);
         return;
     }
+    print_time(l);
     if (it->info.kind == AE_KIND_AUDIO) {
         char length[32];
 
@@ -158,6 +181,7 @@ static void record(const look *l, size_t n, const char *error)
 static bool look_at(const decompress_options *o, const char *path, FILE *json)
 {
     look l = {.o = o, .path = path, .json = json, .begun = cli_seconds()};
+    ae_item_fields *fields = NULL;
     ae_item *items = NULL;
     size_t n = 0;
     uint32_t n_missing = 0;
@@ -175,14 +199,19 @@ static bool look_at(const decompress_options *o, const char *path, FILE *json)
     if (st == AE_OK)
         st = decompress_select(o, path, &f, &items, &n, &n_missing, &err);
     l.n_bad += n_missing;
+    if (st == AE_OK && !(fields = ae_alloc(n, sizeof(*fields))))
+        st = ae_fail(&err, AE_ERR_NOMEM, "%zu items", n);
+    if (st == AE_OK && o->list)
+        st = ae_container_fields(f.container, items, n, fields, &err);
     if (st == AE_OK && !l.n_bad && ae_container_complaint(f.container)) {
         cli_message("%s: %s", path, ae_container_complaint(f.container));
         l.n_bad++;
     }
     for (size_t i = 0; i < n; i++)
         l.bytes += coded_bytes(&items[i]);
-    for (size_t i = 0; i < n && !cli_cancel.requested; i++) {
+    for (size_t i = 0; i < n && st == AE_OK && !cli_cancel.requested; i++) {
         l.item = &items[i];
+        l.fields = &fields[i];
         if (o->list)
             list_item(&l);
         else
@@ -198,6 +227,7 @@ static bool look_at(const decompress_options *o, const char *path, FILE *json)
         printf("%s: %zu items, all well%s\n", path, n, unchecked(&l, note));
     if (json && (st != AE_OK || l.n_bad || (o->test && !cli_cancel.requested)))
         record(&l, n, st != AE_OK ? err.message : NULL);
+    ae_free(fields);
     ae_items_free(items, n);
     aecfile_close(&f);
     return st == AE_OK && !l.n_bad;

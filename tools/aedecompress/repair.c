@@ -74,6 +74,7 @@ static ae_status copy_pack(const aecfile *f, const cli_item *item, const ae_item
 {
     size_t bytes = ae_row_bytes(&items->info) * (size_t)items->info.height;
     const char **names = ae_alloc(n, sizeof(*names));
+    ae_item_fields *fields = ae_alloc(n, sizeof(*fields));
     bool *again = ae_alloc(n, sizeof(*again));
     uint8_t *samples = NULL;
     ae_item like = *items;
@@ -82,9 +83,11 @@ static ae_status copy_pack(const aecfile *f, const cli_item *item, const ae_item
     uint32_t kept = 0;
     bool all = n == items->packed;
     ae_error why;
-    ae_status st = names && again && find_repeated(items, n, again) ? ae_item_open(f->container, items, &r, err)
+    ae_status st = names && again && fields && find_repeated(items, n, again) ? ae_item_open(f->container, items, &r, err)
                                                                     : ae_fail(err, AE_ERR_NOMEM, "%zu names", n);
 
+    if (st == AE_OK)
+        st = ae_container_fields(f->container, items, n, fields, err);
     for (size_t i = 0; i < n && st == AE_OK; i++) {
         bool good = acceptable(item, &items[i], again[i], w, n_lost);
 
@@ -95,6 +98,7 @@ static ae_status copy_pack(const aecfile *f, const cli_item *item, const ae_item
         goto done;
     if (all && ae_item_packed(r, &packed, &why) == AE_OK) {
         st = ae_container_write_packed(w, &like, names, (uint32_t)n, &packed, err);
+        kept = (uint32_t)n;
         goto done;
     }
     if (!(samples = ae_alloc(n, bytes))) {
@@ -105,6 +109,7 @@ static ae_status copy_pack(const aecfile *f, const cli_item *item, const ae_item
         if (!names[i])
             continue;
         if (ae_item_unpack(r, items[i].position, samples + kept * bytes, &why) == AE_OK) {
+            fields[kept] = fields[i];
             names[kept++] = names[i];
         } else {
             cli_message("%s: %s: left out: %s", item->input, names[i], why.message);
@@ -115,8 +120,11 @@ static ae_status copy_pack(const aecfile *f, const cli_item *item, const ae_item
     if (kept)
         st = ae_container_write_pack(w, &like, names, kept, samples, err);
 done:
+    if (st == AE_OK && kept)
+        st = ae_container_write_fields(w, fields, kept, err);
     ae_item_free(r);
     ae_free(names);
+    ae_free(fields);
     ae_free(again);
     ae_free(samples);
     return st;

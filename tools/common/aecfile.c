@@ -400,12 +400,14 @@ ae_status aecfile_copy(const ae_container *from, const ae_item *what, ae_contain
     uint32_t n_tiles = ae_item_tiles(what);
     bool network = what->coding == AE_ITEM_NETWORK;
     ae_item_reader *r = NULL;
+    ae_item_fields fields;
     ae_meta meta = {0};
     uint8_t hash[16];
     ae_error why;
     ae_status st;
 
-    if ((st = ae_item_open(from, what, &r, err)) != AE_OK || (st = ae_container_begin(w, what, err)) != AE_OK)
+    if ((st = ae_container_fields(from, what, 1, &fields, err)) != AE_OK || (st = ae_item_open(from, what, &r, err)) != AE_OK ||
+        (st = ae_container_begin(w, what, err)) != AE_OK || (st = ae_container_write_fields(w, &fields, 1, err)) != AE_OK)
         goto done;
     for (int kind = 0; kind < (network ? AE_TILE_KINDS : 1); kind++)
         for (uint32_t i = 0; i < n_tiles && st == AE_OK && (kind != AE_TILE_ALPHA || what->info.alpha); i++) {

@@ -37,6 +37,7 @@ static ae_status append(cli_inputs *l, const char *path, size_t root, bool named
         l->items[l->n].device = found->st_dev;
         l->items[l->n].inode = found->st_ino;
         l->items[l->n].changed = found->st_mtim;
+        l->items[l->n].mode = found->st_mode;
     }
     l->n++;
     return AE_OK;

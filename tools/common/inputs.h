@@ -17,6 +17,7 @@ typedef struct cli_input {
     dev_t device;       /* where it exists */
     ino_t inode;
     struct timespec changed;
+    mode_t mode;
 } cli_input;
 
 typedef struct cli_inputs {
