@@ -76,13 +76,25 @@ static uint64_t cost_of(unsigned colour, const aei_block *t, const uint16_t *sam
     return cost;
 }
 
+static bool all_are_grey(const aei_block *t, const uint16_t *samples)
+{
+    const uint16_t *end = samples + (size_t)t->width * t->height * t->channels;
+
+    for (; samples < end; samples += t->channels)
+        if (samples[0] != samples[1] || samples[1] != samples[2])
+            return false;
+    return true;
+}
+
 static unsigned choose_colour(const aei_block *t, const uint16_t *samples)
 {
     unsigned best = COLOUR_NONE;
     uint64_t least = UINT64_MAX;
 
-    if (t->channels < 3 || t->bound)
+    if (t->channels < 3)
         return COLOUR_NONE;
+    if (t->bound)
+        return all_are_grey(t, samples) ? COLOUR_GREEN : COLOUR_NONE;
     for (unsigned colour = 0; colour < N_COLOURS; colour++) {
         uint64_t cost = cost_of(colour, t, samples);
 
@@ -94,13 +106,16 @@ static unsigned choose_colour(const aei_block *t, const uint16_t *samples)
     return best;
 }
 
+/* Differences of colours are never off, so that equal channels stay equal. */
 static void set_geometry(aei_geometry *g, const aei_block *t, unsigned colour)
 {
     *g = (aei_geometry){.width = t->width, .height = t->height, .channels = t->channels};
     for (unsigned ch = 0; ch < t->channels; ch++) {
-        g->lo[ch] = colour != COLOUR_NONE && (ch == 1 || ch == 2) ? -(int32_t)t->max : 0;
+        bool difference = colour != COLOUR_NONE && (ch == 1 || ch == 2), alpha = t->channels % 2 == 0 && ch + 1 == t->channels;
+
+        g->lo[ch] = difference ? -(int32_t)t->max : 0;
         g->hi[ch] = (int32_t)t->max;
-        g->bound[ch] = t->channels % 2 == 0 && ch + 1 == t->channels ? 0 : t->bound;
+        g->bound[ch] = difference || alpha ? 0 : t->bound;
     }
 }
 

@@ -959,6 +959,49 @@ static void test_bounds(void **state)
     free(p.pixels);
 }
 
+/* Equal channels come back equal, whatever they may be off by; each is within the bound that the first one coded has. */
+static void test_equal_channels(void **state)
+{
+    (void)state;
+    for (uint32_t channels = 3; channels <= 4; channels++)
+        for (ae_sample sample = AE_U8; sample <= AE_U16; sample = sample == AE_U8 ? AE_U16 : sample + 1) {
+            picture p = make_picture(60, 100, channels, sample, 5);
+            size_t bytes = ae_sample_bytes(sample), most = sample == AE_U8 ? 7 : 7 * 257;
+            ae_samples_options options = {.bound = AE_BOUND_ONE * (uint32_t)most, .control.threads = 1};
+            kept k = {NULL, 0};
+            picture got = {.info = p.info, .n = p.n, .pixels = malloc(p.n)};
+            ae_row_source source = {p.info, &p, read_picture};
+            ae_tile_sink tiles = {&k, keep_tile};
+            ae_tile_source coded = {&k, give_tile};
+            ae_row_sink sink = {&got, collect};
+            size_t off = 0;
+            ae_error err;
+
+            for (size_t i = 0; i < 60 * 100; i++)
+                for (size_t c = 1; c < 3; c++)
+                    memcpy(p.pixels + (channels * i + c) * bytes, p.pixels + channels * i * bytes, bytes);
+            p.at = 0;
+            ok(ae_samples_encode(&options, &source, &tiles, &err), &err);
+            ok(ae_samples_decode(&p.info, &options, &coded, &sink, &err), &err);
+            for (size_t i = 0; i < 60 * 100; i++) {
+                const uint8_t *v = got.pixels + channels * i * bytes, *was = p.pixels + channels * i * bytes;
+                int is = bytes == 1 ? *v : *(const uint16_t *)(const void *)v;
+                int had = bytes == 1 ? *was : *(const uint16_t *)(const void *)was;
+
+                assert_memory_equal(v, v + bytes, bytes);
+                assert_memory_equal(v, v + 2 * bytes, bytes);
+                if (channels == 4)
+                    assert_memory_equal(v + 3 * bytes, was + 3 * bytes, bytes);
+                assert_in_range(abs(is - had), 0, most);
+                off += is != had;
+            }
+            assert_true(off > 1000);
+            free(got.pixels);
+            free(k.data);
+            free(p.pixels);
+        }
+}
+
 /* Floats keep every bit, also of what is no number; what is lost is 0, previews are means, and no error can be asked for. */
 static void test_floats(void **state)
 {
@@ -1041,6 +1084,7 @@ int main(void)
         cmocka_unit_test(test_interrupts),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_many),       cmocka_unit_test(test_meta),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_equal_channels),
         cmocka_unit_test(test_floats),
     };
 
