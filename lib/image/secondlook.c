@@ -168,8 +168,10 @@ static void settle(const float taken[2], ae_noise *noise)
     float ratio = taken[0] / fmaxf(taken[1], 0.01f);
     float texture = ramp(taken[0], 0.95f, 1.1f) * ramp(ratio, 1.2f, 1.35f);
     float agree = ramp(taken[0], 0.65f, 0.75f) * (1 - ramp(ratio, 1.4f, 1.6f));
-    float exact = ramp(fminf(taken[0], taken[1]), 0.87f, 0.93f), some = 1.2f - 0.2f * exact;
-    float y = 1 + agree * (fminf(fmaxf(some, taken[0] * taken[0]), 1.6f) - 1), c = fminf(fmaxf(taken[1], 1), 1.5f);
+    float smoothed = 1 - ramp(noise->chroma / fmaxf(noise->luminance, 0.01f), 0.95f, 1.1f); /* cameras spare colour no smoothing */
+    float some = 1 + 0.2f * smoothed * (1 - ramp(fminf(taken[0], taken[1]), 0.87f, 0.93f));
+    float y = 1 + agree * (fminf(fmaxf(some, taken[0] * taken[0]), 1.6f) - 1);
+    float c = 1 + fmaxf(smoothed, ramp(taken[0], 0.7f, 0.85f)) * (fminf(fmaxf(taken[1], 1), 1.5f) - 1);
 
     y += texture * (0.8f - y);
     noise->luminance *= y;
