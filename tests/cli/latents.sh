@@ -53,6 +53,8 @@ run 0 $features -m t.aem table.csv --probe labels.csv; prints "linear probe: "; 
 run 1 $features -m t.aem table.csv -o codes.npy; says "exists"
 run 1 $features -m t.aem codes.npy -o x.npy; says "is 1 x 2 x 1, the model takes 1 x 8 x 1"; absent x.npy
 head -20 labels.csv >few.csv; run 1 $features -m t.aem table.csv --probe few.csv; says "20 labels for 600 items"
+head -400 labels.csv >learn.csv; tail -200 labels.csv >try.csv; run 0 $features -m t.aem table.csv --probe learn.csv,try.csv; prints "of 200 items right, 3 classes, learnt from 400"
+run 1 $features -m t.aem table.csv --probe learn.csv,few.csv; says "400 labels and 20 for 600 items"
 run 1 $features -m t.aem table.csv -o x.png; absent x.png; run 2 $features table.csv -o x.npy; says "no model named"
 
 # codes and back

@@ -28,9 +28,10 @@ static const cli_option options[] = {
     {0, "labels", CLI_STRING, &o.labels, "FILE", "colours of the map, one label an item: IDX, .npy, or the last column of .csv", 0,
      0},
     {0, NULL, CLI_HEADING, NULL, NULL, "What to find out", 0, 0},
-    {0, "probe", CLI_STRING, &o.probe, "LABELS",
-     "how well a linear classifier tells these labels from the latents: learnt from the first four fifths, tested on the rest", 0,
-     0},
+    {0, "probe", CLI_STRING, &o.probe, "LABELS[,LABELS]",
+     "how well a linear classifier tells these labels from the latents: learnt from the items of the first file, tested on those "
+     "of the second; of one file learnt from the first four fifths",
+     0, 0},
     LATENTS_OPTIONS(o.latents),
     {0},
 };
@@ -44,7 +45,8 @@ static const cli_tool tool = {
     options,
     "Examples:\n"
     "  aefeatures -m digits.aem train-images-idx3-ubyte.gz -o codes.npy\n"
-    "  aefeatures -m digits.aem --probe t10k-labels-idx1-ubyte.gz t10k-images-idx3-ubyte.gz\n"
+    "  aefeatures -m digits.aem --probe train-labels-idx1-ubyte.gz,t10k-labels-idx1-ubyte.gz train-images-idx3-ubyte.gz \\\n"
+    "             t10k-images-idx3-ubyte.gz\n"
     "  aefeatures -m mine.aem --map map.html --labels labels.csv pictures/\n",
 };
 
@@ -73,13 +75,47 @@ static ae_status read_labels(const char *path, size_t n, uint32_t **out, ae_erro
     return st;
 }
 
+/* The labels of one file, or of two with a comma between; *n_first: of the first. */
+static ae_status read_two(const char *paths, size_t n, uint32_t **out, size_t *n_first, ae_error *err)
+{
+    const char *comma = strchr(paths, ',');
+    uint32_t *second = NULL;
+    size_t n_second = 0;
+    char first[4096];
+    ae_status st;
+
+    *n_first = n * 4 / 5;
+    if (!comma || access(paths, F_OK) == 0)
+        return read_labels(paths, n, out, err);
+    snprintf(first, sizeof(first), "%.*s", (int)(comma - paths), paths);
+    if ((st = labels_read(first, out, n_first, err)) != AE_OK)
+        return st;
+    if ((st = labels_read(comma + 1, &second, &n_second, err)) == AE_OK) {
+        uint32_t *both = ae_realloc(*out, *n_first * sizeof(*both), (*n_first + n_second) * sizeof(*both));
+
+        if (both && *n_first + n_second == n)
+            memcpy(both + *n_first, second, n_second * sizeof(*both));
+        else
+            st = both ? ae_fail(err, AE_ERR_MISMATCH, "%s: %zu labels and %zu for %zu items", paths, *n_first, n_second, n)
+                      : ae_fail(err, AE_ERR_NOMEM, "labels");
+        *out = both ? both : *out;
+    }
+    ae_free(second);
+    if (st != AE_OK) {
+        ae_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
 static ae_status probe(const matrix *codes, ae_error *err)
 {
     uint32_t *labels = NULL;
+    size_t n_first;
     probe_result r;
-    ae_status st = read_labels(o.probe, codes->n, &labels, err);
+    ae_status st = read_two(o.probe, codes->n, &labels, &n_first, err);
 
-    if (st == AE_OK && (st = probe_run(codes, labels, &r, err)) == AE_OK)
+    if (st == AE_OK && (st = probe_run(codes, labels, n_first, &r, err)) == AE_OK)
         printf("linear probe: %.4f of %zu items right, %u classes, learnt from %zu\n"
                "k-means: %.4f of %zu items in groups that are mostly of their label\n", r.accuracy, r.n_tested, r.n_classes,
                r.n_learnt, r.purity, codes->n);

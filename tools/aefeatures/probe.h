@@ -8,13 +8,12 @@
 
 typedef struct probe_result {
     double accuracy; /* share of the tested items that are told right */
-    double purity;   /* share of all items whose group, by k-means of the standardised codes, is mostly of their label */
+    double purity;   /* share of all items whose group, by k-means, is mostly of their label */
     uint32_t n_classes;
     size_t n_learnt, n_tested;
 } probe_result;
 
-/* Softmax regression on standardised codes, learnt from the first four fifths of the items, tested on the others. The same every
- * time. */
-ae_status probe_run(const matrix *codes, const uint32_t *labels, probe_result *out, ae_error *err);
+/* Softmax regression, learnt from the first n_learnt items, tested on the others. The same every time. */
+ae_status probe_run(const matrix *codes, const uint32_t *labels, size_t n_learnt, probe_result *out, ae_error *err);
 
 #endif
