@@ -31,7 +31,7 @@ static ae_status prepare(mapper *m, const ae_signal_info *info, ae_error *err)
     m->image = ae_alloc(WINDOW, m->row_floats * sizeof(float));
     m->level = ae_alloc(2 * (size_t)WINDOW, info->width * sizeof(float));
     m->scratch = ae_alloc(aei_level_scratch(WINDOW, (uint32_t)info->width), sizeof(float));
-    m->out = ae_alloc(STRIP, 3 * (size_t)info->width);
+    m->out = ae_alloc(WINDOW, 3 * (size_t)info->width); /* the last strip brings the rows with it that wait for those below */
     if (!m->rows || !m->image || !m->level || !m->scratch || !m->out)
         return ae_fail(err, AE_ERR_NOMEM, "%d rows of %llu pixels", WINDOW, (unsigned long long)info->width);
     return AE_OK;

@@ -258,6 +258,52 @@ static void test_grey_and_depths(void **state)
     }
 }
 
+typedef struct map {
+    const picture *p;
+    const ae_noise *noise;
+    uint64_t y;
+} map;
+
+/* Rows of a picture that is flat along them: what is told hangs on the brightness, whichever strip a row came in. */
+static ae_status check_map(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    map *m = opaque;
+    const uint8_t *v = rows;
+    double h = (double)m->p->info.height;
+
+    (void)err;
+    for (uint32_t y = 0; y < n_rows; y++, m->y++)
+        for (size_t x = 0; x < m->p->info.width; x++, v += 3)
+            assert_true(v[0] == 4 * 8 && !v[2] &&
+                        fabs(v[1] - 4 * (2 + 6 * (double)m->y / h)) <= 1 + 24 * 3 / h); /* at the edges the smoothing shows */
+    return AE_OK;
+}
+
+static void test_map(void **state)
+{
+    static const uint32_t heights[] = {1, 5, 63, 64, 66, 128, 192, 321};
+    ae_noise noise = {.n_bins = AE_NOISE_BINS};
+
+    (void)state;
+    for (int i = 0; i < AE_NOISE_BINS; i++) {
+        noise.luminance_at[i] = 2 + 6 * (float)i / (AE_NOISE_BINS - 1);
+        noise.chroma_at[i] = 8;
+    }
+    for (size_t i = 0; i < sizeof(heights) / sizeof(*heights); i++) {
+        picture p = make_picture(37, heights[i], 3, AE_F32);
+        ae_row_source source = {p.info, &p, read_rows};
+        map m = {&p, &noise, 0};
+        ae_row_sink sink = {&m, check_map};
+
+        for (size_t k = 0; k < 37 * 3 * (size_t)heights[i]; k++)
+            p.samples[k] = (float)(k / (37 * 3)) / (float)heights[i];
+        ae_samples_from_f32(AE_F32, p.samples, p.pixels, 37 * 3 * (size_t)heights[i]);
+        assert_int_equal(ae_noise_map(&source, &noise, &sink, NULL, NULL), AE_OK);
+        assert_int_equal(m.y, heights[i]);
+        free_picture(&p);
+    }
+}
+
 static ae_noise look_again(const ae_model *m, picture *p, ae_noise noise)
 {
     ae_row_source source = {p->info, p, read_rows};
@@ -329,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_white_noise), cmocka_unit_test(test_coarse_noise),    cmocka_unit_test(test_clean),
         cmocka_unit_test(test_curve),       cmocka_unit_test(test_drawn),
         cmocka_unit_test(test_texture),     cmocka_unit_test(test_grey_and_depths), cmocka_unit_test(test_odd_sizes),
+        cmocka_unit_test(test_map),
         cmocka_unit_test(test_second_look),
     };
 
