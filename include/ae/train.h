@@ -52,6 +52,7 @@ typedef struct ae_train_options {
     double checkpoint_seconds; /* default 300 */
     const ae_dataset *noise, *rooms, *music; /* recipes of sound, beside the clean sound: noises, impulse responses of rooms, music
                                 * that shall stay; each may be NULL */
+    const ae_dataset *noisy;   /* item i with its noise, as it is, instead of the recipe's corruptions: pairs; NULL: none */
     bool noisy_only;           /* the data are noisy themselves: blind-spot masking instead of corruption */
     uint64_t cache_bytes;      /* decoded pictures kept in memory; 0: 2 GiB */
     const char *report;        /* HTML file, rewritten at each validation; NULL: none */

@@ -81,6 +81,7 @@ ae_status ae_evaluate(const ae_model *model, const ae_dataset *data, const ae_tr
     aei_trainer *t = NULL;
     aei_loader *loader = NULL;
     aei_loader_config config = {.recipe = r, .data = data, .noise = o->noise, .rooms = o->rooms, .music = o->music,
+                                .noisy = o->noisy,
                                 .seed = o->seed, .threads = 1, .cache_bytes = o->cache_bytes, .opaque = o->opaque,
                                 .warning = o->warning, .all = true};
     const ae_param *params;

@@ -69,6 +69,22 @@ static void label(const aei_loader *l, aei_batch_slot *s, uint32_t at, size_t i)
         s->label[at] = l->config.data->labels[i];
 }
 
+/* Of item i, whose picture is p, and its noisy version where there are such. */
+static ae_status item_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s, uint32_t at, size_t i, const aei_picture *p,
+                             aei_rng *rng, int crop, ae_error *err)
+{
+    aei_noisy noisy;
+    ae_status st;
+
+    if (!l->pairs)
+        return aei_picture_sample(l, b, s, at, p, NULL, 0, rng, crop, err);
+    if ((st = aei_pairs_get(l->pairs, i, p, &noisy, err)) != AE_OK)
+        return st;
+    st = aei_picture_sample(l, b, s, at, p, &noisy, 0, rng, crop, err);
+    aei_pairs_put(l->pairs, i);
+    return st;
+}
+
 static ae_status training_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s, uint64_t step, uint32_t at, ae_error *err)
 {
     aei_rng rng = aei_rng_make(l->config.seed, step, at), batch = aei_rng_make(l->config.seed, SEED_QUALITY, step);
@@ -89,7 +105,7 @@ static ae_status training_sample(aei_loader *l, aei_sample_bench *b, aei_batch_s
         if (s->label)
             s->label[at] = -1;
         if (aei_rng_float(&other) < l->recipe->patterns)
-            return aei_picture_sample(l, b, s, at, NULL, aei_rng_u64(&other), &rng, -1, err);
+            return aei_picture_sample(l, b, s, at, NULL, NULL, aei_rng_u64(&other), &rng, -1, err);
     }
     for (size_t tries = 0; tries < l->n_training && st == AE_ERR_MALFORMED; tries++) {
         const aei_picture *p;
@@ -101,7 +117,7 @@ static ae_status training_sample(aei_loader *l, aei_sample_bench *b, aei_batch_s
             i = item_at(l, step * l->n / CROPS_A_VISIT + draw % l->window + tries);
         st = aei_items_get(l->items, i, &p, err);
         if (st == AE_OK) {
-            st = aei_picture_sample(l, b, s, at, p, 0, &rng, -1, err);
+            st = item_sample(l, b, s, at, i, p, &rng, -1, err);
             aei_items_put(l->items, i);
             label(l, s, at, i);
         }
@@ -124,7 +140,7 @@ static ae_status validation_sample(aei_loader *l, uint32_t index, uint32_t at, a
     if (l->has_quality)
         s->quality[at] = ((float)index + 0.5f) / (float)l->n_validation;
     if (st == AE_OK) {
-        st = aei_picture_sample(l, &l->benches[0], s, at, p, 0, &rng, (int)(index % l->crops_each), err);
+        st = item_sample(l, &l->benches[0], s, at, i, p, &rng, (int)(index % l->crops_each), err);
         aei_items_put(l->items, i);
         label(l, s, at, i);
     }
@@ -236,6 +252,11 @@ uint64_t aei_loader_fingerprint(const aei_loader *l, size_t *n_items)
 
         hash = XXH3_64bits_withSeed(name, strlen(name), hash);
     }
+    for (size_t i = 0; l->config.noisy && i < l->config.noisy->n_items; i++) {
+        const char *name = l->config.noisy->name(l->config.noisy->opaque, i);
+
+        hash = XXH3_64bits_withSeed(name, strlen(name), hash);
+    }
     if (d->labels)
         hash = XXH3_64bits_withSeed(d->labels, d->n_items * sizeof(*d->labels), hash);
     *n_items = d->n_items;
@@ -313,6 +334,9 @@ static ae_status read_sizes(aei_loader *l, ae_error *err)
         return ae_fail(err, AE_ERR_ARGUMENT, "crops of %u x %u pixels do not suit a network of stride %u", l->w, l->h, stride);
     if (l->config.noisy_only && r->patterns > 0)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "synthetic patterns, which are clean, among noisy pictures only");
+    if (l->config.noisy && (l->config.noisy_only || r->strength_max > 0 || r->task == AE_TASK_SUPERRES ||
+                            r->task == AE_TASK_COMPRESS))
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "pairs of clean and noisy pictures are for recipes that denoise");
     if (l->config.noisy_only && r->strength_max > 0)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "a strength with noisy pictures only");
     if (l->config.noisy_only && (r->task == AE_TASK_SUPERRES || r->task == AE_TASK_COMPRESS))
@@ -473,6 +497,8 @@ static ae_status open_pictures(aei_loader *l, ae_error *err)
     ae_status st = aei_items_create(c->data, c->cache_bytes, l->h < MIN_EDGE ? l->h : MIN_EDGE, l->w < MIN_EDGE ? l->w : MIN_EDGE,
                                     c->opaque, c->warning, &l->items, err);
 
+    if (st == AE_OK && c->noisy)
+        st = aei_pairs_create(c->noisy, c->data->n_items, c->cache_bytes, c->opaque, c->warning, &l->pairs, err);
     return st == AE_OK ? split(l, err) : st;
 }
 
@@ -481,6 +507,8 @@ static ae_status open_sound(aei_loader *l, ae_error *err)
     const aei_loader_config *c = &l->config;
     aei_source_sound_config sound = {l->recipe, c->data, c->noise, c->rooms, c->music, l->h, c->cache_bytes, c->opaque, c->warning};
 
+    if (c->noisy)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "sound in pairs: noises are mixed with it");
     if (c->noisy_only)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "sound from noisy recordings only: what is noise in them is learned from noises");
     l->n_validation = SOUND_VALIDATION;
@@ -572,6 +600,7 @@ void aei_loader_free(aei_loader *l)
     ae_free(l->training);
     ae_free(l->holdout);
     aei_items_free(l->items);
+    aei_pairs_free(l->pairs);
     aei_source_sound_free(l->sound);
     pthread_cond_destroy(&l->room);
     pthread_cond_destroy(&l->ready);

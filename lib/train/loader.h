@@ -26,6 +26,7 @@ typedef struct aei_loader_config {
     const ae_recipe *recipe;
     const ae_dataset *data;           /* recipes of sound: the clean sound */
     const ae_dataset *noise, *rooms, *music; /* of sound; may be NULL */
+    const ae_dataset *noisy;          /* the data with noise, item by item, instead of the recipe's corruptions; NULL: none */
     uint64_t seed;
     uint32_t threads;
     uint64_t first_step;              /* resume: the next batch is this step's */

@@ -7,6 +7,7 @@
 #include "core/rng.h"
 #include "train/items.h"
 #include "train/loader.h"
+#include "train/pairs.h"
 #include "train/source_sound.h"
 
 #include <pthread.h>
@@ -36,6 +37,7 @@ struct aei_loader {
     aei_loader_config config;
     const ae_recipe *recipe;
     aei_items *items;
+    aei_pairs *pairs;              /* NULL: the recipe corrupts */
     aei_source_sound *sound;       /* NULL: pictures */
     size_t *training, *holdout;
     size_t n_training, n_holdout, window;
@@ -56,9 +58,11 @@ struct aei_loader {
     bool lent, stop;
 };
 
-/* Fills sample `at` of the slot from a picture, or where that is NULL from pattern number `pattern`. crop < 0: of training, place,
+/* Fills sample `at` of the slot from a picture and, unless that is NULL, its noisy version, or where there is no picture from
+ * pattern number `pattern`. crop < 0: of training, place,
  * scale and turn being drawn; else which of the validation's crops of this picture. All draws are rng's. */
 ae_status aei_picture_sample(aei_loader *loader, aei_sample_bench *bench, aei_batch_slot *slot, uint32_t at,
-                             const aei_picture *picture, uint64_t pattern, aei_rng *rng, int crop, ae_error *err);
+                             const aei_picture *picture, const aei_noisy *noisy, uint64_t pattern, aei_rng *rng, int crop,
+                             ae_error *err);
 
 #endif

@@ -108,7 +108,7 @@ static void strip_margin(const float *from, uint32_t margin, uint32_t h, uint32_
 /* ---- one sample ---- */
 
 /* Draws the scale and the place; `crop` < 0 in training, else which of the validation crops of this item it is. */
-static cut place(const aei_loader *l, const aei_picture *p, aei_rng *rng, int crop)
+static cut place(const aei_loader *l, const aei_picture *p, bool noisy, aei_rng *rng, int crop)
 {
     const ae_recipe *r = l->recipe;
     uint32_t h = l->out_h + 2 * l->margin, w = l->out_w + 2 * l->margin, ih = (uint32_t)p->info.height;
@@ -118,6 +118,8 @@ static cut place(const aei_loader *l, const aei_picture *p, aei_rng *rng, int cr
 
     if (crop >= 0)
         scale = r->scale_min;
+    if (noisy) /* noise is not what it was once it is scaled */
+        scale = 1;
     if (r->augment && crop < 0)
         k = (cut){.transpose = turn & 4 && l->out_h == l->out_w, .flip_y = turn & 2, .flip_x = turn & 1};
     most = fminf((float)(k.transpose ? iw : ih) / (float)l->out_h, (float)(k.transpose ? ih : iw) / (float)l->out_w);
@@ -259,8 +261,37 @@ static void draw_scene(const aei_loader *l, aei_sample_bench *b, uint64_t patter
         scene[i] = luma(b->pattern + 3 * i);
 }
 
+/* The same piece of the noisy version. */
+static ae_status show_noisy(const aei_loader *l, aei_sample_bench *b, const aei_corrupt_job *job, const aei_noisy *noisy,
+                            const cut *k, float *image, ae_error *err)
+{
+    ae_status st = cut_scene(l, b, noisy->picture, k, image, err);
+
+    if (st == AE_OK && job->grey && noisy->picture->info.channels == 3)
+        for (size_t i = 0; i < (size_t)l->h * l->w; i++)
+            image[3 * i] = image[3 * i + 1] = image[3 * i + 2] = luma(image + 3 * i);
+    return st;
+}
+
+/* What tools would tell the network of the noisy picture, and in training about that much. */
+static void tell_found(const aei_loader *l, aei_sample_bench *b, const aei_corrupt_job *job, const aei_noisy *noisy,
+                       const float *image, float *level)
+{
+    float by = job->fixed ? 1 : aei_rng_range(job->rng, 0.85f, 1.2f);
+    ae_noise noise = noisy->noise;
+
+    noise.luminance *= by;
+    noise.chroma *= by;
+    noise.white *= by;
+    for (int i = 0; i < AE_NOISE_BINS; i++) {
+        noise.luminance_at[i] *= by;
+        noise.chroma_at[i] *= by;
+    }
+    aei_level_map(&noise, image, l->h, l->w, l->c, l->level_c, level, b->scratch);
+}
+
 ae_status aei_picture_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s, uint32_t at, const aei_picture *p,
-                             uint64_t pattern, aei_rng *rng, int crop, ae_error *err)
+                             const aei_noisy *noisy, uint64_t pattern, aei_rng *rng, int crop, ae_error *err)
 {
     const ae_recipe *r = l->recipe;
     size_t n_in = (size_t)l->h * l->w, n_out = (size_t)l->out_h * l->out_w;
@@ -268,7 +299,7 @@ ae_status aei_picture_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot 
     uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin, c = l->c;
     aei_corrupt_job job = {.recipe = r, .rng = rng, .h = l->h, .w = l->w, .c = c, .fixed = crop >= 0};
     aei_told told = {0};
-    cut k = p ? place(l, p, rng, crop) : (cut){0};
+    cut k = p ? place(l, p, noisy, rng, crop) : (cut){0};
     float grey = aei_rng_float(rng);
     float *scene = l->margin ? b->scene : target;
     float keep = r->strength_max > 0 ? fmaxf(0, 1 - aei_rng_range(rng, r->strength_min, r->strength_max)) : 0;
@@ -297,6 +328,11 @@ ae_status aei_picture_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot 
             told.luminance *= sqrtf(1.0f / 3.0f);
         else
             told.chroma = 0;
+    } else if (noisy) {
+        ae_status st = show_noisy(l, b, &job, noisy, &k, image, err);
+
+        if (st != AE_OK)
+            return st;
     } else {
         aei_corrupt(&job, target, image, &told, b->scratch);
         if (r->curve) { /* the noise of files: what falls outside is clipped, which the curve shows */
@@ -308,7 +344,9 @@ ae_status aei_picture_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot 
     }
     if (r->strength_max > 0)
         told.white = 1 - keep;
-    if (l->level_c && r->curve && told.white > 0)
+    if (noisy && l->level_c)
+        tell_found(l, b, &job, noisy, image, s->level + at * n_in * l->level_c);
+    else if (l->level_c && r->curve && told.white > 0)
         tell_curve(l, b, &job, image, target, told, s->level + at * n_in * l->level_c);
     else if (l->level_c) {
         float *level = s->level + at * n_in * l->level_c;

@@ -159,6 +159,7 @@ static ae_status set_up_loader(session *s, const ae_dataset *data, ae_error *err
         .noise = o->noise,
         .rooms = o->rooms,
         .music = o->music,
+        .noisy = o->noisy,
         .seed = o->seed,
         .threads = s->threads,
         .first_step = s->progress.step,

@@ -24,7 +24,7 @@ from .graph import GraphError
 from .trainer import Trainer, world
 
 MAX_FAULTS = 10  # in a row
-WARM, TIMED = 20, 60  # steps until --within begins and ends to time them
+WARM, TIMED = 20, 60  # steps until --time-limit begins and ends to time them
 INTERRUPTED = 130
 
 
@@ -52,10 +52,10 @@ def parse_args():
     p.add_argument("--device", help="cpu, cuda, cuda:1, ... [cuda where there is one]")
     p.add_argument("--precision", choices=("auto", "f32", "bf16"), default="auto", help="of the layers; masters are always f32")
     p.add_argument("-j", "--threads", type=int, help="of the processor [all]")
-    p.add_argument("--time-limit", type=duration, metavar="TIME",
+    p.add_argument("--stop-after", type=duration, metavar="TIME",
                    help="stop after 30s, 90m, 2h, ...; the same command then goes on")
-    p.add_argument("--within", type=duration, metavar="TIME",
-                   help="as many steps as this time allows: the speed of the first ones tells")
+    p.add_argument("--time-limit", type=duration, metavar="TIME",
+                   help="fit the schedule into 30s, 90m, 2h, ...: the speed of the first steps tells")
     p.add_argument("--checkpoint", metavar="FILE", help="where to resume from and to save to every five minutes and when stopped "
                    "[MODEL.pt]; removed on completion")
     p.add_argument("--cache", type=float, default=8, metavar="GIB", help="memory for decoded pictures [%(default)s]")
@@ -163,13 +163,13 @@ class Run:
         self.trainer = Trainer(r, self.device, self.bf16, args.seed)
         self.pictures = Pictures(args.data, Loader.least(r), int(args.cache * 2 ** 30))
         self.loader = Loader(r, self.pictures, self.trainer, min(8, args.threads))
-        self.fitted = not args.within
+        self.fitted = not args.time_limit
         self.step, self.faults, self.stale, self.seconds = 0, 0, 0, 0.0
         self.score, self.best_score, self.best = math.nan, math.nan, None
         self.checkpoint = args.checkpoint or re.sub(r"\.aem$", "", args.output) + ".pt"
         names = "\n".join(self.pictures.names).encode()
-        self.key = {"recipe": self.text, "seed": args.seed, "steps": self.steps, "within": args.within, "batch": r.train.batch,
-                    "bf16": self.bf16, "data": hashlib.sha256(names).hexdigest()}
+        self.key = {"recipe": self.text, "seed": args.seed, "steps": self.steps, "time_limit": args.time_limit,
+                    "batch": r.train.batch, "bf16": self.bf16, "data": hashlib.sha256(names).hexdigest()}
         if os.path.exists(self.checkpoint):
             self.resume()
         elif args.init:
@@ -231,7 +231,7 @@ class Run:
 
     def fit(self, pace):
         """The schedule that the time allows at so many seconds a step; a twentieth is for validation."""
-        left = 0.95 * (self.args.within - self.passed()) / pace
+        left = 0.95 * (self.args.time_limit - self.passed()) / pace
         steps = torch.tensor([self.step + max(1.0, left)], dtype=torch.float64, device=self.device)
         if self.processes > 1:
             dist.broadcast(steps, 0)
@@ -270,7 +270,7 @@ class Run:
 
     def loop(self):
         """True where training is complete."""
-        train, limit = self.recipe.train, self.args.time_limit or math.inf
+        train, limit = self.recipe.train, self.args.stop_after or math.inf
         saved = mark = time.time()
         losses, done, taken, stop = [], 0, 0, False
 

@@ -61,6 +61,11 @@ run 0 $tool --evaluate m.aem data/deep --json=e.json; prints "items             
 grep -q '"charbonnier": 0.*"psnr": ' e.json || fail "e.json: $(cat e.json)"
 run 2 $tool --evaluate m.aem; says "wants data"
 run 1 $tool --evaluate missing.aem data; says "missing.aem"
+# Pairs of clean and noisy pictures.
+mkdir pairs fewer && for i in 1 2 3 4 5 6; do LC_ALL=C picture pairs/p$i.ppm $((i * 13 + 1)); done; mkdir pairs/deep; LC_ALL=C picture pairs/deep/q.ppm 6; cp pairs/p1.ppm fewer
+run 0 $tool tiny.yaml data --noisy pairs -o pairs.aem; says "the input itself has"
+run 0 $tool --evaluate pairs.aem data --noisy pairs; prints " dB"
+run 1 $tool tiny.yaml data --noisy fewer -o none.aem; says "7 clean pictures, but 1 noisy"; run 1 $tool tiny.yaml data --noisy pairs --noisy-only -o none.aem; says "pairs"; absent none.aem
 # From a directory what the recipe can use is taken; what else is there is counted once, and what was named itself is an error.
 mkdir mixed && cp data/*.ppm mixed && printf 'name,licence\na,b\nc,d\n' >mixed/SOURCES.csv && echo hello >mixed/README.txt && echo '{}' >mixed/m.json
 run 0 $tool tiny.yaml mixed -o mixed.aem; says "3 files of other kinds were left out"; [ "$(grep -c 'SOURCES' err)" -le 1 ] || fail "rows of a table: $(cat err)"

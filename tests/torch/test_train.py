@@ -142,14 +142,14 @@ class Training(unittest.TestCase):
         self.train("other", "--seed", 2)
         self.assertFalse((self.values("other") == self.values("whole")).all())
 
-    def test_time_limit(self):
-        self.assertIn("stopped at step", self.train("a", "--steps", 1000000, "--time-limit", "0.5s"))
+    def test_stop_after(self):
+        self.assertIn("stopped at step", self.train("a", "--steps", 1000000, "--stop-after", "0.5s"))
         self.assertTrue((self.at / "a.pt").exists())
         self.assertTrue(np.isfinite(self.values("a")).all())
 
-    def test_within(self):
+    def test_time_limit(self):
         """The schedule ends when the time does."""
-        self.assertIn("steps of", self.train("a", "--steps", 1000000, "--within", "6s"))
+        self.assertIn("steps of", self.train("a", "--steps", 1000000, "--time-limit", "6s"))
         card = yaml.safe_load(aem.read(self.at / "a.aem")[1])
         self.assertTrue(train.TIMED < card["steps"] == card["of_steps"] < 1000000, card)
         self.assertLess(self.log("a")[-1]["rate"], 1e-4)  # 0.01 at its height

@@ -21,7 +21,7 @@
 
 static struct {
     const char *output, *init, *checkpoint, *report, *card, *show, *evaluate, *labels, *export, *rewrite,
-        *json, *clean, *noise, *rooms, *music;
+        *json, *noisy, *clean, *noise, *rooms, *music;
     uint32_t seed, threads, precision, verbose;
     double time_limit, steps, rate;
     uint64_t cache;
@@ -31,6 +31,8 @@ static struct {
 static const cli_option options[] = {
     {'o', "output", CLI_STRING, &cfg.output, "MODEL.aem", "the model to write", 0, 0},
     {0, "init", CLI_STRING, &cfg.init, "MODEL", "go on from this model: begin with its tensors of the same names and shapes", 0, 0},
+    {0, "noisy", CLI_STRING, &cfg.noisy, "DIR",
+     "DATA as they are with their noise, one picture for each, in the same order: learn from these pairs", 0, 0},
     {0, "noisy-only", CLI_FLAG, &cfg.noisy_only, NULL, "the data are noisy themselves: learn to denoise without clean pictures", 0,
      0},
     {0, "labels", CLI_STRING, &cfg.labels, "FILE",
@@ -396,6 +398,16 @@ static ae_status open_sounds(sound_sets *s, ae_train_options *o, ae_error *err)
     return AE_OK;
 }
 
+/* The noisy versions of the data. */
+static ae_status open_noisy(const ae_recipe *recipe, dataset **noisy, ae_train_options *o, ae_error *err)
+{
+    char *operands[1] = {(char *)(uintptr_t)cfg.noisy};
+    ae_status st = cfg.noisy ? dataset_open(operands, 1, dataset_need_of(recipe), cfg.quiet, noisy, err) : AE_OK;
+
+    o->noisy = dataset_items(*noisy);
+    return st;
+}
+
 /* The data named must suit the recipe. */
 static ae_status check_data(const ae_recipe *recipe, int n_data, ae_error *err)
 {
@@ -414,7 +426,7 @@ static int work(char **operands, int n_operands, const char *command)
 {
     ae_error error = {0};
     ae_recipe *recipe = NULL;
-    dataset *data = NULL;
+    dataset *data = NULL, *noisy = NULL;
     sound_sets sets = {0};
     const ae_dataset *items;
     ae_dataset labelled;
@@ -444,7 +456,8 @@ static int work(char **operands, int n_operands, const char *command)
         (st = check_data(recipe, n_operands - 1, &error)) != AE_OK ||
         (st = cfg.clean ? open_sounds(&sets, &o, &error)
                         : dataset_open(operands + 1, n_operands - 1, dataset_need_of(recipe), cfg.quiet, &data,
-                                       &error)) != AE_OK)
+                                       &error)) != AE_OK ||
+        (st = open_noisy(recipe, &noisy, &o, &error)) != AE_OK)
         goto done;
     items = dataset_items(data ? data : sets.clean);
     files = dataset_files(data ? data : sets.clean);
@@ -472,6 +485,7 @@ done:
     close_sounds(&sets);
     ae_recipe_free(recipe);
     dataset_free(data);
+    dataset_free(noisy);
     ae_free(labels);
     ae_free(text);
     ae_free(card);
@@ -484,7 +498,7 @@ static int evaluate(char **operands, int n_operands)
     ae_error error = {0};
     char path[4096];
     ae_model *model = NULL;
-    dataset *data = NULL;
+    dataset *data = NULL, *noisy = NULL;
     sound_sets sets = {0};
     ae_dataset items;
     float *labels = NULL;
@@ -501,6 +515,8 @@ static int evaluate(char **operands, int n_operands)
         st = cfg.clean ? open_sounds(&sets, &o, &error)
                        : dataset_open(operands, n_operands, dataset_need_of(ae_model_recipe(model)), cfg.quiet, &data, &error);
     if (st == AE_OK)
+        st = open_noisy(ae_model_recipe(model), &noisy, &o, &error);
+    if (st == AE_OK)
         items = *dataset_items(data ? data : sets.clean);
     if (st == AE_OK && cfg.labels)
         st = labels_attach(cfg.labels, &items, &items, &labels, &error);
@@ -511,6 +527,7 @@ static int evaluate(char **operands, int n_operands)
     close_sounds(&sets);
     ae_model_free(model);
     dataset_free(data);
+    dataset_free(noisy);
     ae_free(labels);
     return st == AE_OK ? CLI_OK : report_failure(&error);
 }
