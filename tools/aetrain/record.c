@@ -37,7 +37,7 @@ static ae_status save(const char *path, const latents *l, const normal_record *f
 
 ae_status record_normal(const char *path, const dataset *data, uint32_t threads, bool half, ae_error *err)
 {
-    latents_options o = {.jobs = threads, .quiet = true, .misfits = true, .most = MOST};
+    latents_options o = {.jobs = threads, .quiet = true, .misfits = true, .usable = true, .most = MOST};
     matrix codes = {0};
     float *errors = NULL;
     normal_record found = {0};
@@ -52,7 +52,7 @@ ae_status record_normal(const char *path, const dataset *data, uint32_t threads,
     ae_model_free(model);
     if (!suits || latents_of_model(path, NULL, &l, NULL) != AE_OK) /* no layer is narrower than the input: nothing to record */
         return AE_OK;
-    if ((st = latents_encode(&l, &o, data, &codes, NULL, &errors, err)) == AE_OK &&
+    if ((st = latents_encode(&l, &o, data, &codes, NULL, &errors, err)) == AE_OK && codes.n >= 2 &&
         (st = normal_learn(l.layer, &codes, errors, &found, err)) == AE_OK)
         st = save(path, &l, &found, half, err);
     normal_free(&found);

@@ -182,6 +182,7 @@ typedef struct running {
     matrix *codes, *items;
     float *errors;
     bool misfits; /* errors are those of misfit */
+    bool usable;  /* items that cannot be used have no error (NaN) */
     size_t n, n_items; /* n of the items, evenly spread */
     ae_session *session; /* the first thread's, which the others clone */
     bool quiet;
@@ -212,6 +213,7 @@ static ae_status run_block(const running *r, ae_session *session, size_t first, 
     size_t n_in = numbers(r->l->input), n_code = numbers(r->l->code), n = r->n - first < BATCH ? r->n - first : BATCH;
     const float *inputs[1] = {in};
     float *outputs[2] = {r->data ? code : item, item};
+    uint64_t unusable = 0; /* a bit for each of a block */
     ae_status st = AE_OK;
 
     for (size_t i = 0; i < n && st == AE_OK; i++)
@@ -220,6 +222,12 @@ static ae_status run_block(const running *r, ae_session *session, size_t first, 
         } else if ((st = dataset_item(r->data, item_of(r, first + i), r->l->input, in + i * n_in, err)) != AE_OK && err) {
             ae_error inner = *err;
 
+            if (r->usable && st != AE_ERR_NOMEM) {
+                memset(in + i * n_in, 0, n_in * sizeof(*in));
+                unusable |= UINT64_C(1) << i;
+                st = AE_OK;
+                continue;
+            }
             st = ae_fail(err, st, "%s: %s", dataset_items(r->data)->name(dataset_items(r->data)->opaque, item_of(r, first + i)),
                          inner.message);
         }
@@ -230,8 +238,9 @@ static ae_status run_block(const running *r, ae_session *session, size_t first, 
     if (r->items && r->items->values)
         memcpy(r->items->values + first * n_in, item, n * n_in * sizeof(float));
     for (size_t i = 0; r->errors && i < n; i++)
-        r->errors[first + i] = (float)(r->misfits ? misfit(in + i * n_in, item + i * n_in, r->l->input, scratch)
-                                                  : squared_error(in + i * n_in, item + i * n_in, n_in));
+        r->errors[first + i] = unusable >> i & 1 ? NAN
+                             : r->misfits        ? (float)misfit(in + i * n_in, item + i * n_in, r->l->input, scratch)
+                                                 : (float)squared_error(in + i * n_in, item + i * n_in, n_in);
     return AE_OK;
 }
 
@@ -316,6 +325,19 @@ static void warn_of_strangers(const latents *l, const dataset *data, const matri
                     codes->n, dataset_items(data)->name(dataset_items(data)->opaque, first));
 }
 
+/* The rows without an error. */
+static void leave_out(matrix *codes, float *errors)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < codes->n; i++)
+        if (!isnan(errors[i])) {
+            errors[n] = errors[i];
+            memmove(codes->values + n++ * codes->width, codes->values + i * codes->width, codes->width * sizeof(float));
+        }
+    codes->n = n;
+}
+
 ae_status latents_encode(const latents *l, const latents_options *o, const dataset *data, matrix *codes, matrix *reconstructions,
                          float **errors, ae_error *err)
 {
@@ -329,6 +351,7 @@ ae_status latents_encode(const latents *l, const latents_options *o, const datas
                  .n = n,
                  .n_items = n_items,
                  .misfits = o->misfits,
+                 .usable = o->usable,
                  .quiet = o->quiet,
                  .mutex = PTHREAD_MUTEX_INITIALIZER};
     ae_status st = matrix_create(n, numbers(l->code), codes, err);
@@ -345,6 +368,8 @@ ae_status latents_encode(const latents *l, const latents_options *o, const datas
         (!whole || (st = check_output(l, r.session, err)) == AE_OK))
         st = run_all(&r, o, err);
     ae_session_free(r.session);
+    if (st == AE_OK && o->usable)
+        leave_out(codes, *errors);
     if (st == AE_OK && !o->quiet && !o->unwarned)
         warn_of_strangers(l, data, codes, errors && o->misfits ? *errors : NULL);
     if (st != AE_OK) {

@@ -18,6 +18,7 @@ typedef struct latents_options {
     bool force, quiet, verbose;
     bool unwarned; /* nothing is said of items that are unlike what the model was trained on */
     bool misfits;  /* errors are those of common/misfit.h instead of mean squares */
+    bool usable;   /* items that cannot be used are left out, silently; with `errors`, and no reconstructions */
     size_t most;   /* items to encode, evenly spread over all; 0: all */
 } latents_options;
 
