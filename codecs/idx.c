@@ -24,7 +24,7 @@ static ae_sample sample_of(uint8_t type)
     case 8:
         return AE_U8;
     case 9:
-        return AE_S16; /* signed bytes */
+        return AE_S8;
     case 11:
         return AE_S16;
     case 12:
@@ -36,11 +36,6 @@ static ae_sample sample_of(uint8_t type)
     default:
         return 0;
     }
-}
-
-static size_t stored_bytes(uint8_t type)
-{
-    return type == 9 ? 1 : ae_sample_bytes(sample_of(type));
 }
 
 /* Short at the end or on damage. */
@@ -131,7 +126,7 @@ static ae_status idx_open(ae_source *source, const ae_limits *limits, ae_reader 
     if (!r || (st = begin(source, r, err)) != AE_OK || (st = read_header(r, limits, &info, err)) != AE_OK)
         goto failed;
     if (__builtin_mul_overflow(info.height, info.width, &needed) ||
-        __builtin_mul_overflow(needed, stored_bytes(r->type), &needed) ||
+        __builtin_mul_overflow(needed, ae_sample_bytes(sample_of(r->type)), &needed) ||
         (!r->packed && ae_source_size(source) - ae_source_tell(source) < needed)) {
         st = ae_fail(err, AE_ERR_MALFORMED, "IDX: truncated");
         goto failed;
@@ -147,16 +142,11 @@ failed:
     return st;
 }
 
-/* In place, from the last on, since signed bytes grow. */
-static void to_native(uint8_t type, void *rows, size_t n)
+static void to_native(size_t bytes, void *rows, size_t n)
 {
-    size_t bytes = stored_bytes(type);
     uint8_t *p = rows;
 
-    if (type == 9)
-        for (size_t i = n; i--;)
-            ((int16_t *)rows)[i] = (int8_t)p[i];
-    else if (bytes > 1 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+    if (bytes > 1 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
         for (size_t i = 0; i < n; i++, p += bytes)
             for (size_t k = 0; k < bytes / 2; k++) {
                 uint8_t t = p[k];
@@ -169,11 +159,11 @@ static void to_native(uint8_t type, void *rows, size_t n)
 static ae_status idx_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
 {
     reading *r = reader->state;
-    size_t n = n_rows * (size_t)reader->info.width, n_bytes = n * stored_bytes(r->type);
+    size_t n = n_rows * (size_t)reader->info.width, n_bytes = n * ae_sample_bytes(sample_of(r->type));
 
     if (get(r, rows, n_bytes) != n_bytes)
         return ae_fail(err, AE_ERR_MALFORMED, "IDX: truncated or damaged");
-    to_native(r->type, rows, n);
+    to_native(ae_sample_bytes(sample_of(r->type)), rows, n);
     return AE_OK;
 }
 

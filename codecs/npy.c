@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * NPY, NumPy's format of one array (NumPy Enhancement Proposal 1): a magic, a version, a header that is the text of a Python
- * dictionary, then the elements in C order. The first dimension counts items; an item is a row. Element types that ae_sample has
- * not are read as the next larger one that holds them. */
+ * dictionary, then the elements. The first dimension counts items; an item is a row. Fortran order is read in C order. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
@@ -13,23 +12,22 @@
 
 enum { MAX_HEADER = 1 << 16, BLOCK = 1 << 16 };
 
-typedef enum element { U1, B1, I1, U2, I2, U4, I4, U8, I8, F2, F4, F8, N_ELEMENTS } element;
-
 static const struct {
     char code[3];
-    uint8_t bytes;
     ae_sample sample;
-} elements[N_ELEMENTS] = {
-    [U1] = {"u1", 1, AE_U8},  [B1] = {"b1", 1, AE_U8},  [I1] = {"i1", 1, AE_S16}, [U2] = {"u2", 2, AE_U16},
-    [I2] = {"i2", 2, AE_S16}, [U4] = {"u4", 4, AE_F64}, [I4] = {"i4", 4, AE_S32}, [U8] = {"u8", 8, AE_F64},
-    [I8] = {"i8", 8, AE_F64}, [F2] = {"f2", 2, AE_F32}, [F4] = {"f4", 4, AE_F32}, [F8] = {"f8", 8, AE_F64},
+} elements[] = {
+    {"u1", AE_U8},  {"b1", AE_BOOL}, {"i1", AE_S8},  {"u2", AE_U16}, {"i2", AE_S16}, {"u4", AE_U32},
+    {"i4", AE_S32}, {"u8", AE_U64},  {"i8", AE_S64}, {"f2", AE_F16}, {"f4", AE_F32}, {"f8", AE_F64},
 };
+enum { N_ELEMENTS = sizeof(elements) / sizeof(*elements) };
 
 typedef struct reading {
     ae_source *source;
-    element type;
-    bool swap; /* elements stand in the other byte order */
-    uint8_t block[BLOCK];
+    ae_sample type;
+    bool swap;    /* elements stand in the other byte order */
+    bool fortran; /* the first dimension changes fastest */
+    uint64_t begin, row; /* of the elements; the next one to be read */
+    uint8_t *block;
 } reading;
 
 /* ---- the header ---- */
@@ -57,12 +55,17 @@ static ae_status parse_type(const char *text, reading *r, ae_error *err)
 
     for (int i = 0; order && i < N_ELEMENTS; i++)
         if (strncmp(text + 2, elements[i].code, 2) == 0 && text[4] == *text) {
-            r->type = (element)i;
-            r->swap = elements[i].bytes > 1 && (order == '>') == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
-            return order == '<' || order == '>' || order == '=' || (order == '|' && elements[i].bytes == 1)
+            size_t bytes = ae_sample_bytes(elements[i].sample);
+
+            r->type = elements[i].sample;
+            r->swap = bytes > 1 && (order == '>') == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+            return order == '<' || order == '>' || order == '=' || (order == '|' && bytes == 1)
                        ? AE_OK
                        : ae_fail(err, AE_ERR_MALFORMED, "NPY: byte order '%c'", order);
         }
+    if (order && text[2] == 'c')
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "NPY: complex numbers (%.6s): view them as pairs of floats, as "
+                       "numpy's a.view(float) does", text);
     return ae_fail(err, AE_ERR_UNSUPPORTED, "NPY: elements of type %.12s (numbers and truth values are read)",
                    text ? text : "none");
 }
@@ -130,6 +133,7 @@ static ae_status npy_open(ae_source *source, const ae_limits *limits, ae_reader 
     char *header = NULL;
     const char *order;
     uint64_t needed, there;
+    size_t each = 0;
     ae_status st;
 
     if (!r)
@@ -139,24 +143,27 @@ static ae_status npy_open(ae_source *source, const ae_limits *limits, ae_reader 
         (st = parse_shape(value_of(header, "shape"), &info, err)) != AE_OK)
         goto done;
     order = value_of(header, "fortran_order");
-    there = ae_source_size(source) - ae_source_tell(source);
-    if (order && strncmp(order, "True", 4) == 0 && info.rank)
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "NPY: Fortran order (numpy.ascontiguousarray brings the usual one)");
-    else if (info.width > limits->max_pixels)
+    r->begin = ae_source_tell(source);
+    r->fortran = order && strncmp(order, "True", 4) == 0 && info.rank;
+    there = ae_source_size(source) - r->begin;
+    each = ae_sample_bytes(r->type);
+    if (info.width > limits->max_pixels)
         st = ae_fail(err, AE_ERR_LIMIT, "NPY: items of %" PRIu64 " elements exceed max_pixels (%" PRIu64 ")", info.width,
                      limits->max_pixels);
-    else if (__builtin_mul_overflow(info.height, info.width, &needed) ||
-             __builtin_mul_overflow(needed, elements[r->type].bytes, &needed) || needed > there)
+    else if (__builtin_mul_overflow(info.height, info.width, &needed) || __builtin_mul_overflow(needed, each, &needed) ||
+             needed > there)
         st = ae_fail(err, AE_ERR_MALFORMED, "NPY: truncated: %" PRIu64 " bytes of elements where the header promises %" PRIu64,
                      there, needed);
+    else if (!(r->block = ae_alloc(r->fortran ? BLOCK : 1, 1)))
+        st = ae_fail(err, AE_ERR_NOMEM, "NPY reader");
 done:
     ae_free(header);
     if (st != AE_OK) {
         ae_free(r);
         return st;
     }
-    info.sample = elements[r->type].sample;
-    info.bits = (uint32_t)(8 * ae_sample_bytes(info.sample));
+    info.sample = r->type;
+    info.bits = (uint32_t)(8 * each);
     reader->info = info;
     reader->state = r;
     return AE_OK;
@@ -164,90 +171,73 @@ done:
 
 /* ---- elements ---- */
 
-static double from_half(uint16_t h)
+static void to_native(const reading *r, uint8_t *p, size_t n)
 {
-    int exponent = h >> 10 & 31, mantissa = h & 1023;
-    double v =
-        exponent == 31 ? (mantissa ? NAN : INFINITY) : ldexp(exponent ? mantissa + 1024 : mantissa, (exponent ? exponent : 1) - 25);
+    size_t each = ae_sample_bytes(r->type);
 
-    return h >> 15 ? -v : v;
+    for (size_t i = 0; i < n && r->swap; i++, p += each)
+        for (size_t k = 0; k < each / 2; k++) {
+            uint8_t t = p[k];
+
+            p[k] = p[each - 1 - k];
+            p[each - 1 - k] = t;
+        }
+    for (size_t i = 0; i < n && r->type == AE_BOOL; i++)
+        p[i] = p[i] != 0;
 }
 
-static uint64_t get_bits(const reading *r, const uint8_t *p)
+/* Rows of an array in Fortran order lie apart: a run of the rows' elements at one place of the items for each such place. */
+static ae_status read_apart(const ae_reader *reader, reading *r, uint8_t *rows, uint32_t n_rows, ae_error *err)
 {
-    unsigned n = elements[r->type].bytes;
-    bool big = r->swap == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
-    uint64_t v = 0;
+    const ae_signal_info *info = &reader->info;
+    size_t each = ae_sample_bytes(r->type), width = (size_t)info->width;
 
-    for (unsigned i = 0; i < n; i++)
-        v |= (uint64_t)p[i] << 8 * (big ? n - 1 - i : i);
-    return v;
-}
+    for (size_t k = 0; k < width; k++) {
+        size_t at = 0, rest = k, stride = width; /* of that place in C order */
 
-static void put_element(const reading *r, uint64_t bits, void *to, size_t i)
-{
-    uint32_t low = (uint32_t)bits;
-
-    switch (r->type) {
-    case U1:
-        ((uint8_t *)to)[i] = (uint8_t)bits;
-        break;
-    case B1:
-        ((uint8_t *)to)[i] = bits != 0;
-        break;
-    case I1:
-        ((int16_t *)to)[i] = (int8_t)bits;
-        break;
-    case U2:
-        ((uint16_t *)to)[i] = (uint16_t)bits;
-        break;
-    case I2:
-        ((int16_t *)to)[i] = (int16_t)bits;
-        break;
-    case U4:
-        ((double *)to)[i] = (double)low;
-        break;
-    case I4:
-        ((int32_t *)to)[i] = (int32_t)low;
-        break;
-    case U8:
-        ((double *)to)[i] = (double)bits;
-        break;
-    case I8:
-        ((double *)to)[i] = (double)(int64_t)bits;
-        break;
-    case F2:
-        ((float *)to)[i] = (float)from_half((uint16_t)bits);
-        break;
-    case F4:
-        memcpy((float *)to + i, &low, 4);
-        break;
-    case F8:
-        memcpy((double *)to + i, &bits, 8);
-        break;
-    case N_ELEMENTS:
-        break;
+        for (uint32_t d = 0; d < info->rank; d++) {
+            stride /= info->dims[d];
+            at += rest % info->dims[d] * stride;
+            rest /= info->dims[d];
+        }
+        if (!ae_source_seek(r->source, r->begin + (k * info->height + r->row) * each))
+            return ae_fail(err, AE_ERR_IO, "NPY: seek");
+        for (size_t done = 0, some; done < n_rows; done += some) {
+            some = n_rows - done < BLOCK / each ? n_rows - done : BLOCK / each;
+            if (ae_source_read(r->source, r->block, some * each) != some * each)
+                return ae_fail(err, AE_ERR_IO, "NPY: read error");
+            for (size_t i = 0; i < some; i++)
+                memcpy(rows + ((done + i) * width + at) * each, r->block + i * each, each);
+        }
     }
+    return AE_OK;
 }
 
 static ae_status npy_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
 {
     reading *r = reader->state;
-    size_t n = n_rows * (size_t)reader->info.width, each = elements[r->type].bytes;
+    size_t n = n_rows * (size_t)reader->info.width, n_bytes = n * ae_sample_bytes(r->type);
 
-    for (size_t done = 0, some; done < n; done += some) {
-        some = n - done < BLOCK / each ? n - done : BLOCK / each;
-        if (ae_source_read(r->source, r->block, some * each) != some * each)
-            return ae_fail(err, AE_ERR_IO, "NPY: read error");
-        for (size_t i = 0; i < some; i++)
-            put_element(r, get_bits(r, r->block + i * each), rows, done + i);
+    if (r->fortran) {
+        ae_status st = read_apart(reader, r, rows, n_rows, err);
+
+        if (st != AE_OK)
+            return st;
+    } else if (ae_source_read(r->source, rows, n_bytes) != n_bytes) {
+        return ae_fail(err, AE_ERR_IO, "NPY: read error");
     }
+    r->row += n_rows;
+    to_native(r, rows, n);
     return AE_OK;
 }
 
 static void npy_close(ae_reader *reader)
 {
-    ae_free(reader->state);
+    reading *r = reader->state;
+
+    if (r)
+        ae_free(r->block);
+    ae_free(r);
 }
 
 static int npy_probe(const uint8_t *head, size_t n_bytes)
@@ -257,26 +247,13 @@ static int npy_probe(const uint8_t *head, size_t n_bytes)
 
 /* ---- writing ---- */
 
-static const char *type_code(ae_sample sample)
+static void type_code(ae_sample sample, char code[4])
 {
-    switch (sample) {
-    case AE_U8:
-        return "|u1";
-    case AE_S8:
-        return "|i1";
-    case AE_U16:
-        return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<u2" : ">u2";
-    case AE_S16:
-        return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<i2" : ">i2";
-    case AE_S32:
-        return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<i4" : ">i4";
-    case AE_F64:
-        return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<f8" : ">f8";
-    case AE_F32:
-    case AE_S24:
-        break;
-    }
-    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "<f4" : ">f4";
+    memcpy(code + 1, "f4", 3);
+    for (int i = 0; i < N_ELEMENTS; i++)
+        if (elements[i].sample == sample)
+            memcpy(code + 1, elements[i].code, 3);
+    code[0] = ae_sample_bytes(sample) == 1 ? '|' : __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>';
 }
 
 static void npy_accepts(ae_signal_info *info, char note[160])
@@ -288,15 +265,15 @@ static void npy_accepts(ae_signal_info *info, char note[160])
 static ae_status npy_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
                             ae_writer *writer, ae_error *err)
 {
-    char text[512];
+    char text[512], code[4];
     uint8_t head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0};
     int n;
     ae_status st;
 
     (void)meta;
     (void)options;
-    n = snprintf(text, sizeof(text), "{'descr': '%s', 'fortran_order': False, 'shape': (%" PRIu64 ",", type_code(info->sample),
-                 info->height);
+    type_code(info->sample, code);
+    n = snprintf(text, sizeof(text), "{'descr': '%s', 'fortran_order': False, 'shape': (%" PRIu64 ",", code, info->height);
     for (uint32_t i = 0; i < info->rank; i++)
         n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%u", i ? ", " : " ", info->dims[i]);
     n += snprintf(text + n, sizeof(text) - (size_t)n, "), }");

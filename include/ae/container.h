@@ -15,6 +15,8 @@ extern "C" {
 enum {
     AE_ITEM_SAMPLES = 0, /* without loss, or no error above `quality` thirds (ae_samples_options) */
     AE_ITEM_NETWORK = 1, /* colours by the network `identity` at `quality`, in 1/1024; alpha as samples without loss */
+    AE_ARRAY_ABSOLUTE = 1, /* an array's `quality`: no element differs by more than `error`; */
+    AE_ARRAY_RELATIVE = 2, /* by more than `error` times its own size. 0: none does */
     AE_ITEM_MAX_NAME = 4096,
     AE_PACK_BYTES = 65536 /* samples of a packed tile, at most */
 };
@@ -26,15 +28,17 @@ enum {
     AE_PATCH_SAMPLES = 2  /* a tile of samples follows, which takes the place of the network's colours */
 };
 
-/* One picture or sound of a file. A packed item shares its tile with others of its size and type, which stand below each other. */
+/* One picture, sound or array of a file. A packed item shares its tile with others of its size and type, which stand below each
+ * other. */
 typedef struct ae_item {
     char *name;           /* relative path with '/', "" where none was given */
     ae_signal_info info;  /* pictures: AE_U8, AE_U16 or, without loss, AE_F32. Sounds: rows are frames; 0 in a head that was written
                              before their number was known */
-    uint32_t tile;        /* of sounds: frames of a tile, of the last one at most so many; else 0 */
+    uint32_t tile;        /* of sounds: frames of a tile, of arrays elements, of the last one at most so many; else 0 */
     uint8_t coding;       /* AE_ITEM_... */
     uint8_t orientation;  /* as EXIF has it, 0: not told */
     uint16_t quality;
+    double error;         /* of arrays: AE_ARRAY_... */
     uint8_t identity[16];
     uint64_t number;      /* in order of writing, 0 the first */
     uint64_t offset, span; /* where its chunks lie; of a packed one, its pack */
@@ -201,6 +205,26 @@ AE_API AE_NODISCARD ae_status ae_sounds_encode(const ae_sounds_options *options,
 /* info, tile: of the item. Only the tiles that are needed are asked for. */
 AE_API AE_NODISCARD ae_status ae_sounds_decode(const ae_signal_info *info, uint32_t tile, const ae_sounds_options *options,
                                                const ae_tile_source *source, const ae_row_sink *sink, ae_error *err);
+
+/* ---- tiles of arrays ---- without loss or within an error that no element exceeds; what cannot be brought within it is kept */
+
+typedef struct ae_arrays_options {
+    uint64_t first, n_rows;    /* decoding: the rows wanted; n_rows 0: all */
+    /* Encoding: elements as decoding will give them, with the opaque of `control`; may be NULL. */
+    void (*decoded)(void *opaque, const void *elements, uint32_t n);
+    ae_control control;        /* lost: decoding, a tile that is damaged and becomes 0 */
+} ae_arrays_options;
+
+/* Whether the container knows this type of elements and so many of them. */
+AE_API bool ae_arrays_known(const ae_signal_info *info);
+/* Elements of a tile: some rows, or a part of one. */
+AE_API uint32_t ae_arrays_tile(const ae_signal_info *info);
+/* item: info, tile, quality and error are taken. source: AE_KIND_TENSOR. */
+AE_API AE_NODISCARD ae_status ae_arrays_encode(const ae_item *item, const ae_arrays_options *options, const ae_row_source *source,
+                                               const ae_tile_sink *sink, ae_error *err);
+/* Only the tiles that are needed are asked for. */
+AE_API AE_NODISCARD ae_status ae_arrays_decode(const ae_item *item, const ae_arrays_options *options, const ae_tile_source *source,
+                                               const ae_row_sink *sink, ae_error *err);
 
 /* XXH3-128 of samples as they come, in rows (little-endian, interleaved, alpha last). */
 typedef struct ae_sample_hash ae_sample_hash;

@@ -24,7 +24,12 @@ typedef enum ae_sample {
     AE_S32 = 5,
     AE_F32 = 6, /* pictures: as encoded, 1.0 = white, never clipped; sound: full scale is +-1, and more is kept */
     AE_F64 = 7, /* sound */
-    AE_S8 = 8   /* sound of 8 bits, whether its file has a sign or an offset */
+    AE_S8 = 8,  /* sound of 8 bits, whether its file has a sign or an offset */
+    AE_BOOL = 9, /* data sets, like those that follow: a byte of 0 or 1 */
+    AE_U32 = 10,
+    AE_S64 = 11,
+    AE_U64 = 12,
+    AE_F16 = 13 /* IEEE 754 binary16 */
 } ae_sample;
 
 enum { AE_MAX_RANK = 7 }; /* of an item of a data set */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "model/format.h"
+#include "arraymodel.h"
 #include "samples.h"
 #include "soundmodel.h"
 
@@ -155,21 +156,40 @@ static void put_sound(aei_buffer *b, const ae_item *item)
     aei_put_number(b, item->info.height);
 }
 
+/* The dimensions of an array, the tile and the error. */
+static void put_array(aei_buffer *b, const ae_item *item)
+{
+    uint8_t error[8];
+    uint64_t pattern;
+
+    aei_put_number(b, item->info.height);
+    for (uint32_t i = 0; i < item->info.rank; i++)
+        aei_put_number(b, item->info.dims[i]);
+    aei_put_number(b, item->tile);
+    if (!item->quality)
+        return;
+    memcpy(&pattern, &item->error, sizeof(pattern));
+    aei_store64(error, pattern);
+    aei_put(b, error, sizeof(error));
+}
+
 void aei_put_head(aei_buffer *b, const ae_item *item)
 {
     const ae_signal_info *info = &item->info;
-    bool network = item->coding == AE_ITEM_NETWORK, sound = info->kind == AE_KIND_AUDIO;
+    bool network = item->coding == AE_ITEM_NETWORK, sound = info->kind == AE_KIND_AUDIO, array = info->kind == AE_KIND_TENSOR;
 
     aei_put_u8(b, item->coding);
     aei_put_u8(b, info->kind);
     aei_put_u8(b, info->sample);
     aei_put_u8(b, info->bits);
-    aei_put_u8(b, sound ? info->channels : info->channels | (info->alpha ? HEAD_ALPHA : 0) | (network ? HEAD_IDENTITY : 0));
+    aei_put_u8(b, array   ? info->rank + 1
+                  : sound ? info->channels
+                          : info->channels | (info->alpha ? HEAD_ALPHA : 0) | (network ? HEAD_IDENTITY : 0));
     aei_put_u8(b, item->orientation);
     aei_put_u8(b, item->quality & 255);
     aei_put_u8(b, item->quality >> 8);
-    if (sound) {
-        put_sound(b, item);
+    if (sound || array) {
+        (sound ? put_sound : put_array)(b, item);
         return;
     }
     aei_put_number(b, info->width);
@@ -195,6 +215,58 @@ bool aei_sound_known(const ae_signal_info *info)
            info->channels <= AEI_MODEL_CHANNELS && info->rate > 0 && info->rate <= 1e9;
 }
 
+bool ae_arrays_known(const ae_signal_info *info)
+{
+    uint64_t n, bytes;
+
+    return info->kind == AE_KIND_TENSOR && info->sample != AE_S24 && ae_sample_bytes(info->sample) &&
+           info->bits == 8 * ae_sample_bytes(info->sample) && info->channels == 1 && info->rank <= AE_MAX_RANK && info->width &&
+           info->height && !__builtin_mul_overflow(info->width, info->height, &n) &&
+           !__builtin_mul_overflow(n, ae_sample_bytes(info->sample), &bytes) && ae_row_bytes(info);
+}
+
+bool aei_tiles_believed(const ae_item *item)
+{
+    uint64_t n = item->info.height * (item->info.kind == AE_KIND_TENSOR ? item->info.width : 1);
+
+    return n / item->tile < AEI_AEC_MAX_SOUND_TILES;
+}
+
+/* The same of an array. */
+static ae_status take_array(aei_cursor *c, ae_item *item, uint32_t rank, ae_error *err)
+{
+    ae_signal_info *info = &item->info;
+    const uint8_t *error;
+    uint64_t tile, pattern = 0, n = 0;
+    bool good = rank >= 1 && rank <= AE_MAX_RANK + 1;
+
+    info->channels = 1;
+    info->width = 1;
+    info->height = aei_take_number(c);
+    for (uint32_t i = 1; i < rank && good; i++) {
+        n = aei_take_number(c);
+        good = n >= 1 && n <= UINT32_MAX && !__builtin_mul_overflow(info->width, n, &info->width);
+        info->dims[info->rank++] = (uint32_t)n;
+    }
+    tile = aei_take_number(c);
+    if (item->quality && (error = aei_take(c, 8)) != NULL)
+        pattern = aei_load64(error);
+    memcpy(&item->error, &pattern, sizeof(pattern));
+    if (c->bad)
+        return ae_fail(err, AE_ERR_MALFORMED, "a head that ends too early");
+    if (item->coding != AE_ITEM_SAMPLES || item->quality > AE_ARRAY_RELATIVE)
+        return ae_fail(err, AE_ERR_TOO_NEW, "an array coded in a way that later versions read (coding %u, %u)", item->coding,
+                       item->quality);
+    if (!good || !ae_arrays_known(info) || item->orientation || tile < 1 || tile > AEI_ARRAY_MAX_TILE ||
+        (item->quality && !(item->error > 0 && item->error < 1e308)))
+        return ae_fail(err, AE_ERR_MALFORMED, "a head that contradicts itself");
+    item->tile = (uint32_t)tile;
+    if (!aei_tiles_believed(item))
+        return ae_fail(err, AE_ERR_LIMIT, "an array of %llu rows in tiles of %u elements, more than %d tiles",
+                       (unsigned long long)info->height, item->tile, AEI_AEC_MAX_SOUND_TILES);
+    return AE_OK;
+}
+
 /* What a head says of a sound, of which the first bytes are read. */
 static ae_status take_sound(aei_cursor *c, ae_item *item, uint32_t channels, ae_error *err)
 {
@@ -216,7 +288,7 @@ static ae_status take_sound(aei_cursor *c, ae_item *item, uint32_t channels, ae_
         tile * ae_row_bytes(info) > AEI_AEC_MAX_TILE / 2)
         return ae_fail(err, AE_ERR_MALFORMED, "a head that contradicts itself");
     item->tile = (uint32_t)tile;
-    if (info->height / tile >= AEI_AEC_MAX_SOUND_TILES)
+    if (!aei_tiles_believed(item))
         return ae_fail(err, AE_ERR_LIMIT, "a sound of %llu frames in tiles of %u, more than %d tiles",
                        (unsigned long long)info->height, item->tile, AEI_AEC_MAX_SOUND_TILES);
     return AE_OK;
@@ -247,8 +319,11 @@ ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err)
     item->quality = (uint16_t)aei_take_u8(c);
     item->quality = (uint16_t)(item->quality | aei_take_u8(c) << 8);
     item->tile = 0;
+    item->error = 0;
     if (info->kind == AE_KIND_AUDIO)
         return take_sound(c, item, flags, err);
+    if (info->kind == AE_KIND_TENSOR)
+        return take_array(c, item, flags, err);
     info->width = aei_take_number(c);
     info->height = aei_take_number(c);
     info->channels = flags & 7;
@@ -257,8 +332,6 @@ ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err)
         memcpy(item->identity, identity, sizeof(item->identity));
     if (c->bad)
         return ae_fail(err, AE_ERR_MALFORMED, "a head that ends too early");
-    if (info->kind == AE_KIND_TENSOR)
-        return ae_fail(err, AE_ERR_TOO_NEW, "holds tensors, which later versions read");
     if (item->coding > AE_ITEM_NETWORK || flags > HEAD_KNOWN)
         return ae_fail(err, AE_ERR_TOO_NEW, "an item coded in a way that later versions read (coding %u, flags %u)", item->coding,
                        flags);
@@ -279,6 +352,8 @@ uint32_t aei_item_tiles(const ae_item *item)
 
     if (item->info.kind == AE_KIND_AUDIO)
         return (uint32_t)((item->info.height + item->tile - 1) / item->tile);
+    if (item->info.kind == AE_KIND_TENSOR)
+        return (uint32_t)((item->info.height * item->info.width + item->tile - 1) / item->tile);
     return across * down > UINT32_MAX ? UINT32_MAX : (uint32_t)(across * down);
 }
 

@@ -13,13 +13,13 @@ enum {
     AEI_AEC_FOOTER = 16,
     AEI_AEC_EXTRA = AEI_AEC_CHUNK + 4, /* of a chunk beside its payload */
     AEI_AEC_PAGE = 8192,  /* index pages grow to about this */
-    AEI_AEC_MAX_HEAD = 64, /* of a head without number and name */
+    AEI_AEC_MAX_HEAD = 96, /* of a head without number and name */
     AEI_AEC_MAX_PAGE = 1 << 16,
     AEI_AEC_MAX_ROOT = 1 << 26,
     AEI_AEC_MAX_TILE = 1 << 24,
     AEI_AEC_MAX_MODEL = 1 << 28,
     AEI_AEC_MAX_META = 1 << 14, /* entries of metadata of an item */
-    AEI_AEC_MAX_SOUND_TILES = 1 << 22,
+    AEI_AEC_MAX_SOUND_TILES = 1 << 22, /* and of an array */
     AEI_AEC_MAX_CHAIN = 8  /* appends before the index is written anew */
 };
 extern const uint8_t aei_aec_magic[8], aei_aec_sync[3], aei_aec_end[4];
@@ -58,6 +58,8 @@ uint64_t aei_take_number(aei_cursor *c);
 bool aei_samples_known(const ae_signal_info *info);
 /* Whether sounds of this type, of so many bits, channels and frames a second can be stored. */
 bool aei_sound_known(const ae_signal_info *info);
+/* Whether there are few enough tiles of a sound or an array. */
+bool aei_tiles_believed(const ae_item *item);
 /* The frames that a tile of sound says it has; 0: it is none. */
 uint32_t aei_sound_tile_frames(const void *data, size_t n_bytes);
 /* A head without number and name. Reading checks everything that does not need the caller's limits. */

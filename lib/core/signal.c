@@ -4,6 +4,7 @@
 #include "ae/signal.h"
 
 #include "core/clones.h"
+#include "core/half.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,12 +13,17 @@ size_t ae_sample_bytes(ae_sample sample)
 {
     switch (sample) {
     case AE_U8:
-    case AE_S8: return 1;
+    case AE_S8:
+    case AE_BOOL: return 1;
     case AE_U16:
-    case AE_S16: return 2;
+    case AE_S16:
+    case AE_F16: return 2;
     case AE_S24: return 3;
     case AE_S32:
+    case AE_U32:
     case AE_F32: return 4;
+    case AE_S64:
+    case AE_U64:
     case AE_F64: return 8;
     }
     return 0;
@@ -38,6 +44,11 @@ double ae_sample_number(ae_sample sample, const void *samples, size_t i)
     case AE_S32: return ((const int32_t *)samples)[i];
     case AE_F32: return (double)((const float *)samples)[i];
     case AE_F64: return ((const double *)samples)[i];
+    case AE_BOOL: return bytes[i] != 0;
+    case AE_U32: return ((const uint32_t *)samples)[i];
+    case AE_S64: return (double)((const int64_t *)samples)[i];
+    case AE_U64: return (double)((const uint64_t *)samples)[i];
+    case AE_F16: return aei_half_number(((const uint16_t *)samples)[i]);
     }
     return NAN;
 }
@@ -158,6 +169,23 @@ void ae_samples_to_f32(ae_sample sample, const void *from, float *to, size_t n)
         for (size_t i = 0; i < n; i++)
             to[i] = (float)((const int8_t *)from)[i] / 128.0f;
         break;
+    case AE_BOOL:
+    case AE_F16:
+        for (size_t i = 0; i < n; i++)
+            to[i] = (float)ae_sample_number(sample, from, i);
+        break;
+    case AE_U32:
+        for (size_t i = 0; i < n; i++)
+            to[i] = (float)(((const uint32_t *)from)[i] / 4294967295.0);
+        break;
+    case AE_S64:
+        for (size_t i = 0; i < n; i++)
+            to[i] = (float)((double)((const int64_t *)from)[i] * 0x1p-63);
+        break;
+    case AE_U64:
+        for (size_t i = 0; i < n; i++)
+            to[i] = (float)((double)((const uint64_t *)from)[i] * 0x1p-64);
+        break;
     }
 }
 
@@ -213,6 +241,26 @@ void ae_samples_from_f32(ae_sample sample, const float *from, void *to, size_t n
     case AE_S8:
         for (size_t i = 0; i < n; i++)
             ((int8_t *)to)[i] = (int8_t)rint(clip((double)from[i] * 128.0, -128.0, 127.0));
+        break;
+    case AE_BOOL:
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = from[i] >= 0.5f;
+        break;
+    case AE_F16:
+        for (size_t i = 0; i < n; i++)
+            ((uint16_t *)to)[i] = aei_half_of((double)from[i]);
+        break;
+    case AE_U32:
+        for (size_t i = 0; i < n; i++)
+            ((uint32_t *)to)[i] = (uint32_t)rint(clip((double)from[i] * 4294967295.0, 0, 4294967295.0));
+        break;
+    case AE_S64: /* the largest double below 2^63 */
+        for (size_t i = 0; i < n; i++)
+            ((int64_t *)to)[i] = (int64_t)rint(clip((double)from[i] * 0x1p63, -0x1p63, 9223372036854774784.0));
+        break;
+    case AE_U64:
+        for (size_t i = 0; i < n; i++)
+            ((uint64_t *)to)[i] = (uint64_t)rint(clip((double)from[i] * 0x1p64, 0, 18446744073709549568.0));
         break;
     }
 }

@@ -153,7 +153,8 @@ static void test_npy(void **state)
     ae_source_free(source);
     assert_int_equal(open_text(half, n_half, &source, &reader, &err), AE_OK);
     assert_int_equal(ae_reader_read(&reader, two, 2, &err), AE_OK);
-    assert_true(two[0] == 1 && two[1] == 0.5f);
+    assert_int_equal(reader.info.sample, AE_F16);
+    assert_true(ae_sample_number(AE_F16, two, 0) == 1 && ae_sample_number(AE_F16, two, 1) == 0.5);
     ae_reader_close(&reader);
     ae_source_free(source);
 }

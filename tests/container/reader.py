@@ -64,11 +64,62 @@ def read_sound(b, head):
     return head
 
 
+ARRAY_BITS = {8: 8, 3: 16, 5: 32, 11: 64, 1: 8, 2: 16, 10: 32, 12: 64, 9: 8, 13: 16, 6: 32, 7: 64}
+
+
+def read_array(b, head):
+    rank, bits = head["flags"], ARRAY_BITS.get(head["sample"])
+    if head["coding"] or head["orientation"] or head["quality"] > 2 or not 1 <= rank <= 8 or head["bits"] != bits:
+        raise ValueError("an unknown kind of array")
+    head["shape"], head["tile"] = [b.number() for _ in range(rank)], b.number()
+    head["error"] = struct.unpack("<d", b.take(8))[0] if head["quality"] else 0
+    if min(head["shape"]) < 1 or not 1 <= head["tile"] <= 1 << 20 or (head["quality"] and not head["error"] > 0):
+        raise ValueError("an array of an odd size")
+    head["elements"] = 1
+    for n in head["shape"]:
+        head["elements"] *= n
+    return head
+
+
+def read_array_tile(b, head):
+    """Checks everything but what the coder says; the number of elements."""
+    n, each = b.number(), head["bits"] // 8
+    if b.u8() == 0:
+        if len(b.rest()) != n * each:
+            raise ValueError("plain elements of another length")
+        return n
+    kind = b.u8()
+    if kind == 1 and not b.number():
+        raise ValueError("quotients by 0")
+    if kind == 2:
+        b.take(8)
+    if kind == 3:
+        for _ in range(b.number()):
+            b.number()
+    b.number(), b.number()
+    most, low, place = b.number(), b.u8(), 0
+    if kind > 3 or most >> 48 or low > 16:
+        raise ValueError("numbers of an unknown kind")
+    for _ in range(b.number()):
+        place += b.number() + 1
+        b.take(each)
+    if most:
+        flags, columns, distances = b.u8(), b.number(), [b.number() for _ in range(3)]
+        if flags > 7 or not 1 <= columns <= 1024 or not distances[0] or (flags & 4 and b.number() > most):
+            raise ValueError("an unknown shape of numbers")
+        b.take(b.number())
+    if place > n or len(b.rest()) != (low * n + 7) // 8:
+        raise ValueError("numbers that do not end where they should")
+    return n
+
+
 def read_head(b):
     head = dict(zip(("coding", "modality", "sample", "bits", "flags", "orientation", "q0", "q1"), b.take(8)))
     head["quality"] = head.pop("q0") + 256 * head.pop("q1")
     if head["modality"] == 2:
         return read_sound(b, head)
+    if head["modality"] == 3:
+        return read_array(b, head)
     head["width"], head["height"] = b.number(), b.number()
     head["channels"] = head["flags"] & 7
     if head["modality"] != 1 or head["coding"] > 1 or head["flags"] > 31 or not 1 <= head["channels"] <= 4:
@@ -182,7 +233,7 @@ def read(data):
             number, head = b.number(), read_head(b)
             heads[at] = (number, head, b.rest())
             counts.add((number, 1))
-            if head["modality"] == 2:
+            if head["modality"] in (2, 3):
                 sounds[number] = head, {}
             elif head["sample"] == 6:
                 floats.add(number)
@@ -202,6 +253,8 @@ def read(data):
                 flags, rest = b.u8(), b.rest()
                 if not 1 <= flags <= 3 or bool(flags & 2) != bool(rest):
                     raise ValueError("a patch of an unknown kind")
+            elif number in sounds and sounds[number][0]["modality"] == 3:
+                sounds[number][1][index] = read_array_tile(b, sounds[number][0])
             elif number in sounds:
                 sounds[number][1][index] = b.number()
                 if b.u8() > 2:
@@ -246,6 +299,12 @@ def read(data):
                     raise ValueError("a sound without all its tiles, or of another length")
                 print(f'{frames} frames, {head["rate"]:g} Hz x {head["channels"]}, {head["bits"]} bit, within {head["quality"]}: '
                       f'{name.decode(errors="replace")}')
+                continue
+            if head["modality"] == 3:
+                n, tile = head["elements"], head["tile"]
+                if sounds[number][1] != {i: min(tile, n - i * tile) for i in range((n + tile - 1) // tile)}:
+                    raise ValueError("an array without all its tiles, or of another length")
+                print(f'{" x ".join(map(str, head["shape"]))}, {head["bits"]} bit, within {head["error"]:g}: {name.decode(errors="replace")}')
                 continue
             count = (head["width"] + 511) // 512 * ((head["height"] + 511) // 512)
             planes = "TA" if head["coding"] == 1 and head["flags"] & 8 else "T"

@@ -83,7 +83,12 @@ static void try_item(ae_container *c, const ae_item *item, bool samples)
     } else if (item->coding == AE_ITEM_SAMPLES) {
         ae_tile_source source = {r, read_tile};
 
-        if (ae_samples_decode(&item->info, &options, &source, &sink, &err) != AE_OK && !err.message[0])
+        if (item->info.kind == AE_KIND_TENSOR) {
+            ae_arrays_options arrays = {.control.threads = 1, .control.lost = note};
+
+            if (ae_arrays_decode(item, &arrays, &source, &sink, &err) != AE_OK && !err.message[0])
+                abort();
+        } else if (ae_samples_decode(&item->info, &options, &source, &sink, &err) != AE_OK && !err.message[0])
             abort();
     }
     ae_item_free(r);

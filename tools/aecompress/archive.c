@@ -340,7 +340,8 @@ static void run_file(archive *a, job *j)
     cli_json_string(&json, "item", name);
     if (st == AE_OK) {
         n = c.row_bytes * (size_t)c.info.height;
-        small = !c.sound && c.item.coding == AE_ITEM_SAMPLES && !c.read_band && n <= GATHER_SMALL && !has_kept_meta(&c, a->o);
+        small = c.info.kind == AE_KIND_IMAGE && c.item.coding == AE_ITEM_SAMPLES && !c.read_band && n <= GATHER_SMALL &&
+                !has_kept_meta(&c, a->o);
     }
     if (small && !(samples = ae_alloc(n, 1)))
         st = ae_fail(&err, AE_ERR_NOMEM, "a picture");

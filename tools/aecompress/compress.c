@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arrayitem.h"
 #include "common/aecfile.h"
+#include "common/arrays.h"
 #include "common/names.h"
 #include "common/progress.h"
 #include "common/text.h"
@@ -34,6 +36,8 @@ ae_status compress_item(compressed *c, const compress_options *o, const cli_item
 
     if (c->sound)
         return recording_item(c, o, progress, threads, name, writer, err);
+    if (c->array)
+        return array_item(c, o, progress, threads, name, writer, err);
     if (compress_has_target(o))
         st = target_choose(c, o, threads, name, &coded, err);
     else if (c->item.coding == AE_ITEM_NETWORK)
@@ -64,6 +68,10 @@ void compress_report(const compressed *c, const compress_options *o, cli_json *j
         recording_report(c, json, n_bytes, n_input);
         return;
     }
+    if (c->array) {
+        array_report(c, json, n_bytes, n_input);
+        return;
+    }
     cli_json_number(json, "width", (double)c->info.width);
     cli_json_number(json, "height", (double)c->info.height);
     cli_json_number(json, "channels", c->info.channels);
@@ -78,14 +86,14 @@ void compress_report(const compressed *c, const compress_options *o, cli_json *j
 bool compress_wanted(void *opaque, const char *path)
 {
     (void)opaque;
-    return picture_in_tree(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO);
+    return picture_in_tree(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO | 1u << AE_KIND_TENSOR);
 }
 
-static bool all_are_sounds(char **operands, int n)
+static bool none_are_pictures(char **operands, int n)
 {
     int i = 0;
 
-    while (i < n && picture_is_named(operands[i], 1u << AE_KIND_AUDIO))
+    while (i < n && picture_is_named(operands[i], 1u << AE_KIND_AUDIO | 1u << AE_KIND_TENSOR))
         i++;
     return n && i == n;
 }
@@ -97,7 +105,7 @@ int compress_load(compress_options *o, char **operands, int n_operands)
     ae_error err;
 
     if (!compress_has_target(o) &&
-        (compress_bound_of(o) >= 0 || (!o->model && !o->batch.files_from && all_are_sounds(operands, n_operands))))
+        (compress_bound_of(o) >= 0 || (!o->model && !o->batch.files_from && none_are_pictures(operands, n_operands))))
         return CLI_GO_ON;
     if (ae_model_find(name, path, sizeof(path), &err) == AE_OK && ae_model_open(path, NULL, &o->loaded, &err) == AE_OK &&
         ae_coder_open(o->loaded, &o->coder, &err) == AE_OK)
@@ -219,6 +227,18 @@ static void say_pictures(const compressed *c, const compress_options *o, const c
                       8 * (double)n_bytes / pixels);
 }
 
+static void say_array(const compressed *c, const compress_options *o, const cli_item *item, uint64_t n_bytes)
+{
+    uint64_t n_input = ae_source_size(c->source);
+    char shape[ARRAY_TEXT];
+
+    cli_item_progress(item, 1, (double)c->info.width * (double)c->info.height * 1e-6);
+    array_report(c, item->json, n_bytes, n_input);
+    if (o->batch.verbose)
+        cli_item_note(item, "%s, %s, %llu -> %llu bytes", array_shape(&c->info, shape), array_type(c->info.sample),
+                      (unsigned long long)n_input, (unsigned long long)n_bytes);
+}
+
 ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
 {
     const compress_options *o = opaque;
@@ -251,6 +271,8 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
     output = NULL;
     if (st == AE_OK && c.sound)
         say_recording(&c, o, item, n_bytes);
+    else if (st == AE_OK && c.array)
+        say_array(&c, o, item, n_bytes);
     else if (st == AE_OK)
         say_pictures(&c, o, item, n_bytes, pixels);
 done:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Pictures and recordings into .aec: one a file, or many in an archive. */
+ * Pictures, recordings and arrays into .aec: one a file, or many in an archive. */
 #ifndef COMPRESS_H
 #define COMPRESS_H
 
@@ -13,6 +13,7 @@ typedef struct compress_options {
     cli_batch_options batch;
     const char *model, *archive, *metadata;
     double near_lossless;      /* below 0: not given */
+    double max_error, max_relative; /* of arrays; 0: not given */
     const char *target_size;
     double target_bpp, target_psnr;
     uint32_t quality, effort;
@@ -41,6 +42,7 @@ typedef struct compressed {
     uint32_t n_pictures;   /* of the file that are to be coded, one after the other */
     uint32_t picture;      /* the one in hand, from 1 on */
     bool sound;            /* a recording: recording.h has what follows */
+    bool array;            /* arrayitem.h */
     bool upright;          /* read turned as EXIF says, which is not stored */
     ae_signal_info info;   /* of the rows that are stored */
     ae_item item;
@@ -87,7 +89,7 @@ ae_status compress_model(const compress_options *o, ae_container_writer *writer,
 /* Finds and opens the codec if one is needed, which sounds do not: CLI_GO_ON or the exit status. */
 int compress_load(compress_options *o, char **operands, int n_operands);
 
-/* Which files below directories are pictures or sounds. */
+/* Which files below directories are pictures, sounds or arrays. */
 bool compress_wanted(void *opaque, const char *path);
 ae_status compress_file(void *opaque, const cli_item *item, ae_error *err);
 /* Decodes what was written to the file again; first: the number of the first item looked at. */

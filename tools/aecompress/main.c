@@ -17,6 +17,8 @@ static const cli_option options[] = {
     {0, "lossless", CLI_FLAG, &o.lossless, NULL, "give back the very samples", 0, 0},
     {0, "near-lossless", CLI_NUMBER, &o.near_lossless, "T",
      "no sample errs by more than T of 255; of sounds, by more than T steps of their own", 0, 255},
+    {0, "max-error", CLI_NUMBER, &o.max_error, "E", "no element of an array differs by more than E", 0, 1e300},
+    {0, "max-relative-error", CLI_NUMBER, &o.max_relative, "R", "of an array of floats, by more than R times its own size", 0, 1},
     {0, "target-size", CLI_STRING, &o.target_size, "N[k|%]", "the best quality at so many bytes, or so much of the input's", 0, 0},
     {0, "target-bpp", CLI_NUMBER, &o.target_bpp, "X", "the best quality at so many bits a pixel", 0, 1000},
     {0, "target-psnr", CLI_NUMBER, &o.target_psnr, "X", "the smallest file of so many dB", 0, 120},
@@ -37,13 +39,14 @@ static const cli_option options[] = {
 static const cli_tool tool = {
     "aecompress",
     "[OPTION]... [FILE|DIRECTORY]...",
-    "Compresses pictures and, without loss, sounds. photo.png becomes photo.aec beside it; - is standard input or output, and the "
-    "default in a pipe. "
+    "Compresses pictures and, without loss, sounds and arrays (NPY, CSV, IDX). photo.png becomes photo.aec beside "
+    "it; - is standard input or output, and the default in a pipe. "
     "aedecompress brings them back, to the same samples on every machine.",
     options,
     "Examples:\n"
     "  aecompress --lossless scan.png                     scan.aec\n"
     "  aecompress talk.wav                                talk.aec, without loss\n"
+    "  aecompress --max-error 1e-4 features.npy           features.aec\n"
     "  aecompress -q 95 -r -o small/ holiday/             a whole tree\n"
     "  aecompress --lossless --archive set.aec -r set/    a data set in one file\n",
 };
@@ -89,6 +92,8 @@ static int parse_metadata(void)
 
 static int check(void)
 {
+    if ((o.max_error > 0) + (o.max_relative > 0) + o.lossless > 1)
+        return cli_usage("--lossless, --max-error and --max-relative-error exclude each other");
     if (!!o.target_size + (o.target_bpp > 0) + (o.target_psnr > 0) + o.lossless + (o.near_lossless >= 0) > 1)
         return cli_usage("--lossless, --near-lossless and the targets exclude each other");
     if (o.target_size) {

@@ -114,6 +114,37 @@ static ae_status open_picture(compressed *c, const compress_options *o, ae_error
     return ae_similarity_create((uint32_t)info->width, &c->similarity, err);
 }
 
+static ae_status open_array(compressed *c, const compress_options *o, ae_error *err)
+{
+    const ae_signal_info *info = &c->reader.info;
+    bool floats = info->sample == AE_F16 || info->sample == AE_F32 || info->sample == AE_F64;
+    double steps = o->near_lossless > 0 ? floor(o->near_lossless) : 0;
+
+    c->array = true;
+    c->info = *info;
+    c->item = (ae_item){.info = *info};
+    if (compress_has_target(o))
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "arrays are kept without loss or within an error: sizes and qualities to aim at "
+                       "are for pictures");
+    if (steps > 0 && floats)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "--near-lossless counts steps of whole numbers; --max-error says by how much "
+                       "floats may differ");
+    if (o->max_relative > 0 && !floats)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "--max-relative-error is for floats; --max-error says by how much whole "
+                       "numbers may differ");
+    if (o->max_relative > 0)
+        c->item.quality = AE_ARRAY_RELATIVE;
+    else if (info->sample != AE_BOOL && (floats ? o->max_error > 0 : fmax(o->max_error, steps) >= 1))
+        c->item.quality = AE_ARRAY_ABSOLUTE;
+    if (c->item.quality)
+        c->item.error = o->max_relative > 0 ? o->max_relative : fmax(o->max_error, steps);
+    if (!ae_arrays_known(info))
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "an array of a type or size that cannot be stored");
+    c->item.tile = ae_arrays_tile(info);
+    c->row_bytes = ae_row_bytes(info);
+    return (c->hash = ae_sample_hash_create()) ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "an array");
+}
+
 ae_status compress_open(compressed *c, const compress_options *o, const char *path, ae_error *err)
 {
     ae_status st;
@@ -124,6 +155,8 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
         return st;
     if (c->reader.info.kind == AE_KIND_AUDIO)
         return open_sound(c, o, err);
+    if (c->reader.info.kind == AE_KIND_TENSOR)
+        return open_array(c, o, err);
     if (compress_bound_of(o) < 0 && !o->coder)
         return ae_fail(err, AE_ERR_ARGUMENT, "is a picture, not what its name says, and the codec for it was not looked for; "
                        "--lossless needs none");

@@ -35,6 +35,15 @@ void decompress_place(const ae_item *item, uint32_t index, char text[80])
                  sound_time((double)end / item->info.rate, to));
         return;
     }
+    if (item->info.kind == AE_KIND_TENSOR) {
+        uint64_t first = (uint64_t)index * item->tile, last = first + item->tile - 1;
+        uint64_t n = item->info.width * item->info.height;
+
+        last = last < n ? last : n - 1;
+        snprintf(text, 80, "rows %llu to %llu", (unsigned long long)(first / item->info.width),
+                 (unsigned long long)(last / item->info.width));
+        return;
+    }
     w = w < AE_CODER_TILE ? w : AE_CODER_TILE;
     h = h < AE_CODER_TILE ? h : AE_CODER_TILE;
     snprintf(text, 80, "tile at %llu,%llu of %llux%llu", (unsigned long long)x, (unsigned long long)y, (unsigned long long)w,

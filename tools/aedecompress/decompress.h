@@ -34,7 +34,7 @@ ae_status decompress_select(const decompress_options *o, const char *path, aecfi
 ae_status repair_file(const decompress_options *o, const cli_item *item, ae_error *err);
 /* --list and --test: the exit status. */
 int look_run(const decompress_options *o, char **operands, int n, bool (*wanted)(void *opaque, const char *path));
-/* "tile at X,Y of WxH"; of sounds "0:01.25 to 0:02.50". */
+/* "tile at X,Y of WxH"; of sounds "0:01.25 to 0:02.50", of arrays "rows 0 to 99". */
 void decompress_place(const ae_item *item, uint32_t index, char text[80]);
 
 #endif

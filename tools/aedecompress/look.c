@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/arrays.h"
 #include "common/inputs.h"
 #include "common/progress.h"
 #include "common/text.h"
@@ -48,8 +49,10 @@ static void say_lost(void *opaque, uint32_t index, const char *why)
     l->n_bad++;
 }
 
-static const char *coding_of(const ae_item *item, char text[40])
+static const char *coding_of(const ae_item *item, char text[ARRAY_TEXT])
 {
+    if (item->info.kind == AE_KIND_TENSOR)
+        return array_coding(item, text);
     if (item->coding == AE_ITEM_NETWORK)
         snprintf(text, 40, "quality %.1f", item->quality <= AE_QUALITY_ONE ? item->quality * 85.0 / AE_QUALITY_ONE
                                                                            : 85 + (item->quality - AE_QUALITY_ONE) * 5.0 / 256);
@@ -79,7 +82,7 @@ static void print_time(const look *l)
 static void list_item(const look *l)
 {
     const ae_item *it = l->item;
-    char coding[40], name[4 * AE_ITEM_MAX_NAME + 1];
+    char coding[ARRAY_TEXT], shape[ARRAY_TEXT], name[4 * AE_ITEM_MAX_NAME + 1];
 
     if (l->json) {
         cli_json json = {0};
@@ -93,11 +96,14 @@ static void list_item(const look *l)
             cli_json_number(&json, "duration", duration);
             cli_json_number(&json, "rate", it->info.rate);
             cli_json_number(&json, "kbps", duration > 0 ? 8e-3 * (double)it->span / duration : NAN);
+        } else if (it->info.kind == AE_KIND_TENSOR) {
+            array_describe(it, &json);
         } else {
             cli_json_number(&json, "width", (double)it->info.width);
             cli_json_number(&json, "height", (double)it->info.height);
         }
-        cli_json_number(&json, "channels", it->info.channels);
+        if (it->info.kind != AE_KIND_TENSOR)
+            cli_json_number(&json, "channels", it->info.channels);
         cli_json_number(&json, "bits", it->info.bits);
         cli_json_string(&json, "coding", coding_of(it, coding));
         cli_json_number(&json, "bytes", (double)coded_bytes(it));
@@ -119,6 +125,11 @@ static void list_item(const look *l)
                sound_time((double)it->info.height / it->info.rate, length), it->info.rate, it->info.channels, it->info.bits,
                it->info.sample == AE_F32 || it->info.sample == AE_F64 ? " float" : "", coding_of(it, coding),
                cli_escape(it->name, name, sizeof(name)));
+        return;
+    }
+    if (it->info.kind == AE_KIND_TENSOR) {
+        printf("%10" PRIu64 "  %s, %s  %-12s %s\n", coded_bytes(it), array_shape(&it->info, shape), array_type(it->info.sample),
+               coding_of(it, coding), cli_escape(it->name, name, sizeof(name)));
         return;
     }
     printf("%10" PRIu64 "  %" PRIu64 " x %" PRIu64 " x %u, %u bit  %-12s %s\n", coded_bytes(it),

@@ -7,7 +7,7 @@
 #include "common/progress.h"
 #include "decompress.h"
 
-static decompress_options o = {.picture.kinds = 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO};
+static decompress_options o = {.picture.kinds = 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO | 1u << AE_KIND_TENSOR};
 
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "What to do", 0, 0},
@@ -20,7 +20,8 @@ static const cli_option options[] = {
      "repeated", 0, 0},
     {0, "region", CLI_STRING, &o.region_text, "X,Y,W,H", "only this part of each picture", 0, 0},
     {0, "range", CLI_STRING, &o.range_text, "FROM-TO",
-     "only this part of each sound: seconds, 1:30, or frames as in 48000f; either may be left out", 0, 0},
+     "only this part of each sound: seconds, 1:30, or frames as in 48000f; of each array: rows, from 0 on, the one behind the dash "
+     "left out; either may be left out", 0, 0},
     {0, "preview", CLI_FLAG, &o.preview, NULL, "at an eighth of the size", 0, 0},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec, where it is not found by itself", 0, 0},
     {0, "max-output", CLI_SIZE, &o.max_output, "SIZE",
@@ -34,7 +35,8 @@ static const cli_option options[] = {
 static const cli_tool tool = {
     "aedecompress",
     "[OPTION]... [FILE|DIRECTORY]...",
-    "Brings back pictures and sounds from .aec files. photo.aec becomes photo.png beside it, talk.aec talk.flac, an archive "
+    "Brings back pictures, sounds and arrays from .aec files. photo.aec becomes photo.png beside it, talk.aec talk.flac, "
+    "features.aec features.npy, an archive "
     "of many a directory; - is standard input or output, and the default in a pipe.",
     options,
     "Examples:\n"

@@ -7,12 +7,24 @@
 #include "common/progress.h"
 #include "decompress.h"
 
+/* An array becomes what its name says that it was, if that can be written. */
+static const ae_codec *array_standard(const decompress_options *o, const ae_item *item)
+{
+    const ae_codec *named = ae_codec_for_path(item->name);
+
+    if (o->picture.codec && o->picture.codec->kind == AE_KIND_TENSOR)
+        return o->picture.codec;
+    return named && named->kind == AE_KIND_TENSOR ? named : ae_codec_for_name("npy");
+}
+
 const ae_codec *decompress_standard(const decompress_options *o, const ae_item *item)
 {
     const ae_signal_info *info = &item->info;
     bool flac = info->sample != AE_S32 && info->sample != AE_F32 && info->sample != AE_F64 && info->channels <= 8 &&
                 info->rate <= 655350;
 
+    if (info->kind == AE_KIND_TENSOR)
+        return array_standard(o, item);
     if (info->kind != AE_KIND_AUDIO)
         return o->standard;
     return o->picture.codec && o->picture.codec->kind == AE_KIND_AUDIO ? o->picture.codec

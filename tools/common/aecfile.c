@@ -85,10 +85,11 @@ void aecfile_close(aecfile *f)
     *f = (aecfile){.fd = -1};
 }
 
-/* The frames wanted of a sound. */
+/* The frames wanted of a sound, or the rows of an array. */
 static void range_of(const ae_item *item, const aecfile_options *o, uint64_t *first, uint64_t *n)
 {
-    double unit = o->in_frames ? 1 : item->info.rate, from = floor(o->from * unit + 0.5), to = floor(o->to * unit + 0.5);
+    double unit = o->in_frames || item->info.kind == AE_KIND_TENSOR ? 1 : item->info.rate;
+    double from = floor(o->from * unit + 0.5), to = floor(o->to * unit + 0.5);
     uint64_t all = item->info.height, end = o->to > 0 && to < (double)all ? (uint64_t)to : all;
 
     *first = from < (double)end ? (uint64_t)from : end;
@@ -100,8 +101,11 @@ ae_status aecfile_check_range(const ae_item *item, const aecfile_options *o, ae_
     uint64_t first, n;
 
     range_of(item, o, &first, &n);
-    if (n || !item->info.height || item->info.kind != AE_KIND_AUDIO)
+    if (n || !item->info.height || item->info.kind == AE_KIND_IMAGE)
         return AE_OK;
+    if (item->info.kind == AE_KIND_TENSOR)
+        return ae_fail(err, AE_ERR_ARGUMENT, "a range outside the array, which has %llu rows",
+                       (unsigned long long)item->info.height);
     return ae_fail(err, AE_ERR_ARGUMENT, "a range outside the sound, which has %.2f s (%llu frames)",
                    (double)item->info.height / item->info.rate, (unsigned long long)item->info.height);
 }
@@ -111,7 +115,7 @@ ae_signal_info aecfile_result(const ae_item *item, const aecfile_options *o)
     ae_signal_info info = item->info;
     uint64_t first;
 
-    if (info.kind == AE_KIND_AUDIO) {
+    if (info.kind != AE_KIND_IMAGE) {
         range_of(item, o, &first, &info.height);
         return info;
     }
@@ -194,6 +198,18 @@ static ae_status decode_sound(decoding *d, const ae_item *item, ae_error *err)
 
     range_of(item, o, &options.first, &options.n_frames);
     return st == AE_OK && options.n_frames ? ae_sounds_decode(&item->info, item->tile, &options, &source, &sink, err) : st;
+}
+
+static ae_status decode_array(decoding *d, const ae_item *item, ae_error *err)
+{
+    const aecfile_options *o = d->options;
+    ae_arrays_options options = {.control = control_of(d)};
+    ae_tile_source source = {d, read_tile};
+    ae_row_sink sink = {d, write_rows};
+    ae_status st = aecfile_check_range(item, o, err);
+
+    range_of(item, o, &options.first, &options.n_rows);
+    return st == AE_OK ? ae_arrays_decode(item, &options, &source, &sink, err) : st;
 }
 
 /* The reader of the item's pack, which has decoded it where the last item was of it, too. */
@@ -349,7 +365,7 @@ static bool is_whole(const ae_item *item, const aecfile_options *o)
 {
     uint64_t first, n;
 
-    if (item->info.kind != AE_KIND_AUDIO)
+    if (item->info.kind == AE_KIND_IMAGE)
         return !o->region.width && !o->preview;
     range_of(item, o, &first, &n);
     return n == item->info.height;
@@ -374,6 +390,8 @@ ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options 
     }
     if (item->info.kind == AE_KIND_AUDIO)
         st = decode_sound(&d, item, err);
+    else if (item->info.kind == AE_KIND_TENSOR)
+        st = decode_array(&d, item, err);
     else if (item->packed)
         st = decode_packed(&d, f, item, err);
     else if (item->coding == AE_ITEM_SAMPLES)

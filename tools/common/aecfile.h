@@ -25,14 +25,14 @@ typedef struct aecfile_options {
     const char *model;             /* a codec to decode with, NULL: the embedded one, or one found by its identity */
     ae_region region;
     bool preview;
-    double from, to;               /* of sounds: the part wanted, in seconds or in frames; to 0: to the end */
+    double from, to;               /* of sounds: the part wanted, in seconds or in frames, of arrays in rows; to 0: to the end */
     bool in_frames;
     ae_control control;            /* cancel is cli_cancel, whatever it says */
 } aecfile_options;
 
 /* The type of the rows that aecfile_decode writes, and how many there are. */
 ae_signal_info aecfile_result(const ae_item *item, const aecfile_options *options);
-/* Fails where the part wanted of a sound begins behind its end; what ends behind it ends with it. */
+/* Fails where the part wanted of a sound or an array begins behind its end; what ends behind it ends with it. */
 ae_status aecfile_check_range(const ae_item *item, const aecfile_options *options, ae_error *err);
 /* Decodes an item and, where it is whole and has a hash, checks that: *checked tells. */
 ae_status aecfile_decode(aecfile *file, const ae_item *item, const aecfile_options *options, const ae_row_sink *sink, bool *checked,

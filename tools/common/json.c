@@ -74,6 +74,17 @@ void cli_json_number(cli_json *j, const char *key, double value)
     append(j, text, strlen(text));
 }
 
+void cli_json_numbers(cli_json *j, const char *key, const double *values, size_t n)
+{
+    char text[40];
+
+    append_key(j, key);
+    append(j, "[", 1);
+    for (size_t i = 0; i < n; i++)
+        append(j, text, (size_t)snprintf(text, sizeof(text), i ? ", %.0f" : "%.0f", values[i]));
+    append(j, "]", 1);
+}
+
 void cli_json_bool(cli_json *j, const char *key, bool value)
 {
     append_key(j, key);
