@@ -109,7 +109,8 @@ ae_status ae_container_open(const ae_bytes *bytes, const ae_limits *limits, ae_c
         return aei_out_of_memory(err);
     c->bytes = *bytes;
     c->limits = ae_limits_resolve(limits);
-    if ((st = open_container(c, err)) != AE_OK) {
+    c->unread = &c->unread_flag;
+    if ((st = aei_settle(c, open_container(c, err), err)) != AE_OK) {
         ae_container_free(c);
         return st;
     }
@@ -151,6 +152,7 @@ ae_status ae_container_model(const ae_container *c, void **program, size_t *n_by
     if (!c->tail.model)
         return ae_fail(err, AE_ERR_ARGUMENT, "no model is embedded");
     st = aei_load_chunk(c, c->tail.model, AEI_CHUNK_MODEL, AEI_AEC_MAX_MODEL, &buffer, &capacity, &n, err);
+    st = aei_settle(c, st, err);
     if (st != AE_OK)
         ae_free(buffer);
     else

@@ -174,8 +174,8 @@ static ae_status recover(ae_container_writer *w, const ae_container *old, const 
     if (!item->packed && (st = ae_item_open(old, item, &r, &why)) == AE_OK)
         st = aei_item_state(r, &state, &why);
     ae_item_free(r);
-    if (st == AE_ERR_NOMEM)
-        return out_of_memory(err);
+    if (st == AE_ERR_NOMEM || st == AE_ERR_IO)
+        return ae_fail(err, st, "%s", why.message);
     if (item->packed && aei_fields_at(old, item) == state.end)
         state.end = aei_chunk_end(old, state.end);
     state.whole &= st == AE_OK; /* of a later version: it stays as it is */

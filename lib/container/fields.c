@@ -177,5 +177,5 @@ ae_status ae_container_fields(const ae_container *c, const ae_item *items, size_
             out[i] = pack[item->position];
     }
     ae_free(pack);
-    return st;
+    return aei_settle(c, st, err);
 }

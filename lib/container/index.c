@@ -258,7 +258,7 @@ ae_status ae_container_list(ae_container *c, ae_item **out, size_t *n_items, ae_
         st = aei_search_chain(c, &s, err);
     if (st == AE_OK && !c->by_scan)
         st = complete_all(c, &all, err);
-    if (st != AE_OK) {
+    if ((st = aei_settle(c, st, err)) != AE_OK) {
         ae_items_free(all.all, all.n);
         return st;
     }
@@ -285,7 +285,7 @@ ae_status ae_container_find(const ae_container *c, const char *name, ae_item *ou
         st = aei_search_chain(c, &s, err);
     if (st == AE_OK && !s.found.name)
         st = ae_fail(err, AE_ERR_ARGUMENT, "there is no item %s", name);
-    if (st != AE_OK)
+    if ((st = aei_settle(c, st, err)) != AE_OK)
         ae_item_clear(&s.found);
     *out = s.found;
     return st;

@@ -14,6 +14,8 @@ struct ae_item_reader {
     uint32_t n_tiles;
     struct place { uint64_t offset; uint32_t n_bytes; } *planes[AE_TILE_KINDS]; /* payloads; n_bytes 0: missing */
     struct place meta, hash;
+    bool has_digest;
+    uint8_t digest[16];  /* what the hash says */
     uint64_t end;        /* of its last chunk */
     uint32_t n_pack;     /* bytes of the pack, once it is in buffer */
     uint8_t pack_type;
@@ -94,6 +96,31 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
     return st;
 }
 
+/* The payload behind the item's number, and the tile's. */
+static ae_status load_place(ae_item_reader *r, const struct place *p, bool tile, aei_cursor *out, ae_error *err)
+{
+    ae_status st = aei_load(r->container, p->offset, p->n_bytes, &r->buffer, &r->capacity, err);
+
+    if (st != AE_OK)
+        return st;
+    *out = (aei_cursor){r->buffer, r->buffer + p->n_bytes, false};
+    aei_take_number(out);
+    if (tile)
+        aei_take_number(out);
+    return AE_OK;
+}
+
+/* One that is damaged is none. */
+static void load_hash(ae_item_reader *r)
+{
+    aei_cursor c;
+
+    if (!r->hash.n_bytes || r->hash.n_bytes > 64 || load_place(r, &r->hash, false, &c, NULL) != AE_OK || c.end - c.at != 16)
+        return;
+    memcpy(r->digest, c.at, sizeof(r->digest));
+    r->has_digest = true;
+}
+
 static bool may_have(const ae_item *item, int plane)
 {
     return plane == AE_TILE_COLOURS || (item->coding == AE_ITEM_NETWORK && (plane == AE_TILE_PATCH || item->info.alpha));
@@ -117,8 +144,10 @@ ae_status ae_item_open(const ae_container *container, const ae_item *item, ae_it
                 st = aei_out_of_memory(err);
         if (st == AE_OK)
             st = walk(r, err);
+        if (st == AE_OK)
+            load_hash(r);
     }
-    if (st != AE_OK) {
+    if ((st = aei_settle(container, st, err)) != AE_OK) {
         ae_item_free(r);
         return st;
     }
@@ -135,20 +164,6 @@ void ae_item_free(ae_item_reader *r)
     ae_free(r->buffer);
     ae_free(r->unpacked);
     ae_free(r);
-}
-
-/* The payload behind the item's number, and the tile's. */
-static ae_status load_place(ae_item_reader *r, const struct place *p, bool tile, aei_cursor *out, ae_error *err)
-{
-    ae_status st = aei_load(r->container, p->offset, p->n_bytes, &r->buffer, &r->capacity, err);
-
-    if (st != AE_OK)
-        return st;
-    *out = (aei_cursor){r->buffer, r->buffer + p->n_bytes, false};
-    aei_take_number(out);
-    if (tile)
-        aei_take_number(out);
-    return AE_OK;
 }
 
 ae_status ae_item_tile(ae_item_reader *r, ae_tile_kind kind, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
@@ -168,7 +183,7 @@ ae_status ae_item_tile(ae_item_reader *r, ae_tile_kind kind, uint32_t index, con
                        (unsigned long long)r->container->bytes.size, (unsigned long long)r->container->needs);
     if (!tiles[index].n_bytes)
         return ae_fail(err, AE_ERR_MALFORMED, "tile %u is missing", index);
-    if ((st = load_place(r, &tiles[index], true, &c, err)) != AE_OK)
+    if ((st = aei_settle(r->container, load_place(r, &tiles[index], true, &c, err), err)) != AE_OK)
         return st;
     *data = c.at;
     *n_bytes = (size_t)(c.end - c.at);
@@ -185,8 +200,8 @@ ae_status aei_item_state(ae_item_reader *r, aei_item_whole *out, ae_error *err)
             ae_error why;
             ae_status st = ae_item_tile(r, (ae_tile_kind)k, i, &data, &n, &why);
 
-            if (st == AE_ERR_NOMEM)
-                return aei_out_of_memory(err);
+            if (st == AE_ERR_NOMEM || st == AE_ERR_IO)
+                return ae_fail(err, st, "%s", why.message);
             out->whole &= st == AE_OK;
             out->some |= st == AE_OK && data;
         }
@@ -231,7 +246,7 @@ ae_status ae_item_meta(ae_item_reader *r, const ae_limits *limits, ae_meta *meta
         return AE_OK;
     if (r->meta.n_bytes > most)
         return ae_fail(err, AE_ERR_LIMIT, "%u bytes of metadata exceed max_meta (%llu)", r->meta.n_bytes, (unsigned long long)most);
-    if ((st = load_place(r, &r->meta, false, &c, err)) != AE_OK)
+    if ((st = aei_settle(r->container, load_place(r, &r->meta, false, &c, err), err)) != AE_OK)
         return st;
     n = aei_take_number(&c);
     if (n > most)
@@ -262,6 +277,7 @@ static ae_status load_pack(ae_item_reader *r, aei_pack *p, ae_error *err)
 
     if (!r->n_pack) {
         st = aei_load_pack(r->container, r->item.offset, &r->pack_type, &r->buffer, &r->capacity, &n, err);
+        st = aei_settle(r->container, st, err);
         if (st != AE_OK)
             return st;
         r->n_pack = n;
@@ -271,7 +287,6 @@ static ae_status load_pack(ae_item_reader *r, aei_pack *p, ae_error *err)
 
 bool ae_item_hash(ae_item_reader *r, uint8_t hash[16])
 {
-    aei_cursor c;
     aei_pack p;
 
     if (r->item.packed) {
@@ -280,10 +295,8 @@ bool ae_item_hash(ae_item_reader *r, uint8_t hash[16])
         memcpy(hash, p.hash, 16);
         return true;
     }
-    if (!r->hash.n_bytes || r->hash.n_bytes > 64 || load_place(r, &r->hash, false, &c, NULL) != AE_OK || c.end - c.at != 16)
-        return false;
-    memcpy(hash, c.at, 16);
-    return true;
+    memcpy(hash, r->digest, 16);
+    return r->has_digest;
 }
 
 ae_status ae_item_packed(ae_item_reader *r, ae_packed *out, ae_error *err)

@@ -22,8 +22,20 @@ void aei_complain(ae_container *c, const char *text)
 
 bool aei_read_at(const ae_container *c, uint64_t offset, void *to, size_t n_bytes)
 {
-    return offset <= c->bytes.size && n_bytes <= c->bytes.size - offset &&
-           c->bytes.read(c->bytes.opaque, offset, to, n_bytes) == n_bytes;
+    if (offset > c->bytes.size || n_bytes > c->bytes.size - offset)
+        return false;
+    if (c->bytes.read(c->bytes.opaque, offset, to, n_bytes) == n_bytes)
+        return true;
+    *c->unread = true;
+    return false;
+}
+
+ae_status aei_settle(const ae_container *c, ae_status st, ae_error *err)
+{
+    bool failed = *c->unread;
+
+    *c->unread = false;
+    return failed && st != AE_ERR_NOMEM && st != AE_ERR_CANCELLED ? ae_fail(err, AE_ERR_IO, "read error") : st;
 }
 
 bool aei_chunk_at(const ae_container *c, uint64_t offset, uint8_t *type, uint32_t *n_bytes)

@@ -24,6 +24,7 @@ struct ae_container {
     uint64_t n_names;    /* bytes of their names */
     bool by_scan;
     uint64_t needs;      /* bytes that a chunk needs that is cut off; 0: none is */
+    bool *unread, unread_flag; /* a read failed since the last call was settled */
     char complaint[504]; /* "": none */
 };
 
@@ -31,6 +32,9 @@ ae_status aei_out_of_memory(ae_error *err);
 void aei_complain(ae_container *c, const char *text); /* the first one stays */
 
 /* ---- bytes ---- */
+
+/* What a call returns that has read: where a read failed, that is its failure, and not what was made of the missing bytes. */
+ae_status aei_settle(const ae_container *c, ae_status st, ae_error *err);
 
 bool aei_read_at(const ae_container *c, uint64_t offset, void *to, size_t n_bytes);
 /* The header of the chunk at offset; false where none is, or where it runs past the end. */

@@ -354,7 +354,8 @@ static ae_status fetch(band *b, uint32_t first, const ae_samples_options *o, con
             aei_put(&s->data, data, n);
         if (s->data.failed)
             return ae_fail(err, AE_ERR_NOMEM, "a coded tile");
-        if (s->st == AE_ERR_NOMEM || s->st == AE_ERR_CANCELLED || s->st == AE_ERR_TOO_NEW || (s->st != AE_OK && !o->control.lost))
+        if (s->st == AE_ERR_NOMEM || s->st == AE_ERR_CANCELLED || s->st == AE_ERR_TOO_NEW || s->st == AE_ERR_IO ||
+            (s->st != AE_OK && !o->control.lost))
             return ae_fail(err, s->st, "%s", s->err.message);
     }
     return AE_OK;

@@ -135,7 +135,8 @@ ae_status ae_container_check(const ae_container *c, void *opaque, void (*damaged
             at = aei_next_chunk(c, at + 1, &window);
         } else {
             if (n > AEI_AEC_MAX_MODEL || (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity, &why)) != AE_OK) {
-                damaged(opaque, at, n > AEI_AEC_MAX_MODEL ? "a chunk that is too large" : why.message);
+                if (st != AE_ERR_IO)
+                    damaged(opaque, at, n > AEI_AEC_MAX_MODEL ? "a chunk that is too large" : why.message);
                 st = st == AE_ERR_NOMEM ? aei_out_of_memory(err) : AE_OK;
             } else if (type >= 'A' && type <= 'Z' && !strchr(AEI_CRITICAL_TYPES, type)) {
                 damaged(opaque, at, "a critical chunk of a later version");
@@ -145,5 +146,5 @@ ae_status ae_container_check(const ae_container *c, void *opaque, void (*damaged
     }
     ae_free(buffer);
     ae_free(window.bytes);
-    return st;
+    return aei_settle(c, st, err);
 }

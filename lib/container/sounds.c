@@ -167,7 +167,7 @@ static void decode_one(void *context, uint32_t i, uint32_t thread)
 /* Failures that are no damage. */
 static bool is_fatal(ae_status st)
 {
-    return st == AE_ERR_NOMEM || st == AE_ERR_CANCELLED || st == AE_ERR_TOO_NEW;
+    return st == AE_ERR_NOMEM || st == AE_ERR_CANCELLED || st == AE_ERR_TOO_NEW || st == AE_ERR_IO;
 }
 
 static ae_status fetch(slot *s, uint32_t index, const ae_sounds_options *o, const ae_tile_source *source, ae_error *err)

@@ -98,14 +98,18 @@ static ae_status encode_item(decoding *d, aecfile *f, const ae_codec *codec, ae_
     ae_row_sink sink = {d, write_rows};
     ae_item_reader *reader = NULL;
     ae_meta meta = {0};
-    ae_error why;
+    ae_error why = {0};
     ae_status st;
 
     how.control = (ae_control){d->threads, NULL, d, show, lose};
     if ((st = aecfile_check_range(d->what, &how, err)) != AE_OK ||
         (st = ae_item_open(f->container, d->what, &reader, err)) != AE_OK)
         return st;
-    if (ae_item_meta(reader, NULL, &meta, &why) != AE_OK) {
+    if (ae_item_meta(reader, NULL, &meta, &why) == AE_ERR_IO) {
+        st = ae_fail(err, why.status, "%s", why.message);
+        goto done;
+    }
+    if (why.status != AE_OK) {
         cli_message("%s: %s: metadata are lost: %s", item->input, d->what->name, why.message);
         d->n_lost++;
     }

@@ -14,10 +14,11 @@ static bool has_tile(const aecfile *f, const ae_item *what, uint32_t n_tiles)
     bool found = false;
     const void *data;
     size_t n;
+    ae_error why = {0};
 
     if (ae_item_open(f->container, what, &r, NULL) == AE_OK)
         for (uint32_t i = 0; i < n_tiles && !found; i++)
-            found = ae_item_tile(r, AE_TILE_COLOURS, i, &data, &n, NULL) == AE_OK;
+            found = ae_item_tile(r, AE_TILE_COLOURS, i, &data, &n, &why) == AE_OK || why.status == AE_ERR_IO; /* nobody knows */
     ae_item_free(r);
     return found;
 }
@@ -111,6 +112,9 @@ static ae_status copy_pack(const aecfile *f, const cli_item *item, const ae_item
         if (ae_item_unpack(r, items[i].position, samples + kept * bytes, &why) == AE_OK) {
             fields[kept] = fields[i];
             names[kept++] = names[i];
+        } else if (why.status == AE_ERR_IO) {
+            st = ae_fail(err, why.status, "%s", why.message);
+            goto done;
         } else {
             cli_message("%s: %s: left out: %s", item->input, names[i], why.message);
             ++*n_lost;
@@ -150,6 +154,8 @@ ae_status repair_file(const decompress_options *o, const cli_item *item, ae_erro
         goto done;
     if (ae_container_model(f.container, &program, &n_program, &why) == AE_OK)
         st = ae_container_write_model(w, program, n_program, err);
+    else if (why.status == AE_ERR_IO)
+        st = ae_fail(err, why.status, "%s", why.message);
     for (size_t i = 0, end; i < n && st == AE_OK; i = end) {
         end = i + 1;
         while (items[i].packed && end < n && items[end].packed && items[end].offset == items[i].offset)

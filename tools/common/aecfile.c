@@ -434,13 +434,15 @@ ae_status aecfile_copy(const ae_container *from, const ae_item *what, ae_contain
 
             if (ae_item_tile(r, (ae_tile_kind)kind, i, &data, &n, &why) == AE_OK)
                 st = data ? ae_container_write_tile(w, (ae_tile_kind)kind, i, data, n, err) : AE_OK;
-            else if (n_lost)
+            else if (n_lost && why.status != AE_ERR_IO)
                 ++*n_lost;
             else
                 st = ae_fail(err, why.status, "%s", why.message);
         }
     if (st == AE_OK && ae_item_meta(r, NULL, &meta, &why) == AE_OK)
         st = ae_container_write_meta(w, &meta, err);
+    else if (st == AE_OK && why.status == AE_ERR_IO)
+        st = ae_fail(err, why.status, "%s", why.message);
     if (st == AE_OK)
         st = ae_container_end(w, ae_item_hash(r, hash) ? hash : NULL, err);
 done:
