@@ -107,9 +107,15 @@ static void try_file(const uint8_t *data, size_t n_bytes)
         return;
     if (ae_container_check(c, NULL, note_damage, &err) != AE_OK)
         abort();
-    if (ae_container_list(c, &items, &n, &err) == AE_OK)
+    if (ae_container_list(c, &items, &n, &err) == AE_OK) {
+        ae_item_fields *fields = malloc((n + 1) * sizeof(*fields));
+
+        if (fields && ae_container_fields(c, items, n, fields, &err) != AE_OK)
+            abort();
+        free(fields);
         for (size_t i = 0; i < n && i < 16; i++)
             try_item(c, &items[i], i < 2);
+    }
     ae_items_free(items, n);
     ae_container_free(c);
 }

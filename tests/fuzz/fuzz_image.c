@@ -33,6 +33,27 @@ static void write_again(ae_reader *reader, const void *pixels, const char *forma
     ae_free(memory.data);
 }
 
+/* Those behind the first, some of them. */
+static void try_further(ae_reader *reader)
+{
+    uint32_t n = 1 + reader->n_further < 4 ? 1 + reader->n_further : 4;
+    ae_status st = AE_OK;
+
+    for (uint32_t k = 2; k <= n && st == AE_OK; k++) {
+        void *pixels = NULL;
+        ae_error err = {0};
+
+        st = ae_reader_picture(reader, k, &err);
+        if (st == AE_OK)
+            st = ae_reader_read_all(reader, &pixels, &err);
+        if (st != err.status || (st != AE_OK && !err.message[0]))
+            abort();
+        if (st == AE_OK)
+            write_again(reader, pixels, "png");
+        ae_free(pixels);
+    }
+}
+
 static void try_read(const uint8_t *data, size_t n_bytes)
 {
     static const char *const formats[] = {"png", "jpeg", "tiff", "webp"};
@@ -50,6 +71,8 @@ static void try_read(const uint8_t *data, size_t n_bytes)
         abort();
     if (st == AE_OK && reader.info.kind == AE_KIND_IMAGE)
         write_again(&reader, pixels, formats[n_bytes % 4]);
+    if (st == AE_OK && reader.n_further)
+        try_further(&reader);
     ae_free(pixels);
     ae_reader_close(&reader);
     ae_source_free(source);
