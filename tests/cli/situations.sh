@@ -34,6 +34,9 @@ fresh; ls t?.txt | xargs -P 5 -n 1 $tool -o o/ 2>err || fail "xargs -P: $(cat er
 fresh; mv t1.txt 'a b
 c.txt'; find . -name '*.txt' -print0 | $tool --files-from - -o o/ 2>err || fail "find -print0: $(cat err)"; is "$(ls o | wc -l)" 6
 fresh; find . -name '*.txt' | $tool --files-from - -o o/ 2>err || fail "find: $(cat err)"; is "$(files o | wc -w)" 5
+fresh; printf 't1.txt\r\nt2.txt\r\n' >dos; run 0 $tool --files-from dos -o o/; is "$(files o)" "o/t1.txt o/t2.txt "        # a list from Windows
+fresh; printf '\357\273\277t1.txt\nt2.txt' >bom; run 0 $tool --files-from bom -o o/; is "$(files o)" "o/t1.txt o/t2.txt "
+fresh; mkdir none; run 1 $co --lossless -r -a n.aec none; absent n.aec; run 1 $co --lossless -r -o o none; run 1 $de -r -o o none
 fresh; find . -name '*.nothing' | $tool --files-from - -o o/ 2>err || fail "an empty list: $(cat err)"
 fresh; ls t?.txt >list; run 0 $tool --files-from list -o o/ t1.txt; is "$(files o | wc -w)" 5     # listed and named: once
 fresh; $tool --skip-existing -o o/ t?.txt 2>err1 & $tool --skip-existing -o o/ t?.txt 2>err2 || fail "one of two: $(cat err2)"
@@ -75,6 +78,7 @@ run 0 $de --dry-run -o p/ s.aec; absent p; is "$(wc -l <out | tr -d ' ')" 3
 run 0 $de s.aec; is "$(files s)" "s/1.png s/2.png s/3.png "                                       # beside it, in a directory called like it
 run 0 $de -i 2.pgm -o two.png s.aec; present two.png
 run 2 $de -o one.png s.aec s.aec; absent one.png
+run 1 $de -o one.png s.aec; says "3 items do not go into one file one.png"; run 1 $de -o all.tar s.aec; absent one.png all.tar; run 0 $de -o named.d s.aec
 run 1 $co --lossless --append -a s.aec in/1.pgm t1.txt; run 0 $de -t s.aec                              # what fails spoils nothing
 
 # --- on a terminal: items and bytes while it runs

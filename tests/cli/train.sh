@@ -36,6 +36,7 @@ run 2 $tool tiny.yaml data; says "-o MODEL.aem"
 run 2 $tool --time-limit soon tiny.yaml data -o m.aem
 run 2 $tool --steps 0 tiny.yaml data -o m.aem
 run 1 $tool missing.yaml data -o m.aem; says "missing.yaml"
+run 1 $tool data data -o m.aem; says "data is no recipe: one comes first"; run 1 $tool data/p1.ppm data -o m.aem; says "no recipe"
 run 1 $tool tiny.yaml missing -o m.aem; says "missing"
 run 1 $tool tiny.yaml data -o nowhere/m.aem; says "nowhere"
 run 1 $tool tiny.yaml data -o data; says "is a directory"

@@ -686,7 +686,7 @@ static int check_files(const archive *a)
 int archive_run(compress_options *o, char **operands, int n_operands)
 {
     archive a = {.o = o, .file = {.fd = -1}, .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    collecting c = {&a, {o->batch.recursive, NULL, wanted, NULL}};
+    collecting c = {&a, {o->batch.recursive, o, wanted, NULL}};
     unsigned long k = 1, step = 1;
     uint64_t first = 0;
     ae_error err = {0};
@@ -737,6 +737,7 @@ int archive_run(compress_options *o, char **operands, int n_operands)
     if (a.n_found && !o->batch.quiet)
         cli_message("%s: %zu items were there, left by a run that broke off", o->archive, a.n_found);
     if (strcmp(o->archive, "-") != 0 && is_empty(&a) && !a.broken && !cli_cancel.requested) {
+        a.failed += !a.inputs.n && !o->batch.files_from; /* as where there is nothing for an output each */
         if (!o->batch.quiet)
             cli_message("%s: not written, there is nothing to put into it", o->archive);
     } else if (a.broken || (cli_cancel.requested && !leaves(&a)) || (st = end(&a, first, &err)) != AE_OK) {

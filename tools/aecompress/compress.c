@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "arrayitem.h"
 #include "common/aecfile.h"
@@ -85,8 +86,13 @@ void compress_report(const compressed *c, const compress_options *o, cli_json *j
 
 bool compress_wanted(void *opaque, const char *path)
 {
-    (void)opaque;
-    return picture_in_tree(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO | 1u << AE_KIND_TENSOR);
+    const compress_options *o = opaque;
+
+    const char *suffix = cli_name_suffix(path);
+    unsigned others = compress_has_target(o) ? 0 : 1u << AE_KIND_AUDIO | 1u << AE_KIND_TENSOR; /* only pictures aim at a size */
+
+    /* beside pictures a table tells of them, and its words would become numbers */
+    return picture_in_tree(path, 1u << AE_KIND_IMAGE | others) && strcasecmp(suffix, "csv") != 0 && strcasecmp(suffix, "tsv") != 0;
 }
 
 static bool none_are_pictures(char **operands, int n)

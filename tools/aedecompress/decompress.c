@@ -429,6 +429,13 @@ static bool names_directory(const char *path)
     return path && (stat(path, &s) == 0 ? S_ISDIR(s.st_mode) : path[strlen(path) - 1] == '/');
 }
 
+/* Whether a path that is no directory looks like a picture, a sound or an archive rather than like one. */
+static bool names_file(const char *path)
+{
+    return path && !names_directory(path) && (picture_is_named(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO) ||
+                                              strcmp(cli_name_suffix(path), "tar") == 0);
+}
+
 /* Files of few bytes may name many large pictures, or one many times. */
 static ae_status check_output(const decompress_options *o, const aecfile *f, const ae_item *items, size_t n, ae_error *err)
 {
@@ -480,6 +487,11 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
     /* an archive goes into a directory even where one item of it is asked for by a pattern; a picture alone does not */
     directory = n > 1 || (o->names.n && names_directory(o->picture.batch.output));
     d.what = items;
+    if (n > 1 && names_file(o->picture.batch.output)) {
+        st = ae_fail(err, AE_ERR_ARGUMENT, "%zu items do not go into one file %s: %s/ is a directory, -o - writes a tar archive", n,
+                     o->picture.batch.output, o->picture.batch.output);
+        goto done;
+    }
     if (o->picture.batch.dry_run && (!directory || strcmp(item->output, "-") == 0))
         for (size_t i = 0; i < n; i++)
             print_plan(o, item->input, items[i].name, item->output);

@@ -422,6 +422,21 @@ static ae_status check_data(const ae_recipe *recipe, int n_data, ae_error *err)
     return AE_OK;
 }
 
+/* Says of data in a recipe's place, as who has not read the page begins, what they are. */
+static ae_status load_recipe(const char *name, char *path, size_t n_path, ae_recipe **recipe, char **text, ae_error *err)
+{
+    const ae_codec *codec = ae_codec_for_path(name);
+    struct stat s;
+    ae_status st = ae_recipe_find(name, path, n_path, err);
+
+    if (st == AE_OK)
+        st = ae_recipe_load(path, NULL, recipe, text, err);
+    if (st != AE_OK && stat(name, &s) == 0 && (S_ISDIR(s.st_mode) || (codec && codec->kind != AE_KIND_TENSOR)))
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s is no recipe: one comes first, a name such as photo (--list) or a YAML file",
+                       name);
+    return st;
+}
+
 static int work(char **operands, int n_operands, const char *command)
 {
     ae_error error = {0};
@@ -451,8 +466,7 @@ static int work(char **operands, int n_operands, const char *command)
     };
     ae_status st;
 
-    if ((st = ae_recipe_find(operands[0], path, sizeof(path), &error)) != AE_OK ||
-        (st = ae_recipe_load(path, NULL, &recipe, &text, &error)) != AE_OK ||
+    if ((st = load_recipe(operands[0], path, sizeof(path), &recipe, &text, &error)) != AE_OK ||
         (st = check_data(recipe, n_operands - 1, &error)) != AE_OK ||
         (st = cfg.clean ? open_sounds(&sets, &o, &error)
                         : dataset_open(operands + 1, n_operands - 1, dataset_need_of(recipe), cfg.quiet, &data,

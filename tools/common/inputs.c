@@ -152,11 +152,16 @@ ae_status cli_inputs_read_list(const char *path, void *opaque, bool (*take)(void
         fclose(f);
     if (st == AE_OK) {
         int separator = memchr(text, 0, n) ? 0 : '\n';
+        const char *first = separator ? memchr(text, '\n', n) : NULL;
+        bool dos = first && first > text && first[-1] == '\r'; /* lines as Windows ends them */
 
-        for (at = text; at < text + n && more; at = end + 1) {
+        at = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text; /* a mark that says UTF-8 */
+        for (; at < text + n && more; at = end + 1) {
             if (!(end = memchr(at, separator, (size_t)(text + n - at))))
                 end = text + n;
             *end = 0;
+            if (dos && end > at && end[-1] == '\r')
+                end[-1] = 0;
             more = !*at || take(opaque, at);
         }
     }

@@ -45,8 +45,8 @@ typedef struct cli_walk {
 /* Appends a file, "-", or what is below a directory. Files named are taken as they are, missing ones too. A directory without
  * `recursive` and one that cannot be read are errors that name it. On failure *inputs holds what it held and perhaps more. */
 ae_status cli_inputs_add(cli_inputs *inputs, const char *operand, const cli_walk *walk, ae_error *err);
-/* Calls `take` for each name in a file ("-": standard input) that lists them, one a line, or ended by NUL if there is one; empty
- * ones are left out. Ends where `take` returns false. */
+/* Calls `take` for each name in a file ("-": standard input) that lists them, one a line, whatever system's lines these are, or
+ * ended by NUL if there is one; empty ones are left out. Ends where `take` returns false. */
 ae_status cli_inputs_read_list(const char *path, void *opaque, bool (*take)(void *opaque, const char *name), ae_error *err);
 /* Counts a file as one of another kind, also after it was taken for one of these. */
 void cli_inputs_count_other(cli_inputs *inputs, const char *path);
