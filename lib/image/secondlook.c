@@ -127,8 +127,8 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Deviations taken from the flattest third, in parts of those found. */
-static void compare_flat(const mosaic *m, float taken[2])
+/* Deviations taken from the flattest third, in parts of those found; *texture: how much is left in the flattest sixth, likewise. */
+static void compare_flat(const mosaic *m, float taken[2], float *texture)
 {
     block blocks[ACROSS * ACROSS * PER_PATCH * PER_PATCH];
     size_t n = 0;
@@ -141,10 +141,11 @@ static void compare_flat(const mosaic *m, float taken[2])
             blocks[n] = measure(m, row * (size_t)m->info.width + column);
             n += isfinite(blocks[n].texture + blocks[n].taken[0] + blocks[n].taken[1]);
         }
-    taken[0] = taken[1] = 0;
+    taken[0] = taken[1] = *texture = 0;
     if (!n) /* NaN all over */
         return;
     qsort(blocks, n, sizeof(*blocks), compare);
+    *texture = blocks[n / 6].texture;
     for (int k = 0; k < 2; k++) {
         double is = 0, was = 1e-9;
 
@@ -162,18 +163,21 @@ static float ramp(float x, float from, float to)
 }
 
 /* Where a camera smooths, less is taken than was found, and texture holds more of the noise than flat parts do: a little more than
- * was found is there. Real noise has its colours, too. */
-static void settle(const float taken[2], ae_noise *noise)
+ * was found is there. Real noise has its colours, too. Where nothing at all is flat, neither look is sure of anything. */
+static void settle(const float taken[2], float texture, ae_noise *noise)
 {
+    float wild = ramp(texture, 2.6f, 3.2f), less = 1 - 0.3f * wild * (1 - ramp(taken[0], 0.65f, 0.75f));
     float ratio = taken[0] / fmaxf(taken[1], 0.01f);
-    float texture = ramp(taken[0], 0.95f, 1.1f) * ramp(ratio, 1.2f, 1.35f);
-    float agree = ramp(taken[0], 0.65f, 0.75f) * (1 - ramp(ratio, 1.4f, 1.6f));
+    float grain = ramp(taken[0], 0.95f, 1.1f) * ramp(ratio, 1.2f, 1.35f);
+    float agree = (1 - wild) * ramp(taken[0], 0.65f, 0.75f) * (1 - ramp(ratio, 1.4f, 1.6f));
     float smoothed = 1 - ramp(noise->chroma / fmaxf(noise->luminance, 0.01f), 0.95f, 1.1f); /* cameras spare colour no smoothing */
     float some = 1 + 0.2f * smoothed * (1 - ramp(fminf(taken[0], taken[1]), 0.87f, 0.93f));
     float y = 1 + agree * (fminf(fmaxf(some, taken[0] * taken[0]), 1.6f) - 1);
-    float c = 1 + fmaxf(smoothed, ramp(taken[0], 0.7f, 0.85f)) * (fminf(fmaxf(taken[1], 1), 1.5f) - 1);
+    float c = 1 + (1 - wild) * fmaxf(smoothed, ramp(taken[0], 0.7f, 0.85f)) * (fminf(fmaxf(taken[1], 1), 1.5f) - 1);
 
-    y += texture * (0.8f - y);
+    y += grain * (0.8f - y);
+    y *= less;
+    c *= less;
     noise->luminance *= y;
     noise->chroma *= c;
     noise->white = sqrtf(noise->luminance * noise->luminance + noise->chroma * noise->chroma * (2 / 3.0f));
@@ -200,7 +204,7 @@ ae_status ae_noise_look_again(const ae_model *model, const ae_row_source *source
     mosaic m = {.n_x = n_x < ACROSS ? (uint32_t)n_x : ACROSS, .n_y = n_y < ACROSS ? (uint32_t)n_y : ACROSS};
     ae_row_source rows;
     ae_row_sink sink = {&m, write_rows};
-    float taken[2];
+    float taken[2], texture;
     ae_status st;
 
     if (!n_x || !n_y || source->info.channels < 3 || !knows_cameras(ae_model_recipe(model)) || noise->is_white || !noise->n_bins ||
@@ -224,8 +228,8 @@ ae_status ae_noise_look_again(const ae_model *model, const ae_row_source *source
                                                : ae_fail(err, AE_ERR_NOMEM, "%d pixels", PIXELS);
     if (st == AE_OK && (st = ae_denoise(model, &options, &rows, &sink, NULL, err)) == AE_OK) {
         aei_level_map(noise, m.in, (uint32_t)m.info.height, (uint32_t)m.info.width, 3, 2, m.level, m.scratch);
-        compare_flat(&m, taken);
-        settle(taken, noise);
+        compare_flat(&m, taken, &texture);
+        settle(taken, texture, noise);
     }
     ae_free(m.in);
     ae_free(m.out);
