@@ -20,9 +20,9 @@ from PIL import Image, ImageDraw
 import graphics
 
 WIDE, HIGH, GAP, HEAD, MOST = 168, 126, 4, 18, 60000
-STRENGTHS = {3200: 5, 25600: 14}  # of nlmeans
-DETAILS = [("shadows, ISO 25600", "guitar-lossless", 25600, (40, 360)), ("skin, ISO 25600", "girl-lossless", 25600, (330, 150)),
-           ("fur, ISO 3200", "dog-lossless", 3200, (330, 170)), ("night sky, ISO 25600", "prudential-lossless", 25600, (180, 120))]
+STRENGTHS = {3200: 5, 25600: 14}  # of nlmeans, by ISO
+DETAILS = [("shadows", "guitar-lossless", 25600, (40, 360)), ("skin", "girl-lossless", 25600, (330, 150)),
+           ("fur", "dog-lossless", 3200, (330, 170)), ("night sky", "prudential-lossless", 25600, (180, 120))]
 
 
 def run(*command):
@@ -93,10 +93,10 @@ def main():
         save(sheet(rows, heads), f"{o.output}/cameras.jpg")
         graphics.page(r, 480, 360, "Serif", 14, (30, 30, 40), (236, 230, 214)).save(f"{work}/page.png")
         noisy, clean = photographed(o.build, f"{work}/page.png", 3200, work)
-        rows = [("a page, ISO 3200", (20, 20), [load(noisy), *cleaned(o.build, noisy, STRENGTHS[3200], work), load(clean)])]
+        rows = [("page", (20, 20), [load(noisy), *cleaned(o.build, noisy, STRENGTHS[3200], work), load(clean)])]
         screen = graphics.mockup(r, 520, 360, graphics.bayer(graphics.soft(r, 180, 130), 4, 8))
         screen.save(f"{work}/screen.png")
-        rows.append(("a screenshot", (300, 200), [screen, *cleaned(o.build, f"{work}/screen.png", STRENGTHS[3200], work), screen]))
+        rows.append(("screenshot", (300, 200), [screen, *cleaned(o.build, f"{work}/screen.png", STRENGTHS[3200], work), screen]))
         save(sheet(rows, heads), f"{o.output}/drawn.jpg")
     return 0
 
