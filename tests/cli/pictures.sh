@@ -29,6 +29,8 @@ run 0 $tool -o nums/ --format ppm --json=pages.json pages.tif; silent; present n
 [ "$(grep -c '"picture": .*"status": "done"' pages.json)" -eq 3 ] || fail "no record for each page: $(cat pages.json)"
 grep -q '"pictures": 3' pages.json || fail "no record of the file: $(cat pages.json)"
 for i in 1 2 3; do run 0 $tool -o one.ppm -f page$i.ppm; same one.ppm nums/pages-$i.ppm; done
+run 0 $tool --track 3 -o third.ppm pages.tif; same third.ppm nums/pages-3.ppm
+run 1 $tool --track 4 -f -o third.ppm pages.tif; says "picture 4 of 3"
 rm nums/pages-2.ppm
 run 1 $tool -o nums/ --format ppm pages.tif; says "pages-1.ppm exists"
 run 0 $tool -o nums/ --format ppm --skip-existing pages.tif; same one.ppm nums/pages-3.ppm; present nums/pages-2.ppm

@@ -107,12 +107,13 @@ void filter_take(filter_picture *p, const filter_options *options, const cli_ite
 /* The pass that is over also brought the metadata that stand behind the pixels, where there is one picture. */
 ae_status filter_reopen(filter_picture *p, ae_error *err)
 {
+    uint32_t track = p->reader.track;
     char note[sizeof(p->reader.note)];
     ae_status st;
 
     memcpy(note, p->reader.note, sizeof(note));
     if (p->shared) {
-        st = ae_reader_picture(&p->reader, p->reader.track, err);
+        st = ae_reader_picture(&p->reader, track, err);
     } else {
         if (p->has_meta)
             ae_meta_clear(&p->meta);
@@ -120,7 +121,7 @@ ae_status filter_reopen(filter_picture *p, ae_error *err)
         p->has_meta = true;
         p->reader.meta = (ae_meta){0};
         ae_reader_close(&p->reader);
-        st = ae_reader_open(p->source, &picture_limits, &p->reader, err);
+        st = ae_reader_open_track(p->source, &picture_limits, track, &p->reader, err);
     }
     if (st == AE_OK && (st = ae_reader_expect(&p->reader, AE_KIND_IMAGE, err)) != AE_OK)
         ae_reader_close(&p->reader);

@@ -91,7 +91,7 @@ ae_status picture_count(ae_reader *reader, bool first, bool room, uint32_t *n, a
     size_t length = strlen(reader->note);
 
     *n = 1;
-    if (reader->info.kind != AE_KIND_IMAGE || !reader->n_further)
+    if (reader->info.kind != AE_KIND_IMAGE || !reader->n_further || reader->track > 1)
         return AE_OK;
     if (first) {
         snprintf(reader->note + length, sizeof(reader->note) - length, "%s%u further pictures dropped", length ? ", " : "",

@@ -46,8 +46,8 @@ bool picture_wanted(void *opaque, const char *path); /* which files below direct
     {0, "first-picture", CLI_FLAG, &(flag), NULL, "of files of several pages or frames take the first", 0, 0},                     \
         {0,  "max-pixels", CLI_SIZE, &picture_limits.max_pixels, "N", "refuse pictures of more pixels; 256M where not given", 0, 0}
 extern ae_limits picture_limits; /* for reading */
-/* How many pictures are to be made of what a file holds; of those that are left out its reader's note tells. Several where there
- * is no room for more than one, or where they cannot be read, are an error. */
+/* How many pictures are to be made of what a file holds: one where it was opened at one beyond the first; of those that are left
+ * out its reader's note tells. Several where there is no room for more than one, or where they cannot be read, are an error. */
 ae_status picture_count(ae_reader *reader, bool first, bool room, uint32_t *n, ae_error *err);
 /* Puts the file's name before the message, as is needed where the batch names another one. */
 ae_status picture_name_file(const char *path, ae_status st, ae_error *err);

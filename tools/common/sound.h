@@ -20,7 +20,7 @@ typedef struct sound_options {
     {0, "rate",   CLI_INT, &(s).rate, "HZ", "input is raw samples of this rate; --format says of which type (s16le, f32le, ...)",  \
      1, INT32_MAX},                                                                                                                \
         {0, "channels", CLI_INT, &(s).channels, "N", "and of so many channels; 1 if not given", 1, 1024},                          \
-        {0, "track", CLI_INT, &(s).track, "N", "of files with several sounds the N-th; the first if not given", 1, 1000}
+        {0, "track", CLI_INT, &(s).track, "N", "of files with several sounds or pictures the N-th; the first if not given", 1, 1000}
 
 /* After the options were parsed and picture_format: CLI_GO_ON, or CLI_USAGE after saying what does not go together. */
 int sound_check(sound_options *sound, const filter_options *options);
