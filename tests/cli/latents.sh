@@ -57,6 +57,15 @@ head -400 labels.csv >learn.csv; tail -200 labels.csv >try.csv; run 0 $features 
 run 1 $features -m t.aem table.csv --probe learn.csv,few.csv; says "400 labels and 20 for 600 items"
 run 1 $features -m t.aem table.csv -o x.png; absent x.png; run 2 $features table.csv -o x.npy; says "no model named"
 
+# numbers that are none: the place is said, and nothing is written
+cp back.npy inf.npy; cp codes.npy inf.codes.npy; rm -f x.npy
+printf '\0\0\200\177' | dd of=inf.npy bs=1 seek=$((128 + 4 * (6 * 8 + 1))) conv=notrunc 2>/dev/null # the second of the seventh
+printf '\0\0\200\177' | dd of=inf.codes.npy bs=1 seek=$((128 + 4 * 3)) conv=notrunc 2>/dev/null
+run 1 $features -m t.aem inf.npy -o x.npy; says "inf.npy[6]: row 1, column 2 holds inf"; absent x.npy
+run 1 $search -m t.aem --build x.index inf.npy; says "inf.npy[6]"; absent x.index
+run 1 $anomaly -m t.aem inf.npy; says "inf.npy[6]"
+run 1 $sample -m t.aem --codes inf.codes.npy -o x.csv; says "code 1: row 1, column 2 holds inf"; absent x.csv
+
 # codes and back
 run 0 $sample -m t.aem --codes codes.npy -o back2.npy; cmp -n 5000 -i 128 back.npy back2.npy || fail "codes decode to something else"
 run 0 $sample -m t.aem table.csv -n 50 --seed 3 -o drawn.csv; [ "$(wc -l <drawn.csv)" -eq 50 ] || fail "drawn.csv"

@@ -207,6 +207,33 @@ static size_t item_of(const running *r, size_t i)
     return (size_t)((__uint128_t)i * r->n_items / r->n);
 }
 
+static ae_status check_finite(const float *x, ae_shape s, ae_error *err)
+{
+    for (uint32_t i = 0; i < numbers(s); i++)
+        if (!isfinite(x[i]))
+            return ae_fail(err, AE_ERR_MALFORMED, "row %u, column %u holds %g, which is no finite number", i / (s.w * s.c) + 1,
+                           i / s.c % s.w + 1, (double)x[i]);
+    return AE_OK;
+}
+
+/* The i-th item or code of those to run. */
+static ae_status take_item(const running *r, size_t i, float *to, ae_error *err)
+{
+    const ae_dataset *items = dataset_items(r->data);
+    size_t n_code = numbers(r->l->code), at = item_of(r, i);
+    ae_error inner;
+    ae_status st;
+
+    if (!r->data) {
+        memcpy(to, r->codes->values + i * n_code, n_code * sizeof(float));
+        st = check_finite(to, (ae_shape){1, 1, (uint32_t)n_code, 1}, &inner);
+        return st == AE_OK ? st : ae_fail(err, st, "code %zu: %s", i, inner.message);
+    }
+    if ((st = dataset_item(r->data, at, r->l->input, to, &inner)) == AE_OK)
+        st = check_finite(to, r->l->input, &inner);
+    return st == AE_OK ? st : ae_fail(err, st, "%s: %s", items->name(items->opaque, at), inner.message);
+}
+
 static ae_status run_block(const running *r, ae_session *session, size_t first, float *in, float *code, float *item, float *scratch,
                            ae_error *err)
 {
@@ -217,19 +244,10 @@ static ae_status run_block(const running *r, ae_session *session, size_t first, 
     ae_status st = AE_OK;
 
     for (size_t i = 0; i < n && st == AE_OK; i++)
-        if (!r->data) {
-            memcpy(in + i * n_code, r->codes->values + (first + i) * n_code, n_code * sizeof(float));
-        } else if ((st = dataset_item(r->data, item_of(r, first + i), r->l->input, in + i * n_in, err)) != AE_OK && err) {
-            ae_error inner = *err;
-
-            if (r->usable && st != AE_ERR_NOMEM) {
-                memset(in + i * n_in, 0, n_in * sizeof(*in));
-                unusable |= UINT64_C(1) << i;
-                st = AE_OK;
-                continue;
-            }
-            st = ae_fail(err, st, "%s: %s", dataset_items(r->data)->name(dataset_items(r->data)->opaque, item_of(r, first + i)),
-                         inner.message);
+        if ((st = take_item(r, first + i, in + i * (r->data ? n_in : n_code), err)) != AE_OK && r->usable && st != AE_ERR_NOMEM) {
+            memset(in + i * n_in, 0, n_in * sizeof(*in));
+            unusable |= UINT64_C(1) << i;
+            st = AE_OK;
         }
     if (st != AE_OK || (st = ae_session_run(session, inputs, outputs, err)) != AE_OK)
         return st;
