@@ -122,6 +122,47 @@ static double value_of(const aei_point *p, int curve)
     return curve == 0 ? log10(p->loss) : curve == 1 ? p->score : p->rate;
 }
 
+static double across(double step, double end)
+{
+    return PLOT_LEFT + PLOT_W * step / end;
+}
+
+/* Steps, and the time that they took. */
+static void put_axis(FILE *f, const aei_progress *p, double end)
+{
+    fprintf(f, "<text x=\"%d\" y=\"%d\">0</text><text x=\"%d\" y=\"%d\">%.0f</text>", PLOT_LEFT + 4, PLOT_H + 16,
+            PLOT_LEFT + PLOT_W / 2, PLOT_H + 16, end / 2);
+    fprintf(f, "<text x=\"%d\" y=\"%d\">step %.0f", PLOT_LEFT + PLOT_W, PLOT_H + 16, end);
+    if (p->seconds >= 1)
+        fprintf(f, p->seconds < 120 ? ", %.0f s" : p->seconds < 7200 ? ", %.0f minutes" : ", %.1f h",
+                p->seconds < 120 ? p->seconds : p->seconds < 7200 ? p->seconds / 60 : p->seconds / 3600);
+    fputs("</text>", f);
+}
+
+/* The points, as they are or, behind a wide line, the mean of those before each. Few are marked, too. */
+static void put_line(FILE *f, const aei_progress *p, int curve, double lo, double hi, double end, uint32_t n, bool smooth)
+{
+    double mean = NAN, share = smooth ? fmin(1, 20.0 / n) : 1;
+
+    fprintf(f, "<polyline%s points=\"", smooth || n < 40 || curve ? "" : " class=\"f\"");
+    for (uint32_t i = 0; i < p->n_points; i++) {
+        double v = value_of(&p->points[i], curve);
+
+        if (!isfinite(v))
+            continue;
+        mean = isfinite(mean) ? mean + share * (v - mean) : v;
+        fprintf(f, "%.1f,%.1f ", across(p->points[i].step, end), PLOT_H - 8 - (PLOT_H - 16) * (mean - lo) / (hi - lo));
+    }
+    fputs("\"/>", f);
+    for (uint32_t i = 0; i < p->n_points && n < 40; i++) {
+        double v = value_of(&p->points[i], curve);
+
+        if (isfinite(v))
+            fprintf(f, "<circle r=\"2.5\" cx=\"%.1f\" cy=\"%.1f\"/>", across(p->points[i].step, end),
+                    PLOT_H - 8 - (PLOT_H - 16) * (v - lo) / (hi - lo));
+    }
+}
+
 static void put_curve(FILE *f, const aei_report *r, int curve, const char *title)
 {
     const aei_progress *p = r->progress;
@@ -149,15 +190,10 @@ static void put_curve(FILE *f, const aei_report *r, int curve, const char *title
             fprintf(f, "<path class=\"g\" d=\"M%d %dh%d\"/><text x=\"%d\" y=\"%d\">%.4g</text>", PLOT_LEFT, y, PLOT_W,
                     PLOT_LEFT - 4, y + 4, curve == 0 ? pow(10, v) : v);
         }
-        fprintf(f, "<text x=\"%d\" y=\"%d\">step %.0f</text><polyline points=\"", PLOT_LEFT + PLOT_W, PLOT_H + 16, end);
-        for (uint32_t i = 0; i < p->n_points; i++) {
-            double v = value_of(&p->points[i], curve);
-
-            if (isfinite(v))
-                fprintf(f, "%.1f,%.1f ", PLOT_LEFT + PLOT_W * p->points[i].step / end,
-                        PLOT_H - 8 - (PLOT_H - 16) * (v - lo) / (hi - lo));
-        }
-        fputs("\"/>", f);
+        put_axis(f, p, end);
+        put_line(f, p, curve, lo, hi, end, n, false);
+        if (curve == 0 && n >= 40)
+            put_line(f, p, curve, lo, hi, end, n, true);
     } else {
         fprintf(f, "<text x=\"%d\" y=\"%d\">none yet</text>", PLOT_LEFT + PLOT_W / 2, PLOT_H / 2);
     }
@@ -175,7 +211,7 @@ ae_status aei_report_write(const char *path, const aei_report *r, ae_error *err)
     fputs("<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>", f);
     put_escaped(f, r->recipe->name);
     fputs("</title>\n<style>body{font:15px sans-serif;margin:2em;color:#222}figure{display:inline-block;margin:0 1em 1em 0}"
-          "svg{background:#f8f8f8}polyline{fill:none;stroke:#06c;stroke-width:1.5}.g{stroke:#ddd}"
+          "svg{background:#f8f8f8}polyline{fill:none;stroke:#06c;stroke-width:1.5}.f{stroke:#ace}circle{fill:#06c}.g{stroke:#ddd}"
           "text{font-size:11px;text-anchor:end}img{margin:2px;image-rendering:pixelated}th{text-align:left;padding-right:1em}"
           "pre{background:#f8f8f8;padding:1em;overflow:auto}</style></head><body>\n<h1>", f);
     put_escaped(f, r->recipe->name);

@@ -271,7 +271,8 @@ static void test_learns(void **state)
     assert_true(f->last.score > f->first_score + 0.5);
     assert_true(f->last.gflops > 0 && f->last.samples_per_second > 0);
     assert_int_equal(access(f->checkpoint, F_OK), -1);
-    assert_true(contains(f->report, "<polyline") && contains(f->report, "data:image/bmp;base64,Qk"));
+    assert_true(contains(f->report, "<polyline") && contains(f->report, ">step 60"));
+    assert_true(contains(f->report, "data:image/bmp;base64,Qk"));
     assert_true(contains(f->report, "kind: mse"));
     assert_int_equal(ae_model_open(f->model, NULL, &m, NULL), AE_OK);
     assert_non_null(strstr(ae_model_card(m), "command: \"test \\\"quoted\\\"\"\n"));
