@@ -15,6 +15,7 @@ extern "C" {
 enum {
     AE_ITEM_SAMPLES = 0, /* without loss, or no error above `quality` thirds (ae_samples_options) */
     AE_ITEM_NETWORK = 1, /* colours by the network `identity` at `quality`, in 1/1024; alpha as samples without loss */
+    AE_ITEM_SPECTRA = 2, /* sound by its spectra at `quality`, in 1/AE_SOUNDS_QUALITY, -q 100 being 100 */
     AE_ARRAY_ABSOLUTE = 1, /* an array's `quality`: no element differs by more than `error`; */
     AE_ARRAY_RELATIVE = 2, /* by more than `error` times its own size. 0: none does */
     AE_ITEM_MAX_NAME = 4096,
@@ -36,6 +37,7 @@ typedef struct ae_item {
                              before their number was known */
     uint32_t tile;        /* of sounds: frames of a tile, of arrays elements, of the last one at most so many; else 0 */
     uint8_t coding;       /* AE_ITEM_... */
+    uint8_t block;        /* of AE_ITEM_SPECTRA: log2 of the frames that a cell of the spectra lasts; else 0 */
     uint8_t orientation;  /* as EXIF has it, 0: not told */
     uint16_t quality;
     double error;         /* of arrays: AE_ARRAY_... */
@@ -180,9 +182,13 @@ AE_API AE_NODISCARD ae_status ae_samples_decode(const ae_signal_info *info, cons
 /* The samples, ae_row_bytes x height, of the position-th item of the reader's pack, which is decoded once. */
 AE_API AE_NODISCARD ae_status ae_item_unpack(ae_item_reader *reader, uint32_t position, void *samples, ae_error *err);
 
-/* ---- tiles of sound ---- without loss or with bounded error */
+/* ---- tiles of sound ---- without loss, with bounded error, or by spectra */
+
+enum { AE_SOUNDS_QUALITY = 100 };
 
 typedef struct ae_sounds_options {
+    uint8_t block;             /* as the item has it: 0: without loss or within `bound` */
+    double quality;            /* encoding with a block: 0 to 100 */
     uint32_t bound;            /* encoding: largest error of a sample, in steps of its `bits`; 0: none. Floats are always exact */
     uint64_t first, n_frames;  /* decoding: the part wanted; n_frames 0: all */
     /* Encoding: frames as decoding will give them, with the opaque of `control`; may be NULL. */
@@ -199,6 +205,8 @@ typedef struct ae_frame_source {
 
 /* Frames of a tile: about a second's. */
 AE_API uint32_t ae_sounds_tile(const ae_signal_info *info);
+/* The block that suits spectra of such a sound in such tiles. */
+AE_API uint8_t ae_sounds_block(const ae_signal_info *info, uint32_t tile);
 /* source: AE_S8, S16, S24, S32, F32, F64 of up to 32 channels. One pass; tiles go to the sink in order. */
 AE_API AE_NODISCARD ae_status ae_sounds_encode(const ae_sounds_options *options, const ae_frame_source *source, uint32_t tile,
                                                const ae_tile_sink *sink, uint64_t *n_frames, ae_error *err);

@@ -2,6 +2,7 @@
  *
  * The bytes of .aec files: numbers, checksums, chunks, heads and index entries. */
 #include "frame.h"
+#include "soundlossy.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -154,6 +155,8 @@ static void put_sound(aei_buffer *b, const ae_item *item)
     aei_put_number(b, item->info.layout);
     aei_put_number(b, item->tile);
     aei_put_number(b, item->info.height);
+    if (item->coding == AE_ITEM_SPECTRA)
+        aei_put_u8(b, item->block);
 }
 
 /* The dimensions of an array, the tile and the error. */
@@ -280,12 +283,14 @@ static ae_status take_sound(aei_cursor *c, ae_item *item, uint32_t channels, ae_
     info->layout = aei_take_number(c);
     tile = aei_take_number(c);
     info->height = aei_take_number(c);
+    item->block = item->coding == AE_ITEM_SPECTRA ? (uint8_t)aei_take_u8(c) : 0;
     if (c->bad)
         return ae_fail(err, AE_ERR_MALFORMED, "a head that ends too early");
-    if (item->coding != AE_ITEM_SAMPLES)
+    if (item->coding != AE_ITEM_SAMPLES && item->coding != AE_ITEM_SPECTRA)
         return ae_fail(err, AE_ERR_TOO_NEW, "a sound coded in a way that later versions read (coding %u)", item->coding);
     if (!aei_sound_known(info) || item->orientation || tile < 1 || tile > AEI_MODEL_MAX_FRAMES ||
-        tile * ae_row_bytes(info) > AEI_AEC_MAX_TILE / 2)
+        tile * ae_row_bytes(info) > AEI_AEC_MAX_TILE / 2 ||
+        (item->coding == AE_ITEM_SPECTRA && !aei_lossy_fits(info, item->block, (uint32_t)tile)))
         return ae_fail(err, AE_ERR_MALFORMED, "a head that contradicts itself");
     item->tile = (uint32_t)tile;
     if (!aei_tiles_believed(item))
@@ -318,7 +323,7 @@ ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err)
     item->orientation = (uint8_t)aei_take_u8(c);
     item->quality = (uint16_t)aei_take_u8(c);
     item->quality = (uint16_t)(item->quality | aei_take_u8(c) << 8);
-    item->tile = 0;
+    item->tile = item->block = 0;
     item->error = 0;
     if (info->kind == AE_KIND_AUDIO)
         return take_sound(c, item, flags, err);

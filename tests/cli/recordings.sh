@@ -23,12 +23,14 @@ done
 # what was written once opens for ever, to the same samples
 for f in "$(dirname "$reader")"/golden/version1-sound*.aec; do run 0 $de -t "$f"; prints "1 items, all well"; run 0 python3 "$reader" "$f"; done
 
-# where nothing is named: FLAC, or WAV where that does not hold it; said that qualities are for pictures
-run 0 $tool -f s16-2.wav; says "without loss"
+# where nothing is named: by spectra, to FLAC, or WAV where that does not hold it
+run 0 $tool -f s16-2.wav; run 0 $de -l s16-2.aec; prints "quality 60"; run 0 $de -t s16-2.aec; prints "1 items, all well"
+run 0 python3 "$reader" s16-2.aec; prints "16 bit, quality 6000"
 run 0 $de s16-2.aec; [ "$(head -c 4 s16-2.flac)" = fLaC ] || fail "no FLAC by default"
-rm f32-1.wav; run 0 $de f32-1.aec; present f32-1.wav
+rm f32-1.wav; run 0 $de -f f32-1.aec; present f32-1.wav
 run 2 $tool --target-bpp 1 --lossless s16-2.wav
-run 1 $tool --target-size 10k -f s16-2.wav; says "for pictures"
+run 1 $tool --target-bpp 1 -f s16-2.wav; says "for sounds"
+run 2 $tool --target-bitrate 10 --lossless s16-2.wav
 run 1 $tool --near-lossless 2 -f f32-2.wav; says "whole numbers"
 
 # pipes, threads, no length beforehand
@@ -56,6 +58,26 @@ run 0 python3 "$reader" set.aec; prints "66000 frames"; prints "3 x 2 x 1"
 run 0 $de -o items/ set.aec; present items/a.flac items/s24-2.flac items/p.png items/long.flac
 run 0 $de -i long.wav --format wav -f -o back.wav set.aec; same back.wav long.wav
 run 0 $tool --json --lossless --archive j.aec long.wav; prints '"duration": 8.25'; prints '"kbps": '
+
+# by spectra: rates and sizes are met; the same samples by any number of threads, from pipes and in parts; an item like others
+$sound make wav s16 48000 2 288000 noise music.wav || fail make
+for rate in 24 64; do
+    run 0 $tool --target-bitrate $rate --verify -f -o music.aec music.wav
+    size=$(wc -c <music.aec); [ $((size * 8)) -le $((rate * 6000)) ] && [ $((size * 8 * 100)) -ge $((rate * 6000 * 97)) ] || fail "$rate kbit/s: $size"
+done
+run 0 $tool --target-size 60k -f -o music.aec music.wav; size=$(wc -c <music.aec); [ "$size" -le 61440 ] && [ "$size" -ge 59600 ] || fail "size: $size"
+printf 'P5 3 2 255 abcdef' >r.pgm; run 1 $tool --target-bitrate 24 r.pgm; says "for sounds"
+run 0 $tool -q 70 -j 1 -f -o one.aec music.wav; run 0 $tool -q 70 -j 3 -f -o music.aec music.wav; same one.aec music.aec
+$tool -q 70 <music.wav | $de --format wav >piped.wav || fail pipes
+run 0 $de -j 1 -f -o back.wav one.aec; run 0 $de -j 3 -f -o three.wav one.aec; same back.wav three.wav; tail -c +45 piped.wav >a; tail -c +45 back.wav >b; same a b
+run 0 $de --range 2.5-4 -f -o part.wav one.aec; tail -c +$((44 + 4 * 120000 + 1)) back.wav | head -c $((4 * 72000)) >want; tail -c +45 part.wav | head -c $((4 * 72000)) | cmp - want || fail "the part is another"
+run 0 $tool -q 50 --append --archive set.aec music.wav; run 0 $de -t set.aec; prints "all well"; run 0 python3 "$reader" set.aec; prints "quality 5000"
+size=$(wc -c <one.aec); cp one.aec bad.aec; printf '\377\377' | dd of=bad.aec bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
+run 1 $de -f -o bad.wav bad.aec; says "0:04.10 to 0:05.46 is lost"
+cmp -l back.wav bad.wav | awk -v a=$((44 + 4 * (3 * 65536 - 1024))) -v b=$((44 + 4 * (4 * 65536))) '$1 <= a || $1 > b { exit 1 }' || fail "more than a tile and a cell is lost"
+run 0 $de --repair -o kept.aec bad.aec; says "1 tiles lost"
+
+run 0 $tool --lossless -f -o one.aec long.wav
 
 # damage costs a tile, told by its time; all else is exact; what is whole can be kept
 size=$(wc -c <one.aec)

@@ -38,6 +38,10 @@ typedef struct sound {
         size_t n;
     } tiles[64];
     uint32_t n_tiles, n_lost, lost, n_read;
+    uint8_t block;    /* by spectra */
+    double quality;
+    uint8_t *told;    /* by the encoder, what decoding will give */
+    size_t told_at;
 } sound;
 
 static sound make(ae_sample sample, uint32_t channels, uint64_t frames, uint32_t tile)
@@ -66,6 +70,7 @@ static void clear(sound *s)
         free(s->tiles[i].data);
     free(s->frames);
     free(s->decoded);
+    free(s->told);
 }
 
 static void set(sound *s, size_t i, double v)
@@ -143,9 +148,23 @@ static void lose(void *opaque, uint32_t index, const char *why)
     s->lost = index;
 }
 
+static void hear(void *opaque, const void *frames, uint32_t n)
+{
+    sound *s = opaque;
+    size_t bytes = n * ae_row_bytes(&s->info);
+
+    if (!s->told)
+        s->told = malloc(s->bytes + 1);
+    assert_non_null(s->told);
+    assert_true(bytes <= s->bytes - s->told_at);
+    memcpy(s->told + s->told_at, frames, bytes);
+    s->told_at += bytes;
+}
+
 static void encode(sound *s, uint32_t bound, uint32_t threads)
 {
-    ae_sounds_options o = {.bound = bound, .control.threads = threads};
+    ae_sounds_options o = {.block = s->block, .quality = s->quality, .bound = bound, .decoded = s->block ? hear : NULL,
+                           .control = {.threads = threads, .opaque = s}};
     ae_frame_source source = {s->info, s, read_frames};
     ae_tile_sink sink = {s, keep_tile};
     uint64_t n = 0;
@@ -159,7 +178,8 @@ static void encode(sound *s, uint32_t bound, uint32_t threads)
 
 static ae_status decode(sound *s, uint64_t first, uint64_t n, uint32_t threads, bool tell, ae_error *err)
 {
-    ae_sounds_options o = {.first = first, .n_frames = n, .control = {.threads = threads, .opaque = s, .lost = tell ? lose : NULL}};
+    ae_sounds_options o = {.block = s->block, .first = first, .n_frames = n,
+                           .control = {.threads = threads, .opaque = s, .lost = tell ? lose : NULL}};
     ae_tile_source source = {s, get_tile};
     ae_row_sink sink = {s, take_frames};
 
@@ -536,9 +556,175 @@ static void test_file(void **state)
     }
 }
 
+/* ---- by spectra ---- */
+
+static sound make_spectra(ae_sample sample, uint32_t channels, uint64_t frames, uint32_t tile, uint8_t block, double quality)
+{
+    sound s = make(sample, channels, frames, tile);
+
+    s.block = block;
+    s.quality = quality;
+    return s;
+}
+
+static double value_at(const sound *s, const uint8_t *frames, size_t i)
+{
+    float f;
+    double d;
+
+    if (s->info.sample == AE_F32)
+        return memcpy(&f, frames + 4 * i, 4), (double)f;
+    if (s->info.sample == AE_F64)
+        return memcpy(&d, frames + 8 * i, 8), d;
+    return (double)whole_at(s, frames, i) / ldexp(1, 8 * (int)ae_sample_bytes(s->info.sample) - 1);
+}
+
+/* Signal to noise in dB. */
+static double quality_of(const sound *s)
+{
+    double power = 1e-60, noise = 1e-60;
+
+    for (size_t i = 0; i < (size_t)s->info.height * s->info.channels; i++) {
+        double a = value_at(s, s->frames, i), b = value_at(s, s->decoded, i);
+
+        power += a * a;
+        noise += (a - b) * (a - b);
+    }
+    return 10 * log10(power / noise);
+}
+
+/* Every type and odd lengths: what the encoder says decoding gives is what any number of threads gives, and it is near. */
+static void test_spectra(void **state)
+{
+    static const uint64_t lengths[] = {1, 63, 1023, 1024, 1025, 5000};
+
+    (void)state;
+    for (int type = 0; type < N_TYPES; type++)
+        for (int kind = 0; kind < PATTERNS + (type >= 4); kind++)
+            for (uint32_t i = 0; i < 6; i++) {
+                sound s = make_spectra(types[type], 1 + (i + (uint32_t)kind) % 3, lengths[i], 1024, (uint8_t)(7 + i % 4), 95);
+                ae_error err;
+
+                fill(&s, (signal)kind, 17 * i + 3);
+                encode(&s, 0, 1 + i % 3);
+                ok(decode(&s, 0, 0, 3 - i % 3, false, &err), &err);
+                assert_int_equal(s.decoded_at, s.bytes);
+                assert_int_equal(s.told_at, s.bytes);
+                assert_memory_equal(s.told, s.decoded, s.bytes);
+                if (kind == SILENCE)
+                    assert_memory_equal(s.frames, s.decoded, s.bytes);
+                if (kind == TONE && lengths[i] > 1000 && !(quality_of(&s) > (types[type] == AE_S8 ? 20 : 30)))
+                    fail_msg("type %d, %llu frames: %.1f dB", types[type], (unsigned long long)lengths[i], quality_of(&s));
+                clear(&s);
+            }
+}
+
+/* More quality: more bytes, and nearer. */
+static void test_spectra_qualities(void **state)
+{
+    double last = -1;
+    size_t bytes = 0;
+
+    (void)state;
+    for (int q = 20; q <= 99; q += 79 / 3) {
+        sound s = make_spectra(AE_S16, 2, 20000, 8192, 9, q);
+        ae_error err;
+
+        fill(&s, TONE, 5);
+        encode(&s, 0, 1);
+        ok(decode(&s, 0, 0, 1, false, &err), &err);
+        assert_true(quality_of(&s) > last + 3);
+        assert_true(coded_bytes(&s) > bytes);
+        last = quality_of(&s);
+        bytes = coded_bytes(&s);
+        clear(&s);
+    }
+    assert_true(bytes < 20000 * 4);
+}
+
+/* Any part is as in the whole, and asks for its tiles and, at the end of one, for the next. */
+static void test_spectra_parts(void **state)
+{
+    static const struct part { uint64_t first, n; uint32_t tiles; } parts[] = {
+        {0, 1, 1}, {0, 900, 1}, {0, 1024, 2}, {1000, 100, 2}, {1024, 10, 1}, {2047, 1, 2}, {3000, 1999, 3}, {4999, 1, 1}};
+    sound s = make_spectra(AE_S16, 2, 5000, 1024, 9, 70);
+    uint8_t *whole = malloc(s.bytes);
+    ae_error err;
+
+    (void)state;
+    assert_non_null(whole);
+    fill(&s, TONE, 9);
+    encode(&s, 0, 2);
+    ok(decode(&s, 0, 0, 1, false, &err), &err);
+    memcpy(whole, s.decoded, s.bytes);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        ok(decode(&s, parts[i].first, parts[i].n, 1 + i % 2, false, &err), &err);
+        assert_int_equal(s.decoded_at, 4 * parts[i].n);
+        assert_memory_equal(s.decoded, whole + 4 * parts[i].first, s.decoded_at);
+        assert_int_equal(s.n_read, parts[i].tiles);
+    }
+    free(whole);
+    clear(&s);
+}
+
+/* A lost tile costs itself and at most a cell before it. */
+static void test_spectra_damage(void **state)
+{
+    sound s = make_spectra(AE_S16, 1, 5000, 1024, 9, 80);
+    uint8_t *whole = malloc(s.bytes);
+    ae_error err;
+
+    (void)state;
+    assert_non_null(whole);
+    fill(&s, TONE, 11);
+    encode(&s, 0, 1);
+    ok(decode(&s, 0, 0, 1, false, &err), &err);
+    memcpy(whole, s.decoded, s.bytes);
+    s.tiles[2].n = 5;
+    assert_true(decode(&s, 0, 0, 2, false, &err) != AE_OK);
+    ok(decode(&s, 0, 0, 2, true, &err), &err);
+    assert_int_equal(s.n_lost, 1);
+    assert_int_equal(s.lost, 2);
+    assert_memory_equal(s.decoded, whole, 2 * (2048 - 64));
+    assert_memory_equal(s.decoded + 2 * 3072, whole + 2 * 3072, 2 * (5000 - 3072));
+    for (size_t i = 2048; i < 3072 - 64; i++)
+        assert_int_equal(whole_at(&s, s.decoded, i), 0);
+    free(whole);
+    clear(&s);
+}
+
+/* Floats of any size keep their scale; what is no number is silence. */
+static void test_spectra_scales(void **state)
+{
+    static const double scales[] = {1e-20, 1e-6, 3, 1e6, 1e30};
+
+    (void)state;
+    for (size_t k = 0; k < 5; k++) {
+        sound s = make_spectra(AE_F32, 1, 4000, 1024, 9, 95);
+        ae_error err;
+
+        fill(&s, TONE, 3);
+        for (size_t i = 0; i < 4000; i++) {
+            float v = (float)(value_at(&s, s.frames, i) * scales[k]);
+
+            memcpy(s.frames + 4 * i, &v, 4);
+        }
+        encode(&s, 0, 1);
+        ok(decode(&s, 0, 0, 1, false, &err), &err);
+        if (!(quality_of(&s) > 25))
+            fail_msg("at %g: %.1f dB", scales[k], quality_of(&s));
+        clear(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_spectra),
+        cmocka_unit_test(test_spectra_qualities),
+        cmocka_unit_test(test_spectra_parts),
+        cmocka_unit_test(test_spectra_damage),
+        cmocka_unit_test(test_spectra_scales),
         cmocka_unit_test(test_round_trips), cmocka_unit_test(test_gain),  cmocka_unit_test(test_scales),
         cmocka_unit_test(test_near),        cmocka_unit_test(test_parts), cmocka_unit_test(test_damage),
         cmocka_unit_test(test_file),

@@ -110,8 +110,8 @@ int compress_load(compress_options *o, char **operands, int n_operands)
     char path[4096];
     ae_error err;
 
-    if (!compress_has_target(o) &&
-        (compress_bound_of(o) >= 0 || (!o->model && !o->batch.files_from && none_are_pictures(operands, n_operands))))
+    if (o->target_bitrate > 0 || (!compress_has_target(o) && compress_bound_of(o) >= 0) ||
+        (!o->model && !o->batch.files_from && none_are_pictures(operands, n_operands)))
         return CLI_GO_ON;
     if (ae_model_find(name, path, sizeof(path), &err) == AE_OK && ae_model_open(path, NULL, &o->loaded, &err) == AE_OK &&
         ae_coder_open(o->loaded, &o->coder, &err) == AE_OK)
@@ -168,8 +168,6 @@ static void say_recording(const compressed *c, const compress_options *o, const 
     double seconds = recording_seconds(c);
     char length[32];
 
-    if (!o->lossless && o->near_lossless < 0 && o->quality < 100)
-        cli_item_note(item, "sound is kept without loss; qualities are for pictures");
     cli_item_progress_sound(item, 1, seconds / 3600);
     compress_report(c, o, item->json, n_bytes, ae_source_size(c->source));
     if (o->batch.verbose)

@@ -15,7 +15,7 @@ typedef struct compress_options {
     double near_lossless;      /* below 0: not given */
     double max_error, max_relative; /* of arrays; 0: not given */
     const char *target_size;
-    double target_bpp, target_psnr;
+    double target_bpp, target_psnr, target_bitrate;
     uint32_t quality, effort;
     bool times;                /* of files are kept in archives, and permissions */
     bool lossless, append, verify, embed;

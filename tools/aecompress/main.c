@@ -13,7 +13,7 @@ static compress_options o = {.near_lossless = -1, .quality = 60, .effort = 5, .m
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Quality", 0, 0},
     {'q', "quality", CLI_INT, &o.quality, "N",
-     "0 to 100; above 90 no sample errs by more than 1 of 255, in ever fewer rows; 100 is lossless", 0, 100},
+     "0 to 100; of pictures above 90 no sample errs by more than 1 of 255, in ever fewer rows; 100 is lossless", 0, 100},
     {0, "lossless", CLI_FLAG, &o.lossless, NULL, "give back the very samples", 0, 0},
     {0, "near-lossless", CLI_NUMBER, &o.near_lossless, "T",
      "no sample errs by more than T of 255; of sounds, by more than T steps of their own", 0, 255},
@@ -21,6 +21,7 @@ static const cli_option options[] = {
     {0, "max-relative-error", CLI_NUMBER, &o.max_relative, "R", "of an array of floats, by more than R times its own size", 0, 1},
     {0, "target-size", CLI_STRING, &o.target_size, "N[k|%]", "the best quality at so many bytes, or so much of the input's", 0, 0},
     {0, "target-bpp", CLI_NUMBER, &o.target_bpp, "X", "the best quality at so many bits a pixel", 0, 1000},
+    {0, "target-bitrate", CLI_NUMBER, &o.target_bitrate, "X", "of sounds, the best quality at so many kbit/s", 0, 1e6},
     {0, "target-psnr", CLI_NUMBER, &o.target_psnr, "X", "the smallest file of so many dB", 0, 120},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec for qualities up to 90", 0, 0},
     {0, "embed-model", CLI_FLAG, &o.embed, NULL, "put what decoding needs of the codec into the file, too", 0, 0},
@@ -39,13 +40,13 @@ static const cli_option options[] = {
 static const cli_tool tool = {
     "aecompress",
     "[OPTION]... [FILE|DIRECTORY]...",
-    "Compresses pictures and, without loss, sounds and arrays (NPY, CSV, IDX). photo.png becomes photo.aec beside "
+    "Compresses pictures, sounds and, without loss, arrays (NPY, CSV, IDX). photo.png becomes photo.aec beside "
     "it; - is standard input or output, and the default in a pipe. "
     "aedecompress brings them back, to the same samples on every machine.",
     options,
     "Examples:\n"
     "  aecompress --lossless scan.png                     scan.aec\n"
-    "  aecompress talk.wav                                talk.aec, without loss\n"
+    "  aecompress --target-bitrate 24 talk.wav            talk.aec, of 24 kbit/s\n"
     "  aecompress --max-error 1e-4 features.npy           features.aec\n"
     "  aecompress -q 95 -r -o small/ holiday/             a whole tree\n"
     "  aecompress --lossless --archive set.aec -r set/    a data set in one file\n",
@@ -94,7 +95,9 @@ static int check(void)
 {
     if ((o.max_error > 0) + (o.max_relative > 0) + o.lossless > 1)
         return cli_usage("--lossless, --max-error and --max-relative-error exclude each other");
-    if (!!o.target_size + (o.target_bpp > 0) + (o.target_psnr > 0) + o.lossless + (o.near_lossless >= 0) > 1)
+    if (!!o.target_size + (o.target_bpp > 0) + (o.target_psnr > 0) + (o.target_bitrate > 0) + o.lossless +
+            (o.near_lossless >= 0) >
+        1)
         return cli_usage("--lossless, --near-lossless and the targets exclude each other");
     if (o.target_size) {
         size_t length = strlen(o.target_size);

@@ -10,7 +10,7 @@ enum { BAND = AE_CODER_TILE };
 
 bool compress_has_target(const compress_options *o)
 {
-    return o->target_size || o->target_bpp > 0 || o->target_psnr > 0;
+    return o->target_size || o->target_bpp > 0 || o->target_psnr > 0 || o->target_bitrate > 0;
 }
 
 double compress_bound_of(const compress_options *o)
@@ -60,14 +60,19 @@ static ae_status open_sound(compressed *c, const compress_options *o, ae_error *
     c->sound = true;
     *info = c->reader.info;
     info->width = 1;
-    if (compress_has_target(o))
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "sound is kept without loss or within an error: sizes and qualities to aim "
-                       "at are for pictures");
+    if (o->target_bpp > 0 || o->target_psnr > 0)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "is a sound: bits a pixel and dB to aim at are for pictures, --target-bitrate "
+                       "and --target-size for sounds");
     if (o->near_lossless >= 1 && floats)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "floating-point sound is kept without loss only: --near-lossless counts "
                        "steps of whole numbers");
     c->bound = o->near_lossless > 0 ? (uint32_t)o->near_lossless : 0;
     c->item = (ae_item){.info = *info, .quality = (uint16_t)c->bound, .tile = ae_sounds_tile(info)};
+    if (!o->lossless && o->near_lossless < 0 && o->quality < 100) {
+        c->item.coding = AE_ITEM_SPECTRA;
+        c->item.block = ae_sounds_block(info, c->item.tile);
+        c->item.quality = (uint16_t)(o->quality * AE_SOUNDS_QUALITY);
+    }
     c->row_bytes = ae_row_bytes(info);
     if (!(c->hash = ae_sample_hash_create()))
         return ae_fail(err, AE_ERR_NOMEM, "a tile of sound");
@@ -81,6 +86,8 @@ static ae_status open_picture(compressed *c, const compress_options *o, ae_error
     ae_signal_info *info = &c->info;
 
     *info = c->reader.info;
+    if (o->target_bitrate > 0)
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "is a picture: --target-bitrate is for sounds");
     /* floats are kept where nothing is lost */
     if (info->sample != AE_U8 && info->sample != AE_U16 && (bound != 0 || compress_has_target(o))) {
         info->sample = AE_U16;

@@ -35,25 +35,97 @@ static void show_progress(void *opaque, double done)
         cli_item_progress_sound(e->progress, done, (double)e->frames / e->c->info.rate / 3600);
 }
 
+/* The item, from the first frame on. */
+static ae_status write_item(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
+{
+    compressed *c = e->c;
+    ae_sounds_options how = {.block = c->item.block, .quality = c->item.quality / (double)AE_SOUNDS_QUALITY, .bound = c->bound,
+                             .decoded = take_decoded, .control = {threads, &cli_cancel, e, show_progress, NULL}};
+    ae_frame_source source = {c->info, e, read_frames};
+    ae_tile_sink sink = {e, write_tile};
+    ae_status st;
+
+    if ((st = ae_container_begin(e->writer, &c->item, err)) != AE_OK ||
+        (st = ae_container_write_fields(e->writer, &c->fields, 1, err)) != AE_OK ||
+        (st = ae_sounds_encode(&how, &source, c->item.tile, &sink, &c->item.info.height, err)) != AE_OK ||
+        (st = compress_write_meta(c, o, e->writer, err)) != AE_OK)
+        return st;
+    ae_container_set_frames(e->writer, c->item.info.height);
+    ae_sample_hash_get(c->hash, c->digest);
+    return ae_container_end(e->writer, c->digest, err);
+}
+
+/* ---- the quality for a size ---- */
+
+static ae_status count_bytes(void *opaque, const void *data, size_t n_bytes, ae_error *err)
+{
+    (void)data;
+    (void)err;
+    *(uint64_t *)opaque += n_bytes;
+    return AE_OK;
+}
+
+/* Bytes of a file of the item at a quality; the recording is read anew. */
+static ae_status trial(compressed *c, const compress_options *o, uint32_t threads, uint16_t quality, uint64_t *n_bytes,
+                       ae_error *err)
+{
+    ae_sink sink = {.opaque = n_bytes, .write = count_bytes};
+    encoding e = {.c = c};
+    ae_status st;
+
+    *n_bytes = 0;
+    c->item.quality = quality;
+    if ((st = compress_start_again(c, err)) == AE_OK && (st = ae_container_create(&sink, &e.writer, err)) == AE_OK &&
+        (st = write_item(&e, o, threads, err)) == AE_OK)
+        st = ae_container_finish(e.writer, err);
+    ae_container_writer_free(e.writer);
+    return st;
+}
+
+/* The best quality of at most so many bytes. Logarithms of sizes are near to lines, so that few trials are enough. */
+static ae_status choose_quality(compressed *c, const compress_options *o, uint32_t threads, ae_error *err)
+{
+    double lo = 0, hi = RECORDING_BEST * AE_SOUNDS_QUALITY, lo_size = NAN, hi_size = NAN, want = NAN, q = hi / 2;
+    uint64_t n_bytes = 0;
+    ae_status st = AE_OK;
+
+    for (int i = 0; i < 14; i++) {
+        if ((st = trial(c, o, threads, (uint16_t)lrint(q), &n_bytes, err)) != AE_OK)
+            return st;
+        if (!i) {
+            double bytes = o->target_bitrate > 0 ? o->target_bitrate * 125 * recording_seconds(c)
+                           : o->target_percent > 0 ? o->target_percent / 100 * (double)ae_source_size(c->source)
+                                                   : (double)o->target_bytes;
+
+            want = log(fmax(bytes, 1));
+        }
+        if (log((double)n_bytes) <= want)
+            lo = q, lo_size = log((double)n_bytes);
+        else
+            hi = q, hi_size = log((double)n_bytes);
+        if (want - lo_size < 0.01 || hi - lo <= 1)
+            break;
+        /* by the line between what is known on both sides, kept off its ends; towards the ends until both are known */
+        q = isnan(hi_size) ? (i < 2 ? (lo + hi) / 2 : hi)
+            : isnan(lo_size) ? (i < 2 ? (lo + hi) / 2 : lo)
+                             : lo + (hi - lo) * fmin(fmax((want - 0.005 - lo_size) / (hi_size - lo_size), 0.04), 0.96);
+        if (lrint(q) == lrint(lo) && !isnan(lo_size))
+            break;
+    }
+    c->item.quality = (uint16_t)lrint(lo);
+    return compress_start_again(c, err);
+}
+
 ae_status recording_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
                          ae_container_writer *writer, ae_error *err)
 {
     encoding e = {.c = c, .progress = progress, .writer = writer};
-    ae_sounds_options how = {.bound = c->bound, .decoded = take_decoded,
-                             .control = {threads, &cli_cancel, &e, show_progress, NULL}};
-    ae_frame_source source = {c->info, &e, read_frames};
-    ae_tile_sink sink = {&e, write_tile};
-    ae_status st;
+    ae_status st = AE_OK;
 
     c->item.name = (char *)(uintptr_t)name; /* only read */
-    if ((st = ae_container_begin(writer, &c->item, err)) != AE_OK ||
-        (st = ae_container_write_fields(writer, &c->fields, 1, err)) != AE_OK ||
-        (st = ae_sounds_encode(&how, &source, c->item.tile, &sink, &c->item.info.height, err)) != AE_OK ||
-        (st = compress_write_meta(c, o, writer, err)) != AE_OK)
-        return st;
-    ae_container_set_frames(writer, c->item.info.height);
-    ae_sample_hash_get(c->hash, c->digest);
-    return ae_container_end(writer, c->digest, err);
+    if (c->item.coding == AE_ITEM_SPECTRA && compress_has_target(o))
+        st = choose_quality(c, o, threads, err);
+    return st == AE_OK ? write_item(&e, o, threads, err) : st;
 }
 
 double recording_seconds(const compressed *c)
@@ -70,7 +142,7 @@ void recording_report(const compressed *c, cli_json *json, uint64_t n_bytes, uin
     cli_json_number(json, "rate", c->info.rate);
     cli_json_number(json, "channels", c->info.channels);
     cli_json_number(json, "bits", c->info.bits);
-    cli_json_string(json, "coding", c->bound ? "near-lossless" : "lossless");
+    cli_json_string(json, "coding", c->item.block ? "spectra" : c->bound ? "near-lossless" : "lossless");
     cli_json_number(json, "input_bytes", (double)n_input);
     cli_json_number(json, "bytes", (double)n_bytes);
     cli_json_number(json, "kbps", duration > 0 ? 8e-3 * (double)n_bytes / duration : NAN);

@@ -6,6 +6,8 @@
 
 #include "compress.h"
 
+enum { RECORDING_BEST = 99 /* the quality below that without loss */ };
+
 /* c was opened by compress_open, and is a sound. */
 ae_status recording_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
                          ae_container_writer *writer, ae_error *err);

@@ -56,6 +56,8 @@ static const char *coding_of(const ae_item *item, char text[ARRAY_TEXT])
     if (item->coding == AE_ITEM_NETWORK)
         snprintf(text, 40, "quality %.1f", item->quality <= AE_QUALITY_ONE ? item->quality * 85.0 / AE_QUALITY_ONE
                                                                            : 85 + (item->quality - AE_QUALITY_ONE) * 5.0 / 256);
+    else if (item->coding == AE_ITEM_SPECTRA)
+        snprintf(text, 40, "quality %g", item->quality / (double)AE_SOUNDS_QUALITY);
     else if (item->quality && item->info.kind == AE_KIND_AUDIO)
         snprintf(text, 40, "within %u", item->quality);
     else if (item->quality)

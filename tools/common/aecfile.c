@@ -191,7 +191,7 @@ static ae_status decode_samples(decoding *d, const ae_item *item, ae_error *err)
 static ae_status decode_sound(decoding *d, const ae_item *item, ae_error *err)
 {
     const aecfile_options *o = d->options;
-    ae_sounds_options options = {.control = control_of(d)};
+    ae_sounds_options options = {.block = item->block, .control = control_of(d)};
     ae_tile_source source = {d, read_tile};
     ae_row_sink sink = {d, write_rows};
     ae_status st = aecfile_check_range(item, o, err);
