@@ -488,6 +488,9 @@ static float judge_white(const aei_noise_groups *groups, bool colour)
         deviation += b[1] / (float)groups->n;
     }
     deviation = expf(fminf(deviation, 5)) - 0.5f;
+    /* strong noise in grey pictures is clipped, and then looks less white; but no camera's grey is as strong */
+    if (!colour)
+        odds += 0.55f * fminf(fmaxf((deviation - 30) / 15, 0), 1);
     return odds >= sure_white[colour] && deviation >= least_white ? deviation : 0;
 }
 

@@ -248,6 +248,14 @@ static void test_grey_and_depths(void **state)
     assert_true(noise.white == noise.luminance);
     free_picture(&p);
 
+    /* clipped, too */
+    p = make_picture(500, 400, 1, AE_U8);
+    add_noise(&p, 55, 1);
+    noise = estimate(&p);
+    assert_true(noise.is_white);
+    check("strong and grey", noise.white, 48, 62);
+    free_picture(&p);
+
     for (ae_sample s = AE_U8; s <= AE_F32; s = s == AE_U8 ? AE_U16 : s == AE_U16 ? AE_F32 : s + 1) {
         p = make_picture(500, 400, 4, s);
         add_noise(&p, 12, 1);
