@@ -47,11 +47,14 @@ typedef struct ae_item {
     uint32_t position, packed; /* the position-th of `packed` items; packed = 0: not packed */
 } ae_item;
 
-/* What an item's file was like; zeroes tell nothing. */
+enum { AE_LABEL_BYTES = 64 };
+
+/* What an item's file was like, and what it is a picture of; zeroes tell nothing. */
 typedef struct ae_item_fields {
     bool has_changed;
     int64_t changed;      /* when it was changed last, in seconds since 1970 */
     uint32_t mode;        /* its permissions, at most 0777; 0: not told */
+    char label[AE_LABEL_BYTES]; /* UTF-8, ended by NUL */
 } ae_item_fields;
 
 /* Whether a name may be written below a directory: no "..", no empty part, not absolute, no control characters. */

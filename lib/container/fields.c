@@ -7,7 +7,7 @@
 
 #include <zstd.h>
 
-enum { FIELD_CHANGED = 1, FIELD_MODE = 2, MODE_BITS = 0777, MAX_FIELDS = 1 << 24 };
+enum { FIELD_CHANGED = 1, FIELD_MODE = 2, FIELD_LABEL = 3, MODE_BITS = 0777, MAX_FIELDS = 1 << 24 };
 
 static uint64_t fold(int64_t v)
 {
@@ -39,6 +39,13 @@ static void put_item(aei_buffer *b, const ae_item_fields *f)
         put_field(&own, FIELD_CHANGED, fold(f->changed));
     if (f->mode)
         put_field(&own, FIELD_MODE, f->mode);
+    if (*f->label) {
+        size_t n = strnlen(f->label, AE_LABEL_BYTES - 1);
+
+        aei_put_u8(&own, FIELD_LABEL);
+        aei_put_number(&own, n);
+        aei_put(&own, f->label, n);
+    }
     aei_put_number(b, own.n_bytes);
     aei_put(b, own.data, own.n_bytes);
     b->failed |= own.failed;
@@ -59,6 +66,12 @@ static void take_item(aei_cursor *c, ae_item_fields *f)
         aei_cursor v = {value, value ? value + length : value, false};
 
         c->bad |= own.bad;
+        if (!own.bad && tag == FIELD_LABEL) {
+            c->bad |= length >= AE_LABEL_BYTES || memchr(value, 0, (size_t)length);
+            if (!c->bad)
+                memcpy(f->label, value, (size_t)length);
+            continue;
+        }
         if (own.bad || (tag != FIELD_CHANGED && tag != FIELD_MODE))
             continue;
         number = aei_take_number(&v);
@@ -80,7 +93,7 @@ bool aei_put_fields(aei_buffer *b, const ae_item_fields *fields, uint32_t n)
     size_t room, size;
 
     for (uint32_t i = 0; i < n; i++) {
-        any |= fields[i].has_changed || fields[i].mode;
+        any |= fields[i].has_changed || fields[i].mode || *fields[i].label;
         put_item(&plain, &fields[i]);
     }
     if (any && !plain.failed) {

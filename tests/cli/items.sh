@@ -69,6 +69,21 @@ run 0 $co -f -a kept.aec --files-from list; cmp -s s.aec kept.aec || fail "repla
 
 # Many small items, packed: the repaired file is the same, in less time than each of them takes alone.
 mkdir many
+# Labels: of an IDX set, of a table, in packs and alone; shown, given back, kept by a repair and beside what is added.
+printf '\000\000\010\003\000\000\000\005\000\000\000\002\000\000\000\002abcdefghijklmnopqrst' >set-images-idx3-ubyte
+printf '\000\000\010\001\000\000\000\005\001\002\003\004\011' | gzip >set-labels-idx1-ubyte.gz
+run 0 $co --lossless -a set.aec --labels set-labels-idx1-ubyte.gz set-images-idx3-ubyte
+run 0 $de -l set.aec; prints 'set-images/4  (9)'
+run 0 $de -l --json set.aec; prints '"label": "9"'
+printf 'file,kind\nb1,"a, ""b"\nwide,cat\n' >kinds.csv
+run 0 $co -q 100 -a set.aec --append --labels kinds.csv old/p1.pgm old/wide.pgm
+run 0 $de --repair -o set2.aec set.aec
+run 0 $de --labels-out l.csv -o set/ set2.aec
+is "$(cat l.csv)" "$(printf 'item,label\nset-images/0,1\nset-images/1,2\nset-images/2,3\nset-images/3,4\nset-images/4,9\n'; printf '%s\n' 'p1.pgm,"a, ""b"' wide.pgm,cat)"
+run 1 $co --lossless -a none.aec --labels kinds.csv set-images-idx3-ubyte; says "3 lines of labels for 5 items"; absent none.aec
+run 1 $co --lossless -a none.aec --labels set-labels-idx1-ubyte.gz old/p1.pgm; says "5 labels"; absent none.aec
+run 2 $co --lossless --labels kinds.csv old/p1.pgm
+
 i=0; while [ $i -lt 40 ]; do picture many/$i.pgm 16 $i; i=$((i + 1)); done
 i=0; while [ $i -lt 25 ]; do mkdir many/$i; ln many/*.pgm many/$i; i=$((i + 1)); done
 run 0 $co -q 100 -r -a many.aec many

@@ -154,6 +154,8 @@ def read_fields(b, count):
             tag, value = own.u8(), Bytes(own.take(own.number()))
             if tag in (1, 2):
                 value.number()
+            if tag == 3 and not 1 <= len(value.rest().decode()) <= 63:
+                raise ValueError("a label of no length")
     if b.at != len(b.data):
         raise ValueError("something behind the fields")
 

@@ -17,6 +17,7 @@
 #include "archive_file.h"
 #include "compress.h"
 #include "gather.h"
+#include "labels.h"
 
 /* Pixels, or samples of sound, from which one is not coded in memory, but by all threads when its ticket has come. */
 enum { LARGE = 1 << 23 };
@@ -37,6 +38,8 @@ typedef struct archive {
     size_t next, step;   /* of the inputs */
     idx_file idx;        /* being read, of the input before next */
     uint32_t idx_done;
+    item_label *labels;  /* NULL: not given */
+    size_t labelled;     /* items that have theirs */
     uint64_t n_taken, turn, n_tickets, ticket;
     gathered kinds[GATHER_KINDS];
     name_set names, found; /* all that are taken; those that a run that broke off had written */
@@ -50,6 +53,7 @@ typedef struct job {
     const cli_input *in;
     uint64_t turn;
     uint32_t first;
+    const char *label;   /* of a file, or NULL */
     gathered pack;       /* to be written; n = 0: a file */
 } job;
 
@@ -331,6 +335,8 @@ static void run_file(archive *a, job *j)
     ae_status st = compress_open(&c, a->o, j->in->path, &err);
 
     c.fields = fields_of(j->in, a->o);
+    if (j->label)
+        strcpy(c.fields.label, j->label);
     if (st == AE_OK && c.n_pictures > 1) {
         run_pictures(a, j, &c, name);
         compress_close(&c);
@@ -390,6 +396,7 @@ static void run_pack(archive *a, job *j)
         }
         if (n != i)
             memcpy(g->samples + n * g->n_each, g->samples + i * g->n_each, g->n_each);
+        g->fields[n] = g->fields[i];
         g->names[n++] = g->names[i];
     }
     g->n = n;
@@ -448,6 +455,8 @@ static ae_status take_pictures(archive *a, job *j, ae_error *err)
         free(name);
         if (!g->names[g->n])
             return ae_fail(err, AE_ERR_NOMEM, "a name");
+        if (a->labels)
+            strcpy(g->fields[g->n].label, a->labels[a->labelled++]);
         g->n++;
     }
     return st;
@@ -480,6 +489,7 @@ static bool take_job(archive *a, job *j)
             a->next += a->step;
             if (!idx_named(j->in->path)) {
                 j->turn = a->n_taken++;
+                j->label = a->labels ? a->labels[a->labelled++] : NULL;
                 return true;
             }
             a->idx_done = 0;
@@ -532,6 +542,29 @@ static void run_all(archive *a)
         pthread_join(threads[--n], NULL);
     ae_free(threads);
     idx_close(&a->idx);
+}
+
+/* One label for each item that the inputs will be: each file is one, an IDX file as many as it has pictures. */
+static ae_status read_labels(archive *a, ae_error *err)
+{
+    size_t n = 0;
+    ae_status st = AE_OK;
+    ae_error why;
+
+    for (size_t i = 0; i < a->inputs.n && st == AE_OK; i++) {
+        idx_file x = {0};
+
+        if (!idx_named(a->inputs.items[i].path))
+            n++;
+        else if ((st = idx_open(a->inputs.items[i].path, &x, &why)) == AE_OK)
+            n += x.n;
+        else
+            st = ae_fail(err, st, "%s: %s", a->inputs.items[i].path, why.message);
+        idx_close(&x);
+    }
+    if (st == AE_OK && (st = labels_load(a->o->labels, n, &a->labels, &why)) != AE_OK)
+        st = ae_fail(err, st, "--labels: %s: %s", a->o->labels, why.message);
+    return st;
 }
 
 static void show_plan(const archive *a)
@@ -724,6 +757,11 @@ int archive_run(compress_options *o, char **operands, int n_operands)
         show_plan(&a);
         goto done;
     }
+    if (o->labels && (st = read_labels(&a, &err)) != AE_OK) {
+        cli_message("%s", err.message);
+        a.failed++;
+        goto done;
+    }
     if ((st = begin(&a, &err)) != AE_OK) {
         cli_message("%s: %s", o->archive, err.message);
         a.failed++;
@@ -759,6 +797,7 @@ done:
         gathered_clear(&a.kinds[i]);
     name_set_clear(&a.names);
     name_set_clear(&a.found);
+    ae_free(a.labels);
     ae_container_writer_free(a.writer);
     cli_inputs_clear(&a.inputs);
     return cli_cancel.requested ? cli_interrupted() : a.failed ? CLI_FAILED : CLI_OK;

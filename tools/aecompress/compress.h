@@ -11,7 +11,7 @@
 
 typedef struct compress_options {
     cli_batch_options batch;
-    const char *model, *archive, *metadata;
+    const char *model, *archive, *metadata, *labels;
     double near_lossless;      /* below 0: not given */
     double max_error, max_relative; /* of arrays; 0: not given */
     const char *target_size;

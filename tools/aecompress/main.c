@@ -29,6 +29,8 @@ static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Output", 0, 0},
     {'a', "archive", CLI_STRING, &o.archive, "FILE", "put all inputs into this one file", 0, 0},
     {0, "append", CLI_FLAG, &o.append, NULL, "add to the archive if it is there", 0, 0},
+    {0, "labels", CLI_STRING, &o.labels, "FILE",
+     "what the archive's items are, in order: an IDX or NPY file of numbers, or the last cells of a table", 0, 0},
     {0, "verify", CLI_FLAG, &o.verify, NULL, "decode what was written and compare", 0, 0},
     PICTURE_FIRST(o.first),
     {0, "metadata", CLI_STRING, &o.metadata, "all|none|LIST",
@@ -49,7 +51,8 @@ static const cli_tool tool = {
     "  aecompress --target-bitrate 24 talk.wav            talk.aec, of 24 kbit/s\n"
     "  aecompress --max-error 1e-4 features.npy           features.aec\n"
     "  aecompress -q 95 -r -o small/ holiday/             a whole tree\n"
-    "  aecompress --lossless --archive set.aec -r set/    a data set in one file\n",
+    "  aecompress --lossless --archive set.aec -r set/    a data set in one file\n"
+    "  aecompress --lossless -a t10k.aec --labels t10k-labels-idx1-ubyte.gz t10k-images-idx3-ubyte.gz\n",
 };
 
 static const char *suffix(void *opaque, const char *input)
@@ -108,6 +111,8 @@ static int check(void)
                 : !cli_parse_size(o.target_size, &o.target_bytes) || !o.target_bytes)
             return cli_usage("--target-size: '%s' is not a size such as 20k or 10%%", o.target_size);
     }
+    if (o.labels && (!o.archive || o.batch.shard))
+        return cli_usage("--labels are of the items of a whole --archive");
     if (o.append && !o.archive)
         return cli_usage("--append adds to an --archive");
     if (o.archive && !*o.archive)

@@ -453,6 +453,40 @@ static ae_status check_output(const decompress_options *o, const aecfile *f, con
     return AE_OK;
 }
 
+/* A cell in quotes where it needs them. */
+static ae_status put_cell(ae_sink *sink, const char *text, const char *behind, ae_error *err)
+{
+    bool quote = strpbrk(text, ",\"\n\r") != NULL;
+    ae_status st = quote ? sink->write(sink->opaque, "\"", 1, err) : AE_OK;
+
+    for (; *text && st == AE_OK; text++)
+        st = sink->write(sink->opaque, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1, err);
+    if (st == AE_OK && quote)
+        st = sink->write(sink->opaque, "\"", 1, err);
+    return st == AE_OK ? sink->write(sink->opaque, behind, 1, err) : st;
+}
+
+static ae_status write_labels(const decompress_options *o, const ae_item *items, const ae_item_fields *fields, size_t n,
+                              ae_error *err)
+{
+    static const char header[] = "item,label\n";
+    ae_output *output = NULL;
+    ae_sink *sink;
+    ae_status st = ae_output_open(o->labels, NULL, picture_output_flags(&o->picture.batch), &output, err);
+
+    if (st != AE_OK)
+        return picture_name_file(o->labels, st, err);
+    sink = ae_output_sink(output);
+    st = sink->write(sink->opaque, header, sizeof(header) - 1, err);
+    for (size_t i = 0; i < n && st == AE_OK; i++)
+        if (*fields[i].label && (st = put_cell(sink, items[i].name, ",", err)) == AE_OK)
+            st = put_cell(sink, fields[i].label, "\n", err);
+    if (st == AE_OK)
+        return picture_name_file(o->labels, ae_output_commit(output, err), err);
+    ae_output_discard(output);
+    return st;
+}
+
 ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
 {
     const decompress_options *o = opaque;
@@ -481,6 +515,8 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
     if (!(fields = ae_alloc(n, sizeof(*fields))))
         st = ae_fail(err, AE_ERR_NOMEM, "%zu items", n);
     if (st != AE_OK || (st = ae_container_fields(f.container, items, n, fields, err)) != AE_OK)
+        goto done;
+    if (o->labels && !o->picture.batch.dry_run && (st = write_labels(o, items, fields, n, err)) != AE_OK)
         goto done;
     d.fields = fields;
     d.share = 1.0 / (double)n;

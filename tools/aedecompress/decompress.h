@@ -9,7 +9,7 @@
 
 typedef struct decompress_options {
     picture_options picture;
-    const char *model, *region_text;
+    const char *model, *region_text, *labels;
     cli_strings names;    /* of items, or patterns; none: all */
     ae_region region;
     uint64_t max_output;  /* bytes of samples; 0: as many as a file of this size is believed to hold */

@@ -81,10 +81,21 @@ static void print_time(const look *l)
     printf("%-16s  ", text);
 }
 
+/* "  (its label)", or nothing. */
+static const char *label_of(const look *l, char text[4 * AE_LABEL_BYTES + 16])
+{
+    char escaped[4 * AE_LABEL_BYTES + 1];
+
+    text[0] = 0;
+    if (*l->fields->label)
+        snprintf(text, 4 * AE_LABEL_BYTES + 16, "  (%s)", cli_escape(l->fields->label, escaped, sizeof(escaped)));
+    return text;
+}
+
 static void list_item(const look *l)
 {
     const ae_item *it = l->item;
-    char coding[ARRAY_TEXT], shape[ARRAY_TEXT], name[4 * AE_ITEM_MAX_NAME + 1];
+    char label[4 * AE_LABEL_BYTES + 16], coding[ARRAY_TEXT], shape[ARRAY_TEXT], name[4 * AE_ITEM_MAX_NAME + 1];
 
     if (l->json) {
         cli_json json = {0};
@@ -111,6 +122,8 @@ static void list_item(const look *l)
         cli_json_number(&json, "bytes", (double)coded_bytes(it));
         if (l->fields->has_changed)
             cli_json_number(&json, "mtime", (double)l->fields->changed);
+        if (*l->fields->label)
+            cli_json_string(&json, "label", l->fields->label);
         if (l->fields->mode) {
             snprintf(coding, sizeof(coding), "%03o", l->fields->mode);
             cli_json_string(&json, "mode", coding);
@@ -123,20 +136,20 @@ static void list_item(const look *l)
     if (it->info.kind == AE_KIND_AUDIO) {
         char length[32];
 
-        printf("%10" PRIu64 "  %s, %g Hz x %u, %u bit%s  %-12s %s\n", it->span,
+        printf("%10" PRIu64 "  %s, %g Hz x %u, %u bit%s  %-12s %s%s\n", it->span,
                sound_time((double)it->info.height / it->info.rate, length), it->info.rate, it->info.channels, it->info.bits,
                it->info.sample == AE_F32 || it->info.sample == AE_F64 ? " float" : "", coding_of(it, coding),
-               cli_escape(it->name, name, sizeof(name)));
+               cli_escape(it->name, name, sizeof(name)), label_of(l, label));
         return;
     }
     if (it->info.kind == AE_KIND_TENSOR) {
-        printf("%10" PRIu64 "  %s, %s  %-12s %s\n", coded_bytes(it), array_shape(&it->info, shape), array_type(it->info.sample),
-               coding_of(it, coding), cli_escape(it->name, name, sizeof(name)));
+        printf("%10" PRIu64 "  %s, %s  %-12s %s%s\n", coded_bytes(it), array_shape(&it->info, shape), array_type(it->info.sample),
+               coding_of(it, coding), cli_escape(it->name, name, sizeof(name)), label_of(l, label));
         return;
     }
-    printf("%10" PRIu64 "  %" PRIu64 " x %" PRIu64 " x %u, %u bit  %-12s %s\n", coded_bytes(it),
+    printf("%10" PRIu64 "  %" PRIu64 " x %" PRIu64 " x %u, %u bit  %-12s %s%s\n", coded_bytes(it),
            it->info.width, it->info.height, it->info.channels, it->info.bits, coding_of(it, coding),
-           cli_escape(it->name, name, sizeof(name)));
+           cli_escape(it->name, name, sizeof(name)), label_of(l, label));
 }
 
 static void test_item(look *l, aecfile *f)

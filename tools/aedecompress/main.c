@@ -26,6 +26,7 @@ static const cli_option options[] = {
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec, where it is not found by itself", 0, 0},
     {0, "max-output", CLI_SIZE, &o.max_output, "SIZE",
      "write no more samples than that of one file; 4G and 1024 times its size where not given", 0, 0},
+    {0, "labels-out", CLI_STRING, &o.labels, "FILE", "write a table of the items and their labels, where they have some", 0, 0},
     {0, "keep-links", CLI_FLAG, &o.keep_links, NULL, "follow links that lie below the directory written to", 0, 0},
     {0, "raw-names", CLI_FLAG, &o.raw_names, NULL, "write items whose names hold control characters, too", 0, 0},
     PICTURE_OPTIONS(o.picture),
