@@ -62,7 +62,7 @@ run 0 $co -q 100 -f -r --metadata times -a old.aec old; run 0 $de --json -l old.
 mkdir empty; : >list
 run 1 $co -a n.aec in; says "-r takes the files in it"; absent n.aec
 run 1 $co -a n.aec missing.pgm; absent n.aec
-run 0 $co -a n.aec -r empty; says "nothing to put into it"; absent n.aec
+run 1 $co -a n.aec -r empty; says "nothing to put into it"; absent n.aec
 run 0 $co -a n.aec --files-from list; absent n.aec
 cp s.aec kept.aec
 run 0 $co -f -a kept.aec --files-from list; cmp -s s.aec kept.aec || fail "replaced by nothing"
