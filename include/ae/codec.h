@@ -38,7 +38,7 @@ typedef struct ae_codec ae_codec;
 typedef struct ae_reader {
     const ae_codec *codec;
     ae_signal_info info;
-    ae_meta meta;        /* complete once opened */
+    ae_meta meta;        /* does not grow once opened: what a PNG has behind its samples is left out */
     char quality[64];    /* what a writer of the same format needs to keep the quality class, "" if nothing; adapter-defined */
     char note[160];      /* one line about what was lost or converted in reading ("CMYK converted to RGB"), or "" */
     uint32_t n_further;  /* pages or frames of the file beside the one that is read; small copies of it do not count */

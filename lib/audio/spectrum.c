@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Short-time Fourier analysis and synthesis with roots of Hann windows, weighed so that what is not changed comes out as it went
+ * in, and the bands of a recipe as sums over bins with overlapping triangles. */
 #include "audio/spectrum.h"
 #include "audio/planner.h"
 #include "core/clones.h"

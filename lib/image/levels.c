@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Maps of noise levels for denoising networks, and the bound on what they may change: brightness is smoothed by boxes, a level is
+ * looked up on the curve of the noise at that brightness, and changes are limited to so many of it. */
 #include "image/levels.h"
 
 #include <math.h>

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Resampling of rows as they come: a filter widened by the factor where the picture shrinks, first across and then down, with only
+ * the rows in memory that the next result needs. */
 #include "ae/superres.h"
 
 #include <math.h>

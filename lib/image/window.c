@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Conversion between rows of samples and the windows in f32 that networks compute on: edges are mirrored, types of 8 and 16 bits
+ * and floats are widened on the way in, blended and rounded to nearest even on the way out. */
 #include "image/window.h"
 
 #include <float.h>

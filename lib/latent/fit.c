@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Fits distributions to counts: the weights of a few fixed shapes by expectation maximisation (Dempster, Laird and Rubin 1977), and
+ * from them integer tables whose sums are exact, for the entropy coder. */
 #include "latent/fit.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The model card: YAML about where a model comes from, which is kept inside of it. */
 #include "train/card.h"
 
 #include <inttypes.h>

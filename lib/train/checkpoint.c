@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Writes everything that a run goes on from into one file beside the old one, which it then takes the place of, and reads it back
+ * only where hash, key and sizes are those of the run. */
 #include "train/checkpoint.h"
 #include "core/replace.h"
 #include "model/file.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * How alike the noise of neighbouring pixels is, for the warning that a camera has smoothed it: in the calmest blocks a plane is
+ * taken off, and the covariance of what is left with its right and lower neighbours is held against its power. */
 #include "train/coarse.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The contractive penalty and its gradients by the layer's values and its weights, unit by unit in a fixed order. */
 #include "train/contract.h"
 
 #include <stdio.h>

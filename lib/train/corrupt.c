@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Corruptions of clean pictures, applied in the order of the recipe or one drawn among them: white noise, cameras (image/camera.h),
+ * black and white pixels, holes, JPEG. Every draw comes from the sample's own generator, so that a batch is the same whichever
+ * thread makes it. */
 #include "train/corrupt.h"
 
 #include "image/camera.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Rounds the weights of a codec's decoder as its export will: each output's to multiples of a power of two, the finest at which
+ * neither a weight nor their sum leaves the range of the integers that decode. */
 #include "train/integer.h"
 #include "latent/export.h"
 

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The items of a data set in memory: each is loaded when it is first asked for, by whichever thread asks, and those used longest
+ * ago are let go once the cache is full. */
 #include "train/items.h"
 
 #include <pthread.h>

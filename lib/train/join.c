@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * All networks of a recipe as one graph: a later one is appended with its inputs led to layers of those before, and one that is
+ * told from draws (an adversary's critic) twice, for codes and for draws, with shared parameters. Names keep their network in
+ * front, by which parameters find their way into the model and back. */
 #include "train/join.h"
 
 #include <stdio.h>

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Losses and penalties, each in one pass over its samples that gives value and gradient together. Sums run in eight lanes of
+ * double, in chunks of a fixed size, so that the order of the additions, and with it every bit of the result, is the same whatever
+ * the instruction set. Losses of single samples come from their table (nn/losses.h) and are compiled into one vectorised loop each;
+ * the others are written out here. */
 #include "train/loss.h"
 #include "core/clones.h"
 #include "nn/losses.h"

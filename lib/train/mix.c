@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Sounds that no recording holds: the response of a room as decaying noise behind a direct path, filters with drawn curves,
+ * noises from hiss and hum to clicks, and plain music. All of it is drawn from one generator and applied by fast Fourier
+ * transforms of the whole sound. */
 #include "train/mix.h"
 #include "core/clones.h"
 #include "core/fastmath.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Muon in products of matrices: the momentum is scaled to a norm of at most 1 and brought near its orthogonal factor by a few odd
+ * polynomials of itself, with the smaller of the two Gram matrices, in bf16 where the run is. */
 #include "train/muon.h"
 #include "core/clones.h"
 #include "nn/matmul.h"

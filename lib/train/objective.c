@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the terms of a recipe are computed on. Each term is bound once to outputs and taps of the joined graph; for a shard, its
+ * value and its gradient by each of them are added to what the network's run is given back, weights and warm-up included. */
 #include "train/objective.h"
 #include "train/contract.h"
 #include "train/perceptual.h"

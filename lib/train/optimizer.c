@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The schedule of the learning rate, a linear rise and a cosine (Loshchilov and Hutter 2017), and the update of parameters:
+ * gradient, moments, value and moving average in one pass. Each optimiser's rule stands in its table (nn/optimizers.h) and is
+ * compiled into a loop of its own for each instruction set. */
 #include "train/optimizer.h"
 #include "core/clones.h"
 

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * How far through its schedule a run is: by its steps, or where time is limited by the clock, the slower steps making the schedule
+ * end sooner. */
 #include "train/pace.h"
 #include "train/optimizer.h"
 

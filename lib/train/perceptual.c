@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The perceptual loss (Johnson, Alahi and Fei-Fei 2016): prediction and target both pass through a part of another model, and their
+ * features are compared by mean absolute difference. The other model is frozen; the gradient passes through it to the prediction.
+ */
 #include "train/perceptual.h"
 #include "nn/exec.h"
 #include "nn/graph_extract.h"

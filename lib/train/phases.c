@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Which phase a step belongs to, and where in that phase's schedule it stands. A run of another length than the recipe's stretches
+ * all phases alike; neighbours that take turns share a schedule. */
 #include "train/phases.h"
 #include "train/optimizer.h"
 

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Writes the report of a run as one HTML file: curves as SVG, pictures as BMP in base64, so that it opens anywhere without a
+ * network. */
 #include "train/report.h"
 #include "core/replace.h"
 

@@ -32,7 +32,8 @@ typedef struct aei_step_result {
 /* Seconds of all steps so far: forward, loss and backward; summing and updating; preparing the weights. */
 typedef struct aei_step_times { double shards, update, weights; } aei_step_times;
 
-/* h, w: of the first network's free inputs. values: initial parameters, or NULL for those of the recipe drawn from seed. */
+/* h, w: of the first network's free inputs. Parameters begin as the recipe draws them from seed; others are written to the
+ * state. */
 ae_status aei_trainer_create(const ae_recipe *recipe, uint32_t h, uint32_t w, ae_precision precision, uint32_t n_threads,
                              uint64_t seed, aei_trainer **out, ae_error *err);
 void aei_trainer_free(aei_trainer *trainer); /* NULL is fine */
@@ -58,6 +59,7 @@ typedef struct aei_evaluation {
     double psnr, bpp;        /* codecs: means over the samples */
     const float *prediction; /* the whole batch, in the shape of its target */
 } aei_evaluation;
+/* values: parameters, laid out as those of the state; they must live until the last evaluation by them. */
 void aei_trainer_freeze(aei_trainer *trainer, const float *values);
 /* Draws of layers gaussian, with this seed, in evaluations from now on; 0, as at first: their means. */
 void aei_trainer_draw(aei_trainer *trainer, uint64_t seed);
