@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 import graphics
 
 WIDE, HIGH, GAP, HEAD, MOST = 168, 126, 4, 18, 60000
-STRENGTHS = {3200: 5, 25600: 14}  # of nlmeans, by ISO
+STRENGTHS = {3200: 5, 25600: 18}  # of nlmeans, by ISO
 DETAILS = [("shadows", "guitar-lossless", 25600, (40, 360)), ("skin", "girl-lossless", 25600, (330, 150)),
            ("fur", "dog-lossless", 3200, (330, 170)), ("night sky", "prudential-lossless", 25600, (180, 120))]
 
