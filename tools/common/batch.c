@@ -550,7 +550,7 @@ static void close_line(const cli_batch *b)
     if (b->skipped)
         snprintf(skipped, sizeof(skipped), ", %zu skipped", b->skipped);
     if (b->named_wrongly)
-        snprintf(named, sizeof(named), ", %zu arguments wrong", b->named_wrongly);
+        snprintf(named, sizeof(named), ", %zu argument%s wrong", b->named_wrongly, b->named_wrongly > 1 ? "s" : "");
     amounts(b, b->amount, b->hours, amount);
     if (left)
         snprintf(go_on, sizeof(go_on), "; %zu left: --skip-existing goes on", left);
@@ -588,7 +588,7 @@ int cli_batch_run(const cli_job *job, char **operands, int n_operands)
     cli_notes_end();
     if (o->dry_run && fflush(stdout) != 0)
         b.failed++;
-    if (!o->dry_run && !o->quiet && (b.n_items > 1 || b.named_wrongly))
+    if (!o->dry_run && !o->quiet && (b.n_items > 1 || (b.n_items && b.named_wrongly)))
         close_line(&b);
     status = cli_cancel.requested ? cli_interrupted() : b.failed ? CLI_FAILED : CLI_OK;
 done:
