@@ -62,7 +62,8 @@ typedef struct compressed {
     uint8_t *band, *above;   /* a row of tiles of the picture as it is coded, and the last row of the one before */
     uint32_t band_rows, band_at; /* rows in it, of those taken */
     uint64_t band_y;         /* of the picture, behind it */
-    double squares, samples; /* of the errors, of 255, in colours */
+    double squares, samples; /* of the errors, of 255, in colours; of sound energies of the errors and of itself */
+    double mel;              /* distance of a recording from what decoding gives */
     ae_similarity *similarity; /* NULL: not asked for */
     float *luma;             /* two rows */
     uint8_t digest[16];

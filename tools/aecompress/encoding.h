@@ -14,6 +14,7 @@ typedef struct encoding {
     ae_container_writer *writer; /* NULL: a trial, bytes are only counted */
     uint64_t n_bytes;            /* of tiles */
     uint64_t frames;             /* of sound, done so far */
+    struct listener *listener;   /* compares it with what decoding gives; NULL: not asked for */
     ae_tile_kind kind;           /* of those being written */
     struct error_map *map;       /* of what decoding gives; NULL: not asked for */
     struct patches *patches;     /* while comparing */

@@ -4,12 +4,62 @@
 #include <math.h>
 #include <string.h>
 
+#include "ae/mel.h"
 #include "common/progress.h"
 #include "encoding.h"
 
+/* Compares a recording with what decoding gives, which comes later. */
+typedef struct listener {
+    ae_mel *mel;
+    uint8_t *held; /* frames that were read and not compared yet */
+    size_t n, room;
+} listener;
+
+static ae_status hold(const compressed *c, listener *l, const void *frames, uint32_t n, ae_error *err)
+{
+    if (l->n + n > l->room) {
+        size_t room = 2 * (l->n + n);
+        uint8_t *held = ae_alloc(room, c->row_bytes);
+
+        if (!held)
+            return ae_fail(err, AE_ERR_NOMEM, "frames to compare");
+        if (l->n)
+            memcpy(held, l->held, l->n * c->row_bytes);
+        ae_free(l->held);
+        l->held = held;
+        l->room = room;
+    }
+    memcpy(l->held + l->n * c->row_bytes, frames, n * c->row_bytes);
+    l->n += n;
+    return AE_OK;
+}
+
+static void listen(compressed *c, listener *l, const uint8_t *decoded, uint32_t n)
+{
+    enum { BLOCK = 2048 };
+    float a[BLOCK], b[BLOCK];
+    uint32_t channels = c->info.channels, most = BLOCK / channels;
+
+    for (uint32_t at = 0, part; at < n; at += part) {
+        part = n - at < most ? n - at : most;
+        ae_samples_to_f32(c->info.sample, l->held + at * c->row_bytes, a, (size_t)part * channels);
+        ae_samples_to_f32(c->info.sample, decoded + at * c->row_bytes, b, (size_t)part * channels);
+        ae_mel_add(l->mel, a, b, part);
+        for (uint32_t i = 0; i < part * channels; i++) {
+            c->samples += (double)a[i] * a[i];
+            c->squares += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        }
+    }
+    l->n -= n;
+    memmove(l->held, l->held + n * c->row_bytes, l->n * c->row_bytes);
+}
+
 static ae_status read_frames(void *opaque, void *frames, uint32_t capacity, uint32_t *n, ae_error *err)
 {
-    return ae_reader_read_some(&((encoding *)opaque)->c->reader, frames, capacity, n, err);
+    encoding *e = opaque;
+    ae_status st = ae_reader_read_some(&e->c->reader, frames, capacity, n, err);
+
+    return st == AE_OK && e->listener ? hold(e->c, e->listener, frames, *n, err) : st;
 }
 
 static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
@@ -25,6 +75,8 @@ static void take_decoded(void *opaque, const void *frames, uint32_t n)
 
     ae_sample_hash_add(e->c->hash, frames, n * e->c->row_bytes);
     e->frames += n;
+    if (e->listener)
+        listen(e->c, e->listener, frames, n);
 }
 
 static void show_progress(void *opaque, double done)
@@ -120,12 +172,22 @@ ae_status recording_item(compressed *c, const compress_options *o, const cli_ite
                          ae_container_writer *writer, ae_error *err)
 {
     encoding e = {.c = c, .progress = progress, .writer = writer};
+    listener l = {0};
     ae_status st = AE_OK;
 
     c->item.name = (char *)(uintptr_t)name; /* only read */
     if (c->item.coding == AE_ITEM_SPECTRA && compress_has_target(o))
         st = choose_quality(c, o, threads, err);
-    return st == AE_OK ? write_item(&e, o, threads, err) : st;
+    c->squares = c->samples = 0;
+    c->mel = NAN;
+    if (st == AE_OK && o->batch.json && (c->item.coding == AE_ITEM_SPECTRA || c->bound) &&
+        (st = ae_mel_create(c->info.rate, c->info.channels, &l.mel, err)) == AE_OK)
+        e.listener = &l;
+    if (st == AE_OK && (st = write_item(&e, o, threads, err)) == AE_OK && e.listener)
+        c->mel = ae_mel_value(l.mel);
+    ae_mel_free(l.mel);
+    ae_free(l.held);
+    return st;
 }
 
 double recording_seconds(const compressed *c)
@@ -145,5 +207,9 @@ void recording_report(const compressed *c, cli_json *json, uint64_t n_bytes, uin
     cli_json_string(json, "coding", c->item.block ? "spectra" : c->bound ? "near-lossless" : "lossless");
     cli_json_number(json, "input_bytes", (double)n_input);
     cli_json_number(json, "bytes", (double)n_bytes);
+    if (c->samples > 0) {
+        cli_json_number(json, "snr", c->squares > 0 ? 10 * log10(c->samples / c->squares) : INFINITY);
+        cli_json_number(json, "mel_distance", c->mel);
+    }
     cli_json_number(json, "kbps", duration > 0 ? 8e-3 * (double)n_bytes / duration : NAN);
 }
