@@ -22,6 +22,7 @@ fresh; run 1 $tool -o o/ missing/t1.txt t1.txt; same t1.txt o/t1.txt            
 fresh; picture a.pgm 1; cp a.pgm a.ppm; run 0 $co --lossless a.pgm a.ppm; [ "$(ls *.aec | wc -l)" -eq 2 ] || fail "two inputs, one output: $(ls)"
 fresh; run 0 $tool -o deep/er/still/ t1.txt; present deep/er/still/t1.txt                         # directories are made
 fresh; run 1 $tool -o /proc/none/ t1.txt; says "/proc/none"
+fresh; mkdir in; run 1 $tool in; [ "$(wc -l <err)" -eq 1 ] || fail "more than one line: $(cat err)"; run 1 $tool -o o/ in t1.txt t2.txt; says "1 argument wrong"
 
 fresh; mkdir in; picture in/a.pgm 1; touch in/b.csv in/c.txt in/d.json in/e.ts; run 0 $co --lossless -r -o o in; is "$(files o)" "o/a.aec "; says "4 files of other kinds were left out, such as in/b.csv"
 run 0 $co --lossless -r -a s.aec in; says "4 files of other kinds"; run 0 $de -r -t in o; says "5 files of other kinds"; run 0 $co --lossless -r --quiet -a s2.aec in; silent
