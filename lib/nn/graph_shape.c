@@ -69,6 +69,18 @@ static ae_status join(const ae_graph *graph, const ae_node *n, const ae_shape *s
     return AE_OK;
 }
 
+/* What a shape must be like whatever the operator. */
+static ae_status check_shape(const ae_graph *graph, const ae_node *n, ae_shape out, const ae_shape *shapes, ae_error *err)
+{
+    if (n->add >= 0 && !same_size(out, shapes[n->add]))
+        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: is %u x %u, the added %s is %u x %u", n->name, out.h, out.w,
+                       graph->nodes[n->add].name, shapes[n->add].h, shapes[n->add].w);
+    if (out.n && out.h && out.w && (uint64_t)out.h * out.w > (UINT64_C(1) << 40) / out.c / out.n)
+        return ae_fail(err, AE_ERR_LIMIT, "layer %s: %u x %u x %u x %u samples are more than 2^40", n->name, out.n, out.h, out.w,
+                       out.c);
+    return AE_OK;
+}
+
 static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free_shape, ae_shape *shapes, ae_error *err)
 {
     const ae_node *n = &graph->nodes[index];
@@ -139,14 +151,8 @@ static ae_status infer_node(const ae_graph *graph, uint32_t index, ae_shape free
         return ae_fail(err, AE_ERR_MALFORMED, "layer %s: impossible shape, %s of an input of %u x %u", n->name, ae_op_name(n->op),
                        in.h, in.w);
     out.c = n->out;
-    if (n->add >= 0 && !same_size(out, shapes[n->add]))
-        return ae_fail(err, AE_ERR_MALFORMED, "layer %s: is %u x %u, the added %s is %u x %u", n->name, out.h, out.w,
-                       graph->nodes[n->add].name, shapes[n->add].h, shapes[n->add].w);
-    if (out.n && out.h && out.w && (uint64_t)out.h * out.w > (UINT64_C(1) << 40) / out.c / out.n)
-        return ae_fail(err, AE_ERR_LIMIT, "layer %s: %u x %u x %u x %u samples are more than 2^40", n->name, out.n, out.h, out.w,
-                       out.c);
     shapes[index] = out;
-    return AE_OK;
+    return check_shape(graph, n, out, shapes, err);
 }
 
 ae_status aei_graph_infer(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t w, ae_shape *shapes, int32_t *node, ae_error *err)
