@@ -544,6 +544,28 @@ size_t aei_camera_scratch(uint32_t h, uint32_t w)
     return planes > jpeg ? planes : jpeg;
 }
 
+/* What files do to the pictures: JPEG, once or twice, or 8 bits; enlarged in between. */
+static void save(const aei_camera *k, float *clean, float *noisy, uint32_t h, uint32_t w, uint32_t c, void *scratch)
+{
+    size_t n = (size_t)h * w;
+
+    if (k->has_jpeg) {
+        aei_jpeg_lose(&k->jpeg, clean, h, w, c, scratch);
+        aei_jpeg_lose(&k->jpeg, noisy, h, w, c, scratch);
+    } else {
+        round_to_bytes(noisy, n * c);
+    }
+    if (k->zoom > 1) {
+        enlarge(k, clean, h, w, c, scratch);
+        enlarge(k, noisy, h, w, c, scratch);
+        round_to_bytes(noisy, n * c);
+    }
+    if (k->again) {
+        aei_jpeg_lose(&k->second, clean, h, w, c, scratch);
+        aei_jpeg_lose(&k->second, noisy, h, w, c, scratch);
+    }
+}
+
 void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noisy, uint32_t h, uint32_t w, uint32_t c, bool grey,
                      void *scratch)
 {
@@ -610,21 +632,7 @@ void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noi
         to_grey_pictures(picture[0], add, noise[0], clean, noisy, c, n);
     else
         to_pictures(picture[0], picture[1], picture[2], add, noise[0], noise[1], noise[2], clean, noisy, n);
-    if (k->has_jpeg) {
-        aei_jpeg_lose(&k->jpeg, clean, h, w, c, scratch);
-        aei_jpeg_lose(&k->jpeg, noisy, h, w, c, scratch);
-    } else {
-        round_to_bytes(noisy, n * c);
-    }
-    if (k->zoom > 1) {
-        enlarge(k, clean, h, w, c, scratch);
-        enlarge(k, noisy, h, w, c, scratch);
-        round_to_bytes(noisy, n * c);
-    }
-    if (k->again) {
-        aei_jpeg_lose(&k->second, clean, h, w, c, scratch);
-        aei_jpeg_lose(&k->second, noisy, h, w, c, scratch);
-    }
+    save(k, clean, noisy, h, w, c, scratch);
 }
 
 static float log_range(aei_rng *rng, float lo, float hi)
