@@ -166,7 +166,8 @@ DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (bet
 RANGES = {"gaussian": "sigma", "camera": "sigma", "salt_pepper": "fraction", "mask": "fraction", "jpeg": "quality",
           "warp": "pixels"}
 CORRUPTION = {"kind": (choice(RANGES), REQUIRED), "sigma": (between(0, 255), None), "fraction": (between(0, 1), None),
-              "quality": (between(1, 100), None), "pixels": (between(0, 64), None), "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
+              "quality": (between(1, 100), None), "pixels": (between(0, 64), None),
+              "probability": (number(0, 1), 1), "jitter": (between(0, 100), (1, 1))}
 ALONE = [row[1] for row in rows("losses.h", "AEI_SAMPLE_LOSSES")]  # of single samples, defined by their rows
 TRAITS = {**dict.fromkeys(ALONE, "AEI_COMPARES | AEI_SAMPLES"), **{row[1]: row[2] for row in rows("losses.h", "AEI_LOSSES")}}
 KINDS = list(TRAITS)
@@ -511,7 +512,7 @@ def parse(text):
         fail(root, "filters: only with task superres")
     r.corruptions = [fields(entry, "corruption", CORRUPTION) for entry in r.corruption]
     for entry, c in zip(r.corruption, r.corruptions):
-        if c.given & {"sigma", "fraction", "quality"} != {RANGES[c.kind]}:
+        if c.given & set(RANGES.values()) != {RANGES[c.kind]}:
             fail(entry, "corruption %s needs %s", c.kind, RANGES[c.kind])
         c.range = getattr(c, RANGES[c.kind])
     read_objective(root, r)
