@@ -83,6 +83,8 @@ is "$(cat l.csv)" "$(printf 'item,label\nset-images/0,1\nset-images/1,2\nset-ima
 run 1 $co --lossless -a none.aec --labels kinds.csv set-images-idx3-ubyte; says "3 lines of labels for 5 items"; absent none.aec
 run 1 $co --lossless -a none.aec --labels set-labels-idx1-ubyte.gz old/p1.pgm; says "5 labels"; absent none.aec
 run 2 $co --lossless --labels kinds.csv old/p1.pgm
+run 0 $co --lossless -a both.aec set-images-idx3-ubyte set-labels-idx1-ubyte.gz; run 0 $de -l both.aec # numbers are an array
+prints "5, u8  lossless     set-labels-idx1-ubyte.gz"; prints "set-images/4"; run 0 $de -t both.aec
 
 i=0; while [ $i -lt 40 ]; do picture many/$i.pgm 16 $i; i=$((i + 1)); done
 i=0; while [ $i -lt 25 ]; do mkdir many/$i; ln many/*.pgm many/$i; i=$((i + 1)); done

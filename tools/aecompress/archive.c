@@ -487,14 +487,14 @@ static bool take_job(archive *a, job *j)
                 return false;
             j->in = &a->inputs.items[a->next];
             a->next += a->step;
-            if (!idx_named(j->in->path)) {
+            a->idx_done = 0;
+            if (idx_named(j->in->path))
+                st = idx_open(j->in->path, &a->idx, &err);
+            if (st == AE_OK && !a->idx.file) { /* a file, or an IDX file without pictures, which is an array */
                 j->turn = a->n_taken++;
                 j->label = a->labels ? a->labels[a->labelled++] : NULL;
                 return true;
             }
-            a->idx_done = 0;
-            if ((st = idx_open(j->in->path, &a->idx, &err)) == AE_OK && !a->idx.file)
-                st = ae_fail(&err, AE_ERR_UNSUPPORTED, "an IDX file without pictures");
         }
         if (st != AE_OK) {
             cli_message("%s: %s", j->in->path, err.message);
@@ -557,7 +557,7 @@ static ae_status read_labels(archive *a, ae_error *err)
         if (!idx_named(a->inputs.items[i].path))
             n++;
         else if ((st = idx_open(a->inputs.items[i].path, &x, &why)) == AE_OK)
-            n += x.n;
+            n += x.file ? x.n : 1;
         else
             st = ae_fail(err, st, "%s: %s", a->inputs.items[i].path, why.message);
         idx_close(&x);
