@@ -4,6 +4,7 @@
  * black and white pixels, holes, JPEG. Every draw comes from the sample's own generator, so that a batch is the same whichever
  * thread makes it. */
 #include "train/corrupt.h"
+#include "core/rank.h"
 
 #include "image/camera.h"
 #include "train/warp.h"
@@ -206,34 +207,6 @@ void aei_blind_spots(aei_rng *rng, const float *noisy, uint32_t h, uint32_t w, u
         }
 }
 
-/* The value of rank k (quickselect, Hoare). */
-static float select_rank(float *v, size_t n, size_t k)
-{
-    size_t lo = 0, hi = n - 1;
-
-    while (lo < hi) {
-        float pivot = v[lo + (hi - lo) / 2];
-        size_t i = lo, j = hi;
-
-        for (;;) {
-            while (v[i] < pivot)
-                i++;
-            while (v[j] > pivot)
-                j--;
-            if (i >= j)
-                break;
-            float t = v[i];
-            v[i++] = v[j];
-            v[j--] = t;
-        }
-        if (k <= j)
-            hi = j;
-        else
-            lo = j + 1;
-    }
-    return v[k];
-}
-
 float aei_guess_white(const float *picture, uint32_t h, uint32_t w, uint32_t c, void *scratch)
 {
     float *d = scratch;
@@ -246,5 +219,5 @@ float aei_guess_white(const float *picture, uint32_t h, uint32_t w, uint32_t c, 
 
                 d[n++] = 0.5f * fabsf(p[0] - p[c] - p[row] + p[row + c]);
             }
-    return n ? select_rank(d, n, n / 2) / 0.6745f : 0;
+    return n ? aei_select_rank(d, n, n / 2) / 0.6745f : 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "train/source_sound.h"
+#include "core/rank.h"
 #include "audio/spectrum.h"
 #include "train/items.h"
 #include "train/mix.h"
@@ -440,33 +441,6 @@ static ae_status draw_noise(const aei_source_sound *s, aei_mixer *m, aei_rng *rn
 
 /* ---- what the network sees ---- */
 
-static float low_quantile(float *v, uint32_t n)
-{
-    uint32_t lo = 0, hi = n - 1, k = n / 10;
-
-    while (lo < hi) { /* quickselect */
-        float pivot = v[(lo + hi) / 2];
-        uint32_t i = lo, j = hi;
-
-        for (;;) {
-            while (v[i] < pivot)
-                i++;
-            while (v[j] > pivot)
-                j--;
-            if (i >= j)
-                break;
-            float t = v[i];
-            v[i++] = v[j];
-            v[j--] = t;
-        }
-        if (k <= j)
-            hi = j;
-        else
-            lo = j + 1;
-    }
-    return v[k];
-}
-
 /* Recordings called clean hiss. What is there all the time, far below the rest, is no part of what shall be learned: by the tenth
  * of power in each band over which the quietest tenth of exponentially distributed power lies. */
 static void remove_hiss(const aei_source_sound *s, aei_mixer *m)
@@ -481,7 +455,7 @@ static void remove_hiss(const aei_source_sound *s, aei_mixer *m)
             m->column[i] = m->clean[(size_t)i * w + b];
             mean += m->column[i];
         }
-        hiss = low_quantile(m->column, n) / 0.105f;
+        hiss = aei_select_rank(m->column, n, n / 10) / 0.105f;
         hiss = 1.5f * fminf(hiss, (float)(mean / n * 0.003));
         for (uint32_t i = 0; i < n; i++) {
             float *p = &m->clean[(size_t)i * w + b];
