@@ -73,7 +73,7 @@ $tool -q 70 <music.wav | $de --format wav >piped.wav || fail pipes
 run 0 $de -j 1 -f -o back.wav one.aec; run 0 $de -j 3 -f -o three.wav one.aec; same back.wav three.wav; tail -c +45 piped.wav >a; tail -c +45 back.wav >b; same a b
 run 0 $de --range 2.5-4 -f -o part.wav one.aec; tail -c +$((44 + 4 * 120000 + 1)) back.wav | head -c $((4 * 72000)) >want; tail -c +45 part.wav | head -c $((4 * 72000)) | cmp - want || fail "the part is another"
 run 0 $tool -q 50 --append --archive set.aec music.wav; run 0 $de -t set.aec; prints "all well"; run 0 python3 "$reader" set.aec; prints "quality 5000"
-size=$(wc -c <one.aec); cp one.aec bad.aec; printf '\377\377' | dd of=bad.aec bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
+size=$(wc -c <one.aec); cp one.aec bad.aec; printf '\377\377' | dd of=bad.aec bs=1 seek=$((size * 3 / 4)) conv=notrunc 2>/dev/null
 run 1 $de -f -o bad.wav bad.aec; says "0:04.10 to 0:05.46 is lost"
 cmp -l back.wav bad.wav | awk -v a=$((44 + 4 * (3 * 65536 - 1024))) -v b=$((44 + 4 * (4 * 65536))) '$1 <= a || $1 > b { exit 1 }' || fail "more than a tile and a cell is lost"
 run 0 $de --repair -o kept.aec bad.aec; says "1 tiles lost"
