@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * archive: what a container costs. Bytes beside the coded data of a picture of one megapixel and of packed items, and time and
- * bytes read to reach one item of 100,000 in a file: opening it, finding the name, reading the coded pack; and decoding that. */
+ * archive: what a container costs. Bytes beside the coded data of a picture of one megapixel and of
+ * packed items, and time and bytes read to reach one item of 100,000 in a file: opening it, finding
+ * the name, reading the coded pack; and decoding that. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
@@ -12,11 +13,16 @@
 
 enum { N = 100000, A_PACK = 83, EDGE = 28, TRIALS = 200 };
 
-typedef struct disk { ae_sink sink; FILE *f; uint64_t n_read; } disk;
+typedef struct disk {
+    ae_sink sink;
+    FILE *f;
+    uint64_t n_read;
+} disk;
 
 static ae_status write_disk(void *opaque, const void *data, size_t n, ae_error *err)
 {
-    return fwrite(data, 1, n, ((disk *)opaque)->f) == n ? AE_OK : ae_fail(err, AE_ERR_IO, "write error");
+    return fwrite(data, 1, n, ((disk *)opaque)->f) == n ? AE_OK
+                                                        : ae_fail(err, AE_ERR_IO, "write error");
 }
 
 static size_t read_disk(void *opaque, uint64_t offset, void *to, size_t n)
@@ -40,21 +46,29 @@ static ae_status frame(uint32_t width, uint32_t height, ae_error *err)
 {
     static const uint8_t coded[1] = {0}, hash[16] = {0};
     disk d = {.sink = {.opaque = &d, .write = write_disk}, .f = tmpfile()};
-    ae_item item = {.name = "photograph.jpg", .coding = AE_ITEM_NETWORK,
-                    .info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = width, .height = height}};
+    ae_item item = {.name = "photograph.jpg",
+                    .coding = AE_ITEM_NETWORK,
+                    .info = {.kind = AE_KIND_IMAGE,
+                             .sample = AE_U8,
+                             .bits = 8,
+                             .channels = 3,
+                             .width = width,
+                             .height = height}};
     uint32_t tiles = (width + 511) / 512 * ((height + 511) / 512);
     ae_container_writer *w = NULL;
-    ae_status st = d.f ? ae_container_create(&d.sink, &w, err) : ae_fail(err, AE_ERR_IO, "no temporary file");
+    ae_status st = d.f ? ae_container_create(&d.sink, &w, err)
+                       : ae_fail(err, AE_ERR_IO, "no temporary file");
 
     if (st == AE_OK)
         st = ae_container_begin(w, &item, err);
     for (uint32_t i = 0; i < tiles && st == AE_OK; i++)
         st = ae_container_write_tile(w, AE_TILE_COLOURS, i, coded, sizeof(coded), err);
-    if (st == AE_OK && (st = ae_container_end(w, hash, err)) == AE_OK && (st = ae_container_finish(w, err)) == AE_OK) {
+    if (st == AE_OK && (st = ae_container_end(w, hash, err)) == AE_OK &&
+        (st = ae_container_finish(w, err)) == AE_OK) {
         double n = (double)(ae_container_written(w) - tiles);
 
-        printf("%u x %u, %u tiles: %.0f bytes beside them, %.2f %% at 0.25 bits a pixel\n", width, height, tiles, n,
-               100 * n * 8 / (0.25 * width * height));
+        printf("%u x %u, %u tiles: %.0f bytes beside them, %.2f %% at 0.25 bits a pixel\n", width,
+               height, tiles, n, 100 * n * 8 / (0.25 * width * height));
     }
     ae_container_writer_free(w);
     if (d.f)
@@ -71,8 +85,12 @@ static ae_status write_items(disk *d, const char *pattern, ae_error *err)
 {
     static uint8_t pixels[A_PACK * EDGE * EDGE];
     static char text[A_PACK][48];
-    const ae_item like = {
-        .info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 1, .width = EDGE, .height = EDGE}};
+    const ae_item like = {.info = {.kind = AE_KIND_IMAGE,
+                                   .sample = AE_U8,
+                                   .bits = 8,
+                                   .channels = 1,
+                                   .width = EDGE,
+                                   .height = EDGE}};
     const char *names[A_PACK];
     ae_packed packed = {0};
     ae_container_writer *w = NULL;
@@ -97,8 +115,9 @@ static ae_status write_items(disk *d, const char *pattern, ae_error *err)
             st = ae_container_write_packed(w, &like, names, n, &packed, err);
     }
     if (st == AE_OK && (st = ae_container_finish(w, err)) == AE_OK)
-        printf("%d packed items called like %s: %.1f bytes each beside coded samples, the names included\n", N, text[0],
-               (double)(ae_container_written(w) - n_coded) / N);
+        printf("%d packed items called like %s: %.1f bytes each beside coded samples, the names "
+               "included\n",
+               N, text[0], (double)(ae_container_written(w) - n_coded) / N);
     if (st == AE_OK && fflush(d->f) != 0)
         st = ae_fail(err, AE_ERR_IO, "write error");
     ae_free(packed.data);
@@ -123,7 +142,8 @@ static ae_status reach(disk *d, const char *pattern, ae_error *err)
 
         d->n_read = 0;
         name_item(i * 7919 % N, pattern, name);
-        if ((st = ae_container_open(&bytes, NULL, &c, err)) == AE_OK && (st = ae_container_find(c, name, &item, err)) == AE_OK &&
+        if ((st = ae_container_open(&bytes, NULL, &c, err)) == AE_OK &&
+            (st = ae_container_find(c, name, &item, err)) == AE_OK &&
             (st = ae_item_open(c, &item, &r, err)) == AE_OK && !ae_item_hash(r, hash))
             st = ae_fail(err, AE_ERR_MALFORMED, "a pack cannot be read");
         now = seconds(CLOCK_PROCESS_CPUTIME_ID);
@@ -131,7 +151,8 @@ static ae_status reach(disk *d, const char *pattern, ae_error *err)
         wall = seconds(CLOCK_MONOTONIC) - wall;
         best[1] = wall < best[1] ? wall : best[1];
         most = d->n_read > most ? d->n_read : most;
-        if (st == AE_OK && i < 5 && (st = ae_item_unpack(r, item.position, samples, err)) == AE_OK) {
+        if (st == AE_OK && i < 5 &&
+            (st = ae_item_unpack(r, item.position, samples, err)) == AE_OK) {
             cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - now;
             decoding = cpu < decoding ? cpu : decoding;
         }
@@ -140,8 +161,9 @@ static ae_status reach(disk *d, const char *pattern, ae_error *err)
         ae_container_free(c);
     }
     if (st == AE_OK)
-        printf("one of %d: %.3f ms of processor, %.3f ms at best, at most %.1f KiB read; %.1f ms more to decode its pack\n", N,
-               1e3 * best[0], 1e3 * best[1], (double)most / 1024, 1e3 * decoding);
+        printf("one of %d: %.3f ms of processor, %.3f ms at best, at most %.1f KiB read; %.1f ms "
+               "more to decode its pack\n",
+               N, 1e3 * best[0], 1e3 * best[1], (double)most / 1024, 1e3 * decoding);
     return st;
 }
 
@@ -156,7 +178,8 @@ int main(void)
     for (int i = 0; i < 2 && st == AE_OK; i++) {
         disk d = {.sink = {.opaque = &d, .write = write_disk}, .f = tmpfile()};
 
-        st = d.f ? write_items(&d, patterns[i], &err) : ae_fail(&err, AE_ERR_IO, "no temporary file");
+        st = d.f ? write_items(&d, patterns[i], &err)
+                 : ae_fail(&err, AE_ERR_IO, "no temporary file");
         if (st == AE_OK)
             st = reach(&d, patterns[i], &err);
         if (d.f)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * PSNR on white Gaussian noise by the field's protocol: float noise added to pixel / 255, neither clipped nor quantised, one seed a
- * picture; output clipped to [0, 1] and rounded to 8 bits; PSNR over all samples; mean over the pictures.
+ * PSNR on white Gaussian noise by the field's protocol: float noise added to pixel / 255, neither
+ * clipped nor quantised, one seed a picture; output clipped to [0, 1] and rounded to 8 bits; PSNR
+ * over all samples; mean over the pictures.
  *
  *   awgn MODEL PICTURE...          sigma 15, 25 and 50 */
 #include <math.h>
@@ -10,7 +11,11 @@
 #include "ae/denoise.h"
 #include "picture.h"
 
-typedef struct picture { ae_signal_info info; float *clean, *noisy, *result; size_t n, at; } picture;
+typedef struct picture {
+    ae_signal_info info;
+    float *clean, *noisy, *result;
+    size_t n, at;
+} picture;
 
 static uint64_t mix(uint64_t *s)
 {
@@ -39,7 +44,10 @@ static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *
     return AE_OK;
 }
 
-typedef struct output { float *at; size_t row; } output;
+typedef struct output {
+    float *at;
+    size_t row;
+} output;
 
 static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
@@ -89,8 +97,9 @@ int main(int argc, char **argv)
         if (!p.noisy || !p.result)
             st = ae_fail(&err, AE_ERR_NOMEM, "%s: out of memory", argv[i]);
         for (int k = 0; k < 3 && st == AE_OK; k++) {
-            ae_denoise_options options = {.noise = {.luminance = sigmas[k], .chroma = sigmas[k], .white = sigmas[k]},
-                                          .strength = 1};
+            ae_denoise_options options = {
+                .noise = {.luminance = sigmas[k], .chroma = sigmas[k], .white = sigmas[k]},
+                .strength = 1};
             uint64_t seed = (uint64_t)(i - 2);
             output out = {p.result, (size_t)p.info.width * p.info.channels};
             ae_row_source source = {.info = p.info, .opaque = &p, .read = read_rows};
@@ -111,6 +120,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "awgn: %s\n", err.message);
         return 1;
     }
-    printf("%s: %d pictures, sigma 15 / 25 / 50: %.2f / %.2f / %.2f dB\n", argv[1], argc - 2, mean[0], mean[1], mean[2]);
+    printf("%s: %d pictures, sigma 15 / 25 / 50: %.2f / %.2f / %.2f dB\n", argv[1], argc - 2,
+           mean[0], mean[1], mean[2]);
     return 0;
 }

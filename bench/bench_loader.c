@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Processor time that one thread of the loader takes for a batch of 16 crops of 128 x 128 RGB pixels. */
+ * Processor time that one thread of the loader takes for a batch of 16 crops of 128 x 128 RGB
+ * pixels. */
 #include "train/loader.h"
 
 #include <stdio.h>
@@ -20,7 +21,8 @@ static ae_status load(void *opaque, size_t i, ae_signal_info *info, void **pixel
         noise = noise * 1664525u + 1013904223u;
         p[k] = (uint8_t)(60 + (noise >> 28) + k / 7 % 100);
     }
-    *info = (ae_signal_info){.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = W, .height = H};
+    *info = (ae_signal_info){
+        .kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = W, .height = H};
     *pixels = p;
     return AE_OK;
 }
@@ -45,8 +47,17 @@ static bool measure(const char *what, ae_task task, const ae_corruption *corrupt
     clock_t start = 0;
     ae_status st;
 
-    recipe = (ae_recipe){.task = task, .residual = true, .scale = task == AE_TASK_SUPERRES ? 2 : 1, .n_networks = 1, .crop = 128,
-                         .augment = true, .scale_min = 1, .scale_max = scale, .grey = 0.05f, .batch = 16, .holdout = 0.05f};
+    recipe = (ae_recipe){.task = task,
+                         .residual = true,
+                         .scale = task == AE_TASK_SUPERRES ? 2 : 1,
+                         .n_networks = 1,
+                         .crop = 128,
+                         .augment = true,
+                         .scale_min = 1,
+                         .scale_max = scale,
+                         .grey = 0.05f,
+                         .batch = 16,
+                         .holdout = 0.05f};
     recipe.networks[0].graph = (ae_graph){.nodes = nodes, .n_nodes = 2};
     if (corruption)
         recipe.corruptions[recipe.n_corruptions++] = *corruption;
@@ -57,7 +68,8 @@ static bool measure(const char *what, ae_task task, const ae_corruption *corrupt
         st = aei_loader_next(loader, &batch, NULL, &err);
     }
     if (st == AE_OK)
-        printf("%-28s %6.2f ms a batch\n", what, 1e3 * (double)(clock() - start) / CLOCKS_PER_SEC / BATCHES);
+        printf("%-28s %6.2f ms a batch\n", what,
+               1e3 * (double)(clock() - start) / CLOCKS_PER_SEC / BATCHES);
     else
         fprintf(stderr, "%s: %s\n", what, err.message);
     aei_loader_free(loader);
@@ -66,9 +78,20 @@ static bool measure(const char *what, ae_task task, const ae_corruption *corrupt
 
 int main(void)
 {
-    ae_corruption gaussian = {.kind = AE_CORRUPT_GAUSSIAN, .max = 75, .probability = 1, .jitter_min = 1, .jitter_max = 1};
-    ae_corruption camera = {.kind = AE_CORRUPT_CAMERA, .min = 1, .max = 12, .probability = 1, .jitter_min = 1, .jitter_max = 1};
-    ae_corruption jpeg = {.kind = AE_CORRUPT_JPEG, .min = 30, .max = 95, .probability = 1, .jitter_min = 1, .jitter_max = 1};
+    ae_corruption gaussian = {
+        .kind = AE_CORRUPT_GAUSSIAN, .max = 75, .probability = 1, .jitter_min = 1, .jitter_max = 1};
+    ae_corruption camera = {.kind = AE_CORRUPT_CAMERA,
+                            .min = 1,
+                            .max = 12,
+                            .probability = 1,
+                            .jitter_min = 1,
+                            .jitter_max = 1};
+    ae_corruption jpeg = {.kind = AE_CORRUPT_JPEG,
+                          .min = 30,
+                          .max = 95,
+                          .probability = 1,
+                          .jitter_min = 1,
+                          .jitter_max = 1};
     bool failed = measure("white noise", AE_TASK_DENOISE, &gaussian, 1);
 
     failed |= measure("white noise, scaled down", AE_TASK_DENOISE, &gaussian, 2);

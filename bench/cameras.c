@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Noisy photographs by cameras that smooth nothing, to measure with: not those that models are trained on.
+ * Noisy photographs by cameras that smooth nothing, to measure with: not those that models are
+ * trained on.
  *
  *   cameras ISO FOLDER PICTURE...   FOLDER/NAME_real.ppm and NAME_mean.ppm of each
  *
- * Six kinds of camera take turns, by the picture's place: a picture is brought to linear light (sRGB), through an inverse
- * colour matrix and white balance behind a Bayer mosaic; photon noise, of variance ISO a x, and read noise, of variance
- * ISO^2 b, are added, clipped where the sensor is full; then white balance, demosaicking (bilinear, or gradient-corrected
- * after Malvar, He and Cutler 2004, written here anew), matrix, tone curve, 8 bits. The mean is the same without noise. */
+ * Six kinds of camera take turns, by the picture's place: a picture is brought to linear light
+ * (sRGB), through an inverse colour matrix and white balance behind a Bayer mosaic; photon noise,
+ * of variance ISO a x, and read noise, of variance ISO^2 b, are added, clipped where the sensor is
+ * full; then white balance, demosaicking (bilinear, or gradient-corrected after Malvar, He and
+ * Cutler 2004, written here anew), matrix, tone curve, 8 bits. The mean is the same without noise.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -21,8 +24,12 @@ typedef struct kind {
 } kind;
 
 static const kind kinds[6] = {
-    {false, {1, 1, 1}, 0, 0, 1},             {true, {2.0f, 1, 1.6f}, 0.5f, 0, 1}, {false, {1.6f, 1, 2.2f}, 0.5f, 0.4f, 3},
-    {true, {1, 1, 1}, 0, 0.4f, 0.3f},        {false, {2.2f, 1, 1.4f}, 0.8f, 0, 3}, {true, {1.5f, 1, 1.9f}, 0.3f, 0.2f, 1},
+    {false, {1, 1, 1}, 0, 0, 1},
+    {true, {2.0f, 1, 1.6f}, 0.5f, 0, 1},
+    {false, {1.6f, 1, 2.2f}, 0.5f, 0.4f, 3},
+    {true, {1, 1, 1}, 0, 0.4f, 0.3f},
+    {false, {2.2f, 1, 1.4f}, 0.8f, 0, 3},
+    {true, {1.5f, 1, 1.9f}, 0.3f, 0.2f, 1},
 };
 
 static uint64_t mix64(uint64_t *s)
@@ -74,7 +81,8 @@ static void colours(const float in[3], float m, float out[3])
     out[2] = (1 + m) * in[2] - m * in[1];
 }
 
-/* Solves colours() for its input: green first, since the sum of the outer rows depends on it and their inputs alone. */
+/* Solves colours() for its input: green first, since the sum of the outer rows depends on it and
+ * their inputs alone. */
 static void sensor_colours(const float in[3], float m, float out[3])
 {
     float sum = in[0] + in[2], a = 1 + m;
@@ -98,23 +106,30 @@ static int colour_of(int64_t y, int64_t x)
     return (int)((y & 1) + (x & 1));
 }
 
-static void demosaic(const float *m, int64_t y, int64_t x, int64_t h, int64_t w, bool corrected, float rgb[3])
+static void demosaic(const float *m, int64_t y, int64_t x, int64_t h, int64_t w, bool corrected,
+                     float rgb[3])
 {
 #define M(dy, dx) at(m, y + (dy), x + (dx), h, w)
     float here = M(0, 0), across = M(0, -1) + M(0, 1), down = M(-1, 0) + M(1, 0);
-    float corners = M(-1, -1) + M(-1, 1) + M(1, -1) + M(1, 1), far_across = M(0, -2) + M(0, 2), far_down = M(-2, 0) + M(2, 0);
+    float corners = M(-1, -1) + M(-1, 1) + M(1, -1) + M(1, 1), far_across = M(0, -2) + M(0, 2),
+          far_down = M(-2, 0) + M(2, 0);
     int own = colour_of(y, x);
 
     if (own == 1) {
         int beside = colour_of(y, x + 1), above = 2 - beside;
 
         rgb[1] = here;
-        rgb[beside] = corrected ? (5 * here + 4 * across - corners - far_across + 0.5f * far_down) / 8 : across / 2;
-        rgb[above] = corrected ? (5 * here + 4 * down - corners - far_down + 0.5f * far_across) / 8 : down / 2;
+        rgb[beside] = corrected
+                          ? (5 * here + 4 * across - corners - far_across + 0.5f * far_down) / 8
+                          : across / 2;
+        rgb[above] = corrected ? (5 * here + 4 * down - corners - far_down + 0.5f * far_across) / 8
+                               : down / 2;
     } else {
         rgb[own] = here;
-        rgb[1] = corrected ? (4 * here + 2 * (across + down) - far_across - far_down) / 8 : (across + down) / 4;
-        rgb[2 - own] = corrected ? (6 * here + 2 * corners - 1.5f * (far_across + far_down)) / 8 : corners / 4;
+        rgb[1] = corrected ? (4 * here + 2 * (across + down) - far_across - far_down) / 8
+                           : (across + down) / 4;
+        rgb[2 - own] = corrected ? (6 * here + 2 * corners - 1.5f * (far_across + far_down)) / 8
+                                 : corners / 4;
     }
 #undef M
 }
@@ -123,16 +138,18 @@ static void write_ppm(const char *path, const uint8_t *bytes, uint64_t w, uint64
 {
     FILE *f = fopen(path, "wb");
 
-    if (!f || fprintf(f, "P6\n%u %u\n255\n", (unsigned)w, (unsigned)h) < 0 || fwrite(bytes, 3 * (size_t)w, h, f) != h ||
-        fclose(f)) {
+    if (!f || fprintf(f, "P6\n%u %u\n255\n", (unsigned)w, (unsigned)h) < 0 ||
+        fwrite(bytes, 3 * (size_t)w, h, f) != h || fclose(f)) {
         fprintf(stderr, "%s: cannot be written\n", path);
         exit(1);
     }
 }
 
-static void take(const float *rgb, uint64_t w, uint64_t h, const kind *k, float iso, uint64_t seed, uint8_t *bytes)
+static void take(const float *rgb, uint64_t w, uint64_t h, const kind *k, float iso, uint64_t seed,
+                 uint8_t *bytes)
 {
-    float *mosaic = ae_alloc(w * h, sizeof(float)), photon = iso * 2.2e-7f, read = k->read * iso * iso * 1.6e-13f;
+    float *mosaic = ae_alloc(w * h, sizeof(float)), photon = iso * 2.2e-7f,
+          read = k->read * iso * iso * 1.6e-13f;
 
     if (!mosaic) {
         fprintf(stderr, "out of memory\n");
@@ -159,7 +176,8 @@ static void take(const float *rgb, uint64_t w, uint64_t h, const kind *k, float 
             demosaic(mosaic, (int64_t)y, (int64_t)x, (int64_t)h, (int64_t)w, k->corrected, camera);
             colours(camera, k->mix, out);
             for (int c = 0; c < 3; c++)
-                bytes[3 * (y * w + x) + (uint64_t)c] = (uint8_t)lrintf(255 * to_encoded(out[c], k->steep));
+                bytes[3 * (y * w + x) + (uint64_t)c] = (uint8_t)lrintf(
+                    255 * to_encoded(out[c], k->steep));
         }
     ae_free(mosaic);
 }
@@ -177,7 +195,8 @@ int main(int argc, char **argv)
         size_t n;
         float *rgb = load_picture(argv[i], &info, &n);
         uint8_t *bytes = ae_alloc(n, 1);
-        const char *name = strrchr(argv[i], '/') ? strrchr(argv[i], '/') + 1 : argv[i], *end = strrchr(name, '.');
+        const char *name = strrchr(argv[i], '/') ? strrchr(argv[i], '/') + 1 : argv[i],
+                   *end = strrchr(name, '.');
         char path[4096];
 
         if (info.channels != 3 || info.width < 3 || info.height < 3 || !bytes) {
@@ -185,9 +204,10 @@ int main(int argc, char **argv)
             return 1;
         }
         for (int noisy = 0; noisy < 2; noisy++) {
-            take(rgb, info.width, info.height, &kinds[(i - 3) % 6], noisy ? (float)iso : 0, (uint64_t)i, bytes);
-            snprintf(path, sizeof(path), "%s/%.*s_%s.ppm", argv[2], end ? (int)(end - name) : (int)strlen(name), name,
-                     noisy ? "real" : "mean");
+            take(rgb, info.width, info.height, &kinds[(i - 3) % 6], noisy ? (float)iso : 0,
+                 (uint64_t)i, bytes);
+            snprintf(path, sizeof(path), "%s/%.*s_%s.ppm", argv[2],
+                     end ? (int)(end - name) : (int)strlen(name), name, noisy ? "real" : "mean");
             write_ppm(path, bytes, info.width, info.height);
         }
         ae_free(rgb);

@@ -7,6 +7,8 @@
 
 int main(int argc, char **argv)
 {
-    printf("%.1f\n", measure_ceiling(argc > 1 && !strcmp(argv[1], "bf16") ? AE_PRECISION_BF16 : AE_PRECISION_F32) * 1e-9);
+    printf("%.1f\n", measure_ceiling(argc > 1 && !strcmp(argv[1], "bf16") ? AE_PRECISION_BF16
+                                                                          : AE_PRECISION_F32) *
+                         1e-9);
     return 0;
 }

@@ -7,13 +7,24 @@
 
 #include "nn/exec.h"
 
-/* The convolution ceiling of one core: operations a second of a 3 x 3 convolution of 64 channels at 56 x 56, batch 16, forward. */
+/* The convolution ceiling of one core: operations a second of a 3 x 3 convolution of 64 channels at
+ * 56 x 56, batch 16, forward. */
 static inline double measure_ceiling(ae_precision wanted)
 {
     ae_node nodes[2] = {
         {.name = "input", .op = AE_OP_INPUT, .add = -1, .out = 64},
-        {.name = "conv", .param = "conv", .op = AE_OP_CONV, .add = -1, .n_from = 1, .out = 64, .kernel = {3, 3}, .stride = {1, 1},
-         .dilation = {1, 1}, .pad = {1, 1}, .groups = 1, .bias = true},
+        {.name = "conv",
+         .param = "conv",
+         .op = AE_OP_CONV,
+         .add = -1,
+         .n_from = 1,
+         .out = 64,
+         .kernel = {3, 3},
+         .stride = {1, 1},
+         .dilation = {1, 1},
+         .pad = {1, 1},
+         .groups = 1,
+         .bias = true},
     };
     ae_graph graph = {.nodes = nodes, .n_nodes = 2, .n_outputs = 1, .outputs = {1}};
     aei_plan_config config = {.n = 16, .h = 56, .w = 56, .precision = ae_precision_resolve(wanted)};
@@ -21,7 +32,8 @@ static inline double measure_ceiling(ae_precision wanted)
     ae_error err = {0};
     aei_plan *plan = NULL;
 
-    if (ae_graph_check(&graph, &err) != AE_OK || aei_plan_create(&graph, &config, &plan, &err) != AE_OK) {
+    if (ae_graph_check(&graph, &err) != AE_OK ||
+        aei_plan_create(&graph, &config, &plan, &err) != AE_OK) {
         fprintf(stderr, "ceiling: %s\n", err.message);
         exit(1);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * codec_speed MODEL.aem PICTURE...: processor seconds a megapixel that encoding and decoding take on one thread, at three
- * qualities, with the rate and the error. AE_CPU limits the decoder's kernels. */
+ * codec_speed MODEL.aem PICTURE...: processor seconds a megapixel that encoding and decoding take
+ * on one thread, at three qualities, with the rate and the error. AE_CPU limits the decoder's
+ * kernels. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,7 +78,8 @@ static ae_status load(const char *path, job *j, ae_error *err)
     void *pixels = NULL;
     ae_status st;
 
-    if ((st = ae_source_open(path, &source, err)) == AE_OK && (st = ae_reader_open(source, NULL, &reader, err)) == AE_OK) {
+    if ((st = ae_source_open(path, &source, err)) == AE_OK &&
+        (st = ae_reader_open(source, NULL, &reader, err)) == AE_OK) {
         j->info = reader.info;
         st = ae_reader_read_all(&reader, &pixels, err);
         j->pixels = pixels;
@@ -89,17 +91,20 @@ static ae_status load(const char *path, job *j, ae_error *err)
     return st;
 }
 
-static ae_status measure(const ae_coder *coder, job *j, uint32_t quality, double sums[4], ae_error *err)
+static ae_status measure(const ae_coder *coder, job *j, uint32_t quality, double sums[4],
+                         ae_error *err)
 {
     ae_encode_options e = {.quality = quality, .effort = 4, .control.threads = 1};
     ae_decode_options d = {.quality = quality, .control.threads = 1};
-    ae_coder_picture p = {(uint32_t)j->info.width, (uint32_t)j->info.height, j->info.channels, AE_U8, 8};
+    ae_coder_picture p = {(uint32_t)j->info.width, (uint32_t)j->info.height, j->info.channels,
+                          AE_U8, 8};
     ae_row_source source = {j->info, j, read_rows};
     ae_row_sink sink = {j, write_rows};
     ae_tile_sink tile_sink = {j, write_tile};
     ae_tile_source tile_source = {j, read_tile};
     size_t n = ae_row_bytes(&j->info) * j->info.height;
-    double t0 = seconds(), t1, error = 0, megapixels = 1e-6 * (double)(j->info.width * j->info.height);
+    double t0 = seconds(), t1, error = 0,
+           megapixels = 1e-6 * (double)(j->info.width * j->info.height);
     ae_status st;
 
     j->at = j->n_total = 0;
@@ -127,7 +132,8 @@ int main(int argc, char **argv)
 
     if (st == AE_OK)
         st = ae_coder_open(model, &coder, &err);
-    for (uint32_t quality = 0; st == AE_OK && quality <= AE_QUALITY_ONE; quality += AE_QUALITY_ONE / 2) {
+    for (uint32_t quality = 0; st == AE_OK && quality <= AE_QUALITY_ONE;
+         quality += AE_QUALITY_ONE / 2) {
         double sums[4] = {0};
 
         for (int i = 2; st == AE_OK && i < argc; i++) {
@@ -135,7 +141,8 @@ int main(int argc, char **argv)
 
             if ((st = load(argv[i], &j, &err)) == AE_OK) {
                 j.decoded = ae_alloc(j.info.height, ae_row_bytes(&j.info));
-                st = j.decoded ? measure(coder, &j, quality, sums, &err) : ae_fail(&err, AE_ERR_NOMEM, "picture");
+                st = j.decoded ? measure(coder, &j, quality, sums, &err)
+                               : ae_fail(&err, AE_ERR_NOMEM, "picture");
             }
             for (uint32_t k = 0; k < 4096; k++)
                 ae_free(j.tiles[k]);
@@ -143,8 +150,9 @@ int main(int argc, char **argv)
             ae_free(j.decoded);
         }
         if (st == AE_OK)
-            printf("quality %4u: encode %.3f s/MP, decode %.3f s/MP, %.4f bpp, %.3f dB\n", quality, sums[0] / (argc - 2),
-                   sums[1] / (argc - 2), sums[2] / (argc - 2), sums[3] / (argc - 2));
+            printf("quality %4u: encode %.3f s/MP, decode %.3f s/MP, %.4f bpp, %.3f dB\n", quality,
+                   sums[0] / (argc - 2), sums[1] / (argc - 2), sums[2] / (argc - 2),
+                   sums[3] / (argc - 2));
     }
     if (st != AE_OK)
         fprintf(stderr, "codec_speed: %s\n", err.message);

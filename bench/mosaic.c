@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A large picture out of a small one, mirrored at each edge:  mosaic WIDTH HEIGHT IN OUT  (8 bits, format by suffix). */
+ * A large picture out of a small one, mirrored at each edge:  mosaic WIDTH HEIGHT IN OUT  (8 bits,
+ * format by suffix). */
 #include "picture.h"
 
 #include "ae/output.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How much of the noise is left in a result, whatever else was lost: noise_left CLEAN NOISY RESULT...  prints a share for each, the
- * projection of what differs from the clean picture on the noise that was there. */
+ * How much of the noise is left in a result, whatever else was lost: noise_left CLEAN NOISY
+ * RESULT...  prints a share for each, the projection of what differs from the clean picture on the
+ * noise that was there. */
 #include "picture.h"
 
 int main(int argc, char **argv)

@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Synthetic patterns as PNG:  patterns FOLDER [COUNT [SEED [SIZE]]]  (200, 1, 192). Names are KIND-INDEX.png. */
+ * Synthetic patterns as PNG:  patterns FOLDER [COUNT [SEED [SIZE]]]  (200, 1, 192). Names are
+ * KIND-INDEX.png. */
 #include "picture.h"
 
 #include "ae/output.h"
 #include "train/patterns.h"
 
-static ae_status write_picture(const char *path, uint32_t size, const float *rgb, uint8_t *row, ae_error *err)
+static ae_status write_picture(const char *path, uint32_t size, const float *rgb, uint8_t *row,
+                               ae_error *err)
 {
-    ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = size, .height = size};
+    ae_signal_info info = {.kind = AE_KIND_IMAGE,
+                           .sample = AE_U8,
+                           .bits = 8,
+                           .channels = 3,
+                           .width = size,
+                           .height = size};
     ae_output *output = NULL;
     ae_encoder encoder = {0};
     ae_status st = ae_output_open(path, NULL, AE_OUTPUT_FORCE, &output, err);
 
     if (st == AE_OK)
-        st = ae_encoder_open(ae_codec_for_path(path), ae_output_sink(output), &info, NULL, NULL, &encoder, err);
+        st = ae_encoder_open(ae_codec_for_path(path), ae_output_sink(output), &info, NULL, NULL,
+                             &encoder, err);
     for (uint32_t y = 0; y < size && st == AE_OK; y++) {
         ae_samples_from_f32(AE_U8, rgb + (size_t)y * size * 3, row, (size_t)size * 3);
         st = ae_encoder_write(&encoder, row, 1, err);

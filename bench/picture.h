@@ -9,7 +9,8 @@
 
 #include "ae/files.h"
 
-/* The samples of a picture as f32, owned by the caller (ae_free); the program ends with a message where it cannot be read. */
+/* The samples of a picture as f32, owned by the caller (ae_free); the program ends with a message
+ * where it cannot be read. */
 static inline float *load_picture(const char *path, ae_signal_info *info, size_t *n)
 {
     ae_error err = {0};
@@ -18,7 +19,8 @@ static inline float *load_picture(const char *path, ae_signal_info *info, size_t
     void *pixels = NULL;
     float *samples = NULL;
 
-    if (ae_source_open(path, &source, &err) != AE_OK || ae_reader_open(source, NULL, &reader, &err) != AE_OK ||
+    if (ae_source_open(path, &source, &err) != AE_OK ||
+        ae_reader_open(source, NULL, &reader, &err) != AE_OK ||
         ae_reader_read_all(&reader, &pixels, &err) != AE_OK) {
         fprintf(stderr, "%s: %s\n", path, err.message);
         exit(1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * PSNR of pictures against their references, 8-bit scale:  psnr A B [A B ...]  prints one line a pair and the mean. */
+ * PSNR of pictures against their references, 8-bit scale:  psnr A B [A B ...]  prints one line a
+ * pair and the mean. */
 #include <math.h>
 
 #include "picture.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A training step of a small dense network, 784-32-784, in samples a CPU second:  small [bce|mse] [BATCH] [bf16]
- * bench/small.py measures the same with PyTorch. */
+ * A training step of a small dense network, 784-32-784, in samples a CPU second:  small [bce|mse]
+ * [BATCH] [bf16] bench/small.py measures the same with PyTorch. */
 #include "train/trainer.h"
 
 #include <stdio.h>
@@ -22,14 +22,16 @@ static const char form[] =
     "    inputs: [{name: image, channels: 1, height: 28, width: 28}]\n    layers:\n"
     "      - {op: dense, out: 32, act: relu}\n      - {op: dense, out: 784, act: sigmoid}\n"
     "      - {op: reshape, height: 28, width: 28, channels: 1}\n"
-    "loss: [{kind: %s}]\ntrain: {optimizer: adam, batch: %u, shards: 1, decay: 0, ema: 0, clip: 0}\n";
+    "loss: [{kind: %s}]\ntrain: {optimizer: adam, batch: %u, shards: 1, decay: 0, ema: 0, clip: "
+    "0}\n";
 
 int main(int argc, char **argv)
 {
     enum { ROUNDS = 30, STEPS = 10 };
     const char *loss = argc > 1 ? argv[1] : "bce";
     uint32_t n = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 128;
-    ae_precision precision = argc > 3 && !strcmp(argv[3], "bf16") ? AE_PRECISION_BF16 : AE_PRECISION_F32;
+    ae_precision precision = argc > 3 && !strcmp(argv[3], "bf16") ? AE_PRECISION_BF16
+                                                                  : AE_PRECISION_F32;
     char text[1024];
     ae_recipe *recipe = NULL;
     aei_trainer *t = NULL;
@@ -55,7 +57,8 @@ int main(int argc, char **argv)
         start = (now() - start) / STEPS;
         best = start < best ? start : best;
     }
-    printf("%s, batch %u: %.0f samples a CPU second, %.3f ms a step\n", loss, n, n / best, best * 1e3);
+    printf("%s, batch %u: %.0f samples a CPU second, %.3f ms a step\n", loss, n, n / best,
+           best * 1e3);
 done:
     aei_trainer_free(t);
     ae_recipe_free(recipe);

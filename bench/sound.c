@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * sound MODEL RATE CHANNELS [live]: interleaved f32 on standard input, the same without noise on standard output; seconds of
- * processor time for each second of sound, by one thread, and memory on standard error. What bench/sound_scores.py measures. */
+ * sound MODEL RATE CHANNELS [live]: interleaved f32 on standard input, the same without noise on
+ * standard output; seconds of processor time for each second of sound, by one thread, and memory on
+ * standard error. What bench/sound_scores.py measures. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,8 @@ int main(int argc, char **argv)
         return fail("usage: sound MODEL RATE CHANNELS [live]");
     rate = atof(argv[2]);
     channels = (uint32_t)atoi(argv[3]);
-    if (ae_model_find(argv[1], path, sizeof(path), &error) != AE_OK || ae_model_open(path, NULL, &model, &error) != AE_OK ||
+    if (ae_model_find(argv[1], path, sizeof(path), &error) != AE_OK ||
+        ae_model_open(path, NULL, &model, &error) != AE_OK ||
         ae_sound_denoiser_new(model, rate, channels, &o, &d, &error) != AE_OK)
         return fail(error.message);
     hop = (size_t)(rate / 100);
@@ -68,9 +70,13 @@ int main(int argc, char **argv)
     spent = cpu_seconds() - start;
     ae_sound_stats_get(d, &stats);
     getrusage(RUSAGE_SELF, &usage);
-    fprintf(stderr, "%.2f s, latency %zu, real-time factor %.4f, %.0f MB, level %.1f to %.1f dB, noise %.1f dB, SNR %.1f to %.1f "
-            "dB\n", stats.seconds, ae_sound_latency(d), spent / stats.seconds, (double)usage.ru_maxrss / 1024, stats.level_in_db,
-            stats.level_out_db, stats.noise_db, stats.snr_before_db, stats.snr_after_db);
+    fprintf(stderr,
+            "%.2f s, latency %zu, real-time factor %.4f, %.0f MB, level %.1f to %.1f dB, noise "
+            "%.1f dB, SNR %.1f to %.1f "
+            "dB\n",
+            stats.seconds, ae_sound_latency(d), spent / stats.seconds,
+            (double)usage.ru_maxrss / 1024, stats.level_in_db, stats.level_out_db, stats.noise_db,
+            stats.snr_before_db, stats.snr_after_db);
     ae_sound_denoiser_free(d);
     ae_model_free(model);
     ae_free(in);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Super-resolution by the field's protocol: pictures cut to a multiple of the scale, made small by MATLAB's antialiased bicubic
- * filter, rounded to 8 bits, enlarged in f32, rounded; PSNR on Y (BT.601 as rgb2ycbcr; files of one channel as they are), a border
- * of `scale` pixels left out; mean over the pictures.
+ * Super-resolution by the field's protocol: pictures cut to a multiple of the scale, made small by
+ * MATLAB's antialiased bicubic filter, rounded to 8 bits, enlarged in f32, rounded; PSNR on Y
+ * (BT.601 as rgb2ycbcr; files of one channel as they are), a border of `scale` pixels left out;
+ * mean over the pictures.
  *
  *   superres [OPTION]... MODEL PICTURE...    a line a picture, bicubic and the model
  *     -f FILTER   makes small with lanczos, area or bilinear instead
@@ -21,7 +22,11 @@
 #include "image/resize.h"
 #include "picture.h"
 
-typedef struct picture { ae_signal_info info; uint8_t *pixels; uint64_t row; } picture;
+typedef struct picture {
+    ae_signal_info info;
+    uint8_t *pixels;
+    uint64_t row;
+} picture;
 
 static void check(ae_status st, const ae_error *err, const char *what)
 {
@@ -42,7 +47,12 @@ static void *get(size_t count, size_t size)
 
 static picture make(uint64_t w, uint64_t h)
 {
-    picture p = {.info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = w, .height = h}};
+    picture p = {.info = {.kind = AE_KIND_IMAGE,
+                          .sample = AE_U8,
+                          .bits = 8,
+                          .channels = 3,
+                          .width = w,
+                          .height = h}};
 
     p.pixels = get((size_t)(w * h), 3);
     return p;
@@ -81,7 +91,8 @@ static picture load(const char *path, uint32_t scale, bool *grey)
     for (uint64_t y = 0; y < p.info.height; y++)
         for (uint64_t x = 0; x < p.info.width; x++)
             for (uint32_t k = 0; k < 3; k++) {
-                const float *from = samples + (y * info.width + x) * info.channels + (info.channels < 3 ? 0 : k);
+                const float *from = samples + (y * info.width + x) * info.channels +
+                                    (info.channels < 3 ? 0 : k);
 
                 ae_samples_from_f32(AE_U8, from, p.pixels + (y * p.info.width + x) * 3 + k, 1);
             }
@@ -107,7 +118,10 @@ static picture resize(ae_filter filter, const picture *from, uint64_t w, uint64_
     return p;
 }
 
-typedef struct buffer { uint8_t *data; size_t n, capacity; } buffer;
+typedef struct buffer {
+    uint8_t *data;
+    size_t n, capacity;
+} buffer;
 
 static ae_status append(void *opaque, const void *data, size_t n, ae_error *err)
 {
@@ -131,7 +145,9 @@ static void through_jpeg(picture *p, int quality)
     ae_source *source = NULL;
     ae_error err = {0};
 
-    check(ae_encoder_open(ae_codec_for_name("jpeg"), &sink, &p->info, NULL, &options, &encoder, &err), &err, "JPEG");
+    check(
+        ae_encoder_open(ae_codec_for_name("jpeg"), &sink, &p->info, NULL, &options, &encoder, &err),
+        &err, "JPEG");
     check(ae_encoder_write(&encoder, p->pixels, (uint32_t)p->info.height, &err), &err, "JPEG");
     check(ae_encoder_finish(&encoder, &err), &err, "JPEG");
     check(ae_source_memory(b.data, b.n, &source, &err), &err, "JPEG");
@@ -180,7 +196,8 @@ static int speed(const ae_model *model, ae_superres_options *options)
 {
     enum { W = 1024, H = 768 };
     double scale = ae_model_recipe(model)->scale, mp = W * H * scale * scale * 1e-6;
-    double gigaflop = 2e-9 * W * H * ae_graph_macs(ae_model_graph(model), &(bool){0}), before, after, ceiling, seconds;
+    double gigaflop = 2e-9 * W * H * ae_graph_macs(ae_model_graph(model), &(bool){0}), before,
+           after, ceiling, seconds;
     picture p = make(W, H), large;
     clock_t start;
 
@@ -192,10 +209,11 @@ static int speed(const ae_model *model, ae_superres_options *options)
     seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     after = measure_ceiling(options->precision) * 1e-9;
     ceiling = 0.5 * (before + after);
-    printf("%.2f kMAC per output pixel; %.2f output MP per CPU second; %.0f GFLOP/s, %.0f %% of the ceiling of %.0f (before %.0f, "
+    printf("%.2f kMAC per output pixel; %.2f output MP per CPU second; %.0f GFLOP/s, %.0f %% of "
+           "the ceiling of %.0f (before %.0f, "
            "after %.0f)\n",
-           gigaflop / mp * 500 * 1e-3, mp / seconds, gigaflop / seconds, 100 * gigaflop / seconds / ceiling, ceiling, before,
-           after);
+           gigaflop / mp * 500 * 1e-3, mp / seconds, gigaflop / seconds,
+           100 * gigaflop / seconds / ceiling, ceiling, before, after);
     ae_free(p.pixels);
     ae_free(large.pixels);
     return 0;
@@ -204,7 +222,8 @@ static int speed(const ae_model *model, ae_superres_options *options)
 int main(int argc, char **argv)
 {
     static const char *const names[] = {"", "bicubic", "lanczos", "area", "bilinear"};
-    ae_superres_options options = {.denoise = 1, .precision = AE_PRECISION_F32, .control.threads = 1};
+    ae_superres_options options = {
+        .denoise = 1, .precision = AE_PRECISION_F32, .control.threads = 1};
     ae_filter filter = AE_BICUBIC;
     ae_model *model = NULL;
     ae_error err = {0};
@@ -225,11 +244,13 @@ int main(int argc, char **argv)
         else if (option == 'b')
             options.precision = AE_PRECISION_BF16;
         else if (option == 'f')
-            for (filter = AE_BILINEAR; filter > AE_BICUBIC && strcmp(names[filter], optarg) != 0; filter--)
+            for (filter = AE_BILINEAR; filter > AE_BICUBIC && strcmp(names[filter], optarg) != 0;
+                 filter--)
                 ;
     }
     if (optind >= argc) {
-        fprintf(stderr, "usage: superres [-f FILTER] [-q QUALITY] [-s SCALE] [-d DENOISE] [-b] [-t TILE] MODEL [PICTURE...]\n");
+        fprintf(stderr, "usage: superres [-f FILTER] [-q QUALITY] [-s SCALE] [-d DENOISE] [-b] [-t "
+                        "TILE] MODEL [PICTURE...]\n");
         return 2;
     }
     check(ae_model_find(argv[optind], path, sizeof(path), &err), &err, argv[optind]);
@@ -260,7 +281,8 @@ int main(int argc, char **argv)
         ae_free(plain.pixels);
         ae_free(result.pixels);
     }
-    printf("mean of %d at x%u: bicubic %.3f dB, %s %.3f dB\n", n, scale, mean[0], ae_model_recipe(model)->name, mean[1]);
+    printf("mean of %d at x%u: bicubic %.3f dB, %s %.3f dB\n", n, scale, mean[0],
+           ae_model_recipe(model)->name, mean[1]);
     ae_model_free(model);
     return 0;
 }

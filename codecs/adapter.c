@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What adapters share: limits, what is kept for a writer of the same format, notes, metadata as text. */
+ * What adapters share: limits, what is kept for a writer of the same format, notes, metadata as
+ * text. */
 #include "adapter.h"
 
 #include <math.h>
@@ -12,14 +13,17 @@ ae_status aei_check_size(const ae_limits *limits, uint64_t width, uint64_t heigh
     uint64_t pixels;
 
     if (width == 0 || height == 0)
-        return ae_fail(err, AE_ERR_MALFORMED, "the picture is empty (%llu x %llu)", (unsigned long long)width,
-                       (unsigned long long)height);
+        return ae_fail(err, AE_ERR_MALFORMED, "the picture is empty (%llu x %llu)",
+                       (unsigned long long)width, (unsigned long long)height);
     if (width > l.max_edge || height > l.max_edge)
-        return ae_fail(err, AE_ERR_LIMIT, "%llu x %llu pixels: an edge exceeds max_edge (%llu)", (unsigned long long)width,
-                       (unsigned long long)height, (unsigned long long)l.max_edge);
+        return ae_fail(err, AE_ERR_LIMIT, "%llu x %llu pixels: an edge exceeds max_edge (%llu)",
+                       (unsigned long long)width, (unsigned long long)height,
+                       (unsigned long long)l.max_edge);
     if (__builtin_mul_overflow(width, height, &pixels) || pixels > l.max_pixels)
-        return ae_fail(err, AE_ERR_LIMIT, "%llu x %llu pixels exceed max_pixels (%llu, set by --max-pixels)",
-                       (unsigned long long)width, (unsigned long long)height, (unsigned long long)l.max_pixels);
+        return ae_fail(err, AE_ERR_LIMIT,
+                       "%llu x %llu pixels exceed max_pixels (%llu, set by --max-pixels)",
+                       (unsigned long long)width, (unsigned long long)height,
+                       (unsigned long long)l.max_pixels);
     return AE_OK;
 }
 
@@ -28,12 +32,13 @@ ae_status aei_check_memory(const ae_limits *limits, uint64_t bytes, ae_error *er
     ae_limits l = ae_limits_resolve(limits);
 
     if (bytes > l.max_memory)
-        return ae_fail(err, AE_ERR_LIMIT, "decoding takes %llu bytes, more than max_memory (%llu)", (unsigned long long)bytes,
-                       (unsigned long long)l.max_memory);
+        return ae_fail(err, AE_ERR_LIMIT, "decoding takes %llu bytes, more than max_memory (%llu)",
+                       (unsigned long long)bytes, (unsigned long long)l.max_memory);
     return AE_OK;
 }
 
-ae_status aei_charge(uint64_t *charged, const ae_limits *limits, uint64_t bytes, const ae_codec *codec, ae_error *err)
+ae_status aei_charge(uint64_t *charged, const ae_limits *limits, uint64_t bytes,
+                     const ae_codec *codec, ae_error *err)
 {
     ae_status st = aei_check_memory(limits, bytes, err);
 
@@ -94,7 +99,8 @@ ae_status aei_add_exif(ae_meta *meta, const uint8_t *data, size_t n_bytes, ae_er
         data += 6;
         n_bytes -= 6;
     }
-    if (n_bytes < 8 || (memcmp(data, "II*\0", 4) != 0 && memcmp(data, "MM\0*", 4) != 0) || ae_meta_find(meta, AE_META_EXIF))
+    if (n_bytes < 8 || (memcmp(data, "II*\0", 4) != 0 && memcmp(data, "MM\0*", 4) != 0) ||
+        ae_meta_find(meta, AE_META_EXIF))
         return AE_OK;
     return ae_meta_add(meta, AE_META_EXIF, NULL, data, n_bytes, err);
 }
@@ -164,7 +170,11 @@ void aei_photoshop_head(size_t n_bytes, uint8_t head[AEI_PHOTOSHOP_HEAD])
 static bool is_utf8(const uint8_t *p, size_t n)
 {
     while (n) {
-        size_t more = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : *p >= 0xe0 && *p < 0xf0 ? 2 : *p >= 0xf0 && *p < 0xf5 ? 3 : 4;
+        size_t more = *p < 0x80                 ? 0
+                      : *p >= 0xc2 && *p < 0xe0 ? 1
+                      : *p >= 0xe0 && *p < 0xf0 ? 2
+                      : *p >= 0xf0 && *p < 0xf5 ? 3
+                                                : 4;
 
         if (more == 4 || more >= n)
             return false;
@@ -198,10 +208,12 @@ static char *to_utf8(const uint8_t *text, size_t n_bytes, size_t *n_out)
     return (char *)out;
 }
 
-static ae_status add_utf8(ae_meta *meta, ae_meta_kind kind, const char *key, const void *text, size_t n_bytes, ae_error *err)
+static ae_status add_utf8(ae_meta *meta, ae_meta_kind kind, const char *key, const void *text,
+                          size_t n_bytes, ae_error *err)
 {
     size_t n_key, n_value;
-    char *key8 = to_utf8((const uint8_t *)key, strlen(key), &n_key), *value = to_utf8(text, n_bytes, &n_value);
+    char *key8 = to_utf8((const uint8_t *)key, strlen(key), &n_key),
+         *value = to_utf8(text, n_bytes, &n_value);
     ae_status st;
 
     if (key8 && value)
@@ -213,12 +225,14 @@ static ae_status add_utf8(ae_meta *meta, ae_meta_kind kind, const char *key, con
     return st;
 }
 
-ae_status aei_add_text(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err)
+ae_status aei_add_text(ae_meta *meta, const char *key, const void *text, size_t n_bytes,
+                       ae_error *err)
 {
     return add_utf8(meta, AE_META_TEXT, key, text, n_bytes, err);
 }
 
-ae_status aei_add_tag(ae_meta *meta, const char *key, const void *text, size_t n_bytes, ae_error *err)
+ae_status aei_add_tag(ae_meta *meta, const char *key, const void *text, size_t n_bytes,
+                      ae_error *err)
 {
     return add_utf8(meta, AE_META_TAG, key, text, n_bytes, err);
 }
@@ -231,18 +245,23 @@ bool aei_is_text(const ae_meta_item *item, const char *key)
 ae_status aei_check_image(const ae_signal_info *info, ae_error *err)
 {
     if (info->kind != AE_KIND_IMAGE || info->channels < 1 || info->channels > 4 ||
-        info->alpha != (info->channels % 2 == 0) || !info->width || !info->height || !ae_row_bytes(info))
-        return ae_fail(err, AE_ERR_ARGUMENT, "not a picture that can be written (%u channels, %llu x %llu)", info->channels,
-                       (unsigned long long)info->width, (unsigned long long)info->height);
+        info->alpha != (info->channels % 2 == 0) || !info->width || !info->height ||
+        !ae_row_bytes(info))
+        return ae_fail(
+            err, AE_ERR_ARGUMENT, "not a picture that can be written (%u channels, %llu x %llu)",
+            info->channels, (unsigned long long)info->width, (unsigned long long)info->height);
     return AE_OK;
 }
 
 ae_status aei_check_sound(const ae_signal_info *info, ae_error *err)
 {
-    bool good = info->sample == AE_S8 || info->sample == AE_S16 || info->sample == AE_S24 || info->sample == AE_S32 ||
-                info->sample == AE_F32 || info->sample == AE_F64;
+    bool good = info->sample == AE_S8 || info->sample == AE_S16 || info->sample == AE_S24 ||
+                info->sample == AE_S32 || info->sample == AE_F32 || info->sample == AE_F64;
 
-    if (info->kind != AE_KIND_AUDIO || !good || info->channels < 1 || info->width != 1 || !ae_row_bytes(info) || !(info->rate > 0))
-        return ae_fail(err, AE_ERR_ARGUMENT, "not a sound that can be written (%u channels at %g Hz)", info->channels, info->rate);
+    if (info->kind != AE_KIND_AUDIO || !good || info->channels < 1 || info->width != 1 ||
+        !ae_row_bytes(info) || !(info->rate > 0))
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "not a sound that can be written (%u channels at %g Hz)", info->channels,
+                       info->rate);
     return AE_OK;
 }

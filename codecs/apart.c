@@ -33,7 +33,8 @@ typedef struct helper {
 static int keeper = -1;
 static apart_ledger *ledger;
 static apart_slots *slots;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of the two below, and of the keeper's socket */
+/* of the two below, and of the keeper's socket */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static helper *idle;
 static bool in_use[APART_PROCESSES];
 
@@ -44,8 +45,10 @@ bool ae_decode_apart(char what[160])
     pid_t child;
 
     ledger = mmap(NULL, sizeof(*ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    slots = mmap(NULL, APART_PROCESSES * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (ledger == MAP_FAILED || slots == MAP_FAILED || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+    slots = mmap(NULL, APART_PROCESSES * sizeof(*slots), PROT_READ | PROT_WRITE,
+                 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (ledger == MAP_FAILED || slots == MAP_FAILED ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
         snprintf(what, 160, "decoders run in this process: %s", strerror(errno));
         return false;
     }
@@ -62,8 +65,10 @@ bool ae_decode_apart(char what[160])
     ae_memory_share(&ledger->taken, NULL);
     keeper = pair[0];
     snprintf(what, 160, "decoders run apart: %s, %s",
-             taken.files ? "no file can be opened (Landlock)" : "files are open to them (no Landlock)",
-             taken.calls ? "system calls are restricted (seccomp)" : "system calls are not restricted (no seccomp)");
+             taken.files ? "no file can be opened (Landlock)"
+                         : "files are open to them (no Landlock)",
+             taken.calls ? "system calls are restricted (seccomp)"
+                         : "system calls are not restricted (no seccomp)");
     return true;
 }
 
@@ -74,14 +79,16 @@ bool ae_confine(void)
 
 /* ---- processes ---- */
 
-/* Ends a process and gives back what it had of the budget; returns its wait status. The struct is left, to say that it has gone. */
+/* Ends a process and gives back what it had of the budget; returns its wait status. The struct is
+ * left, to say that it has gone. */
 static int end(helper *h)
 {
     apart_order order = {h->entry, 1};
     int status = 0;
 
     pthread_mutex_lock(&mutex);
-    if (!aei_apart_send(keeper, &order, sizeof(order), -1) || !aei_apart_receive(keeper, &status, sizeof(status), NULL))
+    if (!aei_apart_send(keeper, &order, sizeof(order), -1) ||
+        !aei_apart_receive(keeper, &status, sizeof(status), NULL))
         status = 0;
     ae_memory_give(ledger->entries[h->entry].own);
     in_use[h->entry] = false;
@@ -139,7 +146,8 @@ static ae_status gone(ae_reader *reader, ae_error *err)
     int status = end(reader->apart);
 
     if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
-        return ae_fail(err, AE_ERR_INTERNAL, "its decoder crashed (%s)", strsignal(WTERMSIG(status)));
+        return ae_fail(err, AE_ERR_INTERNAL, "its decoder crashed (%s)",
+                       strsignal(WTERMSIG(status)));
     return ae_fail(err, AE_ERR_INTERNAL, "its decoder ended before its time");
 }
 
@@ -163,12 +171,14 @@ static ae_status take_meta(ae_reader *reader, const uint8_t *p, uint64_t n, ae_e
         p += sizeof(head);
         n -= sizeof(head);
         key = head.n_key ? (const char *)p : NULL;
-        if (head.kind < AE_META_ICC || head.kind > AE_META_CHUNK || head.n_key > n || head.n_bytes > n - head.n_key ||
-            (key && p[head.n_key - 1]))
+        if (head.kind < AE_META_ICC || head.kind > AE_META_CHUNK || head.n_key > n ||
+            head.n_bytes > n - head.n_key || (key && p[head.n_key - 1]))
             return lies(err, "metadata");
-        if (!key && (head.kind == AE_META_TEXT || head.kind == AE_META_TAG || head.kind == AE_META_CHUNK))
+        if (!key &&
+            (head.kind == AE_META_TEXT || head.kind == AE_META_TAG || head.kind == AE_META_CHUNK))
             return lies(err, "metadata");
-        if ((st = ae_meta_add(&reader->meta, (ae_meta_kind)head.kind, key, p + head.n_key, (size_t)head.n_bytes, err)) != AE_OK)
+        if ((st = ae_meta_add(&reader->meta, (ae_meta_kind)head.kind, key, p + head.n_key,
+                              (size_t)head.n_bytes, err)) != AE_OK)
             return st;
         p += head.n_key + head.n_bytes;
         n -= head.n_key + head.n_bytes;
@@ -182,7 +192,8 @@ static ae_status check_info(const ae_limits *limits, const ae_reader *reader, ae
     uint64_t items = 1;
     ae_status st;
 
-    if (info->kind != reader->codec->kind || !ae_row_bytes(info) || info->bits > 64 || info->rank > AE_MAX_RANK)
+    if (info->kind != reader->codec->kind || !ae_row_bytes(info) || info->bits > 64 ||
+        info->rank > AE_MAX_RANK)
         return lies(err, "samples");
     for (uint32_t i = 0; i < info->rank; i++)
         if (__builtin_mul_overflow(items, info->dims[i], &items))
@@ -194,7 +205,9 @@ static ae_status check_info(const ae_limits *limits, const ae_reader *reader, ae
                                        : AE_OK;
     if (st == AE_OK && info->kind == AE_KIND_AUDIO && !isfinite(info->rate))
         return lies(err, "rate");
-    return st == AE_OK && info->kind == AE_KIND_IMAGE ? aei_check_size(limits, info->width, info->height, err) : st;
+    return st == AE_OK && info->kind == AE_KIND_IMAGE
+               ? aei_check_size(limits, info->width, info->height, err)
+               : st;
 }
 
 /* The next answer, with its metadata taken over; AE_ERR_INTERNAL where there is none. */
@@ -213,7 +226,8 @@ static ae_status hear(ae_reader *reader, apart_answer *a, ae_error *err)
         return ae_fail(err, a->error.status, "%s", a->error.message);
     if (a->n_meta > reader->limits.max_meta || a->n_kept > KEPT_MAX)
         return lies(err, "lengths");
-    if (!(meta = ae_alloc((size_t)a->n_meta, 1)) || (a->n_kept && !(reader->kept = ae_alloc((size_t)a->n_kept, 1)))) {
+    if (!(meta = ae_alloc((size_t)a->n_meta, 1)) ||
+        (a->n_kept && !(reader->kept = ae_alloc((size_t)a->n_kept, 1)))) {
         ae_free(meta);
         return ae_fail(err, AE_ERR_NOMEM, "metadata");
     }
@@ -237,7 +251,8 @@ void aei_apart_close(ae_reader *reader)
 
     reader->apart = NULL;
     reader->codec = NULL; /* which has nothing to close here */
-    if (h->socket >= 0 && (!h->started || h->ended) && aei_apart_send(h->socket, &request, sizeof(request), -1)) {
+    if (h->socket >= 0 && (!h->started || h->ended) &&
+        aei_apart_send(h->socket, &request, sizeof(request), -1)) {
         pthread_mutex_lock(&mutex);
         h->next = idle;
         idle = h;
@@ -269,11 +284,15 @@ static ae_status hear_info(ae_reader *reader, ae_error *err)
     return check_info(&reader->limits, reader, err);
 }
 
-static ae_status open_file(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status open_file(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                           ae_error *err)
 {
     const char *name = ae_source_name(source);
-    apart_request request = {.what = APART_OPEN, .n_name = (uint32_t)strlen(name), .track = reader->track,
-                             .size = ae_source_size(source), .limits = *limits};
+    apart_request request = {.what = APART_OPEN,
+                             .n_name = (uint32_t)strlen(name),
+                             .track = reader->track,
+                             .size = ae_source_size(source),
+                             .limits = *limits};
     helper *h = reader->apart;
 
     if (!aei_apart_send(h->socket, &request, sizeof(request), aei_source_descriptor(source)) ||
@@ -290,7 +309,8 @@ static void give_up(ae_reader *reader)
     aei_close_here(reader);
 }
 
-ae_status aei_apart_open(ae_source *source, const ae_limits *limits, uint32_t track, bool *done, ae_reader *reader, ae_error *err)
+ae_status aei_apart_open(ae_source *source, const ae_limits *limits, uint32_t track, bool *done,
+                         ae_reader *reader, ae_error *err)
 {
     helper *h;
     ae_status st;
@@ -329,7 +349,8 @@ ae_status aei_apart_picture(ae_reader *reader, uint32_t n, ae_error *err)
     reader->kept = NULL;
     reader->n_kept = 0;
     h->started = h->ended = false;
-    st = aei_apart_send(h->socket, &request, sizeof(request), -1) ? hear_info(reader, err) : gone(reader, err);
+    st = aei_apart_send(h->socket, &request, sizeof(request), -1) ? hear_info(reader, err)
+                                                                  : gone(reader, err);
     if (st != AE_OK)
         give_up(reader);
     else
@@ -361,7 +382,8 @@ static ae_status next_slot(ae_reader *reader, ae_error *err)
     return AE_OK;
 }
 
-ae_status aei_apart_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err)
+ae_status aei_apart_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows,
+                              ae_error *err)
 {
     helper *h = reader->apart;
     size_t row = ae_row_bytes(&reader->info), done = 0;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Files of strangers are decoded apart: by processes that have no rights but to read the file that is handed to them.
+ * Files of strangers are decoded apart: by processes that have no rights but to read the file that
+ * is handed to them.
  *
- * A keeper is forked before the tool has threads and gives up its rights to files. Whenever a reader is opened and no process is
- * idle, the keeper forks one, which gives up the rest. Tool and process talk over a socket; rows come through shared memory,
- * decoded ahead of the reader. A process serves one file after another until one fails or is left before its end. Nothing that it
+ * A keeper is forked before the tool has threads and gives up its rights to files. Whenever a
+ * reader is opened and no process is idle, the keeper forks one, which gives up the rest. Tool and
+ * process talk over a socket; rows come through shared memory, decoded ahead of the reader. A
+ * process serves one file after another until one fails or is left before its end. Nothing that it
  * says is taken for granted. */
 #ifndef AEI_APART_H
 #define AEI_APART_H
@@ -17,7 +19,8 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define AEI_SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
 #define AEI_SANITIZED 1
 #endif
 #endif
@@ -34,54 +37,68 @@ typedef struct apart_ledger {
         uint64_t own; /* of that, by this process */
     } entries[APART_PROCESSES];
 } apart_ledger;
-/* And memory for rows, of which each process keeps only its own. Nothing of it is a file: limits of a file's size do not count. */
+/* And memory for rows, of which each process keeps only its own. Nothing of it is a file: limits of
+ * a file's size do not count. */
 typedef uint8_t apart_slots[APART_SLOTS][APART_SLOT_BYTES];
 
 enum { APART_OPEN = 1, APART_READ, APART_NEXT, APART_CLOSE, APART_PICTURE };
 
-/* What a process is asked to do. OPEN comes with the file and is followed by its name; PICTURE asks for another of the same file,
- * by its number in `track`, before any row was asked for or after the last. */
+/* What a process is asked to do. OPEN comes with the file and is followed by its name; PICTURE asks
+ * for another of the same file, by its number in `track`, before any row was asked for or after the
+ * last. */
 typedef struct apart_request {
     uint32_t what, n_name, track;
-    uint64_t size;        /* of the file */
+    uint64_t size; /* of the file */
     ae_limits limits;
 } apart_request;
 
-/* The answer to OPEN and PICTURE, and to READ for each slot of whole rows, or a piece of one that is longer than a slot, as long as
- * no more than APART_SLOTS are full; NEXT says that one is free again. What follows it are n_meta bytes of metadata and n_kept of
- * what a writer takes over. */
+/* The answer to OPEN and PICTURE, and to READ for each slot of whole rows, or a piece of one that
+ * is longer than a slot, as long as no more than APART_SLOTS are full; NEXT says that one is free
+ * again. What follows it are n_meta bytes of metadata and n_kept of what a writer takes over. */
 typedef struct apart_answer {
     ae_error error;
     ae_signal_info info;
-    uint32_t codec;       /* its place in ae_codecs */
+    uint32_t codec; /* its place in ae_codecs */
     uint32_t n_further;
-    uint32_t n_bytes;     /* in the slot */
-    uint32_t ended;       /* nothing follows */
+    uint32_t n_bytes; /* in the slot */
+    uint32_t ended;   /* nothing follows */
     uint64_t n_meta, n_kept;
     char quality[sizeof(((ae_reader *)0)->quality)];
     char note[sizeof(((ae_reader *)0)->note)];
 } apart_answer;
 
-/* A metadata item on its way, followed by key and value; n_key is 0 where there is none, else with its NUL. */
-typedef struct apart_meta { uint32_t kind, n_key; uint64_t n_bytes; } apart_meta;
+/* A metadata item on its way, followed by key and value; n_key is 0 where there is none, else with
+ * its NUL. */
+typedef struct apart_meta {
+    uint32_t kind, n_key;
+    uint64_t n_bytes;
+} apart_meta;
 
 /* All of it or false; *fd, where not NULL, is what came along, or -1. */
 bool aei_apart_send(int socket, const void *data, size_t n_bytes, int fd);
 bool aei_apart_receive(int socket, void *data, size_t n_bytes, int *fd);
 
-/* What the keeper says first, and what it is then asked for: a process with that entry, which serves the socket that comes along;
- * or to end the one of that entry, and answer with an int, its wait status. */
-typedef struct apart_rights { bool files, calls; } apart_rights; /* taken away */
-typedef struct apart_order { uint32_t entry, end; } apart_order;
+/* What the keeper says first, and what it is then asked for: a process with that entry, which
+ * serves the socket that comes along; or to end the one of that entry, and answer with an int, its
+ * wait status. */
+typedef struct apart_rights {
+    bool files, calls;
+} apart_rights; /* taken away */
+typedef struct apart_order {
+    uint32_t entry, end;
+} apart_order;
 /* The keeper's life; it ends with the socket. */
 _Noreturn void aei_apart_keep(int socket, apart_ledger *ledger, apart_slots *slots);
 
-/* Opening, reading and closing a reader apart. Nothing is opened, and *done is false, where ae_decode_apart has not been called and
- * where the source is memory. */
-ae_status aei_apart_open(ae_source *source, const ae_limits *limits, uint32_t track, bool *done, ae_reader *reader, ae_error *err);
-ae_status aei_apart_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err);
+/* Opening, reading and closing a reader apart. Nothing is opened, and *done is false, where
+ * ae_decode_apart has not been called and where the source is memory. */
+ae_status aei_apart_open(ae_source *source, const ae_limits *limits, uint32_t track, bool *done,
+                         ae_reader *reader, ae_error *err);
+ae_status aei_apart_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows,
+                              ae_error *err);
 void aei_apart_close(ae_reader *reader);
-/* Whether the process can be asked for another picture; that picture, as ae_reader_picture has it. */
+/* Whether the process can be asked for another picture; that picture, as ae_reader_picture has it.
+ */
 bool aei_apart_is_ready(const ae_reader *reader);
 ae_status aei_apart_picture(ae_reader *reader, uint32_t n, ae_error *err);
 

@@ -19,8 +19,8 @@ ae_status aei_av_picture_failed(aei_av_picture *s, int code)
     if (code == AVERROR(ENOMEM))
         return ae_fail(s->err, AE_ERR_NOMEM, "%s decoder", codec->description);
     av_strerror(code, text, sizeof(text));
-    return ae_fail(s->err, code == AVERROR_PATCHWELCOME ? AE_ERR_UNSUPPORTED : AE_ERR_MALFORMED, "%s: %s", codec->description,
-                   text);
+    return ae_fail(s->err, code == AVERROR_PATCHWELCOME ? AE_ERR_UNSUPPORTED : AE_ERR_MALFORMED,
+                   "%s: %s", codec->description, text);
 }
 
 /* Decoders ask for their picture's memory here before they fill it. */
@@ -30,15 +30,20 @@ static int on_buffer(AVCodecContext *context, AVFrame *frame, int flags)
     int bytes = av_image_get_buffer_size(frame->format, frame->width, frame->height, 1);
 
     if (s->status == AE_OK)
-        s->status = aei_check_size(s->limits, (uint64_t)context->width, (uint64_t)context->height, s->err);
+        s->status = aei_check_size(s->limits, (uint64_t)context->width, (uint64_t)context->height,
+                                   s->err);
     if (s->status == AE_OK)
-        s->status = bytes < 0 ? ae_fail(s->err, AE_ERR_LIMIT, "the picture is too large")
-                              : aei_charge(&s->charged, s->limits, 2 * (uint64_t)bytes, s->codec, s->err);
-    return s->status == AE_OK ? avcodec_default_get_buffer2(context, frame, flags) : AVERROR(ENOMEM);
+        s->status = bytes < 0
+                        ? ae_fail(s->err, AE_ERR_LIMIT, "the picture is too large")
+                        : aei_charge(&s->charged, s->limits, 2 * (uint64_t)bytes, s->codec, s->err);
+    return s->status == AE_OK ? avcodec_default_get_buffer2(context, frame, flags)
+                              : AVERROR(ENOMEM);
 }
 
-/* OpenEXR and JPEG 2000 are decoded in independent parts, and failing ones are left black unless they are noticed here. */
-static int on_execute(AVCodecContext *context, int (*part)(AVCodecContext *, void *, int, int), void *arg, int *results, int n)
+/* OpenEXR and JPEG 2000 are decoded in independent parts, and failing ones are left black unless
+ * they are noticed here. */
+static int on_execute(AVCodecContext *context, int (*part)(AVCodecContext *, void *, int, int),
+                      void *arg, int *results, int n)
 {
     aei_av_picture *s = context->opaque;
 
@@ -81,20 +86,22 @@ static void interleave_float(const AVFrame *frame, const ae_signal_info *info, f
         }
 }
 
-static bool scale_frame(const AVFrame *frame, const ae_signal_info *info, uint8_t *out, size_t row_bytes)
+static bool scale_frame(const AVFrame *frame, const ae_signal_info *info, uint8_t *out,
+                        size_t row_bytes)
 {
     static const enum AVPixelFormat formats[2][5] = {
         {AV_PIX_FMT_NONE, AV_PIX_FMT_GRAY8, AV_PIX_FMT_YA8, AV_PIX_FMT_RGB24, AV_PIX_FMT_RGBA},
         {AV_PIX_FMT_NONE, AV_PIX_FMT_GRAY16, AV_PIX_FMT_YA16, AV_PIX_FMT_RGB48, AV_PIX_FMT_RGBA64},
     };
-    struct SwsContext *scaler =
-        sws_getContext(frame->width, frame->height, frame->format, frame->width, frame->height,
-                       formats[info->sample == AE_U16][info->channels],
-                       SWS_POINT | SWS_ACCURATE_RND | SWS_BITEXACT | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP, NULL, NULL, NULL);
+    struct SwsContext *scaler = sws_getContext(
+        frame->width, frame->height, frame->format, frame->width, frame->height,
+        formats[info->sample == AE_U16][info->channels],
+        SWS_POINT | SWS_ACCURATE_RND | SWS_BITEXACT | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP, NULL,
+        NULL, NULL);
     uint8_t *const to[4] = {out};
     const int to_row[4] = {(int)row_bytes};
-    bool good = scaler && sws_scale(scaler, (const uint8_t *const *)frame->data, frame->linesize, 0, frame->height, to, to_row) ==
-                              frame->height;
+    bool good = scaler && sws_scale(scaler, (const uint8_t *const *)frame->data, frame->linesize, 0,
+                                    frame->height, to, to_row) == frame->height;
 
     sws_freeContext(scaler);
     return good;
@@ -156,12 +163,17 @@ ae_status aei_av_convert(aei_av_picture *s, const AVFrame *frame, ae_signal_info
         return aei_av_picture_failed(s, AVERROR_INVALIDDATA);
     is_float = d->flags & AV_PIX_FMT_FLAG_FLOAT;
     palette = d->flags & AV_PIX_FMT_FLAG_PAL;
-    channels = palette ? palette_channels(frame) : (d->nb_components >= 3 ? 3u : 1u) + !!(d->flags & AV_PIX_FMT_FLAG_ALPHA);
+    channels = palette ? palette_channels(frame)
+                       : (d->nb_components >= 3 ? 3u : 1u) + !!(d->flags & AV_PIX_FMT_FLAG_ALPHA);
     if (is_float && frame->format != AV_PIX_FMT_GBRPF32 && frame->format != AV_PIX_FMT_GBRAPF32 &&
         frame->format != AV_PIX_FMT_GRAYF32)
-        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s with samples of type %s", codec->description, d->name);
+        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s with samples of type %s", codec->description,
+                       d->name);
     *info = aei_image_info((uint64_t)frame->width, (uint64_t)frame->height,
-                           is_float ? AE_F32 : d->comp[0].depth > 8 ? AE_U16 : AE_U8, channels);
+                           is_float               ? AE_F32
+                           : d->comp[0].depth > 8 ? AE_U16
+                                                  : AE_U8,
+                           channels);
     if (info->sample == AE_U16)
         info->bits = (uint32_t)d->comp[0].depth;
     s->row_bytes = ae_row_bytes(info);
@@ -173,7 +185,8 @@ ae_status aei_av_convert(aei_av_picture *s, const AVFrame *frame, ae_signal_info
     else if (palette)
         look_up(frame, info, s->pixels);
     else if (!scale_frame(frame, info, s->pixels, s->row_bytes))
-        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s with pixels of type %s", codec->description, d->name);
+        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s with pixels of type %s", codec->description,
+                       d->name);
     if (info->sample == AE_U8 && channels == 4 && !palette) {
         drop_opaque_alpha(info, s->pixels);
         s->row_bytes = ae_row_bytes(info);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * AVIF through libavif: 8, 10 and 12 bits. Pictures come upright: what turns them in the file is applied. */
+ * AVIF through libavif: 8, 10 and 12 bits. Pictures come upright: what turns them in the file is
+ * applied. */
 #include <string.h>
 
 #include <avif/avif.h>
@@ -11,26 +12,30 @@
 
 static ae_status avif_failed(avifResult result, ae_error *err)
 {
-    return ae_fail(err, result == AVIF_RESULT_OUT_OF_MEMORY         ? AE_ERR_NOMEM
-                        : result == AVIF_RESULT_NO_CODEC_AVAILABLE  ? AE_ERR_UNSUPPORTED
-                        : result == AVIF_RESULT_NOT_IMPLEMENTED     ? AE_ERR_UNSUPPORTED
-                        : result == AVIF_RESULT_UNSUPPORTED_DEPTH   ? AE_ERR_UNSUPPORTED
-                                                                    : AE_ERR_MALFORMED,
+    return ae_fail(err,
+                   result == AVIF_RESULT_OUT_OF_MEMORY        ? AE_ERR_NOMEM
+                   : result == AVIF_RESULT_NO_CODEC_AVAILABLE ? AE_ERR_UNSUPPORTED
+                   : result == AVIF_RESULT_NOT_IMPLEMENTED    ? AE_ERR_UNSUPPORTED
+                   : result == AVIF_RESULT_UNSUPPORTED_DEPTH  ? AE_ERR_UNSUPPORTED
+                                                              : AE_ERR_MALFORMED,
                    "AVIF: %s", avifResultToString(result));
 }
 
 /* Rotation and mirroring of HEIF as the orientation of EXIF that says the same. */
 static unsigned orientation_of(const avifImage *image)
 {
-    static const uint8_t turned[4][3] = {{1, 4, 2}, {8, 5, 7}, {3, 2, 4}, {6, 7, 5}}; /* by angle; not, up-down, left-right */
+    /* by angle; not, up-down, left-right */
+    static const uint8_t turned[4][3] = {{1, 4, 2}, {8, 5, 7}, {3, 2, 4}, {6, 7, 5}};
     unsigned angle = image->transformFlags & AVIF_TRANSFORM_IROT ? image->irot.angle & 3 : 0;
 
-    return turned[angle][image->transformFlags & AVIF_TRANSFORM_IMIR ? 1 + (image->imir.mode & 1) : 0];
+    return turned[angle]
+                 [image->transformFlags & AVIF_TRANSFORM_IMIR ? 1 + (image->imir.mode & 1) : 0];
 }
 
 static void set_orientation(avifImage *image, unsigned orientation)
 {
-    static const uint8_t angles[9] = {0, 0, 0, 2, 0, 1, 3, 3, 1}, mirrors[9] = {0, 0, 2, 0, 1, 1, 0, 1, 0};
+    static const uint8_t angles[9] = {0, 0, 0, 2, 0, 1, 3, 3, 1},
+                         mirrors[9] = {0, 0, 2, 0, 1, 1, 0, 1, 0};
 
     image->transformFlags &= ~(avifTransformFlags)(AVIF_TRANSFORM_IROT | AVIF_TRANSFORM_IMIR);
     if (angles[orientation])
@@ -61,7 +66,8 @@ static ae_status add_meta(const avifImage *image, ae_reader *reader, ae_error *e
 static void take_grey(const avifImage *image, const ae_signal_info *info, uint8_t *out)
 {
     bool wide = image->depth > 8, limited = image->yuvRange == AVIF_RANGE_LIMITED;
-    int64_t low = limited ? 16 << (image->depth - 8) : 0, span = limited ? 219 << (image->depth - 8) : (1 << image->depth) - 1;
+    int64_t low = limited ? 16 << (image->depth - 8) : 0,
+            span = limited ? 219 << (image->depth - 8) : (1 << image->depth) - 1;
     int64_t most = (1 << image->depth) - 1, full = wide ? 65535 : 255;
 
     for (uint32_t y = 0; y < image->height; y++)
@@ -69,12 +75,14 @@ static void take_grey(const avifImage *image, const ae_signal_info *info, uint8_
             for (uint32_t c = 0; c < info->channels; c++) {
                 const uint8_t *row = c ? image->alphaPlane + (size_t)y * image->alphaRowBytes
                                        : image->yuvPlanes[0] + (size_t)y * image->yuvRowBytes[0];
-                int64_t v = wide ? ((const uint16_t *)(const void *)row)[x] : row[x], range = c ? most : span;
+                int64_t v = wide ? ((const uint16_t *)(const void *)row)[x] : row[x],
+                        range = c ? most : span;
 
                 v = v - (c ? 0 : low);
                 v = ((v < 0 ? 0 : v > range ? range : v) * full + range / 2) / range;
                 if (wide)
-                    ((uint16_t *)(void *)out)[((size_t)y * image->width + x) * info->channels + c] = (uint16_t)v;
+                    ((uint16_t *)(void *)
+                         out)[((size_t)y * image->width + x) * info->channels + c] = (uint16_t)v;
                 else
                     out[((size_t)y * image->width + x) * info->channels + c] = (uint8_t)v;
             }
@@ -97,11 +105,13 @@ static ae_status take_pixels(const avifImage *image, ae_reader *reader, ae_error
     if ((result = avifImageYUVToRGB(image, &rgb)) != AVIF_RESULT_OK)
         return avif_failed(result, err);
     if (reader->info.sample == AE_U16)
-        aei_stretch((uint16_t *)(void *)w->pixels, (size_t)image->width * image->height * reader->info.channels, image->depth);
+        aei_stretch((uint16_t *)(void *)w->pixels,
+                    (size_t)image->width * image->height * reader->info.channels, image->depth);
     return AE_OK;
 }
 
-static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader *reader, uint64_t *charged, ae_error *err)
+static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader *reader,
+                        uint64_t *charged, ae_error *err)
 {
     const avifImage *image = decoder->image;
     ae_signal_info info;
@@ -113,7 +123,8 @@ static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader
         return avif_failed(result, err);
     image = decoder->image;
     if ((st = aei_check_size(limits, image->width, image->height, err)) != AE_OK ||
-        (st = aei_charge(charged, limits, (uint64_t)image->width * image->height * 16, reader->codec, err)) != AE_OK)
+        (st = aei_charge(charged, limits, (uint64_t)image->width * image->height * 16,
+                         reader->codec, err)) != AE_OK)
         return st;
     if ((result = avifDecoderNextImage(decoder)) != AVIF_RESULT_OK)
         return avif_failed(result, err);
@@ -124,7 +135,8 @@ static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader
     if (info.sample == AE_U16)
         info.bits = image->depth;
     if ((st = add_meta(image, reader, err)) != AE_OK ||
-        (st = aei_whole_create(reader, limits, &info, err)) != AE_OK || (st = take_pixels(image, reader, err)) != AE_OK)
+        (st = aei_whole_create(reader, limits, &info, err)) != AE_OK ||
+        (st = take_pixels(image, reader, err)) != AE_OK)
         return st;
     if (image->transformFlags & AVIF_TRANSFORM_CLAP)
         aei_note(reader->note, "crop dropped");
@@ -135,7 +147,8 @@ static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader
     return aei_whole_turn(reader, orientation_of(image), err);
 }
 
-static ae_status avif_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status avif_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                           ae_error *err)
 {
     avifDecoder *decoder = NULL;
     uint64_t charged = 0;
@@ -152,8 +165,9 @@ static ae_status avif_open(ae_source *source, const ae_limits *limits, ae_reader
     }
     decoder->strictFlags = AVIF_STRICT_DISABLED;
     decoder->maxThreads = 1;
-    st = avifDecoderSetIOMemory(decoder, file, n) == AVIF_RESULT_OK ? decode(decoder, limits, reader, &charged, err)
-                                                                     : ae_fail(err, AE_ERR_NOMEM, "AVIF decoder");
+    st = avifDecoderSetIOMemory(decoder, file, n) == AVIF_RESULT_OK
+             ? decode(decoder, limits, reader, &charged, err)
+             : ae_fail(err, AE_ERR_NOMEM, "AVIF decoder");
     if (st != AE_OK)
         aei_whole_close(reader);
 done:
@@ -199,25 +213,29 @@ static const uint8_t *usable_cicp(const ae_meta *meta)
     return p && p[0] && p[0] <= 22 && p[1] && p[1] <= 18 && p[3] == 1 ? p : NULL;
 }
 
-static ae_status avif_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                             ae_writer *writer, ae_error *err)
+static ae_status avif_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                             const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     if (info->width > 65536 || info->height > 65536)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "AVIF holds at most 65536 pixels along an edge");
     for (size_t i = 0; i < meta->n_items; i++)
         if (meta->items[i].kind == AE_META_EXIF && !is_exif(&meta->items[i]))
             aei_note(writer->note, "EXIF dropped (damaged)");
-    return aei_canvas_create(sink, info, meta, usable_cicp(meta) ? "cICP sRGB" : "sRGB", options, writer, err);
+    return aei_canvas_create(sink, info, meta, usable_cicp(meta) ? "cICP sRGB" : "sRGB", options,
+                             writer, err);
 }
 
 static void set_meta(avifImage *image, const aei_canvas *c)
 {
-    const ae_meta_item *exif = ae_meta_find(c->meta, AE_META_EXIF), *xmp = ae_meta_find(c->meta, AE_META_XMP);
+    const ae_meta_item *exif = ae_meta_find(c->meta, AE_META_EXIF),
+                       *xmp = ae_meta_find(c->meta, AE_META_XMP);
     const uint8_t *cicp = usable_cicp(c->meta);
 
-    image->colorPrimaries = c->icc.n_bytes && !cicp ? AVIF_COLOR_PRIMARIES_UNSPECIFIED : AVIF_COLOR_PRIMARIES_BT709;
-    image->transferCharacteristics =
-        c->icc.n_bytes && !cicp ? AVIF_TRANSFER_CHARACTERISTICS_UNSPECIFIED : AVIF_TRANSFER_CHARACTERISTICS_SRGB;
+    image->colorPrimaries = c->icc.n_bytes && !cicp ? AVIF_COLOR_PRIMARIES_UNSPECIFIED
+                                                    : AVIF_COLOR_PRIMARIES_BT709;
+    image->transferCharacteristics = c->icc.n_bytes && !cicp
+                                         ? AVIF_TRANSFER_CHARACTERISTICS_UNSPECIFIED
+                                         : AVIF_TRANSFER_CHARACTERISTICS_SRGB;
     if (cicp) {
         image->colorPrimaries = cicp[0];
         image->transferCharacteristics = cicp[1];
@@ -255,7 +273,8 @@ static ae_status fill(avifImage *image, const ae_signal_info *info, aei_canvas *
     avifResult result;
 
     if (info->sample == AE_U16)
-        aei_reduce((uint16_t *)(void *)c->pixels, (size_t)(info->width * info->height) * info->channels, image->depth);
+        aei_reduce((uint16_t *)(void *)c->pixels,
+                   (size_t)(info->width * info->height) * info->channels, image->depth);
     if (info->channels < 3) {
         avifImageAllocatePlanes(image, info->alpha ? AVIF_PLANES_ALL : AVIF_PLANES_YUV);
         if (!image->yuvPlanes[0] || (info->alpha && !image->alphaPlane))
@@ -277,8 +296,9 @@ static ae_status avif_finish(ae_writer *writer, ae_error *err)
     aei_canvas *c = writer->state;
     const ae_signal_info *info = &writer->info;
     int worst = c->lossless ? 0 : (100 - c->quality) * AVIF_QUANTIZER_WORST_QUALITY / 100;
-    avifImage *image = avifImageCreate((uint32_t)info->width, (uint32_t)info->height, info->sample == AE_U16 ? info->bits : 8,
-                                       info->channels < 3 ? AVIF_PIXEL_FORMAT_YUV400 : AVIF_PIXEL_FORMAT_YUV444);
+    avifImage *image = avifImageCreate(
+        (uint32_t)info->width, (uint32_t)info->height, info->sample == AE_U16 ? info->bits : 8,
+        info->channels < 3 ? AVIF_PIXEL_FORMAT_YUV400 : AVIF_PIXEL_FORMAT_YUV444);
     avifEncoder *encoder = avifEncoderCreate();
     avifRWData file = AVIF_DATA_EMPTY;
     avifResult result;
@@ -290,8 +310,9 @@ static ae_status avif_finish(ae_writer *writer, ae_error *err)
     }
     set_meta(image, c);
     image->yuvRange = AVIF_RANGE_FULL;
-    image->matrixCoefficients = c->lossless && info->channels >= 3 ? AVIF_MATRIX_COEFFICIENTS_IDENTITY
-                                                                    : AVIF_MATRIX_COEFFICIENTS_BT601;
+    image->matrixCoefficients = c->lossless && info->channels >= 3
+                                    ? AVIF_MATRIX_COEFFICIENTS_IDENTITY
+                                    : AVIF_MATRIX_COEFFICIENTS_BT601;
     if ((st = fill(image, info, c, err)) != AE_OK)
         goto done;
     ae_free(c->pixels);
@@ -302,7 +323,8 @@ static ae_status avif_finish(ae_writer *writer, ae_error *err)
     encoder->maxQuantizer = worst;
     encoder->minQuantizerAlpha = encoder->maxQuantizerAlpha = AVIF_QUANTIZER_LOSSLESS;
     result = avifEncoderWrite(encoder, image, &file);
-    st = result == AVIF_RESULT_OK ? c->sink->write(c->sink->opaque, file.data, file.size, err) : avif_failed(result, err);
+    st = result == AVIF_RESULT_OK ? c->sink->write(c->sink->opaque, file.data, file.size, err)
+                                  : avif_failed(result, err);
 done:
     avifRWDataFree(&file);
     if (encoder)

@@ -17,18 +17,22 @@ static int input_read(void *opaque, uint8_t *to, int n)
 static int64_t input_seek(void *opaque, int64_t offset, int whence)
 {
     av_input *in = opaque;
-    int64_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? (int64_t)in->at : (int64_t)ae_source_size(in->source);
+    int64_t base = whence == SEEK_SET   ? 0
+                   : whence == SEEK_CUR ? (int64_t)in->at
+                                        : (int64_t)ae_source_size(in->source);
 
     if (whence & AVSEEK_SIZE)
         return (int64_t)ae_source_size(in->source);
     whence &= ~AVSEEK_FORCE;
-    if (offset > INT64_MAX - base || base + offset < 0 || (uint64_t)(base + offset) > ae_source_size(in->source))
+    if (offset > INT64_MAX - base || base + offset < 0 ||
+        (uint64_t)(base + offset) > ae_source_size(in->source))
         return -1;
     return (int64_t)(in->at = (uint64_t)(base + offset));
 }
 
 /* What a file names elsewhere is not opened. */
-static int refuse_open(AVFormatContext *format, AVIOContext **io, const char *url, int flags, AVDictionary **options)
+static int refuse_open(AVFormatContext *format, AVIOContext **io, const char *url, int flags,
+                       AVDictionary **options)
 {
     (void)format;
     (void)io;
@@ -56,11 +60,15 @@ ae_status aei_av_failed(const ae_codec *codec, int code, ae_error *err)
     if (code == AVERROR(ENOMEM))
         return ae_fail(err, AE_ERR_NOMEM, "%s", codec->description);
     av_strerror(code, text, sizeof(text));
-    return ae_fail(err, code == AVERROR_PATCHWELCOME || code == AVERROR_DECODER_NOT_FOUND ? AE_ERR_UNSUPPORTED : AE_ERR_MALFORMED,
+    return ae_fail(err,
+                   code == AVERROR_PATCHWELCOME || code == AVERROR_DECODER_NOT_FOUND
+                       ? AE_ERR_UNSUPPORTED
+                       : AE_ERR_MALFORMED,
                    "%s: %s", codec->description, text);
 }
 
-ae_status aei_av_input_begin(av_input *in, ae_source *source, const char *formats, const ae_codec *codec, ae_error *err)
+ae_status aei_av_input_begin(av_input *in, ae_source *source, const char *formats,
+                             const ae_codec *codec, ae_error *err)
 {
     uint8_t *buffer = av_malloc(AEI_AV_IO_BYTES);
     AVDictionary *options = NULL;
@@ -69,7 +77,8 @@ ae_status aei_av_input_begin(av_input *in, ae_source *source, const char *format
 
     *in = (av_input){.source = source};
     av_log_set_level(AV_LOG_QUIET);
-    io = buffer ? avio_alloc_context(buffer, AEI_AV_IO_BYTES, 0, in, input_read, NULL, input_seek) : NULL;
+    io = buffer ? avio_alloc_context(buffer, AEI_AV_IO_BYTES, 0, in, input_read, NULL, input_seek)
+                : NULL;
     in->format = io ? avformat_alloc_context() : NULL;
     if (!in->format || av_dict_set(&options, "format_whitelist", formats, 0) < 0) {
         avformat_free_context(in->format);

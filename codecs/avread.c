@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading the tracks of MP4, Matroska, ASF and their like: one of them is decoded, in its place in time. */
+ * Reading the tracks of MP4, Matroska, ASF and their like: one of them is decoded, in its place in
+ * time. */
 #include <math.h>
 #include <string.h>
 
@@ -22,7 +23,8 @@ typedef struct av_reader {
     double last_seconds, promised; /* where packets end; the length that the container states */
     bool ended;
     bool packed24; /* three bytes of four */
-    uint64_t most; /* frames that the container says there are, 0: none; what follows only fills the last packet */
+    /* frames that the container says there are, 0: none; what follows only fills the last packet */
+    uint64_t most;
 } av_reader;
 
 static void free_reader(av_reader *s)
@@ -62,17 +64,13 @@ static ae_sample sample_of(const AVCodecContext *decoder, bool *packed24)
 {
     *packed24 = false;
     switch (av_get_packed_sample_fmt(decoder->sample_fmt)) {
-    case AV_SAMPLE_FMT_U8:
-        return AE_S8;
-    case AV_SAMPLE_FMT_S16:
-        return AE_S16;
+    case AV_SAMPLE_FMT_U8: return AE_S8;
+    case AV_SAMPLE_FMT_S16: return AE_S16;
     case AV_SAMPLE_FMT_S32:
         *packed24 = decoder->bits_per_raw_sample > 0 && decoder->bits_per_raw_sample <= 24;
         return *packed24 ? AE_S24 : AE_S32;
-    case AV_SAMPLE_FMT_DBL:
-        return AE_F64;
-    default:
-        return AE_F32;
+    case AV_SAMPLE_FMT_DBL: return AE_F64;
+    default: return AE_F32;
     }
 }
 
@@ -94,7 +92,8 @@ static ae_status open_decoder(av_reader *s, const ae_codec *codec, ae_error *err
         return aei_av_failed(codec, code, err);
     s->decoder->pkt_timebase = stream->time_base;
     s->decoder->thread_count = 1;
-    return (code = avcodec_open2(s->decoder, decoder, NULL)) < 0 ? aei_av_failed(codec, code, err) : AE_OK;
+    return (code = avcodec_open2(s->decoder, decoder, NULL)) < 0 ? aei_av_failed(codec, code, err)
+                                                                 : AE_OK;
 }
 
 /* The next frame into s->frame; *ended at the end. */
@@ -118,7 +117,9 @@ static ae_status decode(av_reader *s, const ae_codec *codec, ae_error *err)
             code = av_read_frame(s->in.format, s->packet);
             if (code >= 0) {
                 const AVStream *stream = s->in.format->streams[s->packet->stream_index];
-                int64_t end = s->packet->pts == AV_NOPTS_VALUE ? 0 : s->packet->pts + s->packet->duration;
+                int64_t end = s->packet->pts == AV_NOPTS_VALUE
+                                  ? 0
+                                  : s->packet->pts + s->packet->duration;
 
                 s->last_seconds = fmax(s->last_seconds, (double)end * av_q2d(stream->time_base));
             }
@@ -126,15 +127,16 @@ static ae_status decode(av_reader *s, const ae_codec *codec, ae_error *err)
         if (code < 0 && code != AVERROR_EOF)
             return aei_av_failed(codec, code, err);
         if (code >= 0 && s->packet->flags & AV_PKT_FLAG_CORRUPT)
-            return ae_fail(err, AE_ERR_MALFORMED, "%s: truncated or damaged after %.1f s", codec->description,
-                           (double)s->produced / s->decoder->sample_rate);
+            return ae_fail(err, AE_ERR_MALFORMED, "%s: truncated or damaged after %.1f s",
+                           codec->description, (double)s->produced / s->decoder->sample_rate);
         code = avcodec_send_packet(s->decoder, code < 0 ? NULL : s->packet);
         if (code < 0 && code != AVERROR_EOF && code != AVERROR(EAGAIN))
             return aei_av_failed(codec, code, err);
     }
 }
 
-/* Where the frame lies in time: silence stands for a gap before it, so that sound and picture stay together. */
+/* Where the frame lies in time: silence stands for a gap before it, so that sound and picture stay
+ * together. */
 static void find_gap(av_reader *s)
 {
     const AVStream *stream = s->in.format->streams[s->track];
@@ -147,17 +149,20 @@ static void find_gap(av_reader *s)
     if (s->start == INT64_MIN)
         s->start = at;
     gap = (double)(at - s->start - (int64_t)s->produced) / s->decoder->sample_rate;
-    if (gap > LEAST_GAP && gap < MAX_GAP && (double)(at - s->start) / s->decoder->sample_rate < s->promised + 1)
+    if (gap > LEAST_GAP && gap < MAX_GAP &&
+        (double)(at - s->start) / s->decoder->sample_rate < s->promised + 1)
         s->silence = (uint64_t)(at - s->start) - s->produced;
 }
 
-/* As FLAC stores pictures: kind (3: of the front), type, no description, measures that decoders find out, data. */
+/* As FLAC stores pictures: kind (3: of the front), type, no description, measures that decoders
+ * find out, data. */
 static ae_status add_cover(const AVStream *stream, ae_meta *meta, ae_error *err)
 {
     const char *type = stream->codecpar->codec_id == AV_CODEC_ID_PNG     ? "image/png"
                        : stream->codecpar->codec_id == AV_CODEC_ID_MJPEG ? "image/jpeg"
                                                                          : NULL;
-    size_t n = stream->attached_pic.size > 0 ? (size_t)stream->attached_pic.size : 0, n_type = type ? strlen(type) : 0;
+    size_t n = stream->attached_pic.size > 0 ? (size_t)stream->attached_pic.size : 0,
+           n_type = type ? strlen(type) : 0;
     uint8_t *block;
     ae_status st;
 
@@ -178,10 +183,11 @@ static ae_status add_cover(const AVStream *stream, ae_meta *meta, ae_error *err)
 
 static ae_status read_tags(const AVFormatContext *f, int track, ae_meta *meta, ae_error *err)
 {
-    static const char *const names[][2] = {{"track", "TRACKNUMBER"},  {"disc", "DISCNUMBER"}, {"album_artist", "ALBUMARTIST"},
-                                           {"encoder", ""},           {"major_brand", ""},    {"minor_version", ""},
-                                           {"compatible_brands", ""}, {"creation_time", ""},  {"handler_name", ""},
-                                           {"vendor_id", ""}};
+    static const char *const names[][2] = {
+        {"track", "TRACKNUMBER"},  {"disc", "DISCNUMBER"}, {"album_artist", "ALBUMARTIST"},
+        {"encoder", ""},           {"major_brand", ""},    {"minor_version", ""},
+        {"compatible_brands", ""}, {"creation_time", ""},  {"handler_name", ""},
+        {"vendor_id", ""}};
     const AVDictionaryEntry *e = NULL;
     ae_status st = AE_OK;
 
@@ -204,7 +210,8 @@ static ae_status read_tags(const AVFormatContext *f, int track, ae_meta *meta, a
     for (unsigned i = 0; i < f->nb_streams && st == AE_OK; i++)
         if (f->streams[i]->disposition & AV_DISPOSITION_ATTACHED_PIC)
             st = add_cover(f->streams[i], meta, err);
-    /* What else there is is named, so that writers of other formats can say that they leave it out. */
+    /* What else there is is named, so that writers of other formats can say that they leave it out.
+     */
     for (unsigned i = 0; i < f->nb_streams && st == AE_OK; i++) {
         const AVCodecParameters *p = f->streams[i]->codecpar;
         const char *kind = av_get_media_type_string(p->codec_type);
@@ -212,7 +219,8 @@ static ae_status read_tags(const AVFormatContext *f, int track, ae_meta *meta, a
 
         if ((int)i == track || f->streams[i]->disposition & AV_DISPOSITION_ATTACHED_PIC)
             continue;
-        snprintf(text, sizeof(text), "AV %s %s", kind ? kind : "stream", avcodec_get_name(p->codec_id));
+        snprintf(text, sizeof(text), "AV %s %s", kind ? kind : "stream",
+                 avcodec_get_name(p->codec_id));
         st = ae_meta_add(meta, AE_META_CHUNK, text, "", 0, err);
     }
     return st;
@@ -229,13 +237,16 @@ ae_status aei_av_open(ae_source *source, const ae_limits *limits, ae_reader *rea
     if (!s)
         return ae_fail(err, AE_ERR_NOMEM, "%s decoder", reader->codec->description);
     s->start = INT64_MIN;
-    if ((st = aei_av_input_open(&s->in, source, reader->codec, err)) != AE_OK || (st = choose_track(s, reader, err)) != AE_OK ||
-        (st = open_decoder(s, reader->codec, err)) != AE_OK || (st = decode(s, reader->codec, err)) != AE_OK)
+    if ((st = aei_av_input_open(&s->in, source, reader->codec, err)) != AE_OK ||
+        (st = choose_track(s, reader, err)) != AE_OK ||
+        (st = open_decoder(s, reader->codec, err)) != AE_OK ||
+        (st = decode(s, reader->codec, err)) != AE_OK)
         goto failed;
-    if (s->decoder->ch_layout.nb_channels < 1 || s->decoder->ch_layout.nb_channels > AEI_AV_CHANNELS ||
-        s->decoder->sample_rate < 1) {
-        st = ae_fail(err, AE_ERR_MALFORMED, "%s: impossible: %d channels at %d Hz", reader->codec->description,
-                     s->decoder->ch_layout.nb_channels, s->decoder->sample_rate);
+    if (s->decoder->ch_layout.nb_channels < 1 ||
+        s->decoder->ch_layout.nb_channels > AEI_AV_CHANNELS || s->decoder->sample_rate < 1) {
+        st = ae_fail(err, AE_ERR_MALFORMED, "%s: impossible: %d channels at %d Hz",
+                     reader->codec->description, s->decoder->ch_layout.nb_channels,
+                     s->decoder->sample_rate);
         goto failed;
     }
     stream = s->in.format->streams[s->track];
@@ -248,14 +259,18 @@ ae_status aei_av_open(ae_source *source, const ae_limits *limits, ae_reader *rea
     if (s->decoder->ch_layout.order == AV_CHANNEL_ORDER_NATIVE)
         reader->info.layout = s->decoder->ch_layout.u.mask;
     if (stream->duration > 0)
-        reader->info.height = (uint64_t)fmax((double)stream->duration * av_q2d(stream->time_base) * reader->info.rate, 0);
+        reader->info.height = (uint64_t)fmax(
+            (double)stream->duration * av_q2d(stream->time_base) * reader->info.rate, 0);
     else if (s->in.format->duration > 0)
-        reader->info.height = (uint64_t)((double)s->in.format->duration / AV_TIME_BASE * reader->info.rate);
+        reader->info.height = (uint64_t)((double)s->in.format->duration / AV_TIME_BASE *
+                                         reader->info.rate);
     if (stream->duration > 0 && strstr(s->in.format->iformat->name, "mp4"))
         s->most = reader->info.height;
     if (stream->codecpar->bit_rate > 0)
-        snprintf(reader->quality, sizeof(reader->quality), "%g kbit/s", (double)stream->codecpar->bit_rate * 1e-3);
-    s->promised = s->in.format->duration > 0 ? (double)s->in.format->duration / AV_TIME_BASE : INFINITY;
+        snprintf(reader->quality, sizeof(reader->quality), "%g kbit/s",
+                 (double)stream->codecpar->bit_rate * 1e-3);
+    s->promised = s->in.format->duration > 0 ? (double)s->in.format->duration / AV_TIME_BASE
+                                             : INFINITY;
     if (!s->ended)
         find_gap(s);
     class = (av_class){s->in.format->nb_streams, (uint32_t)s->track, stream->codecpar->codec_id,
@@ -270,11 +285,13 @@ failed:
     return st;
 }
 
-/* MP3 is written by libsndfile, whose decoder speaks its mind on stderr about files that are damaged. */
+/* MP3 is written by libsndfile, whose decoder speaks its mind on stderr about files that are
+ * damaged. */
 ae_status aei_mp3_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
     sound_layout layout = {0};
-    ae_status st = aei_sound_meta(source, SOUND_MPEG, limits, &reader->meta, &layout, reader->note, err);
+    ae_status st = aei_sound_meta(source, SOUND_MPEG, limits, &reader->meta, &layout, reader->note,
+                                  err);
 
     return st == AE_OK ? aei_av_open(source, limits, reader, err) : st;
 }
@@ -288,7 +305,8 @@ static void give(const av_reader *s, const ae_signal_info *info, uint8_t *to, in
     for (int i = s->used; i < s->used + n; i++)
         for (uint32_t c = 0; c < info->channels; c++, to += bytes) {
             const uint8_t *from = planar ? s->frame->extended_data[c] + (size_t)i * from_bytes
-                                         : s->frame->data[0] + ((size_t)i * info->channels + c) * from_bytes;
+                                         : s->frame->data[0] +
+                                               ((size_t)i * info->channels + c) * from_bytes;
 
             if (s->packed24) { /* in the upper three bytes of this machine's integer */
                 uint32_t v;
@@ -311,14 +329,17 @@ static ae_status check_end(const av_reader *s, const ae_codec *codec, ae_error *
 
     if (s->in.format->start_time > 0 && s->in.format->start_time != AV_NOPTS_VALUE)
         promised += (double)s->in.format->start_time / AV_TIME_BASE;
-    if (promised < INFINITY && s->in.format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE &&
+    if (promised < INFINITY &&
+        s->in.format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE &&
         promised - s->last_seconds > 1 + 0.02 * promised)
-        return ae_fail(err, AE_ERR_MALFORMED, "%s: truncated: the header claims %.1f s, %.1f s are there", codec->description,
-                       promised, s->last_seconds);
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "%s: truncated: the header claims %.1f s, %.1f s are there",
+                       codec->description, promised, s->last_seconds);
     return AE_OK;
 }
 
-ae_status aei_av_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err)
+ae_status aei_av_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows,
+                           ae_error *err)
 {
     av_reader *s = reader->state;
     size_t row = ae_row_bytes(&reader->info);
@@ -343,14 +364,18 @@ ae_status aei_av_read_some(ae_reader *reader, void *rows, uint32_t capacity, uin
             }
             if (s->most && s->produced < s->most && s->produced + (uint64_t)n > s->most)
                 n = (int)(s->most - s->produced);
-            if (s->frame->ch_layout.nb_channels != (int)reader->info.channels || s->frame->sample_rate != s->decoder->sample_rate ||
-                s->frame->format != s->decoder->sample_fmt || reader->info.rate != s->frame->sample_rate)
-                return ae_fail(err, AE_ERR_UNSUPPORTED, "%s: the sound changes its kind after %.1f s", reader->codec->description,
-                               (double)s->produced / reader->info.rate);
+            if (s->frame->ch_layout.nb_channels != (int)reader->info.channels ||
+                s->frame->sample_rate != s->decoder->sample_rate ||
+                s->frame->format != s->decoder->sample_fmt ||
+                reader->info.rate != s->frame->sample_rate)
+                return ae_fail(err, AE_ERR_UNSUPPORTED,
+                               "%s: the sound changes its kind after %.1f s",
+                               reader->codec->description, (double)s->produced / reader->info.rate);
             give(s, &reader->info, to, n);
             s->used += n;
         } else {
-            if ((st = decode(s, reader->codec, err)) != AE_OK || (s->ended && (st = check_end(s, reader->codec, err)) != AE_OK))
+            if ((st = decode(s, reader->codec, err)) != AE_OK ||
+                (s->ended && (st = check_end(s, reader->codec, err)) != AE_OK))
                 return st;
             if (!s->ended && !(s->most && s->produced >= s->most))
                 find_gap(s);

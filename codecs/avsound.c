@@ -14,7 +14,8 @@ static bool has(const uint8_t *head, size_t n, size_t at, const char *text)
 
 static int mp4_probe(const uint8_t *h, size_t n)
 {
-    return has(h, n, 4, "ftyp") ? has(h, n, 8, "qt  ") || has(h, n, 8, "M4A ") || has(h, n, 8, "M4B ") ? 40 : 50
+    return has(h, n, 4, "ftyp")
+               ? has(h, n, 8, "qt  ") || has(h, n, 8, "M4A ") || has(h, n, 8, "M4B ") ? 40 : 50
            : has(h, n, 4, "moov") || has(h, n, 4, "mdat") || has(h, n, 4, "wide") ? 30
                                                                                   : 0;
 }
@@ -67,23 +68,24 @@ static int aac_probe(const uint8_t *h, size_t n)
 
 static int ts_probe(const uint8_t *h, size_t n)
 {
-    return n >= 4 * 188 && h[0] == 0x47 && h[188] == 0x47 && h[376] == 0x47 && h[564] == 0x47 ? 60 : 0;
+    return n >= 4 * 188 && h[0] == 0x47 && h[188] == 0x47 && h[376] == 0x47 && h[564] == 0x47 ? 60
+                                                                                              : 0;
 }
 
-#define AV_CODEC(symbol, text, ...)                                                                                        \
-    static const char *const symbol##_suffixes[] = {__VA_ARGS__, NULL};                                                    \
-    const ae_codec aei_codec_##symbol = {.name = #symbol,                                                                  \
-                                         .description = text,                                                              \
-                                         .suffixes = symbol##_suffixes,                                                    \
-                                         .kind = AE_KIND_AUDIO,                                                            \
-                                         .probe = symbol##_probe,                                                          \
-                                         .open = aei_av_open,                                                              \
-                                         .read_some = aei_av_read_some,                                                    \
-                                         .close = aei_av_close,                                                            \
-                                         .accepts = aei_av_accepts,                                                        \
-                                         .create = aei_av_create,                                                          \
-                                         .write = aei_av_write,                                                            \
-                                         .finish = aei_av_finish,                                                          \
+#define AV_CODEC(symbol, text, ...)                                                                \
+    static const char *const symbol##_suffixes[] = {__VA_ARGS__, NULL};                            \
+    const ae_codec aei_codec_##symbol = {.name = #symbol,                                          \
+                                         .description = text,                                      \
+                                         .suffixes = symbol##_suffixes,                            \
+                                         .kind = AE_KIND_AUDIO,                                    \
+                                         .probe = symbol##_probe,                                  \
+                                         .open = aei_av_open,                                      \
+                                         .read_some = aei_av_read_some,                            \
+                                         .close = aei_av_close,                                    \
+                                         .accepts = aei_av_accepts,                                \
+                                         .create = aei_av_create,                                  \
+                                         .write = aei_av_write,                                    \
+                                         .finish = aei_av_finish,                                  \
                                          .abandon = aei_av_abandon};
 
 AV_CODEC(m4a, "MPEG-4 sound", "m4a", "m4b")

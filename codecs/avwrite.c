@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Writing them. A file made from one of the same container keeps all that is not the track: video, subtitles, other sounds, covers,
- * chapters and tags are copied as they stand. They are not held meanwhile: the writer reads the input once more, in step with the
- * sound that it is given. */
+ * Writing them. A file made from one of the same container keeps all that is not the track: video,
+ * subtitles, other sounds, covers, chapters and tags are copied as they stand. They are not held
+ * meanwhile: the writer reads the input once more, in step with the sound that it is given. */
 #include <math.h>
 #include <string.h>
 
@@ -24,8 +24,8 @@ typedef struct av_writer {
     AVPacket *packet;
     int n_in_frame, track; /* of the output */
     int64_t sent;          /* frames to the encoder */
-    int late;              /* frames by which the coder is late where the container cannot say so: */
-    int drop;              /* as many are left out at the beginning, so that the rest stays in its place */
+    int late; /* frames by which the coder is late where the container cannot say so: */
+    int drop; /* as many are left out at the beginning, so that the rest stays in its place */
     int64_t start;
     /* copying from the av_input */
     av_input in;
@@ -42,14 +42,10 @@ typedef struct av_container {
 static const av_container *container_of_codec(const ae_codec *codec)
 {
     static const av_container all[] = {
-        {"m4a", "ipod", AV_CODEC_ID_AAC},
-        {"mp4", "mp4", AV_CODEC_ID_AAC},
-        {"mov", "mov", AV_CODEC_ID_AAC},
-        {"mkv", "matroska", AV_CODEC_ID_OPUS},
-        {"webm", "webm", AV_CODEC_ID_OPUS},
-        {"wma", "asf", AV_CODEC_ID_WMAV2},
-        {"avi", "avi", AV_CODEC_ID_MP3},
-        {"aac", "adts", AV_CODEC_ID_AAC},
+        {"m4a", "ipod", AV_CODEC_ID_AAC},   {"mp4", "mp4", AV_CODEC_ID_AAC},
+        {"mov", "mov", AV_CODEC_ID_AAC},    {"mkv", "matroska", AV_CODEC_ID_OPUS},
+        {"webm", "webm", AV_CODEC_ID_OPUS}, {"wma", "asf", AV_CODEC_ID_WMAV2},
+        {"avi", "avi", AV_CODEC_ID_MP3},    {"aac", "adts", AV_CODEC_ID_AAC},
         {"ts", "mpegts", AV_CODEC_ID_AAC},
     };
 
@@ -108,7 +104,8 @@ static ae_status writer_failed(av_writer *s, const ae_writer *writer, int code, 
         return s->status;
     }
     av_strerror(code, text, sizeof(text));
-    return ae_fail(err, code == AVERROR(ENOMEM) ? AE_ERR_NOMEM : AE_ERR_UNSUPPORTED, "%s: %s", writer->codec->description, text);
+    return ae_fail(err, code == AVERROR(ENOMEM) ? AE_ERR_NOMEM : AE_ERR_UNSUPPORTED, "%s: %s",
+                   writer->codec->description, text);
 }
 
 static bool is_lossless(enum AVCodecID id)
@@ -128,7 +125,7 @@ static const AVCodec *find_encoder(const av_container *c, const av_class *like)
 
     return encoder && !(encoder->capabilities & AV_CODEC_CAP_EXPERIMENTAL) ? encoder
            : id == c->usual                                                ? NULL
-                                                                           : avcodec_find_encoder(c->usual);
+                            : avcodec_find_encoder(c->usual);
 }
 
 /* Of what the coder takes, the type that holds the samples: that of their kind, else the widest. */
@@ -151,7 +148,8 @@ static enum AVSampleFormat choose_samples(const AVCodec *encoder, ae_sample samp
     return best;
 }
 
-static AVCodecContext *make_context(const av_writer *s, const AVCodec *encoder, const ae_signal_info *info)
+static AVCodecContext *make_context(const av_writer *s, const AVCodec *encoder,
+                                    const ae_signal_info *info)
 {
     AVCodecContext *c = avcodec_alloc_context3(encoder);
 
@@ -161,7 +159,8 @@ static AVCodecContext *make_context(const av_writer *s, const AVCodec *encoder, 
     c->time_base = (AVRational){1, (int)info->rate};
     c->sample_fmt = choose_samples(encoder, info->sample);
     c->thread_count = 1;
-    c->flags |= AV_CODEC_FLAG_BITEXACT | (s->format->oformat->flags & AVFMT_GLOBALHEADER ? AV_CODEC_FLAG_GLOBAL_HEADER : 0);
+    c->flags |= AV_CODEC_FLAG_BITEXACT |
+                (s->format->oformat->flags & AVFMT_GLOBALHEADER ? AV_CODEC_FLAG_GLOBAL_HEADER : 0);
     if (info->sample == AE_S24)
         c->bits_per_raw_sample = 24;
     if (!info->layout || av_channel_layout_from_mask(&c->ch_layout, info->layout) < 0 ||
@@ -170,8 +169,8 @@ static AVCodecContext *make_context(const av_writer *s, const AVCodec *encoder, 
     return c;
 }
 
-static ae_status open_encoder(av_writer *s, const ae_writer *writer, const av_class *like, const ae_write_options *options,
-                              ae_error *err)
+static ae_status open_encoder(av_writer *s, const ae_writer *writer, const av_class *like,
+                              const ae_write_options *options, ae_error *err)
 {
     const ae_signal_info *info = &writer->info;
     const AVCodec *encoder = find_encoder(container_of_codec(writer->codec), like);
@@ -179,11 +178,13 @@ static ae_status open_encoder(av_writer *s, const ae_writer *writer, const av_cl
     int code;
 
     if (!encoder)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "%s: no coder of sound for it", writer->codec->description);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "%s: no coder of sound for it",
+                       writer->codec->description);
     if (!options->quality && like && options->like->quality[0])
         (void)sscanf(options->like->quality, "%lf", &kbps);
     if (!(kbps > 0))
-        kbps = options->quality ? 16 * pow(2, options->quality / 25.0) * info->channels : SPEECH_KBPS * info->channels;
+        kbps = options->quality ? 16 * pow(2, options->quality / 25.0) * info->channels
+                                : SPEECH_KBPS * info->channels;
     /* Coders have an upper limit that depends on rate and channels and that nothing tells. */
     for (code = -1; code < 0 && kbps >= 4; kbps *= 0.7) {
         AVCodecContext *c = s->encoder;
@@ -196,14 +197,16 @@ static ae_status open_encoder(av_writer *s, const ae_writer *writer, const av_cl
             avcodec_free_context(&s->encoder);
     }
     if (code < 0)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "%s (%s) cannot hold %u channels at %g Hz (--format names another)",
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "%s (%s) cannot hold %u channels at %g Hz (--format names another)",
                        writer->codec->description, encoder->name, info->channels, info->rate);
     return AE_OK;
 }
 
 static ae_status open_frame(av_writer *s, const ae_writer *writer, ae_error *err)
 {
-    int size = s->encoder->frame_size > 0 && !(s->encoder->codec->capabilities & AV_CODEC_CAP_VARIABLE_FRAME_SIZE)
+    int size = s->encoder->frame_size > 0 &&
+                       !(s->encoder->codec->capabilities & AV_CODEC_CAP_VARIABLE_FRAME_SIZE)
                    ? s->encoder->frame_size
                    : 1024;
     int code = AVERROR(ENOMEM);
@@ -228,14 +231,16 @@ static int copy_stream(AVStream *to, const AVStream *from, const AVOutputFormat 
 
     if (format->codec_tag && !av_codec_get_tag2(format->codec_tag, from->codecpar->codec_id, &tag))
         to->codecpar->codec_tag = 0;
-    else if (format->codec_tag && av_codec_get_id(format->codec_tag, from->codecpar->codec_tag) != from->codecpar->codec_id)
+    else if (format->codec_tag && av_codec_get_id(format->codec_tag, from->codecpar->codec_tag) !=
+                                      from->codecpar->codec_id)
         to->codecpar->codec_tag = 0;
     to->time_base = from->time_base;
     to->sample_aspect_ratio = from->sample_aspect_ratio;
     to->avg_frame_rate = from->avg_frame_rate;
     to->r_frame_rate = from->r_frame_rate;
     for (int i = 0; i < from->nb_side_data && code >= 0; i++) {
-        uint8_t *data = av_stream_new_side_data(to, from->side_data[i].type, from->side_data[i].size);
+        uint8_t *data = av_stream_new_side_data(to, from->side_data[i].type,
+                                                from->side_data[i].size);
 
         if (data)
             memcpy(data, from->side_data[i].data, from->side_data[i].size);
@@ -310,19 +315,21 @@ void aei_av_accepts(ae_signal_info *info, char note[160])
     (void)note;
 }
 
-static ae_status begin(av_writer *s, ae_writer *writer, const ae_meta *meta, const ae_write_options *options, const av_class *like,
-                       ae_error *err)
+static ae_status begin(av_writer *s, ae_writer *writer, const ae_meta *meta,
+                       const ae_write_options *options, const av_class *like, ae_error *err)
 {
     uint8_t *buffer = av_malloc(AEI_AV_IO_BYTES);
     ae_status st;
     int code;
 
-    s->io = buffer ? avio_alloc_context(buffer, AEI_AV_IO_BYTES, 1, s, NULL, sink_write, sink_seek) : NULL;
+    s->io = buffer ? avio_alloc_context(buffer, AEI_AV_IO_BYTES, 1, s, NULL, sink_write, sink_seek)
+                   : NULL;
     if (!s->io) {
         av_free(buffer);
         return writer_failed(s, writer, AVERROR(ENOMEM), err);
     }
-    if ((code = avformat_alloc_output_context2(&s->format, NULL, container_of_codec(writer->codec)->muxer, NULL)) < 0)
+    if ((code = avformat_alloc_output_context2(&s->format, NULL,
+                                               container_of_codec(writer->codec)->muxer, NULL)) < 0)
         return writer_failed(s, writer, code, err);
     s->format->pb = s->io;
     s->format->flags |= AVFMT_FLAG_BITEXACT | AVFMT_FLAG_CUSTOM_IO;
@@ -330,23 +337,27 @@ static ae_status begin(av_writer *s, ae_writer *writer, const ae_meta *meta, con
         if ((st = aei_av_input_open(&s->in, options->like->source, writer->codec, err)) != AE_OK)
             return st;
         if (s->in.format->nb_streams != like->n_streams || like->track >= like->n_streams)
-            return ae_fail(err, AE_ERR_MALFORMED, "%s: another number of streams at the second reading",
+            return ae_fail(err, AE_ERR_MALFORMED,
+                           "%s: another number of streams at the second reading",
                            writer->codec->description);
         if (!(s->places = ae_alloc(s->in.format->nb_streams, sizeof(*s->places))))
             return writer_failed(s, writer, AVERROR(ENOMEM), err);
         s->start = like->start;
     }
-    if ((st = open_encoder(s, writer, like, options, err)) != AE_OK || (st = open_frame(s, writer, err)) != AE_OK)
+    if ((st = open_encoder(s, writer, like, options, err)) != AE_OK ||
+        (st = open_frame(s, writer, err)) != AE_OK)
         return st;
     if ((code = add_streams(s, like)) >= 0 && !like)
         for (size_t i = 0; i < meta->n_items && code >= 0; i++)
             if (meta->items[i].kind == AE_META_TAG)
-                code =
-                    av_dict_set(&s->format->metadata, strcmp(meta->items[i].key, "TRACKNUMBER") == 0 ? "track" : meta->items[i].key,
-                                (const char *)meta->items[i].value, 0);
+                code = av_dict_set(
+                    &s->format->metadata,
+                    strcmp(meta->items[i].key, "TRACKNUMBER") == 0 ? "track" : meta->items[i].key,
+                    (const char *)meta->items[i].value, 0);
     /* The usual thousandths of a second would cut the sound short or fill it up. */
     if (code >= 0 && av_opt_find(s->format->priv_data, "movie_timescale", NULL, 0, 0))
-        code = av_opt_set_int(s->format->priv_data, "movie_timescale", (int64_t)writer->info.rate, 0);
+        code = av_opt_set_int(s->format->priv_data, "movie_timescale", (int64_t)writer->info.rate,
+                              0);
     if (code >= 0)
         code = avformat_write_header(s->format, NULL);
     if (code >= 0 && like && s->encoder->codec_id != like->id) {
@@ -360,8 +371,8 @@ static ae_status begin(av_writer *s, ae_writer *writer, const ae_meta *meta, con
     return code < 0 ? writer_failed(s, writer, code, err) : AE_OK;
 }
 
-ae_status aei_av_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                           ae_writer *writer, ae_error *err)
+ae_status aei_av_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                        const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     const ae_reader *from = options->like;
     bool same = from && from->codec && from->codec->read_some == aei_av_read_some &&
@@ -370,12 +381,14 @@ ae_status aei_av_create(ae_sink *sink, const ae_signal_info *info, const ae_meta
     ae_status st;
 
     if (info->rate != floor(info->rate) || info->rate > INT32_MAX)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "%s cannot hold a rate of %g Hz", writer->codec->description, info->rate);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "%s cannot hold a rate of %g Hz",
+                       writer->codec->description, info->rate);
     if (!(s = ae_alloc(1, sizeof(*s))))
         return ae_fail(err, AE_ERR_NOMEM, "%s encoder", writer->codec->description);
     av_log_set_level(AV_LOG_QUIET);
     if ((st = aei_spool_open(&s->spool, sink, true, err)) == AE_OK)
-        st = begin(s, writer, meta, options, same ? aei_kept(from, from->codec, sizeof(av_class)) : NULL, err);
+        st = begin(s, writer, meta, options,
+                   same ? aei_kept(from, from->codec, sizeof(av_class)) : NULL, err);
     if (st != AE_OK) {
         free_writer(s);
         return st;
@@ -415,7 +428,8 @@ static int copy_others(av_writer *s, double seconds)
         at = s->other->dts != AV_NOPTS_VALUE ? s->other->dts : s->other->pts;
         if (from->disposition & AV_DISPOSITION_ATTACHED_PIC && at == AV_NOPTS_VALUE)
             s->other->pts = s->other->dts = at = 0;
-        if ((unsigned)s->other->stream_index >= s->in.format->nb_streams || s->places[s->other->stream_index] == s->track) {
+        if ((unsigned)s->other->stream_index >= s->in.format->nb_streams ||
+            s->places[s->other->stream_index] == s->track) {
             av_packet_unref(s->other);
         } else {
             if (at != AV_NOPTS_VALUE && (double)at * av_q2d(from->time_base) > seconds)
@@ -435,7 +449,8 @@ static int encode(av_writer *s, AVFrame *frame)
         code = avcodec_receive_packet(s->encoder, s->packet);
         if (code == AVERROR(EAGAIN) || code == AVERROR_EOF)
             return 0;
-        if (code >= 0 && (code = copy_others(s, (double)s->packet->dts / s->encoder->sample_rate)) >= 0)
+        if (code >= 0 &&
+            (code = copy_others(s, (double)s->packet->dts / s->encoder->sample_rate)) >= 0)
             code = put_packet(s, s->packet, &s->encoder->time_base, s->track);
     }
     return code;
@@ -485,7 +500,8 @@ ae_status aei_av_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_
     const ae_signal_info *info = &writer->info;
     enum AVSampleFormat type = av_get_packed_sample_fmt(s->encoder->sample_fmt);
     bool planar = av_sample_fmt_is_planar(s->encoder->sample_fmt);
-    size_t bytes = (size_t)av_get_bytes_per_sample(type), from_bytes = ae_sample_bytes(info->sample);
+    size_t bytes = (size_t)av_get_bytes_per_sample(type),
+           from_bytes = ae_sample_bytes(info->sample);
     uint32_t left_out = (uint32_t)s->drop < n_rows ? (uint32_t)s->drop : n_rows;
     const uint8_t *from = (const uint8_t *)rows + left_out * ae_row_bytes(info);
 
@@ -493,8 +509,9 @@ ae_status aei_av_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_
     for (uint32_t i = left_out; i < n_rows; i++) {
         for (uint32_t c = 0; c < info->channels; c++, from += from_bytes)
             store(type, info->sample, from,
-                  planar ? s->frame->extended_data[c] + (size_t)s->n_in_frame * bytes
-                         : s->frame->data[0] + ((size_t)s->n_in_frame * info->channels + c) * bytes);
+                  planar
+                      ? s->frame->extended_data[c] + (size_t)s->n_in_frame * bytes
+                      : s->frame->data[0] + ((size_t)s->n_in_frame * info->channels + c) * bytes);
         if (++s->n_in_frame == s->frame->nb_samples) {
             int code = send_frame(s);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * BMP's density, and writing it: 8-bit grey as a palette, 24-bit colour, 32 bits with alpha; rows from the bottom up, padded to
- * four bytes. */
+ * BMP's density, and writing it: 8-bit grey as a palette, 24-bit colour, 32 bits with alpha; rows
+ * from the bottom up, padded to four bytes. */
 #include <string.h>
 
 #include "adapter.h"
@@ -58,7 +58,8 @@ bool aei_bmp_is_complete(const uint8_t *file, size_t n_bytes)
     if (!old && get_le(file + 30, 4) != 0 && get_le(file + 30, 4) != 3)
         return true;
     height = old ? (int64_t)get_le(file + 20, 2) : (int32_t)get_le(file + 22, 4);
-    row = ((uint64_t)get_le(file + 18, old ? 2 : 4) * get_le(file + (old ? 24 : 28), 2) + 31) / 32 * 4;
+    row = ((uint64_t)get_le(file + 18, old ? 2 : 4) * get_le(file + (old ? 24 : 28), 2) + 31) / 32 *
+          4;
     rows = (uint64_t)(height < 0 ? -height : height);
     return row == 0 || (rows <= n_bytes / row && get_le(file + 10, 4) + row * rows <= n_bytes);
 }
@@ -67,15 +68,19 @@ ae_status aei_bmp_density(ae_source *source, ae_meta *meta, ae_error *err)
 {
     uint8_t head[46];
 
-    if (!ae_source_seek(source, 0) || ae_source_read(source, head, sizeof(head)) != sizeof(head) || head[14] < 40)
+    if (!ae_source_seek(source, 0) || ae_source_read(source, head, sizeof(head)) != sizeof(head) ||
+        head[14] < 40)
         return AE_OK; /* the oldest header has none */
     return aei_add_density(meta, get_le(head + 38, 4), get_le(head + 42, 4), err);
 }
 
-/* File header, then the 40 bytes that everybody reads; alpha needs the 108 that name the channels. Returns its length. */
-static size_t make_header(const bmp_state *s, const ae_signal_info *info, const ae_meta *meta, uint8_t head[1200])
+/* File header, then the 40 bytes that everybody reads; alpha needs the 108 that name the channels.
+ * Returns its length. */
+static size_t make_header(const bmp_state *s, const ae_signal_info *info, const ae_meta *meta,
+                          uint8_t head[1200])
 {
-    size_t dib = info->alpha ? 108 : 40, colours = info->channels == 1 ? 256 : 0, n = 14 + dib + 4 * colours;
+    size_t dib = info->alpha ? 108 : 40, colours = info->channels == 1 ? 256 : 0,
+           n = 14 + dib + 4 * colours;
     uint64_t n_pixels = s->height * s->row_bytes;
     uint32_t x, y;
 
@@ -105,15 +110,16 @@ static size_t make_header(const bmp_state *s, const ae_signal_info *info, const 
     return n;
 }
 
-ae_status aei_bmp_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                         ae_writer *writer, ae_error *err)
+ae_status aei_bmp_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                         const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     bmp_state *s;
     uint8_t head[1200];
     ae_status st;
 
     (void)options;
-    if (info->width > INT32_MAX || info->height > INT32_MAX || info->height > (UINT32_MAX - 1200) / (ae_row_bytes(info) + 3))
+    if (info->width > INT32_MAX || info->height > INT32_MAX ||
+        info->height > (UINT32_MAX - 1200) / (ae_row_bytes(info) + 3))
         return ae_fail(err, AE_ERR_UNSUPPORTED, "BMP holds at most 4 GiB");
     s = ae_alloc(1, sizeof(*s));
     if (!s)
@@ -122,7 +128,8 @@ ae_status aei_bmp_create(ae_sink *sink, const ae_signal_info *info, const ae_met
     s->height = info->height;
     s->row_bytes = (ae_row_bytes(info) + 3) & ~(size_t)3;
     s->row = ae_alloc(s->row_bytes, 1);
-    st = s->row ? aei_spool_open(&s->spool, sink, true, err) : ae_fail(err, AE_ERR_NOMEM, "a row of %zu bytes", s->row_bytes);
+    st = s->row ? aei_spool_open(&s->spool, sink, true, err)
+                : ae_fail(err, AE_ERR_NOMEM, "a row of %zu bytes", s->row_bytes);
     s->pixels_at = make_header(s, info, meta, head);
     if (st == AE_OK)
         st = aei_spool_write(&s->spool, head, (size_t)s->pixels_at, err);

@@ -6,7 +6,8 @@
 
 #include "adapter.h"
 
-bool aei_fitting_icc(const ae_meta *meta, const ae_signal_info *info, aei_profile *out, char note[160])
+bool aei_fitting_icc(const ae_meta *meta, const ae_signal_info *info, aei_profile *out,
+                     char note[160])
 {
     const ae_meta_item *icc = ae_meta_find(meta, AE_META_ICC);
     const uint8_t *p = icc ? icc->value : NULL;
@@ -17,7 +18,8 @@ bool aei_fitting_icc(const ae_meta *meta, const ae_signal_info *info, aei_profil
         return false;
     n = icc->n_bytes < 128 ? 0 : (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
     if (n < 128 || n > icc->n_bytes || n > AEI_PROFILE_MAX || memcmp(p + 36, "acsp", 4) != 0) {
-        aei_note(note, n > AEI_PROFILE_MAX ? "colour profile dropped (too long)" : "colour profile dropped (damaged)");
+        aei_note(note, n > AEI_PROFILE_MAX ? "colour profile dropped (too long)"
+                                           : "colour profile dropped (damaged)");
         return false;
     }
     if (memcmp(p + 16, info->channels < 3 ? "GRAY" : "RGB ", 4) != 0) {
@@ -29,7 +31,10 @@ bool aei_fitting_icc(const ae_meta *meta, const ae_signal_info *info, aei_profil
 }
 
 /* Types, and the bytes that each has; the significant bits of 1 to 4 channels. */
-static const struct colour_kind { char type[5]; uint8_t n_bytes; } kinds[] = {
+static const struct colour_kind {
+    char type[5];
+    uint8_t n_bytes;
+} kinds[] = {
     {"cICP", 4}, {"gAMA", 4}, {"cHRM", 32}, {"sRGB", 1}, {"sBIT", 4}, {"mDCV", 24}, {"cLLI", 8},
 };
 
@@ -43,12 +48,16 @@ static const struct colour_kind *kind_of(const void *type)
 
 static bool is_colour(const ae_meta_item *item)
 {
-    const struct colour_kind *k = item->kind == AE_META_COLOUR && item->n_bytes > 4 ? kind_of(item->value) : NULL;
+    const struct colour_kind *k = item->kind == AE_META_COLOUR && item->n_bytes > 4
+                                      ? kind_of(item->value)
+                                      : NULL;
 
-    return k && (item->n_bytes - 4 == k->n_bytes || (strcmp(k->type, "sBIT") == 0 && item->n_bytes <= 8));
+    return k && (item->n_bytes - 4 == k->n_bytes ||
+                 (strcmp(k->type, "sBIT") == 0 && item->n_bytes <= 8));
 }
 
-ae_status aei_add_colour(ae_meta *meta, const void *type, const uint8_t *data, size_t n_bytes, ae_error *err)
+ae_status aei_add_colour(ae_meta *meta, const void *type, const uint8_t *data, size_t n_bytes,
+                         ae_error *err)
 {
     uint8_t value[4 + 32];
     ae_meta_item item = {.kind = AE_META_COLOUR, .value = value, .n_bytes = 4 + n_bytes};
@@ -58,7 +67,8 @@ ae_status aei_add_colour(ae_meta *meta, const void *type, const uint8_t *data, s
         return AE_OK;
     memcpy(value, type, 4);
     memcpy(value + 4, data, n_bytes);
-    return is_colour(&item) ? ae_meta_add(meta, AE_META_COLOUR, NULL, value, item.n_bytes, err) : AE_OK;
+    return is_colour(&item) ? ae_meta_add(meta, AE_META_COLOUR, NULL, value, item.n_bytes, err)
+                            : AE_OK;
 }
 
 const uint8_t *aei_find_colour(const ae_meta *meta, const void *type, size_t *n_bytes)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What becomes of descriptions of colour in formats that have no place for them: a profile, or a note. */
+ * What becomes of descriptions of colour in formats that have no place for them: a profile, or a
+ * note. */
 #include <string.h>
 
 #include "adapter.h"
@@ -17,7 +18,8 @@ static bool is_usual(const ae_meta *meta, const char *type, const uint8_t *p, si
         return true;
     if (strcmp(type, "cICP") == 0)
         return p[0] == 1 && p[1] == 13 && p[2] == 0 && p[3] == 1;
-    if (strcmp(type, "gAMA") == 0) /* beside other primaries than its own, what is about sRGB's gamma is not meant as its curve */
+    /* beside other primaries than its own, what is about sRGB's gamma is not meant as its curve */
+    if (strcmp(type, "gAMA") == 0)
         return aei_get_gamma(meta, &gamma) && gamma >= .45 && gamma <= .46 && !wide;
     if (strcmp(type, "sBIT") == 0) {
         for (size_t i = 0; i < n; i++)
@@ -60,23 +62,27 @@ static void note_colours(const ae_meta *meta, const char *held, const char *said
     }
 }
 
-void aei_profile_for(const ae_meta *meta, const ae_signal_info *info, const char *held, aei_profile *out, uint8_t **made,
-                     char note[160])
+void aei_profile_for(const ae_meta *meta, const ae_signal_info *info, const char *held,
+                     aei_profile *out, uint8_t **made, char note[160])
 {
     const char *said = "gAMA cHRM"; /* by any profile, and better */
-    bool numbers = is_lost(meta, held, "cICP"), gamma = is_lost(meta, held, "gAMA"), xy = is_lost(meta, held, "cHRM");
+    bool numbers = is_lost(meta, held, "cICP"), gamma = is_lost(meta, held, "gAMA"),
+         xy = is_lost(meta, held, "cHRM");
     size_t n;
 
     *made = NULL;
     if (!aei_fitting_icc(meta, info, out, note)) {
-        bool held_numbers = !numbers && aei_find_colour(meta, "cICP", &n); /* which go before the others */
+        /* which go before the others */
+        bool held_numbers = !numbers && aei_find_colour(meta, "cICP", &n);
 
         if (numbers || (!held_numbers && (gamma || xy)))
             *made = aei_make_profile(meta, info->channels < 3, &out->n_bytes);
         out->data = *made;
         if (*made)
-            aei_note(note, numbers ? "cICP became a profile" : gamma && xy ? "gAMA and cHRM became a profile"
-                                              : gamma ? "gAMA became a profile" : "cHRM became a profile");
+            aei_note(note, numbers       ? "cICP became a profile"
+                           : gamma && xy ? "gAMA and cHRM became a profile"
+                           : gamma       ? "gAMA became a profile"
+                                         : "cHRM became a profile");
         said = *made ? "cICP gAMA cHRM" : held_numbers ? said : "";
     }
     note_colours(meta, held, said, note);

@@ -20,8 +20,11 @@
 
 #if defined(LANDLOCK_CREATE_RULESET_VERSION) && defined(SYS_landlock_create_ruleset)
 
-/* Later versions of the kernel's interface than the headers need know; what an older kernel does not know is left out. */
-typedef struct landlock_rights { uint64_t files, ports, scopes; } landlock_rights;
+/* Later versions of the kernel's interface than the headers need know; what an older kernel does
+ * not know is left out. */
+typedef struct landlock_rights {
+    uint64_t files, ports, scopes;
+} landlock_rights;
 
 static size_t rights_of(long version, landlock_rights *rights)
 {
@@ -39,7 +42,9 @@ static size_t rights_of(long version, landlock_rights *rights)
         rights->ports = 3; /* to bind and to connect */
     if (version >= 6)
         rights->scopes = 3; /* abstract sockets and signals beyond those confined alike */
-    return version >= 6 ? sizeof(*rights) : version >= 4 ? offsetof(landlock_rights, scopes) : offsetof(landlock_rights, ports);
+    return version >= 6   ? sizeof(*rights)
+           : version >= 4 ? offsetof(landlock_rights, scopes)
+                          : offsetof(landlock_rights, ports);
 }
 
 bool aei_confine_files(void)
@@ -74,20 +79,53 @@ bool aei_confine_files(void)
 /* A new mapping, or new rights for an old one, must not be for code. */
 static bool allow_data(scmp_filter_ctx filter, int call)
 {
-    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+                            SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
 }
 
 static bool fill(scmp_filter_ctx filter)
 {
     static const int calls[] = {
-        SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(lseek), SCMP_SYS(close),
-        SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
-        SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-        SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
-        SCMP_SYS(getcpu), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(getrandom), SCMP_SYS(uname), SCMP_SYS(sysinfo),
-        SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday),
-        SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
-        SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
+        SCMP_SYS(read),
+        SCMP_SYS(readv),
+        SCMP_SYS(pread64),
+        SCMP_SYS(write),
+        SCMP_SYS(writev),
+        SCMP_SYS(lseek),
+        SCMP_SYS(close),
+        SCMP_SYS(poll),
+        SCMP_SYS(ppoll),
+        SCMP_SYS(recvmsg),
+        SCMP_SYS(recvfrom),
+        SCMP_SYS(sendmsg),
+        SCMP_SYS(sendto),
+        SCMP_SYS(brk),
+        SCMP_SYS(munmap),
+        SCMP_SYS(mremap),
+        SCMP_SYS(madvise),
+        SCMP_SYS(futex),
+        SCMP_SYS(set_robust_list),
+        SCMP_SYS(rseq),
+        SCMP_SYS(sched_yield),
+        SCMP_SYS(sched_getaffinity),
+        SCMP_SYS(getcpu),
+        SCMP_SYS(gettid),
+        SCMP_SYS(getpid),
+        SCMP_SYS(getrandom),
+        SCMP_SYS(uname),
+        SCMP_SYS(sysinfo),
+        SCMP_SYS(clock_gettime),
+        SCMP_SYS(clock_getres),
+        SCMP_SYS(clock_nanosleep),
+        SCMP_SYS(nanosleep),
+        SCMP_SYS(gettimeofday),
+        SCMP_SYS(rt_sigaction),
+        SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(sigaltstack),
+        SCMP_SYS(restart_syscall),
+        SCMP_SYS(exit),
+        SCMP_SYS(exit_group),
     };
 
     for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
@@ -95,17 +133,22 @@ static bool fill(scmp_filter_ctx filter)
             return false;
     /* clone3 hides its flags in memory: libraries that hear that it does not exist take clone. */
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                            SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM)) == 0 &&
+                            SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM,
+                                    CLONE_THREAD | CLONE_VM)) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0 &&
-           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)) == 0 &&
-           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+                            SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+                            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())) == 0 &&
            allow_data(filter, SCMP_SYS(mmap)) && allow_data(filter, SCMP_SYS(mprotect));
 }
 
-/* Loads a filter, for nothing but itself: kernels before 5.16 would make the processor guess less, which costs time everywhere. */
+/* Loads a filter, for nothing but itself: kernels before 5.16 would make the processor guess less,
+ * which costs time everywhere. */
 static bool load(scmp_filter_ctx filter, bool (*fill_in)(scmp_filter_ctx))
 {
-    bool done = filter && fill_in(filter) && seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1) == 0 && seccomp_load(filter) == 0;
+    bool done = filter && fill_in(filter) &&
+                seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1) == 0 && seccomp_load(filter) == 0;
 
     if (filter)
         seccomp_release(filter);
@@ -120,13 +163,43 @@ bool aei_confine_calls(void)
 static bool fill_for_tool(scmp_filter_ctx filter)
 {
     static const int calls[] = {
-        SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind),
-        SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
-        SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(bpf), SCMP_SYS(perf_event_open),
-        SCMP_SYS(io_uring_setup), SCMP_SYS(userfaultfd), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key),
-        SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns),
-        SCMP_SYS(open_by_handle_at), SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load),
-        SCMP_SYS(personality), SCMP_SYS(reboot), SCMP_SYS(clock_settime), SCMP_SYS(settimeofday),
+        SCMP_SYS(execve),
+        SCMP_SYS(execveat),
+        SCMP_SYS(fork),
+        SCMP_SYS(vfork),
+        SCMP_SYS(socket),
+        SCMP_SYS(connect),
+        SCMP_SYS(bind),
+        SCMP_SYS(listen),
+        SCMP_SYS(accept),
+        SCMP_SYS(accept4),
+        SCMP_SYS(ptrace),
+        SCMP_SYS(process_vm_readv),
+        SCMP_SYS(process_vm_writev),
+        SCMP_SYS(pidfd_open),
+        SCMP_SYS(pidfd_getfd),
+        SCMP_SYS(bpf),
+        SCMP_SYS(perf_event_open),
+        SCMP_SYS(io_uring_setup),
+        SCMP_SYS(userfaultfd),
+        SCMP_SYS(keyctl),
+        SCMP_SYS(add_key),
+        SCMP_SYS(request_key),
+        SCMP_SYS(mount),
+        SCMP_SYS(umount2),
+        SCMP_SYS(pivot_root),
+        SCMP_SYS(chroot),
+        SCMP_SYS(unshare),
+        SCMP_SYS(setns),
+        SCMP_SYS(open_by_handle_at),
+        SCMP_SYS(init_module),
+        SCMP_SYS(finit_module),
+        SCMP_SYS(delete_module),
+        SCMP_SYS(kexec_load),
+        SCMP_SYS(personality),
+        SCMP_SYS(reboot),
+        SCMP_SYS(clock_settime),
+        SCMP_SYS(settimeofday),
     };
 
     for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)

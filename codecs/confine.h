@@ -6,13 +6,15 @@
 
 #include <stdbool.h>
 
-/* Nothing is opened, made or removed any more, nobody outside reached by name: Landlock. False where the kernel has none. */
+/* Nothing is opened, made or removed any more, nobody outside reached by name: Landlock. False
+ * where the kernel has none. */
 bool aei_confine_files(void);
-/* No more than to read and write what is open, to take memory and to start threads; all other calls fail: seccomp. The filter names
- * the calling process, which can fork none. False where that cannot be had. */
+/* No more than to read and write what is open, to take memory and to start threads; all other calls
+ * fail: seccomp. The filter names the calling process, which can fork none. False where that cannot
+ * be had. */
 bool aei_confine_calls(void);
-/* For a tool itself: no program is started any more, no process forked, no network reached, nobody's memory looked into;
- * seccomp. */
+/* For a tool itself: no program is started any more, no process forked, no network reached,
+ * nobody's memory looked into; seccomp. */
 bool aei_confine_tool(void);
 
 #endif

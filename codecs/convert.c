@@ -7,10 +7,12 @@
 
 enum { CHUNK = 512 }; /* pixels */
 
-/* The single-precision detour is exact: u8 and u16 come back as they were, and 257 v is where u8 meets u16. */
+/* The single-precision detour is exact: u8 and u16 come back as they were, and 257 v is where u8
+ * meets u16. */
 static void convert_pixels(const float *in, uint32_t from, float *out, uint32_t to, size_t n)
 {
-    bool from_colour = from >= 3, to_colour = to >= 3, from_alpha = from % 2 == 0, to_alpha = to % 2 == 0;
+    bool from_colour = from >= 3, to_colour = to >= 3, from_alpha = from % 2 == 0,
+         to_alpha = to % 2 == 0;
 
     for (size_t i = 0; i < n; i++, in += from, out += to) {
         float v[3] = {in[0], in[from_colour ? 1 : 0], in[from_colour ? 2 : 0]};
@@ -28,10 +30,12 @@ static void convert_pixels(const float *in, uint32_t from, float *out, uint32_t 
     }
 }
 
-void ae_rows_convert(const ae_signal_info *from, const void *rows, const ae_signal_info *to, void *out, size_t n_rows)
+void ae_rows_convert(const ae_signal_info *from, const void *rows, const ae_signal_info *to,
+                     void *out, size_t n_rows)
 {
     float in[4 * CHUNK], converted[4 * CHUNK];
-    size_t in_bytes = ae_sample_bytes(from->sample) * from->channels, out_bytes = ae_sample_bytes(to->sample) * to->channels;
+    size_t in_bytes = ae_sample_bytes(from->sample) * from->channels,
+           out_bytes = ae_sample_bytes(to->sample) * to->channels;
     size_t left = (size_t)from->width * n_rows;
     const uint8_t *p = rows;
     uint8_t *q = out;

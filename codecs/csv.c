@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tables as text (RFC 4180 and its relatives). A line is an item, a column one of its numbers, read as f64. Separator (comma,
- * semicolon, tab or bar), decimal comma and header are told by the content. The file is read once to learn what the columns hold
- * and to count lines, then again for the rows, so that memory does not grow with it. A column of words becomes numbers in the
- * order in which they first appear, one of dates becomes days since 1970, what is missing becomes NaN. */
+ * Tables as text (RFC 4180 and its relatives). A line is an item, a column one of its numbers, read
+ * as f64. Separator (comma, semicolon, tab or bar), decimal comma and header are told by the
+ * content. The file is read once to learn what the columns hold and to count lines, then again for
+ * the rows, so that memory does not grow with it. A column of words becomes numbers in the order in
+ * which they first appear, one of dates becomes days since 1970, what is missing becomes NaN. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
@@ -12,7 +13,13 @@
 
 #include "csv.h"
 
-enum { MAX_COLUMNS = 1 << 16, MAX_LINE = 1 << 22, MAX_WORDS = 1 << 16, BUFFER = 1 << 16, SAMPLE_LINES = 64 };
+enum {
+    MAX_COLUMNS = 1 << 16,
+    MAX_LINE = 1 << 22,
+    MAX_WORDS = 1 << 16,
+    BUFFER = 1 << 16,
+    SAMPLE_LINES = 64
+};
 
 typedef enum content { NUMBERS, DATES, WORDS } content;
 
@@ -67,7 +74,8 @@ static void start_again(table *t)
 static ae_status add_char(table *t, char c, ae_error *err)
 {
     if (t->n_text == MAX_LINE)
-        return ae_fail(err, AE_ERR_LIMIT, "CSV: line %" PRIu64 " has more than %d bytes", t->line, MAX_LINE);
+        return ae_fail(err, AE_ERR_LIMIT, "CSV: line %" PRIu64 " has more than %d bytes", t->line,
+                       MAX_LINE);
     if (t->n_text == t->capacity) {
         size_t capacity = 2 * t->capacity + 4096;
         char *text = ae_realloc(t->text, t->n_text, capacity);
@@ -81,8 +89,8 @@ static ae_status add_char(table *t, char c, ae_error *err)
     return AE_OK;
 }
 
-/* The next line that is not empty, cut into cells; *more is false at the end. Quoted cells may hold separators, line ends and
- * doubled quotes. */
+/* The next line that is not empty, cut into cells; *more is false at the end. Quoted cells may hold
+ * separators, line ends and doubled quotes. */
 static ae_status read_line(table *t, bool *more, ae_error *err)
 {
     bool in_quotes = false, was_quoted = false, any = false;
@@ -112,7 +120,8 @@ static ae_status read_line(table *t, bool *more, ae_error *err)
             continue;
         }
         if (c == -1 && in_quotes)
-            return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 ": a quote is not closed", t->line);
+            return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 ": a quote is not closed",
+                           t->line);
         ends = c == -1 || (!in_quotes && c == '\n');
         if (!ends && (in_quotes || c != t->separator)) {
             any = true;
@@ -129,7 +138,8 @@ static ae_status read_line(table *t, bool *more, ae_error *err)
             continue;
         }
         if (n == MAX_COLUMNS)
-            return ae_fail(err, AE_ERR_LIMIT, "CSV: line %" PRIu64 " has more than %d cells", t->line, MAX_COLUMNS);
+            return ae_fail(err, AE_ERR_LIMIT, "CSV: line %" PRIu64 " has more than %d cells",
+                           t->line, MAX_COLUMNS);
         if ((st = add_char(t, 0, err)) != AE_OK)
             return st;
         t->quoted[n] = was_quoted;
@@ -184,8 +194,9 @@ static ae_status learn_word(const table *t, uint32_t k, const char *word, ae_err
     if (find_word(c, word, &known))
         return AE_OK;
     if (c->n_known == MAX_WORDS)
-        return ae_fail(err, AE_ERR_LIMIT, "CSV: line %" PRIu64 ", column %u: more than %d different words", t->line, k + 1,
-                       MAX_WORDS);
+        return ae_fail(err, AE_ERR_LIMIT,
+                       "CSV: line %" PRIu64 ", column %u: more than %d different words", t->line,
+                       k + 1, MAX_WORDS);
     if (c->n_known == c->capacity) {
         uint32_t capacity = 2 * c->capacity + 16;
         char **words = ae_realloc(c->words, c->n_known * sizeof(*words), capacity * sizeof(*words));
@@ -268,8 +279,8 @@ static ae_status look_at_cells(table *t, ae_error *err)
     }
     if (t->n_cells == t->n_columns)
         return AE_OK;
-    return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 " has %u cells, those before it %u", t->line, t->n_cells,
-                   t->n_columns);
+    return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 " has %u cells, those before it %u",
+                   t->line, t->n_cells, t->n_columns);
 }
 
 /* A header is a first line none of whose cells is a number, above lines some of which are. */
@@ -347,12 +358,16 @@ static ae_status decide_columns(table *t, ae_error *err)
     for (uint32_t k = 0; k < t->n_columns; k++) {
         column *c = &t->columns[k];
 
-        c->what = c->n_words > c->n_numbers + c->n_dates ? WORDS : c->n_dates > c->n_numbers ? DATES : NUMBERS;
+        c->what = c->n_words > c->n_numbers + c->n_dates ? WORDS
+                  : c->n_dates > c->n_numbers            ? DATES
+                                                         : NUMBERS;
         if (c->what == NUMBERS && (c->n_words || c->n_dates) && c->n_numbers)
-            return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 ", column %u: '%s' in a column of numbers", c->odd_line,
-                           k + 1, c->odd);
+            return ae_fail(err, AE_ERR_MALFORMED,
+                           "CSV: line %" PRIu64 ", column %u: '%s' in a column of numbers",
+                           c->odd_line, k + 1, c->odd);
         if (c->what == DATES && (c->n_words || c->n_numbers))
-            return ae_fail(err, AE_ERR_MALFORMED, "CSV: column %u holds dates and other things", k + 1);
+            return ae_fail(err, AE_ERR_MALFORMED, "CSV: column %u holds dates and other things",
+                           k + 1);
     }
     return AE_OK;
 }
@@ -414,7 +429,8 @@ static void describe(const table *t, char note[160])
     }
 }
 
-static ae_status csv_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status csv_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                          ae_error *err)
 {
     table *t = ae_alloc(1, sizeof(*t));
     bool more;
@@ -428,8 +444,8 @@ static ae_status csv_open(ae_source *source, const ae_limits *limits, ae_reader 
     }
     if (!t || !t->cells || !t->quoted)
         st = ae_fail(err, AE_ERR_NOMEM, "CSV reader");
-    if (st == AE_OK && (st = first_pass(t, &reader->meta, err)) == AE_OK && (st = decide_columns(t, err)) == AE_OK &&
-        (st = learn_words(t, err)) == AE_OK) {
+    if (st == AE_OK && (st = first_pass(t, &reader->meta, err)) == AE_OK &&
+        (st = decide_columns(t, err)) == AE_OK && (st = learn_words(t, err)) == AE_OK) {
         start_again(t);
         if (t->header)
             st = read_line(t, &more, err);
@@ -480,7 +496,9 @@ static ae_status csv_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_err
         if (st != AE_OK)
             return st;
         if (!more || t->n_cells != t->n_columns)
-            return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 " is not what it was when it was first read", t->line);
+            return ae_fail(err, AE_ERR_MALFORMED,
+                           "CSV: line %" PRIu64 " is not what it was when it was first read",
+                           t->line);
         for (uint32_t k = 0; k < t->n_columns; k++)
             *to++ = cell_value(t, &t->columns[k], t->cells[k]);
     }

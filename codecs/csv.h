@@ -12,8 +12,8 @@ bool aei_csv_as_number(const char *cell, bool decimal_comma, double *value);
 bool aei_csv_as_date(const char *cell, double *value);
 
 void aei_csv_accepts(ae_signal_info *info, char note[160]);
-ae_status aei_csv_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                         ae_writer *writer, ae_error *err);
+ae_status aei_csv_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                         const ae_write_options *options, ae_writer *writer, ae_error *err);
 ae_status aei_csv_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err);
 ae_status aei_csv_finish(ae_writer *writer, ae_error *err);
 void aei_csv_abandon(ae_writer *writer);

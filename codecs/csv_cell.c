@@ -23,7 +23,8 @@ const char *aei_csv_trim(char *cell)
 
 bool aei_csv_is_missing(const char *cell)
 {
-    static const char *const names[] = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-"};
+    static const char *const names[] = {"",     "NA",   "N/A",  "NaN", "nan",
+                                        "null", "NULL", "None", "?",   "-"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (strcmp(cell, names[i]) == 0)
@@ -50,14 +51,16 @@ bool aei_csv_as_number(const char *cell, bool decimal_comma, double *value)
     return !*end && isfinite(*value);
 }
 
-/* 2026-11-30, with or without a time of day: days since 1970 in the proleptic Gregorian calendar (Hinnant's algorithm). */
+/* 2026-11-30, with or without a time of day: days since 1970 in the proleptic Gregorian calendar
+ * (Hinnant's algorithm). */
 bool aei_csv_as_date(const char *cell, double *value)
 {
     int y, m, d, hour = 0, minute = 0, n = 0;
     double second = 0, day_of_era;
     long era, year_of_era, day_of_year;
 
-    if (sscanf(cell, "%4d-%2d-%2d%n", &y, &m, &d, &n) != 3 || !n || m < 1 || m > 12 || d < 1 || d > 31)
+    if (sscanf(cell, "%4d-%2d-%2d%n", &y, &m, &d, &n) != 3 || !n || m < 1 || m > 12 || d < 1 ||
+        d > 31)
         return false;
     cell += n;
     if (*cell == 'T' || *cell == ' ') {
@@ -81,6 +84,7 @@ bool aei_csv_as_date(const char *cell, double *value)
     year_of_era = y - era * 400;
     day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
     day_of_era = (double)(year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year);
-    *value = (double)era * 146097 + day_of_era - 719468 + (hour + minute / 60.0 + second / 3600) / 24;
+    *value = (double)era * 146097 + day_of_era - 719468 +
+             (hour + minute / 60.0 + second / 3600) / 24;
     return true;
 }

@@ -29,8 +29,8 @@ static char separator_of(const ae_writer *writer)
     return strcmp(writer->codec->name, "tsv") == 0 ? '\t' : ',';
 }
 
-ae_status aei_csv_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                         ae_writer *writer, ae_error *err)
+ae_status aei_csv_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                         const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     char separator = separator_of(writer);
     uint64_t n = 0;
@@ -54,7 +54,8 @@ ae_status aei_csv_create(ae_sink *sink, const ae_signal_info *info, const ae_met
     return st;
 }
 
-/* An empty cell for what is missing. The shortest text that brings the value back; f32 need fewer digits. */
+/* An empty cell for what is missing. The shortest text that brings the value back; f32 need fewer
+ * digits. */
 static int format_number(const ae_signal_info *info, double v, char text[40])
 {
     int digits = info->sample == AE_F64 ? 15 : 6, most = digits + 3;

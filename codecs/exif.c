@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * EXIF as bytes: orientation, size, density and colour space, read and set without moving anything. */
+ * EXIF as bytes: orientation, size, density and colour space, read and set without moving anything.
+ */
 #include "exif.h"
 
 #include <string.h>
@@ -36,7 +37,8 @@ static bool read_at(const aei_ifd_view *v, uint64_t at, void *to, uint64_t n_byt
     if (at > v->n_bytes || n_bytes > v->n_bytes - at)
         return false;
     if (v->source)
-        return ae_source_seek(v->source, at) && ae_source_read(v->source, to, (size_t)n_bytes) == n_bytes;
+        return ae_source_seek(v->source, at) &&
+               ae_source_read(v->source, to, (size_t)n_bytes) == n_bytes;
     memcpy(to, v->data + at, (size_t)n_bytes);
     return true;
 }
@@ -77,7 +79,8 @@ bool aei_ifd_view_open(aei_ifd_view *v)
         return false;
     if (v->big && !read_at(v, 0, head, 16))
         return false;
-    v->first = v->big ? get_number(v->big_endian, head + 8, 8) : get_number(v->big_endian, head + 4, 4);
+    v->first = v->big ? get_number(v->big_endian, head + 8, 8)
+                      : get_number(v->big_endian, head + 4, 4);
     return true;
 }
 
@@ -136,7 +139,8 @@ uint64_t aei_ifd_number(const aei_ifd_view *view, const aei_ifd_entry *entry)
 
 uint64_t aei_ifd_next(const aei_ifd_view *v, uint64_t ifd, unsigned *steps)
 {
-    enum { KIND = 0x00fe, REDUCED = 1, MASK = 4, FEW = 4 /* entries are sorted, and this has the lowest number */ };
+    /* entries are sorted, and this has the lowest number */
+    enum { KIND = 0x00fe, REDUCED = 1, MASK = 4, FEW = 4 };
     unsigned word = v->big ? 8 : 4;
 
     while (*steps) {
@@ -145,7 +149,8 @@ uint64_t aei_ifd_next(const aei_ifd_view *v, uint64_t ifd, unsigned *steps)
         uint8_t p[8];
 
         --*steps;
-        if (entries > UINT16_MAX || !read_at(v, ifd + (v->big ? 8 : 2) + entries * (4 + 2 * word), p, word))
+        if (entries > UINT16_MAX ||
+            !read_at(v, ifd + (v->big ? 8 : 2) + entries * (4 + 2 * word), p, word))
             return 0;
         ifd = get_number(v->big_endian, p, word);
         if (!ifd || ifd == v->first)
@@ -163,8 +168,24 @@ uint64_t aei_ifd_next(const aei_ifd_view *v, uint64_t ifd, unsigned *steps)
 /* Entries of a picture's directory that describe the photograph and not the way it is stored. */
 static bool is_descriptive(uint16_t tag)
 {
-    static const uint16_t tags[] = {AEI_TAG_DESCRIPTION, 0x010f, 0x0110, AEI_TAG_ORIENTATION, 0x0131, 0x0132, 0x013b, 0x013c,
-                                    0x4746, 0x4749, 0x8298, AEI_TAG_EXIF, AEI_TAG_GPS, 0x9c9b, 0x9c9c, 0x9c9d, 0x9c9e, 0x9c9f};
+    static const uint16_t tags[] = {AEI_TAG_DESCRIPTION,
+                                    0x010f,
+                                    0x0110,
+                                    AEI_TAG_ORIENTATION,
+                                    0x0131,
+                                    0x0132,
+                                    0x013b,
+                                    0x013c,
+                                    0x4746,
+                                    0x4749,
+                                    0x8298,
+                                    AEI_TAG_EXIF,
+                                    AEI_TAG_GPS,
+                                    0x9c9b,
+                                    0x9c9c,
+                                    0x9c9d,
+                                    0x9c9e,
+                                    0x9c9f};
 
     for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
         if (tags[i] == tag)
@@ -174,20 +195,23 @@ static bool is_descriptive(uint16_t tag)
 
 static bool is_pointer(uint16_t tag, unsigned depth)
 {
-    return depth == 0 ? tag == AEI_TAG_EXIF || tag == AEI_TAG_GPS : depth == 1 && tag == TAG_INTEROP;
+    return depth == 0 ? tag == AEI_TAG_EXIF || tag == AEI_TAG_GPS
+                      : depth == 1 && tag == TAG_INTEROP;
 }
 
-static bool is_kept(const aei_ifd_view *v, const aei_ifd_entry *e, unsigned depth, uint64_t max_bytes)
+static bool is_kept(const aei_ifd_view *v, const aei_ifd_entry *e, unsigned depth,
+                    uint64_t max_bytes)
 {
-    if ((depth == 0 && !is_descriptive(e->tag)) || e->n_bytes > max_bytes || e->n_bytes > v->n_bytes)
+    if ((depth == 0 && !is_descriptive(e->tag)) || e->n_bytes > max_bytes ||
+        e->n_bytes > v->n_bytes)
         return false;
     return is_pointer(e->tag, depth) || (e->type >= 1 && e->type <= 13 && e->n_bytes);
 }
 
-/* Appends the directory at `ifd` as a classic one; out's first byte will lie at offset base. Damaged entries are left out.
- * Returns the number of entries. */
-static unsigned copy_directory(const aei_ifd_view *v, uint64_t ifd, unsigned depth, uint64_t base, uint64_t max_bytes,
-                               aei_bytes *out)
+/* Appends the directory at `ifd` as a classic one; out's first byte will lie at offset base.
+ * Damaged entries are left out. Returns the number of entries. */
+static unsigned copy_directory(const aei_ifd_view *v, uint64_t ifd, unsigned depth, uint64_t base,
+                               uint64_t max_bytes, aei_bytes *out)
 {
     aei_ifd_entry e;
     uint64_t n = count_entries(v, ifd);
@@ -206,7 +230,8 @@ static unsigned copy_directory(const aei_ifd_view *v, uint64_t ifd, unsigned dep
         bool pointer = is_pointer(e.tag, depth);
 
         /* Each directory is there once: who names more of them makes one that is never done. */
-        if (!is_kept(v, &e, depth, max_bytes) || out->n_bytes > max_bytes || (pointer && followed >> (e.tag & 15) & 1)) {
+        if (!is_kept(v, &e, depth, max_bytes) || out->n_bytes > max_bytes ||
+            (pointer && followed >> (e.tag & 15) & 1)) {
             out->damaged = out->damaged || depth > 0 || is_descriptive(e.tag);
             continue;
         }
@@ -244,7 +269,8 @@ static unsigned copy_directory(const aei_ifd_view *v, uint64_t ifd, unsigned dep
     return kept;
 }
 
-ae_status aei_exif_extract(ae_source *source, uint64_t ifd, uint64_t max_bytes, ae_reader *reader, ae_error *err)
+ae_status aei_exif_extract(ae_source *source, uint64_t ifd, uint64_t max_bytes, ae_reader *reader,
+                           ae_error *err)
 {
     aei_ifd_view v = {.source = source};
     aei_ifd_entry e;
@@ -289,12 +315,14 @@ bool aei_exif_directory(const aei_ifd_view *view, uint16_t pointer, uint64_t bas
 }
 
 /* A dimension becomes a LONG whatever it was: both lie in the entry itself. */
-static void set_dimension(const aei_ifd_view *v, uint8_t *data, uint64_t ifd, uint16_t tag, uint64_t value)
+static void set_dimension(const aei_ifd_view *v, uint8_t *data, uint64_t ifd, uint16_t tag,
+                          uint64_t value)
 {
     enum { SHORT = 3, LONG = 4 };
     aei_ifd_entry e;
 
-    if (!find_entry(v, ifd, tag, &e) || e.count != 1 || (e.type != SHORT && e.type != LONG) || value > UINT32_MAX)
+    if (!find_entry(v, ifd, tag, &e) || e.count != 1 || (e.type != SHORT && e.type != LONG) ||
+        value > UINT32_MAX)
         return;
     put_number(v->big_endian, data + e.at - 6, 2, LONG);
     put_number(v->big_endian, data + e.at, 4, value);

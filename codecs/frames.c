@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The frames of animations, through libavformat and libavcodec, which lay each over what its predecessors have left. */
+ * The frames of animations, through libavformat and libavcodec, which lay each over what its
+ * predecessors have left. */
 #include <string.h>
 
 #include "avsound.h"
@@ -29,8 +30,8 @@ void aei_frames_free(aei_frames *f)
     ae_free(f);
 }
 
-ae_status aei_frames_open(ae_source *source, const char *format, const ae_codec *codec, const ae_limits *limits, aei_frames **out,
-                          ae_error *err)
+ae_status aei_frames_open(ae_source *source, const char *format, const ae_codec *codec,
+                          const ae_limits *limits, aei_frames **out, ae_error *err)
 {
     aei_frames *f = ae_alloc(1, sizeof(*f));
     const AVCodec *decoder;
@@ -44,13 +45,16 @@ ae_status aei_frames_open(ae_source *source, const char *format, const ae_codec 
     f->picture = (aei_av_picture){.limits = &f->limits, .codec = codec, .err = err};
     if ((st = aei_av_input_begin(&f->in, source, format, codec, err)) != AE_OK)
         goto failed;
-    if (!f->in.format->nb_streams || !(decoder = avcodec_find_decoder(f->in.format->streams[0]->codecpar->codec_id))) {
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "%s animations are not in this libavcodec", codec->description);
+    if (!f->in.format->nb_streams ||
+        !(decoder = avcodec_find_decoder(f->in.format->streams[0]->codecpar->codec_id))) {
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "%s animations are not in this libavcodec",
+                     codec->description);
         goto failed;
     }
     if (!(f->packet = av_packet_alloc()) || !(f->frame = av_frame_alloc()) ||
         !(f->context = aei_av_context(&f->picture, decoder)) ||
-        (code = avcodec_parameters_to_context(f->context, f->in.format->streams[0]->codecpar)) < 0 ||
+        (code = avcodec_parameters_to_context(f->context, f->in.format->streams[0]->codecpar)) <
+            0 ||
         (code = avcodec_open2(f->context, decoder, NULL)) < 0) {
         st = aei_av_picture_failed(&f->picture, code);
         goto failed;
@@ -62,7 +66,8 @@ failed:
     return st;
 }
 
-/* The next frame as libavcodec has it. What was charged for the one before is given back: no more than two are held. */
+/* The next frame as libavcodec has it. What was charged for the one before is given back: no more
+ * than two are held. */
 static ae_status decode_next(aei_frames *f)
 {
     int code;
@@ -79,8 +84,10 @@ static ae_status decode_next(aei_frames *f)
             break;
     }
     if (code == AVERROR_EOF)
-        return ae_fail(f->picture.err, AE_ERR_MALFORMED, "%s: truncated", f->picture.codec->description);
-    if (code >= 0 && (f->picture.damaged || f->frame->decode_error_flags || f->frame->flags & AV_FRAME_FLAG_CORRUPT))
+        return ae_fail(f->picture.err, AE_ERR_MALFORMED, "%s: truncated",
+                       f->picture.codec->description);
+    if (code >= 0 && (f->picture.damaged || f->frame->decode_error_flags ||
+                      f->frame->flags & AV_FRAME_FLAG_CORRUPT))
         code = AVERROR_INVALIDDATA;
     return code < 0 ? aei_av_picture_failed(&f->picture, code) : AE_OK;
 }

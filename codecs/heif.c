@@ -9,7 +9,8 @@
 
 static ae_status heif_failed(struct heif_error e, ae_error *err)
 {
-    bool unsupported = e.code == heif_error_Unsupported_filetype || e.code == heif_error_Unsupported_feature;
+    bool unsupported = e.code == heif_error_Unsupported_filetype ||
+                       e.code == heif_error_Unsupported_feature;
 
     return ae_fail(err,
                    e.code == heif_error_Memory_allocation_error ? AE_ERR_NOMEM
@@ -18,7 +19,8 @@ static ae_status heif_failed(struct heif_error e, ae_error *err)
                    "HEIC: %s", e.message ? e.message : "damaged");
 }
 
-static ae_status add_profile(const struct heif_image_handle *handle, ae_meta *meta, const ae_limits *limits, ae_error *err)
+static ae_status add_profile(const struct heif_image_handle *handle, ae_meta *meta,
+                             const ae_limits *limits, ae_error *err)
 {
     size_t n = heif_image_handle_get_raw_color_profile_size(handle);
     struct heif_color_profile_nclx *nclx = NULL;
@@ -33,14 +35,16 @@ static ae_status add_profile(const struct heif_image_handle *handle, ae_meta *me
             st = ae_meta_add(meta, AE_META_ICC, NULL, data, n, err);
         ae_free(data);
     }
-    if (st == AE_OK && heif_image_handle_get_nclx_color_profile(handle, &nclx).code == heif_error_Ok && nclx) {
+    if (st == AE_OK &&
+        heif_image_handle_get_nclx_color_profile(handle, &nclx).code == heif_error_Ok && nclx) {
         st = aei_add_cicp(meta, nclx->color_primaries, nclx->transfer_characteristics, err);
         heif_nclx_color_profile_free(nclx);
     }
     return st;
 }
 
-static ae_status add_blocks(const struct heif_image_handle *handle, ae_meta *meta, const ae_limits *limits, ae_error *err)
+static ae_status add_blocks(const struct heif_image_handle *handle, ae_meta *meta,
+                            const ae_limits *limits, ae_error *err)
 {
     heif_item_id ids[16];
     int n = heif_image_handle_get_list_of_metadata_block_IDs(handle, NULL, ids, 16);
@@ -50,7 +54,8 @@ static ae_status add_blocks(const struct heif_image_handle *handle, ae_meta *met
         size_t size = heif_image_handle_get_metadata_size(handle, ids[i]);
         const char *type = heif_image_handle_get_metadata_type(handle, ids[i]);
         const char *content = heif_image_handle_get_metadata_content_type(handle, ids[i]);
-        bool xmp = type && content && strcmp(type, "mime") == 0 && strcmp(content, "application/rdf+xml") == 0;
+        bool xmp = type && content && strcmp(type, "mime") == 0 &&
+                   strcmp(content, "application/rdf+xml") == 0;
         uint8_t *data;
 
         if (!size || size > limits->max_meta || !(xmp || (type && strcmp(type, "Exif") == 0)))
@@ -91,8 +96,8 @@ static void take_pixels(const uint8_t *from, int stride, const ae_reader *reader
     }
 }
 
-static ae_status decode(const struct heif_image_handle *handle, const ae_limits *limits, ae_reader *reader, uint64_t *charged,
-                        ae_error *err)
+static ae_status decode(const struct heif_image_handle *handle, const ae_limits *limits,
+                        ae_reader *reader, uint64_t *charged, ae_error *err)
 {
     int width = heif_image_handle_get_width(handle), height = heif_image_handle_get_height(handle);
     int bits = heif_image_handle_get_luma_bits_per_pixel(handle), stride = 0;
@@ -104,18 +109,22 @@ static ae_status decode(const struct heif_image_handle *handle, const ae_limits 
     ae_status st;
 
     if (width <= 0 || height <= 0 || bits < 1 || bits > 16)
-        return ae_fail(err, AE_ERR_MALFORMED, "HEIC: a picture of %d x %d and %d bits", width, height, bits);
+        return ae_fail(err, AE_ERR_MALFORMED, "HEIC: a picture of %d x %d and %d bits", width,
+                       height, bits);
     if ((st = aei_check_size(limits, (uint64_t)width, (uint64_t)height, err)) != AE_OK ||
-        (st = aei_charge(charged, limits, (uint64_t)width * (uint64_t)height * 24, reader->codec, err)) != AE_OK)
+        (st = aei_charge(charged, limits, (uint64_t)width * (uint64_t)height * 24, reader->codec,
+                         err)) != AE_OK)
         return st;
-    e = heif_decode_image(handle, &image, heif_colorspace_RGB,
-                          wide ? (alpha ? heif_chroma_interleaved_RRGGBBAA_LE : heif_chroma_interleaved_RRGGBB_LE)
-                               : (alpha ? heif_chroma_interleaved_RGBA : heif_chroma_interleaved_RGB),
-                          NULL);
+    e = heif_decode_image(
+        handle, &image, heif_colorspace_RGB,
+        wide ? (alpha ? heif_chroma_interleaved_RRGGBBAA_LE : heif_chroma_interleaved_RRGGBB_LE)
+             : (alpha ? heif_chroma_interleaved_RGBA : heif_chroma_interleaved_RGB),
+        NULL);
     if (e.code != heif_error_Ok)
         return heif_failed(e, err);
     info = aei_image_info((uint64_t)heif_image_get_width(image, heif_channel_interleaved),
-                          (uint64_t)heif_image_get_height(image, heif_channel_interleaved), wide ? AE_U16 : AE_U8, alpha ? 4 : 3);
+                          (uint64_t)heif_image_get_height(image, heif_channel_interleaved),
+                          wide ? AE_U16 : AE_U8, alpha ? 4 : 3);
     if (wide)
         info.bits = (uint32_t)bits;
     pixels = heif_image_get_plane_readonly(image, heif_channel_interleaved, &stride);
@@ -127,7 +136,8 @@ static ae_status decode(const struct heif_image_handle *handle, const ae_limits 
     return st;
 }
 
-static ae_status open_primary(struct heif_context *context, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status open_primary(struct heif_context *context, const ae_limits *limits,
+                              ae_reader *reader, ae_error *err)
 {
     struct heif_image_handle *handle = NULL;
     struct heif_error e = heif_context_get_primary_image_handle(context, &handle);
@@ -141,7 +151,8 @@ static ae_status open_primary(struct heif_context *context, const ae_limits *lim
         (st = add_blocks(handle, &reader->meta, limits, err)) == AE_OK &&
         (st = decode(handle, limits, reader, &charged, err)) == AE_OK)
         st = aei_whole_turn(reader, 1, err); /* done already */
-    if (heif_image_handle_get_number_of_auxiliary_images(handle, LIBHEIF_AUX_IMAGE_FILTER_OMIT_ALPHA) > 0)
+    if (heif_image_handle_get_number_of_auxiliary_images(handle,
+                                                         LIBHEIF_AUX_IMAGE_FILTER_OMIT_ALPHA) > 0)
         aei_note(reader->note, "auxiliary pictures (depth, gain map) dropped");
     aei_further(reader, n > 1 ? (uint64_t)n - 1 : 0);
     heif_image_handle_release(handle);
@@ -149,7 +160,8 @@ static ae_status open_primary(struct heif_context *context, const ae_limits *lim
     return st;
 }
 
-static ae_status heic_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status heic_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                           ae_error *err)
 {
     struct heif_context *context = NULL;
     struct heif_error e;
@@ -177,7 +189,8 @@ done:
 
 static int heic_probe(const uint8_t *head, size_t n_bytes)
 {
-    static const char *const brands[] = {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", NULL};
+    static const char *const brands[] = {"heic", "heix", "heim", "heis", "hevc",
+                                         "hevx", "mif1", "msf1", NULL};
 
     return aei_has_brand(head, n_bytes, brands) ? 90 : 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * IDX, the format of MNIST and its like: 00 00, type, number of dimensions, these as big-endian u32, then the elements, big-endian.
- * Items become rows: height = the first dimension, width = the product of the others. Plain or gzipped (RFC 1952). */
+ * IDX, the format of MNIST and its like: 00 00, type, number of dimensions, these as big-endian
+ * u32, then the elements, big-endian. Items become rows: height = the first dimension, width = the
+ * product of the others. Plain or gzipped (RFC 1952). */
 #include <inttypes.h>
 #include <string.h>
 #include <zlib.h>
@@ -21,20 +22,13 @@ typedef struct reading {
 static ae_sample sample_of(uint8_t type)
 {
     switch (type) {
-    case 8:
-        return AE_U8;
-    case 9:
-        return AE_S8;
-    case 11:
-        return AE_S16;
-    case 12:
-        return AE_S32;
-    case 13:
-        return AE_F32;
-    case 14:
-        return AE_F64;
-    default:
-        return 0;
+    case 8: return AE_U8;
+    case 9: return AE_S8;
+    case 11: return AE_S16;
+    case 12: return AE_S32;
+    case 13: return AE_F32;
+    case 14: return AE_F64;
+    default: return 0;
     }
 }
 
@@ -57,7 +51,8 @@ static size_t get(reading *r, void *to, size_t n)
         state = inflate(&r->z, Z_NO_FLUSH);
         left -= some - r->z.avail_out;
         if (state == Z_STREAM_END || (state != Z_OK && state != Z_BUF_ERROR) ||
-            (r->z.avail_out && !r->z.avail_in && ae_source_tell(r->source) == ae_source_size(r->source)))
+            (r->z.avail_out && !r->z.avail_in &&
+             ae_source_tell(r->source) == ae_source_size(r->source)))
             return n - left;
     }
     return n;
@@ -76,7 +71,8 @@ static ae_status begin(ae_source *source, reading *r, ae_error *err)
     return AE_OK;
 }
 
-static ae_status read_header(reading *r, const ae_limits *limits, ae_signal_info *info, ae_error *err)
+static ae_status read_header(reading *r, const ae_limits *limits, ae_signal_info *info,
+                             ae_error *err)
 {
     uint8_t head[4 + 4 * (AE_MAX_RANK + 1)];
     unsigned n_dims;
@@ -88,7 +84,8 @@ static ae_status read_header(reading *r, const ae_limits *limits, ae_signal_info
     if (!sample_of(r->type))
         return ae_fail(err, AE_ERR_UNSUPPORTED, "IDX: elements of type %u", r->type);
     if (n_dims < 1 || n_dims > AE_MAX_RANK + 1)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "IDX of %u dimensions: 1 to %d are read", n_dims, AE_MAX_RANK + 1);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "IDX of %u dimensions: 1 to %d are read", n_dims,
+                       AE_MAX_RANK + 1);
     if (get(r, head + 4, 4 * n_dims) != 4 * n_dims)
         return ae_fail(err, AE_ERR_MALFORMED, "IDX: truncated header");
     info->width = 1;
@@ -105,8 +102,9 @@ static ae_status read_header(reading *r, const ae_limits *limits, ae_signal_info
     }
     return info->width <= limits->max_pixels
                ? AE_OK
-               : ae_fail(err, AE_ERR_LIMIT, "IDX: items of %" PRIu64 " samples exceed max_pixels (%" PRIu64 ")", info->width,
-                         limits->max_pixels);
+               : ae_fail(err, AE_ERR_LIMIT,
+                         "IDX: items of %" PRIu64 " samples exceed max_pixels (%" PRIu64 ")",
+                         info->width, limits->max_pixels);
 }
 
 static void free_reading(reading *r)
@@ -116,14 +114,16 @@ static void free_reading(reading *r)
     ae_free(r);
 }
 
-static ae_status idx_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status idx_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                          ae_error *err)
 {
     ae_signal_info info = {.kind = AE_KIND_TENSOR, .channels = 1};
     reading *r = ae_alloc(1, sizeof(*r));
     uint64_t needed;
     ae_status st = r ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "IDX reader");
 
-    if (!r || (st = begin(source, r, err)) != AE_OK || (st = read_header(r, limits, &info, err)) != AE_OK)
+    if (!r || (st = begin(source, r, err)) != AE_OK ||
+        (st = read_header(r, limits, &info, err)) != AE_OK)
         goto failed;
     if (__builtin_mul_overflow(info.height, info.width, &needed) ||
         __builtin_mul_overflow(needed, ae_sample_bytes(sample_of(r->type)), &needed) ||
@@ -159,7 +159,8 @@ static void to_native(size_t bytes, void *rows, size_t n)
 static ae_status idx_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
 {
     reading *r = reader->state;
-    size_t n = n_rows * (size_t)reader->info.width, n_bytes = n * ae_sample_bytes(sample_of(r->type));
+    size_t n = n_rows * (size_t)reader->info.width,
+           n_bytes = n * ae_sample_bytes(sample_of(r->type));
 
     if (get(r, rows, n_bytes) != n_bytes)
         return ae_fail(err, AE_ERR_MALFORMED, "IDX: truncated or damaged");
@@ -174,7 +175,8 @@ static void idx_close(ae_reader *reader)
 
 static bool is_header(const uint8_t *head, size_t n_bytes)
 {
-    return n_bytes >= 8 && !head[0] && !head[1] && sample_of(head[2]) && head[3] >= 1 && head[3] <= AE_MAX_RANK + 1;
+    return n_bytes >= 8 && !head[0] && !head[1] && sample_of(head[2]) && head[3] >= 1 &&
+           head[3] <= AE_MAX_RANK + 1;
 }
 
 static int idx_probe(const uint8_t *head, size_t n_bytes)

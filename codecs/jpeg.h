@@ -46,9 +46,9 @@ typedef struct jpeg_state {
     jpeg_class quality;
     uint64_t charged; /* for the coefficients */
     bool started;
-    bool ended;       /* the file ended without its end marker, which was put there */
+    bool ended; /* the file ended without its end marker, which was put there */
     size_t row_bytes;
-    uint8_t *cmyk;    /* one row */
+    uint8_t *cmyk; /* one row */
     uint8_t buffer[AEI_JPEG_BUFFER];
 } jpeg_state;
 
@@ -58,15 +58,16 @@ void aei_jpeg_error(j_common_ptr c); /* does not return */
 void aei_jpeg_free(jpeg_state *s);
 
 int aei_jpeg_probe(const uint8_t *head, size_t n_bytes);
-ae_status aei_jpeg_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
+ae_status aei_jpeg_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                        ae_error *err);
 ae_status aei_jpeg_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
 void aei_jpeg_close(ae_reader *reader);
 /* What a reader of JPEG keeps, where it makes sense. */
 const jpeg_class *aei_jpeg_class(const ae_reader *reader);
 
 void aei_jpeg_accepts(ae_signal_info *info, char note[160]);
-ae_status aei_jpeg_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                          ae_writer *writer, ae_error *err);
+ae_status aei_jpeg_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                          const ae_write_options *options, ae_writer *writer, ae_error *err);
 ae_status aei_jpeg_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err);
 ae_status aei_jpeg_finish(ae_writer *writer, ae_error *err);
 void aei_jpeg_abandon(ae_writer *writer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What libjpeg finds wrong. Data that it would patch up with grey (a premature end, bad codes) are errors here. */
+ * What libjpeg finds wrong. Data that it would patch up with grey (a premature end, bad codes) are
+ * errors here. */
 #include "jpeg.h"
 
 #include <jerror.h>
@@ -41,11 +42,8 @@ static void on_message(j_common_ptr c, int level)
     case JWRN_HIT_MARKER:
     case JWRN_HUFF_BAD_CODE:
     case JWRN_ARITH_BAD_CODE:
-    case JWRN_MUST_RESYNC:
-        aei_jpeg_error(c);
-        break;
-    default: /* stray bytes between segments and the like */
-        break;
+    case JWRN_MUST_RESYNC: aei_jpeg_error(c); break;
+    default: /* stray bytes between segments and the like */ break;
     }
 }
 

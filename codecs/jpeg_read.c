@@ -23,7 +23,8 @@ static boolean on_fill(j_decompress_ptr in)
     size_t n = ae_source_read(s->source, s->buffer, AEI_JPEG_BUFFER);
 
     if (n == 0) {
-        /* Some cameras and programs leave the last two bytes out. Where more is missing, what reads them complains. */
+        /* Some cameras and programs leave the last two bytes out. Where more is missing, what reads
+         * them complains. */
         if (s->ended || !in->input_scan_number)
             ERREXIT(in, JERR_INPUT_EOF);
         s->ended = true;
@@ -73,7 +74,8 @@ static ae_status add_marker(jpeg_saved_marker_ptr m, ae_reader *reader, ae_error
         if (starts_with(m, AEI_JPEG_EXIF, sizeof(AEI_JPEG_EXIF)))
             return aei_add_exif(meta, m->data, n, err);
         if (starts_with(m, AEI_JPEG_XMP, sizeof(AEI_JPEG_XMP)) && !ae_meta_find(meta, AE_META_XMP))
-            return ae_meta_add(meta, AE_META_XMP, NULL, m->data + sizeof(AEI_JPEG_XMP), n - sizeof(AEI_JPEG_XMP), err);
+            return ae_meta_add(meta, AE_META_XMP, NULL, m->data + sizeof(AEI_JPEG_XMP),
+                               n - sizeof(AEI_JPEG_XMP), err);
         if (starts_with(m, AEI_JPEG_XMP_MORE, sizeof(AEI_JPEG_XMP_MORE)))
             aei_note(reader->note, "extended XMP dropped");
     } else if (m->marker == JPEG_APP0 + 2) {
@@ -81,7 +83,8 @@ static ae_status add_marker(jpeg_saved_marker_ptr m, ae_reader *reader, ae_error
             aei_note(reader->note, "further pictures dropped");
     } else if (m->marker == JPEG_APP0 + 13) {
         if (starts_with(m, AEI_JPEG_PHOTOSHOP, sizeof(AEI_JPEG_PHOTOSHOP)))
-            return aei_add_photoshop(meta, m->data + sizeof(AEI_JPEG_PHOTOSHOP), n - sizeof(AEI_JPEG_PHOTOSHOP), err);
+            return aei_add_photoshop(meta, m->data + sizeof(AEI_JPEG_PHOTOSHOP),
+                                     n - sizeof(AEI_JPEG_PHOTOSHOP), err);
     } else if (m->marker == JPEG_COM) {
         while (n && !m->data[n - 1])
             n--;
@@ -99,12 +102,13 @@ static ae_status add_meta(jpeg_state *s, const ae_limits *limits, ae_reader *rea
     for (jpeg_saved_marker_ptr m = s->c.in.marker_list; m; m = m->next)
         n_bytes += m->data_length;
     if (n_bytes > limits->max_meta)
-        return ae_fail(err, AE_ERR_LIMIT, "JPEG: %llu bytes of metadata exceed max_meta (%llu)", (unsigned long long)n_bytes,
-                       (unsigned long long)limits->max_meta);
+        return ae_fail(err, AE_ERR_LIMIT, "JPEG: %llu bytes of metadata exceed max_meta (%llu)",
+                       (unsigned long long)n_bytes, (unsigned long long)limits->max_meta);
     for (jpeg_saved_marker_ptr m = s->c.in.marker_list; m && st == AE_OK; m = m->next)
         st = add_marker(m, reader, err);
     if (st == AE_OK && s->c.in.saw_JFIF_marker)
-        st = aei_add_density(&reader->meta, s->c.in.X_density * unit, s->c.in.Y_density * unit, err);
+        st = aei_add_density(&reader->meta, s->c.in.X_density * unit, s->c.in.Y_density * unit,
+                             err);
     return st;
 }
 
@@ -175,8 +179,8 @@ static void describe_class(jpeg_state *s, ae_reader *reader)
     if (q->n_components == 1)
         snprintf(reader->quality, sizeof(reader->quality), "quality %d", q->ijg);
     else
-        snprintf(reader->quality, sizeof(reader->quality), "quality %d, sampling %dx%d,%dx%d,%dx%d", q->ijg, q->h[0], q->v[0],
-                 q->h[1], q->v[1], q->h[2], q->v[2]);
+        snprintf(reader->quality, sizeof(reader->quality), "quality %d, sampling %dx%d,%dx%d,%dx%d",
+                 q->ijg, q->h[0], q->v[0], q->h[1], q->v[1], q->h[2], q->v[2]);
 }
 
 /* What libjpeg holds of a picture that comes in several scans. */
@@ -185,7 +189,8 @@ static uint64_t coefficient_bytes(const struct jpeg_decompress_struct *in)
     uint64_t n = 0;
 
     for (int i = 0; i < in->num_components; i++)
-        n += (uint64_t)in->comp_info[i].width_in_blocks * in->comp_info[i].height_in_blocks * sizeof(JBLOCK);
+        n += (uint64_t)in->comp_info[i].width_in_blocks * in->comp_info[i].height_in_blocks *
+             sizeof(JBLOCK);
     return n;
 }
 
@@ -198,8 +203,11 @@ static ae_status read_header(jpeg_state *s, const ae_limits *limits, ae_reader *
         return s->status;
     jpeg_create_decompress(in);
     in->src = &s->from;
-    s->from = (struct jpeg_source_mgr){.init_source = on_nothing, .fill_input_buffer = on_fill, .skip_input_data = on_skip,
-                                       .resync_to_restart = jpeg_resync_to_restart, .term_source = on_nothing};
+    s->from = (struct jpeg_source_mgr){.init_source = on_nothing,
+                                       .fill_input_buffer = on_fill,
+                                       .skip_input_data = on_skip,
+                                       .resync_to_restart = jpeg_resync_to_restart,
+                                       .term_source = on_nothing};
     in->progress = &s->progress;
     s->progress.progress_monitor = on_progress;
     for (int app = 1; app <= 13; app++)
@@ -210,13 +218,9 @@ static ae_status read_header(jpeg_state *s, const ae_limits *limits, ae_reader *
     if ((st = aei_check_size(limits, in->image_width, in->image_height, s->err)) != AE_OK)
         return st;
     switch (in->jpeg_color_space) {
-    case JCS_GRAYSCALE:
-        in->out_color_space = JCS_GRAYSCALE;
-        break;
+    case JCS_GRAYSCALE: in->out_color_space = JCS_GRAYSCALE; break;
     case JCS_YCbCr:
-    case JCS_RGB:
-        in->out_color_space = JCS_RGB;
-        break;
+    case JCS_RGB: in->out_color_space = JCS_RGB; break;
     case JCS_CMYK:
     case JCS_YCCK:
         in->out_color_space = JCS_CMYK;
@@ -225,10 +229,11 @@ static ae_status read_header(jpeg_state *s, const ae_limits *limits, ae_reader *
     default:
         return ae_fail(s->err, AE_ERR_UNSUPPORTED, "JPEG of %d components", in->num_components);
     }
-    if (jpeg_has_multiple_scans(in) &&
-        (st = aei_charge(&s->charged, limits, coefficient_bytes(in), reader->codec, s->err)) != AE_OK)
+    if (jpeg_has_multiple_scans(in) && (st = aei_charge(&s->charged, limits, coefficient_bytes(in),
+                                                        reader->codec, s->err)) != AE_OK)
         return st;
-    reader->info = aei_image_info(in->image_width, in->image_height, AE_U8, in->out_color_space == JCS_GRAYSCALE ? 1 : 3);
+    reader->info = aei_image_info(in->image_width, in->image_height, AE_U8,
+                                  in->out_color_space == JCS_GRAYSCALE ? 1 : 3);
     s->row_bytes = ae_row_bytes(&reader->info);
     describe_class(s, reader);
     if ((st = add_meta(s, limits, reader, s->err)) != AE_OK)
@@ -236,7 +241,8 @@ static ae_status read_header(jpeg_state *s, const ae_limits *limits, ae_reader *
     return add_icc(s, &reader->meta, s->err);
 }
 
-ae_status aei_jpeg_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+ae_status aei_jpeg_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                        ae_error *err)
 {
     jpeg_state *s = ae_alloc(1, sizeof(*s));
     ae_status st;

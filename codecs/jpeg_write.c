@@ -75,7 +75,8 @@ static void set_tables(struct jpeg_compress_struct *out, const jpeg_class *q)
     for (int i = 0; i < q->n_components; i++) {
         int t = 0;
 
-        while (t < n_tables && memcmp(out->quant_tbl_ptrs[t]->quantval, q->tables[i], sizeof(q->tables[i])) != 0)
+        while (t < n_tables &&
+               memcmp(out->quant_tbl_ptrs[t]->quantval, q->tables[i], sizeof(q->tables[i])) != 0)
             t++;
         if (t == n_tables) {
             if (!out->quant_tbl_ptrs[t])
@@ -90,7 +91,8 @@ static void set_tables(struct jpeg_compress_struct *out, const jpeg_class *q)
 
 static void set_quality(struct jpeg_compress_struct *out, const ae_write_options *options)
 {
-    const jpeg_class *q = class_of(options->like, out->input_components), *any = aei_jpeg_class(options->like);
+    const jpeg_class *q = class_of(options->like, out->input_components),
+                     *any = aei_jpeg_class(options->like);
     int quality = options->quality;
 
     if (q && (q->space == JCS_RGB || q->space == JCS_GRAYSCALE))
@@ -129,7 +131,8 @@ static void set_density(struct jpeg_compress_struct *out, const ae_meta *meta)
 }
 
 /* A marker of head, with its closing NUL, and body. */
-static void write_segment(jpeg_state *s, int marker, const void *head, size_t n_head, const void *body, size_t n_body)
+static void write_segment(jpeg_state *s, int marker, const void *head, size_t n_head,
+                          const void *body, size_t n_body)
 {
     const uint8_t *p = body;
 
@@ -150,7 +153,8 @@ static void write_iptc(jpeg_state *s, const ae_meta_item *item, char note[160])
     }
     memcpy(head, AEI_JPEG_PHOTOSHOP, sizeof(AEI_JPEG_PHOTOSHOP));
     aei_photoshop_head(item->n_bytes, head + sizeof(AEI_JPEG_PHOTOSHOP));
-    write_segment(s, JPEG_APP0 + 13, head, sizeof(head), item->value, item->n_bytes + (item->n_bytes & 1));
+    write_segment(s, JPEG_APP0 + 13, head, sizeof(head), item->value,
+                  item->n_bytes + (item->n_bytes & 1));
 }
 
 static void write_meta(jpeg_state *s, const ae_meta *meta, ae_writer *writer)
@@ -167,7 +171,8 @@ static void write_meta(jpeg_state *s, const ae_meta *meta, ae_writer *writer)
         if (item->n_bytes + sizeof(AEI_JPEG_EXIF) > AEI_JPEG_SEGMENT)
             aei_note(writer->note, "EXIF dropped (too long)");
         else
-            write_segment(s, JPEG_APP0 + 1, AEI_JPEG_EXIF, sizeof(AEI_JPEG_EXIF), item->value, item->n_bytes);
+            write_segment(s, JPEG_APP0 + 1, AEI_JPEG_EXIF, sizeof(AEI_JPEG_EXIF), item->value,
+                          item->n_bytes);
     }
     for (size_t i = 0; i < meta->n_items; i++) {
         const ae_meta_item *item = &meta->items[i];
@@ -175,7 +180,8 @@ static void write_meta(jpeg_state *s, const ae_meta *meta, ae_writer *writer)
         if (item->kind == AE_META_XMP && item->n_bytes + sizeof(AEI_JPEG_XMP) > AEI_JPEG_SEGMENT)
             aei_note(writer->note, "XMP dropped (too long)");
         else if (item->kind == AE_META_XMP)
-            write_segment(s, JPEG_APP0 + 1, AEI_JPEG_XMP, sizeof(AEI_JPEG_XMP), item->value, item->n_bytes);
+            write_segment(s, JPEG_APP0 + 1, AEI_JPEG_XMP, sizeof(AEI_JPEG_XMP), item->value,
+                          item->n_bytes);
         else if (item->kind == AE_META_IPTC)
             write_iptc(s, item, writer->note);
         else if (aei_is_text(item, "Comment") && item->n_bytes <= AEI_JPEG_SEGMENT)
@@ -189,15 +195,16 @@ static void write_meta(jpeg_state *s, const ae_meta *meta, ae_writer *writer)
     ae_free(made);
 }
 
-static ae_status start(jpeg_state *s, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                       ae_writer *writer)
+static ae_status start(jpeg_state *s, const ae_signal_info *info, const ae_meta *meta,
+                       const ae_write_options *options, ae_writer *writer)
 {
     struct jpeg_compress_struct *out = &s->c.out;
 
     if (setjmp(s->jump))
         return s->status;
     jpeg_create_compress(out);
-    s->to = (struct jpeg_destination_mgr){.init_destination = on_start, .empty_output_buffer = on_full, .term_destination = on_end};
+    s->to = (struct jpeg_destination_mgr){
+        .init_destination = on_start, .empty_output_buffer = on_full, .term_destination = on_end};
     out->dest = &s->to;
     out->image_width = (JDIMENSION)info->width;
     out->image_height = (JDIMENSION)info->height;
@@ -211,14 +218,15 @@ static ae_status start(jpeg_state *s, const ae_signal_info *info, const ae_meta 
     return AE_OK;
 }
 
-ae_status aei_jpeg_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                             ae_writer *writer, ae_error *err)
+ae_status aei_jpeg_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                          const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     jpeg_state *s;
     ae_status st;
 
     if (info->width > JPEG_MAX_DIMENSION || info->height > JPEG_MAX_DIMENSION)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "JPEG holds at most %ld pixels along an edge", JPEG_MAX_DIMENSION);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "JPEG holds at most %ld pixels along an edge",
+                       JPEG_MAX_DIMENSION);
     s = ae_alloc(1, sizeof(*s));
     if (!s)
         return ae_fail(err, AE_ERR_NOMEM, "JPEG encoder");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * JPEG XL through libjxl: 8 to 16 bits and float. Pictures come upright, as the library turns them. */
+ * JPEG XL through libjxl: 8 to 16 bits and float. Pictures come upright, as the library turns them.
+ */
 #include <string.h>
 
 #include <jxl/decode.h>
@@ -38,7 +39,8 @@ typedef struct reading {
 
 static ae_status take_info(reading *r)
 {
-    static const JxlDataType types[] = {[AE_U8] = JXL_TYPE_UINT8, [AE_U16] = JXL_TYPE_UINT16, [AE_F32] = JXL_TYPE_FLOAT};
+    static const JxlDataType types[] = {
+        [AE_U8] = JXL_TYPE_UINT8, [AE_U16] = JXL_TYPE_UINT16, [AE_F32] = JXL_TYPE_FLOAT};
     const JxlBasicInfo *i = &r->info;
     ae_signal_info info;
     ae_sample sample;
@@ -46,8 +48,11 @@ static ae_status take_info(reading *r)
 
     if (JxlDecoderGetBasicInfo(r->decoder, &r->info) != JXL_DEC_SUCCESS)
         return ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: no header");
-    sample = i->exponent_bits_per_sample || i->bits_per_sample > 16 ? AE_F32 : i->bits_per_sample > 8 ? AE_U16 : AE_U8;
-    info = aei_image_info(i->xsize, i->ysize, sample, (i->num_color_channels < 3 ? 1u : 3u) + (i->alpha_bits ? 1 : 0));
+    sample = i->exponent_bits_per_sample || i->bits_per_sample > 16 ? AE_F32
+             : i->bits_per_sample > 8                               ? AE_U16
+                                                                    : AE_U8;
+    info = aei_image_info(i->xsize, i->ysize, sample,
+                          (i->num_color_channels < 3 ? 1u : 3u) + (i->alpha_bits ? 1 : 0));
     if (sample == AE_U16)
         info.bits = i->bits_per_sample;
     if ((st = aei_check_size(r->limits, info.width, info.height, r->err)) != AE_OK)
@@ -57,7 +62,8 @@ static ae_status take_info(reading *r)
         aei_note(r->reader->note, "further channels dropped");
     if (i->uses_original_profile)
         snprintf(r->reader->quality, sizeof(r->reader->quality), "lossless");
-    st = aei_charge(&r->charged, r->limits, info.width * info.height * 32, r->reader->codec, r->err);
+    st = aei_charge(&r->charged, r->limits, info.width * info.height * 32, r->reader->codec,
+                    r->err);
     return st == AE_OK ? aei_whole_create(r->reader, r->limits, &info, r->err) : st;
 }
 
@@ -70,10 +76,15 @@ static ae_status take_colour(reading *r)
     size_t n;
     ae_status st = AE_OK;
 
-    if (JxlDecoderGetColorAsEncodedProfile(r->decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, &e) == JXL_DEC_SUCCESS) {
-        bool grey = e.color_space == JXL_COLOR_SPACE_GRAY, d65 = e.white_point == JXL_WHITE_POINT_D65;
-        unsigned primaries = grey || e.primaries == JXL_PRIMARIES_SRGB ? 1 : e.primaries == JXL_PRIMARIES_P3 ? 12 : e.primaries;
-        bool gamma = e.transfer_function == JXL_TRANSFER_FUNCTION_GAMMA, custom = !d65 || e.primaries == JXL_PRIMARIES_CUSTOM;
+    if (JxlDecoderGetColorAsEncodedProfile(r->decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, &e) ==
+        JXL_DEC_SUCCESS) {
+        bool grey = e.color_space == JXL_COLOR_SPACE_GRAY,
+             d65 = e.white_point == JXL_WHITE_POINT_D65;
+        unsigned primaries = grey || e.primaries == JXL_PRIMARIES_SRGB ? 1
+                             : e.primaries == JXL_PRIMARIES_P3         ? 12
+                                                                       : e.primaries;
+        bool gamma = e.transfer_function == JXL_TRANSFER_FUNCTION_GAMMA,
+             custom = !d65 || e.primaries == JXL_PRIMARIES_CUSTOM;
 
         if (d65 && primaries == 1 && e.transfer_function == JXL_TRANSFER_FUNCTION_SRGB)
             return AE_OK;
@@ -86,19 +97,25 @@ static ae_status take_colour(reading *r)
             st = aei_add_colour(meta, "gAMA", value, 4, r->err);
         }
         if (st == AE_OK && custom && !grey)
-            st = aei_add_chromaticities(meta,
-                                        (const double[8]){e.white_point_xy[0], e.white_point_xy[1], e.primaries_red_xy[0],
-                                                          e.primaries_red_xy[1], e.primaries_green_xy[0], e.primaries_green_xy[1],
-                                                          e.primaries_blue_xy[0], e.primaries_blue_xy[1]},
-                                        r->err);
+            st = aei_add_chromaticities(
+                meta,
+                (const double[8]){e.white_point_xy[0], e.white_point_xy[1], e.primaries_red_xy[0],
+                                  e.primaries_red_xy[1], e.primaries_green_xy[0],
+                                  e.primaries_green_xy[1], e.primaries_blue_xy[0],
+                                  e.primaries_blue_xy[1]},
+                r->err);
     }
-    if (st != AE_OK || JxlDecoderGetICCProfileSize(r->decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, &n) != JXL_DEC_SUCCESS || !n)
+    if (st != AE_OK ||
+        JxlDecoderGetICCProfileSize(r->decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, &n) !=
+            JXL_DEC_SUCCESS ||
+        !n)
         return st;
     if (n > r->limits->max_meta)
         return ae_fail(r->err, AE_ERR_LIMIT, "JPEG XL: a profile of %zu bytes exceeds max_meta", n);
     if (!(icc = ae_alloc(n, 1)))
         return ae_fail(r->err, AE_ERR_NOMEM, "a profile of %zu bytes", n);
-    if (JxlDecoderGetColorAsICCProfile(r->decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, icc, n) == JXL_DEC_SUCCESS)
+    if (JxlDecoderGetColorAsICCProfile(r->decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, icc, n) ==
+        JXL_DEC_SUCCESS)
         st = ae_meta_add(meta, AE_META_ICC, NULL, icc, n, r->err);
     ae_free(icc);
     return st;
@@ -124,11 +141,13 @@ static ae_status end_box(reading *r)
 static ae_status grow_box(reading *r)
 {
     box *b = &r->box;
-    size_t room = b->open ? 2 * b->room : 1 << 16, used = b->open ? b->room - JxlDecoderReleaseBoxBuffer(r->decoder) : 0;
+    size_t room = b->open ? 2 * b->room : 1 << 16,
+           used = b->open ? b->room - JxlDecoderReleaseBoxBuffer(r->decoder) : 0;
     uint8_t *data;
 
     if (room > r->limits->max_meta && used >= r->limits->max_meta)
-        return ae_fail(r->err, AE_ERR_LIMIT, "JPEG XL: metadata exceed max_meta (%llu)", (unsigned long long)r->limits->max_meta);
+        return ae_fail(r->err, AE_ERR_LIMIT, "JPEG XL: metadata exceed max_meta (%llu)",
+                       (unsigned long long)r->limits->max_meta);
     if (!(data = ae_realloc(b->data, b->data ? b->room : 0, room)))
         return ae_fail(r->err, AE_ERR_NOMEM, "metadata of %zu bytes", room);
     b->data = data;
@@ -167,30 +186,17 @@ static ae_status run(reading *r)
         ae_status st = AE_OK;
 
         switch (JxlDecoderProcessInput(r->decoder)) {
-        case JXL_DEC_BASIC_INFO:
-            st = take_info(r);
-            break;
-        case JXL_DEC_COLOR_ENCODING:
-            st = take_colour(r);
-            break;
+        case JXL_DEC_BASIC_INFO: st = take_info(r); break;
+        case JXL_DEC_COLOR_ENCODING: st = take_colour(r); break;
         case JXL_DEC_FRAME:
             if (r->n_frames++ && JxlDecoderSkipCurrentFrame(r->decoder) != JXL_DEC_SUCCESS)
                 st = ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: a damaged frame");
             break;
-        case JXL_DEC_NEED_IMAGE_OUT_BUFFER:
-            st = give_buffer(r);
-            break;
-        case JXL_DEC_FULL_IMAGE:
-            r->full = true;
-            break;
-        case JXL_DEC_BOX:
-            st = begin_box(r);
-            break;
-        case JXL_DEC_BOX_NEED_MORE_OUTPUT:
-            st = grow_box(r);
-            break;
-        case JXL_DEC_SUCCESS:
-            return end_box(r);
+        case JXL_DEC_NEED_IMAGE_OUT_BUFFER: st = give_buffer(r); break;
+        case JXL_DEC_FULL_IMAGE: r->full = true; break;
+        case JXL_DEC_BOX: st = begin_box(r); break;
+        case JXL_DEC_BOX_NEED_MORE_OUTPUT: st = grow_box(r); break;
+        case JXL_DEC_SUCCESS: return end_box(r);
         case JXL_DEC_NEED_MORE_INPUT:
             if (r->full && !r->closed) { /* a last box that goes on to the end */
                 JxlDecoderCloseInput(r->decoder);
@@ -198,8 +204,7 @@ static ae_status run(reading *r)
                 break;
             }
             return ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: truncated");
-        default:
-            return ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: damaged");
+        default: return ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: damaged");
         }
         if (st != AE_OK)
             return st;
@@ -216,9 +221,13 @@ static void settle(ae_reader *reader)
     aei_stretch(v, n, reader->info.bits);
 }
 
-static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                          ae_error *err)
 {
-    enum { EVENTS = JXL_DEC_BASIC_INFO | JXL_DEC_COLOR_ENCODING | JXL_DEC_FRAME | JXL_DEC_FULL_IMAGE | JXL_DEC_BOX };
+    enum {
+        EVENTS = JXL_DEC_BASIC_INFO | JXL_DEC_COLOR_ENCODING | JXL_DEC_FRAME | JXL_DEC_FULL_IMAGE |
+                 JXL_DEC_BOX
+    };
     reading r = {.limits = limits, .reader = reader, .err = err};
     uint8_t *file = NULL;
     size_t n;
@@ -233,7 +242,8 @@ static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader 
         st = ae_fail(err, AE_ERR_NOMEM, "JPEG XL decoder");
         goto done;
     }
-    (void)JxlDecoderSetDecompressBoxes(r.decoder, JXL_TRUE); /* without Brotli they stay packed, and are not what they should be */
+    /* without Brotli they stay packed, and are not what they should be */
+    (void)JxlDecoderSetDecompressBoxes(r.decoder, JXL_TRUE);
     st = run(&r);
     if (st == AE_OK && !r.n_frames)
         st = ae_fail(err, AE_ERR_MALFORMED, "JPEG XL: no picture");
@@ -257,7 +267,8 @@ done:
 static int jxl_probe(const uint8_t *head, size_t n_bytes)
 {
     return n_bytes >= 12 && memcmp(head + 4, "JXL \r\n\x87\n", 8) == 0 ? 100
-           : n_bytes >= 2 && memcmp(head, "\xff\x0a", 2) == 0          ? 60 : 0;
+           : n_bytes >= 2 && memcmp(head, "\xff\x0a", 2) == 0          ? 60
+                                                                       : 0;
 }
 
 /* ---- writing ---- */
@@ -271,18 +282,22 @@ static void jxl_accepts(ae_signal_info *info, char note[160])
 /* Among those numbers of H.273 that JPEG XL has. */
 static bool knows_cicp(const uint8_t *p)
 {
-    return (p[0] == 1 || p[0] == 9 || p[0] == 12) && p[1] && strchr("\1\6\10\15\16\17\20\22", p[1]) && !p[2] && p[3] == 1;
+    return (p[0] == 1 || p[0] == 9 || p[0] == 12) && p[1] &&
+           strchr("\1\6\10\15\16\17\20\22", p[1]) && !p[2] && p[3] == 1;
 }
 
-static ae_status jxl_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                            ae_writer *writer, ae_error *err)
+static ae_status jxl_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                            const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     size_t n;
     const uint8_t *cicp = aei_find_colour(meta, "cICP", &n);
     bool known = cicp && knows_cicp(cicp);
     double gamma;
     bool odd = aei_get_gamma(meta, &gamma) && !(gamma > 0 && gamma <= 1);
-    const char *held = known ? "cICP sRGB" : cicp || odd ? "sRGB" : info->channels < 3 ? "gAMA sRGB" : "gAMA cHRM sRGB";
+    const char *held = known                ? "cICP sRGB"
+                       : cicp || odd        ? "sRGB"
+                       : info->channels < 3 ? "gAMA sRGB"
+                                            : "gAMA cHRM sRGB";
     aei_profile icc = {0};
     ae_status st;
 
@@ -290,7 +305,8 @@ static ae_status jxl_create(ae_sink *sink, const ae_signal_info *info, const ae_
         return ae_fail(err, AE_ERR_UNSUPPORTED, "JPEG XL holds at most 2^30 pixels along an edge");
     st = aei_canvas_create(sink, info, meta, held, options, writer, err);
     icc = st == AE_OK ? ((aei_canvas *)writer->state)->icc : icc;
-    if (known && icc.n_bytes && memcmp(icc.data + 4, "jxl ", 4) != 0) /* that one was made of the numbers by the library itself */
+    /* that one was made of the numbers by the library itself */
+    if (known && icc.n_bytes && memcmp(icc.data + 4, "jxl ", 4) != 0)
         aei_note(writer->note, "colour profile dropped (cICP goes before it)");
     return st;
 }
@@ -308,7 +324,9 @@ static void describe(JxlColorEncoding *e, const ae_meta *meta, bool grey)
     if (cicp && knows_cicp(cicp)) {
         unsigned p = cicp[0], t = cicp[1];
 
-        e->primaries = p == 9 ? JXL_PRIMARIES_2100 : p == 12 ? JXL_PRIMARIES_P3 : JXL_PRIMARIES_SRGB;
+        e->primaries = p == 9    ? JXL_PRIMARIES_2100
+                       : p == 12 ? JXL_PRIMARIES_P3
+                                 : JXL_PRIMARIES_SRGB;
         e->transfer_function = t == 1 || t == 6 || t == 14 || t == 15 ? JXL_TRANSFER_FUNCTION_709
                                : t == 8                               ? JXL_TRANSFER_FUNCTION_LINEAR
                                : t == 16                              ? JXL_TRANSFER_FUNCTION_PQ
@@ -354,7 +372,8 @@ static bool set_colour(JxlEncoder *encoder, const aei_canvas *c, bool grey)
 
 static bool add_boxes(JxlEncoder *encoder, const ae_meta *meta)
 {
-    const ae_meta_item *exif = ae_meta_find(meta, AE_META_EXIF), *xmp = ae_meta_find(meta, AE_META_XMP);
+    const ae_meta_item *exif = ae_meta_find(meta, AE_META_EXIF),
+                       *xmp = ae_meta_find(meta, AE_META_XMP);
     bool good = true;
 
     if (!exif && !xmp)
@@ -362,14 +381,17 @@ static bool add_boxes(JxlEncoder *encoder, const ae_meta *meta)
     if (JxlEncoderUseBoxes(encoder) != JXL_ENC_SUCCESS)
         return false;
     if (exif) {
-        uint8_t *data = ae_alloc(exif->n_bytes + 4, 1); /* begins with where the structure is: at once */
+        /* begins with where the structure is: at once */
+        uint8_t *data = ae_alloc(exif->n_bytes + 4, 1);
 
         if (data)
             memcpy(data + 4, exif->value, exif->n_bytes);
-        good = data && JxlEncoderAddBox(encoder, "Exif", data, exif->n_bytes + 4, JXL_FALSE) == JXL_ENC_SUCCESS;
+        good = data && JxlEncoderAddBox(encoder, "Exif", data, exif->n_bytes + 4, JXL_FALSE) ==
+                           JXL_ENC_SUCCESS;
         ae_free(data);
     }
-    good = good && (!xmp || JxlEncoderAddBox(encoder, "xml ", xmp->value, xmp->n_bytes, JXL_FALSE) == JXL_ENC_SUCCESS);
+    good = good && (!xmp || JxlEncoderAddBox(encoder, "xml ", xmp->value, xmp->n_bytes,
+                                             JXL_FALSE) == JXL_ENC_SUCCESS);
     JxlEncoderCloseBoxes(encoder);
     return good;
 }
@@ -385,7 +407,8 @@ static float distance_of(int quality)
 static bool encode(JxlEncoder *encoder, const aei_canvas *c, const ae_signal_info *info)
 {
     enum { EFFORT = 5 };
-    static const JxlDataType types[] = {[AE_U8] = JXL_TYPE_UINT8, [AE_U16] = JXL_TYPE_UINT16, [AE_F32] = JXL_TYPE_FLOAT};
+    static const JxlDataType types[] = {
+        [AE_U8] = JXL_TYPE_UINT8, [AE_U16] = JXL_TYPE_UINT16, [AE_F32] = JXL_TYPE_FLOAT};
     JxlPixelFormat format = {info->channels, types[info->sample], JXL_NATIVE_ENDIAN, 0};
     JxlEncoderFrameSettings *settings;
     JxlBasicInfo basic;
@@ -400,18 +423,25 @@ static bool encode(JxlEncoder *encoder, const aei_canvas *c, const ae_signal_inf
     basic.alpha_bits = info->alpha ? basic.bits_per_sample : 0;
     basic.alpha_exponent_bits = info->alpha ? basic.exponent_bits_per_sample : 0;
     basic.uses_original_profile = c->lossless;
-    basic.orientation = ae_meta_orientation(c->meta) ? (JxlOrientation)ae_meta_orientation(c->meta) : JXL_ORIENT_IDENTITY;
-    if (JxlEncoderSetBasicInfo(encoder, &basic) != JXL_ENC_SUCCESS || !set_colour(encoder, c, info->channels < 3))
+    basic.orientation = ae_meta_orientation(c->meta) ? (JxlOrientation)ae_meta_orientation(c->meta)
+                                                     : JXL_ORIENT_IDENTITY;
+    if (JxlEncoderSetBasicInfo(encoder, &basic) != JXL_ENC_SUCCESS ||
+        !set_colour(encoder, c, info->channels < 3))
         return false;
-    if (JxlEncoderGetRequiredCodestreamLevel(encoder) == 10 && JxlEncoderSetCodestreamLevel(encoder, 10) != JXL_ENC_SUCCESS)
+    if (JxlEncoderGetRequiredCodestreamLevel(encoder) == 10 &&
+        JxlEncoderSetCodestreamLevel(encoder, 10) != JXL_ENC_SUCCESS)
         return false;
     settings = JxlEncoderFrameSettingsCreate(encoder, NULL);
-    if (!settings || JxlEncoderFrameSettingsSetOption(settings, JXL_ENC_FRAME_SETTING_EFFORT, EFFORT) != JXL_ENC_SUCCESS ||
-        (c->lossless ? JxlEncoderSetFrameLossless(settings, JXL_TRUE)
-                     : JxlEncoderSetFrameDistance(settings, distance_of(c->quality))) != JXL_ENC_SUCCESS)
+    if (!settings ||
+        JxlEncoderFrameSettingsSetOption(settings, JXL_ENC_FRAME_SETTING_EFFORT, EFFORT) !=
+            JXL_ENC_SUCCESS ||
+        (c->lossless
+             ? JxlEncoderSetFrameLossless(settings, JXL_TRUE)
+             : JxlEncoderSetFrameDistance(settings, distance_of(c->quality))) != JXL_ENC_SUCCESS)
         return false;
     if (!add_boxes(encoder, c->meta) ||
-        JxlEncoderAddImageFrame(settings, &format, c->pixels, c->row_bytes * (size_t)info->height) != JXL_ENC_SUCCESS)
+        JxlEncoderAddImageFrame(settings, &format, c->pixels,
+                                c->row_bytes * (size_t)info->height) != JXL_ENC_SUCCESS)
         return false;
     JxlEncoderCloseInput(encoder);
     return true;
@@ -423,15 +453,18 @@ static ae_status jxl_finish(ae_writer *writer, ae_error *err)
     JxlEncoder *encoder = JxlEncoderCreate(NULL);
     JxlEncoderStatus more = JXL_ENC_NEED_MORE_OUTPUT;
     uint8_t buffer[1 << 15];
-    ae_status st = encoder && encode(encoder, c, &writer->info) ? AE_OK : ae_fail(err, AE_ERR_INTERNAL, "JPEG XL encoder: failed");
+    ae_status st = encoder && encode(encoder, c, &writer->info)
+                       ? AE_OK
+                       : ae_fail(err, AE_ERR_INTERNAL, "JPEG XL encoder: failed");
 
     while (st == AE_OK && more == JXL_ENC_NEED_MORE_OUTPUT) {
         uint8_t *next = buffer;
         size_t left = sizeof(buffer);
 
         more = JxlEncoderProcessOutput(encoder, &next, &left);
-        st = more == JXL_ENC_ERROR ? ae_fail(err, AE_ERR_INTERNAL, "JPEG XL encoder: failed")
-                                   : c->sink->write(c->sink->opaque, buffer, (size_t)(next - buffer), err);
+        st = more == JXL_ENC_ERROR
+                 ? ae_fail(err, AE_ERR_INTERNAL, "JPEG XL encoder: failed")
+                 : c->sink->write(c->sink->opaque, buffer, (size_t)(next - buffer), err);
     }
     if (encoder)
         JxlEncoderDestroy(encoder);

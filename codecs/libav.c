@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading whatever still pictures libavcodec knows and no adapter of its own serves: BMP, GIF (its first picture; those behind it:
- * frames.c), JPEG 2000, OpenEXR (to float), QOI, Targa. Files and pictures are held whole. Of metadata only BMP's density is read.
- */
+ * Reading whatever still pictures libavcodec knows and no adapter of its own serves: BMP, GIF (its
+ * first picture; those behind it: frames.c), JPEG 2000, OpenEXR (to float), QOI, Targa. Files and
+ * pictures are held whole. Of metadata only BMP's density is read. */
 #include <string.h>
 
 #include <libavutil/intreadwrite.h>
@@ -10,9 +10,9 @@
 #include "libav.h"
 
 typedef struct libav_state {
-    aei_av_picture picture;  /* the first one */
+    aei_av_picture picture; /* the first one */
     ae_source *source;
-    aei_frames *frames;      /* those behind it, once one was asked for */
+    aei_frames *frames; /* those behind it, once one was asked for */
     bool in_frames;
 } libav_state;
 
@@ -41,7 +41,8 @@ static bool walk_gif(const uint8_t *p, size_t n, unsigned *n_pictures)
     return at < n;
 }
 
-/* Some decoders fill what is missing with whatever is there. So: is the format's end where it should be? */
+/* Some decoders fill what is missing with whatever is there. So: is the format's end where it
+ * should be? */
 static bool is_complete(const AVPacket *packet, enum AVCodecID id, ae_reader *reader)
 {
     static const uint8_t qoi_end[8] = {0, 0, 0, 0, 0, 0, 0, 1};
@@ -49,10 +50,8 @@ static bool is_complete(const AVPacket *packet, enum AVCodecID id, ae_reader *re
     unsigned n_pictures = 0;
 
     switch (id) {
-    case AV_CODEC_ID_BMP:
-        return aei_bmp_is_complete(p, (size_t)packet->size);
-    case AV_CODEC_ID_QOI:
-        return packet->size >= 22 && memcmp(end - 8, qoi_end, 8) == 0;
+    case AV_CODEC_ID_BMP: return aei_bmp_is_complete(p, (size_t)packet->size);
+    case AV_CODEC_ID_QOI: return packet->size >= 22 && memcmp(end - 8, qoi_end, 8) == 0;
     case AV_CODEC_ID_GIF:
         if (!walk_gif(p, (size_t)packet->size, &n_pictures))
             return false;
@@ -74,13 +73,13 @@ static bool is_complete(const AVPacket *packet, enum AVCodecID id, ae_reader *re
             p += memcmp(p + 4, "jp2c", 4) == 0 ? head : n;
         }
         return end - p >= 4 && end[-2] == 0xff && end[-1] == 0xd9;
-    default:
-        return true;
+    default: return true;
     }
 }
 
 /* The whole file as one packet: what all of these decoders take. */
-static ae_status read_packet(aei_av_picture *s, ae_source *source, const ae_codec *codec, AVPacket **out)
+static ae_status read_packet(aei_av_picture *s, ae_source *source, const ae_codec *codec,
+                             AVPacket **out)
 {
     uint64_t size = ae_source_size(source);
     AVPacket *packet;
@@ -90,7 +89,8 @@ static ae_status read_packet(aei_av_picture *s, ae_source *source, const ae_code
     if (st != AE_OK)
         return st;
     if (size > INT32_MAX / 2)
-        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s of more than a gigabyte", codec->description);
+        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s of more than a gigabyte",
+                       codec->description);
     packet = av_packet_alloc();
     if (!packet || av_new_packet(packet, (int)size) < 0) {
         av_packet_free(&packet);
@@ -102,7 +102,8 @@ static ae_status read_packet(aei_av_picture *s, ae_source *source, const ae_code
     return AE_OK;
 }
 
-static ae_status decode_frame(aei_av_picture *s, ae_source *source, enum AVCodecID id, AVFrame *frame, ae_reader *reader)
+static ae_status decode_frame(aei_av_picture *s, ae_source *source, enum AVCodecID id,
+                              AVFrame *frame, ae_reader *reader)
 {
     const ae_codec *codec = reader->codec;
     const AVCodec *decoder = avcodec_find_decoder(id);
@@ -112,7 +113,8 @@ static ae_status decode_frame(aei_av_picture *s, ae_source *source, enum AVCodec
     int code;
 
     if (!decoder)
-        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s is not in this libavcodec", codec->description);
+        return ae_fail(s->err, AE_ERR_UNSUPPORTED, "%s is not in this libavcodec",
+                       codec->description);
     if ((st = read_packet(s, source, codec, &packet)) != AE_OK)
         goto done;
     if (!is_complete(packet, id, reader)) {
@@ -131,7 +133,8 @@ static ae_status decode_frame(aei_av_picture *s, ae_source *source, enum AVCodec
         code = avcodec_send_packet(context, NULL);
     if (code >= 0)
         code = avcodec_receive_frame(context, frame);
-    if (code >= 0 && (s->damaged || frame->decode_error_flags || frame->flags & AV_FRAME_FLAG_CORRUPT))
+    if (code >= 0 &&
+        (s->damaged || frame->decode_error_flags || frame->flags & AV_FRAME_FLAG_CORRUPT))
         code = AVERROR_INVALIDDATA;
     if (code < 0)
         st = aei_av_picture_failed(s, code);
@@ -141,12 +144,14 @@ done:
     return st;
 }
 
-/* Targa of 16 bits a pixel may be grey and alpha, of which libavcodec makes the same words as of 5-5-5 colours. */
+/* Targa of 16 bits a pixel may be grey and alpha, of which libavcodec makes the same words as of
+ * 5-5-5 colours. */
 static bool is_grey_alpha(ae_source *source)
 {
     uint8_t head[18];
 
-    return ae_source_seek(source, 0) && ae_source_read(source, head, sizeof(head)) == sizeof(head) && (head[2] & 7) == 3 &&
+    return ae_source_seek(source, 0) &&
+           ae_source_read(source, head, sizeof(head)) == sizeof(head) && (head[2] & 7) == 3 &&
            head[16] == 16;
 }
 
@@ -160,7 +165,8 @@ static ae_status take_grey_alpha(aei_av_picture *s, const AVFrame *frame, ae_sig
     if (!s->pixels)
         return aei_av_picture_failed(s, AVERROR(ENOMEM));
     for (int y = 0; y < frame->height; y++)
-        memcpy(s->pixels + (size_t)y * s->row_bytes, frame->data[0] + (ptrdiff_t)y * frame->linesize[0], s->row_bytes);
+        memcpy(s->pixels + (size_t)y * s->row_bytes,
+               frame->data[0] + (ptrdiff_t)y * frame->linesize[0], s->row_bytes);
     return AE_OK;
 }
 
@@ -173,7 +179,8 @@ static void libav_free_state(libav_state *s)
     ae_free(s);
 }
 
-static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reader *reader, enum AVCodecID id, ae_error *err)
+static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                            enum AVCodecID id, ae_error *err)
 {
     libav_state *s = ae_alloc(1, sizeof(*s));
     aei_av_picture *p = &s->picture;
@@ -186,10 +193,12 @@ static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reade
     s->source = source;
     av_log_set_level(AV_LOG_QUIET);
     frame = av_frame_alloc();
-    st = frame ? decode_frame(p, source, id, frame, reader) : aei_av_picture_failed(p, AVERROR(ENOMEM));
+    st = frame ? decode_frame(p, source, id, frame, reader)
+               : aei_av_picture_failed(p, AVERROR(ENOMEM));
     if (st == AE_OK)
-        st = id == AV_CODEC_ID_TARGA && is_grey_alpha(source) ? take_grey_alpha(p, frame, &reader->info)
-                                                              : aei_av_convert(p, frame, &reader->info);
+        st = id == AV_CODEC_ID_TARGA && is_grey_alpha(source)
+                 ? take_grey_alpha(p, frame, &reader->info)
+                 : aei_av_convert(p, frame, &reader->info);
     av_frame_free(&frame);
     aei_give(&p->charged);
     if (st == AE_OK && id == AV_CODEC_ID_BMP)
@@ -237,17 +246,24 @@ static ae_status gif_picture(ae_reader *reader, uint32_t n, ae_error *err)
 
 static int bmp_probe(const uint8_t *head, size_t n_bytes)
 {
-    return n_bytes >= 18 && memcmp(head, "BM", 2) == 0 && head[14] >= 12 && head[14] <= 124 && !head[15] && !head[16] ? 80 : 0;
+    return n_bytes >= 18 && memcmp(head, "BM", 2) == 0 && head[14] >= 12 && head[14] <= 124 &&
+                   !head[15] && !head[16]
+               ? 80
+               : 0;
 }
 
 static int gif_probe(const uint8_t *head, size_t n_bytes)
 {
-    return n_bytes >= 6 && (memcmp(head, "GIF87a", 6) == 0 || memcmp(head, "GIF89a", 6) == 0) ? 100 : 0;
+    return n_bytes >= 6 && (memcmp(head, "GIF87a", 6) == 0 || memcmp(head, "GIF89a", 6) == 0) ? 100
+                                                                                              : 0;
 }
 
 static int jp2_probe(const uint8_t *head, size_t n_bytes)
 {
-    return n_bytes >= 12 && (memcmp(head + 4, "jP  \r\n\x87\n", 8) == 0 || memcmp(head, "\xff\x4f\xff\x51", 4) == 0) ? 100 : 0;
+    return n_bytes >= 12 && (memcmp(head + 4, "jP  \r\n\x87\n", 8) == 0 ||
+                             memcmp(head, "\xff\x4f\xff\x51", 4) == 0)
+               ? 100
+               : 0;
 }
 
 static int exr_probe(const uint8_t *head, size_t n_bytes)
@@ -266,30 +282,32 @@ static int tga_probe(const uint8_t *head, size_t n_bytes)
     unsigned type = n_bytes >= 18 ? head[2] & ~8u : 0, depth = n_bytes >= 18 ? head[16] : 0;
 
     return type >= 1 && type <= 3 && head[2] <= 11 && head[1] == (type == 1) &&
-                   (depth == 8 || depth == 16 || depth == 24 || depth == 32) && (head[12] || head[13]) && (head[14] || head[15]) &&
-                   !(head[17] & 0xc0)
+                   (depth == 8 || depth == 16 || depth == 24 || depth == 32) &&
+                   (head[12] || head[13]) && (head[14] || head[15]) && !(head[17] & 0xc0)
                ? 10
                : 0;
 }
 
-#define LIBAV_CODEC(symbol, text, id, list, ...)                                                                                \
-    static ae_status symbol##_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)               \
-    {                                                                                                                           \
-        return libav_open(source, limits, reader, id, err);                                                                    \
-    }                                                                                                                           \
-    static const char *const symbol##_suffixes[] = {list, NULL};                                                               \
-    const ae_codec aei_codec_##symbol = {.name = #symbol,                                                                       \
-                                         .description = text,                                                                   \
-                                         .suffixes = symbol##_suffixes,                                                         \
-                                         .kind = AE_KIND_IMAGE,                                                                 \
-                                         .probe = symbol##_probe,                                                               \
-                                         .open = symbol##_open,                                                                 \
-                                         .read = libav_read,                                                                    \
-                                         .close = libav_close,                                                                  \
+#define LIBAV_CODEC(symbol, text, id, list, ...)                                                   \
+    static ae_status symbol##_open(ae_source *source, const ae_limits *limits, ae_reader *reader,  \
+                                   ae_error *err)                                                  \
+    {                                                                                              \
+        return libav_open(source, limits, reader, id, err);                                        \
+    }                                                                                              \
+    static const char *const symbol##_suffixes[] = {list, NULL};                                   \
+    const ae_codec aei_codec_##symbol = {.name = #symbol,                                          \
+                                         .description = text,                                      \
+                                         .suffixes = symbol##_suffixes,                            \
+                                         .kind = AE_KIND_IMAGE,                                    \
+                                         .probe = symbol##_probe,                                  \
+                                         .open = symbol##_open,                                    \
+                                         .read = libav_read,                                       \
+                                         .close = libav_close,                                     \
                                          __VA_ARGS__}
 
-LIBAV_CODEC(bmp, "BMP", AV_CODEC_ID_BMP, "bmp", .accepts = aei_bmp_accepts, .create = aei_bmp_create, .write = aei_bmp_write,
-            .finish = aei_bmp_finish, .abandon = aei_bmp_abandon);
+LIBAV_CODEC(bmp, "BMP", AV_CODEC_ID_BMP, "bmp", .accepts = aei_bmp_accepts,
+            .create = aei_bmp_create, .write = aei_bmp_write, .finish = aei_bmp_finish,
+            .abandon = aei_bmp_abandon);
 LIBAV_CODEC(gif, "GIF", AV_CODEC_ID_GIF, "gif", .picture = gif_picture);
 LIBAV_CODEC(jp2, "JPEG 2000", AV_CODEC_ID_JPEG2000, "jp2", .create = NULL);
 LIBAV_CODEC(exr, "OpenEXR", AV_CODEC_ID_EXR, "exr", .create = NULL);

@@ -11,11 +11,11 @@
 typedef struct aei_av_picture {
     const ae_limits *limits; /* while decoding */
     ae_error *err;
-    ae_status status;        /* of the limits */
+    ae_status status; /* of the limits */
     const ae_codec *codec;
-    uint64_t charged;        /* for frames, while decoding */
+    uint64_t charged; /* for frames, while decoding */
     bool damaged;
-    uint8_t *pixels;         /* of the picture, once converted */
+    uint8_t *pixels; /* of the picture, once converted */
     size_t row_bytes;
     uint64_t y;
 } aei_av_picture;
@@ -31,11 +31,12 @@ ae_status aei_av_convert(aei_av_picture *s, const AVFrame *frame, ae_signal_info
 
 /* ---- animations ---- frames.c */
 
-/* The frames of a GIF or APNG file ("gif", "apng") from the first on, each as it is seen: on the whole canvas. */
+/* The frames of a GIF or APNG file ("gif", "apng") from the first on, each as it is seen: on the
+ * whole canvas. */
 typedef struct aei_frames aei_frames;
 /* The source, which stands anywhere, outlives it. */
-ae_status aei_frames_open(ae_source *source, const char *format, const ae_codec *codec, const ae_limits *limits, aei_frames **out,
-                          ae_error *err);
+ae_status aei_frames_open(ae_source *source, const char *format, const ae_codec *codec,
+                          const ae_limits *limits, aei_frames **out, ae_error *err);
 /* Goes on to the n-th, at least the last one asked for. */
 ae_status aei_frames_go(aei_frames *f, uint32_t n, ae_signal_info *info, ae_error *err);
 void aei_frames_read(aei_frames *f, void *rows, uint32_t n_rows); /* of that one */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * NPY, NumPy's format of one array (NumPy Enhancement Proposal 1): a magic, a version, a header that is the text of a Python
- * dictionary, then the elements. The first dimension counts items; an item is a row. Fortran order is read in C order. */
+ * NPY, NumPy's format of one array (NumPy Enhancement Proposal 1): a magic, a version, a header
+ * that is the text of a Python dictionary, then the elements. The first dimension counts items; an
+ * item is a row. Fortran order is read in C order. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
@@ -24,8 +25,8 @@ enum { N_ELEMENTS = sizeof(elements) / sizeof(*elements) };
 typedef struct reading {
     ae_source *source;
     ae_sample type;
-    bool swap;    /* elements stand in the other byte order */
-    bool fortran; /* the first dimension changes fastest */
+    bool swap;           /* elements stand in the other byte order */
+    bool fortran;        /* the first dimension changes fastest */
     uint64_t begin, row; /* of the elements; the next one to be read */
     uint8_t *block;
 } reading;
@@ -64,9 +65,12 @@ static ae_status parse_type(const char *text, reading *r, ae_error *err)
                        : ae_fail(err, AE_ERR_MALFORMED, "NPY: byte order '%c'", order);
         }
     if (order && text[2] == 'c')
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "NPY: complex numbers (%.6s): view them as pairs of floats, as "
-                       "numpy's a.view(float) does", text);
-    return ae_fail(err, AE_ERR_UNSUPPORTED, "NPY: elements of type %.12s (numbers and truth values are read)",
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "NPY: complex numbers (%.6s): view them as pairs of floats, as "
+                       "numpy's a.view(float) does",
+                       text);
+    return ae_fail(err, AE_ERR_UNSUPPORTED,
+                   "NPY: elements of type %.12s (numbers and truth values are read)",
                    text ? text : "none");
 }
 
@@ -85,7 +89,8 @@ static ae_status parse_shape(const char *text, ae_signal_info *info, ae_error *e
             continue;
         }
         if (n == AE_MAX_RANK + 1)
-            return ae_fail(err, AE_ERR_UNSUPPORTED, "NPY: more than %d dimensions", AE_MAX_RANK + 1);
+            return ae_fail(err, AE_ERR_UNSUPPORTED, "NPY: more than %d dimensions",
+                           AE_MAX_RANK + 1);
         dims[n++] = strtoull(text, &end, 10);
         text = end;
     }
@@ -96,7 +101,8 @@ static ae_status parse_shape(const char *text, ae_signal_info *info, ae_error *e
             return ae_fail(err, AE_ERR_MALFORMED, "NPY: dimensions beyond all measure");
         info->dims[info->rank++] = (uint32_t)dims[i];
     }
-    return info->height && info->width ? AE_OK : ae_fail(err, AE_ERR_MALFORMED, "NPY: an empty array");
+    return info->height && info->width ? AE_OK
+                                       : ae_fail(err, AE_ERR_MALFORMED, "NPY: an empty array");
 }
 
 static ae_status read_header(ae_source *source, char **header, ae_error *err)
@@ -107,7 +113,8 @@ static ae_status read_header(ae_source *source, char **header, ae_error *err)
     if (ae_source_read(source, head, 10) != 10 || memcmp(head, "\x93NUMPY", 6) != 0)
         return ae_fail(err, AE_ERR_MALFORMED, "not an NPY file");
     if (head[6] < 1 || head[6] > 3)
-        return ae_fail(err, AE_ERR_TOO_NEW, "NPY: version %u.%u, 1 to 3 are known", head[6], head[7]);
+        return ae_fail(err, AE_ERR_TOO_NEW, "NPY: version %u.%u, 1 to 3 are known", head[6],
+                       head[7]);
     n = head[8] | (size_t)head[9] << 8;
     if (head[6] > 1) {
         if (ae_source_read(source, head + 10, 2) != 2)
@@ -116,17 +123,20 @@ static ae_status read_header(ae_source *source, char **header, ae_error *err)
         n_head = 12;
     }
     if (n > MAX_HEADER)
-        return ae_fail(err, AE_ERR_LIMIT, "NPY: a header of %zu bytes, at most %d are read", n, MAX_HEADER);
+        return ae_fail(err, AE_ERR_LIMIT, "NPY: a header of %zu bytes, at most %d are read", n,
+                       MAX_HEADER);
     if (!(*header = ae_alloc(n + 1, 1)))
         return ae_fail(err, AE_ERR_NOMEM, "NPY header");
     if (ae_source_read(source, *header, n) == n)
         return AE_OK;
     ae_free(*header);
     *header = NULL;
-    return ae_fail(err, AE_ERR_MALFORMED, "NPY: truncated header of %zu bytes at byte %zu", n, n_head);
+    return ae_fail(err, AE_ERR_MALFORMED, "NPY: truncated header of %zu bytes at byte %zu", n,
+                   n_head);
 }
 
-static ae_status npy_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status npy_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                          ae_error *err)
 {
     ae_signal_info info = {.kind = AE_KIND_TENSOR, .channels = 1};
     reading *r = ae_alloc(1, sizeof(*r));
@@ -139,7 +149,8 @@ static ae_status npy_open(ae_source *source, const ae_limits *limits, ae_reader 
     if (!r)
         return ae_fail(err, AE_ERR_NOMEM, "NPY reader");
     r->source = source;
-    if ((st = read_header(source, &header, err)) != AE_OK || (st = parse_type(value_of(header, "descr"), r, err)) != AE_OK ||
+    if ((st = read_header(source, &header, err)) != AE_OK ||
+        (st = parse_type(value_of(header, "descr"), r, err)) != AE_OK ||
         (st = parse_shape(value_of(header, "shape"), &info, err)) != AE_OK)
         goto done;
     order = value_of(header, "fortran_order");
@@ -148,11 +159,14 @@ static ae_status npy_open(ae_source *source, const ae_limits *limits, ae_reader 
     there = ae_source_size(source) - r->begin;
     each = ae_sample_bytes(r->type);
     if (info.width > limits->max_pixels)
-        st = ae_fail(err, AE_ERR_LIMIT, "NPY: items of %" PRIu64 " elements exceed max_pixels (%" PRIu64 ")", info.width,
-                     limits->max_pixels);
-    else if (__builtin_mul_overflow(info.height, info.width, &needed) || __builtin_mul_overflow(needed, each, &needed) ||
-             needed > there)
-        st = ae_fail(err, AE_ERR_MALFORMED, "NPY: truncated: %" PRIu64 " bytes of elements where the header promises %" PRIu64,
+        st = ae_fail(err, AE_ERR_LIMIT,
+                     "NPY: items of %" PRIu64 " elements exceed max_pixels (%" PRIu64 ")",
+                     info.width, limits->max_pixels);
+    else if (__builtin_mul_overflow(info.height, info.width, &needed) ||
+             __builtin_mul_overflow(needed, each, &needed) || needed > there)
+        st = ae_fail(err, AE_ERR_MALFORMED,
+                     "NPY: truncated: %" PRIu64
+                     " bytes of elements where the header promises %" PRIu64,
                      there, needed);
     else if (!(r->block = ae_alloc(r->fortran ? BLOCK : 1, 1)))
         st = ae_fail(err, AE_ERR_NOMEM, "NPY reader");
@@ -186,8 +200,10 @@ static void to_native(const reading *r, uint8_t *p, size_t n)
         p[i] = p[i] != 0;
 }
 
-/* Rows of an array in Fortran order lie apart: a run of the rows' elements at one place of the items for each such place. */
-static ae_status read_apart(const ae_reader *reader, reading *r, uint8_t *rows, uint32_t n_rows, ae_error *err)
+/* Rows of an array in Fortran order lie apart: a run of the rows' elements at one place of the
+ * items for each such place. */
+static ae_status read_apart(const ae_reader *reader, reading *r, uint8_t *rows, uint32_t n_rows,
+                            ae_error *err)
 {
     const ae_signal_info *info = &reader->info;
     size_t each = ae_sample_bytes(r->type), width = (size_t)info->width;
@@ -253,7 +269,9 @@ static void type_code(ae_sample sample, char code[4])
     for (int i = 0; i < N_ELEMENTS; i++)
         if (elements[i].sample == sample)
             memcpy(code + 1, elements[i].code, 3);
-    code[0] = ae_sample_bytes(sample) == 1 ? '|' : __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>';
+    code[0] = ae_sample_bytes(sample) == 1                ? '|'
+              : __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<'
+                                                          : '>';
 }
 
 static void npy_accepts(ae_signal_info *info, char note[160])
@@ -262,8 +280,8 @@ static void npy_accepts(ae_signal_info *info, char note[160])
     (void)note;
 }
 
-static ae_status npy_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                            ae_writer *writer, ae_error *err)
+static ae_status npy_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                            const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     char text[512], code[4];
     uint8_t head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0};
@@ -273,7 +291,9 @@ static ae_status npy_create(ae_sink *sink, const ae_signal_info *info, const ae_
     (void)meta;
     (void)options;
     type_code(info->sample, code);
-    n = snprintf(text, sizeof(text), "{'descr': '%s', 'fortran_order': False, 'shape': (%" PRIu64 ",", code, info->height);
+    n = snprintf(text, sizeof(text),
+                 "{'descr': '%s', 'fortran_order': False, 'shape': (%" PRIu64 ",", code,
+                 info->height);
     for (uint32_t i = 0; i < info->rank; i++)
         n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%u", i ? ", " : " ", info->dims[i]);
     n += snprintf(text + n, sizeof(text) - (size_t)n, "), }");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Files that appear whole: written beside their target, flushed and renamed; and pipes, devices, memory. */
+ * Files that appear whole: written beside their target, flushed and renamed; and pipes, devices,
+ * memory. */
 #include "ae/output.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@
 
 enum { BUFFER_BYTES = 1 << 16, MAX_PENDING = 128 };
 
-/* Names that a signal handler can read at any time: a slot's text changes only while it is not live. */
+/* Names that a signal handler can read at any time: a slot's text changes only while it is not
+ * live. */
 static struct {
     atomic_int state; /* 0 free, 1 taken, 2 live */
     int directory;
@@ -29,11 +31,11 @@ struct ae_output {
     ae_sink sink;
     int fd;
     int directory; /* that path and temp are relative to */
-    char *path;   /* the target; NULL where bytes go there directly */
+    char *path;    /* the target; NULL where bytes go there directly */
     char *temp;
     struct timespec times[2]; /* for the file, once it is complete */
     bool preserve, timed, later;
-    int slot;     /* in pending, or -1 */
+    int slot; /* in pending, or -1 */
     bool replace;
     ae_status status; /* of the first failed write */
     size_t n_buffered;
@@ -106,8 +108,8 @@ static ae_status make_temp(ae_output *o, ae_error *err)
     return st;
 }
 
-/* The mode of the file that is replaced, or that of a new one, less what the input denies to its group and to others. That a file
- * system knows no modes is no failure. */
+/* The mode of the file that is replaced, or that of a new one, less what the input denies to its
+ * group and to others. That a file system knows no modes is no failure. */
 static void set_mode(const ae_output *o, const struct stat *replaced, const struct stat *input)
 {
     struct stat made;
@@ -122,15 +124,18 @@ static void set_mode(const ae_output *o, const struct stat *replaced, const stru
         (void)!fchmod(o->fd, mode);
 }
 
-ae_status ae_output_open(const char *path, const char *input, unsigned flags, ae_output **out, ae_error *err)
+ae_status ae_output_open(const char *path, const char *input, unsigned flags, ae_output **out,
+                         ae_error *err)
 {
     return ae_output_open_at(AT_FDCWD, path, input, flags, out, err);
 }
 
-ae_status ae_output_open_at(int directory, const char *path, const char *input, unsigned flags, ae_output **out, ae_error *err)
+ae_status ae_output_open_at(int directory, const char *path, const char *input, unsigned flags,
+                            ae_output **out, ae_error *err)
 {
     ae_status st = AE_OK;
-    bool below = directory != AT_FDCWD, standard = !below && strcmp(path, "-") == 0, exists, has_input;
+    bool below = directory != AT_FDCWD, standard = !below && strcmp(path, "-") == 0, exists,
+         has_input;
     ae_output *o = ae_alloc(1, sizeof(*o));
     struct stat target, in;
     char *real = NULL;
@@ -156,13 +161,14 @@ ae_status ae_output_open_at(int directory, const char *path, const char *input, 
         st = ae_fail(err, AE_ERR_IO, "there is something that is no regular file");
         goto done;
     }
-    if (exists && has_input && !(flags & AE_OUTPUT_IN_PLACE) && S_ISREG(target.st_mode) && in.st_dev == target.st_dev &&
-        in.st_ino == target.st_ino) {
+    if (exists && has_input && !(flags & AE_OUTPUT_IN_PLACE) && S_ISREG(target.st_mode) &&
+        in.st_dev == target.st_dev && in.st_ino == target.st_ino) {
         st = ae_fail(err, AE_ERR_ARGUMENT, "input and output are the same file");
         goto done;
     }
     if (standard || (exists && !S_ISREG(target.st_mode))) {
-        o->fd = standard ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_WRONLY | O_CLOEXEC);
+        o->fd = standard ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                         : open(path, O_WRONLY | O_CLOEXEC);
         if (o->fd < 0)
             st = ae_fail(err, AE_ERR_IO, "cannot be written: %s", strerror(errno));
         goto done;
@@ -201,7 +207,8 @@ done:
 
 ae_status ae_output_flush(ae_output *output, ae_error *err)
 {
-    return output->status == AE_OK ? flush_buffer(output, err) : ae_fail(err, output->status, "writing failed before");
+    return output->status == AE_OK ? flush_buffer(output, err)
+                                   : ae_fail(err, output->status, "writing failed before");
 }
 
 int ae_output_descriptor(const ae_output *output)
@@ -223,10 +230,12 @@ void ae_output_stamp(ae_output *output, int64_t changed, uint32_t mode)
     output->timed = true;
     output->times[0] = output->times[1] = (struct timespec){.tv_sec = (time_t)changed};
     if (mode)
-        (void)!fchmod(output->fd, output->preserve ? mode & ((made.st_mode & 0777) | 0700) : made.st_mode & (mode | 0700));
+        (void)!fchmod(output->fd, output->preserve ? mode & ((made.st_mode & 0777) | 0700)
+                                                   : made.st_mode & (mode | 0700));
 }
 
-/* Without `replace`, link() refuses a target that has appeared meanwhile; not all file systems have it. */
+/* Without `replace`, link() refuses a target that has appeared meanwhile; not all file systems have
+ * it. */
 static ae_status publish(ae_output *o, ae_error *err)
 {
     if (!o->replace) {
@@ -242,7 +251,8 @@ static ae_status publish(ae_output *o, ae_error *err)
 
 ae_status ae_output_commit(ae_output *output, ae_error *err)
 {
-    ae_status st = output->status == AE_OK ? flush_buffer(output, err) : ae_fail(err, output->status, "writing failed before");
+    ae_status st = output->status == AE_OK ? flush_buffer(output, err)
+                                           : ae_fail(err, output->status, "writing failed before");
     int fd = output->fd;
 
     if (st == AE_OK && output->timed)
@@ -313,5 +323,6 @@ static ae_status memory_seek(void *opaque, uint64_t offset, ae_error *err)
 
 void ae_memory_output_init(ae_memory_output *memory)
 {
-    *memory = (ae_memory_output){.sink = {.opaque = memory, .write = memory_write, .seek = memory_seek}};
+    *memory = (ae_memory_output){
+        .sink = {.opaque = memory, .write = memory_write, .seek = memory_seek}};
 }

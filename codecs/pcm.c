@@ -26,15 +26,16 @@ typedef struct pcm_reader {
 
 static pcm_format format_of(const ae_codec *codec)
 {
-    static const char *const names[] = {
-        [AE_S8] = "s8", [AE_S16] = "s16", [AE_S24] = "s24", [AE_S32] = "s32", [AE_F32] = "f32", [AE_F64] = "f64"};
+    static const char *const names[] = {[AE_S8] = "s8",   [AE_S16] = "s16", [AE_S24] = "s24",
+                                        [AE_S32] = "s32", [AE_F32] = "f32", [AE_F64] = "f64"};
     pcm_format f = {AE_S8, strcmp(codec->name, "u8") == 0, false};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (names[i] && strncmp(codec->name, names[i], strlen(names[i])) == 0) {
             f.sample = (ae_sample)i;
-            f.swapped = strstr(codec->name, "be") != NULL ? __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-                                                          : __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+            f.swapped = strstr(codec->name, "be") != NULL
+                            ? __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+                            : __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
         }
     return f;
 }
@@ -57,7 +58,8 @@ static void convert(pcm_format f, uint8_t *samples, size_t n)
             }
 }
 
-static ae_status pcm_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err)
+static ae_status pcm_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows,
+                               ae_error *err)
 {
     pcm_reader *s = reader->state;
     size_t row = ae_row_bytes(&reader->info), wanted = capacity * row, got = 0;
@@ -89,7 +91,8 @@ static void pcm_close(ae_reader *reader)
     ae_free(s);
 }
 
-ae_status ae_pcm_open(const char *path, const ae_codec *codec, double rate, uint32_t channels, ae_reader *reader, ae_error *err)
+ae_status ae_pcm_open(const char *path, const ae_codec *codec, double rate, uint32_t channels,
+                      ae_reader *reader, ae_error *err)
 {
     pcm_format f = format_of(codec);
     bool standard = strcmp(path, "-") == 0;
@@ -135,15 +138,17 @@ static int pcm_probe(const uint8_t *head, size_t n_bytes)
 }
 
 /* Nothing in a file makes it raw: ae_pcm_open is the way. */
-static ae_status pcm_refuse(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status pcm_refuse(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                            ae_error *err)
 {
     (void)source;
     (void)limits;
-    return ae_fail(err, AE_ERR_UNSUPPORTED, "%s: raw samples of an unknown rate", reader->codec->name);
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "%s: raw samples of an unknown rate",
+                   reader->codec->name);
 }
 
-static ae_status pcm_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                            ae_writer *writer, ae_error *err)
+static ae_status pcm_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                            const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     pcm_writer *s = ae_alloc(1, sizeof(*s));
 
@@ -188,25 +193,25 @@ static ae_status pcm_finish(ae_writer *writer, ae_error *err)
 
 static const char *const no_suffix[] = {NULL};
 
-#define PCM_CODEC(symbol, type)                                                                                                    \
-    static void symbol##_accepts(ae_signal_info *info, char note[160])                                                             \
-    {                                                                                                                              \
-        (void)note;                                                                                                                \
-        info->sample = type;                                                                                                       \
-        info->bits = 8 * (uint32_t)ae_sample_bytes(type);                                                                          \
-    }                                                                                                                              \
-    const ae_codec aei_codec_##symbol = {.name = #symbol,                                                                          \
-                                         .description = "raw samples (" #symbol ")",                                               \
-                                         .suffixes = no_suffix,                                                                    \
-                                         .kind = AE_KIND_AUDIO,                                                                    \
-                                         .probe = pcm_probe,                                                                       \
-                                         .open = pcm_refuse,                                                                       \
-                                         .close = pcm_close,                                                                       \
-                                         .accepts = symbol##_accepts,                                                              \
-                                         .create = pcm_create,                                                                     \
-                                         .write = pcm_write,                                                                       \
-                                         .finish = pcm_finish,                                                                     \
-                                         .abandon = pcm_abandon,                                                                   \
+#define PCM_CODEC(symbol, type)                                                                    \
+    static void symbol##_accepts(ae_signal_info *info, char note[160])                             \
+    {                                                                                              \
+        (void)note;                                                                                \
+        info->sample = type;                                                                       \
+        info->bits = 8 * (uint32_t)ae_sample_bytes(type);                                          \
+    }                                                                                              \
+    const ae_codec aei_codec_##symbol = {.name = #symbol,                                          \
+                                         .description = "raw samples (" #symbol ")",               \
+                                         .suffixes = no_suffix,                                    \
+                                         .kind = AE_KIND_AUDIO,                                    \
+                                         .probe = pcm_probe,                                       \
+                                         .open = pcm_refuse,                                       \
+                                         .close = pcm_close,                                       \
+                                         .accepts = symbol##_accepts,                              \
+                                         .create = pcm_create,                                     \
+                                         .write = pcm_write,                                       \
+                                         .finish = pcm_finish,                                     \
+                                         .abandon = pcm_abandon,                                   \
                                          .read_some = pcm_read_some};
 
 PCM_CODEC(u8, AE_S8)
@@ -222,9 +227,10 @@ PCM_CODEC(f32be, AE_F32)
 PCM_CODEC(f64le, AE_F64)
 PCM_CODEC(f64be, AE_F64)
 
-static const ae_codec *const pcm_codecs[] = {&aei_codec_u8,    &aei_codec_s8,    &aei_codec_s16le, &aei_codec_s16be,
-                                             &aei_codec_s24le, &aei_codec_s24be, &aei_codec_s32le, &aei_codec_s32be,
-                                             &aei_codec_f32le, &aei_codec_f32be, &aei_codec_f64le, &aei_codec_f64be};
+static const ae_codec *const pcm_codecs[] = {&aei_codec_u8,    &aei_codec_s8,    &aei_codec_s16le,
+                                             &aei_codec_s16be, &aei_codec_s24le, &aei_codec_s24be,
+                                             &aei_codec_s32le, &aei_codec_s32be, &aei_codec_f32le,
+                                             &aei_codec_f32be, &aei_codec_f64le, &aei_codec_f64be};
 
 const ae_codec *ae_pcm_codec(const char *name)
 {

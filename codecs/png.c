@@ -2,8 +2,9 @@
  *
  * PNG through libpng, by rows; interlaced pictures are held whole.
  *
- * Text and EXIF may stand behind the picture, where a writer that streams would learn of them too late. So the chunks are
- * walked first, and libpng is served the file in another order: what precedes IDAT, what follows it, IDAT, IEND. */
+ * Text and EXIF may stand behind the picture, where a writer that streams would learn of them too
+ * late. So the chunks are walked first, and libpng is served the file in another order: what
+ * precedes IDAT, what follows it, IDAT, IEND. */
 #include <string.h>
 
 #include "libav.h"
@@ -13,12 +14,14 @@ static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', 0x0d, 0x0a, 0x1a, 0x0a
 static const char xmp_key[] = "XML:com.adobe.xmp";
 
 enum {
-    HEAD = 64,      /* bytes before a block of libpng's, which hold its length */
-    ROOM = 1 << 22, /* what libpng takes for itself */
+    HEAD = 64,           /* bytes before a block of libpng's, which hold its length */
+    ROOM = 1 << 22,      /* what libpng takes for itself */
     DEFLATE_MOST = 1032, /* bytes that one of deflate's can become */
 };
 
-typedef struct span { uint64_t offset, n_bytes; } span;
+typedef struct span {
+    uint64_t offset, n_bytes;
+} span;
 
 typedef struct png_state {
     png_structp png;
@@ -33,14 +36,14 @@ typedef struct png_state {
     span spans[4];
     int span;
     uint64_t span_done;
-    uint8_t *whole;    /* interlaced pictures */
+    uint8_t *whole; /* interlaced pictures */
     size_t row_bytes;
     uint64_t row, height;
     bool alone;         /* the picture that is seen without animation is none of its frames */
     aei_frames *frames; /* those behind it, once one was asked for */
 
     ae_sink *sink;
-    char *iptc;        /* as a text */
+    char *iptc; /* as a text */
     aei_packed_profile profile;
 } png_state;
 
@@ -78,7 +81,8 @@ static png_voidp on_malloc(png_structp png, png_alloc_size_t n_bytes)
     /* libpng limits each text alone, and holds two copies of the one it reads */
     s->n_taken -= n_bytes;
     ae_free(memory);
-    s->status = ae_fail(s->err, AE_ERR_LIMIT, "PNG: metadata exceed max_meta (%llu)", (unsigned long long)s->max_meta);
+    s->status = ae_fail(s->err, AE_ERR_LIMIT, "PNG: metadata exceed max_meta (%llu)",
+                        (unsigned long long)s->max_meta);
     png_error(png, "limit");
 }
 
@@ -111,7 +115,8 @@ static void on_read(png_structp png, png_bytep to, png_size_t n_bytes)
         }
         if (n > n_bytes)
             n = n_bytes;
-        if ((s->span_done == 0 && !ae_source_seek(s->source, sp->offset)) || ae_source_read(s->source, to, (size_t)n) != n) {
+        if ((s->span_done == 0 && !ae_source_seek(s->source, sp->offset)) ||
+            ae_source_read(s->source, to, (size_t)n) != n) {
             s->status = ae_fail(s->err, AE_ERR_IO, "read error");
             png_error(png, "read error");
         }
@@ -142,32 +147,40 @@ static uint32_t get_be32(const uint8_t *p)
 }
 
 /* Finds the four spans and the picture's size. */
-static ae_status walk_chunks(png_state *s, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status walk_chunks(png_state *s, const ae_limits *limits, ae_reader *reader,
+                             ae_error *err)
 {
     uint64_t at = sizeof(signature), size = ae_source_size(s->source), first = 0, behind = 0;
     uint32_t n_frames = 0;
     uint8_t head[16];
     ae_status st;
 
-    if (!ae_source_seek(s->source, 0) || ae_source_read(s->source, head, 8) != 8 || memcmp(head, signature, 8) != 0)
+    if (!ae_source_seek(s->source, 0) || ae_source_read(s->source, head, 8) != 8 ||
+        memcmp(head, signature, 8) != 0)
         return ae_fail(err, AE_ERR_MALFORMED, "not a PNG file");
     for (;;) {
         uint64_t n;
 
-        if (size - at < 12 || !ae_source_seek(s->source, at) || ae_source_read(s->source, head, 8) != 8)
-            return ae_fail(err, AE_ERR_MALFORMED, "PNG: truncated at byte %llu", (unsigned long long)size);
+        if (size - at < 12 || !ae_source_seek(s->source, at) ||
+            ae_source_read(s->source, head, 8) != 8)
+            return ae_fail(err, AE_ERR_MALFORMED, "PNG: truncated at byte %llu",
+                           (unsigned long long)size);
         n = get_be32(head);
         if (n > size - at - 12)
-            return ae_fail(err, AE_ERR_MALFORMED, "PNG: chunk of %llu bytes at byte %llu exceeds the file", (unsigned long long)n,
-                           (unsigned long long)at);
+            return ae_fail(err, AE_ERR_MALFORMED,
+                           "PNG: chunk of %llu bytes at byte %llu exceeds the file",
+                           (unsigned long long)n, (unsigned long long)at);
         if (memcmp(head + 4, "CgBI", 4) == 0)
             return ae_fail(err, AE_ERR_UNSUPPORTED,
-                           "PNG as it lies in iPhone programs (CgBI), which is none; convert it with pngdefry or "
+                           "PNG as it lies in iPhone programs (CgBI), which is none; convert it "
+                           "with pngdefry or "
                            "pngcrush -revert-iphone-optimizations");
         if (at == sizeof(signature)) {
-            if (memcmp(head + 4, "IHDR", 4) != 0 || n != 13 || ae_source_read(s->source, head + 8, 8) != 8)
+            if (memcmp(head + 4, "IHDR", 4) != 0 || n != 13 ||
+                ae_source_read(s->source, head + 8, 8) != 8)
                 return ae_fail(err, AE_ERR_MALFORMED, "PNG: no header");
-            if ((st = aei_check_size(limits, get_be32(head + 8), get_be32(head + 12), err)) != AE_OK)
+            if ((st = aei_check_size(limits, get_be32(head + 8), get_be32(head + 12), err)) !=
+                AE_OK)
                 return st;
         } else if (memcmp(head + 4, "IDAT", 4) == 0) {
             if (!first)
@@ -176,7 +189,8 @@ static ae_status walk_chunks(png_state *s, const ae_limits *limits, ae_reader *r
                 return ae_fail(err, AE_ERR_MALFORMED, "PNG: picture data in two places");
         } else if (first && !behind) {
             behind = at;
-        } else if (!first && (st = aei_png_take_colour(s->source, head + 4, (uint32_t)n, limits, reader, err)) != AE_OK) {
+        } else if (!first && (st = aei_png_take_colour(s->source, head + 4, (uint32_t)n, limits,
+                                                       reader, err)) != AE_OK) {
             return st;
         }
         if (memcmp(head + 4, "fcTL", 4) == 0) {
@@ -199,7 +213,8 @@ static ae_status walk_chunks(png_state *s, const ae_limits *limits, ae_reader *r
 
 static ae_status add_text(ae_meta *meta, const png_text *text, ae_error *err)
 {
-    size_t n = text->compression >= PNG_ITXT_COMPRESSION_NONE ? text->itxt_length : text->text_length;
+    size_t n = text->compression >= PNG_ITXT_COMPRESSION_NONE ? text->itxt_length
+                                                              : text->text_length;
     ae_status st = AE_OK;
 
     if (strcmp(text->key, xmp_key) == 0)
@@ -268,7 +283,8 @@ static ae_status read_header(png_state *s, const ae_limits *limits, ae_reader *r
     s->max_meta = limits->max_meta;
     png_read_info(png, info);
     s->max_meta = 0;
-    if (png_get_rowbytes(png, info) * (uint64_t)png_get_image_height(png, info) / DEFLATE_MOST > s->spans[2].n_bytes)
+    if (png_get_rowbytes(png, info) * (uint64_t)png_get_image_height(png, info) / DEFLATE_MOST >
+        s->spans[2].n_bytes)
         png_error(png, "truncated"); /* before memory is taken for it */
     if (png_get_color_type(png, info) == PNG_COLOR_TYPE_PALETTE)
         png_set_palette_to_rgb(png);
@@ -284,7 +300,8 @@ static ae_status read_header(png_state *s, const ae_limits *limits, ae_reader *r
     png_read_update_info(png, info);
     s->row_bytes = png_get_rowbytes(png, info);
     s->height = png_get_image_height(png, info);
-    reader->info = aei_image_info(png_get_image_width(png, info), s->height, png_get_bit_depth(png, info) == 16 ? AE_U16 : AE_U8,
+    reader->info = aei_image_info(png_get_image_width(png, info), s->height,
+                                  png_get_bit_depth(png, info) == 16 ? AE_U16 : AE_U8,
                                   png_get_channels(png, info));
     reader->info.bits = significant_bits(s, &reader->meta);
     if (s->row_bytes != ae_row_bytes(&reader->info))
@@ -292,7 +309,8 @@ static ae_status read_header(png_state *s, const ae_limits *limits, ae_reader *r
     return s->status;
 }
 
-static ae_status png_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status png_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                          ae_error *err)
 {
     png_state *s = ae_alloc(1, sizeof(*s));
     ae_status st;
@@ -303,7 +321,8 @@ static ae_status png_open(ae_source *source, const ae_limits *limits, ae_reader 
     s->err = err;
     if ((st = walk_chunks(s, limits, reader, err)) != AE_OK)
         goto failed;
-    s->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, s, on_error, on_warning, s, on_malloc, on_free);
+    s->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, s, on_error, on_warning, s, on_malloc,
+                                      on_free);
     s->info = s->png ? png_create_info_struct(s->png) : NULL;
     if (!s->info) {
         st = ae_fail(err, AE_ERR_NOMEM, "PNG decoder");
@@ -352,10 +371,12 @@ static ae_status png_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_err
         return AE_OK;
     }
     s->err = err;
-    if (s->status == AE_OK && !s->whole && png_get_interlace_type(s->png, s->info) != PNG_INTERLACE_NONE) {
+    if (s->status == AE_OK && !s->whole &&
+        png_get_interlace_type(s->png, s->info) != PNG_INTERLACE_NONE) {
         s->whole = ae_alloc(s->height, s->row_bytes);
         if (!s->whole)
-            s->status = ae_fail(err, AE_ERR_NOMEM, "%llu rows of %zu bytes", (unsigned long long)s->height, s->row_bytes);
+            s->status = ae_fail(err, AE_ERR_NOMEM, "%llu rows of %zu bytes",
+                                (unsigned long long)s->height, s->row_bytes);
     }
     return s->status == AE_OK ? read_rows(s, rows, n_rows) : s->status;
 }
@@ -427,17 +448,21 @@ static bool make_keyword(const char *key, char out[80])
 static void write_text(png_state *s, const ae_meta_item *item, char note[160])
 {
     char key[80];
-    png_text text = {.key = key, .text = (char *)item->value, .lang = (char *)"", .lang_key = (char *)""};
+    png_text text = {
+        .key = key, .text = (char *)item->value, .lang = (char *)"", .lang_key = (char *)""};
 
-    if (!make_keyword(item->kind == AE_META_XMP ? xmp_key : item->key, key) || memchr(item->value, 0, item->n_bytes)) {
-        aei_note(note, item->kind == AE_META_XMP ? "XMP dropped" : "a text that PNG cannot hold dropped");
+    if (!make_keyword(item->kind == AE_META_XMP ? xmp_key : item->key, key) ||
+        memchr(item->value, 0, item->n_bytes)) {
+        aei_note(note,
+                 item->kind == AE_META_XMP ? "XMP dropped" : "a text that PNG cannot hold dropped");
         return;
     }
     if (item->kind == AE_META_XMP || !is_ascii(item)) {
         text.compression = PNG_ITXT_COMPRESSION_NONE;
         text.itxt_length = item->n_bytes;
     } else {
-        text.compression = item->n_bytes > 1024 ? PNG_TEXT_COMPRESSION_zTXt : PNG_TEXT_COMPRESSION_NONE;
+        text.compression = item->n_bytes > 1024 ? PNG_TEXT_COMPRESSION_zTXt
+                                                : PNG_TEXT_COMPRESSION_NONE;
         text.text_length = item->n_bytes;
     }
     png_set_text(s->png, s->info, &text, 1);
@@ -468,7 +493,9 @@ static void write_meta(png_state *s, const ae_meta *meta, ae_writer *writer)
             write_text(s, item, writer->note);
     }
     if (s->iptc) {
-        png_text text = {.compression = PNG_TEXT_COMPRESSION_zTXt, .key = (char *)"Raw profile type iptc", .text = s->iptc};
+        png_text text = {.compression = PNG_TEXT_COMPRESSION_zTXt,
+                         .key = (char *)"Raw profile type iptc",
+                         .text = s->iptc};
 
         png_set_text(s->png, s->info, &text, 1);
     }
@@ -476,7 +503,8 @@ static void write_meta(png_state *s, const ae_meta *meta, ae_writer *writer)
 
 static ae_status write_header(png_state *s, const ae_meta *meta, ae_writer *writer)
 {
-    static const int colour[] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
+    static const int colour[] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA,
+                                 PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
     const ae_signal_info *info = &writer->info;
 
     if (setjmp(png_jmpbuf(s->png)))
@@ -485,9 +513,11 @@ static ae_status write_header(png_state *s, const ae_meta *meta, ae_writer *writ
     png_set_user_limits(s->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_set_benign_errors(s->png, 1); /* metadata that it dislikes are left out, with a warning */
     png_set_compression_buffer_size(s->png, 1 << 16);
-    png_set_compression_level(s->png, 2); /* photographs: twice as fast as 4 with its lazy matching, and smaller */
-    png_set_IHDR(s->png, s->info, (png_uint_32)info->width, (png_uint_32)info->height, info->sample == AE_U16 ? 16 : 8,
-                 colour[info->channels], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    /* photographs: twice as fast as 4 with its lazy matching, and smaller */
+    png_set_compression_level(s->png, 2);
+    png_set_IHDR(s->png, s->info, (png_uint_32)info->width, (png_uint_32)info->height,
+                 info->sample == AE_U16 ? 16 : 8, colour[info->channels], PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     write_meta(s, meta, writer);
     png_write_info_before_PLTE(s->png, s->info);
     aei_png_write_colour(s->png, meta, &s->profile, info);
@@ -499,8 +529,8 @@ static ae_status write_header(png_state *s, const ae_meta *meta, ae_writer *writ
     return s->status;
 }
 
-static ae_status png_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                            ae_writer *writer, ae_error *err)
+static ae_status png_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                            const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     png_state *s;
     ae_status st;
@@ -514,7 +544,8 @@ static ae_status png_create(ae_sink *sink, const ae_signal_info *info, const ae_
     s->sink = sink;
     s->err = err;
     s->row_bytes = ae_row_bytes(info);
-    s->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, s, on_error, on_warning, s, on_malloc, on_free);
+    s->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, s, on_error, on_warning, s, on_malloc,
+                                       on_free);
     s->info = s->png ? png_create_info_struct(s->png) : NULL;
     st = s->info ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "PNG encoder");
     if (st == AE_OK)

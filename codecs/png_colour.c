@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Chunks of PNG that say what samples mean. libpng judges profiles, refuses those it dislikes, which millions of files have, and
- * does not know all of these chunks; so they are read and written here, as they are. */
+ * Chunks of PNG that say what samples mean. libpng judges profiles, refuses those it dislikes,
+ * which millions of files have, and does not know all of these chunks; so they are read and written
+ * here, as they are. */
 #include <string.h>
 
 #include <zlib.h>
@@ -9,7 +10,8 @@
 #include "png_colour.h"
 
 /* A stream of zlib's, an ae_alloc array; *data is NULL where it is damaged. */
-static ae_status inflate_all(const uint8_t *from, size_t n_from, uint64_t max_bytes, uint8_t **data, size_t *n_bytes, ae_error *err)
+static ae_status inflate_all(const uint8_t *from, size_t n_from, uint64_t max_bytes, uint8_t **data,
+                             size_t *n_bytes, ae_error *err)
 {
     z_stream z = {.next_in = (uint8_t *)(uintptr_t)from, .avail_in = (uInt)n_from};
     size_t room = 4096;
@@ -33,7 +35,8 @@ static ae_status inflate_all(const uint8_t *from, size_t n_from, uint64_t max_by
         if (code != Z_OK || z.avail_out)
             break;
         if (room > max_bytes / 2) {
-            st = ae_fail(err, AE_ERR_LIMIT, "PNG: a colour profile exceeds max_meta (%llu)", (unsigned long long)max_bytes);
+            st = ae_fail(err, AE_ERR_LIMIT, "PNG: a colour profile exceeds max_meta (%llu)",
+                         (unsigned long long)max_bytes);
             break;
         }
         if (!(more = ae_realloc(out, room, 2 * room))) {
@@ -52,7 +55,8 @@ static ae_status inflate_all(const uint8_t *from, size_t n_from, uint64_t max_by
 }
 
 /* Name, method of compression, stream. */
-static ae_status take_profile(const uint8_t *p, size_t n, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status take_profile(const uint8_t *p, size_t n, const ae_limits *limits,
+                              ae_reader *reader, ae_error *err)
 {
     const uint8_t *end = memchr(p, 0, n < 80 ? n : 80);
     size_t head = end ? (size_t)(end - p) + 2 : n, n_bytes;
@@ -76,18 +80,19 @@ static bool is_whole(const uint8_t *type, const uint8_t *data, uint32_t n)
 {
     uint32_t crc = (uint32_t)crc32(crc32(0, type, 4), data, n);
 
-    return data[n] == (uint8_t)(crc >> 24) && data[n + 1] == (uint8_t)(crc >> 16) && data[n + 2] == (uint8_t)(crc >> 8) &&
-           data[n + 3] == (uint8_t)crc;
+    return data[n] == (uint8_t)(crc >> 24) && data[n + 1] == (uint8_t)(crc >> 16) &&
+           data[n + 2] == (uint8_t)(crc >> 8) && data[n + 3] == (uint8_t)crc;
 }
 
-ae_status aei_png_take_colour(ae_source *source, const uint8_t *type, uint32_t n, const ae_limits *limits, ae_reader *reader,
-                              ae_error *err)
+ae_status aei_png_take_colour(ae_source *source, const uint8_t *type, uint32_t n,
+                              const ae_limits *limits, ae_reader *reader, ae_error *err)
 {
     bool profile = memcmp(type, "iCCP", 4) == 0;
     uint8_t *data;
     ae_status st = AE_OK;
 
-    if (!profile && !strstr(AEI_PNG_COLOURS, (const char[]){(char)type[0], (char)type[1], (char)type[2], (char)type[3], 0}))
+    if (!profile && !strstr(AEI_PNG_COLOURS, (const char[]){(char)type[0], (char)type[1],
+                                                            (char)type[2], (char)type[3], 0}))
         return AE_OK;
     if (n > limits->max_meta)
         return ae_fail(err, AE_ERR_LIMIT, "PNG: %u bytes of metadata exceed max_meta (%llu)", n,
@@ -104,19 +109,23 @@ ae_status aei_png_take_colour(ae_source *source, const uint8_t *type, uint32_t n
     else if (!is_whole(type, data, n))
         aei_note(reader->note, AEI_DAMAGED_META);
     else
-        st = profile ? take_profile(data, n, limits, reader, err) : aei_add_colour(&reader->meta, type, data, n, err);
+        st = profile ? take_profile(data, n, limits, reader, err)
+                     : aei_add_colour(&reader->meta, type, data, n, err);
     ae_free(data);
     return st;
 }
 
 void aei_png_ignore_colour(png_structp png)
 {
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, (png_const_bytep) "iCCP\0cICP\0gAMA\0cHRM\0sRGB\0sBIT", 6);
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER,
+                                (png_const_bytep) "iCCP\0cICP\0gAMA\0cHRM\0sRGB\0sBIT", 6);
 }
 
-ae_status aei_png_pack_profile(const ae_meta *meta, ae_writer *writer, aei_packed_profile *out, ae_error *err)
+ae_status aei_png_pack_profile(const ae_meta *meta, ae_writer *writer, aei_packed_profile *out,
+                               ae_error *err)
 {
-    static const char head[] = "ICC profile\0"; /* its name, ended by a NUL, and the method of compression */
+    /* its name, ended by a NUL, and the method of compression */
+    static const char head[] = "ICC profile\0";
     aei_profile icc;
     uLongf n;
 
@@ -125,7 +134,8 @@ ae_status aei_png_pack_profile(const ae_meta *meta, ae_writer *writer, aei_packe
         return AE_OK;
     n = compressBound((uLong)icc.n_bytes);
     out->data = ae_alloc(sizeof(head) + n, 1);
-    if (!out->data || compress2(out->data + sizeof(head), &n, icc.data, (uLong)icc.n_bytes, 9) != Z_OK)
+    if (!out->data ||
+        compress2(out->data + sizeof(head), &n, icc.data, (uLong)icc.n_bytes, 9) != Z_OK)
         return ae_fail(err, AE_ERR_NOMEM, "a colour profile of %zu bytes", icc.n_bytes);
     memcpy(out->data, head, sizeof(head));
     out->n_bytes = sizeof(head) + n;
@@ -150,7 +160,8 @@ static void write_significant(png_structp png, const ae_meta *meta, const ae_sig
         png_write_chunk(png, (png_const_bytep) "sBIT", bits, info->channels);
 }
 
-void aei_png_write_colour(png_structp png, const ae_meta *meta, const aei_packed_profile *profile, const ae_signal_info *info)
+void aei_png_write_colour(png_structp png, const ae_meta *meta, const aei_packed_profile *profile,
+                          const ae_signal_info *info)
 {
     static const char types[][5] = {"cICP", "mDCV", "cLLI", "gAMA", "cHRM", "sRGB"};
 
@@ -158,7 +169,8 @@ void aei_png_write_colour(png_structp png, const ae_meta *meta, const aei_packed
         size_t n;
         const uint8_t *p = aei_find_colour(meta, types[i], &n);
 
-        if (p && !(profile->n_bytes && strcmp(types[i], "sRGB") == 0)) /* which excludes a profile */
+        /* which excludes a profile */
+        if (p && !(profile->n_bytes && strcmp(types[i], "sRGB") == 0))
             png_write_chunk(png, (png_const_bytep)types[i], p, n);
     }
     if (profile->n_bytes)

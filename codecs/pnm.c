@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The Netpbm family, by rows: PBM, PGM and PPM in text and binary, PAM, and PFM (float, stored from the bottom up).
- * Samples of maxval other than 255 and 65535 are stretched to full scale; writing uses 2^bits - 1. */
+ * The Netpbm family, by rows: PBM, PGM and PPM in text and binary, PAM, and PFM (float, stored from
+ * the bottom up). Samples of maxval other than 255 and 65535 are stretched to full scale; writing
+ * uses 2^bits - 1. */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,15 +12,15 @@
 
 typedef struct pnm_state {
     ae_source *source;
-    uint8_t type;       /* '1'..'7', 'f' and 'F' */
+    uint8_t type; /* '1'..'7', 'f' and 'F' */
     uint32_t maxval;
     bool big_endian;    /* PFM */
     uint64_t pixels_at; /* the first sample's offset */
     size_t row_samples, file_row_bytes;
-    uint8_t *row;       /* as in the file */
+    uint8_t *row; /* as in the file */
     uint64_t y, height;
 
-    aei_spool spool;    /* writing */
+    aei_spool spool; /* writing */
 } pnm_state;
 
 /* ---- reading ---- */
@@ -31,7 +32,8 @@ static int get_byte(ae_source *source)
     return ae_source_read(source, &c, 1) == 1 ? c : -1;
 }
 
-/* The next word after white space and comments; the byte behind it is consumed. False where it is too long or missing. */
+/* The next word after white space and comments; the byte behind it is consumed. False where it is
+ * too long or missing. */
 static bool get_word(ae_source *source, char *word, size_t size)
 {
     size_t n = 0;
@@ -63,7 +65,8 @@ static bool get_number(ae_source *source, uint64_t *value)
     return !*end;
 }
 
-static bool read_pam_header(ae_source *source, uint64_t *width, uint64_t *height, uint64_t *depth, uint64_t *maxval)
+static bool read_pam_header(ae_source *source, uint64_t *width, uint64_t *height, uint64_t *depth,
+                            uint64_t *maxval)
 {
     char word[64];
     bool known;
@@ -73,17 +76,19 @@ static bool read_pam_header(ae_source *source, uint64_t *width, uint64_t *height
             return false;
         if (strcmp(word, "ENDHDR") == 0)
             return *width && *height && *depth && *maxval;
-        known = strcmp(word, "WIDTH") == 0 ? get_number(source, width)
+        known = strcmp(word, "WIDTH") == 0    ? get_number(source, width)
                 : strcmp(word, "HEIGHT") == 0 ? get_number(source, height)
-                : strcmp(word, "DEPTH") == 0 ? get_number(source, depth)
-                : strcmp(word, "MAXVAL") == 0 ? get_number(source, maxval)
-                : strcmp(word, "TUPLTYPE") == 0 && get_word(source, word, sizeof(word));
+                : strcmp(word, "DEPTH") == 0  ? get_number(source, depth)
+                : strcmp(word, "MAXVAL") == 0
+                    ? get_number(source, maxval)
+                    : strcmp(word, "TUPLTYPE") == 0 && get_word(source, word, sizeof(word));
         if (!known)
             return false;
     }
 }
 
-static ae_status read_header(pnm_state *s, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status read_header(pnm_state *s, const ae_limits *limits, ae_reader *reader,
+                             ae_error *err)
 {
     uint64_t width = 0, height = 0, depth = 1, maxval = 1, needed;
     char word[32];
@@ -122,18 +127,22 @@ static ae_status read_header(pnm_state *s, const ae_limits *limits, ae_reader *r
     s->maxval = (uint32_t)maxval;
     sample = s->type == 'f' || s->type == 'F' ? AE_F32 : maxval > 255 ? AE_U16 : AE_U8;
     reader->info = aei_image_info(width, height, sample, (uint32_t)depth);
-    while (sample == AE_U16 && reader->info.bits > 9 && maxval <= (UINT64_C(1) << (reader->info.bits - 1)) - 1)
+    while (sample == AE_U16 && reader->info.bits > 9 &&
+           maxval <= (UINT64_C(1) << (reader->info.bits - 1)) - 1)
         reader->info.bits--;
     s->row_samples = (size_t)(width * depth);
-    s->file_row_bytes = s->type == '4' ? (size_t)((width + 7) / 8) : s->row_samples * ae_sample_bytes(sample);
+    s->file_row_bytes = s->type == '4' ? (size_t)((width + 7) / 8)
+                                       : s->row_samples * ae_sample_bytes(sample);
     s->height = height;
     s->pixels_at = ae_source_tell(s->source);
     if (s->type >= '1' && s->type <= '3')
         return AE_OK;
     needed = height * s->file_row_bytes; /* at most 2^40 rows by 2^23 bytes */
     if (ae_source_size(s->source) - s->pixels_at < needed)
-        return ae_fail(err, AE_ERR_MALFORMED, "PNM: truncated: %llu bytes of samples instead of %llu",
-                       (unsigned long long)(ae_source_size(s->source) - s->pixels_at), (unsigned long long)needed);
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "PNM: truncated: %llu bytes of samples instead of %llu",
+                       (unsigned long long)(ae_source_size(s->source) - s->pixels_at),
+                       (unsigned long long)needed);
     s->row = ae_alloc(s->file_row_bytes, 1);
     return s->row ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "a row of %zu bytes", s->file_row_bytes);
 }
@@ -147,7 +156,8 @@ static void pnm_free_state(pnm_state *s)
     ae_free(s);
 }
 
-static ae_status pnm_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status pnm_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                          ae_error *err)
 {
     pnm_state *s = ae_alloc(1, sizeof(*s));
     ae_status st;
@@ -201,8 +211,9 @@ static void put_floats(const pnm_state *s, float *row)
 {
     for (size_t i = 0; i < s->row_samples; i++) {
         const uint8_t *p = s->row + 4 * i;
-        uint32_t v = s->big_endian ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]
-                                   : (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+        uint32_t v = s->big_endian
+                         ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]
+                         : (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
 
         memcpy(&row[i], &v, 4);
     }
@@ -217,12 +228,14 @@ static ae_status read_row(pnm_state *s, void *row, ae_error *err)
             uint64_t v;
 
             if (!get_text_sample(s, &v))
-                return ae_fail(err, AE_ERR_MALFORMED, "PNM: damaged or truncated in row %llu", (unsigned long long)s->y);
+                return ae_fail(err, AE_ERR_MALFORMED, "PNM: damaged or truncated in row %llu",
+                               (unsigned long long)s->y);
             put_sample(s, row, i, v < UINT32_MAX ? (uint32_t)v : UINT32_MAX);
         }
         return AE_OK;
     }
-    if (!ae_source_seek(s->source, s->pixels_at + (is_float ? s->height - 1 - s->y : s->y) * s->file_row_bytes) ||
+    if (!ae_source_seek(s->source, s->pixels_at + (is_float ? s->height - 1 - s->y : s->y) *
+                                                      s->file_row_bytes) ||
         ae_source_read(s->source, s->row, s->file_row_bytes) != s->file_row_bytes)
         return ae_fail(err, AE_ERR_IO, "read error");
     if (is_float)
@@ -312,8 +325,8 @@ static void pfm_accepts(ae_signal_info *info, char note[160])
     info->bits = 32;
 }
 
-static ae_status pnm_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                            ae_writer *writer, ae_error *err)
+static ae_status pnm_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                            const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     static const char *const pam_types[] = {"", "GRAYSCALE", "GRAYSCALE_ALPHA", "RGB", "RGB_ALPHA"};
     unsigned long long width = info->width, height = info->height;
@@ -329,14 +342,19 @@ static ae_status pnm_create(ae_sink *sink, const ae_signal_info *info, const ae_
     s->height = height;
     s->row_samples = (size_t)width * info->channels;
     s->file_row_bytes = s->row_samples * ae_sample_bytes(info->sample);
-    s->maxval = info->sample == AE_U16 ? (1u << (info->bits > 8 && info->bits < 16 ? info->bits : 16)) - 1 : 255;
+    s->maxval = info->sample == AE_U16
+                    ? (1u << (info->bits > 8 && info->bits < 16 ? info->bits : 16)) - 1
+                    : 255;
     if (info->sample == AE_F32)
-        n = snprintf(head, sizeof(head), "P%c\n%llu %llu\n-1.0\n", info->channels == 3 ? 'F' : 'f', width, height);
+        n = snprintf(head, sizeof(head), "P%c\n%llu %llu\n-1.0\n", info->channels == 3 ? 'F' : 'f',
+                     width, height);
     else if (info->alpha || writer->codec == &aei_codec_pam)
-        n = snprintf(head, sizeof(head), "P7\nWIDTH %llu\nHEIGHT %llu\nDEPTH %u\nMAXVAL %u\nTUPLTYPE %s\nENDHDR\n", width, height,
-                     info->channels, s->maxval, pam_types[info->channels]);
+        n = snprintf(head, sizeof(head),
+                     "P7\nWIDTH %llu\nHEIGHT %llu\nDEPTH %u\nMAXVAL %u\nTUPLTYPE %s\nENDHDR\n",
+                     width, height, info->channels, s->maxval, pam_types[info->channels]);
     else
-        n = snprintf(head, sizeof(head), "P%c\n%llu %llu\n%u\n", info->channels == 3 ? '6' : '5', width, height, s->maxval);
+        n = snprintf(head, sizeof(head), "P%c\n%llu %llu\n%u\n", info->channels == 3 ? '6' : '5',
+                     width, height, s->maxval);
     s->pixels_at = (uint64_t)n;
     s->row = ae_alloc(s->file_row_bytes, 1);
     if (!s->row)
@@ -354,7 +372,8 @@ static ae_status pnm_create(ae_sink *sink, const ae_signal_info *info, const ae_
     return AE_OK;
 }
 
-static ae_status write_row(pnm_state *s, const ae_signal_info *info, const uint8_t *row, ae_error *err)
+static ae_status write_row(pnm_state *s, const ae_signal_info *info, const uint8_t *row,
+                           ae_error *err)
 {
     ae_status st;
 
@@ -374,7 +393,8 @@ static ae_status write_row(pnm_state *s, const ae_signal_info *info, const uint8
             s->row[4 * i + (size_t)k] = (uint8_t)(v >> 8 * k);
     }
     if (info->sample == AE_F32 &&
-        (st = aei_spool_seek(&s->spool, s->pixels_at + (s->height - 1 - s->y) * s->file_row_bytes, err)) != AE_OK)
+        (st = aei_spool_seek(&s->spool, s->pixels_at + (s->height - 1 - s->y) * s->file_row_bytes,
+                             err)) != AE_OK)
         return st;
     s->y++;
     return aei_spool_write(&s->spool, info->sample == AE_U8 ? row : s->row, s->file_row_bytes, err);
@@ -404,23 +424,24 @@ static void pnm_abandon(ae_writer *writer)
     pnm_free_state(writer->state);
 }
 
-static const char *const pnm_suffixes[] = {"pnm", "pbm", NULL}, *const pgm_suffixes[] = {"pgm", NULL},
-                  *const ppm_suffixes[] = {"ppm", NULL}, *const pam_suffixes[] = {"pam", NULL},
-                  *const pfm_suffixes[] = {"pfm", NULL};
+static const char
+    *const pnm_suffixes[] = {"pnm", "pbm", NULL},
+           *const pgm_suffixes[] = {"pgm", NULL}, *const ppm_suffixes[] = {"ppm", NULL},
+           *const pam_suffixes[] = {"pam", NULL}, *const pfm_suffixes[] = {"pfm", NULL};
 
-#define PNM_CODEC(symbol, text, suffix_list, prober, acceptor)                                                                  \
-    const ae_codec aei_codec_##symbol = {.name = #symbol,                                                                       \
-                                         .description = text,                                                                   \
-                                         .suffixes = suffix_list,                                                               \
-                                         .kind = AE_KIND_IMAGE,                                                                 \
-                                         .probe = prober,                                                                       \
-                                         .open = pnm_open,                                                                      \
-                                         .read = pnm_read,                                                                      \
-                                         .close = pnm_close,                                                                    \
-                                         .accepts = acceptor,                                                                   \
-                                         .create = pnm_create,                                                                  \
-                                         .write = pnm_write,                                                                    \
-                                         .finish = pnm_finish,                                                                  \
+#define PNM_CODEC(symbol, text, suffix_list, prober, acceptor)                                     \
+    const ae_codec aei_codec_##symbol = {.name = #symbol,                                          \
+                                         .description = text,                                      \
+                                         .suffixes = suffix_list,                                  \
+                                         .kind = AE_KIND_IMAGE,                                    \
+                                         .probe = prober,                                          \
+                                         .open = pnm_open,                                         \
+                                         .read = pnm_read,                                         \
+                                         .close = pnm_close,                                       \
+                                         .accepts = acceptor,                                      \
+                                         .create = pnm_create,                                     \
+                                         .write = pnm_write,                                       \
+                                         .finish = pnm_finish,                                     \
                                          .abandon = pnm_abandon}
 
 /* One reader for all; what is written depends on the name. "pnm" takes PAM for alpha. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * PNG has no chunk for IPTC. The custom, begun by ImageMagick, is a text with key "Raw profile type iptc" that holds a name, a
- * length and hexadecimal digits: "\niptc\n      42\n3842494d0404...\n". EXIF came that way too before PNG had eXIf. */
+ * PNG has no chunk for IPTC. The custom, begun by ImageMagick, is a text with key "Raw profile type
+ * iptc" that holds a name, a length and hexadecimal digits: "\niptc\n      42\n3842494d0404...\n".
+ * EXIF came that way too before PNG had eXIf. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,10 @@
 
 static int digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* An ae_alloc copy of the bytes in *n_bytes, NULL where the text is damaged or memory short. */
@@ -43,7 +47,8 @@ static uint8_t *parse(const char *text, size_t *n_bytes)
     return out;
 }
 
-bool aei_add_raw_profile(ae_meta *meta, const char *key, const char *text, ae_status *st, ae_error *err)
+bool aei_add_raw_profile(ae_meta *meta, const char *key, const char *text, ae_status *st,
+                         ae_error *err)
 {
     static const char prefix[] = "Raw profile type ";
     const char *type = key + sizeof(prefix) - 1;

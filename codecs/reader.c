@@ -7,12 +7,14 @@
 
 #include "apart.h"
 
-ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+ae_status ae_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                         ae_error *err)
 {
     return ae_reader_open_track(source, limits, 0, reader, err);
 }
 
-ae_status ae_reader_open_track(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader, ae_error *err)
+ae_status ae_reader_open_track(ae_source *source, const ae_limits *limits, uint32_t track,
+                               ae_reader *reader, ae_error *err)
 {
     ae_limits resolved = ae_limits_resolve(limits);
     bool apart;
@@ -37,16 +39,18 @@ ae_status ae_reader_picture(ae_reader *reader, uint32_t n, ae_error *err)
 
 ae_status ae_reader_expect(const ae_reader *reader, ae_kind kind, ae_error *err)
 {
-    static const char *const names[] = {
-        [AE_KIND_IMAGE] = "a picture", [AE_KIND_AUDIO] = "a sound", [AE_KIND_TENSOR] = "a data set"};
+    static const char *const names[] = {[AE_KIND_IMAGE] = "a picture",
+                                        [AE_KIND_AUDIO] = "a sound",
+                                        [AE_KIND_TENSOR] = "a data set"};
 
     if (reader->info.kind == kind)
         return AE_OK;
-    return ae_fail(err, AE_ERR_UNSUPPORTED, "is %s (%s), not %s", names[reader->info.kind], reader->codec->description,
-                   names[kind]);
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "is %s (%s), not %s", names[reader->info.kind],
+                   reader->codec->description, names[kind]);
 }
 
-ae_status ae_reader_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err)
+ae_status ae_reader_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows,
+                              ae_error *err)
 {
     return reader->apart ? aei_apart_read_some(reader, rows, capacity, n_rows, err)
                          : aei_read_some_here(reader, rows, capacity, n_rows, err);
@@ -60,7 +64,8 @@ ae_status ae_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_erro
     if (!reader->apart)
         return aei_read_here(reader, rows, n_rows, err);
     for (uint32_t done = 0, n; done < n_rows; done += n) {
-        if ((st = aei_apart_read_some(reader, (uint8_t *)rows + done * row, n_rows - done, &n, err)) != AE_OK)
+        if ((st = aei_apart_read_some(reader, (uint8_t *)rows + done * row, n_rows - done, &n,
+                                      err)) != AE_OK)
             return st;
         if (!n)
             return ae_fail(err, AE_ERR_ARGUMENT, "%u rows where %u are left", n_rows, done);
@@ -85,7 +90,9 @@ ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_error *err)
 
         if (done == room) {
             uint64_t rows = more < height - room ? room + more : height;
-            uint8_t *grown = rows <= SIZE_MAX / row ? ae_realloc(all, (size_t)room * row, (size_t)rows * row) : NULL;
+            uint8_t *grown = rows <= SIZE_MAX / row
+                                 ? ae_realloc(all, (size_t)room * row, (size_t)rows * row)
+                                 : NULL;
 
             if (!grown)
                 break;
@@ -97,7 +104,8 @@ ae_status ae_reader_read_all(ae_reader *reader, void **pixels, ae_error *err)
         done += n;
     }
     if (st == AE_OK && (done < height || !all))
-        st = ae_fail(err, AE_ERR_NOMEM, "%llu x %llu samples", (unsigned long long)reader->info.width, (unsigned long long)height);
+        st = ae_fail(err, AE_ERR_NOMEM, "%llu x %llu samples",
+                     (unsigned long long)reader->info.width, (unsigned long long)height);
     if (st != AE_OK) {
         ae_free(all);
         return st;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Recognising camera raw files and those of HEIF; and where libraries were not there to build with, adapters that say what a file
- * is and what converts it. */
+ * Recognising camera raw files and those of HEIF; and where libraries were not there to build with,
+ * adapters that say what a file is and what converts it. */
 #include <string.h>
 
 #include "adapter.h"
@@ -22,14 +22,16 @@ static uint32_t number(const uint8_t *p, bool big_endian, unsigned n)
     return v;
 }
 
-/* The camera raw formats that are TIFF files: the first directory is of a preview and points to others, or has a DNG version. */
+/* The camera raw formats that are TIFF files: the first directory is of a preview and points to
+ * others, or has a DNG version. */
 static const char *tiff_raw_name(const uint8_t *head, size_t n_bytes)
 {
     bool big_endian = n_bytes && head[0] == 'M', reduced = false, others = false;
     const char *maker = "camera raw";
     uint32_t at, n;
 
-    if (!(has(head, n_bytes, 0, "II*") || has(head, n_bytes, 0, "MM")) || n_bytes < 16 || number(head + 2, big_endian, 2) != 42)
+    if (!(has(head, n_bytes, 0, "II*") || has(head, n_bytes, 0, "MM")) || n_bytes < 16 ||
+        number(head + 2, big_endian, 2) != 42)
         return NULL;
     at = number(head + 4, big_endian, 4);
     if (at > n_bytes - 2)
@@ -40,22 +42,17 @@ static const char *tiff_raw_name(const uint8_t *head, size_t n_bytes)
         uint32_t value = number(e + 8, big_endian, 4);
 
         switch (number(e, big_endian, 2)) {
-        case 0x00fe: /* kind of picture */
-            reduced = value & 1;
-            break;
+        case 0x00fe: /* kind of picture */ reduced = value & 1; break;
         case 0x010f: /* make */
             maker = has(head, n_bytes, value, "NIKON")     ? "Nikon camera raw (NEF)"
                     : has(head, n_bytes, value, "SONY")    ? "Sony camera raw (ARW)"
                     : has(head, n_bytes, value, "PENTAX")  ? "Pentax camera raw (PEF)"
-                    : has(head, n_bytes, value, "SAMSUNG") ? "Samsung camera raw (SRW)" : maker;
+                    : has(head, n_bytes, value, "SAMSUNG") ? "Samsung camera raw (SRW)"
+                                                           : maker;
             break;
-        case 0x014a: /* further directories */
-            others = true;
-            break;
-        case 0xc612:
-            return "digital negative (DNG)";
-        default:
-            break;
+        case 0x014a: /* further directories */ others = true; break;
+        case 0xc612: return "digital negative (DNG)";
+        default: break;
         }
     }
     return reduced && others ? maker : NULL;
@@ -87,8 +84,9 @@ bool aei_has_brand(const uint8_t *head, size_t n_bytes, const char *const *brand
     return false;
 }
 
-const char *const aei_raw_suffixes[] = {"cr2", "cr3", "crw", "nef", "nrw", "arw", "sr2", "srf", "dng", "raf", "orf", "rw2", "raw",
-                                        "pef", "srw", "x3f", "3fr", "fff", "iiq", "rwl", "dcr", "kdc", "mrw", "erf", NULL};
+const char *const aei_raw_suffixes[] = {
+    "cr2", "cr3", "crw", "nef", "nrw", "arw", "sr2", "srf", "dng", "raf", "orf", "rw2", "raw",
+    "pef", "srw", "x3f", "3fr", "fff", "iiq", "rwl", "dcr", "kdc", "mrw", "erf", NULL};
 
 #ifndef AEI_HAVE_RAW
 static int raw_probe(const uint8_t *head, size_t n_bytes)
@@ -96,7 +94,8 @@ static int raw_probe(const uint8_t *head, size_t n_bytes)
     return aei_raw_name(head, n_bytes) ? 100 : 0;
 }
 
-static ae_status raw_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status raw_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                          ae_error *err)
 {
     uint8_t head[4096];
     size_t n = ae_source_read(source, head, sizeof(head));
@@ -104,7 +103,8 @@ static ae_status raw_open(ae_source *source, const ae_limits *limits, ae_reader 
 
     (void)limits;
     (void)reader;
-    return ae_fail(err, AE_ERR_UNSUPPORTED, "%s is not read; convert it with darktable-cli, rawtherapee-cli or dcraw",
+    return ae_fail(err, AE_ERR_UNSUPPORTED,
+                   "%s is not read; convert it with darktable-cli, rawtherapee-cli or dcraw",
                    name ? name : "camera raw");
 }
 
@@ -117,11 +117,13 @@ const ae_codec aei_codec_raw = {.name = "raw",
 #endif
 
 #if !defined(AEI_HAVE_AVIF) || !defined(AEI_HAVE_HEIF)
-static ae_status heif_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status heif_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                           ae_error *err)
 {
     (void)source;
     (void)limits;
-    return ae_fail(err, AE_ERR_UNSUPPORTED, "%s is not read; convert it with heif-convert", reader->codec->description);
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "%s is not read; convert it with heif-convert",
+                   reader->codec->description);
 }
 #endif
 
@@ -146,7 +148,8 @@ const ae_codec aei_codec_avif = {.name = "avif",
 #ifndef AEI_HAVE_HEIF
 static int heic_probe(const uint8_t *head, size_t n_bytes)
 {
-    static const char *const brands[] = {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", NULL};
+    static const char *const brands[] = {"heic", "heix", "heim", "heis", "hevc",
+                                         "hevx", "mif1", "msf1", NULL};
 
     return aei_has_brand(head, n_bytes, brands) ? 90 : 0;
 }
@@ -167,7 +170,8 @@ static int jxl_probe(const uint8_t *head, size_t n_bytes)
     return has(head, n_bytes, 0, "\xff\x0a") || has(head, n_bytes, 4, "JXL \r\n\x87\n") ? 60 : 0;
 }
 
-static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                          ae_error *err)
 {
     (void)source;
     (void)limits;
@@ -177,6 +181,10 @@ static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader 
 
 static const char *const jxl_suffixes[] = {"jxl", NULL};
 
-const ae_codec aei_codec_jxl = {
-    .name = "jxl", .description = "JPEG XL", .suffixes = jxl_suffixes, .kind = AE_KIND_IMAGE, .probe = jxl_probe, .open = jxl_open};
+const ae_codec aei_codec_jxl = {.name = "jxl",
+                                .description = "JPEG XL",
+                                .suffixes = jxl_suffixes,
+                                .kind = AE_KIND_IMAGE,
+                                .probe = jxl_probe,
+                                .open = jxl_open};
 #endif

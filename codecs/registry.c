@@ -9,16 +9,24 @@
 #include "adapter.h"
 
 const ae_codec *const ae_codecs[] = {
-    &aei_codec_png, &aei_codec_jpeg, &aei_codec_tiff, &aei_codec_webp, &aei_codec_pnm, &aei_codec_pgm, &aei_codec_ppm,
-    &aei_codec_pam, &aei_codec_pfm,  &aei_codec_bmp,  &aei_codec_gif,  &aei_codec_jp2, &aei_codec_exr, &aei_codec_qoi,
-    &aei_codec_tga, &aei_codec_idx,  &aei_codec_raw,  &aei_codec_heic, &aei_codec_avif, &aei_codec_jxl,
-    &aei_codec_wav, &aei_codec_w64,  &aei_codec_aiff, &aei_codec_au,  &aei_codec_caf, &aei_codec_flac, &aei_codec_vorbis,
-    &aei_codec_opus, &aei_codec_mp3,
-    &aei_codec_m4a, &aei_codec_mp4,  &aei_codec_mov,  &aei_codec_mkv, &aei_codec_webm, &aei_codec_wma, &aei_codec_avi,
-    &aei_codec_aac, &aei_codec_ts,
-    &aei_codec_u8, &aei_codec_s8, &aei_codec_s16le, &aei_codec_s16be, &aei_codec_s24le, &aei_codec_s24be, &aei_codec_s32le,
-    &aei_codec_s32be, &aei_codec_f32le, &aei_codec_f32be, &aei_codec_f64le, &aei_codec_f64be,
-    &aei_codec_npy, &aei_codec_csv, &aei_codec_tsv, NULL,
+    &aei_codec_png,   &aei_codec_jpeg,  &aei_codec_tiff,
+    &aei_codec_webp,  &aei_codec_pnm,   &aei_codec_pgm,
+    &aei_codec_ppm,   &aei_codec_pam,   &aei_codec_pfm,
+    &aei_codec_bmp,   &aei_codec_gif,   &aei_codec_jp2,
+    &aei_codec_exr,   &aei_codec_qoi,   &aei_codec_tga,
+    &aei_codec_idx,   &aei_codec_raw,   &aei_codec_heic,
+    &aei_codec_avif,  &aei_codec_jxl,   &aei_codec_wav,
+    &aei_codec_w64,   &aei_codec_aiff,  &aei_codec_au,
+    &aei_codec_caf,   &aei_codec_flac,  &aei_codec_vorbis,
+    &aei_codec_opus,  &aei_codec_mp3,   &aei_codec_m4a,
+    &aei_codec_mp4,   &aei_codec_mov,   &aei_codec_mkv,
+    &aei_codec_webm,  &aei_codec_wma,   &aei_codec_avi,
+    &aei_codec_aac,   &aei_codec_ts,    &aei_codec_u8,
+    &aei_codec_s8,    &aei_codec_s16le, &aei_codec_s16be,
+    &aei_codec_s24le, &aei_codec_s24be, &aei_codec_s32le,
+    &aei_codec_s32be, &aei_codec_f32le, &aei_codec_f32be,
+    &aei_codec_f64le, &aei_codec_f64be, &aei_codec_npy,
+    &aei_codec_csv,   &aei_codec_tsv,   NULL,
 };
 
 static const ae_codec *find_suffix(const char *suffix, bool writes)
@@ -53,18 +61,22 @@ const ae_codec *ae_codec_for_path(const char *path)
     return find_suffix(suffix_of(path), true);
 }
 
-/* All together, with what a container adds to each: what is read from one file can be read from another. */
+/* All together, with what a container adds to each: what is read from one file can be read from
+ * another. */
 static ae_status check_meta(const ae_meta *meta, uint64_t max_meta, ae_error *err)
 {
     uint64_t n = 0;
 
     for (size_t i = 0; i < meta->n_items; i++)
         n += meta->items[i].n_bytes + (meta->items[i].key ? strlen(meta->items[i].key) : 0) + 16;
-    return n <= max_meta ? AE_OK : ae_fail(err, AE_ERR_LIMIT, "%llu bytes of metadata exceed max_meta (%llu)",
-                                           (unsigned long long)n, (unsigned long long)max_meta);
+    return n <= max_meta
+               ? AE_OK
+               : ae_fail(err, AE_ERR_LIMIT, "%llu bytes of metadata exceed max_meta (%llu)",
+                         (unsigned long long)n, (unsigned long long)max_meta);
 }
 
-static ae_status open_first(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader, ae_error *err)
+static ae_status open_first(ae_source *source, const ae_limits *limits, uint32_t track,
+                            ae_reader *reader, ae_error *err)
 {
     uint8_t head[4096];
     const ae_codec *best = NULL, *suffix;
@@ -73,7 +85,8 @@ static ae_status open_first(ae_source *source, const ae_limits *limits, uint32_t
     ae_status st;
 
     *reader = (ae_reader){.source = source, .track = track, .limits = *limits};
-    if (!ae_source_seek(source, 0) || (n = ae_source_read(source, head, sizeof(head))) == 0 || !ae_source_seek(source, 0))
+    if (!ae_source_seek(source, 0) || (n = ae_source_read(source, head, sizeof(head))) == 0 ||
+        !ae_source_seek(source, 0))
         return ae_fail(err, AE_ERR_IO, "cannot be read");
     for (const ae_codec *const *c = ae_codecs; *c; c++) {
         int score = (*c)->probe(head, n);
@@ -100,7 +113,8 @@ static ae_status open_first(ae_source *source, const ae_limits *limits, uint32_t
     return st;
 }
 
-ae_status aei_open_here(ae_source *source, const ae_limits *limits, uint32_t track, ae_reader *reader, ae_error *err)
+ae_status aei_open_here(ae_source *source, const ae_limits *limits, uint32_t track,
+                        ae_reader *reader, ae_error *err)
 {
     ae_status st = open_first(source, limits, track, reader, err);
 
@@ -122,9 +136,11 @@ ae_status aei_picture_here(ae_reader *reader, uint32_t n, ae_error *err)
         return aei_open_here(source, &limits, n, reader, err);
     }
     if (n > 1 + (uint64_t)reader->n_further)
-        st = ae_fail(err, AE_ERR_ARGUMENT, "picture %u of %llu", n, 1 + (unsigned long long)reader->n_further);
+        st = ae_fail(err, AE_ERR_ARGUMENT, "picture %u of %llu", n,
+                     1 + (unsigned long long)reader->n_further);
     else if (!reader->codec->picture)
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "%s: pictures beyond the first are not read", reader->codec->description);
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "%s: pictures beyond the first are not read",
+                     reader->codec->description);
     else if ((st = reader->codec->picture(reader, n, err)) == AE_OK)
         st = check_meta(&reader->meta, limits.max_meta, err);
     if (st != AE_OK) {
@@ -154,7 +170,8 @@ ae_status aei_read_here(ae_reader *reader, void *rows, uint32_t n_rows, ae_error
     if (reader->codec->read)
         return reader->codec->read(reader, rows, n_rows, err);
     for (uint32_t done = 0, n; done < n_rows; done += n) {
-        if ((st = reader->codec->read_some(reader, (uint8_t *)rows + done * row, n_rows - done, &n, err)) != AE_OK)
+        if ((st = reader->codec->read_some(reader, (uint8_t *)rows + done * row, n_rows - done, &n,
+                                           err)) != AE_OK)
             return st;
         if (!n)
             return ae_fail(err, AE_ERR_ARGUMENT, "%u frames where %u are left", n_rows, done);
@@ -162,7 +179,8 @@ ae_status aei_read_here(ae_reader *reader, void *rows, uint32_t n_rows, ae_error
     return AE_OK;
 }
 
-ae_status aei_read_some_here(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err)
+ae_status aei_read_some_here(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows,
+                             ae_error *err)
 {
     uint64_t left = reader->info.height - reader->n_read;
     ae_status st;
@@ -177,8 +195,9 @@ ae_status aei_read_some_here(ae_reader *reader, void *rows, uint32_t capacity, u
     return st;
 }
 
-ae_status ae_encoder_open(const ae_codec *codec, ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
-                          const ae_write_options *options, ae_encoder *encoder, ae_error *err)
+ae_status ae_encoder_open(const ae_codec *codec, ae_sink *sink, const ae_signal_info *info,
+                          const ae_meta *meta, const ae_write_options *options, ae_encoder *encoder,
+                          ae_error *err)
 {
     static const ae_meta no_meta;
     static const ae_write_options no_options;
@@ -189,7 +208,8 @@ ae_status ae_encoder_open(const ae_codec *codec, ae_sink *sink, const ae_signal_
     writer->codec = codec;
     writer->info = *info;
     if (codec->kind != info->kind)
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "%s holds another kind of signal", codec->description);
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "%s holds another kind of signal",
+                     codec->description);
     else
         st = info->kind == AE_KIND_AUDIO    ? aei_check_sound(info, err)
              : info->kind == AE_KIND_TENSOR ? AE_OK
@@ -207,7 +227,8 @@ ae_status ae_encoder_open(const ae_codec *codec, ae_sink *sink, const ae_signal_
             goto failed;
         }
     }
-    st = codec->create(sink, &writer->info, meta ? meta : &no_meta, options ? options : &no_options, writer, err);
+    st = codec->create(sink, &writer->info, meta ? meta : &no_meta, options ? options : &no_options,
+                       writer, err);
     if (st == AE_OK)
         return AE_OK;
 failed:
@@ -225,7 +246,8 @@ ae_status ae_encoder_write(ae_encoder *encoder, const void *rows, uint32_t n_row
     if (encoder->info.kind == AE_KIND_AUDIO)
         encoder->rows_left = n_rows;
     if (n_rows > encoder->rows_left)
-        return ae_fail(err, AE_ERR_ARGUMENT, "%u rows where %llu are left", n_rows, (unsigned long long)encoder->rows_left);
+        return ae_fail(err, AE_ERR_ARGUMENT, "%u rows where %llu are left", n_rows,
+                       (unsigned long long)encoder->rows_left);
     encoder->rows_left -= n_rows;
     if (!encoder->band)
         return writer->codec->write(writer, rows, n_rows, err);
@@ -255,7 +277,8 @@ ae_status ae_encoder_finish(ae_encoder *encoder, ae_error *err)
     ae_status st;
 
     if (encoder->rows_left && encoder->info.kind != AE_KIND_AUDIO) {
-        st = ae_fail(err, AE_ERR_ARGUMENT, "%llu rows are missing", (unsigned long long)encoder->rows_left);
+        st = ae_fail(err, AE_ERR_ARGUMENT, "%llu rows are missing",
+                     (unsigned long long)encoder->rows_left);
         ae_encoder_abandon(encoder);
         return st;
     }

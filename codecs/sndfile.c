@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The formats of sounds that libsndfile reads and writes, as the registry sees them: how each is known by its first bytes, and what
- * does its work. Reading is in sndread.c, writing in sndwrite.c; what stands beside the samples is soundmeta.c's. */
+ * The formats of sounds that libsndfile reads and writes, as the registry sees them: how each is
+ * known by its first bytes, and what does its work. Reading is in sndread.c, writing in sndwrite.c;
+ * what stands beside the samples is soundmeta.c's. */
 #include <string.h>
 
 #include "sndcodec.h"
@@ -15,7 +16,10 @@ static bool has(const uint8_t *head, size_t n, size_t at, const char *text)
 
 static int wav_probe(const uint8_t *h, size_t n)
 {
-    return (has(h, n, 0, "RIFF") || has(h, n, 0, "RF64") || has(h, n, 0, "RIFX")) && has(h, n, 8, "WAVE") ? 100 : 0;
+    return (has(h, n, 0, "RIFF") || has(h, n, 0, "RF64") || has(h, n, 0, "RIFX")) &&
+                   has(h, n, 8, "WAVE")
+               ? 100
+               : 0;
 }
 
 static int w64_probe(const uint8_t *h, size_t n)
@@ -42,7 +46,8 @@ static int caf_probe(const uint8_t *h, size_t n)
 static size_t behind_id3(const uint8_t *h, size_t n)
 {
     return n >= 10 && memcmp(h, "ID3", 3) == 0
-               ? 10 + ((size_t)(h[6] & 127) << 21 | (size_t)(h[7] & 127) << 14 | (size_t)(h[8] & 127) << 7 | (h[9] & 127))
+               ? 10 + ((size_t)(h[6] & 127) << 21 | (size_t)(h[7] & 127) << 14 |
+                       (size_t)(h[8] & 127) << 7 | (h[9] & 127))
                : 0;
 }
 
@@ -61,15 +66,17 @@ static int opus_probe(const uint8_t *h, size_t n)
     return has(h, n, 0, "OggS") && has(h, n, 28, "OpusHead") ? 100 : 0;
 }
 
-/* A tag, or a frame's head (of layer 1 to 3) and another where the first one ends: the head alone is found in anything. */
+/* A tag, or a frame's head (of layer 1 to 3) and another where the first one ends: the head alone
+ * is found in anything. */
 static int mp3_probe(const uint8_t *h, size_t n)
 {
-    static const uint16_t rates[2][3][16] = {{{0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448},
-                                              {0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384},
-                                              {0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320}},
-                                             {{0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256},
-                                              {0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160},
-                                              {0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160}}};
+    static const uint16_t rates[2][3][16] = {
+        {{0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448},
+         {0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384},
+         {0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320}},
+        {{0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256},
+         {0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160},
+         {0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160}}};
     static const unsigned hertz[3] = {44100, 48000, 32000};
     size_t at = 0;
 
@@ -89,7 +96,8 @@ static int mp3_probe(const uint8_t *h, size_t n)
         kbps = rates[version != 3][layer - 1][kbps];
         rate = hertz[rate] >> (version == 3 ? 0 : version == 2 ? 1 : 2);
         length = layer == 1 ? (12000 * kbps / rate + (h[at + 2] >> 1 & 1)) * 4
-                            : (layer == 3 && version != 3 ? 72000 : 144000) * kbps / rate + (h[at + 2] >> 1 & 1);
+                            : (layer == 3 && version != 3 ? 72000 : 144000) * kbps / rate +
+                                  (h[at + 2] >> 1 & 1);
         at += length;
     }
     return 50;
@@ -98,20 +106,20 @@ static int mp3_probe(const uint8_t *h, size_t n)
 #define SNDFILE_READS aei_sound_open, aei_sound_read_some, aei_sound_close
 /* The indirection lets SNDFILE_READS stand for three. */
 #define SOUND_CODEC(...) SOUND_CODEC_(__VA_ARGS__)
-#define SOUND_CODEC_(symbol, text, takes, opens, reads, closes, ...)                                                               \
-    static const char *const symbol##_suffixes[] = {__VA_ARGS__, NULL};                                                            \
-    const ae_codec aei_codec_##symbol = {.name = #symbol,                                                                          \
-                                         .description = text,                                                                      \
-                                         .suffixes = symbol##_suffixes,                                                            \
-                                         .kind = AE_KIND_AUDIO,                                                                    \
-                                         .probe = symbol##_probe,                                                                  \
-                                         .open = opens,                                                                            \
-                                         .read_some = reads,                                                                       \
-                                         .close = closes,                                                                          \
-                                         .accepts = takes,                                                                         \
-                                         .create = aei_sound_create,                                                               \
-                                         .write = aei_sound_write,                                                                 \
-                                         .finish = aei_sound_finish,                                                               \
+#define SOUND_CODEC_(symbol, text, takes, opens, reads, closes, ...)                               \
+    static const char *const symbol##_suffixes[] = {__VA_ARGS__, NULL};                            \
+    const ae_codec aei_codec_##symbol = {.name = #symbol,                                          \
+                                         .description = text,                                      \
+                                         .suffixes = symbol##_suffixes,                            \
+                                         .kind = AE_KIND_AUDIO,                                    \
+                                         .probe = symbol##_probe,                                  \
+                                         .open = opens,                                            \
+                                         .read_some = reads,                                       \
+                                         .close = closes,                                          \
+                                         .accepts = takes,                                         \
+                                         .create = aei_sound_create,                               \
+                                         .write = aei_sound_write,                                 \
+                                         .finish = aei_sound_finish,                               \
                                          .abandon = aei_sound_abandon};
 
 SOUND_CODEC(wav, "WAV", aei_sound_accepts_all, SNDFILE_READS, "wav", "wave", "rf64", "bwf")
@@ -122,4 +130,5 @@ SOUND_CODEC(caf, "Core Audio", aei_sound_accepts_all, SNDFILE_READS, "caf")
 SOUND_CODEC(flac, "FLAC", aei_sound_accepts_flac, SNDFILE_READS, "flac")
 SOUND_CODEC(vorbis, "Ogg Vorbis", aei_sound_accepts_float, SNDFILE_READS, "ogg", "oga")
 SOUND_CODEC(opus, "Ogg Opus", aei_sound_accepts_float, SNDFILE_READS, "opus")
-SOUND_CODEC(mp3, "MP3", aei_sound_accepts_float, aei_mp3_open, aei_av_read_some, aei_av_close, "mp3", "mp2")
+SOUND_CODEC(mp3, "MP3", aei_sound_accepts_float, aei_mp3_open, aei_av_read_some, aei_av_close,
+            "mp3", "mp2")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What reading and writing must know of a format of sounds: what libsndfile calls it, how many channels it takes, and in which
- * order and places it has them. */
+ * What reading and writing must know of a format of sounds: what libsndfile calls it, how many
+ * channels it takes, and in which order and places it has them. */
 #include <string.h>
 
 #include "sndcodec.h"
@@ -87,7 +87,8 @@ uint64_t aei_sound_usual(unsigned channels)
     return channels <= 8 ? layouts[channels] : 0;
 }
 
-/* Vorbis and Opus put the centre second and the bass last. channel_order[n][i]: which of theirs is our i-th. */
+/* Vorbis and Opus put the centre second and the bass last. channel_order[n][i]: which of theirs is
+ * our i-th. */
 const uint8_t *aei_sound_order(const sound_format *f, unsigned channels)
 {
     static const uint8_t orders[9][8] = {[3] = {0, 2, 1},

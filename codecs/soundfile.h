@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the files of the adapter for sounds share. libsndfile reads and writes samples and what it takes to understand them; what
- * else stands in a file (tags of every name, pictures, cue points, loops, broadcast data) is carried here as it stands. */
+ * What the files of the adapter for sounds share. libsndfile reads and writes samples and what it
+ * takes to understand them; what else stands in a file (tags of every name, pictures, cue points,
+ * loops, broadcast data) is carried here as it stands. */
 #ifndef AEI_SOUNDFILE_H
 #define AEI_SOUNDFILE_H
 
@@ -26,28 +27,31 @@ typedef enum sound_family {
 /* What soundmeta.c finds. */
 typedef struct sound_layout {
     uint64_t claimed, present; /* bytes of samples; claimed is 0 where the header does not say */
-    bool found;                /* where the samples should be; always for formats that have no place for them */
-    uint64_t patch_at;         /* a size of 32 bits left open that libsndfile shall not see; 0: none */
-    bool counted;              /* AIFF: the header counts the frames */
+    bool found; /* where the samples should be; always for formats that have no place for them */
+    uint64_t patch_at; /* a size of 32 bits left open that libsndfile shall not see; 0: none */
+    bool counted;      /* AIFF: the header counts the frames */
     uint64_t frames;
     bool unfinished; /* an Ogg stream without its last page */
 } sound_layout;
 
-/* Walks the file: tags, covers and chunks into *meta, the rest into *layout. Damage behind the samples costs metadata only and is
- * noted. Tags in chunks are left to libsndfile. */
-ae_status aei_sound_meta(ae_source *source, sound_family family, const ae_limits *limits, ae_meta *meta, sound_layout *layout,
-                         char note[160], ae_error *err);
+/* Walks the file: tags, covers and chunks into *meta, the rest into *layout. Damage behind the
+ * samples costs metadata only and is noted. Tags in chunks are left to libsndfile. */
+ae_status aei_sound_meta(ae_source *source, sound_family family, const ae_limits *limits,
+                         ae_meta *meta, sound_layout *layout, char note[160], ae_error *err);
 
 /* What avread.c reads for other adapters. */
-ae_status aei_mp3_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
-ae_status aei_av_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows, ae_error *err);
+ae_status aei_mp3_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                       ae_error *err);
+ae_status aei_av_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows,
+                           ae_error *err);
 void aei_av_close(ae_reader *reader);
 
 /* The tags that libsndfile knows, as both call them. */
 typedef struct sound_tag {
     int sndfile;      /* SF_STR_... */
     const char *name; /* as in Vorbis comments */
-    /* The chunk within LIST INFO, the chunk, the key within info, the frame of ID3; NULL: there is none. */
+    /* The chunk within LIST INFO, the chunk, the key within info, the frame of ID3; NULL: there is
+     * none. */
     const char *riff, *aiff, *caf, *id3;
 } sound_tag;
 extern const sound_tag aei_sound_tags[]; /* ends with a NULL name */
@@ -71,16 +75,22 @@ typedef struct sound_sink {
     ae_status status;
 } sound_sink;
 
-ae_status aei_sound_sink_open(sound_sink *s, sound_family family, ae_sink *sink, const ae_meta *meta, bool seeks, ae_error *err);
-void aei_sound_sink_write(sound_sink *s, const void *data, size_t n_bytes); /* s->status has what became of it */
-/* After libsndfile has closed the file: the chunks that come last, sizes put right. Frees everything. */
+ae_status aei_sound_sink_open(sound_sink *s, sound_family family, ae_sink *sink,
+                              const ae_meta *meta, bool seeks, ae_error *err);
+/* s->status has what became of it */
+void aei_sound_sink_write(sound_sink *s, const void *data, size_t n_bytes);
+/* After libsndfile has closed the file: the chunks that come last, sizes put right. Frees
+ * everything. */
 ae_status aei_sound_sink_finish(sound_sink *s, ae_error *err);
 void aei_sound_sink_close(sound_sink *s);
 
-/* What of *meta the family holds goes into `head` (metadata blocks of FLAC without their STREAMINFO, the comment packet of Ogg, the
- * ID3 tag of MPEG) or into `tail` (chunks behind the samples); the rest is noted. */
-ae_status aei_sound_head(sound_family family, const ae_meta *meta, ae_memory_output *head, ae_error *err);
-ae_status aei_sound_tail(sound_family family, const ae_meta *meta, ae_memory_output *tail, ae_error *err);
+/* What of *meta the family holds goes into `head` (metadata blocks of FLAC without their
+ * STREAMINFO, the comment packet of Ogg, the ID3 tag of MPEG) or into `tail` (chunks behind the
+ * samples); the rest is noted. */
+ae_status aei_sound_head(sound_family family, const ae_meta *meta, ae_memory_output *head,
+                         ae_error *err);
+ae_status aei_sound_tail(sound_family family, const ae_meta *meta, ae_memory_output *tail,
+                         ae_error *err);
 void aei_sound_dropped(sound_family family, const ae_meta *meta, char note[160]);
 
 /* A number of n bytes. */

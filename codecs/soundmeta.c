@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What stands in sound files beside the samples, found. Files of one family keep their chunks byte for byte; between families tags
- * and covers travel. soundtags.c makes it again for the file that is written. */
+ * What stands in sound files beside the samples, found. Files of one family keep their chunks byte
+ * for byte; between families tags and covers travel. soundtags.c makes it again for the file that
+ * is written. */
 #include <sndfile.h>
 #include <string.h>
 
@@ -43,7 +44,8 @@ static uint8_t *load(walk *w, uint64_t at, uint64_t n, ae_status *st)
 {
     uint8_t *data;
 
-    if (n > w->limits->max_meta - w->taken || n > ae_source_size(w->source) || at > ae_source_size(w->source) - n) {
+    if (n > w->limits->max_meta - w->taken || n > ae_source_size(w->source) ||
+        at > ae_source_size(w->source) - n) {
         aei_note(w->note, AEI_DAMAGED_META);
         return NULL;
     }
@@ -78,24 +80,27 @@ static ae_status keep(walk *w, const char *family, const char name[5], uint64_t 
     return st;
 }
 
-/* RIFF, AIFF and CAF: name and size, then content. What describes the samples, fills gaps or draws the waveform as it was is left
- * out. */
+/* RIFF, AIFF and CAF: name and size, then content. What describes the samples, fills gaps or draws
+ * the waveform as it was is left out. */
 static ae_status walk_chunks(walk *w, sound_family family)
 {
-    static const char *const riff[] = {"fmt ", "data", "fact", "PEAK", "ds64", "JUNK", "junk", "PAD ", "FLLR", "levl", NULL},
-                             *const aiff[] = {"COMM", "SSND", "FVER", "PEAK", "CHAN", "FLLR", NULL}, *const caf[] = {"desc", "data",
-                                                                                                                     "pakt", "chan",
-                                                                                                                     "kuki", "free",
-                                                                                                                     "peak", "ovvw",
-                                                                                                                     NULL};
+    static const char *const riff[] = {"fmt ", "data", "fact", "PEAK", "ds64", "JUNK",
+                                       "junk", "PAD ", "FLLR", "levl", NULL},
+                             *const aiff[] = {"COMM", "SSND", "FVER", "PEAK", "CHAN", "FLLR", NULL},
+                             *const caf[] = {"desc", "data", "pakt", "chan", "kuki",
+                                             "free", "peak", "ovvw", NULL};
     const char *const *left_out = family == SOUND_AIFF ? aiff : family == SOUND_CAF ? caf : riff;
-    const char *name_of = family == SOUND_AIFF ? "AIFF" : family == SOUND_CAF ? "CAF" : family == SOUND_RIFX ? "RIFX" : "RIFF";
+    const char *name_of = family == SOUND_AIFF   ? "AIFF"
+                          : family == SOUND_CAF  ? "CAF"
+                          : family == SOUND_RIFX ? "RIFX"
+                                                 : "RIFF";
     bool big_endian = family != SOUND_RIFF, caff = family == SOUND_CAF;
     uint64_t at = caff ? 8 : 12, size = ae_source_size(w->source), data64 = 0, n;
     unsigned head = caff ? 12 : 8;
     ae_status st = AE_OK;
 
-    for (uint8_t h[28]; st == AE_OK && at + head <= size && take(w, at, h, head); at += n + (!caff && n % 2)) {
+    for (uint8_t h[28]; st == AE_OK && at + head <= size && take(w, at, h, head);
+         at += n + (!caff && n % 2)) {
         char name[5] = {(char)h[0], (char)h[1], (char)h[2], (char)h[3], 0};
         bool text = true;
 
@@ -116,7 +121,9 @@ static ae_status walk_chunks(walk *w, sound_family family)
             w->layout->present = size - at;
             w->layout->claimed = open ? 0 : n;
             if (open && at < size) { /* written to a pipe: up to the end */
-                w->layout->patch_at = caff || family == SOUND_AIFF || data64 || size > UINT32_MAX ? 0 : at - 4;
+                w->layout->patch_at = caff || family == SOUND_AIFF || data64 || size > UINT32_MAX
+                                          ? 0
+                                          : at - 4;
                 break;
             }
         } else if (strcmp(name, "COMM") == 0 && n >= 6 && take(w, at, h, 6)) {
@@ -137,7 +144,8 @@ static ae_status walk_chunks(walk *w, sound_family family)
     return st;
 }
 
-/* Sony's Wave64: a chunk is named by 16 bytes, its size counts them, and begins at multiples of 8. */
+/* Sony's Wave64: a chunk is named by 16 bytes, its size counts them, and begins at multiples of 8.
+ */
 static ae_status walk_w64(walk *w)
 {
     uint64_t at = 40, size = ae_source_size(w->source), n;
@@ -148,7 +156,8 @@ static ae_status walk_w64(walk *w)
             w->layout->found = true;
             w->layout->present = size - at - 24;
             w->layout->claimed = n > 24 && n < UINT64_MAX / 2 ? n - 24 : 0;
-        } else if (memcmp(h, "fmt ", 4) != 0 && memcmp(h, "fact", 4) != 0 && memcmp(h, "junk", 4) != 0) {
+        } else if (memcmp(h, "fmt ", 4) != 0 && memcmp(h, "fact", 4) != 0 &&
+                   memcmp(h, "junk", 4) != 0) {
             aei_note(w->note, "chunks of Wave64 dropped");
         }
         if (n < 24 || n > size - at)
@@ -167,7 +176,8 @@ static ae_status add_cover_text(walk *w, const uint8_t *text, size_t n)
     if (!out)
         return ae_fail(w->err, AE_ERR_NOMEM, "a picture");
     for (size_t i = 0; i < n && text[i] != '='; i++) {
-        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        static const char digits[] =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         const char *d = text[i] ? strchr(digits, text[i]) : NULL;
 
         if (!d)
@@ -179,7 +189,8 @@ static ae_status add_cover_text(walk *w, const uint8_t *text, size_t n)
             *q++ = (uint8_t)(bits >> n_bits);
         }
     }
-    st = q - out < 32 ? AE_OK : ae_meta_add(w->meta, AE_META_COVER, NULL, out, (size_t)(q - out), w->err);
+    st = q - out < 32 ? AE_OK
+                      : ae_meta_add(w->meta, AE_META_COVER, NULL, out, (size_t)(q - out), w->err);
     ae_free(out);
     return st;
 }
@@ -227,7 +238,8 @@ static ae_status add_comments(walk *w, const uint8_t *p, size_t n)
 
 static uint64_t id3_size(const uint8_t h[10])
 {
-    return memcmp(h, "ID3", 3) == 0 ? 10 + ((uint64_t)(h[6] & 127) << 21 | (h[7] & 127) << 14 | (h[8] & 127) << 7 | (h[9] & 127))
+    return memcmp(h, "ID3", 3) == 0 ? 10 + ((uint64_t)(h[6] & 127) << 21 | (h[7] & 127) << 14 |
+                                            (h[8] & 127) << 7 | (h[9] & 127))
                                     : 0;
 }
 
@@ -257,7 +269,8 @@ static ae_status walk_flac(walk *w)
         else if (h[0] == PICTURE)
             st = ae_meta_add(w->meta, AE_META_COVER, NULL, data, (size_t)n, w->err);
         else
-            st = ae_meta_add(w->meta, AE_META_CHUNK, h[0] == CUES ? "FLAC 5" : "FLAC 2", data, (size_t)n, w->err);
+            st = ae_meta_add(w->meta, AE_META_CHUNK, h[0] == CUES ? "FLAC 5" : "FLAC 2", data,
+                             (size_t)n, w->err);
         ae_free(data);
     }
     return st;
@@ -274,8 +287,8 @@ static ae_status walk_ogg(walk *w)
     size_t n;
 
     ae_memory_output_init(&packet);
-    while (st == AE_OK && n_packets < 2 && packet.n_bytes <= w->limits->max_meta && take(w, at, h, 27) &&
-           memcmp(h, "OggS", 4) == 0 && take(w, at + 27, h + 27, h[26])) {
+    while (st == AE_OK && n_packets < 2 && packet.n_bytes <= w->limits->max_meta &&
+           take(w, at, h, 27) && memcmp(h, "OggS", 4) == 0 && take(w, at + 27, h + 27, h[26])) {
         at += 27u + h[26];
         for (unsigned i = 0; i < h[26] && n_packets < 2 && st == AE_OK; i++) {
             uint8_t piece[255];
@@ -288,7 +301,9 @@ static ae_status walk_ogg(walk *w)
             n_packets += h[27 + i] < 255;
         }
     }
-    n = packet.n_bytes > 8 && memcmp(packet.data, "OpusTags", 8) == 0 ? 8 : packet.n_bytes > 7 && packet.data[0] == 3 ? 7 : 0;
+    n = packet.n_bytes > 8 && memcmp(packet.data, "OpusTags", 8) == 0 ? 8
+        : packet.n_bytes > 7 && packet.data[0] == 3                   ? 7
+                                                                      : 0;
     if (st == AE_OK && n && n_packets == 2)
         st = add_comments(w, packet.data + n, packet.n_bytes - n);
     ae_free(packet.data);
@@ -325,24 +340,19 @@ static ae_status walk_mpeg(walk *w)
     return st;
 }
 
-ae_status aei_sound_meta(ae_source *source, sound_family family, const ae_limits *limits, ae_meta *meta, sound_layout *layout,
-                         char note[160], ae_error *err)
+ae_status aei_sound_meta(ae_source *source, sound_family family, const ae_limits *limits,
+                         ae_meta *meta, sound_layout *layout, char note[160], ae_error *err)
 {
     walk w = {source, limits, meta, layout, note, err, 0};
 
-    layout->found = family == SOUND_FLAC || family == SOUND_OGG || family == SOUND_MPEG || family == SOUND_AU;
+    layout->found = family == SOUND_FLAC || family == SOUND_OGG || family == SOUND_MPEG ||
+                    family == SOUND_AU;
     switch (family) {
-    case SOUND_W64:
-        return walk_w64(&w);
-    case SOUND_FLAC:
-        return walk_flac(&w);
-    case SOUND_OGG:
-        return walk_ogg(&w);
-    case SOUND_MPEG:
-        return walk_mpeg(&w);
-    case SOUND_AU:
-        return AE_OK;
-    default:
-        return walk_chunks(&w, family);
+    case SOUND_W64: return walk_w64(&w);
+    case SOUND_FLAC: return walk_flac(&w);
+    case SOUND_OGG: return walk_ogg(&w);
+    case SOUND_MPEG: return walk_mpeg(&w);
+    case SOUND_AU: return AE_OK;
+    default: return walk_chunks(&w, family);
     }
 }

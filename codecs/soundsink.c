@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Between libsndfile and the file. FLAC's and Ogg's metadata stand before the samples, and libsndfile writes ten kinds of tags and
- * no pictures: its own are replaced on the way by what was read (FLAC: the blocks behind STREAMINFO, all that follows comes later
- * by the difference; Ogg: the comment packet, pages are numbered anew). An ID3 tag goes before everything. Chunks of RIFF, AIFF and
- * CAF are appended, and the size that the file states of itself is put right. */
+ * Between libsndfile and the file. FLAC's and Ogg's metadata stand before the samples, and
+ * libsndfile writes ten kinds of tags and no pictures: its own are replaced on the way by what was
+ * read (FLAC: the blocks behind STREAMINFO, all that follows comes later by the difference; Ogg:
+ * the comment packet, pages are numbered anew). An ID3 tag goes before everything. Chunks of RIFF,
+ * AIFF and CAF are appended, and the size that the file states of itself is put right. */
 #include <ogg/ogg.h>
 #include <string.h>
 
@@ -34,7 +35,8 @@ static void fail(sound_sink *s, ae_status st, const char *what)
         s->status = ae_fail(&s->error, st, "%s", what);
 }
 
-ae_status aei_sound_sink_open(sound_sink *s, sound_family family, ae_sink *sink, const ae_meta *meta, bool seeks, ae_error *err)
+ae_status aei_sound_sink_open(sound_sink *s, sound_family family, ae_sink *sink,
+                              const ae_meta *meta, bool seeks, ae_error *err)
 {
     ae_status st;
 
@@ -49,7 +51,8 @@ ae_status aei_sound_sink_open(sound_sink *s, sound_family family, ae_sink *sink,
             st = ae_fail(err, AE_ERR_NOMEM, "Ogg writer");
         else
             ogg_sync_init(&o->sync);
-    } else if (family == SOUND_MPEG && (st = aei_sound_head(family, meta, &s->held, err)) == AE_OK) {
+    } else if (family == SOUND_MPEG &&
+               (st = aei_sound_head(family, meta, &s->held, err)) == AE_OK) {
         s->begun = true;
         s->shift = s->held.n_bytes;
         put(s, 0, s->held.data, s->held.n_bytes);
@@ -122,7 +125,8 @@ static void put_header(sound_sink *s, ogg_state *o, ogg_packet *packet)
     } else if (o->n_packets == 1) {
         bool opus = o->n_headers == 2;
 
-        s->status = comments.sink.write(&comments, opus ? "OpusTags" : "\3vorbis", opus ? 8 : 7, &s->error);
+        s->status = comments.sink.write(&comments, opus ? "OpusTags" : "\3vorbis", opus ? 8 : 7,
+                                        &s->error);
         if (s->status == AE_OK)
             s->status = aei_sound_head(SOUND_OGG, s->meta, &comments, &s->error);
         if (s->status == AE_OK && !opus)
@@ -133,7 +137,8 @@ static void put_header(sound_sink *s, ogg_state *o, ogg_packet *packet)
     o->n_packets++;
     if (s->status == AE_OK && ogg_stream_packetin(&o->out, packet) != 0)
         fail(s, AE_ERR_NOMEM, "Ogg writer");
-    while (s->status == AE_OK && (o->n_packets == 1 || o->n_packets == o->n_headers) && ogg_stream_flush(&o->out, &page))
+    while (s->status == AE_OK && (o->n_packets == 1 || o->n_packets == o->n_headers) &&
+           ogg_stream_flush(&o->out, &page))
         put_page(s, o, &page);
     ae_free(comments.data);
 }
@@ -156,7 +161,8 @@ static void write_ogg(sound_sink *s, const void *data, size_t n)
             put_page(s, o, &page);
             continue;
         }
-        if (!o->begun && (ogg_stream_init(&o->in, ogg_page_serialno(&page)) != 0 || ogg_stream_init(&o->out, SERIAL) != 0)) {
+        if (!o->begun && (ogg_stream_init(&o->in, ogg_page_serialno(&page)) != 0 ||
+                          ogg_stream_init(&o->out, SERIAL) != 0)) {
             fail(s, AE_ERR_NOMEM, "Ogg writer");
             return;
         }
@@ -168,20 +174,23 @@ static void write_ogg(sound_sink *s, const void *data, size_t n)
     }
 }
 
-/* ---- AIFF ---- libsndfile counts the byte that fills up an odd number of samples of 8 bits as one of them */
+/* ---- AIFF ---- libsndfile counts the byte that fills up an odd number of samples of 8 bits as one
+ * of them */
 
 static void correct_aiff(sound_sink *s, uint8_t *head, size_t n)
 {
     uint8_t bytes[4];
 
     for (size_t at = 12, length; at + 18 <= n; at += 8 + length + length % 2) {
-        length = (size_t)head[at + 4] << 24 | (size_t)head[at + 5] << 16 | (size_t)head[at + 6] << 8 | head[at + 7];
+        length = (size_t)head[at + 4] << 24 | (size_t)head[at + 5] << 16 |
+                 (size_t)head[at + 6] << 8 | head[at + 7];
         if (memcmp(head + at, "COMM", 4) == 0) {
             for (int i = 0; i < 4; i++)
                 bytes[i] = (uint8_t)(s->frames >> 8 * (3 - i));
             memcpy(head + at + 10, bytes, 4);
         } else if (memcmp(head + at, "SSND", 4) == 0) {
-            head[at + 7] &= 0xfe; /* the size counts another 8 bytes, so that it is odd as the samples are */
+            /* the size counts another 8 bytes, so that it is odd as the samples are */
+            head[at + 7] &= 0xfe;
             for (int i = 3, borrow = 1; i >= 0 && borrow; i--)
                 borrow = head[at + 4 + (size_t)i]-- == 0;
             return;
@@ -191,13 +200,15 @@ static void correct_aiff(sound_sink *s, uint8_t *head, size_t n)
 
 /* ---- the whole ---- */
 
-/* A header is written when the file is opened, and may be a shorter one by the time the first sample comes. */
+/* A header is written when the file is opened, and may be a shorter one by the time the first
+ * sample comes. */
 static void hold_head(sound_sink *s, const void *data, size_t n)
 {
     if (s->family != SOUND_FLAC && s->at == 0)
         s->held.n_bytes = s->end = 0;
     if ((s->status = s->held.sink.seek(&s->held, s->at, &s->error)) == AE_OK &&
-        (s->status = s->held.sink.write(&s->held, data, n, &s->error)) == AE_OK && s->family == SOUND_FLAC)
+        (s->status = s->held.sink.write(&s->held, data, n, &s->error)) == AE_OK &&
+        s->family == SOUND_FLAC)
         try_begin_flac(s);
 }
 
@@ -239,13 +250,15 @@ void aei_sound_sink_write(sound_sink *s, const void *data, size_t n)
     s->end = s->at > s->end ? s->at : s->end;
 }
 
-/* Chunks, behind all others. The size at the front counts them too; that of a chunk itself has been written. */
+/* Chunks, behind all others. The size at the front counts them too; that of a chunk itself has been
+ * written. */
 static void append_chunks(sound_sink *s)
 {
     ae_memory_output tail;
     uint64_t at = s->end, length;
     uint8_t number[8];
-    bool caff = s->family == SOUND_CAF, big_endian = s->family == SOUND_AIFF || s->family == SOUND_RIFX;
+    bool caff = s->family == SOUND_CAF,
+         big_endian = s->family == SOUND_AIFF || s->family == SOUND_RIFX;
 
     ae_memory_output_init(&tail);
     s->status = aei_sound_tail(s->family, s->meta, &tail, &s->error);

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What stands in sound files beside the samples, made for the file that is written: chunks of its own family, tags and covers. */
+ * What stands in sound files beside the samples, made for the file that is written: chunks of its
+ * own family, tags and covers. */
 #include <string.h>
 
 #include "soundfile.h"
 
 static const char *const families[] = {
-    [SOUND_RIFF] = "RIFF ", [SOUND_RIFX] = "RIFX ", [SOUND_W64] = "W64 ", [SOUND_AIFF] = "AIFF ", [SOUND_AU] = "AU ",
-    [SOUND_CAF] = "CAF ",   [SOUND_FLAC] = "FLAC ", [SOUND_OGG] = "OGG ", [SOUND_MPEG] = "MPEG ", [SOUND_AV] = "AV "};
+    [SOUND_RIFF] = "RIFF ", [SOUND_RIFX] = "RIFX ", [SOUND_W64] = "W64 ",   [SOUND_AIFF] = "AIFF ",
+    [SOUND_AU] = "AU ",     [SOUND_CAF] = "CAF ",   [SOUND_FLAC] = "FLAC ", [SOUND_OGG] = "OGG ",
+    [SOUND_MPEG] = "MPEG ", [SOUND_AV] = "AV "};
 
 /* The chunk's own name, or NULL where another family's is meant. */
 static const char *own_chunk(sound_family family, const ae_meta_item *item)
 {
     size_t n = strlen(families[family]);
 
-    if (family == SOUND_AV || item->kind != AE_META_CHUNK || !item->key || strncmp(item->key, families[family], n) != 0)
+    if (family == SOUND_AV || item->kind != AE_META_CHUNK || !item->key ||
+        strncmp(item->key, families[family], n) != 0)
         return NULL;
     return item->key + n;
 }
@@ -51,22 +54,26 @@ static const char *tag_place(sound_family family, const ae_meta_item *item)
 void aei_sound_dropped(sound_family family, const ae_meta *meta, char note[160])
 {
     /* What is in these has travelled as tags. */
-    static const char *const tags[] = {"RIFF LIST", "RIFX LIST", "RIFF id3 ", "RIFF ID3 ", "AIFF ID3 ", "AIFF NAME", "AIFF AUTH",
-                                       "AIFF ANNO", "AIFF (c) ", "CAF info",  "MPEG ID3v", "MPEG TAG ", NULL};
-    bool comments = family == SOUND_FLAC || family == SOUND_OGG || family == SOUND_MPEG, streams = family == SOUND_AV;
+    static const char *const tags[] = {
+        "RIFF LIST", "RIFX LIST", "RIFF id3 ", "RIFF ID3 ", "AIFF ID3 ", "AIFF NAME", "AIFF AUTH",
+        "AIFF ANNO", "AIFF (c) ", "CAF info",  "MPEG ID3v", "MPEG TAG ", NULL};
+    bool comments = family == SOUND_FLAC || family == SOUND_OGG || family == SOUND_MPEG,
+         streams = family == SOUND_AV;
     bool own = !comments && has_own(family, meta);
     char text[80];
 
     for (size_t i = 0; i < meta->n_items; i++) {
         const ae_meta_item *item = &meta->items[i];
 
-        if (item->kind == AE_META_CHUNK && !own_chunk(family, item) && !aei_is_one_of(item->key, tags)) {
+        if (item->kind == AE_META_CHUNK && !own_chunk(family, item) &&
+            !aei_is_one_of(item->key, tags)) {
             if (strncmp(item->key, "AV ", 3) == 0)
                 snprintf(text, sizeof(text), "%.60s dropped", item->key + 3);
             else
                 snprintf(text, sizeof(text), "chunk %.4s dropped", strchr(item->key, ' ') + 1);
             aei_note(note, text);
-        } else if (item->kind == AE_META_TAG && !comments && !streams && !own && !tag_place(family, item)) {
+        } else if (item->kind == AE_META_TAG && !comments && !streams && !own &&
+                   !tag_place(family, item)) {
             snprintf(text, sizeof(text), "tag %.40s dropped", item->key);
             aei_note(note, text);
         } else if (item->kind == AE_META_COVER && !comments && !own) {
@@ -140,7 +147,8 @@ static void put_tags(builder *b, sound_family family, const ae_meta *meta)
     ae_free(inner.data);
 }
 
-ae_status aei_sound_tail(sound_family family, const ae_meta *meta, ae_memory_output *tail, ae_error *err)
+ae_status aei_sound_tail(sound_family family, const ae_meta *meta, ae_memory_output *tail,
+                         ae_error *err)
 {
     builder b = {tail, err, AE_OK};
     bool own = has_own(family, meta);
@@ -155,7 +163,8 @@ ae_status aei_sound_tail(sound_family family, const ae_meta *meta, ae_memory_out
         return AE_OK;
     for (size_t i = 0; i < meta->n_items; i++)
         if (own_chunk(family, &meta->items[i]))
-            put_chunk(&b, family, own_chunk(family, &meta->items[i]), meta->items[i].value, meta->items[i].n_bytes);
+            put_chunk(&b, family, own_chunk(family, &meta->items[i]), meta->items[i].value,
+                      meta->items[i].n_bytes);
     if (!own)
         put_tags(&b, family, meta);
     return b.st;
@@ -166,9 +175,10 @@ static void put_base64(builder *b, const uint8_t *p, size_t n)
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
     for (size_t i = 0; i < n; i += 3) {
-        uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0);
-        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], i + 1 < n ? digits[v >> 6 & 63] : '=',
-                        i + 2 < n ? digits[v & 63] : '='};
+        uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) |
+                     (i + 2 < n ? p[i + 2] : 0);
+        char four[4] = {digits[v >> 18], digits[v >> 12 & 63],
+                        i + 1 < n ? digits[v >> 6 & 63] : '=', i + 2 < n ? digits[v & 63] : '='};
 
         put(b, four, 4);
     }
@@ -181,7 +191,8 @@ static void put_comments(builder *b, const ae_meta *meta, bool covers)
     uint32_t count = 0;
 
     for (size_t i = 0; i < meta->n_items; i++)
-        count += meta->items[i].kind == AE_META_TAG || (covers && meta->items[i].kind == AE_META_COVER);
+        count += meta->items[i].kind == AE_META_TAG ||
+                 (covers && meta->items[i].kind == AE_META_COVER);
     put_number(b, 7, 4, false);
     put(b, "aesuite", 7);
     put_number(b, count, 4, false);
@@ -212,8 +223,10 @@ static void put_block(builder *b, unsigned type, const void *data, size_t n)
     put(b, data, n);
 }
 
-/* A frame of ID3v2.4: name, size in sevens of bits, flags, content that begins with the encoding, which is UTF-8. */
-static void put_id3_frame(builder *b, const char *name, const char *before, size_t n_before, const void *value, size_t n)
+/* A frame of ID3v2.4: name, size in sevens of bits, flags, content that begins with the encoding,
+ * which is UTF-8. */
+static void put_id3_frame(builder *b, const char *name, const char *before, size_t n_before,
+                          const void *value, size_t n)
 {
     put(b, name, 4);
     for (int shift = 21; shift >= 0; shift -= 7)
@@ -223,7 +236,8 @@ static void put_id3_frame(builder *b, const char *name, const char *before, size
     put(b, value, n);
 }
 
-/* FLAC's picture: kind, type of file, description, width, height, depth, colours, data; ID3's: type, kind, description, data. */
+/* FLAC's picture: kind, type of file, description, width, height, depth, colours, data; ID3's:
+ * type, kind, description, data. */
 static void put_id3_cover(builder *b, const ae_meta_item *item)
 {
     const uint8_t *p = item->value;
@@ -231,9 +245,11 @@ static void put_id3_cover(builder *b, const ae_meta_item *item)
     char head[300];
     size_t n;
 
-    if (item->n_bytes < 32 || (n_type = aei_sound_number(p + 4, 4, true)) > 100 || item->n_bytes < 32 + n_type ||
+    if (item->n_bytes < 32 || (n_type = aei_sound_number(p + 4, 4, true)) > 100 ||
+        item->n_bytes < 32 + n_type ||
         (n_text = aei_sound_number(p + 8 + n_type, 4, true)) > item->n_bytes - 32 - n_type ||
-        (n_data = aei_sound_number(p + 28 + n_type + n_text, 4, true)) > item->n_bytes - 32 - n_type - n_text)
+        (n_data = aei_sound_number(p + 28 + n_type + n_text, 4, true)) >
+            item->n_bytes - 32 - n_type - n_text)
         return;
     memcpy(head, p + 8, (size_t)n_type);
     n = (size_t)n_type;
@@ -260,7 +276,8 @@ static void put_id3(builder *b, const ae_meta *meta)
         else if (t && t->id3)
             put_id3_frame(&list, t->id3, "", 0, item->value, item->n_bytes);
         else if (item->kind == AE_META_TAG)
-            put_id3_frame(&list, "TXXX", item->key, strlen(item->key) + 1, item->value, item->n_bytes);
+            put_id3_frame(&list, "TXXX", item->key, strlen(item->key) + 1, item->value,
+                          item->n_bytes);
     }
     b->st = list.st;
     if (inner.n_bytes) {
@@ -272,7 +289,8 @@ static void put_id3(builder *b, const ae_meta *meta)
     ae_free(inner.data);
 }
 
-ae_status aei_sound_head(sound_family family, const ae_meta *meta, ae_memory_output *head, ae_error *err)
+ae_status aei_sound_head(sound_family family, const ae_meta *meta, ae_memory_output *head,
+                         ae_error *err)
 {
     builder b = {head, err, AE_OK};
 
@@ -296,7 +314,8 @@ ae_status aei_sound_head(sound_family family, const ae_meta *meta, ae_memory_out
             else if (own)
                 put_block(&b, (unsigned)(*own - '0'), item->value, item->n_bytes);
         }
-        put_block(&b, 1, "\0\0\0\0", 4); /* a little padding, which ends the list whatever stood in it */
+        /* a little padding, which ends the list whatever stood in it */
+        put_block(&b, 1, "\0\0\0\0", 4);
     } else if (family == SOUND_MPEG) {
         for (size_t i = 0; i < meta->n_items; i++)
             if (own_chunk(family, &meta->items[i]) && strcmp(meta->items[i].key, "MPEG ID3v") == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Byte sources: a buffered file descriptor or a block of memory. What cannot seek is copied to an unlinked temporary file. */
+ * Byte sources: a buffered file descriptor or a block of memory. What cannot seek is copied to an
+ * unlinked temporary file. */
 #include "ae/codec.h"
 
 #include <errno.h>
@@ -15,11 +16,11 @@
 enum { BUFFER_BYTES = 1 << 15 };
 
 struct ae_source {
-    int fd;                /* -1: memory */
+    int fd; /* -1: memory */
     const uint8_t *memory;
     char *name;
     uint64_t size, position;
-    uint8_t *buffer;       /* holds [buffered_at, buffered_at + n_buffered) of the file */
+    uint8_t *buffer; /* holds [buffered_at, buffered_at + n_buffered) of the file */
     uint64_t buffered_at;
     size_t n_buffered;
 };
@@ -106,7 +107,8 @@ int aei_source_descriptor(const ae_source *source)
     return source->fd;
 }
 
-ae_status aei_source_adopt(int fd, const char *name, uint64_t n_bytes, ae_source **out, ae_error *err)
+ae_status aei_source_adopt(int fd, const char *name, uint64_t n_bytes, ae_source **out,
+                           ae_error *err)
 {
     ae_source *s = ae_alloc(1, sizeof(*s));
 
@@ -151,8 +153,8 @@ ae_status ae_source_open(const char *path, ae_source **out, ae_error *err)
         st = ae_fail(err, AE_ERR_IO, "is a directory");
         goto done;
     }
-    /* A regular file on standard input may stand in the middle, and others may share its position: only at its start is it
-     * the whole input. It is read with pread, which moves nothing. */
+    /* A regular file on standard input may stand in the middle, and others may share its position:
+     * only at its start is it the whole input. It is read with pread, which moves nothing. */
     if (!S_ISREG(info.st_mode) || (standard && lseek(s->fd, 0, SEEK_CUR) != 0)) {
         int spooled = -1;
 
@@ -208,14 +210,16 @@ void ae_source_free(ae_source *source)
 /* At least one byte of the file at the position into to; large requests go past the buffer. */
 static size_t read_some(ae_source *s, uint8_t *to, size_t n)
 {
-    uint64_t ahead = s->position - s->buffered_at; /* wraps where the position lies before the buffer */
+    /* wraps where the position lies before the buffer */
+    uint64_t ahead = s->position - s->buffered_at;
     ssize_t got;
 
     if (ahead >= s->n_buffered) {
         bool direct = n >= BUFFER_BYTES;
 
         do
-            got = pread(s->fd, direct ? to : s->buffer, direct ? n : BUFFER_BYTES, (off_t)s->position);
+            got = pread(s->fd, direct ? to : s->buffer, direct ? n : BUFFER_BYTES,
+                        (off_t)s->position);
         while (got < 0 && errno == EINTR);
         if (got <= 0)
             return 0;

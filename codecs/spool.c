@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Bytes that are written out of order, for sinks that cannot seek: held in a temporary file until the end. */
+ * Bytes that are written out of order, for sinks that cannot seek: held in a temporary file until
+ * the end. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

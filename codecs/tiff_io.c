@@ -87,7 +87,8 @@ void aei_tiff_open(tiff_state *s, const char *mode, uint64_t max_alloc)
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, s);
     if (max_alloc < INT64_MAX)
         TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)max_alloc);
-    s->tif = TIFFClientOpenExt("", mode, s, on_read, on_write, on_seek, on_close, on_size, NULL, NULL, options);
+    s->tif = TIFFClientOpenExt("", mode, s, on_read, on_write, on_seek, on_close, on_size, NULL,
+                               NULL, options);
     TIFFOpenOptionsFree(options);
 }
 

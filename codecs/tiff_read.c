@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading TIFF: integers of 1 to 32 bits, float of 16, 32 and 64; grey, palette, RGB, CMYK, YCbCr, Lab, LogLuv; strips by rows,
- * tiles and separate planes by bands. Descriptive entries travel as EXIF (exif.h). */
+ * Reading TIFF: integers of 1 to 32 bits, float of 16, 32 and 64; grey, palette, RGB, CMYK, YCbCr,
+ * Lab, LogLuv; strips by rows, tiles and separate planes by bands. Descriptive entries travel as
+ * EXIF (exif.h). */
 #include "tiff.h"
 
 #include <string.h>
@@ -17,17 +18,14 @@ static ae_status check_colour(tiff_state *s, ae_reader *reader)
 
     switch (s->photometric) {
     case PHOTOMETRIC_MINISWHITE:
-    case PHOTOMETRIC_MINISBLACK:
-        s->n_colours = 1;
-        return AE_OK;
+    case PHOTOMETRIC_MINISBLACK: s->n_colours = 1; return AE_OK;
     case PHOTOMETRIC_PALETTE:
         s->n_colours = 1;
-        if (s->bits > 8 || !TIFFGetField(s->tif, TIFFTAG_COLORMAP, &s->palette[0], &s->palette[1], &s->palette[2]))
+        if (s->bits > 8 ||
+            !TIFFGetField(s->tif, TIFFTAG_COLORMAP, &s->palette[0], &s->palette[1], &s->palette[2]))
             return aei_tiff_failed(s, "no palette");
         return AE_OK;
-    case PHOTOMETRIC_RGB:
-        s->n_colours = 3;
-        return AE_OK;
+    case PHOTOMETRIC_RGB: s->n_colours = 3; return AE_OK;
     case PHOTOMETRIC_YCBCR:
         s->n_colours = 3;
         if (s->compression == COMPRESSION_JPEG)
@@ -45,7 +43,8 @@ static ae_status check_colour(tiff_state *s, ae_reader *reader)
     case PHOTOMETRIC_ICCLAB:
         s->n_colours = s->samples < 3 ? 1 : 3; /* grey: L alone */
         aei_note(reader->note, "Lab converted to sRGB");
-        return s->bits == 8 || s->bits == 16 ? AE_OK : unsupported(s, "Lab with bits per sample", s->bits);
+        return s->bits == 8 || s->bits == 16 ? AE_OK
+                                             : unsupported(s, "Lab with bits per sample", s->bits);
     case PHOTOMETRIC_LOGLUV:
     case PHOTOMETRIC_LOGL:
         if (s->compression != COMPRESSION_SGILOG && s->compression != COMPRESSION_SGILOG24)
@@ -56,10 +55,10 @@ static ae_status check_colour(tiff_state *s, ae_reader *reader)
         s->format = SAMPLEFORMAT_IEEEFP; /* XYZ or Y */
         if (!TIFFSetField(s->tif, TIFFTAG_SGILOGDATAFMT, SGILOGDATAFMT_FLOAT))
             return aei_tiff_failed(s, "no LogLuv");
-        aei_note(reader->note, s->n_colours == 1 ? "LogL converted to linear grey" : "LogLuv converted to linear RGB");
+        aei_note(reader->note, s->n_colours == 1 ? "LogL converted to linear grey"
+                                                 : "LogLuv converted to linear RGB");
         return AE_OK;
-    default:
-        return unsupported(s, "photometric interpretation", s->photometric);
+    default: return unsupported(s, "photometric interpretation", s->photometric);
     }
 }
 
@@ -81,13 +80,12 @@ static ae_status check_format(tiff_state *s, ae_reader *reader)
         if ((s->bits != 8 && s->bits != 16 && s->bits != 32) || s->n_colours == 4 || s->palette[0])
             return unsupported(s, "signed bits per sample", s->bits);
         if (s->bits < 32)
-            aei_note(reader->note, s->bits == 8 ? "signed samples raised by 128" : "signed samples raised by 32768");
+            aei_note(reader->note, s->bits == 8 ? "signed samples raised by 128"
+                                                : "signed samples raised by 32768");
         break;
     case SAMPLEFORMAT_UINT:
-    case SAMPLEFORMAT_VOID:
-        break;
-    default:
-        return unsupported(s, "sample format", s->format);
+    case SAMPLEFORMAT_VOID: break;
+    default: return unsupported(s, "sample format", s->format);
     }
     if (s->bits < 1 || s->bits > 32 || (s->bits > 16 && s->n_colours == 4))
         return unsupported(s, "bits per sample", s->bits);
@@ -137,8 +135,9 @@ static ae_status read_fields(tiff_state *s, const ae_limits *limits, ae_reader *
     if (s->sample == AE_U16 && s->bits > 8)
         reader->info.bits = s->bits;
     s->row_bytes = ae_row_bytes(&reader->info);
-    s->simple = !s->palette[0] && !s->premultiplied && s->n_colours < 4 && s->photometric != PHOTOMETRIC_MINISWHITE &&
-                s->samples == reader->info.channels && s->bits == 8 * ae_sample_bytes(s->sample) && !aei_tiff_is_special(s);
+    s->simple = !s->palette[0] && !s->premultiplied && s->n_colours < 4 &&
+                s->photometric != PHOTOMETRIC_MINISWHITE && s->samples == reader->info.channels &&
+                s->bits == 8 * ae_sample_bytes(s->sample) && !aei_tiff_is_special(s);
     if (s->whole_pixels) {
         /* by bands, of which libtiff makes RGBA */
         if (s->samples != 3)
@@ -159,12 +158,14 @@ static ae_status plan_reading(tiff_state *s, const ae_limits *limits, const ae_s
 
     if (s->whole_pixels) {
         TIFFGetField(s->tif, TIFFTAG_TILEWIDTH, &s->tile_width);
-        TIFFGetFieldDefaulted(s->tif, TIFFIsTiled(s->tif) ? TIFFTAG_TILELENGTH : TIFFTAG_ROWSPERSTRIP, &rows);
+        TIFFGetFieldDefaulted(
+            s->tif, TIFFIsTiled(s->tif) ? TIFFTAG_TILELENGTH : TIFFTAG_ROWSPERSTRIP, &rows);
         s->tile_width = TIFFIsTiled(s->tif) ? s->tile_width : 0;
         if (!rows || (TIFFIsTiled(s->tif) && !s->tile_width))
             return aei_tiff_failed(s, "tiles or strips without a size");
         s->band_rows = TIFFIsTiled(s->tif) || rows < info->height ? rows : (uint32_t)info->height;
-        tile_bytes = (tmsize_t)(4 * (uint64_t)(s->tile_width ? s->tile_width : info->width) * s->band_rows);
+        tile_bytes = (tmsize_t)(4 * (uint64_t)(s->tile_width ? s->tile_width : info->width) *
+                                s->band_rows);
     } else if (TIFFIsTiled(s->tif)) {
         TIFFGetField(s->tif, TIFFTAG_TILEWIDTH, &s->tile_width);
         TIFFGetField(s->tif, TIFFTAG_TILELENGTH, &s->tile_height);
@@ -186,9 +187,12 @@ static ae_status plan_reading(tiff_state *s, const ae_limits *limits, const ae_s
     if (s->band_rows && tile_bytes <= 0)
         return aei_tiff_failed(s, "tiles or strips without a size");
     /* A tile may be larger than the picture, but not by more than its edges explain. */
-    if ((uint64_t)tile_bytes > (1 << 24) && (uint64_t)tile_bytes / 16 > (row_bits + 7) / 8 * info->height)
-        return ae_fail(s->err, AE_ERR_LIMIT, "TIFF: tiles of %lld bytes for a picture of %llu x %llu", (long long)tile_bytes,
-                       (unsigned long long)info->width, (unsigned long long)info->height);
+    if ((uint64_t)tile_bytes > (1 << 24) &&
+        (uint64_t)tile_bytes / 16 > (row_bits + 7) / 8 * info->height)
+        return ae_fail(s->err, AE_ERR_LIMIT,
+                       "TIFF: tiles of %lld bytes for a picture of %llu x %llu",
+                       (long long)tile_bytes, (unsigned long long)info->width,
+                       (unsigned long long)info->height);
     s->raw_bytes = (size_t)((row_bits + 7) / 8);
     if (s->band_rows == 0) {
         tmsize_t line = TIFFScanlineSize(s->tif); /* may be more in odd files */
@@ -201,7 +205,8 @@ static ae_status plan_reading(tiff_state *s, const ae_limits *limits, const ae_s
     s->raw = ae_alloc(band, 1);
     s->tile = tile_bytes ? ae_alloc((size_t)tile_bytes, 1) : NULL;
     if (!s->raw || (tile_bytes && !s->tile))
-        return ae_fail(s->err, AE_ERR_NOMEM, "TIFF: a band of %llu bytes", (unsigned long long)band);
+        return ae_fail(s->err, AE_ERR_NOMEM, "TIFF: a band of %llu bytes",
+                       (unsigned long long)band);
     return AE_OK;
 }
 
@@ -228,7 +233,8 @@ static bool has_entry(const tiff_state *s, uint16_t tag)
     return aei_ifd_view_open(&view) && aei_ifd_find(&view, tag, &e);
 }
 
-static ae_status add_entry(tiff_state *s, ae_meta_kind kind, uint16_t tag, uint64_t max_bytes, ae_reader *reader)
+static ae_status add_entry(tiff_state *s, ae_meta_kind kind, uint16_t tag, uint64_t max_bytes,
+                           ae_reader *reader)
 {
     const aei_ifd_view *view = &s->pages;
     aei_ifd_entry e;
@@ -243,8 +249,8 @@ static ae_status add_entry(tiff_state *s, ae_meta_kind kind, uint16_t tag, uint6
         return AE_OK;
     }
     if (e.n_bytes > max_bytes)
-        return ae_fail(s->err, AE_ERR_LIMIT, "TIFF: %llu bytes of metadata exceed max_meta (%llu)", (unsigned long long)e.n_bytes,
-                       (unsigned long long)max_bytes);
+        return ae_fail(s->err, AE_ERR_LIMIT, "TIFF: %llu bytes of metadata exceed max_meta (%llu)",
+                       (unsigned long long)e.n_bytes, (unsigned long long)max_bytes);
     n = (size_t)e.n_bytes;
     value = ae_alloc(n, 1);
     if (!value)
@@ -288,7 +294,8 @@ static ae_status add_meta(tiff_state *s, const ae_limits *limits, ae_reader *rea
         aei_note(reader->note, "transfer function dropped");
     TIFFGetFieldDefaulted(s->tif, TIFFTAG_RESOLUTIONUNIT, &unit);
     per_metre = unit == RESUNIT_INCH ? 1 / 0.0254 : unit == RESUNIT_CENTIMETER ? 100 : 0;
-    if (st == AE_OK && TIFFGetField(s->tif, TIFFTAG_XRESOLUTION, &x) && TIFFGetField(s->tif, TIFFTAG_YRESOLUTION, &y))
+    if (st == AE_OK && TIFFGetField(s->tif, TIFFTAG_XRESOLUTION, &x) &&
+        TIFFGetField(s->tif, TIFFTAG_YRESOLUTION, &y))
         st = aei_add_density(&reader->meta, (double)x * per_metre, (double)y * per_metre, s->err);
     return st;
 }
@@ -299,11 +306,13 @@ static ae_status begin_page(tiff_state *s, const ae_limits *limits, ae_reader *r
     const TIFFCodec *scheme;
     ae_status st;
 
-    if ((st = read_fields(s, limits, reader)) != AE_OK || (st = plan_reading(s, limits, &reader->info)) != AE_OK ||
+    if ((st = read_fields(s, limits, reader)) != AE_OK ||
+        (st = plan_reading(s, limits, &reader->info)) != AE_OK ||
         (st = add_meta(s, limits, reader)) != AE_OK)
         return st;
     s->predictor = PREDICTOR_NONE;
-    if (s->compression == COMPRESSION_LZW || s->compression == COMPRESSION_ADOBE_DEFLATE || s->compression == COMPRESSION_DEFLATE)
+    if (s->compression == COMPRESSION_LZW || s->compression == COMPRESSION_ADOBE_DEFLATE ||
+        s->compression == COMPRESSION_DEFLATE)
         TIFFGetField(s->tif, TIFFTAG_PREDICTOR, &s->predictor);
     if ((scheme = TIFFFindCODEC(s->compression)))
         snprintf(reader->quality, sizeof(reader->quality), "%s", scheme->name);
@@ -327,8 +336,15 @@ ae_status aei_tiff_reader_picture(ae_reader *reader, uint32_t n, ae_error *err)
     }
     ae_free(s->raw);
     ae_free(s->tile);
-    *s = (tiff_state){.tif = s->tif, .err = &complaint, .at = s->at, .size = s->size, .source = s->source, .spool = s->spool,
-                      .pages = s->pages, .page = s->page, .steps = s->steps};
+    *s = (tiff_state){.tif = s->tif,
+                      .err = &complaint,
+                      .at = s->at,
+                      .size = s->size,
+                      .source = s->source,
+                      .spool = s->spool,
+                      .pages = s->pages,
+                      .page = s->page,
+                      .steps = s->steps};
     ae_meta_clear(&reader->meta);
     reader->note[0] = reader->quality[0] = 0;
     if (!s->pages.first || !TIFFSetSubDirectory(s->tif, s->pages.first))
@@ -350,7 +366,8 @@ static uint64_t count_further(const aei_ifd_view *pages)
     return n;
 }
 
-ae_status aei_tiff_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+ae_status aei_tiff_reader_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                               ae_error *err)
 {
     tiff_state *s = ae_alloc(1, sizeof(*s));
     ae_error complaint = {0}; /* may turn out to be harmless */
@@ -387,19 +404,22 @@ failed:
 /* One band of rows through libtiff's own conversion to RGBA, whose rows come from the bottom. */
 static ae_status read_pixels(tiff_state *s, const ae_signal_info *info)
 {
-    uint32_t rows = (uint32_t)(info->height - s->y < s->band_rows ? info->height - s->y : s->band_rows);
+    uint32_t rows = (uint32_t)(info->height - s->y < s->band_rows ? info->height - s->y
+                                                                  : s->band_rows);
     uint32_t width = s->tile_width ? s->tile_width : (uint32_t)info->width;
     uint32_t *raster = (uint32_t *)(void *)s->tile;
 
     for (uint64_t x0 = 0; x0 < info->width; x0 += width) {
         uint32_t n = (uint32_t)(info->width - x0 < width ? info->width - x0 : width);
-        bool good = s->tile_width ? TIFFReadRGBATileExt(s->tif, (uint32_t)x0, (uint32_t)s->y, raster, 1)
-                                  : TIFFReadRGBAStripExt(s->tif, (uint32_t)s->y, raster, 1);
+        bool good = s->tile_width
+                        ? TIFFReadRGBATileExt(s->tif, (uint32_t)x0, (uint32_t)s->y, raster, 1)
+                        : TIFFReadRGBAStripExt(s->tif, (uint32_t)s->y, raster, 1);
 
         if (!good || s->status != AE_OK)
             return aei_tiff_failed(s, "truncated");
         for (uint32_t y = 0; y < rows; y++) {
-            const uint32_t *from = raster + (size_t)((s->tile_width ? s->band_rows : rows) - 1 - y) * width;
+            const uint32_t *from = raster +
+                                   (size_t)((s->tile_width ? s->band_rows : rows) - 1 - y) * width;
             uint8_t *to = s->raw + y * s->raw_bytes + 3 * x0;
 
             for (uint32_t x = 0; x < n; x++, to += 3) {
@@ -415,11 +435,15 @@ static ae_status read_pixels(tiff_state *s, const ae_signal_info *info)
 /* One band of rows, all planes, into raw. */
 static ae_status read_band(tiff_state *s, const ae_signal_info *info)
 {
-    uint32_t planes = s->planar == PLANARCONFIG_SEPARATE ? s->samples : 1, per_plane = s->samples / planes;
-    size_t pixel = (size_t)s->bits * s->samples / 8, part = (size_t)s->bits * per_plane / 8; /* where bits % 8 == 0 */
-    uint32_t rows = (uint32_t)(info->height - s->y < s->band_rows ? info->height - s->y : s->band_rows);
+    uint32_t planes = s->planar == PLANARCONFIG_SEPARATE ? s->samples : 1,
+             per_plane = s->samples / planes;
+    /* where bits % 8 == 0 */
+    size_t pixel = (size_t)s->bits * s->samples / 8, part = (size_t)s->bits * per_plane / 8;
+    uint32_t rows = (uint32_t)(info->height - s->y < s->band_rows ? info->height - s->y
+                                                                  : s->band_rows);
     uint32_t width = s->tile_width ? s->tile_width : (uint32_t)info->width;
-    size_t tile_row = s->tile_width ? (size_t)TIFFTileRowSize(s->tif) : (size_t)((uint64_t)width * per_plane * s->bits / 8);
+    size_t tile_row = s->tile_width ? (size_t)TIFFTileRowSize(s->tif)
+                                    : (size_t)((uint64_t)width * per_plane * s->bits / 8);
 
     for (uint32_t p = 0; p < planes; p++)
         for (uint64_t x = 0; x < info->width; x += width) {
@@ -429,7 +453,8 @@ static ae_status read_band(tiff_state *s, const ae_signal_info *info)
             if (s->tile_width)
                 got = TIFFReadTile(s->tif, s->tile, (uint32_t)x, (uint32_t)s->y, 0, (uint16_t)p);
             else
-                got = TIFFReadEncodedStrip(s->tif, TIFFComputeStrip(s->tif, (uint32_t)s->y, (uint16_t)p), s->tile, -1);
+                got = TIFFReadEncodedStrip(
+                    s->tif, TIFFComputeStrip(s->tif, (uint32_t)s->y, (uint16_t)p), s->tile, -1);
             if (got < (tmsize_t)(tile_row * rows))
                 return aei_tiff_failed(s, "truncated");
             for (uint32_t y = 0; y < rows; y++) {
@@ -437,7 +462,8 @@ static ae_status read_band(tiff_state *s, const ae_signal_info *info)
                 uint8_t *to = s->raw + y * s->raw_bytes;
 
                 if (planes == 1) {
-                    memcpy(to + x * s->samples * s->bits / 8, from, ((size_t)n * s->samples * s->bits + 7) / 8);
+                    memcpy(to + x * s->samples * s->bits / 8, from,
+                           ((size_t)n * s->samples * s->bits + 7) / 8);
                     continue;
                 }
                 for (uint32_t i = 0; i < n; i++)
@@ -460,7 +486,8 @@ ae_status aei_tiff_reader_read(ae_reader *reader, void *rows, uint32_t n_rows, a
                 return aei_tiff_failed(s, "truncated");
         } else {
             if (s->y % s->band_rows == 0 &&
-                (s->whole_pixels ? read_pixels(s, &reader->info) : read_band(s, &reader->info)) != AE_OK)
+                (s->whole_pixels ? read_pixels(s, &reader->info) : read_band(s, &reader->info)) !=
+                    AE_OK)
                 return s->status;
             raw += s->y % s->band_rows * s->raw_bytes;
         }
@@ -478,7 +505,8 @@ void aei_tiff_reader_close(ae_reader *reader)
 
 int aei_tiff_probe(const uint8_t *head, size_t n_bytes)
 {
-    return n_bytes >= 8 && (memcmp(head, "II*\0", 4) == 0 || memcmp(head, "MM\0*", 4) == 0 || memcmp(head, "II+\0", 4) == 0 ||
-                            memcmp(head, "MM\0+", 4) == 0)
-               ? 80 : 0;
+    return n_bytes >= 8 && (memcmp(head, "II*\0", 4) == 0 || memcmp(head, "MM\0*", 4) == 0 ||
+                            memcmp(head, "II+\0", 4) == 0 || memcmp(head, "MM\0+", 4) == 0)
+               ? 80
+               : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Samples of TIFF files to samples of signals: from any number of bits, signed, half and double, of Lab and XYZ. */
+ * Samples of TIFF files to samples of signals: from any number of bits, signed, half and double, of
+ * Lab and XYZ. */
 #include <math.h>
 #include <string.h>
 
@@ -42,7 +43,8 @@ static float from_half(uint16_t h)
 {
     int exponent = h >> 10 & 31, mantissa = h & 1023;
     float v = exponent == 31 ? (mantissa ? NAN : INFINITY)
-                             : exponent ? ldexpf((float)(1024 + mantissa), exponent - 25) : ldexpf((float)mantissa, -24);
+              : exponent     ? ldexpf((float)(1024 + mantissa), exponent - 25)
+                             : ldexpf((float)mantissa, -24);
 
     return h & 0x8000 ? -v : v;
 }
@@ -64,7 +66,8 @@ static float get_float(const tiff_state *s, const uint8_t *raw, size_t i)
 /* CIE XYZ of the white D65, Y of white 1, to linear RGB of the primaries of sRGB. */
 static void to_linear(const double xyz[3], double rgb[3])
 {
-    static const double m[3][3] = {{3.2404542, -1.5371385, -0.4985314}, {-0.9692660, 1.8760108, 0.0415560},
+    static const double m[3][3] = {{3.2404542, -1.5371385, -0.4985314},
+                                   {-0.9692660, 1.8760108, 0.0415560},
                                    {0.0556434, -0.2040259, 1.0572252}};
 
     for (int i = 0; i < 3; i++)
@@ -86,9 +89,11 @@ static double lab_inverse(double t)
 static void lab_to_srgb(const double lab[3], double rgb[3])
 {
     static const double white[3] = {0.96422, 1, 0.82521};
-    static const double to_d65[3][3] = {{0.9555766, -0.0230393, 0.0631636}, {-0.0282895, 1.0099416, 0.0210077},
+    static const double to_d65[3][3] = {{0.9555766, -0.0230393, 0.0631636},
+                                        {-0.0282895, 1.0099416, 0.0210077},
                                         {0.0122982, -0.0204830, 1.3299098}}; /* Bradford */
-    double fy = (lab[0] + 16) / 116, f[3] = {fy + lab[1] / 500, fy, fy - lab[2] / 200}, d50[3], d65[3];
+    double fy = (lab[0] + 16) / 116, f[3] = {fy + lab[1] / 500, fy, fy - lab[2] / 200}, d50[3],
+           d65[3];
 
     for (int i = 0; i < 3; i++)
         d50[i] = white[i] * lab_inverse(f[i]);
@@ -99,8 +104,10 @@ static void lab_to_srgb(const double lab[3], double rgb[3])
         rgb[i] = encode_srgb(rgb[i]);
 }
 
-/* L fills its samples; a and b are signed, in CIELAB as two's complement, in ICCLAB with an offset. */
-static void unpack_lab(const tiff_state *s, const uint8_t *raw, size_t x, const ae_signal_info *info, uint16_t *out)
+/* L fills its samples; a and b are signed, in CIELAB as two's complement, in ICCLAB with an offset.
+ */
+static void unpack_lab(const tiff_state *s, const uint8_t *raw, size_t x,
+                       const ae_signal_info *info, uint16_t *out)
 {
     double full = s->bits == 8 ? 255 : 65535, unit = s->bits == 8 ? 1 : 256, lab[3] = {0}, rgb[3];
     size_t at = x * s->samples;
@@ -110,17 +117,22 @@ static void unpack_lab(const tiff_state *s, const uint8_t *raw, size_t x, const 
         uint32_t v = get_sample(s, raw, at + c);
         double centre = s->bits == 8 ? 128 : 32768;
 
-        lab[c] = (s->photometric == PHOTOMETRIC_ICCLAB ? v - centre : v >= centre ? v - 2 * centre : v) / unit;
+        lab[c] = (s->photometric == PHOTOMETRIC_ICCLAB ? v - centre
+                  : v >= centre                        ? v - 2 * centre
+                                                       : v) /
+                 unit;
     }
     lab_to_srgb(lab, rgb);
     for (uint32_t c = 0; c < s->n_colours; c++)
         out[c] = (uint16_t)lround(65535 * rgb[c]);
     if (info->alpha)
-        out[s->n_colours] = (uint16_t)(get_sample(s, raw, at + s->n_colours) * (s->bits == 8 ? 257 : 1));
+        out[s->n_colours] = (uint16_t)(get_sample(s, raw, at + s->n_colours) *
+                                       (s->bits == 8 ? 257 : 1));
 }
 
 /* One pixel of integer samples, stretched to 8 or 16 bits; straight alpha. */
-static void unpack_pixel(const tiff_state *s, const uint8_t *raw, size_t x, const ae_signal_info *info, uint32_t out[4])
+static void unpack_pixel(const tiff_state *s, const uint8_t *raw, size_t x,
+                         const ae_signal_info *info, uint32_t out[4])
 {
     uint32_t max = (1u << s->bits) - 1, full = info->sample == AE_U16 ? 65535 : 255, v[5] = {0};
 
@@ -129,7 +141,8 @@ static void unpack_pixel(const tiff_state *s, const uint8_t *raw, size_t x, cons
 
         if (s->format == SAMPLEFORMAT_INT)
             sample ^= max / 2 + 1;
-        v[c] = s->palette[0] && c == 0 ? sample : (uint32_t)(((uint64_t)sample * full + max / 2) / max);
+        v[c] = s->palette[0] && c == 0 ? sample
+                                       : (uint32_t)(((uint64_t)sample * full + max / 2) / max);
     }
     if (s->palette[0]) {
         for (int c = 0; c < 3; c++)
@@ -146,14 +159,18 @@ static void unpack_pixel(const tiff_state *s, const uint8_t *raw, size_t x, cons
     for (uint32_t c = 0; s->premultiplied && c + 1 < info->channels; c++) {
         uint32_t a = out[info->channels - 1];
 
-        out[c] = a == 0 ? 0 : out[c] >= a ? full : (uint32_t)(((uint64_t)out[c] * full + a / 2) / a);
+        out[c] = a == 0        ? 0
+                 : out[c] >= a ? full
+                               : (uint32_t)(((uint64_t)out[c] * full + a / 2) / a);
     }
 }
 
-static void unpack_float(const tiff_state *s, const uint8_t *raw, size_t x, const ae_signal_info *info, float *out)
+static void unpack_float(const tiff_state *s, const uint8_t *raw, size_t x,
+                         const ae_signal_info *info, float *out)
 {
     for (uint32_t c = 0; c < info->channels; c++) {
-        float v = get_float(s, raw, x * s->samples + c), a = info->alpha ? get_float(s, raw, x * s->samples + s->n_colours) : 1;
+        float v = get_float(s, raw, x * s->samples + c),
+              a = info->alpha ? get_float(s, raw, x * s->samples + s->n_colours) : 1;
 
         if (c < s->n_colours && s->photometric == PHOTOMETRIC_MINISWHITE)
             v = 1 - v;
@@ -168,7 +185,8 @@ static void unpack_float(const tiff_state *s, const uint8_t *raw, size_t x, cons
     }
 }
 
-void aei_tiff_unpack(const tiff_state *s, const uint8_t *raw, const ae_signal_info *info, uint8_t *row)
+void aei_tiff_unpack(const tiff_state *s, const uint8_t *raw, const ae_signal_info *info,
+                     uint8_t *row)
 {
     if (s->simple) {
         memcpy(row, raw, s->row_bytes);

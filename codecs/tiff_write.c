@@ -12,7 +12,8 @@ void aei_tiff_accepts(ae_signal_info *info, char note[160])
 }
 
 /* The source's compression where it is lossless and at hand. */
-static uint16_t choose_compression(const ae_reader *like, const ae_signal_info *info, uint16_t *predictor)
+static uint16_t choose_compression(const ae_reader *like, const ae_signal_info *info,
+                                   uint16_t *predictor)
 {
     bool tiff = like && like->codec && like->codec->read == aei_tiff_reader_read;
     const tiff_class *from = tiff ? aei_kept(like, like->codec, sizeof(*from)) : NULL;
@@ -28,11 +29,8 @@ static uint16_t choose_compression(const ae_reader *like, const ae_signal_info *
             compression = from->compression;
             break;
         case COMPRESSION_NONE:
-        case COMPRESSION_PACKBITS:
-            compression = from->compression;
-            break;
-        default:
-            break;
+        case COMPRESSION_PACKBITS: compression = from->compression; break;
+        default: break;
         }
     }
     return compression;
@@ -68,11 +66,13 @@ static void set_chromaticities(TIFF *tif, const ae_meta *meta)
     TIFFSetField(tif, TIFFTAG_PRIMARYCHROMATICITIES, f + 2);
 }
 
-/* Texts and orientation of an EXIF block as entries of the file's own directory. False where memory is short. */
+/* Texts and orientation of an EXIF block as entries of the file's own directory. False where memory
+ * is short. */
 static bool set_description(TIFF *tif, const aei_ifd_view *exif)
 {
-    static const uint16_t texts[] = {TIFFTAG_IMAGEDESCRIPTION, TIFFTAG_MAKE, TIFFTAG_MODEL, TIFFTAG_SOFTWARE, TIFFTAG_DATETIME,
-                                     TIFFTAG_ARTIST, TIFFTAG_HOSTCOMPUTER, TIFFTAG_COPYRIGHT};
+    static const uint16_t texts[] = {TIFFTAG_IMAGEDESCRIPTION, TIFFTAG_MAKE,     TIFFTAG_MODEL,
+                                     TIFFTAG_SOFTWARE,         TIFFTAG_DATETIME, TIFFTAG_ARTIST,
+                                     TIFFTAG_HOSTCOMPUTER,     TIFFTAG_COPYRIGHT};
     aei_ifd_entry e;
 
     if (aei_ifd_find(exif, AEI_TAG_ORIENTATION, &e)) {
@@ -158,9 +158,11 @@ static ae_status set_meta(tiff_state *s, const ae_meta *meta, ae_writer *writer)
     return AE_OK;
 }
 
-static ae_status set_fields(tiff_state *s, const ae_write_options *options, const ae_signal_info *info)
+static ae_status set_fields(tiff_state *s, const ae_write_options *options,
+                            const ae_signal_info *info)
 {
-    uint16_t predictor, compression = choose_compression(options->like, info, &predictor), extra = EXTRASAMPLE_UNASSALPHA;
+    uint16_t predictor, compression = choose_compression(options->like, info, &predictor),
+                        extra = EXTRASAMPLE_UNASSALPHA;
     uint64_t rows = (1 << 18) / s->row_bytes;
     TIFF *tif = s->tif;
 
@@ -168,20 +170,25 @@ static ae_status set_fields(tiff_state *s, const ae_write_options *options, cons
     TIFFSetField(tif, TIFFTAG_IMAGELENGTH, (uint32_t)info->height);
     TIFFSetField(tif, TIFFTAG_BITSPERSAMPLE, 8 * (int)ae_sample_bytes(info->sample));
     TIFFSetField(tif, TIFFTAG_SAMPLESPERPIXEL, (int)info->channels);
-    TIFFSetField(tif, TIFFTAG_SAMPLEFORMAT, info->sample == AE_F32 ? SAMPLEFORMAT_IEEEFP : SAMPLEFORMAT_UINT);
-    TIFFSetField(tif, TIFFTAG_PHOTOMETRIC, info->channels < 3 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB);
+    TIFFSetField(tif, TIFFTAG_SAMPLEFORMAT,
+                 info->sample == AE_F32 ? SAMPLEFORMAT_IEEEFP : SAMPLEFORMAT_UINT);
+    TIFFSetField(tif, TIFFTAG_PHOTOMETRIC,
+                 info->channels < 3 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB);
     TIFFSetField(tif, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
     if (info->alpha)
         TIFFSetField(tif, TIFFTAG_EXTRASAMPLES, 1, &extra);
     TIFFSetField(tif, TIFFTAG_COMPRESSION, compression);
     if (compression == COMPRESSION_LZW || compression == COMPRESSION_ADOBE_DEFLATE)
         TIFFSetField(tif, TIFFTAG_PREDICTOR, predictor);
-    TIFFSetField(tif, TIFFTAG_ROWSPERSTRIP, (uint32_t)(rows < 1 ? 1 : rows > info->height ? info->height : rows));
+    TIFFSetField(tif, TIFFTAG_ROWSPERSTRIP,
+                 (uint32_t)(rows < 1              ? 1
+                            : rows > info->height ? info->height
+                                                  : rows));
     return s->status;
 }
 
-ae_status aei_tiff_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                             ae_writer *writer, ae_error *err)
+ae_status aei_tiff_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                          const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     const ae_meta_item *exif = ae_meta_find(meta, AE_META_EXIF);
     char mode[4] = "wl";
@@ -240,7 +247,8 @@ ae_status aei_tiff_write(ae_writer *writer, const void *rows, uint32_t n_rows, a
 
     s->err = err;
     for (uint32_t i = 0; i < n_rows && s->status == AE_OK; i++, s->y++) {
-        memcpy(s->raw, (const uint8_t *)rows + i * s->row_bytes, s->row_bytes); /* libtiff swaps and predicts in place */
+        /* libtiff swaps and predicts in place */
+        memcpy(s->raw, (const uint8_t *)rows + i * s->row_bytes, s->row_bytes);
         if (TIFFWriteScanline(s->tif, s->raw, (uint32_t)s->y, 0) < 0)
             return aei_tiff_failed(s, "cannot be written");
     }
@@ -263,7 +271,8 @@ static ae_status write_exif(tiff_state *s)
         uint64_t at = s->size + (s->size & 1);
 
         if (aei_exif_directory(&view, pointers[i], at, &out)) {
-            if ((s->size & 1 && !aei_tiff_append(s, "", 1)) || !aei_tiff_append(s, out.data, out.n_bytes))
+            if ((s->size & 1 && !aei_tiff_append(s, "", 1)) ||
+                !aei_tiff_append(s, out.data, out.n_bytes))
                 st = aei_tiff_failed(s, "cannot be written");
             TIFFSetField(s->tif, pointers[i], at);
         } else if (out.failed) {

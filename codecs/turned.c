@@ -38,7 +38,8 @@ static void turned_close(ae_reader *reader)
     ae_free(t);
 }
 
-static const ae_codec turned_codec = {.name = "turned", .kind = AE_KIND_IMAGE, .read = turned_read, .close = turned_close};
+static const ae_codec turned_codec = {
+    .name = "turned", .kind = AE_KIND_IMAGE, .read = turned_read, .close = turned_close};
 
 ae_status ae_reader_turn_upright(ae_reader *reader, ae_error *err)
 {

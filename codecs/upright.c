@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Pictures turned as their EXIF orientation says: held whole, since the first row may be a column. */
+ * Pictures turned as their EXIF orientation says: held whole, since the first row may be a column.
+ */
 #include <string.h>
 
 #include "adapter.h"
@@ -45,18 +46,24 @@ void aei_forget_orientation(ae_meta *meta)
     for (ae_meta_item *item = meta->items; item < meta->items + meta->n_items; item++)
         if (item->value == view.data) {
             memset(item->value + entry.at, 0, (size_t)entry.n_bytes);
-            item->value[entry.at + (view.big_endian ? (size_t)entry.n_bytes / (size_t)entry.count - 1 : 0)] = 1;
+            item->value[entry.at +
+                        (view.big_endian ? (size_t)entry.n_bytes / (size_t)entry.count - 1 : 0)] =
+                1;
         }
 }
 
-ae_status ae_turner_create(const ae_signal_info *from, unsigned orientation, ae_turner **out, ae_error *err)
+ae_status ae_turner_create(const ae_signal_info *from, unsigned orientation, ae_turner **out,
+                           ae_error *err)
 {
     ae_turner *t = ae_alloc(1, sizeof(*t));
 
     *out = NULL;
     if (!t)
         return ae_fail(err, AE_ERR_NOMEM, "turning a picture");
-    *t = (ae_turner){.from = *from, .to = *from, .orientation = orientation, .row_bytes = ae_row_bytes(from),
+    *t = (ae_turner){.from = *from,
+                     .to = *from,
+                     .orientation = orientation,
+                     .row_bytes = ae_row_bytes(from),
                      .pixel_bytes = ae_sample_bytes(from->sample) * from->channels};
     if (orientation >= 5) {
         t->to.width = from->height;
@@ -64,8 +71,8 @@ ae_status ae_turner_create(const ae_signal_info *from, unsigned orientation, ae_
     }
     if (!(t->pixels = ae_alloc(from->height, t->row_bytes))) {
         ae_turner_free(t);
-        return ae_fail(err, AE_ERR_NOMEM, "turning %llu x %llu pixels", (unsigned long long)from->width,
-                       (unsigned long long)from->height);
+        return ae_fail(err, AE_ERR_NOMEM, "turning %llu x %llu pixels",
+                       (unsigned long long)from->width, (unsigned long long)from->height);
     }
     *out = t;
     return AE_OK;
@@ -106,9 +113,11 @@ void ae_turner_read(const ae_turner *t, uint64_t first, uint32_t n_rows, void *r
         for (uint64_t x = 0; x < t->to.width; x++, out += t->pixel_bytes) {
             uint64_t sx = t->orientation >= 5 ? y : x, sy = t->orientation >= 5 ? x : y;
 
-            if (t->orientation == 2 || t->orientation == 3 || t->orientation == 7 || t->orientation == 8)
+            if (t->orientation == 2 || t->orientation == 3 || t->orientation == 7 ||
+                t->orientation == 8)
                 sx = w - 1 - sx;
-            if (t->orientation == 3 || t->orientation == 4 || t->orientation == 6 || t->orientation == 7)
+            if (t->orientation == 3 || t->orientation == 4 || t->orientation == 6 ||
+                t->orientation == 7)
                 sy = h - 1 - sy;
             memcpy(out, t->pixels + sy * t->row_bytes + sx * t->pixel_bytes, t->pixel_bytes);
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * WebP through libwebp and libwebpmux. The format is made for whole pictures: files and pixels are held in memory. */
+ * WebP through libwebp and libwebpmux. The format is made for whole pictures: files and pixels are
+ * held in memory. */
 #include <string.h>
 
 #include <webp/decode.h>
@@ -15,7 +16,7 @@ typedef struct webp_state {
     WebPAnimDecoder *animation; /* reading: of an animation */
     uint32_t frame;             /* of it, in pixels; 0: none */
     uint64_t charged;           /* for its canvases */
-    uint8_t *file; /* reading; NULL once decoded, unless it is an animation */
+    uint8_t *file;              /* reading; NULL once decoded, unless it is an animation */
     size_t n_bytes;
     uint8_t *pixels;
     size_t row_bytes;
@@ -41,7 +42,8 @@ static void webp_free_state(webp_state *s)
 
 /* ---- reading ---- */
 
-static ae_status add_chunk(WebPMux *mux, const char fourcc[4], ae_meta_kind kind, ae_meta *meta, ae_error *err)
+static ae_status add_chunk(WebPMux *mux, const char fourcc[4], ae_meta_kind kind, ae_meta *meta,
+                           ae_error *err)
 {
     WebPData chunk;
 
@@ -76,7 +78,8 @@ static ae_status open_animation(webp_state *s, ae_reader *reader, ae_error *err)
     WebPAnimDecoderOptions options;
     WebPData file = {s->file, s->n_bytes};
     WebPAnimInfo found;
-    ae_status st = aei_charge(&s->charged, NULL, 8 * reader->info.width * reader->info.height, &aei_codec_webp, err);
+    ae_status st = aei_charge(&s->charged, NULL, 8 * reader->info.width * reader->info.height,
+                              &aei_codec_webp, err);
 
     if (st != AE_OK)
         return st;
@@ -95,7 +98,8 @@ static ae_status open_animation(webp_state *s, ae_reader *reader, ae_error *err)
     return AE_OK;
 }
 
-static ae_status webp_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
+static ae_status webp_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                           ae_error *err)
 {
     webp_state *s = ae_alloc(1, sizeof(*s));
     uint64_t size = ae_source_size(source);
@@ -117,8 +121,9 @@ static ae_status webp_open(ae_source *source, const ae_limits *limits, ae_reader
         goto failed;
     }
     /* What lies behind the picture would otherwise be missed silently. */
-    if (s->n_bytes < 12 ||
-        (size_t)s->file[4] + ((size_t)s->file[5] << 8) + ((size_t)s->file[6] << 16) + ((size_t)s->file[7] << 24) > s->n_bytes - 8) {
+    if (s->n_bytes < 12 || (size_t)s->file[4] + ((size_t)s->file[5] << 8) +
+                                   ((size_t)s->file[6] << 16) + ((size_t)s->file[7] << 24) >
+                               s->n_bytes - 8) {
         st = ae_fail(err, AE_ERR_MALFORMED, "WebP: truncated");
         goto failed;
     }
@@ -126,11 +131,15 @@ static ae_status webp_open(ae_source *source, const ae_limits *limits, ae_reader
         st = ae_fail(err, AE_ERR_MALFORMED, "WebP: damaged header");
         goto failed;
     }
-    if ((st = aei_check_size(limits, (uint64_t)features.width, (uint64_t)features.height, err)) != AE_OK)
+    if ((st = aei_check_size(limits, (uint64_t)features.width, (uint64_t)features.height, err)) !=
+        AE_OK)
         goto failed;
-    reader->info = aei_image_info((uint64_t)features.width, (uint64_t)features.height, AE_U8, features.has_alpha ? 4 : 3);
+    reader->info = aei_image_info((uint64_t)features.width, (uint64_t)features.height, AE_U8,
+                                  features.has_alpha ? 4 : 3);
     s->row_bytes = ae_row_bytes(&reader->info);
-    if ((st = aei_check_memory(limits, size + (features.has_animation ? 4 : 1) * reader->info.height * s->row_bytes, err)) != AE_OK)
+    if ((st = aei_check_memory(
+             limits, size + (features.has_animation ? 4 : 1) * reader->info.height * s->row_bytes,
+             err)) != AE_OK)
         goto failed;
     s->lossless = features.format == 2;
     if (features.has_animation && (st = open_animation(s, reader, err)) != AE_OK)
@@ -152,7 +161,8 @@ static ae_status decode_frames(webp_state *s, const ae_signal_info *info, uint32
     int timestamp;
 
     if (!s->pixels && !(s->pixels = ae_alloc(info->height, s->row_bytes)))
-        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width, (unsigned long long)info->height);
+        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width,
+                       (unsigned long long)info->height);
     for (bool going = s->frame < n; going; going = s->frame < n && canvas) {
         if (!WebPAnimDecoderGetNext(s->animation, &canvas, &timestamp))
             canvas = NULL;
@@ -176,13 +186,15 @@ static ae_status decode(webp_state *s, const ae_signal_info *info, ae_error *err
         return ae_fail(err, AE_ERR_MALFORMED, "WebP: decoding failed before");
     s->pixels = ae_alloc(info->height, s->row_bytes);
     if (!s->pixels || !WebPInitDecoderConfig(&config))
-        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width, (unsigned long long)info->height);
+        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width,
+                       (unsigned long long)info->height);
     config.output.colorspace = info->alpha ? MODE_RGBA : MODE_RGB;
     config.output.is_external_memory = 1;
     config.output.u.RGBA.rgba = s->pixels;
     config.output.u.RGBA.stride = (int)s->row_bytes;
     config.output.u.RGBA.size = (size_t)info->height * s->row_bytes;
-    if ((st = aei_charge(&charged, NULL, 4 * info->width * info->height, &aei_codec_webp, err)) != AE_OK)
+    if ((st = aei_charge(&charged, NULL, 4 * info->width * info->height, &aei_codec_webp, err)) !=
+        AE_OK)
         return st;
     code = WebPDecode(s->file, s->n_bytes, &config);
     aei_give(&charged);
@@ -195,7 +207,8 @@ static ae_status decode(webp_state *s, const ae_signal_info *info, ae_error *err
     s->pixels = NULL;
     if (code == VP8_STATUS_OUT_OF_MEMORY)
         return ae_fail(err, AE_ERR_NOMEM, "WebP decoder");
-    return ae_fail(err, AE_ERR_MALFORMED, "WebP: %s", code == VP8_STATUS_NOT_ENOUGH_DATA ? "truncated" : "damaged");
+    return ae_fail(err, AE_ERR_MALFORMED, "WebP: %s",
+                   code == VP8_STATUS_NOT_ENOUGH_DATA ? "truncated" : "damaged");
 }
 
 static ae_status webp_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
@@ -224,7 +237,8 @@ static void webp_close(ae_reader *reader)
 
 static int webp_probe(const uint8_t *head, size_t n_bytes)
 {
-    return n_bytes >= 12 && memcmp(head, "RIFF", 4) == 0 && memcmp(head + 8, "WEBP", 4) == 0 ? 100 : 0;
+    return n_bytes >= 12 && memcmp(head, "RIFF", 4) == 0 && memcmp(head + 8, "WEBP", 4) == 0 ? 100
+                                                                                             : 0;
 }
 
 /* ---- writing ---- */
@@ -238,13 +252,14 @@ static void webp_accepts(ae_signal_info *info, char note[160])
     info->channels = info->alpha ? 4 : 3;
 }
 
-static ae_status webp_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const ae_write_options *options,
-                             ae_writer *writer, ae_error *err)
+static ae_status webp_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                             const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     webp_state *s;
 
     if (info->width > WEBP_MAX_DIMENSION || info->height > WEBP_MAX_DIMENSION)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "WebP holds at most %d pixels along an edge", WEBP_MAX_DIMENSION);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "WebP holds at most %d pixels along an edge",
+                       WEBP_MAX_DIMENSION);
     s = ae_alloc(1, sizeof(*s));
     if (!s)
         return ae_fail(err, AE_ERR_NOMEM, "WebP encoder");
@@ -252,7 +267,8 @@ static ae_status webp_create(ae_sink *sink, const ae_signal_info *info, const ae
     s->pixels = ae_alloc(info->height, s->row_bytes);
     if (!s->pixels) {
         webp_free_state(s);
-        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width, (unsigned long long)info->height);
+        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width,
+                       (unsigned long long)info->height);
     }
     s->sink = sink;
     s->meta = meta;
@@ -264,7 +280,8 @@ static ae_status webp_create(ae_sink *sink, const ae_signal_info *info, const ae
     for (size_t i = 0; i < meta->n_items; i++)
         if (meta->items[i].kind >= AE_META_IPTC && meta->items[i].kind <= AE_META_DENSITY)
             aei_note(writer->note, meta->items[i].kind == AE_META_IPTC   ? "IPTC dropped"
-                                   : meta->items[i].kind == AE_META_TEXT ? "text dropped" : "resolution dropped");
+                                   : meta->items[i].kind == AE_META_TEXT ? "text dropped"
+                                                                         : "resolution dropped");
     writer->state = s;
     return AE_OK;
 }
@@ -279,7 +296,8 @@ static ae_status webp_write(ae_writer *writer, const void *rows, uint32_t n_rows
     return AE_OK;
 }
 
-static ae_status encode(webp_state *s, const ae_signal_info *info, WebPMemoryWriter *out, ae_error *err)
+static ae_status encode(webp_state *s, const ae_signal_info *info, WebPMemoryWriter *out,
+                        ae_error *err)
 {
     WebPConfig config;
     WebPPicture picture;
@@ -288,7 +306,7 @@ static ae_status encode(webp_state *s, const ae_signal_info *info, WebPMemoryWri
     if (!WebPConfigInit(&config) || !WebPPictureInit(&picture))
         return ae_fail(err, AE_ERR_INTERNAL, "libwebp of another version");
     config.lossless = s->lossless;
-    config.exact = 1; /* also where alpha is 0 */
+    config.exact = 1;                                      /* also where alpha is 0 */
     config.quality = s->lossless ? 50 : (float)s->quality; /* effort where lossless */
     picture.use_argb = s->lossless;
     picture.width = (int)info->width;
@@ -321,7 +339,8 @@ static bool set_chunk(WebPMux *mux, const char fourcc[4], const uint8_t *bytes, 
 static ae_status webp_finish(ae_writer *writer, ae_error *err)
 {
     webp_state *s = writer->state;
-    const ae_meta_item *exif = ae_meta_find(s->meta, AE_META_EXIF), *xmp = ae_meta_find(s->meta, AE_META_XMP);
+    const ae_meta_item *exif = ae_meta_find(s->meta, AE_META_EXIF),
+                       *xmp = ae_meta_find(s->meta, AE_META_XMP);
     WebPMemoryWriter out;
     WebPMux *mux = NULL;
     WebPData file = {0};
@@ -332,7 +351,8 @@ static ae_status webp_finish(ae_writer *writer, ae_error *err)
         goto done;
     file = (WebPData){out.mem, out.size};
     mux = WebPMuxNew();
-    if (!mux || WebPMuxSetImage(mux, &file, 0) != WEBP_MUX_OK || !set_chunk(mux, "ICCP", s->icc.data, s->icc.n_bytes) ||
+    if (!mux || WebPMuxSetImage(mux, &file, 0) != WEBP_MUX_OK ||
+        !set_chunk(mux, "ICCP", s->icc.data, s->icc.n_bytes) ||
         (exif && !set_chunk(mux, "EXIF", exif->value, exif->n_bytes)) ||
         (xmp && !set_chunk(mux, "XMP ", xmp->value, xmp->n_bytes))) {
         file = (WebPData){0};

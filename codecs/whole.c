@@ -8,7 +8,8 @@
 #include "exif.h"
 #include "ae/files.h"
 
-ae_status aei_whole_file(ae_source *source, const ae_limits *limits, uint8_t **data, size_t *n_bytes, ae_error *err)
+ae_status aei_whole_file(ae_source *source, const ae_limits *limits, uint8_t **data,
+                         size_t *n_bytes, ae_error *err)
 {
     uint64_t size = ae_source_size(source);
     ae_status st = aei_check_memory(limits, size, err);
@@ -27,7 +28,8 @@ ae_status aei_whole_file(ae_source *source, const ae_limits *limits, uint8_t **d
     return AE_OK;
 }
 
-ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_signal_info *info, ae_error *err)
+ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_signal_info *info,
+                           ae_error *err)
 {
     size_t row_bytes = ae_row_bytes(info);
     aei_whole *w;
@@ -39,7 +41,8 @@ ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_
     w = ae_alloc(1, sizeof(*w));
     if (!w || !(w->pixels = ae_alloc(info->height, row_bytes))) {
         ae_free(w);
-        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width, (unsigned long long)info->height);
+        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width,
+                       (unsigned long long)info->height);
     }
     w->row_bytes = row_bytes;
     reader->info = *info;
@@ -110,7 +113,8 @@ ae_status aei_add_boxed_exif(ae_meta *meta, const uint8_t *box, size_t n_bytes, 
     if (n_bytes < 4)
         return AE_OK;
     offset = (size_t)box[0] << 24 | (size_t)box[1] << 16 | (size_t)box[2] << 8 | box[3];
-    return offset > n_bytes - 4 ? AE_OK : aei_add_exif(meta, box + 4 + offset, n_bytes - 4 - offset, err);
+    return offset > n_bytes - 4 ? AE_OK
+                                : aei_add_exif(meta, box + 4 + offset, n_bytes - 4 - offset, err);
 }
 
 ae_status aei_add_cicp(ae_meta *meta, unsigned primaries, unsigned transfer, ae_error *err)
@@ -125,20 +129,25 @@ ae_status aei_add_cicp(ae_meta *meta, unsigned primaries, unsigned transfer, ae_
 
 /* ---- writing ---- */
 
-ae_status aei_canvas_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const char *colours,
-                            const ae_write_options *options, ae_writer *writer, ae_error *err)
+ae_status aei_canvas_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                            const char *colours, const ae_write_options *options, ae_writer *writer,
+                            ae_error *err)
 {
     aei_canvas *c = ae_alloc(1, sizeof(*c));
 
     if (!c)
         return ae_fail(err, AE_ERR_NOMEM, "%s encoder", writer->codec->description);
-    *c = (aei_canvas){.sink = sink, .meta = meta, .row_bytes = ae_row_bytes(info), .lossless = options->lossless,
+    *c = (aei_canvas){.sink = sink,
+                      .meta = meta,
+                      .row_bytes = ae_row_bytes(info),
+                      .lossless = options->lossless,
                       .quality = options->quality ? options->quality : 95};
     if (!options->quality && options->like && options->like->codec == writer->codec)
         c->lossless = c->lossless || strcmp(options->like->quality, "lossless") == 0;
     if (!(c->pixels = ae_alloc(info->height, c->row_bytes))) {
         ae_free(c);
-        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width, (unsigned long long)info->height);
+        return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width,
+                       (unsigned long long)info->height);
     }
     for (size_t i = 0; i < meta->n_items; i++)
         if (meta->items[i].kind >= AE_META_IPTC && meta->items[i].kind <= AE_META_DENSITY)

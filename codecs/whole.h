@@ -14,15 +14,20 @@ typedef struct aei_whole {
 } aei_whole;
 
 /* The file in memory from ae_alloc. */
-ae_status aei_whole_file(ae_source *source, const ae_limits *limits, uint8_t **data, size_t *n_bytes, ae_error *err);
-/* Sets reader->info and its state, with zeroed pixels, once its size has been found to be within the limits. */
-ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_signal_info *info, ae_error *err);
-/* Turns the picture as an EXIF orientation says; what EXIF says of it is then 1, since these formats have other means. */
+ae_status aei_whole_file(ae_source *source, const ae_limits *limits, uint8_t **data,
+                         size_t *n_bytes, ae_error *err);
+/* Sets reader->info and its state, with zeroed pixels, once its size has been found to be within
+ * the limits. */
+ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_signal_info *info,
+                           ae_error *err);
+/* Turns the picture as an EXIF orientation says; what EXIF says of it is then 1, since these
+ * formats have other means. */
 ae_status aei_whole_turn(ae_reader *reader, unsigned orientation, ae_error *err);
 ae_status aei_whole_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
 void aei_whole_close(ae_reader *reader);
 
-/* Samples of so many bits to the whole range of 16, and back. What libraries do there may err by one. */
+/* Samples of so many bits to the whole range of 16, and back. What libraries do there may err by
+ * one. */
 void aei_stretch(uint16_t *v, size_t n, unsigned bits);
 void aei_reduce(uint16_t *v, size_t n, unsigned bits);
 
@@ -43,10 +48,11 @@ typedef struct aei_canvas {
     size_t row_bytes;
     uint64_t y;
 } aei_canvas;
-/* colours: descriptions of colour that the format holds; what else of the metadata it does not hold, as formats that have ICC, EXIF
- * and XMP do not, is named. */
-ae_status aei_canvas_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta, const char *colours,
-                            const ae_write_options *options, ae_writer *writer, ae_error *err);
+/* colours: descriptions of colour that the format holds; what else of the metadata it does not
+ * hold, as formats that have ICC, EXIF and XMP do not, is named. */
+ae_status aei_canvas_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                            const char *colours, const ae_write_options *options, ae_writer *writer,
+                            ae_error *err);
 ae_status aei_canvas_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err);
 void aei_canvas_free(ae_writer *writer);
 

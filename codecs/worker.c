@@ -27,22 +27,26 @@ typedef struct process {
     ae_reader reader;
     size_t n_meta; /* items that have been told */
     apart_slots *slots;
-    uint8_t *row;       /* one that is longer than a slot, or NULL */
-    size_t row_at;      /* of it, what has been given; its length: all */
+    uint8_t *row;  /* one that is longer than a slot, or NULL */
+    size_t row_at; /* of it, what has been given; its length: all */
 } process;
 
 /* ---- the socket, for both sides ---- */
 
 bool aei_apart_send(int socket, const void *data, size_t n_bytes, int fd)
 {
-    union { struct cmsghdr header; char bytes[CMSG_SPACE(sizeof(int))]; } control = {.bytes = {0}};
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.bytes = {0}};
     struct iovec part = {(void *)data, n_bytes};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 
     if (fd >= 0) {
         message.msg_control = &control;
         message.msg_controllen = sizeof(control);
-        control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        control.header = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
         memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
     }
     while (part.iov_len) {
@@ -62,13 +66,18 @@ bool aei_apart_send(int socket, const void *data, size_t n_bytes, int fd)
 
 bool aei_apart_receive(int socket, void *data, size_t n_bytes, int *fd)
 {
-    union { struct cmsghdr header; char bytes[CMSG_SPACE(sizeof(int))]; } control;
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
     struct iovec part = {data, n_bytes};
 
     if (fd)
         *fd = -1;
     while (part.iov_len) {
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = fd ? &control : NULL,
+        struct msghdr message = {.msg_iov = &part,
+                                 .msg_iovlen = 1,
+                                 .msg_control = fd ? &control : NULL,
                                  .msg_controllen = fd ? sizeof(control) : 0};
         ssize_t n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
         struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
@@ -77,7 +86,8 @@ bool aei_apart_receive(int socket, void *data, size_t n_bytes, int *fd)
             continue;
         if (n <= 0)
             return false;
-        if (c && fd && *fd < 0 && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+        if (c && fd && *fd < 0 && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+            c->cmsg_len == CMSG_LEN(sizeof(int)))
             memcpy(fd, CMSG_DATA(c), sizeof(*fd));
         part.iov_base = (char *)part.iov_base + n;
         part.iov_len -= (size_t)n;
@@ -95,13 +105,15 @@ static uint8_t *pack_meta(process *p, uint64_t *n_bytes)
     uint8_t *all, *to;
 
     for (size_t i = p->n_meta; i < meta->n_items; i++)
-        n += sizeof(apart_meta) + (meta->items[i].key ? strlen(meta->items[i].key) + 1 : 0) + meta->items[i].n_bytes;
+        n += sizeof(apart_meta) + (meta->items[i].key ? strlen(meta->items[i].key) + 1 : 0) +
+             meta->items[i].n_bytes;
     *n_bytes = n;
     if (!n || !(all = to = ae_alloc(n, 1)))
         return NULL;
     for (size_t i = p->n_meta; i < meta->n_items; i++) {
         const ae_meta_item *item = &meta->items[i];
-        apart_meta head = {item->kind, item->key ? (uint32_t)strlen(item->key) + 1 : 0, item->n_bytes};
+        apart_meta head = {item->kind, item->key ? (uint32_t)strlen(item->key) + 1 : 0,
+                           item->n_bytes};
 
         memcpy(to, &head, sizeof(head));
         to += sizeof(head);
@@ -137,7 +149,8 @@ static bool answer(process *p, apart_answer *a)
     }
     if (a->error.status != AE_OK)
         a->n_meta = a->n_kept = 0;
-    sent = aei_apart_send(p->socket, a, sizeof(*a), -1) && aei_apart_send(p->socket, meta, a->n_meta, -1) &&
+    sent = aei_apart_send(p->socket, a, sizeof(*a), -1) &&
+           aei_apart_send(p->socket, meta, a->n_meta, -1) &&
            aei_apart_send(p->socket, p->reader.kept, a->n_kept, -1);
     ae_free(meta);
     return sent;
@@ -189,7 +202,8 @@ static bool open_picture(process *p, uint32_t n)
     return answer(p, &a);
 }
 
-/* Rows for a slot; returns their bytes. What went wrong after some waits in *late until these have been given. */
+/* Rows for a slot; returns their bytes. What went wrong after some waits in *late until these have
+ * been given. */
 static uint32_t fill_with_rows(process *p, uint8_t *slot, ae_error *late)
 {
     size_t row = ae_row_bytes(&p->reader.info);
@@ -245,11 +259,13 @@ static bool read_file(process *p)
             continue;
         }
         if (late.status == AE_OK)
-            a.n_bytes = (row > APART_SLOT_BYTES ? fill_with_piece : fill_with_rows)(p, (*p->slots)[next], &late);
+            a.n_bytes = (row > APART_SLOT_BYTES ? fill_with_piece
+                                                : fill_with_rows)(p, (*p->slots)[next], &late);
         ended = !a.n_bytes;
         if (ended)
             a.error = late;
-        else if (r->info.kind != AE_KIND_AUDIO && late.status == AE_OK) /* of sounds the length is not always known */
+        /* of sounds the length is not always known */
+        else if (r->info.kind != AE_KIND_AUDIO && late.status == AE_OK)
             ended = r->n_read == r->info.height && (!p->row || p->row_at == row);
         a.ended = ended;
         if (!answer(p, &a))
@@ -260,7 +276,8 @@ static bool read_file(process *p)
     return true;
 }
 
-_Noreturn static void serve(int socket, apart_ledger *ledger, apart_slots *slots, uint32_t number, bool calls)
+_Noreturn static void serve(int socket, apart_ledger *ledger, apart_slots *slots, uint32_t number,
+                            bool calls)
 {
     process p = {.socket = socket, .slots = slots + number};
     apart_request request;
@@ -319,7 +336,8 @@ _Noreturn void aei_apart_keep(int socket, apart_ledger *ledger, apart_slots *slo
         signal(ignored[i], SIG_IGN);
     close_others(&socket);
     taken.files = aei_confine_files();
-    taken.calls = AEI_CONFINES_CALLS && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) != 0 && errno == EFAULT;
+    taken.calls = AEI_CONFINES_CALLS && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) != 0 &&
+                  errno == EFAULT;
     if (!aei_apart_send(socket, &taken, sizeof(taken), -1))
         _exit(0);
     while (aei_apart_receive(socket, &order, sizeof(order), &fd)) {

@@ -3,12 +3,14 @@
  * A recording in blocks of frames of spectra: analysis, gains of the network, synthesis.
  *
  *   samples of a block and what overlaps from before   planar, (BLOCK - 1) hops and a window
- *   -> mean power of the channels in bands -> compressed magnitudes -> network -> gains of the bands
+ *   -> mean power of the channels in bands -> compressed magnitudes -> network -> gains of the
+ *       bands
  *   -> the same spectra once more, each channel's, times the gains of the bins -> windows added up
  *
- * Spectra are computed twice rather than kept: they are three times as large as the samples, and cost little beside the network.
- * The network is causal along time; a live session carries what its layers look back on from block to block, so that blocks of any
- * height compute the same but for rounding. */
+ * Spectra are computed twice rather than kept: they are three times as large as the samples, and
+ * cost little beside the network. The network is causal along time; a live session carries what its
+ * layers look back on from block to block, so that blocks of any height compute the same but for
+ * rounding. */
 #include "ae/sound.h"
 #include "audio/spectrum.h"
 
@@ -16,15 +18,18 @@
 #include <string.h>
 
 enum {
-    BLOCK = 256,          /* frames of spectra at a time, in file mode */
-    MOMENTS = 160         /* levels of moments from -140 dB on, one a dB */
+    BLOCK = 256,  /* frames of spectra at a time, in file mode */
+    MOMENTS = 160 /* levels of moments from -140 dB on, one a dB */
 };
 
 /* Levels of the frames heard, for what the statistics say about noise. */
-typedef struct moments { uint64_t count[MOMENTS], n; } moments;
+typedef struct moments {
+    uint64_t count[MOMENTS], n;
+} moments;
 
-/* What is 26 dB down nobody hears beside speech, and the network's doubts do less harm there: of 30 pairs of VoiceBank-DEMAND STOI
- * gains .004 and SI-SDR loses nothing. The level multiplies these decibels, too. */
+/* What is 26 dB down nobody hears beside speech, and the network's doubts do less harm there: of 30
+ * pairs of VoiceBank-DEMAND STOI gains .004 and SI-SDR loses nothing. The level multiplies these
+ * decibels, too. */
 #define DEEPEST 0.05
 
 struct ae_sound_denoiser {
@@ -37,7 +42,7 @@ struct ae_sound_denoiser {
     uint32_t n_inputs, image;
     float *values, *place, *result; /* block x bands */
     aei_running_level level;
-    float *noise;                                    /* mean power of the profile in each band, or NULL */
+    float *noise; /* mean power of the profile in each band, or NULL */
 
     size_t span;             /* samples of each channel that a block needs */
     float *in, *out;         /* channels x span */
@@ -46,7 +51,8 @@ struct ae_sound_denoiser {
     size_t queued, queue_at; /* frames */
     float *bins_of, *power, *gains, *bin_gains, *bands_of;
 
-    uint64_t taken, made, given, skip; /* frames in, computed, out; computed ones from before the recording, to be dropped */
+    /* frames in, computed, out; computed ones from before the recording, to be dropped */
+    uint64_t taken, made, given, skip;
     double energy_in, energy_out;
     uint64_t bad, first_bad;
     moments before, after;
@@ -131,8 +137,10 @@ static void channel_power(ae_sound_denoiser *d, const float *samples, float weig
     }
 }
 
-/* Mean power over the channels, in bands, of a frame that begins at `at` of planes of `span` samples. */
-static void band_power(ae_sound_denoiser *d, const float *planes, size_t span, size_t at, float *bands)
+/* Mean power over the channels, in bands, of a frame that begins at `at` of planes of `span`
+ * samples. */
+static void band_power(ae_sound_denoiser *d, const float *planes, size_t span, size_t at,
+                       float *bands)
 {
     for (uint32_t c = 0; c < d->channels; c++)
         channel_power(d, planes + c * span + at, 1.0f / (float)d->channels, !c);
@@ -176,7 +184,8 @@ static ae_status find_gains(ae_sound_denoiser *d, ae_error *err)
     if ((st = run_network(d, err)) != AE_OK)
         return st;
     for (size_t k = 0; k < (size_t)d->block * w; k++)
-        d->gains[k] = gain_of(d, d->result[k], d->values[k], d->bands_of[k], d->noise ? d->noise[k % w] : 0);
+        d->gains[k] = gain_of(d, d->result[k], d->values[k], d->bands_of[k],
+                              d->noise ? d->noise[k % w] : 0);
     return AE_OK;
 }
 
@@ -284,14 +293,15 @@ static void count_input(ae_sound_denoiser *d, const float *in, size_t frames)
     d->taken += frames;
 }
 
-ae_status ae_sound_process(ae_sound_denoiser *d, const float *in, size_t frames, float *out, size_t capacity, size_t *written,
-                           ae_error *err)
+ae_status ae_sound_process(ae_sound_denoiser *d, const float *in, size_t frames, float *out,
+                           size_t capacity, size_t *written, ae_error *err)
 {
     size_t block = (size_t)d->block * d->hop;
 
     *written = 0;
     if (capacity < ae_sound_room(d, frames))
-        return ae_fail(err, AE_ERR_ARGUMENT, "room for %zu frames of sound, expected %zu", capacity, ae_sound_room(d, frames));
+        return ae_fail(err, AE_ERR_ARGUMENT, "room for %zu frames of sound, expected %zu", capacity,
+                       ae_sound_room(d, frames));
     while (frames) {
         size_t n = block - d->have < frames ? block - d->have : frames;
         ae_status st;
@@ -313,7 +323,8 @@ ae_status ae_sound_process(ae_sound_denoiser *d, const float *in, size_t frames,
     return AE_OK;
 }
 
-ae_status ae_sound_finish(ae_sound_denoiser *d, float *out, size_t capacity, size_t *written, ae_error *err)
+ae_status ae_sound_finish(ae_sound_denoiser *d, float *out, size_t capacity, size_t *written,
+                          ae_error *err)
 {
     uint64_t total = d->taken + ae_sound_latency(d);
 
@@ -349,7 +360,8 @@ static ae_status read_profile(ae_sound_denoiser *d, ae_error *err)
     if (!o->profile)
         return AE_OK;
     if (o->profile_frames < d->window)
-        return ae_fail(err, AE_ERR_ARGUMENT, "a noise profile of %zu frames, expected at least %u", o->profile_frames, d->window);
+        return ae_fail(err, AE_ERR_ARGUMENT, "a noise profile of %zu frames, expected at least %u",
+                       o->profile_frames, d->window);
     d->noise = ae_alloc(d->bands, sizeof(float));
     planes = ae_alloc(d->window, d->channels * sizeof(float));
     if (!d->noise || !planes) {
@@ -377,8 +389,10 @@ static ae_status read_profile(ae_sound_denoiser *d, ae_error *err)
 static ae_status plan_network(ae_sound_denoiser *d, const ae_model *model, ae_error *err)
 {
     const ae_graph *g = ae_model_graph(model);
-    /* f32: what is left of noise lies far below what is taken away, and live and file mode agree. */
-    ae_session_options o = {.n = 1, .h = d->block, .w = d->bands, .precision = AE_PRECISION_F32, .live = true};
+    /* f32: what is left of noise lies far below what is taken away, and live and file mode agree.
+     */
+    ae_session_options o = {
+        .n = 1, .h = d->block, .w = d->bands, .precision = AE_PRECISION_F32, .live = true};
     ae_status st = ae_session_open(model, &o, &d->session, err);
 
     if (st != AE_OK)
@@ -400,23 +414,30 @@ static ae_status plan_network(ae_sound_denoiser *d, const ae_model *model, ae_er
     return AE_OK;
 }
 
-static ae_status check(const ae_model *model, double rate, uint32_t channels, const ae_sound_options *o, ae_error *err)
+static ae_status check(const ae_model *model, double rate, uint32_t channels,
+                       const ae_sound_options *o, ae_error *err)
 {
     if (!ae_model_recipe(model)->sound.bands)
-        return ae_fail(err, AE_ERR_MISMATCH, "model %s is not of sound", ae_model_recipe(model)->name);
+        return ae_fail(err, AE_ERR_MISMATCH, "model %s is not of sound",
+                       ae_model_recipe(model)->name);
     if (!(rate >= AE_SOUND_MIN_RATE && rate <= AE_SOUND_MAX_RATE))
-        return ae_fail(err, AE_ERR_ARGUMENT, "a rate of %g frames a second, expected %g to %g", rate, AE_SOUND_MIN_RATE,
-                       AE_SOUND_MAX_RATE);
+        return ae_fail(err, AE_ERR_ARGUMENT, "a rate of %g frames a second, expected %g to %g",
+                       rate, AE_SOUND_MIN_RATE, AE_SOUND_MAX_RATE);
     if (!channels || channels > AE_SOUND_MAX_CHANNELS)
-        return ae_fail(err, AE_ERR_ARGUMENT, "%u channels, expected 1 to %d", channels, AE_SOUND_MAX_CHANNELS);
-    if (!(o->strength >= 0 && o->strength <= 1) || !(o->max_attenuation >= 0) || !(o->level > 0 && o->level <= 16))
-        return ae_fail(err, AE_ERR_ARGUMENT, "strength %g, attenuation %g dB, level %g: expected 0 to 1, 0 or more, above 0 to 16",
-                       o->strength, o->max_attenuation, o->level);
+        return ae_fail(err, AE_ERR_ARGUMENT, "%u channels, expected 1 to %d", channels,
+                       AE_SOUND_MAX_CHANNELS);
+    if (!(o->strength >= 0 && o->strength <= 1) || !(o->max_attenuation >= 0) ||
+        !(o->level > 0 && o->level <= 16))
+        return ae_fail(
+            err, AE_ERR_ARGUMENT,
+            "strength %g, attenuation %g dB, level %g: expected 0 to 1, 0 or more, above 0 to 16",
+            o->strength, o->max_attenuation, o->level);
     return AE_OK;
 }
 
-ae_status ae_sound_denoiser_new(const ae_model *model, double rate, uint32_t channels, const ae_sound_options *options,
-                                ae_sound_denoiser **out, ae_error *err)
+ae_status ae_sound_denoiser_new(const ae_model *model, double rate, uint32_t channels,
+                                const ae_sound_options *options, ae_sound_denoiser **out,
+                                ae_error *err)
 {
     ae_sound_options o = options ? *options : (ae_sound_options){.strength = 1, .level = 1};
     ae_sound_denoiser *d = NULL;
@@ -434,7 +455,8 @@ ae_status ae_sound_denoiser_new(const ae_model *model, double rate, uint32_t cha
     d->rate = rate;
     d->bands = d->features.bands;
     d->block = o.live ? 1 : BLOCK;
-    if ((st = aei_spectrum_create(&d->features, rate, &d->spectrum, err)) != AE_OK || (st = plan_network(d, model, err)) != AE_OK)
+    if ((st = aei_spectrum_create(&d->features, rate, &d->spectrum, err)) != AE_OK ||
+        (st = plan_network(d, model, err)) != AE_OK)
         goto done;
     d->window = aei_spectrum_window(d->spectrum);
     d->hop = aei_spectrum_hop(d->spectrum);
@@ -449,7 +471,8 @@ ae_status ae_sound_denoiser_new(const ae_model *model, double rate, uint32_t cha
     d->bin_gains = ae_alloc(d->bins, sizeof(float));
     d->gains = ae_alloc(d->block, d->bands * sizeof(float));
     d->bands_of = ae_alloc(d->block, d->bands * sizeof(float));
-    if (!d->in || !d->out || !d->queue || !d->bins_of || !d->power || !d->bin_gains || !d->gains || !d->bands_of) {
+    if (!d->in || !d->out || !d->queue || !d->bins_of || !d->power || !d->bin_gains || !d->gains ||
+        !d->bands_of) {
         st = ae_fail(err, AE_ERR_NOMEM, "sound denoiser of %u channels", channels);
         goto done;
     }

@@ -13,7 +13,8 @@ enum {
 };
 
 static int32_t quarter[QUARTER + 1];
-/* For each size, so that loops read them in order: of the rotations before and after, and of the stages of the FFT. */
+/* For each size, so that loops read them in order: of the rotations before and after, and of the
+ * stages of the FFT. */
 static int32_t turns[4][AEI_MDCT_MOST + 1][BIG / 2], stages[6][AEI_MDCT_MOST][MOST_BUTTERFLIES];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -28,7 +29,8 @@ static int32_t sine(uint32_t i)
     return aei_mdct_cos(i > QUARTER ? i - QUARTER : QUARTER - i);
 }
 
-/* By turning through pi / 2^14 again and again with 62 bits, of which the 8192 roundings cost at most 14. */
+/* By turning through pi / 2^14 again and again with 62 bits, of which the 8192 roundings cost at
+ * most 14. */
 static void make_tables(void)
 {
     __extension__ typedef __int128 wide;
@@ -53,7 +55,8 @@ static void make_tables(void)
     for (uint32_t l = 2; l < AEI_MDCT_MOST; l++)
         for (uint32_t p = 0; p < 1u << (l - 2); p++)
             for (uint32_t k = 1; k < 4; k++) {
-                uint32_t angle = (p * k) << (AEI_MDCT_UNIT + 1 - l); /* of a turn of 2^15, below three quarters */
+                /* of a turn of 2^15, below three quarters */
+                uint32_t angle = (p * k) << (AEI_MDCT_UNIT + 1 - l);
                 uint32_t back = angle > 2 * QUARTER ? angle - 2 * QUARTER : angle;
                 int32_t sign = angle > 2 * QUARTER ? -1 : 1;
 
@@ -90,14 +93,16 @@ static inline int32_t turn(int32_t a, int32_t c, int32_t b, int32_t s, int shift
 
 /* ---- the transform ---- */
 
-/* One stage of Stockham's FFT with four points a butterfly, each of which halves: as a whole it neither grows nor shrinks. */
-static inline __attribute__((always_inline)) void stage(const int32_t *xr, const int32_t *xi, int32_t *yr, int32_t *yi, uint32_t l,
-                                                        uint32_t s)
+/* One stage of Stockham's FFT with four points a butterfly, each of which halves: as a whole it
+ * neither grows nor shrinks. */
+static inline __attribute__((always_inline)) void
+stage(const int32_t *xr, const int32_t *xi, int32_t *yr, int32_t *yi, uint32_t l, uint32_t s)
 {
     uint32_t m = 1u << (l - 2);
 
     for (uint32_t p = 0; p < m; p++) {
-        const int32_t c1 = stages[0][l][p], s1 = stages[1][l][p], c2 = stages[2][l][p], s2 = stages[3][l][p];
+        const int32_t c1 = stages[0][l][p], s1 = stages[1][l][p], c2 = stages[2][l][p],
+                      s2 = stages[3][l][p];
         const int32_t c3 = stages[4][l][p], s3 = stages[5][l][p];
         const int32_t *ar = xr + s * p, *ai = xi + s * p;
         int32_t *br = yr + 4 * s * p, *bi = yi + 4 * s * p;
@@ -105,9 +110,12 @@ static inline __attribute__((always_inline)) void stage(const int32_t *xr, const
         for (uint32_t q = 0; q < s; q++) {
             int32_t sum_r = add(ar[q], ar[q + 2 * s * m]), sum_i = add(ai[q], ai[q + 2 * s * m]);
             int32_t dif_r = sub(ar[q], ar[q + 2 * s * m]), dif_i = sub(ai[q], ai[q + 2 * s * m]);
-            int32_t odd_r = add(ar[q + s * m], ar[q + 3 * s * m]), odd_i = add(ai[q + s * m], ai[q + 3 * s * m]);
-            int32_t out_r = sub(ar[q + s * m], ar[q + 3 * s * m]), out_i = sub(ai[q + s * m], ai[q + 3 * s * m]);
-            int32_t r1 = add(dif_r, out_i), i1 = sub(dif_i, out_r), r2 = sub(sum_r, odd_r), i2 = sub(sum_i, odd_i);
+            int32_t odd_r = add(ar[q + s * m], ar[q + 3 * s * m]),
+                    odd_i = add(ai[q + s * m], ai[q + 3 * s * m]);
+            int32_t out_r = sub(ar[q + s * m], ar[q + 3 * s * m]),
+                    out_i = sub(ai[q + s * m], ai[q + 3 * s * m]);
+            int32_t r1 = add(dif_r, out_i), i1 = sub(dif_i, out_r), r2 = sub(sum_r, odd_r),
+                    i2 = sub(sum_i, odd_i);
             int32_t r3 = sub(dif_r, out_i), i3 = add(dif_i, out_r);
 
             br[q] = half(add(sum_r, odd_r));
@@ -125,7 +133,8 @@ static inline __attribute__((always_inline)) void stage(const int32_t *xr, const
 AEI_CLONES static void dct4(int32_t *x, int32_t *work, uint32_t log2n)
 {
     uint32_t n = 1u << log2n, m = n / 2, l = log2n - 1, s = 1;
-    const int32_t *c = turns[0][log2n], *d = turns[1][log2n], *e = turns[2][log2n], *f = turns[3][log2n];
+    const int32_t *c = turns[0][log2n], *d = turns[1][log2n], *e = turns[2][log2n],
+                  *f = turns[3][log2n];
     int32_t *ar = work, *ai = work + m, *br = x, *bi = x + m, *swap;
 
     for (uint32_t i = 0; i < m; i++) {

@@ -28,7 +28,7 @@ struct ae_mel {
     uint32_t channels, n; /* n: of the frames of a step */
     uint64_t frames;      /* in whole steps */
     window windows[WINDOWS];
-    float *past[2];  /* the last LONGEST frames of each channel, and room for a step */
+    float *past[2]; /* the last LONGEST frames of each channel, and room for a step */
     float *in;
     fftwf_complex *out;
 };
@@ -49,11 +49,13 @@ static void make_bands(window *w, double rate)
     double step = mel_of(rate / 2) / (w->n_bands + 1);
 
     for (uint32_t b = 0; b < w->n_bands; b++) {
-        double low = hertz_of(step * b), middle = hertz_of(step * (b + 1)), high = hertz_of(step * (b + 2));
+        double low = hertz_of(step * b), middle = hertz_of(step * (b + 1)),
+               high = hertz_of(step * (b + 2));
         band *t = &w->bands[b];
 
         for (uint32_t i = 0; i <= w->n / 2; i++) {
-            double f = i * rate / w->n, v = fmin((f - low) / (middle - low), (high - f) / (high - middle));
+            double f = i * rate / w->n,
+                   v = fmin((f - low) / (middle - low), (high - f) / (high - middle));
 
             t->weights[i] = (float)fmax(v, 0);
             if (v > 0) {
@@ -134,7 +136,8 @@ static void energies_of(ae_mel *m, const window *w, const float *past, double *e
         double sum = 0;
 
         for (uint32_t i = t->from; i < t->to; i++)
-            sum += (double)t->weights[i] * (m->out[i][0] * m->out[i][0] + m->out[i][1] * m->out[i][1]);
+            sum += (double)t->weights[i] *
+                   (m->out[i][0] * m->out[i][0] + m->out[i][1] * m->out[i][1]);
         energies[b] = 10 * log10(sum + 1e-10);
     }
 }

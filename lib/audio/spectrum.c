@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Short-time Fourier analysis and synthesis with roots of Hann windows, weighed so that what is not changed comes out as it went
- * in, and the bands of a recipe as sums over bins with overlapping triangles. */
+ * Short-time Fourier analysis and synthesis with roots of Hann windows, weighed so that what is not
+ * changed comes out as it went in, and the bands of a recipe as sums over bins with overlapping
+ * triangles. */
 #include "audio/spectrum.h"
 #include "audio/planner.h"
 #include "core/clones.h"
@@ -12,7 +13,8 @@
 #include <pthread.h>
 #include <string.h>
 
-/* Compressed magnitudes this far below full scale are as good as silence: below the least dither of 16 bits. */
+/* Compressed magnitudes this far below full scale are as good as silence: below the least dither of
+ * 16 bits. */
 #define SILENCE 1e-7
 
 struct aei_spectrum {
@@ -56,8 +58,8 @@ void aei_spectrum_free(aei_spectrum *s)
     ae_free(s);
 }
 
-/* Roots of Hann windows. Their squares, a hop apart, do not add up to one for every ratio of window to hop: the synthesis makes up
- * for it. */
+/* Roots of Hann windows. Their squares, a hop apart, do not add up to one for every ratio of window
+ * to hop: the synthesis makes up for it. */
 static void make_windows(aei_spectrum *s)
 {
     for (uint32_t i = 0; i < s->n; i++)
@@ -86,9 +88,11 @@ static double growth(uint32_t linear, uint32_t bands, double top)
     return (lo + hi) / 2;
 }
 
-static ae_status place_bands(aei_spectrum *s, const ae_sound_features *f, double rate, ae_error *err)
+static ae_status place_bands(aei_spectrum *s, const ae_sound_features *f, double rate,
+                             ae_error *err)
 {
-    double top = f->rate / 2 * f->window, r = growth(f->linear, f->bands, top), width = 1, per_bin = rate / s->n * f->window;
+    double top = f->rate / 2 * f->window, r = growth(f->linear, f->bands, top), width = 1,
+           per_bin = rate / s->n * f->window;
     double *centre = ae_alloc(f->bands, sizeof(*centre));
     uint32_t b = 0;
 
@@ -112,7 +116,8 @@ static ae_status place_bands(aei_spectrum *s, const ae_sound_features *f, double
     return AE_OK;
 }
 
-ae_status aei_spectrum_create(const ae_sound_features *f, double rate, aei_spectrum **out, ae_error *err)
+ae_status aei_spectrum_create(const ae_sound_features *f, double rate, aei_spectrum **out,
+                              ae_error *err)
 {
     aei_spectrum *s = ae_alloc(1, sizeof(*s));
     float *spectrum = NULL;
@@ -125,7 +130,8 @@ ae_status aei_spectrum_create(const ae_sound_features *f, double rate, aei_spect
     s->hop = (uint32_t)lrint(rate * f->hop);
     s->bands = f->bands;
     if (!s->hop || s->n < s->hop || s->n < 8) {
-        st = ae_fail(err, AE_ERR_ARGUMENT, "windows of %u samples every %u at a rate of %g", s->n, s->hop, rate);
+        st = ae_fail(err, AE_ERR_ARGUMENT, "windows of %u samples every %u at a rate of %g", s->n,
+                     s->hop, rate);
         goto done;
     }
     s->bins = s->n / 2 + 1;
@@ -136,17 +142,21 @@ ae_status aei_spectrum_create(const ae_sound_features *f, double rate, aei_spect
     s->share = ae_alloc(s->bins, sizeof(float));
     s->norm = ae_alloc(f->bands, sizeof(float));
     spectrum = ae_alloc(s->bins, 2 * sizeof(float));
-    if (!s->analysis || !s->synthesis || !s->frame || !s->band || !s->share || !s->norm || !spectrum) {
+    if (!s->analysis || !s->synthesis || !s->frame || !s->band || !s->share || !s->norm ||
+        !spectrum) {
         st = ae_fail(err, AE_ERR_NOMEM, "spectra of %u bins", s->bins);
         goto done;
     }
     make_windows(s);
     if ((st = place_bands(s, f, rate, err)) != AE_OK)
         goto done;
-    /* Estimated plans are the same in every run, measured ones, and with them the last bits of results, are not. */
+    /* Estimated plans are the same in every run, measured ones, and with them the last bits of
+     * results, are not. */
     aei_planner_lock();
-    s->forward = fftwf_plan_dft_r2c_1d((int)s->n, s->frame, (fftwf_complex *)spectrum, FFTW_ESTIMATE);
-    s->inverse = fftwf_plan_dft_c2r_1d((int)s->n, (fftwf_complex *)spectrum, s->frame, FFTW_ESTIMATE);
+    s->forward = fftwf_plan_dft_r2c_1d((int)s->n, s->frame, (fftwf_complex *)spectrum,
+                                       FFTW_ESTIMATE);
+    s->inverse = fftwf_plan_dft_c2r_1d((int)s->n, (fftwf_complex *)spectrum, s->frame,
+                                       FFTW_ESTIMATE);
     aei_planner_unlock();
     if (!s->forward || !s->inverse) {
         st = ae_fail(err, AE_ERR_NOMEM, "transforms of %u samples", s->n);
@@ -175,13 +185,15 @@ uint32_t aei_spectrum_bins(const aei_spectrum *s)
     return s->bins;
 }
 
-AEI_CLONES static void times(size_t n, const float *restrict a, const float *restrict b, float k, float *restrict to)
+AEI_CLONES static void times(size_t n, const float *restrict a, const float *restrict b, float k,
+                             float *restrict to)
 {
     for (size_t i = 0; i < n; i++)
         to[i] = k * a[i] * b[i];
 }
 
-AEI_CLONES static void add_times(size_t n, const float *restrict a, const float *restrict b, float k, float *restrict to)
+AEI_CLONES static void add_times(size_t n, const float *restrict a, const float *restrict b,
+                                 float k, float *restrict to)
 {
     for (size_t i = 0; i < n; i++)
         to[i] += k * a[i] * b[i];
@@ -230,7 +242,8 @@ AEI_CLONES static void compress(uint32_t n, const float *power, float exponent, 
         values[i] = aei_pow(power[i] + 1e-30f, exponent);
 }
 
-float aei_sound_compress(const ae_sound_features *f, aei_running_level *level, const float *power, float *values)
+float aei_sound_compress(const ae_sound_features *f, aei_running_level *level, const float *power,
+                         float *values)
 {
     double sum = 0, keep = 1 - f->hop / f->memory;
     float divisor;
@@ -241,7 +254,8 @@ float aei_sound_compress(const ae_sound_features *f, aei_running_level *level, c
     level->sum = keep * level->sum + sum / f->bands;
     level->weight = keep * level->weight + 1;
     /* A moment far above what came before, as the first sound after silence, counts at once. */
-    divisor = (float)(fmax(level->sum / level->weight, 0.3 * sum / f->bands) + pow(SILENCE, f->power));
+    divisor = (float)(fmax(level->sum / level->weight, 0.3 * sum / f->bands) +
+                      pow(SILENCE, f->power));
     for (uint32_t b = 0; b < f->bands; b++)
         values[b] /= divisor;
     return divisor;

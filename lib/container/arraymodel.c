@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A number is expected by two filters that learn (normalised least mean squares over the neighbours, in units of how much they
- * change) and by the mean of its column; each gives a logistic density, with a scale learnt for the level of activity, and so for
- * every bit a probability. Counters chosen by hashes of the neighbours and of the bits above give more, and so does the number that
- * followed when the last few were seen before. Weights that learn mix all of them (logistic mixing: Mahoney 2005). Bits within
- * which the densities are flat are counted by their place alone. */
+ * A number is expected by two filters that learn (normalised least mean squares over the
+ * neighbours, in units of how much they change) and by the mean of its column; each gives a
+ * logistic density, with a scale learnt for the level of activity, and so for every bit a
+ * probability. Counters chosen by hashes of the neighbours and of the bits above give more, and so
+ * does the number that followed when the last few were seen before. Weights that learn mix all of
+ * them (logistic mixing: Mahoney 2005). Bits within which the densities are flat are counted by
+ * their place alone. */
 #include "arraymodel.h"
 
 #include <string.h>
@@ -13,16 +15,16 @@
 #include "predict.h"
 
 enum {
-    HASHED = 11,   /* contexts that are looked up by the bits above, too */
-    SHAPES = 2,    /* and by what the densities say */
-    INPUTS = 32,   /* of the mixer: densities, contexts, match, a constant; padded */
+    HASHED = 11, /* contexts that are looked up by the bits above, too */
+    SHAPES = 2,  /* and by what the densities say */
+    INPUTS = 32, /* of the mixer: densities, contexts, match, a constant; padded */
     MATCH = N_DENSITIES + HASHED + SHAPES,
     ONE = MATCH + 1,
-    LINE = 16,     /* of counters: a check, and those of four bits */
+    LINE = 16, /* of counters: a check, and those of four bits */
     MOST_LINES = 1 << 14,
     LEAST_LINES = 1 << 6,
-    RATIOS = 24,   /* of what is left of a number to the scale of its density, in powers of two */
-    MATCHES = 3,   /* none, short, long */
+    RATIOS = 24, /* of what is left of a number to the scale of its density, in powers of two */
+    MATCHES = 3, /* none, short, long */
     SETS = (RATIOS + 2) * MATCHES, /* of weights: by that, and two for numbers as a whole */
     TAPS = 20,
     FILTERS = 2,
@@ -34,14 +36,14 @@ enum {
 /* What is learnt of a column. Means have 4 bits behind the point, and more of their own. */
 typedef struct column {
     int32_t weights[FILTERS][TAPS]; /* 16 bits behind the point */
-    uint64_t change;    /* of a number to what the filters begin with, 5 more bits; */
-    uint64_t unit;      /* the whole of that and 1, */
-    int64_t inverse;    /* 2^28 / that without its last `shift` bits */
+    uint64_t change;                /* of a number to what the filters begin with, 5 more bits; */
+    uint64_t unit;                  /* the whole of that and 1, */
+    int64_t inverse;                /* 2^28 / that without its last `shift` bits */
     uint32_t shift;
     uint64_t fast, slow; /* errors of the first filter, 3 and 7 more bits */
-    int64_t mean;       /* 7 more bits */
-    uint64_t away;      /* from it, 7 more bits */
-    int64_t last[2];    /* errors */
+    int64_t mean;        /* 7 more bits */
+    uint64_t away;       /* from it, 7 more bits */
+    int64_t last[2];     /* errors */
 } column;
 
 struct aei_array_model {
@@ -55,8 +57,8 @@ struct aei_array_model {
     uint32_t used[SETS];
     uint16_t flat[AEI_ARRAY_BITS][32], outside[LEVELS];
     uint32_t positions[POSITIONS]; /* behind passages of that hash */
-    uint16_t good[2]; /* how often each of two neighbours was the number, of 65536 */
-    uint32_t n_lines; /* in use */
+    uint16_t good[2];              /* how often each of two neighbours was the number, of 65536 */
+    uint32_t n_lines;              /* in use */
     uint8_t *bytes;
     size_t room;
 
@@ -74,7 +76,8 @@ struct aei_array_model {
 
 bool aei_array_shape_is_sound(const aei_array_shape *s)
 {
-    bool good = s->n >= 1 && s->n <= AEI_ARRAY_MAX_TILE && s->most >= 1 && s->most < 1ull << AEI_ARRAY_BITS && s->columns >= 1 &&
+    bool good = s->n >= 1 && s->n <= AEI_ARRAY_MAX_TILE && s->most >= 1 &&
+                s->most < 1ull << AEI_ARRAY_BITS && s->columns >= 1 &&
                 s->columns <= AEI_ARRAY_COLUMNS && s->stride[0] >= 1;
 
     for (int i = 0; i < 3; i++)
@@ -129,7 +132,10 @@ static void reset(aei_array_model *m, const aei_array_shape *s)
     memset(m->shapes, 0, sizeof(m->shapes));
     for (uint32_t i = 0; i < SETS; i++)
         for (int j = 0; j < INPUTS; j++)
-            m->weights0[i][j] = j < N_DENSITIES ? 65536 * 20 / 100 : j < MATCH ? 65536 * 14 / 100 : j == MATCH ? 65536 / 2 : 0;
+            m->weights0[i][j] = j < N_DENSITIES ? 65536 * 20 / 100
+                                : j < MATCH     ? 65536 * 14 / 100
+                                : j == MATCH    ? 65536 / 2
+                                                : 0;
     memset(m->weights1, 0, sizeof(m->weights1));
     memset(m->used, 0, sizeof(m->used));
     for (int i = 0; i < AEI_ARRAY_BITS; i++)
@@ -144,7 +150,8 @@ static void reset(aei_array_model *m, const aei_array_shape *s)
 
 /* ---- neighbours ---- */
 
-/* The number so far before place i of the tile; what lies before the tile is taken for the nearest that is there. */
+/* The number so far before place i of the tile; what lies before the tile is taken for the nearest
+ * that is there. */
 static inline uint64_t back(const uint64_t *v, uint32_t i, uint64_t distance, uint64_t instead)
 {
     return distance - 1 < i ? v[i - distance] : instead;
@@ -185,7 +192,8 @@ typedef struct around {
     int64_t base, energy;
 } around;
 
-static inline void look(const aei_array_model *m, const aei_array_shape *s, const uint64_t *v, uint32_t i, around *a)
+static inline void look(const aei_array_model *m, const aei_array_shape *s, const uint64_t *v,
+                        uint32_t i, around *a)
 {
     const uint64_t w = s->stride[0], n = s->stride[1], z = s->stride[2];
     const column *c = &m->columns[m->col];
@@ -201,7 +209,7 @@ static inline void look(const aei_array_model *m, const aei_array_shape *s, cons
     a->B = i ? v[i - 1] : 0;
     a->B2 = i > 1 ? v[i - 2] : 0;
     a->base = n ? (int64_t)(a->W + a->N) / 2 : (int64_t)a->W;
-#define TAP(value) a->taps[k++] = in_units((int64_t)(value) - a->base, c)
+#define TAP(value) a->taps[k++] = in_units((int64_t)(value)-a->base, c)
     TAP(a->W);
     TAP(a->WW);
     TAP(a->N);
@@ -272,9 +280,11 @@ static inline void learn(uint32_t *counter, const aei_decision_tables *t, int bi
     *counter = v << 10 | (n < limit ? n + 1 : n);
 }
 
-/* p: what the densities say. node: of the lines in hand. said: the bit that a passage seen before expects, or -1. */
-AEI_INLINE int decide_number(aei_array_model *m, bool decoding, int bit, unsigned node, const uint32_t p[N_DENSITIES],
-                             unsigned ratio_level, unsigned depth, int said, bool first)
+/* p: what the densities say. node: of the lines in hand. said: the bit that a passage seen before
+ * expects, or -1. */
+AEI_INLINE int decide_number(aei_array_model *m, bool decoding, int bit, unsigned node,
+                             const uint32_t p[N_DENSITIES], unsigned ratio_level, unsigned depth,
+                             int said, bool first)
 {
     const aei_decision_tables *t = m->t;
     unsigned match = said < 0 ? 0 : m->length < LONG ? 1 : 2;
@@ -287,10 +297,10 @@ AEI_INLINE int decide_number(aei_array_model *m, bool decoding, int bit, unsigne
         x[i] = stretch(t, p[i]);
     for (int i = 0; i < HASHED; i++)
         counters[i] = &m->line[i][node];
-    counters[HASHED] = &m->shapes[0][(unsigned)((x[0] + STRETCH_MAX) >> 7) % 64 << 8 | (first ? 31 : ratio_level) << 3 |
-                                     (m->level >> 3 & 7)];
-    counters[HASHED + 1] = &m->shapes[1][(unsigned)((x[1] + STRETCH_MAX) >> 8) % 32 << 9 | (first ? 31 : ratio_level) << 4 |
-                                         (m->col & 15)];
+    counters[HASHED] = &m->shapes[0][(unsigned)((x[0] + STRETCH_MAX) >> 7) % 64 << 8 |
+                                     (first ? 31 : ratio_level) << 3 | (m->level >> 3 & 7)];
+    counters[HASHED + 1] = &m->shapes[1][(unsigned)((x[1] + STRETCH_MAX) >> 8) % 32 << 9 |
+                                         (first ? 31 : ratio_level) << 4 | (m->col & 15)];
     for (int i = 0; i < HASHED + SHAPES; i++)
         x[N_DENSITIES + i] = *counters[i] & 1023 ? stretch(t, *counters[i] >> 16) : 0;
     if (said >= 0) {
@@ -303,7 +313,7 @@ AEI_INLINE int decide_number(aei_array_model *m, bool decoding, int bit, unsigne
         dot += (int64_t)x[i] * (w0[i] + w1[i]);
     final = squash(t, dot >> 16);
     bit = code_bit(&m->coder, decoding, bit, final);
-    error = (int32_t)((uint32_t)bit << 16) - (int32_t)final;
+    error = (int32_t)((uint32_t)bit << 16) - (int32_t) final;
     rate = m->used[set] < 1024 ? 11 - (int32_t)(m->used[set] >> 7) : 3;
     m->used[set]++;
     for (int i = 0; i < INPUTS; i++) {
@@ -335,14 +345,17 @@ static inline void find_lines(aei_array_model *m, uint32_t place, uint64_t above
 /* A decision that is not worth more than a counter. */
 AEI_INLINE int decide_simply(aei_array_model *m, bool decoding, int bit, uint16_t *counter)
 {
-    bit = code_bit(&m->coder, decoding, bit, *counter < 32 ? 32 : *counter > 65503 ? 65503 : *counter);
+    bit = code_bit(&m->coder, decoding, bit,
+                   *counter < 32      ? 32
+                   : *counter > 65503 ? 65503
+                                      : *counter);
     *counter = (uint16_t)(*counter + (((bit ? 65535 : 0) - *counter) >> 7));
     return bit;
 }
 
 /* Of the 2^bits numbers from `start` on, none above `most`. */
-AEI_INLINE uint64_t code_bits(aei_array_model *m, bool decoding, uint64_t v, uint64_t start, uint64_t most, uint32_t bits,
-                             bool window)
+AEI_INLINE uint64_t code_bits(aei_array_model *m, bool decoding, uint64_t v, uint64_t start,
+                              uint64_t most, uint32_t bits, bool window)
 {
     uint32_t low[N_DENSITIES], high[N_DENSITIES], middle[N_DENSITIES], p[N_DENSITIES];
     uint32_t narrow = floor_log2(m->scale[0] < m->scale[1] ? m->scale[0] : m->scale[1]);
@@ -372,8 +385,9 @@ AEI_INLINE uint64_t code_bits(aei_array_model *m, bool decoding, uint64_t v, uin
                 middle[d] = above(m, d, next);
                 p[d] = ratio(middle[d] - high[d], low[d] - high[d]);
             }
-            bit = decide_number(m, decoding, bit, node, p, ratio_level < RATIOS ? ratio_level : RATIOS - 1, window ? bits - i : i,
-                                agrees ? m->expected >= next : -1, false);
+            bit = decide_number(m, decoding, bit, node, p,
+                                ratio_level < RATIOS ? ratio_level : RATIOS - 1,
+                                window ? bits - i : i, agrees ? m->expected >= next : -1, false);
             node = node << 1 | (unsigned)bit;
             if (++at == 4) {
                 at = 0;
@@ -388,18 +402,21 @@ AEI_INLINE uint64_t code_bits(aei_array_model *m, bool decoding, uint64_t v, uin
 }
 
 /* Whether the number is this one. */
-AEI_INLINE int decide_equal(aei_array_model *m, const aei_array_shape *s, bool decoding, uint64_t v, uint64_t candidate,
-                            unsigned which)
+AEI_INLINE int decide_equal(aei_array_model *m, const aei_array_shape *s, bool decoding, uint64_t v,
+                            uint64_t candidate, unsigned which)
 {
     uint32_t p[N_DENSITIES];
 
     for (int d = 0; d < N_DENSITIES; d++)
-        p[d] = ratio(above(m, d, candidate) - above(m, d, candidate + 1), above(m, d, 0) - above(m, d, s->most + 1));
+        p[d] = ratio(above(m, d, candidate) - above(m, d, candidate + 1),
+                     above(m, d, 0) - above(m, d, s->most + 1));
     find_lines(m, 254 + which, s->window || which ? 0 : candidate);
-    return decide_number(m, decoding, v == candidate, 1, p, which, AEI_ARRAY_BITS, m->length ? m->expected == candidate : -1, true);
+    return decide_number(m, decoding, v == candidate, 1, p, which, AEI_ARRAY_BITS,
+                         m->length ? m->expected == candidate : -1, true);
 }
 
-AEI_INLINE uint64_t code_number(aei_array_model *m, const aei_array_shape *s, bool decoding, uint64_t v)
+AEI_INLINE uint64_t code_number(aei_array_model *m, const aei_array_shape *s, bool decoding,
+                                uint64_t v)
 {
     const uint32_t bits = floor_log2(s->most) + 1;
     uint32_t some;
@@ -433,7 +450,8 @@ static uint32_t agreement(const uint64_t *v, uint32_t a, uint32_t b, uint32_t mo
     return n;
 }
 
-static inline void recall(aei_array_model *m, const aei_array_shape *s, const uint64_t *v, uint32_t i)
+static inline void recall(aei_array_model *m, const aei_array_shape *s, const uint64_t *v,
+                          uint32_t i)
 {
     uint32_t least = 24 / (floor_log2(s->most) + 1) + 2, h = 0, *slot;
 
@@ -464,8 +482,8 @@ static inline uint64_t size_of(int64_t v)
 }
 
 /* What may repeat: the numbers around. */
-static inline void hash_numbers(aei_array_model *m, const aei_array_shape *s, const around *a, int64_t made, uint32_t in_row,
-                                uint32_t in_item)
+static inline void hash_numbers(aei_array_model *m, const aei_array_shape *s, const around *a,
+                                int64_t made, uint32_t in_row, uint32_t in_item)
 {
     const uint32_t bits = floor_log2(s->most) + 1, coarse = bits > 6 ? bits - 6 : 0;
     uint32_t expected = (uint32_t)(made >> 4 >> (bits > 8 ? bits - 8 : 0)), *h = m->hashes;
@@ -476,12 +494,15 @@ static inline void hash_numbers(aei_array_model *m, const aei_array_shape *s, co
     h[3] = mixed(mixed(4 + m->col, a->W), a->N);
     h[4] = mixed(mixed(mixed(mixed(5 + m->col, a->W), a->N), a->NW), a->NE);
     h[5] = mixed(mixed(6 + m->col, s->columns > 1 ? a->B : a->Z), a->W);
-    h[6] = mixed(mixed(mixed(7 + m->col, (a->W >> coarse) << 12 | (a->N >> coarse) << 6 | a->NW >> coarse), a->NE >> coarse),
-                 a->Z >> coarse);
+    h[6] = mixed(
+        mixed(mixed(7 + m->col, (a->W >> coarse) << 12 | (a->N >> coarse) << 6 | a->NW >> coarse),
+              a->NE >> coarse),
+        a->Z >> coarse);
     h[7] = mixed(mixed(mixed(8, in_item), a->W >> coarse), a->N >> coarse);
     h[8] = mixed(9 + m->col, expected);
     h[9] = mixed(mixed(10 + m->col, (uint64_t)made >> 4), expected);
-    h[10] = s->columns > 1 ? mixed(mixed(11 + m->col, a->B), a->B2) : mixed(mixed(mixed(11, a->Z), a->N), in_item);
+    h[10] = s->columns > 1 ? mixed(mixed(11 + m->col, a->B), a->B2)
+                           : mixed(mixed(mixed(11, a->Z), a->N), in_item);
 }
 
 /* An error, in powers of two of what is usual and with its sign. */
@@ -494,14 +515,18 @@ static inline uint32_t signed_size(int64_t v, uint64_t usual)
 }
 
 /* What may repeat: how wrong the filters are. */
-static inline void hash_errors(aei_array_model *m, const aei_array_shape *s, const int64_t made[FILTERS],
-                               const uint32_t levels[FILTERS], uint32_t in_row)
+static inline void hash_errors(aei_array_model *m, const aei_array_shape *s,
+                               const int64_t made[FILTERS], const uint32_t levels[FILTERS],
+                               uint32_t in_row)
 {
-    const column *c = &m->columns[m->col], *before = &m->columns[m->col ? m->col - 1 : s->columns - 1];
+    const column *c = &m->columns[m->col],
+                 *before = &m->columns[m->col ? m->col - 1 : s->columns - 1];
     const column *second = &m->columns[m->col > 1 ? m->col - 2 : 0];
     uint64_t usual = (c->slow >> 7) + 1;
-    uint32_t last = signed_size(c->last[0], usual), last2 = signed_size(c->last[1], usual), *h = m->hashes;
-    uint32_t beside = signed_size(before->last[0], (before->slow >> 7) + 1), apart = signed_size(made[1] - made[0], usual);
+    uint32_t last = signed_size(c->last[0], usual), last2 = signed_size(c->last[1], usual),
+             *h = m->hashes;
+    uint32_t beside = signed_size(before->last[0], (before->slow >> 7) + 1),
+             apart = signed_size(made[1] - made[0], usual);
 
     h[0] = mixed(1 + m->col, levels[0]);
     h[1] = mixed(mixed(2, levels[1] / 2), last);
@@ -516,10 +541,12 @@ static inline void hash_errors(aei_array_model *m, const aei_array_shape *s, con
     h[10] = mixed(mixed(11 + m->col, beside), last);
 }
 
-AEI_INLINE bool code_one(aei_array_model *m, const aei_array_shape *s, bool decoding, uint64_t *v, uint32_t i, uint64_t place)
+AEI_INLINE bool code_one(aei_array_model *m, const aei_array_shape *s, bool decoding, uint64_t *v,
+                         uint32_t i, uint64_t place)
 {
     const int64_t top = (int64_t)s->most << 4;
-    uint64_t row = s->stride[1] ? s->stride[1] : s->stride[0], item = s->stride[2] ? s->stride[2] : row;
+    uint64_t row = s->stride[1] ? s->stride[1] : s->stride[0],
+             item = s->stride[2] ? s->stride[2] : row;
     int64_t made[FILTERS];
     column *c;
     around a;
@@ -563,7 +590,8 @@ AEI_INLINE bool code_one(aei_array_model *m, const aei_array_shape *s, bool deco
     m->good[0] = (uint16_t)(m->good[0] + (((number == a.W ? 65535 : 0) - m->good[0]) >> 6));
     m->good[1] = (uint16_t)(m->good[1] + (((number == a.N ? 65535 : 0) - m->good[1]) >> 6));
 
-    int64_t exact = (int64_t)number * 16, error = exact - made[0], changed = exact - a.base * 16, away = exact - (c->mean >> 7);
+    int64_t exact = (int64_t)number * 16, error = exact - made[0], changed = exact - a.base * 16,
+            away = exact - (c->mean >> 7);
     uint64_t size = size_of(error);
 
     for (int f = 0; f < FILTERS; f++) {
@@ -602,8 +630,9 @@ AEI_CLONES static void decode_tile(aei_array_model *m, const aei_array_shape *s,
 
 enum { SLACK = 1024 /* a number never takes more bytes */ };
 
-ae_status aei_array_model_encode(aei_array_model *m, const aei_array_shape *s, const uint64_t *values, size_t most,
-                                 const uint8_t **bytes, size_t *n_bytes, ae_error *err)
+ae_status aei_array_model_encode(aei_array_model *m, const aei_array_shape *s,
+                                 const uint64_t *values, size_t most, const uint8_t **bytes,
+                                 size_t *n_bytes, ae_error *err)
 {
     *n_bytes = 0;
     if (most + SLACK > m->room) {
@@ -622,7 +651,8 @@ ae_status aei_array_model_encode(aei_array_model *m, const aei_array_shape *s, c
     return AE_OK;
 }
 
-void aei_array_model_decode(aei_array_model *m, const aei_array_shape *s, const uint8_t *bytes, size_t n_bytes, uint64_t *values)
+void aei_array_model_decode(aei_array_model *m, const aei_array_shape *s, const uint8_t *bytes,
+                            size_t n_bytes, uint64_t *values)
 {
     reset(m, s);
     aei_decider_begin(&m->coder, bytes, n_bytes);

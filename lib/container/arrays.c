@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Arrays as tiles of elements: cut from a stream of rows and put together again, as many tiles at a time as there are threads. */
+ * Arrays as tiles of elements: cut from a stream of rows and put together again, as many tiles at a
+ * time as there are threads. */
 #include <string.h>
 
 #include "arraytile.h"
@@ -30,8 +31,9 @@ typedef struct tiles {
     uint64_t n_elements;
     slot *slots;
     uint32_t n; /* threads */
-    uint8_t *row;       /* one that is not whole: read, and given out up to `at`, or put together up to there; */
-    uint64_t at;        /* in elements */
+    /* one that is not whole: read, and given out up to `at`, or put together up to there; */
+    uint8_t *row;
+    uint64_t at; /* in elements */
     aei_pool *pool;
     const ae_cancel *cancel;
 } tiles;
@@ -48,14 +50,17 @@ static void tiles_close(tiles *t)
     aei_pool_free(t->pool);
 }
 
-static ae_status tiles_open(tiles *t, const ae_item *item, const ae_control *control, uint64_t n_elements, ae_error *err)
+static ae_status tiles_open(tiles *t, const ae_item *item, const ae_control *control,
+                            uint64_t n_elements, ae_error *err)
 {
     uint32_t threads = control->threads ? control->threads : aei_cpu_count();
     uint64_t most;
     ae_status st = AE_OK;
 
-    *t = (tiles){.item = item, .each = ae_sample_bytes(item->info.sample), .cancel = control->cancel};
-    if (!ae_arrays_known(&item->info) || !item->tile || item->tile > AEI_ARRAY_MAX_TILE || !aei_tiles_believed(item))
+    *t = (tiles){
+        .item = item, .each = ae_sample_bytes(item->info.sample), .cancel = control->cancel};
+    if (!ae_arrays_known(&item->info) || !item->tile || item->tile > AEI_ARRAY_MAX_TILE ||
+        !aei_tiles_believed(item))
         return ae_fail(err, AE_ERR_ARGUMENT, "an array that cannot be stored");
     t->n_elements = item->info.width * item->info.height;
     most = n_elements / item->tile + 2;
@@ -66,7 +71,8 @@ static ae_status tiles_open(tiles *t, const ae_item *item, const ae_control *con
     t->n = threads;
     for (uint32_t i = 0; i < threads && st == AE_OK; i++)
         if (!(t->slots[i].coder = aei_array_coder_create()) ||
-            !(t->slots[i].elements = ae_alloc(item->tile < t->n_elements ? item->tile : (size_t)t->n_elements, t->each)))
+            !(t->slots[i].elements = ae_alloc(
+                  item->tile < t->n_elements ? item->tile : (size_t)t->n_elements, t->each)))
             st = ae_fail(err, AE_ERR_NOMEM, "tiles of an array");
     if (st == AE_OK)
         st = aei_pool_create(threads, &t->pool, err);
@@ -84,7 +90,8 @@ static bool cancelled(const tiles *t)
 static void place(const tiles *t, slot *s, uint64_t first)
 {
     s->first = first;
-    s->n = t->n_elements - first < t->item->tile ? (uint32_t)(t->n_elements - first) : t->item->tile;
+    s->n = t->n_elements - first < t->item->tile ? (uint32_t)(t->n_elements - first)
+                                                 : t->item->tile;
 }
 
 /* ---- encoding ---- */
@@ -126,11 +133,12 @@ static void encode_one(void *context, uint32_t i, uint32_t thread)
 
     (void)thread;
     s->st = cancelled(t) ? ae_fail(&s->err, AE_ERR_CANCELLED, "interrupted")
-                         : aei_array_tile_encode(s->coder, t->item, s->first, s->elements, s->n, &s->data, &s->err);
+                         : aei_array_tile_encode(s->coder, t->item, s->first, s->elements, s->n,
+                                                 &s->data, &s->err);
 }
 
-ae_status ae_arrays_encode(const ae_item *item, const ae_arrays_options *o, const ae_row_source *source, const ae_tile_sink *sink,
-                           ae_error *err)
+ae_status ae_arrays_encode(const ae_item *item, const ae_arrays_options *o,
+                           const ae_row_source *source, const ae_tile_sink *sink, ae_error *err)
 {
     uint64_t at = 0;
     uint32_t index = 0;
@@ -154,7 +162,9 @@ ae_status ae_arrays_encode(const ae_item *item, const ae_arrays_options *o, cons
 
             if (s->st != AE_OK)
                 st = ae_fail(err, s->st, "%s", s->err.message);
-            else if ((st = sink->write(sink->opaque, index++, s->data.data, s->data.n_bytes, err)) == AE_OK && o->decoded)
+            else if ((st = sink->write(sink->opaque, index++, s->data.data, s->data.n_bytes,
+                                       err)) == AE_OK &&
+                     o->decoded)
                 o->decoded(o->control.opaque, s->elements, s->n);
         }
         if (st == AE_OK && o->control.progress)
@@ -175,7 +185,8 @@ static void decode_one(void *context, uint32_t i, uint32_t thread)
     if (s->st == AE_OK && cancelled(t))
         s->st = ae_fail(&s->err, AE_ERR_CANCELLED, "interrupted");
     if (s->st == AE_OK)
-        s->st = aei_array_tile_decode(s->coder, t->item, s->first, s->data.data, s->data.n_bytes, s->elements, s->n, &s->err);
+        s->st = aei_array_tile_decode(s->coder, t->item, s->first, s->data.data, s->data.n_bytes,
+                                      s->elements, s->n, &s->err);
     if (s->st != AE_OK)
         memset(s->elements, 0, s->n * t->each);
 }
@@ -186,7 +197,8 @@ static bool is_fatal(ae_status st)
     return st == AE_ERR_NOMEM || st == AE_ERR_CANCELLED || st == AE_ERR_TOO_NEW;
 }
 
-static ae_status fetch(slot *s, uint32_t index, const ae_arrays_options *o, const ae_tile_source *source, ae_error *err)
+static ae_status fetch(slot *s, uint32_t index, const ae_arrays_options *o,
+                       const ae_tile_source *source, ae_error *err)
 {
     const void *data = NULL;
     size_t n = 0;
@@ -199,11 +211,14 @@ static ae_status fetch(slot *s, uint32_t index, const ae_arrays_options *o, cons
         aei_put(&s->data, data, n);
     if (s->data.failed)
         return ae_fail(err, AE_ERR_NOMEM, "a coded tile");
-    return s->st != AE_OK && (is_fatal(s->st) || !o->control.lost) ? ae_fail(err, s->st, "%s", s->err.message) : AE_OK;
+    return s->st != AE_OK && (is_fatal(s->st) || !o->control.lost)
+               ? ae_fail(err, s->st, "%s", s->err.message)
+               : AE_OK;
 }
 
 /* Elements as they follow each other, in whole rows. */
-static ae_status give_out(tiles *t, const uint8_t *elements, uint64_t n, const ae_row_sink *sink, ae_error *err)
+static ae_status give_out(tiles *t, const uint8_t *elements, uint64_t n, const ae_row_sink *sink,
+                          ae_error *err)
 {
     const uint64_t width = t->item->info.width;
 
@@ -231,8 +246,8 @@ static ae_status give_out(tiles *t, const uint8_t *elements, uint64_t n, const a
     return AE_OK;
 }
 
-ae_status ae_arrays_decode(const ae_item *item, const ae_arrays_options *o, const ae_tile_source *source, const ae_row_sink *sink,
-                           ae_error *err)
+ae_status ae_arrays_decode(const ae_item *item, const ae_arrays_options *o,
+                           const ae_tile_source *source, const ae_row_sink *sink, ae_error *err)
 {
     const ae_signal_info *info = &item->info;
     uint64_t first = o->n_rows ? o->first : 0, rows = o->n_rows ? o->n_rows : info->height, end, at;
@@ -240,7 +255,8 @@ ae_status ae_arrays_decode(const ae_item *item, const ae_arrays_options *o, cons
     ae_status st;
 
     if (first > info->height || rows > info->height - first)
-        return ae_fail(err, AE_ERR_ARGUMENT, "rows beyond the end of the array, which has %llu", (unsigned long long)info->height);
+        return ae_fail(err, AE_ERR_ARGUMENT, "rows beyond the end of the array, which has %llu",
+                       (unsigned long long)info->height);
     if ((st = tiles_open(&t, item, &o->control, rows * info->width, err)) != AE_OK)
         return st;
     first *= info->width;
@@ -259,17 +275,20 @@ ae_status ae_arrays_decode(const ae_item *item, const ae_arrays_options *o, cons
         aei_pool_run(t.pool, n, decode_one, &t);
         for (uint32_t i = 0; i < n && st == AE_OK; i++) {
             slot *s = &t.slots[i];
-            uint64_t from = s->first < first ? first - s->first : 0, to = end - s->first < s->n ? end - s->first : s->n;
+            uint64_t from = s->first < first ? first - s->first : 0,
+                     to = end - s->first < s->n ? end - s->first : s->n;
 
             if (s->st != AE_OK && (is_fatal(s->st) || !o->control.lost))
                 st = ae_fail(err, s->st, "%s", s->err.message);
             else if (s->st != AE_OK)
-                o->control.lost(o->control.opaque, (uint32_t)(s->first / item->tile), s->err.message);
+                o->control.lost(o->control.opaque, (uint32_t)(s->first / item->tile),
+                                s->err.message);
             if (st == AE_OK)
                 st = give_out(&t, s->elements + from * t.each, to - from, sink, err);
         }
         if (st == AE_OK && o->control.progress)
-            o->control.progress(o->control.opaque, at < end ? (double)(at - first) / (double)(end - first) : 1);
+            o->control.progress(o->control.opaque,
+                                at < end ? (double)(at - first) / (double)(end - first) : 1);
     }
     tiles_close(&t);
     return st;

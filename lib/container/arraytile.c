@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Elements are 64-bit patterns in the order of their values. A tile finds the numbers behind them: multiples of a step, decimal or
- * binary fractions, products with a step, or places in a table of all the values that there are. */
+ * Elements are 64-bit patterns in the order of their values. A tile finds the numbers behind them:
+ * multiples of a step, decimal or binary fractions, products with a step, or places in a table of
+ * all the values that there are. */
 #include "arraytile.h"
 
 #include <math.h>
@@ -16,12 +17,12 @@ enum { KIND_RAW = 0, KIND_NUMBERS = 1, N_KINDS = 2 };
 enum { MAP_PATTERN = 0, MAP_QUOTIENT = 1, MAP_PRODUCT = 2, MAP_TABLE = 3, N_MAPS = 4 };
 enum { EQUAL = 1, WINDOW = 2, COMMON = 4, KNOWN = 7 };
 enum {
-    MOST_VALUES = 4096,  /* of a table */
+    MOST_VALUES = 4096, /* of a table */
     PLACES = 2 * MOST_VALUES,
-    SAMPLE = 256,        /* elements that ways are tried on */
-    TRIAL = 6144,        /* numbers that shapes are tried on */
+    SAMPLE = 256, /* elements that ways are tried on */
+    TRIAL = 6144, /* numbers that shapes are tried on */
     MOST_DIGITS = 12,
-    MIDDLE = 53          /* quotients and products are of numbers from -2^53 on */
+    MIDDLE = 53 /* quotients and products are of numbers from -2^53 on */
 };
 
 struct aei_array_coder {
@@ -53,7 +54,10 @@ typedef struct layout {
 static layout layout_of(ae_sample type)
 {
     uint32_t bytes = (uint32_t)ae_sample_bytes(type);
-    layout l = {.bytes = bytes, .mask = type == AE_BOOL ? 1 : bytes == 8 ? UINT64_MAX : (1ull << 8 * bytes) - 1};
+    layout l = {.bytes = bytes,
+                .mask = type == AE_BOOL ? 1
+                        : bytes == 8    ? UINT64_MAX
+                                        : (1ull << 8 * bytes) - 1};
 
     l.mantissa = type == AE_F16 ? 10 : type == AE_F32 ? 23 : type == AE_F64 ? 52 : 0;
     l.sign = l.mantissa || type == AE_S8 || type == AE_S16 || type == AE_S32 || type == AE_S64;
@@ -64,7 +68,8 @@ aei_array_coder *aei_array_coder_create(void)
 {
     aei_array_coder *c = ae_alloc(1, sizeof(*c));
 
-    if (c && (!(c->model = aei_array_model_create()) || !(c->table = ae_alloc(MOST_VALUES, sizeof(*c->table))))) {
+    if (c && (!(c->model = aei_array_model_create()) ||
+              !(c->table = ae_alloc(MOST_VALUES, sizeof(*c->table))))) {
         aei_array_coder_free(c);
         return NULL;
     }
@@ -109,7 +114,8 @@ static ae_status reserve(aei_array_coder *c, size_t n, ae_error *err)
 
 /* ---- elements ---- */
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "port me: elements are taken apart as little-endian");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "port me: elements are taken apart as little-endian");
 
 /* Patterns in the order of the values that they stand for. */
 static uint64_t in_order(const layout *l, uint64_t pattern)
@@ -187,12 +193,9 @@ static uint64_t element_of(const layout *l, const mapping *m, uint64_t number)
     switch (m->map) {
     case MAP_QUOTIENT:
         return place_of(l, (double)(int64_t)(v - (1ull << MIDDLE)) / (double)m->divisor);
-    case MAP_PRODUCT:
-        return place_of(l, (double)(int64_t)(v - (1ull << MIDDLE)) * m->factor);
-    case MAP_TABLE:
-        return m->table[v < m->n_table ? v : m->n_table - 1];
-    default:
-        return v < l->mask ? v : l->mask;
+    case MAP_PRODUCT: return place_of(l, (double)(int64_t)(v - (1ull << MIDDLE)) * m->factor);
+    case MAP_TABLE: return m->table[v < m->n_table ? v : m->n_table - 1];
+    default: return v < l->mask ? v : l->mask;
     }
 }
 
@@ -205,7 +208,8 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* All values, in order; 0: more than a table has. Open addressing in c->numbers, which has room for n. */
+/* All values, in order; 0: more than a table has. Open addressing in c->numbers, which has room for
+ * n. */
 static uint32_t collect(aei_array_coder *c, uint32_t n)
 {
     uint64_t slots[PLACES];
@@ -253,11 +257,12 @@ static bool is_quotient(const layout *l, uint64_t place, uint64_t divisor, uint6
 {
     mapping m = {.map = MAP_QUOTIENT, .divisor = divisor, .step = 1};
 
-    return nearest(value_of(l, place) * (double)divisor, number) && element_of(l, &m, *number) == place;
+    return nearest(value_of(l, place) * (double)divisor, number) &&
+           element_of(l, &m, *number) == place;
 }
 
-/* A divisor by which nearly all elements are quotients of numbers with fewer bits than a mantissa has; 0: none. Powers of ten, then
- * of two. */
+/* A divisor by which nearly all elements are quotients of numbers with fewer bits than a mantissa
+ * has; 0: none. Powers of ten, then of two. */
 static uint64_t find_divisor(const layout *l, const uint64_t *patterns, uint32_t n)
 {
     uint32_t step = n / SAMPLE + 1, most_bits = l->mantissa - 3, best_odd = UINT32_MAX;
@@ -275,7 +280,8 @@ static uint64_t find_divisor(const layout *l, const uint64_t *patterns, uint32_t
             } else {
                 n_odd++;
             }
-        if (n_odd * 8 <= seen && high >= low && (high - low) >> most_bits == 0 && n_odd < best_odd) {
+        if (n_odd * 8 <= seen && high >= low && (high - low) >> most_bits == 0 &&
+            n_odd < best_odd) {
             best = divisor;
             best_odd = n_odd;
         }
@@ -318,7 +324,8 @@ static uint64_t divisor_of(uint64_t a, uint64_t b)
 }
 
 /* Range and common step of the numbers of what is not odd. */
-static void find_range(const aei_array_coder *c, uint32_t n, uint64_t *low, uint64_t *high, uint64_t *step)
+static void find_range(const aei_array_coder *c, uint32_t n, uint64_t *low, uint64_t *high,
+                       uint64_t *step)
 {
     *low = UINT64_MAX;
     *high = *step = 0;
@@ -363,10 +370,12 @@ static bool is_within(const layout *l, const ae_item *item, uint64_t place, uint
     if (place == becomes)
         return true;
     if (!l->mantissa)
-        return (place > becomes ? place - becomes : becomes - place) <= (uint64_t)fmin(item->error, 9e18);
+        return (place > becomes ? place - becomes : becomes - place) <=
+               (uint64_t)fmin(item->error, 9e18);
     v = value_of(l, place);
     w = value_of(l, becomes);
-    return isfinite(v) && fabs(w - v) <= (item->quality == AE_ARRAY_RELATIVE ? item->error * fabs(v) : item->error);
+    return isfinite(v) && fabs(w - v) <= (item->quality == AE_ARRAY_RELATIVE ? item->error * fabs(v)
+                                                                             : item->error);
 }
 
 /* Whether numbers of this range are fewer than the patterns from the least to the largest. */
@@ -383,7 +392,8 @@ static bool is_shorter(const aei_array_coder *c, uint32_t n, uint64_t range)
 }
 
 /* Within the error: steps of twice its size, or 0 in *step where there is none. */
-static void choose_within(aei_array_coder *c, const layout *l, const ae_item *item, mapping *m, uint32_t n, uint64_t *step)
+static void choose_within(aei_array_coder *c, const layout *l, const ae_item *item, mapping *m,
+                          uint32_t n, uint64_t *step)
 {
     /* a little less than twice the error: for what rounding adds */
     static const double most = 2 * (1 - 1.0 / 4096);
@@ -391,7 +401,8 @@ static void choose_within(aei_array_coder *c, const layout *l, const ae_item *it
     *m = (mapping){.map = MAP_PATTERN};
     *step = 0;
     if (item->quality == AE_ARRAY_RELATIVE) {
-        *step = (uint64_t)fmin(item->error * ldexp(most, (int)l->mantissa), ldexp(1, (int)l->mantissa));
+        *step = (uint64_t)fmin(item->error * ldexp(most, (int)l->mantissa),
+                               ldexp(1, (int)l->mantissa));
     } else if (l->mantissa) {
         m->map = MAP_PRODUCT;
         m->factor = item->error * most;
@@ -406,7 +417,8 @@ static void choose_within(aei_array_coder *c, const layout *l, const ae_item *it
 
 /* ---- numbers ---- */
 
-/* From numbers with a range to those that are coded: divided by the step, rounded to nearest, from 0 on. */
+/* From numbers with a range to those that are coded: divided by the step, rounded to nearest, from
+ * 0 on. */
 static void reduce(aei_array_coder *c, mapping *m, uint32_t n, uint64_t low, uint64_t high)
 {
     uint64_t last = 0, most = (high - low) / m->step;
@@ -436,15 +448,18 @@ static uint64_t keep_zero(const layout *l, uint64_t low, uint64_t step)
     return low >= rest ? low - rest : low;
 }
 
-/* Elements as they will be decoded; those that may not become that are told apart, too. How many these are. */
-static uint32_t rebuild(aei_array_coder *c, const layout *l, const ae_item *item, const mapping *m, uint8_t *elements, uint32_t n)
+/* Elements as they will be decoded; those that may not become that are told apart, too. How many
+ * these are. */
+static uint32_t rebuild(aei_array_coder *c, const layout *l, const ae_item *item, const mapping *m,
+                        uint8_t *elements, uint32_t n)
 {
     uint32_t n_odd = 0;
 
     for (uint32_t i = 0; i < n; i++) {
         uint64_t becomes = element_of(l, m, c->numbers[i]);
 
-        c->odd[i] |= item->quality ? !is_within(l, item, c->patterns[i], becomes) : becomes != c->patterns[i];
+        c->odd[i] |= item->quality ? !is_within(l, item, c->patterns[i], becomes)
+                                   : becomes != c->patterns[i];
         n_odd += c->odd[i];
         if (item->quality && elements)
             store(l, c->odd[i] ? c->patterns[i] : becomes, elements + (size_t)i * l->bytes);
@@ -477,7 +492,8 @@ static void set_axes(const ae_signal_info *info, bool columns, aei_array_shape *
         s->stride[0] = 1;
 }
 
-static ae_status try(aei_array_coder *c, const aei_array_shape *s, size_t *best, aei_array_shape *chosen, ae_error *err)
+static ae_status try(aei_array_coder *c, const aei_array_shape *s, size_t *best,
+                     aei_array_shape *chosen, ae_error *err)
 {
     aei_array_shape some = *s;
     const uint8_t *bytes;
@@ -485,7 +501,8 @@ static ae_status try(aei_array_coder *c, const aei_array_shape *s, size_t *best,
     ae_status st;
 
     some.n = s->n < TRIAL ? s->n : TRIAL;
-    if ((st = aei_array_model_encode(c->model, &some, c->numbers, *best, &bytes, &n_bytes, err)) != AE_OK)
+    if ((st = aei_array_model_encode(c->model, &some, c->numbers, *best, &bytes, &n_bytes, err)) !=
+        AE_OK)
         return st;
     if (n_bytes && n_bytes < *best) {
         *best = n_bytes;
@@ -513,10 +530,11 @@ static uint64_t find_common(const uint64_t *numbers, uint32_t n)
     return 12 * most > k ? best : UINT64_MAX;
 }
 
-static ae_status choose_shape(aei_array_coder *c, const ae_signal_info *info, uint64_t first, uint32_t n, const mapping *m,
-                              aei_array_shape *out, ae_error *err)
+static ae_status choose_shape(aei_array_coder *c, const ae_signal_info *info, uint64_t first,
+                              uint32_t n, const mapping *m, aei_array_shape *out, ae_error *err)
 {
-    aei_array_shape s = {.n = n, .first = first, .most = m->most, .common = find_common(c->numbers, n)};
+    aei_array_shape s = {
+        .n = n, .first = first, .most = m->most, .common = find_common(c->numbers, n)};
     size_t best = SIZE_MAX / 4 > 64ull * TRIAL ? 64ull * TRIAL : SIZE_MAX / 4;
     uint32_t equal = 0;
     bool wide = m->most >> 12 != 0;
@@ -569,7 +587,8 @@ static void put_mapping(aei_buffer *out, const mapping *m)
     aei_put_u8(out, m->low);
 }
 
-static void put_odd(aei_buffer *out, const aei_array_coder *c, const layout *l, uint32_t n, uint32_t n_odd)
+static void put_odd(aei_buffer *out, const aei_array_coder *c, const layout *l, uint32_t n,
+                    uint32_t n_odd)
 {
     uint64_t since = 0;
     uint8_t element[8];
@@ -584,8 +603,9 @@ static void put_odd(aei_buffer *out, const aei_array_coder *c, const layout *l, 
         }
 }
 
-static ae_status put_numbers(aei_array_coder *c, const ae_item *item, uint64_t first, const mapping *m, uint32_t n, size_t most,
-                             aei_buffer *out, ae_error *err)
+static ae_status put_numbers(aei_array_coder *c, const ae_item *item, uint64_t first,
+                             const mapping *m, uint32_t n, size_t most, aei_buffer *out,
+                             ae_error *err)
 {
     aei_buffer low = {0};
     aei_bit_writer bits = {.to = &low};
@@ -601,13 +621,15 @@ static ae_status put_numbers(aei_array_coder *c, const ae_item *item, uint64_t f
     aei_end_bits(&bits);
     if (m->most) {
         if ((st = choose_shape(c, &item->info, first, n, m, &s, err)) != AE_OK ||
-            (st = aei_array_model_encode(c->model, &s, c->numbers, most, &coded, &n_coded, err)) != AE_OK)
+            (st = aei_array_model_encode(c->model, &s, c->numbers, most, &coded, &n_coded, err)) !=
+                AE_OK)
             goto done;
         if (!n_coded) { /* the caller stores elements as they are */
             out->n_bytes = 0;
             goto done;
         }
-        aei_put_u8(out, (s.equal ? EQUAL : 0u) | (s.window ? WINDOW : 0u) | (s.common <= s.most ? COMMON : 0u));
+        aei_put_u8(out, (s.equal ? EQUAL : 0u) | (s.window ? WINDOW : 0u) |
+                            (s.common <= s.most ? COMMON : 0u));
         aei_put_number(out, s.columns);
         for (int i = 0; i < 3; i++)
             aei_put_number(out, s.stride[i]);
@@ -623,8 +645,8 @@ done:
     return st;
 }
 
-ae_status aei_array_tile_encode(aei_array_coder *c, const ae_item *item, uint64_t first, void *elements, uint32_t n,
-                                aei_buffer *out, ae_error *err)
+ae_status aei_array_tile_encode(aei_array_coder *c, const ae_item *item, uint64_t first,
+                                void *elements, uint32_t n, aei_buffer *out, ae_error *err)
 {
     const layout l = layout_of(item->info.sample);
     size_t raw = (size_t)n * l.bytes, at;
@@ -690,14 +712,17 @@ static bool take_mapping(aei_array_coder *c, aei_cursor *at, const layout *l, ma
         good = n >= 1 && n <= MOST_VALUES;
         m->n_table = good ? (uint32_t)n : 1;
         for (uint32_t i = 0; i < m->n_table; i++)
-            good &= !__builtin_add_overflow(aei_take_number(at), i ? c->table[i - 1] : 0, &c->table[i]) && c->table[i] <= l->mask;
+            good &= !__builtin_add_overflow(aei_take_number(at), i ? c->table[i - 1] : 0,
+                                            &c->table[i]) &&
+                    c->table[i] <= l->mask;
     }
     m->base = aei_take_number(at);
     m->step = aei_take_number(at);
     m->most = aei_take_number(at);
     m->low = aei_take_u8(at);
-    return good && !at->bad && m->map < N_MAPS && (m->map != MAP_QUOTIENT || m->divisor) && m->low <= 64 - AEI_ARRAY_BITS &&
-           m->most < 1ull << AEI_ARRAY_BITS && ((m->map != MAP_QUOTIENT && m->map != MAP_PRODUCT) || l->mantissa);
+    return good && !at->bad && m->map < N_MAPS && (m->map != MAP_QUOTIENT || m->divisor) &&
+           m->low <= 64 - AEI_ARRAY_BITS && m->most < 1ull << AEI_ARRAY_BITS &&
+           ((m->map != MAP_QUOTIENT && m->map != MAP_PRODUCT) || l->mantissa);
 }
 
 /* Where the elements that are told apart lie; each is checked to. */
@@ -719,7 +744,8 @@ static bool take_odd(aei_cursor *at, const layout *l, uint32_t n, uint64_t *n_od
     return !at->bad;
 }
 
-static ae_status take_numbers(aei_array_coder *c, aei_cursor *at, uint64_t first, const mapping *m, uint32_t n, ae_error *err)
+static ae_status take_numbers(aei_array_coder *c, aei_cursor *at, uint64_t first, const mapping *m,
+                              uint32_t n, ae_error *err)
 {
     aei_array_shape s = {.n = n, .first = first, .most = m->most, .common = UINT64_MAX};
     const uint8_t *coded = NULL, *low;
@@ -730,7 +756,9 @@ static ae_status take_numbers(aei_array_coder *c, aei_cursor *at, uint64_t first
     if (m->most) {
         flags = aei_take_u8(at);
         if (!at->bad && flags > KNOWN)
-            return ae_fail(err, AE_ERR_TOO_NEW, "a tile of an array coded in a way that later versions read (%u)", flags);
+            return ae_fail(err, AE_ERR_TOO_NEW,
+                           "a tile of an array coded in a way that later versions read (%u)",
+                           flags);
         s.equal = flags & EQUAL;
         s.window = flags & WINDOW;
         columns = aei_take_number(at);
@@ -744,16 +772,19 @@ static ae_status take_numbers(aei_array_coder *c, aei_cursor *at, uint64_t first
     }
     low = aei_take(at, n_low);
     if (at->bad || at->at != at->end || (m->most && !aei_array_shape_is_sound(&s)))
-        return ae_fail(err, AE_ERR_MALFORMED, "the numbers of a tile of an array contradict their head");
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "the numbers of a tile of an array contradict their head");
     if (m->most)
         aei_array_model_decode(c->model, &s, coded, (size_t)n_coded, c->numbers);
     for (uint32_t i = 0; i < n && m->low; i++)
-        c->numbers[i] = c->numbers[i] << m->low | aei_get_bits(low, (size_t)n_low, (uint64_t)i * m->low, m->low);
+        c->numbers[i] = c->numbers[i] << m->low |
+                        aei_get_bits(low, (size_t)n_low, (uint64_t)i * m->low, m->low);
     return AE_OK;
 }
 
-ae_status aei_array_tile_decode(aei_array_coder *c, const ae_item *item, uint64_t first, const void *data, size_t n_bytes,
-                                void *elements, uint32_t n, ae_error *err)
+ae_status aei_array_tile_decode(aei_array_coder *c, const ae_item *item, uint64_t first,
+                                const void *data, size_t n_bytes, void *elements, uint32_t n,
+                                ae_error *err)
 {
     const layout l = layout_of(item->info.sample);
     const uint8_t *bytes = n_bytes ? data : (const void *)""; /* NULL takes no offset */
@@ -765,12 +796,15 @@ ae_status aei_array_tile_decode(aei_array_coder *c, const ae_item *item, uint64_
     ae_status st;
 
     if (at.bad || told != n)
-        return ae_fail(err, AE_ERR_MALFORMED, "a tile of %llu elements, not of %u", (unsigned long long)told, n);
+        return ae_fail(err, AE_ERR_MALFORMED, "a tile of %llu elements, not of %u",
+                       (unsigned long long)told, n);
     if (kind >= N_KINDS)
-        return ae_fail(err, AE_ERR_TOO_NEW, "a tile of an array of a kind that later versions read (%u)", kind);
+        return ae_fail(err, AE_ERR_TOO_NEW,
+                       "a tile of an array of a kind that later versions read (%u)", kind);
     if (kind == KIND_RAW) {
         if ((size_t)(at.end - at.at) != raw)
-            return ae_fail(err, AE_ERR_MALFORMED, "plain elements: %zu bytes, not %zu", (size_t)(at.end - at.at), raw);
+            return ae_fail(err, AE_ERR_MALFORMED, "plain elements: %zu bytes, not %zu",
+                           (size_t)(at.end - at.at), raw);
         memcpy(elements, at.at, raw);
         return AE_OK;
     }

@@ -13,14 +13,15 @@
 struct ae_container_writer {
     ae_sink *sink;
     uint64_t offset;
-    ae_item *items;      /* those of the file that is appended to first */
-    size_t n_items, capacity, n_old, n_recovered; /* n_old that the old index names, then those it does not */
-    bool *recovered;     /* of those: whole */
-    uint32_t *names;     /* open hash of item indices + 1 */
-    size_t n_names;      /* slots, a power of two */
+    ae_item *items; /* those of the file that is appended to first */
+    /* n_old that the old index names, then those it does not */
+    size_t n_items, capacity, n_old, n_recovered;
+    bool *recovered; /* of those: whole */
+    uint32_t *names; /* open hash of item indices + 1 */
+    size_t n_names;  /* slots, a power of two */
     uint64_t next_number, model, previous;
     uint32_t chain;
-    bool open;           /* within an item, the last of `items` */
+    bool open; /* within an item, the last of `items` */
     aei_buffer scratch;
 };
 
@@ -39,7 +40,8 @@ static ae_status put(ae_container_writer *w, const void *data, size_t n_bytes, a
 }
 
 /* A chunk whose payload is that of scratch and then data. */
-static ae_status put_chunk(ae_container_writer *w, uint8_t type, const void *data, size_t n_bytes, ae_error *err)
+static ae_status put_chunk(ae_container_writer *w, uint8_t type, const void *data, size_t n_bytes,
+                           ae_error *err)
 {
     uint8_t header[AEI_AEC_CHUNK], crc[4];
     uint64_t total = (uint64_t)w->scratch.n_bytes + n_bytes;
@@ -51,7 +53,8 @@ static ae_status put_chunk(ae_container_writer *w, uint8_t type, const void *dat
         return ae_fail(err, AE_ERR_LIMIT, "a chunk of %llu bytes", (unsigned long long)total);
     aei_make_chunk(header, type, (uint32_t)total);
     aei_store32(crc, aei_crc32c(aei_crc32c(0, w->scratch.data, w->scratch.n_bytes), data, n_bytes));
-    if ((st = put(w, header, sizeof(header), err)) == AE_OK && (st = put(w, w->scratch.data, w->scratch.n_bytes, err)) == AE_OK &&
+    if ((st = put(w, header, sizeof(header), err)) == AE_OK &&
+        (st = put(w, w->scratch.data, w->scratch.n_bytes, err)) == AE_OK &&
         (st = put(w, data, n_bytes, err)) == AE_OK)
         st = put(w, crc, sizeof(crc), err);
     w->scratch.n_bytes = 0;
@@ -114,7 +117,8 @@ static ae_status grow(ae_container_writer *w, ae_error *err)
 }
 
 /* The item with a name of its own. */
-static ae_status add_item(ae_container_writer *w, const ae_item *item, const char *name, bool old, ae_error *err)
+static ae_status add_item(ae_container_writer *w, const ae_item *item, const char *name, bool old,
+                          ae_error *err)
 {
     ae_status st = AE_OK;
     char *copy;
@@ -163,9 +167,11 @@ ae_status ae_container_create(ae_sink *sink, ae_container_writer **out, ae_error
 }
 
 /* Takes over an item that no index names, if it was ended: with its hash, or all of its tiles. */
-static ae_status recover(ae_container_writer *w, const ae_container *old, const ae_item *item, ae_error *err)
+static ae_status recover(ae_container_writer *w, const ae_container *old, const ae_item *item,
+                         ae_error *err)
 {
-    aei_item_whole state = {.end = item->offset + item->span, .whole = true, .some = true, .ended = true};
+    aei_item_whole state = {
+        .end = item->offset + item->span, .whole = true, .some = true, .ended = true};
     ae_item_reader *r = NULL;
     ae_item own = *item;
     ae_error why;
@@ -190,7 +196,8 @@ static ae_status recover(ae_container_writer *w, const ae_container *old, const 
     return AE_OK;
 }
 
-ae_status ae_container_append(ae_container *old, ae_sink *sink, ae_container_writer **out, uint64_t *offset, ae_error *err)
+ae_status ae_container_append(ae_container *old, ae_sink *sink, ae_container_writer **out,
+                              uint64_t *offset, ae_error *err)
 {
     const aei_tail *tail = aei_container_tail(old);
     ae_container_writer *w = NULL;
@@ -198,13 +205,16 @@ ae_status ae_container_append(ae_container *old, ae_sink *sink, ae_container_wri
     size_t n = 0;
     ae_status st;
 
-    if ((st = create(sink, &w, err)) != AE_OK || (st = ae_container_list(old, &items, &n, err)) != AE_OK)
+    if ((st = create(sink, &w, err)) != AE_OK ||
+        (st = ae_container_list(old, &items, &n, err)) != AE_OK)
         goto done;
     if (n && !(w->recovered = ae_alloc(n, sizeof(*w->recovered)))) {
         st = out_of_memory(err);
         goto done;
     }
-    w->offset = tail->root ? tail->end : tail->model ? aei_chunk_end(old, tail->model) : AEI_AEC_HEADER;
+    w->offset = tail->root    ? tail->end
+                : tail->model ? aei_chunk_end(old, tail->model)
+                              : AEI_AEC_HEADER;
     w->next_number = tail->next_number;
     w->model = tail->model;
     if (tail->chain && tail->chain < AEI_AEC_MAX_CHAIN) {
@@ -262,7 +272,8 @@ uint64_t ae_container_written(const ae_container_writer *w)
     return w->offset;
 }
 
-ae_status ae_container_write_model(ae_container_writer *w, const void *program, size_t n_bytes, ae_error *err)
+ae_status ae_container_write_model(ae_container_writer *w, const void *program, size_t n_bytes,
+                                   ae_error *err)
 {
     if (w->model || w->open || w->next_number)
         return ae_fail(err, AE_ERR_ARGUMENT, "a model comes once, before the items");
@@ -294,7 +305,8 @@ ae_status ae_container_begin(ae_container_writer *w, const ae_item *item, ae_err
         return out_of_memory(err);
     c = (aei_cursor){w->scratch.data, w->scratch.data + w->scratch.n_bytes, false};
     aei_take_number(&c);
-    if ((st = aei_take_head(&c, &again, err)) != AE_OK || (st = add_item(w, &own, name, false, err)) != AE_OK) {
+    if ((st = aei_take_head(&c, &again, err)) != AE_OK ||
+        (st = add_item(w, &own, name, false, err)) != AE_OK) {
         w->scratch.n_bytes = 0;
         return st;
     }
@@ -303,10 +315,11 @@ ae_status ae_container_begin(ae_container_writer *w, const ae_item *item, ae_err
     return put_chunk(w, AEI_CHUNK_HEAD, name, strlen(name), err);
 }
 
-ae_status ae_container_write_tile(ae_container_writer *w, ae_tile_kind kind, uint32_t index, const void *data, size_t n_bytes,
-                                  ae_error *err)
+ae_status ae_container_write_tile(ae_container_writer *w, ae_tile_kind kind, uint32_t index,
+                                  const void *data, size_t n_bytes, ae_error *err)
 {
-    static const uint8_t types[] = {[AE_TILE_COLOURS] = AEI_CHUNK_TILE, [AE_TILE_ALPHA] = AEI_CHUNK_ALPHA,
+    static const uint8_t types[] = {[AE_TILE_COLOURS] = AEI_CHUNK_TILE,
+                                    [AE_TILE_ALPHA] = AEI_CHUNK_ALPHA,
                                     [AE_TILE_PATCH] = AEI_CHUNK_PATCH};
 
     if (!w->open)
@@ -328,7 +341,8 @@ ae_status ae_container_write_meta(ae_container_writer *w, const ae_meta *meta, a
     if (!w->open)
         return ae_fail(err, AE_ERR_ARGUMENT, "metadata outside an item");
     if (meta->n_items > AEI_AEC_MAX_META)
-        return ae_fail(err, AE_ERR_LIMIT, "%zu entries of metadata, the limit is %d", meta->n_items, AEI_AEC_MAX_META);
+        return ae_fail(err, AE_ERR_LIMIT, "%zu entries of metadata, the limit is %d", meta->n_items,
+                       AEI_AEC_MAX_META);
     for (size_t i = 0; i < meta->n_items; i++) {
         const ae_meta_item *item = &meta->items[i];
         size_t n_key = item->key ? strlen(item->key) : 0;
@@ -361,7 +375,8 @@ done:
     return st;
 }
 
-ae_status ae_container_write_fields(ae_container_writer *w, const ae_item_fields *fields, uint32_t n, ae_error *err)
+ae_status ae_container_write_fields(ae_container_writer *w, const ae_item_fields *fields,
+                                    uint32_t n, ae_error *err)
 {
     if (w->open ? n != 1 : !n || n > w->next_number)
         return ae_fail(err, AE_ERR_ARGUMENT, "fields of %u items", n);
@@ -405,13 +420,14 @@ void ae_container_drop(ae_container_writer *w)
     w->open = false;
 }
 
-static ae_status check_pack(const ae_item *like, uint32_t n, ae_signal_info *all, size_t *n_bytes, ae_error *err)
+static ae_status check_pack(const ae_item *like, uint32_t n, ae_signal_info *all, size_t *n_bytes,
+                            ae_error *err)
 {
     *all = like->info;
     all->height *= n;
     *n_bytes = ae_row_bytes(all) * all->height;
-    if (!all->height || like->info.kind != AE_KIND_IMAGE ||
-        like->coding != AE_ITEM_SAMPLES || like->info.height > AE_PACK_BYTES || *n_bytes > AE_PACK_BYTES)
+    if (!all->height || like->info.kind != AE_KIND_IMAGE || like->coding != AE_ITEM_SAMPLES ||
+        like->info.height > AE_PACK_BYTES || *n_bytes > AE_PACK_BYTES)
         return ae_fail(err, AE_ERR_ARGUMENT, "no pack: %u items, %zu bytes", n, *n_bytes);
     return AE_OK;
 }
@@ -426,7 +442,8 @@ ae_status ae_pack(const ae_item *like, uint32_t n, void *samples, ae_packed *out
     *out = (ae_packed){0};
     if (st != AE_OK)
         return st;
-    if ((st = aei_samples_pack(&all, (uint32_t)like->info.height, like->quality, samples, &coded, err)) != AE_OK) {
+    if ((st = aei_samples_pack(&all, (uint32_t)like->info.height, like->quality, samples, &coded,
+                               err)) != AE_OK) {
         ae_free(coded.data);
         return st;
     }
@@ -435,7 +452,8 @@ ae_status ae_pack(const ae_item *like, uint32_t n, void *samples, ae_packed *out
     return AE_OK;
 }
 
-ae_status ae_container_write_packed(ae_container_writer *w, const ae_item *like, const char *const *names, uint32_t n_names,
+ae_status ae_container_write_packed(ae_container_writer *w, const ae_item *like,
+                                    const char *const *names, uint32_t n_names,
                                     const ae_packed *packed, ae_error *err)
 {
     ae_item item = *like;
@@ -468,8 +486,9 @@ ae_status ae_container_write_packed(ae_container_writer *w, const ae_item *like,
     return st;
 }
 
-ae_status ae_container_write_pack(ae_container_writer *w, const ae_item *like, const char *const *names, uint32_t n_names,
-                                  void *samples, ae_error *err)
+ae_status ae_container_write_pack(ae_container_writer *w, const ae_item *like,
+                                  const char *const *names, uint32_t n_names, void *samples,
+                                  ae_error *err)
 {
     ae_packed packed;
     ae_status st = ae_pack(like, n_names, samples, &packed, err);
@@ -487,7 +506,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const ae_item *)a)->name, ((const ae_item *)b)->name);
 }
 
-static ae_status put_pages(ae_container_writer *w, const ae_item *items, size_t n, aei_buffer *root, ae_error *err)
+static ae_status put_pages(ae_container_writer *w, const ae_item *items, size_t n, aei_buffer *root,
+                           ae_error *err)
 {
     uint64_t n_pages = 0;
     aei_buffer pages = {0};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tables of the logistic function and its inverse in integers, for mixing predictions: the same on every machine. */
+ * Tables of the logistic function and its inverse in integers, for mixing predictions: the same on
+ * every machine. */
 #include "decision.h"
 
 #include <pthread.h>
@@ -14,7 +15,7 @@ static void make_tables(void)
     aei_decision_tables *t = &shared_tables;
     __extension__ typedef unsigned __int128 wide;
     const uint64_t one = 1ull << 62, factor = 0x3fc01ff557ff778e; /* e^(-1/256) 2^62 */
-    uint64_t power = one;                                           /* e^(-i/256) 2^62 */
+    uint64_t power = one;                                         /* e^(-i/256) 2^62 */
     int at = 0;
 
     for (int i = 0; i <= TAIL_MAX * 4; i++) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Coding a difference as binary decisions (doc/container.md, "Sample coding"): logistic densities and adaptive counters give
- * probabilities, weights that learn mix them, and a binary arithmetic coder takes the result. All of it is inlined into the loop
- * over samples, which is compiled for several processors. */
+ * Coding a difference as binary decisions (doc/container.md, "Sample coding"): logistic densities
+ * and adaptive counters give probabilities, weights that learn mix them, and a binary arithmetic
+ * coder takes the result. All of it is inlined into the loop over samples, which is compiled for
+ * several processors. */
 #ifndef AEI_DECISION_H
 #define AEI_DECISION_H
 
@@ -13,18 +14,19 @@
 enum {
     N_CONTEXTS = 7,
     N_DENSITIES = 3,
-    N_INPUTS = 12,        /* of the mixer: contexts, densities, a constant; padded */
-    N_SETS = 256,         /* of the mixer's weights */
-    SLOTS = 2048,         /* of a context, each of NODES counters */
+    N_INPUTS = 12, /* of the mixer: contexts, densities, a constant; padded */
+    N_SETS = 256,  /* of the mixer's weights */
+    SLOTS = 2048,  /* of a context, each of NODES counters */
     NODES = 32,
     STRETCH_MAX = 12 << 8,
     TAIL_MAX = 16 * 64
 };
 
 typedef struct aei_decision_tables {
-    uint32_t tail[2 * TAIL_MAX + 2];       /* 2^30 / (1 + e^x), x in 1/64 */
-    uint16_t squash[2 * STRETCH_MAX + 1];  /* 2^16 / (1 + e^-x), x in 1/256 */
-    int16_t stretch[4096], stretch_low[4096]; /* its inverse by the upper 12 bits, and below 1/16 by all */
+    uint32_t tail[2 * TAIL_MAX + 2];      /* 2^30 / (1 + e^x), x in 1/64 */
+    uint16_t squash[2 * STRETCH_MAX + 1]; /* 2^16 / (1 + e^-x), x in 1/256 */
+    /* its inverse by the upper 12 bits, and below 1/16 by all */
+    int16_t stretch[4096], stretch_low[4096];
     uint16_t rate[1024];
 } aei_decision_tables;
 
@@ -43,7 +45,8 @@ typedef struct aei_decider {
     int32_t *set0, *set1;
 } aei_decider;
 
-/* Forgets what was learnt. To encode, out and out_end are then to be set; to decode, aei_decider_begin does the like. */
+/* Forgets what was learnt. To encode, out and out_end are then to be set; to decode,
+ * aei_decider_begin does the like. */
 void aei_decider_reset(aei_decider *d);
 void aei_decider_begin(aei_decider *d, const uint8_t *bytes, size_t n_bytes);
 /* Completes what was encoded from `first` on and returns its end. */
@@ -58,7 +61,8 @@ static inline int stretch(const aei_decision_tables *t, uint32_t p)
 {
     if (p < 4096)
         return t->stretch_low[p];
-    return p >= 65536 - 4096 ? -t->stretch_low[65536 - p > 4095 ? 4095 : 65536 - p] : t->stretch[p >> 4];
+    return p >= 65536 - 4096 ? -t->stretch_low[65536 - p > 4095 ? 4095 : 65536 - p]
+                             : t->stretch[p >> 4];
 }
 
 static inline uint32_t squash(const aei_decision_tables *t, int64_t x)
@@ -98,7 +102,8 @@ typedef struct density {
 } density;
 
 /* 2^30 times the probability of lying beyond `bound` in the direction told. */
-static inline uint32_t beyond(const aei_decision_tables *t, const density *d, int32_t bound, int direction)
+static inline uint32_t beyond(const aei_decision_tables *t, const density *d, int32_t bound,
+                              int direction)
 {
     int64_t x = ((int64_t)(direction > 0 ? bound - d->mean : d->mean - bound) * d->scale) >> 12;
     uint32_t i, f;
@@ -117,8 +122,10 @@ static inline uint32_t ratio(uint32_t part, uint32_t whole)
     return p < 1 ? 1 : p > 65535 ? 65535 : p;
 }
 
-/* One decision: mixes, codes, learns. p: what the densities say; by the first n_contexts contexts. */
-AEI_INLINE int decide_by(aei_decider *c, bool decoding, int bit, unsigned node, const uint32_t p[N_DENSITIES], int n_contexts)
+/* One decision: mixes, codes, learns. p: what the densities say; by the first n_contexts contexts.
+ */
+AEI_INLINE int decide_by(aei_decider *c, bool decoding, int bit, unsigned node,
+                         const uint32_t p[N_DENSITIES], int n_contexts)
 {
     const aei_decision_tables *t = c->t;
     int32_t x[N_INPUTS] = {0}, *w0 = c->set0 + node * N_INPUTS, *w1 = c->set1 + node * N_INPUTS;
@@ -142,7 +149,8 @@ AEI_INLINE int decide_by(aei_decider *c, bool decoding, int bit, unsigned node, 
     bit = code_bit(c, decoding, bit, mixed);
     error = (int32_t)((uint32_t)bit << 16) - (int32_t)mixed;
     for (int i = 0; i < N_INPUTS; i++) {
-        uint32_t step = (uint32_t)((x[i] * error) >> 16); /* modulo 2^32: damaged data may drive weights anywhere */
+        /* modulo 2^32: damaged data may drive weights anywhere */
+        uint32_t step = (uint32_t)((x[i] * error) >> 16);
 
         w0[i] = (int32_t)((uint32_t)w0[i] + step);
         w1[i] = (int32_t)((uint32_t)w1[i] + step);
@@ -157,14 +165,16 @@ AEI_INLINE int decide_by(aei_decider *c, bool decoding, int bit, unsigned node, 
     return bit;
 }
 
-AEI_INLINE int decide(aei_decider *c, bool decoding, int bit, unsigned node, const uint32_t p[N_DENSITIES])
+AEI_INLINE int decide(aei_decider *c, bool decoding, int bit, unsigned node,
+                      const uint32_t p[N_DENSITIES])
 {
     return decide_by(c, decoding, bit, node, p, N_CONTEXTS);
 }
 
-/* The probability p, by each density, of lying beyond `bound` among what is left; at: beyond it among all. */
-AEI_INLINE void split(const aei_decision_tables *t, const density *d, int32_t bound, int direction, uint32_t p[N_DENSITIES],
-                      uint32_t *at)
+/* The probability p, by each density, of lying beyond `bound` among what is left; at: beyond it
+ * among all. */
+AEI_INLINE void split(const aei_decision_tables *t, const density *d, int32_t bound, int direction,
+                      uint32_t p[N_DENSITIES], uint32_t *at)
 {
     for (int i = 0; i < N_DENSITIES; i++) {
         at[i] = beyond(t, &d[i], bound, direction);
@@ -173,7 +183,8 @@ AEI_INLINE void split(const aei_decision_tables *t, const density *d, int32_t bo
 }
 
 /* The number of steps of `step` that a sample lies from the prediction. */
-AEI_INLINE int32_t code_difference(aei_decider *c, bool decoding, int32_t q, density d[N_DENSITIES], int32_t step, int k)
+AEI_INLINE int32_t code_difference(aei_decider *c, bool decoding, int32_t q, density d[N_DENSITIES],
+                                   int32_t step, int k)
 {
     const aei_decision_tables *t = c->t;
     uint32_t p[N_DENSITIES], up[N_DENSITIES], down[N_DENSITIES], at[N_DENSITIES];
@@ -216,7 +227,8 @@ AEI_INLINE int32_t code_difference(aei_decider *c, bool decoding, int32_t q, den
 
         split(t, d, direction * half * (2 * next + 1), direction, p, at);
         /* the low bits of a magnitude after the first two: by the first density alone */
-        bit = i < 2 ? decide(c, decoding, m >= next, nodes + 7 + (unsigned)i, p) : code_bit(c, decoding, m >= next, p[0]);
+        bit = i < 2 ? decide(c, decoding, m >= next, nodes + 7 + (unsigned)i, p)
+                    : code_bit(c, decoding, m >= next, p[0]);
         if (bit)
             base = next;
         for (int j = 0; j < N_DENSITIES; j++)

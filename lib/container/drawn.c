@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A pixel is first compared with the colours around it, each of which is told to be its own or not; where none is, its samples
- * follow bit by bit. Every decision is predicted by counters, one for each of several surroundings, which a mixer of weights joins
- * (logistic mixing: Mahoney 2005), and what comes out is refined by how often the like came true. */
+ * A pixel is first compared with the colours around it, each of which is told to be its own or not;
+ * where none is, its samples follow bit by bit. Every decision is predicted by counters, one for
+ * each of several surroundings, which a mixer of weights joins (logistic mixing: Mahoney 2005), and
+ * what comes out is refined by how often the like came true. */
 #include "drawn.h"
 
 #include <string.h>
@@ -94,11 +95,12 @@ static inline uint32_t mix(uint32_t a, uint32_t b)
     return a ^ a >> 15;
 }
 
-AEI_INLINE int decide_drawn(aei_drawer *d, aei_decider *coder, bool decoding, int bit, uint32_t node, unsigned set0, unsigned set1,
-                            unsigned refine)
+AEI_INLINE int decide_drawn(aei_drawer *d, aei_decider *coder, bool decoding, int bit,
+                            uint32_t node, unsigned set0, unsigned set1, unsigned refine)
 {
     const aei_decision_tables *t = d->t;
-    int32_t x[PADDED] = {0}, *w0 = d->weights0[set0], *w1 = d->weights1[set1], error, logit, at, rest, rate;
+    int32_t x[PADDED] = {0}, *w0 = d->weights0[set0], *w1 = d->weights1[set1], error, logit, at,
+            rest, rate;
     uint32_t *slot[CONTEXTS], p, p0, p1;
     uint16_t *r0, *r1;
     int64_t dot = 0;
@@ -179,16 +181,19 @@ static inline uint32_t run_of(const uint64_t *p, int step, uint64_t colour, uint
     return n < 4 ? n : n < 6 ? 4 : n < 9 ? 5 : n < 13 ? 6 : 7;
 }
 
-AEI_INLINE bool code_samples(aei_drawer *d, aei_decider *coder, bool decoding, const aei_drawing *g, uint64_t *colour,
-                             const uint64_t *cur, const uint64_t *up, uint32_t place, uint32_t surroundings)
+AEI_INLINE bool code_samples(aei_drawer *d, aei_decider *coder, bool decoding, const aei_drawing *g,
+                             uint64_t *colour, const uint64_t *cur, const uint64_t *up,
+                             uint32_t place, uint32_t surroundings)
 {
     uint32_t bits = (uint32_t)log2_floor(g->max) + 1, done = 0;
     uint64_t made = 0;
 
     for (uint32_t ch = 0; ch < g->channels; ch++) {
-        uint32_t shift = 16 * ch, W = (uint32_t)(cur[-1] >> shift) & 65535, N = (uint32_t)(up[0] >> shift) & 65535;
+        uint32_t shift = 16 * ch, W = (uint32_t)(cur[-1] >> shift) & 65535,
+                 N = (uint32_t)(up[0] >> shift) & 65535;
         uint32_t NW = (uint32_t)(up[-1] >> shift) & 65535, NE = (uint32_t)(up[1] >> shift) & 65535;
-        uint32_t WW = (uint32_t)(cur[-2] >> shift) & 65535, value = 0, low = bits > 4 ? bits - 4 : 0, mid = bits > 6 ? bits - 6 : 0;
+        uint32_t WW = (uint32_t)(cur[-2] >> shift) & 65535, value = 0,
+                 low = bits > 4 ? bits - 4 : 0, mid = bits > 6 ? bits - 6 : 0;
         int32_t plane = (int32_t)(W + N - NW), mean = (int32_t)(W + NE) / 2;
         uint32_t base = ch << 24 | 0x40000000u;
 
@@ -201,7 +206,8 @@ AEI_INLINE bool code_samples(aei_drawer *d, aei_decider *coder, bool decoding, c
         d->hashes[5] = mix(base + 5, done);
         d->hashes[6] = mix(mix(base + 6, done), W);
         d->hashes[7] = mix(base + 7, place);
-        d->hashes[8] = mix(mix(base + 8, (W >> low) << 12 | (N >> low) << 8), (NE >> low) << 4 | NW >> low);
+        d->hashes[8] = mix(mix(base + 8, (W >> low) << 12 | (N >> low) << 8),
+                           (NE >> low) << 4 | NW >> low);
         d->hashes[9] = mix(mix(base + 9, fold(cur[-1])), mix(fold(up[0]), done));
         d->hashes[10] = mix(mix(base + 10, surroundings), done);
         d->hashes[11] = mix(base + 11, (uint32_t)mean);
@@ -214,7 +220,8 @@ AEI_INLINE bool code_samples(aei_drawer *d, aei_decider *coder, bool decoding, c
             int bit = decoding ? 0 : (int)(*colour >> (shift + next) & 1);
             unsigned depth = i < DEPTHS ? i : DEPTHS - 1;
 
-            bit = decide_drawn(d, coder, decoding, bit, 1u << i | value, CANDIDATES + 1 + ch * DEPTHS + depth, 32 + (W >> low) % 16,
+            bit = decide_drawn(d, coder, decoding, bit, 1u << i | value,
+                               CANDIDATES + 1 + ch * DEPTHS + depth, 32 + (W >> low) % 16,
                                (ch * DEPTHS + depth) | 128);
             value = value << 1 | (uint32_t)bit;
         }
@@ -227,7 +234,8 @@ AEI_INLINE bool code_samples(aei_drawer *d, aei_decider *coder, bool decoding, c
     return true;
 }
 
-AEI_INLINE bool code_drawing(aei_drawer *d, aei_decider *coder, bool decoding, const aei_drawing *g, uint16_t *samples)
+AEI_INLINE bool code_drawing(aei_drawer *d, aei_decider *coder, bool decoding, const aei_drawing *g,
+                             uint16_t *samples)
 {
     size_t stride = (size_t)g->width + 2 * PAD;
     uint32_t said = (1u << (d->bits - 2)) - 1;
@@ -240,17 +248,21 @@ AEI_INLINE bool code_drawing(aei_drawer *d, aei_decider *coder, bool decoding, c
         for (int i = 1; i <= PAD; i++)
             row[0][-i] = row[1][0];
         for (uint32_t x = 0; x < g->width; x++) {
-            uint64_t *cur = row[0] + x, *up = row[1] + x, *up2 = row[2] + x, *up3 = row[3] + x, colour = 0;
-            uint64_t W = cur[-1], N = up[0], NW = up[-1], NE = up[1], WW = cur[-2], NN = up2[0], tried[CANDIDATES], order[10];
-            uint32_t w = fold(W), n = fold(N), nw = fold(NW), ne = fold(NE), ww = fold(WW), nn = fold(NN), h, large, huge;
-            uint32_t medium, n_tried = 0, place = g->period ? x << 16 | y % g->period : 0, pattern, ahead, *hash = d->hashes;
+            uint64_t *cur = row[0] + x, *up = row[1] + x, *up2 = row[2] + x, *up3 = row[3] + x,
+                     colour = 0;
+            uint64_t W = cur[-1], N = up[0], NW = up[-1], NE = up[1], WW = cur[-2], NN = up2[0],
+                     tried[CANDIDATES], order[10];
+            uint32_t w = fold(W), n = fold(N), nw = fold(NW), ne = fold(NE), ww = fold(WW),
+                     nn = fold(NN), h, large, huge;
+            uint32_t medium, n_tried = 0, place = g->period ? x << 16 | y % g->period : 0, pattern,
+                             ahead, *hash = d->hashes;
             uint16_t *s = samples + ((size_t)y * g->width + x) * g->channels;
             bool hit = false;
 
             for (uint32_t ch = 0; ch < g->channels && !decoding; ch++)
                 colour |= (uint64_t)s[ch] << 16 * ch;
-            pattern =
-                (W == N) | (W == NW) << 1 | (N == NW) << 2 | (N == NE) << 3 | (W == NE) << 4 | (W == WW) << 5 | (N == NN) << 6;
+            pattern = (W == N) | (W == NW) << 1 | (N == NW) << 2 | (N == NE) << 3 | (W == NE) << 4 |
+                      (W == WW) << 5 | (N == NN) << 6;
             ahead = run_of(up, 1, N, 13) | run_of(cur - 1, -1, W, 13) << 3;
             hash[0] = pattern | ahead << 8;
             hash[1] = mix(mix(1, w), n);
@@ -260,21 +272,28 @@ AEI_INLINE bool code_drawing(aei_drawer *d, aei_decider *coder, bool decoding, c
             hash[4] = h = mix(h, fold(up2[1]));
             h = mix(mix(mix(mix(h + 5, fold(cur[-4])), fold(up[-3])), fold(up[3])), fold(up2[-2]));
             hash[5] = large = mix(h, fold(up2[2]));
-            h = mix(mix(mix(mix(large + 6, fold(cur[-5])), fold(up[-4])), fold(up[4])), fold(up2[-3]));
+            h = mix(mix(mix(mix(large + 6, fold(cur[-5])), fold(up[-4])), fold(up[4])),
+                    fold(up2[-3]));
             h = mix(mix(mix(mix(h, fold(up2[3])), fold(up3[0])), fold(up3[-1])), fold(up3[1]));
             hash[6] = huge = mix(mix(h, fold(cur[-6])), fold(up[5]));
-            hash[7] = mix(mix(mix(mix(mix(7, w), ww), fold(cur[-3])), fold(cur[-4])), mix(fold(cur[-5]), fold(cur[-6])));
+            hash[7] = mix(mix(mix(mix(mix(7, w), ww), fold(cur[-3])), fold(cur[-4])),
+                          mix(fold(cur[-5]), fold(cur[-6])));
             hash[8] = mix(mix(mix(mix(mix(8, n), nn), fold(up3[0])), fold(row[4][x])), w);
             hash[9] = mix(mix(9, ahead), mix(w, n));
-            hash[10] = mix(mix(mix(mix(mix(10, n), ne), fold(up[2])), fold(up[3])), mix(mix(fold(up[4]), fold(up[5])), w));
+            hash[10] = mix(mix(mix(mix(mix(10, n), ne), fold(up[2])), fold(up[3])),
+                           mix(mix(fold(up[4]), fold(up[5])), w));
             hash[11] = mix(mix(mix(11, fold(cur[-8])), fold(row[8][x])), mix(w, n));
             hash[12] = mix(mix(mix(12, fold(cur[-4])), fold(row[4][x])), mix(w, n));
             hash[13] = mix(mix(13, place), mix(w, n));
-            hash[14] = mix(mix(mix(14, fold(up2[1])), mix(nn, fold(up2[-1]))), mix(mix(w, n), mix(nw, ne)));
-            hash[15] = mix(mix(mix(mix(15, w), nw), mix(fold(up[-2]), fold(up2[-2]))), mix(fold(cur[-3]), ww));
+            hash[14] = mix(mix(mix(14, fold(up2[1])), mix(nn, fold(up2[-1]))),
+                           mix(mix(w, n), mix(nw, ne)));
+            hash[15] = mix(mix(mix(mix(15, w), nw), mix(fold(up[-2]), fold(up2[-2]))),
+                           mix(fold(cur[-3]), ww));
 
-            order[0] = W, order[1] = N, order[2] = NW, order[3] = NE, order[4] = d->said[0][huge & said];
-            order[5] = d->said[1][medium & said], order[6] = WW, order[7] = NN, order[8] = up[2], order[9] = up[-2];
+            order[0] = W, order[1] = N, order[2] = NW, order[3] = NE,
+            order[4] = d->said[0][huge & said];
+            order[5] = d->said[1][medium & said], order[6] = WW, order[7] = NN, order[8] = up[2],
+            order[9] = up[-2];
             for (int i = 0; i < 10 && n_tried < CANDIDATES && !hit; i++) {
                 bool known = false;
 
@@ -282,7 +301,8 @@ AEI_INLINE bool code_drawing(aei_drawer *d, aei_decider *coder, bool decoding, c
                     known |= tried[k] == order[i];
                 if (known)
                     continue;
-                hit = decide_drawn(d, coder, decoding, colour == order[i], n_tried, n_tried, pattern & 31, pattern | n_tried << 7);
+                hit = decide_drawn(d, coder, decoding, colour == order[i], n_tried, n_tried,
+                                   pattern & 31, pattern | n_tried << 7);
                 if (hit)
                     colour = order[i];
                 tried[n_tried++] = order[i];
@@ -306,12 +326,14 @@ AEI_INLINE bool code_drawing(aei_drawer *d, aei_decider *coder, bool decoding, c
     return true;
 }
 
-AEI_CLONES bool aei_drawing_encode(aei_drawer *d, aei_decider *coder, const aei_drawing *g, const uint16_t *samples)
+AEI_CLONES bool aei_drawing_encode(aei_drawer *d, aei_decider *coder, const aei_drawing *g,
+                                   const uint16_t *samples)
 {
     return reset(d, coder, g) && code_drawing(d, coder, false, g, (uint16_t *)(uintptr_t)samples);
 }
 
-AEI_CLONES bool aei_drawing_decode(aei_drawer *d, aei_decider *coder, const aei_drawing *g, uint16_t *samples)
+AEI_CLONES bool aei_drawing_decode(aei_drawer *d, aei_decider *coder, const aei_drawing *g,
+                                   uint16_t *samples)
 {
     return reset(d, coder, g) && code_drawing(d, coder, true, g, samples);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What is kept of items beside what they hold: a chunk of tagged fields behind the head of an item, or behind a pack. */
+ * What is kept of items beside what they hold: a chunk of tagged fields behind the head of an item,
+ * or behind a pack. */
 #include "fields.h"
 
 #include <string.h>
@@ -102,7 +103,8 @@ bool aei_put_fields(aei_buffer *b, const ae_item_fields *fields, uint32_t n)
         size = packed ? ZSTD_compress(packed, room, plain.data, plain.n_bytes, 9) : 0;
         plain.failed |= !packed;
         aei_put_number(b, n);
-        if (packed && !ZSTD_isError(size) && size < plain.n_bytes && plain.n_bytes <= aei_meta_believed(size)) {
+        if (packed && !ZSTD_isError(size) && size < plain.n_bytes &&
+            plain.n_bytes <= aei_meta_believed(size)) {
             aei_put_number(b, plain.n_bytes);
             aei_put(b, packed, size);
         } else {
@@ -122,14 +124,16 @@ uint64_t aei_fields_at(const ae_container *c, const ae_item *item)
     uint8_t type;
     uint32_t n;
 
-    if (!aei_chunk_at(c, at, &type, &n) || (item->packed ? !aei_is_pack(type) : type != AEI_CHUNK_HEAD))
+    if (!aei_chunk_at(c, at, &type, &n) ||
+        (item->packed ? !aei_is_pack(type) : type != AEI_CHUNK_HEAD))
         return 0;
     at += n + (uint64_t)AEI_AEC_EXTRA;
     return aei_chunk_at(c, at, &type, &n) && type == AEI_CHUNK_FIELDS ? at : 0;
 }
 
 /* Those of one item, or of all of a pack; what is damaged tells nothing. AE_ERR_NOMEM only. */
-static ae_status load(const ae_container *c, const ae_item *item, uint32_t count, ae_item_fields *out, ae_error *err)
+static ae_status load(const ae_container *c, const ae_item *item, uint32_t count,
+                      ae_item_fields *out, ae_error *err)
 {
     uint64_t at = aei_fields_at(c, item), n_plain, number, told;
     uint8_t *buffer = NULL, *plain = NULL;
@@ -137,7 +141,9 @@ static ae_status load(const ae_container *c, const ae_item *item, uint32_t count
     uint32_t n = 0;
     aei_cursor cursor;
     ae_error why;
-    ae_status st = at ? aei_load_chunk(c, at, AEI_CHUNK_FIELDS, MAX_FIELDS, &buffer, &capacity, &n, &why) : AE_ERR_ARGUMENT;
+    ae_status st = at ? aei_load_chunk(c, at, AEI_CHUNK_FIELDS, MAX_FIELDS, &buffer, &capacity, &n,
+                                       &why)
+                      : AE_ERR_ARGUMENT;
 
     memset(out, 0, count * sizeof(*out));
     if (st != AE_OK)
@@ -146,13 +152,15 @@ static ae_status load(const ae_container *c, const ae_item *item, uint32_t count
     number = aei_take_number(&cursor);
     told = aei_take_number(&cursor);
     n_plain = aei_take_number(&cursor);
-    st = cursor.bad || number != item->number - (item->packed ? item->position : 0) || told != count ||
-                 n_plain > aei_meta_believed((size_t)(cursor.end - cursor.at))
-             ? AE_ERR_MALFORMED : AE_OK;
+    st = cursor.bad || number != item->number - (item->packed ? item->position : 0) ||
+                 told != count || n_plain > aei_meta_believed((size_t)(cursor.end - cursor.at))
+             ? AE_ERR_MALFORMED
+             : AE_OK;
     if (st == AE_OK && n_plain) {
         if (!(plain = ae_alloc((size_t)n_plain, 1)))
             st = AE_ERR_NOMEM;
-        else if (ZSTD_decompress(plain, (size_t)n_plain, cursor.at, (size_t)(cursor.end - cursor.at)) != n_plain)
+        else if (ZSTD_decompress(plain, (size_t)n_plain, cursor.at,
+                                 (size_t)(cursor.end - cursor.at)) != n_plain)
             st = AE_ERR_MALFORMED;
         cursor = (aei_cursor){plain, plain ? plain + n_plain : NULL, false};
     }
@@ -168,7 +176,8 @@ done:
     return st == AE_ERR_NOMEM ? aei_out_of_memory(err) : AE_OK;
 }
 
-ae_status ae_container_fields(const ae_container *c, const ae_item *items, size_t n, ae_item_fields *out, ae_error *err)
+ae_status ae_container_fields(const ae_container *c, const ae_item *items, size_t n,
+                              ae_item_fields *out, ae_error *err)
 {
     ae_item_fields *pack = NULL; /* of the pack at `of` */
     uint64_t of = 0;
@@ -184,7 +193,9 @@ ae_status ae_container_fields(const ae_container *c, const ae_item *items, size_
         if (!pack || of != item->offset) {
             ae_free(pack);
             of = item->offset;
-            st = (pack = ae_alloc(item->packed, sizeof(*pack))) ? load(c, item, item->packed, pack, err) : aei_out_of_memory(err);
+            st = (pack = ae_alloc(item->packed, sizeof(*pack)))
+                     ? load(c, item, item->packed, pack, err)
+                     : aei_out_of_memory(err);
         }
         if (st == AE_OK)
             out[i] = pack[item->position];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Floats without loss, as two planes of 16 bits; bits at the end that are 0 in all of a tile are not coded. */
+ * Floats without loss, as two planes of 16 bits; bits at the end that are 0 in all of a tile are
+ * not coded. */
 #include <string.h>
 
 #include "floats.h"
@@ -17,7 +18,8 @@ static unsigned trailing_zeros(const uint16_t *v, size_t n)
     return all ? (unsigned)__builtin_ctz(all) : HALF;
 }
 
-ae_status aei_floats_encode(aei_sample_coder *coder, aei_block t, uint16_t *v, aei_buffer *out, ae_error *err)
+ae_status aei_floats_encode(aei_sample_coder *coder, aei_block t, uint16_t *v, aei_buffer *out,
+                            ae_error *err)
 {
     size_t n = (size_t)t.width * t.height * t.channels, n_coded;
     unsigned zeros = trailing_zeros(v + n, n);
@@ -43,7 +45,8 @@ ae_status aei_floats_encode(aei_sample_coder *coder, aei_block t, uint16_t *v, a
     return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
 }
 
-ae_status aei_floats_decode(aei_sample_coder *coder, aei_block t, const void *data, size_t n_bytes, uint16_t *v, ae_error *err)
+ae_status aei_floats_decode(aei_sample_coder *coder, aei_block t, const void *data, size_t n_bytes,
+                            uint16_t *v, ae_error *err)
 {
     size_t n = (size_t)t.width * t.height * t.channels;
     const uint8_t *bytes = n_bytes ? data : (const void *)"", *high; /* NULL takes no offset */

@@ -43,7 +43,8 @@ uint32_t aei_crc32c(uint32_t crc, const void *data, size_t n_bytes)
     crc = ~crc;
     for (; n_bytes >= 4; n_bytes -= 4, p += 4) {
         crc ^= aei_load32(p);
-        crc = crc_table[3][crc & 255] ^ crc_table[2][crc >> 8 & 255] ^ crc_table[1][crc >> 16 & 255] ^ crc_table[0][crc >> 24];
+        crc = crc_table[3][crc & 255] ^ crc_table[2][crc >> 8 & 255] ^
+              crc_table[1][crc >> 16 & 255] ^ crc_table[0][crc >> 24];
     }
     for (; n_bytes; n_bytes--)
         crc = crc >> 8 ^ crc_table[0][(crc ^ *p++) & 255];
@@ -179,7 +180,8 @@ static void put_array(aei_buffer *b, const ae_item *item)
 void aei_put_head(aei_buffer *b, const ae_item *item)
 {
     const ae_signal_info *info = &item->info;
-    bool network = item->coding == AE_ITEM_NETWORK, sound = info->kind == AE_KIND_AUDIO, array = info->kind == AE_KIND_TENSOR;
+    bool network = item->coding == AE_ITEM_NETWORK, sound = info->kind == AE_KIND_AUDIO,
+         array = info->kind == AE_KIND_TENSOR;
 
     aei_put_u8(b, item->coding);
     aei_put_u8(b, info->kind);
@@ -187,7 +189,8 @@ void aei_put_head(aei_buffer *b, const ae_item *item)
     aei_put_u8(b, info->bits);
     aei_put_u8(b, array   ? info->rank + 1
                   : sound ? info->channels
-                          : info->channels | (info->alpha ? HEAD_ALPHA : 0) | (network ? HEAD_IDENTITY : 0));
+                          : info->channels | (info->alpha ? HEAD_ALPHA : 0) |
+                                (network ? HEAD_IDENTITY : 0));
     aei_put_u8(b, item->orientation);
     aei_put_u8(b, item->quality & 255);
     aei_put_u8(b, item->quality >> 8);
@@ -203,18 +206,21 @@ void aei_put_head(aei_buffer *b, const ae_item *item)
 
 bool aei_samples_known(const ae_signal_info *info)
 {
-    return info->sample == AE_F32 ? info->bits == 32
-                                  : (info->sample == AE_U8 || info->sample == AE_U16) && info->bits >= 1 &&
-                                        info->bits <= 8 * ae_sample_bytes(info->sample);
+    return info->sample == AE_F32
+               ? info->bits == 32
+               : (info->sample == AE_U8 || info->sample == AE_U16) && info->bits >= 1 &&
+                     info->bits <= 8 * ae_sample_bytes(info->sample);
 }
 
 bool aei_sound_known(const ae_signal_info *info)
 {
-    bool integer = info->sample == AE_S8 || info->sample == AE_S16 || info->sample == AE_S24 || info->sample == AE_S32;
+    bool integer = info->sample == AE_S8 || info->sample == AE_S16 || info->sample == AE_S24 ||
+                   info->sample == AE_S32;
     bool floats = info->sample == AE_F32 || info->sample == AE_F64;
     uint32_t bits = 8 * (uint32_t)ae_sample_bytes(info->sample);
 
-    return (integer || floats) && info->bits >= 1 && (floats ? info->bits == bits : info->bits <= bits) && info->channels >= 1 &&
+    return (integer || floats) && info->bits >= 1 &&
+           (floats ? info->bits == bits : info->bits <= bits) && info->channels >= 1 &&
            info->channels <= AEI_MODEL_CHANNELS && info->rate > 0 && info->rate <= 1e9;
 }
 
@@ -222,9 +228,10 @@ bool ae_arrays_known(const ae_signal_info *info)
 {
     uint64_t n, bytes;
 
-    return info->kind == AE_KIND_TENSOR && info->sample != AE_S24 && ae_sample_bytes(info->sample) &&
-           info->bits == 8 * ae_sample_bytes(info->sample) && info->channels == 1 && info->rank <= AE_MAX_RANK && info->width &&
-           info->height && !__builtin_mul_overflow(info->width, info->height, &n) &&
+    return info->kind == AE_KIND_TENSOR && info->sample != AE_S24 &&
+           ae_sample_bytes(info->sample) && info->bits == 8 * ae_sample_bytes(info->sample) &&
+           info->channels == 1 && info->rank <= AE_MAX_RANK && info->width && info->height &&
+           !__builtin_mul_overflow(info->width, info->height, &n) &&
            !__builtin_mul_overflow(n, ae_sample_bytes(info->sample), &bytes) && ae_row_bytes(info);
 }
 
@@ -258,14 +265,16 @@ static ae_status take_array(aei_cursor *c, ae_item *item, uint32_t rank, ae_erro
     if (c->bad)
         return ae_fail(err, AE_ERR_MALFORMED, "a head that ends too early");
     if (item->coding != AE_ITEM_SAMPLES || item->quality > AE_ARRAY_RELATIVE)
-        return ae_fail(err, AE_ERR_TOO_NEW, "an array coded in a way that later versions read (coding %u, %u)", item->coding,
-                       item->quality);
-    if (!good || !ae_arrays_known(info) || item->orientation || tile < 1 || tile > AEI_ARRAY_MAX_TILE ||
-        (item->quality && !(item->error > 0 && item->error < 1e308)))
+        return ae_fail(err, AE_ERR_TOO_NEW,
+                       "an array coded in a way that later versions read (coding %u, %u)",
+                       item->coding, item->quality);
+    if (!good || !ae_arrays_known(info) || item->orientation || tile < 1 ||
+        tile > AEI_ARRAY_MAX_TILE || (item->quality && !(item->error > 0 && item->error < 1e308)))
         return ae_fail(err, AE_ERR_MALFORMED, "a head that contradicts itself");
     item->tile = (uint32_t)tile;
     if (!aei_tiles_believed(item))
-        return ae_fail(err, AE_ERR_LIMIT, "an array of %llu rows in tiles of %u elements, more than %d tiles",
+        return ae_fail(err, AE_ERR_LIMIT,
+                       "an array of %llu rows in tiles of %u elements, more than %d tiles",
                        (unsigned long long)info->height, item->tile, AEI_AEC_MAX_SOUND_TILES);
     return AE_OK;
 }
@@ -287,14 +296,16 @@ static ae_status take_sound(aei_cursor *c, ae_item *item, uint32_t channels, ae_
     if (c->bad)
         return ae_fail(err, AE_ERR_MALFORMED, "a head that ends too early");
     if (item->coding != AE_ITEM_SAMPLES && item->coding != AE_ITEM_SPECTRA)
-        return ae_fail(err, AE_ERR_TOO_NEW, "a sound coded in a way that later versions read (coding %u)", item->coding);
+        return ae_fail(err, AE_ERR_TOO_NEW,
+                       "a sound coded in a way that later versions read (coding %u)", item->coding);
     if (!aei_sound_known(info) || item->orientation || tile < 1 || tile > AEI_MODEL_MAX_FRAMES ||
         tile * ae_row_bytes(info) > AEI_AEC_MAX_TILE / 2 ||
         (item->coding == AE_ITEM_SPECTRA && !aei_lossy_fits(info, item->block, (uint32_t)tile)))
         return ae_fail(err, AE_ERR_MALFORMED, "a head that contradicts itself");
     item->tile = (uint32_t)tile;
     if (!aei_tiles_believed(item))
-        return ae_fail(err, AE_ERR_LIMIT, "a sound of %llu frames in tiles of %u, more than %d tiles",
+        return ae_fail(err, AE_ERR_LIMIT,
+                       "a sound of %llu frames in tiles of %u, more than %d tiles",
                        (unsigned long long)info->height, item->tile, AEI_AEC_MAX_SOUND_TILES);
     return AE_OK;
 }
@@ -338,12 +349,14 @@ ae_status aei_take_head(aei_cursor *c, ae_item *item, ae_error *err)
     if (c->bad)
         return ae_fail(err, AE_ERR_MALFORMED, "a head that ends too early");
     if (item->coding > AE_ITEM_NETWORK || flags > HEAD_KNOWN)
-        return ae_fail(err, AE_ERR_TOO_NEW, "an item coded in a way that later versions read (coding %u, flags %u)", item->coding,
-                       flags);
-    if (info->kind != AE_KIND_IMAGE || !aei_samples_known(info) || (info->sample == AE_F32 && (item->coding || item->quality)) ||
-        info->channels < 1 || info->channels > 4 ||
-        info->alpha != (info->channels == 2 || info->channels == 4) || item->orientation > 8 || info->width < 1 ||
-        info->height < 1 || info->width > UINT32_MAX || info->height > UINT32_MAX ||
+        return ae_fail(err, AE_ERR_TOO_NEW,
+                       "an item coded in a way that later versions read (coding %u, flags %u)",
+                       item->coding, flags);
+    if (info->kind != AE_KIND_IMAGE || !aei_samples_known(info) ||
+        (info->sample == AE_F32 && (item->coding || item->quality)) || info->channels < 1 ||
+        info->channels > 4 || info->alpha != (info->channels == 2 || info->channels == 4) ||
+        item->orientation > 8 || info->width < 1 || info->height < 1 || info->width > UINT32_MAX ||
+        info->height > UINT32_MAX ||
         (item->coding == AE_ITEM_NETWORK) != !!(flags & HEAD_IDENTITY) ||
         (item->coding == AE_ITEM_NETWORK && item->quality > AE_QUALITY_MOST))
         return ae_fail(err, AE_ERR_MALFORMED, "a head that contradicts itself");
@@ -376,7 +389,8 @@ bool ae_item_name_is_safe(const char *name)
     for (const char *part = name; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL) {
         size_t length = strcspn(part, "/");
 
-        if (!length || (length == 1 && part[0] == '.') || (length == 2 && part[0] == '.' && part[1] == '.') || length > 255)
+        if (!length || (length == 1 && part[0] == '.') ||
+            (length == 2 && part[0] == '.' && part[1] == '.') || length > 255)
             return false;
     }
     for (const unsigned char *c = (const unsigned char *)name; *c; c++)
@@ -403,7 +417,8 @@ bool aei_take_name(aei_cursor *c, char *name)
     uint64_t shared = aei_take_number(c), rest = aei_take_number(c);
     const uint8_t *text = aei_take(c, rest);
 
-    if (c->bad || shared > strlen(name) || rest > AE_ITEM_MAX_NAME - shared || memchr(text, 0, (size_t)rest))
+    if (c->bad || shared > strlen(name) || rest > AE_ITEM_MAX_NAME - shared ||
+        memchr(text, 0, (size_t)rest))
         return false;
     memcpy(name + shared, text, (size_t)rest);
     name[shared + rest] = 0;
@@ -432,7 +447,8 @@ ae_status aei_take_entry(aei_cursor *c, char *name, ae_item *item, ae_error *err
     packed = aei_take_number(c);
     item->offset = aei_take_number(c);
     if (packed > AE_PACK_BYTES)
-        return ae_fail(err, AE_ERR_MALFORMED, "item %s is said to be the %llu-th of a pack", name, (unsigned long long)packed);
+        return ae_fail(err, AE_ERR_MALFORMED, "item %s is said to be the %llu-th of a pack", name,
+                       (unsigned long long)packed);
     if (packed) {
         item->packed = 1;
         item->position = (uint32_t)packed - 1;

@@ -6,7 +6,8 @@
 
 #include "read.h"
 
-/* An entry that names a pack gets the rest from there: from its first bytes, or after all of it was checked. */
+/* An entry that names a pack gets the rest from there: from its first bytes, or after all of it was
+ * checked. */
 static ae_status complete(const ae_container *c, ae_item *item, bool check, ae_error *err)
 {
     uint8_t *buffer = NULL, begin[2 * 10 + AEI_AEC_MAX_HEAD], type;
@@ -23,10 +24,12 @@ static ae_status complete(const ae_container *c, ae_item *item, bool check, ae_e
         at = (aei_cursor){buffer, st == AE_OK ? buffer + n : buffer, false};
     } else if (aei_chunk_at(c, item->offset, &type, &n) && aei_is_pack(type)) {
         at = (aei_cursor){begin, begin + (n < sizeof(begin) ? n : sizeof(begin)), false};
-        st = aei_read_at(c, item->offset + AEI_AEC_CHUNK, begin, (size_t)(at.end - at.at)) ? AE_OK
-                                                                                          : ae_fail(err, AE_ERR_IO, "read error");
+        st = aei_read_at(c, item->offset + AEI_AEC_CHUNK, begin, (size_t)(at.end - at.at))
+                 ? AE_OK
+                 : ae_fail(err, AE_ERR_IO, "read error");
     } else {
-        st = ae_fail(err, AE_ERR_MALFORMED, "no pack at byte %llu", (unsigned long long)item->offset);
+        st = ae_fail(err, AE_ERR_MALFORMED, "no pack at byte %llu",
+                     (unsigned long long)item->offset);
     }
     if (st == AE_OK)
         st = aei_pack_head(c, &at, &own, err);
@@ -48,7 +51,8 @@ ae_status aei_root_open(const ae_container *c, uint64_t offset, aei_root *r, ae_
 {
     uint32_t n;
     uint64_t chain;
-    ae_status st = aei_load_chunk(c, offset, AEI_CHUNK_INDEX, AEI_AEC_MAX_ROOT, &r->buffer, &r->capacity, &n, err);
+    ae_status st = aei_load_chunk(c, offset, AEI_CHUNK_INDEX, AEI_AEC_MAX_ROOT, &r->buffer,
+                                  &r->capacity, &n, err);
 
     if (st != AE_OK)
         return st;
@@ -60,13 +64,18 @@ ae_status aei_root_open(const ae_container *c, uint64_t offset, aei_root *r, ae_
     r->model = aei_take_number(&r->rest);
     r->n_items = aei_take_number(&r->rest);
     r->n_pages = aei_take_number(&r->rest);
-    if (r->rest.bad || chain < 1 || chain > AEI_AEC_MAX_CHAIN || (chain > 1) != (r->previous != 0) || r->previous >= offset)
-        return ae_fail(err, AE_ERR_MALFORMED, "the index at byte %llu is damaged", (unsigned long long)offset);
+    if (r->rest.bad || chain < 1 || chain > AEI_AEC_MAX_CHAIN ||
+        (chain > 1) != (r->previous != 0) || r->previous >= offset)
+        return ae_fail(err, AE_ERR_MALFORMED, "the index at byte %llu is damaged",
+                       (unsigned long long)offset);
     r->chain = (uint32_t)chain;
     return AE_OK;
 }
 
-typedef struct page { uint64_t offset, n_bytes, n_name; const uint8_t *name; } page;
+typedef struct page {
+    uint64_t offset, n_bytes, n_name;
+    const uint8_t *name;
+} page;
 
 static bool take_page(aei_cursor *c, page *p)
 {
@@ -77,7 +86,6 @@ static bool take_page(aei_cursor *c, page *p)
     return p->name && p->n_bytes <= AEI_AEC_MAX_PAGE;
 }
 
-
 static ae_status go_through(const ae_container *c, aei_cursor entries, aei_search *s, ae_error *err)
 {
     char name[AE_ITEM_MAX_NAME + 1] = "";
@@ -87,13 +95,15 @@ static ae_status go_through(const ae_container *c, aei_cursor entries, aei_searc
     while (entries.at < entries.end && st == AE_OK) {
         if ((st = aei_take_entry(&entries, name, &item, err)) != AE_OK)
             break;
-        /* an entry has at least five bytes, so more of them are not in the file but in pages read twice; its name may be long all
-         * the same */
+        /* an entry has at least five bytes, so more of them are not in the file but in pages read
+         * twice; its name may be long all the same */
         if (!s->name && s->into->n > c->bytes.size / 5)
-            st = ae_fail(err, AE_ERR_MALFORMED, "an index of more entries than the file has room for");
+            st = ae_fail(err, AE_ERR_MALFORMED,
+                         "an index of more entries than the file has room for");
         else if (!s->name && (s->n_names += strlen(name)) >
-                                AEI_AEC_MAX_NAMES + AEI_AEC_MAX_EXPANSION * c->bytes.size)
-            st = ae_fail(err, AE_ERR_LIMIT, "an index whose names are more than %d times as long as the file",
+                                 AEI_AEC_MAX_NAMES + AEI_AEC_MAX_EXPANSION * c->bytes.size)
+            st = ae_fail(err, AE_ERR_LIMIT,
+                         "an index whose names are more than %d times as long as the file",
                          AEI_AEC_MAX_EXPANSION);
         else if (!s->name)
             st = aei_items_append(s->into, &item, name, strlen(name), err);
@@ -111,10 +121,12 @@ static ae_status search_page(const ae_container *c, const page *p, aei_search *s
     uint8_t *buffer = NULL;
     size_t capacity = 0;
     uint32_t n;
-    ae_status st = aei_load_chunk(c, p->offset, AEI_CHUNK_PAGE, AEI_AEC_MAX_PAGE, &buffer, &capacity, &n, err);
+    ae_status st = aei_load_chunk(c, p->offset, AEI_CHUNK_PAGE, AEI_AEC_MAX_PAGE, &buffer,
+                                  &capacity, &n, err);
 
     if (st == AE_OK && n != p->n_bytes)
-        st = ae_fail(err, AE_ERR_MALFORMED, "a page of the index of %u bytes, not %llu", n, (unsigned long long)p->n_bytes);
+        st = ae_fail(err, AE_ERR_MALFORMED, "a page of the index of %u bytes, not %llu", n,
+                     (unsigned long long)p->n_bytes);
     if (st == AE_OK)
         st = go_through(c, (aei_cursor){buffer, buffer + n, false}, s, err);
     ae_free(buffer);
@@ -159,7 +171,8 @@ ae_status aei_search_chain(const ae_container *c, aei_search *s, ae_error *err)
 
         st = aei_root_open(c, offset, &r, err);
         if (st == AE_OK && r.chain != chain)
-            st = ae_fail(err, AE_ERR_MALFORMED, "the index at byte %llu is damaged", (unsigned long long)offset);
+            st = ae_fail(err, AE_ERR_MALFORMED, "the index at byte %llu is damaged",
+                         (unsigned long long)offset);
         if (st == AE_OK)
             st = search_root(c, &r, s, err);
         offset = r.previous;
@@ -179,10 +192,12 @@ static int by_place(const void *a, const void *b)
 {
     const ae_item *x = a, *y = b;
 
-    return x->offset != y->offset ? compare(x->offset, y->offset) : compare(x->position, y->position);
+    return x->offset != y->offset ? compare(x->offset, y->offset)
+                                  : compare(x->position, y->position);
 }
 
-/* Of packed items, by that of the first: whatever numbers packs claim, each stays together and is decoded once. */
+/* Of packed items, by that of the first: whatever numbers packs claim, each stays together and is
+ * decoded once. */
 static int by_number(const void *a, const void *b)
 {
     const ae_item *x = a, *y = b;
@@ -191,11 +206,12 @@ static int by_number(const void *a, const void *b)
     return order ? order : by_place(a, b);
 }
 
-/* The rest of what the entries of an index name, in order of place, so that each pack is looked at once, and no byte of the file
- * belongs to two items. What is damaged is dropped. */
+/* The rest of what the entries of an index name, in order of place, so that each pack is looked at
+ * once, and no byte of the file belongs to two items. What is damaged is dropped. */
 static ae_status complete_all(ae_container *c, aei_item_list *l, ae_error *err)
 {
-    uint64_t bad = UINT64_MAX, spent = 0; /* the last pack that was not whole; bytes of packs looked at, which may overlap */
+    /* the last pack that was not whole; bytes of packs looked at, which may overlap */
+    uint64_t bad = UINT64_MAX, spent = 0;
     size_t kept = 0;
 
     if (l->n)
@@ -209,7 +225,8 @@ static ae_status complete_all(ae_container *c, aei_item_list *l, ae_error *err)
         uint32_t n;
 
         if (together && (!before->packed || !item->packed || before->position == item->position)) {
-            st = ae_fail(&why, AE_ERR_MALFORMED, "the index names the place at byte %llu twice", (unsigned long long)item->offset);
+            st = ae_fail(&why, AE_ERR_MALFORMED, "the index names the place at byte %llu twice",
+                         (unsigned long long)item->offset);
         } else if (together && item->position < before->packed) {
             ae_item own = *before;
 
@@ -220,7 +237,8 @@ static ae_status complete_all(ae_container *c, aei_item_list *l, ae_error *err)
         } else if (item->packed && item->offset == bad) {
             st = AE_ERR_MALFORMED; /* complained of already */
         } else {
-            if (item->packed && aei_chunk_at(c, item->offset, &type, &n) && (spent += n) > 2 * c->bytes.size + AEI_AEC_MAX_PACK)
+            if (item->packed && aei_chunk_at(c, item->offset, &type, &n) &&
+                (spent += n) > 2 * c->bytes.size + AEI_AEC_MAX_PACK)
                 return ae_fail(err, AE_ERR_MALFORMED, "an index of packs that lie in each other");
             st = complete(c, item, true, &why);
             bad = st != AE_OK && item->packed ? item->offset : bad;
@@ -253,7 +271,8 @@ ae_status ae_container_list(ae_container *c, ae_item **out, size_t *n_items, ae_
     *out = NULL;
     *n_items = 0;
     for (size_t i = 0; i < c->scanned.n && st == AE_OK; i++)
-        st = aei_items_append(&all, &c->scanned.all[i], c->scanned.all[i].name, strlen(c->scanned.all[i].name), err);
+        st = aei_items_append(&all, &c->scanned.all[i], c->scanned.all[i].name,
+                              strlen(c->scanned.all[i].name), err);
     if (st == AE_OK && !c->by_scan)
         st = aei_search_chain(c, &s, err);
     if (st == AE_OK && !c->by_scan)

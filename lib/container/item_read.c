@@ -12,12 +12,16 @@ struct ae_item_reader {
     const ae_container *container;
     ae_item item;
     uint32_t n_tiles;
-    struct place { uint64_t offset; uint32_t n_bytes; } *planes[AE_TILE_KINDS]; /* payloads; n_bytes 0: missing */
+    /* payloads; n_bytes 0: missing */
+    struct place {
+        uint64_t offset;
+        uint32_t n_bytes;
+    } * planes[AE_TILE_KINDS];
     struct place meta, hash;
     bool has_digest;
-    uint8_t digest[16];  /* what the hash says */
-    uint64_t end;        /* of its last chunk */
-    uint32_t n_pack;     /* bytes of the pack, once it is in buffer */
+    uint8_t digest[16]; /* what the hash says */
+    uint64_t end;       /* of its last chunk */
+    uint32_t n_pack;    /* bytes of the pack, once it is in buffer */
     uint8_t pack_type;
     uint8_t *buffer;
     size_t capacity;
@@ -26,7 +30,8 @@ struct ae_item_reader {
 };
 
 /* Where the payload of a chunk that belongs to the item lies; false where it belongs to another. */
-static bool belongs(const ae_item_reader *r, uint64_t offset, uint32_t n_bytes, bool tile, uint64_t *index, struct place *place)
+static bool belongs(const ae_item_reader *r, uint64_t offset, uint32_t n_bytes, bool tile,
+                    uint64_t *index, struct place *place)
 {
     uint8_t head[20];
     size_t n = n_bytes < sizeof(head) ? n_bytes : sizeof(head);
@@ -39,13 +44,16 @@ static bool belongs(const ae_item_reader *r, uint64_t offset, uint32_t n_bytes, 
     return !c.bad;
 }
 
-/* Takes over where a tile lies. Of two chunks that claim to be it, one has a damaged number: the one that is whole counts. */
-static ae_status place_tile(ae_item_reader *r, struct place *tile, struct place found, ae_error *err)
+/* Takes over where a tile lies. Of two chunks that claim to be it, one has a damaged number: the
+ * one that is whole counts. */
+static ae_status place_tile(ae_item_reader *r, struct place *tile, struct place found,
+                            ae_error *err)
 {
     ae_status st = AE_OK;
     ae_error why;
 
-    if (tile->n_bytes && (st = aei_load(r->container, found.offset, found.n_bytes, &r->buffer, &r->capacity, &why)) == AE_ERR_NOMEM)
+    if (tile->n_bytes && (st = aei_load(r->container, found.offset, found.n_bytes, &r->buffer,
+                                        &r->capacity, &why)) == AE_ERR_NOMEM)
         return aei_out_of_memory(err);
     if (st == AE_OK)
         *tile = found;
@@ -72,7 +80,8 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
             at = aei_next_chunk(c, at + 1, &window);
             continue;
         }
-        if (at != r->item.offset && (type == AEI_CHUNK_HEAD || aei_is_pack(type))) /* the next item */
+        /* the next item */
+        if (at != r->item.offset && (type == AEI_CHUNK_HEAD || aei_is_pack(type)))
             break;
         if (type == AEI_CHUNK_TILE || type == AEI_CHUNK_ALPHA || type == AEI_CHUNK_PATCH) {
             struct place *tiles = r->planes[type == AEI_CHUNK_TILE    ? AE_TILE_COLOURS
@@ -87,7 +96,8 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
             if (own)
                 *(type == AEI_CHUNK_META ? &r->meta : &r->hash) = place;
         } else if (type >= 'A' && type <= 'Z' && !strchr(AEI_CRITICAL_TYPES, type)) {
-            st = ae_fail(err, AE_ERR_TOO_NEW, "the item has a chunk '%c', which later versions read", type);
+            st = ae_fail(err, AE_ERR_TOO_NEW,
+                         "the item has a chunk '%c', which later versions read", type);
         }
         at += n + (uint64_t)AEI_AEC_EXTRA;
         r->end = own ? at : r->end;
@@ -97,7 +107,8 @@ static ae_status walk(ae_item_reader *r, ae_error *err)
 }
 
 /* The payload behind the item's number, and the tile's. */
-static ae_status load_place(ae_item_reader *r, const struct place *p, bool tile, aei_cursor *out, ae_error *err)
+static ae_status load_place(ae_item_reader *r, const struct place *p, bool tile, aei_cursor *out,
+                            ae_error *err)
 {
     ae_status st = aei_load(r->container, p->offset, p->n_bytes, &r->buffer, &r->capacity, err);
 
@@ -115,7 +126,8 @@ static void load_hash(ae_item_reader *r)
 {
     aei_cursor c;
 
-    if (!r->hash.n_bytes || r->hash.n_bytes > 64 || load_place(r, &r->hash, false, &c, NULL) != AE_OK || c.end - c.at != 16)
+    if (!r->hash.n_bytes || r->hash.n_bytes > 64 ||
+        load_place(r, &r->hash, false, &c, NULL) != AE_OK || c.end - c.at != 16)
         return;
     memcpy(r->digest, c.at, sizeof(r->digest));
     r->has_digest = true;
@@ -123,10 +135,12 @@ static void load_hash(ae_item_reader *r)
 
 static bool may_have(const ae_item *item, int plane)
 {
-    return plane == AE_TILE_COLOURS || (item->coding == AE_ITEM_NETWORK && (plane == AE_TILE_PATCH || item->info.alpha));
+    return plane == AE_TILE_COLOURS ||
+           (item->coding == AE_ITEM_NETWORK && (plane == AE_TILE_PATCH || item->info.alpha));
 }
 
-ae_status ae_item_open(const ae_container *container, const ae_item *item, ae_item_reader **out, ae_error *err)
+ae_status ae_item_open(const ae_container *container, const ae_item *item, ae_item_reader **out,
+                       ae_error *err)
 {
     ae_item_reader *r = ae_alloc(1, sizeof(*r));
     ae_status st = AE_OK;
@@ -166,7 +180,8 @@ void ae_item_free(ae_item_reader *r)
     ae_free(r);
 }
 
-ae_status ae_item_tile(ae_item_reader *r, ae_tile_kind kind, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+ae_status ae_item_tile(ae_item_reader *r, ae_tile_kind kind, uint32_t index, const void **data,
+                       size_t *n_bytes, ae_error *err)
 {
     struct place *tiles = r->planes[kind];
     aei_cursor c;
@@ -179,8 +194,10 @@ ae_status ae_item_tile(ae_item_reader *r, ae_tile_kind kind, uint32_t index, con
     if (!tiles[index].n_bytes && kind == AE_TILE_PATCH)
         return AE_OK;
     if (!tiles[index].n_bytes && r->container->needs)
-        return ae_fail(err, AE_ERR_MALFORMED, "tile %u lies beyond the end of the file, at byte %llu of at least %llu", index,
-                       (unsigned long long)r->container->bytes.size, (unsigned long long)r->container->needs);
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "tile %u lies beyond the end of the file, at byte %llu of at least %llu",
+                       index, (unsigned long long)r->container->bytes.size,
+                       (unsigned long long)r->container->needs);
     if (!tiles[index].n_bytes)
         return ae_fail(err, AE_ERR_MALFORMED, "tile %u is missing", index);
     if ((st = aei_settle(r->container, load_place(r, &tiles[index], true, &c, err), err)) != AE_OK)
@@ -225,10 +242,12 @@ static ae_status parse_meta(const uint8_t *plain, size_t n_bytes, ae_meta *meta,
         if (c.bad || n_key >= sizeof(name))
             return ae_fail(err, AE_ERR_MALFORMED, "damaged metadata");
         if (meta->n_items == AEI_AEC_MAX_META)
-            return ae_fail(err, AE_ERR_LIMIT, "more entries of metadata than the limit, %d", AEI_AEC_MAX_META);
+            return ae_fail(err, AE_ERR_LIMIT, "more entries of metadata than the limit, %d",
+                           AEI_AEC_MAX_META);
         memcpy(name, key, (size_t)n_key);
         keyed = kind == AE_META_TEXT || kind == AE_META_TAG || kind == AE_META_CHUNK;
-        if (kind >= AE_META_ICC && kind <= AE_META_CHUNK && !memchr(name, 0, (size_t)n_key) && (n_key || !keyed))
+        if (kind >= AE_META_ICC && kind <= AE_META_CHUNK && !memchr(name, 0, (size_t)n_key) &&
+            (n_key || !keyed))
             st = ae_meta_add(meta, (ae_meta_kind)kind, keyed ? name : NULL, value, (size_t)n, err);
     }
     return st;
@@ -245,16 +264,19 @@ ae_status ae_item_meta(ae_item_reader *r, const ae_limits *limits, ae_meta *meta
     if (!r->meta.n_bytes)
         return AE_OK;
     if (r->meta.n_bytes > most)
-        return ae_fail(err, AE_ERR_LIMIT, "%u bytes of metadata exceed max_meta (%llu)", r->meta.n_bytes, (unsigned long long)most);
+        return ae_fail(err, AE_ERR_LIMIT, "%u bytes of metadata exceed max_meta (%llu)",
+                       r->meta.n_bytes, (unsigned long long)most);
     if ((st = aei_settle(r->container, load_place(r, &r->meta, false, &c, err), err)) != AE_OK)
         return st;
     n = aei_take_number(&c);
     if (n > most)
-        return ae_fail(err, AE_ERR_LIMIT, "%llu bytes of metadata exceed max_meta (%llu)", (unsigned long long)n,
-                       (unsigned long long)most);
+        return ae_fail(err, AE_ERR_LIMIT, "%llu bytes of metadata exceed max_meta (%llu)",
+                       (unsigned long long)n, (unsigned long long)most);
     if (n > aei_meta_believed((size_t)(c.end - c.at)))
-        return ae_fail(err, AE_ERR_LIMIT, "%llu bytes of metadata in %zu exceed the limit of 256 KiB and 256 times that",
-                       (unsigned long long)n, (size_t)(c.end - c.at));
+        return ae_fail(
+            err, AE_ERR_LIMIT,
+            "%llu bytes of metadata in %zu exceed the limit of 256 KiB and 256 times that",
+            (unsigned long long)n, (size_t)(c.end - c.at));
     if (n && !(plain = ae_alloc((size_t)n, 1)))
         return aei_out_of_memory(err);
     if (!n)
@@ -276,7 +298,8 @@ static ae_status load_pack(ae_item_reader *r, aei_pack *p, ae_error *err)
     ae_status st;
 
     if (!r->n_pack) {
-        st = aei_load_pack(r->container, r->item.offset, &r->pack_type, &r->buffer, &r->capacity, &n, err);
+        st = aei_load_pack(r->container, r->item.offset, &r->pack_type, &r->buffer, &r->capacity,
+                           &n, err);
         st = aei_settle(r->container, st, err);
         if (st != AE_OK)
             return st;
@@ -302,7 +325,8 @@ bool ae_item_hash(ae_item_reader *r, uint8_t hash[16])
 ae_status ae_item_packed(ae_item_reader *r, ae_packed *out, ae_error *err)
 {
     aei_pack p;
-    ae_status st = r->item.packed ? load_pack(r, &p, err) : ae_fail(err, AE_ERR_ARGUMENT, "not a packed item");
+    ae_status st = r->item.packed ? load_pack(r, &p, err)
+                                  : ae_fail(err, AE_ERR_ARGUMENT, "not a packed item");
 
     *out = (ae_packed){0};
     if (st != AE_OK)
@@ -314,8 +338,8 @@ ae_status ae_item_packed(ae_item_reader *r, ae_packed *out, ae_error *err)
 
 static bool same_type(const ae_signal_info *a, const ae_signal_info *b)
 {
-    return a->sample == b->sample && a->bits == b->bits && a->channels == b->channels && a->width == b->width &&
-           a->height == b->height;
+    return a->sample == b->sample && a->bits == b->bits && a->channels == b->channels &&
+           a->width == b->width && a->height == b->height;
 }
 
 static ae_status unpack_all(ae_item_reader *r, ae_error *err)
@@ -335,10 +359,12 @@ static ae_status unpack_all(ae_item_reader *r, ae_error *err)
     n = ae_row_bytes(&all) * all.height;
     if (!(whole = ae_alloc(n, 1)))
         return aei_out_of_memory(err);
-    if ((st = aei_samples_unpack(&all, (uint32_t)p.like.info.height, p.coded, p.n_coded, whole, err)) == AE_OK) {
+    if ((st = aei_samples_unpack(&all, (uint32_t)p.like.info.height, p.coded, p.n_coded, whole,
+                                 err)) == AE_OK) {
         aei_digest(whole, n, hash);
         if (memcmp(hash, p.hash, 16) != 0)
-            st = ae_fail(err, AE_ERR_CHECKSUM, "a pack whose samples are not those that were stored");
+            st = ae_fail(err, AE_ERR_CHECKSUM,
+                         "a pack whose samples are not those that were stored");
     }
     if (st != AE_OK) {
         ae_free(whole);

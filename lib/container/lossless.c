@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tiles: colour transforms, then prediction and coding (predict.h), or samples as they are where that is shorter. */
+ * Tiles: colour transforms, then prediction and coding (predict.h), or samples as they are where
+ * that is shorter. */
 #include "lossless.h"
 
 #include <string.h>
@@ -13,9 +14,9 @@ enum { SLACK = 1024 /* a sample never takes more bytes */ };
 struct aei_sample_coder {
     aei_predictor predictor;
     aei_drawer *drawer; /* NULL: not needed yet */
-    int32_t *values; /* the tile */
+    int32_t *values;    /* the tile */
     uint8_t *bytes;
-    size_t room;     /* samples */
+    size_t room; /* samples */
 };
 
 /* ---- colour ---- */
@@ -64,14 +65,17 @@ static uint64_t cost_of(unsigned colour, const aei_block *t, const uint16_t *sam
             int32_t v[4][3];
 
             for (unsigned i = 0; i < 4; i++) {
-                const uint16_t *s = samples + ((size_t)(y - (i >> 1)) * t->width + x - (i & 1)) * t->channels;
+                const uint16_t *s = samples +
+                                    ((size_t)(y - (i >> 1)) * t->width + x - (i & 1)) * t->channels;
 
                 for (unsigned j = 0; j < 3; j++)
                     v[i][j] = s[j];
                 to_colour(colour, v[i]);
             }
             for (unsigned j = 0; j < 3; j++)
-                cost += (uint64_t)level_of(4 * magnitude(v[0][j] - middle_of(v[1][j], v[2][j], v[1][j] + v[2][j] - v[3][j])));
+                cost += (uint64_t)level_of(
+                    4 *
+                    magnitude(v[0][j] - middle_of(v[1][j], v[2][j], v[1][j] + v[2][j] - v[3][j])));
         }
     return cost;
 }
@@ -111,7 +115,8 @@ static void set_geometry(aei_geometry *g, const aei_block *t, unsigned colour)
 {
     *g = (aei_geometry){.width = t->width, .height = t->height, .channels = t->channels};
     for (unsigned ch = 0; ch < t->channels; ch++) {
-        bool difference = colour != COLOUR_NONE && (ch == 1 || ch == 2), alpha = t->channels % 2 == 0 && ch + 1 == t->channels;
+        bool difference = colour != COLOUR_NONE && (ch == 1 || ch == 2),
+             alpha = t->channels % 2 == 0 && ch + 1 == t->channels;
 
         g->lo[ch] = difference ? -(int32_t)t->max : 0;
         g->hi[ch] = (int32_t)t->max;
@@ -145,7 +150,8 @@ void aei_sample_coder_free(aei_sample_coder *c)
     ae_free(c);
 }
 
-static ae_status prepare(aei_sample_coder *c, const aei_block *t, const aei_geometry *g, ae_error *err)
+static ae_status prepare(aei_sample_coder *c, const aei_block *t, const aei_geometry *g,
+                         ae_error *err)
 {
     size_t n = (size_t)t->width * t->height * t->channels;
 
@@ -166,10 +172,12 @@ static ae_status check(const aei_block *t, ae_error *err)
 {
     uint64_t n = (uint64_t)t->width * t->height * t->channels;
 
-    if (!t->width || !t->height || t->channels < 1 || t->channels > 4 || t->width > AEI_TILE_MAX_SAMPLES ||
-        t->height > AEI_TILE_MAX_SAMPLES || n > AEI_TILE_MAX_SAMPLES || t->max < 1 || t->max > 65535 ||
+    if (!t->width || !t->height || t->channels < 1 || t->channels > 4 ||
+        t->width > AEI_TILE_MAX_SAMPLES || t->height > AEI_TILE_MAX_SAMPLES ||
+        n > AEI_TILE_MAX_SAMPLES || t->max < 1 || t->max > 65535 ||
         t->bound > AE_BOUND_ONE * t->max)
-        return ae_fail(err, AE_ERR_MALFORMED, "a tile of %u x %u x %u samples up to %u", t->width, t->height, t->channels, t->max);
+        return ae_fail(err, AE_ERR_MALFORMED, "a tile of %u x %u x %u samples up to %u", t->width,
+                       t->height, t->channels, t->max);
     return AE_OK;
 }
 
@@ -196,7 +204,8 @@ static double share_of_equals(const aei_block *t, const uint16_t *samples)
         for (uint32_t x = 1; x < t->width; x++, n++) {
             const uint16_t *v = samples + ((size_t)y * t->width + x) * t->channels;
 
-            equal += memcmp(v, v - t->channels, pixel) == 0 || memcmp(v, v - (size_t)t->width * t->channels, pixel) == 0;
+            equal += memcmp(v, v - t->channels, pixel) == 0 ||
+                     memcmp(v, v - (size_t)t->width * t->channels, pixel) == 0;
         }
     return n ? (double)equal / (double)n : 1;
 }
@@ -231,7 +240,8 @@ bool aei_tile_is_drawn(const aei_block *t, const uint16_t *samples)
     return share_of_equals(t, samples) > SOME_EQUAL || has_few_colours(t, samples);
 }
 
-/* The tile as a drawing, into the second half of c->bytes; 0 where it takes more than `most` bytes. */
+/* The tile as a drawing, into the second half of c->bytes; 0 where it takes more than `most` bytes.
+ */
 static size_t draw(aei_sample_coder *c, const aei_block *t, const uint16_t *samples, size_t most)
 {
     aei_drawing g = {t->width, t->height, t->channels, t->max, t->period};
@@ -249,11 +259,12 @@ static size_t draw(aei_sample_coder *c, const aei_block *t, const uint16_t *samp
     return (size_t)(aei_decider_end(d, first + 1) - first);
 }
 
-ae_status aei_tile_encode(aei_sample_coder *c, const aei_block *t, uint16_t *samples, const uint8_t **bytes, size_t *n_bytes,
-                          ae_error *err)
+ae_status aei_tile_encode(aei_sample_coder *c, const aei_block *t, uint16_t *samples,
+                          const uint8_t **bytes, size_t *n_bytes, ae_error *err)
 {
     aei_decider *d = &c->predictor.decider;
-    size_t n = (size_t)t->width * t->height * t->channels, drawn = 0, raw = n * (t->max > 255 ? 2 : 1);
+    size_t n = (size_t)t->width * t->height * t->channels, drawn = 0,
+           raw = n * (t->max > 255 ? 2 : 1);
     bool coded = false;
     aei_geometry g;
     unsigned colour;
@@ -298,8 +309,8 @@ ae_status aei_tile_encode(aei_sample_coder *c, const aei_block *t, uint16_t *sam
     return AE_OK;
 }
 
-ae_status aei_tile_decode(aei_sample_coder *c, const aei_block *t, const uint8_t *bytes, size_t n_bytes, uint16_t *samples,
-                          ae_error *err)
+ae_status aei_tile_decode(aei_sample_coder *c, const aei_block *t, const uint8_t *bytes,
+                          size_t n_bytes, uint16_t *samples, ae_error *err)
 {
     size_t n = (size_t)t->width * t->height * t->channels;
     aei_geometry g;
@@ -308,12 +319,15 @@ ae_status aei_tile_decode(aei_sample_coder *c, const aei_block *t, const uint8_t
     if (st != AE_OK)
         return st;
     if (!n_bytes || (bytes[0] > DRAWN && bytes[0] != RAW))
-        return ae_fail(err, n_bytes ? AE_ERR_TOO_NEW : AE_ERR_MALFORMED, "sample data of an unknown kind");
+        return ae_fail(err, n_bytes ? AE_ERR_TOO_NEW : AE_ERR_MALFORMED,
+                       "sample data of an unknown kind");
     if (bytes[0] == RAW) {
         if (n_bytes != 1 + n * (t->max > 255 ? 2 : 1))
-            return ae_fail(err, AE_ERR_MALFORMED, "plain samples: %zu bytes for %zu samples", n_bytes, n);
+            return ae_fail(err, AE_ERR_MALFORMED, "plain samples: %zu bytes for %zu samples",
+                           n_bytes, n);
         for (size_t i = 0; i < n; i++) {
-            uint32_t v = t->max > 255 ? (uint32_t)(bytes[1 + 2 * i] | bytes[2 + 2 * i] << 8) : bytes[1 + i];
+            uint32_t v = t->max > 255 ? (uint32_t)(bytes[1 + 2 * i] | bytes[2 + 2 * i] << 8)
+                                      : bytes[1 + i];
 
             if (v > t->max)
                 return ae_fail(err, AE_ERR_MALFORMED, "a sample of %u, more than %u", v, t->max);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * One tile of samples, without loss or with bounded error (doc/container.md, "Sample coding"). Whole numbers throughout: what is
- * decoded is the same everywhere. */
+ * One tile of samples, without loss or with bounded error (doc/container.md, "Sample coding").
+ * Whole numbers throughout: what is decoded is the same everywhere. */
 #ifndef AEI_LOSSLESS_H
 #define AEI_LOSSLESS_H
 
@@ -25,10 +25,11 @@ typedef struct aei_sample_coder aei_sample_coder;
 aei_sample_coder *aei_sample_coder_create(void); /* NULL: out of memory */
 void aei_sample_coder_free(aei_sample_coder *coder);
 
-/* samples become what decoding will give. *bytes belongs to the coder and lives until its next use. */
-ae_status aei_tile_encode(aei_sample_coder *coder, const aei_block *tile, uint16_t *samples, const uint8_t **bytes, size_t *n_bytes,
-                          ae_error *err);
-ae_status aei_tile_decode(aei_sample_coder *coder, const aei_block *tile, const uint8_t *bytes, size_t n_bytes, uint16_t *samples,
-                          ae_error *err);
+/* samples become what decoding will give. *bytes belongs to the coder and lives until its next use.
+ */
+ae_status aei_tile_encode(aei_sample_coder *coder, const aei_block *tile, uint16_t *samples,
+                          const uint8_t **bytes, size_t *n_bytes, ae_error *err);
+ae_status aei_tile_decode(aei_sample_coder *coder, const aei_block *tile, const uint8_t *bytes,
+                          size_t n_bytes, uint16_t *samples, ae_error *err);
 
 #endif

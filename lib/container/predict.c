@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Each sample is predicted several ways from decoded neighbours, two of them by adaptive filters that also see the channels before;
- * the predictions are blended by how well each did close by. */
+ * Each sample is predicted several ways from decoded neighbours, two of them by adaptive filters
+ * that also see the channels before; the predictions are blended by how well each did close by. */
 #include "predict.h"
 
 #include <pthread.h>
@@ -49,8 +49,8 @@ static inline int32_t *row_of(const aei_predictor *c, uint32_t ch, uint32_t y)
 }
 
 /* What lies beside a row is like its end. */
-static inline void begin_row(int32_t *cur, const int32_t *up, int32_t *res, const int32_t *res_up, int32_t *err,
-                             const int32_t *err_up)
+static inline void begin_row(int32_t *cur, const int32_t *up, int32_t *res, const int32_t *res_up,
+                             int32_t *err, const int32_t *err_up)
 {
     for (int i = 1; i <= AEI_PAD; i++) {
         cur[-i] = up[0];
@@ -68,8 +68,9 @@ static inline void end_row(int32_t *cur, int32_t *res, int32_t *err)
     }
 }
 
-/* A row of one channel, and where in it the next sample stands: what is decoded there and above, by how much (errors by predictor,
- * residuals in 1/16) the predictions were wrong, and the same of up to two channels before. */
+/* A row of one channel, and where in it the next sample stands: what is decoded there and above, by
+ * how much (errors by predictor, residuals in 1/16) the predictions were wrong, and the same of up
+ * to two channels before. */
 typedef struct row {
     int32_t *cur, *up, *res, *res_up, *err, *err_up;
     const int32_t *upup;
@@ -129,15 +130,19 @@ AEI_INLINE void gather(const row *r, guess *s)
     const int32_t base = s->base = (cur[-1] + up[0]) >> 1;
     int32_t *tap = s->tap;
 
-    tap[0] = cur[-1] - base, tap[1] = up[-1] - base, tap[2] = up[1] - base, tap[3] = cur[-2] - base, tap[4] = upup[0] - base;
-    tap[5] = upup[1] - base, tap[6] = up[-2] - base, tap[7] = up[2] - base, tap[8] = upup[-1] - base, tap[9] = cur[-3] - base;
+    tap[0] = cur[-1] - base, tap[1] = up[-1] - base, tap[2] = up[1] - base, tap[3] = cur[-2] - base,
+    tap[4] = upup[0] - base;
+    tap[5] = upup[1] - base, tap[6] = up[-2] - base, tap[7] = up[2] - base,
+    tap[8] = upup[-1] - base, tap[9] = cur[-3] - base;
     tap[10] = upup[2] - base, tap[11] = upup[-2] - base;
     for (uint32_t j = 0; j < r->refs; j++) {
         const int32_t *rc = r->ref[j], *ru = r->ref_up[j];
         int32_t rbase = (rc[-1] + ru[0]) >> 1;
 
-        tap[12 + 6 * j] = rc[0] - rbase, tap[13 + 6 * j] = rc[-1] - rbase, tap[14 + 6 * j] = ru[-1] - rbase;
-        tap[15 + 6 * j] = ru[1] - rbase, tap[16 + 6 * j] = rc[1] - rbase, tap[17 + 6 * j] = ru[2] - rbase;
+        tap[12 + 6 * j] = rc[0] - rbase, tap[13 + 6 * j] = rc[-1] - rbase,
+                     tap[14 + 6 * j] = ru[-1] - rbase;
+        tap[15 + 6 * j] = ru[1] - rbase, tap[16 + 6 * j] = rc[1] - rbase,
+                     tap[17 + 6 * j] = ru[2] - rbase;
         s->before[j] = r->ref_res[j][0];
     }
     s->energy = 64;
@@ -148,7 +153,8 @@ AEI_INLINE void gather(const row *r, guess *s)
 /* What each predictor says, the two filters being the tenth and the eleventh. */
 AEI_INLINE void predict(const aei_channel *m, const row *r, guess *s)
 {
-    const int32_t W = r->cur[-1], N = r->up[0], NW = r->up[-1], NE = r->up[1], WW = r->cur[-2], NN = r->upup[0], NNE = r->upup[1];
+    const int32_t W = r->cur[-1], N = r->up[0], NW = r->up[-1], NE = r->up[1], WW = r->cur[-2],
+                  NN = r->upup[0], NNE = r->upup[1];
     int32_t *p = s->p;
 
     if (r->refs) {
@@ -194,8 +200,9 @@ AEI_INLINE void blend(const aei_channel *m, const row *r, guess *s)
     int closeness[N_PREDICTORS], best = 255;
 
     for (int i = 0; i < N_PREDICTORS; i++) {
-        closeness[i] = fine_level(80 + (uint32_t)(err[i - N_PREDICTORS] + err_up[i] + err_up[i - N_PREDICTORS] +
-                                                  err_up[i + N_PREDICTORS] + (err[i - 2 * N_PREDICTORS] >> 1)));
+        closeness[i] = fine_level(
+            80 + (uint32_t)(err[i - N_PREDICTORS] + err_up[i] + err_up[i - N_PREDICTORS] +
+                            err_up[i + N_PREDICTORS] + (err[i - 2 * N_PREDICTORS] >> 1)));
         best = closeness[i] < best ? closeness[i] : best;
         least = p[i] < least ? p[i] : least;
         most = p[i] > most ? p[i] : most;
@@ -208,25 +215,29 @@ AEI_INLINE void blend(const aei_channel *m, const row *r, guess *s)
     }
     s->blend = (int32_t)(weighted / weights);
     s->spread = (uint32_t)(most - least);
-    s->texture = (p[0] > s->blend) | (p[1] > s->blend) << 1 | (r->up[-1] * 16 > s->blend) << 2 | (r->up[1] * 16 > s->blend) << 3 |
-                 (r->cur[-2] * 16 > s->blend) << 4 | (r->upup[0] * 16 > s->blend) << 5 | (p[5] > s->blend) << 6 |
+    s->texture = (p[0] > s->blend) | (p[1] > s->blend) << 1 | (r->up[-1] * 16 > s->blend) << 2 |
+                 (r->up[1] * 16 > s->blend) << 3 | (r->cur[-2] * 16 > s->blend) << 4 |
+                 (r->upup[0] * 16 > s->blend) << 5 | (p[5] > s->blend) << 6 |
                  (p[6] > s->blend) << 7;
     mu = s->blend + m->bias[s->texture] / (m->bias_n[s->texture] + 4);
     s->mu = mu < r->lo16 ? r->lo16 : mu > r->hi16 ? r->hi16 : mu;
     s->P = (s->mu + 8) >> FRACTION;
 }
 
-/* How active it is here, and how wrong the channels before were: by that, densities as wide as errors are on the average. */
+/* How active it is here, and how wrong the channels before were: by that, densities as wide as
+ * errors are on the average. */
 AEI_INLINE void weigh(aei_channel *m, const row *r, guess *s)
 {
     const int32_t *res = r->res, *res_up = r->res_up, *err = r->err, *err_up = r->err_up;
-    uint32_t a = 2 * magnitude(res[-1]) + 2 * magnitude(res_up[0]) + magnitude(res_up[-1]) + magnitude(res_up[1]) +
-                 magnitude(res[-2]) + (magnitude(res_up[2]) >> 1);
+    uint32_t a = 2 * magnitude(res[-1]) + 2 * magnitude(res_up[0]) + magnitude(res_up[-1]) +
+                 magnitude(res_up[1]) + magnitude(res[-2]) + (magnitude(res_up[2]) >> 1);
     uint32_t a2 = (uint32_t)(err[10 - N_PREDICTORS] + err_up[10]) * 2 +
                   (uint32_t)(err_up[10 - N_PREDICTORS] + err_up[10 + N_PREDICTORS]);
     int32_t s0, s1;
 
-    s->beside = level_of(r->refs ? magnitude(s->before[0]) + (magnitude(s->before[1]) >> 1) : s->spread >> 2) / 3;
+    s->beside = level_of(r->refs ? magnitude(s->before[0]) + (magnitude(s->before[1]) >> 1)
+                                 : s->spread >> 2) /
+                3;
     s->beside = s->beside < 15 ? s->beside : 15;
     s->level = level_of(a);
     s->level2 = level_of(a2);
@@ -237,7 +248,8 @@ AEI_INLINE void weigh(aei_channel *m, const row *r, guess *s)
     s0 = s0 < 4 ? 4 : s0;
     s1 = s1 < 4 ? 4 : s1;
     s->d[0] = (density){.mean = s->mu - s->P * 16, .scale = (16384 << 12) / ((s0 * 185) >> 8 | 1)};
-    s->d[1] = (density){.mean = s->p[10] - s->P * 16, .scale = (16384 << 12) / ((s1 * 185) >> 8 | 1)};
+    s->d[1] = (density){.mean = s->p[10] - s->P * 16,
+                        .scale = (16384 << 12) / ((s1 * 185) >> 8 | 1)};
     s->d[2] = (density){.mean = s->p[11] - s->P * 16, .scale = s->d[0].scale};
     s->k = s0 / r->step < 16 ? 0 : log2_floor((uint32_t)(s0 / r->step) >> 3);
 }
@@ -254,11 +266,14 @@ AEI_INLINE void find_contexts(aei_decider *c, uint32_t ch, const row *r, const g
     slot[1] = (rw < 8 ? rw : 7) + 8 * (rn < 8 ? rn : 7) + 64 * (unsigned)s->beside;
     slot[2] = (unsigned)(b0 + 9 * b1 + 45 * (s->level / 4));
     slot[3] = (unsigned)s->texture + 256 * ((unsigned)s->level / 6);
-    slot[4] = (unsigned)(signed_level(res[-1] / 16, 3) + 3 + 7 * (signed_level(res_up[0] / 16, 3) + 3) +
+    slot[4] = (unsigned)(signed_level(res[-1] / 16, 3) + 3 +
+                         7 * (signed_level(res_up[0] / 16, 3) + 3) +
                          49 * (signed_level(res_up[1] / 16, 2) + 2) + 245 * (s->level / 12));
-    slot[5] = (unsigned)(signed_level((s->p[10] - s->mu) / 8, 4) + 4 + 9 * (signed_level((s->p[11] - s->mu) / 8, 3) + 3) +
+    slot[5] = (unsigned)(signed_level((s->p[10] - s->mu) / 8, 4) + 4 +
+                         9 * (signed_level((s->p[11] - s->mu) / 8, 3) + 3) +
                          63 * (level_of(s->spread) / 4));
-    slot[6] = (uint32_t)(r->cur[-1] - s->P) * 0x9e3779b1u + (uint32_t)(r->up[0] - s->P) * 0x85ebca77u +
+    slot[6] = (uint32_t)(r->cur[-1] - s->P) * 0x9e3779b1u +
+              (uint32_t)(r->up[0] - s->P) * 0x85ebca77u +
               (uint32_t)(s->before[0] / 16) * 0xc2b2ae3du;
     slot[6] ^= slot[6] >> 15;
     for (unsigned i = 0; i < N_CONTEXTS; i++)
@@ -285,12 +300,14 @@ AEI_INLINE void learn(aei_channel *m, const row *r, const guess *s, int32_t valu
         int64_t factor = (int64_t)(value * 16 - s->p[10 + f]) * (f ? 1 << 18 : 1 << 13) / s->energy;
 
         for (int i = 0; i < N_TAPS; i++)
-            m->filters[f][i] = (int32_t)((uint32_t)m->filters[f][i] + (uint32_t)((factor * s->tap[i]) >> 4));
+            m->filters[f][i] = (int32_t)((uint32_t)m->filters[f][i] +
+                                         (uint32_t)((factor * s->tap[i]) >> 4));
     }
 }
 
 /* A row of one channel; v: its first value in the tile. False where the output has no room left. */
-AEI_INLINE bool code_row(aei_predictor *c, const aei_geometry *g, bool decoding, uint32_t y, uint32_t ch, int32_t *v)
+AEI_INLINE bool code_row(aei_predictor *c, const aei_geometry *g, bool decoding, uint32_t y,
+                         uint32_t ch, int32_t *v)
 {
     const uint32_t n = g->channels;
     const int32_t lo = g->lo[ch], hi = g->hi[ch];

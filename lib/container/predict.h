@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The samples of a tile one after another: each is predicted from decoded neighbours, and what it differs by is decided. */
+ * The samples of a tile one after another: each is predicted from decoded neighbours, and what it
+ * differs by is decided. */
 #ifndef AEI_PREDICT_H
 #define AEI_PREDICT_H
 
@@ -8,11 +9,11 @@
 #include "decision.h"
 
 enum {
-    AEI_PAD = 4,          /* samples beside a row */
+    AEI_PAD = 4, /* samples beside a row */
     N_PREDICTORS = 16,
     N_TAPS = 24,
     N_FILTERS = 2,
-    N_LEVELS = 96,        /* of activity, four an octave */
+    N_LEVELS = 96, /* of activity, four an octave */
     N_TEXTURES = 256
 };
 
@@ -22,7 +23,8 @@ typedef struct aei_geometry {
     uint32_t bound[4];    /* of errors, in 1/AE_BOUND_ONE */
 } aei_geometry;
 
-/* No sample of row y and channel c errs by more than this: some rows take one more than others, so that bounds may be fractions. */
+/* No sample of row y and channel c errs by more than this: some rows take one more than others, so
+ * that bounds may be fractions. */
 static inline int32_t aei_row_bound(uint32_t bound, uint32_t c, uint32_t y)
 {
     return (int32_t)((bound + 16 * ((c + y) % 3) + y / 3 * 7 % 16) / AE_BOUND_ONE);
@@ -38,9 +40,9 @@ typedef struct aei_channel {
 typedef struct aei_predictor {
     aei_decider decider;
     aei_channel channels[4];
-    int32_t *rows;     /* three rows of every channel */
-    int32_t *errors;   /* two rows of N_PREDICTORS errors of every channel */
-    int32_t *residual; /* two rows of 1/16 of every channel */
+    int32_t *rows;       /* three rows of every channel */
+    int32_t *errors;     /* two rows of N_PREDICTORS errors of every channel */
+    int32_t *residual;   /* two rows of 1/16 of every channel */
     size_t room, stride; /* of all channels, of one */
 } aei_predictor;
 

@@ -35,15 +35,19 @@ ae_status aei_settle(const ae_container *c, ae_status st, ae_error *err)
     bool failed = *c->unread;
 
     *c->unread = false;
-    return failed && st != AE_ERR_NOMEM && st != AE_ERR_CANCELLED ? ae_fail(err, AE_ERR_IO, "read error") : st;
+    return failed && st != AE_ERR_NOMEM && st != AE_ERR_CANCELLED
+               ? ae_fail(err, AE_ERR_IO, "read error")
+               : st;
 }
 
 bool aei_chunk_at(const ae_container *c, uint64_t offset, uint8_t *type, uint32_t *n_bytes)
 {
     uint8_t header[AEI_AEC_CHUNK];
 
-    return aei_read_at(c, offset, header, sizeof(header)) && aei_parse_chunk(header, type, n_bytes) &&
-           *n_bytes <= c->bytes.size - offset - AEI_AEC_CHUNK && 4 <= c->bytes.size - offset - AEI_AEC_CHUNK - *n_bytes;
+    return aei_read_at(c, offset, header, sizeof(header)) &&
+           aei_parse_chunk(header, type, n_bytes) &&
+           *n_bytes <= c->bytes.size - offset - AEI_AEC_CHUNK &&
+           4 <= c->bytes.size - offset - AEI_AEC_CHUNK - *n_bytes;
 }
 
 uint64_t aei_chunk_end(const ae_container *c, uint64_t offset)
@@ -54,7 +58,8 @@ uint64_t aei_chunk_end(const ae_container *c, uint64_t offset)
     return aei_chunk_at(c, offset, &type, &n) ? offset + n + AEI_AEC_EXTRA : offset;
 }
 
-ae_status aei_load(const ae_container *c, uint64_t offset, uint32_t n_bytes, uint8_t **buffer, size_t *capacity, ae_error *err)
+ae_status aei_load(const ae_container *c, uint64_t offset, uint32_t n_bytes, uint8_t **buffer,
+                   size_t *capacity, ae_error *err)
 {
     if (n_bytes + 4ull > *capacity) {
         ae_free(*buffer);
@@ -64,21 +69,25 @@ ae_status aei_load(const ae_container *c, uint64_t offset, uint32_t n_bytes, uin
         *capacity = n_bytes + 4ull;
     }
     if (!aei_read_at(c, offset, *buffer, n_bytes + 4ull))
-        return ae_fail(err, AE_ERR_IO, "cannot read %u bytes at %llu", n_bytes, (unsigned long long)offset);
+        return ae_fail(err, AE_ERR_IO, "cannot read %u bytes at %llu", n_bytes,
+                       (unsigned long long)offset);
     if (aei_crc32c(0, *buffer, n_bytes) != aei_load32(*buffer + n_bytes))
-        return ae_fail(err, AE_ERR_CHECKSUM, "the chunk at byte %llu is damaged", (unsigned long long)offset - AEI_AEC_CHUNK);
+        return ae_fail(err, AE_ERR_CHECKSUM, "the chunk at byte %llu is damaged",
+                       (unsigned long long)offset - AEI_AEC_CHUNK);
     return AE_OK;
 }
 
-ae_status aei_load_chunk(const ae_container *c, uint64_t offset, uint8_t type, uint32_t most, uint8_t **buffer, size_t *capacity,
-                            uint32_t *n_bytes, ae_error *err)
+ae_status aei_load_chunk(const ae_container *c, uint64_t offset, uint8_t type, uint32_t most,
+                         uint8_t **buffer, size_t *capacity, uint32_t *n_bytes, ae_error *err)
 {
     uint8_t found;
 
     if (!aei_chunk_at(c, offset, &found, n_bytes) || found != type)
-        return ae_fail(err, AE_ERR_MALFORMED, "no chunk '%c' at byte %llu", type, (unsigned long long)offset);
+        return ae_fail(err, AE_ERR_MALFORMED, "no chunk '%c' at byte %llu", type,
+                       (unsigned long long)offset);
     if (*n_bytes > most)
-        return ae_fail(err, AE_ERR_LIMIT, "a chunk '%c' of %u bytes (at most %u)", type, *n_bytes, most);
+        return ae_fail(err, AE_ERR_LIMIT, "a chunk '%c' of %u bytes (at most %u)", type, *n_bytes,
+                       most);
     return aei_load(c, offset + AEI_AEC_CHUNK, *n_bytes, buffer, capacity, err);
 }
 
@@ -118,7 +127,8 @@ uint64_t aei_next_chunk(const ae_container *c, uint64_t offset, aei_window *w)
 
 bool aei_is_footer(const uint8_t footer[AEI_AEC_FOOTER])
 {
-    return memcmp(footer + 12, aei_aec_end, 4) == 0 && aei_crc32c(0, footer, 8) == aei_load32(footer + 8);
+    return memcmp(footer + 12, aei_aec_end, 4) == 0 &&
+           aei_crc32c(0, footer, 8) == aei_load32(footer + 8);
 }
 
 /* ---- items ---- */
@@ -143,21 +153,25 @@ ae_status aei_check_item_size(const ae_container *c, const ae_item *item, ae_err
     if (item->info.kind == AE_KIND_AUDIO)
         return AE_OK; /* a tile at a time is in memory, and heads have their own limit */
     if (w > c->limits.max_edge || h > c->limits.max_edge)
-        return ae_fail(err, AE_ERR_LIMIT, "an edge of %llu pixels exceeds max_edge (%llu)", (unsigned long long)(w > h ? w : h),
-                       (unsigned long long)c->limits.max_edge);
+        return ae_fail(err, AE_ERR_LIMIT, "an edge of %llu pixels exceeds max_edge (%llu)",
+                       (unsigned long long)(w > h ? w : h), (unsigned long long)c->limits.max_edge);
     if (w * h > c->limits.max_pixels)
-        return ae_fail(err, AE_ERR_LIMIT, "%llu x %llu pixels exceed max_pixels (%llu)", (unsigned long long)w,
-                       (unsigned long long)h, (unsigned long long)c->limits.max_pixels);
+        return ae_fail(err, AE_ERR_LIMIT, "%llu x %llu pixels exceed max_pixels (%llu)",
+                       (unsigned long long)w, (unsigned long long)h,
+                       (unsigned long long)c->limits.max_pixels);
     return AE_OK;
 }
 
-ae_status aei_items_append(aei_item_list *l, const ae_item *item, const char *name, size_t n_name, ae_error *err)
+ae_status aei_items_append(aei_item_list *l, const ae_item *item, const char *name, size_t n_name,
+                           ae_error *err)
 {
     char *copy = ae_alloc(n_name + 1, 1);
 
     if (copy && l->n == l->capacity) {
         size_t capacity = 2 * l->capacity + 16;
-        ae_item *all = capacity <= MAX_ITEMS ? ae_realloc(l->all, l->n * sizeof(*all), capacity * sizeof(*all)) : NULL;
+        ae_item *all = capacity <= MAX_ITEMS
+                           ? ae_realloc(l->all, l->n * sizeof(*all), capacity * sizeof(*all))
+                           : NULL;
 
         if (all) {
             l->all = all;
@@ -174,7 +188,6 @@ ae_status aei_items_append(aei_item_list *l, const ae_item *item, const char *na
     return AE_OK;
 }
 
-
 ae_status aei_pack_head(const ae_container *c, aei_cursor *at, ae_item *like, ae_error *err)
 {
     uint64_t n, bytes;
@@ -182,18 +195,20 @@ ae_status aei_pack_head(const ae_container *c, aei_cursor *at, ae_item *like, ae
 
     *like = (ae_item){.number = aei_take_number(at)};
     n = aei_take_number(at);
-    if ((st = aei_take_head(at, like, err)) != AE_OK || (st = aei_check_item_size(c, like, err)) != AE_OK)
+    if ((st = aei_take_head(at, like, err)) != AE_OK ||
+        (st = aei_check_item_size(c, like, err)) != AE_OK)
         return st;
-    bytes = like->info.width * like->info.height * like->info.channels * ae_sample_bytes(like->info.sample);
-    if (n < 1 || !bytes || bytes > AE_PACK_BYTES || n > AE_PACK_BYTES / bytes || like->coding != AE_ITEM_SAMPLES ||
-        like->info.kind != AE_KIND_IMAGE)
+    bytes = like->info.width * like->info.height * like->info.channels *
+            ae_sample_bytes(like->info.sample);
+    if (n < 1 || !bytes || bytes > AE_PACK_BYTES || n > AE_PACK_BYTES / bytes ||
+        like->coding != AE_ITEM_SAMPLES || like->info.kind != AE_KIND_IMAGE)
         return ae_fail(err, AE_ERR_MALFORMED, "a pack of %llu items", (unsigned long long)n);
     like->packed = (uint32_t)n;
     return AE_OK;
 }
 
-ae_status aei_load_pack(const ae_container *c, uint64_t offset, uint8_t *type, uint8_t **buffer, size_t *capacity,
-                        uint32_t *n_bytes, ae_error *err)
+ae_status aei_load_pack(const ae_container *c, uint64_t offset, uint8_t *type, uint8_t **buffer,
+                        size_t *capacity, uint32_t *n_bytes, ae_error *err)
 {
     if (!aei_chunk_at(c, offset, type, n_bytes) || !aei_is_pack(*type))
         return ae_fail(err, AE_ERR_MALFORMED, "no pack at byte %llu", (unsigned long long)offset);
@@ -216,7 +231,8 @@ bool aei_pack_name(aei_pack *p, char *name)
     return true;
 }
 
-ae_status aei_pack_parse(const ae_container *c, uint8_t type, const uint8_t *payload, size_t n_bytes, aei_pack *p, ae_error *err)
+ae_status aei_pack_parse(const ae_container *c, uint8_t type, const uint8_t *payload,
+                         size_t n_bytes, aei_pack *p, ae_error *err)
 {
     char name[AE_ITEM_MAX_NAME + 1] = "";
     aei_cursor at = {payload, payload + n_bytes, false}, names;

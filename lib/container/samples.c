@@ -12,7 +12,8 @@
 
 enum { TILE = AE_CODER_TILE, PREVIEW = 8 };
 
-/* ---- one tile ---- its data begin with a byte that tells the bits of its samples, and whether its bound is not in thirds */
+/* ---- one tile ---- its data begin with a byte that tells the bits of its samples, and whether its
+ * bound is not in thirds */
 
 enum { FINE = 32, THIRD = AE_BOUND_ONE / 3 };
 
@@ -45,7 +46,8 @@ static void expand(uint16_t *v, size_t n, uint32_t bits, uint32_t full)
         v[i] = (uint16_t)((v[i] * full + max / 2) / max);
 }
 
-static ae_status encode_as(aei_sample_coder *coder, uint32_t bits, const aei_block *t, uint16_t *v, aei_buffer *out, ae_error *err)
+static ae_status encode_as(aei_sample_coder *coder, uint32_t bits, const aei_block *t, uint16_t *v,
+                           aei_buffer *out, ae_error *err)
 {
     const uint8_t *coded;
     size_t n_coded;
@@ -60,10 +62,10 @@ static ae_status encode_as(aei_sample_coder *coder, uint32_t bits, const aei_blo
     return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
 }
 
-/* v becomes what decoding will give. Where few samples may err at all, or in drawings, losing nothing may take fewer bytes: it has
- * colour transforms, and knows colours. */
-static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei_block t, uint16_t *v, aei_buffer *out,
-                        ae_error *err)
+/* v becomes what decoding will give. Where few samples may err at all, or in drawings, losing
+ * nothing may take fewer bytes: it has colour transforms, and knows colours. */
+static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei_block t,
+                        uint16_t *v, aei_buffer *out, ae_error *err)
 {
     size_t n = (size_t)t.width * t.height * t.channels;
     uint32_t full = info->sample == AE_U8 ? 255 : 65535, bits = info->bits;
@@ -77,7 +79,8 @@ static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei
     if (most(bits) == full || !reduce(v, n, bits, full))
         bits = info->sample == AE_U8 ? 8 : 16;
     t.max = most(bits);
-    t.bound = (uint32_t)((uint64_t)(t.bound < AE_BOUND_ONE * full ? t.bound : AE_BOUND_ONE * full) * t.max / full);
+    t.bound = (uint32_t)((uint64_t)(t.bound < AE_BOUND_ONE * full ? t.bound : AE_BOUND_ONE * full) *
+                         t.max / full);
     if (t.bound && (t.bound < AE_BOUND_ONE || (drawn = aei_tile_is_drawn(&t, v)))) {
         aei_block exact = t;
 
@@ -102,8 +105,8 @@ static ae_status encode(aei_sample_coder *coder, const ae_signal_info *info, aei
     return st;
 }
 
-static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei_block t, const void *data, size_t n_bytes,
-                        uint16_t *v, ae_error *err)
+static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei_block t,
+                        const void *data, size_t n_bytes, uint16_t *v, ae_error *err)
 {
     const uint8_t *bytes = n_bytes ? data : (const void *)""; /* NULL takes no offset */
     aei_cursor c = {bytes, bytes + n_bytes, false};
@@ -118,7 +121,8 @@ static ae_status decode(aei_sample_coder *coder, const ae_signal_info *info, aei
     t.max = most(bits);
     t.bound = (uint32_t)bound * (first & FINE ? 1 : THIRD);
     if ((st = aei_tile_decode(coder, &t, c.at, (size_t)(c.end - c.at), v, err)) == AE_OK)
-        expand(v, (size_t)t.width * t.height * t.channels, bits, info->sample == AE_U8 ? 255 : 65535);
+        expand(v, (size_t)t.width * t.height * t.channels, bits,
+               info->sample == AE_U8 ? 255 : 65535);
     return st;
 }
 
@@ -138,14 +142,14 @@ typedef struct slot {
 } slot;
 
 typedef struct band {
-    ae_signal_info info;   /* of the rows */
-    uint32_t first, used;  /* channels of a sample that are coded */
+    ae_signal_info info;  /* of the rows */
+    uint32_t first, used; /* channels of a sample that are coded */
     uint32_t bound;
     const uint32_t *bounds; /* of the tiles in hand; NULL: all have `bound` */
     size_t row_bytes;
-    uint32_t rows;         /* of this band */
-    uint32_t x, n_tiles;   /* of the tiles in hand, x in tiles */
-    uint8_t *pixels;       /* rows of info */
+    uint32_t rows;       /* of this band */
+    uint32_t x, n_tiles; /* of the tiles in hand, x in tiles */
+    uint8_t *pixels;     /* rows of info */
     slot *slots;
     aei_pool *pool;
     aei_sample_coder **coders; /* one for each thread */
@@ -171,19 +175,28 @@ static void band_close(band *b)
     aei_pool_free(b->pool);
 }
 
-static ae_status band_open(band *b, const ae_signal_info *info, const ae_samples_options *o, uint32_t n_tiles, ae_error *err)
+static ae_status band_open(band *b, const ae_signal_info *info, const ae_samples_options *o,
+                           uint32_t n_tiles, ae_error *err)
 {
     uint32_t threads = o->control.threads ? o->control.threads : aei_cpu_count();
-    uint64_t rows = info->height < TILE ? info->height : TILE, across = info->width < TILE ? info->width : TILE;
+    uint64_t rows = info->height < TILE ? info->height : TILE,
+             across = info->width < TILE ? info->width : TILE;
     ae_status st;
 
-    *b = (band){.info = *info, .first = o->alpha_only ? info->channels - 1 : 0, .used = o->alpha_only ? 1 : info->channels,
-                .bound = o->bound, .row_bytes = ae_row_bytes(info), .n_tiles = n_tiles, .cancel = o->control.cancel};
+    *b = (band){.info = *info,
+                .first = o->alpha_only ? info->channels - 1 : 0,
+                .used = o->alpha_only ? 1 : info->channels,
+                .bound = o->bound,
+                .row_bytes = ae_row_bytes(info),
+                .n_tiles = n_tiles,
+                .cancel = o->control.cancel};
     threads = threads < n_tiles ? threads : n_tiles;
-    if (!aei_samples_known(info) || (info->sample == AE_F32 && o->bound) || info->channels < 1 || info->channels > 4 ||
-        !info->width || !info->height || info->width > UINT32_MAX || info->height > UINT32_MAX)
+    if (!aei_samples_known(info) || (info->sample == AE_F32 && o->bound) || info->channels < 1 ||
+        info->channels > 4 || !info->width || !info->height || info->width > UINT32_MAX ||
+        info->height > UINT32_MAX)
         return ae_fail(err, AE_ERR_ARGUMENT,
-                       "samples of a type that cannot be stored (8, 16 bits, float without loss; 1 to 4 channels)");
+                       "samples of a type that cannot be stored (8, 16 bits, float without loss; 1 "
+                       "to 4 channels)");
     b->pixels = ae_alloc(rows, b->row_bytes);
     b->slots = ae_alloc(n_tiles, sizeof(*b->slots));
     b->coders = ae_alloc(threads, sizeof(*b->coders));
@@ -202,15 +215,18 @@ static ae_status band_open(band *b, const ae_signal_info *info, const ae_samples
     return st;
 nomem:
     band_close(b);
-    return ae_fail(err, AE_ERR_NOMEM, "a row of tiles of %llu x %llu", (unsigned long long)info->width, (unsigned long long)rows);
+    return ae_fail(err, AE_ERR_NOMEM, "a row of tiles of %llu x %llu",
+                   (unsigned long long)info->width, (unsigned long long)rows);
 }
 
 static aei_block tile_of(const band *b, uint32_t i)
 {
     uint64_t left = b->info.width - (uint64_t)(b->x + i) * TILE;
 
-    return (aei_block){.width = left < TILE ? (uint32_t)left : TILE, .height = b->rows, .channels = b->used,
-                      .bound = b->bounds ? b->bounds[i] : b->bound};
+    return (aei_block){.width = left < TILE ? (uint32_t)left : TILE,
+                       .height = b->rows,
+                       .channels = b->used,
+                       .bound = b->bounds ? b->bounds[i] : b->bound};
 }
 
 /* Between the rows and a tile's values. */
@@ -292,7 +308,8 @@ static void decode_one(void *context, uint32_t i, uint32_t thread)
     if (!s->wanted || gives_up(b, s))
         return;
     if (s->st == AE_OK)
-        s->st = decode(b->coders[thread], &b->info, t, s->data.data, s->data.n_bytes, b->values[thread], &s->err);
+        s->st = decode(b->coders[thread], &b->info, t, s->data.data, s->data.n_bytes,
+                       b->values[thread], &s->err);
     if (s->st != AE_OK)
         clear_values(&b->info, b->values[thread], (size_t)t.width * t.height * t.channels);
     move_tile(b, i, &t, b->values[thread], false);
@@ -303,7 +320,8 @@ static uint32_t tiles_across(const ae_signal_info *info)
     return (uint32_t)((info->width + TILE - 1) / TILE);
 }
 
-ae_status ae_samples_encode(const ae_samples_options *options, const ae_row_source *source, const ae_tile_sink *sink, ae_error *err)
+ae_status ae_samples_encode(const ae_samples_options *options, const ae_row_source *source,
+                            const ae_tile_sink *sink, ae_error *err)
 {
     const ae_signal_info *info = &source->info;
     uint32_t across = tiles_across(info);
@@ -325,20 +343,23 @@ ae_status ae_samples_encode(const ae_samples_options *options, const ae_row_sour
         for (uint32_t i = 0; i < across && st == AE_OK; i++) {
             const slot *s = &b.slots[i];
 
-            st = s->st == AE_OK ? sink->write(sink->opaque, (uint32_t)(y / TILE) * across + i, s->data.data, s->data.n_bytes, err)
+            st = s->st == AE_OK ? sink->write(sink->opaque, (uint32_t)(y / TILE) * across + i,
+                                              s->data.data, s->data.n_bytes, err)
                                 : ae_fail(err, s->st, "%s", s->err.message);
         }
         if (st == AE_OK && options->decoded)
             options->decoded(options->control.opaque, b.pixels, b.rows);
         if (st == AE_OK && options->control.progress)
-            options->control.progress(options->control.opaque, (double)(y + b.rows) / (double)info->height);
+            options->control.progress(options->control.opaque,
+                                      (double)(y + b.rows) / (double)info->height);
     }
     band_close(&b);
     return st;
 }
 
 /* Fetches the tiles of a row; damage becomes the slot's own failure. */
-static ae_status fetch(band *b, uint32_t first, const ae_samples_options *o, const ae_tile_source *source, ae_error *err)
+static ae_status fetch(band *b, uint32_t first, const ae_samples_options *o,
+                       const ae_tile_source *source, ae_error *err)
 {
     for (uint32_t i = 0; i < b->n_tiles; i++) {
         slot *s = &b->slots[i];
@@ -354,14 +375,15 @@ static ae_status fetch(band *b, uint32_t first, const ae_samples_options *o, con
             aei_put(&s->data, data, n);
         if (s->data.failed)
             return ae_fail(err, AE_ERR_NOMEM, "a coded tile");
-        if (s->st == AE_ERR_NOMEM || s->st == AE_ERR_CANCELLED || s->st == AE_ERR_TOO_NEW || s->st == AE_ERR_IO ||
-            (s->st != AE_OK && !o->control.lost))
+        if (s->st == AE_ERR_NOMEM || s->st == AE_ERR_CANCELLED || s->st == AE_ERR_TOO_NEW ||
+            s->st == AE_ERR_IO || (s->st != AE_OK && !o->control.lost))
             return ae_fail(err, s->st, "%s", s->err.message);
     }
     return AE_OK;
 }
 
-static void shrink_floats(const band *b, uint32_t y, uint32_t rows, uint64_t x0, uint64_t width, float *out)
+static void shrink_floats(const band *b, uint32_t y, uint32_t rows, uint64_t x0, uint64_t width,
+                          float *out)
 {
     uint32_t channels = b->info.channels;
 
@@ -372,13 +394,17 @@ static void shrink_floats(const band *b, uint32_t y, uint32_t rows, uint64_t x0,
 
             for (uint32_t j = 0; j < rows; j++)
                 for (uint64_t i = x; i < x + PREVIEW && i < width; i++, n++)
-                    sum += (double)((const float *)(const void *)(b->pixels + (y + j) * b->row_bytes))[(x0 + i) * channels + ch];
+                    sum += (double)((
+                        const float *)(const void *)(b->pixels +
+                                                     (y + j) *
+                                                         b->row_bytes))[(x0 + i) * channels + ch];
             out[(size_t)(x / PREVIEW) * channels + ch] = (float)(sum / (double)n);
         }
 }
 
 /* Means of up to 8 rows into out. */
-static void shrink(const band *b, uint32_t y, uint32_t rows, uint64_t x0, uint64_t width, uint8_t *out)
+static void shrink(const band *b, uint32_t y, uint32_t rows, uint64_t x0, uint64_t width,
+                   uint8_t *out)
 {
     uint32_t channels = b->info.channels;
 
@@ -396,7 +422,8 @@ static void shrink(const band *b, uint32_t y, uint32_t rows, uint64_t x0, uint64
                     const uint8_t *row = b->pixels + (y + j) * b->row_bytes;
                     size_t from = (size_t)(x0 + i) * channels + ch;
 
-                    sum += b->info.sample == AE_U8 ? row[from] : ((const uint16_t *)(const void *)row)[from];
+                    sum += b->info.sample == AE_U8 ? row[from]
+                                                   : ((const uint16_t *)(const void *)row)[from];
                 }
             if (b->info.sample == AE_U8)
                 out[at] = (uint8_t)((sum + n / 2) / n);
@@ -405,8 +432,8 @@ static void shrink(const band *b, uint32_t y, uint32_t rows, uint64_t x0, uint64
         }
 }
 
-ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options *o, const ae_tile_source *source,
-                            const ae_row_sink *sink, ae_error *err)
+ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options *o,
+                            const ae_tile_source *source, const ae_row_sink *sink, ae_error *err)
 {
     ae_region r = o->region;
     uint64_t x0 = r.width ? r.x : 0, y0 = r.width ? r.y : 0, w = r.width ? r.width : info->width;
@@ -417,8 +444,10 @@ ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options
     band b;
     ae_status st;
 
-    if (!w || !h || x0 > info->width || w > info->width - x0 || y0 > info->height || h > info->height - y0)
-        return ae_fail(err, AE_ERR_ARGUMENT, "a region outside the picture, which has %llu x %llu pixels",
+    if (!w || !h || x0 > info->width || w > info->width - x0 || y0 > info->height ||
+        h > info->height - y0)
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "a region outside the picture, which has %llu x %llu pixels",
                        (unsigned long long)info->width, (unsigned long long)info->height);
     if ((st = band_open(&b, info, o, (uint32_t)((x0 + w - 1) / TILE) - first + 1, err)) != AE_OK)
         return st;
@@ -426,7 +455,8 @@ ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options
     if (!(rows = ae_alloc((size_t)w * sample, TILE)))
         st = ae_fail(err, AE_ERR_NOMEM, "a row of tiles");
     for (uint64_t ty = y0 / TILE; ty * TILE < y0 + h && st == AE_OK; ty++) {
-        uint64_t top = ty * TILE, begin = y0 > top ? y0 - top : 0, end = y0 + h - top < TILE ? y0 + h - top : TILE;
+        uint64_t top = ty * TILE, begin = y0 > top ? y0 - top : 0,
+                 end = y0 + h - top < TILE ? y0 + h - top : TILE;
         uint32_t n = 0;
 
         b.rows = info->height - top < TILE ? (uint32_t)(info->height - top) : TILE;
@@ -441,19 +471,23 @@ ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options
             const slot *s = &b.slots[i];
 
             if (s->st != AE_OK && s->st != AE_ERR_CANCELLED && o->control.lost)
-                o->control.lost(o->control.opaque, (uint32_t)ty * across + first + i, s->err.message);
+                o->control.lost(o->control.opaque, (uint32_t)ty * across + first + i,
+                                s->err.message);
             else if (s->st != AE_OK)
                 st = ae_fail(err, s->st, "%s", s->err.message);
         }
-        /* previews count their squares from the top of the region: tiles are whole numbers of them where it begins on one */
+        /* previews count their squares from the top of the region: tiles are whole numbers of them
+         * where it begins on one */
         for (uint64_t y = begin; y < end; n++)
             if (o->preview) {
                 uint32_t few = end - y < PREVIEW ? (uint32_t)(end - y) : PREVIEW;
 
-                shrink(&b, (uint32_t)y, few, x0, w, rows + n * ((w + PREVIEW - 1) / PREVIEW) * sample);
+                shrink(&b, (uint32_t)y, few, x0, w,
+                       rows + n * ((w + PREVIEW - 1) / PREVIEW) * sample);
                 y += few;
             } else {
-                memcpy(rows + n * w * sample, b.pixels + y * b.row_bytes + x0 * sample, (size_t)w * sample);
+                memcpy(rows + n * w * sample, b.pixels + y * b.row_bytes + x0 * sample,
+                       (size_t)w * sample);
                 y++;
             }
         if (st == AE_OK)
@@ -468,7 +502,8 @@ ae_status ae_samples_decode(const ae_signal_info *info, const ae_samples_options
 
 /* ---- packs ---- */
 
-static void copy_values(const ae_signal_info *info, void *samples, uint16_t *v, size_t n, bool to_values)
+static void copy_values(const ae_signal_info *info, void *samples, uint16_t *v, size_t n,
+                        bool to_values)
 {
     for (size_t i = 0; i < n && info->sample == AE_U8; i++) {
         if (to_values)
@@ -486,11 +521,15 @@ static void copy_values(const ae_signal_info *info, void *samples, uint16_t *v, 
         memcpy(to_values ? (void *)v : samples, to_values ? samples : v, 2 * n);
 }
 
-static ae_status small_tile(const ae_signal_info *info, uint32_t period, uint32_t bound, void *samples, aei_buffer *out,
-                            const void *data, size_t n_bytes, ae_error *err)
+static ae_status small_tile(const ae_signal_info *info, uint32_t period, uint32_t bound,
+                            void *samples, aei_buffer *out, const void *data, size_t n_bytes,
+                            ae_error *err)
 {
-    aei_block t = {.width = (uint32_t)info->width, .height = (uint32_t)info->height, .channels = info->channels, .period = period,
-                  .bound = bound};
+    aei_block t = {.width = (uint32_t)info->width,
+                   .height = (uint32_t)info->height,
+                   .channels = info->channels,
+                   .period = period,
+                   .bound = bound};
     size_t n = (size_t)t.width * t.height * t.channels;
     aei_sample_coder *coder = aei_sample_coder_create();
     uint16_t *v = ae_alloc(n, value_bytes(info));
@@ -502,7 +541,8 @@ static ae_status small_tile(const ae_signal_info *info, uint32_t period, uint32_
     }
     copy_values(info, samples, v, n, true);
     st = out ? encode(coder, info, t, v, out, err) : decode(coder, info, t, data, n_bytes, v, err);
-    if (st == AE_OK && !(out && info->sample == AE_F32)) /* where nothing is lost they are as they were */
+    /* where nothing is lost they are as they were */
+    if (st == AE_OK && !(out && info->sample == AE_F32))
         copy_values(info, samples, v, n, false);
 done:
     ae_free(v);
@@ -510,23 +550,26 @@ done:
     return st;
 }
 
-ae_status aei_samples_pack(const ae_signal_info *info, uint32_t period, uint32_t thirds, void *samples, aei_buffer *out,
-                           ae_error *err)
+ae_status aei_samples_pack(const ae_signal_info *info, uint32_t period, uint32_t thirds,
+                           void *samples, aei_buffer *out, ae_error *err)
 {
     return small_tile(info, period, THIRD * thirds, samples, out, NULL, 0, err);
 }
 
-ae_status aei_samples_unpack(const ae_signal_info *info, uint32_t period, const void *data, size_t n_bytes, void *samples,
-                             ae_error *err)
+ae_status aei_samples_unpack(const ae_signal_info *info, uint32_t period, const void *data,
+                             size_t n_bytes, void *samples, ae_error *err)
 {
     return small_tile(info, period, 0, samples, NULL, data, n_bytes, err);
 }
 
 /* ---- hash ---- */
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "port me: samples are hashed as little-endian");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "port me: samples are hashed as little-endian");
 
-struct ae_sample_hash { XXH3_state_t *state; };
+struct ae_sample_hash {
+    XXH3_state_t *state;
+};
 
 ae_sample_hash *ae_sample_hash_create(void)
 {

@@ -5,7 +5,8 @@
 
 #include "read.h"
 
-static ae_status scan_head(ae_container *c, uint64_t offset, const uint8_t *payload, uint32_t n, ae_error *err)
+static ae_status scan_head(ae_container *c, uint64_t offset, const uint8_t *payload, uint32_t n,
+                           ae_error *err)
 {
     aei_cursor at = {payload, payload + n, false};
     ae_item item = {.offset = offset};
@@ -13,8 +14,9 @@ static ae_status scan_head(ae_container *c, uint64_t offset, const uint8_t *payl
     ae_status st;
 
     item.number = aei_take_number(&at);
-    if ((st = aei_take_head(&at, &item, &why)) != AE_OK || (st = aei_check_item_size(c, &item, &why)) != AE_OK ||
-        at.end - at.at > AE_ITEM_MAX_NAME || memchr(at.at, 0, (size_t)(at.end - at.at))) {
+    if ((st = aei_take_head(&at, &item, &why)) != AE_OK ||
+        (st = aei_check_item_size(c, &item, &why)) != AE_OK || at.end - at.at > AE_ITEM_MAX_NAME ||
+        memchr(at.at, 0, (size_t)(at.end - at.at))) {
         aei_complain(c, "the head of an item is damaged");
         return AE_OK;
     }
@@ -22,7 +24,8 @@ static ae_status scan_head(ae_container *c, uint64_t offset, const uint8_t *payl
 }
 
 /* How long a sound is at least: its length may not have been known when its head was written. */
-static ae_status scan_tile(ae_container *c, uint64_t offset, uint32_t n, uint8_t **buffer, size_t *capacity, ae_error *err)
+static ae_status scan_tile(ae_container *c, uint64_t offset, uint32_t n, uint8_t **buffer,
+                           size_t *capacity, ae_error *err)
 {
     ae_item *item = c->scanned.n ? &c->scanned.all[c->scanned.n - 1] : NULL;
     aei_cursor at;
@@ -38,13 +41,14 @@ static ae_status scan_tile(ae_container *c, uint64_t offset, uint32_t n, uint8_t
     number = aei_take_number(&at);
     index = aei_take_number(&at);
     frames = aei_sound_tile_frames(at.at, (size_t)(at.end - at.at));
-    if (!at.bad && number == item->number && frames && frames <= item->tile && index < AEI_AEC_MAX_SOUND_TILES &&
-        index * item->tile + frames > item->info.height)
+    if (!at.bad && number == item->number && frames && frames <= item->tile &&
+        index < AEI_AEC_MAX_SOUND_TILES && index * item->tile + frames > item->info.height)
         item->info.height = index * item->tile + frames;
     return AE_OK;
 }
 
-static ae_status scan_pack(ae_container *c, uint64_t offset, uint8_t type, const uint8_t *payload, uint32_t n, ae_error *err)
+static ae_status scan_pack(ae_container *c, uint64_t offset, uint8_t type, const uint8_t *payload,
+                           uint32_t n, ae_error *err)
 {
     char name[AE_ITEM_MAX_NAME + 1] = "";
     ae_error why;
@@ -64,8 +68,11 @@ static ae_status scan_pack(ae_container *c, uint64_t offset, uint8_t type, const
         item.span = n + AEI_AEC_EXTRA;
         item.position = i;
         item.number += i;
-        if ((c->n_names += strlen(name)) > AEI_AEC_MAX_NAMES + AEI_AEC_MAX_EXPANSION * c->bytes.size)
-            st = ae_fail(err, AE_ERR_LIMIT, "packs whose names are more than %d times as long as the file", AEI_AEC_MAX_EXPANSION);
+        if ((c->n_names += strlen(name)) >
+            AEI_AEC_MAX_NAMES + AEI_AEC_MAX_EXPANSION * c->bytes.size)
+            st = ae_fail(err, AE_ERR_LIMIT,
+                         "packs whose names are more than %d times as long as the file",
+                         AEI_AEC_MAX_EXPANSION);
         else
             st = aei_items_append(&c->scanned, &item, name, strlen(name), err);
     }
@@ -90,11 +97,14 @@ ae_status aei_scan(ae_container *c, uint64_t at, ae_error *err)
             continue;
         }
         if (type == AEI_CHUNK_HEAD || aei_is_pack(type)) {
-            if (n > AEI_AEC_MAX_PACK || (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity, err)) == AE_ERR_CHECKSUM) {
-                aei_complain(c, type == AEI_CHUNK_HEAD ? "the head of an item is damaged" : "a pack of items is damaged");
+            if (n > AEI_AEC_MAX_PACK || (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity,
+                                                       err)) == AE_ERR_CHECKSUM) {
+                aei_complain(c, type == AEI_CHUNK_HEAD ? "the head of an item is damaged"
+                                                       : "a pack of items is damaged");
                 st = AE_OK;
             } else if (st == AE_OK) {
-                st = type == AEI_CHUNK_HEAD ? scan_head(c, at, buffer, n, err) : scan_pack(c, at, type, buffer, n, err);
+                st = type == AEI_CHUNK_HEAD ? scan_head(c, at, buffer, n, err)
+                                            : scan_pack(c, at, type, buffer, n, err);
             }
         } else if (type == AEI_CHUNK_TILE) {
             st = scan_tile(c, at, n, &buffer, &capacity, err);
@@ -114,7 +124,8 @@ ae_status aei_scan(ae_container *c, uint64_t at, ae_error *err)
     return st;
 }
 
-ae_status ae_container_check(const ae_container *c, void *opaque, void (*damaged)(void *opaque, uint64_t offset, const char *why),
+ae_status ae_container_check(const ae_container *c, void *opaque,
+                             void (*damaged)(void *opaque, uint64_t offset, const char *why),
                              ae_error *err)
 {
     uint8_t *buffer = NULL, footer[AEI_AEC_FOOTER];
@@ -134,9 +145,11 @@ ae_status ae_container_check(const ae_container *c, void *opaque, void (*damaged
             damaged(opaque, at, "no whole chunk or footer");
             at = aei_next_chunk(c, at + 1, &window);
         } else {
-            if (n > AEI_AEC_MAX_MODEL || (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity, &why)) != AE_OK) {
+            if (n > AEI_AEC_MAX_MODEL ||
+                (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity, &why)) != AE_OK) {
                 if (st != AE_ERR_IO)
-                    damaged(opaque, at, n > AEI_AEC_MAX_MODEL ? "a chunk that is too large" : why.message);
+                    damaged(opaque, at,
+                            n > AEI_AEC_MAX_MODEL ? "a chunk that is too large" : why.message);
                 st = st == AE_ERR_NOMEM ? aei_out_of_memory(err) : AE_OK;
             } else if (type >= 'A' && type <= 'Z' && !strchr(AEI_CRITICAL_TYPES, type)) {
                 damaged(opaque, at, "a critical chunk of a later version");

@@ -16,9 +16,9 @@ enum {
     MOST_LEVEL = 112,      /* four an octave: of coefficients up to 2^28 */
     ONE = AEI_BANDS_ONE,
     LOG = AEI_BANDS_LOG,
-    LEVEL = LOG / 4,       /* of a level */
-    RATIOS = 48,           /* how loud a band is above its step, four an octave, from 2^-4 on */
-    QUIET = -2 * LOG,      /* bands that far below their step have no coefficients */
+    LEVEL = LOG / 4,  /* of a level */
+    RATIOS = 48,      /* how loud a band is above its step, four an octave, from 2^-4 on */
+    QUIET = -2 * LOG, /* bands that far below their step have no coefficients */
     MOST_MAGNITUDE = 1 << 18,
     HEAD_BYTES = 8 + AEI_BANDS_FILLS + 2
 };
@@ -27,12 +27,13 @@ enum {
 enum { SET_LEVEL = 0, SET_FLAG = 1, SET_COEFFICIENT = 2 };
 
 typedef struct channel {
-    uint8_t level[AEI_BANDS_MOST], coded[AEI_BANDS_MOST];         /* of this block */
-    uint8_t before[AEI_BANDS_MOST], earlier[AEI_BANDS_MOST];      /* levels of the last two blocks, by this block's bands */
+    uint8_t level[AEI_BANDS_MOST], coded[AEI_BANDS_MOST]; /* of this block */
+    /* levels of the last two blocks, by this block's bands */
+    uint8_t before[AEI_BANDS_MOST], earlier[AEI_BANDS_MOST];
     uint8_t coded_before[AEI_BANDS_MOST];
-    uint8_t mags[BIG + 8];                                        /* of this block, behind 4 zeros */
-    uint16_t around[BIG];                                         /* of the last block about each place of this one */
-    bool fresh;                                                   /* there was no block yet */
+    uint8_t mags[BIG + 8]; /* of this block, behind 4 zeros */
+    uint16_t around[BIG];  /* of the last block about each place of this one */
+    bool fresh;            /* there was no block yet */
     uint32_t noise;
 } channel;
 
@@ -40,11 +41,12 @@ struct aei_bands_coder {
     aei_decider decider;
     channel channels[AEI_BANDS_CHANNELS];
     uint8_t mid[AEI_BANDS_MOST], mid_before[AEI_BANDS_CHANNELS / 2][AEI_BANDS_MOST];
-    int32_t level_error[3][2][16];  /* mean of |level - expected|, 1/4096 */
+    int32_t level_error[3][2][16]; /* mean of |level - expected|, 1/4096 */
     int32_t mean0[16][16], mean1[RATIOS][8], mean2[N_LEVELS][4]; /* of magnitudes, 1/4096 */
     uint16_t count0[16][16], count1[RATIOS][8], count2[N_LEVELS][4];
-    uint32_t log2n, last, cell; /* log2 of the samples of this block, of the one before, of a cell */
-    uint32_t n;           /* bands of this block */
+    /* log2 of the samples of this block, of the one before, of a cell */
+    uint32_t log2n, last, cell;
+    uint32_t n; /* bands of this block */
     uint16_t starts[AEI_BANDS_MOST + 1], last_starts[AEI_BANDS_MOST + 1];
     uint32_t last_n;
     uint8_t *bytes;
@@ -85,12 +87,14 @@ static int32_t log_of(uint32_t v)
 {
     int32_t e = log2_floor(v), i = 0;
 
-    while (i < 31 && (uint64_t)v << 30 >= (uint64_t)(uint32_t)aei_bands_power(8 * ((uint32_t)i + 1)) << e)
+    while (i < 31 && (uint64_t)v << 30 >= (uint64_t)(uint32_t)aei_bands_power(8 * ((uint32_t)i + 1))
+                                              << e)
         i++;
     return e * LOG + 8 * i;
 }
 
-uint32_t aei_bands_of(const aei_bands_head *head, uint32_t log2n, uint16_t starts[AEI_BANDS_MOST + 1])
+uint32_t aei_bands_of(const aei_bands_head *head, uint32_t log2n,
+                      uint16_t starts[AEI_BANDS_MOST + 1])
 {
     uint32_t n = 0, all = 1u << log2n, at = 0;
 
@@ -106,8 +110,10 @@ uint32_t aei_bands_of(const aei_bands_head *head, uint32_t log2n, uint16_t start
 
 int32_t aei_bands_step(const aei_bands_head *head, uint32_t level, uint32_t width)
 {
-    int32_t s = head->step + (int32_t)(head->gamma * LEVEL * level / ONE) + head->tilt * log_of(width) / ONE;
-    int32_t least = (int32_t)(LEVEL * level) - 14 * LOG; /* else magnitudes would leave their range */
+    int32_t s = head->step + (int32_t)(head->gamma * LEVEL * level / ONE) +
+                head->tilt * log_of(width) / ONE;
+    /* else magnitudes would leave their range */
+    int32_t least = (int32_t)(LEVEL * level) - 14 * LOG;
 
     s = s < least ? least : s;
     return s < 0 ? 0 : s > 27 * LOG ? 27 * LOG : s;
@@ -146,7 +152,8 @@ aei_bands_coder *aei_bands_create(void)
     pthread_once(&once, make_powers);
     for (int i = 0; k && i < N_LEVELS; i++) {
         /* of a Laplacian of that mean, |x| up to 5/8 being 0 */
-        double mean = (i < 4 ? i + 0.5 : ldexp(4 + (i & 3) + 0.5, i / 4 - 1)) / 64, fall = exp(-1 / fmax(mean, 0.02));
+        double mean = (i < 4 ? i + 0.5 : ldexp(4 + (i & 3) + 0.5, i / 4 - 1)) / 64,
+               fall = exp(-1 / fmax(mean, 0.02));
 
         k->zero_bits[i] = (float)-log2(1 - pow(fall, 0.625));
         k->first_bits[i] = (float)(1 - log2(pow(fall, 0.625)) - log2(1 - fall));
@@ -193,7 +200,9 @@ static void reset(aei_bands_coder *k, uint32_t channels)
         }
     for (int a = 0; a < RATIOS; a++)
         for (int b = 0; b < 8; b++) {
-            k->mean1[a][b] = (int32_t)((((uint32_t)powers[a % 4 * LEVEL] >> 20) << (a / 4)) >> 3) + b * 512; /* 0.7 of the level */
+            /* 0.7 of the level */
+            k->mean1[a][b] = (int32_t)((((uint32_t)powers[a % 4 * LEVEL] >> 20) << (a / 4)) >> 3) +
+                             b * 512;
             k->count1[a][b] = 0;
         }
     for (int a = 0; a < N_LEVELS; a++)
@@ -216,7 +225,8 @@ static inline void learn(int32_t *m, uint16_t *n, int32_t v)
 /* ---- a block ---- */
 
 /* What the last block was, seen by the bands and places of this one. */
-static void turn_to(aei_bands_coder *k, const aei_bands_head *head, uint32_t channels, uint32_t log2n)
+static void turn_to(aei_bands_coder *k, const aei_bands_head *head, uint32_t channels,
+                    uint32_t log2n)
 {
     uint32_t n = 1u << log2n, old = k->last_n;
     uint16_t *starts = k->starts;
@@ -246,7 +256,8 @@ static void turn_to(aei_bands_coder *k, const aei_bands_head *head, uint32_t cha
 
             ch->around[i] = (uint16_t)(m[(int32_t)at - 1] + 2 * m[at] + m[at + 1]);
             if (log2n < k->last)
-                ch->around[i] = (uint16_t)(m[at] + 2 * (m[at] > m[at + 1] ? m[at] : m[at + 1]) + m[at + 1]);
+                ch->around[i] = (uint16_t)(m[at] + 2 * (m[at] > m[at + 1] ? m[at] : m[at + 1]) +
+                                           m[at + 1]);
         }
         ch->fresh = !old;
     }
@@ -288,7 +299,8 @@ static int32_t choose_level(double exact, int32_t expected, float lambda)
     return best < 1 ? 1 : best > MOST_LEVEL ? MOST_LEVEL : best;
 }
 
-AEI_INLINE void code_level(aei_bands_coder *k, bool decoding, uint32_t c, uint32_t b, double exact, float lambda)
+AEI_INLINE void code_level(aei_bands_coder *k, bool decoding, uint32_t c, uint32_t b, double exact,
+                           float lambda)
 {
     channel *ch = &k->channels[c];
     const channel *other = c & 1 ? ch - 1 : NULL;
@@ -297,7 +309,8 @@ AEI_INLINE void code_level(aei_bands_coder *k, bool decoding, uint32_t c, uint32
     int32_t od = other && !other->fresh ? other->level[b] - other->before[b] : 0;
     int32_t last = ch->fresh ? b ? ch->level[b - 1] : other ? other->level[0] : 40 : ch->before[b];
     int32_t earlier = ch->fresh ? last : ch->earlier[b], left = b ? ch->level[b - 1] : last;
-    int32_t means[3] = {12 * last + 4 * earlier + 7 * d1 + 2 * d2 + 5 * od, 8 * last + 8 * earlier + 4 * od, 11 * last + 5 * left};
+    int32_t means[3] = {12 * last + 4 * earlier + 7 * d1 + 2 * d2 + 5 * od,
+                        8 * last + 8 * earlier + 4 * od, 11 * last + 5 * left};
     uint32_t short_one = k->log2n < k->cell, where = b / 4 < 15 ? b / 4 : 15, slot[CONTEXTS];
     int32_t expected = (means[0] + 8) >> 4, q = 0;
     density d[N_DENSITIES];
@@ -327,7 +340,8 @@ AEI_INLINE void code_level(aei_bands_coder *k, bool decoding, uint32_t c, uint32
     }
 }
 
-AEI_INLINE bool code_flag(aei_bands_coder *k, bool decoding, bool bit, uint32_t p, unsigned node, const uint32_t slot[CONTEXTS])
+AEI_INLINE bool code_flag(aei_bands_coder *k, bool decoding, bool bit, uint32_t p, unsigned node,
+                          const uint32_t slot[CONTEXTS])
 {
     uint32_t all[N_DENSITIES] = {p, p, p};
 
@@ -337,13 +351,19 @@ AEI_INLINE bool code_flag(aei_bands_coder *k, bool decoding, bool bit, uint32_t 
     return decide_by(&k->decider, decoding, bit, node, all, CONTEXTS);
 }
 
-AEI_INLINE bool code_coded(aei_bands_coder *k, bool decoding, uint32_t c, uint32_t b, uint32_t ratio, bool bit)
+AEI_INLINE bool code_coded(aei_bands_coder *k, bool decoding, uint32_t c, uint32_t b,
+                           uint32_t ratio, bool bit)
 {
     const channel *ch = &k->channels[c];
-    uint32_t left = b ? ch->coded[b - 1] : 1, before = ch->coded_before[b], beside = c & 1 ? k->channels[c - 1].coded[b] : 2;
+    uint32_t left = b ? ch->coded[b - 1] : 1, before = ch->coded_before[b],
+             beside = c & 1 ? k->channels[c - 1].coded[b] : 2;
     uint32_t near = left + 2 * before + 4 * beside;
-    const uint32_t slot[CONTEXTS] = {ratio + 64 * before + 128,        ratio / 4 + 16 * near + 256, b + 64 * near,
-                                     near + 16 * (k->log2n & 15), ratio / 2 + 32 * (b / 4) + 512, ratio + 64 * left + 256,
+    const uint32_t slot[CONTEXTS] = {ratio + 64 * before + 128,
+                                     ratio / 4 + 16 * near + 256,
+                                     b + 64 * near,
+                                     near + 16 * (k->log2n & 15),
+                                     ratio / 2 + 32 * (b / 4) + 512,
+                                     ratio + 64 * left + 256,
                                      1100 + near};
 
     return code_flag(k, decoding, bit, squash(k->decider.t, ((int32_t)ratio - 16) * 96), 1, slot);
@@ -351,9 +371,15 @@ AEI_INLINE bool code_coded(aei_bands_coder *k, bool decoding, uint32_t c, uint32
 
 AEI_INLINE bool code_mid(aei_bands_coder *k, bool decoding, uint32_t pair, uint32_t b, bool bit)
 {
-    uint32_t left = b ? k->mid[b - 1] : 0, before = k->mid_before[pair][b], near = left + 2 * before;
-    const uint32_t slot[CONTEXTS] = {near + 1024, b + 64 * before + 1024, b + 64 * near + 1024, near + 1024,
-                                     1024 + left, 1024 + before, 1024};
+    uint32_t left = b ? k->mid[b - 1] : 0, before = k->mid_before[pair][b],
+             near = left + 2 * before;
+    const uint32_t slot[CONTEXTS] = {near + 1024,
+                                     b + 64 * before + 1024,
+                                     b + 64 * near + 1024,
+                                     near + 1024,
+                                     1024 + left,
+                                     1024 + before,
+                                     1024};
 
     return code_flag(k, decoding, bit, before ? 50000 : 16000, 2, slot);
 }
@@ -367,7 +393,15 @@ static inline uint32_t small(uint32_t v)
 
 static inline uint32_t medium(uint32_t v)
 {
-    return v < 8 ? v : v < 10 ? 8 : v < 13 ? 9 : v < 17 ? 10 : v < 24 ? 11 : v < 34 ? 12 : v < 50 ? 13 : v < 90 ? 14 : 15;
+    return v < 8    ? v
+           : v < 10 ? 8
+           : v < 13 ? 9
+           : v < 17 ? 10
+           : v < 24 ? 11
+           : v < 34 ? 12
+           : v < 50 ? 13
+           : v < 90 ? 14
+                    : 15;
 }
 
 /* The size of q, and its sign. Half a step each side of 0, and an eighth more, is 0. */
@@ -390,7 +424,8 @@ AEI_INLINE int32_t code_value(aei_decider *c, bool decoding, int32_t q, density 
         int32_t next = base + (1 << bits);
 
         split(t, d, 16 * next + 8, 1, p, at);
-        if (next >= MOST_MAGNITUDE || !decide_by(c, decoding, m >= next, 1 + (i < 15 ? i : 15), p, CONTEXTS))
+        if (next >= MOST_MAGNITUDE ||
+            !decide_by(c, decoding, m >= next, 1 + (i < 15 ? i : 15), p, CONTEXTS))
             break;
         for (int j = 0; j < N_DENSITIES; j++)
             d[j].near = at[j];
@@ -413,7 +448,8 @@ AEI_INLINE int32_t code_value(aei_decider *c, bool decoding, int32_t q, density 
 }
 
 /* The magnitude of least cost: distance in squares of the step, and bits. */
-static inline int32_t choose_magnitude(const aei_bands_coder *k, float x, uint32_t level, float lambda)
+static inline int32_t choose_magnitude(const aei_bands_coder *k, float x, uint32_t level,
+                                       float lambda)
 {
     int32_t near = (int32_t)(x + 0.5f), best;
     float least, cost;
@@ -421,7 +457,8 @@ static inline int32_t choose_magnitude(const aei_bands_coder *k, float x, uint32
     if (!near)
         return 0;
     best = near;
-    least = (x - (float)near) * (x - (float)near) + lambda * (k->first_bits[level] + (float)(near - 1) * k->more_bits[level]);
+    least = (x - (float)near) * (x - (float)near) +
+            lambda * (k->first_bits[level] + (float)(near - 1) * k->more_bits[level]);
     if (near > 1) {
         cost = (x - (float)near + 1) * (x - (float)near + 1) +
                lambda * (k->first_bits[level] + (float)(near - 2) * k->more_bits[level]);
@@ -432,8 +469,8 @@ static inline int32_t choose_magnitude(const aei_bands_coder *k, float x, uint32
     return cost < least ? 0 : best;
 }
 
-AEI_INLINE void code_band(aei_bands_coder *k, bool decoding, uint32_t c, uint32_t b, int32_t step, uint32_t ratio, int32_t *x,
-                          const aei_bands_plan *plan)
+AEI_INLINE void code_band(aei_bands_coder *k, bool decoding, uint32_t c, uint32_t b, int32_t step,
+                          uint32_t ratio, int32_t *x, const aei_bands_plan *plan)
 {
     channel *ch = &k->channels[c];
     uint8_t *mags = ch->mags + 4;
@@ -448,7 +485,12 @@ AEI_INLINE void code_band(aei_bands_coder *k, bool decoding, uint32_t c, uint32_
         uint32_t o = beside ? 2u * beside[i] + beside[(int32_t)i - 1] + beside[i + 1] : 0;
         uint32_t far = a1 + a2 + mags[(int32_t)i - 3] + mags[(int32_t)i - 4];
         uint32_t own = 2 * a1 + a2, all = 8 * own + 5 * w + (beside ? 3 * o : 0) + 4 * far;
-        uint32_t A = medium(own), W = medium(w), O = beside ? o < 2 ? o : o < 5 ? 2 : 3 : 0, F = small(far), l2;
+        uint32_t A = medium(own), W = medium(w),
+                 O = beside ? o < 2   ? o
+                              : o < 5 ? 2
+                                      : 3
+                            : 0,
+                 F = small(far), l2;
         uint32_t slot[CONTEXTS];
         int32_t *m0 = &k->mean0[A][W], *m1 = &k->mean1[ratio][F], *m2, s, q = 0, v;
         density d[N_DENSITIES];
@@ -465,7 +507,7 @@ AEI_INLINE void code_band(aei_bands_coder *k, bool decoding, uint32_t c, uint32_
         slot[3] = beside ? small(o) + 8 * small(beside[i]) + 64 * small(all / 16) : 1000 + l2;
         slot[4] = F + 8 * ratio + 512 * (W / 4);
         slot[5] = l2 + 128 * (a1 < 3 ? a1 : 3) + 512 * short_one;
-    slot[6] = 3 * small(a1) + small(a2) + 64 * W + 1024 * short_one;
+        slot[6] = 3 * small(a1) + small(a2) + 64 * W + 1024 * short_one;
         choose_slots(k, slot);
         k->decider.set0 = k->decider.weights[0][(SET_COEFFICIENT + (c & 1)) * NODES];
         if (!decoding) {
@@ -503,7 +545,8 @@ static inline int32_t noisy(channel *ch, int32_t v)
     return ch->noise >> 31 ? -v : v;
 }
 
-static void restore_band(const aei_bands_coder *k, channel *ch, const aei_bands_head *head, uint32_t b, int32_t step, int32_t *x)
+static void restore_band(const aei_bands_coder *k, channel *ch, const aei_bands_head *head,
+                         uint32_t b, int32_t step, int32_t *x)
 {
     uint32_t from = k->starts[b], to = k->starts[b + 1];
 
@@ -546,8 +589,8 @@ static double exact_level(const int32_t *x, uint32_t from, uint32_t to)
 }
 
 /* Whether coefficients are worth their bits, which are guessed without neighbours. */
-static bool worth_coding(const aei_bands_coder *k, const int32_t *x, uint32_t from, uint32_t to, int32_t step, uint32_t ratio,
-                         float lambda)
+static bool worth_coding(const aei_bands_coder *k, const int32_t *x, uint32_t from, uint32_t to,
+                         int32_t step, uint32_t ratio, float lambda)
 {
     uint32_t level = (uint32_t)level_of((uint32_t)(k->mean1[ratio][2] >> 6));
     float inverse = (float)exp2(-step / (double)LOG), gain = 0;
@@ -558,14 +601,15 @@ static bool worth_coding(const aei_bands_coder *k, const int32_t *x, uint32_t fr
 
         if (q)
             gain += v * v - (v - (float)q) * (v - (float)q) -
-                    lambda * (k->first_bits[level] + (float)(q - 1) * k->more_bits[level] - k->zero_bits[level]);
+                    lambda * (k->first_bits[level] + (float)(q - 1) * k->more_bits[level] -
+                              k->zero_bits[level]);
         gain -= lambda * k->zero_bits[level] * 0.5f;
     }
     return gain > 0;
 }
 
-AEI_INLINE bool code_channel(aei_bands_coder *k, bool decoding, const aei_bands_head *head, uint32_t c, int32_t *x,
-                             const aei_bands_plan *plan)
+AEI_INLINE bool code_channel(aei_bands_coder *k, bool decoding, const aei_bands_head *head,
+                             uint32_t c, int32_t *x, const aei_bands_plan *plan)
 {
     channel *ch = &k->channels[c];
 
@@ -581,7 +625,8 @@ AEI_INLINE bool code_channel(aei_bands_coder *k, bool decoding, const aei_bands_
 
         if (ch->level[b] && LEVEL * ch->level[b] - step > QUIET) {
             if (!decoding)
-                coded = worth_coding(k, x, k->starts[b], k->starts[b + 1], step, ratio, plan->lambda);
+                coded = worth_coding(k, x, k->starts[b], k->starts[b + 1], step, ratio,
+                                     plan->lambda);
             coded = code_coded(k, decoding, c, b, ratio, coded);
         }
         ch->coded[b] = coded;
@@ -595,15 +640,17 @@ AEI_INLINE bool code_channel(aei_bands_coder *k, bool decoding, const aei_bands_
     return true;
 }
 
-AEI_INLINE bool code_block(aei_bands_coder *k, bool decoding, const aei_bands_head *head, uint32_t channels, int32_t *const *x,
-                           size_t at, const uint8_t *mid, const aei_bands_plan *plan)
+AEI_INLINE bool code_block(aei_bands_coder *k, bool decoding, const aei_bands_head *head,
+                           uint32_t channels, int32_t *const *x, size_t at, const uint8_t *mid,
+                           const aei_bands_plan *plan)
 {
     for (uint32_t c = 0; c < channels; c++) {
         bool paired = (c | 1) < channels;
 
         if (paired && !(c & 1)) {
             for (uint32_t b = 0; b < k->n; b++)
-                k->mid[b] = code_mid(k, decoding, c / 2, b, !decoding && mid[c / 2 * AEI_BANDS_MOST + b]);
+                k->mid[b] = code_mid(k, decoding, c / 2, b,
+                                     !decoding && mid[c / 2 * AEI_BANDS_MOST + b]);
             for (uint32_t b = 0; b < k->n && !decoding; b++)
                 if (k->mid[b])
                     turn_pair(x[c] + at, x[c + 1] + at, k->starts[b], k->starts[b + 1]);
@@ -630,8 +677,9 @@ static uint32_t code_split(aei_bands_coder *k, bool decoding, uint32_t split, ui
     return i;
 }
 
-AEI_INLINE bool code_cells(aei_bands_coder *k, bool decoding, const aei_bands_head *head, uint32_t channels, uint32_t cells,
-                           uint32_t log2n, uint8_t *splits, int32_t *const *x, const aei_bands_plan *plan)
+AEI_INLINE bool code_cells(aei_bands_coder *k, bool decoding, const aei_bands_head *head,
+                           uint32_t channels, uint32_t cells, uint32_t log2n, uint8_t *splits,
+                           int32_t *const *x, const aei_bands_plan *plan)
 {
     uint32_t pairs = channels / 2;
 
@@ -643,21 +691,26 @@ AEI_INLINE bool code_cells(aei_bands_coder *k, bool decoding, const aei_bands_he
 
             turn_to(k, head, channels, log2n - splits[i]);
             if (!code_block(k, decoding, head, channels, x, at,
-                            decoding ? NULL : plan->mid + ((size_t)i * AEI_BANDS_BLOCKS + j) * pairs * AEI_BANDS_MOST, plan))
+                            decoding ? NULL
+                                     : plan->mid + ((size_t)i * AEI_BANDS_BLOCKS + j) * pairs *
+                                                       AEI_BANDS_MOST,
+                            plan))
                 return false;
         }
     }
     return true;
 }
 
-AEI_CLONES static bool encode_cells(aei_bands_coder *k, const aei_bands_head *head, uint32_t channels, uint32_t cells,
-                                    uint32_t log2n, int32_t *const *x, const aei_bands_plan *plan)
+AEI_CLONES static bool encode_cells(aei_bands_coder *k, const aei_bands_head *head,
+                                    uint32_t channels, uint32_t cells, uint32_t log2n,
+                                    int32_t *const *x, const aei_bands_plan *plan)
 {
     return code_cells(k, false, head, channels, cells, log2n, plan->splits, x, plan);
 }
 
-AEI_CLONES static void decode_cells(aei_bands_coder *k, const aei_bands_head *head, uint32_t channels, uint32_t cells,
-                                    uint32_t log2n, uint8_t *splits, int32_t *const *x)
+AEI_CLONES static void decode_cells(aei_bands_coder *k, const aei_bands_head *head,
+                                    uint32_t channels, uint32_t cells, uint32_t log2n,
+                                    uint8_t *splits, int32_t *const *x)
 {
     code_cells(k, true, head, channels, cells, log2n, splits, x, NULL);
 }
@@ -696,8 +749,9 @@ static bool take_head(aei_cursor *at, aei_bands_head *h)
 
 enum { SLACK = 4096 /* a band never takes more bytes at once */ };
 
-ae_status aei_bands_encode(aei_bands_coder *k, aei_bands_head *head, uint32_t channels, uint32_t cells, uint32_t log2n,
-                           const aei_bands_plan *plan, int32_t *const *x, aei_buffer *out, ae_error *err)
+ae_status aei_bands_encode(aei_bands_coder *k, aei_bands_head *head, uint32_t channels,
+                           uint32_t cells, uint32_t log2n, const aei_bands_plan *plan,
+                           int32_t *const *x, aei_buffer *out, ae_error *err)
 {
     size_t most = ((size_t)cells << log2n) * channels * 4 + SLACK;
 
@@ -716,18 +770,24 @@ ae_status aei_bands_encode(aei_bands_coder *k, aei_bands_head *head, uint32_t ch
     k->decider.out = k->bytes;
     k->decider.out_end = k->bytes + most;
     if (!encode_cells(k, head, channels, cells, log2n, x, plan))
-        return ae_fail(err, AE_ERR_LIMIT, "a tile of sound that takes more than 32 bits a coefficient");
+        return ae_fail(err, AE_ERR_LIMIT,
+                       "a tile of sound that takes more than 32 bits a coefficient");
     for (int i = 0; i < AEI_BANDS_FILLS; i++)
-        head->fill[i] = (uint8_t)(k->fill_n[i] ? lrint(2.0 * head->gain * sqrt(k->fill_sum[i] / (double)k->fill_n[i])) : 0);
+        head->fill[i] = (uint8_t)(k->fill_n[i] ? lrint(2.0 * head->gain *
+                                                       sqrt(k->fill_sum[i] / (double)k->fill_n[i]))
+                                               : 0);
     for (int i = 0; i < 2; i++)
-        head->bias[i] = (uint8_t)(k->bias_n[i] ? lrint(fmax(0, fmin(63, 64 * k->bias_sum[i] / (double)k->bias_n[i]))) : 0);
+        head->bias[i] = (uint8_t)(k->bias_n[i] ? lrint(fmax(0, fmin(63, 64 * k->bias_sum[i] /
+                                                                            (double)k->bias_n[i])))
+                                               : 0);
     put_head(out, head);
     aei_put(out, k->bytes, (size_t)(aei_decider_end(&k->decider, k->bytes) - k->bytes));
     return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
 }
 
-ae_status aei_bands_decode(aei_bands_coder *k, const void *data, size_t n_bytes, uint32_t channels, uint32_t cells, uint32_t log2n,
-                           aei_bands_head *head, uint8_t *splits, int32_t *const *x, ae_error *err)
+ae_status aei_bands_decode(aei_bands_coder *k, const void *data, size_t n_bytes, uint32_t channels,
+                           uint32_t cells, uint32_t log2n, aei_bands_head *head, uint8_t *splits,
+                           int32_t *const *x, ae_error *err)
 {
     const uint8_t *bytes = n_bytes ? data : (const void *)"";
     aei_cursor at = {bytes, bytes + n_bytes, false};

@@ -24,11 +24,13 @@ static uint64_t pattern_at(const layout *l, const void *samples, size_t i)
 {
     uint64_t u = 0;
 
-    memcpy(&u, (const uint8_t *)samples + i * l->bytes, l->bytes); /* little-endian, as soundtile.c makes sure */
+    /* little-endian, as soundtile.c makes sure */
+    memcpy(&u, (const uint8_t *)samples + i * l->bytes, l->bytes);
     return u;
 }
 
-/* A number that is not 0, denormal, infinite or none: magnitude * 2^place, magnitude with all bits of a mantissa. */
+/* A number that is not 0, denormal, infinite or none: magnitude * 2^place, magnitude with all bits
+ * of a mantissa. */
 typedef struct number {
     bool negative;
     uint64_t magnitude;
@@ -79,7 +81,8 @@ uint64_t aei_get_bits(const uint8_t *bytes, size_t n_bytes, uint64_t at, uint32_
 
 /* ---- to whole numbers ---- */
 
-/* Where the largest numbers begin and where the last bits lie; a few that are far from all others do not count. */
+/* Where the largest numbers begin and where the last bits lie; a few that are far from all others
+ * do not count. */
 static bool survey(const layout *l, const void *samples, size_t n, int32_t *top, int32_t *last)
 {
     static const int32_t offset = 1100;
@@ -107,7 +110,8 @@ static bool survey(const layout *l, const void *samples, size_t n, int32_t *top,
 }
 
 /* The whole number of a sample and the bits below it; false where it must be told apart. */
-static bool to_whole(const layout *l, uint64_t pattern, int32_t scale, bool exact, int32_t *whole, uint64_t *low, uint32_t *n_low)
+static bool to_whole(const layout *l, uint64_t pattern, int32_t scale, bool exact, int32_t *whole,
+                     uint64_t *low, uint32_t *n_low)
 {
     number v;
     int32_t shift;
@@ -139,7 +143,8 @@ static bool to_whole(const layout *l, uint64_t pattern, int32_t scale, bool exac
     return true;
 }
 
-bool aei_floats_to_whole(const ae_signal_info *info, const void *samples, uint32_t frames, int32_t *values, aei_buffer *out)
+bool aei_floats_to_whole(const ae_signal_info *info, const void *samples, uint32_t frames,
+                         int32_t *values, aei_buffer *out)
 {
     const layout l = layout_of(info);
     const size_t n = (size_t)frames * info->channels;
@@ -191,7 +196,8 @@ bool aei_floats_to_whole(const ae_signal_info *info, const void *samples, uint32
 
 /* ---- and back ---- */
 
-ae_status aei_floats_take(const ae_signal_info *info, uint32_t frames, aei_cursor *at, aei_float_tile *f, ae_error *err)
+ae_status aei_floats_take(const ae_signal_info *info, uint32_t frames, aei_cursor *at,
+                          aei_float_tile *f, ae_error *err)
 {
     const layout l = layout_of(info);
     uint64_t scale = aei_take_number(at), n = (uint64_t)frames * info->channels, place = 0;
@@ -217,7 +223,8 @@ ae_status aei_floats_take(const ae_signal_info *info, uint32_t frames, aei_curso
 }
 
 /* false where no float is that. */
-static bool from_whole(const layout *l, const aei_float_tile *f, int32_t whole, uint64_t *bit, uint64_t *pattern)
+static bool from_whole(const layout *l, const aei_float_tile *f, int32_t whole, uint64_t *bit,
+                       uint64_t *pattern)
 {
     uint64_t magnitude = whole < 0 ? (uint64_t) - (int64_t)whole : (uint64_t)whole;
     int32_t place = -f->scale, length, more, exponent;
@@ -246,8 +253,9 @@ static bool from_whole(const layout *l, const aei_float_tile *f, int32_t whole, 
     return true;
 }
 
-ae_status aei_floats_from_whole(const ae_signal_info *info, const aei_float_tile *f, const int32_t *values, uint32_t frames,
-                                void *samples, ae_error *err)
+ae_status aei_floats_from_whole(const ae_signal_info *info, const aei_float_tile *f,
+                                const int32_t *values, uint32_t frames, void *samples,
+                                ae_error *err)
 {
     const layout l = layout_of(info);
     aei_cursor odd = f->odd;
@@ -263,7 +271,8 @@ ae_status aei_floats_from_whole(const ae_signal_info *info, const aei_float_tile
                 next = --left ? aei_take_number(&odd) : UINT64_MAX;
             } else {
                 if (!from_whole(&l, f, values[(size_t)c * frames + t], &bit, &pattern))
-                    return ae_fail(err, AE_ERR_MALFORMED, "a number in a tile of sound that no float is");
+                    return ae_fail(err, AE_ERR_MALFORMED,
+                                   "a number in a tile of sound that no float is");
                 next--;
             }
             memcpy(to, &pattern, l.bytes);

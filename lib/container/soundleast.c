@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The normal equations of a linear prediction (the covariance method), with a memory that fades. Of a block's sums of products only
- * those of the newest samples are added up; the sum for lags i + 1, j + 1 is that for i, j, one sample earlier. They are solved by
- * Cholesky's method without roots, in fixed point with 128 bits between. */
+ * The normal equations of a linear prediction (the covariance method), with a memory that fades. Of
+ * a block's sums of products only those of the newest samples are added up; the sum for lags i + 1,
+ * j + 1 is that for i, j, one sample earlier. They are solved by Cholesky's method without roots,
+ * in fixed point with 128 bits between. */
 #include "soundleast.h"
 
 #include <string.h>
@@ -18,7 +19,8 @@ enum {
     RIDGE = 27  /* what is added to sums of squares: their largest / 2^27 */
 };
 
-void aei_least_reset(aei_least *l, uint32_t n_own, uint32_t n_other, uint32_t delay, uint32_t memory)
+void aei_least_reset(aei_least *l, uint32_t n_own, uint32_t n_other, uint32_t delay,
+                     uint32_t memory)
 {
     memset(l, 0, sizeof(*l));
     l->n_own = n_own;
@@ -46,10 +48,10 @@ static inline int64_t dot(const int32_t *a, const int32_t *b, uint32_t n)
     return sum;
 }
 
-/* One kind of sums: s[i][j] of a[t - i] b[t - j] over the block that begins at a and b. `both`: a is b, so that
- * s[j][i] = s[i][j]. */
-static inline void take(int64_t *s, uint32_t stride, uint32_t rows, uint32_t columns, bool both, uint32_t memory, const int32_t *a,
-                        const int32_t *b, uint32_t n)
+/* One kind of sums: s[i][j] of a[t - i] b[t - j] over the block that begins at a and b. `both`: a
+ * is b, so that s[j][i] = s[i][j]. */
+static inline void take(int64_t *s, uint32_t stride, uint32_t rows, uint32_t columns, bool both,
+                        uint32_t memory, const int32_t *a, const int32_t *b, uint32_t n)
 {
     int64_t above[AEI_LEAST_OWN + 1], row[AEI_LEAST_OWN + 1];
 
@@ -57,7 +59,8 @@ static inline void take(int64_t *s, uint32_t stride, uint32_t rows, uint32_t col
         const int32_t *ai = a - i;
 
         for (uint32_t j = both ? i : 0; j < columns; j++) {
-            row[j] = i && j ? above[j - 1] + product(ai[0], b[-(int32_t)j]) - product(ai[n], b[(int32_t)n - (int32_t)j])
+            row[j] = i && j ? above[j - 1] + product(ai[0], b[-(int32_t)j]) -
+                                  product(ai[n], b[(int32_t)n - (int32_t)j])
                             : dot(ai, b - j, n);
             fade(&s[i * stride + j], memory, row[j]);
         }
@@ -72,7 +75,8 @@ static inline int64_t limit(wide v, int bits)
     return (int64_t)(v < -most ? -most : v > most ? most : v);
 }
 
-/* The sum of products of the i-th and the j-th of the samples that predict; j = -1: of the predicted one. */
+/* The sum of products of the i-th and the j-th of the samples that predict; j = -1: of the
+ * predicted one. */
 static int64_t entry(const aei_least *l, uint32_t i, int32_t j)
 {
     uint32_t n = l->n_own, i1 = i + 1, j1 = (uint32_t)(j + 1);
@@ -91,7 +95,8 @@ static int64_t entry(const aei_least *l, uint32_t i, int32_t j)
 static void solve(aei_least *l)
 {
     const uint32_t n = l->n_own + l->n_other;
-    int64_t z[AEI_LEAST_ALL], inverse[AEI_LEAST_ALL], w[AEI_LEAST_ALL], v[AEI_LEAST_ALL], most = l->own[0][0], ridge;
+    int64_t z[AEI_LEAST_ALL], inverse[AEI_LEAST_ALL], w[AEI_LEAST_ALL], v[AEI_LEAST_ALL],
+        most = l->own[0][0], ridge;
     int shift;
 
     for (uint32_t i = 0; i < n; i++)
@@ -100,7 +105,8 @@ static void solve(aei_least *l)
         memset(l->weights, 0, sizeof(l->weights));
         return;
     }
-    shift = SCALE - 64 + __builtin_clzll((uint64_t)most); /* sums have at most 58 bits: to the right by 3 at most */
+    /* sums have at most 58 bits: to the right by 3 at most */
+    shift = SCALE - 64 + __builtin_clzll((uint64_t)most);
     ridge = (int64_t)1 << (SCALE - RIDGE);
 #define SCALED(v) (shift >= 0 ? (int64_t)((uint64_t)(v) << shift) : (v) >> -shift)
     for (uint32_t i = 0; i < n; i++) {
@@ -136,14 +142,18 @@ static void solve(aei_least *l)
     }
 }
 
-AEI_CLONES void aei_least_update(aei_least *l, const int32_t *own, const int32_t *other, uint32_t first, uint32_t n)
+AEI_CLONES void aei_least_update(aei_least *l, const int32_t *own, const int32_t *other,
+                                 uint32_t first, uint32_t n)
 {
     own += first;
-    take(&l->own[0][0], AEI_LEAST_OWN + 1, l->n_own + 1, l->n_own + 1, true, l->memory, own, own, n);
+    take(&l->own[0][0], AEI_LEAST_OWN + 1, l->n_own + 1, l->n_own + 1, true, l->memory, own, own,
+         n);
     if (l->n_other) {
         other += (int32_t)first - (int32_t)l->delay;
-        take(&l->cross[0][0], AEI_LEAST_OTHER, l->n_own + 1, l->n_other, false, l->memory, own, other, n);
-        take(&l->other[0][0], AEI_LEAST_OTHER, l->n_other, l->n_other, true, l->memory, other, other, n);
+        take(&l->cross[0][0], AEI_LEAST_OTHER, l->n_own + 1, l->n_other, false, l->memory, own,
+             other, n);
+        take(&l->other[0][0], AEI_LEAST_OTHER, l->n_other, l->n_other, true, l->memory, other,
+             other, n);
     }
     solve(l);
 }

@@ -8,10 +8,13 @@
 #include "core/clones.h"
 
 enum {
-    POINT = 21,          /* full scale is 2^21 at lift 0 */
-    KIND_SPECTRA = 3,    /* beside those of soundtile.c */
-    LEAST_LIFT = -100, MOST_LIFT = 120,
-    LEAST_HEARD = -12, MOST_HEARD = 4 /* lifts of floats that are quieter or louder are not taken for loudness */
+    POINT = 21,       /* full scale is 2^21 at lift 0 */
+    KIND_SPECTRA = 3, /* beside those of soundtile.c */
+    LEAST_LIFT = -100,
+    MOST_LIFT = 120,
+    /* lifts of floats that are quieter or louder are not taken for loudness */
+    LEAST_HEARD = -12,
+    MOST_HEARD = 4
 };
 
 uint32_t aei_lossy_block(const ae_signal_info *info, uint32_t tile)
@@ -31,7 +34,8 @@ static uint32_t cells_of(const aei_lossy *l, uint32_t n, bool last)
     return (all + (1u << l->log2n) - 1) >> l->log2n;
 }
 
-ae_status aei_lossy_open(aei_lossy *l, const ae_signal_info *info, uint32_t log2n, uint32_t tile, ae_error *err)
+ae_status aei_lossy_open(aei_lossy *l, const ae_signal_info *info, uint32_t log2n, uint32_t tile,
+                         ae_error *err)
 {
     uint32_t half = aei_lossy_overlap(log2n) / 2, cells = (tile >> log2n) + 1;
     size_t each = ((size_t)cells << log2n) + 2 * half;
@@ -68,22 +72,15 @@ static double get_sample(const ae_signal_info *info, const uint8_t *at)
     double f64;
 
     switch (info->sample) {
-    case AE_S8:
-        return (int8_t)at[0] * 0x1p-7;
-    case AE_S16:
-        memcpy(&v16, at, sizeof(v16));
-        return v16 * 0x1p-15;
+    case AE_S8: return (int8_t)at[0] * 0x1p-7;
+    case AE_S16: memcpy(&v16, at, sizeof(v16)); return v16 * 0x1p-15;
     case AE_S24:
-        return ((int32_t)((uint32_t)at[0] << 8 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 24) >> 8) * 0x1p-23;
-    case AE_S32:
-        memcpy(&v32, at, sizeof(v32));
-        return v32 * 0x1p-31;
-    case AE_F32:
-        memcpy(&f32, at, sizeof(f32));
-        return isfinite(f32) ? (double)f32 : 0;
-    default:
-        memcpy(&f64, at, sizeof(f64));
-        return isfinite(f64) ? f64 : 0;
+        return ((int32_t)((uint32_t)at[0] << 8 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 24) >>
+                8) *
+               0x1p-23;
+    case AE_S32: memcpy(&v32, at, sizeof(v32)); return v32 * 0x1p-31;
+    case AE_F32: memcpy(&f32, at, sizeof(f32)); return isfinite(f32) ? (double)f32 : 0;
+    default: memcpy(&f64, at, sizeof(f64)); return isfinite(f64) ? f64 : 0;
     }
 }
 
@@ -127,7 +124,9 @@ typedef struct rules {
 /* Found by trying on speech and music (bench/sound_rd.py). */
 static rules rules_of(double quality)
 {
-    rules r = {.head = {.least = 4, .divisor = 6, .gamma = 26, .tilt = 12, .gain = 28}, .lambda = 0.15f, .long_gain = 0.05f};
+    rules r = {.head = {.least = 4, .divisor = 6, .gamma = 26, .tilt = 12, .gain = 28},
+               .lambda = 0.15f,
+               .long_gain = 0.05f};
 
     r.head.step = (int16_t)lrint(8 * (190 - 3 * quality));
     r.level_lambda = (float)fmin(3, fmax(1, 4 - quality / 20));
@@ -148,7 +147,8 @@ static void take_samples(aei_lossy *l, const uint8_t *frames, uint32_t n)
             most = fmax(most, fabs(get_sample(info, frames + i * bytes)));
         frexp(most, &exponent);
     }
-    /* whole numbers have the same lift everywhere; floats that are quiet throughout get a finer one */
+    /* whole numbers have the same lift everywhere; floats that are quiet throughout get a finer one
+     */
     l->lift = most > 0 && exponent < -8 ? exponent + 8 : exponent > 0 ? exponent : 0;
     l->lift = l->lift < LEAST_LIFT ? LEAST_LIFT : l->lift > MOST_LIFT ? MOST_LIFT : l->lift;
     scale = ldexp(1, POINT - l->lift);
@@ -175,22 +175,26 @@ static void forward_cell(int32_t *x, uint32_t log2n, uint32_t split, int32_t *wo
         aei_mdct_dct4(x + ((size_t)j << l), work, l);
 }
 
-/* The spectrum of a cell whose neighbours are cut into blocks as long as its own; it is put to x + half of the cell. */
-static void forward_alone(const aei_lossy *l, uint32_t cell, uint32_t split, uint32_t channel, int32_t *x)
+/* The spectrum of a cell whose neighbours are cut into blocks as long as its own; it is put to x +
+ * half of the cell. */
+static void forward_alone(const aei_lossy *l, uint32_t cell, uint32_t split, uint32_t channel,
+                          int32_t *x)
 {
     uint32_t n = 1u << l->log2n, size = l->log2n - split, end = l->log2n - AEI_BANDS_SPLITS;
     uint32_t left = cell ? size : end, right = cell + 1 < l->cells ? size : end;
     uint32_t before = (1u << left) / 2, behind = (1u << right) / 2;
 
     x += n / 2;
-    memcpy(x - before, l->samples[channel] + ((size_t)cell << l->log2n) - before, (n + before + behind) * sizeof(*x));
+    memcpy(x - before, l->samples[channel] + ((size_t)cell << l->log2n) - before,
+           (n + before + behind) * sizeof(*x));
     aei_mdct_lap(x, left);
     aei_mdct_lap(x + n, right);
     forward_cell(x, l->log2n, split, l->work);
 }
 
 /* Bits, roughly, at one distance. */
-static double cost_of(const aei_lossy *l, uint32_t cell, uint32_t split, const float *inverse, uint32_t channel, int32_t *x)
+static double cost_of(const aei_lossy *l, uint32_t cell, uint32_t split, const float *inverse,
+                      uint32_t channel, int32_t *x)
 {
     uint32_t n = 1u << l->log2n, size = l->log2n - split;
     double cost = 0;
@@ -279,7 +283,8 @@ static void choose_mid(aei_lossy *l, const aei_bands_head *head)
                         plain += log2((1 + power * x[k] * x[k]) * (1 + power * y[k] * y[k]));
                         mid += log2((1 + power * m * m / 2) * (1 + power * s * s / 2));
                     }
-                    l->mid[(((size_t)i * AEI_BANDS_BLOCKS + j) * pairs + p) * AEI_BANDS_MOST + b] = mid < plain;
+                    l->mid[(((size_t)i * AEI_BANDS_BLOCKS + j) * pairs + p) * AEI_BANDS_MOST + b] =
+                        mid < plain;
                 }
         }
 }
@@ -301,7 +306,8 @@ static void inverse_cells(aei_lossy *l)
     }
 }
 
-ae_status aei_lossy_encode(aei_lossy *l, double quality, const void *frames, uint32_t n, bool last, aei_buffer *out, ae_error *err)
+ae_status aei_lossy_encode(aei_lossy *l, double quality, const void *frames, uint32_t n, bool last,
+                           aei_buffer *out, ae_error *err)
 {
     rules r = rules_of(quality);
     aei_bands_plan plan = {.lambda = r.lambda, .level_lambda = r.level_lambda};
@@ -310,13 +316,15 @@ ae_status aei_lossy_encode(aei_lossy *l, double quality, const void *frames, uin
     ae_status st;
 
     l->cells = cells_of(l, n, last);
-    mids = (size_t)((l->tile >> l->log2n) + 1) * AEI_BANDS_BLOCKS * (l->info.channels / 2) * AEI_BANDS_MOST;
+    mids = (size_t)((l->tile >> l->log2n) + 1) * AEI_BANDS_BLOCKS * (l->info.channels / 2) *
+           AEI_BANDS_MOST;
     if (!l->mid && !(l->mid = ae_alloc(mids + 1, 1)))
         return ae_fail(err, AE_ERR_NOMEM, "a tile of sound");
     take_samples(l, frames, n + aei_lossy_overlap(l->log2n));
     r.head.lift = (int8_t)l->lift;
     level = l->lift < LEAST_HEARD ? LEAST_HEARD : l->lift > MOST_HEARD ? MOST_HEARD : l->lift;
-    r.head.step = (int16_t)(r.head.step + level * (AEI_BANDS_LOG / AEI_BANDS_ONE * r.head.gamma - AEI_BANDS_LOG));
+    r.head.step = (int16_t)(r.head.step +
+                            level * (AEI_BANDS_LOG / AEI_BANDS_ONE * r.head.gamma - AEI_BANDS_LOG));
     choose_splits(l, &r);
     for (uint32_t c = 0; c < l->info.channels; c++) {
         for (uint32_t i = 0; i <= l->cells; i++)
@@ -331,9 +339,10 @@ ae_status aei_lossy_encode(aei_lossy *l, double quality, const void *frames, uin
     aei_put_number(out, n);
     aei_put_u8(out, KIND_SPECTRA);
     head = out->n_bytes;
-    if ((st = aei_bands_encode(l->coder, &r.head, l->info.channels, l->cells, l->log2n, &plan, l->samples, out, err)) != AE_OK ||
-        (st = aei_bands_decode(l->coder, out->data + head, out->n_bytes - head, l->info.channels, l->cells, l->log2n, &r.head,
-                               l->splits, l->samples, err)) != AE_OK)
+    if ((st = aei_bands_encode(l->coder, &r.head, l->info.channels, l->cells, l->log2n, &plan,
+                               l->samples, out, err)) != AE_OK ||
+        (st = aei_bands_decode(l->coder, out->data + head, out->n_bytes - head, l->info.channels,
+                               l->cells, l->log2n, &r.head, l->splits, l->samples, err)) != AE_OK)
         return st;
     inverse_cells(l);
     return AE_OK;
@@ -341,7 +350,8 @@ ae_status aei_lossy_encode(aei_lossy *l, double quality, const void *frames, uin
 
 /* ---- decoding ---- */
 
-ae_status aei_lossy_decode(aei_lossy *l, const void *data, size_t n_bytes, uint32_t n, bool last, bool begin, ae_error *err)
+ae_status aei_lossy_decode(aei_lossy *l, const void *data, size_t n_bytes, uint32_t n, bool last,
+                           bool begin, ae_error *err)
 {
     const uint8_t *bytes = n_bytes ? data : (const void *)"";
     aei_cursor at = {bytes, bytes + n_bytes, false};
@@ -351,13 +361,15 @@ ae_status aei_lossy_decode(aei_lossy *l, const void *data, size_t n_bytes, uint3
     ae_status st;
 
     if (at.bad || told != n || kind < KIND_SPECTRA)
-        return ae_fail(err, AE_ERR_MALFORMED, "a tile of %llu frames of kind %u, not of %u of spectra",
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "a tile of %llu frames of kind %u, not of %u of spectra",
                        (unsigned long long)told, kind, n);
     if (kind > KIND_SPECTRA)
-        return ae_fail(err, AE_ERR_TOO_NEW, "a tile of sound of a kind that later versions read (%u)", kind);
+        return ae_fail(err, AE_ERR_TOO_NEW,
+                       "a tile of sound of a kind that later versions read (%u)", kind);
     l->cells = begin ? 1 : cells_of(l, n, last);
-    st = aei_bands_decode(l->coder, at.at, (size_t)(at.end - at.at), l->info.channels, l->cells, l->log2n, &head, l->splits,
-                          l->samples, err);
+    st = aei_bands_decode(l->coder, at.at, (size_t)(at.end - at.at), l->info.channels, l->cells,
+                          l->log2n, &head, l->splits, l->samples, err);
     if (st != AE_OK)
         return st;
     l->lift = head.lift;
@@ -385,7 +397,8 @@ void aei_lossy_join_close(aei_lossy_join *j)
     *j = (aei_lossy_join){0};
 }
 
-static void put_frames(const aei_lossy *l, uint32_t c, const int32_t *from, uint32_t n, int32_t lift, uint8_t *to, uint32_t at)
+static void put_frames(const aei_lossy *l, uint32_t c, const int32_t *from, uint32_t n,
+                       int32_t lift, uint8_t *to, uint32_t at)
 {
     size_t bytes = ae_sample_bytes(l->info.sample);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A tile of lossy sound (doc/container.md, "Lossy sound"): samples to spectra and bits, and back to the very same samples
- * everywhere. Tiles are coded each for itself; where two meet, the last samples of the one are put together with the first of
- * the next. */
+ * A tile of lossy sound (doc/container.md, "Lossy sound"): samples to spectra and bits, and back to
+ * the very same samples everywhere. Tiles are coded each for itself; where two meet, the last
+ * samples of the one are put together with the first of the next. */
 #ifndef AEI_SOUNDLOSSY_H
 #define AEI_SOUNDLOSSY_H
 
@@ -11,13 +11,14 @@
 /* What a tile is decoded to; reusable, one for each thread. */
 typedef struct aei_lossy {
     ae_signal_info info;
-    uint32_t log2n, tile;     /* of a cell; frames of a tile */
+    uint32_t log2n, tile; /* of a cell; frames of a tile */
     aei_bands_coder *coder;
-    int32_t *samples[AEI_BANDS_CHANNELS]; /* from overlap / 2 before the tile on, room for overlap / 2 more on both sides */
+    /* from overlap / 2 before the tile on, room for overlap / 2 more on both sides */
+    int32_t *samples[AEI_BANDS_CHANNELS];
     int32_t *room, *work;
     uint8_t *splits, *mid;
     int32_t lift;
-    uint32_t cells;           /* that are decoded */
+    uint32_t cells; /* that are decoded */
 } aei_lossy;
 
 /* Samples in which a tile and the next overlap, before the border of the tiles. */
@@ -31,17 +32,20 @@ uint32_t aei_lossy_block(const ae_signal_info *info, uint32_t tile);
 /* Whether sound of the type can be coded in such cells and tiles. */
 static inline bool aei_lossy_fits(const ae_signal_info *info, uint32_t log2n, uint32_t tile)
 {
-    return log2n >= AEI_BANDS_LEAST && log2n <= AEI_BANDS_LARGEST && tile >= 1u << log2n && tile % (1u << log2n) == 0 &&
-           info->channels <= AEI_BANDS_CHANNELS;
+    return log2n >= AEI_BANDS_LEAST && log2n <= AEI_BANDS_LARGEST && tile >= 1u << log2n &&
+           tile % (1u << log2n) == 0 && info->channels <= AEI_BANDS_CHANNELS;
 }
-ae_status aei_lossy_open(aei_lossy *l, const ae_signal_info *info, uint32_t log2n, uint32_t tile, ae_error *err);
+ae_status aei_lossy_open(aei_lossy *l, const ae_signal_info *info, uint32_t log2n, uint32_t tile,
+                         ae_error *err);
 void aei_lossy_close(aei_lossy *l);
 
-/* frames: overlap frames from before the tile, then n; the last tile of a sound has as many cells as its frames need. quality: 0 to
- * 100. What decoding gives is left in l. out is emptied first. */
-ae_status aei_lossy_encode(aei_lossy *l, double quality, const void *frames, uint32_t n, bool last, aei_buffer *out, ae_error *err);
+/* frames: overlap frames from before the tile, then n; the last tile of a sound has as many cells
+ * as its frames need. quality: 0 to 100. What decoding gives is left in l. out is emptied first. */
+ae_status aei_lossy_encode(aei_lossy *l, double quality, const void *frames, uint32_t n, bool last,
+                           aei_buffer *out, ae_error *err);
 /* The tile must have n frames. begin: only its first cell is wanted. */
-ae_status aei_lossy_decode(aei_lossy *l, const void *data, size_t n_bytes, uint32_t n, bool last, bool begin, ae_error *err);
+ae_status aei_lossy_decode(aei_lossy *l, const void *data, size_t n_bytes, uint32_t n, bool last,
+                           bool begin, ae_error *err);
 /* A tile that is lost: silence. */
 void aei_lossy_lose(aei_lossy *l, uint32_t n, bool last, bool begin);
 
@@ -53,8 +57,9 @@ typedef struct aei_lossy_join {
 } aei_lossy_join;
 ae_status aei_lossy_join_open(aei_lossy_join *j, const aei_lossy *like, ae_error *err);
 void aei_lossy_join_close(aei_lossy_join *j);
-/* frames: room for a tile's and overlap more. They begin overlap before the tile, or where it is the first one taken, with it;
- * returns how many they are, which the caller cuts where the sound ends. l->lost: it is silent. */
+/* frames: room for a tile's and overlap more. They begin overlap before the tile, or where it is
+ * the first one taken, with it; returns how many they are, which the caller cuts where the sound
+ * ends. l->lost: it is silent. */
 uint32_t aei_lossy_join_take(aei_lossy_join *j, aei_lossy *l, void *frames);
 
 #endif

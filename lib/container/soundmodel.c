@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Prediction in stages, as in the lossless coders of Monkey's Audio, OptimFROG, MPEG-4 ALS (RLS-LMS) and Sac: least squares over
- * the last samples of the channel and of the one before it; then a cascade of normalised least-mean-squares filters, long to
- * short, each of which predicts what those before it left; then a sum of the stages with weights that learn, too. */
+ * Prediction in stages, as in the lossless coders of Monkey's Audio, OptimFROG, MPEG-4 ALS
+ * (RLS-LMS) and Sac: least squares over the last samples of the channel and of the one before it;
+ * then a cascade of normalised least-mean-squares filters, long to short, each of which predicts
+ * what those before it left; then a sum of the stages with weights that learn, too. */
 #include "soundmodel.h"
 
 #include <string.h>
@@ -23,8 +24,8 @@ enum {
 
 static const uint32_t taps_of[N_STAGES] = {256, 32, 16};
 
-/* Where the filters stand: the newest sample is history[at - 1]. Weights have 30 bits behind the point, of which
- * the filter uses 14. */
+/* Where the filters stand: the newest sample is history[at - 1]. Weights have 30 bits behind the
+ * point, of which the filter uses 14. */
 typedef struct filter {
     int16_t history[2 * HISTORY];
     int32_t weights[LONGEST];
@@ -35,13 +36,13 @@ typedef struct filter {
 typedef struct channel {
     aei_least least;
     filter filters[N_STAGES];
-    int32_t mix[N_MIXED];                /* 16 bits behind the point */
-    uint32_t fast, middle, slow;         /* means of |residual|, 1/16, with 4, 6 and 8 further bits */
-    int32_t last[2];                     /* residuals, 1/16 */
+    int32_t mix[N_MIXED];        /* 16 bits behind the point */
+    uint32_t fast, middle, slow; /* means of |residual|, 1/16, with 4, 6 and 8 further bits */
+    int32_t last[2];             /* residuals, 1/16 */
     int32_t mean_error[3][N_LEVELS][16]; /* by activity; 1/4096 */
     int32_t *scaled;                     /* samples within +-2^22, behind AEI_LEAST_PAD zeros */
     int32_t lift;                        /* their shift to the left */
-    int32_t shift;                       /* of what the filters see to the right, once an energy is known */
+    int32_t shift; /* of what the filters see to the right, once an energy is known */
 } channel;
 
 struct aei_sound_model {
@@ -71,8 +72,9 @@ void aei_sound_model_free(aei_sound_model *m)
 
 bool aei_model_shape_is_sound(const aei_model_shape *s)
 {
-    return s->frames >= 1 && s->frames <= AEI_MODEL_MAX_FRAMES && s->channels <= AEI_MODEL_CHANNELS && s->own >= 1 &&
-           s->own <= AEI_LEAST_OWN && s->other <= AEI_LEAST_OTHER && s->block >= 8 && s->block <= 256 && s->memory <= 6 &&
+    return s->frames >= 1 && s->frames <= AEI_MODEL_MAX_FRAMES &&
+           s->channels <= AEI_MODEL_CHANNELS && s->own >= 1 && s->own <= AEI_LEAST_OWN &&
+           s->other <= AEI_LEAST_OTHER && s->block >= 8 && s->block <= 256 && s->memory <= 6 &&
            s->bound < 1u << AEI_MODEL_BITS;
 }
 
@@ -102,7 +104,8 @@ static ae_status prepare(aei_sound_model *m, const aei_model_shape *s, ae_error 
     aei_decider_reset(&m->decider);
     for (uint32_t c = 0; c < s->channels; c++) {
         channel *ch = &m->channels[c];
-        uint32_t most = magnitude(s->lo[c]) > magnitude(s->hi[c]) ? magnitude(s->lo[c]) : magnitude(s->hi[c]);
+        uint32_t most = magnitude(s->lo[c]) > magnitude(s->hi[c]) ? magnitude(s->lo[c])
+                                                                  : magnitude(s->hi[c]);
 
         memset(ch, 0, sizeof(*ch));
         aei_least_reset(&ch->least, s->own, s->channels > 1 ? s->other : 0, c == 0, s->memory);
@@ -115,7 +118,8 @@ static ae_status prepare(aei_sound_model *m, const aei_model_shape *s, ae_error 
         for (int i = 0; i < N_LEVELS; i++)
             for (int j = 0; j < 16; j++)
                 for (int k = 0; k < 3; k++)
-                    ch->mean_error[k][i][j] = (int32_t)((i < 4 ? (uint32_t)i : (4u + (i & 3)) << (i / 4 - 1)) << 8) / 4;
+                    ch->mean_error[k][i][j] =
+                        (int32_t)((i < 4 ? (uint32_t)i : (4u + (i & 3)) << (i / 4 - 1)) << 8) / 4;
     }
     return AE_OK;
 }
@@ -145,7 +149,8 @@ static inline void filter_learn(filter *f, uint32_t at, uint32_t taps, int32_t l
     int32_t factor = clip16(g);
 
     for (uint32_t i = 0; i < taps; i++)
-        f->weights[i] = (int32_t)((uint32_t)f->weights[i] + (uint32_t)(((int32_t)h[i] * factor) >> 4));
+        f->weights[i] = (int32_t)((uint32_t)f->weights[i] +
+                                  (uint32_t)(((int32_t)h[i] * factor) >> 4));
     f->energy += (int64_t)left * left - (int64_t)h[0] * h[0];
     h[taps] = (int16_t)left;
 }
@@ -157,8 +162,10 @@ static inline void turn(filter *f, uint32_t taps)
 
 /* ---- one difference ---- */
 
-/* q: how many steps the sample lies from the prediction. The first decisions split what the densities say in about equal parts. */
-AEI_INLINE int32_t code_steps(aei_decider *c, bool decoding, int32_t q, density d[N_DENSITIES], int32_t step, int k)
+/* q: how many steps the sample lies from the prediction. The first decisions split what the
+ * densities say in about equal parts. */
+AEI_INLINE int32_t code_steps(aei_decider *c, bool decoding, int32_t q, density d[N_DENSITIES],
+                              int32_t step, int k)
 {
     const aei_decision_tables *t = c->t;
     uint32_t p[N_DENSITIES], up[N_DENSITIES], down[N_DENSITIES], at[N_DENSITIES];
@@ -191,14 +198,16 @@ AEI_INLINE int32_t code_steps(aei_decider *c, bool decoding, int32_t q, density 
         d[i].near = direction > 0 ? up[i] : down[i];
         d[i].at = 0;
     }
-    /* magnitude m begins at m = 0; its edge towards the prediction lies at (2 (m + first) - 1) half */
+    /* magnitude m begins at m = 0; its edge towards the prediction lies at (2 (m + first) - 1) half
+     */
     int32_t first = direction > 0 ? origin : 1;
 #define EDGE(m) (direction * half * (2 * ((m) + first) - 1))
     for (unsigned i = 0;; i++) {
         int32_t next = base + (1 << bits);
 
         split(t, d, EDGE(next), direction, p, at);
-        if (bits >= AEI_MODEL_BITS + 1 || !decide_by(c, decoding, m >= next, nodes + (i < 9 ? i : 9), p, CONTEXTS))
+        if (bits >= AEI_MODEL_BITS + 1 ||
+            !decide_by(c, decoding, m >= next, nodes + (i < 9 ? i : 9), p, CONTEXTS))
             break;
         for (int j = 0; j < N_DENSITIES; j++)
             d[j].near = at[j];
@@ -239,8 +248,8 @@ static inline int level16(uint32_t v)
     return level < 15 ? level : 15;
 }
 
-AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool decoding, uint32_t t, uint32_t at, uint32_t c,
-                            int32_t *values)
+AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool decoding, uint32_t t,
+                            uint32_t at, uint32_t c, int32_t *values)
 {
     channel *ch = &m->channels[c];
     const channel *before = c ? ch - 1 : s->channels > 1 ? ch + 1 : NULL;
@@ -261,7 +270,9 @@ AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool d
             sum += (int64_t)w[i] * y[-(int32_t)i];
     }
     sum >>= AEI_LEAST_POINT + ch->lift - FRACTION;
-    p0 = (int32_t)(sum < (int64_t)lo * 16 ? (int64_t)lo * 16 : sum > (int64_t)hi * 16 ? (int64_t)hi * 16 : sum);
+    p0 = (int32_t)(sum < (int64_t)lo * 16   ? (int64_t)lo * 16
+                   : sum > (int64_t)hi * 16 ? (int64_t)hi * 16
+                                            : sum);
     sums[0] = p0;
     for (unsigned i = 0; i < N_STAGES; i++) {
         int32_t out = filter_predict(&ch->filters[i], at, taps_of[i]);
@@ -271,7 +282,9 @@ AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool d
     mixed = p0;
     for (unsigned i = 1; i < N_MIXED; i++)
         mixed += (int64_t)sums[i] * ch->mix[i] >> 16;
-    mu = (int32_t)(mixed < (int64_t)lo * 16 ? (int64_t)lo * 16 : mixed > (int64_t)hi * 16 ? (int64_t)hi * 16 : mixed);
+    mu = (int32_t)(mixed < (int64_t)lo * 16   ? (int64_t)lo * 16
+                   : mixed > (int64_t)hi * 16 ? (int64_t)hi * 16
+                                              : mixed);
     P = (mu + 8) >> FRACTION;
 
     /* how active it is here */
@@ -282,15 +295,19 @@ AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool d
 
     int rel = level - level3 + 8;
     rel = rel < 0 ? 0 : rel > 15 ? 15 : rel;
-    int32_t *e0 = &ch->mean_error[0][level2][beside], *e1 = &ch->mean_error[1][level2][rel], *e2 = &ch->mean_error[2][level][rel];
+    int32_t *e0 = &ch->mean_error[0][level2][beside], *e1 = &ch->mean_error[1][level2][rel],
+            *e2 = &ch->mean_error[2][level][rel];
     int32_t s0 = *e0 >> 8, s1 = *e1 >> 8, s2 = *e2 >> 8;
 
     s0 = s0 < 4 ? 4 : s0;
     s1 = s1 < 4 ? 4 : s1;
     s2 = s2 < 4 ? 4 : s2;
-    d[0] = (density){.mean = mu - P * 16, .scale = (16384 << 12) / (int32_t)(((int64_t)s0 * 185) >> 8 | 1)};
-    d[1] = (density){.mean = mu - P * 16, .scale = (16384 << 12) / (int32_t)(((int64_t)s1 * 185) >> 8 | 1)};
-    d[2] = (density){.mean = p0 - P * 16, .scale = (16384 << 12) / (int32_t)(((int64_t)s2 * 185) >> 8 | 1)};
+    d[0] = (density){.mean = mu - P * 16,
+                     .scale = (16384 << 12) / (int32_t)(((int64_t)s0 * 185) >> 8 | 1)};
+    d[1] = (density){.mean = mu - P * 16,
+                     .scale = (16384 << 12) / (int32_t)(((int64_t)s1 * 185) >> 8 | 1)};
+    d[2] = (density){.mean = p0 - P * 16,
+                     .scale = (16384 << 12) / (int32_t)(((int64_t)s2 * 185) >> 8 | 1)};
     k = (s0 / step) < 20 ? 0 : log2_floor((uint32_t)(s0 / step) / 10);
 
     unsigned slot[CONTEXTS];
@@ -301,7 +318,8 @@ AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool d
     slot[2] = (unsigned)(level3 * 16 + rel);
     slot[3] = (unsigned)((before && before->last[0] > 0) + 2 * beside + 32 * (level2 / 3));
     slot[4] = (unsigned)(level * 16 + (beside & 12) + (ch->last[0] > 0) + 2 * (ch->last[1] > 0));
-    slot[5] = (unsigned)(level_of(magnitude(p0 - mu)) / 2 * 2 + (p0 > mu)) + 64u * (unsigned)(level2 / 4);
+    slot[5] = (unsigned)(level_of(magnitude(p0 - mu)) / 2 * 2 + (p0 > mu)) +
+              64u * (unsigned)(level2 / 4);
     for (unsigned i = 0; i < CONTEXTS; i++)
         m->decider.slot[i] = m->decider.counters[i][(slot[i] + c * 0x2f1) % SLOTS];
     m->decider.set0 = m->decider.weights[0][(c < 2 ? c : 1) * NODES];
@@ -312,7 +330,9 @@ AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool d
         q = off >= 0 ? off / step : -((-off + step - 1) / step);
     }
     q = code_steps(&m->decider, decoding, q, d, step, k);
-    value = (int32_t)((int64_t)P + (int64_t)q * step < lo ? lo : (int64_t)P + (int64_t)q * step > hi ? hi : P + q * step);
+    value = (int32_t)((int64_t)P + (int64_t)q * step < lo   ? lo
+                      : (int64_t)P + (int64_t)q * step > hi ? hi
+                                                            : P + q * step);
     values[t] = value;
     ch->scaled[t] = ch->lift >= 0 ? value * (1 << ch->lift) : value >> -ch->lift;
 
@@ -321,7 +341,8 @@ AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool d
     ch->last[1] = ch->last[0];
     ch->last[0] = r;
     off = (int32_t)(magnitude(r) < MOST_ERROR ? magnitude(r) : MOST_ERROR);
-    off0 = (int32_t)(magnitude(value * 16 - p0) < MOST_ERROR ? magnitude(value * 16 - p0) : MOST_ERROR);
+    off0 = (int32_t)(magnitude(value * 16 - p0) < MOST_ERROR ? magnitude(value * 16 - p0)
+                                                             : MOST_ERROR);
     ch->fast = (uint32_t)((int32_t)ch->fast + ((off << 4) - (int32_t)ch->fast) / 4);
     ch->middle = (uint32_t)((int32_t)ch->middle + ((off << 6) - (int32_t)ch->middle) / 16);
     ch->slow = (uint32_t)((int32_t)ch->slow + ((off << 8) - (int32_t)ch->slow) / 128);
@@ -339,7 +360,8 @@ AEI_INLINE bool code_sample(aei_sound_model *m, const aei_model_shape *s, bool d
     return decoding || m->decider.out <= m->decider.out_end;
 }
 
-AEI_INLINE bool code_tile(aei_sound_model *m, const aei_model_shape *s, bool decoding, int32_t *values)
+AEI_INLINE bool code_tile(aei_sound_model *m, const aei_model_shape *s, bool decoding,
+                          int32_t *values)
 {
     uint32_t at = LONGEST, since = 0;
 
@@ -378,8 +400,8 @@ AEI_CLONES static void decode_tile(aei_sound_model *m, const aei_model_shape *s,
 
 enum { SLACK = 4096 /* a moment of all channels never takes more bytes */ };
 
-ae_status aei_sound_model_encode(aei_sound_model *m, const aei_model_shape *s, int32_t *values, size_t most, const uint8_t **bytes,
-                                 size_t *n_bytes, ae_error *err)
+ae_status aei_sound_model_encode(aei_sound_model *m, const aei_model_shape *s, int32_t *values,
+                                 size_t most, const uint8_t **bytes, size_t *n_bytes, ae_error *err)
 {
     ae_status st = prepare(m, s, err);
 
@@ -401,8 +423,8 @@ ae_status aei_sound_model_encode(aei_sound_model *m, const aei_model_shape *s, i
     return AE_OK;
 }
 
-ae_status aei_sound_model_decode(aei_sound_model *m, const aei_model_shape *s, const uint8_t *bytes, size_t n_bytes,
-                                 int32_t *values, ae_error *err)
+ae_status aei_sound_model_decode(aei_sound_model *m, const aei_model_shape *s, const uint8_t *bytes,
+                                 size_t n_bytes, int32_t *values, ae_error *err)
 {
     ae_status st = prepare(m, s, err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Sounds as tiles: cut from a stream of frames and put together again, as many tiles at a time as there are threads. */
+ * Sounds as tiles: cut from a stream of frames and put together again, as many tiles at a time as
+ * there are threads. */
 #include <string.h>
 
 #include "core/threads.h"
@@ -41,9 +42,9 @@ typedef struct tiles {
     uint32_t bound;
     double quality;
     size_t frame_bytes;
-    uint32_t overlap;    /* frames before a tile that its slot has; 0: it needs none */
+    uint32_t overlap; /* frames before a tile that its slot has; 0: it needs none */
     aei_lossy_join join;
-    uint8_t *joined;     /* a tile's frames and overlap more */
+    uint8_t *joined; /* a tile's frames and overlap more */
     slot *slots;
     uint32_t n; /* threads */
     aei_pool *pool;
@@ -70,21 +71,24 @@ static ae_status slot_open(tiles *t, slot *s, uint32_t tile, uint32_t block, ae_
         return ae_fail(err, AE_ERR_NOMEM, "tiles of sound");
     if (block)
         return aei_lossy_open(&s->lossy, &t->info, block, tile, err);
-    return (s->coder = aei_sound_coder_create()) ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "tiles of sound");
+    return (s->coder = aei_sound_coder_create()) ? AE_OK
+                                                 : ae_fail(err, AE_ERR_NOMEM, "tiles of sound");
 }
 
-static ae_status tiles_open(tiles *t, const ae_signal_info *info, uint32_t tile, const ae_sounds_options *o, uint64_t most,
-                            ae_error *err)
+static ae_status tiles_open(tiles *t, const ae_signal_info *info, uint32_t tile,
+                            const ae_sounds_options *o, uint64_t most, ae_error *err)
 {
     uint32_t threads = o->control.threads ? o->control.threads : aei_cpu_count();
     ae_status st = AE_OK;
 
-    *t = (tiles){.info = *info, .bound = o->bound, .quality = o->quality, .cancel = o->control.cancel};
+    *t = (tiles){
+        .info = *info, .bound = o->bound, .quality = o->quality, .cancel = o->control.cancel};
     if (!aei_sound_known(info) || !tile || tile > AEI_MODEL_MAX_FRAMES)
-        return ae_fail(err, AE_ERR_ARGUMENT,
-                       "sound of a type that cannot be stored (whole numbers of 8 to 32 bits, floats; up to "
-                       "%d channels)",
-                       AEI_MODEL_CHANNELS);
+        return ae_fail(
+            err, AE_ERR_ARGUMENT,
+            "sound of a type that cannot be stored (whole numbers of 8 to 32 bits, floats; up to "
+            "%d channels)",
+            AEI_MODEL_CHANNELS);
     if (o->block && !aei_lossy_fits(info, o->block, tile))
         return ae_fail(err, AE_ERR_ARGUMENT, "cells of 2^%u frames in tiles of %u", o->block, tile);
     t->overlap = o->block ? aei_lossy_overlap(o->block) : 0;
@@ -98,7 +102,8 @@ static ae_status tiles_open(tiles *t, const ae_signal_info *info, uint32_t tile,
         st = slot_open(t, &t->slots[i], tile, o->block, err);
     if (st == AE_OK && o->block)
         st = aei_lossy_join_open(&t->join, &t->slots[0].lossy, err);
-    if (st == AE_OK && o->block && !(t->joined = ae_alloc((size_t)tile + (2u << o->block), t->frame_bytes)))
+    if (st == AE_OK && o->block &&
+        !(t->joined = ae_alloc((size_t)tile + (2u << o->block), t->frame_bytes)))
         st = ae_fail(err, AE_ERR_NOMEM, "tiles of sound");
     if (st == AE_OK)
         st = aei_pool_create(threads, &t->pool, err);
@@ -115,12 +120,14 @@ static bool cancelled(const tiles *t)
 /* ---- encoding ---- */
 
 /* A whole tile, unless the sound ends. */
-static ae_status fill(const tiles *t, uint8_t *frames, uint32_t tile, const ae_frame_source *source, uint32_t *n, ae_error *err)
+static ae_status fill(const tiles *t, uint8_t *frames, uint32_t tile, const ae_frame_source *source,
+                      uint32_t *n, ae_error *err)
 {
     uint32_t part = 1;
 
     for (*n = 0; *n < tile && part; *n += part) {
-        ae_status st = source->read(source->opaque, frames + *n * t->frame_bytes, tile - *n, &part, err);
+        ae_status st = source->read(source->opaque, frames + *n * t->frame_bytes, tile - *n, &part,
+                                    err);
 
         if (st != AE_OK)
             return st;
@@ -134,8 +141,10 @@ typedef struct ahead {
     uint32_t n;
 } ahead;
 
-/* Gives the slot the tile that was read ahead, and reads the next one; n becomes 0 where there was none. */
-static ae_status next_tile(const tiles *t, slot *s, ahead *a, uint32_t tile, const ae_frame_source *source, ae_error *err)
+/* Gives the slot the tile that was read ahead, and reads the next one; n becomes 0 where there was
+ * none. */
+static ae_status next_tile(const tiles *t, slot *s, ahead *a, uint32_t tile,
+                           const ae_frame_source *source, ae_error *err)
 {
     size_t before = t->overlap * t->frame_bytes;
     uint8_t *frames = s->frames;
@@ -161,9 +170,11 @@ static void encode_one(void *context, uint32_t i, uint32_t thread)
     if (cancelled(t))
         s->st = ae_fail(&s->err, AE_ERR_CANCELLED, "interrupted");
     else if (t->overlap)
-        s->st = aei_lossy_encode(&s->lossy, t->quality, s->frames, s->n, s->last, &s->data, &s->err);
+        s->st = aei_lossy_encode(&s->lossy, t->quality, s->frames, s->n, s->last, &s->data,
+                                 &s->err);
     else
-        s->st = aei_sound_tile_encode(s->coder, &t->info, t->bound, s->frames, s->n, &s->data, &s->err);
+        s->st = aei_sound_tile_encode(s->coder, &t->info, t->bound, s->frames, s->n, &s->data,
+                                      &s->err);
 }
 
 /* What decoding will give, as far as it is known: of spectra up to where the next tile matters. */
@@ -180,14 +191,15 @@ static void tell(tiles *t, slot *s, const ae_sounds_options *o, uint64_t *told, 
     *told += n;
 }
 
-ae_status ae_sounds_encode(const ae_sounds_options *o, const ae_frame_source *source, uint32_t tile, const ae_tile_sink *sink,
-                           uint64_t *n_frames, ae_error *err)
+ae_status ae_sounds_encode(const ae_sounds_options *o, const ae_frame_source *source, uint32_t tile,
+                           const ae_tile_sink *sink, uint64_t *n_frames, ae_error *err)
 {
     const ae_signal_info *info = &source->info;
     uint64_t index = 0, told = 0;
     ahead a = {0};
     tiles t;
-    ae_status st = tiles_open(&t, info, tile, o, info->height ? (info->height + tile - 1) / tile : UINT64_MAX, err);
+    ae_status st = tiles_open(&t, info, tile, o,
+                              info->height ? (info->height + tile - 1) / tile : UINT64_MAX, err);
 
     *n_frames = 0;
     if (st != AE_OK)
@@ -213,12 +225,16 @@ ae_status ae_sounds_encode(const ae_sounds_options *o, const ae_frame_source *so
             if (s->st != AE_OK)
                 st = ae_fail(err, s->st, "%s", s->err.message);
             else if (index >= AEI_AEC_MAX_SOUND_TILES)
-                st = ae_fail(err, AE_ERR_LIMIT, "a sound of more than %d tiles", AEI_AEC_MAX_SOUND_TILES);
-            else if ((st = sink->write(sink->opaque, (uint32_t)index, s->data.data, s->data.n_bytes, err)) == AE_OK)
+                st = ae_fail(err, AE_ERR_LIMIT, "a sound of more than %d tiles",
+                             AEI_AEC_MAX_SOUND_TILES);
+            else if ((st = sink->write(sink->opaque, (uint32_t)index, s->data.data, s->data.n_bytes,
+                                       err)) == AE_OK)
                 tell(&t, s, o, &told, *n_frames);
         }
         if (st == AE_OK && o->control.progress)
-            o->control.progress(o->control.opaque, info->height > *n_frames ? (double)*n_frames / (double)info->height : !a.n);
+            o->control.progress(o->control.opaque, info->height > *n_frames
+                                                       ? (double)*n_frames / (double)info->height
+                                                       : !a.n);
     }
     ae_free(a.frames);
     tiles_close(&t);
@@ -237,13 +253,15 @@ static void decode_one(void *context, uint32_t i, uint32_t thread)
         s->st = ae_fail(&s->err, AE_ERR_CANCELLED, "interrupted");
     if (t->overlap) {
         if (s->st == AE_OK)
-            s->st = aei_lossy_decode(&s->lossy, s->data.data, s->data.n_bytes, s->n, s->last, s->begin, &s->err);
+            s->st = aei_lossy_decode(&s->lossy, s->data.data, s->data.n_bytes, s->n, s->last,
+                                     s->begin, &s->err);
         if (s->st != AE_OK)
             aei_lossy_lose(&s->lossy, s->n, s->last, s->begin);
         return;
     }
     if (s->st == AE_OK)
-        s->st = aei_sound_tile_decode(s->coder, &t->info, s->data.data, s->data.n_bytes, s->frames, s->n, &s->err);
+        s->st = aei_sound_tile_decode(s->coder, &t->info, s->data.data, s->data.n_bytes, s->frames,
+                                      s->n, &s->err);
     if (s->st != AE_OK)
         memset(s->frames, 0, s->n * t->frame_bytes); /* silence */
 }
@@ -254,7 +272,8 @@ static bool is_fatal(ae_status st)
     return st == AE_ERR_NOMEM || st == AE_ERR_CANCELLED || st == AE_ERR_TOO_NEW || st == AE_ERR_IO;
 }
 
-static ae_status fetch(slot *s, uint32_t index, const ae_sounds_options *o, const ae_tile_source *source, ae_error *err)
+static ae_status fetch(slot *s, uint32_t index, const ae_sounds_options *o,
+                       const ae_tile_source *source, ae_error *err)
 {
     const void *data = NULL;
     size_t n = 0;
@@ -267,20 +286,24 @@ static ae_status fetch(slot *s, uint32_t index, const ae_sounds_options *o, cons
         aei_put(&s->data, data, n);
     if (s->data.failed)
         return ae_fail(err, AE_ERR_NOMEM, "a coded tile");
-    return s->st != AE_OK && (is_fatal(s->st) || !o->control.lost) ? ae_fail(err, s->st, "%s", s->err.message) : AE_OK;
+    return s->st != AE_OK && (is_fatal(s->st) || !o->control.lost)
+               ? ae_fail(err, s->st, "%s", s->err.message)
+               : AE_OK;
 }
 
 /* Passes on those of n frames from place `at` of the sound on that are in [first, end). */
-static ae_status pass_on(const tiles *t, const ae_row_sink *sink, const uint8_t *frames, uint64_t at, uint32_t n, uint64_t first,
-                         uint64_t end, ae_error *err)
+static ae_status pass_on(const tiles *t, const ae_row_sink *sink, const uint8_t *frames,
+                         uint64_t at, uint32_t n, uint64_t first, uint64_t end, ae_error *err)
 {
     uint64_t from = at < first ? first - at : 0, to = at + n > end ? end > at ? end - at : 0 : n;
 
-    return from < to ? sink->write(sink->opaque, frames + from * t->frame_bytes, (uint32_t)(to - from), err) : AE_OK;
+    return from < to ? sink->write(sink->opaque, frames + from * t->frame_bytes,
+                                   (uint32_t)(to - from), err)
+                     : AE_OK;
 }
 
-ae_status ae_sounds_decode(const ae_signal_info *info, uint32_t tile, const ae_sounds_options *o, const ae_tile_source *source,
-                           const ae_row_sink *sink, ae_error *err)
+ae_status ae_sounds_decode(const ae_signal_info *info, uint32_t tile, const ae_sounds_options *o,
+                           const ae_tile_source *source, const ae_row_sink *sink, ae_error *err)
 {
     uint64_t first = o->n_frames ? o->first : 0, end, at, until;
     uint64_t frames = o->n_frames ? o->n_frames : info->height;
@@ -329,7 +352,8 @@ ae_status ae_sounds_decode(const ae_signal_info *info, uint32_t tile, const ae_s
             }
         }
         if (st == AE_OK && o->control.progress)
-            o->control.progress(o->control.opaque, at < end ? (double)(at - first) / (double)frames : 1);
+            o->control.progress(o->control.opaque,
+                                at < end ? (double)(at - first) / (double)frames : 1);
     }
     tiles_close(&t);
     return st;

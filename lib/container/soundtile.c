@@ -13,12 +13,14 @@ enum {
     N_KINDS = 3
 };
 
-/* Of a channel of whole numbers; the low five bits: how many bits at the end are 0 in all samples. */
+/* Of a channel of whole numbers; the low five bits: how many bits at the end are 0 in all samples.
+ */
 enum { SHIFT = 31, COPY = 32, KNOWN = 63 };
 
 struct aei_sound_coder {
     aei_sound_model *model;
-    int32_t *values, *model_values; /* by channel; of those that the model codes, next to each other */
+    /* by channel; of those that the model codes, next to each other */
+    int32_t *values, *model_values;
     size_t room;
 };
 
@@ -78,16 +80,11 @@ static int32_t get_sample(ae_sample type, const uint8_t *at)
     int32_t v32;
 
     switch (type) {
-    case AE_S8:
-        return (int8_t)at[0];
-    case AE_S16:
-        memcpy(&v16, at, sizeof(v16));
-        return v16;
+    case AE_S8: return (int8_t)at[0];
+    case AE_S16: memcpy(&v16, at, sizeof(v16)); return v16;
     case AE_S24:
         return (int32_t)((uint32_t)at[0] << 8 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 24) >> 8;
-    default:
-        memcpy(&v32, at, sizeof(v32));
-        return v32;
+    default: memcpy(&v32, at, sizeof(v32)); return v32;
     }
 }
 
@@ -96,24 +93,22 @@ static void put_sample(ae_sample type, uint8_t *at, int32_t v)
     int16_t v16 = (int16_t)v;
 
     switch (type) {
-    case AE_S8:
-        at[0] = (uint8_t)v;
-        break;
-    case AE_S16:
-        memcpy(at, &v16, sizeof(v16));
-        break;
+    case AE_S8: at[0] = (uint8_t)v; break;
+    case AE_S16: memcpy(at, &v16, sizeof(v16)); break;
     case AE_S24:
-        at[0] = (uint8_t)v, at[1] = (uint8_t)((uint32_t)v >> 8), at[2] = (uint8_t)((uint32_t)v >> 16);
+        at[0] = (uint8_t)v, at[1] = (uint8_t)((uint32_t)v >> 8),
+        at[2] = (uint8_t)((uint32_t)v >> 16);
         break;
-    default:
-        memcpy(at, &v, sizeof(v));
+    default: memcpy(at, &v, sizeof(v));
     }
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "port me: samples are taken apart as little-endian");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "port me: samples are taken apart as little-endian");
 
 /* Between interleaved samples and values by channel. */
-static void spread(const ae_signal_info *info, const uint8_t *samples, int32_t *values, uint32_t frames)
+static void spread(const ae_signal_info *info, const uint8_t *samples, int32_t *values,
+                   uint32_t frames)
 {
     size_t bytes = ae_sample_bytes(info->sample);
 
@@ -122,7 +117,8 @@ static void spread(const ae_signal_info *info, const uint8_t *samples, int32_t *
             values[(size_t)c * frames + t] = get_sample(info->sample, samples);
 }
 
-static void gather(const ae_signal_info *info, uint8_t *samples, const int32_t *values, uint32_t frames)
+static void gather(const ae_signal_info *info, uint8_t *samples, const int32_t *values,
+                   uint32_t frames)
 {
     size_t bytes = ae_sample_bytes(info->sample);
 
@@ -179,7 +175,8 @@ static void look_at(part *p, uint32_t c, const int32_t *values, uint32_t frames)
     p->hi >>= p->shift;
 }
 
-/* Shape of the model from what is known of the channels; false where there is nothing for it to code. */
+/* Shape of the model from what is known of the channels; false where there is nothing for it to
+ * code. */
 static bool shape_of(whole *w, uint32_t channels, uint32_t frames)
 {
     w->shape.frames = frames;
@@ -221,7 +218,8 @@ static void put_head(aei_buffer *out, const whole *w, uint32_t channels)
     aei_put_u8(out, (uint32_t)log2_floor(w->shape.block) << 4 | w->shape.memory);
 }
 
-/* How the model is to learn: found by trying on speech and music. What has one channel is mostly speech, which changes fast. */
+/* How the model is to learn: found by trying on speech and music. What has one channel is mostly
+ * speech, which changes fast. */
 static void tune(aei_model_shape *s, uint32_t channels)
 {
     s->own = 16;
@@ -230,8 +228,9 @@ static void tune(aei_model_shape *s, uint32_t channels)
     s->memory = channels < 2 ? 2 : 3;
 }
 
-static ae_status encode_whole(aei_sound_coder *c, int32_t *values, uint32_t channels, uint32_t frames, uint32_t bound, size_t most,
-                              aei_buffer *out, ae_error *err)
+static ae_status encode_whole(aei_sound_coder *c, int32_t *values, uint32_t channels,
+                              uint32_t frames, uint32_t bound, size_t most, aei_buffer *out,
+                              ae_error *err)
 {
     whole w = {0};
     const uint8_t *coded = NULL;
@@ -245,7 +244,8 @@ static ae_status encode_whole(aei_sound_coder *c, int32_t *values, uint32_t chan
         while (!fits(w.parts[i].lo, w.low) || !fits(w.parts[i].hi, w.low))
             w.low++;
     }
-    /* the bound counts steps of what is coded; where channels have steps of their own, those of the finest */
+    /* the bound counts steps of what is coded; where channels have steps of their own, those of the
+     * finest */
     w.shape.bound = w.low ? 0 : bound >> least;
     if (w.shape.bound)
         for (uint32_t i = 0; i < channels; i++) {
@@ -267,7 +267,8 @@ static ae_status encode_whole(aei_sound_coder *c, int32_t *values, uint32_t chan
             for (uint32_t t = 0; t < frames; t++)
                 c->model_values[(size_t)i * frames + t] = from[t] >> shift;
         }
-        if ((st = aei_sound_model_encode(c->model, &w.shape, c->model_values, most, &coded, &n_coded, err)) != AE_OK)
+        if ((st = aei_sound_model_encode(c->model, &w.shape, c->model_values, most, &coded,
+                                         &n_coded, err)) != AE_OK)
             return st;
         if (!n_coded) { /* the caller stores samples as they are */
             out->n_bytes = 0;
@@ -281,22 +282,27 @@ static ae_status encode_whole(aei_sound_coder *c, int32_t *values, uint32_t chan
 
         for (uint32_t i = 0; i < w.shape.channels; i++)
             for (uint32_t t = 0; t < frames; t++)
-                aei_put_bits(
-                    &bits, (uint32_t)(values[(size_t)w.active[i] * frames + t] >> w.parts[w.active[i]].shift) & ((1u << w.low) - 1),
-                    w.low);
+                aei_put_bits(&bits,
+                             (uint32_t)(values[(size_t)w.active[i] * frames + t] >>
+                                        w.parts[w.active[i]].shift) &
+                                 ((1u << w.low) - 1),
+                             w.low);
         aei_end_bits(&bits);
     }
     for (uint32_t i = 0; i < w.shape.channels && w.shape.bound; i++)
         for (uint32_t t = 0; t < frames; t++)
             values[(size_t)w.active[i] * frames + t] =
-                (int32_t)((uint32_t)c->model_values[(size_t)i * frames + t] << w.parts[w.active[i]].shift);
+                (int32_t)((uint32_t)c->model_values[(size_t)i * frames + t]
+                          << w.parts[w.active[i]].shift);
     for (uint32_t i = 0; i < channels && w.shape.bound; i++)
         if (w.parts[i].copy)
-            memcpy(values + (size_t)i * frames, values + (size_t)w.parts[i].of * frames, frames * sizeof(*values));
+            memcpy(values + (size_t)i * frames, values + (size_t)w.parts[i].of * frames,
+                   frames * sizeof(*values));
     return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
 }
 
-static ae_status take_head(aei_cursor *at, whole *w, uint32_t channels, uint32_t frames, uint32_t bits, ae_error *err)
+static ae_status take_head(aei_cursor *at, whole *w, uint32_t channels, uint32_t frames,
+                           uint32_t bits, ae_error *err)
 {
     bool good = true;
     uint32_t byte;
@@ -308,7 +314,8 @@ static ae_status take_head(aei_cursor *at, whole *w, uint32_t channels, uint32_t
         uint64_t width;
 
         if (flags > KNOWN)
-            return ae_fail(err, AE_ERR_TOO_NEW, "a channel coded in a way that later versions read (%u)", flags);
+            return ae_fail(err, AE_ERR_TOO_NEW,
+                           "a channel coded in a way that later versions read (%u)", flags);
         if (flags & COPY) {
             uint64_t of = aei_take_number(at);
 
@@ -321,7 +328,8 @@ static ae_status take_head(aei_cursor *at, whole *w, uint32_t channels, uint32_t
         width = aei_take_number(at);
         good = good && lo >= INT32_MIN && lo <= INT32_MAX && width <= UINT32_MAX;
         hi = good ? lo + (int64_t)width : 0;
-        good = good && hi <= INT32_MAX && p->shift < bits && lo >= -((int64_t)1 << (bits - 1)) >> p->shift &&
+        good = good && hi <= INT32_MAX && p->shift < bits &&
+               lo >= -((int64_t)1 << (bits - 1)) >> p->shift &&
                hi <= (((int64_t)1 << (bits - 1)) - 1) >> p->shift;
         p->lo = good ? (int32_t)lo : 0;
         p->hi = good ? (int32_t)hi : 0;
@@ -343,8 +351,8 @@ static ae_status take_head(aei_cursor *at, whole *w, uint32_t channels, uint32_t
     return AE_OK;
 }
 
-static ae_status decode_whole(aei_sound_coder *c, aei_cursor *at, int32_t *values, uint32_t channels, uint32_t frames,
-                              uint32_t bits, ae_error *err)
+static ae_status decode_whole(aei_sound_coder *c, aei_cursor *at, int32_t *values,
+                              uint32_t channels, uint32_t frames, uint32_t bits, ae_error *err)
 {
     whole w = {0};
     const uint8_t *coded, *low;
@@ -360,8 +368,8 @@ static ae_status decode_whole(aei_sound_coder *c, aei_cursor *at, int32_t *value
     if (at->bad || at->at != at->end)
         return ae_fail(err, AE_ERR_MALFORMED, "a tile of sound that %s",
                        at->bad ? "ends too early" : "does not end where it should");
-    if (w.shape.channels &&
-        (st = aei_sound_model_decode(c->model, &w.shape, coded, (size_t)n_coded, c->model_values, err)) != AE_OK)
+    if (w.shape.channels && (st = aei_sound_model_decode(c->model, &w.shape, coded, (size_t)n_coded,
+                                                         c->model_values, err)) != AE_OK)
         return st;
     for (uint32_t i = 0, n = 0; i < channels; i++) {
         const part *p = &w.parts[i];
@@ -389,8 +397,8 @@ static ae_status decode_whole(aei_sound_coder *c, aei_cursor *at, int32_t *value
 
 /* ---- a tile ---- */
 
-ae_status aei_sound_tile_encode(aei_sound_coder *c, const ae_signal_info *info, uint32_t bound, void *samples, uint32_t frames,
-                                aei_buffer *out, ae_error *err)
+ae_status aei_sound_tile_encode(aei_sound_coder *c, const ae_signal_info *info, uint32_t bound,
+                                void *samples, uint32_t frames, aei_buffer *out, ae_error *err)
 {
     size_t n = (size_t)frames * info->channels, raw = n * ae_sample_bytes(info->sample), at;
     uint32_t spare = 8 * (uint32_t)ae_sample_bytes(info->sample) - info->bits;
@@ -429,8 +437,8 @@ ae_status aei_sound_tile_encode(aei_sound_coder *c, const ae_signal_info *info, 
     return st == AE_OK && out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : st;
 }
 
-ae_status aei_sound_tile_decode(aei_sound_coder *c, const ae_signal_info *info, const void *data, size_t n_bytes, void *samples,
-                                uint32_t frames, ae_error *err)
+ae_status aei_sound_tile_decode(aei_sound_coder *c, const ae_signal_info *info, const void *data,
+                                size_t n_bytes, void *samples, uint32_t frames, ae_error *err)
 {
     const uint8_t *bytes = n_bytes ? data : (const void *)""; /* NULL takes no offset */
     size_t n = (size_t)frames * info->channels, raw = n * ae_sample_bytes(info->sample);
@@ -440,21 +448,25 @@ ae_status aei_sound_tile_decode(aei_sound_coder *c, const ae_signal_info *info, 
     aei_float_tile floats;
     ae_status st;
 
-    if (at.bad || told != frames || (kind < N_KINDS && kind != KIND_RAW && is_float(info) != (kind == KIND_FLOATS)))
-        return ae_fail(err, AE_ERR_MALFORMED, "a tile of %llu frames of kind %u, not of %u", (unsigned long long)told, kind,
-                       frames);
+    if (at.bad || told != frames ||
+        (kind < N_KINDS && kind != KIND_RAW && is_float(info) != (kind == KIND_FLOATS)))
+        return ae_fail(err, AE_ERR_MALFORMED, "a tile of %llu frames of kind %u, not of %u",
+                       (unsigned long long)told, kind, frames);
     if (kind >= N_KINDS)
-        return ae_fail(err, AE_ERR_TOO_NEW, "a tile of sound of a kind that later versions read (%u)", kind);
+        return ae_fail(err, AE_ERR_TOO_NEW,
+                       "a tile of sound of a kind that later versions read (%u)", kind);
     if (kind == KIND_RAW) {
         if ((size_t)(at.end - at.at) != raw)
-            return ae_fail(err, AE_ERR_MALFORMED, "plain samples: %zu bytes, not %zu", (size_t)(at.end - at.at), raw);
+            return ae_fail(err, AE_ERR_MALFORMED, "plain samples: %zu bytes, not %zu",
+                           (size_t)(at.end - at.at), raw);
         memcpy(samples, at.at, raw);
         return AE_OK;
     }
     if ((st = reserve(c, n, err)) != AE_OK ||
         (kind == KIND_FLOATS && (st = aei_floats_take(info, frames, &at, &floats, err)) != AE_OK) ||
         (st = decode_whole(c, &at, c->values, info->channels, frames,
-                           kind == KIND_FLOATS ? 32 : 8 * (uint32_t)ae_sample_bytes(info->sample), err)) != AE_OK)
+                           kind == KIND_FLOATS ? 32 : 8 * (uint32_t)ae_sample_bytes(info->sample),
+                           err)) != AE_OK)
         return st;
     if (kind == KIND_FLOATS)
         return aei_floats_from_whole(info, &floats, c->values, frames, samples, err);

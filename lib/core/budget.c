@@ -14,8 +14,8 @@
 static atomic_ullong budget = UINT64_MAX;
 static uint64_t alone, *taken = &alone, *own; /* counted atomically */
 
-/* The bytes that the budget refused last. Allocation failures are told by whoever asked for the memory, in the same thread; only
- * here is it known why. */
+/* The bytes that the budget refused last. Allocation failures are told by whoever asked for the
+ * memory, in the same thread; only here is it known why. */
 static _Thread_local uint64_t refused;
 
 /* What a control group may take, UINT64_MAX where there is none. */
@@ -42,7 +42,8 @@ uint64_t ae_memory_machine(void)
         least = n;
     if ((n = group_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes")) < least)
         least = n;
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < least)
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        limit.rlim_cur < least)
         least = limit.rlim_cur;
     return least;
 }
@@ -99,7 +100,8 @@ void aei_memory_explain(char *message, size_t n)
     size_t at = strlen(message);
 
     if (refused)
-        snprintf(message + at, n - at, ": %llu bytes more would exceed max_memory (%llu, set by --max-memory)",
+        snprintf(message + at, n - at,
+                 ": %llu bytes more would exceed max_memory (%llu, set by --max-memory)",
                  (unsigned long long)refused, (unsigned long long)atomic_load(&budget));
     refused = 0;
 }

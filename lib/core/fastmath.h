@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Elementary functions as polynomials (Cephes, Moshier 1989) of correctly rounded operations only: the same numbers on every
- * machine, and loops over them vectorise. Relative errors below 3e-7; no special cases. */
+ * Elementary functions as polynomials (Cephes, Moshier 1989) of correctly rounded operations only:
+ * the same numbers on every machine, and loops over them vectorise. Relative errors below 3e-7; no
+ * special cases. */
 #ifndef AEI_FASTMATH_H
 #define AEI_FASTMATH_H
 
 #include <stdint.h>
 
-typedef union aei_bits { float f; int32_t i; } aei_bits;
+typedef union aei_bits {
+    float f;
+    int32_t i;
+} aei_bits;
 
 /* Natural logarithm of a positive normal number. */
 static inline float aei_log(float v)

@@ -10,8 +10,9 @@
 static inline double aei_half_number(uint16_t h)
 {
     int exponent = h >> 10 & 31, mantissa = h & 1023;
-    double v =
-        exponent == 31 ? (mantissa ? NAN : INFINITY) : ldexp(exponent ? mantissa + 1024 : mantissa, (exponent ? exponent : 1) - 25);
+    double v = exponent == 31
+                   ? (mantissa ? NAN : INFINITY)
+                   : ldexp(exponent ? mantissa + 1024 : mantissa, (exponent ? exponent : 1) - 25);
 
     return h >> 15 ? -v : v;
 }

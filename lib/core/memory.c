@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The allocation shim: aligned, cleared, charged to the budget, and made to fail where a test wants it. What other libraries
- * allocate for us is charged by whoever calls them. */
+ * The allocation shim: aligned, cleared, charged to the budget, and made to fail where a test wants
+ * it. What other libraries allocate for us is charged by whoever calls them. */
 #define _GNU_SOURCE
 #include "core/memory.h"
 
@@ -56,7 +56,8 @@ void *ae_alloc(size_t count, size_t size)
         ae_memory_give(bytes);
         return NULL;
     }
-    usable = malloc_usable_size(memory); /* what freeing will give back, no less than bytes: this takes the rest */
+    /* what freeing will give back, no less than bytes: this takes the rest */
+    usable = malloc_usable_size(memory);
     ae_memory_give((uint64_t)bytes - usable);
 #ifdef MADV_HUGEPAGE
     if (bytes >= LARGE_PAGE) /* spares address translations; advice that fails does no harm */

@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-/* Of n values, at least one and none of them NaN, that of rank k; they come out in another order. */
+/* Of n values, at least one and none of them NaN, that of rank k; they come out in another order.
+ */
 static inline float aei_select_rank(float *v, size_t n, size_t k)
 {
     size_t lo = 0, hi = n - 1;

@@ -23,7 +23,8 @@ ae_status aei_replace_open(const char *path, aei_replace *out, ae_error *err)
     int fd = -1;
 
     *out = (aei_replace){.path = ae_strdup(path)};
-    st = out->path ? ae_temporary_create(AT_FDCWD, path, &fd, &out->temporary, err) : ae_fail(err, AE_ERR_NOMEM, "a file name");
+    st = out->path ? ae_temporary_create(AT_FDCWD, path, &fd, &out->temporary, err)
+                   : ae_fail(err, AE_ERR_NOMEM, "a file name");
     if (st == AE_OK && (out->file = fdopen(fd, "wb")) != NULL)
         return AE_OK;
     if (st == AE_OK)
@@ -44,7 +45,8 @@ ae_status aei_replace_open(const char *path, aei_replace *out, ae_error *err)
 ae_status aei_replace_commit(aei_replace *r, ae_error *err)
 {
     ae_status st = AE_OK;
-    bool failed = ferror(r->file) || fflush(r->file) || (ae_sync_enabled() && fsync(fileno(r->file)));
+    bool failed = ferror(r->file) || fflush(r->file) ||
+                  (ae_sync_enabled() && fsync(fileno(r->file)));
     int reason = errno;
 
     if (fclose(r->file) && !failed) {

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Random numbers: xoshiro256** (Blackman and Vigna 2018) seeded by splitmix64. A generator is made for each purpose from the run's
- * seed and the indices of what it is for (step, sample), so that draws do not depend on threads or order. */
+ * Random numbers: xoshiro256** (Blackman and Vigna 2018) seeded by splitmix64. A generator is made
+ * for each purpose from the run's seed and the indices of what it is for (step, sample), so that
+ * draws do not depend on threads or order. */
 #ifndef AEI_RNG_H
 #define AEI_RNG_H
 
 #include <math.h>
 #include <stdint.h>
 
-typedef struct aei_rng { uint64_t s[4]; } aei_rng;
+typedef struct aei_rng {
+    uint64_t s[4];
+} aei_rng;
 
 static inline uint64_t aei_mix64(uint64_t x)
 {

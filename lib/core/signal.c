@@ -40,7 +40,9 @@ double ae_sample_number(ae_sample sample, const void *samples, size_t i)
     case AE_S16: return ((const int16_t *)samples)[i];
     case AE_S24:
         bytes += 3 * i;
-        return (int32_t)((uint32_t)bytes[0] << 8 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 24) / 256;
+        return (int32_t)((uint32_t)bytes[0] << 8 | (uint32_t)bytes[1] << 16 |
+                         (uint32_t)bytes[2] << 24) /
+               256;
     case AE_S32: return ((const int32_t *)samples)[i];
     case AE_F32: return (double)((const float *)samples)[i];
     case AE_F64: return ((const double *)samples)[i];
@@ -57,13 +59,15 @@ size_t ae_row_bytes(const ae_signal_info *info)
 {
     size_t n;
 
-    if (info->width > SIZE_MAX || __builtin_mul_overflow((size_t)info->width, ae_sample_bytes(info->sample), &n) ||
+    if (info->width > SIZE_MAX ||
+        __builtin_mul_overflow((size_t)info->width, ae_sample_bytes(info->sample), &n) ||
         __builtin_mul_overflow(n, info->channels, &n))
         return 0;
     return n;
 }
 
-ae_status ae_meta_add(ae_meta *meta, ae_meta_kind kind, const char *key, const void *value, size_t n_bytes, ae_error *err)
+ae_status ae_meta_add(ae_meta *meta, ae_meta_kind kind, const char *key, const void *value,
+                      size_t n_bytes, ae_error *err)
 {
     size_t n = meta->n_items, bytes = n * sizeof(*meta->items);
     ae_meta_item item = {.kind = kind, .n_bytes = n_bytes};
@@ -75,7 +79,8 @@ ae_status ae_meta_add(ae_meta *meta, ae_meta_kind kind, const char *key, const v
     item.key = key ? ae_strdup(key) : NULL;
     /* there is room for the next power of two: many are added in linear time */
     if (item.value && (item.key || !key))
-        items = n & (n - 1) ? meta->items : ae_realloc(meta->items, bytes, n ? 2 * bytes : sizeof(*items));
+        items = n & (n - 1) ? meta->items
+                            : ae_realloc(meta->items, bytes, n ? 2 * bytes : sizeof(*items));
     if (!items) {
         ae_free(item.value);
         ae_free(item.key);
@@ -140,12 +145,8 @@ void ae_samples_to_f32(ae_sample sample, const void *from, float *to, size_t n)
     const uint8_t *bytes = from;
 
     switch (sample) {
-    case AE_U8:
-        u8_to_f32(from, to, n);
-        break;
-    case AE_U16:
-        u16_to_f32(from, to, n);
-        break;
+    case AE_U8: u8_to_f32(from, to, n); break;
+    case AE_U16: u16_to_f32(from, to, n); break;
     case AE_S16:
         for (size_t i = 0; i < n; i++)
             to[i] = (float)((const int16_t *)from)[i] / 32768.0f;
@@ -158,9 +159,7 @@ void ae_samples_to_f32(ae_sample sample, const void *from, float *to, size_t n)
         for (size_t i = 0; i < n; i++)
             to[i] = (float)((double)((const int32_t *)from)[i] / 2147483648.0);
         break;
-    case AE_F32:
-        memcpy(to, from, n * sizeof(float));
-        break;
+    case AE_F32: memcpy(to, from, n * sizeof(float)); break;
     case AE_F64:
         for (size_t i = 0; i < n; i++)
             to[i] = (float)((const double *)from)[i];
@@ -229,11 +228,10 @@ void ae_samples_from_f32(ae_sample sample, const float *from, void *to, size_t n
         break;
     case AE_S32:
         for (size_t i = 0; i < n; i++)
-            ((int32_t *)to)[i] = (int32_t)rint(clip((double)from[i] * 2147483648.0, -2147483648.0, 2147483647.0));
+            ((int32_t *)to)[i] = (int32_t)rint(
+                clip((double)from[i] * 2147483648.0, -2147483648.0, 2147483647.0));
         break;
-    case AE_F32:
-        memcpy(to, from, n * sizeof(float));
-        break;
+    case AE_F32: memcpy(to, from, n * sizeof(float)); break;
     case AE_F64:
         for (size_t i = 0; i < n; i++)
             ((double *)to)[i] = from[i];
@@ -252,15 +250,18 @@ void ae_samples_from_f32(ae_sample sample, const float *from, void *to, size_t n
         break;
     case AE_U32:
         for (size_t i = 0; i < n; i++)
-            ((uint32_t *)to)[i] = (uint32_t)rint(clip((double)from[i] * 4294967295.0, 0, 4294967295.0));
+            ((uint32_t *)to)[i] = (uint32_t)rint(
+                clip((double)from[i] * 4294967295.0, 0, 4294967295.0));
         break;
     case AE_S64: /* the largest double below 2^63 */
         for (size_t i = 0; i < n; i++)
-            ((int64_t *)to)[i] = (int64_t)rint(clip((double)from[i] * 0x1p63, -0x1p63, 9223372036854774784.0));
+            ((int64_t *)to)[i] = (int64_t)rint(
+                clip((double)from[i] * 0x1p63, -0x1p63, 9223372036854774784.0));
         break;
     case AE_U64:
         for (size_t i = 0; i < n; i++)
-            ((uint64_t *)to)[i] = (uint64_t)rint(clip((double)from[i] * 0x1p64, 0, 18446744073709549568.0));
+            ((uint64_t *)to)[i] = (uint64_t)rint(
+                clip((double)from[i] * 0x1p64, 0, 18446744073709549568.0));
         break;
     }
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A temporary file is called .ae-PID-N.tmp and locked (flock) by who writes it for as long as it is open. The kernel drops the lock
- * with the process however that ends, so what can be locked is nobody's. Names with a process number alone would not tell: numbers
- * are used again, and other machines may write to the same directory. */
+ * A temporary file is called .ae-PID-N.tmp and locked (flock) by who writes it for as long as it is
+ * open. The kernel drops the lock with the process however that ends, so what can be locked is
+ * nobody's. Names with a process number alone would not tell: numbers are used again, and other
+ * machines may write to the same directory. */
 #define _GNU_SOURCE
 #include "ae/temporary.h"
 
@@ -27,7 +28,8 @@ static bool is_ours(const char *name)
     return sscanf(name, ".ae-%lu-%lu.tmp%n", &process, &number, &end) == 2 && end && !name[end];
 }
 
-/* False for a directory that was cleaned lately: its number is kept, the oldest of REMEMBERED is forgotten. */
+/* False for a directory that was cleaned lately: its number is kept, the oldest of REMEMBERED is
+ * forgotten. */
 static bool is_new_directory(const struct stat *s)
 {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -69,7 +71,8 @@ static void clean(int at, const char *path, int n_directory)
     struct stat s;
     DIR *d = NULL;
 
-    if (snprintf(directory, sizeof(directory), "%.*s", n_directory, n_directory ? path : "") >= (int)sizeof(directory))
+    if (snprintf(directory, sizeof(directory), "%.*s", n_directory, n_directory ? path : "") >=
+        (int)sizeof(directory))
         return;
     fd = openat(at, *directory ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -86,8 +89,8 @@ static void clean(int at, const char *path, int n_directory)
     closedir(d);
 }
 
-/* Whether the new file is ours and still there: between its making and its locking someone who cleans may have come. A file system
- * without locks is as good as it can be. */
+/* Whether the new file is ours and still there: between its making and its locking someone who
+ * cleans may have come. A file system without locks is as good as it can be. */
 static bool lock(int fd)
 {
     struct stat s;
@@ -110,7 +113,8 @@ ae_status ae_temporary_create(int at, const char *path, int *fd, char **name, ae
         return ae_fail(err, AE_ERR_NOMEM, "a file name");
     clean(at, path, n_directory);
     for (;;) {
-        snprintf(*name, n, "%.*s.ae-%ld-%u.tmp", n_directory, path, (long)getpid(), atomic_fetch_add(&counter, 1));
+        snprintf(*name, n, "%.*s.ae-%ld-%u.tmp", n_directory, path, (long)getpid(),
+                 atomic_fetch_add(&counter, 1));
         *fd = openat(at, *name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
         if (*fd >= 0 && lock(*fd))
             return AE_OK;
@@ -142,7 +146,8 @@ bool ae_sync_enabled(void)
 
 ae_status ae_sync_file(int fd, ae_error *err)
 {
-    if (atomic_load(&no_sync) || fsync(fd) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP)
+    if (atomic_load(&no_sync) || fsync(fd) == 0 || errno == EINVAL || errno == EROFS ||
+        errno == ENOTSUP)
         return AE_OK;
     return ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
 }
@@ -152,7 +157,8 @@ ae_status ae_sync_filesystem(const char *path, ae_error *err)
     int fd = atomic_load(&no_sync) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     ae_status st = AE_OK;
 
-    if (fd < 0) /* there may be nothing, or it may not be read: then nobody has asked for more than writing */
+    /* there may be nothing, or it may not be read: then nobody has asked for more than writing */
+    if (fd < 0)
         return AE_OK;
     if (syncfs(fd) != 0)
         st = ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
@@ -169,7 +175,8 @@ ae_status ae_sync_directory(int at, const char *path, ae_error *err)
 
     if (atomic_load(&no_sync))
         return AE_OK;
-    if (slash && snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path) + 1, path) >= (int)sizeof(directory))
+    if (slash && snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path) + 1, path) >=
+                     (int)sizeof(directory))
         return ae_fail(err, AE_ERR_IO, "%s", strerror(ENAMETOOLONG));
     if ((fd = openat(at, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         return AE_OK; /* one that may be written to, but not read */

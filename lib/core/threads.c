@@ -19,7 +19,10 @@ struct aei_pool {
     bool stop;
 };
 
-typedef struct worker { aei_pool *pool; uint32_t index; } worker;
+typedef struct worker {
+    aei_pool *pool;
+    uint32_t index;
+} worker;
 
 /* Takes jobs until none is left. Called and left with the mutex held. */
 static void take_jobs(aei_pool *p, uint32_t thread)
@@ -81,7 +84,8 @@ ae_status aei_pool_create(uint32_t n_threads, aei_pool **out, ae_error *err)
         p->n_started++;
     }
     if (p->n_started + 1 < p->n_threads) {
-        ae_status st = ae_fail(err, AE_ERR_NOMEM, "thread pool: could not start thread %u of %u", p->n_started + 1, p->n_threads);
+        ae_status st = ae_fail(err, AE_ERR_NOMEM, "thread pool: could not start thread %u of %u",
+                               p->n_started + 1, p->n_threads);
 
         aei_pool_free(p);
         return st;
@@ -112,7 +116,8 @@ uint32_t aei_pool_threads(const aei_pool *p)
     return p->n_threads;
 }
 
-void aei_pool_run(aei_pool *p, uint32_t n_jobs, void (*job)(void *, uint32_t, uint32_t), void *context)
+void aei_pool_run(aei_pool *p, uint32_t n_jobs, void (*job)(void *, uint32_t, uint32_t),
+                  void *context)
 {
     pthread_mutex_lock(&p->mutex);
     p->job = job;

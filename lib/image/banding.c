@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Each part of each line has a histogram of differences, whose median ignores what lies in the picture. Medians add up to a walk
- * from line to line; its fine part, what is left without the mean of the lines around, is the picture's in one part and the
- * sensor's where all parts agree. */
+ * Each part of each line has a histogram of differences, whose median ignores what lies in the
+ * picture. Medians add up to a walk from line to line; its fine part, what is left without the mean
+ * of the lines around, is the picture's in one part and the sensor's where all parts agree. */
 #include "image/banding.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
-enum { PARTS = AEI_BANDING_PARTS, REACH = 24, BINS = 2 * REACH + 1, AROUND = 8, LEAST_LINES = 48, LEAST_COUNT = 12 };
+enum {
+    PARTS = AEI_BANDING_PARTS,
+    REACH = 24,
+    BINS = 2 * REACH + 1,
+    AROUND = 8,
+    LEAST_LINES = 48,
+    LEAST_COUNT = 12
+};
 
-#define FLAT 0.8f       /* a line whose differences are equal in so many places was drawn: it tells nothing */
+/* a line whose differences are equal in so many places was drawn: it tells nothing */
+#define FLAT 0.8f
 #define MANY_FLAT 0.3f
-#define LARGEST 14.0f   /* beyond it is a picture's edge */
-#define LEAST 1.0f      /* deviations worth mending */
-#define AGREE 0.5f      /* of the parts, beyond what noise explains */
-#define RHYTHM 0.4f     /* sensors' offsets are independent; blinds and ruled paper are not */
-#define WALK 3.0f       /* how much a median's error grows in a walk without its slow part */
+#define LARGEST 14.0f /* beyond it is a picture's edge */
+#define LEAST 1.0f    /* deviations worth mending */
+#define AGREE 0.5f    /* of the parts, beyond what noise explains */
+#define RHYTHM 0.4f   /* sensors' offsets are independent; blinds and ruled paper are not */
+#define WALK 3.0f     /* how much a median's error grows in a walk without its slow part */
 
 struct aei_banding {
     uint32_t n, channels;
@@ -55,10 +63,12 @@ void aei_banding_free(aei_banding *b)
     ae_free(b);
 }
 
-void aei_banding_add(aei_banding *b, uint32_t line, uint32_t channel, uint32_t part, float difference)
+void aei_banding_add(aei_banding *b, uint32_t line, uint32_t channel, uint32_t part,
+                     float difference)
 {
     float bin = rintf(fminf(fmaxf(difference, -REACH), REACH)) + REACH;
-    uint16_t *count = &b->counts[(((size_t)line * b->channels + channel) * PARTS + part) * BINS + (size_t)bin];
+    uint16_t *count =
+        &b->counts[(((size_t)line * b->channels + channel) * PARTS + part) * BINS + (size_t)bin];
 
     *count += *count < UINT16_MAX;
 }
@@ -132,7 +142,8 @@ static double settle_channel(aei_banding *b, uint32_t channel, float *mean)
         for (uint32_t i = 0; i < n; i++) {
             float step, variance;
 
-            if (i && !median(b->counts + (((size_t)i * b->channels + channel) * PARTS + p) * BINS, &step, &variance))
+            if (i && !median(b->counts + (((size_t)i * b->channels + channel) * PARTS + p) * BINS,
+                             &step, &variance))
                 n_unknown++;
             else if (i) {
                 at += step;

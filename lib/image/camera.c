@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Demosaicing and colours are linear, so noise goes through them by itself; the tone curve acts on it through its slope. Noise is
- * smoothed with wrap-around, which keeps it stationary up to the borders; pictures are mirrored there. */
+ * Demosaicing and colours are linear, so noise goes through them by itself; the tone curve acts on
+ * it through its slope. Noise is smoothed with wrap-around, which keeps it stationary up to the
+ * borders; pictures are mirrored there. */
 #include "image/camera.h"
 
 #include "core/clones.h"
@@ -14,7 +15,9 @@ enum { MAX_RADIUS = 32 };
 
 /* ---- tone curve ---- */
 
-typedef struct tone { float gamma, toe, contrast, a, b; } tone;
+typedef struct tone {
+    float gamma, toe, contrast, a, b;
+} tone;
 
 static tone make_tone(const aei_camera *k)
 {
@@ -47,7 +50,8 @@ static void to_encoded(const tone *t, float *restrict v, float *restrict slope, 
     float k = t->contrast, a = t->a, b = t->b, p = 1 / t->gamma, toe = t->toe;
 
     for (size_t i = 0; i < n; i++) {
-        float x = (v[i] > 0 ? (v[i] < 1 ? v[i] : 1.0f) : 0.0f) + toe, y = aei_pow(x, p), g = (y - b) / a;
+        float x = (v[i] > 0 ? (v[i] < 1 ? v[i] : 1.0f) : 0.0f) + toe, y = aei_pow(x, p),
+              g = (y - b) / a;
 
         v[i] = g * (1 - k + k * g * (3 - 2 * g));
         slope[i] = (1 - k + 6 * k * g * (1 - g)) * p * y / (x * a);
@@ -66,8 +70,8 @@ static inline uint32_t colour_at(uint32_t phase, uint32_t y, uint32_t x)
 
 /* One row of the mosaic: the combination of the planes that the filter over each pixel gives. */
 AEI_CLONES
-static void mosaic_row(const float *restrict r, const float *restrict g, const float *restrict b, const float *even,
-                       const float *odd, float *restrict to, size_t n)
+static void mosaic_row(const float *restrict r, const float *restrict g, const float *restrict b,
+                       const float *even, const float *odd, float *restrict to, size_t n)
 {
     float e0 = even[0], e1 = even[1], e2 = even[2], o0 = odd[0], o1 = odd[1], o2 = odd[2];
 
@@ -77,7 +81,8 @@ static void mosaic_row(const float *restrict r, const float *restrict g, const f
 
 /* to = deviation * unit normal (in `to` before) under a mosaic row of values. */
 AEI_CLONES
-static void noise_row(const float *restrict value, const float *photon, const float *read, float *restrict to, size_t n)
+static void noise_row(const float *restrict value, const float *photon, const float *read,
+                      float *restrict to, size_t n)
 {
     float p0 = photon[0], p1 = photon[1], r0 = read[0], r1 = read[1];
 
@@ -88,20 +93,24 @@ static void noise_row(const float *restrict value, const float *photon, const fl
     }
 }
 
-/* One row of the three planes from five padded mosaic rows. `own` is the colour that shares the row with green. */
+/* One row of the three planes from five padded mosaic rows. `own` is the colour that shares the row
+ * with green. */
 AEI_CLONES
-static void demosaic_row(const float *restrict nn, const float *restrict n, const float *restrict c, const float *restrict s,
-                         const float *restrict ss, uint32_t green_first, float gradient, float *restrict own,
-                         float *restrict green, float *restrict other, size_t width)
+static void demosaic_row(const float *restrict nn, const float *restrict n, const float *restrict c,
+                         const float *restrict s, const float *restrict ss, uint32_t green_first,
+                         float gradient, float *restrict own, float *restrict green,
+                         float *restrict other, size_t width)
 {
     for (size_t x = 0; x < width; x++) {
         float across = c[x + 1] + c[x + 3], down = n[x + 2] + s[x + 2], here = c[x + 2];
         float far_across = c[x] + c[x + 4], far_down = nn[x + 2] + ss[x + 2];
-        float corners = n[x + 1] + n[x + 3] + s[x + 1] + s[x + 3], level = 0.125f * (5 * here - corners);
+        float corners = n[x + 1] + n[x + 3] + s[x + 1] + s[x + 3],
+              level = 0.125f * (5 * here - corners);
         float bend = 4 * here - far_across - far_down;
         float cross = 0.25f * (across + down) + gradient * 0.125f * bend;
         float diagonal = 0.25f * corners + gradient * 0.1875f * bend;
-        float beside = 0.5f * across + gradient * (level - 0.125f * far_across + 0.0625f * far_down);
+        float beside = 0.5f * across +
+                       gradient * (level - 0.125f * far_across + 0.0625f * far_down);
         float above = 0.5f * down + gradient * (level - 0.125f * far_down + 0.0625f * far_across);
         uint32_t at_green = ((uint32_t)x ^ green_first) & 1;
 
@@ -111,7 +120,8 @@ static void demosaic_row(const float *restrict nn, const float *restrict n, cons
     }
 }
 
-/* Index beyond the ends: wrapped round, or mirrored without repeating the end, which keeps the mosaic's phase. */
+/* Index beyond the ends: wrapped round, or mirrored without repeating the end, which keeps the
+ * mosaic's phase. */
 static uint32_t beyond(int64_t i, uint32_t n, bool wrap)
 {
     int64_t period = wrap ? n : 2 * (int64_t)n - 2;
@@ -130,8 +140,8 @@ static void pad_row(const float *from, uint32_t w, uint32_t margin, bool wrap, f
     }
 }
 
-static void demosaic(const aei_camera *k, const float *mosaic, uint32_t h, uint32_t w, bool wrap, float *const planes[3],
-                     float *padded)
+static void demosaic(const aei_camera *k, const float *mosaic, uint32_t h, uint32_t w, bool wrap,
+                     float *const planes[3], float *padded)
 {
     size_t row = (size_t)w + 4;
 
@@ -142,13 +152,15 @@ static void demosaic(const aei_camera *k, const float *mosaic, uint32_t h, uint3
         uint32_t red = colour_at(k->phase, y, 0) == 0 || colour_at(k->phase, y, 1) == 0 ? 0 : 2;
         size_t at = (size_t)y * w;
 
-        demosaic_row(c, c + row, c + 2 * row, c + 3 * row, c + 4 * row, colour_at(k->phase, y, 0) == 1, k->gradient,
-                     planes[red] + at, planes[1] + at, planes[2 - red] + at, w);
+        demosaic_row(c, c + row, c + 2 * row, c + 3 * row, c + 4 * row,
+                     colour_at(k->phase, y, 0) == 1, k->gradient, planes[red] + at, planes[1] + at,
+                     planes[2 - red] + at, w);
     }
 }
 
 AEI_CLONES
-static void mix_planes(const float m[3][3], float *restrict r, float *restrict g, float *restrict b, size_t n)
+static void mix_planes(const float m[3][3], float *restrict r, float *restrict g, float *restrict b,
+                       size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float x = r[i], y = g[i], z = b[i];
@@ -178,7 +190,8 @@ static void invert(const float m[3][3], float to[3][3])
 /* ---- filters ---- */
 
 AEI_CLONES
-static void add_pair(float *restrict to, const float *restrict a, const float *restrict b, float weight, size_t n)
+static void add_pair(float *restrict to, const float *restrict a, const float *restrict b,
+                     float weight, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         to[i] += weight * (a[i] + b[i]);
@@ -192,7 +205,8 @@ static void set_scaled(float *restrict to, const float *restrict from, float wei
 }
 
 /* Gaussian of the given deviation; `to` may be `from`. work: a plane and a padded row. */
-static void blur(const float *from, float *to, uint32_t h, uint32_t w, float deviation, bool wrap, float *work)
+static void blur(const float *from, float *to, uint32_t h, uint32_t w, float deviation, bool wrap,
+                 float *work)
 {
     float kernel[MAX_RADIUS + 1], sum = 0, *row = work + (size_t)h * w;
     uint32_t radius = (uint32_t)(3 * deviation) + 1;
@@ -224,8 +238,8 @@ static void blur(const float *from, float *to, uint32_t h, uint32_t w, float dev
 
         set_scaled(out, work + (size_t)y * w, kernel[0], w);
         for (uint32_t i = 1; i <= radius; i++)
-            add_pair(out, work + (size_t)beyond((int64_t)y - i, h, wrap) * w, work + (size_t)beyond((int64_t)y + i, h, wrap) * w,
-                     kernel[i], w);
+            add_pair(out, work + (size_t)beyond((int64_t)y - i, h, wrap) * w,
+                     work + (size_t)beyond((int64_t)y + i, h, wrap) * w, kernel[i], w);
     }
 }
 
@@ -269,8 +283,9 @@ static float gain(double mean_square, double share)
 
 /* Noise is reduced to `keep` where the picture is flat, and stays where it has edges. */
 AEI_CLONES
-static void reduce_row(const float *restrict up, const float *restrict here, const float *restrict down, float keep, float scale,
-                       float *restrict noise, size_t w)
+static void reduce_row(const float *restrict up, const float *restrict here,
+                       const float *restrict down, float keep, float scale, float *restrict noise,
+                       size_t w)
 {
     for (size_t x = 1; x + 1 < w; x++) {
         float dx = here[x + 1] - here[x - 1], dy = down[x] - up[x], g = dx * dx + dy * dy;
@@ -281,16 +296,19 @@ static void reduce_row(const float *restrict up, const float *restrict here, con
     noise[w - 1] *= keep;
 }
 
-static void reduce(float *noise, const float *picture, uint32_t h, uint32_t w, float keep, float edge)
+static void reduce(float *noise, const float *picture, uint32_t h, uint32_t w, float keep,
+                   float edge)
 {
     for (uint32_t y = 0; y < h && keep < 1; y++) {
         const float *here = picture + (size_t)y * w;
 
-        reduce_row(y ? here - w : here, here, y + 1 < h ? here + w : here, keep, edge, noise + (size_t)y * w, w);
+        reduce_row(y ? here - w : here, here, y + 1 < h ? here + w : here, keep, edge,
+                   noise + (size_t)y * w, w);
     }
 }
 
-static void sharpen(const aei_camera *k, float *y, uint32_t h, uint32_t w, float *spare, float *work)
+static void sharpen(const aei_camera *k, float *y, uint32_t h, uint32_t w, float *spare,
+                    float *work)
 {
     if (k->sharpen > 0) {
         blur(y, spare, h, w, k->radius, true, work);
@@ -298,8 +316,10 @@ static void sharpen(const aei_camera *k, float *y, uint32_t h, uint32_t w, float
     }
 }
 
-/* What the camera's noise reduction leaves of the luminance: y is replaced. picture: luminance of the clean photograph. */
-static void smooth_luminance(const aei_camera *k, const float *picture, float *y, uint32_t h, uint32_t w, float *spare, float *work)
+/* What the camera's noise reduction leaves of the luminance: y is replaced. picture: luminance of
+ * the clean photograph. */
+static void smooth_luminance(const aei_camera *k, const float *picture, float *y, uint32_t h,
+                             uint32_t w, float *spare, float *work)
 {
     size_t n = (size_t)h * w;
 
@@ -308,17 +328,19 @@ static void smooth_luminance(const aei_camera *k, const float *picture, float *y
     blur(y, y, h, w, k->fine, true, work);
     reduce(y, picture, h, w, k->keep, k->edge);
     if (k->coarse_share > 0)
-        combine(y, gain(power(y, n), 1 - k->coarse_share), spare, gain(power(spare, n), k->coarse_share), n);
+        combine(y, gain(power(y, n), 1 - k->coarse_share), spare,
+                gain(power(spare, n), k->coarse_share), n);
     sharpen(k, y, h, w, spare, work);
     scale_plane(y, gain(power(y, n), (double)k->luminance * k->luminance), n);
 }
 
 /* The same for the two planes of colour. */
-static void smooth_colour(const aei_camera *k, const float *picture, float *u, float *v, uint32_t h, uint32_t w, float *spare_u,
-                          float *spare_v, float *work)
+static void smooth_colour(const aei_camera *k, const float *picture, float *u, float *v, uint32_t h,
+                          uint32_t w, float *spare_u, float *spare_v, float *work)
 {
     size_t n = (size_t)h * w;
-    float *plane[2] = {u, v}, *coarse[2] = {spare_u, spare_v}, wider = k->colour_coarse * k->colour_coarse, fine, rough;
+    float *plane[2] = {u, v}, *coarse[2] = {spare_u, spare_v},
+          wider = k->colour_coarse * k->colour_coarse, fine, rough;
     double wanted = (double)k->luminance * k->colour;
 
     wider -= k->colour_fine * k->colour_fine;
@@ -341,9 +363,10 @@ static void smooth_colour(const aei_camera *k, const float *picture, float *u, f
 
 /* ---- the whole way ---- */
 
-/* Noise on the sensor and what becomes of it and of the picture in linear light: three planes each. */
-static void expose(const aei_camera *k, aei_rng *rng, float *const picture[3], float *const noise[3], uint32_t h, uint32_t w,
-                   float *mosaic, float *padded)
+/* Noise on the sensor and what becomes of it and of the picture in linear light: three planes each.
+ */
+static void expose(const aei_camera *k, aei_rng *rng, float *const picture[3],
+                   float *const noise[3], uint32_t h, uint32_t w, float *mosaic, float *padded)
 {
     size_t n = (size_t)h * w;
     float unmix[3][3], read = k->read * 0.18f;
@@ -366,7 +389,8 @@ static void expose(const aei_camera *k, aei_rng *rng, float *const picture[3], f
             float reads[2] = {read * photon[0] * photon[0], read * photon[1] * photon[1]};
             size_t at = (size_t)y * w;
 
-            mosaic_row(picture[0] + at, picture[1] + at, picture[2] + at, unmix[a], unmix[b], mosaic + at, w);
+            mosaic_row(picture[0] + at, picture[1] + at, picture[2] + at, unmix[a], unmix[b],
+                       mosaic + at, w);
             noise_row(mosaic + at, photon, reads, padded + at, w);
         }
         memcpy(noise[0], padded, n * sizeof(float));
@@ -379,7 +403,8 @@ static void expose(const aei_camera *k, aei_rng *rng, float *const picture[3], f
 }
 
 AEI_CLONES
-static void to_planes(const float *restrict from, float *restrict r, float *restrict g, float *restrict b, size_t n)
+static void to_planes(const float *restrict from, float *restrict r, float *restrict g,
+                      float *restrict b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         r[i] = from[3 * i];
@@ -388,10 +413,12 @@ static void to_planes(const float *restrict from, float *restrict r, float *rest
     }
 }
 
-/* Noise under the slopes of the tone curve as luminance and colour differences; and the picture's luminance. */
+/* Noise under the slopes of the tone curve as luminance and colour differences; and the picture's
+ * luminance. */
 AEI_CLONES
-static void to_differences(float *restrict r, float *restrict g, float *restrict b, const float *restrict sr,
-                           const float *restrict sg, const float *restrict sb, size_t n)
+static void to_differences(float *restrict r, float *restrict g, float *restrict b,
+                           const float *restrict sr, const float *restrict sg,
+                           const float *restrict sb, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float x = r[i] * sr[i], y = g[i] * sg[i], z = b[i] * sb[i];
@@ -403,7 +430,8 @@ static void to_differences(float *restrict r, float *restrict g, float *restrict
 }
 
 AEI_CLONES
-static void mean_plane(const float *restrict r, const float *restrict g, const float *restrict b, float *restrict to, size_t n)
+static void mean_plane(const float *restrict r, const float *restrict g, const float *restrict b,
+                       float *restrict to, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         to[i] = (r[i] + g[i] + b[i]) * (1.0f / 3.0f);
@@ -411,18 +439,20 @@ static void mean_plane(const float *restrict r, const float *restrict g, const f
 
 /* Mean of the products of noise and slopes; `to` may be one of the slopes. */
 AEI_CLONES
-static void mean_of_products(const float *restrict r, const float *restrict g, const float *restrict b, const float *sr,
-                             const float *sg, const float *sb, float *to, size_t n)
+static void mean_of_products(const float *restrict r, const float *restrict g,
+                             const float *restrict b, const float *sr, const float *sg,
+                             const float *sb, float *to, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         to[i] = (r[i] * sr[i] + g[i] * sg[i] + b[i] * sb[i]) * (1.0f / 3.0f);
 }
 
-/* Without noise reduction: the linear planes of picture and noise become the encoded picture and what the noise does to it. The
- * noise is scaled so that its luminance has the wanted deviation where the curve's slope would hold. n_planes: 1 or 3; spare: 3
- * planes. */
-static void develop(const aei_camera *k, const tone *t, float *const picture[3], float *const noise[3], float *const slope[3],
-                    int n_planes, float *spare, size_t n)
+/* Without noise reduction: the linear planes of picture and noise become the encoded picture and
+ * what the noise does to it. The noise is scaled so that its luminance has the wanted deviation
+ * where the curve's slope would hold. n_planes: 1 or 3; spare: 3 planes. */
+static void develop(const aei_camera *k, const tone *t, float *const picture[3],
+                    float *const noise[3], float *const slope[3], int n_planes, float *spare,
+                    size_t n)
 {
     int g = n_planes == 3 ? 1 : 0, b = n_planes - 1;
     float scale;
@@ -452,12 +482,14 @@ static inline float unit(float v)
 
 /* Planes to the two pictures. add: what sharpening adds to the luminance. */
 AEI_CLONES
-static void to_pictures(const float *restrict r, const float *restrict g, const float *restrict b, const float *restrict add,
-                        const float *restrict y, const float *restrict u, const float *restrict v, float *restrict clean,
-                        float *restrict noisy, size_t n)
+static void to_pictures(const float *restrict r, const float *restrict g, const float *restrict b,
+                        const float *restrict add, const float *restrict y, const float *restrict u,
+                        const float *restrict v, float *restrict clean, float *restrict noisy,
+                        size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        float red = r[i] + add[i], green = g[i] + add[i], blue = b[i] + add[i], p = u[i] * 0.70710678f, q = v[i] * 0.40824829f;
+        float red = r[i] + add[i], green = g[i] + add[i], blue = b[i] + add[i],
+              p = u[i] * 0.70710678f, q = v[i] * 0.40824829f;
 
         clean[3 * i] = unit(red);
         clean[3 * i + 1] = unit(green);
@@ -469,7 +501,8 @@ static void to_pictures(const float *restrict r, const float *restrict g, const 
 }
 
 /* The same where the channels are equal. */
-static void to_grey_pictures(const float *r, const float *add, const float *y, float *clean, float *noisy, uint32_t c, size_t n)
+static void to_grey_pictures(const float *r, const float *add, const float *y, float *clean,
+                             float *noisy, uint32_t c, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < c; k++) {
@@ -497,7 +530,8 @@ static void cubic_weights(float f, float to[4])
 }
 
 /* The samples among n, and their weights, of place i of as many in a window of n / zoom. */
-static void zoom_taps(float zoom, float at, uint32_t n, uint32_t i, uint32_t index[4], float weight[4])
+static void zoom_taps(float zoom, float at, uint32_t n, uint32_t i, uint32_t index[4],
+                      float weight[4])
 {
     float u = ((float)i + 0.5f) / zoom - 0.5f + at * ((float)n - (float)n / zoom), low = floorf(u);
 
@@ -510,7 +544,8 @@ static void zoom_taps(float zoom, float at, uint32_t n, uint32_t i, uint32_t ind
 }
 
 /* In place; spare: as large. */
-static void enlarge(const aei_camera *k, float *picture, uint32_t h, uint32_t w, uint32_t c, float *spare)
+static void enlarge(const aei_camera *k, float *picture, uint32_t h, uint32_t w, uint32_t c,
+                    float *spare)
 {
     size_t row = (size_t)w * c;
     uint32_t at[4];
@@ -522,8 +557,10 @@ static void enlarge(const aei_camera *k, float *picture, uint32_t h, uint32_t w,
             for (uint32_t i = 0; i < c; i++) {
                 const float *from = picture + y * row + i;
 
-                spare[y * row + x * c + i] = weight[0] * from[at[0] * c] + weight[1] * from[at[1] * c] +
-                                             weight[2] * from[at[2] * c] + weight[3] * from[at[3] * c];
+                spare[y * row + x * c + i] = weight[0] * from[at[0] * c] +
+                                             weight[1] * from[at[1] * c] +
+                                             weight[2] * from[at[2] * c] +
+                                             weight[3] * from[at[3] * c];
             }
     }
     for (uint32_t y = 0; y < h; y++) {
@@ -545,7 +582,8 @@ size_t aei_camera_scratch(uint32_t h, uint32_t w)
 }
 
 /* What files do to the pictures: JPEG, once or twice, or 8 bits; enlarged in between. */
-static void save(const aei_camera *k, float *clean, float *noisy, uint32_t h, uint32_t w, uint32_t c, void *scratch)
+static void save(const aei_camera *k, float *clean, float *noisy, uint32_t h, uint32_t w,
+                 uint32_t c, void *scratch)
 {
     size_t n = (size_t)h * w;
 
@@ -566,8 +604,8 @@ static void save(const aei_camera *k, float *clean, float *noisy, uint32_t h, ui
     }
 }
 
-void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noisy, uint32_t h, uint32_t w, uint32_t c, bool grey,
-                     void *scratch)
+void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noisy, uint32_t h,
+                     uint32_t w, uint32_t c, bool grey, void *scratch)
 {
     size_t n = (size_t)h * w;
     float *next = scratch, *picture[3], *noise[3], *slope[3], *light, *add, *spare, *work;
@@ -631,7 +669,8 @@ void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noi
     if (grey)
         to_grey_pictures(picture[0], add, noise[0], clean, noisy, c, n);
     else
-        to_pictures(picture[0], picture[1], picture[2], add, noise[0], noise[1], noise[2], clean, noisy, n);
+        to_pictures(picture[0], picture[1], picture[2], add, noise[0], noise[1], noise[2], clean,
+                    noisy, n);
     save(k, clean, noisy, h, w, c, scratch);
 }
 
@@ -640,24 +679,29 @@ static float log_range(aei_rng *rng, float lo, float hi)
     return lo * aei_pow(hi / lo, aei_rng_float(rng));
 }
 
-/* Grain of film that was scanned: as coarse in colour as in luminance, about as strong in shadows as in highlights. */
+/* Grain of film that was scanned: as coarse in colour as in luminance, about as strong in shadows
+ * as in highlights. */
 static void draw_film(aei_rng *rng, aei_camera *k)
 {
     k->mosaic = k->raw = false;
     k->read = log_range(rng, 0.5f, 8);
-    k->colour = aei_rng_float(rng) < 0.4f ? aei_rng_range(rng, 0.02f, 0.2f) : aei_rng_range(rng, 0.5f, 1.5f);
+    k->colour = aei_rng_float(rng) < 0.4f ? aei_rng_range(rng, 0.02f, 0.2f)
+                                          : aei_rng_range(rng, 0.5f, 1.5f);
     k->fine = k->colour_fine = aei_rng_range(rng, 0.5f, 1.6f);
     k->keep = 1;
     k->coarse_share = k->colour_share = k->sharpen = 0;
 }
 
-/* Ranges chosen so that deviations and correlations spread about those measured on cameras (tests/image/test_camera.c). */
+/* Ranges chosen so that deviations and correlations spread about those measured on cameras
+ * (tests/image/test_camera.c). */
 void aei_camera_draw(aei_rng *rng, aei_camera *k)
 {
-    bool plain = aei_rng_float(rng) < 0.08f; /* no noise reduction, or a picture scaled down since */
+    /* no noise reduction, or a picture scaled down since */
+    bool plain = aei_rng_float(rng) < 0.08f;
     float share;
 
-    *k = (aei_camera){.balance = {aei_rng_range(rng, 1.2f, 2.6f), 1, aei_rng_range(rng, 1.2f, 2.6f)}};
+    *k = (aei_camera){
+        .balance = {aei_rng_range(rng, 1.2f, 2.6f), 1, aei_rng_range(rng, 1.2f, 2.6f)}};
     for (int i = 0; i < 3; i++) {
         float a = aei_rng_range(rng, 0, 0.6f), b = aei_rng_range(rng, 0, 0.3f);
 
@@ -696,8 +740,10 @@ void aei_camera_draw(aei_rng *rng, aei_camera *k)
     }
     share = aei_rng_float(rng);
     k->has_jpeg = aei_rng_float(rng) < (k->raw ? 0.4f : 0.85f);
-    k->jpeg = (aei_jpeg_loss){.quality = (int)(98.5f - 28 * share * share * share * share), .halve_chroma = aei_rng_below(rng, 2),
-                              .y = aei_rng_below(rng, 16), .x = aei_rng_below(rng, 16)};
+    k->jpeg = (aei_jpeg_loss){.quality = (int)(98.5f - 28 * share * share * share * share),
+                              .halve_chroma = aei_rng_below(rng, 2),
+                              .y = aei_rng_below(rng, 16),
+                              .x = aei_rng_below(rng, 16)};
     if (aei_rng_float(rng) < 0.06f)
         draw_film(rng, k);
     k->zoom = aei_rng_float(rng) < 0.08f ? log_range(rng, 1.05f, 2) : 1;
@@ -705,6 +751,8 @@ void aei_camera_draw(aei_rng *rng, aei_camera *k)
     k->at_x = aei_rng_float(rng);
     k->again = aei_rng_float(rng) < 0.15f;
     share = aei_rng_float(rng);
-    k->second = (aei_jpeg_loss){.quality = (int)(98.5f - 35 * share * share), .halve_chroma = aei_rng_below(rng, 2),
-                                .y = aei_rng_below(rng, 16), .x = aei_rng_below(rng, 16)};
+    k->second = (aei_jpeg_loss){.quality = (int)(98.5f - 35 * share * share),
+                                .halve_chroma = aei_rng_below(rng, 2),
+                                .y = aei_rng_below(rng, 16),
+                                .x = aei_rng_below(rng, 16)};
 }

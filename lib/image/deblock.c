@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a JPEG file holds of a picture are numbers of quantisation steps for each frequency of each block. Whatever a denoiser makes
- * of the decoded picture, the truth lies within half a step of those, and most often nearer. So the change that it makes is taken
- * to the file's own blocks and each frequency of it held within a share of its step (Zakhor 1992, projection onto what the file
+ * What a JPEG file holds of a picture are numbers of quantisation steps for each frequency of each
+ * block. Whatever a denoiser makes of the decoded picture, the truth lies within half a step of
+ * those, and most often nearer. So the change that it makes is taken to the file's own blocks and
+ * each frequency of it held within a share of its step (Zakhor 1992, projection onto what the file
  * allows). */
 #include "ae/denoise.h"
 
@@ -14,7 +15,8 @@
 enum { EDGE = 8, LEAST_HELD = 64 };
 #define SHARE 0.25f /* of a step */
 #define LEVEL 20.0f /* told of steps of ... */
-#define STEPS 67.0f /* ... at the low frequencies, as quality 10 has them; measured on Kodak there and at 20 and 40 */
+/* ... at the low frequencies, as quality 10 has them; measured on Kodak there and at 20 and 40 */
+#define STEPS 67.0f
 #define GROWTH 0.33f
 
 struct ae_deblock {
@@ -24,10 +26,10 @@ struct ae_deblock {
     float limits[EDGE][EDGE];
     float cosines[EDGE][EDGE]; /* frequency, place */
     size_t row_bytes;
-    uint8_t *band, *before;    /* EDGE rows of the result, and the same as they were */
+    uint8_t *band, *before; /* EDGE rows of the result, and the same as they were */
     uint32_t n_band;
-    pthread_mutex_t mutex;     /* of what follows: rows are read by one thread and written by another */
-    uint8_t *held;             /* those read and not yet written: a ring */
+    pthread_mutex_t mutex; /* of what follows: rows are read by one thread and written by another */
+    uint8_t *held;         /* those read and not yet written: a ring */
     uint64_t capacity, n_read, n_written;
 };
 
@@ -57,7 +59,8 @@ static ae_status make_room(ae_deblock *d, uint32_t n, ae_error *err)
     need += need / 2;
     larger = ae_alloc(need, d->row_bytes);
     if (!larger)
-        return ae_fail(err, AE_ERR_NOMEM, "%llu rows of %zu bytes", (unsigned long long)need, d->row_bytes);
+        return ae_fail(err, AE_ERR_NOMEM, "%llu rows of %zu bytes", (unsigned long long)need,
+                       d->row_bytes);
     for (uint64_t y = d->n_written; y < d->n_read; y++)
         memcpy(larger + y % need * d->row_bytes, d->held + y % old * d->row_bytes, d->row_bytes);
     ae_free(d->held);
@@ -82,7 +85,8 @@ static ae_status read_rows(void *opaque, void *rows, uint32_t n, ae_error *err)
 }
 
 /* a * b, or the transpose of a times b. */
-static void multiply(float a[EDGE][EDGE], float b[EDGE][EDGE], bool transposed, float out[EDGE][EDGE])
+static void multiply(float a[EDGE][EDGE], float b[EDGE][EDGE], bool transposed,
+                     float out[EDGE][EDGE])
 {
     for (int i = 0; i < EDGE; i++)
         for (int j = 0; j < EDGE; j++) {
@@ -129,9 +133,11 @@ static void hold_block(ae_deblock *d, uint64_t x, int n_rows, int n_columns)
     bool held_back = false;
 
     for (int i = 0; i < EDGE; i++)
-        for (int j = 0; j < EDGE; j++) { /* beyond the picture its edge goes on, as encoders do it */
+        /* beyond the picture its edge goes on, as encoders do it */
+        for (int j = 0; j < EDGE; j++) {
             int column = j < n_columns ? j : n_columns - 1;
-            size_t at = (size_t)(i < n_rows ? i : n_rows - 1) * d->row_bytes + (x + (uint64_t)column) * c;
+            size_t at = (size_t)(i < n_rows ? i : n_rows - 1) * d->row_bytes +
+                        (x + (uint64_t)column) * c;
 
             change[i][j] = luma(d->band + at, c) - luma(d->before + at, c);
         }
@@ -162,7 +168,8 @@ static ae_status write_rows(void *opaque, const void *rows, uint32_t n, ae_error
     ae_status st = AE_OK;
 
     for (uint32_t i = 0; i < n && st == AE_OK; i++) {
-        memcpy(d->band + d->n_band++ * d->row_bytes, (const uint8_t *)rows + i * d->row_bytes, d->row_bytes);
+        memcpy(d->band + d->n_band++ * d->row_bytes, (const uint8_t *)rows + i * d->row_bytes,
+               d->row_bytes);
         if (d->n_band < EDGE && d->n_written + d->n_band < d->info.height)
             continue;
         pthread_mutex_lock(&d->mutex);
@@ -171,22 +178,26 @@ static ae_status write_rows(void *opaque, const void *rows, uint32_t n, ae_error
         d->n_written += d->n_band;
         pthread_mutex_unlock(&d->mutex);
         for (uint64_t x = 0; x < d->info.width; x += EDGE)
-            hold_block(d, x, (int)d->n_band, d->info.width - x < EDGE ? (int)(d->info.width - x) : EDGE);
+            hold_block(d, x, (int)d->n_band,
+                       d->info.width - x < EDGE ? (int)(d->info.width - x) : EDGE);
         st = d->sink->write(d->sink->opaque, d->band, d->n_band, err);
         d->n_band = 0;
     }
     return st;
 }
 
-ae_status ae_deblock_create(const uint16_t table[64], const ae_row_source *source, const ae_row_sink *sink, ae_row_source *rows,
-                            ae_row_sink *result, ae_deblock **out, ae_error *err)
+ae_status ae_deblock_create(const uint16_t table[64], const ae_row_source *source,
+                            const ae_row_sink *sink, ae_row_source *rows, ae_row_sink *result,
+                            ae_deblock **out, ae_error *err)
 {
     const ae_signal_info *info = &source->info;
     ae_deblock *d;
 
     *out = NULL;
     if (info->sample != AE_U8 || (info->channels != 1 && info->channels != 3))
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "pictures of %u channels of this type come from no JPEG file", info->channels);
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "pictures of %u channels of this type come from no JPEG file",
+                       info->channels);
     d = ae_alloc(1, sizeof(*d));
     if (!d)
         return ae_fail(err, AE_ERR_NOMEM, "deblocking");
@@ -199,7 +210,8 @@ ae_status ae_deblock_create(const uint16_t table[64], const ae_row_source *sourc
     for (int i = 0; i < EDGE; i++)
         for (int j = 0; j < EDGE; j++) {
             d->limits[i][j] = SHARE * (float)table[i * EDGE + j];
-            d->cosines[i][j] = (float)(sqrt((i ? 2 : 1) / 8.0) * cos(3.14159265358979324 * i * (2 * j + 1) / 16));
+            d->cosines[i][j] = (float)(sqrt((i ? 2 : 1) / 8.0) *
+                                       cos(3.14159265358979324 * i * (2 * j + 1) / 16));
         }
     d->held = ae_alloc(d->capacity, d->row_bytes);
     d->band = ae_alloc(EDGE, d->row_bytes);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A pixel stands out by as many times the middle spread of the 24 around it as it lies beyond all of them. Pictures have such
- * pixels, too: glints, specks, grain. But there they become rarer step by step, while broken ones stand beyond a gap. So scores are
- * counted, and without a gap nothing is touched; nor where most pixels equal their neighbours, as in what was drawn; nor what is
- * white on a night sky. */
+ * A pixel stands out by as many times the middle spread of the 24 around it as it lies beyond all
+ * of them. Pictures have such pixels, too: glints, specks, grain. But there they become rarer step
+ * by step, while broken ones stand beyond a gap. So scores are counted, and without a gap nothing
+ * is touched; nor where most pixels equal their neighbours, as in what was drawn; nor what is white
+ * on a night sky. */
 #include "ae/denoise.h"
 
 #include "core/clones.h"
@@ -13,37 +14,37 @@
 #include <string.h>
 
 enum {
-    STEPS = 8,            /* scores, in powers of 1.4 */
+    STEPS = 8, /* scores, in powers of 1.4 */
     REACH = 2,
     RING = 2 * REACH + 1, /* rows in view */
     N_AROUND = RING * RING - 1,
-    MIDDLE = 2,           /* the row that is looked at */
+    MIDDLE = 2, /* the row that is looked at */
     LEAST_EDGE = 32,
-    LEAST_PIXELS = 6,     /* so many must be broken */
-    GAP = 8,              /* times two: above to just below */
-    MOST_LINES = 16384,   /* of more, offsets are not looked for: memory */
-    SAMPLES = 1024,       /* of a line */
-    STRIP = 32,           /* rows: of large pictures some strips are enough to look for pixels, */
+    LEAST_PIXELS = 6,      /* so many must be broken */
+    GAP = 8,               /* times two: above to just below */
+    MOST_LINES = 16384,    /* of more, offsets are not looked for: memory */
+    SAMPLES = 1024,        /* of a line */
+    STRIP = 32,            /* rows: of large pictures some strips are enough to look for pixels, */
     STRIP_PIXELS = 1 << 21 /* so that they are about so many */
 };
 #define STEP 1.4f
-#define GRAIN 6.0f        /* of 255: spread that counts everywhere */
-#define FEWEST 3e-5       /* shares of the pixels: */
+#define GRAIN 6.0f  /* of 255: spread that counts everywhere */
+#define FEWEST 3e-5 /* shares of the pixels: */
 #define MOST 1e-3
 #define DRAWN 0.3
-#define NIGHT 24.0f       /* of 255: */
+#define NIGHT 24.0f /* of 255: */
 #define CLIPPED 254.5f
 #define DARK 0.5
 
 struct ae_defects {
     ae_signal_info info;
     uint32_t colours;
-    float *rows[RING];        /* width x colours each, of 255 */
-    float *beyond;            /* a row's */
-    uint64_t n_rows;          /* that came */
+    float *rows[RING];             /* width x colours each, of 255 */
+    float *beyond;                 /* a row's */
+    uint64_t n_rows;               /* that came */
     uint64_t counts[2][STEPS + 1]; /* of scores from STEP^(k - 1) on; those that are white */
     uint64_t n_seen, n_looked, n_same, n_dark;
-    float threshold;          /* 0: no broken pixels */
+    float threshold; /* 0: no broken pixels */
     bool night;
     aei_banding *row_bands, *column_bands;
     const float *row_offsets, *column_offsets; /* NULL: none */
@@ -69,16 +70,18 @@ static void push_row(ae_defects *d, const void *row)
         size_t bytes = ae_sample_bytes(d->info.sample);
 
         for (size_t x = 0; x < width; x++)
-            ae_samples_to_f32(d->info.sample, (const uint8_t *)row + x * d->info.channels * bytes, to + x * d->colours, d->colours);
+            ae_samples_to_f32(d->info.sample, (const uint8_t *)row + x * d->info.channels * bytes,
+                              to + x * d->colours, d->colours);
     }
     for (size_t i = 0; i < n; i++)
         to[i] *= 255;
 }
 
-/* How far each sample lies beyond the eight around it, where that is worth a second look; else 0. */
+/* How far each sample lies beyond the eight around it, where that is worth a second look; else 0.
+ */
 AEI_CLONES
-static void glance(const float *restrict above, const float *restrict row, const float *restrict below, uint32_t step, size_t n,
-                   float *restrict beyond)
+static void glance(const float *restrict above, const float *restrict row,
+                   const float *restrict below, uint32_t step, size_t n, float *restrict beyond)
 {
     for (size_t i = step; i < n - step; i++) {
         const float *a = above + i, *r = row + i, *b = below + i;
@@ -130,7 +133,8 @@ static float score(const ae_defects *d, size_t at, float *median)
     return v[0] < v[N_AROUND - 1] ? beyond / (GRAIN + v[18] - v[5]) : 0;
 }
 
-/* The largest score of a pixel's channels; white: all of them stand out upwards, before a dark ground. */
+/* The largest score of a pixel's channels; white: all of them stand out upwards, before a dark
+ * ground. */
 static float score_pixel(const ae_defects *d, size_t x, float least, bool *white)
 {
     float largest = 0, median;
@@ -222,7 +226,8 @@ ae_status ae_defects_create(const ae_signal_info *info, ae_defects **out, ae_err
         complete = complete && d->rows[i];
     }
     if (!complete)
-        st = ae_fail(err, AE_ERR_NOMEM, "%d rows of %llu pixels", RING, (unsigned long long)info->width);
+        st = ae_fail(err, AE_ERR_NOMEM, "%d rows of %llu pixels", RING,
+                     (unsigned long long)info->width);
     if (st == AE_OK && large && info->height <= MOST_LINES)
         st = aei_banding_create((uint32_t)info->height, d->colours, &d->row_bands, err);
     if (st == AE_OK && large && info->width <= MOST_LINES)
@@ -286,14 +291,16 @@ ae_defects_found ae_defects_settle(ae_defects *d)
         uint64_t below = d->counts[0][k - 1] + (d->night ? 0 : d->counts[1][k - 1]);
 
         above += d->counts[0][k] + (d->night ? 0 : d->counts[1][k]);
-        if (above >= least && 2 * above >= GAP * below && (double)above <= MOST * (double)d->n_seen) {
+        if (above >= least && 2 * above >= GAP * below &&
+            (double)above <= MOST * (double)d->n_seen) {
             d->threshold = powf(STEP, (float)k - 1);
             found.pixels = above * d->strip_stride;
         }
     }
     if (d->row_bands && (found.rows = aei_banding_settle(d->row_bands, &d->row_offsets)) == 0)
         d->row_offsets = NULL;
-    if (d->column_bands && (found.columns = aei_banding_settle(d->column_bands, &d->column_offsets)) == 0)
+    if (d->column_bands &&
+        (found.columns = aei_banding_settle(d->column_bands, &d->column_offsets)) == 0)
         d->column_offsets = NULL;
     return found;
 }
@@ -311,14 +318,16 @@ static void mend_pixels(ae_defects *d, uint8_t *row)
 
         for (uint32_t c = 0; c < d->colours; c++)
             candidate = candidate || d->beyond[x * d->colours + c] > GRAIN / STEP;
-        if (!candidate || !(score_pixel(d, x, d->threshold, &white) > d->threshold) || (white && d->night))
+        if (!candidate || !(score_pixel(d, x, d->threshold, &white) > d->threshold) ||
+            (white && d->night))
             continue;
         for (uint32_t c = 0; c < d->colours; c++) {
             float median, v;
 
             if (score(d, x * d->colours + c, &median) > d->threshold / 2) {
                 v = median / 255;
-                ae_samples_from_f32(d->info.sample, &v, row + (x * d->info.channels + c) * bytes, 1);
+                ae_samples_from_f32(d->info.sample, &v, row + (x * d->info.channels + c) * bytes,
+                                    1);
             }
         }
     }
@@ -341,7 +350,8 @@ static void mend_bands(const ae_defects *d, uint64_t y, uint8_t *row)
         }
 }
 
-/* Rows wait in a ring until two more have come; above the first and below the last nothing is looked for. */
+/* Rows wait in a ring until two more have come; above the first and below the last nothing is
+ * looked for. */
 static ae_status read_mended(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
 {
     ae_defects *d = opaque;
@@ -368,7 +378,8 @@ static ae_status read_mended(void *opaque, void *rows, uint32_t n_rows, ae_error
     return AE_OK;
 }
 
-ae_status ae_defects_mend(ae_defects *d, const ae_row_source *source, ae_row_source *out, ae_error *err)
+ae_status ae_defects_mend(ae_defects *d, const ae_row_source *source, ae_row_source *out,
+                          ae_error *err)
 {
     for (int i = 0; i < RING; i++)
         if (!d->raw[i] && !(d->raw[i] = ae_alloc(1, ae_row_bytes(&d->info))))

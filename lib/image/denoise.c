@@ -10,14 +10,17 @@
 enum { COPY_ROWS = 64 };
 
 /* Strength 0: the input's samples. */
-static ae_status copy_rows(const ae_denoise_options *o, const ae_row_source *source, const ae_row_sink *sink, ae_error *err)
+static ae_status copy_rows(const ae_denoise_options *o, const ae_row_source *source,
+                           const ae_row_sink *sink, ae_error *err)
 {
     size_t row_bytes = ae_row_bytes(&source->info);
     void *rows = ae_alloc(COPY_ROWS, row_bytes);
-    ae_status st = rows ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "%d rows of %zu bytes", COPY_ROWS, row_bytes);
+    ae_status st = rows ? AE_OK
+                        : ae_fail(err, AE_ERR_NOMEM, "%d rows of %zu bytes", COPY_ROWS, row_bytes);
 
     for (uint64_t y = 0; st == AE_OK && y < source->info.height; y += COPY_ROWS) {
-        uint32_t n = source->info.height - y < COPY_ROWS ? (uint32_t)(source->info.height - y) : COPY_ROWS;
+        uint32_t n = source->info.height - y < COPY_ROWS ? (uint32_t)(source->info.height - y)
+                                                         : COPY_ROWS;
 
         if (o->control.cancel && o->control.cancel->requested)
             st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
@@ -46,7 +49,8 @@ static ae_noise learned(const ae_recipe *r, const ae_noise *noise)
 
     for (uint32_t i = 0; i < r->n_corruptions; i++) {
         const ae_corruption *k = &r->corruptions[i];
-        float most = k->max * (k->jitter_max > 1 ? k->jitter_max : 1), y = k->kind == AE_CORRUPT_CAMERA ? most : most / root3;
+        float most = k->max * (k->jitter_max > 1 ? k->jitter_max : 1),
+              y = k->kind == AE_CORRUPT_CAMERA ? most : most / root3;
 
         if (k->kind != AE_CORRUPT_CAMERA && k->kind != AE_CORRUPT_GAUSSIAN)
             return within;
@@ -67,7 +71,8 @@ static ae_noise learned(const ae_recipe *r, const ae_noise *noise)
     return within;
 }
 
-/* Five deviations of the noisiest channel: networks learned noise that reaches beyond black and white. */
+/* Five deviations of the noisiest channel: networks learned noise that reaches beyond black and
+ * white. */
 static float slack_of(const ae_noise *noise)
 {
     float most = fmaxf(noise->white, fmaxf(1.7320508f * noise->luminance, noise->chroma));
@@ -79,7 +84,9 @@ static float slack_of(const ae_noise *noise)
 
 static size_t level_scratch(const aei_tiles *job, uint32_t window_w, uint32_t window_h)
 {
-    return ((const denoiser *)job->context)->noise.n_bins ? aei_level_scratch(window_h, window_w) * sizeof(float) : 0;
+    return ((const denoiser *)job->context)->noise.n_bins
+               ? aei_level_scratch(window_h, window_w) * sizeof(float)
+               : 0;
 }
 
 static void load(const aei_tile *t)
@@ -91,7 +98,8 @@ static void load(const aei_tile *t)
     if (t->format.sample == AE_F32)
         aei_calm(window, (size_t)t->window_w * t->window_h * planes, t->format.slack);
     if (t->level_channels)
-        aei_level_map(&d->noise, window, t->window_h, t->window_w, planes, t->level_channels, t->level, t->scratch);
+        aei_level_map(&d->noise, window, t->window_h, t->window_w, planes, t->level_channels,
+                      t->level, t->scratch);
 }
 
 static void store(const aei_tile *t)
@@ -106,8 +114,10 @@ static void store(const aei_tile *t)
         uint8_t *out = t->band + i * row_bytes;
 
         if (d->bound > 0)
-            aei_bound(d->bound, t->level + ((size_t)(t->margin + i) * t->window_w + t->margin) * t->level_channels,
-                      t->level_channels, t->net + (size_t)i * t->net_w * f->planes, f->planes, t->w);
+            aei_bound(
+                d->bound,
+                t->level + ((size_t)(t->margin + i) * t->window_w + t->margin) * t->level_channels,
+                t->level_channels, t->net + (size_t)i * t->net_w * f->planes, f->planes, t->w);
         if (f->colours != f->channels && !f->plane)
             memcpy(out + t->x * pixel, in + t->x * pixel, t->w * pixel);
         aei_window_store(f, in, t->net + (size_t)i * t->net_w * f->planes, t->x, t->w, o->strength,
@@ -115,29 +125,45 @@ static void store(const aei_tile *t)
     }
 }
 
-ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options, const ae_row_source *source, const ae_row_sink *sink,
-                     ae_run_stats *stats, ae_error *err)
+ae_status ae_denoise(const ae_model *model, const ae_denoise_options *options,
+                     const ae_row_source *source, const ae_row_sink *sink, ae_run_stats *stats,
+                     ae_error *err)
 {
     const ae_recipe *recipe = ae_model_recipe(model);
     const denoiser d = {options, learned(recipe, &options->noise), aei_bound_of(recipe)};
     const aei_tiles job = {
-        .model = model, .source = source, .sink = sink, .result = source->info, .scale = 1,
+        .model = model,
+        .source = source,
+        .sink = sink,
+        .result = source->info,
+        .scale = 1,
         /* to a network of one size the whole picture is there anyway */
         .reach = options->noise.n_bins && ae_model_graph(model)->stride ? AEI_LEVEL_REACH : 0,
-        .precision = options->precision, .tile = options->tile, .control = options->control, .context = &d,
-        .slack = slack_of(&options->noise), .scratch = level_scratch, .load = load,
+        .precision = options->precision,
+        .tile = options->tile,
+        .control = options->control,
+        .context = &d,
+        .slack = slack_of(&options->noise),
+        .scratch = level_scratch,
+        .load = load,
         .store = store,
     };
 
     if (stats)
         *stats = (ae_run_stats){0};
     if (!(options->strength >= 0 && options->strength <= 1))
-        return ae_fail(err, AE_ERR_ARGUMENT, "strength %g is not between 0 and 1", (double)options->strength);
+        return ae_fail(err, AE_ERR_ARGUMENT, "strength %g is not between 0 and 1",
+                       (double)options->strength);
     if (recipe->task == AE_TASK_SUPERRES)
-        return ae_fail(err, AE_ERR_MISMATCH, "model %s enlarges pictures, it does not denoise them", recipe->name);
+        return ae_fail(err, AE_ERR_MISMATCH, "model %s enlarges pictures, it does not denoise them",
+                       recipe->name);
     if (recipe->task == AE_TASK_COMPRESS)
-        return ae_fail(err, AE_ERR_MISMATCH, "model %s compresses pictures, it does not denoise them", recipe->name);
+        return ae_fail(err, AE_ERR_MISMATCH,
+                       "model %s compresses pictures, it does not denoise them", recipe->name);
     if (recipe->strength_max > 0)
-        return ae_fail(err, AE_ERR_MISMATCH, "model %s is told how much to remove, not how strong the noise is", recipe->name);
-    return options->strength == 0 ? copy_rows(options, source, sink, err) : aei_tiles_run(&job, stats, err);
+        return ae_fail(err, AE_ERR_MISMATCH,
+                       "model %s is told how much to remove, not how strong the noise is",
+                       recipe->name);
+    return options->strength == 0 ? copy_rows(options, source, sink, err)
+                                  : aei_tiles_run(&job, stats, err);
 }

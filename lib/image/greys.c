@@ -22,7 +22,8 @@ static void level_pixel(const aei_tile *t, uint32_t x, uint32_t y)
 
 void aei_keep_grey(const aei_tile *t, uint8_t *rows)
 {
-    uint32_t reach = t->margin < AEI_GREY_REACH ? t->margin : AEI_GREY_REACH, enough = 2 * reach + 1;
+    uint32_t reach = t->margin < AEI_GREY_REACH ? t->margin : AEI_GREY_REACH,
+             enough = 2 * reach + 1;
     const float *row = t->image - 3 * ((size_t)reach * t->window_w + reach);
 
     memset(rows, 0, t->w);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Planes in units of 0..255, padded to whole blocks by repeating the edge. For the transform they are rearranged: the samples at
- * one place of all blocks stand together, 64 times n blocks, so that every loop runs over blocks and vectorises. */
+ * Planes in units of 0..255, padded to whole blocks by repeating the edge. For the transform they
+ * are rearranged: the samples at one place of all blocks stand together, 64 times n blocks, so that
+ * every loop runs over blocks and vectorises. */
 #include "image/jpegloss.h"
 
 #include "core/clones.h"
@@ -10,14 +11,13 @@
 #include <string.h>
 
 static const uint8_t QUANT[2][64] = {
-    {16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
-     14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-     18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+    {16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,
+     14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,
+     18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,
      49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99},
-    {17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,
-     24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
-     99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
-     99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99}};
+    {17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99,
+     99, 99, 47, 66, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+     99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99}};
 
 /* cos(k pi / 16) / 2; the DC row has C4 */
 #define C1 0.490392640201615225f
@@ -30,8 +30,9 @@ static const uint8_t QUANT[2][64] = {
 
 /* Orthonormal DCT of n octuples, in place. */
 AEI_CLONES
-static void dct(float *restrict v0, float *restrict v1, float *restrict v2, float *restrict v3, float *restrict v4,
-                float *restrict v5, float *restrict v6, float *restrict v7, size_t n)
+static void dct(float *restrict v0, float *restrict v1, float *restrict v2, float *restrict v3,
+                float *restrict v4, float *restrict v5, float *restrict v6, float *restrict v7,
+                size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float s0 = v0[i] + v7[i], d0 = v0[i] - v7[i], s1 = v1[i] + v6[i], d1 = v1[i] - v6[i];
@@ -50,16 +51,19 @@ static void dct(float *restrict v0, float *restrict v1, float *restrict v2, floa
 }
 
 AEI_CLONES
-static void inverse_dct(float *restrict v0, float *restrict v1, float *restrict v2, float *restrict v3, float *restrict v4,
-                        float *restrict v5, float *restrict v6, float *restrict v7, size_t n)
+static void inverse_dct(float *restrict v0, float *restrict v1, float *restrict v2,
+                        float *restrict v3, float *restrict v4, float *restrict v5,
+                        float *restrict v6, float *restrict v7, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float f1 = v1[i], f3 = v3[i], f5 = v5[i], f7 = v7[i];
         float a = C4 * (v0[i] + v4[i]), c = C4 * (v0[i] - v4[i]);
         float e = C2 * v2[i] + C6 * v6[i], f = C6 * v2[i] - C2 * v6[i];
         float s0 = a + e, s3 = a - e, s1 = c + f, s2 = c - f;
-        float d0 = C1 * f1 + C3 * f3 + C5 * f5 + C7 * f7, d1 = C3 * f1 - C7 * f3 - C1 * f5 - C5 * f7;
-        float d2 = C5 * f1 - C1 * f3 + C7 * f5 + C3 * f7, d3 = C7 * f1 - C5 * f3 + C3 * f5 - C1 * f7;
+        float d0 = C1 * f1 + C3 * f3 + C5 * f5 + C7 * f7,
+              d1 = C3 * f1 - C7 * f3 - C1 * f5 - C5 * f7;
+        float d2 = C5 * f1 - C1 * f3 + C7 * f5 + C3 * f7,
+              d3 = C7 * f1 - C5 * f3 + C3 * f5 - C1 * f7;
 
         v0[i] = s0 + d0;
         v7[i] = s0 - d0;
@@ -98,14 +102,17 @@ static void gather(float *restrict row, size_t n, const float *restrict from, si
             row[8 * i + k] = from[k * step + i];
 }
 
-static void transform(void (*of)(float *, float *, float *, float *, float *, float *, float *, float *, size_t), float *v,
-                      size_t step, size_t n)
+static void transform(void (*of)(float *, float *, float *, float *, float *, float *, float *,
+                                 float *, size_t),
+                      float *v, size_t step, size_t n)
 {
-    of(v, v + step, v + 2 * step, v + 3 * step, v + 4 * step, v + 5 * step, v + 6 * step, v + 7 * step, n);
+    of(v, v + step, v + 2 * step, v + 3 * step, v + 4 * step, v + 5 * step, v + 6 * step,
+       v + 7 * step, n);
 }
 
 /* blocks: as many floats as the plane. */
-static void lose_plane(float *plane, uint32_t h, uint32_t w, const uint8_t *table, int quality, float *blocks)
+static void lose_plane(float *plane, uint32_t h, uint32_t w, const uint8_t *table, int quality,
+                       float *blocks)
 {
     int scale = quality < 50 ? 5000 / quality : 200 - 2 * quality;
     size_t across = w / 8, n = h / 8 * across;
@@ -141,7 +148,8 @@ static inline float from_byte(float v)
 
 /* Rows of interleaved pixels to rows of planes, centred at 0. */
 AEI_CLONES
-static void split_row(const float *restrict row, uint32_t w, uint32_t c, float *restrict y, float *restrict cb, float *restrict cr)
+static void split_row(const float *restrict row, uint32_t w, uint32_t c, float *restrict y,
+                      float *restrict cb, float *restrict cr)
 {
     if (c == 1)
         for (size_t x = 0; x < w; x++)
@@ -157,8 +165,8 @@ static void split_row(const float *restrict row, uint32_t w, uint32_t c, float *
 }
 
 AEI_CLONES
-static void join_row(float *restrict row, uint32_t w, uint32_t c, const float *restrict y, const float *restrict cb,
-                     const float *restrict cr)
+static void join_row(float *restrict row, uint32_t w, uint32_t c, const float *restrict y,
+                     const float *restrict cb, const float *restrict cr)
 {
     if (c == 1)
         for (size_t x = 0; x < w; x++)
@@ -194,7 +202,8 @@ static void halve(const float *restrict from, uint32_t h, uint32_t w, float *res
 }
 
 /* Back by the triangle filter, weights 3/4 and 1/4. */
-static void enlarge(const float *restrict from, uint32_t h, uint32_t w, float *restrict to, float *restrict row)
+static void enlarge(const float *restrict from, uint32_t h, uint32_t w, float *restrict to,
+                    float *restrict row)
 {
     for (uint32_t y = 0; y < 2 * h; y++) {
         const float *near = from + (size_t)(y / 2) * w;
@@ -222,7 +231,8 @@ size_t aei_jpeg_loss_scratch(uint32_t h, uint32_t w)
     return 5 * (size_t)padded(h, 15, 16) * padded(w, 15, 16) * sizeof(float);
 }
 
-void aei_jpeg_lose(const aei_jpeg_loss *loss, float *picture, uint32_t h, uint32_t w, uint32_t c, void *scratch)
+void aei_jpeg_lose(const aei_jpeg_loss *loss, float *picture, uint32_t h, uint32_t w, uint32_t c,
+                   void *scratch)
 {
     uint32_t block = loss->halve_chroma ? 16 : 8, top = loss->y % block, left = loss->x % block;
     uint32_t height = padded(h, top, block), width = padded(w, left, block);
@@ -237,7 +247,8 @@ void aei_jpeg_lose(const aei_jpeg_loss *loss, float *picture, uint32_t h, uint32
         uint32_t from = y < top ? 0 : y - top < h ? y - top : h - 1;
         size_t at = (size_t)y * width;
 
-        split_row(picture + (size_t)from * w * c, w, c, plane[0] + at + left, plane[1] + at + left, plane[2] + at + left);
+        split_row(picture + (size_t)from * w * c, w, c, plane[0] + at + left, plane[1] + at + left,
+                  plane[2] + at + left);
         for (int k = 0; k < 3; k++)
             pad_row(plane[k] + at, left, w, width);
     }

@@ -5,14 +5,17 @@
 #include "ae/status.h"
 
 typedef struct aei_jpeg_loss {
-    int quality;         /* 1..100, scaling the tables of the standard's annex K as libjpeg does */
-    bool halve_chroma;   /* 4:2:0 */
-    uint32_t y, x;       /* 0..15: where the picture's corner lies within a block (of 16 x 16 with halved chroma) */
+    int quality;       /* 1..100, scaling the tables of the standard's annex K as libjpeg does */
+    bool halve_chroma; /* 4:2:0 */
+    /* 0..15: where the picture's corner lies within a block (of 16 x 16 with halved chroma) */
+    uint32_t y, x;
 } aei_jpeg_loss;
 
-/* What coding and decoding a picture of h x w pixels and c = 1 or 3 interleaved channels does to it, entropy coding left out. The
- * picture is clipped and rounded to 8 bits before and after. scratch: aei_jpeg_loss_scratch bytes. */
-void aei_jpeg_lose(const aei_jpeg_loss *loss, float *picture, uint32_t h, uint32_t w, uint32_t c, void *scratch);
+/* What coding and decoding a picture of h x w pixels and c = 1 or 3 interleaved channels does to
+ * it, entropy coding left out. The picture is clipped and rounded to 8 bits before and after.
+ * scratch: aei_jpeg_loss_scratch bytes. */
+void aei_jpeg_lose(const aei_jpeg_loss *loss, float *picture, uint32_t h, uint32_t w, uint32_t c,
+                   void *scratch);
 size_t aei_jpeg_loss_scratch(uint32_t h, uint32_t w);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Maps of noise levels for denoising networks, and the bound on what they may change: brightness is smoothed by boxes, a level is
- * looked up on the curve of the noise at that brightness, and changes are limited to so many of it. */
+ * Maps of noise levels for denoising networks, and the bound on what they may change: brightness is
+ * smoothed by boxes, a level is looked up on the curve of the noise at that brightness, and changes
+ * are limited to so many of it. */
 #include "image/levels.h"
 
 #include <math.h>
@@ -9,14 +10,17 @@
 
 #include "core/clones.h"
 
-static const float default_bound = 4; /* of networks that learned without: their corrections beyond are mistakes, seldom */
+/* of networks that learned without: their corrections beyond are mistakes, seldom */
+static const float default_bound = 4;
 
 /* ---- brightness about each pixel ---- */
 
 enum { BOX = 2 }; /* taken twice */
 
-/* Mean over 2 BOX + 1 rows of w floats, whose edges repeat; rows of `from` are `stride` floats apart. */
-AEI_CLONES static void smooth_down(const float *restrict from, uint32_t h, uint32_t w, float *restrict to)
+/* Mean over 2 BOX + 1 rows of w floats, whose edges repeat; rows of `from` are `stride` floats
+ * apart. */
+AEI_CLONES static void smooth_down(const float *restrict from, uint32_t h, uint32_t w,
+                                   float *restrict to)
 {
     for (int64_t y = 0; y < h; y++) {
         float *restrict out = to + (size_t)y * w;
@@ -33,7 +37,8 @@ AEI_CLONES static void smooth_down(const float *restrict from, uint32_t h, uint3
     }
 }
 
-AEI_CLONES static void smooth_along(const float *restrict from, uint32_t h, uint32_t w, float *restrict to)
+AEI_CLONES static void smooth_along(const float *restrict from, uint32_t h, uint32_t w,
+                                    float *restrict to)
 {
     for (uint32_t y = 0; y < h; y++, from += w, to += w) {
         for (int64_t x = 0; x < w; x++) {
@@ -50,12 +55,14 @@ AEI_CLONES static void smooth_along(const float *restrict from, uint32_t h, uint
 }
 
 /* Mean of the channels within 0..1, smoothed; the first plane of scratch. */
-AEI_CLONES static void brightness(const float *restrict image, uint32_t h, uint32_t w, uint32_t c, float *restrict scratch)
+AEI_CLONES static void brightness(const float *restrict image, uint32_t h, uint32_t w, uint32_t c,
+                                  float *restrict scratch)
 {
     size_t n = (size_t)h * w;
 
     for (size_t i = 0; i < n; i++) {
-        float v = c == 3 ? (image[3 * i] + image[3 * i + 1] + image[3 * i + 2]) * (1.0f / 3) : image[i];
+        float v = c == 3 ? (image[3 * i] + image[3 * i + 1] + image[3 * i + 2]) * (1.0f / 3)
+                         : image[i];
 
         v = v > 0 ? v : 0;
         scratch[i] = v < 1 ? v : 1;
@@ -73,8 +80,8 @@ size_t aei_level_scratch(uint32_t h, uint32_t w)
 
 /* ---- maps ---- */
 
-void aei_level_map(const ae_noise *noise, const float *image, uint32_t h, uint32_t w, uint32_t c, uint32_t level_c, float *level,
-                   float *scratch)
+void aei_level_map(const ae_noise *noise, const float *image, uint32_t h, uint32_t w, uint32_t c,
+                   uint32_t level_c, float *level, float *scratch)
 {
     size_t n = (size_t)h * w;
     float curve[2][AE_NOISE_BINS + 1];
@@ -105,9 +112,11 @@ void aei_level_map(const ae_noise *noise, const float *image, uint32_t h, uint32
     }
 }
 
-void aei_level_measure(const float *noisy, const float *clean, uint32_t h, uint32_t w, uint32_t c, ae_noise *noise, float *scratch)
+void aei_level_measure(const float *noisy, const float *clean, uint32_t h, uint32_t w, uint32_t c,
+                       ae_noise *noise, float *scratch)
 {
-    double luminance[AE_NOISE_BINS] = {0}, colour[AE_NOISE_BINS] = {0}, count[AE_NOISE_BINS] = {0}, all[3] = {0};
+    double luminance[AE_NOISE_BINS] = {0}, colour[AE_NOISE_BINS] = {0}, count[AE_NOISE_BINS] = {0},
+           all[3] = {0};
     size_t n = (size_t)h * w;
 
     *noise = (ae_noise){.n_bins = AE_NOISE_BINS, .confidence = 1};
@@ -124,7 +133,8 @@ void aei_level_measure(const float *noisy, const float *clean, uint32_t h, uint3
         }
         y /= (float)c;
         luminance[b] += (double)(y * y);
-        colour[b] += (double)(0.5f * (squares - (float)c * y * y)); /* of either of two differences */
+        /* of either of two differences */
+        colour[b] += (double)(0.5f * (squares - (float)c * y * y));
         count[b]++;
     }
     for (int b = 0; b < AE_NOISE_BINS; b++) {
@@ -147,18 +157,20 @@ void aei_level_measure(const float *noisy, const float *clean, uint32_t h, uint3
     }
     noise->luminance = 255 * (float)sqrt(all[0] / all[2]);
     noise->chroma = 255 * (float)sqrt(all[1] > 0 ? all[1] / all[2] : 0);
-    noise->white = sqrtf(noise->luminance * noise->luminance + noise->chroma * noise->chroma * (2 / 3.0f));
+    noise->white = sqrtf(noise->luminance * noise->luminance +
+                         noise->chroma * noise->chroma * (2 / 3.0f));
 }
 
 /* ---- the bound ---- */
 
 float aei_bound_of(const ae_recipe *r)
 {
-    bool noise = r->task == AE_TASK_DENOISE && r->residual && r->n_corruptions && r->strength_max <= 0 &&
-                 ae_graph_find(&r->networks[0].graph, AE_INPUT_LEVEL) >= 0;
+    bool noise = r->task == AE_TASK_DENOISE && r->residual && r->n_corruptions &&
+                 r->strength_max <= 0 && ae_graph_find(&r->networks[0].graph, AE_INPUT_LEVEL) >= 0;
 
     for (uint32_t i = 0; i < r->n_corruptions; i++)
-        noise = noise && (r->corruptions[i].kind == AE_CORRUPT_GAUSSIAN || r->corruptions[i].kind == AE_CORRUPT_CAMERA);
+        noise = noise && (r->corruptions[i].kind == AE_CORRUPT_GAUSSIAN ||
+                          r->corruptions[i].kind == AE_CORRUPT_CAMERA);
     return r->bound > 0 ? r->bound : noise ? default_bound : 0;
 }
 
@@ -170,7 +182,8 @@ static inline float limit(float bound, const float *level, uint32_t level_c)
     return level_c == 1 ? bound * y : bound * sqrtf(y * y + u * u * (2 / 3.0f));
 }
 
-AEI_CLONES void aei_bound(float bound, const float *restrict level, uint32_t level_c, float *restrict output, uint32_t c, size_t n)
+AEI_CLONES void aei_bound(float bound, const float *restrict level, uint32_t level_c,
+                          float *restrict output, uint32_t c, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float most = limit(bound, level + level_c * i, level_c), per = most > 0 ? 1 / most : 0;
@@ -188,8 +201,9 @@ AEI_CLONES void aei_bound(float bound, const float *restrict level, uint32_t lev
     }
 }
 
-AEI_CLONES void aei_bound_back(float bound, const float *restrict level, uint32_t level_c, const float *restrict value,
-                               const float *restrict base, float *restrict gradient, uint32_t c, size_t n)
+AEI_CLONES void aei_bound_back(float bound, const float *restrict level, uint32_t level_c,
+                               const float *restrict value, const float *restrict base,
+                               float *restrict gradient, uint32_t c, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float most = limit(bound, level + level_c * i, level_c), per = most > 0 ? 1 / most : 0;

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How noisy is a picture, at which brightness? Second differences do not see slopes; what is left of them in the calmest
- * blocks is noise, unless nothing in the picture is calm. Noise from a camera is coarse and its grain says how the calm
- * blocks are to be read, so energies are taken along rows, columns and both, of luminance and of two colour differences, at
- * four scales; of each, some low quantiles over blocks are kept. Fur, cloth and leaves are grainy all over and have no calm
- * blocks. What gives them away is that their grain has a direction and that its colour follows its brightness: signs of
- * that are averaged over the calmest blocks and over all. Noise depends on the brightness alone, so blocks of similar
- * brightness are summarised together, beside all of them: what one group has and the others have not is texture. A small
- * network, trained on photographs and patterns with synthetic noise by models/torch/noise_estimator.py, turns the summaries
- * into deviations; another one knows white noise when it sees it.
+ * How noisy is a picture, at which brightness? Second differences do not see slopes; what is left
+ * of them in the calmest blocks is noise, unless nothing in the picture is calm. Noise from a
+ * camera is coarse and its grain says how the calm blocks are to be read, so energies are taken
+ * along rows, columns and both, of luminance and of two colour differences, at four scales; of
+ * each, some low quantiles over blocks are kept. Fur, cloth and leaves are grainy all over and have
+ * no calm blocks. What gives them away is that their grain has a direction and that its colour
+ * follows its brightness: signs of that are averaged over the calmest blocks and over all. Noise
+ * depends on the brightness alone, so blocks of similar brightness are summarised together, beside
+ * all of them: what one group has and the others have not is texture. A small network, trained on
+ * photographs and patterns with synthetic noise by models/torch/noise_estimator.py, turns the
+ * summaries into deviations; another one knows white noise when it sees it.
  *
- * Pictures that no camera took are known by their levels: noise fills all between the darkest and the brightest of a block, drawing
- * leaves most of them out.
+ * Pictures that no camera took are known by their levels: noise fills all between the darkest and
+ * the brightest of a block, drawing leaves most of them out.
  *
- * Blocks lie on a fixed grid, at most MAX_BLOCKS of them spread over the picture: the same whoever reads the rows. */
+ * Blocks lie on a fixed grid, at most MAX_BLOCKS of them spread over the picture: the same whoever
+ * reads the rows. */
 #include "ae/denoise.h"
 
 #include <math.h>
@@ -29,7 +32,8 @@ enum {
     EDGE = 32,
     SCALES = 4,
     MAX_BLOCKS = 4096,
-    N_ENERGIES = 4 * SCALES, /* scale, luminance or colour, along one direction (the lesser of two) or both */
+    /* scale, luminance or colour, along one direction (the lesser of two) or both */
+    N_ENERGIES = 4 * SCALES,
     N_QUANTILES = 4,
     N_SIGNS = 2 * SCALES + 1, /* scale: direction, likeness of colour to luminance; brightness */
     LEAST_BLOCKS = 4,
@@ -40,10 +44,13 @@ _Static_assert(AEI_NOISE_SUMMARY == N_ENERGIES * N_QUANTILES + 2 * (N_SIGNS + 1)
                "quantiles, and signs of calm and of all blocks");
 
 static const float least_noise = 0.35f; /* what rounding makes; below, nothing is told */
-static const float least_white = 3;     /* deviation below which white noise is not told from a camera's */
-static const float sure_white[2] = {0, 1.2f}; /* logarithm of the odds from which on it is believed: grey, where less can tell it,
-                                                 and in colour */
-static const float most_drawn = 0.5f;   /* share of drawn blocks beyond which a picture is taken for drawn */
+/* deviation below which white noise is not told from a camera's */
+static const float least_white = 3;
+/* logarithm of the odds from which on it is believed: grey, where less can tell it, and in colour
+ */
+static const float sure_white[2] = {0, 1.2f};
+/* share of drawn blocks beyond which a picture is taken for drawn */
+static const float most_drawn = 0.5f;
 static const double quantiles[N_QUANTILES] = {0.05, 0.15, 0.3, 0.5};
 
 typedef struct block {
@@ -57,7 +64,9 @@ typedef struct block {
 } block;
 
 /* Second differences of a square, dense: along rows, along columns, along both. */
-typedef struct differences { float along[3][EDGE * EDGE]; } differences;
+typedef struct differences {
+    float along[3][EDGE * EDGE];
+} differences;
 
 AEI_CLONES static void differ(const float *restrict p, size_t edge, differences *restrict d)
 {
@@ -88,7 +97,8 @@ AEI_CLONES static float dot(const float *a, const float *b, size_t n)
     return sum;
 }
 
-/* d: of luminance and two colour differences. Energies are scaled to the variance of white noise. */
+/* d: of luminance and two colour differences. Energies are scaled to the variance of white noise.
+ */
 static void measure(const differences d[3], size_t edge, float energy[4], float sign[2])
 {
     size_t inner = edge - 2, n[3] = {edge * inner, edge * inner, inner * inner};
@@ -104,7 +114,9 @@ static void measure(const differences d[3], size_t edge, float energy[4], float 
 
     sign[0] = logf((fmaxf(e[0][0], e[0][1]) + 0.1f) / (energy[0] + 0.1f));
     for (int k = 1; k < 3; k++) {
-        float both = (dot(d[0].along[0], d[k].along[0], n[0]) + dot(d[0].along[1], d[k].along[1], n[1])) / (float)(6 * n[0]);
+        float both = (dot(d[0].along[0], d[k].along[0], n[0]) +
+                      dot(d[0].along[1], d[k].along[1], n[1])) /
+                     (float)(6 * n[0]);
 
         likeness += both * both;
     }
@@ -143,8 +155,9 @@ static void measure_block(float planes[3][EDGE * EDGE], bool grey, block *b)
     b->sign[N_SIGNS - 1] = brightness / (64 * EDGE * EDGE);
 }
 
-/* How many levels between the 2nd and the 98th hundredth of the samples occur, of those that there are: noise fills them, drawing
- * does not. 1 where there are too few to tell, 0 where all are one. *range: how far these are apart, if that is more. */
+/* How many levels between the 2nd and the 98th hundredth of the samples occur, of those that there
+ * are: noise fills them, drawing does not. 1 where there are too few to tell, 0 where all are one.
+ * *range: how far these are apart, if that is more. */
 static float filled(const uint32_t histogram[256], uint32_t *range)
 {
     const uint32_t few = EDGE * EDGE / 50;
@@ -166,7 +179,9 @@ static float filled(const uint32_t histogram[256], uint32_t *range)
 static uint32_t most_frequent(const uint32_t colours[EDGE * EDGE])
 {
     enum { SLOTS = 4 * EDGE * EDGE };
-    struct { uint32_t colour, n; } table[SLOTS] = {{0}};
+    struct {
+        uint32_t colour, n;
+    } table[SLOTS] = {{0}};
     uint32_t most = 0;
 
     for (size_t i = 0; i < EDGE * EDGE; i++) {
@@ -183,7 +198,8 @@ static uint32_t most_frequent(const uint32_t colours[EDGE * EDGE])
 }
 
 /* The block whose corner is at column x of EDGE rows of samples, 1.0 = white. */
-static void load_block(const float *pixels, size_t width, size_t x, int n_colours, float planes[3][EDGE * EDGE], block *b)
+static void load_block(const float *pixels, size_t width, size_t x, int n_colours,
+                       float planes[3][EDGE * EDGE], block *b)
 {
     uint32_t histogram[3][256] = {{0}}, of_pixels[EDGE * EDGE] = {0};
     bool inside[EDGE * EDGE] = {false};
@@ -231,18 +247,21 @@ static void load_block(const float *pixels, size_t width, size_t x, int n_colour
     }
     for (size_t i = 0; i < EDGE * EDGE; i++)
         of_pixels[i] = inside[i] ? of_pixels[i] : UINT32_MAX;
-    /* black and white side by side; or high contrast, and yet neighbours or many pixels that are the same to the last bit */
-    b->drawn = b->drawn || both || (range >= 64 && (n_equal > EDGE * EDGE / 5 || most_frequent(of_pixels) > EDGE * EDGE / 5));
+    /* black and white side by side; or high contrast, and yet neighbours or many pixels that are
+     * the same to the last bit */
+    b->drawn = b->drawn || both ||
+               (range >= 64 &&
+                (n_equal > EDGE * EDGE / 5 || most_frequent(of_pixels) > EDGE * EDGE / 5));
     b->blank = n_clipped == (size_t)(EDGE * EDGE * n_colours) && range == 0;
 }
 
 typedef struct scan {
     const ae_row_source *source;
-    uint32_t step;      /* every step-th block of every step-th row of blocks */
-    uint32_t n_x, n_y;  /* blocks */
-    uint32_t width;     /* of a row of floats: at least EDGE */
+    uint32_t step;     /* every step-th block of every step-th row of blocks */
+    uint32_t n_x, n_y; /* blocks */
+    uint32_t width;    /* of a row of floats: at least EDGE */
     uint8_t *rows;
-    float *pixels;      /* EDGE rows */
+    float *pixels; /* EDGE rows */
     block *blocks;
     size_t n_blocks;
 } scan;
@@ -252,10 +271,13 @@ static ae_status prepare(scan *s, ae_error *err)
     const ae_signal_info *info = &s->source->info;
     size_t row_bytes = ae_row_bytes(info), n;
 
-    if (!info->width || !info->height || !row_bytes || info->width > UINT32_MAX / 4 || info->height > UINT32_MAX / 4 ||
-        info->channels < 1 || info->channels > 4 || (info->sample != AE_U8 && info->sample != AE_U16 && info->sample != AE_F32))
-        return ae_fail(err, AE_ERR_ARGUMENT, "no noise can be estimated in %llu x %llu x %u samples of this type",
-                       (unsigned long long)info->width, (unsigned long long)info->height, info->channels);
+    if (!info->width || !info->height || !row_bytes || info->width > UINT32_MAX / 4 ||
+        info->height > UINT32_MAX / 4 || info->channels < 1 || info->channels > 4 ||
+        (info->sample != AE_U8 && info->sample != AE_U16 && info->sample != AE_F32))
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "no noise can be estimated in %llu x %llu x %u samples of this type",
+                       (unsigned long long)info->width, (unsigned long long)info->height,
+                       info->channels);
     s->width = info->width < EDGE ? EDGE : (uint32_t)info->width;
     s->n_x = s->width / EDGE;
     s->n_y = info->height < EDGE ? 1 : (uint32_t)(info->height / EDGE);
@@ -277,8 +299,11 @@ static void scan_band(scan *s, uint32_t n_rows)
 {
     const ae_signal_info *info = &s->source->info;
     uint32_t colours = info->channels < 3 ? 1 : 3;
-    aei_window_format format = {
-        .sample = info->sample, .width = (uint32_t)info->width, .channels = info->channels, .colours = colours, .planes = colours};
+    aei_window_format format = {.sample = info->sample,
+                                .width = (uint32_t)info->width,
+                                .channels = info->channels,
+                                .colours = colours,
+                                .planes = colours};
     float planes[3][EDGE * EDGE];
 
     for (uint32_t y = 0; y < EDGE; y++)
@@ -342,7 +367,8 @@ static int compare_calm(const void *a, const void *b)
     return by ? by : (x->number > y->number) - (x->number < y->number);
 }
 
-/* Moves the blocks to look at to the front: those hardly clipped, or the least clipped ones where these are too few. */
+/* Moves the blocks to look at to the front: those hardly clipped, or the least clipped ones where
+ * these are too few. */
 static size_t choose_blocks(scan *s)
 {
     size_t n = 0, least = s->n_blocks / 20 > LEAST_BLOCKS ? s->n_blocks / 20 : LEAST_BLOCKS;
@@ -355,7 +381,8 @@ static size_t choose_blocks(scan *s)
     return n < s->n_blocks ? n : s->n_blocks;
 }
 
-static void layer(const float *weights, const float *bias, const float *in, size_t n_in, float *out, size_t n_out, bool relu)
+static void layer(const float *weights, const float *bias, const float *in, size_t n_in, float *out,
+                  size_t n_out, bool relu)
 {
     for (size_t o = 0; o < n_out; o++) {
         float sum = bias[o];
@@ -386,7 +413,8 @@ static void average_signs(const block *blocks, size_t n, float mean[N_SIGNS + 1]
     mean[N_SIGNS] = (float)sqrt(square / (double)n);
 }
 
-/* Logarithms of low quantiles of each energy over n blocks, then signs of the calmest sixth and of all. values: n + 1 floats. */
+/* Logarithms of low quantiles of each energy over n blocks, then signs of the calmest sixth and of
+ * all. values: n + 1 floats. */
 static void summarise(block *blocks, size_t n, float *values, float summary[AEI_NOISE_SUMMARY])
 {
     size_t n_calm = n / 6 > LEAST_BLOCKS ? n / 6 : LEAST_BLOCKS;
@@ -452,7 +480,8 @@ static ae_status group(scan *s, aei_noise_groups *out, ae_error *err)
     return AE_OK;
 }
 
-ae_status aei_noise_measure(const ae_row_source *source, const ae_cancel *cancel, aei_noise_groups *out, ae_error *err)
+ae_status aei_noise_measure(const ae_row_source *source, const ae_cancel *cancel,
+                            aei_noise_groups *out, ae_error *err)
 {
     scan s = {.source = source};
     ae_status st;
@@ -482,13 +511,15 @@ static float judge_white(const aei_noise_groups *groups, bool colour)
 
     for (uint32_t g = 0; g < groups->n; g++) {
         standardise(groups->features[g], in);
-        layer(noise_white_weight1, noise_white_bias1, in, NOISE_NET_IN, a, NOISE_WHITE_HIDDEN, true);
+        layer(noise_white_weight1, noise_white_bias1, in, NOISE_NET_IN, a, NOISE_WHITE_HIDDEN,
+              true);
         layer(noise_white_weight2, noise_white_bias2, a, NOISE_WHITE_HIDDEN, b, 2, false);
         odds += b[0] / (float)groups->n;
         deviation += b[1] / (float)groups->n;
     }
     deviation = expf(fminf(deviation, 5)) - 0.5f;
-    /* strong noise in grey pictures is clipped, and then looks less white; but no camera's grey is as strong */
+    /* strong noise in grey pictures is clipped, and then looks less white; but no camera's grey is
+     * as strong */
     if (!colour)
         odds += 0.55f * fminf(fmaxf((deviation - 30) / 15, 0), 1);
     return odds >= sure_white[colour] && deviation >= least_white ? deviation : 0;
@@ -519,13 +550,16 @@ static void draw_curve(const aei_noise_groups *groups, const float *found, float
 
         while (g + 1 < groups->n && groups->brightness[g + 1] < at)
             g++;
-        t = g + 1 < groups->n ? (at - groups->brightness[g]) / (groups->brightness[g + 1] - groups->brightness[g] + 1e-6f) : 0;
+        t = g + 1 < groups->n ? (at - groups->brightness[g]) /
+                                    (groups->brightness[g + 1] - groups->brightness[g] + 1e-6f)
+                              : 0;
         t = t > 0 ? (t < 1 ? t : 1) : 0;
         curve[i] = found[2 * g] + (g + 1 < groups->n ? t * (found[2 * (g + 1)] - found[2 * g]) : 0);
     }
 }
 
-ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out, ae_error *err)
+ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel, ae_noise *out,
+                            ae_error *err)
 {
     float found[AEI_NOISE_GROUPS][2], square[2] = {0};
     aei_noise_groups groups;

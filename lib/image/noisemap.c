@@ -19,21 +19,28 @@ static ae_status prepare(mapper *m, const ae_signal_info *info, ae_error *err)
 {
     uint32_t colours = info->channels < 3 ? 1 : 3;
 
-    if (!info->width || !info->height || info->width > UINT32_MAX / 4 || info->channels < 1 || info->channels > 4 ||
+    if (!info->width || !info->height || info->width > UINT32_MAX / 4 || info->channels < 1 ||
+        info->channels > 4 ||
         (info->sample != AE_U8 && info->sample != AE_U16 && info->sample != AE_F32))
-        return ae_fail(err, AE_ERR_ARGUMENT, "no map of %llu x %llu x %u samples of this type", (unsigned long long)info->width,
-                       (unsigned long long)info->height, info->channels);
-    m->format = (aei_window_format){.sample = info->sample, .width = (uint32_t)info->width, .channels = info->channels,
-                                    .colours = colours, .planes = colours};
+        return ae_fail(err, AE_ERR_ARGUMENT, "no map of %llu x %llu x %u samples of this type",
+                       (unsigned long long)info->width, (unsigned long long)info->height,
+                       info->channels);
+    m->format = (aei_window_format){.sample = info->sample,
+                                    .width = (uint32_t)info->width,
+                                    .channels = info->channels,
+                                    .colours = colours,
+                                    .planes = colours};
     m->row_bytes = ae_row_bytes(info);
     m->row_floats = (size_t)info->width * colours;
     m->rows = ae_alloc(STRIP, m->row_bytes);
     m->image = ae_alloc(WINDOW, m->row_floats * sizeof(float));
     m->level = ae_alloc(2 * (size_t)WINDOW, info->width * sizeof(float));
     m->scratch = ae_alloc(aei_level_scratch(WINDOW, (uint32_t)info->width), sizeof(float));
-    m->out = ae_alloc(WINDOW, 3 * (size_t)info->width); /* the last strip brings the rows with it that wait for those below */
+    /* the last strip brings the rows with it that wait for those below */
+    m->out = ae_alloc(WINDOW, 3 * (size_t)info->width);
     if (!m->rows || !m->image || !m->level || !m->scratch || !m->out)
-        return ae_fail(err, AE_ERR_NOMEM, "%d rows of %llu pixels", WINDOW, (unsigned long long)info->width);
+        return ae_fail(err, AE_ERR_NOMEM, "%d rows of %llu pixels", WINDOW,
+                       (unsigned long long)info->width);
     return AE_OK;
 }
 
@@ -45,8 +52,8 @@ static uint8_t shown(float deviation)
 }
 
 /* Rows [first, first + n) of the window become rows of the map. */
-static ae_status write_strip(mapper *m, const ae_noise *noise, uint32_t n_window, uint32_t first, uint32_t n,
-                             const ae_row_sink *sink, ae_error *err)
+static ae_status write_strip(mapper *m, const ae_noise *noise, uint32_t n_window, uint32_t first,
+                             uint32_t n, const ae_row_sink *sink, ae_error *err)
 {
     uint32_t width = m->format.width;
 
@@ -61,8 +68,8 @@ static ae_status write_strip(mapper *m, const ae_noise *noise, uint32_t n_window
     return sink->write(sink->opaque, m->out, n, err);
 }
 
-ae_status ae_noise_map(const ae_row_source *source, const ae_noise *noise, const ae_row_sink *sink, const ae_cancel *cancel,
-                       ae_error *err)
+ae_status ae_noise_map(const ae_row_source *source, const ae_noise *noise, const ae_row_sink *sink,
+                       const ae_cancel *cancel, ae_error *err)
 {
     uint64_t height = source->info.height;
     uint32_t have = 0, above = 0; /* rows in the window, and of those the ones that were written */
@@ -79,7 +86,8 @@ ae_status ae_noise_map(const ae_row_source *source, const ae_noise *noise, const
         if (st != AE_OK)
             break;
         for (uint32_t i = 0; i < n; i++)
-            aei_window_load(&m.format, m.rows + i * m.row_bytes, 0, m.format.width, m.image + (have + i) * m.row_floats);
+            aei_window_load(&m.format, m.rows + i * m.row_bytes, 0, m.format.width,
+                            m.image + (have + i) * m.row_floats);
         have += n;
         y += n;
         ready = y == height ? have : have > AEI_LEVEL_REACH ? have - AEI_LEVEL_REACH : 0;
@@ -87,7 +95,8 @@ ae_status ae_noise_map(const ae_row_source *source, const ae_noise *noise, const
             st = write_strip(&m, noise, have, above, ready - above, sink, err);
         above = ready > above ? ready : above;
         keep = have - above + AEI_LEVEL_REACH < have ? have - above + AEI_LEVEL_REACH : have;
-        memmove(m.image, m.image + (have - keep) * m.row_floats, keep * m.row_floats * sizeof(float));
+        memmove(m.image, m.image + (have - keep) * m.row_floats,
+                keep * m.row_floats * sizeof(float));
         above -= have - keep;
         have = keep;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Resampling of rows as they come: a filter widened by the factor where the picture shrinks, first across and then down, with only
- * the rows in memory that the next result needs. */
+ * Resampling of rows as they come: a filter widened by the factor where the picture shrinks, first
+ * across and then down, with only the rows in memory that the next result needs. */
 #include "ae/superres.h"
 
 #include <math.h>
@@ -21,8 +21,8 @@ struct ae_rescaler {
     ae_signal_info from, to;
     ae_row_sink sink;
     axis x, y;
-    float *in, *out;        /* a row before and after */
-    float *ring;            /* y.taps + 1 rows that are filtered along x */
+    float *in, *out; /* a row before and after */
+    float *ring;     /* y.taps + 1 rows that are filtered along x */
     uint8_t *row;
     uint32_t rows_in, rows_out;
 };
@@ -32,8 +32,11 @@ static ae_status make_axis(axis *a, ae_filter filter, uint64_t n, uint64_t n_out
     double *weights;
 
     if (!n || !n_out || n > 1u << 30 || n_out > 1u << 30)
-        return ae_fail(err, AE_ERR_ARGUMENT, "%llu pixels to %llu", (unsigned long long)n, (unsigned long long)n_out);
-    *a = (axis){.n = (uint32_t)n, .n_out = (uint32_t)n_out, .taps = aei_filter_taps(filter, (uint32_t)n, (uint32_t)n_out)};
+        return ae_fail(err, AE_ERR_ARGUMENT, "%llu pixels to %llu", (unsigned long long)n,
+                       (unsigned long long)n_out);
+    *a = (axis){.n = (uint32_t)n,
+                .n_out = (uint32_t)n_out,
+                .taps = aei_filter_taps(filter, (uint32_t)n, (uint32_t)n_out)};
     a->first = ae_alloc(n_out, sizeof(*a->first));
     a->weights = ae_alloc(n_out, a->taps * sizeof(*a->weights));
     weights = ae_alloc(a->taps, sizeof(*weights));
@@ -43,11 +46,13 @@ static ae_status make_axis(axis *a, ae_filter filter, uint64_t n, uint64_t n_out
             a->weights[(size_t)i * a->taps + t] = (float)weights[t];
     }
     ae_free(weights);
-    return a->first && a->weights && weights ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "a filter of %u taps", a->taps);
+    return a->first && a->weights && weights
+               ? AE_OK
+               : ae_fail(err, AE_ERR_NOMEM, "a filter of %u taps", a->taps);
 }
 
-ae_status ae_rescaler_create(ae_filter filter, const ae_signal_info *from, const ae_signal_info *to, const ae_row_sink *sink,
-                             ae_rescaler **out, ae_error *err)
+ae_status ae_rescaler_create(ae_filter filter, const ae_signal_info *from, const ae_signal_info *to,
+                             const ae_row_sink *sink, ae_rescaler **out, ae_error *err)
 {
     ae_rescaler *r = ae_alloc(1, sizeof(*r));
     ae_status st;
@@ -67,8 +72,9 @@ ae_status ae_rescaler_create(ae_filter filter, const ae_signal_info *from, const
     r->ring = ae_alloc((size_t)r->y.taps + 1, to->width * to->channels * sizeof(float));
     r->row = ae_alloc(1, ae_row_bytes(to));
     if (!r->in || !r->out || !r->ring || !r->row || from->channels != to->channels) {
-        st = from->channels != to->channels ? ae_fail(err, AE_ERR_ARGUMENT, "%u channels to %u", from->channels, to->channels)
-                                            : ae_fail(err, AE_ERR_NOMEM, "rows of %llu pixels", (unsigned long long)to->width);
+        st = from->channels != to->channels
+                 ? ae_fail(err, AE_ERR_ARGUMENT, "%u channels to %u", from->channels, to->channels)
+                 : ae_fail(err, AE_ERR_NOMEM, "rows of %llu pixels", (unsigned long long)to->width);
         goto done;
     }
     *out = r;
@@ -132,7 +138,8 @@ static void take_row(ae_rescaler *r, const void *row)
                 first[(size_t)x * c + k] *= first[(size_t)x * c + c - 1];
     for (int64_t i = 1; i <= margin; i++) {
         memcpy(first - i * c, first + (size_t)aei_mirror_whole(-i, n) * c, c * sizeof(*first));
-        memcpy(first + (n - 1 + i) * c, first + (size_t)aei_mirror_whole(n - 1 + i, n) * c, c * sizeof(*first));
+        memcpy(first + (n - 1 + i) * c, first + (size_t)aei_mirror_whole(n - 1 + i, n) * c,
+               c * sizeof(*first));
     }
     filter_row(&r->x, first, r->ring + r->rows_in % (r->y.taps + 1) * (size_t)r->x.n_out * c, c);
     r->rows_in++;
@@ -148,7 +155,9 @@ static ae_status give_row(ae_rescaler *r, ae_error *err)
         float weight = r->y.weights[(size_t)y * r->y.taps + t];
 
         if (weight != 0)
-            add_row(r->out, r->ring + aei_mirror_whole(r->y.first[y] + t, r->y.n) % (r->y.taps + 1) * n, weight, n);
+            add_row(r->out,
+                    r->ring + aei_mirror_whole(r->y.first[y] + t, r->y.n) % (r->y.taps + 1) * n,
+                    weight, n);
     }
     if (r->to.alpha)
         for (size_t i = 0; i < n; i += c) {

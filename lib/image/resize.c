@@ -22,7 +22,8 @@ static double sinc(double x)
     return x == 0 ? 1 : sin(x) / x;
 }
 
-static const double reach[] = {[AE_BICUBIC] = 2, [AE_LANCZOS] = 3, [AE_AREA] = 0.5, [AE_BILINEAR] = 1};
+static const double reach[] = {
+    [AE_BICUBIC] = 2, [AE_LANCZOS] = 3, [AE_AREA] = 0.5, [AE_BILINEAR] = 1};
 
 static double kernel(ae_filter filter, double x)
 {
@@ -41,9 +42,11 @@ uint32_t aei_filter_taps(ae_filter filter, uint32_t n, uint32_t n_out)
     return (uint32_t)ceil(scale < 1 ? width / scale : width) + 2;
 }
 
-int64_t aei_filter_weights(ae_filter filter, uint32_t n, uint32_t n_out, uint32_t x, double *weights)
+int64_t aei_filter_weights(ae_filter filter, uint32_t n, uint32_t n_out, uint32_t x,
+                           double *weights)
 {
-    double scale = (double)n_out / n, shrink = scale < 1 ? scale : 1, u = (x + 0.5) / scale - 0.5, sum = 0;
+    double scale = (double)n_out / n, shrink = scale < 1 ? scale : 1, u = (x + 0.5) / scale - 0.5,
+           sum = 0;
     int64_t first = (int64_t)floor(u - reach[filter] / shrink);
     uint32_t taps = aei_filter_taps(filter, n, n_out);
 
@@ -62,16 +65,25 @@ uint32_t aei_mirror_whole(int64_t i, uint32_t n)
     return (uint32_t)(i < n ? i : period - 1 - i);
 }
 
-/* One addend of an output sample. Sums are made from the first tap on, in f32, whatever the vectors. */
-typedef struct tap { uint32_t at; float weight; } tap;
+/* One addend of an output sample. Sums are made from the first tap on, in f32, whatever the
+ * vectors. */
+typedef struct tap {
+    uint32_t at;
+    float weight;
+} tap;
 
-typedef struct axis { const tap *taps; const uint32_t *first; } axis; /* sample x: taps first[x] to first[x + 1] */
+/* sample x: taps first[x] to first[x + 1] */
+typedef struct axis {
+    const tap *taps;
+    const uint32_t *first;
+} axis;
 
 enum { LANES = 16 };
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef float four __attribute__((vector_size(4 * sizeof(float))));
 
-static axis plan_axis(ae_filter filter, uint32_t n, uint32_t n_out, tap *taps, uint32_t *first, double *weights)
+static axis plan_axis(ae_filter filter, uint32_t n, uint32_t n_out, tap *taps, uint32_t *first,
+                      double *weights)
 {
     uint32_t most = aei_filter_taps(filter, n, n_out), k = 0;
 
@@ -89,7 +101,8 @@ static axis plan_axis(ae_filter filter, uint32_t n, uint32_t n_out, tap *taps, u
 
 /* to = the weighted sum of rows of n floats. */
 AEI_CLONES
-static void sum_rows(float *restrict to, const float *restrict from, const tap *taps, uint32_t n_taps, size_t n)
+static void sum_rows(float *restrict to, const float *restrict from, const tap *taps,
+                     uint32_t n_taps, size_t n)
 {
     enum { WIDTH = 4 * LANES };
     size_t i = 0;
@@ -115,7 +128,8 @@ static void sum_rows(float *restrict to, const float *restrict from, const tap *
 
 /* Likewise of columns, each of c x LANES floats: LANES rows of a picture side by side. */
 AEI_CLONES
-static void sum_columns(float *restrict to, const float *restrict from, const axis *a, uint32_t n_out, uint32_t c)
+static void sum_columns(float *restrict to, const float *restrict from, const axis *a,
+                        uint32_t n_out, uint32_t c)
 {
     for (uint32_t x = 0; x < n_out; x++)
         for (uint32_t i = 0; i < c; i++) {
@@ -130,7 +144,8 @@ static void sum_columns(float *restrict to, const float *restrict from, const ax
 }
 
 /* A matrix of rows x n floats, at strides of their own, to its transpose. */
-static void transpose(const float *from, size_t stride, uint32_t rows, size_t n, float *to, size_t to_stride)
+static void transpose(const float *from, size_t stride, uint32_t rows, size_t n, float *to,
+                      size_t to_stride)
 {
     uint32_t r = 0;
 
@@ -169,35 +184,43 @@ static void transpose(const float *from, size_t stride, uint32_t rows, size_t n,
 
 size_t aei_resize_scratch(uint32_t h, uint32_t w, uint32_t c, uint32_t out_h, uint32_t out_w)
 {
-    size_t down = aei_filter_taps(AE_LANCZOS, h, out_h), along = aei_filter_taps(AE_LANCZOS, w, out_w);
+    size_t down = aei_filter_taps(AE_LANCZOS, h, out_h),
+           along = aei_filter_taps(AE_LANCZOS, w, out_w);
     size_t addends = out_h * down + out_w * along, ends = (size_t)out_h + out_w + 2;
     size_t floats = ((size_t)out_h * w + LANES * ((size_t)w + out_w)) * c;
 
-    return (down + along) * sizeof(double) + addends * sizeof(tap) + ends * sizeof(uint32_t) + floats * sizeof(float);
+    return (down + along) * sizeof(double) + addends * sizeof(tap) + ends * sizeof(uint32_t) +
+           floats * sizeof(float);
 }
 
-void aei_resize(ae_filter filter, const float *from, uint32_t h, uint32_t w, uint32_t c, float *to, uint32_t out_h, uint32_t out_w,
-                void *scratch)
+void aei_resize(ae_filter filter, const float *from, uint32_t h, uint32_t w, uint32_t c, float *to,
+                uint32_t out_h, uint32_t out_w, void *scratch)
 {
     uint32_t down = aei_filter_taps(filter, h, out_h), along = aei_filter_taps(filter, w, out_w);
     double *weights = scratch;
     tap *y_taps = (tap *)(weights + down + along), *x_taps = y_taps + (size_t)out_h * down;
-    uint32_t *y_first = (uint32_t *)(x_taps + (size_t)out_w * along), *x_first = y_first + out_h + 1;
-    float *low = (float *)(x_first + out_w + 1), *columns = low + (size_t)out_h * w * c, *sums = columns + (size_t)LANES * w * c;
-    axis y = plan_axis(filter, h, out_h, y_taps, y_first, weights), x = plan_axis(filter, w, out_w, x_taps, x_first, weights);
+    uint32_t *y_first = (uint32_t *)(x_taps + (size_t)out_w * along),
+             *x_first = y_first + out_h + 1;
+    float *low = (float *)(x_first + out_w + 1), *columns = low + (size_t)out_h * w * c,
+          *sums = columns + (size_t)LANES * w * c;
+    axis y = plan_axis(filter, h, out_h, y_taps, y_first, weights),
+         x = plan_axis(filter, w, out_w, x_taps, x_first, weights);
 
     for (uint32_t r = 0; r < out_h; r++)
-        sum_rows(low + (size_t)r * w * c, from, y.taps + y.first[r], y.first[r + 1] - y.first[r], (size_t)w * c);
+        sum_rows(low + (size_t)r * w * c, from, y.taps + y.first[r], y.first[r + 1] - y.first[r],
+                 (size_t)w * c);
     for (uint32_t r = 0; r < out_h; r += LANES) {
         uint32_t rows = out_h - r < LANES ? out_h - r : LANES;
 
         memset(columns, 0, rows < LANES ? (size_t)LANES * w * c * sizeof(*columns) : 0);
         transpose(low + (size_t)r * w * c, (size_t)w * c, rows, (size_t)w * c, columns, LANES);
         sum_columns(sums, columns, &x, out_w, c);
-        for (size_t k = 0; k < (size_t)out_w * c; k += LANES) { /* in blocks that stay in the cache */
+        /* in blocks that stay in the cache */
+        for (size_t k = 0; k < (size_t)out_w * c; k += LANES) {
             size_t n = (size_t)out_w * c - k < LANES ? (size_t)out_w * c - k : LANES;
 
-            transpose(sums + k * LANES, LANES, (uint32_t)n, rows, to + r * (size_t)out_w * c + k, (size_t)out_w * c);
+            transpose(sums + k * LANES, LANES, (uint32_t)n, rows, to + r * (size_t)out_w * c + k,
+                      (size_t)out_w * c);
         }
     }
 }

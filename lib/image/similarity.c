@@ -11,16 +11,18 @@
 enum { SCALES = 5, WINDOW = 11 };
 enum { A, B, AA, BB, AB, MOMENTS };
 
-static const float kernel[WINDOW] = {0.00102838f, 0.00759876f, 0.03600077f, 0.10936069f, 0.21300554f, 0.26601172f,
-                                     0.21300554f, 0.10936069f, 0.03600077f, 0.00759876f, 0.00102838f};
+static const float kernel[WINDOW] = {0.00102838f, 0.00759876f, 0.03600077f, 0.10936069f,
+                                     0.21300554f, 0.26601172f, 0.21300554f, 0.10936069f,
+                                     0.03600077f, 0.00759876f, 0.00102838f};
 
 typedef struct scale {
-    uint32_t width, n_windows;  /* in a row */
+    uint32_t width, n_windows; /* in a row */
     uint64_t n_rows;
-    float *smooth;              /* the moments of the last WINDOW rows, each smoothed along the row: [row][moment][x] */
-    float *row[MOMENTS];        /* of one row */
-    float *waiting[2];          /* of two rows that the next scale makes one of, the first */
-    double contrast, all;       /* sums over windows: contrast and structure; times luminance */
+    /* the moments of the last WINDOW rows, each smoothed along the row: [row][moment][x] */
+    float *smooth;
+    float *row[MOMENTS];  /* of one row */
+    float *waiting[2];    /* of two rows that the next scale makes one of, the first */
+    double contrast, all; /* sums over windows: contrast and structure; times luminance */
 } scale;
 
 struct ae_similarity {
@@ -42,7 +44,8 @@ ae_status ae_similarity_create(uint32_t width, ae_similarity **out, ae_error *er
     for (uint32_t k = 0; k < SCALES; k++, width /= 2) {
         scale *c = &s->scales[k];
 
-        *c = (scale){.width = width, .n_windows = width < WINDOW ? 0 : width - WINDOW + 1, .smooth = at};
+        *c = (scale){
+            .width = width, .n_windows = width < WINDOW ? 0 : width - WINDOW + 1, .smooth = at};
         at += (size_t)WINDOW * MOMENTS * width;
         for (uint32_t m = 0; m < MOMENTS; m++, at += width)
             c->row[m] = at;
@@ -77,7 +80,8 @@ AEI_CLONES static void compare_windows(scale *c)
     for (uint32_t m = 0; m < MOMENTS; m++) {
         memset(c->row[m], 0, c->n_windows * sizeof(float));
         for (uint32_t i = 0; i < WINDOW; i++) {
-            const float *restrict from = c->smooth + ((c->n_rows + i) % WINDOW * MOMENTS + m) * c->width;
+            const float *restrict from = c->smooth +
+                                         ((c->n_rows + i) % WINDOW * MOMENTS + m) * c->width;
             float *restrict to = c->row[m];
 
             for (uint32_t x = 0; x < c->n_windows; x++)
@@ -105,8 +109,12 @@ static void add(ae_similarity *s, uint32_t k, const float *a, const float *b)
 
     if (k + 1 < SCALES && c->n_rows % 2) {
         for (uint32_t x = 0; x < c->width / 2; x++) {
-            c->waiting[0][x] = (c->waiting[0][2 * x] + c->waiting[0][2 * x + 1] + a[2 * x] + a[2 * x + 1]) / 4;
-            c->waiting[1][x] = (c->waiting[1][2 * x] + c->waiting[1][2 * x + 1] + b[2 * x] + b[2 * x + 1]) / 4;
+            c->waiting[0][x] = (c->waiting[0][2 * x] + c->waiting[0][2 * x + 1] + a[2 * x] +
+                                a[2 * x + 1]) /
+                               4;
+            c->waiting[1][x] = (c->waiting[1][2 * x] + c->waiting[1][2 * x + 1] + b[2 * x] +
+                                b[2 * x + 1]) /
+                               4;
         }
         add(s, k + 1, c->waiting[0], c->waiting[1]);
     } else {
@@ -123,7 +131,8 @@ static void add(ae_similarity *s, uint32_t k, const float *a, const float *b)
         c->row[AB][x] = va * vb;
     }
     for (uint32_t m = 0; m < MOMENTS; m++)
-        smooth_along(c->row[m], c->n_windows, c->smooth + (c->n_rows % WINDOW * MOMENTS + m) * c->width);
+        smooth_along(c->row[m], c->n_windows,
+                     c->smooth + (c->n_rows % WINDOW * MOMENTS + m) * c->width);
     if (++c->n_rows >= WINDOW)
         compare_windows(c);
 }
@@ -143,7 +152,9 @@ double ae_similarity_value(const ae_similarity *s)
 
         if (!c->n_windows || c->n_rows < WINDOW)
             return NAN;
-        product *= pow(fmax((k + 1 < SCALES ? c->contrast : c->all) / ((double)c->n_windows * (double)(c->n_rows - WINDOW + 1)), 0),
+        product *= pow(fmax((k + 1 < SCALES ? c->contrast : c->all) /
+                                ((double)c->n_windows * (double)(c->n_rows - WINDOW + 1)),
+                            0),
                        weights[k]);
     }
     return product;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The picture is continued by mirroring, cut into tiles whose corners lie on multiples of the network's stride, and each tile is
- * computed from a window that is wider by the network's field on all sides, which its layers trim as they go. All windows have one
- * shape, hence one plan, and what the network pads them with never reaches a kept pixel: so neither tile size nor threads can
+ * The picture is continued by mirroring, cut into tiles whose corners lie on multiples of the
+ * network's stride, and each tile is computed from a window that is wider by the network's field on
+ * all sides, which its layers trim as they go. All windows have one shape, hence one plan, and what
+ * the network pads them with never reaches a kept pixel: so neither tile size nor threads can
  * change the result.
  *
- * Rows come through a ring that holds what two rows of tiles need, results leave through two bands as high as a tile. There are no
- * reader and writer threads: whoever is free does what is most urgent, writing a finished band, computing a tile, or reading on. */
+ * Rows come through a ring that holds what two rows of tiles need, results leave through two bands
+ * as high as a tile. There are no reader and writer threads: whoever is free does what is most
+ * urgent, writing a finished band, computing a tile, or reading on. */
 #include "image/tiles.h"
 
 #include <pthread.h>
@@ -17,11 +19,18 @@
 #include "image/greys.h"
 #include "model/session.h"
 
-enum { DEFAULT_TILE = 640, LEAST_TILE = 32, SPLIT_TILE = 128, READ_ROWS = 64, MAX_EDGE = 1 << 30, BAND_BYTES = 1 << 27 };
+enum {
+    DEFAULT_TILE = 640,
+    LEAST_TILE = 32,
+    SPLIT_TILE = 128,
+    READ_ROWS = 64,
+    MAX_EDGE = 1 << 30,
+    BAND_BYTES = 1 << 27
+};
 
 typedef struct geometry {
     uint32_t width, height;
-    uint32_t field;       /* of the network and what it is fed with: a multiple of the stride */
+    uint32_t field; /* of the network and what it is fed with: a multiple of the stride */
     uint32_t tile_w, tile_h, n_x, n_y;
     uint32_t window_w, window_h;
     uint32_t ring_rows;
@@ -39,14 +48,14 @@ typedef struct engine {
     const aei_tiles *job;
     geometry g;
     aei_window_format format;
-    uint32_t n_passes;          /* colour through a network of one plane: a pass a channel */
+    uint32_t n_passes; /* colour through a network of one plane: a pass a channel */
     uint32_t level_channels, image_input, level_input;
     size_t row_bytes, result_bytes; /* of a row read, written */
     uint8_t *ring, *bands[2];
     worker *workers;
     uint32_t n_workers;
 
-    pthread_mutex_t mutex;      /* of all below */
+    pthread_mutex_t mutex; /* of all below */
     pthread_cond_t change;
     uint32_t rows_read, rows_written;
     uint32_t next_tile, n_done; /* tiles */
@@ -94,7 +103,8 @@ static void cut(geometry *g, uint32_t tile, uint32_t most_rows, uint32_t threads
     cut_axis(g->width, tile_w, stride, &g->tile_w, &g->n_x);
     cut_axis(g->height, tile_h, stride, &g->tile_h, &g->n_y);
     /* Small pictures are cut further, to give each thread a tile. */
-    while ((uint64_t)g->n_x * g->n_y < threads && (g->tile_w > SPLIT_TILE || g->tile_h > SPLIT_TILE)) {
+    while ((uint64_t)g->n_x * g->n_y < threads &&
+           (g->tile_w > SPLIT_TILE || g->tile_h > SPLIT_TILE)) {
         if (g->tile_w >= g->tile_h)
             cut_axis(g->width, tile_w = g->tile_w / 2, stride, &g->tile_w, &g->n_x);
         else
@@ -114,25 +124,30 @@ static ae_status plan_geometry(engine *e, uint32_t threads, ae_error *err)
     size_t most_rows;
 
     if (!info->width || !info->height || info->width > MAX_EDGE || info->height > MAX_EDGE)
-        return ae_fail(err, AE_ERR_ARGUMENT, "a picture of %llu x %llu pixels", (unsigned long long)info->width,
-                       (unsigned long long)info->height);
+        return ae_fail(err, AE_ERR_ARGUMENT, "a picture of %llu x %llu pixels",
+                       (unsigned long long)info->width, (unsigned long long)info->height);
     e->g.width = (uint32_t)info->width;
     e->g.height = (uint32_t)info->height;
     ae_graph_field(graph, &stride, &e->g.field);
     if (!stride) {
         if (image->width != e->g.width || image->height != e->g.height)
-            return ae_fail(err, AE_ERR_MISMATCH, "the model takes pictures of %u x %u pixels only, this one has %u x %u",
+            return ae_fail(err, AE_ERR_MISMATCH,
+                           "the model takes pictures of %u x %u pixels only, this one has %u x %u",
                            image->width, image->height, e->g.width, e->g.height);
         e->g.tile_w = e->g.window_w = e->g.width;
         e->g.tile_h = e->g.window_h = e->g.ring_rows = e->g.height;
         e->g.n_x = e->g.n_y = 1;
-        return e->job->reach || e->job->margin ? ae_fail(err, AE_ERR_UNSUPPORTED, "a model for pictures of one size only") : AE_OK;
+        return e->job->reach || e->job->margin
+                   ? ae_fail(err, AE_ERR_UNSUPPORTED, "a model for pictures of one size only")
+                   : AE_OK;
     }
     e->g.field += ceil_div(e->job->reach, stride) * stride;
-    least = ceil_div(e->job->margin > AEI_GREY_REACH ? e->job->margin : AEI_GREY_REACH, stride) * stride;
+    least = ceil_div(e->job->margin > AEI_GREY_REACH ? e->job->margin : AEI_GREY_REACH, stride) *
+            stride;
     e->g.field = e->g.field > least ? e->g.field : least;
     tile = tile < LEAST_TILE ? LEAST_TILE : min_u32(tile, MAX_EDGE);
-    most_rows = BAND_BYTES / (e->result_bytes * e->job->scale); /* pictures may be wide, and results wider */
+    /* pictures may be wide, and results wider */
+    most_rows = BAND_BYTES / (e->result_bytes * e->job->scale);
     cut(&e->g, tile, most_rows > LEAST_TILE ? (uint32_t)most_rows : LEAST_TILE, threads, stride);
     return AE_OK;
 }
@@ -158,18 +173,25 @@ static ae_status match_model(engine *e, ae_error *err)
             e->level_channels = n->out;
             e->level_input = n_inputs;
         } else {
-            return ae_fail(err, AE_ERR_UNSUPPORTED, "model %s wants an input '%s'", recipe->name, n->name);
+            return ae_fail(err, AE_ERR_UNSUPPORTED, "model %s wants an input '%s'", recipe->name,
+                           n->name);
         }
         n_inputs++;
     }
     if ((planes != 1 && planes != 3) || e->level_channels > 2)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "model %s has %u picture and %u level channels, not 1 or 3 and 0 to 2",
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "model %s has %u picture and %u level channels, not 1 or 3 and 0 to 2",
                        recipe->name, planes, e->level_channels);
-    if ((info->sample != AE_U8 && info->sample != AE_U16 && info->sample != AE_F32) || info->channels < 1 || info->channels > 4 ||
-        info->alpha != (info->channels % 2 == 0))
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "pictures of %u channels of this type", info->channels);
-    e->format = (aei_window_format){.sample = info->sample, .width = (uint32_t)info->width, .channels = info->channels,
-                                    .colours = info->channels < 3 ? 1 : 3, .planes = planes, .slack = e->job->slack};
+    if ((info->sample != AE_U8 && info->sample != AE_U16 && info->sample != AE_F32) ||
+        info->channels < 1 || info->channels > 4 || info->alpha != (info->channels % 2 == 0))
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "pictures of %u channels of this type",
+                       info->channels);
+    e->format = (aei_window_format){.sample = info->sample,
+                                    .width = (uint32_t)info->width,
+                                    .channels = info->channels,
+                                    .colours = info->channels < 3 ? 1 : 3,
+                                    .planes = planes,
+                                    .slack = e->job->slack};
     e->n_passes = planes == 1 ? e->format.colours : 1;
     return AE_OK;
 }
@@ -178,9 +200,12 @@ static ae_status check_output(const engine *e, const ae_session *s, ae_error *er
 {
     ae_shape out = ae_session_output_shape(s, 0);
 
-    if (out.n != 1 || out.h != e->g.tile_h * e->job->scale || out.w != e->g.tile_w * e->job->scale || out.c != e->format.planes)
-        return ae_fail(err, AE_ERR_MISMATCH, "the model makes %u x %u x %u of pictures of %u x %u x %u (width, height, channels)",
-                       out.w, out.h, out.c, e->g.tile_w, e->g.tile_h, e->format.planes);
+    if (out.n != 1 || out.h != e->g.tile_h * e->job->scale ||
+        out.w != e->g.tile_w * e->job->scale || out.c != e->format.planes)
+        return ae_fail(
+            err, AE_ERR_MISMATCH,
+            "the model makes %u x %u x %u of pictures of %u x %u x %u (width, height, channels)",
+            out.w, out.h, out.c, e->g.tile_w, e->g.tile_h, e->format.planes);
     return AE_OK;
 }
 
@@ -199,19 +224,22 @@ static ae_status allocate(engine *e, uint32_t threads, ae_error *err)
     e->workers = ae_alloc(e->n_workers, sizeof(*e->workers));
     e->ring = ae_alloc(e->g.ring_rows, e->row_bytes);
     for (uint32_t i = 0; i < n_bands; i++)
-        e->bands[i] = ae_alloc((size_t)min_u32(e->g.tile_h, e->g.height) * job->scale, e->result_bytes);
+        e->bands[i] = ae_alloc((size_t)min_u32(e->g.tile_h, e->g.height) * job->scale,
+                               e->result_bytes);
     complete = e->workers && e->ring && e->bands[0] && (n_bands == 1 || e->bands[1]);
     for (uint32_t i = 0; complete && i < e->n_workers; i++) {
         worker *w = &e->workers[i];
 
         st = i ? ae_session_clone(e->workers[0].session, &w->session, err)
-               : aei_session_create(job->model, 1, e->g.window_h, e->g.window_w, e->g.field, job->precision, &w->session, err);
+               : aei_session_create(job->model, 1, e->g.window_h, e->g.window_w, e->g.field,
+                                    job->precision, &w->session, err);
         if (st == AE_OK && !i)
             st = check_output(e, w->session, err);
         if (st != AE_OK)
             return st;
         w->image = ae_alloc(pixels, e->format.planes * sizeof(float));
-        w->net = ae_alloc((size_t)e->g.tile_w * e->g.tile_h * job->scale, job->scale * e->format.planes * sizeof(float));
+        w->net = ae_alloc((size_t)e->g.tile_w * e->g.tile_h * job->scale,
+                          job->scale * e->format.planes * sizeof(float));
         w->level = ae_alloc(pixels, (e->level_channels + !e->level_channels) * sizeof(float));
         w->scratch = ae_alloc(more + 1, 1);
         w->grey = ae_alloc(e->g.tile_w, 1);
@@ -220,7 +248,8 @@ static ae_status allocate(engine *e, uint32_t threads, ae_error *err)
             w->level[k] = job->level[k % e->level_channels];
     }
     if (!complete)
-        return ae_fail(err, AE_ERR_NOMEM, "windows of %u x %u pixels for %u threads", e->g.window_w, e->g.window_h, e->n_workers);
+        return ae_fail(err, AE_ERR_NOMEM, "windows of %u x %u pixels for %u threads", e->g.window_w,
+                       e->g.window_h, e->n_workers);
     return AE_OK;
 }
 
@@ -245,9 +274,11 @@ static void release(engine *e)
 const uint8_t *aei_tile_row(const aei_tile *t, int64_t y)
 {
     const ae_signal_info *info = &t->job->source->info;
-    int64_t last = (int64_t)info->height - 1 + t->margin; /* what lies beyond reaches no kept pixel */
+    /* what lies beyond reaches no kept pixel */
+    int64_t last = (int64_t)info->height - 1 + t->margin;
 
-    return t->ring + aei_mirror(y < last ? y : last, info->height) % t->ring_rows * ae_row_bytes(info);
+    return t->ring +
+           aei_mirror(y < last ? y : last, info->height) % t->ring_rows * ae_row_bytes(info);
 }
 
 static ae_status run_tile(engine *e, worker *w, uint32_t tx, uint32_t ty, ae_error *err)
@@ -255,10 +286,20 @@ static ae_status run_tile(engine *e, worker *w, uint32_t tx, uint32_t ty, ae_err
     const geometry *g = &e->g;
     const aei_tiles *job = e->job;
     uint32_t planes = e->format.planes;
-    aei_tile t = {.job = job, .format = e->format, .x = tx * g->tile_w, .y = ty * g->tile_h, .window_w = g->window_w,
-                  .window_h = g->window_h, .margin = g->field, .net = w->net, .net_w = g->tile_w * job->scale,
-                  .level = w->level, .level_channels = e->level_channels, .scratch = w->scratch,
-                  .band = e->bands[ty % 2], .ring = e->ring,
+    aei_tile t = {.job = job,
+                  .format = e->format,
+                  .x = tx * g->tile_w,
+                  .y = ty * g->tile_h,
+                  .window_w = g->window_w,
+                  .window_h = g->window_h,
+                  .margin = g->field,
+                  .net = w->net,
+                  .net_w = g->tile_w * job->scale,
+                  .level = w->level,
+                  .level_channels = e->level_channels,
+                  .scratch = w->scratch,
+                  .band = e->bands[ty % 2],
+                  .ring = e->ring,
                   .ring_rows = g->ring_rows};
     const float *inputs[2];
     float *outputs[AE_MAX_FROM] = {w->net};
@@ -274,7 +315,8 @@ static ae_status run_tile(engine *e, worker *w, uint32_t tx, uint32_t ty, ae_err
         ae_status st;
 
         for (uint32_t i = 0; i < g->window_h; i++)
-            aei_window_load(&t.format, aei_tile_row(&t, (int64_t)t.y + i - g->field), (int64_t)t.x - g->field, g->window_w,
+            aei_window_load(&t.format, aei_tile_row(&t, (int64_t)t.y + i - g->field),
+                            (int64_t)t.x - g->field, g->window_w,
                             w->image + (size_t)i * g->window_w * planes);
         if (job->load)
             job->load(&t);
@@ -304,7 +346,8 @@ static uint32_t tiles_ready(const engine *e)
     uint32_t ready = 0;
 
     for (uint32_t ty = e->low; ty < e->g.n_y && ty < e->low + 2; ty++)
-        if (rows_needed(e, ty) <= e->rows_read && (ty < 2 || (uint64_t)(ty - 1) * e->g.tile_h <= e->rows_written))
+        if (rows_needed(e, ty) <= e->rows_read &&
+            (ty < 2 || (uint64_t)(ty - 1) * e->g.tile_h <= e->rows_written))
             ready = (ty + 1) * e->g.n_x;
         else
             break;
@@ -343,7 +386,8 @@ static void settle(engine *e, ae_status st, const ae_error *err)
 
 static void do_write(engine *e)
 {
-    uint32_t ty = e->rows_written / e->g.tile_h, n = min_u32(e->g.tile_h, e->g.height - e->rows_written);
+    uint32_t ty = e->rows_written / e->g.tile_h,
+             n = min_u32(e->g.tile_h, e->g.height - e->rows_written);
     ae_error err = {0};
     ae_status st;
 
@@ -439,12 +483,15 @@ static ae_status run_engine(engine *e, ae_error *err)
 
 ae_status aei_tiles_run(const aei_tiles *job, ae_run_stats *stats, ae_error *err)
 {
-    engine e = {.job = job, .row_bytes = ae_row_bytes(&job->source->info), .result_bytes = ae_row_bytes(&job->result)};
+    engine e = {.job = job,
+                .row_bytes = ae_row_bytes(&job->source->info),
+                .result_bytes = ae_row_bytes(&job->result)};
     uint32_t threads = job->control.threads ? job->control.threads : aei_cpu_count();
     ae_status st;
 
     if (!e.row_bytes || !e.result_bytes)
-        return ae_fail(err, AE_ERR_LIMIT, "rows of %llu pixels", (unsigned long long)job->source->info.width);
+        return ae_fail(err, AE_ERR_LIMIT, "rows of %llu pixels",
+                       (unsigned long long)job->source->info.width);
     if ((st = match_model(&e, err)) != AE_OK || (st = plan_geometry(&e, threads, err)) != AE_OK)
         return st;
     if ((st = allocate(&e, threads, err)) == AE_OK)

@@ -39,13 +39,17 @@ static ae_status check_analysis(ae_coder *c, ae_error *err)
     const aei_program *p = c->engine->program;
     ae_shape *shapes = ae_alloc(c->analysis.n_nodes, sizeof(*shapes));
     uint32_t edge = 4 * AE_CODER_TILE, stride;
-    ae_status st = shapes ? ae_graph_shapes(&c->analysis, 1, edge, edge, shapes, err) : ae_fail(err, AE_ERR_NOMEM, "codec");
+    ae_status st = shapes ? ae_graph_shapes(&c->analysis, 1, edge, edge, shapes, err)
+                          : ae_fail(err, AE_ERR_NOMEM, "codec");
 
     for (uint32_t i = 0; st == AE_OK && i < c->analysis.n_nodes; i++)
-        if (c->analysis.nodes[i].op == AE_OP_INPUT && !strcmp(c->analysis.nodes[i].name, AE_INPUT_IMAGE))
+        if (c->analysis.nodes[i].op == AE_OP_INPUT &&
+            !strcmp(c->analysis.nodes[i].name, AE_INPUT_IMAGE))
             c->planes = c->analysis.nodes[i].out;
-    if (st == AE_OK && (c->analysis.n_outputs != p->n_sources || c->planes != p->ops[p->n_ops - 1].channels))
-        st = ae_fail(err, AE_ERR_MISMATCH, "recipe and decoder program of the model do not belong together");
+    if (st == AE_OK &&
+        (c->analysis.n_outputs != p->n_sources || c->planes != p->ops[p->n_ops - 1].channels))
+        st = ae_fail(err, AE_ERR_MISMATCH,
+                     "recipe and decoder program of the model do not belong together");
     for (uint32_t i = 0; st == AE_OK && i < p->n_entropy; i++) {
         const aei_op *op = &p->ops[i];
         const ae_shape *s;
@@ -53,8 +57,10 @@ static ae_status check_analysis(ae_coder *c, ae_error *err)
         if (op->kind != AEI_LATENT)
             continue;
         s = &shapes[c->analysis.outputs[op->source]];
-        if (s->h * op->grid != edge || s->w * op->grid != edge || op->source_first > s->c || op->channels > s->c - op->source_first)
-            st = ae_fail(err, AE_ERR_MISMATCH, "recipe and decoder program of the model do not belong together");
+        if (s->h * op->grid != edge || s->w * op->grid != edge || op->source_first > s->c ||
+            op->channels > s->c - op->source_first)
+            st = ae_fail(err, AE_ERR_MISMATCH,
+                         "recipe and decoder program of the model do not belong together");
         c->source_channels[op->source] = s->c;
     }
     if (st == AE_OK) {
@@ -77,12 +83,14 @@ ae_status ae_coder_open(const ae_model *model, ae_coder **out, ae_error *err)
 
     *out = NULL;
     if (!program)
-        return ae_fail(err, AE_ERR_MISMATCH, "model %s holds no decoder program: it is no codec, or was not exported yet",
+        return ae_fail(err, AE_ERR_MISMATCH,
+                       "model %s holds no decoder program: it is no codec, or was not exported yet",
                        ae_model_recipe(model)->name);
     if ((st = open_program(program, n_bytes, &c, err)) == AE_OK &&
         (st = aei_export_sources(graph, sources, &n_sources, err)) == AE_OK &&
         (st = aei_graph_extract(graph, sources, n_sources, &c->analysis, NULL, err)) == AE_OK &&
-        (st = aei_graph_extract_values(graph, ae_model_values(model, &n_floats), &c->analysis, &c->values, err)) == AE_OK)
+        (st = aei_graph_extract_values(graph, ae_model_values(model, &n_floats), &c->analysis,
+                                       &c->values, err)) == AE_OK)
         st = check_analysis(c, err);
     if (st == AE_OK) {
         c->encodes = true;
@@ -115,14 +123,14 @@ uint32_t ae_coder_tiles(const ae_coder_picture *picture)
     return aei_tiles_along(picture->width) * aei_tiles_along(picture->height);
 }
 
-ae_status aei_coder_check_picture(const ae_coder *c, uint64_t width, uint64_t height, uint32_t planes, ae_sample sample,
-                                  ae_error *err)
+ae_status aei_coder_check_picture(const ae_coder *c, uint64_t width, uint64_t height,
+                                  uint32_t planes, ae_sample sample, ae_error *err)
 {
     uint32_t made = c->engine->program->ops[c->engine->program->n_ops - 1].channels;
 
     if (!width || !height || width >= 1 << 20 || height >= 1 << 20)
-        return ae_fail(err, AE_ERR_ARGUMENT, "a picture of %llu x %llu pixels", (unsigned long long)width,
-                       (unsigned long long)height);
+        return ae_fail(err, AE_ERR_ARGUMENT, "a picture of %llu x %llu pixels",
+                       (unsigned long long)width, (unsigned long long)height);
     if ((planes != 1 && planes != 3) || (sample != AE_U8 && sample != AE_U16 && sample != AE_F32))
         return ae_fail(err, AE_ERR_UNSUPPORTED, "pictures of %u planes of this type", planes);
     if (planes > made)

@@ -11,7 +11,7 @@ struct ae_coder {
     bool encodes;
     /* Of codecs that came with a model: */
     const ae_model *model;
-    ae_graph analysis;           /* its outputs are the sources of the program's latents */
+    ae_graph analysis; /* its outputs are the sources of the program's latents */
     float *values;
     uint32_t source_channels[AEI_MAX_SOURCES];
     uint32_t field, planes;
@@ -34,7 +34,7 @@ static inline uint32_t aei_tile_size(uint32_t n, uint32_t i)
     return n - i * AE_CODER_TILE < AE_CODER_TILE ? n - i * AE_CODER_TILE : AE_CODER_TILE;
 }
 
-ae_status aei_coder_check_picture(const ae_coder *coder, uint64_t width, uint64_t height, uint32_t planes, ae_sample sample,
-                                  ae_error *err);
+ae_status aei_coder_check_picture(const ae_coder *coder, uint64_t width, uint64_t height,
+                                  uint32_t planes, ae_sample sample, ae_error *err);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The analysis of each tile is run on a window wider by its field, the picture continued by mirroring; from there on the encoder
- * walks the decoder's program. Tiles of a row are done by all threads, then handed over in order. Between the two halves latents
- * may be kept. */
+ * The analysis of each tile is run on a window wider by its field, the picture continued by
+ * mirroring; from there on the encoder walks the decoder's program. Tiles of a row are done by all
+ * threads, then handed over in order. Between the two halves latents may be kept. */
 #include <math.h>
 #include <string.h>
 
@@ -11,15 +11,18 @@
 #include "latent/refine.h"
 #include "nn/exec.h"
 
-typedef struct stream { uint8_t *bytes; size_t n_allocated, n_bytes; } stream;
+typedef struct stream {
+    uint8_t *bytes;
+    size_t n_allocated, n_bytes;
+} stream;
 
 typedef struct worker {
     aei_run *run;
     aei_walk *walk;
     aei_rans_writer writer;
     float *window;
-    float *made[AEI_MAX_SOURCES];  /* of the window */
-    float *kept[AEI_MAX_SOURCES];  /* of the tile */
+    float *made[AEI_MAX_SOURCES]; /* of the window */
+    float *kept[AEI_MAX_SOURCES]; /* of the tile */
     ae_status status;
     ae_error error;
 } worker;
@@ -29,15 +32,15 @@ struct ae_analysis {
     uint32_t width, height;
     float *(*tiles)[AEI_MAX_SOURCES]; /* NULL: not kept */
     size_t n_tiles;
-    uint32_t every;                /* one in so many is */
+    uint32_t every; /* one in so many is */
 };
 
 typedef struct encoder {
     const ae_coder *coder;
     const ae_encode_options *options;
-    ae_analysis *into;             /* latents are kept there and not coded */
-    const ae_analysis *from;       /* they are there already */
-    uint32_t every;                /* of `into` or `from` one tile in so many is wanted */
+    ae_analysis *into;       /* latents are kept there and not coded */
+    const ae_analysis *from; /* they are there already */
+    uint32_t every;          /* of `into` or `from` one tile in so many is wanted */
     aei_window_format format;
     uint32_t width, height, n_x, n_y;
     uint32_t window_w, window_h;
@@ -45,24 +48,25 @@ typedef struct encoder {
     aei_weights *weights;
     worker *workers;
     uint32_t n_workers;
-    uint8_t *band;                 /* rows band_first .. rows_read - 1 */
+    uint8_t *band; /* rows band_first .. rows_read - 1 */
     size_t row_bytes, n_band;
     uint32_t band_first, rows_read;
-    uint32_t row;                  /* of tiles */
-    stream *streams;               /* of that row */
+    uint32_t row;    /* of tiles */
+    stream *streams; /* of that row */
 } encoder;
 
 static void load_window(const encoder *e, uint32_t tx, float *to)
 {
-    int64_t x = (int64_t)tx * AE_CODER_TILE - e->coder->field, y = (int64_t)e->row * AE_CODER_TILE - e->coder->field;
+    int64_t x = (int64_t)tx * AE_CODER_TILE - e->coder->field,
+            y = (int64_t)e->row * AE_CODER_TILE - e->coder->field;
 
     for (uint32_t i = 0; i < e->window_h; i++) {
         uint64_t from = aei_mirror(y + i, e->height);
 
         /* what is beyond the band is beyond the picture's mirror image and far from its pixels */
         from = from < e->band_first ? e->band_first : from < e->rows_read ? from : e->rows_read - 1;
-        aei_window_load(&e->format, e->band + (size_t)(from - e->band_first) * e->row_bytes, x, e->window_w,
-                        to + (size_t)i * e->window_w * e->format.planes);
+        aei_window_load(&e->format, e->band + (size_t)(from - e->band_first) * e->row_bytes, x,
+                        e->window_w, to + (size_t)i * e->window_w * e->format.planes);
     }
 }
 
@@ -75,11 +79,12 @@ static uint32_t padded_tile(const encoder *e, uint32_t n, uint32_t i)
 static void keep(const encoder *e, const worker *k, uint32_t source, uint32_t tx, float *to)
 {
     ae_shape s = aei_plan_output_shape(e->plan, source);
-    uint32_t grid = e->window_w / s.w, at = e->coder->field / grid, w = padded_tile(e, e->width, tx) / grid,
-             h = padded_tile(e, e->height, e->row) / grid;
+    uint32_t grid = e->window_w / s.w, at = e->coder->field / grid,
+             w = padded_tile(e, e->width, tx) / grid, h = padded_tile(e, e->height, e->row) / grid;
 
     for (uint32_t y = 0; y < h; y++)
-        memcpy(to + (size_t)y * w * s.c, k->made[source] + ((size_t)(y + at) * s.w + at) * s.c, (size_t)w * s.c * sizeof(float));
+        memcpy(to + (size_t)y * w * s.c, k->made[source] + ((size_t)(y + at) * s.w + at) * s.c,
+               (size_t)w * s.c * sizeof(float));
 }
 
 static ae_status analyse_tile(encoder *e, worker *k, uint32_t tx, float *const *to, ae_error *err)
@@ -101,11 +106,13 @@ static ae_status analyse_tile(encoder *e, worker *k, uint32_t tx, float *const *
 }
 
 /* The network sees as far beyond the tile as the next tile's latents tell on its pixels. */
-static ae_status refine_tile(encoder *e, worker *k, uint32_t tx, float *const *targets, ae_error *err)
+static ae_status refine_tile(encoder *e, worker *k, uint32_t tx, float *const *targets,
+                             ae_error *err)
 {
     static const uint32_t rounds[] = {2, 4, 9, 18};
     const ae_coder *c = e->coder;
-    int32_t field = (int32_t)c->field, w = (int32_t)padded_tile(e, e->width, tx), h = (int32_t)padded_tile(e, e->height, e->row);
+    int32_t field = (int32_t)c->field, w = (int32_t)padded_tile(e, e->width, tx),
+            h = (int32_t)padded_tile(e, e->height, e->row);
     int32_t around = (int32_t)aei_round_up(aei_engine_reach(c->engine), c->engine->program->stride);
     aei_refining job = {.quality = e->options->quality,
                         .effort = e->options->effort,
@@ -121,7 +128,8 @@ static ae_status refine_tile(encoder *e, worker *k, uint32_t tx, float *const *t
                         .visible_h = aei_tile_size(e->height, e->row)};
 
     around = around < field ? around : field;
-    job.seen = (aei_rect){field - (tx ? around : 0), field - (e->row ? around : 0), field + w + (tx + 1 < e->n_x ? around : 0),
+    job.seen = (aei_rect){field - (tx ? around : 0), field - (e->row ? around : 0),
+                          field + w + (tx + 1 < e->n_x ? around : 0),
                           field + h + (e->row + 1 < e->n_y ? around : 0)};
     return aei_refine(c, &job, err);
 }
@@ -138,7 +146,8 @@ static ae_status code_tile(encoder *e, worker *k, uint32_t tx, float *const *sou
     ae_status st;
 
     aei_walk_quality(k->walk, e->options->quality);
-    if ((st = aei_walk_entropy(k->walk, padded_tile(e, e->width, tx), padded_tile(e, e->height, e->row), &latents, err)) != AE_OK)
+    if ((st = aei_walk_entropy(k->walk, padded_tile(e, e->width, tx),
+                               padded_tile(e, e->height, e->row), &latents, err)) != AE_OK)
         return st;
     return aei_rans_finish(&k->writer, &s->bytes, &s->n_allocated, &s->n_bytes, err);
 }
@@ -154,7 +163,8 @@ static ae_status place_tile(const encoder *e, uint32_t tx, float **to, ae_error 
 {
     uint32_t w = padded_tile(e, e->width, tx), h = padded_tile(e, e->height, e->row);
 
-    for (uint32_t s = 0; s < e->coder->analysis.n_outputs && on_lattice(tx, e->row, e->every); s++) {
+    for (uint32_t s = 0; s < e->coder->analysis.n_outputs && on_lattice(tx, e->row, e->every);
+         s++) {
         ae_shape shape = aei_plan_output_shape(e->plan, s);
         uint32_t grid = e->window_w / shape.w;
 
@@ -187,25 +197,29 @@ static void job(void *context, uint32_t index, uint32_t thread)
     encoder *e = context;
     worker *k = &e->workers[thread];
 
-    if (k->status == AE_OK && !(e->options->control.cancel && e->options->control.cancel->requested))
+    if (k->status == AE_OK &&
+        !(e->options->control.cancel && e->options->control.cancel->requested))
         k->status = encode_tile(e, k, index, &k->error);
 }
 
 /* Rows that the next row of tiles needs; those behind it are let go. */
 static ae_status read_rows(encoder *e, const ae_row_source *source, ae_error *err)
 {
-    uint64_t first = (uint64_t)e->row * AE_CODER_TILE, end = first + AE_CODER_TILE + e->coder->field;
+    uint64_t first = (uint64_t)e->row * AE_CODER_TILE,
+             end = first + AE_CODER_TILE + e->coder->field;
     ae_status st;
 
     first = first > e->coder->field ? first - e->coder->field : 0;
     end = end < e->height ? end : e->height;
     if (first > e->band_first) {
-        memmove(e->band, e->band + (first - e->band_first) * e->row_bytes, (e->rows_read - first) * e->row_bytes);
+        memmove(e->band, e->band + (first - e->band_first) * e->row_bytes,
+                (e->rows_read - first) * e->row_bytes);
         e->band_first = (uint32_t)first;
     }
     if (end == e->rows_read)
         return AE_OK;
-    st = source->read(source->opaque, e->band + (e->rows_read - e->band_first) * e->row_bytes, (uint32_t)end - e->rows_read, err);
+    st = source->read(source->opaque, e->band + (e->rows_read - e->band_first) * e->row_bytes,
+                      (uint32_t)end - e->rows_read, err);
     e->rows_read = (uint32_t)end;
     return st;
 }
@@ -224,13 +238,15 @@ static ae_status prepare_analysis(encoder *e, ae_error *err)
         return st;
     aei_weights_set(e->weights, c->values);
     e->band = ae_alloc(n_rows < e->height ? n_rows : e->height, e->row_bytes);
-    return e->band ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "%u rows of %zu bytes", n_rows, e->row_bytes);
+    return e->band ? AE_OK
+                   : ae_fail(err, AE_ERR_NOMEM, "%u rows of %zu bytes", n_rows, e->row_bytes);
 }
 
 static ae_status prepare_worker(encoder *e, worker *k, ae_error *err)
 {
     const ae_coder *c = e->coder;
-    bool complete = e->from || (k->window = ae_alloc((size_t)e->window_w * e->window_h, c->planes * sizeof(float))) != NULL;
+    bool complete = e->from || (k->window = ae_alloc((size_t)e->window_w * e->window_h,
+                                                     c->planes * sizeof(float))) != NULL;
     ae_status st;
 
     for (uint32_t s = 0; s < c->analysis.n_outputs && !e->from; s++) {
@@ -241,7 +257,8 @@ static ae_status prepare_worker(encoder *e, worker *k, ae_error *err)
         complete = complete && k->made[s] && (e->into || k->kept[s]);
     }
     if (!complete)
-        return ae_fail(err, AE_ERR_NOMEM, "windows of %u x %u pixels for %u threads", e->window_w, e->window_h, e->n_workers);
+        return ae_fail(err, AE_ERR_NOMEM, "windows of %u x %u pixels for %u threads", e->window_w,
+                       e->window_h, e->n_workers);
     if (!e->from && (st = aei_run_create(e->plan, &k->run, err)) != AE_OK)
         return st;
     return e->into ? AE_OK : aei_walk_create(c->engine, &k->walk, err);
@@ -300,14 +317,16 @@ static ae_status encode_row(encoder *e, aei_pool *pool, const ae_tile_sink *sink
         st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
     for (uint32_t i = 0; st == AE_OK && i < e->n_x; i++)
         if (e->streams[i].n_bytes)
-            st = sink->write(sink->opaque, e->row * e->n_x + i, e->streams[i].bytes, e->streams[i].n_bytes, err);
+            st = sink->write(sink->opaque, e->row * e->n_x + i, e->streams[i].bytes,
+                             e->streams[i].n_bytes, err);
     if (st == AE_OK && e->options->control.progress)
         e->options->control.progress(e->options->control.opaque, (e->row + 1.0) / e->n_y);
     return st;
 }
 
 /* source: NULL where the latents are there. */
-static ae_status run(encoder *e, const ae_row_source *source, const ae_tile_sink *sink, ae_error *err)
+static ae_status run(encoder *e, const ae_row_source *source, const ae_tile_sink *sink,
+                     ae_error *err)
 {
     aei_pool *pool = NULL;
     ae_status st;
@@ -315,23 +334,28 @@ static ae_status run(encoder *e, const ae_row_source *source, const ae_tile_sink
     if (!e->coder->encodes)
         return ae_fail(err, AE_ERR_ARGUMENT, "a decoder program alone cannot encode");
     if (e->options->quality > AE_QUALITY_MOST || e->options->effort > 9)
-        return ae_fail(err, AE_ERR_ARGUMENT, "quality %u of 0..%d, effort %u of 1..9", e->options->quality, AE_QUALITY_MOST,
-                       e->options->effort);
+        return ae_fail(err, AE_ERR_ARGUMENT, "quality %u of 0..%d, effort %u of 1..9",
+                       e->options->quality, AE_QUALITY_MOST, e->options->effort);
     if (source) {
         const ae_signal_info *info = &source->info;
         uint32_t colours = info->channels - info->alpha;
 
-        if ((st = aei_coder_check_picture(e->coder, info->width, info->height, colours, info->sample, err)) != AE_OK)
+        if ((st = aei_coder_check_picture(e->coder, info->width, info->height, colours,
+                                          info->sample, err)) != AE_OK)
             return st;
         e->row_bytes = ae_row_bytes(info);
         e->width = (uint32_t)info->width;
         e->height = (uint32_t)info->height;
-        e->format = (aei_window_format){
-            .sample = info->sample, .width = e->width, .channels = info->channels, .colours = colours, .planes = e->coder->planes};
+        e->format = (aei_window_format){.sample = info->sample,
+                                        .width = e->width,
+                                        .channels = info->channels,
+                                        .colours = colours,
+                                        .planes = e->coder->planes};
     }
     e->n_x = aei_tiles_along(e->width);
     e->n_y = aei_tiles_along(e->height);
-    if ((st = prepare(e, err)) == AE_OK && (st = aei_pool_create(e->n_workers, &pool, err)) == AE_OK)
+    if ((st = prepare(e, err)) == AE_OK &&
+        (st = aei_pool_create(e->n_workers, &pool, err)) == AE_OK)
         for (e->row = 0; st == AE_OK && e->row < e->n_y; e->row++)
             if (!source || (st = read_rows(e, source, err)) == AE_OK)
                 st = encode_row(e, pool, sink, err);
@@ -340,8 +364,8 @@ static ae_status run(encoder *e, const ae_row_source *source, const ae_tile_sink
     return st;
 }
 
-ae_status ae_encode(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source, const ae_tile_sink *sink,
-                    ae_error *err)
+ae_status ae_encode(const ae_coder *coder, const ae_encode_options *options,
+                    const ae_row_source *source, const ae_tile_sink *sink, ae_error *err)
 {
     encoder e = {.coder = coder, .options = options};
 
@@ -361,8 +385,9 @@ void ae_analysis_free(ae_analysis *a)
     ae_free(a);
 }
 
-ae_status ae_analyse(const ae_coder *coder, const ae_encode_options *options, const ae_row_source *source, uint32_t most_tiles,
-                     ae_analysis **out, ae_error *err)
+ae_status ae_analyse(const ae_coder *coder, const ae_encode_options *options,
+                     const ae_row_source *source, uint32_t most_tiles, ae_analysis **out,
+                     ae_error *err)
 {
     uint32_t width = (uint32_t)source->info.width, height = (uint32_t)source->info.height;
     ae_analysis *a = ae_alloc(1, sizeof(*a));
@@ -371,8 +396,10 @@ ae_status ae_analyse(const ae_coder *coder, const ae_encode_options *options, co
 
     *out = NULL;
     if (a) {
-        *a = (ae_analysis){
-            .coder = coder, .width = width, .height = height, .n_tiles = (size_t)aei_tiles_along(width) * aei_tiles_along(height)};
+        *a = (ae_analysis){.coder = coder,
+                           .width = width,
+                           .height = height,
+                           .n_tiles = (size_t)aei_tiles_along(width) * aei_tiles_along(height)};
         a->every = e.every = (uint32_t)((a->n_tiles + most_tiles - 1) / most_tiles);
         a->tiles = ae_alloc(a->n_tiles, sizeof(*a->tiles));
     }
@@ -392,8 +419,8 @@ bool ae_analysis_complete(const ae_analysis *a)
     return a->every == 1;
 }
 
-ae_status ae_encode_analysis(const ae_analysis *a, const ae_encode_options *options, uint32_t every, const ae_tile_sink *sink,
-                             ae_error *err)
+ae_status ae_encode_analysis(const ae_analysis *a, const ae_encode_options *options, uint32_t every,
+                             const ae_tile_sink *sink, ae_error *err)
 {
     encoder e = {.coder = a->coder,
                  .options = options,

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A decoder program made ready for one processor: its convolutions packed for the kernels, its distributions as tables, and what is
- * known of it without a picture: which tensors the entropy part hands to the synthesis, how much work a pixel is, and how far the
- * latents reach. */
+ * A decoder program made ready for one processor: its convolutions packed for the kernels, its
+ * distributions as tables, and what is known of it without a picture: which tensors the entropy
+ * part hands to the synthesis, how much work a pixel is, and how far the latents reach. */
 #include "latent/walk.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_WORK = 1 << 17 }; /* of aei_engine_work: a tile then takes about a second of one core with AVX2 */
+/* of aei_engine_work: a tile then takes about a second of one core with AVX2 */
+enum { MAX_WORK = 1 << 17 };
 
 void aei_engine_free(aei_engine *e)
 {
@@ -40,7 +41,8 @@ static void find_crossings(aei_engine *e)
     }
 }
 
-/* What latents of one parity alone are made of need be known there alone, as far as nothing looks to the side. */
+/* What latents of one parity alone are made of need be known there alone, as far as nothing looks
+ * to the side. */
 static void find_parities(aei_engine *e)
 {
     const aei_program *p = e->program;
@@ -49,8 +51,10 @@ static void find_parities(aei_engine *e)
         const aei_op *op = &p->ops[i];
 
         for (uint32_t k = 0; k < op->n_in; k++) {
-            bool pointwise = op->kind == AEI_ADD || op->kind == AEI_MUL || op->kind == AEI_CONCAT || op->kind == AEI_CROP ||
-                             (op->kind == AEI_CONV && (k == 1 || (op->kernel == 1 && op->stride == 1)));
+            bool pointwise = op->kind == AEI_ADD || op->kind == AEI_MUL || op->kind == AEI_CONCAT ||
+                             op->kind == AEI_CROP ||
+                             (op->kind == AEI_CONV &&
+                              (k == 1 || (op->kernel == 1 && op->stride == 1)));
             uint8_t all = AE_PARITY_EVEN | AE_PARITY_ODD;
 
             if (op->kind == AEI_LATENT && k < 2 && op->parity != AE_PARITY_ALL)
@@ -81,15 +85,18 @@ ae_status aei_engine_create(aei_program *program, aei_cpu cpu, aei_engine **out,
         st = aei_rans_tables_make(program->scales, program->n_scales, &e->tables, err);
     for (uint32_t i = 0; st == AE_OK && i < program->n_ops; i++)
         if (program->ops[i].kind == AEI_CONV)
-            st = aei_iconv_prepare(&program->ops[i], program->ops[program->ops[i].in[0]].channels, &e->convs[i], err);
+            st = aei_iconv_prepare(&program->ops[i], program->ops[program->ops[i].in[0]].channels,
+                                   &e->convs[i], err);
     if (st != AE_OK) {
         aei_engine_free(e);
         return st;
     }
     if (aei_engine_work(e) > MAX_WORK) {
         st = ae_fail(err, AE_ERR_LIMIT,
-                     "decoder program: %.0f multiply-accumulates a pixel, with what kernels pad and blocks compute twice, "
-                     "the limit is %d", aei_engine_work(e), MAX_WORK);
+                     "decoder program: %.0f multiply-accumulates a pixel, with what kernels pad "
+                     "and blocks compute twice, "
+                     "the limit is %d",
+                     aei_engine_work(e), MAX_WORK);
         aei_engine_free(e);
         return st;
     }
@@ -99,7 +106,8 @@ ae_status aei_engine_create(aei_program *program, aei_cpu cpu, aei_engine **out,
     return AE_OK;
 }
 
-/* What the synthesis computes of each tensor for a block of so many pixels, far from all borders. */
+/* What the synthesis computes of each tensor for a block of so many pixels, far from all borders.
+ */
 static void fields_of_block(const aei_program *p, uint32_t pixels, aei_rect need[AEI_MAX_OPS])
 {
     int32_t edge = (int32_t)(pixels / p->ops[p->n_ops - 1].grid);
@@ -109,11 +117,13 @@ static void fields_of_block(const aei_program *p, uint32_t pixels, aei_rect need
     for (uint32_t i = p->n_ops; i-- > p->n_entropy;)
         for (uint32_t k = 0; k < p->ops[i].n_in && !aei_rect_is_empty(need[i]); k++)
             if (p->ops[p->ops[i].in[k]].grid)
-                need[p->ops[i].in[k]] = aei_rect_join(need[p->ops[i].in[k]], aei_rect_field(&p->ops[i], k, need[i]));
+                need[p->ops[i].in[k]] = aei_rect_join(need[p->ops[i].in[k]],
+                                                      aei_rect_field(&p->ops[i], k, need[i]));
 }
 
-/* Of a result of an operator at one place, in multiply-accumulates of a convolution as kernels do them: in blocks of outputs and
- * pairs of inputs. What other operators cost was measured and rounded up. */
+/* Of a result of an operator at one place, in multiply-accumulates of a convolution as kernels do
+ * them: in blocks of outputs and pairs of inputs. What other operators cost was measured and
+ * rounded up. */
 static double work_at(const aei_engine *e, uint32_t index)
 {
     const aei_op *op = &e->program->ops[index];
@@ -152,8 +162,10 @@ uint32_t aei_engine_reach(const aei_engine *e)
         uint32_t t = e->crossings[i];
 
         if (!aei_rect_is_empty(need[t]))
-            reach = (uint32_t)aei_max_i32((int32_t)reach, aei_max_i32(-need[t].x0 * (int32_t)p->ops[t].grid,
-                                                               need[t].x1 * (int32_t)p->ops[t].grid - (int32_t)p->stride));
+            reach = (uint32_t)aei_max_i32(
+                (int32_t)reach,
+                aei_max_i32(-need[t].x0 * (int32_t)p->ops[t].grid,
+                            need[t].x1 * (int32_t)p->ops[t].grid - (int32_t)p->stride));
     }
     return reach;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Numbers: a tensor's value v is stored as v * 2^e, with one e for all tensors that are added, joined or rearranged into one
- * another, as large as the measured range allows. A convolution's weights have a scale for each output, as large as 16 bits and the
- * sum's 32 allow. */
+ * Numbers: a tensor's value v is stored as v * 2^e, with one e for all tensors that are added,
+ * joined or rearranged into one another, as large as the measured range allows. A convolution's
+ * weights have a scale for each output, as large as 16 bits and the sum's 32 allow. */
 #include "latent/export.h"
 
 #include <math.h>
@@ -13,7 +13,8 @@
 #include "latent/walk.h"
 #include "nn/exec.h"
 
-enum { LIMIT = 8191, WIDE = 16383 /* of latents and of the picture */, PER_OCTAVE = 8, N_SCALES = 96, PROBE = 2048 };
+/* of latents and of the picture */
+enum { LIMIT = 8191, WIDE = 16383, PER_OCTAVE = 8, N_SCALES = 96, PROBE = 2048 };
 static const double least_scale = 0.11;
 
 typedef struct exporter {
@@ -21,27 +22,28 @@ typedef struct exporter {
     const float *values;
     ae_param *params;
     uint32_t n_params;
-    ae_shape *shapes;       /* for pictures of PROBE x PROBE */
+    ae_shape *shapes;        /* for pictures of PROBE x PROBE */
     bool *decoder, *entropy; /* by node */
-    uint32_t *group;        /* nodes of one exponent: the representative */
-    double *peak;           /* largest magnitude seen; of a group at its representative */
+    uint32_t *group;         /* nodes of one exponent: the representative */
+    double *peak;            /* largest magnitude seen; of a group at its representative */
     bool *wide;
     int32_t *exponent;
-    int32_t *op_of;         /* by node, -1: none */
+    int32_t *op_of; /* by node, -1: none */
     uint32_t sources[AEI_MAX_SOURCES], n_sources;
     aei_op ops[AEI_MAX_OPS];
     uint32_t n_ops;
     const float *pictures;
     uint32_t n_pictures, edge;
-    aei_walk *walk;         /* of the program with normal distributions ... */
-    aei_counts *counts;     /* ... and what it codes */
+    aei_walk *walk;     /* of the program with normal distributions ... */
+    aei_counts *counts; /* ... and what it codes */
     void *owned[3 * AEI_MAX_OPS];
     uint32_t n_owned;
 } exporter;
 
 static ae_status unsupported(const ae_node *n, const char *what, ae_error *err)
 {
-    return ae_fail(err, AE_ERR_UNSUPPORTED, "layer %s (%s) has no integer form: %s", n->name, ae_op_name(n->op), what);
+    return ae_fail(err, AE_ERR_UNSUPPORTED, "layer %s (%s) has no integer form: %s", n->name,
+                   ae_op_name(n->op), what);
 }
 
 static void *own(exporter *x, size_t count, size_t size)
@@ -55,15 +57,21 @@ static void *own(exporter *x, size_t count, size_t size)
 
 /* ---- ranges ---- */
 
-/* Runs the network on every picture at several qualities and lets `see` look at some of its tensors. */
-typedef ae_status (*observer)(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes,
-                              ae_error *err);
+/* Runs the network on every picture at several qualities and lets `see` look at some of its
+ * tensors. */
+typedef ae_status (*observer)(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors,
+                              const ae_shape *shapes, ae_error *err);
 
-static ae_status run_pictures(exporter *x, const uint32_t *nodes, uint32_t n_nodes, uint32_t n_qualities, observer see,
-                              ae_error *err)
+static ae_status run_pictures(exporter *x, const uint32_t *nodes, uint32_t n_nodes,
+                              uint32_t n_qualities, observer see, ae_error *err)
 {
     const ae_graph *g = x->graph;
-    aei_plan_config config = {.n = 1, .h = x->edge, .w = x->edge, .precision = AE_PRECISION_F32, .taps = nodes, .n_taps = n_nodes};
+    aei_plan_config config = {.n = 1,
+                              .h = x->edge,
+                              .w = x->edge,
+                              .precision = AE_PRECISION_F32,
+                              .taps = nodes,
+                              .n_taps = n_nodes};
     aei_plan *plan = NULL;
     aei_weights *weights = NULL;
     aei_run *run = NULL;
@@ -87,12 +95,14 @@ static ae_status run_pictures(exporter *x, const uint32_t *nodes, uint32_t n_nod
     if (n_inputs != 2 || !picture)
         st = ae_fail(err, AE_ERR_UNSUPPORTED, "a codec whose inputs are not image and quality");
     if (st != AE_OK || (st = aei_plan_create(g, &config, &plan, err)) != AE_OK ||
-        (st = aei_weights_create(plan, &weights, err)) != AE_OK || (st = aei_run_create(plan, &run, err)) != AE_OK)
+        (st = aei_weights_create(plan, &weights, err)) != AE_OK ||
+        (st = aei_run_create(plan, &run, err)) != AE_OK)
         goto done;
     aei_weights_set(weights, x->values);
     for (uint32_t i = g->n_outputs; complete && i < n_outputs; i++) {
         shapes[i] = aei_plan_output_shape(plan, i);
-        complete = (outputs[i] = ae_alloc((size_t)shapes[i].h * shapes[i].w * shapes[i].c, sizeof(float))) != NULL;
+        complete = (outputs[i] = ae_alloc((size_t)shapes[i].h * shapes[i].w * shapes[i].c,
+                                          sizeof(float))) != NULL;
     }
     if (!complete)
         st = ae_fail(err, AE_ERR_NOMEM, "activations of %u x %u pixels", x->edge, x->edge);
@@ -116,8 +126,8 @@ done:
     return st;
 }
 
-static ae_status see_ranges(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes,
-                            ae_error *err)
+static ae_status see_ranges(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors,
+                            const ae_shape *shapes, ae_error *err)
 {
     (void)quality;
     (void)edge;
@@ -152,7 +162,8 @@ static const float *tensor(const exporter *x, const ae_node *n, const char *suff
     for (uint32_t i = 0; i < x->n_params; i++) {
         size_t length = strlen(n->param);
 
-        if (!strncmp(x->params[i].name, n->param, length) && !strcmp(x->params[i].name + length, suffix))
+        if (!strncmp(x->params[i].name, n->param, length) &&
+            !strcmp(x->params[i].name + length, suffix))
             return x->values + x->params[i].offset;
     }
     return NULL;
@@ -164,7 +175,8 @@ static double embedded(const exporter *x, const ae_node *n, uint32_t row, uint32
     const float *table = tensor(x, n, ".weight");
     double at = row * (n->factor - 1.0) / (AEI_EMBED_ROWS - 1);
     uint32_t k = (uint32_t)at < n->factor - 1 ? (uint32_t)at : n->factor - 1;
-    double low = (double)table[k * n->out + c], high = k + 1 < n->factor ? (double)table[(k + 1) * n->out + c] : low;
+    double low = (double)table[k * n->out + c],
+           high = k + 1 < n->factor ? (double)table[(k + 1) * n->out + c] : low;
 
     return low + (at - k) * (high - low);
 }
@@ -174,7 +186,8 @@ static void choose_exponents(exporter *x)
     const ae_graph *g = x->graph;
 
     for (uint32_t i = 0; i < g->n_nodes; i++) {
-        const ae_node *n = &g->nodes[i], *step = n->op == AE_OP_QUANTISE ? &g->nodes[n->from[2]] : n;
+        const ae_node *n = &g->nodes[i],
+                      *step = n->op == AE_OP_QUANTISE ? &g->nodes[n->from[2]] : n;
         uint32_t root = aei_export_find(x->group, i);
 
         if (!x->decoder[i])
@@ -182,7 +195,8 @@ static void choose_exponents(exporter *x)
         /* A latent's steps are stored in its own unit. */
         for (uint32_t r = 0; step->op == AE_OP_EMBED && r < AEI_EMBED_ROWS; r++)
             for (uint32_t c = 0; c < n->out; c++)
-                x->peak[i] = fmax(x->peak[i], step == n ? fabs(embedded(x, n, r, c)) : exp2(embedded(x, step, r, c)));
+                x->peak[i] = fmax(x->peak[i], step == n ? fabs(embedded(x, n, r, c))
+                                                        : exp2(embedded(x, step, r, c)));
         x->peak[root] = fmax(x->peak[root], x->peak[i]);
         x->wide[root] |= n->op == AE_OP_QUANTISE || i == g->outputs[0];
     }
@@ -217,21 +231,26 @@ static ae_status leak_of(const ae_node *n, uint32_t *leak, ae_error *err)
             ;
     else if (n->act != AE_ACT_NONE && n->act != AE_ACT_CLIP)
         return unsupported(n, "its activation", err);
-    return *leak == 16 ? unsupported(n, "the slope of its activation is not 1/2, 1/4, 1/8, ...", err) : AE_OK;
+    return *leak == 16
+               ? unsupported(n, "the slope of its activation is not 1/2, 1/4, 1/8, ...", err)
+               : AE_OK;
 }
 
 /* One output's weights, as fine as they can be. */
-static bool quantise_output(const float *w, double bias, size_t n, uint32_t in, uint32_t kernel2, double scale, int32_t magnitude,
-                            int64_t room, int16_t *to, int32_t *to_bias, uint8_t *to_shift)
+static bool quantise_output(const float *w, double bias, size_t n, uint32_t in, uint32_t kernel2,
+                            double scale, int32_t magnitude, int64_t room, int16_t *to,
+                            int32_t *to_bias, uint8_t *to_shift)
 {
     for (int s = 24; s >= 0; s--) {
-        double gain = scale * ldexp(1, s), largest = 0, sum = fabs(bias) * ldexp(1, s) + ldexp(1, s) + 1;
+        double gain = scale * ldexp(1, s), largest = 0,
+               sum = fabs(bias) * ldexp(1, s) + ldexp(1, s) + 1;
 
         for (size_t i = 0; i < n; i++) {
             largest = fmax(largest, fabs((double)w[i] * gain));
             sum += (fabs((double)w[i] * gain) + 0.5) * magnitude;
         }
-        if (largest > 32767 || sum >= 2147483647.0 || (sum / ldexp(1, s)) + (double)room >= 2147483647.0)
+        if (largest > 32767 || sum >= 2147483647.0 ||
+            (sum / ldexp(1, s)) + (double)room >= 2147483647.0)
             continue;
         for (uint32_t k = 0; k < kernel2; k++) /* I x KH x KW becomes KH x KW x I */
             for (uint32_t c = 0; c < in; c++)
@@ -255,8 +274,8 @@ static ae_status emit_conv(exporter *x, const ae_node *n, uint32_t index, aei_op
 
     if (!w || !b || !s)
         return ae_fail(err, AE_ERR_NOMEM, "decoder program");
-    if (n->kernel[0] != n->kernel[1] || n->stride[0] != n->stride[1] || n->pad[0] != n->pad[1] || n->causal || n->groups != 1 ||
-        n->dilation[0] != 1 || n->dilation[1] != 1)
+    if (n->kernel[0] != n->kernel[1] || n->stride[0] != n->stride[1] || n->pad[0] != n->pad[1] ||
+        n->causal || n->groups != 1 || n->dilation[0] != 1 || n->dilation[1] != 1)
         return unsupported(n, "kernels that are not square, groups or dilation", err);
     op->kind = AEI_CONV;
     op->kernel = n->kernel[0];
@@ -268,13 +287,15 @@ static ae_status emit_conv(exporter *x, const ae_node *n, uint32_t index, aei_op
     if (n->add >= 0)
         op->in[op->n_in++] = (uint32_t)x->op_of[n->add];
     for (uint32_t o = 0; o < n->out; o++)
-        if (!quantise_output(weights + o * per_output, bias ? ldexp((double)bias[o], e_out) : 0, per_output, in, kernel2,
-                             ldexp(1, e_out - e_in), x->ops[op->in[0]].hi, WIDE + (1 << 16), w + o * per_output, &b[o], &s[o]))
+        if (!quantise_output(weights + o * per_output, bias ? ldexp((double)bias[o], e_out) : 0,
+                             per_output, in, kernel2, ldexp(1, e_out - e_in), x->ops[op->in[0]].hi,
+                             WIDE + (1 << 16), w + o * per_output, &b[o], &s[o]))
             return unsupported(n, "its weights are too large", err);
     return AE_OK;
 }
 
-static ae_status emit_embed(exporter *x, const ae_node *n, uint32_t index, aei_op *op, ae_error *err)
+static ae_status emit_embed(exporter *x, const ae_node *n, uint32_t index, aei_op *op,
+                            ae_error *err)
 {
     int16_t *table = own(x, (size_t)AEI_EMBED_ROWS * n->out, sizeof(*table));
 
@@ -287,11 +308,13 @@ static ae_status emit_embed(exporter *x, const ae_node *n, uint32_t index, aei_o
     op->table = table;
     for (uint32_t r = 0; r < AEI_EMBED_ROWS; r++)
         for (uint32_t c = 0; c < n->out; c++)
-            table[r * n->out + c] = to_int16(ldexp(embedded(x, n, r, c), exponent_of(x, index)), op->hi);
+            table[r * n->out + c] = to_int16(ldexp(embedded(x, n, r, c), exponent_of(x, index)),
+                                             op->hi);
     return AE_OK;
 }
 
-static ae_status emit_latent(exporter *x, const ae_node *n, uint32_t index, aei_op *op, ae_error *err)
+static ae_status emit_latent(exporter *x, const ae_node *n, uint32_t index, aei_op *op,
+                             ae_error *err)
 {
     const ae_node *bits = aei_export_bits(x->graph, n), *step = &x->graph->nodes[n->from[2]];
     uint32_t source = n->from[0];
@@ -373,7 +396,8 @@ static ae_status emit(exporter *x, uint32_t index, ae_error *err)
     if (x->n_ops == AEI_MAX_OPS - 1)
         return ae_fail(err, AE_ERR_LIMIT, "more than %d layers in the decoder", AEI_MAX_OPS);
     if (aei_export_is_pair(x->graph, x->decoder, n)) {
-        uint32_t a = n->from[0] < n->from[1] ? n->from[0] : n->from[1], b = n->from[0] + n->from[1] - a;
+        uint32_t a = n->from[0] < n->from[1] ? n->from[0] : n->from[1],
+                 b = n->from[0] + n->from[1] - a;
 
         x->op_of[index] = x->op_of[b];
         x->ops[x->op_of[b]].in[2] = (uint32_t)x->op_of[a];
@@ -387,7 +411,8 @@ static ae_status emit(exporter *x, uint32_t index, ae_error *err)
         op->lo = 0;
         op->hi = 1 << exponent_of(x, index);
     }
-    if (n->act && n->op != AE_OP_CONV && n->op != AE_OP_ADD && n->op != AE_OP_ACT && !(n->op == AE_OP_MUL && n->add >= 0))
+    if (n->act && n->op != AE_OP_CONV && n->op != AE_OP_ADD && n->op != AE_OP_ACT &&
+        !(n->op == AE_OP_MUL && n->add >= 0))
         return unsupported(n, "its activation", err);
     if (n->op != AE_OP_QUANTISE && n->op != AE_OP_EMBED)
         for (; op->n_in < n->n_from; op->n_in++)
@@ -462,8 +487,8 @@ static ae_status build(exporter *x, ae_error *err)
 
 /* ---- distributions ---- */
 
-static ae_status see_symbols(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors, const ae_shape *shapes,
-                             ae_error *err)
+static ae_status see_symbols(exporter *x, uint32_t quality, uint32_t edge, float *const *tensors,
+                             const ae_shape *shapes, ae_error *err)
 {
     uint32_t n_channels[AEI_MAX_SOURCES];
     aei_latents latents = {.sources = (const float *const *)tensors,
@@ -494,13 +519,14 @@ static ae_status pack(exporter *x, uint8_t **bytes, size_t *n_bytes, ae_error *e
         st = ae_fail(err, AE_ERR_NOMEM, "distributions");
         goto done;
     }
-    if ((st = aei_fit_tables(NULL, least_scale, PER_OCTAVE, N_SCALES, scales, &starts, err)) != AE_OK ||
+    if ((st = aei_fit_tables(NULL, least_scale, PER_OCTAVE, N_SCALES, scales, &starts, err)) !=
+            AE_OK ||
         (st = aei_program_pack(x->ops, x->n_ops, scales, N_SCALES, bytes, n_bytes, err)) != AE_OK ||
         (st = aei_program_load(*bytes, *n_bytes, &program, err)) != AE_OK)
         goto done;
     if (x->edge > AE_CODER_TILE || x->edge % program->stride) {
-        st = ae_fail(err, AE_ERR_ARGUMENT, "pictures of %u pixels, not a multiple of %u up to %d", x->edge, program->stride,
-                     AE_CODER_TILE);
+        st = ae_fail(err, AE_ERR_ARGUMENT, "pictures of %u pixels, not a multiple of %u up to %d",
+                     x->edge, program->stride, AE_CODER_TILE);
         aei_program_free(program);
         goto done;
     }
@@ -512,7 +538,8 @@ static ae_status pack(exporter *x, uint8_t **bytes, size_t *n_bytes, ae_error *e
     ae_free(starts);
     ae_free(*bytes);
     *bytes = NULL;
-    if ((st = aei_fit_tables(weights, least_scale, PER_OCTAVE, N_SCALES, scales, &starts, err)) == AE_OK)
+    if ((st = aei_fit_tables(weights, least_scale, PER_OCTAVE, N_SCALES, scales, &starts, err)) ==
+        AE_OK)
         st = aei_program_pack(x->ops, x->n_ops, scales, N_SCALES, bytes, n_bytes, err);
 done:
     aei_walk_free(x->walk);
@@ -527,8 +554,8 @@ done:
     return st;
 }
 
-ae_status ae_export(const ae_graph *graph, const float *values, const float *pictures, uint32_t n, uint32_t edge, uint8_t **bytes,
-                    size_t *n_bytes, ae_error *err)
+ae_status ae_export(const ae_graph *graph, const float *values, const float *pictures, uint32_t n,
+                    uint32_t edge, uint8_t **bytes, size_t *n_bytes, ae_error *err)
 {
     exporter *x = ae_alloc(1, sizeof(*x));
     uint32_t count = graph->n_nodes;
@@ -551,7 +578,8 @@ ae_status ae_export(const ae_graph *graph, const float *values, const float *pic
     x->peak = ae_alloc(count, sizeof(*x->peak));
     x->exponent = ae_alloc(count, sizeof(*x->exponent));
     x->op_of = ae_alloc(count, sizeof(*x->op_of));
-    if (!x->shapes || !x->decoder || !x->entropy || !x->wide || !x->group || !x->peak || !x->exponent || !x->op_of)
+    if (!x->shapes || !x->decoder || !x->entropy || !x->wide || !x->group || !x->peak ||
+        !x->exponent || !x->op_of)
         st = ae_fail(err, AE_ERR_NOMEM, "decoder program");
     if (st == AE_OK && (st = build(x, err)) == AE_OK)
         st = pack(x, bytes, n_bytes, err);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What of a codec's graph a decoder needs. It has no analysis: a latent comes to it as symbols, and of what the graph feeds the
- * quantiser only the mean and the scale, which the symbols were coded with, are computed again. Both are found backwards from the
- * picture, by the nodes `bits` that price what the nodes `quantise` make. */
+ * What of a codec's graph a decoder needs. It has no analysis: a latent comes to it as symbols, and
+ * of what the graph feeds the quantiser only the mean and the scale, which the symbols were coded
+ * with, are computed again. Both are found backwards from the picture, by the nodes `bits` that
+ * price what the nodes `quantise` make. */
 #include "latent/export.h"
 
 const ae_node *aei_export_bits(const ae_graph *g, const ae_node *q)
@@ -10,8 +11,8 @@ const ae_node *aei_export_bits(const ae_graph *g, const ae_node *q)
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const ae_node *n = &g->nodes[i];
 
-        if (n->op == AE_OP_BITS && n->from[0] == q->from[0] && n->from[1] == q->from[1] && n->from[3] == q->from[2] &&
-            n->parity == q->parity)
+        if (n->op == AE_OP_BITS && n->from[0] == q->from[0] && n->from[1] == q->from[1] &&
+            n->from[3] == q->from[2] && n->parity == q->parity)
             return n;
     }
     return NULL;
@@ -19,7 +20,8 @@ const ae_node *aei_export_bits(const ae_graph *g, const ae_node *q)
 
 void aei_export_look_through(const ae_graph *g, uint32_t *node, uint32_t *first)
 {
-    for (*first = 0; g->nodes[*node].op == AE_OP_CROP && g->nodes[*node].act == AE_ACT_NONE; *node = g->nodes[*node].from[0])
+    for (*first = 0; g->nodes[*node].op == AE_OP_CROP && g->nodes[*node].act == AE_ACT_NONE;
+         *node = g->nodes[*node].from[0])
         *first += g->nodes[*node].first;
 }
 
@@ -61,7 +63,8 @@ void aei_export_decoder(const ae_graph *g, bool *marks)
     aei_export_mark(g, marks);
 }
 
-ae_status aei_export_sources(const ae_graph *g, uint32_t sources[AEI_MAX_SOURCES], uint32_t *n_sources, ae_error *err)
+ae_status aei_export_sources(const ae_graph *g, uint32_t sources[AEI_MAX_SOURCES],
+                             uint32_t *n_sources, ae_error *err)
 {
     bool *marks = ae_alloc(g->n_nodes, sizeof(*marks));
     ae_status st = marks ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "decoder program");
@@ -78,7 +81,8 @@ ae_status aei_export_sources(const ae_graph *g, uint32_t sources[AEI_MAX_SOURCES
         while (k < *n_sources && sources[k] != node)
             k++;
         if (k == AEI_MAX_SOURCES)
-            st = ae_fail(err, AE_ERR_UNSUPPORTED, "latents of more than %d layers", AEI_MAX_SOURCES);
+            st = ae_fail(err, AE_ERR_UNSUPPORTED, "latents of more than %d layers",
+                         AEI_MAX_SOURCES);
         else if (k == *n_sources)
             sources[(*n_sources)++] = node;
     }
@@ -93,8 +97,8 @@ bool aei_export_is_pair(const ae_graph *g, const bool *decoder, const ae_node *n
     const ae_node *a = &g->nodes[n->from[0]], *b = &g->nodes[n->from[1]];
     uint32_t later = n->from[0] > n->from[1] ? n->from[0] : n->from[1], n_users = 0;
 
-    if (n->op != AE_OP_ADD || n->n_from != 2 || n->act != AE_ACT_NONE || a->op != AE_OP_QUANTISE || b->op != AE_OP_QUANTISE ||
-        !a->parity || !b->parity || a->parity == b->parity)
+    if (n->op != AE_OP_ADD || n->n_from != 2 || n->act != AE_ACT_NONE || a->op != AE_OP_QUANTISE ||
+        b->op != AE_OP_QUANTISE || !a->parity || !b->parity || a->parity == b->parity)
         return false;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         uint32_t in[AE_MAX_FROM + 1], n_in = decoder[i] ? inputs_of(g, &g->nodes[i], in) : 0;

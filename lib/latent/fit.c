@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Fits distributions to counts: the weights of a few fixed shapes by expectation maximisation (Dempster, Laird and Rubin 1977), and
- * from them integer tables whose sums are exact, for the entropy coder. */
+ * Fits distributions to counts: the weights of a few fixed shapes by expectation maximisation
+ * (Dempster, Laird and Rubin 1977), and from them integer tables whose sums are exact, for the
+ * entropy coder. */
 #include "latent/fit.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { MOST_SYMBOLS = 256, NORMAL = 2 /* of the ratios */, PRIOR = 300 /* occurrences */, ROUNDS = 60 };
+enum {
+    MOST_SYMBOLS = 256,
+    NORMAL = 2 /* of the ratios */,
+    PRIOR = 300 /* occurrences */,
+    ROUNDS = 60
+};
 static const double reach = 5, least_escape = 2.0 / 65536;
 const double aei_fit_ratios[AEI_MIXED] = {0.5, 0.71, 1, 1.41, 2.2, 5};
 
@@ -16,7 +22,8 @@ static double mass(double a, double b)
 {
     if (b <= 0)
         return mass(-b, -a);
-    return a >= 0 ? 0.5 * (erfc(a * M_SQRT1_2) - erfc(b * M_SQRT1_2)) : 1 - 0.5 * (erfc(-a * M_SQRT1_2) + erfc(b * M_SQRT1_2));
+    return a >= 0 ? 0.5 * (erfc(a * M_SQRT1_2) - erfc(b * M_SQRT1_2))
+                  : 1 - 0.5 * (erfc(-a * M_SQRT1_2) + erfc(b * M_SQRT1_2));
 }
 
 static double mixed_mass(const double *weights, double deviation, double a, double b)
@@ -25,7 +32,8 @@ static double mixed_mass(const double *weights, double deviation, double a, doub
 
     for (int j = 0; j < AEI_MIXED; j++)
         if (weights[j] > 0)
-            sum += weights[j] * mass(a / (deviation * aei_fit_ratios[j]), b / (deviation * aei_fit_ratios[j]));
+            sum += weights[j] *
+                   mass(a / (deviation * aei_fit_ratios[j]), b / (deviation * aei_fit_ratios[j]));
     return sum;
 }
 
@@ -44,9 +52,11 @@ static void fit_one(const uint32_t *counts, double deviation, double *weights)
             if (!counts[v])
                 continue;
             for (int j = 0; j < AEI_MIXED; j++)
-                sum += part[j] = weights[j] * (v + 1 == AEI_COUNTED ? mass((v - 0.5) / (deviation * aei_fit_ratios[j]), 1e9)
-                                                                    : mass((v - 0.5) / (deviation * aei_fit_ratios[j]),
-                                                                           (v + 0.5) / (deviation * aei_fit_ratios[j])));
+                sum += part[j] = weights[j] *
+                                 (v + 1 == AEI_COUNTED
+                                      ? mass((v - 0.5) / (deviation * aei_fit_ratios[j]), 1e9)
+                                      : mass((v - 0.5) / (deviation * aei_fit_ratios[j]),
+                                             (v + 0.5) / (deviation * aei_fit_ratios[j])));
             for (int j = 0; j < AEI_MIXED; j++)
                 share[j] += counts[v] * part[j] / sum;
             total += counts[v];
@@ -56,7 +66,8 @@ static void fit_one(const uint32_t *counts, double deviation, double *weights)
     }
 }
 
-void aei_fit(aei_counts *counts, double least, uint32_t per_octave, uint32_t n, aei_weights_of *weights)
+void aei_fit(aei_counts *counts, double least, uint32_t per_octave, uint32_t n,
+             aei_weights_of *weights)
 {
     for (uint32_t i = 0; i < n; i++)
         fit_one(counts[i], least * exp2((double)i / per_octave), weights[i]);
@@ -78,7 +89,8 @@ static void make_table(const double *weights, double deviation, aei_scale *s, ui
     s->n = (uint32_t)(last - s->first + 1);
     for (uint32_t k = 0; k <= s->n; k++) {
         double from = (s->first + (double)k) * width - 0.5;
-        double m = k < s->n ? mixed_mass(weights, deviation, from, from + width) : fmax(1 - inside, least_escape);
+        double m = k < s->n ? mixed_mass(weights, deviation, from, from + width)
+                            : fmax(1 - inside, least_escape);
 
         inside += m;
         sizes[k] = (uint32_t)lrint(m * 65536);
@@ -93,8 +105,8 @@ static void make_table(const double *weights, double deviation, aei_scale *s, ui
     s->start = start;
 }
 
-ae_status aei_fit_tables(aei_weights_of *weights, double least, uint32_t per_octave, uint32_t n, aei_scale *scales,
-                         uint16_t **starts, ae_error *err)
+ae_status aei_fit_tables(aei_weights_of *weights, double least, uint32_t per_octave, uint32_t n,
+                         aei_scale *scales, uint16_t **starts, ae_error *err)
 {
     static const aei_weights_of normal = {[NORMAL] = 1};
 

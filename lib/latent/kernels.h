@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Integer convolutions, where a decoder spends its time. Every kernel gives the bytes of the scalar one, which is the definition.
- */
+ * Integer convolutions, where a decoder spends its time. Every kernel gives the bytes of the scalar
+ * one, which is the definition. */
 #ifndef AEI_KERNELS_H
 #define AEI_KERNELS_H
 
@@ -12,8 +12,8 @@ enum {
     AEI_SLACK = 64 /* bytes behind tensors that may be read */
 };
 
-/* Samples from pixel to pixel: an even number, so that channels can be taken in pairs. The last of an odd number of channels is
- * followed by a sample of no meaning that is never read for itself. */
+/* Samples from pixel to pixel: an even number, so that channels can be taken in pairs. The last of
+ * an odd number of channels is followed by a sample of no meaning that is never read for itself. */
 static inline uint32_t aei_pitch(uint32_t channels)
 {
     return (channels + 1) & ~1u;
@@ -23,21 +23,24 @@ static inline uint32_t aei_pitch(uint32_t channels)
 typedef struct aei_iconv {
     const aei_op *op;
     uint32_t in_channels, n_blocks;
-    uint32_t n_pairs;        /* of samples in a row of the kernel: kernel * pitch / 2 */
-    int16_t *weights;        /* block, kernel row, pair, AEI_BLOCK outputs, 2 */
-    int32_t *bias, *shifts;  /* of all blocks; the bias with its half for rounding */
+    uint32_t n_pairs;       /* of samples in a row of the kernel: kernel * pitch / 2 */
+    int16_t *weights;       /* block, kernel row, pair, AEI_BLOCK outputs, 2 */
+    int32_t *bias, *shifts; /* of all blocks; the bias with its half for rounding */
 } aei_iconv;
 ae_status aei_iconv_prepare(const aei_op *op, uint32_t in_channels, aei_iconv *out, ae_error *err);
 void aei_iconv_free(aei_iconv *conv);
 
-/* n results: places i % width of lines i / width. Steps are in samples: from place to place, from line to line. in: the first
- * sample under the kernel; in_row: to the kernel's next row. add: NULL or what is added before the activation. */
+/* n results: places i % width of lines i / width. Steps are in samples: from place to place, from
+ * line to line. in: the first sample under the kernel; in_row: to the kernel's next row. add: NULL
+ * or what is added before the activation. */
 typedef struct aei_iconv_area {
     const int16_t *in, *add;
     int16_t *out;
     size_t in_step, in_line, in_row, add_step, add_line, out_step, out_line;
     uint32_t n, width;
-    bool staggered;   /* every other place only: 0, 2, 4 ... of even lines, 1, 3, 5 ... of odd ones; with `odd` the others. */
+    /* every other place only: 0, 2, 4 ... of even lines, 1, 3, 5 ... of odd ones; with `odd` the
+     * others. */
+    bool staggered;
     bool odd;
 } aei_iconv_area;
 

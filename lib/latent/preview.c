@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A codec's picture is the sum of a detail network and of a linear path, a 1 x 1 convolution whose outputs are the pixels of a
- * block. The means of those outputs over 8 x 8 pixels are a 1 x 1 convolution again, with a sixty-fourth of the outputs. */
+ * A codec's picture is the sum of a detail network and of a linear path, a 1 x 1 convolution whose
+ * outputs are the pixels of a block. The means of those outputs over 8 x 8 pixels are a 1 x 1
+ * convolution again, with a sixty-fourth of the outputs. */
 #include "latent/preview.h"
 
 #include <string.h>
 
-enum { AREA = AEI_PREVIEW * AEI_PREVIEW, AREA_BITS = 6, BIAS_BITS = 22 /* behind the point, and the most of the weights */ };
+/* behind the point, and the most of the weights */
+enum { AREA = AEI_PREVIEW * AEI_PREVIEW, AREA_BITS = 6, BIAS_BITS = 22 };
 
 typedef struct path {
     const aei_op *conv, *shuffle;
@@ -17,8 +19,9 @@ static bool is_path(const aei_program *p, const aei_op *shuffle, path *out)
 {
     const aei_op *conv = &p->ops[shuffle->in[0]];
 
-    if (shuffle->kind != AEI_SHUFFLE || shuffle->factor % AEI_PREVIEW || conv->kind != AEI_CONV || conv->n_in != 1 ||
-        conv->kernel != 1 || conv->stride != 1 || conv->leak != AEI_NO_LEAK || !p->ops[conv->in[0]].grid)
+    if (shuffle->kind != AEI_SHUFFLE || shuffle->factor % AEI_PREVIEW || conv->kind != AEI_CONV ||
+        conv->n_in != 1 || conv->kernel != 1 || conv->stride != 1 || conv->leak != AEI_NO_LEAK ||
+        !p->ops[conv->in[0]].grid)
         return false;
     *out = (path){conv, shuffle, conv->in[0], 0};
     return true;
@@ -44,9 +47,10 @@ static int64_t divide(int64_t v, uint32_t n)
     return n ? (v + ((int64_t)1 << (n - 1))) >> n : v;
 }
 
-/* Output o of the map: the mean of a square of the path's outputs, by the finest weights that cannot overflow. False: none can. */
-static bool make_output(const path *t, uint32_t n_in, int32_t most, uint32_t o, int16_t *weights, int32_t *bias, uint8_t *shift,
-                        int64_t *sums)
+/* Output o of the map: the mean of a square of the path's outputs, by the finest weights that
+ * cannot overflow. False: none can. */
+static bool make_output(const path *t, uint32_t n_in, int32_t most, uint32_t o, int16_t *weights,
+                        int32_t *bias, uint8_t *shift, int64_t *sums)
 {
     uint32_t f = t->shuffle->factor, squares = f / AEI_PREVIEW, plane = o / (squares * squares);
     uint32_t top = o / squares % squares * AEI_PREVIEW, left = o % squares * AEI_PREVIEW;
@@ -54,14 +58,16 @@ static bool make_output(const path *t, uint32_t n_in, int32_t most, uint32_t o, 
 
     memset(sums, 0, n_in * sizeof(*sums));
     for (uint32_t k = 0; k < AREA; k++) {
-        uint32_t from = plane * f * f + (top + k / AEI_PREVIEW) * f + left + k % AEI_PREVIEW, s = t->conv->shifts[from];
+        uint32_t from = plane * f * f + (top + k / AEI_PREVIEW) * f + left + k % AEI_PREVIEW,
+                 s = t->conv->shifts[from];
 
         bias_sum += (int64_t)t->conv->bias[from] * ((int64_t)1 << BIAS_BITS) >> s;
         for (uint32_t i = 0; i < n_in; i++)
             sums[i] += t->conv->weights[(size_t)from * n_in + i] * ((int64_t)1 << (30 - s));
     }
     for (uint32_t s = BIAS_BITS + 1; s-- > 0;) {
-        int64_t b = divide(bias_sum, BIAS_BITS + AREA_BITS - s), total = (b < 0 ? -b : b) + ((int64_t)1 << s), largest = 0;
+        int64_t b = divide(bias_sum, BIAS_BITS + AREA_BITS - s),
+                total = (b < 0 ? -b : b) + ((int64_t)1 << s), largest = 0;
 
         for (uint32_t i = 0; i < n_in; i++) {
             int64_t w = divide(sums[i], 30 + AREA_BITS - s);
@@ -81,8 +87,10 @@ static bool make_output(const path *t, uint32_t n_in, int32_t most, uint32_t o, 
     return false;
 }
 
-/* Takes over what the map looks at of the synthesis; `number` tells where operators went. Returns how many there are then. */
-static uint32_t copy_ops(const aei_program *p, const path *t, aei_op *ops, uint32_t number[AEI_MAX_OPS])
+/* Takes over what the map looks at of the synthesis; `number` tells where operators went. Returns
+ * how many there are then. */
+static uint32_t copy_ops(const aei_program *p, const path *t, aei_op *ops,
+                         uint32_t number[AEI_MAX_OPS])
 {
     bool wanted[AEI_MAX_OPS] = {0};
     uint32_t n = 0;
@@ -130,7 +138,8 @@ ae_status aei_preview_program(const aei_program *p, aei_program **out, ae_error 
     sums = ae_alloc(n_in, sizeof(*sums));
     if (made) {
         *made = *p;
-        made->bytes = ae_alloc(n_out * (sizeof(*bias) + sizeof(*shifts)) + n_weights * sizeof(*weights), 1);
+        made->bytes = ae_alloc(
+            n_out * (sizeof(*bias) + sizeof(*shifts)) + n_weights * sizeof(*weights), 1);
         made->scales = ae_alloc(p->n_scales, sizeof(*made->scales));
         made->ops = ae_alloc(p->n_ops + 3, sizeof(*made->ops));
     }
@@ -144,7 +153,8 @@ ae_status aei_preview_program(const aei_program *p, aei_program **out, ae_error 
     weights = (int16_t *)(void *)(bias + n_out);
     shifts = (uint8_t *)(weights + n_weights);
     for (uint32_t o = 0; o < n_out && fits; o++)
-        fits = make_output(&t, n_in, most, o, weights + (size_t)o * n_in, bias + o, shifts + o, sums);
+        fits = make_output(&t, n_in, most, o, weights + (size_t)o * n_in, bias + o, shifts + o,
+                           sums);
     ae_free(sums);
     if (!fits) {
         aei_program_free(made);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Programs from bytes and to bytes, and the checks between. The layout is in doc/model-format.md. */
+ * Programs from bytes and to bytes, and the checks between. The layout is in doc/model-format.md.
+ */
 #include "latent/program.h"
 
 #include <limits.h>
@@ -19,7 +20,8 @@ enum {
 
 const char *aei_kind_name(aei_kind kind)
 {
-    static const char *const names[] = {"?", "embed", "conv", "add", "mul", "shuffle", "concat", "crop", "latent", "output"};
+    static const char *const names[] = {"?",       "embed",  "conv", "add",    "mul",
+                                        "shuffle", "concat", "crop", "latent", "output"};
 
     return names[kind <= AEI_OUTPUT ? kind : 0];
 }
@@ -43,7 +45,8 @@ static size_t align4(size_t n)
 static uint64_t data_bytes(const aei_op *op, uint32_t in_channels)
 {
     switch (op->kind) {
-    case AEI_CONV: return (uint64_t)op->channels * (5 + 2 * (uint64_t)op->kernel * op->kernel * in_channels);
+    case AEI_CONV:
+        return (uint64_t)op->channels * (5 + 2 * (uint64_t)op->kernel * op->kernel * in_channels);
     case AEI_EMBED: return (uint64_t)AEI_EMBED_ROWS * op->channels * 2;
     case AEI_LATENT: return (uint64_t)AEI_EMBED_ROWS * op->channels * 4;
     default: return 0;
@@ -76,7 +79,8 @@ static int64_t leak_room(const aei_op *op)
 
 static ae_status bad(const aei_op *op, uint32_t index, const char *what, ae_error *err)
 {
-    return ae_fail(err, AE_ERR_MALFORMED, "decoder program: operator %u (%s): %s", index, aei_kind_name(op->kind), what);
+    return ae_fail(err, AE_ERR_MALFORMED, "decoder program: operator %u (%s): %s", index,
+                   aei_kind_name(op->kind), what);
 }
 
 static ae_status check_conv(const aei_program *p, aei_op *op, uint32_t index, ae_error *err)
@@ -85,16 +89,18 @@ static ae_status check_conv(const aei_program *p, aei_op *op, uint32_t index, ae
     size_t per_output = (size_t)op->kernel * op->kernel * in->channels;
     int64_t largest = magnitude(in);
 
-    if (op->n_in > 2 || !op->kernel || op->kernel > 15 || !power_of_two(op->stride) || op->stride > op->kernel ||
-        op->pad >= op->kernel)
+    if (op->n_in > 2 || !op->kernel || op->kernel > 15 || !power_of_two(op->stride) ||
+        op->stride > op->kernel || op->pad >= op->kernel)
         return bad(op, index, "kernel, stride or padding", err);
-    /* so that the result covers the picture: floor((n + 2 pad - kernel) / stride) + 1 = n / stride for multiples of the stride */
+    /* so that the result covers the picture: floor((n + 2 pad - kernel) / stride) + 1 = n / stride
+     * for multiples of the stride */
     if (2 * op->pad >= op->kernel || 2 * op->pad + op->stride < op->kernel)
         return bad(op, index, "its result is not as large as its input", err);
     if (!in->grid && op->kernel != 1)
         return bad(op, index, "a kernel on a 1 x 1 tensor", err);
     op->grid = in->grid * op->stride;
-    if (op->n_in == 2 && (p->ops[op->in[1]].channels != op->channels || p->ops[op->in[1]].grid != op->grid))
+    if (op->n_in == 2 &&
+        (p->ops[op->in[1]].channels != op->channels || p->ops[op->in[1]].grid != op->grid))
         return bad(op, index, "the shape of what is added", err);
     for (uint32_t o = 0; o < op->channels; o++) {
         int64_t sum = op->bias[o] < 0 ? -(int64_t)op->bias[o] : op->bias[o];
@@ -110,7 +116,9 @@ static ae_status check_conv(const aei_program *p, aei_op *op, uint32_t index, ae
                 return bad(op, index, "a weight of -32768", err);
             sum += (w < 0 ? -w : w) * largest;
         }
-        if (!fits(sum) || !fits((sum >> op->shifts[o]) + 1 + (op->n_in == 2 ? magnitude(&p->ops[op->in[1]]) : 0) + leak_room(op)))
+        if (!fits(sum) ||
+            !fits((sum >> op->shifts[o]) + 1 + (op->n_in == 2 ? magnitude(&p->ops[op->in[1]]) : 0) +
+                  leak_room(op)))
             return bad(op, index, "sums may overflow", err);
     }
     return AE_OK;
@@ -132,8 +140,8 @@ static ae_status check_pointwise(const aei_program *p, aei_op *op, uint32_t inde
         sum += magnitude(in);
         product *= i < 2 ? magnitude(in) : 1;
     }
-    if (op->shift > 30 ||
-        !fits((op->kind == AEI_MUL ? product : sum) + (op->shift ? (int64_t)1 << (op->shift - 1) : 0) + leak_room(op)))
+    if (op->shift > 30 || !fits((op->kind == AEI_MUL ? product : sum) +
+                                (op->shift ? (int64_t)1 << (op->shift - 1) : 0) + leak_room(op)))
         return bad(op, index, "results may overflow", err);
     return AE_OK;
 }
@@ -146,7 +154,8 @@ static ae_status check_move(const aei_program *p, aei_op *op, uint32_t index, ae
 
     op->grid = in->grid;
     for (uint32_t i = 0; i < op->n_in; i++) {
-        if (p->ops[op->in[i]].lo < op->lo || p->ops[op->in[i]].hi > op->hi || p->ops[op->in[i]].grid != in->grid)
+        if (p->ops[op->in[i]].lo < op->lo || p->ops[op->in[i]].hi > op->hi ||
+            p->ops[op->in[i]].grid != in->grid)
             return bad(op, index, "range or shape of its input", err);
         channels += p->ops[op->in[i]].channels;
     }
@@ -174,8 +183,8 @@ static ae_status check_latent(const aei_program *p, const aei_op *op, uint32_t i
 {
     size_t n = (size_t)AEI_EMBED_ROWS * op->channels;
 
-    if (op->n_in < 2 || op->n_in > 3 || op->parity > AE_PARITY_ODD || !power_of_two(op->grid) || op->grid > MAX_GRID ||
-        !p->n_scales)
+    if (op->n_in < 2 || op->n_in > 3 || op->parity > AE_PARITY_ODD || !power_of_two(op->grid) ||
+        op->grid > MAX_GRID || !p->n_scales)
         return bad(op, index, "inputs, parity, grid or no distributions", err);
     if (op->n_in == 3 && op->parity == AE_PARITY_ALL)
         return bad(op, index, "nothing is left for what it takes over", err);
@@ -188,16 +197,20 @@ static ae_status check_latent(const aei_program *p, const aei_op *op, uint32_t i
     for (size_t i = 0; i < n; i++)
         if (op->table[i] < 1)
             return bad(op, index, "a step below 1", err);
-    if (op->shift > 15 || op->unit > 15 || op->index_shift > 15 || op->index_offset < -(1 << 24) || op->index_offset > 1 << 24)
+    if (op->shift > 15 || op->unit > 15 || op->index_shift > 15 || op->index_offset < -(1 << 24) ||
+        op->index_offset > 1 << 24)
         return bad(op, index, "shifts", err);
-    return AE_OK; /* |mean| + ((|q| * step + rounding) >> shift), with |q|, step <= 2^15, is below 2^31 */
+    /* |mean| + ((|q| * step + rounding) >> shift), with |q|, step <= 2^15, is below 2^31 */
+    return AE_OK;
 }
 
 static ae_status check_op(const aei_program *p, aei_op *op, uint32_t index, ae_error *err)
 {
-    if (!op->channels || op->channels > AEI_MAX_WIDTH || op->lo > 0 || op->hi < 0 || op->lo == INT16_MIN)
+    if (!op->channels || op->channels > AEI_MAX_WIDTH || op->lo > 0 || op->hi < 0 ||
+        op->lo == INT16_MIN)
         return bad(op, index, "channels or range", err);
-    if (op->leak > AEI_RELU || (op->leak != AEI_NO_LEAK && op->kind != AEI_CONV && op->kind != AEI_ADD))
+    if (op->leak > AEI_RELU ||
+        (op->leak != AEI_NO_LEAK && op->kind != AEI_CONV && op->kind != AEI_ADD))
         return bad(op, index, "activation", err);
     switch (op->kind) {
     case AEI_EMBED:
@@ -214,8 +227,9 @@ static ae_status check_op(const aei_program *p, aei_op *op, uint32_t index, ae_e
     case AEI_LATENT: return check_latent(p, op, index, err);
     case AEI_OUTPUT: break;
     }
-    if (index != p->n_ops - 1 || op->n_in != 1 || p->ops[op->in[0]].channels != op->channels || p->ops[op->in[0]].grid != 1 ||
-        (op->channels != 1 && op->channels != 3) || op->shift < 4 || op->shift > 14)
+    if (index != p->n_ops - 1 || op->n_in != 1 || p->ops[op->in[0]].channels != op->channels ||
+        p->ops[op->in[0]].grid != 1 || (op->channels != 1 && op->channels != 3) || op->shift < 4 ||
+        op->shift > 14)
         return bad(op, index, "it must come last and take a picture", err);
     op->grid = 1;
     op->lo = p->ops[op->in[0]].lo;
@@ -259,8 +273,10 @@ static ae_status read_op(aei_program *p, uint32_t index, const uint8_t *b, ae_er
     op->index_offset = (int32_t)aei_load32(b + 40);
     op->unit = b[44];
     if (!op->kind || op->kind > AEI_OUTPUT)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "decoder program: operator %u is of kind %u, which this program does not know",
-                       index, b[0]);
+        return ae_fail(
+            err, AE_ERR_UNSUPPORTED,
+            "decoder program: operator %u is of kind %u, which this program does not know", index,
+            b[0]);
     if (op->n_in > AEI_MAX_IN || (op->kind == AEI_EMBED) != !op->n_in || !zeros(b + 45, 19) ||
         !zeros(b + 4 + 2 * op->n_in, 16 - 2 * op->n_in) || (op->kind == AEI_LATENT && op->n_in < 2))
         return bad(op, index, "number of inputs or reserved bytes in use", err);
@@ -270,11 +286,12 @@ static ae_status read_op(aei_program *p, uint32_t index, const uint8_t *b, ae_er
             return bad(op, index, "an input that does not stand before it", err);
     }
     /* fields of other kinds */
-    if ((op->kind != AEI_CONV && (op->kernel || op->stride || op->pad)) || (op->kind != AEI_SHUFFLE && op->factor) ||
-        (op->kind != AEI_CROP && op->first) ||
-        (op->kind != AEI_LATENT &&
-         (op->grid || op->parity || op->source || op->source_first || op->index_shift || op->index_offset || op->unit)) ||
-        (op->shift && (op->kind == AEI_CONV || op->kind == AEI_EMBED || (op->kind >= AEI_SHUFFLE && op->kind <= AEI_CROP))))
+    if ((op->kind != AEI_CONV && (op->kernel || op->stride || op->pad)) ||
+        (op->kind != AEI_SHUFFLE && op->factor) || (op->kind != AEI_CROP && op->first) ||
+        (op->kind != AEI_LATENT && (op->grid || op->parity || op->source || op->source_first ||
+                                    op->index_shift || op->index_offset || op->unit)) ||
+        (op->shift && (op->kind == AEI_CONV || op->kind == AEI_EMBED ||
+                       (op->kind >= AEI_SHUFFLE && op->kind <= AEI_CROP))))
         return bad(op, index, "fields that it does not have", err);
     return AE_OK;
 }
@@ -297,7 +314,8 @@ static ae_status read_data(aei_program *p, uint32_t index, size_t *at, ae_error 
         op->shifts = data + (size_t)n - op->channels;
     } else if (n) {
         op->table = (const int16_t *)(const void *)data;
-        op->log_steps = op->kind == AEI_LATENT ? op->table + (size_t)AEI_EMBED_ROWS * op->channels : NULL;
+        op->log_steps = op->kind == AEI_LATENT ? op->table + (size_t)AEI_EMBED_ROWS * op->channels
+                                               : NULL;
     }
     return AE_OK;
 }
@@ -321,14 +339,17 @@ static ae_status read_scales(aei_program *p, size_t *at, ae_error *err)
         if (!s->n || s->n > 4096 || s->raw > 15 || !zeros(b + 5, 3) || n_bytes > p->n_bytes - *at)
             return ae_fail(err, AE_ERR_MALFORMED, "decoder program: distribution %u", i);
         if (s->first * (1 << s->raw) < -32767 || (s->first + (int32_t)s->n) * (1 << s->raw) > 32767)
-            return ae_fail(err, AE_ERR_MALFORMED, "decoder program: distribution %u leaves 16 bits", i);
+            return ae_fail(err, AE_ERR_MALFORMED, "decoder program: distribution %u leaves 16 bits",
+                           i);
         s->start = (const uint16_t *)(const void *)(p->bytes + *at);
         *at += n_bytes;
         if (s->start[0] || s->start[s->n + 1] || (s->n % 2 && s->start[s->n + 2]))
-            return ae_fail(err, AE_ERR_MALFORMED, "decoder program: distribution %u does not span 0 to 65536", i);
+            return ae_fail(err, AE_ERR_MALFORMED,
+                           "decoder program: distribution %u does not span 0 to 65536", i);
         for (uint32_t k = 0; k < s->n; k++)
             if (s->start[k + 1] <= s->start[k])
-                return ae_fail(err, AE_ERR_MALFORMED, "decoder program: distribution %u has an impossible symbol", i);
+                return ae_fail(err, AE_ERR_MALFORMED,
+                               "decoder program: distribution %u has an impossible symbol", i);
     }
     return AE_OK;
 }
@@ -367,8 +388,9 @@ static ae_status finish(aei_program *p, ae_error *err)
         return ae_fail(err, AE_ERR_MALFORMED, "decoder program: without latents or output");
     if (p->macs > MAX_MACS || samples > MAX_SAMPLES)
         return ae_fail(err, AE_ERR_LIMIT,
-                       "decoder program: %.0f multiply-accumulates and %.0f samples a pixel, the limits are %d and %d", p->macs,
-                       samples, MAX_MACS, MAX_SAMPLES);
+                       "decoder program: %.0f multiply-accumulates and %.0f samples a pixel, the "
+                       "limits are %d and %d",
+                       p->macs, samples, MAX_MACS, MAX_SAMPLES);
     return AE_OK;
 }
 
@@ -381,12 +403,14 @@ static ae_status load(aei_program *p, ae_error *err)
     if (p->n_bytes < AEI_PROGRAM_HEADER || memcmp(b, magic, 4) != 0)
         return ae_fail(err, AE_ERR_MALFORMED, "not a decoder program");
     if (aei_load32(b + 4) > AEI_PROGRAM_VERSION)
-        return ae_fail(err, AE_ERR_TOO_NEW, "decoder program of version %u, this program knows up to %d", aei_load32(b + 4),
-                       AEI_PROGRAM_VERSION);
+        return ae_fail(err, AE_ERR_TOO_NEW,
+                       "decoder program of version %u, this program knows up to %d",
+                       aei_load32(b + 4), AEI_PROGRAM_VERSION);
     p->n_ops = aei_load32(b + 8);
     p->n_scales = aei_load32(b + 12);
     if (!aei_load32(b + 4) || !p->n_ops || p->n_ops > AEI_MAX_OPS || p->n_scales > AEI_MAX_SCALES ||
-        aei_load64(b + 16) != p->n_bytes || !zeros(b + 24, 8) || (size_t)p->n_ops * AEI_PROGRAM_OP > p->n_bytes - at)
+        aei_load64(b + 16) != p->n_bytes || !zeros(b + 24, 8) ||
+        (size_t)p->n_ops * AEI_PROGRAM_OP > p->n_bytes - at)
         return ae_fail(err, AE_ERR_MALFORMED, "decoder program: header");
     p->ops = ae_alloc(p->n_ops, sizeof(*p->ops));
     p->scales = ae_alloc(p->n_scales + 1, sizeof(*p->scales));
@@ -399,7 +423,8 @@ static ae_status load(aei_program *p, ae_error *err)
     if (st == AE_OK)
         st = read_scales(p, &at, err);
     if (st == AE_OK && at != p->n_bytes)
-        st = ae_fail(err, AE_ERR_MALFORMED, "decoder program: %zu bytes left over", p->n_bytes - at);
+        st = ae_fail(err, AE_ERR_MALFORMED, "decoder program: %zu bytes left over",
+                     p->n_bytes - at);
     if (st == AE_OK)
         st = finish(p, err);
     return st;
@@ -413,7 +438,8 @@ ae_status aei_program_load(const void *data, size_t n_bytes, aei_program **out, 
     *out = NULL;
     if (n_bytes > MAX_DATA) {
         ae_free(p);
-        return ae_fail(err, AE_ERR_LIMIT, "decoder program of %zu bytes, the limit is %d", n_bytes, MAX_DATA);
+        return ae_fail(err, AE_ERR_LIMIT, "decoder program of %zu bytes, the limit is %d", n_bytes,
+                       MAX_DATA);
     }
     if (!p || !(p->bytes = ae_alloc(n_bytes, 1))) {
         ae_free(p);
@@ -459,7 +485,9 @@ static void write_op(const aei_op *op, uint8_t *b)
 
 static void write_data(const aei_op *op, uint32_t in_channels, uint8_t *b)
 {
-    size_t n_weights = op->kind == AEI_CONV ? (size_t)op->channels * op->kernel * op->kernel * in_channels : 0;
+    size_t n_weights = op->kind == AEI_CONV
+                           ? (size_t)op->channels * op->kernel * op->kernel * in_channels
+                           : 0;
     size_t n_table = (size_t)AEI_EMBED_ROWS * op->channels;
 
     if (op->kind == AEI_CONV) {
@@ -476,10 +504,12 @@ static void write_data(const aei_op *op, uint32_t in_channels, uint8_t *b)
     }
 }
 
-ae_status aei_program_pack(const aei_op *ops, uint32_t n_ops, const aei_scale *scales, uint32_t n_scales, uint8_t **out,
-                           size_t *n_out, ae_error *err)
+ae_status aei_program_pack(const aei_op *ops, uint32_t n_ops, const aei_scale *scales,
+                           uint32_t n_scales, uint8_t **out, size_t *n_out, ae_error *err)
 {
-    size_t n = AEI_PROGRAM_HEADER + (size_t)n_ops * AEI_PROGRAM_OP + (size_t)n_scales * AEI_PROGRAM_SCALE, at;
+    size_t n = AEI_PROGRAM_HEADER + (size_t)n_ops * AEI_PROGRAM_OP +
+               (size_t)n_scales * AEI_PROGRAM_SCALE,
+           at;
     uint8_t *b;
 
     *out = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Entropy coding of latents: range asymmetric numeral systems (Duda 2013; Giesen 2014), two states in turn. */
+ * Entropy coding of latents: range asymmetric numeral systems (Duda 2013; Giesen 2014), two states
+ * in turn. */
 #include "latent/rans.h"
 
 #include <math.h>
@@ -13,7 +14,8 @@ static uint32_t size_of(const aei_scale *s, uint32_t k)
     return (k < s->n ? s->start[k + 1] : 65536u) - s->start[k];
 }
 
-ae_status aei_rans_tables_make(const aei_scale *scales, uint32_t n_scales, aei_rans_tables *out, ae_error *err)
+ae_status aei_rans_tables_make(const aei_scale *scales, uint32_t n_scales, aei_rans_tables *out,
+                               ae_error *err)
 {
     out->scales = scales;
     out->begin = ae_alloc(n_scales, sizeof(*out->begin));
@@ -87,7 +89,8 @@ ae_status aei_rans_put(aei_rans_writer *w, const aei_scale *s, int32_t value, ae
 
     if (w->n_allocated - w->n_events < 5) {
         size_t n = w->n_allocated ? 2 * w->n_allocated : 1 << 16;
-        uint32_t *events = ae_realloc(w->events, w->n_allocated * sizeof(*events), n * sizeof(*events));
+        uint32_t *events = ae_realloc(w->events, w->n_allocated * sizeof(*events),
+                                      n * sizeof(*events));
         uint8_t *lanes;
 
         if (events)
@@ -122,7 +125,8 @@ double aei_rans_cost(const aei_scale *s, int32_t value)
     return 16 - log2(size_of(s, (uint32_t)k)) + s->raw;
 }
 
-ae_status aei_rans_finish(aei_rans_writer *w, uint8_t **bytes, size_t *n_allocated, size_t *n_bytes, ae_error *err)
+ae_status aei_rans_finish(aei_rans_writer *w, uint8_t **bytes, size_t *n_allocated, size_t *n_bytes,
+                          ae_error *err)
 {
     uint64_t state[AEI_RANS_LANES] = {AEI_RANS_LOW, AEI_RANS_LOW};
     size_t most = AEI_RANS_HEAD + 4 * w->n_events, at; /* a symbol makes at most one word */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Runs a decoder program over a tile in integers (doc/codec.md), so that every machine decodes the same bytes. The entropy part
- * walks the whole tile with the coder of symbols at its side; the synthesis then computes only what the wanted rectangle reads.
- * Tensors that live at different times share their place in one arena, laid out before anything is computed. */
+ * Runs a decoder program over a tile in integers (doc/codec.md), so that every machine decodes the
+ * same bytes. The entropy part walks the whole tile with the coder of symbols at its side; the
+ * synthesis then computes only what the wanted rectangle reads. Tensors that live at different
+ * times share their place in one arena, laid out before anything is computed. */
 #include "latent/walk.h"
 
 #include <math.h>
@@ -11,27 +12,28 @@
 
 #include "core/clones.h"
 
-enum { CHUNK = 1 << 18 }; /* bytes of input that a convolution takes at a time, so that they stay near */
+/* bytes of input that a convolution takes at a time, so that they stay near */
+enum { CHUNK = 1 << 18 };
 
 struct aei_walk {
     const aei_engine *engine;
     const aei_program *program;
     uint32_t quality;
     const ae_cancel *cancel;
-    aei_view *views;        /* by tensor; those of grid 0 point into vectors */
-    aei_rect *computed;     /* the part of a view that is not surely zero */
+    aei_view *views;    /* by tensor; those of grid 0 point into vectors */
+    aei_rect *computed; /* the part of a view that is not surely zero */
     int16_t *vectors;
     uint8_t *arena;
     size_t n_arena;
-    size_t *begin, *end;    /* of tensors in the arena; equal: not there */
+    size_t *begin, *end; /* of tensors in the arena; equal: not there */
     uint32_t *last_use;
     int32_t *steps, *log_steps; /* of a latent at the quality */
 };
 
 /* ---- operators ---- */
 
-AEI_CLONES static void add_rows(const int16_t *a, const int16_t *b, int16_t *out, size_t n, uint32_t shift, uint32_t leak,
-                                int32_t lo, int32_t hi)
+AEI_CLONES static void add_rows(const int16_t *a, const int16_t *b, int16_t *out, size_t n,
+                                uint32_t shift, uint32_t leak, int32_t lo, int32_t hi)
 {
     int32_t half = shift ? 1 << (shift - 1) : 0;
 
@@ -43,7 +45,8 @@ AEI_CLONES static void add_rows(const int16_t *a, const int16_t *b, int16_t *out
             out[i] = (int16_t)aei_saturate(aei_leak((a[i] + b[i] + half) >> shift, leak), lo, hi);
 }
 
-AEI_CLONES static void mul_rows(const int16_t *a, const int16_t *b, int16_t *out, size_t n, uint32_t shift, int32_t lo, int32_t hi)
+AEI_CLONES static void mul_rows(const int16_t *a, const int16_t *b, int16_t *out, size_t n,
+                                uint32_t shift, int32_t lo, int32_t hi)
 {
     int32_t half = shift ? 1 << (shift - 1) : 0;
 
@@ -53,18 +56,22 @@ AEI_CLONES static void mul_rows(const int16_t *a, const int16_t *b, int16_t *out
 
 static const int16_t *operand(const aei_walk *w, uint32_t tensor, int32_t x, int32_t y)
 {
-    return w->program->ops[tensor].grid ? aei_view_at(&w->views[tensor], x, y) : w->views[tensor].data;
+    return w->program->ops[tensor].grid ? aei_view_at(&w->views[tensor], x, y)
+                                        : w->views[tensor].data;
 }
 
 static void run_pointwise(const aei_walk *w, const aei_op *op, const aei_view *to, aei_rect r)
 {
-    bool whole = op->n_in == 2 && op->grid && w->program->ops[op->in[0]].grid && w->program->ops[op->in[1]].grid;
+    bool whole = op->n_in == 2 && op->grid && w->program->ops[op->in[0]].grid &&
+                 w->program->ops[op->in[1]].grid;
 
     for (int32_t y = r.y0; y < r.y1; y++)
         for (int32_t x = r.x0; x < r.x1; x += whole ? r.x1 - r.x0 : 1) {
-            const int16_t *a = operand(w, op->in[0], x, y), *b = op->n_in > 1 ? operand(w, op->in[1], x, y) : NULL;
+            const int16_t *a = operand(w, op->in[0], x, y),
+                          *b = op->n_in > 1 ? operand(w, op->in[1], x, y) : NULL;
             int16_t *out = aei_view_at(to, x, y);
-            size_t n = whole ? (size_t)(r.x1 - r.x0) * to->pitch : op->channels; /* all views of one pitch */
+            /* all views of one pitch */
+            size_t n = whole ? (size_t)(r.x1 - r.x0) * to->pitch : op->channels;
 
             if (op->kind == AEI_MUL) {
                 mul_rows(a, b, out, n, op->shift, op->lo, op->hi);
@@ -76,7 +83,8 @@ static void run_pointwise(const aei_walk *w, const aei_op *op, const aei_view *t
 
                     for (uint32_t k = 0; k < op->n_in; k++)
                         sum += operand(w, op->in[k], x, y)[c];
-                    out[c] = (int16_t)aei_saturate(aei_leak(aei_rescale(sum, op->shift), op->leak), op->lo, op->hi);
+                    out[c] = (int16_t)aei_saturate(aei_leak(aei_rescale(sum, op->shift), op->leak),
+                                                   op->lo, op->hi);
                 }
             }
         }
@@ -90,13 +98,17 @@ static void run_conv(const aei_walk *w, uint32_t index, const aei_view *to, aei_
     uint32_t columns = (uint32_t)(r.x1 - r.x0), parity = w->engine->parities[index];
     size_t in_bytes = (size_t)(field.x1 - field.x0) * in->pitch * op->stride * sizeof(int16_t);
     int32_t step = (int32_t)(CHUNK / in_bytes) & ~1;
-    aei_iconv_area area = {.in_step = (size_t)op->stride * in->pitch, .in_row = (size_t)(in->rect.x1 - in->rect.x0) * in->pitch,
-                           .out_step = to->pitch, .out_line = (size_t)(to->rect.x1 - to->rect.x0) * to->pitch, .width = columns};
+    aei_iconv_area area = {.in_step = (size_t)op->stride * in->pitch,
+                           .in_row = (size_t)(in->rect.x1 - in->rect.x0) * in->pitch,
+                           .out_step = to->pitch,
+                           .out_line = (size_t)(to->rect.x1 - to->rect.x0) * to->pitch,
+                           .width = columns};
 
     area.in_line = area.in_row * op->stride;
     if (op->n_in == 2 && w->program->ops[op->in[1]].grid) {
         area.add_step = w->views[op->in[1]].pitch;
-        area.add_line = (size_t)(w->views[op->in[1]].rect.x1 - w->views[op->in[1]].rect.x0) * area.add_step;
+        area.add_line = (size_t)(w->views[op->in[1]].rect.x1 - w->views[op->in[1]].rect.x0) *
+                        area.add_step;
     }
     area.staggered = (parity == AE_PARITY_EVEN || parity == AE_PARITY_ODD) && columns % 2 == 0;
     area.odd = (((uint32_t)(r.x0 + r.y0) & 1) != 0) != (parity == AE_PARITY_ODD);
@@ -123,7 +135,8 @@ static void run_shuffle(const aei_walk *w, const aei_op *op, const aei_view *to,
         int16_t *out = aei_view_at(to, r.x0, y);
 
         for (int32_t x = r.x0; x < r.x1;) {
-            int32_t from = aei_floor_div(x, f), end = aei_min_i32((from + 1) * f, r.x1), dy = y - aei_floor_div(y, f) * f;
+            int32_t from = aei_floor_div(x, f), end = aei_min_i32((from + 1) * f, r.x1),
+                    dy = y - aei_floor_div(y, f) * f;
             const int16_t *a = aei_view_at(in, from, aei_floor_div(y, f)) + dy * f;
 
             for (int32_t dx = x - from * f; x < end; x++, dx++, out += to->pitch)
@@ -142,7 +155,8 @@ static void run_channels(const aei_walk *w, const aei_op *op, const aei_view *to
 
         for (int32_t y = r.y0; y < r.y1; y++)
             for (int32_t x = r.x0; x < r.x1; x++)
-                memcpy(aei_view_at(to, x, y) + at, operand(w, op->in[k], x, y) + op->first, n * sizeof(int16_t));
+                memcpy(aei_view_at(to, x, y) + at, operand(w, op->in[k], x, y) + op->first,
+                       n * sizeof(int16_t));
         at += n;
     }
 }
@@ -164,15 +178,17 @@ static void run_op(const aei_walk *w, uint32_t index, const aei_view *to, aei_re
 
 /* ---- latents ---- */
 
-static uint32_t scale_index(const aei_walk *w, const aei_op *op, int32_t log_scale, int32_t log_step)
+static uint32_t scale_index(const aei_walk *w, const aei_op *op, int32_t log_scale,
+                            int32_t log_step)
 {
     return (uint32_t)aei_saturate((log_scale - log_step + op->index_offset) >> op->index_shift, 0,
                                   (int32_t)w->program->n_scales - 1);
 }
 
-/* The symbol for y; with effort, the next one towards zero where it saves more bits than its error is worth. A uniform quantiser is
- * optimal at high rate where an error of one squared step is worth 6 / ln 2 bits. Twice that was found best, since later latents
- * are predicted from this one, and little more than that where refining sees to those. */
+/* The symbol for y; with effort, the next one towards zero where it saves more bits than its error
+ * is worth. A uniform quantiser is optimal at high rate where an error of one squared step is worth
+ * 6 / ln 2 bits. Twice that was found best, since later latents are predicted from this one, and
+ * little more than that where refining sees to those. */
 static int32_t choose(const aei_latents *l, const aei_scale *s, double v)
 {
     int32_t q = (int32_t)lrint(v < -32767 ? -32767 : v > 32767 ? 32767 : v);
@@ -181,32 +197,38 @@ static int32_t choose(const aei_latents *l, const aei_scale *s, double v)
         int32_t less = q > 0 ? q - 1 : q + 1;
         double gain = aei_rans_cost(s, q) - aei_rans_cost(s, less);
 
-        if (gain > (l->effort >= AE_EFFORT_REFINES ? 7 : 12) * M_LOG2E * ((v - less) * (v - less) - (v - q) * (v - q)))
+        if (gain > (l->effort >= AE_EFFORT_REFINES ? 7 : 12) * M_LOG2E *
+                       ((v - less) * (v - less) - (v - q) * (v - q)))
             q = less;
     }
     return q;
 }
 
-static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view *to, aei_rect r, aei_latents *l, ae_error *err)
+static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view *to, aei_rect r,
+                            aei_latents *l, ae_error *err)
 {
     uint32_t n = op->channels, beyond = aei_beyond(w->program, op, w->quality);
     double unit = (double)(1u << op->unit) * (double)(1u << op->shift);
 
     for (uint32_t c = 0; c < n; c++) {
         w->steps[c] = aei_finer(aei_embed(op->table, n, c, w->quality), beyond);
-        w->log_steps[c] = aei_embed(op->log_steps, n, c, w->quality) - (int32_t)((uint64_t)beyond << op->index_shift >> 5);
+        w->log_steps[c] = aei_embed(op->log_steps, n, c, w->quality) -
+                          (int32_t)((uint64_t)beyond << op->index_shift >> 5);
     }
     for (int32_t y = r.y0; y < r.y1; y++)
         for (int32_t x = r.x0; x < r.x1; x++) {
             const int16_t *mean = operand(w, op->in[0], x, y), *scale = operand(w, op->in[1], x, y);
             int16_t *out = aei_view_at(to, x, y);
-            bool visible = (uint32_t)x * op->grid < l->visible_w && (uint32_t)y * op->grid < l->visible_h;
+            bool visible = (uint32_t)x * op->grid < l->visible_w &&
+                           (uint32_t)y * op->grid < l->visible_h;
             const float *from = l->reader ? NULL
                                           : l->sources[op->source] +
-                                                ((size_t)y * (size_t)(r.x1 - r.x0) + (size_t)x) * l->n_channels[op->source] +
+                                                ((size_t)y * (size_t)(r.x1 - r.x0) + (size_t)x) *
+                                                    l->n_channels[op->source] +
                                                 op->source_first;
 
-            if (op->parity != AE_PARITY_ALL && (uint32_t)((x + y) & 1) != op->parity - AE_PARITY_EVEN) {
+            if (op->parity != AE_PARITY_ALL &&
+                (uint32_t)((x + y) & 1) != op->parity - AE_PARITY_EVEN) {
                 if (op->n_in == 3)
                     memcpy(out, operand(w, op->in[2], x, y), n * sizeof(*out));
                 else
@@ -222,7 +244,10 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
                 } else {
                     const aei_scale *s = &w->program->scales[index];
 
-                    q = visible ? choose(l, s, (from[c] * unit - mean[c] * (double)(1u << op->shift)) / w->steps[c]) : 0;
+                    q = visible ? choose(l, s,
+                                         (from[c] * unit - mean[c] * (double)(1u << op->shift)) /
+                                             w->steps[c])
+                                : 0;
                     if (l->decoded)
                         l->bits += aei_rans_cost(s, q);
                     else if (l->counts)
@@ -230,7 +255,8 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
                     else if (aei_rans_put(l->writer, s, q, err) != AE_OK)
                         return AE_ERR_NOMEM;
                 }
-                out[c] = (int16_t)aei_saturate(mean[c] + aei_rescale(q * w->steps[c], op->shift), op->lo, op->hi);
+                out[c] = (int16_t)aei_saturate(mean[c] + aei_rescale(q * w->steps[c], op->shift),
+                                               op->lo, op->hi);
                 if (l->decoded)
                     l->decoded[op->source][(size_t)(from - l->sources[op->source]) + c] =
                         (float)(out[c] / (double)(1u << op->unit));
@@ -278,7 +304,8 @@ ae_status aei_walk_create(const aei_engine *engine, aei_walk **out, ae_error *er
     w->last_use = ae_alloc(p->n_ops, sizeof(*w->last_use));
     w->steps = ae_alloc(AEI_MAX_WIDTH, sizeof(*w->steps));
     w->log_steps = ae_alloc(AEI_MAX_WIDTH, sizeof(*w->log_steps));
-    if (!w->views || !w->computed || !w->vectors || !w->begin || !w->end || !w->last_use || !w->steps || !w->log_steps) {
+    if (!w->views || !w->computed || !w->vectors || !w->begin || !w->end || !w->last_use ||
+        !w->steps || !w->log_steps) {
         aei_walk_free(w);
         return ae_fail(err, AE_ERR_NOMEM, "decoder");
     }
@@ -319,8 +346,8 @@ void aei_walk_quality(aei_walk *w, uint32_t quality)
     }
 }
 
-/* Rectangles of tensors, from what is wanted of the last to the first; views[].rect of what is wanted are set, those of the others
- * empty. */
+/* Rectangles of tensors, from what is wanted of the last to the first; views[].rect of what is
+ * wanted are set, those of the others empty. */
 static void plan_rects(aei_walk *w, uint32_t first, uint32_t end, aei_rect pixels)
 {
     for (uint32_t i = end; i-- > first;) {
@@ -335,11 +362,14 @@ static void plan_rects(aei_walk *w, uint32_t first, uint32_t end, aei_rect pixel
             w->views[i].rect = (aei_rect){r.x0 * f, r.y0 * f, r.x1 * f, r.y1 * f};
         }
         if (op->kind == AEI_LATENT)
-            w->views[i].rect = aei_rect_join(w->views[i].rect, aei_rect_coarser(pixels, (int32_t)op->grid));
-        w->computed[i] = aei_rect_meet(w->views[i].rect, aei_rect_coarser(pixels, (int32_t)op->grid));
+            w->views[i].rect = aei_rect_join(w->views[i].rect,
+                                             aei_rect_coarser(pixels, (int32_t)op->grid));
+        w->computed[i] = aei_rect_meet(w->views[i].rect,
+                                       aei_rect_coarser(pixels, (int32_t)op->grid));
         for (uint32_t k = 0; k < op->n_in && !aei_rect_is_empty(w->computed[i]); k++)
             if (w->program->ops[op->in[k]].grid)
-                w->views[op->in[k]].rect = aei_rect_join(w->views[op->in[k]].rect, aei_rect_field(op, k, w->computed[i]));
+                w->views[op->in[k]].rect = aei_rect_join(w->views[op->in[k]].rect,
+                                                         aei_rect_field(op, k, w->computed[i]));
     }
 }
 
@@ -359,12 +389,14 @@ static ae_status plan_memory(aei_walk *w, uint32_t first, uint32_t end, ae_error
 
         if (!p->ops[k].grid || aei_rect_is_empty(r) || p->ops[k].kind == AEI_OUTPUT)
             continue;
-        n = (size_t)(r.x1 - r.x0) * (size_t)(r.y1 - r.y0) * w->views[k].pitch * sizeof(int16_t) + AEI_SLACK;
+        n = (size_t)(r.x1 - r.x0) * (size_t)(r.y1 - r.y0) * w->views[k].pitch * sizeof(int16_t) +
+            AEI_SLACK;
         n = (n + 63) / 64 * 64;
         while (moved) {
             moved = false;
             for (uint32_t i = 0; i < k; i++)
-                if (w->begin[i] < w->end[i] && w->last_use[i] >= born && at < w->end[i] && w->begin[i] < at + n) {
+                if (w->begin[i] < w->end[i] && w->last_use[i] >= born && at < w->end[i] &&
+                    w->begin[i] < at + n) {
                     at = w->end[i];
                     moved = true;
                 }
@@ -413,7 +445,8 @@ static void no_rects(aei_walk *w)
             w->views[i].rect = (aei_rect){0};
 }
 
-ae_status aei_walk_entropy(aei_walk *w, uint32_t width, uint32_t height, aei_latents *latents, ae_error *err)
+ae_status aei_walk_entropy(aei_walk *w, uint32_t width, uint32_t height, aei_latents *latents,
+                           ae_error *err)
 {
     const aei_program *p = w->program;
     aei_rect pixels = {0, 0, (int32_t)width, (int32_t)height};
@@ -442,7 +475,8 @@ ae_status aei_walk_entropy(aei_walk *w, uint32_t width, uint32_t height, aei_lat
             return ae_fail(err, AE_ERR_CANCELLED, "interrupted");
         if (p->ops[i].kind != AEI_LATENT)
             run_op(w, i, &w->views[i], w->computed[i]);
-        else if ((st = run_latent(w, &p->ops[i], &w->views[i], w->computed[i], latents, err)) != AE_OK)
+        else if ((st = run_latent(w, &p->ops[i], &w->views[i], w->computed[i], latents, err)) !=
+                 AE_OK)
             return st;
     }
     return AE_OK;
@@ -454,8 +488,8 @@ aei_view aei_walk_crossing(const aei_walk *w, uint32_t index)
 }
 
 ae_status aei_walk_synthesis(aei_walk *w, uint32_t width, uint32_t height, aei_rect wanted,
-                             void (*fetch)(void *context, uint32_t index, const aei_view *to), void *context, aei_view *picture,
-                             ae_error *err)
+                             void (*fetch)(void *context, uint32_t index, const aei_view *to),
+                             void *context, aei_view *picture, ae_error *err)
 {
     const aei_program *p = w->program;
     uint32_t last = p->n_ops - 1;

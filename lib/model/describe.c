@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct text { char *at; size_t n, allocated; bool failed; } text;
+typedef struct text {
+    char *at;
+    size_t n, allocated;
+    bool failed;
+} text;
 
 static void AE_PRINTF(2, 3) put(text *t, const char *format, ...)
 {
@@ -74,7 +78,8 @@ static void op_text(char to[80], const ae_node *n)
     if (n->factor > 1)
         used += snprintf(to + used, 80 - (size_t)used, " %u", n->factor);
     if (n->parity)
-        used += snprintf(to + used, 80 - (size_t)used, " %s", n->parity == AE_PARITY_EVEN ? "even" : "odd");
+        used += snprintf(to + used, 80 - (size_t)used, " %s",
+                         n->parity == AE_PARITY_EVEN ? "even" : "odd");
     if (n->add >= 0)
         used += snprintf(to + used, 80 - (size_t)used, " + add");
     if (n->act != AE_ACT_NONE)
@@ -100,12 +105,14 @@ static ae_status put_layers(text *t, const ae_network *net, ae_error *err)
         (st = aei_graph_measure(&g, shapes, costs, &node, err)) != AE_OK ||
         (st = ae_graph_params(&g, &params, &n_params, &n_floats, err)) != AE_OK)
         goto done;
-    put(t, "\nnetwork %s: %zu parameters, %.0f MAC per %s", net->name, n_floats, g.macs, g.stride ? "pixel" : "item");
+    put(t, "\nnetwork %s: %zu parameters, %.0f MAC per %s", net->name, n_floats, g.macs,
+        g.stride ? "pixel" : "item");
     if (g.stride)
         put(t, ", stride %u, receptive field %u pixels to each side", g.stride, g.field);
     if (g.stride && g.before[0] > g.after[0])
         put(t, ", %u rows back and %u ahead", g.before[0], g.after[0]);
-    put(t, "\n  %-20s %-28s %-22s %10s %10s\n", "layer", "operator", "output", "parameters", g.stride ? "MAC/pixel" : "MAC");
+    put(t, "\n  %-20s %-28s %-22s %10s %10s\n", "layer", "operator", "output", "parameters",
+        g.stride ? "MAC/pixel" : "MAC");
     for (uint32_t i = 0; i < g.n_nodes; i++) {
         char op[80], h[24], w[24], shape[80], count[24] = "", macs[24] = "";
         size_t own = 0;

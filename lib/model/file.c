@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static ae_status open_regular(const char *path, uint64_t max_bytes, int *fd, size_t *n_bytes, ae_error *err)
+static ae_status open_regular(const char *path, uint64_t max_bytes, int *fd, size_t *n_bytes,
+                              ae_error *err)
 {
     struct stat s;
     ae_status st = AE_OK;
@@ -20,11 +21,13 @@ static ae_status open_regular(const char *path, uint64_t max_bytes, int *fd, siz
     if (fstat(*fd, &s) != 0)
         st = ae_fail(err, AE_ERR_IO, "cannot read: %s", strerror(errno));
     else if (!S_ISREG(s.st_mode))
-        st = ae_fail(err, AE_ERR_IO, "%s", S_ISDIR(s.st_mode) ? "is a directory" : "is not a regular file");
+        st = ae_fail(err, AE_ERR_IO, "%s",
+                     S_ISDIR(s.st_mode) ? "is a directory" : "is not a regular file");
     else if (!s.st_size)
         st = ae_fail(err, AE_ERR_MALFORMED, "empty file");
     else if ((uint64_t)s.st_size > max_bytes)
-        st = ae_fail(err, AE_ERR_LIMIT, "%lld bytes, limit max_file is %llu", (long long)s.st_size, (unsigned long long)max_bytes);
+        st = ae_fail(err, AE_ERR_LIMIT, "%lld bytes, limit max_file is %llu", (long long)s.st_size,
+                     (unsigned long long)max_bytes);
     if (st == AE_OK) {
         *n_bytes = (size_t)s.st_size;
         return AE_OK;
@@ -33,7 +36,8 @@ static ae_status open_regular(const char *path, uint64_t max_bytes, int *fd, siz
     return st;
 }
 
-ae_status aei_file_read(const char *path, uint64_t max_bytes, uint8_t **bytes, size_t *n_bytes, ae_error *err)
+ae_status aei_file_read(const char *path, uint64_t max_bytes, uint8_t **bytes, size_t *n_bytes,
+                        ae_error *err)
 {
     size_t size = 0, done = 0;
     uint8_t *to;
@@ -55,7 +59,8 @@ ae_status aei_file_read(const char *path, uint64_t max_bytes, uint8_t **bytes, s
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0) {
-            st = ae_fail(err, AE_ERR_IO, "cannot read: %s", got ? strerror(errno) : "the file became shorter");
+            st = ae_fail(err, AE_ERR_IO, "cannot read: %s",
+                         got ? strerror(errno) : "the file became shorter");
             goto done;
         }
         done += (size_t)got;

@@ -15,20 +15,24 @@
 
 enum { MAX_NAMES = 40, MAX_DIR = 3072 };
 
-/* What is looked for: the end of its files' names, and where they lie as seen from each directory of models. */
-typedef struct sort { const char *noun, *suffix, *below[6]; } sort;
+/* What is looked for: the end of its files' names, and where they lie as seen from each directory
+ * of models. */
+typedef struct sort {
+    const char *noun, *suffix, *below[6];
+} sort;
 
 static const sort models = {"model", ".aem", {""}};
-static const sort recipes = {"recipe", ".yaml", {"", "/recipes", "/recipes/kinds", "/../recipes", "/../recipes/kinds"}};
+static const sort recipes = {
+    "recipe", ".yaml", {"", "/recipes", "/recipes/kinds", "/../recipes", "/../recipes/kinds"}};
 
 typedef struct search {
     const sort *sort;
     const char *name;
-    char *path;                             /* the result */
+    char *path; /* the result */
     size_t n_path;
     char looked[280], names[MAX_NAMES + 1][40]; /* for the message; names sorted, each once */
     uint32_t n_names;
-    void *opaque;                           /* of visit; NULL: one name is looked for */
+    void *opaque; /* of visit; NULL: one name is looked for */
     bool (*visit)(void *opaque, const char *path);
 } search;
 
@@ -76,7 +80,8 @@ static bool look_at(search *s, const char *dir)
 
     if (s->visit)
         return visit_dir(s, dir);
-    if (snprintf(s->path, s->n_path, "%s/%s%s", dir, s->name, has_suffix(s, s->name) ? "" : s->sort->suffix) < (int)s->n_path &&
+    if (snprintf(s->path, s->n_path, "%s/%s%s", dir, s->name,
+                 has_suffix(s, s->name) ? "" : s->sort->suffix) < (int)s->n_path &&
         is_file(s->path))
         return true;
     if ((d = opendir(dir)) != NULL || s->sort == &models)
@@ -95,7 +100,8 @@ static bool look_in(search *s, const char *dir)
     char at[PATH_MAX];
 
     for (int i = 0; dir[0] && s->sort->below[i]; i++)
-        if (snprintf(at, sizeof(at), "%s%s", dir, s->sort->below[i]) < (int)sizeof(at) && look_at(s, at))
+        if (snprintf(at, sizeof(at), "%s%s", dir, s->sort->below[i]) < (int)sizeof(at) &&
+            look_at(s, at))
             return true;
     return false;
 }
@@ -109,7 +115,8 @@ static bool visit_dir(search *s, const char *dir)
 
     for (int i = 0; i < n; i++) {
         if (!enough && has_suffix(s, entries[i]->d_name) &&
-            snprintf(s->path, s->n_path, "%s/%s", dir, entries[i]->d_name) < (int)s->n_path && is_file(s->path))
+            snprintf(s->path, s->n_path, "%s/%s", dir, entries[i]->d_name) < (int)s->n_path &&
+            is_file(s->path))
             enough = !s->visit(s->opaque, s->path);
         free(entries[i]);
     }
@@ -117,21 +124,24 @@ static bool visit_dir(search *s, const char *dir)
     return enough;
 }
 
-/* Below the directory of the library (or of the program that it is part of) or one above: an installation that was moved is found,
- * and so is a build tree, whose share/aesuite/models leads to the source's models. */
+/* Below the directory of the library (or of the program that it is part of) or one above: an
+ * installation that was moved is found, and so is a build tree, whose share/aesuite/models leads to
+ * the source's models. */
 static bool look_beside(search *s, char dir[MAX_DIR])
 {
     static const char here = 0;
     char at[PATH_MAX], *slash;
     Dl_info info;
 
-    if ((!dladdr(&here, &info) || !info.dli_fname || !realpath(info.dli_fname, at)) && !realpath("/proc/self/exe", at))
+    if ((!dladdr(&here, &info) || !info.dli_fname || !realpath(info.dli_fname, at)) &&
+        !realpath("/proc/self/exe", at))
         return false;
     for (int up = 0; up < 5 && (slash = strrchr(at, '/')) != NULL; up++) {
         struct stat found;
 
         *slash = 0;
-        if (snprintf(dir, MAX_DIR, "%s/" AE_DATA_BELOW "/aesuite/models", at) < MAX_DIR && stat(dir, &found) == 0)
+        if (snprintf(dir, MAX_DIR, "%s/" AE_DATA_BELOW "/aesuite/models", at) < MAX_DIR &&
+            stat(dir, &found) == 0)
             return look_in(s, dir);
     }
     dir[0] = 0;
@@ -140,7 +150,8 @@ static bool look_beside(search *s, char dir[MAX_DIR])
 
 static bool look_in_all(search *s)
 {
-    const char *list = getenv("AE_MODEL_PATH"), *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME");
+    const char *list = getenv("AE_MODEL_PATH"), *home = getenv("HOME"),
+               *data = getenv("XDG_DATA_HOME");
     char dir[MAX_DIR];
 
     while (list && *list) {
@@ -167,7 +178,8 @@ static bool look_in_all(search *s)
 static void visit_all(const sort *what, void *opaque, bool (*visit)(void *opaque, const char *path))
 {
     char path[4096];
-    search s = {.sort = what, .path = path, .n_path = sizeof(path), .opaque = opaque, .visit = visit};
+    search s = {
+        .sort = what, .path = path, .n_path = sizeof(path), .opaque = opaque, .visit = visit};
 
     look_in_all(&s);
 }
@@ -192,7 +204,8 @@ static ae_status find(const sort *what, const char *name, char *path, size_t n_p
         return ae_fail(err, AE_ERR_ARGUMENT, "empty name of a %s", what->noun);
     if (strchr(name, '/') || (has_suffix(&s, name) && is_file(name))) {
         if (strlen(name) >= n_path)
-            return ae_fail(err, AE_ERR_ARGUMENT, "the %s's path has more than %zu bytes", what->noun, n_path - 1);
+            return ae_fail(err, AE_ERR_ARGUMENT, "the %s's path has more than %zu bytes",
+                           what->noun, n_path - 1);
         memcpy(path, name, strlen(name) + 1);
         return AE_OK;
     }
@@ -201,9 +214,10 @@ static ae_status find(const sort *what, const char *name, char *path, size_t n_p
     if (n_path)
         path[0] = 0;
     for (uint32_t i = 0; i < s.n_names && used < sizeof(names); i++)
-        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "", s.names[i]);
-    return ae_fail(err, AE_ERR_IO, "no %s '%.40s'; there are: %s; looked in %s", what->noun, name, s.n_names ? names : "none",
-                   s.looked);
+        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "",
+                                 s.names[i]);
+    return ae_fail(err, AE_ERR_IO, "no %s '%.40s'; there are: %s; looked in %s", what->noun, name,
+                   s.n_names ? names : "none", s.looked);
 }
 
 ae_status ae_model_find(const char *name, char *path, size_t n_path, ae_error *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What model files are made of (doc/model-format.md): halves of floats, digests, the checksum, text that is clean. */
+ * What model files are made of (doc/model-format.md): halves of floats, digests, the checksum, text
+ * that is clean. */
 #include "model/format.h"
 
 #include <string.h>
@@ -19,7 +20,8 @@ uint16_t aei_half_from(float value)
         return (uint16_t)(sign | 0x7e00);
     if (bits >= 0x477ff000) /* 65520 and above round to infinity */
         return (uint16_t)(sign | 0x7c00);
-    if (bits >= 0x38800000) /* normal: round the lower 13 bits away, carries may reach the exponent */
+    /* normal: round the lower 13 bits away, carries may reach the exponent */
+    if (bits >= 0x38800000)
         return (uint16_t)(sign | ((bits - 0x38000000 + 0xfff + (bits >> 13 & 1)) >> 13));
     if (bits < 0x33000000) /* below half the smallest subnormal */
         return (uint16_t)sign;
@@ -33,7 +35,8 @@ uint16_t aei_half_from(float value)
 
 float aei_half_to(uint16_t half)
 {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 0x3ff, bits;
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31,
+             fraction = half & 0x3ff, bits;
     float value;
 
     if (!exponent) {
@@ -72,7 +75,8 @@ bool aei_text_is_clean(const char *text, size_t n_bytes)
     for (size_t i = 0; i < n_bytes; i++) {
         uint8_t c = (uint8_t)text[i], next = i + 1 < n_bytes ? (uint8_t)text[i + 1] : 0;
 
-        if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0))
+        if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f ||
+            (c == 0xc2 && next >= 0x80 && next < 0xa0))
             return false;
     }
     return true;

@@ -8,17 +8,18 @@
 
 enum {
     AEI_AEM_VERSION = 1,
-    AEI_AEM_HEADER = 64,    /* bytes */
-    AEI_AEM_CHECKSUM = 48,  /* its place in the header; what stands before it is covered */
-    AEI_AEM_ENTRY = 32,     /* bytes of a section's entry */
-    AEI_AEM_TENSOR = 112,   /* bytes of a tensor's entry */
-    AEI_AEM_ALIGN = 64,     /* of sections */
+    AEI_AEM_HEADER = 64,   /* bytes */
+    AEI_AEM_CHECKSUM = 48, /* its place in the header; what stands before it is covered */
+    AEI_AEM_ENTRY = 32,    /* bytes of a section's entry */
+    AEI_AEM_TENSOR = 112,  /* bytes of a tensor's entry */
+    AEI_AEM_ALIGN = 64,    /* of sections */
     AEI_AEM_MAX_SECTIONS = 64,
-    AEI_AEM_CRITICAL = 1,   /* flag of a section */
+    AEI_AEM_CRITICAL = 1, /* flag of a section */
     AEI_AEM_MAX_TEXT = 1 << 20
 };
 /* Tensors are used as they lie in the file. */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "port me: convert tensors, digest them in little-endian order");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "port me: convert tensors, digest them in little-endian order");
 enum { AEI_F32 = 1, AEI_F16 = 2 };
 extern const uint8_t aei_aem_magic[8];
 
@@ -65,10 +66,12 @@ void aei_digest(const void *data, size_t n_bytes, uint8_t digest[16]);
 /* Of a whole file whose header is filled up to the checksum. */
 void aei_aem_checksum(const uint8_t *bytes, size_t n_bytes, uint8_t digest[16]);
 /* The identity of the networks of a recipe with their parameters one after another. */
-ae_status aei_model_identity(const ae_recipe *recipe, const float *values, size_t n_floats, uint8_t identity[16], ae_error *err);
+ae_status aei_model_identity(const ae_recipe *recipe, const float *values, size_t n_floats,
+                             uint8_t identity[16], ae_error *err);
 /* Printable: no control characters but line feed and tab. */
 bool aei_text_is_clean(const char *text, size_t n_bytes);
 /* The file as bytes, an ae_alloc array. */
-ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **bytes, size_t *n_bytes, ae_error *err);
+ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **bytes, size_t *n_bytes,
+                         ae_error *err);
 
 #endif

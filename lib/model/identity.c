@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What makes two models the same: a canonical serialisation of what they compute, doc/model-format.md. Names of layers, comments,
- * the card, the training recipe and the way the numbers are stored do not count. */
+ * What makes two models the same: a canonical serialisation of what they compute,
+ * doc/model-format.md. Names of layers, comments, the card, the training recipe and the way the
+ * numbers are stored do not count. */
 #include "model/format.h"
 
 #include <string.h>
 
 enum { WORDS_A_NODE = 28 + AE_MAX_FROM };
 
-typedef struct writer { uint8_t *at; } writer;
+typedef struct writer {
+    uint8_t *at;
+} writer;
 
 static void put(writer *w, uint32_t word)
 {
@@ -64,7 +67,8 @@ static void put_node(writer *w, const ae_graph *g, uint32_t index)
         put(w, n->parity);
 }
 
-ae_status aei_model_identity(const ae_recipe *r, const float *values, size_t n_floats, uint8_t identity[16], ae_error *err)
+ae_status aei_model_identity(const ae_recipe *r, const float *values, size_t n_floats,
+                             uint8_t identity[16], ae_error *err)
 {
     size_t n_words = 24;
     uint8_t *bytes;
@@ -93,7 +97,7 @@ ae_status aei_model_identity(const ae_recipe *r, const float *values, size_t n_f
     }
     if (r->bound > 0)
         put_float(&w, r->bound); /* came later; models that name none keep their identity */
-    if (r->sound.bands) { /* likewise */
+    if (r->sound.bands) {        /* likewise */
         const ae_sound_features *f = &r->sound;
 
         put_float(&w, f->rate);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Opening model files: bytes first (header, checksum, sections), then what they mean (recipe, tensors). Everything is checked
- * before the first pointer is handed out. */
+ * Opening model files: bytes first (header, checksum, sections), then what they mean (recipe,
+ * tensors). Everything is checked before the first pointer is handed out. */
 #include "model/file.h"
 #include "model/format.h"
 
@@ -9,21 +9,27 @@
 #include <string.h>
 
 struct ae_model {
-    uint8_t *bytes;        /* of the file: read, not mapped, so that it may be cut while it is in use */
+    uint8_t *bytes; /* of the file: read, not mapped, so that it may be cut while it is in use */
     ae_recipe *recipe;
     char *recipe_text, *card;
     const uint8_t *program; /* in the file */
     size_t n_program;
     const uint8_t *normal; /* in the file */
     size_t n_normal;
-    const float *values;   /* in the file, or `converted` */
+    const float *values; /* in the file, or `converted` */
     float *converted;
     size_t n_floats, n_all; /* of the first network, of all */
     uint8_t identity[16];
 };
 
-typedef struct span { const uint8_t *at; size_t n_bytes; bool found; } span;
-typedef struct contents { span recipe, card, index, data, program, normal; } contents;
+typedef struct span {
+    const uint8_t *at;
+    size_t n_bytes;
+    bool found;
+} span;
+typedef struct contents {
+    span recipe, card, index, data, program, normal;
+} contents;
 
 void ae_model_free(ae_model *model)
 {
@@ -56,21 +62,24 @@ static ae_status check_header(const uint8_t *p, size_t n, uint32_t *n_sections, 
     if (n < 8 || memcmp(p, aei_aem_magic, 8) != 0)
         return ae_fail(err, AE_ERR_MALFORMED, "not a model file");
     if (n < AEI_AEM_HEADER)
-        return ae_fail(err, AE_ERR_MALFORMED, "truncated: %zu bytes, the header has %d", n, AEI_AEM_HEADER);
+        return ae_fail(err, AE_ERR_MALFORMED, "truncated: %zu bytes, the header has %d", n,
+                       AEI_AEM_HEADER);
     version = aei_load32(p + 8);
     if (version > AEI_AEM_VERSION)
-        return ae_fail(err, AE_ERR_TOO_NEW, "model format %u, this program knows up to %d", version, AEI_AEM_VERSION);
+        return ae_fail(err, AE_ERR_TOO_NEW, "model format %u, this program knows up to %d", version,
+                       AEI_AEM_VERSION);
     size = aei_load64(p + 16);
     if (size != n)
-        return ae_fail(err, AE_ERR_MALFORMED, "%s: %zu bytes, the header says %llu", size > n ? "truncated" : "bytes left over", n,
-                       (unsigned long long)size);
+        return ae_fail(err, AE_ERR_MALFORMED, "%s: %zu bytes, the header says %llu",
+                       size > n ? "truncated" : "bytes left over", n, (unsigned long long)size);
     aei_aem_checksum(p, n, digest);
     if (memcmp(digest, p + AEI_AEM_CHECKSUM, 16) != 0)
         return ae_fail(err, AE_ERR_CHECKSUM, "damaged: the checksum differs");
     *n_sections = aei_load32(p + 12);
     if (!version || !all_zero(p + 24, AEI_AEM_CHECKSUM - 24))
         return ae_fail(err, AE_ERR_MALFORMED, "header: version 0 or reserved bytes in use");
-    if (!*n_sections || *n_sections > AEI_AEM_MAX_SECTIONS || *n_sections > (n - AEI_AEM_HEADER) / AEI_AEM_ENTRY)
+    if (!*n_sections || *n_sections > AEI_AEM_MAX_SECTIONS ||
+        *n_sections > (n - AEI_AEM_HEADER) / AEI_AEM_ENTRY)
         return ae_fail(err, AE_ERR_MALFORMED, "header: %u sections", *n_sections);
     return AE_OK;
 }
@@ -82,14 +91,16 @@ static void printable_type(const uint8_t *type, char to[5])
     to[4] = 0;
 }
 
-/* Sections follow the table and one another in order, each aligned, zeros between them, and nothing behind the last. */
+/* Sections follow the table and one another in order, each aligned, zeros between them, and nothing
+ * behind the last. */
 static ae_status find_sections(const uint8_t *p, size_t n, contents *to, ae_error *err)
 {
     struct {
         const char *type;
         span *to;
         bool needed;
-    } known[] = {{"RECI", &to->recipe, true}, {"CARD", &to->card, false}, {"TNDX", &to->index, true}, {"TDAT", &to->data, true},
+    } known[] = {{"RECI", &to->recipe, true},   {"CARD", &to->card, false},
+                 {"TNDX", &to->index, true},    {"TDAT", &to->data, true},
                  {"PROG", &to->program, false}, {"NORM", &to->normal, false}};
     uint32_t n_sections = 0;
     size_t end;
@@ -108,17 +119,21 @@ static ae_status find_sections(const uint8_t *p, size_t n, contents *to, ae_erro
         printable_type(entry, type);
         if (flags & ~(uint32_t)AEI_AEM_CRITICAL || !all_zero(entry + 24, 8))
             return ae_fail(err, AE_ERR_MALFORMED, "section %s: reserved bits in use", type);
-        if (offset % AEI_AEM_ALIGN || offset < end || offset - end >= AEI_AEM_ALIGN || offset > n || length > n - offset)
-            return ae_fail(err, AE_ERR_MALFORMED, "section %s: %llu bytes at %llu overlap, leave a gap or exceed the file", type,
-                           (unsigned long long)length, (unsigned long long)offset);
+        if (offset % AEI_AEM_ALIGN || offset < end || offset - end >= AEI_AEM_ALIGN || offset > n ||
+            length > n - offset)
+            return ae_fail(err, AE_ERR_MALFORMED,
+                           "section %s: %llu bytes at %llu overlap, leave a gap or exceed the file",
+                           type, (unsigned long long)length, (unsigned long long)offset);
         if (!all_zero(p + end, (size_t)offset - end))
-            return ae_fail(err, AE_ERR_MALFORMED, "section %s: bytes before it that are not zero", type);
+            return ae_fail(err, AE_ERR_MALFORMED, "section %s: bytes before it that are not zero",
+                           type);
         end = (size_t)(offset + length);
         for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
             if (!memcmp(entry, known[k].type, 4))
                 found = known[k].to;
         if (!found && flags & AEI_AEM_CRITICAL)
-            return ae_fail(err, AE_ERR_UNSUPPORTED, "needs section %s, which this program does not know", type);
+            return ae_fail(err, AE_ERR_UNSUPPORTED,
+                           "needs section %s, which this program does not know", type);
         if (!found)
             continue;
         if (found->found)
@@ -136,7 +151,8 @@ static ae_status find_sections(const uint8_t *p, size_t n, contents *to, ae_erro
 static ae_status copy_text(const span *from, const char *what, char **to, ae_error *err)
 {
     if (from->n_bytes > AEI_AEM_MAX_TEXT)
-        return ae_fail(err, AE_ERR_LIMIT, "%s: %zu bytes, the limit is %d", what, from->n_bytes, AEI_AEM_MAX_TEXT);
+        return ae_fail(err, AE_ERR_LIMIT, "%s: %zu bytes, the limit is %d", what, from->n_bytes,
+                       AEI_AEM_MAX_TEXT);
     if (!aei_text_is_clean((const char *)from->at, from->n_bytes))
         return ae_fail(err, AE_ERR_MALFORMED, "%s: control characters in the text", what);
     *to = ae_alloc(from->n_bytes + 1, 1);
@@ -152,12 +168,13 @@ static ae_status copy_text(const span *from, const char *what, char **to, ae_err
 typedef struct tensor_reader {
     const contents *file;
     uint32_t n_tensors, n_read;
-    size_t end;      /* of the data read so far */
+    size_t end; /* of the data read so far */
     bool all_f32;
 } tensor_reader;
 
 /* The next entry must describe p and follow the one before it. */
-static ae_status read_entry(tensor_reader *r, uint32_t network, const ae_param *p, const uint8_t **data, bool *half, ae_error *err)
+static ae_status read_entry(tensor_reader *r, uint32_t network, const ae_param *p,
+                            const uint8_t **data, bool *half, ae_error *err)
 {
     const uint8_t *entry = r->file->index.at + (size_t)r->n_read * AEI_AEM_TENSOR;
     uint32_t type, n_dims;
@@ -168,16 +185,18 @@ static ae_status read_entry(tensor_reader *r, uint32_t network, const ae_param *
     r->n_read++;
     if (strncmp((const char *)entry, p->name, 64) != 0 || aei_load32(entry + 64) != network ||
         !all_zero(entry + strlen(p->name), 64 - strlen(p->name)))
-        return ae_fail(err, AE_ERR_MALFORMED, "tensor %u: expected %s of network %u", r->n_read - 1, p->name, network);
+        return ae_fail(err, AE_ERR_MALFORMED, "tensor %u: expected %s of network %u", r->n_read - 1,
+                       p->name, network);
     type = aei_load32(entry + 68);
     n_dims = aei_load32(entry + 72);
     same = n_dims == p->n_dims;
     for (uint32_t i = 0; i < 4; i++)
         same = same && aei_load32(entry + 76 + 4 * i) == p->dims[i];
     if (!same)
-        return ae_fail(err, AE_ERR_MALFORMED, "tensor %s: %u x %u x %u x %u, the recipe has %u x %u x %u x %u", p->name,
-                       aei_load32(entry + 76), aei_load32(entry + 80), aei_load32(entry + 84), aei_load32(entry + 88), p->dims[0],
-                       p->dims[1], p->dims[2], p->dims[3]);
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "tensor %s: %u x %u x %u x %u, the recipe has %u x %u x %u x %u", p->name,
+                       aei_load32(entry + 76), aei_load32(entry + 80), aei_load32(entry + 84),
+                       aei_load32(entry + 88), p->dims[0], p->dims[1], p->dims[2], p->dims[3]);
     if (aei_load32(entry + 92))
         return ae_fail(err, AE_ERR_MALFORMED, "tensor %s: reserved bytes in use", p->name);
     if (type != AEI_F32 && type != AEI_F16)
@@ -186,8 +205,10 @@ static ae_status read_entry(tensor_reader *r, uint32_t network, const ae_param *
     r->all_f32 &= !*half;
     r->end = (r->end + 3) / 4 * 4;
     if (aei_load64(entry + 96) != r->end || aei_load64(entry + 104) != p->count * (*half ? 2 : 4))
-        return ae_fail(err, AE_ERR_MALFORMED, "tensor %s: its data are not where they belong", p->name);
-    if (r->end > r->file->data.n_bytes || p->count * (*half ? 2 : 4) > r->file->data.n_bytes - r->end)
+        return ae_fail(err, AE_ERR_MALFORMED, "tensor %s: its data are not where they belong",
+                       p->name);
+    if (r->end > r->file->data.n_bytes ||
+        p->count * (*half ? 2 : 4) > r->file->data.n_bytes - r->end)
         return ae_fail(err, AE_ERR_MALFORMED, "tensor %s: its data exceed the section", p->name);
     *data = r->file->data.at + r->end;
     r->end += p->count * (*half ? 2 : 4);
@@ -207,14 +228,16 @@ static float load_value(const uint8_t *data, size_t i, bool half)
 }
 
 /* Checks all tensors; with `to` also converts them. */
-static ae_status read_tensors(tensor_reader *r, const ae_recipe *recipe, float *to, size_t *n_first, size_t *n_all, ae_error *err)
+static ae_status read_tensors(tensor_reader *r, const ae_recipe *recipe, float *to, size_t *n_first,
+                              size_t *n_all, ae_error *err)
 {
     *n_all = *n_first = 0;
     for (uint32_t k = 0; k < recipe->n_networks; k++) {
         ae_param *params;
         uint32_t n_params;
         size_t n_floats;
-        ae_status st = ae_graph_params(&recipe->networks[k].graph, &params, &n_params, &n_floats, err);
+        ae_status st = ae_graph_params(&recipe->networks[k].graph, &params, &n_params, &n_floats,
+                                       err);
 
         for (uint32_t i = 0; st == AE_OK && i < n_params; i++) {
             const ae_param *p = &params[i];
@@ -227,7 +250,9 @@ static ae_status read_tensors(tensor_reader *r, const ae_recipe *recipe, float *
 
                 if (!isfinite(value) || (variance && value < 0))
                     st = ae_fail(err, AE_ERR_MALFORMED, "tensor %s: element %zu is %s", p->name, e,
-                                 isnan(value) ? "NaN" : isinf(value) ? "infinite" : "negative");
+                                 isnan(value)   ? "NaN"
+                                 : isinf(value) ? "infinite"
+                                                : "negative");
                 if (to)
                     to[*n_all + p->offset + e] = value;
             }
@@ -240,9 +265,11 @@ static ae_status read_tensors(tensor_reader *r, const ae_recipe *recipe, float *
         *n_all += n_floats;
     }
     if (r->n_read != r->n_tensors)
-        return ae_fail(err, AE_ERR_MALFORMED, "%u tensors, the recipe has %u", r->n_tensors, r->n_read);
+        return ae_fail(err, AE_ERR_MALFORMED, "%u tensors, the recipe has %u", r->n_tensors,
+                       r->n_read);
     if (r->end != r->file->data.n_bytes)
-        return ae_fail(err, AE_ERR_MALFORMED, "%zu bytes behind the last tensor", r->file->data.n_bytes - r->end);
+        return ae_fail(err, AE_ERR_MALFORMED, "%zu bytes behind the last tensor",
+                       r->file->data.n_bytes - r->end);
     return AE_OK;
 }
 
@@ -255,10 +282,12 @@ static ae_status open_bytes(const uint8_t *bytes, size_t n_bytes, ae_model *m, a
     if ((st = find_sections(bytes, n_bytes, &file, err)) != AE_OK ||
         (st = copy_text(&file.recipe, "recipe", &m->recipe_text, err)) != AE_OK ||
         (st = copy_text(&file.card, "card", &m->card, err)) != AE_OK ||
-        (st = ae_recipe_parse(m->recipe_text, file.recipe.n_bytes, "recipe", &m->recipe, err)) != AE_OK)
+        (st = ae_recipe_parse(m->recipe_text, file.recipe.n_bytes, "recipe", &m->recipe, err)) !=
+            AE_OK)
         return st;
     if (file.index.n_bytes % AEI_AEM_TENSOR)
-        return ae_fail(err, AE_ERR_MALFORMED, "section TNDX: %zu bytes are not whole entries", file.index.n_bytes);
+        return ae_fail(err, AE_ERR_MALFORMED, "section TNDX: %zu bytes are not whole entries",
+                       file.index.n_bytes);
     reader.n_tensors = (uint32_t)(file.index.n_bytes / AEI_AEM_TENSOR);
     again = reader;
     if ((st = read_tensors(&reader, m->recipe, NULL, &m->n_floats, &m->n_all, err)) != AE_OK)
@@ -270,7 +299,8 @@ static ae_status open_bytes(const uint8_t *bytes, size_t n_bytes, ae_model *m, a
         m->values = m->converted = ae_alloc(m->n_all, sizeof(float));
         if (!m->converted)
             return ae_fail(err, AE_ERR_NOMEM, "%zu parameters", m->n_all);
-        if ((st = read_tensors(&again, m->recipe, m->converted, &m->n_floats, &m->n_all, err)) != AE_OK)
+        if ((st = read_tensors(&again, m->recipe, m->converted, &m->n_floats, &m->n_all, err)) !=
+            AE_OK)
             return st;
     }
     m->normal = file.normal.found ? file.normal.at : NULL;
@@ -292,7 +322,8 @@ ae_status ae_model_open(const char *path, const ae_limits *limits, ae_model **ou
     *out = NULL;
     if (!m)
         st = ae_fail(err, AE_ERR_NOMEM, "model");
-    if (st == AE_OK && (st = aei_file_read(path, ae_limits_resolve(limits).max_file, &m->bytes, &n_bytes, err)) == AE_OK)
+    if (st == AE_OK && (st = aei_file_read(path, ae_limits_resolve(limits).max_file, &m->bytes,
+                                           &n_bytes, err)) == AE_OK)
         st = open_bytes(m->bytes, n_bytes, m, err);
     if (st == AE_OK) {
         *out = m;
@@ -302,7 +333,8 @@ ae_status ae_model_open(const char *path, const ae_limits *limits, ae_model **ou
     return aei_file_blame(path, st, err);
 }
 
-ae_status ae_model_open_memory(const void *data, size_t n_bytes, const ae_limits *limits, ae_model **out, ae_error *err)
+ae_status ae_model_open_memory(const void *data, size_t n_bytes, const ae_limits *limits,
+                               ae_model **out, ae_error *err)
 {
     ae_model *m;
     ae_status st;

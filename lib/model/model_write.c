@@ -8,7 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct section { const char *type; const void *data; size_t n_bytes; bool critical; } section;
+typedef struct section {
+    const char *type;
+    const void *data;
+    size_t n_bytes;
+    bool critical;
+} section;
 
 static size_t align_up(size_t n)
 {
@@ -26,8 +31,8 @@ static bool stored_as_half(const ae_model_parts *parts, const ae_param *p, const
 }
 
 /* Fills one entry and its data at data + *used; with entry NULL only counts. */
-static void put_tensor(const ae_model_parts *parts, uint32_t network, const ae_param *p, const float *values, uint8_t *entry,
-                       uint8_t *data, size_t *used)
+static void put_tensor(const ae_model_parts *parts, uint32_t network, const ae_param *p,
+                       const float *values, uint8_t *entry, uint8_t *data, size_t *used)
 {
     bool half = stored_as_half(parts, p, values);
     size_t at = (*used + 3) / 4 * 4, n_bytes = p->count * (half ? 2 : 4);
@@ -56,8 +61,8 @@ static void put_tensor(const ae_model_parts *parts, uint32_t network, const ae_p
 }
 
 /* All tensors of all networks; with index NULL only counts. */
-static ae_status put_tensors(const ae_recipe *recipe, const ae_model_parts *parts, uint8_t *index, uint8_t *data,
-                             uint32_t *n_tensors, size_t *n_data, ae_error *err)
+static ae_status put_tensors(const ae_recipe *recipe, const ae_model_parts *parts, uint8_t *index,
+                             uint8_t *data, uint32_t *n_tensors, size_t *n_data, ae_error *err)
 {
     size_t before = 0;
 
@@ -67,13 +72,16 @@ static ae_status put_tensors(const ae_recipe *recipe, const ae_model_parts *part
         ae_param *params;
         uint32_t n_params;
         size_t n_floats;
-        ae_status st = ae_graph_params(&recipe->networks[k].graph, &params, &n_params, &n_floats, err);
+        ae_status st = ae_graph_params(&recipe->networks[k].graph, &params, &n_params, &n_floats,
+                                       err);
 
         if (st == AE_OK && n_floats > parts->n_floats - before)
-            st = ae_fail(err, AE_ERR_ARGUMENT, "%zu values, the recipe has more parameters", parts->n_floats);
+            st = ae_fail(err, AE_ERR_ARGUMENT, "%zu values, the recipe has more parameters",
+                         parts->n_floats);
         for (uint32_t i = 0; st == AE_OK && i < n_params; i++)
             put_tensor(parts, k, &params[i], parts->values + before + params[i].offset,
-                       index ? index + (size_t)AEI_AEM_TENSOR * (*n_tensors + i) : NULL, data, n_data);
+                       index ? index + (size_t)AEI_AEM_TENSOR * (*n_tensors + i) : NULL, data,
+                       n_data);
         ae_free(params);
         if (st != AE_OK)
             return st;
@@ -81,7 +89,8 @@ static ae_status put_tensors(const ae_recipe *recipe, const ae_model_parts *part
         before += n_floats;
     }
     if (before != parts->n_floats)
-        return ae_fail(err, AE_ERR_ARGUMENT, "%zu values, the recipe has %zu parameters", parts->n_floats, before);
+        return ae_fail(err, AE_ERR_ARGUMENT, "%zu values, the recipe has %zu parameters",
+                       parts->n_floats, before);
     return AE_OK;
 }
 
@@ -89,8 +98,10 @@ ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **out, size_t *n_o
 {
     size_t n_recipe = strlen(parts->recipe_text), n_card = strlen(parts->card), n_data, at, n_bytes;
     enum { INDEX = 2, DATA = 3, ALWAYS = 4, MOST = 6 };
-    section sections[MOST] = {{"RECI", parts->recipe_text, n_recipe, true}, {"CARD", parts->card, n_card, false},
-                              {"TNDX", NULL, 0, true}, {"TDAT", NULL, 0, true}};
+    section sections[MOST] = {{"RECI", parts->recipe_text, n_recipe, true},
+                              {"CARD", parts->card, n_card, false},
+                              {"TNDX", NULL, 0, true},
+                              {"TDAT", NULL, 0, true}};
     size_t offsets[MOST];
     int n_sections = ALWAYS;
     ae_recipe *recipe = NULL;
@@ -138,7 +149,8 @@ ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **out, size_t *n_o
         if (sections[i].data)
             memcpy(bytes + offsets[i], sections[i].data, sections[i].n_bytes);
     }
-    if ((st = put_tensors(recipe, parts, bytes + offsets[INDEX], bytes + offsets[DATA], &n_tensors, &n_data, err)) != AE_OK)
+    if ((st = put_tensors(recipe, parts, bytes + offsets[INDEX], bytes + offsets[DATA], &n_tensors,
+                          &n_data, err)) != AE_OK)
         goto done;
     aei_aem_checksum(bytes, n_bytes, bytes + AEI_AEM_CHECKSUM);
     *out = bytes;

@@ -13,20 +13,33 @@
 
 enum { VERSION = 1 };
 
-static const aei_choice tasks[] = {{"autoencode", AE_TASK_AUTOENCODE}, {"denoise", AE_TASK_DENOISE}, {"superres", AE_TASK_SUPERRES},
-                                   {"compress", AE_TASK_COMPRESS}, {NULL, 0}};
-static const aei_choice corruption_kinds[] = {{"gaussian", AE_CORRUPT_GAUSSIAN}, {"camera", AE_CORRUPT_CAMERA},
-                                              {"salt_pepper", AE_CORRUPT_SALT_PEPPER}, {"mask", AE_CORRUPT_MASK},
-                                              {"jpeg", AE_CORRUPT_JPEG}, {"warp", AE_CORRUPT_WARP}, {NULL, 0}};
+static const aei_choice tasks[] = {{"autoencode", AE_TASK_AUTOENCODE},
+                                   {"denoise", AE_TASK_DENOISE},
+                                   {"superres", AE_TASK_SUPERRES},
+                                   {"compress", AE_TASK_COMPRESS},
+                                   {NULL, 0}};
+static const aei_choice corruption_kinds[] = {{"gaussian", AE_CORRUPT_GAUSSIAN},
+                                              {"camera", AE_CORRUPT_CAMERA},
+                                              {"salt_pepper", AE_CORRUPT_SALT_PEPPER},
+                                              {"mask", AE_CORRUPT_MASK},
+                                              {"jpeg", AE_CORRUPT_JPEG},
+                                              {"warp", AE_CORRUPT_WARP},
+                                              {NULL, 0}};
 #define OPTIMIZER(number, name, moments, update) {#name, AE_##number},
-static const aei_choice optimizers[] = {AEI_OPTIMIZERS(OPTIMIZER) {NULL, 0}};
+static const aei_choice optimizers[] = {AEI_OPTIMIZERS(OPTIMIZER){NULL, 0}};
 
-static const aei_choice filters[] = {{"bicubic", AE_BICUBIC}, {"lanczos", AE_LANCZOS}, {"area", AE_AREA}, {"bilinear", AE_BILINEAR},
+static const aei_choice filters[] = {{"bicubic", AE_BICUBIC},
+                                     {"lanczos", AE_LANCZOS},
+                                     {"area", AE_AREA},
+                                     {"bilinear", AE_BILINEAR},
                                      {NULL, 0}};
 
 /* The recipe comes first, so that it is freed with what it was read beside. */
-typedef struct top { ae_recipe recipe; uint32_t version, networks, data, sound, filters, corruption, loss, penalties,
-             terms, phases, train; } top;
+typedef struct top {
+    ae_recipe recipe;
+    uint32_t version, networks, data, sound, filters, corruption, loss, penalties, terms, phases,
+        train;
+} top;
 #define AT(f) offsetof(ae_recipe, f) /* in a top, too */
 
 static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
@@ -46,13 +59,15 @@ static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
     static const aei_field filter = {"filters", AEI_CHOICE, .choices = filters};
     ae_recipe *r = &t->recipe;
     uint32_t items[AE_MAX_LISTED], n = 0;
-    ae_status st = aei_yaml_fields(y, t->data, "data", fields, sizeof(fields) / sizeof(fields[0]), t, NULL, err);
+    ae_status st = aei_yaml_fields(y, t->data, "data", fields, sizeof(fields) / sizeof(fields[0]),
+                                   t, NULL, err);
 
     if (st != AE_OK || !t->filters)
         return st;
     if ((st = aei_yaml_list(y, t->filters, "filters", AE_MAX_LISTED, items, &n, err)) == AE_OK &&
         (!n || r->task != AE_TASK_SUPERRES))
-        st = aei_yaml_fail(y, y->nodes[t->filters].line, err, n ? "filters: only with task superres" : "filters: empty");
+        st = aei_yaml_fail(y, y->nodes[t->filters].line, err,
+                           n ? "filters: only with task superres" : "filters: empty");
     r->n_filters = n;
     for (uint32_t i = 0; st == AE_OK && i < n; i++)
         st = aei_yaml_value(y, items[i], &filter, &r->filters[i], err);
@@ -84,18 +99,36 @@ static ae_status read_sound(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_err
     ae_sound_features *f = &r->sound;
     ae_status st;
 
-    *f = (ae_sound_features){.rate = 48000, .window = 0.032f, .hop = 0.01f, .power = 0.3f, .memory = 2,
-                             .snr_min = -5, .snr_max = 30, .level_min = -45, .level_max = 0, .silent = 0.06f,
-                             .music = 0.07f, .rooms = 0.3f, .filters = 0.5f,
-                             .limits = 0.2f, .speed = 0.3f, .clipped = 0.08f, .synthetic = 0.25f, .babble = 0.1f};
-    if ((st = aei_yaml_fields(y, at, "sound", fields, sizeof(fields) / sizeof(fields[0]), r, NULL, err)) != AE_OK)
+    *f = (ae_sound_features){.rate = 48000,
+                             .window = 0.032f,
+                             .hop = 0.01f,
+                             .power = 0.3f,
+                             .memory = 2,
+                             .snr_min = -5,
+                             .snr_max = 30,
+                             .level_min = -45,
+                             .level_max = 0,
+                             .silent = 0.06f,
+                             .music = 0.07f,
+                             .rooms = 0.3f,
+                             .filters = 0.5f,
+                             .limits = 0.2f,
+                             .speed = 0.3f,
+                             .clipped = 0.08f,
+                             .synthetic = 0.25f,
+                             .babble = 0.1f};
+    if ((st = aei_yaml_fields(y, at, "sound", fields, sizeof(fields) / sizeof(fields[0]), r, NULL,
+                              err)) != AE_OK)
         return st;
     if (f->linear >= f->bands || f->hop > f->window / 2 || f->rate / 2 * f->window <= f->linear)
         return aei_yaml_fail(y, y->nodes[at].line, err,
-                             "sound: expected more bands than linear ones, hops of at most half a window, linear bands below half "
+                             "sound: expected more bands than linear ones, hops of at most half a "
+                             "window, linear bands below half "
                              "the rate");
     if (r->task != AE_TASK_DENOISE || r->residual || r->n_corruptions || r->strength_max > 0)
-        return aei_yaml_fail(y, y->nodes[at].line, err, "sound: with task denoise, not residual, without corruption and strength");
+        return aei_yaml_fail(
+            y, y->nodes[at].line, err,
+            "sound: with task denoise, not residual, without corruption and strength");
     return AE_OK;
 }
 
@@ -121,7 +154,8 @@ static ae_status read_train(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_err
         {"integer", AEI_BOOL, AT(integer)},
     };
     uint64_t given;
-    ae_status st = aei_yaml_fields(y, at, "train", fields, sizeof(fields) / sizeof(fields[0]), r, &given, err);
+    ae_status st = aei_yaml_fields(y, at, "train", fields, sizeof(fields) / sizeof(fields[0]), r,
+                                   &given, err);
 
     if (st != AE_OK)
         return st;
@@ -131,15 +165,18 @@ static ae_status read_train(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_err
         while (r->batch % r->shards)
             r->shards--;
     if (r->batch % r->shards)
-        return aei_yaml_fail(y, y->nodes[at].line, err, "train: a batch of %u cannot be cut into %u equal shards", r->batch,
+        return aei_yaml_fail(y, y->nodes[at].line, err,
+                             "train: a batch of %u cannot be cut into %u equal shards", r->batch,
                              r->shards);
     return AE_OK;
 }
 
 static ae_status read_corruption(const aei_yaml *y, uint32_t at, ae_corruption *c, ae_error *err)
 {
+    /* clang-format off */
     static const aei_field fields[] = {
-        {"kind", AEI_CHOICE, offsetof(ae_corruption, kind), .choices = corruption_kinds, .required = true},
+        {"kind", AEI_CHOICE, offsetof(ae_corruption, kind), .choices = corruption_kinds,
+         .required = true},
         {"sigma", AEI_RANGE, offsetof(ae_corruption, min), 0, .max = 255},
         {"fraction", AEI_RANGE, offsetof(ae_corruption, min), 0, .max = 1},
         {"quality", AEI_RANGE, offsetof(ae_corruption, min), 1, .max = 100},
@@ -147,8 +184,10 @@ static ae_status read_corruption(const aei_yaml *y, uint32_t at, ae_corruption *
         {"probability", AEI_REAL, offsetof(ae_corruption, probability), 0, .max = 1},
         {"jitter", AEI_RANGE, offsetof(ae_corruption, jitter_min), 0, .max = 100},
     };
-    static const int key_of[] = {[AE_CORRUPT_GAUSSIAN] = 1, [AE_CORRUPT_CAMERA] = 1, [AE_CORRUPT_SALT_PEPPER] = 2,
-                                 [AE_CORRUPT_MASK] = 2, [AE_CORRUPT_JPEG] = 3, [AE_CORRUPT_WARP] = 4};
+    /* clang-format on */
+    static const int key_of[] = {
+        [AE_CORRUPT_GAUSSIAN] = 1, [AE_CORRUPT_CAMERA] = 1, [AE_CORRUPT_SALT_PEPPER] = 2,
+        [AE_CORRUPT_MASK] = 2,     [AE_CORRUPT_JPEG] = 3,   [AE_CORRUPT_WARP] = 4};
     enum { N_FIELDS = sizeof(fields) / sizeof(fields[0]) };
     uint64_t given;
     ae_status st;
@@ -158,8 +197,9 @@ static ae_status read_corruption(const aei_yaml *y, uint32_t at, ae_corruption *
         return st;
     for (int k = 1; k <= 4; k++)
         if ((given >> k & 1) != (k == key_of[c->kind]))
-            return aei_yaml_fail(y, y->nodes[at].line, err, "corruption %s: key '%s' is %s", corruption_kinds[c->kind - 1].name,
-                                 fields[k].key, given >> k & 1 ? "unknown" : "missing");
+            return aei_yaml_fail(y, y->nodes[at].line, err, "corruption %s: key '%s' is %s",
+                                 corruption_kinds[c->kind - 1].name, fields[k].key,
+                                 given >> k & 1 ? "unknown" : "missing");
     return AE_OK;
 }
 
@@ -184,8 +224,9 @@ static ae_status check_codec(const aei_yaml *y, const top *t, ae_error *err)
     for (uint32_t i = 0; i < r->n_terms; i++)
         if (codec ? r->n_terms > 1 || r->n_phases || r->terms[i].kind != AE_LOSS_RATE_DISTORTION
                   : r->terms[i].kind == AE_LOSS_RATE_DISTORTION)
-            return aei_yaml_fail(y, t->loss || t->terms ? y->nodes[t->loss ? t->loss : t->terms].line : 1, err,
-                                 "loss: rate_distortion belongs to task compress, which has no other");
+            return aei_yaml_fail(
+                y, t->loss || t->terms ? y->nodes[t->loss ? t->loss : t->terms].line : 1, err,
+                "loss: rate_distortion belongs to task compress, which has no other");
     if (r->integer && !codec)
         return aei_yaml_fail(y, line, err, "train: integer belongs to task compress");
     if (!codec)
@@ -193,10 +234,13 @@ static ae_status check_codec(const aei_yaml *y, const top *t, ae_error *err)
     if (r->residual || r->n_networks > 1)
         return aei_yaml_fail(y, 1, err, "task compress: one network, not residual");
     if (ae_graph_find(g, AE_INPUT_QUALITY) < 0 || g->n_outputs < 2)
-        return aei_yaml_fail(y, line, err, "task compress: an input 'quality', and outputs of op bits after the picture");
+        return aei_yaml_fail(
+            y, line, err,
+            "task compress: an input 'quality', and outputs of op bits after the picture");
     for (uint32_t i = 1; i < g->n_outputs; i++)
         if (g->nodes[g->outputs[i]].op != AE_OP_BITS)
-            return aei_yaml_fail(y, line, err, "task compress: output %s is no layer of op bits", g->nodes[g->outputs[i]].name);
+            return aei_yaml_fail(y, line, err, "task compress: output %s is no layer of op bits",
+                                 g->nodes[g->outputs[i]].name);
     return AE_OK;
 }
 
@@ -213,27 +257,42 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
     if ((r->task == AE_TASK_SUPERRES) != (r->scale > 1))
         return aei_yaml_fail(y, 1, err, "scale: 2 to 4 with task superres, 1 otherwise");
     for (uint32_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i].op == AE_OP_INPUT && strcmp(g->nodes[i].name, AE_INPUT_IMAGE) != 0 && !fed_beside(r, &g->nodes[i]))
-            return aei_yaml_fail(y, line, err, "input %s: the first network reads 'image' and %s", g->nodes[i].name,
-                                 r->sound.bands ? "'place' (1 channel)"
-                                 : r->task == AE_TASK_COMPRESS ? "'quality' (1 x 1 x 1)" : "'level' (1 or 2 channels)");
+        if (g->nodes[i].op == AE_OP_INPUT && strcmp(g->nodes[i].name, AE_INPUT_IMAGE) != 0 &&
+            !fed_beside(r, &g->nodes[i]))
+            return aei_yaml_fail(y, line, err, "input %s: the first network reads 'image' and %s",
+                                 g->nodes[i].name,
+                                 r->sound.bands                ? "'place' (1 channel)"
+                                 : r->task == AE_TASK_COMPRESS ? "'quality' (1 x 1 x 1)"
+                                                               : "'level' (1 or 2 channels)");
     if (image < 0)
         return aei_yaml_fail(y, line, err, "the first network has no input 'image'");
-    if (r->sound.bands && (g->nodes[image].height || g->nodes[image].width != r->sound.bands || g->nodes[image].out != 1))
-        return aei_yaml_fail(y, line, err, "input image: of sound it has 1 channel, a free height and a width of the %u bands",
-                             r->sound.bands);
-    if (r->strength_max > 0 && ((level = ae_graph_find(g, AE_INPUT_LEVEL)) < 0 || g->nodes[level].out != 1))
-        return aei_yaml_fail(y, line, err, "data: strength is told to an input 'level' of one channel, which is missing");
-    if (r->bound > 0 && (r->task != AE_TASK_DENOISE || !r->residual || r->strength_max > 0 || ae_graph_find(g, AE_INPUT_LEVEL) < 0))
-        return aei_yaml_fail(y, 1, err, "bound: only with task denoise, residual: true and an input 'level' of deviations");
-    if (r->curve && (r->task != AE_TASK_DENOISE || r->strength_max > 0 || ae_graph_find(g, AE_INPUT_LEVEL) < 0))
-        return aei_yaml_fail(y, t->data ? y->nodes[t->data].line : 1, err,
-                             "data: curve: only with task denoise and an input 'level' of deviations");
+    if (r->sound.bands && (g->nodes[image].height || g->nodes[image].width != r->sound.bands ||
+                           g->nodes[image].out != 1))
+        return aei_yaml_fail(
+            y, line, err,
+            "input image: of sound it has 1 channel, a free height and a width of the %u bands",
+            r->sound.bands);
+    if (r->strength_max > 0 &&
+        ((level = ae_graph_find(g, AE_INPUT_LEVEL)) < 0 || g->nodes[level].out != 1))
+        return aei_yaml_fail(
+            y, line, err,
+            "data: strength is told to an input 'level' of one channel, which is missing");
+    if (r->bound > 0 && (r->task != AE_TASK_DENOISE || !r->residual || r->strength_max > 0 ||
+                         ae_graph_find(g, AE_INPUT_LEVEL) < 0))
+        return aei_yaml_fail(
+            y, 1, err,
+            "bound: only with task denoise, residual: true and an input 'level' of deviations");
+    if (r->curve &&
+        (r->task != AE_TASK_DENOISE || r->strength_max > 0 || ae_graph_find(g, AE_INPUT_LEVEL) < 0))
+        return aei_yaml_fail(
+            y, t->data ? y->nodes[t->data].line : 1, err,
+            "data: curve: only with task denoise and an input 'level' of deviations");
     if ((st = check_codec(y, t, err)) != AE_OK)
         return st;
     if (g->stride && r->task != AE_TASK_SUPERRES && r->crop % g->stride)
         return aei_yaml_fail(y, t->data ? y->nodes[t->data].line : 1, err,
-                             "data: crop %u is not a multiple of the network's stride %u", r->crop, g->stride);
+                             "data: crop %u is not a multiple of the network's stride %u", r->crop,
+                             g->stride);
     edge = g->stride ? (2 * g->field + 64 + g->stride - 1) / g->stride * g->stride : 1;
     shapes = ae_alloc(g->n_nodes, sizeof(*shapes));
     if (!shapes)
@@ -243,15 +302,18 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
         out = shapes[g->outputs[0]];
         if (out.c != in.c || out.h != in.h * r->scale || out.w != in.w * r->scale)
             st = aei_yaml_fail(y, line, err,
-                               "from pictures of %u x %u x %u the first network makes %u x %u x %u, expected %u x %u x %u", in.h,
-                               in.w, in.c, out.h, out.w, out.c, in.h * r->scale, in.w * r->scale, in.c);
+                               "from pictures of %u x %u x %u the first network makes %u x %u x "
+                               "%u, expected %u x %u x %u",
+                               in.h, in.w, in.c, out.h, out.w, out.c, in.h * r->scale,
+                               in.w * r->scale, in.c);
     }
     ae_free(shapes);
     return st;
 }
 
 /* Inputs of later networks may be fed from layers of those before. */
-static ae_status check_feeds(const aei_yaml *y, uint32_t at, ae_recipe *r, uint32_t i, ae_error *err)
+static ae_status check_feeds(const aei_yaml *y, uint32_t at, ae_recipe *r, uint32_t i,
+                             ae_error *err)
 {
     ae_status st = AE_OK;
 
@@ -260,7 +322,8 @@ static ae_status check_feeds(const aei_yaml *y, uint32_t at, ae_recipe *r, uint3
         const char *from = r->networks[i].from[k];
 
         if (from[0] && (!i || !aei_recipe_layer(r, from)))
-            st = aei_yaml_fail(y, y->nodes[at].line, err, "network %s: no network before has a layer '%.60s'",
+            st = aei_yaml_fail(y, y->nodes[at].line, err,
+                               "network %s: no network before has a layer '%.60s'",
                                r->networks[i].name, from);
     }
     r->n_networks = i + 1;
@@ -281,7 +344,8 @@ static ae_status read_networks(const aei_yaml *y, uint32_t at, ae_recipe *r, ae_
             st = check_feeds(y, items[i], r, i, err);
         for (uint32_t j = 0; st == AE_OK && j < i; j++)
             if (!strcmp(r->networks[i].name, r->networks[j].name))
-                st = aei_yaml_fail(y, y->nodes[items[i]].line, err, "a network above is called '%s', too", r->networks[i].name);
+                st = aei_yaml_fail(y, y->nodes[items[i]].line, err,
+                                   "a network above is called '%s', too", r->networks[i].name);
     }
     return st;
 }
@@ -297,7 +361,8 @@ static ae_status read_terms(const aei_yaml *y, top *t, ae_error *err)
         for (uint32_t i = 0; st == AE_OK && i < n; i++)
             st = read_corruption(y, items[i], &r->corruptions[r->n_corruptions++], err);
     }
-    return st == AE_OK ? aei_recipe_objective(y, t->loss, t->penalties, t->terms, t->phases, r, err) : st;
+    return st == AE_OK ? aei_recipe_objective(y, t->loss, t->penalties, t->terms, t->phases, r, err)
+                       : st;
 }
 
 /* A later grammar is recognised before its keys are found unknown. */
@@ -308,7 +373,8 @@ static ae_status check_version(const aei_yaml *y, ae_error *err)
     uint32_t version = 0;
 
     if (root->kind == AEI_YAML_MAP)
-        for (uint32_t i = 0, key = root->first; i < root->n / 2; i++, key = y->nodes[y->nodes[key].next].next)
+        for (uint32_t i = 0, key = root->first; i < root->n / 2;
+             i++, key = y->nodes[y->nodes[key].next].next)
             if (!strcmp(y->nodes[key].text, "recipe")) {
                 ae_status st = aei_yaml_value(y, y->nodes[key].next, &field, &version, err);
 
@@ -316,8 +382,8 @@ static ae_status check_version(const aei_yaml *y, ae_error *err)
                     return st;
             }
     if (version > VERSION)
-        return ae_fail(err, AE_ERR_TOO_NEW, "%s%srecipe grammar %u, this program knows up to %d", y->name ? y->name : "",
-                       y->name ? ": " : "", version, VERSION);
+        return ae_fail(err, AE_ERR_TOO_NEW, "%s%srecipe grammar %u, this program knows up to %d",
+                       y->name ? y->name : "", y->name ? ": " : "", version, VERSION);
     return AE_OK;
 }
 
@@ -345,15 +411,20 @@ static ae_status read_recipe(const aei_yaml *y, top *t, ae_error *err)
     ae_recipe *r = &t->recipe;
     ae_status st = check_version(y, err);
 
-    if (st != AE_OK || (st = aei_yaml_fields(y, 0, "recipe", fields, sizeof(fields) / sizeof(fields[0]), t, NULL, err)) != AE_OK ||
-        (st = read_networks(y, t->networks, r, err)) != AE_OK || (t->data && (st = read_data(y, t, err)) != AE_OK) ||
-        (st = read_terms(y, t, err)) != AE_OK || (t->sound && (st = read_sound(y, t->sound, r, err)) != AE_OK) ||
+    if (st != AE_OK ||
+        (st = aei_yaml_fields(y, 0, "recipe", fields, sizeof(fields) / sizeof(fields[0]), t, NULL,
+                              err)) != AE_OK ||
+        (st = read_networks(y, t->networks, r, err)) != AE_OK ||
+        (t->data && (st = read_data(y, t, err)) != AE_OK) ||
+        (st = read_terms(y, t, err)) != AE_OK ||
+        (t->sound && (st = read_sound(y, t->sound, r, err)) != AE_OK) ||
         (t->train && (st = read_train(y, t->train, r, err)) != AE_OK))
         return st;
     return check_task(y, t, err);
 }
 
-ae_status ae_recipe_parse(const char *text, size_t n_bytes, const char *name, ae_recipe **out, ae_error *err)
+ae_status ae_recipe_parse(const char *text, size_t n_bytes, const char *name, ae_recipe **out,
+                          ae_error *err)
 {
     aei_yaml yaml = {0};
     top *t = NULL;
@@ -400,7 +471,8 @@ done:
     return st;
 }
 
-ae_status ae_recipe_load(const char *path, const ae_limits *limits, ae_recipe **out, char **text, ae_error *err)
+ae_status ae_recipe_load(const char *path, const ae_limits *limits, ae_recipe **out, char **text,
+                         ae_error *err)
 {
     uint8_t *bytes = NULL;
     size_t n_bytes;
@@ -409,7 +481,8 @@ ae_status ae_recipe_load(const char *path, const ae_limits *limits, ae_recipe **
     *out = NULL;
     if (text)
         *text = NULL;
-    if ((st = aei_file_read(path, ae_limits_resolve(limits).max_file, &bytes, &n_bytes, err)) != AE_OK)
+    if ((st = aei_file_read(path, ae_limits_resolve(limits).max_file, &bytes, &n_bytes, err)) !=
+        AE_OK)
         return aei_file_blame(path, st, err);
     st = ae_recipe_parse((const char *)bytes, n_bytes, path, out, err);
     if (st == AE_OK && text) {

@@ -16,7 +16,8 @@ enum { GATE_NONE, GATE_LAST, GATE_ALL };
 typedef struct layer {
     int op, act, init, parity, gate, gate_act;
     char name[AE_NAME_MAX], param[AE_NAME_MAX], add[AE_NAME_MAX + 4];
-    uint32_t from, repeat, out, kernel[2], stride[2], dilation[2], pad[2], pad_at, groups, factor, first, height, width, channels;
+    uint32_t from, repeat, out, kernel[2], stride[2], dilation[2], pad[2], pad_at, groups, factor,
+        first, height, width, channels;
     float slope, value;
     bool bias, causal, transposed;
 } layer;
@@ -26,14 +27,23 @@ static const char *act_name(int act)
     return ae_act_name((ae_act)act);
 }
 
-static const aei_choice inits[] = {{"he", AE_INIT_HE}, {"zero", AE_INIT_ZERO}, {"identity", AE_INIT_IDENTITY},
-                                   {"dct", AE_INIT_DCT}, {"dct_inverse", AE_INIT_DCT_INVERSE},
-                                   {"xavier", AE_INIT_XAVIER}, {"orthogonal", AE_INIT_ORTHOGONAL}, {NULL, 0}};
-static const aei_choice parities[] = {{"all", AE_PARITY_ALL}, {"even", AE_PARITY_EVEN}, {"odd", AE_PARITY_ODD}, {NULL, 0}};
-static const aei_choice gates[] = {{"none", GATE_NONE}, {"last", GATE_LAST}, {"all", GATE_ALL}, {NULL, 0}};
-static const aei_choice gate_acts[] = {{"sigmoid", AE_ACT_SIGMOID}, {"clip", AE_ACT_CLIP}, {NULL, 0}};
+static const aei_choice inits[] = {{"he", AE_INIT_HE},
+                                   {"zero", AE_INIT_ZERO},
+                                   {"identity", AE_INIT_IDENTITY},
+                                   {"dct", AE_INIT_DCT},
+                                   {"dct_inverse", AE_INIT_DCT_INVERSE},
+                                   {"xavier", AE_INIT_XAVIER},
+                                   {"orthogonal", AE_INIT_ORTHOGONAL},
+                                   {NULL, 0}};
+static const aei_choice parities[] = {
+    {"all", AE_PARITY_ALL}, {"even", AE_PARITY_EVEN}, {"odd", AE_PARITY_ODD}, {NULL, 0}};
+static const aei_choice gates[] = {
+    {"none", GATE_NONE}, {"last", GATE_LAST}, {"all", GATE_ALL}, {NULL, 0}};
+static const aei_choice gate_acts[] = {
+    {"sigmoid", AE_ACT_SIGMOID}, {"clip", AE_ACT_CLIP}, {NULL, 0}};
 #define CHOICE(number, name, ...) {#name, AE_OP_##number},
-static const aei_choice ops[] = {AEI_OPS(CHOICE) {"residual", OP_RESIDUAL}, {NULL, 0}}; /* the first, input, is no layer */
+/* the first, input, is no layer */
+static const aei_choice ops[] = {AEI_OPS(CHOICE){"residual", OP_RESIDUAL}, {NULL, 0}};
 #undef CHOICE
 
 #define AT(f) offsetof(layer, f)
@@ -74,8 +84,8 @@ static uint64_t keys_of(int op, uint64_t *needed)
 
     *needed = info ? info->needs : 0;
     if (op == OP_RESIDUAL)
-        return AEI_BIT(PARAM) | AEI_BIT(KERNEL) | AEI_BIT(DILATION) | AEI_BIT(PAD) | AEI_BIT(INIT) | AEI_BIT(GATE) |
-               AEI_BIT(GATE_ACT);
+        return AEI_BIT(PARAM) | AEI_BIT(KERNEL) | AEI_BIT(DILATION) | AEI_BIT(PAD) | AEI_BIT(INIT) |
+               AEI_BIT(GATE) | AEI_BIT(GATE_ACT);
     return info ? info->takes : 0;
 }
 
@@ -117,18 +127,22 @@ static ae_status add_node(builder *b, const ae_node *node, uint32_t line, ae_err
     return AE_OK;
 }
 
-static ae_status find_node(const builder *b, const char *name, uint32_t line, uint32_t *index, ae_error *err)
+static ae_status find_node(const builder *b, const char *name, uint32_t line, uint32_t *index,
+                           ae_error *err)
 {
-    int32_t found = strcmp(name, "previous") ? ae_graph_find(b->graph, name) : (int32_t)b->graph->n_nodes - 1;
+    int32_t found = strcmp(name, "previous") ? ae_graph_find(b->graph, name)
+                                             : (int32_t)b->graph->n_nodes - 1;
 
     if (found < 0)
-        return aei_yaml_fail(b->yaml, line, err, "no layer '%.60s' stands above (a cycle or a misspelt name)", name);
+        return aei_yaml_fail(b->yaml, line, err,
+                             "no layer '%.60s' stands above (a cycle or a misspelt name)", name);
     *index = (uint32_t)found;
     return AE_OK;
 }
 
 /* A list of names, `from` or `outputs`. */
-static ae_status read_names(const builder *b, uint32_t at, const char *what, uint32_t *to, uint32_t *n, ae_error *err)
+static ae_status read_names(const builder *b, uint32_t at, const char *what, uint32_t *to,
+                            uint32_t *n, ae_error *err)
 {
     uint32_t items[AE_MAX_FROM];
     ae_status st = aei_yaml_list(b->yaml, at, what, AE_MAX_FROM, items, n, err);
@@ -136,8 +150,9 @@ static ae_status read_names(const builder *b, uint32_t at, const char *what, uin
     for (uint32_t i = 0; st == AE_OK && i < *n; i++) {
         const aei_yaml_node *item = &b->yaml->nodes[items[i]];
 
-        st = item->kind == AEI_YAML_SCALAR ? find_node(b, item->text, item->line, &to[i], err)
-                                           : aei_yaml_fail(b->yaml, item->line, err, "%s: expected names of layers", what);
+        st = item->kind == AEI_YAML_SCALAR
+                 ? find_node(b, item->text, item->line, &to[i], err)
+                 : aei_yaml_fail(b->yaml, item->line, err, "%s: expected names of layers", what);
     }
     if (st == AE_OK && !*n)
         st = aei_yaml_fail(b->yaml, b->yaml->nodes[at].line, err, "%s: empty", what);
@@ -148,15 +163,22 @@ static ae_status read_names(const builder *b, uint32_t at, const char *what, uin
 
 static ae_status read_input(builder *b, uint32_t at, char from[AE_NAME_MAX], ae_error *err)
 {
-    struct input { ae_node node; char from[AE_NAME_MAX]; } input = {.node = {.op = AE_OP_INPUT, .add = -1}};
+    struct input {
+        ae_node node;
+        char from[AE_NAME_MAX];
+    } input = {.node = {.op = AE_OP_INPUT, .add = -1}};
+    /* clang-format off */
     static const aei_field fields[] = {
         {"name", AEI_NAME, offsetof(struct input, node.name), .required = true},
-        {"channels", AEI_U32, offsetof(struct input, node.out), 1, .max = AEI_MAX_CHANNELS, .required = true},
+        {"channels", AEI_U32, offsetof(struct input, node.out), 1, .max = AEI_MAX_CHANNELS,
+         .required = true},
         {"height", AEI_U32, offsetof(struct input, node.height), 1, .max = AEI_MAX_EDGE},
         {"width", AEI_U32, offsetof(struct input, node.width), 1, .max = AEI_MAX_EDGE},
         {"from", AEI_TEXT, offsetof(struct input, from), .size = AE_NAME_MAX},
     };
-    ae_status st = aei_yaml_fields(b->yaml, at, "input", fields, sizeof(fields) / sizeof(*fields), &input, NULL, err);
+    /* clang-format on */
+    ae_status st = aei_yaml_fields(b->yaml, at, "input", fields, sizeof(fields) / sizeof(*fields),
+                                   &input, NULL, err);
 
     memcpy(from, input.from, sizeof(input.from));
     return st == AE_OK ? add_node(b, &input.node, b->yaml->nodes[at].line, err) : st;
@@ -169,8 +191,9 @@ static bool is_word(const aei_yaml_node *n, const char *word)
     return n->kind == AEI_YAML_SCALAR && !strcmp(n->text, word);
 }
 
-/* All padding before the first row, so much that a row of the result sees no further than the rows that it stands for: with a
- * stride, to the last of them. A transposed convolution cuts as much off the end. */
+/* All padding before the first row, so much that a row of the result sees no further than the rows
+ * that it stands for: with a stride, to the last of them. A transposed convolution cuts as much off
+ * the end. */
 static void pad_causally(layer *l)
 {
     uint32_t reach = l->dilation[0] * (l->kernel[0] - 1), ahead = l->stride[0] - 1;
@@ -194,8 +217,9 @@ static ae_status read_pad(const builder *b, layer *l, ae_error *err)
         pad_causally(l);
         return AE_OK;
     }
-    if (n->kind == AEI_YAML_LIST && aei_yaml_list(b->yaml, l->pad_at, "pad", 2, items, &n_items, NULL) == AE_OK && n_items == 2 &&
-        is_word(&b->yaml->nodes[items[0]], "causal")) {
+    if (n->kind == AEI_YAML_LIST &&
+        aei_yaml_list(b->yaml, l->pad_at, "pad", 2, items, &n_items, NULL) == AE_OK &&
+        n_items == 2 && is_word(&b->yaml->nodes[items[0]], "causal")) {
         pad_causally(l);
         return aei_yaml_value(b->yaml, items[1], &across, &l->pad[1], err);
     }
@@ -210,17 +234,25 @@ static ae_status read_layer(const builder *b, uint32_t at, layer *l, ae_error *e
     bool sloped;
     ae_status st;
 
-    *l = (layer){.gate_act = AE_ACT_SIGMOID, .repeat = 1, .groups = 1, .factor = 2, .slope = 0.1f, .bias = true};
+    *l = (layer){.gate_act = AE_ACT_SIGMOID,
+                 .repeat = 1,
+                 .groups = 1,
+                 .factor = 2,
+                 .slope = 0.1f,
+                 .bias = true};
     for (int a = 0; a < 2; a++)
         l->dilation[a] = 1;
-    if ((st = aei_yaml_fields(b->yaml, at, "layer", layer_fields, AEI_N_KEYS, l, &given, err)) != AE_OK)
+    if ((st = aei_yaml_fields(b->yaml, at, "layer", layer_fields, AEI_N_KEYS, l, &given, err)) !=
+        AE_OK)
         return st;
     allowed = keys_of(l->op, &needed) | needed | AEI_ALL_TAKE;
     for (int k = 0; k < AEI_N_KEYS; k++) {
         if (given & ~allowed & (UINT64_C(1) << k))
-            return aei_yaml_fail(b->yaml, line, err, "a layer %s has no key '%s'", op_name(l->op), layer_fields[k].key);
+            return aei_yaml_fail(b->yaml, line, err, "a layer %s has no key '%s'", op_name(l->op),
+                                 layer_fields[k].key);
         if (needed & ~given & (UINT64_C(1) << k))
-            return aei_yaml_fail(b->yaml, line, err, "layer %s: key '%s' is missing", op_name(l->op), layer_fields[k].key);
+            return aei_yaml_fail(b->yaml, line, err, "layer %s: key '%s' is missing",
+                                 op_name(l->op), layer_fields[k].key);
     }
     if (!(given & AEI_BIT(ACT)) && l->op == OP_RESIDUAL)
         l->act = AE_ACT_RELU;
@@ -234,14 +266,17 @@ static ae_status read_layer(const builder *b, uint32_t at, layer *l, ae_error *e
     if ((given & AEI_BIT(GATE_ACT)) && l->gate == GATE_NONE)
         return aei_yaml_fail(b->yaml, line, err, "'gate_act' belongs to a gate");
     if (l->transposed && !l->param[0])
-        return aei_yaml_fail(b->yaml, line, err, "transpose: 'param' names the weight that is read the other way");
+        return aei_yaml_fail(b->yaml, line, err,
+                             "transpose: 'param' names the weight that is read the other way");
     if (!(given & AEI_BIT(VALUE)))
         l->value = l->op == OP_RESIDUAL ? 0 : aei_op_info_of((ae_op)l->op)->value;
     for (int a = 0; a < 2; a++) {
         if (!(given & AEI_BIT(KERNEL)))
             l->kernel[a] = l->op == AE_OP_CONV || l->op == OP_RESIDUAL ? 3 : 2;
         if (!(given & AEI_BIT(STRIDE)))
-            l->stride[a] = l->op == AE_OP_CONV || l->op == OP_RESIDUAL ? 1 : l->op == AE_OP_DECONV ? 2 : l->kernel[a];
+            l->stride[a] = l->op == AE_OP_CONV || l->op == OP_RESIDUAL ? 1
+                           : l->op == AE_OP_DECONV                     ? 2
+                                                                       : l->kernel[a];
         if (l->op == AE_OP_CONV || l->op == OP_RESIDUAL)
             l->pad[a] = l->dilation[a] * (l->kernel[a] - 1) / 2;
     }
@@ -253,8 +288,12 @@ static void node_of(const layer *l, ae_node *node)
     ae_op op = (ae_op)l->op;
     bool window = aei_has_window(op);
 
-    *node =
-        (ae_node){.op = (ae_op)l->op, .add = -1, .act = (ae_act)l->act, .slope = l->slope, .first = l->first, .value = l->value};
+    *node = (ae_node){.op = (ae_op)l->op,
+                      .add = -1,
+                      .act = (ae_act)l->act,
+                      .slope = l->slope,
+                      .first = l->first,
+                      .value = l->value};
     node->out = l->op == AE_OP_RESHAPE ? l->channels : l->out;
     node->height = l->height;
     node->width = l->width;
@@ -273,16 +312,18 @@ static void node_of(const layer *l, ae_node *node)
     node->transposed = l->transposed;
 }
 
-static ae_status set_name(const builder *b, char to[AE_NAME_MAX], const char *name, const char *suffix, uint32_t line,
-                          ae_error *err)
+static ae_status set_name(const builder *b, char to[AE_NAME_MAX], const char *name,
+                          const char *suffix, uint32_t line, ae_error *err)
 {
     if (snprintf(to, AE_NAME_MAX, "%s%s", name, suffix) >= AE_NAME_MAX)
-        return aei_yaml_fail(b->yaml, line, err, "name '%s%s' is longer than %d letters", name, suffix, AE_NAME_MAX - 1);
+        return aei_yaml_fail(b->yaml, line, err, "name '%s%s' is longer than %d letters", name,
+                             suffix, AE_NAME_MAX - 1);
     return AE_OK;
 }
 
 /* Adds the suffix to the node's name, and to that of its parameters where it has one. */
-static ae_status add_suffix(const builder *b, ae_node *node, const char *suffix, uint32_t line, ae_error *err)
+static ae_status add_suffix(const builder *b, ae_node *node, const char *suffix, uint32_t line,
+                            ae_error *err)
 {
     char name[AE_NAME_MAX], param[AE_NAME_MAX];
     ae_status st;
@@ -293,12 +334,19 @@ static ae_status add_suffix(const builder *b, ae_node *node, const char *suffix,
     return st == AE_OK ? set_name(b, node->param, param, param[0] ? suffix : "", line, err) : st;
 }
 
-/* y * gate_act(conv1x1(y)) + add, y = act(conv(x)), as the nodes NAME.y, NAME.g and NAME: pixel attention (Zhao et al. 2020). One
- * that clips begins as one half everywhere: a straight line has no gradient beyond its ends. */
-static ae_status add_gated(builder *b, const layer *l, const ae_node *conv, uint32_t line, ae_error *err)
+/* y * gate_act(conv1x1(y)) + add, y = act(conv(x)), as the nodes NAME.y, NAME.g and NAME: pixel
+ * attention (Zhao et al. 2020). One that clips begins as one half everywhere: a straight line has
+ * no gradient beyond its ends. */
+static ae_status add_gated(builder *b, const layer *l, const ae_node *conv, uint32_t line,
+                           ae_error *err)
 {
     ae_node y = *conv, product = {.op = AE_OP_MUL, .add = conv->add, .n_from = 2};
-    ae_node gate = {.op = AE_OP_CONV, .add = -1, .n_from = 1, .act = (ae_act)l->gate_act, .groups = 1, .bias = true};
+    ae_node gate = {.op = AE_OP_CONV,
+                    .add = -1,
+                    .n_from = 1,
+                    .act = (ae_act)l->gate_act,
+                    .groups = 1,
+                    .bias = true};
     ae_status st;
 
     y.add = -1;
@@ -310,19 +358,23 @@ static ae_status add_gated(builder *b, const layer *l, const ae_node *conv, uint
     memcpy(gate.name, conv->name, sizeof(gate.name));
     memcpy(gate.param, conv->param, sizeof(gate.param));
     memcpy(product.name, conv->name, sizeof(product.name));
-    if ((st = add_suffix(b, &y, ".y", line, err)) != AE_OK || (st = add_node(b, &y, line, err)) != AE_OK ||
-        (st = add_suffix(b, &gate, ".g", line, err)) != AE_OK || (st = add_node(b, &gate, line, err)) != AE_OK)
+    if ((st = add_suffix(b, &y, ".y", line, err)) != AE_OK ||
+        (st = add_node(b, &y, line, err)) != AE_OK ||
+        (st = add_suffix(b, &gate, ".g", line, err)) != AE_OK ||
+        (st = add_node(b, &gate, line, err)) != AE_OK)
         return st;
     return add_node(b, &product, line, err);
 }
 
-static ae_status add_conv(builder *b, const layer *l, const ae_node *conv, bool gated, uint32_t line, ae_error *err)
+static ae_status add_conv(builder *b, const layer *l, const ae_node *conv, bool gated,
+                          uint32_t line, ae_error *err)
 {
     return gated ? add_gated(b, l, conv, line, err) : add_node(b, conv, line, err);
 }
 
 /* x + conv(act(conv(x))) as the nodes NAME.a and NAME. */
-static ae_status add_residual(builder *b, const layer *l, const ae_node *node, uint32_t line, ae_error *err)
+static ae_status add_residual(builder *b, const layer *l, const ae_node *node, uint32_t line,
+                              ae_error *err)
 {
     layer conv = *l;
     ae_node first, second;
@@ -350,14 +402,16 @@ static ae_status add_residual(builder *b, const layer *l, const ae_node *node, u
 
 static ae_status add_layer(builder *b, uint32_t at, ae_error *err)
 {
-    uint32_t line = b->yaml->nodes[at].line, from[AE_MAX_FROM] = {b->graph->n_nodes - 1}, n_from = 1, add = 0;
+    uint32_t line = b->yaml->nodes[at].line, from[AE_MAX_FROM] = {b->graph->n_nodes - 1},
+             n_from = 1, add = 0;
     layer l;
     ae_status st = read_layer(b, at, &l, err);
 
     if (st == AE_OK && l.from)
         st = read_names(b, l.from, "from", from, &n_from, err);
     else if (st == AE_OK && b->graph->n_nodes == b->n_inputs && b->n_inputs > 1)
-        st = aei_yaml_fail(b->yaml, line, err, "with %u inputs the first layer needs 'from'", b->n_inputs);
+        st = aei_yaml_fail(b->yaml, line, err, "with %u inputs the first layer needs 'from'",
+                           b->n_inputs);
     if (st == AE_OK && l.add[0])
         st = find_node(b, l.add, line, &add, err);
     for (uint32_t i = 0; st == AE_OK && i < l.repeat; i++) {
@@ -379,15 +433,20 @@ static ae_status add_layer(builder *b, uint32_t at, ae_error *err)
         if (l.add[0])
             node.add = (int32_t)add;
         if (l.op == OP_RESIDUAL && n_from > 1)
-            return aei_yaml_fail(b->yaml, line, err, "a layer residual reads one layer, not %u", n_from);
-        st = l.op == OP_RESIDUAL ? add_residual(b, &l, &node, line, err) : add_conv(b, &l, &node, l.gate != GATE_NONE, line, err);
+            return aei_yaml_fail(b->yaml, line, err, "a layer residual reads one layer, not %u",
+                                 n_from);
+        st = l.op == OP_RESIDUAL ? add_residual(b, &l, &node, line, err)
+                                 : add_conv(b, &l, &node, l.gate != GATE_NONE, line, err);
     }
     return st;
 }
 
 ae_status aei_recipe_network(const aei_yaml *yaml, uint32_t at, ae_network *network, ae_error *err)
 {
-    struct top { char name[AE_NAME_MAX]; uint32_t inputs, layers, outputs; } top = {0};
+    struct top {
+        char name[AE_NAME_MAX];
+        uint32_t inputs, layers, outputs;
+    } top = {0};
     static const aei_field fields[] = {
         {"name", AEI_NAME, 0, .required = true},
         {"inputs", AEI_SUBTREE, offsetof(struct top, inputs), .required = true},
@@ -400,7 +459,8 @@ ae_status aei_recipe_network(const aei_yaml *yaml, uint32_t at, ae_network *netw
     ae_error inner = {0};
     ae_status st = aei_yaml_fields(yaml, at, "network", fields, 4, &top, NULL, err);
 
-    if (st != AE_OK || (st = aei_yaml_list(yaml, top.inputs, "inputs", AE_MAX_FROM, inputs, &b.n_inputs, err)) != AE_OK)
+    if (st != AE_OK || (st = aei_yaml_list(yaml, top.inputs, "inputs", AE_MAX_FROM, inputs,
+                                           &b.n_inputs, err)) != AE_OK)
         return st;
     memcpy(network->name, top.name, sizeof(top.name));
     for (uint32_t i = 0; st == AE_OK && i < b.n_inputs; i++)
@@ -414,7 +474,8 @@ ae_status aei_recipe_network(const aei_yaml *yaml, uint32_t at, ae_network *netw
         st = ae_fail(err, AE_ERR_NOMEM, "layers");
         goto done;
     }
-    if ((st = aei_yaml_list(yaml, top.layers, "layers", AE_MAX_NODES, layers, &n_layers, err)) != AE_OK)
+    if ((st = aei_yaml_list(yaml, top.layers, "layers", AE_MAX_NODES, layers, &n_layers, err)) !=
+        AE_OK)
         goto done;
     for (uint32_t i = 0; st == AE_OK && i < n_layers; i++)
         st = add_layer(&b, layers[i], err);
@@ -422,11 +483,13 @@ ae_status aei_recipe_network(const aei_yaml *yaml, uint32_t at, ae_network *netw
         goto done;
     b.graph->n_outputs = 1;
     b.graph->outputs[0] = b.graph->n_nodes - 1;
-    if (top.outputs && (st = read_names(&b, top.outputs, "outputs", b.graph->outputs, &b.graph->n_outputs, err)) != AE_OK)
+    if (top.outputs && (st = read_names(&b, top.outputs, "outputs", b.graph->outputs,
+                                        &b.graph->n_outputs, err)) != AE_OK)
         goto done;
     st = aei_graph_check(b.graph, &node, &inner);
     if (st == AE_ERR_MALFORMED)
-        st = aei_yaml_fail(yaml, node < 0 ? yaml->nodes[at].line : b.lines[node], err, "%s", inner.message);
+        st = aei_yaml_fail(yaml, node < 0 ? yaml->nodes[at].line : b.lines[node], err, "%s",
+                           inner.message);
     else if (st != AE_OK)
         st = ae_fail(err, st, "%s", inner.message);
 done:

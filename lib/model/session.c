@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Sessions: a model planned for one shape. Plan and prepared weights are shared by clones and counted. */
+ * Sessions: a model planned for one shape. Plan and prepared weights are shared by clones and
+ * counted. */
 #include <stdatomic.h>
 #include <string.h>
 
@@ -31,15 +32,16 @@ static void release(shared_plan *s)
     ae_free(s);
 }
 
-ae_status ae_session_create(const ae_model *model, uint32_t n, uint32_t h, uint32_t w, ae_precision precision, ae_session **out,
-                            ae_error *err)
+ae_status ae_session_create(const ae_model *model, uint32_t n, uint32_t h, uint32_t w,
+                            ae_precision precision, ae_session **out, ae_error *err)
 {
     return aei_session_create(model, n, h, w, 0, precision, out, err);
 }
 
-/* A session with a plan of its own; values: of the graph, or of the part where there is one, which moves into the session. */
-static ae_status create(const ae_graph *graph, ae_graph *part, const float *values, const aei_plan_config *config, ae_session **out,
-                        ae_error *err)
+/* A session with a plan of its own; values: of the graph, or of the part where there is one, which
+ * moves into the session. */
+static ae_status create(const ae_graph *graph, ae_graph *part, const float *values,
+                        const aei_plan_config *config, ae_session **out, ae_error *err)
 {
     shared_plan *s = ae_alloc(1, sizeof(*s));
     ae_session *session = ae_alloc(1, sizeof(*session));
@@ -71,19 +73,23 @@ done:
     return st;
 }
 
-ae_status aei_session_create(const ae_model *model, uint32_t n, uint32_t h, uint32_t w, uint32_t trim, ae_precision precision,
-                             ae_session **out, ae_error *err)
+ae_status aei_session_create(const ae_model *model, uint32_t n, uint32_t h, uint32_t w,
+                             uint32_t trim, ae_precision precision, ae_session **out, ae_error *err)
 {
-    aei_plan_config config = {.n = n, .h = h, .w = w, .trim = trim, .precision = ae_precision_resolve(precision)};
+    aei_plan_config config = {
+        .n = n, .h = h, .w = w, .trim = trim, .precision = ae_precision_resolve(precision)};
     size_t n_values;
 
-    return create(ae_model_graph(model), NULL, ae_model_values(model, &n_values), &config, out, err);
+    return create(ae_model_graph(model), NULL, ae_model_values(model, &n_values), &config, out,
+                  err);
 }
 
-static ae_status find_layers(const ae_graph *g, const char *const *names, uint32_t n, uint32_t *to, ae_error *err)
+static ae_status find_layers(const ae_graph *g, const char *const *names, uint32_t n, uint32_t *to,
+                             ae_error *err)
 {
     if (n > AE_MAX_FROM)
-        return ae_fail(err, AE_ERR_ARGUMENT, "a session from or to %u layers, expected up to %d", n, AE_MAX_FROM);
+        return ae_fail(err, AE_ERR_ARGUMENT, "a session from or to %u layers, expected up to %d", n,
+                       AE_MAX_FROM);
     for (uint32_t i = 0; i < n; i++) {
         int32_t found = ae_graph_find(g, names[i]);
 
@@ -94,12 +100,18 @@ static ae_status find_layers(const ae_graph *g, const char *const *names, uint32
     return AE_OK;
 }
 
-ae_status ae_session_open(const ae_model *model, const ae_session_options *o, ae_session **out, ae_error *err)
+ae_status ae_session_open(const ae_model *model, const ae_session_options *o, ae_session **out,
+                          ae_error *err)
 {
-    aei_plan_config config = {.n = o->n, .h = o->h, .w = o->w, .precision = ae_precision_resolve(o->precision), .live = o->live};
+    aei_plan_config config = {.n = o->n,
+                              .h = o->h,
+                              .w = o->w,
+                              .precision = ae_precision_resolve(o->precision),
+                              .live = o->live};
     const ae_graph *whole = ae_model_graph(model);
     uint32_t from[AE_MAX_FROM], to[AE_MAX_FROM];
-    aei_part wanted = {from, o->n_from, o->n_to ? to : whole->outputs, o->n_to ? o->n_to : whole->n_outputs, NULL};
+    aei_part wanted = {from, o->n_from, o->n_to ? to : whole->outputs,
+                       o->n_to ? o->n_to : whole->n_outputs, NULL};
     size_t n_values;
     const float *values = ae_model_values(model, &n_values);
     float *own = NULL;
@@ -136,7 +148,9 @@ ae_status ae_session_continue(ae_session *session, const ae_session *other, ae_e
     const aei_plan *a = session->shared->plan, *b = other->shared->plan;
 
     if (!aei_plan_continues(a, b))
-        return ae_fail(err, AE_ERR_ARGUMENT, "a session cannot go on where one of another network, part, width or precision is");
+        return ae_fail(
+            err, AE_ERR_ARGUMENT,
+            "a session cannot go on where one of another network, part, width or precision is");
     memcpy(aei_run_state(session->run), aei_run_state(other->run), aei_plan_state(a));
     return AE_OK;
 }
@@ -204,7 +218,8 @@ ae_shape ae_session_output_shape(const ae_session *session, uint32_t i)
     return aei_plan_output_shape(session->shared->plan, i);
 }
 
-ae_status ae_session_run(ae_session *session, const float *const *inputs, float *const *outputs, ae_error *err)
+ae_status ae_session_run(ae_session *session, const float *const *inputs, float *const *outputs,
+                         ae_error *err)
 {
     return aei_run_forward(session->run, session->shared->weights, inputs, outputs, 0, err);
 }

@@ -20,7 +20,8 @@ ae_status aei_yaml_fail(const aei_yaml *yaml, uint32_t line, ae_error *err, cons
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
-    return ae_fail(err, AE_ERR_MALFORMED, "%s%sline %u: %s", yaml->name ? yaml->name : "", yaml->name ? ": " : "", line, message);
+    return ae_fail(err, AE_ERR_MALFORMED, "%s%sline %u: %s", yaml->name ? yaml->name : "",
+                   yaml->name ? ": " : "", line, message);
 }
 
 void aei_yaml_free(aei_yaml *yaml)
@@ -35,7 +36,8 @@ void aei_yaml_free(aei_yaml *yaml)
 typedef struct builder {
     aei_yaml *yaml;
     size_t n_text, text_bytes;
-    uint32_t stack[MAX_DEPTH], last[MAX_DEPTH], depth; /* the open collections and their last children */
+    /* the open collections and their last children */
+    uint32_t stack[MAX_DEPTH], last[MAX_DEPTH], depth;
 } builder;
 
 static ae_status add_node(builder *b, aei_yaml_node node, ae_error *err)
@@ -86,7 +88,8 @@ static ae_status check_key(const builder *b, const aei_yaml_node *node, ae_error
         return aei_yaml_fail(y, node->line, err, "a key must be a word");
     if (parent->n / 2 >= 64)
         return aei_yaml_fail(y, node->line, err, "more than 64 keys");
-    for (uint32_t i = 0, k = parent->first; i < parent->n / 2; i++, k = y->nodes[y->nodes[k].next].next)
+    for (uint32_t i = 0, k = parent->first; i < parent->n / 2;
+         i++, k = y->nodes[y->nodes[k].next].next)
         if (!strcmp(y->nodes[k].text, node->text))
             return aei_yaml_fail(y, node->line, err, "key '%s' occurs twice", node->text);
     return AE_OK;
@@ -124,17 +127,14 @@ static ae_status add_event(builder *b, const yaml_event_t *event, ae_error *err)
         tag = event->data.mapping_start.tag;
         break;
     case YAML_SEQUENCE_END_EVENT:
-    case YAML_MAPPING_END_EVENT:
-        b->depth--;
-        return AE_OK;
+    case YAML_MAPPING_END_EVENT: b->depth--; return AE_OK;
     case YAML_ALIAS_EVENT:
         return aei_yaml_fail(b->yaml, node.line, err, "anchors and aliases are not allowed");
     case YAML_DOCUMENT_START_EVENT:
         if (b->yaml->n_nodes)
             return aei_yaml_fail(b->yaml, node.line, err, "a second document");
         return AE_OK;
-    default:
-        return AE_OK;
+    default: return AE_OK;
     }
     if (anchor)
         return aei_yaml_fail(b->yaml, node.line, err, "anchors and aliases are not allowed");
@@ -145,7 +145,8 @@ static ae_status add_event(builder *b, const yaml_event_t *event, ae_error *err)
     return add_node(b, node, err);
 }
 
-ae_status aei_yaml_parse(const char *text, size_t n_bytes, const char *name, aei_yaml *out, ae_error *err)
+ae_status aei_yaml_parse(const char *text, size_t n_bytes, const char *name, aei_yaml *out,
+                         ae_error *err)
 {
     builder b = {.yaml = out, .text_bytes = 2 * n_bytes + 64};
     yaml_parser_t parser;
@@ -181,7 +182,8 @@ ae_status aei_yaml_parse(const char *text, size_t n_bytes, const char *name, aei
     }
     yaml_parser_delete(&parser);
     if (st == AE_OK && !out->n_nodes)
-        st = ae_fail(err, AE_ERR_MALFORMED, "%s%sempty", out->name ? out->name : "", out->name ? ": " : "");
+        st = ae_fail(err, AE_ERR_MALFORMED, "%s%sempty", out->name ? out->name : "",
+                     out->name ? ": " : "");
 done:
     if (st != AE_OK)
         aei_yaml_free(out);
@@ -190,8 +192,8 @@ done:
 
 /* ---- scalars ---- */
 
-/* Decimal numbers of at most 15 digits: with powers up to 10^22 one operation on doubles rounds them correctly (Clinger 1990), and
- * in every locale alike. */
+/* Decimal numbers of at most 15 digits: with powers up to 10^22 one operation on doubles rounds
+ * them correctly (Clinger 1990), and in every locale alike. */
 static bool parse_number(const char *s, double *value, bool *integer)
 {
     uint64_t mantissa = 0;
@@ -243,21 +245,26 @@ static bool parse_number(const char *s, double *value, bool *integer)
     return true;
 }
 
-static ae_status read_number(const aei_yaml *y, uint32_t at, const aei_field *f, double *value, ae_error *err)
+static ae_status read_number(const aei_yaml *y, uint32_t at, const aei_field *f, double *value,
+                             ae_error *err)
 {
     const aei_yaml_node *n = &y->nodes[at];
     bool integer, want_integer = f->type != AEI_REAL && f->type != AEI_RANGE;
 
-    if (n->kind != AEI_YAML_SCALAR || !n->plain || !parse_number(n->text, value, &integer) || (want_integer && !integer))
+    if (n->kind != AEI_YAML_SCALAR || !n->plain || !parse_number(n->text, value, &integer) ||
+        (want_integer && !integer))
         return aei_yaml_fail(y, n->line, err, "%s: expected %s, found %s%.40s", f->key,
-                             want_integer ? "a whole number" : "a number", n->kind == AEI_YAML_SCALAR ? "" : "a list or a map",
+                             want_integer ? "a whole number" : "a number",
+                             n->kind == AEI_YAML_SCALAR ? "" : "a list or a map",
                              n->kind == AEI_YAML_SCALAR ? n->text : "");
     if (!(*value >= f->min && *value <= f->max))
-        return aei_yaml_fail(y, n->line, err, "%s: %g is not in %g to %g", f->key, *value, f->min, f->max);
+        return aei_yaml_fail(y, n->line, err, "%s: %g is not in %g to %g", f->key, *value, f->min,
+                             f->max);
     return AE_OK;
 }
 
-static ae_status read_text(const aei_yaml *y, uint32_t at, const aei_field *f, char *to, ae_error *err)
+static ae_status read_text(const aei_yaml *y, uint32_t at, const aei_field *f, char *to,
+                           ae_error *err)
 {
     const aei_yaml_node *n = &y->nodes[at];
     size_t size = f->type == AEI_NAME ? AE_NAME_MAX : f->size, length;
@@ -268,10 +275,13 @@ static ae_status read_text(const aei_yaml *y, uint32_t at, const aei_field *f, c
     if (length >= size)
         return aei_yaml_fail(y, n->line, err, "%s: longer than %zu bytes", f->key, size - 1);
     if (f->type == AEI_NAME) {
-        static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+        static const char letters[] =
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 
         if (!length || strspn(n->text, letters) != length || !strcmp(n->text, "previous"))
-            return aei_yaml_fail(y, n->line, err, "%s: '%s' is not a name (letters, digits, '_', '-')", f->key, n->text);
+            return aei_yaml_fail(y, n->line, err,
+                                 "%s: '%s' is not a name (letters, digits, '_', '-')", f->key,
+                                 n->text);
     }
     memcpy(to, n->text, length + 1);
     return AE_OK;
@@ -286,7 +296,8 @@ static const char *choice(const aei_field *f, int i, int *value)
     return name && strcmp(name, "?") ? name : NULL;
 }
 
-static ae_status read_choice(const aei_yaml *y, uint32_t at, const aei_field *f, int *to, ae_error *err)
+static ae_status read_choice(const aei_yaml *y, uint32_t at, const aei_field *f, int *to,
+                             ae_error *err)
 {
     const aei_yaml_node *n = &y->nodes[at];
     char known[200] = "";
@@ -299,14 +310,16 @@ static ae_status read_choice(const aei_yaml *y, uint32_t at, const aei_field *f,
             return AE_OK;
         }
     for (int i = 0; choice(f, i, &value) && used < sizeof(known); i++)
-        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", choice(f, i, &value));
+        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "",
+                                 choice(f, i, &value));
     return aei_yaml_fail(y, n->line, err, "%s: '%.40s' is none of %s", f->key,
                          n->kind == AEI_YAML_SCALAR ? n->text : "(a list or a map)", known);
 }
 
 /* ---- fields ---- */
 
-static ae_status read_two(const aei_yaml *y, uint32_t at, const aei_field *f, double to[2], ae_error *err)
+static ae_status read_two(const aei_yaml *y, uint32_t at, const aei_field *f, double to[2],
+                          ae_error *err)
 {
     const aei_yaml_node *n = &y->nodes[at];
     ae_status st;
@@ -317,8 +330,9 @@ static ae_status read_two(const aei_yaml *y, uint32_t at, const aei_field *f, do
         return st;
     }
     if (n->kind != AEI_YAML_LIST || n->n != 2)
-        return aei_yaml_fail(y, n->line, err, "%s: expected %s", f->key, f->type == AEI_PAIR ? "a number or two in brackets"
-                                                                                             : "[lowest, highest]");
+        return aei_yaml_fail(y, n->line, err, "%s: expected %s", f->key,
+                             f->type == AEI_PAIR ? "a number or two in brackets"
+                                                 : "[lowest, highest]");
     if ((st = read_number(y, n->first, f, &to[0], err)) != AE_OK ||
         (st = read_number(y, y->nodes[n->first].next, f, &to[1], err)) != AE_OK)
         return st;
@@ -327,7 +341,8 @@ static ae_status read_two(const aei_yaml *y, uint32_t at, const aei_field *f, do
     return AE_OK;
 }
 
-ae_status aei_yaml_value(const aei_yaml *y, uint32_t at, const aei_field *f, void *to, ae_error *err)
+ae_status aei_yaml_value(const aei_yaml *y, uint32_t at, const aei_field *f, void *to,
+                         ae_error *err)
 {
     const aei_yaml_node *n = &y->nodes[at];
     double value = 0, two[2] = {0, 0};
@@ -335,18 +350,15 @@ ae_status aei_yaml_value(const aei_yaml *y, uint32_t at, const aei_field *f, voi
 
     switch (f->type) {
     case AEI_TEXT:
-    case AEI_NAME:
-        return read_text(y, at, f, to, err);
-    case AEI_CHOICE:
-        return read_choice(y, at, f, (int *)to, err);
+    case AEI_NAME: return read_text(y, at, f, to, err);
+    case AEI_CHOICE: return read_choice(y, at, f, (int *)to, err);
     case AEI_BOOL:
-        if (n->kind != AEI_YAML_SCALAR || !n->plain || (strcmp(n->text, "true") != 0 && strcmp(n->text, "false") != 0))
+        if (n->kind != AEI_YAML_SCALAR || !n->plain ||
+            (strcmp(n->text, "true") != 0 && strcmp(n->text, "false") != 0))
             return aei_yaml_fail(y, n->line, err, "%s: expected true or false", f->key);
         *(bool *)to = n->text[0] == 't';
         return AE_OK;
-    case AEI_SUBTREE:
-        *(uint32_t *)to = at;
-        return AE_OK;
+    case AEI_SUBTREE: *(uint32_t *)to = at; return AE_OK;
     case AEI_RANGE:
         if ((st = read_two(y, at, f, two, err)) == AE_OK) {
             ((float *)to)[0] = (float)two[0];
@@ -374,23 +386,26 @@ ae_status aei_yaml_value(const aei_yaml *y, uint32_t at, const aei_field *f, voi
     return st;
 }
 
-ae_status aei_yaml_fields(const aei_yaml *y, uint32_t at, const char *what, const aei_field *fields, uint32_t n_fields, void *to,
-                          uint64_t *given, ae_error *err)
+ae_status aei_yaml_fields(const aei_yaml *y, uint32_t at, const char *what, const aei_field *fields,
+                          uint32_t n_fields, void *to, uint64_t *given, ae_error *err)
 {
     const aei_yaml_node *map = &y->nodes[at];
     uint64_t seen = 0;
 
     if (map->kind != AEI_YAML_MAP)
         return aei_yaml_fail(y, map->line, err, "%s: expected keys and values", what);
-    for (uint32_t i = 0, key = map->first; i < map->n / 2; i++, key = y->nodes[y->nodes[key].next].next) {
+    for (uint32_t i = 0, key = map->first; i < map->n / 2;
+         i++, key = y->nodes[y->nodes[key].next].next) {
         uint32_t f = 0;
         ae_status st;
 
         while (f < n_fields && strcmp(fields[f].key, y->nodes[key].text) != 0)
             f++;
         if (f == n_fields)
-            return aei_yaml_fail(y, y->nodes[key].line, err, "%s: unknown key '%.60s'", what, y->nodes[key].text);
-        if ((st = aei_yaml_value(y, y->nodes[key].next, &fields[f], (char *)to + fields[f].offset, err)) != AE_OK)
+            return aei_yaml_fail(y, y->nodes[key].line, err, "%s: unknown key '%.60s'", what,
+                                 y->nodes[key].text);
+        if ((st = aei_yaml_value(y, y->nodes[key].next, &fields[f], (char *)to + fields[f].offset,
+                                 err)) != AE_OK)
             return st;
         seen |= UINT64_C(1) << f;
     }
@@ -402,7 +417,8 @@ ae_status aei_yaml_fields(const aei_yaml *y, uint32_t at, const char *what, cons
     return AE_OK;
 }
 
-ae_status aei_yaml_list(const aei_yaml *y, uint32_t at, const char *what, uint32_t max, uint32_t *items, uint32_t *n, ae_error *err)
+ae_status aei_yaml_list(const aei_yaml *y, uint32_t at, const char *what, uint32_t max,
+                        uint32_t *items, uint32_t *n, ae_error *err)
 {
     const aei_yaml_node *list = &y->nodes[at];
 
@@ -410,7 +426,8 @@ ae_status aei_yaml_list(const aei_yaml *y, uint32_t at, const char *what, uint32
     if (list->kind != AEI_YAML_LIST)
         return aei_yaml_fail(y, list->line, err, "%s: expected a list", what);
     if (list->n > max)
-        return aei_yaml_fail(y, list->line, err, "%s: %u entries, at most %u are possible", what, list->n, max);
+        return aei_yaml_fail(y, list->line, err, "%s: %u entries, at most %u are possible", what,
+                             list->n, max);
     for (uint32_t i = list->first; *n < list->n; i = y->nodes[i].next)
         items[(*n)++] = i;
     return AE_OK;

@@ -138,23 +138,29 @@ static double softsign_derivative(double x, double slope)
     return 1 / ((1 + fabs(x)) * (1 + fabs(x)));
 }
 
-#define NOWHERE {NAN, NAN}
+#define NOWHERE                                                                                    \
+    {                                                                                              \
+        NAN, NAN                                                                                   \
+    }
 
 static const aei_act_info table[] = {
     [AE_ACT_NONE] = {"none", .kinks = NOWHERE},
-    [AE_ACT_RELU] = {"relu", relu, relu_derivative, .kind = dnnl_eltwise_relu, .from = AEI_FROM_SIGN, .rectifier = true},
-    [AE_ACT_LEAKY] = {"leaky", leaky, leaky_derivative, .kind = dnnl_eltwise_relu, .takes_slope = true, .from = AEI_FROM_SIGN,
-                      .rectifier = true},
-    [AE_ACT_SIGMOID] = {"sigmoid", logistic, logistic_derivative, .kind = dnnl_eltwise_logistic, .from = AEI_FROM_SIGMOID,
-                        .kinks = NOWHERE},
-    [AE_ACT_TANH] = {"tanh", hyperbolic, hyperbolic_derivative, .kind = dnnl_eltwise_tanh, .from = AEI_FROM_VALUE,
-                     .by_value = hyperbolic_by_value, .kinks = NOWHERE},
-    [AE_ACT_SOFTPLUS] = {"softplus", softplus, logistic, .kind = dnnl_eltwise_soft_relu, .alpha = 1, .from = AEI_FROM_VALUE,
-                         .by_value = softplus_by_value, .kinks = NOWHERE},
-    [AE_ACT_SILU] = {"silu", silu, silu_derivative, .kind = dnnl_eltwise_swish, .alpha = 1, .rectifier = true, .kinks = NOWHERE},
-    [AE_ACT_GELU] = {"gelu", gelu, gelu_derivative, .kind = dnnl_eltwise_gelu_erf, .rectifier = true, .kinks = NOWHERE},
-    [AE_ACT_CLIP] = {"clip", clip, clip_derivative, .kind = dnnl_eltwise_clip_v2, .beta = 1, .from = AEI_FROM_RANGE,
-                     .kinks = {0, 1}},
+    [AE_ACT_RELU] = {"relu", relu, relu_derivative, .kind = dnnl_eltwise_relu,
+                     .from = AEI_FROM_SIGN, .rectifier = true},
+    [AE_ACT_LEAKY] = {"leaky", leaky, leaky_derivative, .kind = dnnl_eltwise_relu,
+                      .takes_slope = true, .from = AEI_FROM_SIGN, .rectifier = true},
+    [AE_ACT_SIGMOID] = {"sigmoid", logistic, logistic_derivative, .kind = dnnl_eltwise_logistic,
+                        .from = AEI_FROM_SIGMOID, .kinks = NOWHERE},
+    [AE_ACT_TANH] = {"tanh", hyperbolic, hyperbolic_derivative, .kind = dnnl_eltwise_tanh,
+                     .from = AEI_FROM_VALUE, .by_value = hyperbolic_by_value, .kinks = NOWHERE},
+    [AE_ACT_SOFTPLUS] = {"softplus", softplus, logistic, .kind = dnnl_eltwise_soft_relu, .alpha = 1,
+                         .from = AEI_FROM_VALUE, .by_value = softplus_by_value, .kinks = NOWHERE},
+    [AE_ACT_SILU] = {"silu", silu, silu_derivative, .kind = dnnl_eltwise_swish, .alpha = 1,
+                     .rectifier = true, .kinks = NOWHERE},
+    [AE_ACT_GELU] = {"gelu", gelu, gelu_derivative, .kind = dnnl_eltwise_gelu_erf,
+                     .rectifier = true, .kinks = NOWHERE},
+    [AE_ACT_CLIP] = {"clip", clip, clip_derivative, .kind = dnnl_eltwise_clip_v2, .beta = 1,
+                     .from = AEI_FROM_RANGE, .kinks = {0, 1}},
     [AE_ACT_SOFTSIGN] = {"softsign", softsign, softsign_derivative, .kinks = NOWHERE},
 };
 
@@ -174,5 +180,6 @@ bool aei_act_keeps_input(ae_act act, float slope)
 {
     const aei_act_info *info = aei_act_info_of(act);
 
-    return info && info->value && (info->from == AEI_FROM_INPUT || (info->takes_slope && slope < 0));
+    return info && info->value &&
+           (info->from == AEI_FROM_INPUT || (info->takes_slope && slope < 0));
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What is known of every activation. A new one is a number in ae/graph.h and a row in acts.c: everything else follows from that,
- * where oneDNN does not know it by computing its definition. PyTorch's twin is the function of its name in torch.nn.functional. */
+ * What is known of every activation. A new one is a number in ae/graph.h and a row in acts.c:
+ * everything else follows from that, where oneDNN does not know it by computing its definition.
+ * PyTorch's twin is the function of its name in torch.nn.functional. */
 #ifndef AEI_ACTS_H
 #define AEI_ACTS_H
 
@@ -17,15 +18,16 @@ typedef enum aei_act_from {
 } aei_act_from;
 
 typedef struct aei_act_info {
-    const char *name;             /* in recipes */
-    double (*value)(double x, double slope), (*derivative)(double x, double slope); /* the definition; NULL: identity */
-    int kind;                     /* oneDNN's, a dnnl_alg_kind_t; 0: it has none */
-    float alpha, beta;            /* its parameters, where the first is not the node's `slope` */
+    const char *name; /* in recipes */
+    /* the definition; NULL: identity */
+    double (*value)(double x, double slope), (*derivative)(double x, double slope);
+    int kind;          /* oneDNN's, a dnnl_alg_kind_t; 0: it has none */
+    float alpha, beta; /* its parameters, where the first is not the node's `slope` */
     bool takes_slope;
     aei_act_from from;
     float (*by_value)(float y);
-    bool rectifier;               /* half of what comes is suppressed: weights before it begin larger */
-    double kinks[2];              /* where the derivative jumps, both the same if at one place; NAN: nowhere */
+    bool rectifier;  /* half of what comes is suppressed: weights before it begin larger */
+    double kinks[2]; /* where the derivative jumps, both the same if at one place; NAN: nowhere */
 } aei_act_info;
 
 /* NULL: there is no such activation. */

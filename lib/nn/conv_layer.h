@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A layer with weights as it is prepared: shared by its planning (conv_plan.c) and its running (op_conv.c). */
+ * A layer with weights as it is prepared: shared by its planning (conv_plan.c) and its running
+ * (op_conv.c). */
 #ifndef AEI_CONV_LAYER_H
 #define AEI_CONV_LAYER_H
 
@@ -17,19 +18,19 @@ typedef struct aei_prepared {
 typedef struct aei_conv {
     dnnl_primitive_t prim[AEI_MAX_PRIMITIVES];
     dnnl_memory_desc_t src_md, dst_md, bias_md, diff_weights_md;
-    dnnl_memory_desc_t plain_md; /* f32, O x I x H x W (with groups), padded */
+    dnnl_memory_desc_t plain_md;                   /* f32, O x I x H x W (with groups), padded */
     dnnl_memory_desc_t pad_md[AEI_MAX_PRIMITIVES]; /* scratchpads */
     aei_wgrad wgrad;         /* .n > 0: takes the place of the primitive of gradients by weights */
     aei_prepared weights[2]; /* for forward, for backward by data */
     size_t bias_offset;
     dnnl_primitive_t reorder_in[2], reorder_out;
-    bool direct;             /* the flat weights have the plain shape: no padding or permutation between */
-    bool expand;             /* deconvolution with kernel = stride: a 1x1 convolution and a copy */
+    bool direct; /* the flat weights have the plain shape: no padding or permutation between */
+    bool expand; /* deconvolution with kernel = stride: a 1x1 convolution and a copy */
     size_t plain_floats;
     dnnl_memory_desc_t reorder_pad;  /* the largest of its reorders' scratchpads */
     size_t plain_offset, pad_offset; /* in the weights' scratch */
-    size_t native_bias;      /* where the gradient of its bias lies among those of its parameters */
-    size_t side;             /* where in the scratch its copies lie */
+    size_t native_bias; /* where the gradient of its bias lies among those of its parameters */
+    size_t side;        /* where in the scratch its copies lie */
 } aei_conv;
 
 enum { AEI_BOUND_FORWARD, AEI_BOUND_DATA, AEI_BOUND_BIAS }; /* handles of its parameters */
@@ -46,7 +47,8 @@ static inline const aei_step *aei_conv_source(const aei_plan *plan, const aei_st
 
 static inline uint32_t aei_conv_groups(const aei_step *step)
 {
-    return step->node->groups ? step->node->groups : 1; /* fully connected layers have no such number */
+    /* fully connected layers have no such number */
+    return step->node->groups ? step->node->groups : 1;
 }
 
 /* Stored groups: depthwise layers have as many as stored channels. */
@@ -54,13 +56,17 @@ static inline uint32_t aei_conv_stored_groups(const aei_plan *plan, const aei_st
 {
     uint32_t groups = aei_conv_groups(step);
 
-    return groups > 1 && groups == aei_conv_source(plan, step)->t.shape.c && groups == step->t.shape.c ? step->t.cp : groups;
+    return groups > 1 && groups == aei_conv_source(plan, step)->t.shape.c &&
+                   groups == step->t.shape.c
+               ? step->t.cp
+               : groups;
 }
 
 /* Bias, stored count: repeated for each tap of an expanded deconvolution. */
 static inline size_t aei_conv_bias_floats(const aei_step *step)
 {
-    return (size_t)step->t.cp * (aei_conv_of(step)->expand ? step->node->kernel[0] * step->node->kernel[1] : 1);
+    return (size_t)step->t.cp *
+           (aei_conv_of(step)->expand ? step->node->kernel[0] * step->node->kernel[1] : 1);
 }
 
 ae_status aei_conv_plan(aei_plan *plan, aei_step *step, ae_error *err);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Planning of layers with weights over oneDNN: convolution, transposed convolution, fully connected.
+ * Planning of layers with weights over oneDNN: convolution, transposed convolution, fully
+ * connected.
  *
- * All are reduced to one form: source and destination channels padded to what is stored, weights prepared from a plain padded f32
- * tensor ("plain") by a reorder, bias in padded f32. A fully connected layer is a convolution whose kernel covers the picture; a
- * transposed convolution whose kernel equals its stride is a 1 x 1 convolution to kernel^2 * out channels and a copy (oneDNN's own
- * is several times slower). */
+ * All are reduced to one form: source and destination channels padded to what is stored, weights
+ * prepared from a plain padded f32 tensor ("plain") by a reorder, bias in padded f32. A fully
+ * connected layer is a convolution whose kernel covers the picture; a transposed convolution whose
+ * kernel equals its stride is a 1 x 1 convolution to kernel^2 * out channels and a copy (oneDNN's
+ * own is several times slower). */
 #include <string.h>
 
 #include "nn/conv_layer.h"
@@ -34,14 +36,19 @@ static conv_form form_of(const aei_plan *plan, const aei_step *s)
     const aei_tensor *src = &aei_conv_source(plan, s)->t, *dst = &s->t;
     const ae_node *n = s->node;
     uint32_t g = aei_conv_stored_groups(plan, s);
-    conv_form f = {.inner = s->node->op == AE_OP_DENSE, .deconv = s->node->op == AE_OP_DECONV && !aei_conv_of(s)->expand};
+    conv_form f = {.inner = s->node->op == AE_OP_DENSE,
+                   .deconv = s->node->op == AE_OP_DECONV && !aei_conv_of(s)->expand};
     int w = 0;
 
     if (f.inner) {
         dnnl_dim_t in = (dnnl_dim_t)src->shape.h * src->shape.w * src->shape.c;
 
-        return (conv_form){.inner = true, .src = {src->shape.n, in}, .dst = {dst->shape.n, dst->cp}, .weights = {dst->cp, in},
-                           .bias = {dst->cp}, .n_weights = 2};
+        return (conv_form){.inner = true,
+                           .src = {src->shape.n, in},
+                           .dst = {dst->shape.n, dst->cp},
+                           .weights = {dst->cp, in},
+                           .bias = {dst->cp},
+                           .n_weights = 2};
     }
     memcpy(f.src, (dnnl_dims_t){src->shape.n, src->cp, src->shape.h, src->shape.w}, sizeof(f.src));
     memcpy(f.dst, (dnnl_dims_t){dst->shape.n, dst->cp, dst->shape.h, dst->shape.w}, sizeof(f.dst));
@@ -67,7 +74,9 @@ static conv_form form_of(const aei_plan *plan, const aei_step *s)
             f.pad_after[i] = aei_pad_after(n, i);
         }
     }
-    if (s->look) { /* the rows that are kept stand before the source; of their share in the result nothing is left */
+    /* the rows that are kept stand before the source; of their share in the result nothing is left
+     */
+    if (s->look) {
         f.src[2] += s->look;
         f.pad[0] = f.deconv ? (dnnl_dim_t)s->look * n->stride[0] : 0;
     }
@@ -82,10 +91,11 @@ static bool is_unpadded(const conv_form *f)
     return !f->inner && ((kernel[0] > 1 && !f->pad[0]) || (kernel[1] > 1 && !f->pad[1]));
 }
 
-/* oneDNN's first choice that gives a pixel the same bytes in every picture. Its batched matrix products (brgconv) sum in bf16 a
- * kernel that nothing pads in an order that depends on the picture's size. */
-static bool choose(const_dnnl_op_desc_t d, bool unpadded, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint,
-                   dnnl_primitive_desc_t *out)
+/* oneDNN's first choice that gives a pixel the same bytes in every picture. Its batched matrix
+ * products (brgconv) sum in bf16 a kernel that nothing pads in an order that depends on the
+ * picture's size. */
+static bool choose(const_dnnl_op_desc_t d, bool unpadded, dnnl_primitive_attr_t attr,
+                   dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out)
 {
     static const char unsteady[] = "brgconv:";
     dnnl_primitive_desc_iterator_t i = NULL;
@@ -107,8 +117,9 @@ static bool choose(const_dnnl_op_desc_t d, bool unpadded, dnnl_primitive_attr_t 
 }
 
 /* The operation of kind 0 forward, 1 backward by data, 2 backward by weights. */
-static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *f, int kind, dnnl_primitive_attr_t attr,
-                      dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out)
+static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *f, int kind,
+                      dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint,
+                      dnnl_primitive_desc_t *out)
 {
     dnnl_data_type_t type = data_type(&s->t);
     dnnl_format_tag_t tag = f->inner ? dnnl_nc : dnnl_nhwc;
@@ -116,33 +127,45 @@ static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *
     dnnl_memory_desc_t src, dst, weights, bias;
     const dnnl_memory_desc_t *b = s->node->bias ? &bias : NULL;
     dnnl_prop_kind_t prop = plan->config.train ? dnnl_forward_training : dnnl_forward_inference;
-    union { dnnl_convolution_desc_t conv; dnnl_deconvolution_desc_t deconv; dnnl_inner_product_desc_t inner; } d;
+    union {
+        dnnl_convolution_desc_t conv;
+        dnnl_deconvolution_desc_t deconv;
+        dnnl_inner_product_desc_t inner;
+    } d;
     dnnl_status_t st;
 
     if (!ok(dnnl_memory_desc_init_by_tag(&src, n, f->src, type, tag)) ||
         !ok(dnnl_memory_desc_init_by_tag(&dst, n, f->dst, type, tag)) ||
-        !ok(dnnl_memory_desc_init_by_tag(&weights, f->n_weights, f->weights, kind == 2 ? dnnl_f32 : type, dnnl_format_tag_any)) ||
+        !ok(dnnl_memory_desc_init_by_tag(&weights, f->n_weights, f->weights,
+                                         kind == 2 ? dnnl_f32 : type, dnnl_format_tag_any)) ||
         !ok(dnnl_memory_desc_init_by_tag(&bias, 1, f->bias, dnnl_f32, dnnl_a)))
         return false;
     if (f->inner)
-        st = kind == 0   ? dnnl_inner_product_forward_desc_init(&d.inner, prop, &src, &weights, b, &dst)
-             : kind == 1 ? dnnl_inner_product_backward_data_desc_init(&d.inner, &src, &weights, &dst)
-                         : dnnl_inner_product_backward_weights_desc_init(&d.inner, &src, &weights, b, &dst);
-    else if (f->deconv)
-        st = kind == 0 ? dnnl_dilated_deconvolution_forward_desc_init(&d.deconv, prop, dnnl_deconvolution_direct, &src, &weights, b,
-                                                                      &dst, f->stride, f->dilation, f->pad, f->pad_after)
+        st = kind == 0
+                 ? dnnl_inner_product_forward_desc_init(&d.inner, prop, &src, &weights, b, &dst)
              : kind == 1
-                 ? dnnl_dilated_deconvolution_backward_data_desc_init(&d.deconv, dnnl_deconvolution_direct, &src, &weights, &dst,
-                                                                      f->stride, f->dilation, f->pad, f->pad_after)
-                 : dnnl_dilated_deconvolution_backward_weights_desc_init(&d.deconv, dnnl_deconvolution_direct, &src, &weights, b,
-                                                                         &dst, f->stride, f->dilation, f->pad, f->pad_after);
+                 ? dnnl_inner_product_backward_data_desc_init(&d.inner, &src, &weights, &dst)
+                 : dnnl_inner_product_backward_weights_desc_init(&d.inner, &src, &weights, b, &dst);
+    else if (f->deconv)
+        st = kind == 0 ? dnnl_dilated_deconvolution_forward_desc_init(
+                             &d.deconv, prop, dnnl_deconvolution_direct, &src, &weights, b, &dst,
+                             f->stride, f->dilation, f->pad, f->pad_after)
+             : kind == 1 ? dnnl_dilated_deconvolution_backward_data_desc_init(
+                               &d.deconv, dnnl_deconvolution_direct, &src, &weights, &dst,
+                               f->stride, f->dilation, f->pad, f->pad_after)
+                         : dnnl_dilated_deconvolution_backward_weights_desc_init(
+                               &d.deconv, dnnl_deconvolution_direct, &src, &weights, b, &dst,
+                               f->stride, f->dilation, f->pad, f->pad_after);
     else
-        st = kind == 0 ? dnnl_dilated_convolution_forward_desc_init(&d.conv, prop, dnnl_convolution_direct, &src, &weights, b, &dst,
-                                                                    f->stride, f->dilation, f->pad, f->pad_after)
-             : kind == 1 ? dnnl_dilated_convolution_backward_data_desc_init(&d.conv, dnnl_convolution_direct, &src, &weights, &dst,
-                                                                            f->stride, f->dilation, f->pad, f->pad_after)
-                         : dnnl_dilated_convolution_backward_weights_desc_init(&d.conv, dnnl_convolution_direct, &src, &weights, b,
-                                                                               &dst, f->stride, f->dilation, f->pad, f->pad_after);
+        st = kind == 0 ? dnnl_dilated_convolution_forward_desc_init(
+                             &d.conv, prop, dnnl_convolution_direct, &src, &weights, b, &dst,
+                             f->stride, f->dilation, f->pad, f->pad_after)
+             : kind == 1 ? dnnl_dilated_convolution_backward_data_desc_init(
+                               &d.conv, dnnl_convolution_direct, &src, &weights, &dst, f->stride,
+                               f->dilation, f->pad, f->pad_after)
+                         : dnnl_dilated_convolution_backward_weights_desc_init(
+                               &d.conv, dnnl_convolution_direct, &src, &weights, b, &dst, f->stride,
+                               f->dilation, f->pad, f->pad_after);
     return ok(st) && choose(&d, kind == 0 && type == dnnl_bf16 && is_unpadded(f), attr, hint, out);
 }
 
@@ -151,8 +174,8 @@ static bool make_attr(const aei_step *s, bool forward, dnnl_primitive_attr_t *at
 {
     dnnl_post_ops_t post = NULL;
     float alpha, beta;
-    bool good =
-        ok(dnnl_primitive_attr_create(attr)) && ok(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user));
+    bool good = ok(dnnl_primitive_attr_create(attr)) &&
+                ok(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user));
 
     if (good && forward && (s->node->add >= 0 || s->fused_act)) {
         good = ok(dnnl_post_ops_create(&post));
@@ -174,13 +197,15 @@ static const dnnl_memory_desc_t *md_of(dnnl_primitive_desc_t pd, dnnl_query_t wh
     return dnnl_primitive_desc_query_md(pd, what, 0);
 }
 
-static bool make_reorder(aei_conv *l, const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, dnnl_primitive_t *out)
+static bool make_reorder(aei_conv *l, const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to,
+                         dnnl_primitive_t *out)
 {
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_attr_t attr = NULL;
     bool good = ok(dnnl_primitive_attr_create(&attr)) &&
                 ok(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)) &&
-                ok(dnnl_reorder_primitive_desc_create(&pd, from, aei_engine(), to, aei_engine(), attr)) &&
+                ok(dnnl_reorder_primitive_desc_create(&pd, from, aei_engine(), to, aei_engine(),
+                                                      attr)) &&
                 ok(dnnl_primitive_create(out, pd));
 
     if (good) {
@@ -207,7 +232,8 @@ static void reserve_prepared(aei_plan *plan, aei_prepared *p, const dnnl_memory_
     plan->prepared_bytes += align64(p->bytes);
 }
 
-/* The source as the primitive reads it: fully connected layers over padded channels read a packed copy. */
+/* The source as the primitive reads it: fully connected layers over padded channels read a packed
+ * copy. */
 static bool is_packed(const aei_tensor *src, const conv_form *f)
 {
     return f->inner && src->cp != src->shape.c;
@@ -218,11 +244,18 @@ static aei_wgrad wgrad_of(const aei_plan *plan, const aei_step *s)
 {
     const aei_tensor *src = &aei_conv_source(plan, s)->t, *dst = &s->t;
     const ae_node *n = s->node;
-    aei_wgrad g = {.n = src->shape.n, .h = src->shape.h, .w = src->shape.w, .out_h = dst->shape.h, .out_w = dst->shape.w,
-                   .in = src->cp, .out = dst->cp, .stride = n->stride[0]};
+    aei_wgrad g = {.n = src->shape.n,
+                   .h = src->shape.h,
+                   .w = src->shape.w,
+                   .out_h = dst->shape.h,
+                   .out_w = dst->shape.w,
+                   .in = src->cp,
+                   .out = dst->cp,
+                   .stride = n->stride[0]};
     bool fits = false;
 
-    if (n->op != AE_OP_CONV || n->groups > 1 || src->element != 2 || dst->element != 2 || n->stride[0] != n->stride[1])
+    if (n->op != AE_OP_CONV || n->groups > 1 || src->element != 2 || dst->element != 2 ||
+        n->stride[0] != n->stride[1])
         return (aei_wgrad){0};
     if (g.stride == 1) {
         memcpy(g.kernel, n->kernel, sizeof(g.kernel));
@@ -232,8 +265,8 @@ static aei_wgrad wgrad_of(const aei_plan *plan, const aei_step *s)
         g.kernel[0] = g.kernel[1] = 1;
         g.h /= g.stride;
         g.w /= g.stride;
-        fits = n->kernel[0] == g.stride && n->kernel[1] == g.stride && !n->pad[0] && !n->pad[1] && !(src->shape.h % g.stride) &&
-               !(src->shape.w % g.stride);
+        fits = n->kernel[0] == g.stride && n->kernel[1] == g.stride && !n->pad[0] && !n->pad[1] &&
+               !(src->shape.h % g.stride) && !(src->shape.w % g.stride);
     }
     return fits && aei_wgrad_fits(&g) ? g : (aei_wgrad){0};
 }
@@ -243,12 +276,14 @@ static bool wgrad_layout(const conv_form *f, dnnl_memory_desc_t *md)
 {
     const dnnl_dim_t *d = f->weights;
 
-    return ok(dnnl_memory_desc_init_by_strides(md, 4, d, dnnl_f32, (dnnl_dims_t){d[1], 1, d[3] * d[0] * d[1], d[0] * d[1]}));
+    return ok(dnnl_memory_desc_init_by_strides(
+        md, 4, d, dnnl_f32, (dnnl_dims_t){d[1], 1, d[3] * d[0] * d[1], d[0] * d[1]}));
 }
 
-/* Primitives of kinds 0 to n_kinds - 1 as far as they are wanted, and the largest of their scratchpads. */
-static bool make_primitives(const aei_plan *plan, aei_step *s, const conv_form *f, int n_kinds, dnnl_primitive_desc_t pd[3],
-                            size_t *pads)
+/* Primitives of kinds 0 to n_kinds - 1 as far as they are wanted, and the largest of their
+ * scratchpads. */
+static bool make_primitives(const aei_plan *plan, aei_step *s, const conv_form *f, int n_kinds,
+                            dnnl_primitive_desc_t pd[3], size_t *pads)
 {
     aei_conv *l = s->own;
     bool good = true;
@@ -259,7 +294,8 @@ static bool make_primitives(const aei_plan *plan, aei_step *s, const conv_form *
 
         if (kind == 1 && !aei_conv_source(plan, s)->needs_grad)
             continue;
-        good = make_attr(s, kind == 0, &attr) && make_desc(plan, s, f, kind, attr, pd[0], &pd[kind]) &&
+        good = make_attr(s, kind == 0, &attr) &&
+               make_desc(plan, s, f, kind, attr, pd[0], &pd[kind]) &&
                ok(dnnl_primitive_create(&l->prim[kind], pd[kind]));
         dnnl_primitive_attr_destroy(attr);
         if (good) {
@@ -271,8 +307,10 @@ static bool make_primitives(const aei_plan *plan, aei_step *s, const conv_form *
     return good;
 }
 
-/* Where its weights lie, prepared and plain, and their gradients; and the reorders between these. */
-static bool lay_out_weights(aei_plan *plan, aei_step *s, const conv_form *f, int n_kinds, const dnnl_primitive_desc_t pd[3])
+/* Where its weights lie, prepared and plain, and their gradients; and the reorders between these.
+ */
+static bool lay_out_weights(aei_plan *plan, aei_step *s, const conv_form *f, int n_kinds,
+                            const dnnl_primitive_desc_t pd[3])
 {
     static const dnnl_format_tag_t plain_tag[] = {0, 0, dnnl_ab, 0, dnnl_abcd, dnnl_abcde};
     const aei_tensor *src = &aei_conv_source(plan, s)->t;
@@ -282,7 +320,8 @@ static bool lay_out_weights(aei_plan *plan, aei_step *s, const conv_form *f, int
     l->src_md = *md_of(pd[0], dnnl_query_src_md);
     l->dst_md = *md_of(pd[0], dnnl_query_dst_md);
     good = ok(dnnl_memory_desc_init_by_tag(&l->bias_md, 1, f->bias, dnnl_f32, dnnl_a)) &&
-           ok(dnnl_memory_desc_init_by_tag(&l->plain_md, f->n_weights, f->weights, dnnl_f32, plain_tag[f->n_weights]));
+           ok(dnnl_memory_desc_init_by_tag(&l->plain_md, f->n_weights, f->weights, dnnl_f32,
+                                           plain_tag[f->n_weights]));
     for (int k = 0; k < 2 && good; k++)
         if (pd[k]) {
             reserve_prepared(plan, &l->weights[k], md_of(pd[k], dnnl_query_weights_md));
@@ -299,15 +338,17 @@ static bool lay_out_weights(aei_plan *plan, aei_step *s, const conv_form *f, int
     }
     l->bias_offset = plan->prepared_bytes;
     plan->prepared_bytes += align64(aei_conv_bias_floats(s) * 4);
-    l->direct = s->node->op != AE_OP_DECONV && !s->node->transposed && src->perm == 0 && s->t.perm == 0 &&
-                s->t.cp == s->t.shape.c && (f->inner || src->cp == src->shape.c);
+    l->direct = s->node->op != AE_OP_DECONV && !s->node->transposed && src->perm == 0 &&
+                s->t.perm == 0 && s->t.cp == s->t.shape.c && (f->inner || src->cp == src->shape.c);
     l->plain_offset = plan->scratch_bytes;
-    l->pad_offset = l->plain_offset + (l->direct && !s->shared ? 0 : align64(l->plain_floats * sizeof(float)));
+    l->pad_offset = l->plain_offset +
+                    (l->direct && !s->shared ? 0 : align64(l->plain_floats * sizeof(float)));
     plan->scratch_bytes = l->pad_offset + align64(dnnl_memory_desc_get_size(&l->reorder_pad));
     return good;
 }
 
-/* The run's scratch: the scratchpad, then a packed or joined source, an expanded result or the piece at hand. */
+/* The run's scratch: the scratchpad, then a packed or joined source, an expanded result or the
+ * piece at hand. */
 static void lay_out_scratch(aei_plan *plan, const aei_step *s, const conv_form *f, size_t pads)
 {
     const aei_tensor *src = &aei_conv_source(plan, s)->t;
@@ -315,7 +356,8 @@ static void lay_out_scratch(aei_plan *plan, const aei_step *s, const conv_form *
 
     l->side = align64(pads);
     if (is_packed(src, f))
-        pads = l->side + (size_t)src->shape.n * src->shape.h * src->shape.w * src->shape.c * src->element;
+        pads = l->side +
+               (size_t)src->shape.n * src->shape.h * src->shape.w * src->shape.c * src->element;
     else if (l->expand)
         pads = l->side + aei_pixels(src) * aei_conv_bias_floats(s) * src->element;
     else if (s->look)
@@ -339,10 +381,13 @@ ae_status aei_conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
     if (!l)
         return ae_fail(err, AE_ERR_NOMEM, "layer '%s'", n->name);
     if (n_kinds == 3 && columns > AEI_MAX_TRAINING_WIDTH)
-        return ae_fail(err, AE_ERR_LIMIT, "layer '%s': %u columns in training, at most %d (larger crops are for inference only)",
-                       n->name, columns, AEI_MAX_TRAINING_WIDTH);
-    l->expand = n->op == AE_OP_DECONV && n->kernel[0] == n->stride[0] && n->kernel[1] == n->stride[1] && !n->pad[0] &&
-                !n->pad[1] && n->groups == 1 && n->add < 0;
+        return ae_fail(
+            err, AE_ERR_LIMIT,
+            "layer '%s': %u columns in training, at most %d (larger crops are for inference only)",
+            n->name, columns, AEI_MAX_TRAINING_WIDTH);
+    l->expand = n->op == AE_OP_DECONV && n->kernel[0] == n->stride[0] &&
+                n->kernel[1] == n->stride[1] && !n->pad[0] && !n->pad[1] && n->groups == 1 &&
+                n->add < 0;
     f = form_of(plan, s);
     if (s->chunk) {
         f.src[0] = f.dst[0] = f.src[2] = f.dst[2] = 1;
@@ -353,11 +398,13 @@ ae_status aei_conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
         l->plain_floats *= (size_t)f.weights[i];
     if (n_kinds == 3)
         l->wgrad = wgrad_of(plan, s);
-    good = make_primitives(plan, s, &f, n_kinds, pd, &pads) && lay_out_weights(plan, s, &f, n_kinds, pd);
+    good = make_primitives(plan, s, &f, n_kinds, pd, &pads) &&
+           lay_out_weights(plan, s, &f, n_kinds, pd);
     for (int i = 0; i < 3; i++)
         dnnl_primitive_desc_destroy(pd[i]);
     if (!good)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "layer '%s': oneDNN cannot compute this shape here", n->name);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "layer '%s': oneDNN cannot compute this shape here",
+                       n->name);
     lay_out_scratch(plan, s, &f, pads);
     return AE_OK;
 }

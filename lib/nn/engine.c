@@ -26,7 +26,8 @@ void aei_single_threaded(void)
     omp_set_num_threads(1);
 }
 
-dnnl_memory_t aei_memory(aei_run *run, const aei_step *step, int which, const dnnl_memory_desc_t *md, void *data)
+dnnl_memory_t aei_memory(aei_run *run, const aei_step *step, int which,
+                         const dnnl_memory_desc_t *md, void *data)
 {
     dnnl_memory_t *m = &run->memory[step->index][which];
     void *bound = NULL;
@@ -43,7 +44,9 @@ dnnl_memory_t aei_memory(aei_run *run, const aei_step *step, int which, const dn
 
 void aei_execute(aei_run *run, dnnl_primitive_t prim, int n, const dnnl_exec_arg_t *args)
 {
-    dnnl_status_t st = run->status == dnnl_success ? dnnl_primitive_execute(prim, run->stream, n, args) : dnnl_success;
+    dnnl_status_t st = run->status == dnnl_success
+                           ? dnnl_primitive_execute(prim, run->stream, n, args)
+                           : dnnl_success;
 
     if (st != dnnl_success)
         run->status = st;

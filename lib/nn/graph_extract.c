@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Parts of graphs: what lies between some nodes, which become inputs, and others, which become outputs. */
+ * Parts of graphs: what lies between some nodes, which become inputs, and others, which become
+ * outputs. */
 #include "nn/graph_extract.h"
 
 #include <string.h>
@@ -10,8 +11,9 @@ enum { LEFT_OUT = 0, NEEDED = 1 };
 static ae_status check_lists(const ae_graph *graph, const aei_part *part, ae_error *err)
 {
     if (!part->n_to || part->n_to > AE_MAX_FROM || part->n_from > AE_MAX_FROM)
-        return ae_fail(err, AE_ERR_ARGUMENT, "part of a network: from %u layers to %u, expected up to %d", part->n_from, part->n_to,
-                       AE_MAX_FROM);
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "part of a network: from %u layers to %u, expected up to %d", part->n_from,
+                       part->n_to, AE_MAX_FROM);
     for (uint32_t i = 0; i < part->n_from + part->n_to; i++)
         if ((i < part->n_from ? part->from[i] : part->to[i - part->n_from]) >= graph->n_nodes)
             return ae_fail(err, AE_ERR_ARGUMENT, "part of a network: from or to what is no layer");
@@ -46,18 +48,21 @@ static void mark(const ae_graph *graph, const aei_part *part, uint32_t *map)
 /* Inputs, be they so already or given from now on, have the sizes that they have in the whole. */
 static void make_input(ae_node *node, ae_shape shape)
 {
-    ae_node input = {.op = AE_OP_INPUT, .add = -1, .out = node->out, .height = shape.h, .width = shape.w};
+    ae_node input = {
+        .op = AE_OP_INPUT, .add = -1, .out = node->out, .height = shape.h, .width = shape.w};
 
     memcpy(input.name, node->name, sizeof(input.name));
     *node = input;
 }
 
-ae_status aei_graph_part(const ae_graph *graph, const aei_part *part, ae_graph *out, uint32_t *node_map, ae_error *err)
+ae_status aei_graph_part(const ae_graph *graph, const aei_part *part, ae_graph *out,
+                         uint32_t *node_map, ae_error *err)
 {
     uint32_t *map = ae_alloc(graph->n_nodes, sizeof(*map));
     ae_status st;
 
-    *out = (ae_graph){.nodes = ae_alloc(graph->n_nodes, sizeof(*out->nodes)), .n_outputs = part->n_to};
+    *out = (ae_graph){.nodes = ae_alloc(graph->n_nodes, sizeof(*out->nodes)),
+                      .n_outputs = part->n_to};
     if (!map || !out->nodes) {
         st = ae_fail(err, AE_ERR_NOMEM, "part of a network of %u layers", graph->n_nodes);
         goto done;
@@ -67,7 +72,8 @@ ae_status aei_graph_part(const ae_graph *graph, const aei_part *part, ae_graph *
     mark(graph, part, map);
     for (uint32_t i = 0; i < part->n_from; i++)
         if (map[part->from[i]] == LEFT_OUT) {
-            st = ae_fail(err, AE_ERR_ARGUMENT, "layer %s: nothing that is wanted depends on it", graph->nodes[part->from[i]].name);
+            st = ae_fail(err, AE_ERR_ARGUMENT, "layer %s: nothing that is wanted depends on it",
+                         graph->nodes[part->from[i]].name);
             goto done;
         }
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
@@ -80,7 +86,8 @@ ae_status aei_graph_part(const ae_graph *graph, const aei_part *part, ae_graph *
         *node = graph->nodes[i];
         if (part->shapes && (node->op == AE_OP_INPUT || is_given(part, i)))
             make_input(node, part->shapes[i]);
-        if (node->op == AE_OP_EMBED) /* begins as what may be left out; its values are there already */
+        /* begins as what may be left out; its values are there already */
+        if (node->op == AE_OP_EMBED)
             node->init = AE_INIT_HE;
         for (uint32_t k = 0; k < node->n_from; k++)
             node->from[k] = map[node->from[k]];
@@ -100,15 +107,16 @@ done:
     return st;
 }
 
-ae_status aei_graph_extract(const ae_graph *graph, const uint32_t *outputs, uint32_t n, ae_graph *out, uint32_t *node_map,
-                            ae_error *err)
+ae_status aei_graph_extract(const ae_graph *graph, const uint32_t *outputs, uint32_t n,
+                            ae_graph *out, uint32_t *node_map, ae_error *err)
 {
     aei_part part = {.to = outputs, .n_to = n};
 
     return aei_graph_part(graph, &part, out, node_map, err);
 }
 
-ae_status aei_graph_extract_values(const ae_graph *graph, const float *values, const ae_graph *part, float **to, ae_error *err)
+ae_status aei_graph_extract_values(const ae_graph *graph, const float *values, const ae_graph *part,
+                                   float **to, ae_error *err)
 {
     ae_param *all = NULL, *own = NULL;
     uint32_t n_all, n_own, k;

@@ -2,10 +2,12 @@
  *
  * Strides, receptive fields and costs, each axis for itself.
  *
- * A pixel of a node covers num/den input pixels. The whole network repeats itself every S input pixels, S being the least common
- * multiple of all num, that is every period = S * den / num pixels of a node. So for each phase 0 <= i < period we keep the first
- * and the last input pixel, lo[i] and hi[i], that pixel i depends on; pixel i + k * period then depends on lo[i] + k * S to hi[i] +
- * k * S. Every operator reads a window whose ends do not decrease with i, hence neither do lo and hi, and the ends suffice. */
+ * A pixel of a node covers num/den input pixels. The whole network repeats itself every S input
+ * pixels, S being the least common multiple of all num, that is every period = S * den / num pixels
+ * of a node. So for each phase 0 <= i < period we keep the first and the last input pixel, lo[i]
+ * and hi[i], that pixel i depends on; pixel i + k * period then depends on lo[i] + k * S to hi[i] +
+ * k * S. Every operator reads a window whose ends do not decrease with i, hence neither do lo and
+ * hi, and the ends suffice. */
 #include "nn/graph_field.h"
 
 #include "nn/graph_check.h"
@@ -14,7 +16,10 @@
 
 enum { MAX_STRIDE = 1024, MAX_FIELD = 1 << 16, MAX_PHASES = 1 << 20 };
 
-typedef struct reach { uint32_t num, den, period, at; } reach; /* num 0: depends on no input of free size */
+/* num 0: depends on no input of free size */
+typedef struct reach {
+    uint32_t num, den, period, at;
+} reach;
 
 static uint64_t gcd(uint64_t a, uint64_t b)
 {
@@ -71,15 +76,12 @@ static void window(const ae_node *n, int axis, int64_t i, int64_t *first, int64_
         *last = i * f + f - 1;
         break;
     case AE_OP_NEAREST:
-    case AE_OP_SHUFFLE:
-        *first = *last = floor_div(i, f);
-        break;
+    case AE_OP_SHUFFLE: *first = *last = floor_div(i, f); break;
     case AE_OP_BILINEAR: /* centre (i + 1/2) / f - 1/2 */
         *first = floor_div(2 * i + 1 - f, 2 * f);
         *last = -floor_div(-(2 * i + 1 - f), 2 * f);
         break;
-    default:
-        break;
+    default: break;
     }
 }
 
@@ -94,7 +96,8 @@ uint32_t aei_node_inputs(const ae_node *n, uint32_t to[AE_MAX_FROM + 1])
 }
 
 /* Scales of all nodes and their least common stride. */
-static ae_status scales(const ae_graph *graph, int axis, reach *r, uint32_t *stride, int32_t *node, ae_error *err)
+static ae_status scales(const ae_graph *graph, int axis, reach *r, uint32_t *stride, int32_t *node,
+                        ae_error *err)
 {
     uint64_t total = 1, n_phases = 0;
 
@@ -119,10 +122,14 @@ static ae_status scales(const ae_graph *graph, int axis, reach *r, uint32_t *str
             num /= g;
             den /= g;
             if (num > MAX_STRIDE || den > MAX_STRIDE)
-                return ae_fail(err, AE_ERR_LIMIT, "layer %s: its scale is beyond 1/%d to %d", n->name, MAX_STRIDE, MAX_STRIDE);
+                return ae_fail(err, AE_ERR_LIMIT, "layer %s: its scale is beyond 1/%d to %d",
+                               n->name, MAX_STRIDE, MAX_STRIDE);
             if (r[i].num && (r[i].num != num || r[i].den != den))
-                return ae_fail(err, AE_ERR_MALFORMED, "layer %s: inputs of different scale, 1/%g and 1/%g of the picture (%s)",
-                               n->name, (double)r[i].num / r[i].den, (double)num / (double)den, graph->nodes[from[k]].name);
+                return ae_fail(
+                    err, AE_ERR_MALFORMED,
+                    "layer %s: inputs of different scale, 1/%g and 1/%g of the picture (%s)",
+                    n->name, (double)r[i].num / r[i].den, (double)num / (double)den,
+                    graph->nodes[from[k]].name);
             r[i].num = (uint32_t)num;
             r[i].den = (uint32_t)den;
         }
@@ -133,7 +140,8 @@ static ae_status scales(const ae_graph *graph, int axis, reach *r, uint32_t *str
             total = total / gcd(total, repeat) * repeat;
         }
         if (total > MAX_STRIDE)
-            return ae_fail(err, AE_ERR_LIMIT, "layer %s: the network's stride is above %d", n->name, MAX_STRIDE);
+            return ae_fail(err, AE_ERR_LIMIT, "layer %s: the network's stride is above %d", n->name,
+                           MAX_STRIDE);
     }
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         if (!r[i].num)
@@ -143,7 +151,8 @@ static ae_status scales(const ae_graph *graph, int axis, reach *r, uint32_t *str
         n_phases += r[i].period;
         *node = (int32_t)i;
         if (n_phases > MAX_PHASES)
-            return ae_fail(err, AE_ERR_LIMIT, "layer %s: too many layers of high resolution", graph->nodes[i].name);
+            return ae_fail(err, AE_ERR_LIMIT, "layer %s: too many layers of high resolution",
+                           graph->nodes[i].name);
     }
     *stride = (uint32_t)total;
     return AE_OK;
@@ -156,7 +165,8 @@ static int64_t end(const reach *r, const int64_t *ends, int64_t i, uint32_t stri
     return ends[r->at + (i - k * r->period)] + k * stride;
 }
 
-static void propagate(const ae_graph *graph, int axis, const reach *r, uint32_t stride, int64_t *lo, int64_t *hi)
+static void propagate(const ae_graph *graph, int axis, const reach *r, uint32_t stride, int64_t *lo,
+                      int64_t *hi)
 {
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const ae_node *n = &graph->nodes[i];
@@ -186,9 +196,10 @@ static void propagate(const ae_graph *graph, int axis, const reach *r, uint32_t 
     }
 }
 
-/* Stride and reach of one axis, before and after a block of whole strides; density[i]: pixels of node i per input pixel. */
-static ae_status measure_axis(const ae_graph *graph, int axis, double *density, uint32_t *stride, uint32_t reach_to[2],
-                              int32_t *node, ae_error *err)
+/* Stride and reach of one axis, before and after a block of whole strides; density[i]: pixels of
+ * node i per input pixel. */
+static ae_status measure_axis(const ae_graph *graph, int axis, double *density, uint32_t *stride,
+                              uint32_t reach_to[2], int32_t *node, ae_error *err)
 {
     reach *r = ae_alloc(graph->n_nodes, sizeof(*r));
     int64_t *lo = NULL, *hi, farthest[2] = {0, 0};
@@ -222,7 +233,8 @@ static ae_status measure_axis(const ae_graph *graph, int axis, double *density, 
     }
     if (farthest[0] > MAX_FIELD || farthest[1] > MAX_FIELD) {
         *node = -1;
-        st = ae_fail(err, AE_ERR_LIMIT, "the receptive field reaches farther than %d pixels", MAX_FIELD);
+        st = ae_fail(err, AE_ERR_LIMIT, "the receptive field reaches farther than %d pixels",
+                     MAX_FIELD);
         goto done;
     }
     for (int k = 0; k < 2; k++)
@@ -233,7 +245,8 @@ done:
     return st;
 }
 
-/* Strides that pixels first to last of a node reach beyond its first `period` ones, on the farther side. */
+/* Strides that pixels first to last of a node reach beyond its first `period` ones, on the farther
+ * side. */
 static uint32_t strides_beyond(int64_t first, int64_t last, uint32_t period)
 {
     int64_t before = -floor_div(first, period), after = floor_div(last, period);
@@ -242,10 +255,12 @@ static uint32_t strides_beyond(int64_t first, int64_t last, uint32_t period)
     return before > 0 ? (uint32_t)before : 0;
 }
 
-static ae_status read_axis(const ae_graph *graph, int axis, uint32_t *stride, aei_reads *reads, ae_error *err)
+static ae_status read_axis(const ae_graph *graph, int axis, uint32_t *stride, aei_reads *reads,
+                           ae_error *err)
 {
     reach *r = ae_alloc(graph->n_nodes, sizeof(*r));
-    int64_t *lo = ae_alloc(graph->n_nodes, 2 * sizeof(*lo)), *hi; /* the first and last pixel of each node that must be right */
+    /* the first and last pixel of each node that must be right */
+    int64_t *lo = ae_alloc(graph->n_nodes, 2 * sizeof(*lo)), *hi;
     int32_t node;
     ae_status st;
 
@@ -257,7 +272,8 @@ static ae_status read_axis(const ae_graph *graph, int axis, uint32_t *stride, ae
         goto done;
     hi = lo + graph->n_nodes;
     for (uint32_t i = 0; i < graph->n_nodes; i++)
-        hi[i] = r[i].period - 1; /* of outputs, a stride; of others no less, which the margin of whole strides holds */
+        /* of outputs, a stride; of others no less, which the margin of whole strides holds */
+        hi[i] = r[i].period - 1;
     for (uint32_t i = graph->n_nodes; i-- > 0;) {
         const ae_node *n = &graph->nodes[i];
         uint32_t from[AE_MAX_FROM + 1], n_from = aei_node_inputs(n, from);
@@ -286,7 +302,8 @@ done:
     return st;
 }
 
-ae_status aei_graph_reads(const ae_graph *graph, uint32_t stride[2], aei_reads *reads, ae_error *err)
+ae_status aei_graph_reads(const ae_graph *graph, uint32_t stride[2], aei_reads *reads,
+                          ae_error *err)
 {
     ae_status st = AE_OK;
 
@@ -297,22 +314,26 @@ ae_status aei_graph_reads(const ae_graph *graph, uint32_t stride[2], aei_reads *
 }
 
 /* MACs of one node along axes whose sizes are counted in `rows` and `columns`. */
-static double macs_of(const ae_graph *g, uint32_t i, const ae_shape *shapes, double rows, double columns)
+static double macs_of(const ae_graph *g, uint32_t i, const ae_shape *shapes, double rows,
+                      double columns)
 {
     const ae_node *n = &g->nodes[i];
     double in_channels = shapes[n->from[0]].c;
 
     switch (n->op) {
     case AE_OP_CONV:
-    case AE_OP_DECONV: return rows * columns * n->kernel[0] * n->kernel[1] * in_channels / n->groups * n->out;
+    case AE_OP_DECONV:
+        return rows * columns * n->kernel[0] * n->kernel[1] * in_channels / n->groups * n->out;
     case AE_OP_GRU: return rows * columns * 3 * (in_channels + n->out) * n->out;
     case AE_OP_LSTM: return rows * columns * 4 * (in_channels + n->out) * n->out;
-    case AE_OP_DENSE: return (double)shapes[n->from[0]].h * shapes[n->from[0]].w * in_channels * n->out;
+    case AE_OP_DENSE:
+        return (double)shapes[n->from[0]].h * shapes[n->from[0]].w * in_channels * n->out;
     default: return 0;
     }
 }
 
-ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, aei_cost *costs, int32_t *node, ae_error *err)
+ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, aei_cost *costs, int32_t *node,
+                            ae_error *err)
 {
     uint32_t stride[2] = {1, 1}, far[2][2] = {{0, 0}, {0, 0}}, first = 0;
     double *down = ae_alloc(graph->n_nodes, 2 * sizeof(*down)), *across, share = 1;
@@ -325,9 +346,11 @@ ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, aei_cost *c
     while (graph->nodes[first].op != AE_OP_INPUT)
         first++;
     input = &graph->nodes[first];
-    if (!input->height && (st = measure_axis(graph, 0, down, &stride[0], far[0], node, err)) != AE_OK)
+    if (!input->height &&
+        (st = measure_axis(graph, 0, down, &stride[0], far[0], node, err)) != AE_OK)
         goto done;
-    if (!input->width && (st = measure_axis(graph, 1, across, &stride[1], far[1], node, err)) != AE_OK)
+    if (!input->width &&
+        (st = measure_axis(graph, 1, across, &stride[1], far[1], node, err)) != AE_OK)
         goto done;
     graph->stride = graph->field = 0;
     for (int a = 0; a < 2; a++) {
@@ -349,13 +372,18 @@ ae_status aei_graph_measure(ae_graph *graph, const ae_shape *shapes, aei_cost *c
         graph->field = (graph->field + graph->stride - 1) / graph->stride * graph->stride;
         share = input->height ? 1.0 / input->height : input->width ? 1.0 / input->width : 1;
     }
-    /* Along a free axis sizes count per input pixel, so that what stems from inputs of fixed size alone costs nothing; along a
-     * fixed one in full, where both kinds occur divided by its size. */
+    /* Along a free axis sizes count per input pixel, so that what stems from inputs of fixed size
+     * alone costs nothing; along a fixed one in full, where both kinds occur divided by its size.
+     */
     graph->macs = 0;
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        uint32_t at = graph->nodes[i].op == AE_OP_DECONV ? graph->nodes[i].from[0] : i; /* its inputs meet every weight once */
-        double rows = input->height ? shapes[at].h : down[at], columns = input->width ? shapes[at].w : across[at];
-        double macs = graph->nodes[i].op == AE_OP_DENSE && graph->stride ? 0 : share * macs_of(graph, i, shapes, rows, columns);
+        /* its inputs meet every weight once */
+        uint32_t at = graph->nodes[i].op == AE_OP_DECONV ? graph->nodes[i].from[0] : i;
+        double rows = input->height ? shapes[at].h : down[at],
+               columns = input->width ? shapes[at].w : across[at];
+        double macs = graph->nodes[i].op == AE_OP_DENSE && graph->stride
+                          ? 0
+                          : share * macs_of(graph, i, shapes, rows, columns);
 
         graph->macs += macs;
         if (costs)

@@ -12,7 +12,8 @@
 
 enum { MAX_FLOATS = 1 << 28 };
 
-static void set_param(ae_param *p, const ae_graph *graph, uint32_t node, const char *what, uint32_t n_dims, const uint32_t *dims)
+static void set_param(ae_param *p, const ae_graph *graph, uint32_t node, const char *what,
+                      uint32_t n_dims, const uint32_t *dims)
 {
     const ae_node *n = &graph->nodes[node];
     bool own = n->transposed && !strcmp(what, "bias");
@@ -27,7 +28,9 @@ static void set_param(ae_param *p, const ae_graph *graph, uint32_t node, const c
 
 ae_op aei_params_kind(const ae_node *n)
 {
-    return n->op == AE_OP_DENORMALISE ? AE_OP_NORMALISE : n->op == AE_OP_DECONV && n->transposed ? AE_OP_CONV : n->op;
+    return n->op == AE_OP_DENORMALISE               ? AE_OP_NORMALISE
+           : n->op == AE_OP_DECONV && n->transposed ? AE_OP_CONV
+                                                    : n->op;
 }
 
 /* The dimensions of tensor `which` of a node; returns how many. */
@@ -97,7 +100,8 @@ static bool shared_above(const ae_graph *graph, uint32_t node)
     return false;
 }
 
-ae_status ae_graph_params(const ae_graph *graph, ae_param **params, uint32_t *n_params, size_t *n_floats, ae_error *err)
+ae_status ae_graph_params(const ae_graph *graph, ae_param **params, uint32_t *n_params,
+                          size_t *n_floats, ae_error *err)
 {
     ae_shape *shapes = ae_alloc(graph->n_nodes, sizeof(*shapes));
     ae_param *list = NULL;
@@ -127,8 +131,8 @@ ae_status ae_graph_params(const ae_graph *graph, ae_param **params, uint32_t *n_
             list[count + k].offset = total;
             total += list[count + k].count;
             if (list[count + k].count > MAX_FLOATS || total > MAX_FLOATS) {
-                st = ae_fail(err, AE_ERR_LIMIT, "layer %s: the network has more than %d parameters", graph->nodes[i].name,
-                             MAX_FLOATS);
+                st = ae_fail(err, AE_ERR_LIMIT, "layer %s: the network has more than %d parameters",
+                             graph->nodes[i].name, MAX_FLOATS);
                 goto done;
             }
         }
@@ -144,8 +148,8 @@ done:
     return st;
 }
 
-/* Nearly normal, of unit variance: twelve 16-bit uniforms summed. Integers and one exact scaling, so that every machine draws the
- * same, which logf and cosf do not promise. */
+/* Nearly normal, of unit variance: twelve 16-bit uniforms summed. Integers and one exact scaling,
+ * so that every machine draws the same, which logf and cosf do not promise. */
 static float unit_draw(aei_rng *rng)
 {
     int32_t sum = 0;
@@ -153,7 +157,8 @@ static float unit_draw(aei_rng *rng)
     for (int i = 0; i < 3; i++) {
         uint64_t u = aei_rng_u64(rng);
 
-        sum += (int32_t)(u & 0xffff) + (int32_t)(u >> 16 & 0xffff) + (int32_t)(u >> 32 & 0xffff) + (int32_t)(u >> 48);
+        sum += (int32_t)(u & 0xffff) + (int32_t)(u >> 16 & 0xffff) + (int32_t)(u >> 32 & 0xffff) +
+               (int32_t)(u >> 48);
     }
     return ((float)sum - 12 * 32767.5f) * 0x1p-16f;
 }
@@ -162,7 +167,10 @@ static float unit_draw(aei_rng *rng)
 
 enum { MAX_BLOCK = 64 };
 
-typedef struct component { uint32_t order; uint8_t plane, u, v; } component;
+typedef struct component {
+    uint32_t order;
+    uint8_t plane, u, v;
+} component;
 
 static uint32_t square_root(uint32_t samples)
 {
@@ -175,7 +183,10 @@ static uint32_t square_root(uint32_t samples)
 
 uint32_t aei_dct_planes(uint32_t samples)
 {
-    return !samples ? 0 : samples % 3 == 0 && square_root(samples / 3) ? 3 : square_root(samples) ? 1 : 0;
+    return !samples                                       ? 0
+           : samples % 3 == 0 && square_root(samples / 3) ? 3
+           : square_root(samples)                         ? 1
+                                                          : 0;
 }
 
 static int by_energy(const void *a, const void *b)
@@ -198,7 +209,8 @@ static component *list_components(uint32_t planes, uint32_t n)
     for (uint32_t p = 0; list && p < planes; p++)
         for (uint32_t u = 0; u < n; u++)
             for (uint32_t v = 0; v < n; v++)
-                *to++ = (component){weight[p] * (1 + u * u + v * v), (uint8_t)p, (uint8_t)u, (uint8_t)v};
+                *to++ = (component){weight[p] * (1 + u * u + v * v), (uint8_t)p, (uint8_t)u,
+                                    (uint8_t)v};
     if (list)
         qsort(list, (size_t)planes * n * n, sizeof(*list), by_energy);
     return list;
@@ -224,7 +236,8 @@ static double cosine(uint32_t n, uint32_t u, uint32_t i)
 }
 
 /* Component at sample (c, i, j) of the block. */
-static double basis(const component *k, uint32_t planes, uint32_t n, uint32_t c, uint32_t i, uint32_t j)
+static double basis(const component *k, uint32_t planes, uint32_t n, uint32_t c, uint32_t i,
+                    uint32_t j)
 {
     static const double colour[3][3] = {{1, 1, 1}, {1, 0, -1}, {-1, 2, -1}}, square[] = {3, 2, 6};
     double shade = planes == 3 ? colour[k->plane][c] / sqrt(square[k->plane]) : 1;
@@ -235,7 +248,8 @@ static double basis(const component *k, uint32_t planes, uint32_t n, uint32_t c,
 static ae_status init_dct(const ae_node *node, const ae_param *p, float *w, ae_error *err)
 {
     bool inverse = node->init == AE_INIT_DCT_INVERSE;
-    uint32_t in = p->dims[1], k = p->dims[2], samples = inverse ? node->out : in * k * k, planes = aei_dct_planes(samples);
+    uint32_t in = p->dims[1], k = p->dims[2], samples = inverse ? node->out : in * k * k,
+             planes = aei_dct_planes(samples);
     uint32_t n = square_root(samples / planes), f = n / k;
     component *list = list_components(planes, n);
 
@@ -248,20 +262,25 @@ static ae_status init_dct(const ae_node *node, const ae_param *p, float *w, ae_e
                     float *to = &w[(((size_t)o * in + c) * k + ky) * k + kx];
 
                     if (inverse)
-                        *to = (float)(basis(&list[c], planes, n, o / (n * n), o / n % n, o % n) / gain(&list[c]));
+                        *to = (float)(basis(&list[c], planes, n, o / (n * n), o / n % n, o % n) /
+                                      gain(&list[c]));
                     else
-                        *to = (float)(basis(&list[o], planes, n, c / (f * f), f * ky + c / f % f, f * kx + c % f) * gain(&list[o]));
+                        *to = (float)(basis(&list[o], planes, n, c / (f * f), f * ky + c / f % f,
+                                            f * kx + c % f) *
+                                      gain(&list[o]));
                 }
     ae_free(list);
     return AE_OK;
 }
 
-/* Rows made orthonormal to those before by Gram and Schmidt, twice for accuracy; where there are more rows than columns the columns
- * are. In double, with sums in order and square roots, which round alike everywhere. */
-static ae_status init_orthogonal(const ae_param *p, uint32_t gates, bool rectified, aei_rng *rng, float *w, ae_error *err)
+/* Rows made orthonormal to those before by Gram and Schmidt, twice for accuracy; where there are
+ * more rows than columns the columns are. In double, with sums in order and square roots, which
+ * round alike everywhere. */
+static ae_status init_orthogonal(const ae_param *p, uint32_t gates, bool rectified, aei_rng *rng,
+                                 float *w, ae_error *err)
 {
-    size_t rows = p->dims[0] / gates, columns = p->count / p->dims[0], n = rows < columns ? rows : columns,
-           length = rows < columns ? columns : rows;
+    size_t rows = p->dims[0] / gates, columns = p->count / p->dims[0],
+           n = rows < columns ? rows : columns, length = rows < columns ? columns : rows;
     double *v = ae_alloc(n * length, sizeof(*v)), gain = rectified ? sqrt(2) : 1;
 
     if (!v)
@@ -288,15 +307,18 @@ static ae_status init_orthogonal(const ae_param *p, uint32_t gates, bool rectifi
         }
         for (size_t r = 0; r < rows; r++)
             for (size_t c = 0; c < columns; c++)
-                w[r * columns + c] = (float)(gain * (rows < columns ? v[r * length + c] : v[c * length + r]));
+                w[r * columns + c] = (float)(gain * (rows < columns ? v[r * length + c]
+                                                                    : v[c * length + r]));
     }
     ae_free(v);
     return AE_OK;
 }
 
-static ae_status init_weight(const ae_node *n, const ae_param *p, aei_rng *rng, float *w, ae_error *err)
+static ae_status init_weight(const ae_node *n, const ae_param *p, aei_rng *rng, float *w,
+                             ae_error *err)
 {
-    bool recurrent = aei_op_is(n->op, AEI_RECURRENT), rectified = !recurrent && aei_act_info_of(n->act)->rectifier;
+    bool recurrent = aei_op_is(n->op, AEI_RECURRENT),
+         rectified = !recurrent && aei_act_info_of(n->act)->rectifier;
     double fan_in = (double)(p->count / p->dims[0]);
     float deviation;
 
@@ -317,11 +339,15 @@ static ae_status init_weight(const ae_node *n, const ae_param *p, aei_rng *rng, 
         return AE_OK;
     }
     if (n->op == AE_OP_DECONV) /* on average so many weights meet in an output */
-        fan_in = (double)p->dims[0] / n->groups * p->dims[2] * p->dims[3] / n->stride[0] / n->stride[1];
+        fan_in = (double)p->dims[0] / n->groups * p->dims[2] * p->dims[3] / n->stride[0] /
+                 n->stride[1];
     if (n->init == AE_INIT_ORTHOGONAL)
         return init_orthogonal(p, recurrent ? p->dims[0] / n->out : 1, rectified, rng, w, err);
-    if (n->init == AE_INIT_XAVIER) /* a convolution's output goes to as many taps as it comes from */
-        fan_in = (fan_in + fan_in / p->dims[1] * p->dims[0] / (recurrent ? p->dims[0] / n->out : 1)) / 2;
+    /* a convolution's output goes to as many taps as it comes from */
+    if (n->init == AE_INIT_XAVIER)
+        fan_in = (fan_in +
+                  fan_in / p->dims[1] * p->dims[0] / (recurrent ? p->dims[0] / n->out : 1)) /
+                 2;
     deviation = (float)sqrt((rectified && n->init != AE_INIT_XAVIER ? 2 : 1) / fan_in);
     for (size_t i = 0; i < p->count; i++)
         w[i] = deviation * unit_draw(rng);
@@ -347,7 +373,8 @@ static ae_status init_table(const ae_graph *graph, uint32_t node, float *w, ae_e
 
     if (n->init == AE_INIT_DCT) {
         const ae_node *conv = &graph->nodes[aei_dct_above(graph, node)];
-        uint32_t samples = graph->nodes[conv->from[0]].out * conv->kernel[0] * conv->kernel[1], planes = aei_dct_planes(samples);
+        uint32_t samples = graph->nodes[conv->from[0]].out * conv->kernel[0] * conv->kernel[1],
+                 planes = aei_dct_planes(samples);
 
         list = list_components(planes, square_root(samples / planes));
         if (!list)
@@ -355,7 +382,8 @@ static ae_status init_table(const ae_graph *graph, uint32_t node, float *w, ae_e
     }
     for (uint32_t r = 0; r < n->factor; r++)
         for (uint32_t c = 0; c < n->out; c++)
-            w[(size_t)r * n->out + c] = (float)((double)n->value + (double)n->slope * r / (n->factor - 1) +
+            w[(size_t)r * n->out + c] = (float)((double)n->value +
+                                                (double)n->slope * r / (n->factor - 1) +
                                                 (list ? log2(gain(&list[n->first + c])) : 0));
     ae_free(list);
     return AE_OK;
@@ -388,10 +416,12 @@ ae_status ae_graph_init(const ae_graph *graph, uint64_t seed, float *values, ae_
             st = init_weight(n, p, &rng, to, err);
         else if (n->op == AE_OP_EMBED)
             st = init_table(graph, p->node, to, err);
-        else if (!strcmp(what, "bias") && n->op == AE_OP_LSTM) /* what there is is kept at first (Gers et al. 2000) */
+        /* what there is is kept at first (Gers et al. 2000) */
+        else if (!strcmp(what, "bias") && n->op == AE_OP_LSTM)
             for (uint32_t k = n->out; k < 2 * n->out; k++)
                 to[k] = 1;
-        else if (!strcmp(what, "bias") && (n->init == AE_INIT_DCT || n->init == AE_INIT_DCT_INVERSE))
+        else if (!strcmp(what, "bias") &&
+                 (n->init == AE_INIT_DCT || n->init == AE_INIT_DCT_INVERSE))
             init_bias(n, values + p[-1].offset, p[-1].count / n->out, to);
         else if (!strcmp(what, "bias") && n->act == AE_ACT_CLIP)
             for (size_t k = 0; k < p->count; k++)

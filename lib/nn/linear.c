@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Products of rows by a matrix as convolutions of single pixels: rows are laid out as a picture of a width that training allows. */
+ * Products of rows by a matrix as convolutions of single pixels: rows are laid out as a picture of
+ * a width that training allows. */
 #include "nn/linear.h"
 
-enum { WIDTH = 128 }; /* of the picture that the rows are laid out as: below AEI_MAX_TRAINING_WIDTH */
+/* of the picture that the rows are laid out as: below AEI_MAX_TRAINING_WIDTH */
+enum { WIDTH = 128 };
 
 static bool ok(dnnl_status_t st)
 {
@@ -25,11 +27,12 @@ static void shape(dnnl_dims_t dims, size_t rows, uint32_t channels)
     dims[3] = (dnnl_dim_t)width;
 }
 
-static bool make(aei_linear *l, int kind, size_t rows, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint,
-                 dnnl_primitive_desc_t *pd)
+static bool make(aei_linear *l, int kind, size_t rows, dnnl_primitive_attr_t attr,
+                 dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd)
 {
     static const dnnl_dims_t one = {1, 1}, none = {0, 0};
-    static const dnnl_query_t weights_of[] = {dnnl_query_weights_md, dnnl_query_weights_md, dnnl_query_diff_weights_md};
+    static const dnnl_query_t weights_of[] = {dnnl_query_weights_md, dnnl_query_weights_md,
+                                              dnnl_query_diff_weights_md};
     dnnl_dims_t src, dst, weights = {l->out, l->in, 1, 1};
     dnnl_memory_desc_t any;
     dnnl_convolution_desc_t d;
@@ -42,12 +45,14 @@ static bool make(aei_linear *l, int kind, size_t rows, dnnl_primitive_attr_t att
         !ok(dnnl_memory_desc_init_by_tag(&any, 4, weights, dnnl_f32, dnnl_format_tag_any)))
         return false;
     st = kind == AEI_LINEAR_FORWARD
-             ? dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, &l->src[kind], &any, NULL,
-                                                  &l->dst[kind], one, none, none)
+             ? dnnl_convolution_forward_desc_init(&d, dnnl_forward_training,
+                                                  dnnl_convolution_direct, &l->src[kind], &any,
+                                                  NULL, &l->dst[kind], one, none, none)
          : kind == AEI_LINEAR_DATA
-             ? dnnl_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, &l->src[kind], &any, &l->dst[kind], one, none,
-                                                        none)
-             : dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, &l->src[kind], &any, NULL, &l->dst[kind],
+             ? dnnl_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, &l->src[kind],
+                                                        &any, &l->dst[kind], one, none, none)
+             : dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct,
+                                                           &l->src[kind], &any, NULL, &l->dst[kind],
                                                            one, none, none);
     if (!ok(st) || !ok(dnnl_primitive_desc_create(pd, &d, attr, aei_engine(), hint)) ||
         !ok(dnnl_primitive_create(&l->prim[kind], *pd)))
@@ -59,15 +64,18 @@ static bool make(aei_linear *l, int kind, size_t rows, dnnl_primitive_attr_t att
     return true;
 }
 
-static bool make_reorder(aei_linear *l, const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to, dnnl_primitive_attr_t attr,
+static bool make_reorder(aei_linear *l, const dnnl_memory_desc_t *from,
+                         const dnnl_memory_desc_t *to, dnnl_primitive_attr_t attr,
                          dnnl_primitive_t *out)
 {
     dnnl_primitive_desc_t pd = NULL;
-    bool good = ok(dnnl_reorder_primitive_desc_create(&pd, from, aei_engine(), to, aei_engine(), attr)) &&
+    bool good = ok(dnnl_reorder_primitive_desc_create(&pd, from, aei_engine(), to, aei_engine(),
+                                                      attr)) &&
                 ok(dnnl_primitive_create(out, pd));
 
     if (good) {
-        const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+        const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md,
+                                                                     0);
 
         if (dnnl_memory_desc_get_size(pad) > dnnl_memory_desc_get_size(&l->pack_pad))
             l->pack_pad = *pad;
@@ -76,7 +84,8 @@ static bool make_reorder(aei_linear *l, const dnnl_memory_desc_t *from, const dn
     return good;
 }
 
-bool aei_linear_plan(aei_plan *plan, aei_linear *l, uint32_t in, uint32_t out, const size_t rows[AEI_LINEAR_KINDS])
+bool aei_linear_plan(aei_plan *plan, aei_linear *l, uint32_t in, uint32_t out,
+                     const size_t rows[AEI_LINEAR_KINDS])
 {
     dnnl_primitive_desc_t pd[AEI_LINEAR_KINDS] = {NULL};
     dnnl_primitive_attr_t attr = NULL;
@@ -84,7 +93,8 @@ bool aei_linear_plan(aei_plan *plan, aei_linear *l, uint32_t in, uint32_t out, c
     bool good;
 
     *l = (aei_linear){.in = in, .out = out};
-    good = ok(dnnl_primitive_attr_create(&attr)) && ok(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)) &&
+    good = ok(dnnl_primitive_attr_create(&attr)) &&
+           ok(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)) &&
            ok(dnnl_memory_desc_init_by_tag(&l->plain, 4, dims, dnnl_f32, dnnl_abcd));
     for (int kind = 0; kind < AEI_LINEAR_KINDS && good; kind++)
         if (rows[kind])
@@ -96,7 +106,8 @@ bool aei_linear_plan(aei_plan *plan, aei_linear *l, uint32_t in, uint32_t out, c
             good = make_reorder(l, &l->plain, &l->weights[kind], attr, &l->pack[kind]);
         }
     if (good && rows[AEI_LINEAR_WEIGHTS]) {
-        l->native_floats = (dnnl_memory_desc_get_size(&l->weights[AEI_LINEAR_WEIGHTS]) + 63) / 64 * 16;
+        l->native_floats = (dnnl_memory_desc_get_size(&l->weights[AEI_LINEAR_WEIGHTS]) + 63) / 64 *
+                           16;
         good = make_reorder(l, &l->weights[AEI_LINEAR_WEIGHTS], &l->plain, attr, &l->unpack);
     }
     l->pad_bytes = (l->pad_bytes + 63) / 64 * 64;
@@ -110,19 +121,22 @@ bool aei_linear_plan(aei_plan *plan, aei_linear *l, uint32_t in, uint32_t out, c
 
 void aei_linear_free(aei_linear *l)
 {
-    dnnl_primitive_t all[] = {l->prim[0], l->prim[1], l->prim[2], l->pack[0], l->pack[1], l->unpack};
+    dnnl_primitive_t all[] = {l->prim[0], l->prim[1], l->prim[2],
+                              l->pack[0], l->pack[1], l->unpack};
 
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
         if (all[i])
             dnnl_primitive_destroy(all[i]);
 }
 
-static void reorder(const aei_weights *w, const aei_linear *l, dnnl_primitive_t prim, const dnnl_memory_desc_t *from_md, void *from,
-                    const dnnl_memory_desc_t *to_md, void *to)
+static void reorder(const aei_weights *w, const aei_linear *l, dnnl_primitive_t prim,
+                    const dnnl_memory_desc_t *from_md, void *from, const dnnl_memory_desc_t *to_md,
+                    void *to)
 {
     dnnl_memory_t a = NULL, b = NULL, pad = NULL;
 
-    if (ok(dnnl_memory_create(&a, from_md, aei_engine(), from)) && ok(dnnl_memory_create(&b, to_md, aei_engine(), to)) &&
+    if (ok(dnnl_memory_create(&a, from_md, aei_engine(), from)) &&
+        ok(dnnl_memory_create(&b, to_md, aei_engine(), to)) &&
         ok(dnnl_memory_create(&pad, &l->pack_pad, aei_engine(), w->scratch + l->pad_offset))) {
         dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}, {DNNL_ARG_SCRATCHPAD, pad}};
 
@@ -138,7 +152,8 @@ void aei_linear_prepare(const aei_weights *w, const aei_linear *l, float *plain)
 {
     for (int kind = 0; kind < AEI_LINEAR_WEIGHTS; kind++)
         if (l->pack[kind])
-            reorder(w, l, l->pack[kind], &l->plain, plain, &l->weights[kind], w->block + l->prepared[kind]);
+            reorder(w, l, l->pack[kind], &l->plain, plain, &l->weights[kind],
+                    w->block + l->prepared[kind]);
 }
 
 void aei_linear_unpack(const aei_weights *w, const aei_linear *l, float *native, float *plain)
@@ -152,7 +167,8 @@ static void latch(aei_run *run, dnnl_status_t st)
         run->status = st;
 }
 
-aei_product aei_product_begin(aei_run *run, const aei_weights *w, const aei_linear *l, int kind, void *pad)
+aei_product aei_product_begin(aei_run *run, const aei_weights *w, const aei_linear *l, int kind,
+                              void *pad)
 {
     aei_product p = {.run = run, .l = l, .kind = kind};
     void *weights = kind == AEI_LINEAR_WEIGHTS ? NULL : w->block + l->prepared[kind];
@@ -166,11 +182,13 @@ aei_product aei_product_begin(aei_run *run, const aei_weights *w, const aei_line
 
 void aei_product_run(aei_product *p, float *x, float *y, float *native)
 {
-    static const int names[AEI_LINEAR_KINDS][3] = {{DNNL_ARG_SRC, DNNL_ARG_DST, DNNL_ARG_WEIGHTS},
-                                                   {DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS},
-                                                   {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS}};
+    static const int names[AEI_LINEAR_KINDS][3] = {
+        {DNNL_ARG_SRC, DNNL_ARG_DST, DNNL_ARG_WEIGHTS},
+        {DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS},
+        {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS}};
     const int *name = names[p->kind];
-    dnnl_exec_arg_t args[] = {{name[0], p->src}, {name[1], p->dst}, {name[2], p->weights}, {DNNL_ARG_SCRATCHPAD, p->pad}};
+    dnnl_exec_arg_t args[] = {
+        {name[0], p->src}, {name[1], p->dst}, {name[2], p->weights}, {DNNL_ARG_SCRATCHPAD, p->pad}};
 
     if (p->run->status != dnnl_success)
         return;

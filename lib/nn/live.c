@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A recording that is computed in blocks of rows gives what it gives in one piece if every layer finds before a block what it
- * would find there in the piece. Layers that look back keep the last rows of their input for that: as many as their padding has. A
- * block's height is a multiple of what the layers' strides want, so that each block begins at the same phase of it. */
+ * A recording that is computed in blocks of rows gives what it gives in one piece if every layer
+ * finds before a block what it would find there in the piece. Layers that look back keep the last
+ * rows of their input for that: as many as their padding has. A block's height is a multiple of
+ * what the layers' strides want, so that each block begins at the same phase of it. */
 #include "nn/live.h"
 
 #include "nn/graph_check.h"
@@ -16,19 +17,22 @@ static size_t row_bytes(const aei_tensor *t)
 
 static ae_status look_ahead(const aei_step *s, ae_error *err)
 {
-    return ae_fail(err, AE_ERR_UNSUPPORTED, "layer %s: %s looks at what comes later, or at all there is: not in time",
+    return ae_fail(err, AE_ERR_UNSUPPORTED,
+                   "layer %s: %s looks at what comes later, or at all there is: not in time",
                    s->node->name, ae_op_name(s->node->op));
 }
 
 static ae_status uneven(const aei_step *s, uint32_t rows, uint32_t stride, ae_error *err)
 {
-    return ae_fail(err, AE_ERR_ARGUMENT, "layer %s: blocks of %u rows, expected a multiple of %u", s->node->name, rows, stride);
+    return ae_fail(err, AE_ERR_ARGUMENT, "layer %s: blocks of %u rows, expected a multiple of %u",
+                   s->node->name, rows, stride);
 }
 
 static ae_status look_of_window(aei_step *s, const aei_tensor *in, ae_error *err)
 {
     const ae_node *n = s->node;
-    uint32_t reach = n->dilation[0] * (n->kernel[0] - 1), before = aei_pad_before(n, 0), stride = n->stride[0];
+    uint32_t reach = n->dilation[0] * (n->kernel[0] - 1), before = aei_pad_before(n, 0),
+             stride = n->stride[0];
 
     if (in->shape.h % stride)
         return uneven(s, in->shape.h, stride, err);
@@ -98,7 +102,8 @@ uint32_t aei_live_join(aei_run *run, const aei_step *s, uint8_t *room)
     uint8_t *kept = run->state + s->state;
     uint32_t *seen = (uint32_t *)run->state + s->index, there = *seen;
 
-    for (size_t n = 0; n < from->t.shape.n; n++, kept += s->look * row, room += (s->look + h) * row) {
+    for (size_t n = 0; n < from->t.shape.n;
+         n++, kept += s->look * row, room += (s->look + h) * row) {
         memcpy(room, kept, s->look * row);
         memcpy(room + s->look * row, value + n * h * row, h * row);
         memcpy(kept, room + h * row, s->look * row);

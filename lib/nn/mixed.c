@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Mixed precision. In a plan of bf16 the transforms of a codec (doc/codec.md) compute in f32: where a picture is rebuilt to a
- * thousandth, eight bits of a weight make an error that is the same everywhere, which training would then mend in the wrong place.
- * "Wide", that is f32, are these layers, all that leads to them from the inputs or another layer, and what is computed from wide
- * values, until the next layer; and the numbers of rows in tables, of which bf16 tells 256 apart. A cast, which is an
- * activation that does nothing, stands where a reader wants the other type. */
+ * Mixed precision. In a plan of bf16 the transforms of a codec (doc/codec.md) compute in f32: where
+ * a picture is rebuilt to a thousandth, eight bits of a weight make an error that is the same
+ * everywhere, which training would then mend in the wrong place. "Wide", that is f32, are these
+ * layers, all that leads to them from the inputs or another layer, and what is computed from wide
+ * values, until the next layer; and the numbers of rows in tables, of which bf16 tells 256 apart. A
+ * cast, which is an activation that does nothing, stands where a reader wants the other type. */
 #include "nn/mixed.h"
 
 #include "nn/ops.h"
@@ -50,9 +51,11 @@ static void choose(const ae_graph *g, uint8_t *wide)
     for (uint32_t i = g->n_nodes; i-- > 0;) {
         const ae_node *n = &g->nodes[i];
 
-        if (is_transform(n) || n->op == AE_OP_BITS || ((n->op == AE_OP_INPUT || n->op == AE_OP_EMBED) && read_by_any(g, i)))
+        if (is_transform(n) || n->op == AE_OP_BITS ||
+            ((n->op == AE_OP_INPUT || n->op == AE_OP_EMBED) && read_by_any(g, i)))
             wide[i] = 1;
-        if (is_transform(n) ? !is_layer(&g->nodes[n->from[0]]) : wide[i] && !is_layer(n) && !reads_any(n))
+        if (is_transform(n) ? !is_layer(&g->nodes[n->from[0]])
+                            : wide[i] && !is_layer(n) && !reads_any(n))
             for (uint32_t k = 0; k < n->n_from; k++)
                 if (!is_layer(&g->nodes[n->from[k]]))
                     wide[n->from[k]] = 1;
@@ -64,7 +67,9 @@ static void choose(const ae_graph *g, uint8_t *wide)
             wide[i] |= n->add >= 0 && wide[n->add];
             continue;
         }
-        for (uint32_t k = 0; k < n->n_from && !(reads_any(n) && (k || n->op == AE_OP_EMBED || n->op == AE_OP_GATHER)); k++)
+        for (uint32_t k = 0; k < n->n_from && !(reads_any(n) && (k || n->op == AE_OP_EMBED ||
+                                                                 n->op == AE_OP_GATHER));
+             k++)
             wide[i] |= wide[n->from[k]];
     }
 }
@@ -101,11 +106,17 @@ static uint32_t as(builder *b, uint32_t i, bool wide)
 static void add_node(builder *b, const ae_graph *g, uint32_t i, const uint8_t *wide)
 {
     uint32_t *map = b->to->map;
-    ae_node n = g->nodes[i], sum = {.op = AE_OP_ADD, .n_from = 2, .add = -1, .act = n.act, .slope = n.slope, .out = n.out};
+    ae_node n = g->nodes[i], sum = {.op = AE_OP_ADD,
+                                    .n_from = 2,
+                                    .add = -1,
+                                    .act = n.act,
+                                    .slope = n.slope,
+                                    .out = n.out};
     bool layer = is_layer(&n), narrow = layer && !is_transform(&n);
 
     for (uint32_t k = 0; k < n.n_from; k++)
-        n.from[k] = reads_any(&n) ? map[n.from[k]] : as(b, map[n.from[k]], narrow ? false : wide[i]);
+        n.from[k] = reads_any(&n) ? map[n.from[k]]
+                                  : as(b, map[n.from[k]], narrow ? false : wide[i]);
     if (narrow && wide[i]) { /* a sum with what is wide, after the layer */
         sum.from[0] = map[n.add];
         n.add = -1;
@@ -130,7 +141,8 @@ ae_status aei_mixed_create(const ae_graph *g, aei_mixed *to, ae_error *err)
         .map = ae_alloc(g->n_nodes, sizeof(*to->map)),
         .origin = ae_alloc((size_t)MOST * g->n_nodes, sizeof(*to->origin)),
         .wide = ae_alloc((size_t)MOST * g->n_nodes, 1),
-        .graph = {.nodes = ae_alloc((size_t)MOST * g->n_nodes, sizeof(*to->graph.nodes)), .n_outputs = g->n_outputs},
+        .graph = {.nodes = ae_alloc((size_t)MOST * g->n_nodes, sizeof(*to->graph.nodes)),
+                  .n_outputs = g->n_outputs},
     };
     if (!wide || !b.cast || !to->map || !to->origin || !to->wide || !to->graph.nodes) {
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", g->n_nodes);

@@ -16,14 +16,16 @@ static bool ok(dnnl_status_t st)
     return st == dnnl_success;
 }
 
-/* Flat weights <-> plain padded ones. to_plain: plain = flat; otherwise flat += plain. Plain is [g] O I H W with stored counts; for
- * the expanded deconvolution O runs over (ky, kx, o). */
-static void map_weights(const aei_plan *plan, const aei_step *s, float *plain, float *flat, bool to_plain)
+/* Flat weights <-> plain padded ones. to_plain: plain = flat; otherwise flat += plain. Plain is [g]
+ * O I H W with stored counts; for the expanded deconvolution O runs over (ky, kx, o). */
+static void map_weights(const aei_plan *plan, const aei_step *s, float *plain, float *flat,
+                        bool to_plain)
 {
     const aei_tensor *src = &aei_conv_source(plan, s)->t, *dst = &s->t;
     bool dense = s->node->op == AE_OP_DENSE, deconv = s->node->op == AE_OP_DECONV;
     uint32_t g = aei_conv_groups(s), sg = aei_conv_stored_groups(plan, s);
-    uint32_t n_i = dense ? src->shape.h * src->shape.w * src->shape.c : src->shape.c / g, n_o = dst->shape.c / g;
+    uint32_t n_i = dense ? src->shape.h * src->shape.w * src->shape.c : src->shape.c / g,
+             n_o = dst->shape.c / g;
     uint32_t kk = dense ? 1 : s->node->kernel[0] * s->node->kernel[1];
     size_t plain_i = dense ? n_i : src->cp / sg, plain_o = dst->cp / sg;
 
@@ -32,13 +34,17 @@ static void map_weights(const aei_plan *plan, const aei_step *s, float *plain, f
     for (uint32_t q = 0; q < g; q++)
         for (uint32_t o = 0; o < n_o; o++)
             for (uint32_t i = 0; i < n_i; i++) {
-                size_t so = g > 1 ? o : aei_stored(dst, o), si = g > 1 || dense ? i : aei_stored(src, i);
+                size_t so = g > 1 ? o : aei_stored(dst, o),
+                       si = g > 1 || dense ? i : aei_stored(src, i);
                 /* a deconvolution's flat tensor is I x O/g, oneDNN's plain one O x I */
                 bool turned = deconv || (dense && s->node->transposed);
-                size_t from = (turned ? ((size_t)q * n_i + i) * n_o + o : ((size_t)q * n_o + o) * n_i + i) * kk;
+                size_t from = (turned ? ((size_t)q * n_i + i) * n_o + o
+                                      : ((size_t)q * n_o + o) * n_i + i) *
+                              kk;
 
                 for (uint32_t k = 0; k < kk; k++) {
-                    size_t to = own(s)->expand ? (k * plain_o + so) * plain_i + si : ((q * plain_o + so) * plain_i + si) * kk + k;
+                    size_t to = own(s)->expand ? (k * plain_o + so) * plain_i + si
+                                               : ((q * plain_o + so) * plain_i + si) * kk + k;
 
                     if (to_plain)
                         plain[to] = flat[from + k];
@@ -76,7 +82,8 @@ static uint8_t *side_space(const aei_run *run, const aei_step *s)
 /* Copies logical channels between a padded tensor and a packed one. */
 static void pack(const aei_tensor *t, uint8_t *padded, uint8_t *packed, bool unpack)
 {
-    size_t n = aei_pixels(t), run = (size_t)t->shape.c * t->element, step = (size_t)t->cp * t->element;
+    size_t n = aei_pixels(t), run = (size_t)t->shape.c * t->element,
+           step = (size_t)t->cp * t->element;
 
     for (size_t i = 0; i < n; i++)
         if (unpack) {
@@ -88,7 +95,8 @@ static void pack(const aei_tensor *t, uint8_t *padded, uint8_t *packed, bool unp
 }
 
 /* Expanded deconvolution: (y, x, (ky, kx, c)) <-> (y * k + ky, x * k + kx, c). */
-static void spread(const aei_run *run, const aei_step *s, uint8_t *expanded, uint8_t *picture, bool gather)
+static void spread(const aei_run *run, const aei_step *s, uint8_t *expanded, uint8_t *picture,
+                   bool gather)
 {
     ae_shape in = aei_conv_source(run->plan, s)->t.shape;
     uint32_t kh = s->node->kernel[0], kw = s->node->kernel[1];
@@ -97,7 +105,8 @@ static void spread(const aei_run *run, const aei_step *s, uint8_t *expanded, uin
     for (size_t y = 0; y < (size_t)in.n * in.h; y++)
         for (uint32_t ky = 0; ky < kh; ky++)
             for (uint32_t x = 0; x < in.w; x++) {
-                uint8_t *e = expanded + ((y * in.w + x) * kh + ky) * row, *p = picture + ((y * kh + ky) * in.w + x) * row;
+                uint8_t *e = expanded + ((y * in.w + x) * kh + ky) * row,
+                        *p = picture + ((y * kh + ky) * in.w + x) * row;
 
                 memcpy(gather ? e : p, gather ? p : e, row);
             }
@@ -123,7 +132,8 @@ static dnnl_memory_t pad_memory(aei_run *run, const aei_step *s, int kind)
     return aei_memory(run, s, AEI_MEM_PAD + kind, &own(s)->pad_md[kind], aei_at(run, AEI_SCRATCH));
 }
 
-static void forward_primitive(aei_run *run, const aei_weights *w, const aei_step *s, dnnl_memory_t src, void *dst)
+static void forward_primitive(aei_run *run, const aei_weights *w, const aei_step *s,
+                              dnnl_memory_t src, void *dst)
 {
     dnnl_exec_arg_t args[] = {
         {DNNL_ARG_SRC, src},
@@ -136,7 +146,8 @@ static void forward_primitive(aei_run *run, const aei_weights *w, const aei_step
     aei_execute(run, own(s)->prim[0], s->node->bias ? 5 : 4, args);
 }
 
-static void data_primitive(aei_run *run, const aei_weights *w, const aei_step *s, dnnl_memory_t d_dst, void *d_src)
+static void data_primitive(aei_run *run, const aei_weights *w, const aei_step *s,
+                           dnnl_memory_t d_dst, void *d_src)
 {
     dnnl_exec_arg_t args[] = {
         {DNNL_ARG_DIFF_DST, d_dst},
@@ -148,21 +159,27 @@ static void data_primitive(aei_run *run, const aei_weights *w, const aei_step *s
     aei_execute(run, own(s)->prim[1], 4, args);
 }
 
-static void weights_gradient(aei_run *run, const aei_step *s, dnnl_memory_t src, dnnl_memory_t d_dst, float *native)
+static void weights_gradient(aei_run *run, const aei_step *s, dnnl_memory_t src,
+                             dnnl_memory_t d_dst, float *native)
 {
+    /* clang-format off */
     dnnl_exec_arg_t args[] = {
         {DNNL_ARG_SRC, src},
         {DNNL_ARG_DIFF_DST, d_dst},
-        {DNNL_ARG_DIFF_WEIGHTS, aei_memory(run, s, AEI_MEM_DIFF_WEIGHTS, &own(s)->diff_weights_md, native)},
+        {DNNL_ARG_DIFF_WEIGHTS,
+         aei_memory(run, s, AEI_MEM_DIFF_WEIGHTS, &own(s)->diff_weights_md, native)},
         {DNNL_ARG_SCRATCHPAD, pad_memory(run, s, 2)},
-        {DNNL_ARG_DIFF_BIAS, aei_memory(run, s, AEI_MEM_DIFF_BIAS, &own(s)->bias_md, native + own(s)->native_bias)},
+        {DNNL_ARG_DIFF_BIAS,
+         aei_memory(run, s, AEI_MEM_DIFF_BIAS, &own(s)->bias_md, native + own(s)->native_bias)},
     };
+    /* clang-format on */
     void *x = NULL, *dy = NULL;
 
     if (own(s)->wgrad.n) {
         dnnl_memory_get_data_handle(src, &x);
         dnnl_memory_get_data_handle(d_dst, &dy);
-        aei_wgrad_run(&own(s)->wgrad, x, dy, native, s->node->bias ? native + own(s)->native_bias : NULL,
+        aei_wgrad_run(&own(s)->wgrad, x, dy, native,
+                      s->node->bias ? native + own(s)->native_bias : NULL,
                       aei_at(run, AEI_SCRATCH));
         return;
     }
@@ -191,7 +208,8 @@ const void *aei_conv_chunk(aei_run *run, const aei_weights *w, const aei_step *s
     const aei_step *from = aei_from(run, s, 0);
     uint8_t *src = (uint8_t *)aei_value(run, from) + first * from->t.cp * from->t.element;
 
-    forward_primitive(run, w, s, aei_memory(run, s, AEI_MEM_SRC, &own(s)->src_md, src), side_space(run, s));
+    forward_primitive(run, w, s, aei_memory(run, s, AEI_MEM_SRC, &own(s)->src_md, src),
+                      side_space(run, s));
     return side_space(run, s);
 }
 
@@ -207,7 +225,8 @@ static dnnl_memory_t output_gradient(aei_run *run, const aei_step *s)
     return aei_memory(run, s, AEI_MEM_DIFF_DST, &own(s)->dst_md, grad);
 }
 
-static void conv_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void conv_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                          void *to)
 {
     const aei_step *from = aei_from(run, s, slot);
     bool packed = s->node->op == AE_OP_DENSE && from->t.cp != from->t.shape.c;
@@ -217,13 +236,15 @@ static void conv_backward(aei_run *run, const aei_weights *w, const aei_step *s,
         pack(&from->t, to, side_space(run, s), true);
 }
 
-static void conv_backward_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
+static void conv_backward_params(aei_run *run, const aei_weights *w, const aei_step *s,
+                                 float *native)
 {
     (void)w;
     weights_gradient(run, s, packed_source(run, s), output_gradient(run, s), native);
 }
 
-static double conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native)
+static double conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int kind,
+                         float *native)
 {
     const aei_conv *l = own(s);
     const aei_step *from = aei_from(run, s, 0);
@@ -239,9 +260,11 @@ static double conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, 
     if (kind == 0) {
         forward_primitive(run, w, s, src_memory, dst);
     } else {
-        d_dst = aei_memory(run, s, AEI_MEM_DIFF_DST, &l->dst_md, l->expand ? dst : aei_grad(run, s));
+        d_dst = aei_memory(run, s, AEI_MEM_DIFF_DST, &l->dst_md,
+                           l->expand ? dst : aei_grad(run, s));
         if (kind == 1)
-            data_primitive(run, w, s, d_dst, src == aei_value(run, from) ? aei_grad(run, from) : src);
+            data_primitive(run, w, s, d_dst,
+                           src == aei_value(run, from) ? aei_grad(run, from) : src);
         else
             weights_gradient(run, s, src_memory, d_dst, native);
     }
@@ -249,13 +272,16 @@ static double conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, 
 }
 
 /* Reorders outside any run. */
-static void reorder(const aei_weights *w, const aei_step *s, dnnl_primitive_t prim, const dnnl_memory_desc_t *from_md, void *from,
-                    const dnnl_memory_desc_t *to_md, void *to)
+static void reorder(const aei_weights *w, const aei_step *s, dnnl_primitive_t prim,
+                    const dnnl_memory_desc_t *from_md, void *from, const dnnl_memory_desc_t *to_md,
+                    void *to)
 {
     dnnl_memory_t a = NULL, b = NULL, pad = NULL;
 
-    if (ok(dnnl_memory_create(&a, from_md, aei_engine(), from)) && ok(dnnl_memory_create(&b, to_md, aei_engine(), to)) &&
-        ok(dnnl_memory_create(&pad, &own(s)->reorder_pad, aei_engine(), w->scratch + own(s)->pad_offset))) {
+    if (ok(dnnl_memory_create(&a, from_md, aei_engine(), from)) &&
+        ok(dnnl_memory_create(&b, to_md, aei_engine(), to)) &&
+        ok(dnnl_memory_create(&pad, &own(s)->reorder_pad, aei_engine(),
+                              w->scratch + own(s)->pad_offset))) {
         dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}, {DNNL_ARG_SCRATCHPAD, pad}};
 
         dnnl_primitive_execute(prim, w->stream, 3, args);
@@ -275,7 +301,8 @@ static void conv_collect(const aei_weights *w, const aei_step *s, float *native,
 {
     const ae_param *params = w->plan->params;
     const aei_conv *l = own(s);
-    float *to = flat + params[s->param[0]].offset, *plain = conv_overwrites(s) ? to : (float *)(w->scratch + l->plain_offset);
+    float *to = flat + params[s->param[0]].offset,
+          *plain = conv_overwrites(s) ? to : (float *)(w->scratch + l->plain_offset);
 
     reorder(w, s, l->reorder_out, &l->diff_weights_md, native, &l->plain_md, plain);
     if (plain != to)
@@ -289,30 +316,39 @@ static void conv_prepare(const aei_weights *w, const aei_step *s, const float *f
     const ae_param *params = w->plan->params;
     /* only read: to_plain */
     const aei_conv *l = own(s);
-    float *from = (float *)flat + params[s->param[0]].offset, *plain = l->direct ? from : (float *)(w->scratch + l->plain_offset);
+    float *from = (float *)flat + params[s->param[0]].offset,
+          *plain = l->direct ? from : (float *)(w->scratch + l->plain_offset);
 
     if (!l->direct)
         map_weights(w->plan, s, plain, from, true);
     for (int i = 0; i < 2; i++)
         if (l->reorder_in[i])
-            reorder(w, s, l->reorder_in[i], &l->plain_md, plain, &l->weights[i].md, w->block + l->weights[i].offset);
+            reorder(w, s, l->reorder_in[i], &l->plain_md, plain, &l->weights[i].md,
+                    w->block + l->weights[i].offset);
     if (s->node->bias)
-        map_bias(s, (float *)(w->block + l->bias_offset), (float *)flat + params[s->param[1]].offset, true);
+        map_bias(s, (float *)(w->block + l->bias_offset),
+                 (float *)flat + params[s->param[1]].offset, true);
 }
 
 static bool conv_bind(aei_weights *w, const aei_step *s)
 {
     const aei_conv *l = own(s);
     dnnl_memory_t *to = w->memory[s->index];
-    bool good = ok(dnnl_memory_create(&to[AEI_BOUND_BIAS], &l->bias_md, aei_engine(), w->block + l->bias_offset));
+    bool good = ok(dnnl_memory_create(&to[AEI_BOUND_BIAS], &l->bias_md, aei_engine(),
+                                      w->block + l->bias_offset));
 
     for (int k = 0; k < 2 && good; k++)
         if (l->reorder_in[k])
-            good = ok(dnnl_memory_create(&to[k], &l->weights[k].md, aei_engine(), w->block + l->weights[k].offset));
+            good = ok(dnnl_memory_create(&to[k], &l->weights[k].md, aei_engine(),
+                                         w->block + l->weights[k].offset));
     return good;
 }
 
-#define LAYER {.plan = aei_conv_plan, .forward = conv_forward, .backward = conv_backward, \
-               .backward_params = conv_backward_params, .prepare = conv_prepare, .bind = conv_bind, .free = aei_conv_free, \
-               .collect = conv_collect, .overwrites = conv_overwrites, .bench = conv_bench, .fuses_act = true}
+#define LAYER                                                                                      \
+    {                                                                                              \
+        .plan = aei_conv_plan, .forward = conv_forward, .backward = conv_backward,                 \
+        .backward_params = conv_backward_params, .prepare = conv_prepare, .bind = conv_bind,       \
+        .free = aei_conv_free, .collect = conv_collect, .overwrites = conv_overwrites,             \
+        .bench = conv_bench, .fuses_act = true                                                     \
+    }
 const aei_operator aei_op_conv = LAYER, aei_op_dense = LAYER, aei_op_deconv = LAYER;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What stands between data and a network: normalisation by the data's statistics and back, rows of a table by number, probabilities
- * of classes; and what only training sees: noise, reversed gradients. */
+ * What stands between data and a network: normalisation by the data's statistics and back, rows of
+ * a table by number, probabilities of classes; and what only training sees: noise, reversed
+ * gradients. */
 #include <math.h>
 #include <string.h>
 
@@ -52,7 +53,8 @@ static void softmax_forward(aei_run *run, const aei_weights *w, const aei_step *
     }
 }
 
-static void softmax_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void softmax_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                             void *to)
 {
     float *y = row_of(run, s, 0), *g = row_of(run, s, 1);
     uint32_t c = s->t.shape.c;
@@ -72,7 +74,8 @@ static void softmax_backward(aei_run *run, const aei_weights *w, const aei_step 
     }
 }
 
-const aei_operator aei_op_softmax = {.plan = plan_rows, .forward = softmax_forward, .backward = softmax_backward};
+const aei_operator aei_op_softmax = {
+    .plan = plan_rows, .forward = softmax_forward, .backward = softmax_backward};
 
 /* ---- unit ---- y = x / |x| at each pixel; of zeros zeros */
 static float length_of(const float *x, uint32_t c)
@@ -102,7 +105,8 @@ static void unit_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 }
 
 /* (g - y (y g)) / |x| */
-static void unit_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void unit_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                          void *to)
 {
     const aei_step *f = aei_from(run, s, slot);
     float *x = row_of(run, s, 0), *g = row_of(run, s, 1);
@@ -124,7 +128,8 @@ static void unit_backward(aei_run *run, const aei_weights *w, const aei_step *s,
     }
 }
 
-const aei_operator aei_op_unit = {.plan = plan_rows, .forward = unit_forward, .backward = unit_backward};
+const aei_operator aei_op_unit = {
+    .plan = plan_rows, .forward = unit_forward, .backward = unit_backward};
 
 /* ---- noise, reverse ---- */
 static void noise_forward(aei_run *run, const aei_weights *w, const aei_step *s)
@@ -148,14 +153,16 @@ static void noise_forward(aei_run *run, const aei_weights *w, const aei_step *s)
     }
 }
 
-static void pass_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void pass_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                          void *to)
 {
     (void)w;
     (void)slot;
     memcpy(to, aei_grad(run, s), aei_tensor_bytes(&s->t));
 }
 
-const aei_operator aei_op_noise = {.plan = plan_rows, .forward = noise_forward, .backward = pass_backward, .passes = true};
+const aei_operator aei_op_noise = {
+    .plan = plan_rows, .forward = noise_forward, .backward = pass_backward, .passes = true};
 
 static void reverse_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
@@ -163,7 +170,8 @@ static void reverse_forward(aei_run *run, const aei_weights *w, const aei_step *
     memcpy(aei_target(run, s), aei_value(run, aei_from(run, s, 0)), aei_tensor_bytes(&s->t));
 }
 
-static void reverse_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void reverse_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                             void *to)
 {
     float *g = row_of(run, s, 0);
 
@@ -176,9 +184,11 @@ static void reverse_backward(aei_run *run, const aei_weights *w, const aei_step 
     }
 }
 
-const aei_operator aei_op_reverse = {.plan = plan_rows, .forward = reverse_forward, .backward = reverse_backward};
+const aei_operator aei_op_reverse = {
+    .plan = plan_rows, .forward = reverse_forward, .backward = reverse_backward};
 
-/* ---- normalise, denormalise ---- (x - mean) / deviation and back, by statistics that are given, not learned */
+/* ---- normalise, denormalise ---- (x - mean) / deviation and back, by statistics that are given,
+ * not learned */
 static ae_status normal_plan(aei_plan *plan, aei_step *s, ae_error *err)
 {
     s->native_floats = (size_t)2 * s->t.shape.c;
@@ -186,7 +196,8 @@ static ae_status normal_plan(aei_plan *plan, aei_step *s, ae_error *err)
 }
 
 /* y = scale x + shift. */
-static void affine_of(const aei_run *run, const aei_weights *w, const aei_step *s, float *scale, float *shift)
+static void affine_of(const aei_run *run, const aei_weights *w, const aei_step *s, float *scale,
+                      float *shift)
 {
     const float *mean = aei_param(w, s, 0), *variance = aei_param(w, s, 1);
 
@@ -215,7 +226,8 @@ static void normal_forward(aei_run *run, const aei_weights *w, const aei_step *s
     }
 }
 
-static void normal_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void normal_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                            void *to)
 {
     float *g = row_of(run, s, 0), *scale = row_of(run, s, 1), *shift = row_of(run, s, 2);
 
@@ -253,10 +265,15 @@ static void normal_params(aei_run *run, const aei_weights *w, const aei_step *s,
     memcpy(native + c, variance, c * sizeof(float));
 }
 
-#define NORMAL {.plan = normal_plan, .forward = normal_forward, .backward = normal_backward, .backward_params = normal_params}
+#define NORMAL                                                                                     \
+    {                                                                                              \
+        .plan = normal_plan, .forward = normal_forward, .backward = normal_backward,               \
+        .backward_params = normal_params                                                           \
+    }
 const aei_operator aei_op_normalise = NORMAL, aei_op_denormalise = NORMAL;
 
-/* ---- gather ---- a row of a learned table by its number, the nearest where there is no such row */
+/* ---- gather ---- a row of a learned table by its number, the nearest where there is no such row
+ */
 static ae_status gather_plan(aei_plan *plan, aei_step *s, ae_error *err)
 {
     s->native_floats = (size_t)s->node->factor * s->node->out;
@@ -268,7 +285,8 @@ static size_t number_at(const aei_run *run, const aei_step *s, size_t i)
     const aei_step *f = aei_from(run, s, 0);
     float x, most = (float)(s->node->factor - 1);
 
-    aei_to_f32((const uint8_t *)aei_value(run, f) + i * f->t.cp * f->t.element, f->t.element, &x, 1);
+    aei_to_f32((const uint8_t *)aei_value(run, f) + i * f->t.cp * f->t.element, f->t.element, &x,
+               1);
     return (size_t)lrintf(fminf(fmaxf(x, 0), most)); /* NaN: 0 */
 }
 
@@ -284,7 +302,8 @@ static void gather_forward(aei_run *run, const aei_weights *w, const aei_step *s
     }
 }
 
-static void gather_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void gather_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                            void *to)
 {
     (void)w;
     memset(to, 0, aei_tensor_bytes(&aei_from(run, s, slot)->t));
@@ -303,5 +322,7 @@ static void gather_params(aei_run *run, const aei_weights *w, const aei_step *s,
     }
 }
 
-const aei_operator aei_op_gather = {.plan = gather_plan, .forward = gather_forward, .backward = gather_backward,
-                              .backward_params = gather_params};
+const aei_operator aei_op_gather = {.plan = gather_plan,
+                                    .forward = gather_forward,
+                                    .backward = gather_backward,
+                                    .backward_params = gather_params};

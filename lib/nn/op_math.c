@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Operators that compute on single samples or channels: sums, products, scales, normalisation, random nodes, rounding.
- * They load a pixel's channels to f32, compute, and store. */
+ * Operators that compute on single samples or channels: sums, products, scales, normalisation,
+ * random nodes, rounding. They load a pixel's channels to f32, compute, and store. */
 #include <math.h>
 #include <string.h>
 
@@ -40,10 +40,13 @@ static ae_status no_memory(const aei_step *s, ae_error *err)
     return ae_fail(err, AE_ERR_NOMEM, "layer '%s'", s->node->name);
 }
 
-/* Pixel of input `t` that corresponds to pixel i of the output: itself, or the picture's only one. */
+/* Pixel of input `t` that corresponds to pixel i of the output: itself, or the picture's only one.
+ */
 static size_t broadcast(const aei_tensor *out, const aei_tensor *t, size_t i)
 {
-    return t->shape.h * t->shape.w == out->shape.h * out->shape.w ? i : i / ((size_t)out->shape.h * out->shape.w);
+    return t->shape.h * t->shape.w == out->shape.h * out->shape.w
+               ? i
+               : i / ((size_t)out->shape.h * out->shape.w);
 }
 
 static bool is_broadcast(const aei_tensor *out, const aei_tensor *t)
@@ -67,7 +70,8 @@ static void add_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 
             for (size_t i = 0; i < n; i++)
                 if (k)
-                    aei_add_to(to + i * row, from + broadcast(&s->t, &f->t, i) * row, s->t.element, s->t.cp);
+                    aei_add_to(to + i * row, from + broadcast(&s->t, &f->t, i) * row, s->t.element,
+                               s->t.cp);
                 else
                     memcpy(to + i * row, from + broadcast(&s->t, &f->t, i) * row, row);
         } else if (k) {
@@ -78,11 +82,13 @@ static void add_forward(aei_run *run, const aei_weights *w, const aei_step *s)
     }
 }
 
-/* Sums the gradient over the pixels that share one broadcast input pixel, each multiplied by `other` where given. */
-static void reduce_broadcast(const aei_run *run, const aei_step *s, const aei_tensor *t, const aei_tensor *other_t,
-                             const void *other, void *to)
+/* Sums the gradient over the pixels that share one broadcast input pixel, each multiplied by
+ * `other` where given. */
+static void reduce_broadcast(const aei_run *run, const aei_step *s, const aei_tensor *t,
+                             const aei_tensor *other_t, const void *other, void *to)
 {
-    float *sum = scratch_row(run, 0, s->t.cp), *g = scratch_row(run, 1, s->t.cp), *o = scratch_row(run, 2, s->t.cp);
+    float *sum = scratch_row(run, 0, s->t.cp), *g = scratch_row(run, 1, s->t.cp),
+          *o = scratch_row(run, 2, s->t.cp);
     size_t area = (size_t)s->t.shape.h * s->t.shape.w;
 
     for (size_t n = 0; n < t->shape.n; n++) {
@@ -98,7 +104,8 @@ static void reduce_broadcast(const aei_run *run, const aei_step *s, const aei_te
     }
 }
 
-static void add_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void add_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                         void *to)
 {
     const aei_tensor *t = &aei_from(run, s, slot)->t;
 
@@ -109,17 +116,20 @@ static void add_backward(aei_run *run, const aei_weights *w, const aei_step *s, 
         memcpy(to, aei_grad(run, s), aei_tensor_bytes(t));
 }
 
-const aei_operator aei_op_add = {.plan = plan_rows, .forward = add_forward, .backward = add_backward, .passes = true};
+const aei_operator aei_op_add = {
+    .plan = plan_rows, .forward = add_forward, .backward = add_backward, .passes = true};
 
-/* `one` times `other` (and `add`, where given), sample by sample; either may be broadcast over `out`. */
-static void multiply(const aei_run *run, const aei_tensor *out, const aei_tensor *one_t, const void *one, const aei_tensor *other_t,
-                     const void *other, const void *add, void *to)
+/* `one` times `other` (and `add`, where given), sample by sample; either may be broadcast over
+ * `out`. */
+static void multiply(const aei_run *run, const aei_tensor *out, const aei_tensor *one_t,
+                     const void *one, const aei_tensor *other_t, const void *other, const void *add,
+                     void *to)
 {
     size_t n = aei_pixels(out);
     float *x = scratch_row(run, 0, out->cp), *y = scratch_row(run, 1, out->cp);
 
-    if (!is_broadcast(out, one_t) && !is_broadcast(out, other_t) && one_t->element == out->element &&
-        other_t->element == out->element) {
+    if (!is_broadcast(out, one_t) && !is_broadcast(out, other_t) &&
+        one_t->element == out->element && other_t->element == out->element) {
         aei_multiply(to, one, other, add, out->element, n * out->cp);
         return;
     }
@@ -137,18 +147,21 @@ static void multiply(const aei_run *run, const aei_tensor *out, const aei_tensor
     }
 }
 
-/* The product of `other` and a gate that is computed piece by piece; the last piece begins early enough to be a whole one. */
-static void multiply_gate(aei_run *run, const aei_weights *w, const aei_step *s, const aei_step *gate, const uint8_t *other,
-                          const uint8_t *add)
+/* The product of `other` and a gate that is computed piece by piece; the last piece begins early
+ * enough to be a whole one. */
+static void multiply_gate(aei_run *run, const aei_weights *w, const aei_step *s,
+                          const aei_step *gate, const uint8_t *other, const uint8_t *add)
 {
     size_t n = aei_pixels(&s->t), row = (size_t)s->t.cp * s->t.element;
 
     for (size_t i = 0; i < n; i += gate->chunk) {
-        size_t first = i + gate->chunk <= n ? i : n - gate->chunk, m = n - i < gate->chunk ? n - i : gate->chunk;
+        size_t first = i + gate->chunk <= n ? i : n - gate->chunk,
+               m = n - i < gate->chunk ? n - i : gate->chunk;
         const uint8_t *piece = aei_conv_chunk(run, w, gate, first);
 
-        aei_multiply((uint8_t *)aei_target(run, s) + i * row, other + i * row, piece + (i - first) * row,
-                     add ? add + i * row : NULL, s->t.element, m * s->t.cp);
+        aei_multiply((uint8_t *)aei_target(run, s) + i * row, other + i * row,
+                     piece + (i - first) * row, add ? add + i * row : NULL, s->t.element,
+                     m * s->t.cp);
     }
 }
 
@@ -161,10 +174,12 @@ static void mul_forward(aei_run *run, const aei_weights *w, const aei_step *s)
         multiply_gate(run, w, s, a->chunk ? a : b, aei_value(run, a->chunk ? b : a), add);
         return;
     }
-    multiply(run, &s->t, &a->t, aei_value(run, a), &b->t, aei_value(run, b), add, aei_target(run, s));
+    multiply(run, &s->t, &a->t, aei_value(run, a), &b->t, aei_value(run, b), add,
+             aei_target(run, s));
 }
 
-static void mul_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void mul_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                         void *to)
 {
     const aei_step *from = aei_from(run, s, slot), *other = aei_from(run, s, 1 - slot);
     const aei_tensor *t = &from->t;
@@ -172,14 +187,16 @@ static void mul_backward(aei_run *run, const aei_weights *w, const aei_step *s, 
     (void)w;
     if (from->gates)
         (from->node->act == AE_ACT_CLIP ? aei_clip_backward : aei_sigmoid_backward)(
-            to, aei_grad(run, s), aei_value(run, from), aei_value(run, other), t->element, aei_pixels(t) * t->cp);
+            to, aei_grad(run, s), aei_value(run, from), aei_value(run, other), t->element,
+            aei_pixels(t) * t->cp);
     else if (is_broadcast(&s->t, t))
         reduce_broadcast(run, s, t, &other->t, aei_value(run, other), to);
     else
         multiply(run, t, &s->t, aei_grad(run, s), &other->t, aei_value(run, other), NULL, to);
 }
 
-const aei_operator aei_op_mul = {.plan = plan_rows, .forward = mul_forward, .backward = mul_backward};
+const aei_operator aei_op_mul = {
+    .plan = plan_rows, .forward = mul_forward, .backward = mul_backward};
 
 /* ---- scale ---- */
 static void scale_forward(aei_run *run, const aei_weights *w, const aei_step *s)
@@ -196,7 +213,8 @@ static void scale_forward(aei_run *run, const aei_weights *w, const aei_step *s)
     }
 }
 
-static void scale_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void scale_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                           void *to)
 {
     const float *k = aei_param(w, s, 0);
     float *g = scratch_row(run, 0, s->t.cp);
@@ -219,7 +237,8 @@ static void deliver(const aei_step *s, uint32_t which, const float *sum, float *
 static void scale_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
 {
     const aei_step *f = aei_from(run, s, 0);
-    float *g = scratch_row(run, 0, s->t.cp), *x = scratch_row(run, 1, s->t.cp), *sum = scratch_row(run, 2, s->t.cp);
+    float *g = scratch_row(run, 0, s->t.cp), *x = scratch_row(run, 1, s->t.cp),
+          *sum = scratch_row(run, 2, s->t.cp);
 
     (void)w;
     memset(sum, 0, s->t.cp * sizeof(float));
@@ -232,8 +251,10 @@ static void scale_params(aei_run *run, const aei_weights *w, const aei_step *s, 
     deliver(s, 0, sum, native);
 }
 
-const aei_operator aei_op_scale = {
-    .plan = plan_rows, .forward = scale_forward, .backward = scale_backward, .backward_params = scale_params};
+const aei_operator aei_op_scale = {.plan = plan_rows,
+                                   .forward = scale_forward,
+                                   .backward = scale_backward,
+                                   .backward_params = scale_params};
 
 /* ---- batch normalisation ---- y = (x - mean) / sqrt(var + eps) * weight + bias
  * aux: mean and 1 / sqrt(var + eps), then var, as f32. Parameters: weight, bias, mean, var. */
@@ -242,7 +263,7 @@ static const float norm_epsilon = 1e-5f;
 static ae_status batchnorm_plan(aei_plan *plan, aei_step *s, ae_error *err)
 {
     s->aux = aei_span_new(plan, (size_t)3 * s->t.cp * sizeof(float), s->index,
-                            plan->config.train ? 2 * plan->n_steps - s->index : s->index);
+                          plan->config.train ? 2 * plan->n_steps - s->index : s->index);
     if (s->aux < 0)
         return no_memory(s, err);
     return plan_rows(plan, s, err);
@@ -253,7 +274,8 @@ static void batchnorm_forward(aei_run *run, const aei_weights *w, const aei_step
     const aei_step *f = aei_from(run, s, 0);
     const float *weight = aei_param(w, s, 0), *bias = aei_param(w, s, 1);
     uint32_t cp = s->t.cp, c = s->t.shape.c;
-    float *mean = aei_at(run, s->aux), *inverse = mean + cp, *var = mean + 2 * cp, *x = scratch_row(run, 0, cp);
+    float *mean = aei_at(run, s->aux), *inverse = mean + cp, *var = mean + 2 * cp,
+          *x = scratch_row(run, 0, cp);
     size_t n = aei_pixels(&s->t);
 
     if (run->plan->config.train) {
@@ -291,7 +313,8 @@ static void batchnorm_sums(aei_run *run, const aei_step *s, float *sum_g, float 
 {
     const aei_step *f = aei_from(run, s, 0);
     uint32_t cp = s->t.cp;
-    float *mean = aei_at(run, s->aux), *inverse = mean + cp, *x = scratch_row(run, 0, cp), *g = scratch_row(run, 1, cp);
+    float *mean = aei_at(run, s->aux), *inverse = mean + cp, *x = scratch_row(run, 0, cp),
+          *g = scratch_row(run, 1, cp);
 
     memset(sum_g, 0, cp * sizeof(float));
     memset(sum_gx, 0, cp * sizeof(float));
@@ -305,12 +328,14 @@ static void batchnorm_sums(aei_run *run, const aei_step *s, float *sum_g, float 
     }
 }
 
-static void batchnorm_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void batchnorm_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                               void *to)
 {
     const aei_step *f = aei_from(run, s, slot);
     const float *weight = aei_param(w, s, 0);
     uint32_t cp = s->t.cp;
-    float *mean = aei_at(run, s->aux), *inverse = mean + cp, *x = scratch_row(run, 0, cp), *g = scratch_row(run, 1, cp);
+    float *mean = aei_at(run, s->aux), *inverse = mean + cp, *x = scratch_row(run, 0, cp),
+          *g = scratch_row(run, 1, cp);
     float *sum_g = scratch_row(run, 2, cp), *sum_gx = scratch_row(run, 3, cp);
     size_t n = aei_pixels(&s->t);
 
@@ -319,7 +344,8 @@ static void batchnorm_backward(aei_run *run, const aei_weights *w, const aei_ste
         load(&f->t, aei_value(run, f), i, x);
         load(&s->t, aei_grad(run, s), i, g);
         for (uint32_t k = 0; k < s->t.shape.c; k++)
-            g[k] = weight[k] * inverse[k] * (g[k] - (sum_g[k] + (x[k] - mean[k]) * inverse[k] * sum_gx[k]) / (float)n);
+            g[k] = weight[k] * inverse[k] *
+                   (g[k] - (sum_g[k] + (x[k] - mean[k]) * inverse[k] * sum_gx[k]) / (float)n);
         for (uint32_t k = s->t.shape.c; k < cp; k++)
             g[k] = 0;
         store(&f->t, to, i, g);
@@ -328,7 +354,8 @@ static void batchnorm_backward(aei_run *run, const aei_weights *w, const aei_ste
 
 static void batchnorm_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
 {
-    float *sum_g = scratch_row(run, 2, s->t.cp), *sum_gx = scratch_row(run, 3, s->t.cp), *mean = aei_at(run, s->aux);
+    float *sum_g = scratch_row(run, 2, s->t.cp), *sum_gx = scratch_row(run, 3, s->t.cp),
+          *mean = aei_at(run, s->aux);
 
     (void)w;
     batchnorm_sums(run, s, sum_g, sum_gx);
@@ -338,8 +365,10 @@ static void batchnorm_params(aei_run *run, const aei_weights *w, const aei_step 
     deliver(s, 3, mean + 2 * s->t.cp, native);
 }
 
-const aei_operator aei_op_batchnorm = {.plan = batchnorm_plan, .forward = batchnorm_forward, .backward = batchnorm_backward,
-                                 .backward_params = batchnorm_params};
+const aei_operator aei_op_batchnorm = {.plan = batchnorm_plan,
+                                       .forward = batchnorm_forward,
+                                       .backward = batchnorm_backward,
+                                       .backward_params = batchnorm_params};
 
 /* ---- layer normalisation ---- the same over the channels of each pixel */
 static void pixel_moments(const float *x, uint32_t c, float *mean, float *inverse)
@@ -371,7 +400,8 @@ static void layernorm_forward(aei_run *run, const aei_weights *w, const aei_step
     }
 }
 
-static void layernorm_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void layernorm_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                               void *to)
 {
     const aei_step *f = aei_from(run, s, slot);
     const float *weight = aei_param(w, s, 0);
@@ -420,8 +450,10 @@ static void layernorm_params(aei_run *run, const aei_weights *w, const aei_step 
     deliver(s, 1, sum_g, native);
 }
 
-const aei_operator aei_op_layernorm = {.plan = plan_rows, .forward = layernorm_forward, .backward = layernorm_backward,
-                                 .backward_params = layernorm_params};
+const aei_operator aei_op_layernorm = {.plan = plan_rows,
+                                       .forward = layernorm_forward,
+                                       .backward = layernorm_backward,
+                                       .backward_params = layernorm_params};
 
 /* ---- random nodes ---- aux keeps the draws, one f32 for each logical sample, in order */
 static ae_status random_plan(aei_plan *plan, aei_step *s, ae_error *err)
@@ -458,7 +490,8 @@ static void dropout_forward(aei_run *run, const aei_weights *w, const aei_step *
     }
 }
 
-static void dropout_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void dropout_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                             void *to)
 {
     const float *keep = aei_at(run, s->aux);
     float *g = scratch_row(run, 0, s->t.cp);
@@ -474,7 +507,8 @@ static void dropout_backward(aei_run *run, const aei_weights *w, const aei_step 
     }
 }
 
-const aei_operator aei_op_dropout = {.plan = random_plan, .forward = dropout_forward, .backward = dropout_backward};
+const aei_operator aei_op_dropout = {
+    .plan = random_plan, .forward = dropout_forward, .backward = dropout_backward};
 
 /* mean + exp(log variance / 2) * draw (Kingma and Welling 2014) */
 static void gaussian_forward(aei_run *run, const aei_weights *w, const aei_step *s)
@@ -501,7 +535,8 @@ static void gaussian_forward(aei_run *run, const aei_weights *w, const aei_step 
     }
 }
 
-static void gaussian_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void gaussian_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                              void *to)
 {
     const aei_step *logvar = aei_from(run, s, 1);
     const float *draw = aei_at(run, s->aux);
@@ -520,7 +555,8 @@ static void gaussian_backward(aei_run *run, const aei_weights *w, const aei_step
     }
 }
 
-const aei_operator aei_op_gaussian = {.plan = random_plan, .forward = gaussian_forward, .backward = gaussian_backward};
+const aei_operator aei_op_gaussian = {
+    .plan = random_plan, .forward = gaussian_forward, .backward = gaussian_backward};
 
 /* ---- act alone, round ---- */
 
@@ -545,13 +581,15 @@ static void act_only_forward(aei_run *run, const aei_weights *w, const aei_step 
     convert(&f->t, aei_value(run, f), &s->t, aei_target(run, s));
 }
 
-static void pass_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot, void *to)
+static void pass_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                          void *to)
 {
     (void)w;
     convert(&s->t, aei_grad(run, s), &aei_from(run, s, slot)->t, to);
 }
 
-const aei_operator aei_op_act = {.forward = act_only_forward, .backward = pass_backward, .passes = true};
+const aei_operator aei_op_act = {
+    .forward = act_only_forward, .backward = pass_backward, .passes = true};
 
 static void round_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
@@ -567,4 +605,5 @@ static void round_forward(aei_run *run, const aei_weights *w, const aei_step *s)
     }
 }
 
-const aei_operator aei_op_round = {.plan = plan_rows, .forward = round_forward, .backward = pass_backward, .passes = true};
+const aei_operator aei_op_round = {
+    .plan = plan_rows, .forward = round_forward, .backward = pass_backward, .passes = true};

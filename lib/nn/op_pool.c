@@ -21,12 +21,14 @@ static ae_status plan_rows(aei_plan *plan, aei_step *s, ae_error *err)
 {
     (void)err;
     aei_scratch(plan, (size_t)4 * s->t.cp * sizeof(float) + aei_live_room(plan, s));
-    aei_scratch(plan, (size_t)4 * s->t.cp * sizeof(float) + aei_pixels(&plan->steps[s->node->from[0]].t) * s->t.cp * sizeof(float));
+    aei_scratch(plan, (size_t)4 * s->t.cp * sizeof(float) +
+                          aei_pixels(&plan->steps[s->node->from[0]].t) * s->t.cp * sizeof(float));
     return AE_OK;
 }
 
 /* The part of the window of output position o that lies within [0, size): [*a, *b). */
-static void window(uint32_t o, uint32_t kernel, uint32_t stride, uint32_t pad, uint32_t size, uint32_t *a, uint32_t *b)
+static void window(uint32_t o, uint32_t kernel, uint32_t stride, uint32_t pad, uint32_t size,
+                   uint32_t *a, uint32_t *b)
 {
     int64_t first = (int64_t)o * stride - pad, last = first + kernel;
 
@@ -60,7 +62,8 @@ static void pool_windows(const aei_step *s, const pooled *in, uint32_t y, uint32
 {
     const ae_node *n = s->node;
 
-    window(y, n->kernel[0], n->stride[0], aei_pad_before(n, 0) - s->look, in->t.shape.h, &w[0], &w[1]);
+    window(y, n->kernel[0], n->stride[0], aei_pad_before(n, 0) - s->look, in->t.shape.h, &w[0],
+           &w[1]);
     window(x, n->kernel[1], n->stride[1], aei_pad_before(n, 1), in->t.shape.w, &w[2], &w[3]);
     w[0] = w[0] < in->first ? in->first : w[0];
 }
@@ -99,12 +102,14 @@ static void max_forward(aei_run *run, const aei_weights *weights, const aei_step
 }
 
 /* The gradient goes to the first of the largest. */
-static void max_backward(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot, void *to)
+static void max_backward(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot,
+                         void *to)
 {
     const aei_step *f = aei_from(run, s, slot);
     const pooled in = pooled_of(run, s);
     uint32_t cp = s->t.cp, w[4];
-    float *best = row(run, 0, cp), *v = row(run, 1, cp), *g = row(run, 2, cp), *sum = sum_space(run, s, &f->t);
+    float *best = row(run, 0, cp), *v = row(run, 1, cp), *g = row(run, 2, cp),
+          *sum = sum_space(run, s, &f->t);
     float *at = row(run, 3, cp);
 
     (void)weights;
@@ -125,7 +130,8 @@ static void max_backward(aei_run *run, const aei_weights *weights, const aei_ste
                             }
                     }
                 for (uint32_t c = 0; c < cp; c++) {
-                    uint32_t k = (uint32_t)at[c], i = w[0] + k / (w[3] - w[2]), j = w[2] + k % (w[3] - w[2]);
+                    uint32_t k = (uint32_t)at[c], i = w[0] + k / (w[3] - w[2]),
+                             j = w[2] + k % (w[3] - w[2]);
 
                     sum[(((size_t)n * f->t.shape.h + i) * f->t.shape.w + j) * cp + c] += g[c];
                 }
@@ -133,7 +139,8 @@ static void max_backward(aei_run *run, const aei_weights *weights, const aei_ste
     aei_from_f32(sum, to, f->t.element, aei_pixels(&f->t) * cp);
 }
 
-const aei_operator aei_op_maxpool = {.plan = plan_rows, .forward = max_forward, .backward = max_backward};
+const aei_operator aei_op_maxpool = {
+    .plan = plan_rows, .forward = max_forward, .backward = max_backward};
 
 /* Windows that tile the picture: whole rows at a time. */
 static void average_tiles(aei_run *run, const aei_step *s)
@@ -144,7 +151,8 @@ static void average_tiles(aei_run *run, const aei_step *s)
     float *rows = row(run, 4, cp), k = 1 / (float)(kh * kw);
     uint8_t *to = aei_target(run, s);
 
-    for (size_t y = 0; y < (size_t)s->t.shape.n * s->t.shape.h; y++, to += (size_t)s->t.shape.w * cp * e) {
+    for (size_t y = 0; y < (size_t)s->t.shape.n * s->t.shape.h;
+         y++, to += (size_t)s->t.shape.w * cp * e) {
         for (uint32_t i = 0; i < kh; i++)
             aei_to_f32((uint8_t *)aei_value(run, f) + (y * kh + i) * n * e, e, rows + i * n, n);
         for (uint32_t i = 1; i < kh; i++)
@@ -171,8 +179,9 @@ static void average_forward(aei_run *run, const aei_weights *weights, const aei_
     uint8_t *to = aei_target(run, s);
 
     (void)weights;
-    if (node->kernel[0] == node->stride[0] && node->kernel[1] == node->stride[1] && !node->pad[0] && !node->pad[1] &&
-        f->t.shape.h % node->kernel[0] == 0 && f->t.shape.w % node->kernel[1] == 0) {
+    if (node->kernel[0] == node->stride[0] && node->kernel[1] == node->stride[1] && !node->pad[0] &&
+        !node->pad[1] && f->t.shape.h % node->kernel[0] == 0 &&
+        f->t.shape.w % node->kernel[1] == 0) {
         average_tiles(run, s);
         return;
     }
@@ -197,7 +206,8 @@ static void average_forward(aei_run *run, const aei_weights *weights, const aei_
             }
 }
 
-static void average_backward(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot, void *to)
+static void average_backward(aei_run *run, const aei_weights *weights, const aei_step *s,
+                             uint32_t slot, void *to)
 {
     const aei_step *f = aei_from(run, s, slot);
     const pooled in = pooled_of(run, s);
@@ -216,19 +226,22 @@ static void average_backward(aei_run *run, const aei_weights *weights, const aei
                 for (uint32_t i = w[0]; i < w[1]; i++)
                     for (uint32_t j = w[2]; j < w[3]; j++)
                         for (uint32_t c = 0; c < cp; c++)
-                            sum[(((size_t)n * f->t.shape.h + i) * f->t.shape.w + j) * cp + c] += g[c] * k;
+                            sum[(((size_t)n * f->t.shape.h + i) * f->t.shape.w + j) * cp + c] +=
+                                g[c] * k;
             }
     aei_from_f32(sum, to, f->t.element, aei_pixels(&f->t) * cp);
 }
 
-const aei_operator aei_op_avgpool = {.plan = plan_rows, .forward = average_forward, .backward = average_backward};
+const aei_operator aei_op_avgpool = {
+    .plan = plan_rows, .forward = average_forward, .backward = average_backward};
 
-/* Interpolation by a factor: output o lies at (o + 0.5) / factor - 0.5 of the input; nearest takes o / factor. Two taps a and b of
- * weights 1 - t and t. */
+/* Interpolation by a factor: output o lies at (o + 0.5) / factor - 0.5 of the input; nearest takes
+ * o / factor. Two taps a and b of weights 1 - t and t. */
 static void taps(const aei_step *s, uint32_t o, uint32_t size, uint32_t *a, uint32_t *b, float *t)
 {
     uint32_t f = s->node->factor;
-    float phase = ((float)(o % f) + 0.5f) / (float)f - 0.5f; /* not of o itself: tiles must round alike wherever they lie */
+    /* not of o itself: tiles must round alike wherever they lie */
+    float phase = ((float)(o % f) + 0.5f) / (float)f - 0.5f;
 
     *a = *b = o / f;
     *t = 0;
@@ -259,14 +272,17 @@ static void upsample_forward(aei_run *run, const aei_weights *weights, const aei
                 taps(s, y, f->t.shape.h, &y0, &y1, &ty);
                 taps(s, x, f->t.shape.w, &x0, &x1, &tx);
                 for (int i = 0; i < 4; i++)
-                    aei_to_f32(pixel(&f->t, aei_value(run, f), n, i & 2 ? y1 : y0, i & 1 ? x1 : x0), f->t.element, p[i], cp);
+                    aei_to_f32(pixel(&f->t, aei_value(run, f), n, i & 2 ? y1 : y0, i & 1 ? x1 : x0),
+                               f->t.element, p[i], cp);
                 for (uint32_t c = 0; c < cp; c++)
-                    p[0][c] = (1 - ty) * ((1 - tx) * p[0][c] + tx * p[1][c]) + ty * ((1 - tx) * p[2][c] + tx * p[3][c]);
+                    p[0][c] = (1 - ty) * ((1 - tx) * p[0][c] + tx * p[1][c]) +
+                              ty * ((1 - tx) * p[2][c] + tx * p[3][c]);
                 aei_from_f32(p[0], to, s->t.element, cp);
             }
 }
 
-static void upsample_backward(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot, void *to)
+static void upsample_backward(aei_run *run, const aei_weights *weights, const aei_step *s,
+                              uint32_t slot, void *to)
 {
     const aei_step *f = aei_from(run, s, slot);
     uint32_t cp = s->t.cp, y0, y1, x0, x1;
@@ -281,7 +297,10 @@ static void upsample_backward(aei_run *run, const aei_weights *weights, const ae
                 aei_to_f32(pixel(&s->t, aei_grad(run, s), n, y, x), s->t.element, g, cp);
                 for (int i = 0; i < 4; i++) {
                     float k = (i & 2 ? ty : 1 - ty) * (i & 1 ? tx : 1 - tx);
-                    float *at = sum + (((size_t)n * f->t.shape.h + (i & 2 ? y1 : y0)) * f->t.shape.w + (i & 1 ? x1 : x0)) * cp;
+                    float *at = sum +
+                                (((size_t)n * f->t.shape.h + (i & 2 ? y1 : y0)) * f->t.shape.w +
+                                 (i & 1 ? x1 : x0)) *
+                                    cp;
 
                     for (uint32_t c = 0; c < cp; c++)
                         at[c] += k * g[c];
@@ -290,5 +309,7 @@ static void upsample_backward(aei_run *run, const aei_weights *weights, const ae
     aei_from_f32(sum, to, f->t.element, aei_pixels(&f->t) * cp);
 }
 
-const aei_operator aei_op_nearest = {.plan = plan_rows, .forward = upsample_forward, .backward = upsample_backward};
-const aei_operator aei_op_bilinear = {.plan = plan_rows, .forward = upsample_forward, .backward = upsample_backward};
+const aei_operator aei_op_nearest = {
+    .plan = plan_rows, .forward = upsample_forward, .backward = upsample_backward};
+const aei_operator aei_op_bilinear = {
+    .plan = plan_rows, .forward = upsample_forward, .backward = upsample_backward};

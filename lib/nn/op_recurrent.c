@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Recurrent layers along the height, which is time, each column of each sample by itself, from zeros: gru (Cho et al. 2014, with
- * the reset gate after the product, as PyTorch and cuDNN have it) and lstm (Hochreiter and Schmidhuber 1997).
+ * Recurrent layers along the height, which is time, each column of each sample by itself, from
+ * zeros: gru (Cho et al. 2014, with the reset gate after the product, as PyTorch and cuDNN have it)
+ * and lstm (Hochreiter and Schmidhuber 1997).
  *
  *   gru   r, z = sigmoid(W x + U h + b),  n = tanh(W x + b + r (U h + c)),  h' = (1 - z) n + z h
  *         gates r, z, n; their b, then the c of n
- *   lstm  i, f, o = sigmoid(W x + U h + b),  g = tanh(W x + U h + b),  c' = f c + i g,  h' = o tanh(c')
+ *   lstm  i, f, o = sigmoid(W x + U h + b),  g = tanh(W x + U h + b),  c' = f c + i g,  h' = o
+ *         tanh(c')
  *         gates i, f, g, o
  *
- * All in f32, whatever the plan's precision, and in rows of time, so that a step is a block: (t, sample, column), channels filled
- * up to 16. W x is one product over all rows; U h one a step. Backward walks the steps in reverse and leaves the gradients of all
- * gates, from which one product each gives those of W, U and x. oneDNN's own recurrent primitives do the same with other kernels;
+ * All in f32, whatever the plan's precision, and in rows of time, so that a step is a block: (t,
+ * sample, column), channels filled up to 16. W x is one product over all rows; U h one a step.
+ * Backward walks the steps in reverse and leaves the gradients of all gates, from which one product
+ * each gives those of W, U and x. oneDNN's own recurrent primitives do the same with other kernels;
  * theirs compute in bf16 on few processors only and sum in an order that depends on the batch. */
 #include <string.h>
 
@@ -25,13 +28,13 @@ enum { MOST_GATES = 4 };
 typedef struct recurrent {
     aei_linear input, step; /* W, U */
     bool lstm;
-    uint32_t gates, in, out;       /* channels as stored here */
-    size_t block, rows, room;      /* rows of a step; of all; and those that products touch */
-    size_t bias_offset;            /* among prepared weights: gates, then gru's c */
-    size_t plain_offset;           /* in the weights' scratch */
+    uint32_t gates, in, out;  /* channels as stored here */
+    size_t block, rows, room; /* rows of a step; of all; and those that products touch */
+    size_t bias_offset;       /* among prepared weights: gates, then gru's c */
+    size_t plain_offset;      /* in the weights' scratch */
     size_t native_step, native_bias;
-    /* kept from forward to backward (inference: scratch), in floats: a flag, activated gates, h of each step from the initial one
-     * on, and c likewise, or gru's U h + c of n */
+    /* kept from forward to backward (inference: scratch), in floats: a flag, activated gates, h of
+     * each step from the initial one on, and c likewise, or gru's U h + c of n */
     size_t gates_at, h_at, extra_at, kept_floats;
     /* scratch, in floats */
     size_t x_at, product_at, d_gates_at, d_step_at, d_h_at, pad_at, scratch_floats;
@@ -74,18 +77,22 @@ static void lay_out(recurrent *r, bool train)
     r->product_at = take(&scratch, aei_linear_rows(r->block) * wide);
     if (train) {
         r->d_gates_at = take(&scratch, (r->room + r->block) * wide);
-        r->d_step_at = r->lstm ? r->d_gates_at : take(&scratch, (r->room + r->block) * wide); /* by U h: gru's n differs */
+        /* by U h: gru's n differs */
+        r->d_step_at = r->lstm ? r->d_gates_at : take(&scratch, (r->room + r->block) * wide);
         r->d_h_at = take(&scratch, 3 * aei_linear_rows(r->block) * r->out);
     }
     r->pad_at = scratch;
-    r->scratch_floats = scratch + (r->input.pad_bytes > r->step.pad_bytes ? r->input.pad_bytes : r->step.pad_bytes) / sizeof(float);
+    r->scratch_floats = scratch + (r->input.pad_bytes > r->step.pad_bytes ? r->input.pad_bytes
+                                                                          : r->step.pad_bytes) /
+                                      sizeof(float);
 }
 
 static ae_status recurrent_plan(aei_plan *plan, aei_step *s, ae_error *err)
 {
     const aei_tensor *from = &plan->steps[s->node->from[0]].t;
     ae_shape in = from->shape;
-    bool train = plan->config.train, back = train && s->needs_grad, data = back && plan->steps[s->node->from[0]].needs_grad,
+    bool train = plan->config.train, back = train && s->needs_grad,
+         data = back && plan->steps[s->node->from[0]].needs_grad,
          params = back && !plan->config.refine;
     recurrent *r = s->own = ae_alloc(1, sizeof(*r));
     size_t all, step;
@@ -101,13 +108,17 @@ static ae_status recurrent_plan(aei_plan *plan, aei_step *s, ae_error *err)
     r->room = aei_linear_rows(r->rows);
     all = r->rows;
     step = r->block;
-    if (!aei_linear_plan(plan, &r->input, r->in, r->gates * r->out, (size_t[]){all, data ? all : 0, params ? all : 0}) ||
-        !aei_linear_plan(plan, &r->step, r->out, r->gates * r->out, (size_t[]){step, back ? step : 0, params ? all : 0}))
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "layer '%s': oneDNN cannot compute this shape here", s->node->name);
+    if (!aei_linear_plan(plan, &r->input, r->in, r->gates * r->out,
+                         (size_t[]){all, data ? all : 0, params ? all : 0}) ||
+        !aei_linear_plan(plan, &r->step, r->out, r->gates * r->out,
+                         (size_t[]){step, back ? step : 0, params ? all : 0}))
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "layer '%s': oneDNN cannot compute this shape here",
+                       s->node->name);
     r->bias_offset = plan->prepared_bytes;
     plan->prepared_bytes += aligned((size_t)(MOST_GATES)*r->out) * sizeof(float);
     r->plain_offset = plan->scratch_bytes;
-    plan->scratch_bytes += aligned((size_t)r->gates * r->out * (r->in > r->out ? r->in : r->out)) * sizeof(float);
+    plan->scratch_bytes += aligned((size_t)r->gates * r->out * (r->in > r->out ? r->in : r->out)) *
+                           sizeof(float);
     if (params) {
         r->native_step = r->input.native_floats;
         r->native_bias = r->native_step + r->step.native_floats;
@@ -115,7 +126,8 @@ static ae_status recurrent_plan(aei_plan *plan, aei_step *s, ae_error *err)
     }
     lay_out(r, train);
     if (train) {
-        s->aux = aei_span_new(plan, r->kept_floats * sizeof(float), s->index, 2 * plan->n_steps - s->index);
+        s->aux = aei_span_new(plan, r->kept_floats * sizeof(float), s->index,
+                              2 * plan->n_steps - s->index);
         if (s->aux < 0)
             return ae_fail(err, AE_ERR_NOMEM, "layer '%s'", s->node->name);
     }
@@ -140,14 +152,17 @@ static void recurrent_free(aei_step *s)
 
 /* ---- parameters ---- */
 
-/* Gate by gate, out x columns as they are <-> stored. to_plain: plain = flat; otherwise flat += plain. */
-static void map(const recurrent *r, uint32_t n_out, uint32_t columns, uint32_t stored, float *plain, float *flat, bool to_plain)
+/* Gate by gate, out x columns as they are <-> stored. to_plain: plain = flat; otherwise flat +=
+ * plain. */
+static void map(const recurrent *r, uint32_t n_out, uint32_t columns, uint32_t stored, float *plain,
+                float *flat, bool to_plain)
 {
     if (to_plain)
         memset(plain, 0, (size_t)r->gates * r->out * stored * sizeof(float));
     for (uint32_t g = 0; g < r->gates; g++)
         for (uint32_t o = 0; o < n_out; o++) {
-            float *p = plain + ((size_t)g * r->out + o) * stored, *f = flat + ((size_t)g * n_out + o) * columns;
+            float *p = plain + ((size_t)g * r->out + o) * stored,
+                  *f = flat + ((size_t)g * n_out + o) * columns;
 
             for (uint32_t i = 0; i < columns; i++)
                 if (to_plain)
@@ -161,7 +176,8 @@ static void recurrent_prepare(const aei_weights *w, const aei_step *s, const flo
 {
     const recurrent *r = own(s);
     const ae_param *params = w->plan->params;
-    float *plain = (float *)(w->scratch + r->plain_offset), *bias = (float *)(w->block + r->bias_offset);
+    float *plain = (float *)(w->scratch + r->plain_offset),
+          *bias = (float *)(w->block + r->bias_offset);
     float *values = (float *)flat; /* only read */
     uint32_t n = s->node->out;
 
@@ -171,7 +187,8 @@ static void recurrent_prepare(const aei_weights *w, const aei_step *s, const flo
     aei_linear_prepare(w, &r->step, plain);
     memset(bias, 0, (size_t)MOST_GATES * r->out * sizeof(float));
     for (uint32_t g = 0; g < MOST_GATES && s->node->bias; g++)
-        memcpy(bias + (size_t)g * r->out, values + params[s->param[2]].offset + (size_t)g * n, n * sizeof(float));
+        memcpy(bias + (size_t)g * r->out, values + params[s->param[2]].offset + (size_t)g * n,
+               n * sizeof(float));
 }
 
 static void recurrent_collect(const aei_weights *w, const aei_step *s, float *native, float *flat)
@@ -227,30 +244,34 @@ FORCE_INLINE float sigmoid(float x)
 /* Near 0 as exact as its size allows. */
 FORCE_INLINE float hyperbolic(float x)
 {
-    float square = x * x, near = x * (1 + square * (-0.33333333f + square * (0.13333333f - square * 0.053968254f)));
+    float square = x * x,
+          near = x * (1 + square * (-0.33333333f + square * (0.13333333f - square * 0.053968254f)));
     float far = 2 * sigmoid(2 * x) - 1;
 
     return square < 0.04f ? near : far;
 }
 
 /* One row: w, u: W x and U h of all gates; w becomes the gates. */
-AEI_CLONES static void gru_row(float *restrict w, const float *restrict u, const float *restrict b, const float *restrict h,
-                               float *restrict to, float *restrict hidden, size_t n)
+AEI_CLONES static void gru_row(float *restrict w, const float *restrict u, const float *restrict b,
+                               const float *restrict h, float *restrict to, float *restrict hidden,
+                               size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float r = sigmoid(w[i] + u[i] + b[i]), z = sigmoid(w[n + i] + u[n + i] + b[n + i]);
-        float part = u[2 * n + i] + b[3 * n + i], new = hyperbolic(w[2 * n + i] + b[2 * n + i] + r * part);
+        float part = u[2 * n + i] + b[3 * n + i],
+              new = hyperbolic(w[2 * n + i] + b[2 * n + i] + r * part);
 
         w[i] = r;
         w[n + i] = z;
         w[2 * n + i] = new;
         hidden[i] = part;
-        to[i] = (1 - z) * new + z * h[i];
+        to[i] = (1 - z) * new + z *h[i];
     }
 }
 
-AEI_CLONES static void lstm_row(float *restrict w, const float *restrict u, const float *restrict b, const float *restrict c,
-                                float *restrict to, float *restrict to_c, size_t n)
+AEI_CLONES static void lstm_row(float *restrict w, const float *restrict u, const float *restrict b,
+                                const float *restrict c, float *restrict to, float *restrict to_c,
+                                size_t n)
 {
     for (size_t k = 0; k < n; k++) {
         float i = sigmoid(w[k] + u[k] + b[k]), f = sigmoid(w[n + k] + u[n + k] + b[n + k]);
@@ -303,12 +324,15 @@ static void recurrent_forward(aei_run *run, const aei_weights *weights, const ae
 {
     const recurrent *r = own(s);
     const aei_step *f = aei_from(run, s, 0);
-    float *scratch = aei_at(run, AEI_SCRATCH), *kept = kept_of(run, s), *x = scratch + r->x_at, *u = scratch + r->product_at;
+    float *scratch = aei_at(run, AEI_SCRATCH), *kept = kept_of(run, s), *x = scratch + r->x_at,
+          *u = scratch + r->product_at;
     float *gates = kept + r->gates_at, *h = kept + r->h_at, *extra = kept + r->extra_at;
     const float *bias = (const float *)(weights->block + r->bias_offset);
     size_t wide = (size_t)r->gates * r->out, step = r->block * r->out;
-    aei_product input = aei_product_begin(run, weights, &r->input, AEI_LINEAR_FORWARD, scratch + r->pad_at);
-    aei_product recur = aei_product_begin(run, weights, &r->step, AEI_LINEAR_FORWARD, scratch + r->pad_at);
+    aei_product input = aei_product_begin(run, weights, &r->input, AEI_LINEAR_FORWARD,
+                                          scratch + r->pad_at);
+    aei_product recur = aei_product_begin(run, weights, &r->step, AEI_LINEAR_FORWARD,
+                                          scratch + r->pad_at);
 
     memset(kept, 0, sizeof(float)); /* not differentiated yet */
     turn(&f->t, aei_value(run, f), x, r->in, true);
@@ -316,14 +340,16 @@ static void recurrent_forward(aei_run *run, const aei_weights *weights, const ae
     memset(h + (r->rows + r->block) * r->out, 0, (r->room - r->rows) * r->out * sizeof(float));
     aei_product_run(&input, x, gates, NULL);
     load_state(run, s, h, extra);
-    for (uint32_t t = 0; t < s->t.shape.h; t++, h += step, extra += step, gates += r->block * wide) {
+    for (uint32_t t = 0; t < s->t.shape.h;
+         t++, h += step, extra += step, gates += r->block * wide) {
         aei_product_run(&recur, h, u, NULL);
         for (size_t i = 0; i < r->block; i++)
             if (r->lstm)
-                lstm_row(gates + i * wide, u + i * wide, bias, extra + i * r->out, h + step + i * r->out, extra + step + i * r->out,
-                         r->out);
+                lstm_row(gates + i * wide, u + i * wide, bias, extra + i * r->out,
+                         h + step + i * r->out, extra + step + i * r->out, r->out);
             else
-                gru_row(gates + i * wide, u + i * wide, bias, h + i * r->out, h + step + i * r->out, extra + i * r->out, r->out);
+                gru_row(gates + i * wide, u + i * wide, bias, h + i * r->out, h + step + i * r->out,
+                        extra + i * r->out, r->out);
     }
     save_state(run, s, h, extra);
     aei_product_end(&input);
@@ -334,11 +360,13 @@ static void recurrent_forward(aei_run *run, const aei_weights *weights, const ae
 /* ---- backward ---- */
 
 /* d: gradient by h', becomes that by h as far as it does not pass through U. */
-AEI_CLONES static void gru_row_back(const float *restrict gates, const float *restrict hidden, const float *restrict h,
-                                    float *restrict d, float *restrict by_w, float *restrict by_u, size_t n)
+AEI_CLONES static void gru_row_back(const float *restrict gates, const float *restrict hidden,
+                                    const float *restrict h, float *restrict d,
+                                    float *restrict by_w, float *restrict by_u, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        float r = gates[i], z = gates[n + i], new = gates[2 * n + i], by_new = d[i] * (1 - z) * (1 - new * new);
+        float r = gates[i], z = gates[n + i], new = gates[2 * n + i],
+              by_new = d[i] * (1 - z) * (1 - new *new);
 
         by_w[i] = by_u[i] = by_new * hidden[i] * r * (1 - r);
         by_w[n + i] = by_u[n + i] = d[i] * (h[i] - new) * z * (1 - z);
@@ -349,11 +377,13 @@ AEI_CLONES static void gru_row_back(const float *restrict gates, const float *re
 }
 
 /* d_c: gradient by c' from later steps, becomes that by c. */
-AEI_CLONES static void lstm_row_back(const float *restrict gates, const float *restrict c, const float *restrict next,
-                                     const float *restrict d, float *restrict d_c, float *restrict by_w, size_t n)
+AEI_CLONES static void lstm_row_back(const float *restrict gates, const float *restrict c,
+                                     const float *restrict next, const float *restrict d,
+                                     float *restrict d_c, float *restrict by_w, size_t n)
 {
     for (size_t k = 0; k < n; k++) {
-        float i = gates[k], f = gates[n + k], g = gates[2 * n + k], o = gates[3 * n + k], t = hyperbolic(next[k]);
+        float i = gates[k], f = gates[n + k], g = gates[2 * n + k], o = gates[3 * n + k],
+              t = hyperbolic(next[k]);
         float by_c = d_c[k] + d[k] * o * (1 - t * t);
 
         by_w[k] = by_c * g * i * (1 - i);
@@ -364,35 +394,42 @@ AEI_CLONES static void lstm_row_back(const float *restrict gates, const float *r
     }
 }
 
-/* The gradients of all gates, in the scratch, where they stay for the other half of this step's backward pass. */
+/* The gradients of all gates, in the scratch, where they stay for the other half of this step's
+ * backward pass. */
 static void differentiate(aei_run *run, const aei_weights *weights, const aei_step *s)
 {
     const recurrent *r = own(s);
     float *scratch = aei_at(run, AEI_SCRATCH), *kept = aei_at(run, s->aux);
-    size_t wide = (size_t)r->gates * r->out, step = r->block * r->out, padded = aei_linear_rows(r->block) * r->out;
+    size_t wide = (size_t)r->gates * r->out, step = r->block * r->out,
+           padded = aei_linear_rows(r->block) * r->out;
     float *d = scratch + r->d_h_at, *carry = d + padded, *d_c = carry + padded;
-    aei_product recur = aei_product_begin(run, weights, &r->step, AEI_LINEAR_DATA, scratch + r->pad_at);
+    aei_product recur = aei_product_begin(run, weights, &r->step, AEI_LINEAR_DATA,
+                                          scratch + r->pad_at);
     const aei_tensor *t = &s->t;
     const uint8_t *pixels = aei_grad(run, s);
 
     memset(carry, 0, 2 * padded * sizeof(float));
     for (uint32_t y = t->shape.h; y-- > 0;) {
-        const float *gates = kept + r->gates_at + y * r->block * wide, *h = kept + r->h_at + y * step;
+        const float *gates = kept + r->gates_at + y * r->block * wide,
+                    *h = kept + r->h_at + y * step;
         const float *extra = kept + r->extra_at + y * step;
-        float *by_w = scratch + r->d_gates_at + y * r->block * wide, *by_u = scratch + r->d_step_at + y * r->block * wide;
+        float *by_w = scratch + r->d_gates_at + y * r->block * wide,
+              *by_u = scratch + r->d_step_at + y * r->block * wide;
 
         for (size_t i = 0; i < r->block; i++) {
-            size_t n = i / t->shape.w, x = i % t->shape.w, pixel = (n * t->shape.h + y) * t->shape.w + x;
+            size_t n = i / t->shape.w, x = i % t->shape.w,
+                   pixel = (n * t->shape.h + y) * t->shape.w + x;
             float *row = d + i * r->out, *back = carry + i * r->out;
 
             aei_to_f32(pixels + pixel * t->cp * t->element, t->element, row, t->shape.c);
             memset(row + t->shape.c, 0, (r->out - t->shape.c) * sizeof(float));
             aei_add_to(row, back, sizeof(float), r->out);
             if (r->lstm)
-                lstm_row_back(gates + i * wide, extra + i * r->out, extra + step + i * r->out, row, d_c + i * r->out,
-                              by_w + i * wide, r->out);
+                lstm_row_back(gates + i * wide, extra + i * r->out, extra + step + i * r->out, row,
+                              d_c + i * r->out, by_w + i * wide, r->out);
             else
-                gru_row_back(gates + i * wide, extra + i * r->out, h + i * r->out, row, by_w + i * wide, by_u + i * wide, r->out);
+                gru_row_back(gates + i * wide, extra + i * r->out, h + i * r->out, row,
+                             by_w + i * wide, by_u + i * wide, r->out);
         }
         if (!y)
             break;
@@ -406,11 +443,13 @@ static void differentiate(aei_run *run, const aei_weights *weights, const aei_st
     kept[0] = 1;
 }
 
-static void recurrent_backward(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot, void *to)
+static void recurrent_backward(aei_run *run, const aei_weights *weights, const aei_step *s,
+                               uint32_t slot, void *to)
 {
     const recurrent *r = own(s);
     float *scratch = aei_at(run, AEI_SCRATCH), *kept = aei_at(run, s->aux);
-    aei_product input = aei_product_begin(run, weights, &r->input, AEI_LINEAR_DATA, scratch + r->pad_at);
+    aei_product input = aei_product_begin(run, weights, &r->input, AEI_LINEAR_DATA,
+                                          scratch + r->pad_at);
 
     if (kept[0] == 0)
         differentiate(run, weights, s);
@@ -425,14 +464,18 @@ static void sum_rows(const float *rows, size_t n, size_t wide, size_t columns, f
         aei_add_to(to, rows, sizeof(float), columns);
 }
 
-static void recurrent_params(aei_run *run, const aei_weights *weights, const aei_step *s, float *native)
+static void recurrent_params(aei_run *run, const aei_weights *weights, const aei_step *s,
+                             float *native)
 {
     const recurrent *r = own(s);
     const aei_step *f = aei_from(run, s, 0);
-    float *scratch = aei_at(run, AEI_SCRATCH), *kept = aei_at(run, s->aux), *x = scratch + r->x_at, *bias = native + r->native_bias;
+    float *scratch = aei_at(run, AEI_SCRATCH), *kept = aei_at(run, s->aux), *x = scratch + r->x_at,
+          *bias = native + r->native_bias;
     size_t wide = (size_t)r->gates * r->out;
-    aei_product input = aei_product_begin(run, weights, &r->input, AEI_LINEAR_WEIGHTS, scratch + r->pad_at);
-    aei_product recur = aei_product_begin(run, weights, &r->step, AEI_LINEAR_WEIGHTS, scratch + r->pad_at);
+    aei_product input = aei_product_begin(run, weights, &r->input, AEI_LINEAR_WEIGHTS,
+                                          scratch + r->pad_at);
+    aei_product recur = aei_product_begin(run, weights, &r->step, AEI_LINEAR_WEIGHTS,
+                                          scratch + r->pad_at);
 
     if (kept[0] == 0)
         differentiate(run, weights, s);
@@ -448,7 +491,10 @@ static void recurrent_params(aei_run *run, const aei_weights *weights, const aei
         sum_rows(scratch + r->d_step_at + 2 * r->out, r->rows, wide, r->out, bias + 3 * r->out);
 }
 
-#define RECURRENT {.plan = recurrent_plan, .forward = recurrent_forward, .backward = recurrent_backward, \
-                   .backward_params = recurrent_params, .collect = recurrent_collect, .prepare = recurrent_prepare, \
-                   .free = recurrent_free}
+#define RECURRENT                                                                                  \
+    {                                                                                              \
+        .plan = recurrent_plan, .forward = recurrent_forward, .backward = recurrent_backward,      \
+        .backward_params = recurrent_params, .collect = recurrent_collect,                         \
+        .prepare = recurrent_prepare, .free = recurrent_free                                       \
+    }
 const aei_operator aei_op_gru = RECURRENT, aei_op_lstm = RECURRENT;

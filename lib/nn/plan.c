@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Planning: the steps of a graph and which buffers live when. How tensors are stored is decided in storage.c, where buffers lie in
- * workspace.c. */
+ * Planning: the steps of a graph and which buffers live when. How tensors are stored is decided in
+ * storage.c, where buffers lie in workspace.c. */
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +31,8 @@ static void mark_gradients(aei_plan *p)
     for (uint32_t i = 0; i < p->n_steps; i++) {
         aei_step *s = &p->steps[i];
 
-        s->needs_grad = (s->op->backward_params && !p->config.refine) || (s->node->op == AE_OP_INPUT && p->config.input_gradients);
+        s->needs_grad = (s->op->backward_params && !p->config.refine) ||
+                        (s->node->op == AE_OP_INPUT && p->config.input_gradients);
         for (uint32_t k = 0; k < s->node->n_from; k++)
             s->needs_grad |= p->steps[s->node->from[k]].needs_grad;
         if (s->node->add >= 0)
@@ -96,8 +97,8 @@ static void sum_in_place(aei_plan *p)
     }
 }
 
-/* The time at which the first gradient reaches node i, UINT32_MAX if none does: backward runs from the last node, so the last user
- * is the first. */
+/* The time at which the first gradient reaches node i, UINT32_MAX if none does: backward runs from
+ * the last node, so the last user is the first. */
 static uint32_t first_gradient(const aei_plan *p, uint32_t i)
 {
     if (aei_is_output(p, i))
@@ -114,8 +115,8 @@ static uint32_t first_gradient(const aei_plan *p, uint32_t i)
     return UINT32_MAX;
 }
 
-/* Buffers of gradients, and which writes are not the first. Where a sum passes its own gradient on as the first one of an addend,
- * both are one buffer: the sum is done with it by then. */
+/* Buffers of gradients, and which writes are not the first. Where a sum passes its own gradient on
+ * as the first one of an addend, both are one buffer: the sum is done with it by then. */
 static bool plan_gradients(aei_plan *p)
 {
     uint8_t *reached = ae_alloc(p->n_steps, 1);
@@ -125,7 +126,8 @@ static bool plan_gradients(aei_plan *p)
         reached[p->outputs[i]] = 1;
     for (uint32_t i = p->n_steps; i-- > 0 && good;) {
         aei_step *s = &p->steps[i];
-        uint32_t first = first_gradient(p, i), last = back(p, s->node->op == AE_OP_INPUT ? 0 : i); /* inputs' are read at the end */
+        /* inputs' are read at the end */
+        uint32_t first = first_gradient(p, i), last = back(p, s->node->op == AE_OP_INPUT ? 0 : i);
 
         s->needs_grad = s->needs_grad && first != UINT32_MAX;
         if (!s->needs_grad)
@@ -143,7 +145,8 @@ static bool plan_gradients(aei_plan *p)
             if (!t || !t->needs_grad)
                 continue;
             s->accumulate[k] = reached[to];
-            if (!reached[to] && (sum || (s->op->passes && k + 1 == s->node->n_from && s->node->add < 0)) &&
+            if (!reached[to] &&
+                (sum || (s->op->passes && k + 1 == s->node->n_from && s->node->add < 0)) &&
                 aei_tensor_bytes(&t->t) == aei_tensor_bytes(&s->t))
                 t->grad = s->grad;
             if (reached[to])
@@ -175,7 +178,8 @@ static void find_params(aei_plan *p, aei_step *s)
         s->param[k] = -1;
         if (!names[k])
             continue;
-        snprintf(name, sizeof(name), "%s.%s", s->node->transposed && k ? s->node->name : s->node->param, names[k]);
+        snprintf(name, sizeof(name), "%s.%s",
+                 s->node->transposed && k ? s->node->name : s->node->param, names[k]);
         for (uint32_t i = 0; i < p->n_params; i++)
             if (!strcmp(p->params[i].name, name))
                 s->param[k] = (int32_t)i;
@@ -218,12 +222,14 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
         s->origin = p->mixed.origin ? p->mixed.origin[i] : i;
         s->op = operator_of(s->node->op);
         if (!s->op || !aei_act_info_of(s->node->act)) {
-            st = ae_fail(err, AE_ERR_ARGUMENT, "layer %s: unknown operator %d or activation %d", s->node->name, (int)s->node->op,
-                         (int)s->node->act);
+            st = ae_fail(err, AE_ERR_ARGUMENT, "layer %s: unknown operator %d or activation %d",
+                         s->node->name, (int)s->node->op, (int)s->node->act);
             goto done;
         }
         s->t.shape = shapes[i];
-        s->t.element = c->precision == AE_PRECISION_BF16 && !(p->mixed.wide && p->mixed.wide[i]) ? 2 : 4;
+        s->t.element = c->precision == AE_PRECISION_BF16 && !(p->mixed.wide && p->mixed.wide[i])
+                           ? 2
+                           : 4;
         s->value = s->grad = s->pre = s->aux = AEI_NO_BUFFER;
         s->split_act = c->train && aei_act_keeps_input(s->node->act, s->node->slope);
         s->fused_act = s->op->fuses_act && !s->split_act && aei_act_info_of(s->node->act)->kind;
@@ -256,7 +262,8 @@ done:
     return st;
 }
 
-ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, aei_plan **out, ae_error *err)
+ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, aei_plan **out,
+                          ae_error *err)
 {
     ae_status st;
     aei_plan *p = ae_alloc(1, sizeof(*p));
@@ -270,7 +277,8 @@ ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, 
     p->prepared_bytes = AEI_MARGIN;
     if (config->live && (config->train || config->trim)) {
         aei_plan_free(p);
-        return ae_fail(err, AE_ERR_ARGUMENT, "only inference goes on from run to run, of whole inputs");
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "only inference goes on from run to run, of whole inputs");
     }
     if (config->trim) {
         if (config->train || config->n_taps)
@@ -299,14 +307,16 @@ ae_status aei_plan_create(const ae_graph *graph, const aei_plan_config *config, 
              aei_span_new(p, 0, 0, UINT32_MAX) != AEI_TEMP)
         st = ae_fail(err, AE_ERR_NOMEM, "plan of %u layers", graph->n_nodes);
     else if (graph->n_outputs + config->n_taps > sizeof(p->outputs) / sizeof(*p->outputs))
-        st = ae_fail(err, AE_ERR_ARGUMENT, "%u outputs and taps", graph->n_outputs + config->n_taps);
+        st = ae_fail(err, AE_ERR_ARGUMENT, "%u outputs and taps",
+                     graph->n_outputs + config->n_taps);
     else
         st = ae_graph_params(graph, &p->params, &p->n_params, &p->n_floats, err);
     if (st == AE_OK) {
         for (uint32_t i = 0; i < graph->n_outputs; i++)
             p->outputs[p->n_outputs++] = graph->outputs[i];
         for (uint32_t i = 0; i < config->n_taps; i++)
-            p->outputs[p->n_outputs++] = p->mixed.map ? p->mixed.map[config->taps[i]] : config->taps[i];
+            p->outputs[p->n_outputs++] = p->mixed.map ? p->mixed.map[config->taps[i]]
+                                                      : config->taps[i];
         st = plan_steps(p, err);
     }
     if (st != AE_OK) {
@@ -377,13 +387,16 @@ size_t aei_plan_state(const aei_plan *p)
 
 bool aei_plan_continues(const aei_plan *p, const aei_plan *q)
 {
-    bool same = p->config.live && q->config.live && p->n_steps == q->n_steps && p->state_bytes == q->state_bytes;
+    bool same = p->config.live && q->config.live && p->n_steps == q->n_steps &&
+                p->state_bytes == q->state_bytes;
 
     for (uint32_t i = 0; i < p->n_steps && same; i++) {
         const aei_step *a = &p->steps[i], *b = &q->steps[i];
 
-        same = a->node->op == b->node->op && !strcmp(a->node->name, b->node->name) && a->look == b->look && a->state == b->state &&
-               a->t.cp == b->t.cp && a->t.element == b->t.element && a->t.shape.n == b->t.shape.n && a->t.shape.w == b->t.shape.w;
+        same = a->node->op == b->node->op && !strcmp(a->node->name, b->node->name) &&
+               a->look == b->look && a->state == b->state && a->t.cp == b->t.cp &&
+               a->t.element == b->t.element && a->t.shape.n == b->t.shape.n &&
+               a->t.shape.w == b->t.shape.w;
     }
     return same;
 }

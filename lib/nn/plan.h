@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Inside the executor. A plan holds one step for each node; each operator is an aei_operator: how it is planned, run and
- * differentiated. An operator's file knows tensors and buffers, plan.c knows lifetimes, run.c knows the order of things. */
+ * Inside the executor. A plan holds one step for each node; each operator is an aei_operator: how
+ * it is planned, run and differentiated. An operator's file knows tensors and buffers, plan.c knows
+ * lifetimes, run.c knows the order of things. */
 #ifndef AEI_PLAN_H
 #define AEI_PLAN_H
 
@@ -21,8 +22,13 @@ enum {
 
 /* oneDNN memory handles that a run keeps for each step. */
 enum {
-    AEI_MEM_SRC, AEI_MEM_DST, AEI_MEM_DIFF_DST, AEI_MEM_DIFF_SRC, AEI_MEM_DIFF_WEIGHTS, AEI_MEM_DIFF_BIAS,
-    AEI_MEM_PAD, /* one for each primitive */
+    AEI_MEM_SRC,
+    AEI_MEM_DST,
+    AEI_MEM_DIFF_DST,
+    AEI_MEM_DIFF_SRC,
+    AEI_MEM_DIFF_WEIGHTS,
+    AEI_MEM_DIFF_BIAS,
+    AEI_MEM_PAD,                                    /* one for each primitive */
     AEI_MEM_ACT = AEI_MEM_PAD + AEI_MAX_PRIMITIVES, /* input, output, gradient */
     AEI_MEMORIES = AEI_MEM_ACT + 3
 };
@@ -30,19 +36,22 @@ enum {
 typedef struct aei_step aei_step;
 
 enum {
-    /* Kernels of oneDNN 2.6 read a few tiles before their first operand: every block begins with this many spare bytes. */
+    /* Kernels of oneDNN 2.6 read a few tiles before their first operand: every block begins with
+     * this many spare bytes. */
     AEI_MARGIN = 4096,
-    /* Its weight gradients write before their result for rows of 288 columns and more (measured on AVX-512 and AMX; 192 is right).
-     */
+    /* Its weight gradients write before their result for rows of 288 columns and more (measured on
+     * AVX-512 and AMX; 192 is right). */
     AEI_MAX_TRAINING_WIDTH = 256
 };
 
-/* Storage of a node's value and gradient: pixels x stored channels, contiguous. Channels past c are zero in values and finite in
- * gradients. */
+/* Storage of a node's value and gradient: pixels x stored channels, contiguous. Channels past c are
+ * zero in values and finite in gradients. */
 typedef struct aei_tensor {
     ae_shape shape;
-    uint32_t cp;      /* stored channels */
-    uint32_t perm;    /* f: logical channel (c, d), d < f*f, is stored as (d, c), so that shuffling moves whole runs; 0: as is */
+    uint32_t cp; /* stored channels */
+    /* f: logical channel (c, d), d < f*f, is stored as (d, c), so that shuffling moves whole runs;
+     * 0: as is */
+    uint32_t perm;
     uint32_t element; /* bytes: 4 f32, 2 bf16 */
 } aei_tensor;
 
@@ -64,7 +73,8 @@ static inline uint32_t aei_stored(const aei_tensor *t, uint32_t k)
     return ff ? k % ff * (t->shape.c / ff) + k / ff : k;
 }
 
-/* A stretch of the workspace, alive from time first to last. Forward of node i is time i, the loss n, backward of node i 2n - i. */
+/* A stretch of the workspace, alive from time first to last. Forward of node i is time i, the loss
+ * n, backward of node i 2n - i. */
 typedef struct aei_span {
     size_t bytes, offset;
     uint32_t first, last;
@@ -73,25 +83,31 @@ typedef struct aei_span {
 typedef struct aei_operator {
     ae_status (*plan)(aei_plan *plan, aei_step *step, ae_error *err); /* may be NULL */
     void (*forward)(aei_run *run, const aei_weights *weights, const aei_step *step);
-    /* Writes the gradient of input `slot` to `to`, all stored channels, from the node's own (complete, activation removed). */
-    void (*backward)(aei_run *run, const aei_weights *weights, const aei_step *step, uint32_t slot, void *to);
+    /* Writes the gradient of input `slot` to `to`, all stored channels, from the node's own
+     * (complete, activation removed). */
+    void (*backward)(aei_run *run, const aei_weights *weights, const aei_step *step, uint32_t slot,
+                     void *to);
     /* Writes the gradient of its parameters in the layout of its kernels. NULL: has none. */
-    void (*backward_params)(aei_run *run, const aei_weights *weights, const aei_step *step, float *native);
+    void (*backward_params)(aei_run *run, const aei_weights *weights, const aei_step *step,
+                            float *native);
     /* Prepares its parameters, given flat, for its kernels. NULL: it reads them as they are. */
     void (*prepare)(const aei_weights *weights, const aei_step *step, const float *flat);
-    /* Makes handles of its prepared parameters, weights->memory[step->index], freed with the weights. NULL: needs none. */
+    /* Makes handles of its prepared parameters, weights->memory[step->index], freed with the
+     * weights. NULL: needs none. */
     bool (*bind)(aei_weights *weights, const aei_step *step);
     /* Frees what `plan` left in step->own, which may be NULL. */
     void (*free)(aei_step *step);
     /* Adds that to a flat gradient. NULL: it is already in flat order. */
     void (*collect)(const aei_weights *weights, const aei_step *step, float *native, float *flat);
-    /* Whether `collect` writes the gradient of its weight where others add: what was there is lost. NULL: never. */
+    /* Whether `collect` writes the gradient of its weight where others add: what was there is lost.
+     * NULL: never. */
     bool (*overwrites)(const aei_step *step);
-    /* Its bare primitive of kind 0 forward, 1 backward by data, 2 backward by weights; returns its floating-point operations,
-     * 0: there is none. NULL: it has none. */
-    double (*bench)(aei_run *run, const aei_weights *weights, const aei_step *step, int kind, float *native);
-    bool fuses_act;  /* forward applies the activation and the residual sum itself */
-    bool passes;     /* the gradient of every input is the node's own: add */
+    /* Its bare primitive of kind 0 forward, 1 backward by data, 2 backward by weights; returns its
+     * floating-point operations, 0: there is none. NULL: it has none. */
+    double (*bench)(aei_run *run, const aei_weights *weights, const aei_step *step, int kind,
+                    float *native);
+    bool fuses_act; /* forward applies the activation and the residual sum itself */
+    bool passes;    /* the gradient of every input is the node's own: add */
 } aei_operator;
 
 struct aei_step {
@@ -99,18 +115,22 @@ struct aei_step {
     uint32_t index, origin; /* in the plan's graph, in the caller's */
     const aei_operator *op;
     aei_tensor t;
-    bool needs_grad;       /* a parameter or a wanted input gradient lies at or below, and an output above */
-    bool split_act;        /* training: the activation's derivative needs its input, kept in `pre` */
-    bool fused_act;        /* the layer applies the activation itself */
-    bool gates;            /* an act that one product alone reads; training: the product's gradient is from before the act */
-    uint32_t chunk;        /* inference: pixels of such a gate that the product has it compute at a time */
-    bool accumulate[AE_MAX_FROM + 1]; /* backward: input slot (last: add) already holds a gradient */
+    /* a parameter or a wanted input gradient lies at or below, and an output above */
+    bool needs_grad;
+    bool split_act; /* training: the activation's derivative needs its input, kept in `pre` */
+    bool fused_act; /* the layer applies the activation itself */
+    /* an act that one product alone reads; training: the product's gradient is from before the act
+     */
+    bool gates;
+    uint32_t chunk; /* inference: pixels of such a gate that the product has it compute at a time */
+    /* backward: input slot (last: add) already holds a gradient */
+    bool accumulate[AE_MAX_FROM + 1];
     int32_t value, grad, pre, aux; /* buffers */
-    uint32_t look;         /* live: rows of its input that it keeps for the next run */
-    size_t state;          /* and where in the run's state they lie */
-    void *own;             /* its operator's */
-    int32_t param[4];      /* indices into plan->params in the order of ae_graph_params, or -1 */
-    bool shared;           /* other steps use its parameters, too */
+    uint32_t look;                 /* live: rows of its input that it keeps for the next run */
+    size_t state;                  /* and where in the run's state they lie */
+    void *own;                     /* its operator's */
+    int32_t param[4]; /* indices into plan->params in the order of ae_graph_params, or -1 */
+    bool shared;      /* other steps use its parameters, too */
     dnnl_primitive_t act_prim, act_back_prim;
     dnnl_memory_desc_t act_md;
     size_t native, native_floats; /* where the gradient of its parameters lies, and its size */
@@ -132,26 +152,29 @@ struct aei_plan {
     uint32_t n_buffers, buffer_room;
     size_t workspace, state_bytes;
     size_t prepared_bytes; /* of aei_weights */
-    size_t scratch_bytes;  /* of aei_weights: each layer has its own, so that several can be prepared at a time */
+    /* of aei_weights: each layer has its own, so that several can be prepared at a time */
+    size_t scratch_bytes;
     uint32_t n_parts, *parts; /* steps that are the first to use their parameters */
 };
 
 struct aei_weights {
     const aei_plan *plan;
     dnnl_memory_t (*memory)[AEI_MAX_PRIMITIVES]; /* of each step, what its operator bound */
-    uint8_t *block;        /* prepared tensors and padded biases */
+    uint8_t *block;                              /* prepared tensors and padded biases */
     uint8_t *scratch;
-    float *flat;           /* copy of the flat parameters, for operators that read them as they are */
+    float *flat; /* copy of the flat parameters, for operators that read them as they are */
     dnnl_stream_t stream;
 };
 
 struct aei_run {
     const aei_plan *plan;
     uint8_t *block;
-    uint8_t *state;        /* live: how many rows each step has seen, up to what it looks back, then the rows that they keep */
+    /* live: how many rows each step has seen, up to what it looks back, then the rows that they
+     * keep */
+    uint8_t *state;
     dnnl_stream_t stream;
     uint64_t seed;
-    dnnl_status_t status;  /* the first failure of a primitive */
+    dnnl_status_t status;                  /* the first failure of a primitive */
     dnnl_memory_t (*memory)[AEI_MEMORIES]; /* for each step, made on first use */
 };
 
@@ -182,7 +205,8 @@ static inline void *aei_target(const aei_run *run, const aei_step *step)
 /* engine.c */
 dnnl_engine_t aei_engine(void);
 /* The run's memory handle `which` of this step, bound to data. */
-dnnl_memory_t aei_memory(aei_run *run, const aei_step *step, int which, const dnnl_memory_desc_t *md, void *data);
+dnnl_memory_t aei_memory(aei_run *run, const aei_step *step, int which,
+                         const dnnl_memory_desc_t *md, void *data);
 /* Executes, latching the first failure in run->status. */
 void aei_execute(aei_run *run, dnnl_primitive_t prim, int n, const dnnl_exec_arg_t *args);
 
@@ -207,9 +231,11 @@ AEI_OPS(ROW)
 
 /* op_conv.c */
 /* The `chunk` pixels of a gate from `first` on. */
-const void *aei_conv_chunk(aei_run *run, const aei_weights *weights, const aei_step *step, size_t first);
+const void *aei_conv_chunk(aei_run *run, const aei_weights *weights, const aei_step *step,
+                           size_t first);
 
-/* act.c: the activation of a step, applied in place to its value, and its derivative, applied in place to its gradient. */
+/* act.c: the activation of a step, applied in place to its value, and its derivative, applied in
+ * place to its gradient. */
 ae_status aei_act_plan(aei_plan *plan, aei_step *step, ae_error *err);
 void aei_act_forward(aei_run *run, const aei_step *step);
 void aei_act_backward(aei_run *run, const aei_step *step);
@@ -221,11 +247,14 @@ void aei_to_f32(const void *from, uint32_t element, float *to, size_t n);
 void aei_from_f32(const float *from, void *to, uint32_t element, size_t n);
 void aei_add_to(void *to, const void *from, uint32_t element, size_t n);
 /* a * b + add; add: NULL or the same block as `to`, or apart from it. */
-void aei_multiply(void *to, const void *a, const void *b, const void *add, uint32_t element, size_t n);
+void aei_multiply(void *to, const void *a, const void *b, const void *add, uint32_t element,
+                  size_t n);
 /* to = grad * value * (1 - value), and times `other` where given. */
-void aei_sigmoid_backward(void *to, const void *grad, const void *value, const void *other, uint32_t element, size_t n);
+void aei_sigmoid_backward(void *to, const void *grad, const void *value, const void *other,
+                          uint32_t element, size_t n);
 /* to = grad, and times `other` where given, where value lies between 0 and 1. */
-void aei_clip_backward(void *to, const void *grad, const void *value, const void *other, uint32_t element, size_t n);
+void aei_clip_backward(void *to, const void *grad, const void *value, const void *other,
+                       uint32_t element, size_t n);
 void aei_relu_backward(void *grad, const void *value, uint32_t element, float slope, size_t n);
 
 #endif

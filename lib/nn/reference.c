@@ -24,7 +24,8 @@ static double derivative(const ae_node *node, double x)
 }
 
 /* Offset of the tensor PARAM.suffix; SIZE_MAX: there is none. */
-static size_t find(const ae_param *params, uint32_t n_params, const ae_node *node, const char *suffix)
+static size_t find(const ae_param *params, uint32_t n_params, const ae_node *node,
+                   const char *suffix)
 {
     char name[AE_NAME_MAX + 16];
 
@@ -37,7 +38,8 @@ static size_t find(const ae_param *params, uint32_t n_params, const ae_node *nod
     return SIZE_MAX;
 }
 
-ae_status aei_ref_create(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t w, aei_ref **out, ae_error *err)
+ae_status aei_ref_create(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t w, aei_ref **out,
+                         ae_error *err)
 {
     ae_status st = AE_ERR_NOMEM;
     aei_ref *ref = NULL;
@@ -46,7 +48,8 @@ ae_status aei_ref_create(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t
     uint32_t n_params;
 
     *out = NULL;
-    if (!(ref = ae_alloc(1, sizeof(*ref))) || !(shapes = ae_alloc(graph->n_nodes, sizeof(*shapes))) ||
+    if (!(ref = ae_alloc(1, sizeof(*ref))) ||
+        !(shapes = ae_alloc(graph->n_nodes, sizeof(*shapes))) ||
         !(ref->nodes = ae_alloc(graph->n_nodes, sizeof(*ref->nodes)))) {
         ae_fail(err, st, "reference of %u nodes", graph->n_nodes);
         goto done;
@@ -63,12 +66,15 @@ ae_status aei_ref_create(const ae_graph *graph, uint32_t n, uint32_t h, uint32_t
 
         v->node = &graph->nodes[i];
         if (v->node->op != AE_OP_INPUT && !aei_ref_op_of(v->node->op)) {
-            st = ae_fail(err, AE_ERR_UNSUPPORTED, "reference has no operator %s", ae_op_name(v->node->op));
+            st = ae_fail(err, AE_ERR_UNSUPPORTED, "reference has no operator %s",
+                         ae_op_name(v->node->op));
             goto done;
         }
         v->out = shapes[i];
-        if (!(v->y = ae_alloc(count, sizeof(double))) || !(v->dy = ae_alloc(count, sizeof(double))) ||
-            !(v->value = ae_alloc(count, sizeof(double))) || !(v->d_value = ae_alloc(count, sizeof(double))) ||
+        if (!(v->y = ae_alloc(count, sizeof(double))) ||
+            !(v->dy = ae_alloc(count, sizeof(double))) ||
+            !(v->value = ae_alloc(count, sizeof(double))) ||
+            !(v->d_value = ae_alloc(count, sizeof(double))) ||
             !(v->draw = ae_alloc(count, sizeof(float)))) {
             st = ae_fail(err, AE_ERR_NOMEM, "reference node of %zu samples", count);
             goto done;
@@ -114,7 +120,8 @@ static const double *slice(const double *flat, size_t offset)
     return offset == SIZE_MAX ? NULL : flat + offset;
 }
 
-void aei_ref_forward(aei_ref *ref, const double *flat, const double *const *inputs, bool train, uint64_t seed)
+void aei_ref_forward(aei_ref *ref, const double *flat, const double *const *inputs, bool train,
+                     uint64_t seed)
 {
     uint32_t input = 0;
 

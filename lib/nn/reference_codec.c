@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The definition of the operators of codecs (doc/codec.md), as reference_ops.c has those of the others. */
+ * The definition of the operators of codecs (doc/codec.md), as reference_ops.c has those of the
+ * others. */
 #include <math.h>
 #include <string.h>
 
@@ -35,7 +36,8 @@ void aei_ref_embed_forward(const aei_ref_node *v)
         uint32_t low;
         double share = table_place(v, v->x[0][k / c], &low);
 
-        v->y[k] = v->weight[low * c + k % c] * (1 - share) + v->weight[(low + 1) * c + k % c] * share;
+        v->y[k] = v->weight[low * c + k % c] * (1 - share) +
+                  v->weight[(low + 1) * c + k % c] * share;
     }
 }
 
@@ -48,7 +50,8 @@ void aei_ref_embed_backward(const aei_ref_node *v)
         v->d_weight[low * c + k % c] += v->dy[k] * (1 - share);
         v->d_weight[(low + 1) * c + k % c] += v->dy[k] * share;
         if (p >= 0 && p <= 1)
-            v->dx[0][k / c] += v->dy[k] * (v->node->factor - 1) * (v->weight[(low + 1) * c + k % c] - v->weight[low * c + k % c]);
+            v->dx[0][k / c] += v->dy[k] * (v->node->factor - 1) *
+                               (v->weight[(low + 1) * c + k % c] - v->weight[low * c + k % c]);
     }
 }
 
@@ -59,9 +62,11 @@ static void quantise(const aei_ref_node *v, bool backward)
         for (uint32_t y = 0; y < v->out.h; y++)
             for (uint32_t x = 0; x < v->out.w; x++)
                 for (uint32_t c = 0; c < v->out.c; c++) {
-                    size_t o = aei_ref_at(v->out, n, y, x, c), m = aei_ref_broadcast(v, 1, n, y, x, c);
+                    size_t o = aei_ref_at(v->out, n, y, x, c),
+                           m = aei_ref_broadcast(v, 1, n, y, x, c);
                     size_t q = aei_ref_broadcast(v, 2, n, y, x, c);
-                    double mean = v->x[1][m], step = exp2(v->x[2][q]), w = (v->x[0][o] - mean) / step;
+                    double mean = v->x[1][m], step = exp2(v->x[2][q]),
+                           w = (v->x[0][o] - mean) / step;
                     bool counts = aei_ref_counts(v->node->parity, y, x);
 
                     if (!backward) {
@@ -111,9 +116,12 @@ static void bits(const aei_ref_node *v, bool backward)
                         v->y[o] = -log2(mass);
                         continue;
                     }
-                    by_t = v->dy[o] * (normal_density(a) - normal_density(b)) / (mass * s * log(2)) * (t > 0 ? 1 : -1);
-                    by_scale = v->dy[o] * (b * normal_density(b) - a * normal_density(a)) / mass; /* by log2 of it */
-                    if ((scale < LEAST_SCALE && by_scale > 0) || (scale > MOST_SCALE && by_scale < 0))
+                    by_t = v->dy[o] * (normal_density(a) - normal_density(b)) /
+                           (mass * s * log(2)) * (t > 0 ? 1 : -1);
+                    /* by log2 of it */
+                    by_scale = v->dy[o] * (b * normal_density(b) - a * normal_density(a)) / mass;
+                    if ((scale < LEAST_SCALE && by_scale > 0) ||
+                        (scale > MOST_SCALE && by_scale < 0))
                         by_scale = 0;
                     v->dx[0][i[0]] += by_t / step;
                     v->dx[1][i[1]] -= by_t / step;

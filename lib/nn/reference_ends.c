@@ -95,7 +95,8 @@ void aei_ref_normal_forward(const aei_ref_node *v)
     for (size_t k = 0; k < aei_ref_count(v->out); k++) {
         double mean = v->mean[k % v->out.c], deviation = sqrt(v->variance[k % v->out.c] + 1e-12);
 
-        v->y[k] = v->node->op == AE_OP_NORMALISE ? (v->x[0][k] - mean) / deviation : v->x[0][k] * deviation + mean;
+        v->y[k] = v->node->op == AE_OP_NORMALISE ? (v->x[0][k] - mean) / deviation
+                                                 : v->x[0][k] * deviation + mean;
     }
 }
 
@@ -106,7 +107,8 @@ void aei_ref_normal_backward(const aei_ref_node *v)
 
         v->dx[0][k] += v->node->op == AE_OP_NORMALISE ? v->dy[k] / deviation : v->dy[k] * deviation;
     }
-    for (uint32_t c = 0; c < v->out.c; c++) { /* of those that share them the first node is the last to write */
+    /* of those that share them the first node is the last to write */
+    for (uint32_t c = 0; c < v->out.c; c++) {
         double mean = 0, variance = 0, n = (double)aei_ref_count(v->out) / v->out.c;
 
         for (size_t k = c; k < aei_ref_count(v->out); k += v->out.c)
@@ -122,7 +124,8 @@ static void gather(const aei_ref_node *v, bool backward)
 {
     for (size_t k = 0; k < aei_ref_count(v->out); k++) {
         double x = rint(v->x[0][k / v->out.c]);
-        size_t row = x > 0 ? (size_t)fmin(x, v->node->factor - 1.0) : 0, place = row * v->out.c + k % v->out.c;
+        size_t row = x > 0 ? (size_t)fmin(x, v->node->factor - 1.0) : 0,
+               place = row * v->out.c + k % v->out.c;
 
         if (backward)
             v->d_weight[place] += v->dy[k];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Every operator, forward and backward, written to be read: activations (n, y, x, c), sums in double, no cleverness. */
+ * Every operator, forward and backward, written to be read: activations (n, y, x, c), sums in
+ * double, no cleverness. */
 #include "nn/graph_check.h"
 #include "nn/reference.h"
 
@@ -10,7 +11,8 @@
 static const double EPSILON = 1e-5; /* of both normalisations */
 
 /* Where tap k of the window at `out` lies along one axis; false: in the padding. */
-static bool tap(uint32_t out, uint32_t k, uint32_t stride, uint32_t dilation, uint32_t pad, uint32_t size, uint32_t *in)
+static bool tap(uint32_t out, uint32_t k, uint32_t stride, uint32_t dilation, uint32_t pad,
+                uint32_t size, uint32_t *in)
 {
     int64_t i = (int64_t)out * stride + (int64_t)k * dilation - pad;
 
@@ -25,7 +27,8 @@ static size_t dense_at(const aei_ref_node *v, uint32_t o, uint32_t i)
     return v->node->transposed ? (size_t)i * v->out.c + o : (size_t)o * inputs + i;
 }
 
-/* y[o] = bias[o] + sum_i weight[o][i] x[i] for each picture; x flattened as (h, w, c). transposed: weight[i][o]. */
+/* y[o] = bias[o] + sum_i weight[o][i] x[i] for each picture; x flattened as (h, w, c). transposed:
+ * weight[i][o]. */
 static void dense_forward(const aei_ref_node *v)
 {
     uint32_t inputs = v->in[0].h * v->in[0].w * v->in[0].c, outputs = v->out.c;
@@ -58,7 +61,8 @@ static void dense_backward(const aei_ref_node *v)
 }
 
 /* weight (O, I / groups, KH, KW): y[o] at (oy, ox) = bias[o] + sum over (i, ky, kx) of
- * weight[o][i][ky][kx] x[i] at (oy stride + ky dilation - pad, ...), zero outside; i within the group of o. */
+ * weight[o][i][ky][kx] x[i] at (oy stride + ky dilation - pad, ...), zero outside; i within the
+ * group of o. */
 static void conv_forward(const aei_ref_node *v)
 {
     const ae_node *p = v->node;
@@ -75,10 +79,15 @@ static void conv_forward(const aei_ref_node *v)
                     for (uint32_t i = 0; i < per_in; i++)
                         for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
                             for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
-                                if (tap(oy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0), in.h, &iy) &&
-                                    tap(ox, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), in.w, &ix))
-                                    sum += v->weight[(((size_t)o * per_in + i) * p->kernel[0] + ky) * p->kernel[1] + kx] *
-                                           v->x[0][aei_ref_at(in, n, iy, ix, first + i)];
+                                if (tap(oy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0),
+                                        in.h, &iy) &&
+                                    tap(ox, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1),
+                                        in.w, &ix))
+                                    sum +=
+                                        v->weight[(((size_t)o * per_in + i) * p->kernel[0] + ky) *
+                                                      p->kernel[1] +
+                                                  kx] *
+                                        v->x[0][aei_ref_at(in, n, iy, ix, first + i)];
                     v->y[aei_ref_at(out, n, oy, ox, o)] = sum;
                 }
 }
@@ -101,12 +110,18 @@ static void conv_backward(const aei_ref_node *v)
                     for (uint32_t i = 0; i < per_in; i++)
                         for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
                             for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
-                                if (tap(oy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0), in.h, &iy) &&
-                                    tap(ox, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), in.w, &ix)) {
-                                    size_t k = (((size_t)o * per_in + i) * p->kernel[0] + ky) * p->kernel[1] + kx;
+                                if (tap(oy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0),
+                                        in.h, &iy) &&
+                                    tap(ox, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1),
+                                        in.w, &ix)) {
+                                    size_t k = (((size_t)o * per_in + i) * p->kernel[0] + ky) *
+                                                   p->kernel[1] +
+                                               kx;
 
-                                    v->dx[0][aei_ref_at(in, n, iy, ix, first + i)] += d * v->weight[k];
-                                    v->d_weight[k] += d * v->x[0][aei_ref_at(in, n, iy, ix, first + i)];
+                                    v->dx[0][aei_ref_at(in, n, iy, ix, first + i)] += d *
+                                                                                      v->weight[k];
+                                    v->d_weight[k] += d *
+                                                      v->x[0][aei_ref_at(in, n, iy, ix, first + i)];
                                 }
                 }
 }
@@ -128,10 +143,14 @@ static void deconv_forward(const aei_ref_node *v)
                     for (uint32_t o = 0; o < per_out; o++)
                         for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
                             for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
-                                if (tap(iy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0), out.h, &oy) &&
-                                    tap(ix, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), out.w, &ox))
+                                if (tap(iy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0),
+                                        out.h, &oy) &&
+                                    tap(ix, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1),
+                                        out.w, &ox))
                                     v->y[aei_ref_at(out, n, oy, ox, i / per_in * per_out + o)] +=
-                                        v->weight[(((size_t)i * per_out + o) * p->kernel[0] + ky) * p->kernel[1] + kx] *
+                                        v->weight[(((size_t)i * per_out + o) * p->kernel[0] + ky) *
+                                                      p->kernel[1] +
+                                                  kx] *
                                         v->x[0][aei_ref_at(in, n, iy, ix, i)];
 }
 
@@ -151,10 +170,15 @@ static void deconv_backward(const aei_ref_node *v)
                     for (uint32_t o = 0; o < per_out; o++)
                         for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
                             for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
-                                if (tap(iy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0), out.h, &oy) &&
-                                    tap(ix, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1), out.w, &ox)) {
-                                    size_t k = (((size_t)i * per_out + o) * p->kernel[0] + ky) * p->kernel[1] + kx;
-                                    double d = v->dy[aei_ref_at(out, n, oy, ox, i / per_in * per_out + o)];
+                                if (tap(iy, ky, p->stride[0], p->dilation[0], aei_pad_before(p, 0),
+                                        out.h, &oy) &&
+                                    tap(ix, kx, p->stride[1], p->dilation[1], aei_pad_before(p, 1),
+                                        out.w, &ox)) {
+                                    size_t k = (((size_t)i * per_out + o) * p->kernel[0] + ky) *
+                                                   p->kernel[1] +
+                                               kx;
+                                    double d =
+                                        v->dy[aei_ref_at(out, n, oy, ox, i / per_in * per_out + o)];
 
                                     v->dx[0][aei_ref_at(in, n, iy, ix, i)] += d * v->weight[k];
                                     v->d_weight[k] += d * v->x[0][aei_ref_at(in, n, iy, ix, i)];
@@ -162,7 +186,8 @@ static void deconv_backward(const aei_ref_node *v)
 }
 
 /* How many of the taps of the window at `out` lie inside along one axis. */
-static uint32_t taps_inside(uint32_t out, uint32_t kernel, uint32_t stride, uint32_t pad, uint32_t size)
+static uint32_t taps_inside(uint32_t out, uint32_t kernel, uint32_t stride, uint32_t pad,
+                            uint32_t size)
 {
     uint32_t count = 0, in;
 
@@ -184,8 +209,10 @@ static void pool(const aei_ref_node *v, bool backward)
             for (uint32_t ox = 0; ox < out.w; ox++)
                 for (uint32_t c = 0; c < out.c; c++) {
                     size_t o = aei_ref_at(out, n, oy, ox, c), best = SIZE_MAX;
-                    uint32_t count = taps_inside(oy, p->kernel[0], p->stride[0], aei_pad_before(p, 0), in.h) *
-                                     taps_inside(ox, p->kernel[1], p->stride[1], aei_pad_before(p, 1), in.w);
+                    uint32_t count = taps_inside(oy, p->kernel[0], p->stride[0],
+                                                 aei_pad_before(p, 0), in.h) *
+                                     taps_inside(ox, p->kernel[1], p->stride[1],
+                                                 aei_pad_before(p, 1), in.w);
                     double mean = 0;
 
                     for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
@@ -217,9 +244,11 @@ static void pool_backward(const aei_ref_node *v)
     pool(v, true);
 }
 
-/* The two input rows (columns) that output row `out` lies between and the share of the second. Centres of pixels are at + 1/2:
- * source = (out + 1/2) / factor - 1/2, neighbours clamped to the edge. nearest: the one that covers it. */
-static void between(const ae_node *p, uint32_t out, uint32_t size, uint32_t neighbour[2], double share[2])
+/* The two input rows (columns) that output row `out` lies between and the share of the second.
+ * Centres of pixels are at + 1/2: source = (out + 1/2) / factor - 1/2, neighbours clamped to the
+ * edge. nearest: the one that covers it. */
+static void between(const ae_node *p, uint32_t out, uint32_t size, uint32_t neighbour[2],
+                    double share[2])
 {
     if (p->op == AE_OP_NEAREST) {
         neighbour[0] = neighbour[1] = out / p->factor;
@@ -274,8 +303,10 @@ static void upsample_backward(const aei_ref_node *v)
 
 /* ---- between data and network ---- */
 
-/* Operators that only move samples: the input element (of input *from) that output element (n, y, x, c) is. */
-static size_t source(const aei_ref_node *v, uint32_t n, uint32_t y, uint32_t x, uint32_t c, uint32_t *from)
+/* Operators that only move samples: the input element (of input *from) that output element (n, y,
+ * x, c) is. */
+static size_t source(const aei_ref_node *v, uint32_t n, uint32_t y, uint32_t x, uint32_t c,
+                     uint32_t *from)
 {
     const ae_node *p = v->node;
     uint32_t f = p->factor;
@@ -290,10 +321,8 @@ static size_t source(const aei_ref_node *v, uint32_t n, uint32_t y, uint32_t x, 
         for (; c >= v->in[*from].c; ++*from)
             c -= v->in[*from].c;
         return aei_ref_at(v->in[*from], n, y, x, c);
-    case AE_OP_CROP:
-        return aei_ref_at(v->in[0], n, y, x, p->first + c);
-    default: /* reshape: the same order */
-        return aei_ref_at(v->out, n, y, x, c);
+    case AE_OP_CROP: return aei_ref_at(v->in[0], n, y, x, p->first + c);
+    default: /* reshape: the same order */ return aei_ref_at(v->out, n, y, x, c);
     }
 }
 
@@ -344,7 +373,8 @@ static void combine(const aei_ref_node *v, bool backward)
                         else if (!backward)
                             v->y[o] += v->x[f][i];
                         else if (mul) /* two inputs: times the other one */
-                            v->dx[f][i] += v->dy[o] * v->x[1 - f][aei_ref_broadcast(v, 1 - f, n, y, x, c)];
+                            v->dx[f][i] += v->dy[o] *
+                                           v->x[1 - f][aei_ref_broadcast(v, 1 - f, n, y, x, c)];
                         else
                             v->dx[f][i] += v->dy[o];
                     }
@@ -385,16 +415,19 @@ static void moments(const double *x, size_t count, size_t step, double *mean, do
         *var += (x[k * step] - *mean) * (x[k * step] - *mean) / (double)count;
 }
 
-/* Gradient through z = (x - mean(x)) / sqrt(var(x) + epsilon) over `count` elements:
- * dx = (dz - mean(dz) - z mean(dz z)) / sqrt(var + epsilon), where dz = dy weight. weight and d_weight advance by step_weight. */
-static void normalise_backward(const double *x, const double *dy, size_t count, size_t step, const double *weight, double *d_weight,
-                               double *d_bias, size_t step_weight, double *dx)
+/* Gradient through z = (x - mean(x)) / sqrt(var(x) + epsilon) over `count` elements: dx = (dz -
+ * mean(dz) - z mean(dz z)) / sqrt(var + epsilon), where dz = dy weight. weight and d_weight advance
+ * by step_weight. */
+static void normalise_backward(const double *x, const double *dy, size_t count, size_t step,
+                               const double *weight, double *d_weight, double *d_bias,
+                               size_t step_weight, double *dx)
 {
     double mean, var, mean_dz = 0, mean_dz_z = 0;
 
     moments(x, count, step, &mean, &var);
     for (size_t k = 0; k < count; k++) {
-        double z = (x[k * step] - mean) / sqrt(var + EPSILON), dz = dy[k * step] * weight[k * step_weight];
+        double z = (x[k * step] - mean) / sqrt(var + EPSILON),
+               dz = dy[k * step] * weight[k * step_weight];
 
         mean_dz += dz / (double)count;
         mean_dz_z += dz * z / (double)count;
@@ -402,7 +435,8 @@ static void normalise_backward(const double *x, const double *dy, size_t count, 
         d_bias[k * step_weight] += dy[k * step];
     }
     for (size_t k = 0; k < count; k++) {
-        double z = (x[k * step] - mean) / sqrt(var + EPSILON), dz = dy[k * step] * weight[k * step_weight];
+        double z = (x[k * step] - mean) / sqrt(var + EPSILON),
+               dz = dy[k * step] * weight[k * step_weight];
 
         dx[k * step] += (dz - mean_dz - z * mean_dz_z) / sqrt(var + EPSILON);
     }
@@ -432,7 +466,8 @@ static void batchnorm_backward(const aei_ref_node *v)
 
     for (size_t c = 0; c < v->out.c; c++) {
         moments(v->x[0] + c, count, step, &v->d_mean[c], &v->d_variance[c]);
-        normalise_backward(v->x[0] + c, v->dy + c, count, step, v->weight + c, v->d_weight + c, v->d_bias + c, 0, v->dx[0] + c);
+        normalise_backward(v->x[0] + c, v->dy + c, count, step, v->weight + c, v->d_weight + c,
+                           v->d_bias + c, 0, v->dx[0] + c);
     }
 }
 
@@ -453,7 +488,8 @@ static void layernorm_forward(const aei_ref_node *v)
 static void layernorm_backward(const aei_ref_node *v)
 {
     for (size_t k = 0; k < aei_ref_count(v->out); k += v->out.c)
-        normalise_backward(v->x[0] + k, v->dy + k, v->out.c, 1, v->weight, v->d_weight, v->d_bias, 1, v->dx[0] + k);
+        normalise_backward(v->x[0] + k, v->dy + k, v->out.c, 1, v->weight, v->d_weight, v->d_bias,
+                           1, v->dx[0] + k);
 }
 
 static void dropout_forward(const aei_ref_node *v)
@@ -498,23 +534,53 @@ static void copy_backward(const aei_ref_node *v)
 
 /* ---- codecs, doc/codec.md ---- */
 
-#define BOTH(kind) {kind##_forward, kind##_backward}
+#define BOTH(kind)                                                                                 \
+    {                                                                                              \
+        kind##_forward, kind##_backward                                                            \
+    }
 
 static const aei_ref_op definitions[] = {
-    [AE_OP_DENSE] = BOTH(dense), [AE_OP_CONV] = BOTH(conv), [AE_OP_DECONV] = BOTH(deconv), [AE_OP_MAXPOOL] = BOTH(pool),
-    [AE_OP_AVGPOOL] = BOTH(pool), [AE_OP_NEAREST] = BOTH(upsample), [AE_OP_BILINEAR] = BOTH(upsample),
-    [AE_OP_SHUFFLE] = BOTH(move), [AE_OP_UNSHUFFLE] = BOTH(move), [AE_OP_CONCAT] = BOTH(move), [AE_OP_RESHAPE] = BOTH(move),
-    [AE_OP_CROP] = BOTH(move), [AE_OP_ADD] = BOTH(combine), [AE_OP_MUL] = BOTH(combine), [AE_OP_SCALE] = BOTH(scale),
-    [AE_OP_BATCHNORM] = BOTH(batchnorm), [AE_OP_LAYERNORM] = BOTH(layernorm), [AE_OP_DROPOUT] = BOTH(dropout),
-    [AE_OP_GAUSSIAN] = BOTH(gaussian), [AE_OP_NOISE] = BOTH(aei_ref_noise), [AE_OP_ACT] = BOTH(copy), [AE_OP_ROUND] = BOTH(copy),
-    [AE_OP_REVERSE] = BOTH(aei_ref_reverse), [AE_OP_EMBED] = BOTH(aei_ref_embed), [AE_OP_QUANTISE] = BOTH(aei_ref_quantise),
-    [AE_OP_BITS] = BOTH(aei_ref_bits), [AE_OP_GATHER] = BOTH(aei_ref_gather), [AE_OP_GRU] = BOTH(aei_ref_recurrent),
-    [AE_OP_LSTM] = BOTH(aei_ref_recurrent), [AE_OP_LAST] = BOTH(aei_ref_time), [AE_OP_REPEAT_TIME] = BOTH(aei_ref_time),
-    [AE_OP_FLIP] = BOTH(aei_ref_time), [AE_OP_SOFTMAX] = BOTH(aei_ref_softmax), [AE_OP_UNIT] = BOTH(aei_ref_unit),
-    [AE_OP_NORMALISE] = BOTH(aei_ref_normal), [AE_OP_DENORMALISE] = BOTH(aei_ref_normal),
+    [AE_OP_DENSE] = BOTH(dense),
+    [AE_OP_CONV] = BOTH(conv),
+    [AE_OP_DECONV] = BOTH(deconv),
+    [AE_OP_MAXPOOL] = BOTH(pool),
+    [AE_OP_AVGPOOL] = BOTH(pool),
+    [AE_OP_NEAREST] = BOTH(upsample),
+    [AE_OP_BILINEAR] = BOTH(upsample),
+    [AE_OP_SHUFFLE] = BOTH(move),
+    [AE_OP_UNSHUFFLE] = BOTH(move),
+    [AE_OP_CONCAT] = BOTH(move),
+    [AE_OP_RESHAPE] = BOTH(move),
+    [AE_OP_CROP] = BOTH(move),
+    [AE_OP_ADD] = BOTH(combine),
+    [AE_OP_MUL] = BOTH(combine),
+    [AE_OP_SCALE] = BOTH(scale),
+    [AE_OP_BATCHNORM] = BOTH(batchnorm),
+    [AE_OP_LAYERNORM] = BOTH(layernorm),
+    [AE_OP_DROPOUT] = BOTH(dropout),
+    [AE_OP_GAUSSIAN] = BOTH(gaussian),
+    [AE_OP_NOISE] = BOTH(aei_ref_noise),
+    [AE_OP_ACT] = BOTH(copy),
+    [AE_OP_ROUND] = BOTH(copy),
+    [AE_OP_REVERSE] = BOTH(aei_ref_reverse),
+    [AE_OP_EMBED] = BOTH(aei_ref_embed),
+    [AE_OP_QUANTISE] = BOTH(aei_ref_quantise),
+    [AE_OP_BITS] = BOTH(aei_ref_bits),
+    [AE_OP_GATHER] = BOTH(aei_ref_gather),
+    [AE_OP_GRU] = BOTH(aei_ref_recurrent),
+    [AE_OP_LSTM] = BOTH(aei_ref_recurrent),
+    [AE_OP_LAST] = BOTH(aei_ref_time),
+    [AE_OP_REPEAT_TIME] = BOTH(aei_ref_time),
+    [AE_OP_FLIP] = BOTH(aei_ref_time),
+    [AE_OP_SOFTMAX] = BOTH(aei_ref_softmax),
+    [AE_OP_UNIT] = BOTH(aei_ref_unit),
+    [AE_OP_NORMALISE] = BOTH(aei_ref_normal),
+    [AE_OP_DENORMALISE] = BOTH(aei_ref_normal),
 };
 
 const aei_ref_op *aei_ref_op_of(ae_op op)
 {
-    return (size_t)op < sizeof(definitions) / sizeof(*definitions) && definitions[op].forward ? &definitions[op] : NULL;
+    return (size_t)op < sizeof(definitions) / sizeof(*definitions) && definitions[op].forward
+               ? &definitions[op]
+               : NULL;
 }

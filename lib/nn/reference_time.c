@@ -16,7 +16,8 @@ enum { MOST_UNITS = 256, MOST_STEPS = 64 };
 
 /* One sequence: the states before each step and what its gates were. */
 typedef struct sequence {
-    double h[MOST_STEPS + 1][MOST_UNITS], c[MOST_STEPS + 1][MOST_UNITS], gate[MOST_STEPS][4][MOST_UNITS];
+    double h[MOST_STEPS + 1][MOST_UNITS], c[MOST_STEPS + 1][MOST_UNITS],
+        gate[MOST_STEPS][4][MOST_UNITS];
     double part[MOST_STEPS][MOST_UNITS]; /* gru: U h + c of its new value */
 } sequence;
 
@@ -56,26 +57,30 @@ static void recur_forward(const aei_ref_node *v, uint32_t n, uint32_t column, se
             double a[4];
 
             for (uint32_t g = 0; g < (lstm ? 4u : 2u); g++)
-                a[g] = input_of(v, g * units + u, x) + state_of(v, g * units + u, h) + bias_of(v, g * units + u);
+                a[g] = input_of(v, g * units + u, x) + state_of(v, g * units + u, h) +
+                       bias_of(v, g * units + u);
             if (lstm) {
                 for (int g = 0; g < 4; g++)
                     s->gate[t][g][u] = g == 2 ? tanh(a[g]) : sigmoid_of(a[g]);
-                s->c[t + 1][u] = s->gate[t][1][u] * s->c[t][u] + s->gate[t][0][u] * s->gate[t][2][u];
+                s->c[t + 1][u] = s->gate[t][1][u] * s->c[t][u] +
+                                 s->gate[t][0][u] * s->gate[t][2][u];
                 s->h[t + 1][u] = s->gate[t][3][u] * tanh(s->c[t + 1][u]);
                 continue;
             }
             s->gate[t][0][u] = sigmoid_of(a[0]);
             s->gate[t][1][u] = sigmoid_of(a[1]);
             s->part[t][u] = state_of(v, 2 * units + u, h) + bias_of(v, 3 * units + u);
-            s->gate[t][2][u] =
-                tanh(input_of(v, 2 * units + u, x) + bias_of(v, 2 * units + u) + s->gate[t][0][u] * s->part[t][u]);
+            s->gate[t][2][u] = tanh(input_of(v, 2 * units + u, x) + bias_of(v, 2 * units + u) +
+                                    s->gate[t][0][u] * s->part[t][u]);
             s->h[t + 1][u] = (1 - s->gate[t][1][u]) * s->gate[t][2][u] + s->gate[t][1][u] * h[u];
         }
     }
 }
 
-/* The gradient d by what gate row `row` is given through W (x) and U (h), each where it is not NULL. */
-static void deliver(const aei_ref_node *v, uint32_t row, double d, const double *x, double *dx, const double *h, double *dh)
+/* The gradient d by what gate row `row` is given through W (x) and U (h), each where it is not
+ * NULL. */
+static void deliver(const aei_ref_node *v, uint32_t row, double d, const double *x, double *dx,
+                    const double *h, double *dh)
 {
     for (uint32_t i = 0; x && i < v->in[0].c; i++) {
         dx[i] += d * v->weight[(size_t)row * v->in[0].c + i];
@@ -141,7 +146,8 @@ static void recur(const aei_ref_node *v, bool backward)
         for (uint32_t x = 0; x < v->out.w; x++) {
             recur_forward(v, n, x, s);
             for (uint32_t t = 0; t < v->out.h && !backward; t++)
-                memcpy(v->y + aei_ref_at(v->out, n, t, x, 0), s->h[t + 1], v->out.c * sizeof(double));
+                memcpy(v->y + aei_ref_at(v->out, n, t, x, 0), s->h[t + 1],
+                       v->out.c * sizeof(double));
             if (backward)
                 recur_backward(v, n, x, s);
         }
@@ -173,10 +179,13 @@ static void rows_in_time(const aei_ref_node *v, bool backward)
 
     for (uint32_t n = 0; n < v->out.n; n++)
         for (uint32_t y = 0; y < v->out.h; y++) {
-            size_t from = v->node->op == AE_OP_LAST ? last_row(v, n) : v->node->op == AE_OP_FLIP ? v->out.h - 1 - y : 0;
+            size_t from = v->node->op == AE_OP_LAST   ? last_row(v, n)
+                          : v->node->op == AE_OP_FLIP ? v->out.h - 1 - y
+                                                      : 0;
 
             for (size_t i = 0; i < row; i++) {
-                size_t a = ((size_t)n * v->out.h + y) * row + i, b = ((size_t)n * v->in[0].h + from) * row + i;
+                size_t a = ((size_t)n * v->out.h + y) * row + i,
+                       b = ((size_t)n * v->in[0].h + from) * row + i;
 
                 if (!backward)
                     v->y[a] = from == SIZE_MAX ? 0 : v->x[0][b];

@@ -68,7 +68,8 @@ static const ae_param *own_param(const aei_plan *p, uint32_t i, uint32_t k)
     return param && param->node == i ? param : NULL;
 }
 
-/* The next step of a part, whose first one owns the parameters that the others share; n_steps after the last. */
+/* The next step of a part, whose first one owns the parameters that the others share; n_steps after
+ * the last. */
 static uint32_t next_in_part(const aei_plan *p, uint32_t i)
 {
     int32_t param = p->steps[i].param[0];
@@ -115,7 +116,8 @@ ae_status aei_run_create(const aei_plan *plan, aei_run **out, ae_error *err)
         r->state = ae_alloc(plan->state_bytes, 1);
         r->memory = ae_alloc(plan->n_steps, sizeof(*r->memory));
     }
-    if (!r || !r->block || !r->state || !r->memory || dnnl_stream_create(&r->stream, aei_engine(), 0) != dnnl_success) {
+    if (!r || !r->block || !r->state || !r->memory ||
+        dnnl_stream_create(&r->stream, aei_engine(), 0) != dnnl_success) {
         aei_run_free(r);
         return ae_fail(err, AE_ERR_NOMEM, "workspace of %zu bytes", plan->workspace);
     }
@@ -150,14 +152,17 @@ static ae_status finish(aei_run *run, ae_error *err)
 
     dnnl_stream_wait(run->stream);
     run->status = dnnl_success;
-    return st == dnnl_success ? AE_OK : ae_fail(err, st == dnnl_out_of_memory ? AE_ERR_NOMEM : AE_ERR_INTERNAL,
-                                                "oneDNN primitive failed with status %d", (int)st);
+    return st == dnnl_success
+               ? AE_OK
+               : ae_fail(err, st == dnnl_out_of_memory ? AE_ERR_NOMEM : AE_ERR_INTERNAL,
+                         "oneDNN primitive failed with status %d", (int)st);
 }
 
 /* Dense f32 <-> stored tensor. */
 static void import(const aei_tensor *t, const float *from, uint8_t *to)
 {
-    size_t n = aei_pixels(t), used = (size_t)t->shape.c * t->element, stride = (size_t)t->cp * t->element;
+    size_t n = aei_pixels(t), used = (size_t)t->shape.c * t->element,
+           stride = (size_t)t->cp * t->element;
 
     if (t->cp == t->shape.c) {
         aei_from_f32(from, to, t->element, n * t->cp);
@@ -180,8 +185,8 @@ static void export(const aei_tensor *t, const uint8_t *from, float *to)
             aei_to_f32(from + i * stride, t->element, to + i * t->shape.c, t->shape.c);
 }
 
-ae_status aei_run_forward(aei_run *run, const aei_weights *weights, const float *const *inputs, float *const *outputs,
-                          uint64_t seed, ae_error *err)
+ae_status aei_run_forward(aei_run *run, const aei_weights *weights, const float *const *inputs,
+                          float *const *outputs, uint64_t seed, ae_error *err)
 {
     const aei_plan *p = run->plan;
     uint32_t next_input = 0;
@@ -199,12 +204,14 @@ ae_status aei_run_forward(aei_run *run, const aei_weights *weights, const float 
     }
     for (uint32_t i = 0; i < p->n_outputs; i++)
         if (outputs && outputs[i])
-            export(&p->steps[p->outputs[i]].t, aei_value(run, &p->steps[p->outputs[i]]), outputs[i]);
+            export(&p->steps[p->outputs[i]].t, aei_value(run, &p->steps[p->outputs[i]]),
+                   outputs[i]);
     return finish(run, err);
 }
 
 /* Sends the gradient of step s into the gradient of node `to` by slot. */
-static void send(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot, uint32_t to, bool passes)
+static void send(aei_run *run, const aei_weights *weights, const aei_step *s, uint32_t slot,
+                 uint32_t to, bool passes)
 {
     const aei_step *target = &run->plan->steps[to];
     size_t n = aei_pixels(&target->t) * target->t.cp;
@@ -244,13 +251,14 @@ static void seed_gradients(aei_run *run, const float *const *d_outputs)
             import(&s->t, d_outputs[i], aei_grad(run, s));
         else if (d_outputs[i]) {
             import(&s->t, d_outputs[i], aei_at(run, AEI_TEMP));
-            aei_add_to(aei_grad(run, s), aei_at(run, AEI_TEMP), s->t.element, aei_pixels(&s->t) * s->t.cp);
+            aei_add_to(aei_grad(run, s), aei_at(run, AEI_TEMP), s->t.element,
+                       aei_pixels(&s->t) * s->t.cp);
         }
     }
 }
 
-ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs, float *native,
-                           float *const *d_inputs, ae_error *err)
+ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs,
+                           float *native, float *const *d_inputs, ae_error *err)
 {
     const aei_plan *p = run->plan;
 
@@ -266,7 +274,8 @@ ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float
             s->op->backward_params(run, weights, s, native + s->native);
         for (uint32_t k = 0; k < s->node->n_from; k++)
             send(run, weights, s, k, s->node->from[k],
-                 s->op->passes && aei_tensor_bytes(&p->steps[s->node->from[k]].t) == aei_tensor_bytes(&s->t));
+                 s->op->passes &&
+                     aei_tensor_bytes(&p->steps[s->node->from[k]].t) == aei_tensor_bytes(&s->t));
         if (s->node->add >= 0)
             send(run, weights, s, s->node->n_from, (uint32_t)s->node->add, true);
     }
@@ -289,7 +298,8 @@ void aei_weights_collect_part(aei_weights *w, float *native, float *flat, uint32
 
     aei_single_threaded();
     for (uint32_t i = owner; i < p->n_steps; i = next_in_part(p, i))
-        for (uint32_t k = 0; k < 4; k++) { /* a step that shares a weight may have a bias of its own */
+        /* a step that shares a weight may have a bias of its own */
+        for (uint32_t k = 0; k < 4; k++) {
             const ae_param *param = own_param(p, i, k);
             bool (*overwrites)(const aei_step *) = p->steps[i].op->overwrites;
 
@@ -311,7 +321,8 @@ void aei_weights_collect_part(aei_weights *w, float *native, float *flat, uint32
             const ae_param *param = &p->params[s->param[k]];
 
             for (size_t q = 0; q < param->count && (param->trainable || i == owner); q++)
-                flat[param->offset + q] += from[q]; /* statistics are not summed over the nodes that share them */
+                /* statistics are not summed over the nodes that share them */
+                flat[param->offset + q] += from[q];
             from += param->count;
         }
     }
@@ -334,9 +345,10 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Adds the least of its times, and its operations; nothing where there is no primitive of this kind. */
-static void time_layer(aei_run *run, const aei_weights *w, const aei_step *s, int kind, float *native, int repeats, double *seconds,
-                       double *operations)
+/* Adds the least of its times, and its operations; nothing where there is no primitive of this
+ * kind. */
+static void time_layer(aei_run *run, const aei_weights *w, const aei_step *s, int kind,
+                       float *native, int repeats, double *seconds, double *operations)
 {
     double best = 1e30, done = 0;
 
@@ -353,7 +365,8 @@ static void time_layer(aei_run *run, const aei_weights *w, const aei_step *s, in
     *operations += done;
 }
 
-ae_status aei_plan_bench(const aei_plan *plan, int repeats, double *seconds, double *operations, ae_error *err)
+ae_status aei_plan_bench(const aei_plan *plan, int repeats, double *seconds, double *operations,
+                         ae_error *err)
 {
     aei_run *run = NULL;
     aei_weights *w = NULL;
@@ -366,7 +379,8 @@ ae_status aei_plan_bench(const aei_plan *plan, int repeats, double *seconds, dou
     if (!values || !native)
         st = ae_fail(err, AE_ERR_NOMEM, "benchmark of %zu parameters", plan->n_floats);
     if (st == AE_OK && (st = ae_graph_init(plan->graph, 1, values, err)) == AE_OK &&
-        (st = aei_weights_create(plan, &w, err)) == AE_OK && (st = aei_run_create(plan, &run, err)) == AE_OK) {
+        (st = aei_weights_create(plan, &w, err)) == AE_OK &&
+        (st = aei_run_create(plan, &run, err)) == AE_OK) {
         aei_weights_set(w, values);
         for (uint32_t i = 0; i < plan->n_steps; i++) {
             const aei_step *s = &plan->steps[i];

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How tensors are stored: with how many channels, in which order, and which of them only pass from a gate to its product. */
+ * How tensors are stored: with how many channels, in which order, and which of them only pass from
+ * a gate to its product. */
 #include "nn/storage.h"
 
-enum { PADDED = 1, EXACT = 2 }; /* EXACT wins: grouped layers cannot have channels between their groups */
+/* EXACT wins: grouped layers cannot have channels between their groups */
+enum { PADDED = 1, EXACT = 2 };
 
 static bool spread_flags(uint8_t *a, uint8_t *b)
 {
@@ -65,7 +67,8 @@ static bool reads(const aei_step *user, uint32_t node)
 /* Casts and trimmed pixels: the channels stay as they are. */
 static bool keeps_channels(const ae_node *n)
 {
-    return n->act == AE_ACT_NONE && (n->op == AE_OP_ACT || (n->op == AE_OP_CROP && n->pad[0] + n->pad[1]));
+    return n->act == AE_ACT_NONE &&
+           (n->op == AE_OP_ACT || (n->op == AE_OP_CROP && n->pad[0] + n->pad[1]));
 }
 
 /* Whether plain convolutions alone read step i, some by way of steps that keep its channels. */
@@ -76,8 +79,9 @@ static bool leads_to_convs(const aei_plan *p, uint32_t i)
     for (uint32_t k = i + 1; k < p->n_steps && good; k++) {
         const aei_step *user = &p->steps[k];
 
-        good = user->node->add != (int32_t)i && (!reads(user, i) || is_plain_conv(user) ||
-                                                 (keeps_channels(user->node) && leads_to_convs(p, k)));
+        good = user->node->add != (int32_t)i &&
+               (!reads(user, i) || is_plain_conv(user) ||
+                (keeps_channels(user->node) && leads_to_convs(p, k)));
     }
     return good;
 }
@@ -139,8 +143,9 @@ static const aei_step *only_user(const aei_plan *p, uint32_t i)
     return n == 1 ? user : NULL;
 }
 
-/* Products of a layer and its gate. In training the gradient takes one pass, not two. At inference gates that are convolutions
- * of single pixels are computed piece by piece: they never leave the cache. */
+/* Products of a layer and its gate. In training the gradient takes one pass, not two. At inference
+ * gates that are convolutions of single pixels are computed piece by piece: they never leave the
+ * cache. */
 void aei_storage_gates(aei_plan *p)
 {
     enum { PIECE = 1 << 18 }; /* bytes */
@@ -148,15 +153,19 @@ void aei_storage_gates(aei_plan *p)
     for (uint32_t i = 0; i < p->n_steps; i++) {
         aei_step *s = &p->steps[i];
         const ae_node *n = s->node;
-        const aei_step *mul = n->act == AE_ACT_SIGMOID || n->act == AE_ACT_CLIP ? only_user(p, i) : NULL;
+        const aei_step *mul = n->act == AE_ACT_SIGMOID || n->act == AE_ACT_CLIP ? only_user(p, i)
+                                                                                : NULL;
 
         s->gates = mul && mul->node->op == AE_OP_MUL;
         for (int k = 0; k < 2 && s->gates; k++) /* nothing broadcast or of another type */
-            s->gates = aei_tensor_bytes(&p->steps[mul->node->from[k]].t) == aei_tensor_bytes(&mul->t) &&
+            s->gates = aei_tensor_bytes(&p->steps[mul->node->from[k]].t) ==
+                           aei_tensor_bytes(&mul->t) &&
                        (p->config.train || !p->steps[mul->node->from[k]].chunk);
-        if (s->gates && !p->config.train && is_plain_conv(s) && n->add < 0 && n->kernel[0] * n->kernel[1] == 1 &&
-            n->stride[0] * n->stride[1] == 1 && !n->pad[0] && !n->pad[1]) {
-            uint32_t widest = s->t.cp > p->steps[n->from[0]].t.cp ? s->t.cp : p->steps[n->from[0]].t.cp;
+        if (s->gates && !p->config.train && is_plain_conv(s) && n->add < 0 &&
+            n->kernel[0] * n->kernel[1] == 1 && n->stride[0] * n->stride[1] == 1 && !n->pad[0] &&
+            !n->pad[1]) {
+            uint32_t widest = s->t.cp > p->steps[n->from[0]].t.cp ? s->t.cp
+                                                                  : p->steps[n->from[0]].t.cp;
             size_t most = PIECE / ((size_t)widest * s->t.element), pixels = aei_pixels(&s->t);
 
             s->chunk = (uint32_t)(most < 1 ? 1 : most < pixels ? most : pixels);

@@ -4,7 +4,8 @@
 
 #include "nn/plan.h"
 
-/* Stored channels and their order for all steps, whose shapes are known; false when out of memory. */
+/* Stored channels and their order for all steps, whose shapes are known; false when out of memory.
+ */
 bool aei_storage_choose(aei_plan *plan);
 /* Products of a layer and its gate (aei_step: gates, chunk). */
 void aei_storage_gates(aei_plan *plan);

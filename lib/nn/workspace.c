@@ -49,7 +49,8 @@ static int by_offset(const void *a, const void *b)
 
 bool aei_workspace_place(aei_plan *p)
 {
-    aei_span **order = ae_alloc(p->n_buffers, sizeof(*order)), **near = ae_alloc(p->n_buffers, sizeof(*near));
+    aei_span **order = ae_alloc(p->n_buffers, sizeof(*order)),
+             **near = ae_alloc(p->n_buffers, sizeof(*near));
 
     if (order && near) {
         for (uint32_t i = 0; i < p->n_buffers; i++) {

@@ -50,9 +50,12 @@ static size_t put_quoted(char *to, const char *text)
 
 char *aei_card_make(const aei_card *c)
 {
-    const char *command = c->options->command ? c->options->command : "", *init = c->options->init ? c->options->init : "";
+    const char *command = c->options->command ? c->options->command : "",
+               *init = c->options->init ? c->options->init : "";
     const char *extra = c->options->card_extra ? c->options->card_extra : "";
-    char hardware[160], *text = ae_alloc(2048 + 4 * (strlen(command) + strlen(init)) + strlen(extra), 1), *at = text;
+    char hardware[160],
+        *text = ae_alloc(2048 + 4 * (strlen(command) + strlen(init)) + strlen(extra), 1),
+        *at = text;
 
     if (!text)
         return NULL;
@@ -63,10 +66,14 @@ char *aei_card_make(const aei_card *c)
         at += sprintf(at, "\ninit: ");
         at += put_quoted(at, init);
     }
-    at += sprintf(at, "\nseed: %" PRIu64 "\nsteps: %" PRIu64 "\nof_steps: %" PRIu64 "\nseconds: %.0f\nprecision: %s\nhardware: ",
-                  c->options->seed, c->step, c->steps, c->seconds, c->precision == AE_PRECISION_BF16 ? "bf16" : "f32");
+    at += sprintf(at,
+                  "\nseed: %" PRIu64 "\nsteps: %" PRIu64 "\nof_steps: %" PRIu64
+                  "\nseconds: %.0f\nprecision: %s\nhardware: ",
+                  c->options->seed, c->step, c->steps, c->seconds,
+                  c->precision == AE_PRECISION_BF16 ? "bf16" : "f32");
     at += put_quoted(at, hardware);
-    at += sprintf(at, "\nthreads: %u\nitems: %zu\ndata_fingerprint: \"%016" PRIx64 "\"\n", c->threads, c->n_items, c->fingerprint);
+    at += sprintf(at, "\nthreads: %u\nitems: %zu\ndata_fingerprint: \"%016" PRIx64 "\"\n",
+                  c->threads, c->n_items, c->fingerprint);
     if (isfinite(c->score))
         at += sprintf(at, "%s: %.4f\n", c->score_name, c->score);
     if (isfinite(c->first_score))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Writes everything that a run goes on from into one file beside the old one, which it then takes the place of, and reads it back
- * only where hash, key and sizes are those of the run. */
+ * Writes everything that a run goes on from into one file beside the old one, which it then takes
+ * the place of, and reads it back only where hash, key and sizes are those of the run. */
 #include "train/checkpoint.h"
 #include "core/replace.h"
 #include "model/file.h"
@@ -14,8 +14,25 @@
 #define MAGIC UINT64_C(0x3154504b43454189) /* "\x89" "AECKPT1" where little-endian */
 
 enum { /* words of the header */
-    W_MAGIC, W_RECIPE, W_SEED, W_STEPS, W_PRECISION, W_NOISY_ONLY, W_CACHE, W_DATA, W_FLOATS, W_UPDATES, W_STEP, W_FAULTS, W_STALE,
-    W_SCORE, W_BEST_SCORE, W_SECONDS, W_HAS_BEST, W_POINTS, N_WORDS
+       W_MAGIC,
+       W_RECIPE,
+       W_SEED,
+       W_STEPS,
+       W_PRECISION,
+       W_NOISY_ONLY,
+       W_CACHE,
+       W_DATA,
+       W_FLOATS,
+       W_UPDATES,
+       W_STEP,
+       W_FAULTS,
+       W_STALE,
+       W_SCORE,
+       W_BEST_SCORE,
+       W_SECONDS,
+       W_HAS_BEST,
+       W_POINTS,
+       N_WORDS
 };
 
 static uint64_t from_double(double x)
@@ -35,17 +52,34 @@ static double to_double(uint64_t u)
 }
 
 /* Bytes between header and hash. */
-static size_t body_bytes(const aei_state *state, uint64_t n_floats, bool has_best, uint64_t n_points)
+static size_t body_bytes(const aei_state *state, uint64_t n_floats, bool has_best,
+                         uint64_t n_points)
 {
-    return (4 + has_best) * n_floats * sizeof(float) + n_points * sizeof(aei_point) + state->n_skipped * sizeof(*state->skipped);
+    return (4 + has_best) * n_floats * sizeof(float) + n_points * sizeof(aei_point) +
+           state->n_skipped * sizeof(*state->skipped);
 }
 
-ae_status aei_checkpoint_save(const char *path, const aei_run_key *key, const aei_state *state, const aei_progress *p,
-                              ae_error *err)
+ae_status aei_checkpoint_save(const char *path, const aei_run_key *key, const aei_state *state,
+                              const aei_progress *p, ae_error *err)
 {
-    uint64_t head[N_WORDS] = {MAGIC, key->recipe, key->seed, key->steps, key->precision, key->noisy_only, key->cache_bytes,
-                              key->data, state->n_floats, state->n_updates, p->step, p->faults, p->stale, from_double(p->score),
-                              from_double(p->best_score), from_double(p->seconds), p->has_best, p->n_points};
+    uint64_t head[N_WORDS] = {MAGIC,
+                              key->recipe,
+                              key->seed,
+                              key->steps,
+                              key->precision,
+                              key->noisy_only,
+                              key->cache_bytes,
+                              key->data,
+                              state->n_floats,
+                              state->n_updates,
+                              p->step,
+                              p->faults,
+                              p->stale,
+                              from_double(p->score),
+                              from_double(p->best_score),
+                              from_double(p->seconds),
+                              p->has_best,
+                              p->n_points};
     size_t bytes = sizeof(head) + body_bytes(state, state->n_floats, p->has_best, p->n_points);
     size_t floats = state->n_floats * sizeof(float);
     uint8_t *all = ae_alloc(bytes + 8, 1), *at = all + sizeof(head);
@@ -79,16 +113,23 @@ ae_status aei_checkpoint_save(const char *path, const aei_run_key *key, const ae
 ae_status aei_checkpoint_mismatch(const char *path, const char *what, ae_error *err)
 {
     return ae_fail(err, AE_ERR_MISMATCH,
-                   "%s: this checkpoint was made with another %s; repeat that command to resume, or delete the file to begin anew",
+                   "%s: this checkpoint was made with another %s; repeat that command to resume, "
+                   "or delete the file to begin anew",
                    path, what);
 }
 
 /* The words must be those of this run. */
-static ae_status check_key(const char *path, const uint64_t *head, const aei_run_key *key, ae_error *err)
+static ae_status check_key(const char *path, const uint64_t *head, const aei_run_key *key,
+                           ae_error *err)
 {
-    static const char *const what[] = {"recipe", "seed", "number of steps or schedule", "precision", "kind of data (noisy-only)",
+    static const char *const what[] = {"recipe",
+                                       "seed",
+                                       "number of steps or schedule",
+                                       "precision",
+                                       "kind of data (noisy-only)",
                                        "cache size"};
-    const uint64_t mine[] = {key->recipe, key->seed, key->steps, key->precision, key->noisy_only, key->cache_bytes};
+    const uint64_t mine[] = {key->recipe,    key->seed,       key->steps,
+                             key->precision, key->noisy_only, key->cache_bytes};
 
     for (int i = 0; i < 6; i++)
         if (head[W_RECIPE + i] != mine[i])
@@ -96,29 +137,38 @@ static ae_status check_key(const char *path, const uint64_t *head, const aei_run
     return AE_OK;
 }
 
-static ae_status check_contents(const char *path, const uint8_t *all, size_t bytes, const aei_run_key *key, const aei_state *state,
+static ae_status check_contents(const char *path, const uint8_t *all, size_t bytes,
+                                const aei_run_key *key, const aei_state *state,
                                 const aei_progress *p, uint64_t *head, ae_error *err)
 {
     uint64_t hash;
     ae_status st;
 
     if (bytes < 8 || memcmp(all, &(uint64_t){MAGIC}, 8))
-        return ae_fail(err, AE_ERR_MALFORMED, "%s: not a checkpoint of this version; name another file or delete it", path);
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "%s: not a checkpoint of this version; name another file or delete it",
+                       path);
     if (bytes < N_WORDS * 8 + 8)
-        return ae_fail(err, AE_ERR_MALFORMED, "%s: truncated checkpoint; delete it to begin anew", path);
+        return ae_fail(err, AE_ERR_MALFORMED, "%s: truncated checkpoint; delete it to begin anew",
+                       path);
     memcpy(&hash, all + bytes - 8, 8);
     if (hash != XXH3_64bits(all, bytes - 8))
-        return ae_fail(err, AE_ERR_CHECKSUM, "%s: damaged checkpoint (checksum differs); delete it to begin anew", path);
+        return ae_fail(err, AE_ERR_CHECKSUM,
+                       "%s: damaged checkpoint (checksum differs); delete it to begin anew", path);
     memcpy(head, all, N_WORDS * 8);
     if ((st = check_key(path, head, key, err)) != AE_OK)
         return st;
-    if (head[W_FLOATS] != state->n_floats || head[W_HAS_BEST] > (p->best != NULL) || head[W_POINTS] > AEI_CURVE_MAX ||
-        bytes != N_WORDS * 8 + 8 + body_bytes(state, head[W_FLOATS], head[W_HAS_BEST], head[W_POINTS]))
-        return ae_fail(err, AE_ERR_MALFORMED, "%s: checkpoint of impossible size; delete it to begin anew", path);
+    if (head[W_FLOATS] != state->n_floats || head[W_HAS_BEST] > (p->best != NULL) ||
+        head[W_POINTS] > AEI_CURVE_MAX ||
+        bytes !=
+            N_WORDS * 8 + 8 + body_bytes(state, head[W_FLOATS], head[W_HAS_BEST], head[W_POINTS]))
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "%s: checkpoint of impossible size; delete it to begin anew", path);
     return AE_OK;
 }
 
-ae_status aei_checkpoint_load(const char *path, aei_run_key *key, aei_state *state, aei_progress *p, bool *found, ae_error *err)
+ae_status aei_checkpoint_load(const char *path, aei_run_key *key, aei_state *state, aei_progress *p,
+                              bool *found, ae_error *err)
 {
     size_t bytes, floats = state->n_floats * sizeof(float);
     uint64_t head[N_WORDS];

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How alike the noise of neighbouring pixels is, for the warning that a camera has smoothed it: in the calmest blocks a plane is
- * taken off, and the covariance of what is left with its right and lower neighbours is held against its power. */
+ * How alike the noise of neighbouring pixels is, for the warning that a camera has smoothed it: in
+ * the calmest blocks a plane is taken off, and the covariance of what is left with its right and
+ * lower neighbours is held against its power. */
 #include "train/coarse.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 16, MOST_PICTURES = 8, MOST_BLOCKS = 4096, CALM = 10 /* one of so many blocks is taken */ };
+/* one of so many blocks is taken */
+enum { BLOCK = 16, MOST_PICTURES = 8, MOST_BLOCKS = 4096, CALM = 10 };
 
-/* A block without its plane: the power of what is left, and its covariance with the right and the lower neighbour. */
-typedef struct block { float power, beside; } block;
+/* A block without its plane: the power of what is left, and its covariance with the right and the
+ * lower neighbour. */
+typedef struct block {
+    float power, beside;
+} block;
 
 static float sample(const ae_signal_info *info, const void *pixels, size_t i)
 {
@@ -20,8 +25,10 @@ static float sample(const ae_signal_info *info, const void *pixels, size_t i)
                                     : ((const float *)pixels)[i];
 }
 
-/* Luminance, or the difference of red and blue. False where a sample is black, white or no number: that is clipped or drawn. */
-static bool cut(const ae_signal_info *info, const void *pixels, size_t y0, size_t x0, bool colour, float *z)
+/* Luminance, or the difference of red and blue. False where a sample is black, white or no number:
+ * that is clipped or drawn. */
+static bool cut(const ae_signal_info *info, const void *pixels, size_t y0, size_t x0, bool colour,
+                float *z)
 {
     uint32_t c = info->channels;
 
@@ -40,7 +47,8 @@ static bool cut(const ae_signal_info *info, const void *pixels, size_t y0, size_
 
 static block judge(float *z)
 {
-    float mean = 0, across = 0, down = 0, squares = 0, power = 0, beside = 0, half = 0.5f * (BLOCK - 1);
+    float mean = 0, across = 0, down = 0, squares = 0, power = 0, beside = 0,
+          half = 0.5f * (BLOCK - 1);
 
     for (int i = 0; i < BLOCK * BLOCK; i++) {
         float x = (float)(i % BLOCK) - half, y = (float)(i / BLOCK) - half;
@@ -51,13 +59,15 @@ static block judge(float *z)
         squares += x * x;
     }
     for (int i = 0; i < BLOCK * BLOCK; i++)
-        z[i] -= mean + (across * ((float)(i % BLOCK) - half) + down * ((float)(i / BLOCK) - half)) / squares;
+        z[i] -= mean + (across * ((float)(i % BLOCK) - half) + down * ((float)(i / BLOCK) - half)) /
+                           squares;
     for (int y = 0; y < BLOCK; y++)
         for (int x = 0; x < BLOCK; x++) {
             const float *p = z + y * BLOCK + x;
 
             power += *p * *p / (BLOCK * BLOCK);
-            beside += ((x + 1 < BLOCK ? p[0] * p[1] : 0) + (y + 1 < BLOCK ? p[0] * p[BLOCK] : 0)) / (2 * BLOCK * (BLOCK - 1));
+            beside += ((x + 1 < BLOCK ? p[0] * p[1] : 0) + (y + 1 < BLOCK ? p[0] * p[BLOCK] : 0)) /
+                      (2 * BLOCK * (BLOCK - 1));
         }
     return (block){power, beside};
 }
@@ -69,7 +79,8 @@ static int by_power(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Blocks with no noise at all say nothing, and the calmest of the others least of what is in the picture. */
+/* Blocks with no noise at all say nothing, and the calmest of the others least of what is in the
+ * picture. */
 static double likeness(block *blocks, size_t n)
 {
     double power = 0, beside = 0;
@@ -82,7 +93,8 @@ static double likeness(block *blocks, size_t n)
     return power > 0 ? beside / power : NAN;
 }
 
-static double judge_picture(const ae_signal_info *info, const void *pixels, bool colour, block *blocks)
+static double judge_picture(const ae_signal_info *info, const void *pixels, bool colour,
+                            block *blocks)
 {
     size_t rows = (size_t)info->height / BLOCK, columns = (size_t)info->width / BLOCK;
     size_t every = rows * columns / MOST_BLOCKS + 1, n = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The contractive penalty and its gradients by the layer's values and its weights, unit by unit in a fixed order. */
+ * The contractive penalty and its gradients by the layer's values and its weights, unit by unit in
+ * a fixed order. */
 #include "train/contract.h"
 
 #include <stdio.h>
@@ -9,14 +10,15 @@
 struct aei_contraction {
     ae_act act;
     double weight;
-    size_t at;               /* the layer's weight in the flat parameters */
+    size_t at; /* the layer's weight in the flat parameters */
     uint32_t units, inputs, n_shards;
-    double *norms;           /* of each unit's weights, squared */
-    double *sums;            /* of each shard and unit: what multiplies its weights in their gradient */
+    double *norms; /* of each unit's weights, squared */
+    double *sums;  /* of each shard and unit: what multiplies its weights in their gradient */
 };
 
-ae_status aei_contraction_create(const ae_graph *graph, const ae_param *params, uint32_t n_params, const char *node,
-                                 uint32_t n_shards, aei_contraction **out, ae_error *err)
+ae_status aei_contraction_create(const ae_graph *graph, const ae_param *params, uint32_t n_params,
+                                 const char *node, uint32_t n_shards, aei_contraction **out,
+                                 ae_error *err)
 {
     int32_t found = ae_graph_find(graph, node);
     const ae_node *n = found < 0 ? NULL : &graph->nodes[found];
@@ -25,9 +27,11 @@ ae_status aei_contraction_create(const ae_graph *graph, const ae_param *params, 
 
     *out = NULL;
     if (!n || n->op != AE_OP_DENSE || n->transposed ||
-        (n->act != AE_ACT_NONE && n->act != AE_ACT_SIGMOID && n->act != AE_ACT_TANH && n->act != AE_ACT_RELU))
-        return ae_fail(err, AE_ERR_MISMATCH, "penalty jacobian: %s is no dense layer with act none, sigmoid, tanh or relu",
-                       node);
+        (n->act != AE_ACT_NONE && n->act != AE_ACT_SIGMOID && n->act != AE_ACT_TANH &&
+         n->act != AE_ACT_RELU))
+        return ae_fail(
+            err, AE_ERR_MISMATCH,
+            "penalty jacobian: %s is no dense layer with act none, sigmoid, tanh or relu", node);
     snprintf(name, sizeof(name), "%s.weight", n->param);
     c = ae_alloc(1, sizeof(*c));
     if (!c)
@@ -82,7 +86,8 @@ static double slope(ae_act act, double h, double *by_h)
     }
 }
 
-double aei_contraction_add(aei_contraction *c, uint32_t shard, double share, ae_shape s, const float *value, float *gradient)
+double aei_contraction_add(aei_contraction *c, uint32_t shard, double share, ae_shape s,
+                           const float *value, float *gradient)
 {
     double *sums = c->sums + (size_t)shard * c->units, k = c->weight * share / s.n, sum = 0;
 

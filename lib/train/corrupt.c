@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Corruptions of clean pictures, applied in the order of the recipe or one drawn among them: white noise, cameras (image/camera.h),
- * black and white pixels, holes, JPEG. Every draw comes from the sample's own generator, so that a batch is the same whichever
- * thread makes it. */
+ * Corruptions of clean pictures, applied in the order of the recipe or one drawn among them: white
+ * noise, cameras (image/camera.h), black and white pixels, holes, JPEG. Every draw comes from the
+ * sample's own generator, so that a batch is the same whichever thread makes it. */
 #include "train/corrupt.h"
 #include "core/rank.h"
 
@@ -19,9 +19,11 @@ ae_status aei_corrupt_check(const ae_recipe *recipe, uint32_t h, uint32_t w, ae_
             continue;
         if (recipe->task == AE_TASK_SUPERRES || (i > 0 && !recipe->one_of))
             return ae_fail(err, AE_ERR_UNSUPPORTED,
-                           "camera noise makes pictures of its own: it comes first, and not in super-resolution");
+                           "camera noise makes pictures of its own: it comes first, and not in "
+                           "super-resolution");
         if (h < AEI_CAMERA_MIN_EDGE || w < AEI_CAMERA_MIN_EDGE)
-            return ae_fail(err, AE_ERR_UNSUPPORTED, "camera noise on %u x %u pixels; at least %d x %d are needed", w, h,
+            return ae_fail(err, AE_ERR_UNSUPPORTED,
+                           "camera noise on %u x %u pixels; at least %d x %d are needed", w, h,
                            AEI_CAMERA_MIN_EDGE, AEI_CAMERA_MIN_EDGE);
     }
     return AE_OK;
@@ -45,7 +47,8 @@ static float clamp(float v, float lo, float hi)
     return v > lo ? (v < hi ? v : hi) : lo;
 }
 
-static void add_white(const aei_corrupt_job *job, float *restrict noisy, float sigma, float *restrict scratch)
+static void add_white(const aei_corrupt_job *job, float *restrict noisy, float sigma,
+                      float *restrict scratch)
 {
     size_t n = (size_t)job->h * job->w, c = job->c;
 
@@ -75,7 +78,8 @@ static void replace_pixels(const aei_corrupt_job *job, float *noisy, float fract
     }
 }
 
-static void take_photograph(const aei_corrupt_job *job, float *clean, float *noisy, float luminance, void *scratch)
+static void take_photograph(const aei_corrupt_job *job, float *clean, float *noisy, float luminance,
+                            void *scratch)
 {
     aei_camera camera;
 
@@ -115,7 +119,8 @@ static aei_told white_told(const aei_corrupt_job *job, double sigma)
     return (aei_told){(float)sigma, (float)(sigma / sqrt(3)), (float)sigma};
 }
 
-void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_told *told, void *scratch)
+void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_told *told,
+                 void *scratch)
 {
     const ae_recipe *recipe = job->recipe;
     uint32_t n_pixels = job->h * job->w, first = 0, end = recipe->n_corruptions;
@@ -141,7 +146,8 @@ void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_tol
         const ae_corruption *k = &recipe->corruptions[i];
         aei_jpeg_loss lose;
         bool applies = aei_rng_float(job->rng) < k->probability;
-        float v = draw(job, k->min, k->max), told_by = aei_rng_range(job->rng, k->jitter_min, k->jitter_max);
+        float v = draw(job, k->min, k->max),
+              told_by = aei_rng_range(job->rng, k->jitter_min, k->jitter_max);
 
         if (!applies)
             continue;
@@ -164,8 +170,10 @@ void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_tol
             measured = true;
             break;
         case AE_CORRUPT_JPEG:
-            lose = (aei_jpeg_loss){.quality = (int)clamp(v + 0.5f, 1, 100), .halve_chroma = aei_rng_below(job->rng, 2),
-                                   .y = aei_rng_below(job->rng, 16), .x = aei_rng_below(job->rng, 16)};
+            lose = (aei_jpeg_loss){.quality = (int)clamp(v + 0.5f, 1, 100),
+                                   .halve_chroma = aei_rng_below(job->rng, 2),
+                                   .y = aei_rng_below(job->rng, 16),
+                                   .x = aei_rng_below(job->rng, 16)};
             aei_jpeg_lose(&lose, noisy, job->h, job->w, job->c, scratch);
             measured = true;
             break;
@@ -175,13 +183,15 @@ void aei_corrupt(const aei_corrupt_job *job, float *clean, float *noisy, aei_tol
             break;
         }
     }
-    *told = measured ? aei_deviation(noisy, clean, n_pixels, job->c) : white_told(job, sqrt(variance));
+    *told = measured ? aei_deviation(noisy, clean, n_pixels, job->c)
+                     : white_told(job, sqrt(variance));
     told->white *= (float)jitter;
     told->luminance *= (float)jitter;
     told->chroma *= (float)jitter;
 }
 
-void aei_blind_spots(aei_rng *rng, const float *noisy, uint32_t h, uint32_t w, uint32_t c, float *masked, float *weight)
+void aei_blind_spots(aei_rng *rng, const float *noisy, uint32_t h, uint32_t w, uint32_t c,
+                     float *masked, float *weight)
 {
     enum { BLOCK = 7, REACH = 2 };
 
@@ -202,7 +212,8 @@ void aei_blind_spots(aei_rng *rng, const float *noisy, uint32_t h, uint32_t w, u
             nx = nx < 0 || nx >= w ? 2 * (int64_t)x - nx : nx;
             at = y * w + x;
             if (ny >= 0 && ny < h && nx >= 0 && nx < w)
-                memcpy(masked + (size_t)at * c, noisy + ((size_t)ny * w + (size_t)nx) * c, c * sizeof(*masked));
+                memcpy(masked + (size_t)at * c, noisy + ((size_t)ny * w + (size_t)nx) * c,
+                       c * sizeof(*masked));
             weight[at] = 1;
         }
 }

@@ -29,7 +29,9 @@ static bool draws(const ae_graph *g)
     return false;
 }
 
-typedef struct sums { double square, psnr, hits, labelled, bpp, terms[AE_MAX_TERMS]; } sums;
+typedef struct sums {
+    double square, psnr, hits, labelled, bpp, terms[AE_MAX_TERMS];
+} sums;
 
 static void add_psnr(const aei_batch *batch, const float *prediction, ae_shape s, sums *to)
 {
@@ -47,7 +49,8 @@ static void add_psnr(const aei_batch *batch, const float *prediction, ae_shape s
 }
 
 /* One batch: what comes of the means, and the terms, with draws where the network has some. */
-static ae_status take_batch(aei_trainer *t, aei_loader *loader, const ae_recipe *r, uint32_t i, sums *to, ae_error *err)
+static ae_status take_batch(aei_trainer *t, aei_loader *loader, const ae_recipe *r, uint32_t i,
+                            sums *to, ae_error *err)
 {
     aei_batch batch;
     aei_evaluation found;
@@ -75,15 +78,24 @@ static ae_status take_batch(aei_trainer *t, aei_loader *loader, const ae_recipe 
     return st;
 }
 
-ae_status ae_evaluate(const ae_model *model, const ae_dataset *data, const ae_train_options *o, ae_evaluated *out, ae_error *err)
+ae_status ae_evaluate(const ae_model *model, const ae_dataset *data, const ae_train_options *o,
+                      ae_evaluated *out, ae_error *err)
 {
     ae_recipe *r = ae_alloc(1, sizeof(*r));
     aei_trainer *t = NULL;
     aei_loader *loader = NULL;
-    aei_loader_config config = {.recipe = r, .data = data, .noise = o->noise, .rooms = o->rooms, .music = o->music,
+    aei_loader_config config = {.recipe = r,
+                                .data = data,
+                                .noise = o->noise,
+                                .rooms = o->rooms,
+                                .music = o->music,
                                 .noisy = o->noisy,
-                                .seed = o->seed, .threads = 1, .cache_bytes = o->cache_bytes, .opaque = o->opaque,
-                                .warning = o->warning, .all = true};
+                                .seed = o->seed,
+                                .threads = 1,
+                                .cache_bytes = o->cache_bytes,
+                                .opaque = o->opaque,
+                                .warning = o->warning,
+                                .all = true};
     const ae_param *params;
     uint32_t h, w, n_params, n;
     size_t n_floats;
@@ -100,12 +112,15 @@ ae_status ae_evaluate(const ae_model *model, const ae_dataset *data, const ae_tr
         ;
     r->integer = false;
     aei_loader_input_size(r, &h, &w);
-    st = aei_trainer_create(r, h, w, ae_precision_resolve(o->precision), o->threads ? o->threads : 1, o->seed, &t, err);
+    st = aei_trainer_create(r, h, w, ae_precision_resolve(o->precision),
+                            o->threads ? o->threads : 1, o->seed, &t, err);
     if (st != AE_OK)
         goto done;
     params = aei_trainer_params(t, &n_params);
-    if ((st = aei_joined_from_model(r, params, n_params, values, aei_trainer_state(t)->value, err)) != AE_OK ||
-        (st = aei_trainer_labels(t, data, err)) != AE_OK || (st = aei_loader_create(&config, &loader, err)) != AE_OK)
+    if ((st = aei_joined_from_model(r, params, n_params, values, aei_trainer_state(t)->value,
+                                    err)) != AE_OK ||
+        (st = aei_trainer_labels(t, data, err)) != AE_OK ||
+        (st = aei_loader_create(&config, &loader, err)) != AE_OK)
         goto done;
     aei_trainer_freeze(t, aei_trainer_state(t)->value);
     n = aei_loader_n_validation(loader);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Rounds the weights of a codec's decoder as its export will: each output's to multiples of a power of two, the finest at which
- * neither a weight nor their sum leaves the range of the integers that decode. */
+ * Rounds the weights of a codec's decoder as its export will: each output's to multiples of a power
+ * of two, the finest at which neither a weight nor their sum leaves the range of the integers that
+ * decode. */
 #include "train/integer.h"
 #include "latent/export.h"
 
@@ -9,7 +10,8 @@
 #include <string.h>
 
 enum { FINEST = 24, MOST = 32767 };
-static const double most_summed = 1e5; /* the export's 2^31 over its widest activations', and room for the bias */
+/* the export's 2^31 over its widest activations', and room for the bias */
+static const double most_summed = 1e5;
 
 struct aei_integer {
     const ae_param *params;
@@ -28,18 +30,21 @@ void aei_integer_free(aei_integer *t)
     ae_free(t);
 }
 
-ae_status aei_integer_create(const ae_graph *g, const ae_param *params, uint32_t n_params, aei_integer **out, ae_error *err)
+ae_status aei_integer_create(const ae_graph *g, const ae_param *params, uint32_t n_params,
+                             aei_integer **out, ae_error *err)
 {
     aei_integer *t = *out = ae_alloc(1, sizeof(*t));
     bool *decodes = ae_alloc(g->n_nodes, sizeof(*decodes));
     size_t n = n_params ? params[n_params - 1].offset + params[n_params - 1].count : 0;
 
     if (t) {
-        *t = (aei_integer){params, n_params, ae_alloc(n_params, sizeof(bool)), NULL, ae_alloc(n, sizeof(float))};
+        *t = (aei_integer){params, n_params, ae_alloc(n_params, sizeof(bool)), NULL,
+                           ae_alloc(n, sizeof(float))};
         if (decodes && t->rounds && t->to) {
             aei_export_decoder(g, decodes);
             for (uint32_t i = 0; i < n_params; i++)
-                t->rounds[i] = params[i].decay && decodes[params[i].node] && g->nodes[params[i].node].op == AE_OP_CONV;
+                t->rounds[i] = params[i].decay && decodes[params[i].node] &&
+                               g->nodes[params[i].node].op == AE_OP_CONV;
             ae_free(decodes);
             return AE_OK;
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The items of a data set in memory: each is loaded when it is first asked for, by whichever thread asks, and those used longest
- * ago are let go once the cache is full. */
+ * The items of a data set in memory: each is loaded when it is first asked for, by whichever thread
+ * asks, and those used longest ago are let go once the cache is full. */
 #include "train/items.h"
 
 #include <pthread.h>
@@ -30,16 +30,24 @@ struct aei_items {
     int64_t oldest, newest;
 };
 
-ae_status aei_items_create(const ae_dataset *data, uint64_t cache_bytes, uint32_t min_height, uint32_t min_width, void *opaque,
-                           void (*warning)(void *opaque, const char *message), aei_items **out, ae_error *err)
+ae_status aei_items_create(const ae_dataset *data, uint64_t cache_bytes, uint32_t min_height,
+                           uint32_t min_width, void *opaque,
+                           void (*warning)(void *opaque, const char *message), aei_items **out,
+                           ae_error *err)
 {
     aei_items *s = ae_alloc(1, sizeof(*s));
 
     *out = NULL;
     if (!s)
         return ae_fail(err, AE_ERR_NOMEM, "cache of %zu items", data->n_items);
-    *s = (aei_items){.data = data, .limit = cache_bytes, .min_height = min_height, .min_width = min_width, .opaque = opaque,
-                     .warning = warning, .oldest = NONE, .newest = NONE};
+    *s = (aei_items){.data = data,
+                     .limit = cache_bytes,
+                     .min_height = min_height,
+                     .min_width = min_width,
+                     .opaque = opaque,
+                     .warning = warning,
+                     .oldest = NONE,
+                     .newest = NONE};
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->loaded, NULL);
     s->items = ae_alloc(data->n_items, sizeof(*s->items));
@@ -108,15 +116,20 @@ static ae_status check(const aei_items *s, const aei_picture *p, ae_error *err)
     const ae_signal_info *f = &p->info;
 
     if (f->kind == AE_KIND_AUDIO) {
-        if (!(f->rate >= 4000 && f->rate <= 384000) || !f->channels || f->channels > 64 || !f->height)
-            return ae_fail(err, AE_ERR_MALFORMED, "%llu frames of %u channels at a rate of %g cannot be learned from",
+        if (!(f->rate >= 4000 && f->rate <= 384000) || !f->channels || f->channels > 64 ||
+            !f->height)
+            return ae_fail(err, AE_ERR_MALFORMED,
+                           "%llu frames of %u channels at a rate of %g cannot be learned from",
                            (unsigned long long)f->height, f->channels, f->rate);
-    } else if ((f->sample != AE_U8 && f->sample != AE_U16 && f->sample != AE_F32) || (f->channels != 1 && f->channels != 3) ||
-               f->alpha) {
-        return ae_fail(err, AE_ERR_MALFORMED, "a picture of %u channels of this type cannot be learned from", f->channels);
-    } else if (f->height < s->min_height || f->width < s->min_width || f->height > INT32_MAX || f->width > INT32_MAX / 16) {
+    } else if ((f->sample != AE_U8 && f->sample != AE_U16 && f->sample != AE_F32) ||
+               (f->channels != 1 && f->channels != 3) || f->alpha) {
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "a picture of %u channels of this type cannot be learned from", f->channels);
+    } else if (f->height < s->min_height || f->width < s->min_width || f->height > INT32_MAX ||
+               f->width > INT32_MAX / 16) {
         return ae_fail(err, AE_ERR_MALFORMED, "%llu x %llu pixels; at least %u x %u are needed",
-                       (unsigned long long)f->width, (unsigned long long)f->height, s->min_width, s->min_height);
+                       (unsigned long long)f->width, (unsigned long long)f->height, s->min_width,
+                       s->min_height);
     }
     if (f->sample == AE_F32) {
         const float *v = p->pixels;

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * All networks of a recipe as one graph: a later one is appended with its inputs led to layers of those before, and one that is
- * told from draws (an adversary's critic) twice, for codes and for draws, with shared parameters. Names keep their network in
- * front, by which parameters find their way into the model and back. */
+ * All networks of a recipe as one graph: a later one is appended with its inputs led to layers of
+ * those before, and one that is told from draws (an adversary's critic) twice, for codes and for
+ * draws, with shared parameters. Names keep their network in front, by which parameters find their
+ * way into the model and back. */
 #include "train/join.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static ae_status name_of(char to[AE_NAME_MAX], const char *network, const char *between, const char *layer, ae_error *err)
+static ae_status name_of(char to[AE_NAME_MAX], const char *network, const char *between,
+                         const char *layer, ae_error *err)
 {
     if (snprintf(to, AE_NAME_MAX, "%s%s.%s", network, between, layer) >= AE_NAME_MAX)
-        return ae_fail(err, AE_ERR_ARGUMENT, "network %s: its name and that of layer %s are longer than %d letters", network, layer,
-                       AE_NAME_MAX - 1);
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "network %s: its name and that of layer %s are longer than %d letters",
+                       network, layer, AE_NAME_MAX - 1);
     return AE_OK;
 }
 
@@ -24,19 +27,24 @@ static bool has_param(const ae_graph *g, const char *param)
     return false;
 }
 
-/* Appends network k, its first inputs being the nodes `feeds`; `between` tells copies apart. *output: where its first output is. */
-static ae_status append(aei_joined *j, const ae_recipe *r, uint32_t k, const char *between, const uint32_t *feeds, int32_t *output,
-                        ae_error *err)
+/* Appends network k, its first inputs being the nodes `feeds`; `between` tells copies apart.
+ * *output: where its first output is. */
+static ae_status append(aei_joined *j, const ae_recipe *r, uint32_t k, const char *between,
+                        const uint32_t *feeds, int32_t *output, ae_error *err)
 {
     const ae_graph *from = &r->networks[k].graph;
     uint32_t n = j->graph.n_nodes, *at = ae_alloc(from->n_nodes, sizeof(*at)), *networks;
     ae_node *nodes;
     ae_status st = AE_OK;
 
-    nodes = at ? ae_realloc(j->graph.nodes, n * sizeof(*nodes), (n + from->n_nodes) * sizeof(*nodes)) : NULL;
+    nodes = at ? ae_realloc(j->graph.nodes, n * sizeof(*nodes),
+                            (n + from->n_nodes) * sizeof(*nodes))
+               : NULL;
     if (nodes)
         j->graph.nodes = nodes;
-    networks = nodes ? ae_realloc(j->network, n * sizeof(*networks), (n + from->n_nodes) * sizeof(*networks)) : NULL;
+    networks = nodes ? ae_realloc(j->network, n * sizeof(*networks),
+                                  (n + from->n_nodes) * sizeof(*networks))
+                     : NULL;
     if (!networks) {
         ae_free(at);
         return ae_fail(err, AE_ERR_NOMEM, "%u layers", n + from->n_nodes);
@@ -66,14 +74,16 @@ static ae_status append(aei_joined *j, const ae_recipe *r, uint32_t k, const cha
     return st;
 }
 
-static ae_status add_draws(aei_joined *j, const ae_node *like, uint32_t network, uint32_t *at, ae_error *err)
+static ae_status add_draws(aei_joined *j, const ae_node *like, uint32_t network, uint32_t *at,
+                           ae_error *err)
 {
     uint32_t n = j->graph.n_nodes, *networks;
     ae_node *nodes = ae_realloc(j->graph.nodes, n * sizeof(*nodes), (n + 1) * sizeof(*nodes));
 
     if (nodes)
         j->graph.nodes = nodes;
-    networks = nodes ? ae_realloc(j->network, n * sizeof(*networks), (n + 1) * sizeof(*networks)) : NULL;
+    networks = nodes ? ae_realloc(j->network, n * sizeof(*networks), (n + 1) * sizeof(*networks))
+                     : NULL;
     if (!networks)
         return ae_fail(err, AE_ERR_NOMEM, "%u layers", n + 1);
     j->network = networks;
@@ -105,14 +115,16 @@ static ae_status add_adversary(aei_joined *j, const ae_recipe *r, uint32_t term,
     ae_status st;
 
     for (uint32_t i = 0; i < term; i++)
-        if (r->terms[i].kind == AE_LOSS_ADVERSARY && !strcmp(r->terms[i].by, t->by) && !strcmp(r->terms[i].on, t->on)) {
+        if (r->terms[i].kind == AE_LOSS_ADVERSARY && !strcmp(r->terms[i].by, t->by) &&
+            !strcmp(r->terms[i].on, t->on)) {
             j->told[term] = j->told[i];
             j->drawn[term] = j->drawn[i];
             return AE_OK;
         }
     if (k == r->n_networks || found < 0)
-        return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: term %s: no network '%s', or no layer '%s'", r->name, t->name, t->by,
-                       t->on);
+        return ae_fail(err, AE_ERR_MISMATCH,
+                       "recipe %s: term %s: no network '%s', or no layer '%s'", r->name, t->name,
+                       t->by, t->on);
     code = (uint32_t)found;
     snprintf(between, sizeof(between), "%.2u", term);
     if ((st = append(j, r, k, between, &code, &j->told[term], err)) != AE_OK ||
@@ -130,7 +142,8 @@ static ae_status add_network(aei_joined *j, const ae_recipe *r, uint32_t k, ae_e
     bool critic = false;
 
     for (uint32_t i = 0; i < r->n_terms; i++)
-        critic = critic || (r->terms[i].kind == AE_LOSS_ADVERSARY && !strcmp(r->terms[i].by, n->name));
+        critic = critic ||
+                 (r->terms[i].kind == AE_LOSS_ADVERSARY && !strcmp(r->terms[i].by, n->name));
     if (critic)
         return AE_OK;
     for (uint32_t i = 0, input = 0; i < n->graph.n_nodes; i++) {
@@ -140,8 +153,11 @@ static ae_status add_network(aei_joined *j, const ae_recipe *r, uint32_t k, ae_e
             continue;
         found = n->from[input][0] ? ae_graph_find(&j->graph, n->from[input]) : -1;
         if (found < 0)
-            return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: nothing feeds input '%s' of network %s: give it 'from', a layer, "
-                           "or name the network in a term adversary", r->name, n->graph.nodes[i].name, n->name);
+            return ae_fail(
+                err, AE_ERR_UNSUPPORTED,
+                "recipe %s: nothing feeds input '%s' of network %s: give it 'from', a layer, "
+                "or name the network in a term adversary",
+                r->name, n->graph.nodes[i].name, n->name);
         feeds[input++] = (uint32_t)found;
     }
     return append(j, r, k, "", feeds, &(int32_t){0}, err);
@@ -171,7 +187,8 @@ ae_status aei_join(const ae_recipe *r, aei_joined *j, ae_error *err)
 }
 
 /* The parameter of the joined graph that network k calls so. */
-static const ae_param *find_param(const ae_recipe *r, uint32_t k, const ae_param *params, uint32_t n_params, const char *name)
+static const ae_param *find_param(const ae_recipe *r, uint32_t k, const ae_param *params,
+                                  uint32_t n_params, const char *name)
 {
     char own[sizeof(params->name) + AE_NAME_MAX];
 
@@ -186,8 +203,8 @@ static const ae_param *find_param(const ae_recipe *r, uint32_t k, const ae_param
 }
 
 /* Copies all networks' parameters: to the model where `flat` is read only, else from it. */
-static ae_status copy_values(const ae_recipe *r, const ae_param *params, uint32_t n_params, float *flat, float *model,
-                             bool to_model, size_t *n, ae_error *err)
+static ae_status copy_values(const ae_recipe *r, const ae_param *params, uint32_t n_params,
+                             float *flat, float *model, bool to_model, size_t *n, ae_error *err)
 {
     *n = 0;
     for (uint32_t k = 0; k < r->n_networks; k++) {
@@ -201,10 +218,11 @@ static ae_status copy_values(const ae_recipe *r, const ae_param *params, uint32_
             float *there = model + *n + own[i].offset;
 
             if (!p || p->count != own[i].count)
-                st = ae_fail(err, AE_ERR_MISMATCH, "recipe %s: parameter %s of network %s", r->name, own[i].name,
-                             r->networks[k].name);
+                st = ae_fail(err, AE_ERR_MISMATCH, "recipe %s: parameter %s of network %s", r->name,
+                             own[i].name, r->networks[k].name);
             else
-                memcpy(to_model ? there : flat + p->offset, to_model ? flat + p->offset : there, p->count * sizeof(float));
+                memcpy(to_model ? there : flat + p->offset, to_model ? flat + p->offset : there,
+                       p->count * sizeof(float));
         }
         ae_free(own);
         if (st != AE_OK)
@@ -214,8 +232,8 @@ static ae_status copy_values(const ae_recipe *r, const ae_param *params, uint32_
     return AE_OK;
 }
 
-ae_status aei_joined_to_model(const ae_recipe *r, const ae_param *params, uint32_t n_params, const float *flat, float **out,
-                              size_t *n, ae_error *err)
+ae_status aei_joined_to_model(const ae_recipe *r, const ae_param *params, uint32_t n_params,
+                              const float *flat, float **out, size_t *n, ae_error *err)
 {
     ae_status st = copy_values(r, params, n_params, NULL, NULL, true, n, err);
 
@@ -228,8 +246,8 @@ ae_status aei_joined_to_model(const ae_recipe *r, const ae_param *params, uint32
     return copy_values(r, params, n_params, (float *)flat, *out, true, n, err);
 }
 
-ae_status aei_joined_from_model(const ae_recipe *r, const ae_param *params, uint32_t n_params, const float *model, float *flat,
-                                ae_error *err)
+ae_status aei_joined_from_model(const ae_recipe *r, const ae_param *params, uint32_t n_params,
+                                const float *model, float *flat, ae_error *err)
 {
     return copy_values(r, params, n_params, flat, (float *)model, false, &(size_t){0}, err);
 }

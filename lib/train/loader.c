@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Threads take the steps in turn and fill a ring of batches. Everything drawn for a sample comes from a generator seeded with the
- * run's seed, the step and the sample's place in the batch. */
+ * Threads take the steps in turn and fill a ring of batches. Everything drawn for a sample comes
+ * from a generator seeded with the run's seed, the step and the sample's place in the batch. */
 #include "train/loader_parts.h"
 #include "audio/spectrum.h"
 #include "core/rng.h"
@@ -16,13 +16,13 @@
 #include <xxhash.h>
 
 enum {
-    AHEAD = 3,             /* batches prepared beyond the one in use */
-    SOUND_VALIDATION = 64, /* mixtures */
-    MIN_EDGE = 16,         /* smaller pictures are not worth learning from */
-    MAX_HOLDOUT = 32,      /* items, */
+    AHEAD = 3,                /* batches prepared beyond the one in use */
+    SOUND_VALIDATION = 64,    /* mixtures */
+    MIN_EDGE = 16,            /* smaller pictures are not worth learning from */
+    MAX_HOLDOUT = 32,         /* items, */
     HOLDOUT_PIXELS = 1 << 19, /* or more while their crops stay below this */
-    FEW_HOLDOUT = 16,      /* fewer items than this give several crops each */
-    CROPS_A_VISIT = 64     /* crops taken from an item while it is in the window */
+    FEW_HOLDOUT = 16,         /* fewer items than this give several crops each */
+    CROPS_A_VISIT = 64        /* crops taken from an item while it is in the window */
 };
 
 /* Purposes of the generators, beside steps. */
@@ -31,11 +31,15 @@ enum {
 #define SEED_PATTERNS UINT64_C(0x7061747465726e73)
 #define SEED_QUALITY UINT64_C(0x7175616c697479)
 
-typedef struct worker { aei_loader *loader; uint32_t index; } worker;
+typedef struct worker {
+    aei_loader *loader;
+    uint32_t index;
+} worker;
 
 /* ---- batches ---- */
 
-/* Which training item a place in the endless sequence of items names: every round has an order of its own. */
+/* Which training item a place in the endless sequence of items names: every round has an order of
+ * its own. */
 static size_t item_at(const aei_loader *l, uint64_t place)
 {
     uint64_t n = l->n_training, round = place / n, a, b, x = place % n, y, t;
@@ -44,7 +48,7 @@ static size_t item_at(const aei_loader *l, uint64_t place)
     b = aei_rng_u64(&rng) % n;
     do { /* a multiplier without common divisor makes a permutation */
         a = 1 + aei_rng_u64(&rng) % n;
-        for (y = n, t = a; t; ) {
+        for (y = n, t = a; t;) {
             uint64_t rest = y % t;
 
             y = t;
@@ -54,12 +58,13 @@ static size_t item_at(const aei_loader *l, uint64_t place)
     return l->training[(a * x + b) % n];
 }
 
-static ae_status sound_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s, uint32_t at, aei_rng rng, bool held,
-                              ae_error *err)
+static ae_status sound_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s, uint32_t at,
+                              aei_rng rng, bool held, ae_error *err)
 {
     size_t n = (size_t)l->h * l->w;
 
-    return aei_source_sound_sample(l->sound, b->mixer, &rng, held, s->image + at * n, s->target + at * n, s->weight + at * n, err);
+    return aei_source_sound_sample(l->sound, b->mixer, &rng, held, s->image + at * n,
+                                   s->target + at * n, s->weight + at * n, err);
 }
 
 /* Sample `at` is of item i. */
@@ -70,8 +75,8 @@ static void label(const aei_loader *l, aei_batch_slot *s, uint32_t at, size_t i)
 }
 
 /* Of item i, whose picture is p, and its noisy version where there are such. */
-static ae_status item_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s, uint32_t at, size_t i, const aei_picture *p,
-                             aei_rng *rng, int crop, ae_error *err)
+static ae_status item_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s, uint32_t at,
+                             size_t i, const aei_picture *p, aei_rng *rng, int crop, ae_error *err)
 {
     aei_noisy noisy;
     ae_status st;
@@ -85,9 +90,11 @@ static ae_status item_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot 
     return st;
 }
 
-static ae_status training_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s, uint64_t step, uint32_t at, ae_error *err)
+static ae_status training_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s,
+                                 uint64_t step, uint32_t at, ae_error *err)
 {
-    aei_rng rng = aei_rng_make(l->config.seed, step, at), batch = aei_rng_make(l->config.seed, SEED_QUALITY, step);
+    aei_rng rng = aei_rng_make(l->config.seed, step, at),
+            batch = aei_rng_make(l->config.seed, SEED_QUALITY, step);
     uint64_t draw;
     ae_status st = AE_ERR_MALFORMED;
 
@@ -99,7 +106,8 @@ static ae_status training_sample(aei_loader *l, aei_sample_bench *b, aei_batch_s
     if (l->has_quality)
         s->quality[at] = fmodf(aei_rng_float(&batch) + (float)at / (float)l->n, 1);
 
-    if (l->recipe->patterns > 0) { /* from a generator of its own: a recipe without them draws what it always drew */
+    /* from a generator of its own: a recipe without them draws what it always drew */
+    if (l->recipe->patterns > 0) {
         aei_rng other = aei_rng_make(l->config.seed ^ SEED_PATTERNS, step, at);
 
         if (s->label)
@@ -308,13 +316,14 @@ static ae_status read_inputs(aei_loader *l, ae_error *err)
             l->quality_input = l->n_inputs++;
             l->has_quality = true;
         } else {
-            return ae_fail(err, AE_ERR_UNSUPPORTED, "nothing is known to feed input '%s' of %u channels with", node->name,
+            return ae_fail(err, AE_ERR_UNSUPPORTED,
+                           "nothing is known to feed input '%s' of %u channels with", node->name,
                            node->out);
         }
     }
     if (!l->c)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "network '%s' has no input '%s' of 1 or 3 channels", l->recipe->networks[0].name,
-                       AE_INPUT_IMAGE);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "network '%s' has no input '%s' of 1 or 3 channels",
+                       l->recipe->networks[0].name, AE_INPUT_IMAGE);
     return AE_OK;
 }
 
@@ -327,16 +336,22 @@ static ae_status read_sizes(aei_loader *l, ae_error *err)
 
     aei_loader_input_size(r, &l->h, &l->w);
     l->n = r->batch;
-    if (!l->n || !l->h || !l->w || !scale || l->h > 1u << 14 || l->w > 1u << 14 || scale > 16 || l->n > 1u << 20)
-        return ae_fail(err, AE_ERR_ARGUMENT, "batches of %u crops of %u x %u pixels at scale %u", l->n, l->w, l->h, scale);
+    if (!l->n || !l->h || !l->w || !scale || l->h > 1u << 14 || l->w > 1u << 14 || scale > 16 ||
+        l->n > 1u << 20)
+        return ae_fail(err, AE_ERR_ARGUMENT, "batches of %u crops of %u x %u pixels at scale %u",
+                       l->n, l->w, l->h, scale);
     ae_graph_field(&r->networks[0].graph, &stride, &(uint32_t){0});
     if (stride && (l->h % stride || l->w % stride))
-        return ae_fail(err, AE_ERR_ARGUMENT, "crops of %u x %u pixels do not suit a network of stride %u", l->w, l->h, stride);
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "crops of %u x %u pixels do not suit a network of stride %u", l->w, l->h,
+                       stride);
     if (l->config.noisy_only && r->patterns > 0)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "synthetic patterns, which are clean, among noisy pictures only");
-    if (l->config.noisy && (l->config.noisy_only || r->strength_max > 0 || r->task == AE_TASK_SUPERRES ||
-                            r->task == AE_TASK_COMPRESS))
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "pairs of clean and noisy pictures are for recipes that denoise");
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "synthetic patterns, which are clean, among noisy pictures only");
+    if (l->config.noisy && (l->config.noisy_only || r->strength_max > 0 ||
+                            r->task == AE_TASK_SUPERRES || r->task == AE_TASK_COMPRESS))
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "pairs of clean and noisy pictures are for recipes that denoise");
     if (l->config.noisy_only && r->strength_max > 0)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "a strength with noisy pictures only");
     if (l->config.noisy_only && (r->task == AE_TASK_SUPERRES || r->task == AE_TASK_COMPRESS))
@@ -348,7 +363,8 @@ static ae_status read_sizes(aei_loader *l, ae_error *err)
     l->out_h = l->h * scale;
     l->out_w = l->w * scale;
     if (!(r->scale_min > 0.1f && r->scale_max >= r->scale_min && r->scale_max <= 64))
-        return ae_fail(err, AE_ERR_ARGUMENT, "scales from %g to %g", (double)r->scale_min, (double)r->scale_max);
+        return ae_fail(err, AE_ERR_ARGUMENT, "scales from %g to %g", (double)r->scale_min,
+                       (double)r->scale_max);
     largest = r->scale_max > 1 ? r->scale_max : 1;
     l->region_h = (uint32_t)ceil((l->out_h + 2 * l->margin) * largest) + 1;
     l->region_w = (uint32_t)ceil((l->out_w + 2 * l->margin) * largest) + 1;
@@ -358,7 +374,8 @@ static ae_status read_sizes(aei_loader *l, ae_error *err)
 /* Every order is drawn from a seed of its own: the hold-out is the same whatever the run's. */
 static ae_status split(aei_loader *l, ae_error *err)
 {
-    size_t n = l->config.data->n_items, wanted, most = HOLDOUT_PIXELS / ((size_t)l->out_h * l->out_w), bad = 0;
+    size_t n = l->config.data->n_items, wanted,
+           most = HOLDOUT_PIXELS / ((size_t)l->out_h * l->out_w), bad = 0;
     aei_rng rng = aei_rng_make(SEED_HOLDOUT, n, 0);
     double bytes = 0, pixels = 0, room; /* of a held-out item: so many crops do not overlap */
     ae_error why = {0};
@@ -395,13 +412,15 @@ static ae_status split(aei_loader *l, ae_error *err)
         l->holdout[l->n_holdout++] = i;
     }
     if (!l->n_holdout)
-        return ae_fail(err, AE_ERR_MALFORMED, "none of the %zu items can be learned from%s%s", n, n ? "; the last one: " : "",
-                       why.message);
+        return ae_fail(err, AE_ERR_MALFORMED, "none of the %zu items can be learned from%s%s", n,
+                       n ? "; the last one: " : "", why.message);
     l->n_training = n - l->n_holdout - bad;
     memmove(l->training, l->training + l->n_holdout + bad, l->n_training * sizeof(*l->training));
     if (!l->n_training) /* a single usable item */
         l->training[l->n_training++] = l->holdout[0];
-    l->crops_each = l->n_holdout >= FEW_HOLDOUT || l->config.all ? 1 : FEW_HOLDOUT / (uint32_t)l->n_holdout;
+    l->crops_each = l->n_holdout >= FEW_HOLDOUT || l->config.all
+                        ? 1
+                        : FEW_HOLDOUT / (uint32_t)l->n_holdout;
     room = fmax(4, pixels / (double)l->n_holdout / ((double)l->out_h * l->out_w));
     if (l->crops_each > room)
         l->crops_each = (uint32_t)room;
@@ -429,9 +448,10 @@ static ae_status make_slot(const aei_loader *l, aei_batch_slot *s, ae_error *err
         s->weight = ae_alloc(in, sizeof(float));
     if (l->config.data->labels && !(s->label = ae_alloc(l->n, sizeof(float))))
         return ae_fail(err, AE_ERR_NOMEM, "labels of %u samples", l->n);
-    if (!s->image || !s->target || (l->level_c && !s->level) || (l->has_quality && !s->quality) || (base && !s->base) ||
-        ((l->config.noisy_only || l->sound) && !s->weight))
-        return ae_fail(err, AE_ERR_NOMEM, "a batch of %u crops of %u x %u pixels", l->n, l->out_w, l->out_h);
+    if (!s->image || !s->target || (l->level_c && !s->level) || (l->has_quality && !s->quality) ||
+        (base && !s->base) || ((l->config.noisy_only || l->sound) && !s->weight))
+        return ae_fail(err, AE_ERR_NOMEM, "a batch of %u crops of %u x %u pixels", l->n, l->out_w,
+                       l->out_h);
     for (size_t i = 0; l->sound && l->level_c && i < in; i += l->w)
         aei_sound_place(l->w, s->level + i);
     return AE_OK;
@@ -471,7 +491,9 @@ static ae_status make_bench(const aei_loader *l, aei_sample_bench *b, ae_error *
         b->large = ae_alloc(scene, sizeof(float));
         ok = ok && b->scene && b->small && b->noisy && b->large;
     }
-    return ok ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "buffers for crops of %u x %u pixels", l->region_w, l->region_h);
+    return ok ? AE_OK
+              : ae_fail(err, AE_ERR_NOMEM, "buffers for crops of %u x %u pixels", l->region_w,
+                        l->region_h);
 }
 
 static ae_status start_threads(aei_loader *l, ae_error *err)
@@ -484,7 +506,8 @@ static ae_status start_threads(aei_loader *l, ae_error *err)
         *w = (worker){l, l->n_started};
         if (pthread_create(&l->threads[l->n_started], NULL, worker_main, w)) {
             ae_free(w);
-            return ae_fail(err, AE_ERR_NOMEM, "loader thread %u could not be started", l->n_started + 1);
+            return ae_fail(err, AE_ERR_NOMEM, "loader thread %u could not be started",
+                           l->n_started + 1);
         }
         l->n_started++;
     }
@@ -494,23 +517,28 @@ static ae_status start_threads(aei_loader *l, ae_error *err)
 static ae_status open_pictures(aei_loader *l, ae_error *err)
 {
     const aei_loader_config *c = &l->config;
-    ae_status st = aei_items_create(c->data, c->cache_bytes, l->h < MIN_EDGE ? l->h : MIN_EDGE, l->w < MIN_EDGE ? l->w : MIN_EDGE,
-                                    c->opaque, c->warning, &l->items, err);
+    ae_status st = aei_items_create(c->data, c->cache_bytes, l->h < MIN_EDGE ? l->h : MIN_EDGE,
+                                    l->w < MIN_EDGE ? l->w : MIN_EDGE, c->opaque, c->warning,
+                                    &l->items, err);
 
     if (st == AE_OK && c->noisy)
-        st = aei_pairs_create(c->noisy, c->data->n_items, c->cache_bytes, c->opaque, c->warning, &l->pairs, err);
+        st = aei_pairs_create(c->noisy, c->data->n_items, c->cache_bytes, c->opaque, c->warning,
+                              &l->pairs, err);
     return st == AE_OK ? split(l, err) : st;
 }
 
 static ae_status open_sound(aei_loader *l, ae_error *err)
 {
     const aei_loader_config *c = &l->config;
-    aei_source_sound_config sound = {l->recipe, c->data, c->noise, c->rooms, c->music, l->h, c->cache_bytes, c->opaque, c->warning};
+    aei_source_sound_config sound = {l->recipe, c->data,        c->noise,  c->rooms,  c->music,
+                                     l->h,      c->cache_bytes, c->opaque, c->warning};
 
     if (c->noisy)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "sound in pairs: noises are mixed with it");
     if (c->noisy_only)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "sound from noisy recordings only: what is noise in them is learned from noises");
+        return ae_fail(
+            err, AE_ERR_UNSUPPORTED,
+            "sound from noisy recordings only: what is noise in them is learned from noises");
     l->n_validation = SOUND_VALIDATION;
     return aei_source_sound_create(&sound, &l->sound, err);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * One sample of a picture: a region is drawn, cut out of the picture as it is stored, turned, scaled down to the target with a
- * margin for the filter, and corrupted or made small as the recipe says. What the network is told of the corruption (a level, a
- * curve over the brightness) is written beside it. */
+ * One sample of a picture: a region is drawn, cut out of the picture as it is stored, turned,
+ * scaled down to the target with a margin for the filter, and corrupted or made small as the recipe
+ * says. What the network is told of the corruption (a level, a curve over the brightness) is
+ * written beside it. */
 #include "train/loader_parts.h"
 #include "core/clones.h"
 
@@ -38,7 +39,8 @@ typedef struct cut {
 } cut;
 
 /* n pixels of pc channels as c; `mirrored`: those from x on of `width`. */
-static void take_row(const float *row, int64_t x, uint32_t n, uint32_t width, bool mirrored, uint32_t pc, uint32_t c, float *to)
+static void take_row(const float *row, int64_t x, uint32_t n, uint32_t width, bool mirrored,
+                     uint32_t pc, uint32_t c, float *to)
 {
     for (uint32_t i = 0; i < n; i++, to += c) {
         const float *v = row + (size_t)(mirrored ? mirror(x + i, width) : i) * pc;
@@ -57,17 +59,20 @@ static void copy_pixel(float *restrict to, const float *restrict from, uint32_t 
         to[j] = from[j];
 }
 
-/* Copies a region, mirrored at the picture's edges, in c channels of f32. `row` holds a picture row, and AEI_CUT_ROWS region rows
- * behind. Some rows at a time, so that turning them meets each line of the cache once. */
+/* Copies a region, mirrored at the picture's edges, in c channels of f32. `row` holds a picture
+ * row, and AEI_CUT_ROWS region rows behind. Some rows at a time, so that turning them meets each
+ * line of the cache once. */
 static void cut_region(const aei_picture *p, const cut *k, uint32_t c, float *row, float *to)
 {
-    uint32_t pc = p->info.channels, width = (uint32_t)p->info.width, rows = k->transpose ? k->w : k->h;
+    uint32_t pc = p->info.channels, width = (uint32_t)p->info.width,
+             rows = k->transpose ? k->w : k->h;
     uint32_t columns = k->transpose ? k->h : k->w;
     size_t stride = ae_row_bytes(&p->info), pixel = ae_sample_bytes(p->info.sample) * pc;
     bool inside = k->x >= 0 && k->x + columns <= width;
     int64_t step_y = (k->flip_y ? -1 : 1) * (int64_t)k->w, step_x = k->flip_x ? -1 : 1;
     int64_t first = (k->flip_y ? (int64_t)(k->h - 1) * k->w : 0) + (k->flip_x ? k->w - 1 : 0);
-    int64_t down = (k->transpose ? step_x : step_y) * c, along = (k->transpose ? step_y : step_x) * c;
+    int64_t down = (k->transpose ? step_x : step_y) * c,
+            along = (k->transpose ? step_y : step_x) * c;
     float *strip = row + (size_t)width * pc;
 
     for (uint32_t r = 0; r < rows; r += AEI_CUT_ROWS) {
@@ -75,15 +80,18 @@ static void cut_region(const aei_picture *p, const cut *k, uint32_t c, float *ro
         float *out = to + first * c + r * down;
 
         for (uint32_t q = 0; q < n; q++) {
-            const uint8_t *from = (const uint8_t *)p->pixels + mirror(k->y + r + q, (uint32_t)p->info.height) * stride;
+            const uint8_t *from = (const uint8_t *)p->pixels +
+                                  mirror(k->y + r + q, (uint32_t)p->info.height) * stride;
             float *cut_row = along == c ? out + q * down : strip + (size_t)q * columns * c;
 
             if (inside && pc == c) {
-                ae_samples_to_f32(p->info.sample, from + (size_t)k->x * pixel, cut_row, (size_t)columns * c);
+                ae_samples_to_f32(p->info.sample, from + (size_t)k->x * pixel, cut_row,
+                                  (size_t)columns * c);
                 continue;
             }
             if (inside)
-                ae_samples_to_f32(p->info.sample, from + (size_t)k->x * pixel, row, (size_t)columns * pc);
+                ae_samples_to_f32(p->info.sample, from + (size_t)k->x * pixel, row,
+                                  (size_t)columns * pc);
             else
                 ae_samples_to_f32(p->info.sample, from, row, (size_t)width * pc);
             take_row(row, k->x, columns, width, !inside, pc, c, cut_row);
@@ -97,23 +105,28 @@ static void cut_region(const aei_picture *p, const cut *k, uint32_t c, float *ro
 }
 
 /* The inner h x w of a picture with a margin around it. */
-static void strip_margin(const float *from, uint32_t margin, uint32_t h, uint32_t w, uint32_t c, float *to)
+static void strip_margin(const float *from, uint32_t margin, uint32_t h, uint32_t w, uint32_t c,
+                         float *to)
 {
     size_t row = ((size_t)w + 2 * margin) * c;
 
     for (uint32_t y = 0; y < h; y++)
-        memcpy(to + (size_t)y * w * c, from + (y + margin) * row + (size_t)margin * c, (size_t)w * c * sizeof(*to));
+        memcpy(to + (size_t)y * w * c, from + (y + margin) * row + (size_t)margin * c,
+               (size_t)w * c * sizeof(*to));
 }
 
 /* ---- one sample ---- */
 
-/* Draws the scale and the place; `crop` < 0 in training, else which of the validation crops of this item it is. */
+/* Draws the scale and the place; `crop` < 0 in training, else which of the validation crops of this
+ * item it is. */
 static cut place(const aei_loader *l, const aei_picture *p, bool noisy, aei_rng *rng, int crop)
 {
     const ae_recipe *r = l->recipe;
-    uint32_t h = l->out_h + 2 * l->margin, w = l->out_w + 2 * l->margin, ih = (uint32_t)p->info.height;
+    uint32_t h = l->out_h + 2 * l->margin, w = l->out_w + 2 * l->margin,
+             ih = (uint32_t)p->info.height;
     uint32_t iw = (uint32_t)p->info.width, turn = aei_rng_below(rng, 8);
-    float scale = aei_rng_range(rng, r->scale_min, r->scale_max), v = aei_rng_float(rng), u = aei_rng_float(rng), most;
+    float scale = aei_rng_range(rng, r->scale_min, r->scale_max), v = aei_rng_float(rng),
+          u = aei_rng_float(rng), most;
     cut k = {0};
 
     if (crop >= 0)
@@ -121,10 +134,13 @@ static cut place(const aei_loader *l, const aei_picture *p, bool noisy, aei_rng 
     if (noisy) /* noise is not what it was once it is scaled */
         scale = 1;
     if (r->augment && crop < 0)
-        k = (cut){.transpose = turn & 4 && l->out_h == l->out_w, .flip_y = turn & 2, .flip_x = turn & 1};
-    most = fminf((float)(k.transpose ? iw : ih) / (float)l->out_h, (float)(k.transpose ? ih : iw) / (float)l->out_w);
+        k = (cut){
+            .transpose = turn & 4 && l->out_h == l->out_w, .flip_y = turn & 2, .flip_x = turn & 1};
+    most = fminf((float)(k.transpose ? iw : ih) / (float)l->out_h,
+                 (float)(k.transpose ? ih : iw) / (float)l->out_w);
     if (scale > most)
-        scale = most < 1 ? fminf(scale, 1) : most; /* small pictures are not scaled down below the crop */
+        /* small pictures are not scaled down below the crop */
+        scale = most < 1 ? fminf(scale, 1) : most;
     k.h = (uint32_t)fmaxf(1, rintf((float)h * scale));
     k.w = (uint32_t)fmaxf(1, rintf((float)w * scale));
     if (crop == 0)
@@ -158,13 +174,15 @@ AEI_CLONES static void round_to_bytes(float *v, size_t n)
         v[i] = rintf(255 * v[i]) / 255;
 }
 
-/* Of super-resolution: scene and what comes of it; small pictures have 8 bits. `keep`: share of the corruption that stays in the
- * target. */
-static void make_small(const aei_loader *l, aei_sample_bench *b, aei_corrupt_job job, float keep, aei_told *told, float *image,
-                       float *target, float *base)
+/* Of super-resolution: scene and what comes of it; small pictures have 8 bits. `keep`: share of the
+ * corruption that stays in the target. */
+static void make_small(const aei_loader *l, aei_sample_bench *b, aei_corrupt_job job, float keep,
+                       aei_told *told, float *image, float *target, float *base)
 {
-    uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin, m = l->margin / l->recipe->scale, c = l->c;
-    uint32_t n_filters = l->recipe->n_filters, which = n_filters > 1 ? aei_rng_below(job.rng, n_filters) : 0;
+    uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin,
+             m = l->margin / l->recipe->scale, c = l->c;
+    uint32_t n_filters = l->recipe->n_filters,
+             which = n_filters > 1 ? aei_rng_below(job.rng, n_filters) : 0;
     size_t n = (size_t)th * tw * c;
 
     job.h += 2 * m;
@@ -198,10 +216,10 @@ static bool jitters(const ae_recipe *r)
     return any;
 }
 
-/* Level maps that follow the brightness as the noise does, off by what the recipe's jitter made of `told`, and more where the
- * recipe has any: one kind of deviation by the other, dark by bright. */
-static void tell_curve(const aei_loader *l, aei_sample_bench *b, const aei_corrupt_job *job, const float *image,
-                       const float *target, aei_told told, float *level)
+/* Level maps that follow the brightness as the noise does, off by what the recipe's jitter made of
+ * `told`, and more where the recipe has any: one kind of deviation by the other, dark by bright. */
+static void tell_curve(const aei_loader *l, aei_sample_bench *b, const aei_corrupt_job *job,
+                       const float *image, const float *target, aei_told told, float *level)
 {
     float other = 1, tilt = 0, all, chroma;
     ae_noise noise;
@@ -223,8 +241,8 @@ static void tell_curve(const aei_loader *l, aei_sample_bench *b, const aei_corru
 }
 
 /* The scene, a piece of a picture at the target's size: in l->c channels. */
-static ae_status cut_scene(const aei_loader *l, aei_sample_bench *b, const aei_picture *p, const cut *k, float *scene,
-                           ae_error *err)
+static ae_status cut_scene(const aei_loader *l, aei_sample_bench *b, const aei_picture *p,
+                           const cut *k, float *scene, ae_error *err)
 {
     uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin, c = l->c;
     size_t need = p->info.width * p->info.channels;
@@ -236,7 +254,8 @@ static ae_status cut_scene(const aei_loader *l, aei_sample_bench *b, const aei_p
         b->row_floats = 0;
         b->row = ae_alloc(need, sizeof(*b->row));
         if (!b->row)
-            return ae_fail(err, AE_ERR_NOMEM, "a row of %llu pixels", (unsigned long long)p->info.width);
+            return ae_fail(err, AE_ERR_NOMEM, "a row of %llu pixels",
+                           (unsigned long long)p->info.width);
         b->row_floats = need;
     }
     cut_region(p, k, c, b->row, scaled ? b->region : scene);
@@ -247,7 +266,8 @@ static ae_status cut_scene(const aei_loader *l, aei_sample_bench *b, const aei_p
     return AE_OK;
 }
 
-/* The same from a pattern, pixel for pixel: what scaling does to photographs would make these another kind of picture. */
+/* The same from a pattern, pixel for pixel: what scaling does to photographs would make these
+ * another kind of picture. */
 static void draw_scene(const aei_loader *l, aei_sample_bench *b, uint64_t pattern, float *scene)
 {
     uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin;
@@ -262,8 +282,8 @@ static void draw_scene(const aei_loader *l, aei_sample_bench *b, uint64_t patter
 }
 
 /* The same piece of the noisy version. */
-static ae_status show_noisy(const aei_loader *l, aei_sample_bench *b, const aei_corrupt_job *job, const aei_noisy *noisy,
-                            const cut *k, float *image, ae_error *err)
+static ae_status show_noisy(const aei_loader *l, aei_sample_bench *b, const aei_corrupt_job *job,
+                            const aei_noisy *noisy, const cut *k, float *image, ae_error *err)
 {
     ae_status st = cut_scene(l, b, noisy->picture, k, image, err);
 
@@ -274,8 +294,8 @@ static ae_status show_noisy(const aei_loader *l, aei_sample_bench *b, const aei_
 }
 
 /* What tools would tell the network of the noisy picture, and in training about that much. */
-static void tell_found(const aei_loader *l, aei_sample_bench *b, const aei_corrupt_job *job, const aei_noisy *noisy,
-                       const float *image, float *level)
+static void tell_found(const aei_loader *l, aei_sample_bench *b, const aei_corrupt_job *job,
+                       const aei_noisy *noisy, const float *image, float *level)
 {
     float by = job->fixed ? 1 : aei_rng_range(job->rng, 0.85f, 1.2f);
     ae_noise noise = noisy->noise;
@@ -290,19 +310,23 @@ static void tell_found(const aei_loader *l, aei_sample_bench *b, const aei_corru
     aei_level_map(&noise, image, l->h, l->w, l->c, l->level_c, level, b->scratch);
 }
 
-ae_status aei_picture_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s, uint32_t at, const aei_picture *p,
-                             const aei_noisy *noisy, uint64_t pattern, aei_rng *rng, int crop, ae_error *err)
+ae_status aei_picture_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s, uint32_t at,
+                             const aei_picture *p, const aei_noisy *noisy, uint64_t pattern,
+                             aei_rng *rng, int crop, ae_error *err)
 {
     const ae_recipe *r = l->recipe;
     size_t n_in = (size_t)l->h * l->w, n_out = (size_t)l->out_h * l->out_w;
     float *image = s->image + at * n_in * l->c, *target = s->target + at * n_out * l->c;
     uint32_t th = l->out_h + 2 * l->margin, tw = l->out_w + 2 * l->margin, c = l->c;
-    aei_corrupt_job job = {.recipe = r, .rng = rng, .h = l->h, .w = l->w, .c = c, .fixed = crop >= 0};
+    aei_corrupt_job job = {
+        .recipe = r, .rng = rng, .h = l->h, .w = l->w, .c = c, .fixed = crop >= 0};
     aei_told told = {0};
     cut k = p ? place(l, p, noisy, rng, crop) : (cut){0};
     float grey = aei_rng_float(rng);
     float *scene = l->margin ? b->scene : target;
-    float keep = r->strength_max > 0 ? fmaxf(0, 1 - aei_rng_range(rng, r->strength_min, r->strength_max)) : 0;
+    float keep = r->strength_max > 0
+                     ? fmaxf(0, 1 - aei_rng_range(rng, r->strength_min, r->strength_max))
+                     : 0;
 
     if (job.fixed)
         keep = fmaxf(0, 1 - r->strength_max) * (r->strength_max > 0);
@@ -320,10 +344,12 @@ ae_status aei_picture_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot 
             scene[3 * i] = scene[3 * i + 1] = scene[3 * i + 2] = luma(scene + 3 * i);
 
     if (r->task == AE_TASK_SUPERRES) {
-        make_small(l, b, job, keep, &told, image, target, s->base ? s->base + at * n_out * c : NULL);
+        make_small(l, b, job, keep, &told, image, target,
+                   s->base ? s->base + at * n_out * c : NULL);
     } else if (s->weight) {
         aei_blind_spots(rng, target, l->h, l->w, c, image, s->weight + at * n_in);
-        told.white = told.luminance = told.chroma = aei_guess_white(target, l->h, l->w, c, b->scratch);
+        told.white = told.luminance = told.chroma = aei_guess_white(target, l->h, l->w, c,
+                                                                    b->scratch);
         if (c == 3 && !job.grey)
             told.luminance *= sqrtf(1.0f / 3.0f);
         else
@@ -335,7 +361,8 @@ ae_status aei_picture_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot 
             return st;
     } else {
         aei_corrupt(&job, target, image, &told, b->scratch);
-        if (r->curve) { /* the noise of files: what falls outside is clipped, which the curve shows */
+        /* the noise of files: what falls outside is clipped, which the curve shows */
+        if (r->curve) {
             clip(image, n_in * c);
             round_to_bytes(image, n_in * c);
         }

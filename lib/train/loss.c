@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Losses and penalties, each in one pass over its samples that gives value and gradient together. Sums run in eight lanes of
- * double, in chunks of a fixed size, so that the order of the additions, and with it every bit of the result, is the same whatever
- * the instruction set. Losses of single samples come from their table (nn/losses.h) and are compiled into one vectorised loop each;
- * the others are written out here. */
+ * Losses and penalties, each in one pass over its samples that gives value and gradient together.
+ * Sums run in eight lanes of double, in chunks of a fixed size, so that the order of the additions,
+ * and with it every bit of the result, is the same whatever the instruction set. Losses of single
+ * samples come from their table (nn/losses.h) and are compiled into one vectorised loop each; the
+ * others are written out here. */
 #include "train/loss.h"
 #include "core/clones.h"
 #include "nn/losses.h"
@@ -56,22 +57,23 @@ static size_t count(ae_shape s)
 }
 
 /* Values and derivatives of one chunk; `kind` is a constant where this is called. */
-FORCE_INLINE void terms(ae_loss_kind kind, size_t n, const float *restrict predictions, const float *restrict targets,
-                        float *restrict e, float *restrict g)
+FORCE_INLINE void terms(ae_loss_kind kind, size_t n, const float *restrict predictions,
+                        const float *restrict targets, float *restrict e, float *restrict g)
 {
     for (size_t i = 0; i < n; i++) {
         float p = predictions[i], t = targets[i], d = p - t;
 
         switch (kind) {
+/* clang-format off */
 #define TERM(number, name, value, slope) \
         case AE_LOSS_##number: \
             e[i] = value; \
             g[i] = slope; \
             break;
-        AEI_SAMPLE_LOSSES(TERM)
+            /* clang-format on */
+            AEI_SAMPLE_LOSSES(TERM)
 #undef TERM
-        default: /* no loss of single samples */
-            e[i] = g[i] = NAN;
+        default: /* no loss of single samples */ e[i] = g[i] = NAN;
         }
     }
 }
@@ -105,7 +107,8 @@ FORCE_INLINE double sweep(ae_loss_kind kind, double weight, const aei_loss_view 
     return norm * sum;
 }
 
-/* Charbonnier of the luma of BT.601, in full range: what sight and the published scores of super-resolution go by. */
+/* Charbonnier of the luma of BT.601, in full range: what sight and the published scores of
+ * super-resolution go by. */
 static double luma(double weight, const aei_loss_view *v)
 {
     static const float to_luma[3] = {0.299f, 0.587f, 0.114f};
@@ -152,13 +155,15 @@ static double cross_entropy(double weight, const aei_loss_view *v)
         }
         for (size_t k = 0; k < c; k++)
             to[k] = (v->fresh ? 0 : to[k]) +
-                    (float)(norm * (double)w * (targets * (double)expf(x[k] - most) / whole - (double)t[k]));
+                    (float)(norm * (double)w *
+                            (targets * (double)expf(x[k] - most) / whole - (double)t[k]));
         sum += (double)w * (targets * log(whole) - product);
     }
     return norm * sum;
 }
 
-/* What PSNR averages over pictures, in dB above the error of one step of 8 bits, below which it is flat. */
+/* What PSNR averages over pictures, in dB above the error of one step of 8 bits, below which it is
+ * flat. */
 static double psnr(double weight, const aei_loss_view *v)
 {
     const double peak = 255 * 255, per_log = 10 / log(10);
@@ -227,9 +232,11 @@ bool aei_loss_is_of_samples(ae_loss_kind kind)
 AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_view *v)
 {
     switch (kind) {
+/* clang-format off */
 #define SWEEP(number, name, value, slope) \
     case AE_LOSS_##number: return sweep(AE_LOSS_##number, weight, v);
-    AEI_SAMPLE_LOSSES(SWEEP)
+        /* clang-format on */
+        AEI_SAMPLE_LOSSES(SWEEP)
 #undef SWEEP
     case AE_LOSS_LUMA: return luma(weight, v);
     case AE_LOSS_PSNR: return psnr(weight, v);
@@ -239,7 +246,8 @@ AEI_CLONES double aei_loss_add(ae_loss_kind kind, double weight, const aei_loss_
     }
 }
 
-double aei_rate_distortion(const ae_term *l, const aei_loss_view *v, const aei_rate_view *rate, double *bpp)
+double aei_rate_distortion(const ae_term *l, const aei_loss_view *v, const aei_rate_view *rate,
+                           double *bpp)
 {
     size_t pixels = (size_t)v->shape.h * v->shape.w, sample = pixels * v->shape.c;
     double share = v->share / v->shape.n, span = (double)l->lambda_max / l->lambda_min, sum = 0;
@@ -270,7 +278,8 @@ double aei_rate_distortion(const ae_term *l, const aei_loss_view *v, const aei_r
     return sum;
 }
 
-double aei_kl_sparse_add(double weight, double rho, double share, ae_shape s, const float *value, float *gradient)
+double aei_kl_sparse_add(double weight, double rho, double share, ae_shape s, const float *value,
+                         float *gradient)
 {
     size_t pixels = (size_t)s.n * s.h * s.w;
     double sum = 0;
@@ -303,8 +312,8 @@ static double sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
-double aei_adversary_add(double weight, double share, bool fool, size_t n, const float *code, const float *draw, float *by_code,
-                         float *by_draw)
+double aei_adversary_add(double weight, double share, bool fool, size_t n, const float *code,
+                         const float *draw, float *by_code, float *by_draw)
 {
     double norm = weight * share / (double)n, sum = 0;
 
@@ -343,15 +352,16 @@ double aei_classes_add(double weight, const aei_loss_view *v, const float *label
         for (size_t k = 0; k < c; k++)
             whole += exp((double)x[k] - (double)x[best]);
         for (size_t k = 0; k < c; k++)
-            v->gradient[i * c + k] += (float)(norm * (exp((double)x[k] - (double)x[best]) / whole - (k == wanted)));
+            v->gradient[i * c + k] += (float)(norm * (exp((double)x[k] - (double)x[best]) / whole -
+                                                      (k == wanted)));
         sum += log(whole) + (double)x[best] - (double)x[wanted];
         *hits += best == wanted;
     }
     return norm * sum;
 }
 
-double aei_kl_normal_add(double weight, double share, ae_shape s, const float *mean, const float *logvar, float *by_mean,
-                         float *by_logvar)
+double aei_kl_normal_add(double weight, double share, ae_shape s, const float *mean,
+                         const float *logvar, float *by_mean, float *by_logvar)
 {
     size_t n = count(s);
     double norm = weight * share / s.n, sum = 0;
@@ -378,7 +388,7 @@ double aei_clipped_error(const aei_loss_view *v)
         for (size_t j = 0; j < m; j++) {
             float x = v->value[i + j], d;
 
-            x = x < 0 ? 0 : x;                                   /* NaN stays NaN */
+            x = x < 0 ? 0 : x; /* NaN stays NaN */
             x = x > 1 ? 1 : x;
             d = x - v->target[i + j];
             e[j] = d * d * (v->weight ? v->weight[(i + j) / c] : 1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What patterns are drawn with: colours, strokes, discs, smooth tones, letters. For patterns.c alone. */
+ * What patterns are drawn with: colours, strokes, discs, smooth tones, letters. For patterns.c
+ * alone. */
 #ifndef AEI_MARKS_H
 #define AEI_MARKS_H
 
@@ -16,7 +17,9 @@ typedef struct canvas {
     int h, w;
 } canvas;
 
-typedef struct colour { float v[3]; } colour;
+typedef struct colour {
+    float v[3];
+} colour;
 
 #define TURN 6.2831853f
 
@@ -50,10 +53,8 @@ static inline colour any_colour(aei_rng *r)
     colour c;
 
     switch (below(r, 5)) {
-    case 0:
-        return grey((float)below(r, 2));
-    case 1:
-        return grey(aei_rng_float(r));
+    case 0: return grey((float)below(r, 2));
+    case 1: return grey(aei_rng_float(r));
     case 2: /* a corner of the cube */
         for (int i = 0; i < 3; i++)
             c.v[i] = (float)below(r, 2);
@@ -179,11 +180,15 @@ static inline float cover_of(float inside, bool hard)
 }
 
 /* A stroke with round ends; x to the right, y down, pixel centres at whole numbers. */
-static inline void stroke(const canvas *k, float y0, float x0, float y1, float x1, float width, bool hard, colour c)
+static inline void stroke(const canvas *k, float y0, float x0, float y1, float x1, float width,
+                          bool hard, colour c)
 {
-    float half = width / 2, dy = y1 - y0, dx = x1 - x0, length = dy * dy + dx * dx, reach = half + 1;
-    int top = most((int)floorf(fminf(y0, y1) - reach), 0), bottom = least((int)ceilf(fmaxf(y0, y1) + reach), k->h - 1);
-    int left = most((int)floorf(fminf(x0, x1) - reach), 0), right = least((int)ceilf(fmaxf(x0, x1) + reach), k->w - 1);
+    float half = width / 2, dy = y1 - y0, dx = x1 - x0, length = dy * dy + dx * dx,
+          reach = half + 1;
+    int top = most((int)floorf(fminf(y0, y1) - reach), 0),
+        bottom = least((int)ceilf(fmaxf(y0, y1) + reach), k->h - 1);
+    int left = most((int)floorf(fminf(x0, x1) - reach), 0),
+        right = least((int)ceilf(fmaxf(x0, x1) + reach), k->w - 1);
 
     if (hard && half < 0.5f) { /* a pen of one pixel leaves no gaps */
         int n = (int)ceilf(fmaxf(fabsf(dy), fabsf(dx)));
@@ -197,7 +202,8 @@ static inline void stroke(const canvas *k, float y0, float x0, float y1, float x
     }
     for (int y = top; y <= bottom; y++)
         for (int x = left; x <= right; x++) {
-            float py = (float)y - y0, px = (float)x - x0, t = length > 0 ? clip01((py * dy + px * dx) / length) : 0;
+            float py = (float)y - y0, px = (float)x - x0,
+                  t = length > 0 ? clip01((py * dy + px * dx) / length) : 0;
             float ey = py - t * dy, ex = px - t * dx;
 
             put(k, y, x, c, cover_of(half - sqrtf(ey * ey + ex * ex), hard));
@@ -205,10 +211,13 @@ static inline void stroke(const canvas *k, float y0, float x0, float y1, float x
 }
 
 /* A disc, or its rim where `rim` > 0. */
-static inline void disc(const canvas *k, float cy, float cx, float radius, float rim, bool hard, colour c)
+static inline void disc(const canvas *k, float cy, float cx, float radius, float rim, bool hard,
+                        colour c)
 {
-    int top = most((int)floorf(cy - radius - 1), 0), bottom = least((int)ceilf(cy + radius + 1), k->h - 1);
-    int left = most((int)floorf(cx - radius - 1), 0), right = least((int)ceilf(cx + radius + 1), k->w - 1);
+    int top = most((int)floorf(cy - radius - 1), 0),
+        bottom = least((int)ceilf(cy + radius + 1), k->h - 1);
+    int left = most((int)floorf(cx - radius - 1), 0),
+        right = least((int)ceilf(cx + radius + 1), k->w - 1);
 
     for (int y = top; y <= bottom; y++)
         for (int x = left; x <= right; x++) {
@@ -218,7 +227,8 @@ static inline void disc(const canvas *k, float cy, float cx, float radius, float
         }
 }
 
-/* Pixels become squares of z x z. From the end, so that nothing is read after it was overwritten. */
+/* Pixels become squares of z x z. From the end, so that nothing is read after it was overwritten.
+ */
 static inline void enlarge(const canvas *k, int z)
 {
     for (int y = k->h - 1; y >= 0 && z > 1; y--)
@@ -228,14 +238,21 @@ static inline void enlarge(const canvas *k, int z)
 
 /* ---- tones: what is smooth, for halftones, dither and gradients ---- */
 
-typedef struct tone { float base, gy, gx, by, bx, reach, blob, wave, fy, fx; } tone;
+typedef struct tone {
+    float base, gy, gx, by, bx, reach, blob, wave, fy, fx;
+} tone;
 
 static inline tone draw_tone(aei_rng *r, const canvas *k)
 {
-    float turn = aei_rng_range(r, 0, TURN), size = (float)most(k->h, k->w), steep = aei_rng_range(r, 0, 1.4f);
-    tone t = {.base = aei_rng_range(r, 0.1f, 0.9f), .gy = steep * sinf(turn) / size, .gx = steep * cosf(turn) / size,
-              .by = aei_rng_float(r) * (float)k->h, .bx = aei_rng_float(r) * (float)k->w,
-              .reach = size * aei_rng_range(r, 0.1f, 0.6f), .blob = aei_rng_range(r, -1, 1)};
+    float turn = aei_rng_range(r, 0, TURN), size = (float)most(k->h, k->w),
+          steep = aei_rng_range(r, 0, 1.4f);
+    tone t = {.base = aei_rng_range(r, 0.1f, 0.9f),
+              .gy = steep * sinf(turn) / size,
+              .gx = steep * cosf(turn) / size,
+              .by = aei_rng_float(r) * (float)k->h,
+              .bx = aei_rng_float(r) * (float)k->w,
+              .reach = size * aei_rng_range(r, 0.1f, 0.6f),
+              .blob = aei_rng_range(r, -1, 1)};
 
     if (chance(r, 0.3f)) {
         t.wave = aei_rng_range(r, 0.05f, 0.3f);
@@ -249,7 +266,8 @@ static inline tone draw_tone(aei_rng *r, const canvas *k)
 
 static inline float tone_at(const tone *t, int h, int w, int y, int x)
 {
-    float dy = ((float)y - t->by) / t->reach, dx = ((float)x - t->bx) / t->reach, d = dy * dy + dx * dx;
+    float dy = ((float)y - t->by) / t->reach, dx = ((float)x - t->bx) / t->reach,
+          d = dy * dy + dx * dx;
     float v = t->base + t->gy * ((float)y - (float)h / 2) + t->gx * ((float)x - (float)w / 2);
 
     if (d < 4)
@@ -259,23 +277,85 @@ static inline float tone_at(const tone *t, int h, int w, int y, int x)
     return clip01(v);
 }
 
-/* ---- letters: strokes on a grid of 5 x 9, columns and rows as digits, rows down from 0, the base line at 6 ---- */
+/* ---- letters: strokes on a grid of 5 x 9, columns and rows as digits, rows down from 0, the base
+ * line at 6 ---- */
 
-static const char *const glyphs[] = {
-    "062046 1434", "00063645443303 003041423303", "41301001051636 3645", "0006264521 2100", "4000064603 0333", "40000603 0333",
-    "4130100105163645434323", "0006 4046 0343", "2026 1030 1636", "40453616 1605", "0006 4003 0346", "000646", "0600234046",
-    "06004640", "1030414536160501 0110", "060030414233 3303", "10304145361605 0501 0110 3446", "060030414233 33030 2346",
-    "413010010213334445361605", "0040 2026", "00051636 364540", "002640", "0016233640", "0046 4006", "002340 2326", "00400646",
-    "12324346 4315040516364544", "0006 0413324345361605", "4332130405163645", "4046 4433120405163645", "0444433212040516363645",
-    "31201116 0232", "4442 424748 3818 0807 4332130405163645", "0006 0413324346", "2226 2020", "3238281807 3030", "0006 4204 0446",
-    "1016263", "0206 0413222326 2313324346", "0206 0413324346", "123243453616050313", "0208 04133243453616",
-    "4248 4433120405163645",
-    "0206 04133242", "433212031344454536 1605", "10152636 0232", "0205163645 4246", "022642", "02162436 3642", "0246 4206",
-    "0226 42261808", "02420646",
-    "1030414536160501 0110 4105", "011026 2600 0646", "0110304142060646", "0110304142332344 4445361605", "30044446 3036",
-    "4000033343453616", "4010010516364534330", "0040162", "103041423313 1303040516364544331 3020102 0110", "46304130100102133342",
-    "2626", "2526 1728", "2024 2626", "0343", "4006", "2022 3032", "2323 2626", "3011021415263", "1031424435261", "0343 2125",
-    "0242 0444", "1016 3036 0242 0444", "002046", "0646"};
+static const char *const glyphs[] = {"062046 1434",
+                                     "00063645443303 003041423303",
+                                     "41301001051636 3645",
+                                     "0006264521 2100",
+                                     "4000064603 0333",
+                                     "40000603 0333",
+                                     "4130100105163645434323",
+                                     "0006 4046 0343",
+                                     "2026 1030 1636",
+                                     "40453616 1605",
+                                     "0006 4003 0346",
+                                     "000646",
+                                     "0600234046",
+                                     "06004640",
+                                     "1030414536160501 0110",
+                                     "060030414233 3303",
+                                     "10304145361605 0501 0110 3446",
+                                     "060030414233 33030 2346",
+                                     "413010010213334445361605",
+                                     "0040 2026",
+                                     "00051636 364540",
+                                     "002640",
+                                     "0016233640",
+                                     "0046 4006",
+                                     "002340 2326",
+                                     "00400646",
+                                     "12324346 4315040516364544",
+                                     "0006 0413324345361605",
+                                     "4332130405163645",
+                                     "4046 4433120405163645",
+                                     "0444433212040516363645",
+                                     "31201116 0232",
+                                     "4442 424748 3818 0807 4332130405163645",
+                                     "0006 0413324346",
+                                     "2226 2020",
+                                     "3238281807 3030",
+                                     "0006 4204 0446",
+                                     "1016263",
+                                     "0206 0413222326 2313324346",
+                                     "0206 0413324346",
+                                     "123243453616050313",
+                                     "0208 04133243453616",
+                                     "4248 4433120405163645",
+                                     "0206 04133242",
+                                     "433212031344454536 1605",
+                                     "10152636 0232",
+                                     "0205163645 4246",
+                                     "022642",
+                                     "02162436 3642",
+                                     "0246 4206",
+                                     "0226 42261808",
+                                     "02420646",
+                                     "1030414536160501 0110 4105",
+                                     "011026 2600 0646",
+                                     "0110304142060646",
+                                     "0110304142332344 4445361605",
+                                     "30044446 3036",
+                                     "4000033343453616",
+                                     "4010010516364534330",
+                                     "0040162",
+                                     "103041423313 1303040516364544331 3020102 0110",
+                                     "46304130100102133342",
+                                     "2626",
+                                     "2526 1728",
+                                     "2024 2626",
+                                     "0343",
+                                     "4006",
+                                     "2022 3032",
+                                     "2323 2626",
+                                     "3011021415263",
+                                     "1031424435261",
+                                     "0343 2125",
+                                     "0242 0444",
+                                     "1016 3036 0242 0444",
+                                     "002046",
+                                     "0646"};
 enum { N_GLYPHS = sizeof(glyphs) / sizeof(glyphs[0]) };
 
 typedef struct font {
@@ -286,8 +366,12 @@ typedef struct font {
 
 static inline font draw_font(aei_rng *r, float most_size, colour ink)
 {
-    font f = {.size = aei_rng_range(r, 0.9f, most_size), .wide = aei_rng_range(r, 0.7f, 1.3f), .hard = chance(r, 0.35f),
-              .serif = chance(r, 0.25f), .monospaced = chance(r, 0.4f), .ink = ink};
+    font f = {.size = aei_rng_range(r, 0.9f, most_size),
+              .wide = aei_rng_range(r, 0.7f, 1.3f),
+              .hard = chance(r, 0.35f),
+              .serif = chance(r, 0.25f),
+              .monospaced = chance(r, 0.4f),
+              .ink = ink};
 
     if (chance(r, 0.25f))
         f.slant = aei_rng_range(r, 0.1f, 0.4f);
@@ -310,7 +394,8 @@ static inline void letter(const canvas *k, const font *f, int which, float y, fl
             continue;
         }
         float gy = y + (float)(p[1] - '0') * f->size;
-        float gx = x + ((float)(p[0] - '0') * f->wide + (float)(6 - (p[1] - '0')) * f->slant) * f->size;
+        float gx = x +
+                   ((float)(p[0] - '0') * f->wide + (float)(6 - (p[1] - '0')) * f->slant) * f->size;
 
         if (down || p[2] == ' ' || !p[2])
             stroke(k, down ? from_y : gy, down ? from_x : gx, gy, gx, f->weight, f->hard, f->ink);
@@ -330,7 +415,9 @@ static inline float words(const canvas *k, aei_rng *r, const font *f, float y, f
     bool capitals = chance(r, 0.15f), numbers = chance(r, 0.15f);
 
     while (x + 6 * f->size * f->wide < end) {
-        int which = numbers ? 52 + below(r, 10) : chance(r, 0.05f) ? 62 + below(r, N_GLYPHS - 62) : below(r, 26);
+        int which = numbers            ? 52 + below(r, 10)
+                    : chance(r, 0.05f) ? 62 + below(r, N_GLYPHS - 62)
+                                       : below(r, 26);
 
         if (left-- == 0) {
             left = 1 + below(r, 9);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Sounds that no recording holds: the response of a room as decaying noise behind a direct path, filters with drawn curves,
- * noises from hiss and hum to clicks, and plain music. All of it is drawn from one generator and applied by fast Fourier
- * transforms of the whole sound. */
+ * Sounds that no recording holds: the response of a room as decaying noise behind a direct path,
+ * filters with drawn curves, noises from hiss and hum to clicks, and plain music. All of it is
+ * drawn from one generator and applied by fast Fourier transforms of the whole sound. */
 #include "train/mix.h"
 #include "core/clones.h"
 #include "core/fastmath.h"
@@ -109,7 +109,8 @@ static void make_curve(aei_mix *m, const aei_path *path)
     size_t half = m->size / 2;
 
     for (size_t k = 0; k <= half; k++) {
-        float f = (float)(k * per_bin), at = f > 40 ? aei_log(f / 40) * 1.44269504f : 0, db, g; /* octaves above 40 Hz */
+        /* octaves above 40 Hz */
+        float f = (float)(k * per_bin), at = f > 40 ? aei_log(f / 40) * 1.44269504f : 0, db, g;
         int i = (int)at < 8 ? (int)at : 8;
 
         at = at - (float)i < 1 ? at - (float)i : 1;
@@ -126,7 +127,8 @@ static void make_curve(aei_mix *m, const aei_path *path)
 AEI_CLONES static void multiply(size_t n, float *restrict a, const float *restrict b)
 {
     for (size_t k = 0; k < n; k++) {
-        float re = a[2 * k] * b[2 * k] - a[2 * k + 1] * b[2 * k + 1], im = a[2 * k] * b[2 * k + 1] + a[2 * k + 1] * b[2 * k];
+        float re = a[2 * k] * b[2 * k] - a[2 * k + 1] * b[2 * k + 1],
+              im = a[2 * k] * b[2 * k + 1] + a[2 * k + 1] * b[2 * k];
 
         a[2 * k] = re;
         a[2 * k + 1] = im;
@@ -165,7 +167,8 @@ void aei_mix_pass(aei_mix *m, const aei_path *path, float *samples)
 size_t aei_mix_room_draw(aei_rng *rng, float rate, float *room, size_t most)
 {
     float seconds = aei_rng_range(rng, 0.1f, 0.7f), early = aei_rng_range(rng, 0.001f, 0.02f);
-    float ratio = powf(10, aei_rng_range(rng, -14, 2) / 20), keep = expf(-6.9f / (seconds * rate)), level = 1;
+    float ratio = powf(10, aei_rng_range(rng, -14, 2) / 20), keep = expf(-6.9f / (seconds * rate)),
+          level = 1;
     size_t n = (size_t)(0.8f * seconds * rate), first = (size_t)(early * rate);
     double energy = 0;
 
@@ -213,7 +216,8 @@ double aei_mix_active_power(const float *samples, size_t n, float rate)
 /* Swells and ebbs a few times a second or more slowly. */
 static void swell(const aei_mix *m, aei_rng *rng, float *samples)
 {
-    float depth = aei_rng_range(rng, 0.2f, 0.9f), at = aei_rng_range(rng, 0, 6.28f), f = 0.2f * powf(60, aei_rng_float(rng));
+    float depth = aei_rng_range(rng, 0.2f, 0.9f), at = aei_rng_range(rng, 0, 6.28f),
+          f = 0.2f * powf(60, aei_rng_float(rng));
     float wander = aei_rng_range(rng, 0.3f, 1), step = 6.2831853f * f / m->rate, drift = 1;
 
     for (size_t i = 0; i < m->n; i++) {
@@ -226,16 +230,19 @@ static void swell(const aei_mix *m, aei_rng *rng, float *samples)
 
 static void add_hum(const aei_mix *m, aei_rng *rng, float *samples, float amplitude)
 {
-    float f = aei_rng_float(rng) < 0.5f ? (aei_rng_float(rng) < 0.5f ? 50 : 60) * aei_rng_range(rng, 0.998f, 1.002f)
-                                        : 60 * powf(16, aei_rng_float(rng));
+    float f = aei_rng_float(rng) < 0.5f
+                  ? (aei_rng_float(rng) < 0.5f ? 50 : 60) * aei_rng_range(rng, 0.998f, 1.002f)
+                  : 60 * powf(16, aei_rng_float(rng));
     float fall = aei_rng_range(rng, 0.3f, 1.6f);
     uint32_t harmonics = 1 + aei_rng_below(rng, 24);
 
     for (uint32_t k = 1; k <= harmonics && k * f < 0.45f * m->rate; k++) {
-        double step = 2 * M_PI * k * f / m->rate, phase = 2 * M_PI * aei_rng_float(rng), c = cos(step), s = sin(step);
+        double step = 2 * M_PI * k * f / m->rate, phase = 2 * M_PI * aei_rng_float(rng),
+               c = cos(step), s = sin(step);
         double re = cos(phase), im = sin(phase), a = amplitude * pow(k, -fall) * aei_rng_float(rng);
 
-        for (size_t i = 0; i < m->n; i++) { /* a phasor that turns: rounding grows too slowly to matter over seconds */
+        /* a phasor that turns: rounding grows too slowly to matter over seconds */
+        for (size_t i = 0; i < m->n; i++) {
             double t = re * c - im * s;
 
             im = re * s + im * c;
@@ -251,7 +258,8 @@ static void add_bursts(const aei_mix *m, aei_rng *rng, float *samples, float amp
     uint32_t n = 1 + aei_rng_below(rng, 24);
 
     for (uint32_t k = 0; k < n; k++) {
-        size_t at = aei_rng_below(rng, (uint32_t)m->n), length = (size_t)(m->rate * 0.001f * powf(60, aei_rng_float(rng)));
+        size_t at = aei_rng_below(rng, (uint32_t)m->n),
+               length = (size_t)(m->rate * 0.001f * powf(60, aei_rng_float(rng)));
         float a = amplitude * aei_rng_range(rng, 0.2f, 1), keep = expf(-5 / (float)length);
 
         for (size_t i = at; i < at + length && i < m->n; i++, a *= keep)
@@ -262,7 +270,8 @@ static void add_bursts(const aei_mix *m, aei_rng *rng, float *samples, float amp
 void aei_mix_noise(aei_mix *m, aei_rng *rng, float *samples)
 {
     aei_path path = {0};
-    float slope = aei_rng_range(rng, -7, 2), kind = aei_rng_float(rng); /* dB an octave: brown -6, pink -3, white 0 */
+    /* dB an octave: brown -6, pink -3, white 0 */
+    float slope = aei_rng_range(rng, -7, 2), kind = aei_rng_float(rng);
 
     aei_rng_normals(rng, samples, m->n);
     aei_path_draw(rng, aei_rng_float(rng) < 0.5f ? 0 : 8, &path);
@@ -274,13 +283,17 @@ void aei_mix_noise(aei_mix *m, aei_rng *rng, float *samples)
     if (aei_rng_float(rng) < 0.3f)
         swell(m, rng, samples);
     if (kind > 0.6f)
-        add_hum(m, rng, samples, 3 * (float)sqrt(aei_mix_power(samples, m->n)) * aei_rng_float(rng));
+        add_hum(m, rng, samples,
+                3 * (float)sqrt(aei_mix_power(samples, m->n)) * aei_rng_float(rng));
 }
 
 /* ---- music ---- */
 
 /* How all notes of a voice sound. */
-typedef struct instrument { float fall, odd, attack, decay, hold, vibrato, rate; uint32_t partials; } instrument;
+typedef struct instrument {
+    float fall, odd, attack, decay, hold, vibrato, rate;
+    uint32_t partials;
+} instrument;
 
 static instrument draw_instrument(aei_rng *rng)
 {
@@ -298,22 +311,27 @@ static instrument draw_instrument(aei_rng *rng)
 }
 
 /* A note of frequency f from sample `at` on, for `n` samples. */
-static void add_note(const aei_mix *m, aei_rng *rng, const instrument *v, float f, float amplitude, size_t at, size_t n, float *to)
+static void add_note(const aei_mix *m, aei_rng *rng, const instrument *v, float f, float amplitude,
+                     size_t at, size_t n, float *to)
 {
     size_t last = at + n < m->n ? at + n : m->n;
     float stretch = aei_rng_range(rng, 0, 2e-4f);
 
     for (uint32_t k = 1; k <= v->partials && f * (float)k < 0.45f * m->rate; k++) {
-        double w = 2 * M_PI * f * k * sqrt(1 + stretch * k * k) / m->rate, phase = 2 * M_PI * aei_rng_float(rng);
-        float a = amplitude * powf((float)k, -v->fall) * (k % 2 ? 1 : v->odd) * aei_rng_range(rng, 0.4f, 1);
-        float envelope = 0, rise = 1 / (v->attack * m->rate), sink = expf(-1 / (v->decay * m->rate / sqrtf((float)k)));
+        double w = 2 * M_PI * f * k * sqrt(1 + stretch * k * k) / m->rate,
+               phase = 2 * M_PI * aei_rng_float(rng);
+        float a = amplitude * powf((float)k, -v->fall) * (k % 2 ? 1 : v->odd) *
+                  aei_rng_range(rng, 0.4f, 1);
+        float envelope = 0, rise = 1 / (v->attack * m->rate),
+              sink = expf(-1 / (v->decay * m->rate / sqrtf((float)k)));
         float level = 1, re = (float)cos(phase), im = (float)sin(phase), c = 1, s = 0;
 
         for (size_t i = at; i < last; i++) {
             float t = re;
 
             if ((i - at) % 64 == 0) { /* a phasor whose speed follows the vibrato */
-                double now = w * (1 + v->vibrato * sin(2 * M_PI * v->rate * (double)(i - at) / m->rate));
+                double now = w * (1 + v->vibrato *
+                                          sin(2 * M_PI * v->rate * (double)(i - at) / m->rate));
 
                 c = (float)cos(now);
                 s = (float)sin(now);
@@ -330,7 +348,8 @@ static void add_note(const aei_mix *m, aei_rng *rng, const instrument *v, float 
 static void add_drum(const aei_mix *m, aei_rng *rng, float amplitude, size_t at, float *to)
 {
     bool low = aei_rng_float(rng) < 0.5f;
-    float seconds = aei_rng_range(rng, 0.03f, 0.2f), keep = expf(-1 / (seconds * m->rate)), f = aei_rng_range(rng, 50, 110);
+    float seconds = aei_rng_range(rng, 0.03f, 0.2f), keep = expf(-1 / (seconds * m->rate)),
+          f = aei_rng_range(rng, 50, 110);
     size_t last = at + (size_t)(4 * seconds * m->rate);
     double phase = 0;
 
@@ -351,7 +370,8 @@ void aei_mix_music(aei_mix *m, aei_rng *rng, float *samples)
     for (uint32_t v = 0; v < voices; v++) {
         instrument sound = draw_instrument(rng);
         uint32_t octave = aei_rng_below(rng, 4), chord = aei_rng_float(rng) < 0.4f ? 3 : 1;
-        float amplitude = aei_rng_range(rng, 0.2f, 1) / (float)chord, at = -beat * aei_rng_float(rng);
+        float amplitude = aei_rng_range(rng, 0.2f, 1) / (float)chord,
+              at = -beat * aei_rng_float(rng);
 
         while (at < (float)m->n) {
             float beats = 0.5f * (float)(1 + aei_rng_below(rng, 6));
@@ -362,11 +382,13 @@ void aei_mix_music(aei_mix *m, aei_rng *rng, float *samples)
                 uint32_t s = mode + step + 2 * c;
                 float semitones = 12 * (float)(octave + s / 7) + scale_steps[s % 7];
 
-                add_note(m, rng, &sound, base * powf(2, semitones / 12), amplitude, first, end - first, samples);
+                add_note(m, rng, &sound, base * powf(2, semitones / 12), amplitude, first,
+                         end - first, samples);
             }
             at += beats * beat;
         }
     }
-    for (float at = beat * aei_rng_float(rng); drums && at < (float)m->n; at += beat * (aei_rng_float(rng) < 0.5f ? 0.5f : 1))
+    for (float at = beat * aei_rng_float(rng); drums && at < (float)m->n;
+         at += beat * (aei_rng_float(rng) < 0.5f ? 0.5f : 1))
         add_drum(m, rng, aei_rng_range(rng, 0.2f, 1), (size_t)at, samples);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What mixtures of sound are made of: rooms, filters and noises that no recording holds. Everything follows from the generator
- * given; sound is filtered as a whole, by one long transform. */
+ * What mixtures of sound are made of: rooms, filters and noises that no recording holds. Everything
+ * follows from the generator given; sound is filtered as a whole, by one long transform. */
 #ifndef AEI_MIX_H
 #define AEI_MIX_H
 
@@ -22,10 +22,12 @@ typedef struct aei_path {
     size_t n_room;
 } aei_path;
 
-void aei_path_draw(aei_rng *rng, float decibels, aei_path *path); /* random gains within +- decibels */
+/* random gains within +- decibels */
+void aei_path_draw(aei_rng *rng, float decibels, aei_path *path);
 void aei_mix_pass(aei_mix *mix, const aei_path *path, float *samples); /* n samples, in place */
 
-/* A room that nobody measured: the direct sound and a decaying tail. Returns its length, at most `most`. */
+/* A room that nobody measured: the direct sound and a decaying tail. Returns its length, at most
+ * `most`. */
 size_t aei_mix_room_draw(aei_rng *rng, float rate, float *room, size_t most);
 
 /* Noises: of any colour, perhaps swelling; with hum, clicks and bursts. */
@@ -34,7 +36,8 @@ void aei_mix_noise(aei_mix *mix, aei_rng *rng, float *samples);
 /* Something like music: notes of harmonics on a scale, alone and in chords, perhaps with drums. */
 void aei_mix_music(aei_mix *mix, aei_rng *rng, float *samples);
 
-/* Mean square of the samples, and of the louder ones of stretches of 20 ms: within 30 dB of the loudest. */
+/* Mean square of the samples, and of the louder ones of stretches of 20 ms: within 30 dB of the
+ * loudest. */
 double aei_mix_power(const float *samples, size_t n);
 double aei_mix_active_power(const float *samples, size_t n, float rate);
 

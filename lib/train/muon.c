@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Muon in products of matrices: the momentum is scaled to a norm of at most 1 and brought near its orthogonal factor by a few odd
- * polynomials of itself, with the smaller of the two Gram matrices, in bf16 where the run is. */
+ * Muon in products of matrices: the momentum is scaled to a norm of at most 1 and brought near its
+ * orthogonal factor by a few odd polynomials of itself, with the smaller of the two Gram matrices,
+ * in bf16 where the run is. */
 #include "train/muon.h"
 #include "core/clones.h"
 #include "nn/matmul.h"
@@ -12,9 +13,12 @@
 
 enum { ROUNDS = 4, LEAST = 16, CHUNK = 2048 /* floats that stay in the first cache */ };
 #define MOMENTUM 0.95f
-/* Factors of x, x^3, x^5: together they bring all singular values in 0.003..1 as close to 1 as can be, to 0.8..1.2. */
-static const float quintics[ROUNDS][3] = {
-    {8.3837f, -24.7659f, 18.3571f}, {4.0434f, -3.0114f, 0.5695f}, {3.5056f, -2.6267f, 0.5257f}, {2.4901f, -1.8343f, 0.4368f}};
+/* Factors of x, x^3, x^5: together they bring all singular values in 0.003..1 as close to 1 as can
+ * be, to 0.8..1.2. */
+static const float quintics[ROUNDS][3] = {{8.3837f, -24.7659f, 18.3571f},
+                                          {4.0434f, -3.0114f, 0.5695f},
+                                          {3.5056f, -2.6267f, 0.5257f},
+                                          {2.4901f, -1.8343f, 0.4368f}};
 #define SLACK 1.02f /* for what rounding adds to the largest singular value */
 
 struct aei_muon {
@@ -22,12 +26,13 @@ struct aei_muon {
     uint32_t element;            /* bytes of an operand of the products, f32 or bf16 */
     aei_matmul *gram, *square, *product;
     float *a, *b;
-    void *x, *y, *p;             /* operands: the matrix, the next one, the polynomial of the gram matrix */
+    void *x, *y, *p; /* operands: the matrix, the next one, the polynomial of the gram matrix */
 };
 
 bool aei_muon_wants(const ae_param *p)
 {
-    return p->trainable && p->decay && p->n_dims > 1 && p->dims[0] >= LEAST && p->count / p->dims[0] >= LEAST;
+    return p->trainable && p->decay && p->n_dims > 1 && p->dims[0] >= LEAST &&
+           p->count / p->dims[0] >= LEAST;
 }
 
 ae_status aei_muon_create(const ae_param *p, ae_precision precision, aei_muon **out, ae_error *err)
@@ -51,10 +56,13 @@ ae_status aei_muon_create(const ae_param *p, ae_precision precision, aei_muon **
     t->p = ae_alloc((size_t)t->low * t->low, t->element);
     if (!t->a || !t->b || !t->x || !t->y || !t->p)
         st = ae_fail(err, AE_ERR_NOMEM, "the update of %s, %u x %u", p->name, t->rows, t->columns);
-    else if ((st = aei_matmul_create(t->low, wide ? t->columns : t->rows, t->low, wide ? AEI_B_TURNED : AEI_A_TURNED, precision,
+    else if ((st = aei_matmul_create(t->low, wide ? t->columns : t->rows, t->low,
+                                     wide ? AEI_B_TURNED : AEI_A_TURNED, precision,
                                      AE_PRECISION_F32, &t->gram, err)) == AE_OK &&
-             (st = aei_matmul_create(t->low, t->low, t->low, AEI_AS_IS, precision, AE_PRECISION_F32, &t->square, err)) == AE_OK)
-        st = aei_matmul_create(t->rows, t->low, t->columns, AEI_AS_IS, precision, precision, &t->product, err);
+             (st = aei_matmul_create(t->low, t->low, t->low, AEI_AS_IS, precision, AE_PRECISION_F32,
+                                     &t->square, err)) == AE_OK)
+        st = aei_matmul_create(t->rows, t->low, t->columns, AEI_AS_IS, precision, precision,
+                               &t->product, err);
     if (st != AE_OK) {
         aei_muon_free(t);
         *out = NULL;
@@ -83,7 +91,8 @@ static size_t chunk(size_t n, size_t at)
 }
 
 /* The momentum and where it leads (Nesterov). */
-AEI_CLONES static void lead(size_t n, float scale, const float *restrict gradient, float *restrict momentum, float *restrict to)
+AEI_CLONES static void lead(size_t n, float scale, const float *restrict gradient,
+                            float *restrict momentum, float *restrict to)
 {
     float rest = (1 - MOMENTUM) * scale;
 
@@ -108,8 +117,9 @@ AEI_CLONES static void blend(size_t n, float q, float r, float *restrict a, cons
         a[i] = q * a[i] + r * b[i];
 }
 
-/* x <- (p + q g + r g²) x with g = x xᵀ, some times; where x is tall x (p + q g + r g²) with g = xᵀ x, which is the same.
- * The norm of the first g bounds the singular values far more tightly than that of x: it takes the place of a round. */
+/* x <- (p + q g + r g²) x with g = x xᵀ, some times; where x is tall x (p + q g + r g²) with
+ * g = xᵀ x, which is the same. The norm of the first g bounds the singular values far more
+ * tightly than that of x: it takes the place of a round. */
 static bool orthogonalise(aei_muon *t)
 {
     size_t square = (size_t)t->low * t->low;
@@ -141,7 +151,8 @@ static bool orthogonalise(aei_muon *t)
     return true;
 }
 
-AEI_CLONES static void move(const aei_update *u, float step, size_t n, const float *restrict direction, float *restrict value,
+AEI_CLONES static void move(const aei_update *u, float step, size_t n,
+                            const float *restrict direction, float *restrict value,
                             float *restrict average)
 {
     float keep = 1 - u->rate * u->decay, a = u->average;
@@ -154,8 +165,8 @@ AEI_CLONES static void move(const aei_update *u, float step, size_t n, const flo
     }
 }
 
-ae_status aei_muon_apply(aei_muon *t, const aei_update *u, const float *gradient, float *value, float *momentum, float *average,
-                         ae_error *err)
+ae_status aei_muon_apply(aei_muon *t, const aei_update *u, const float *gradient, float *value,
+                         float *momentum, float *average, ae_error *err)
 {
     size_t n = (size_t)t->rows * t->columns;
     float step = u->rate * 0.2f * sqrtf((float)(t->rows + t->columns - t->low)), direction[CHUNK];
@@ -165,7 +176,8 @@ ae_status aei_muon_apply(aei_muon *t, const aei_update *u, const float *gradient
         aei_from_f32(direction, (uint8_t *)t->x + i * t->element, t->element, chunk(n, i));
     }
     if (!orthogonalise(t))
-        return ae_fail(err, AE_ERR_NOMEM, "oneDNN could not multiply matrices of %u x %u", t->rows, t->columns);
+        return ae_fail(err, AE_ERR_NOMEM, "oneDNN could not multiply matrices of %u x %u", t->rows,
+                       t->columns);
     for (size_t i = 0; i < n; i += CHUNK) {
         aei_to_f32((uint8_t *)t->x + i * t->element, t->element, direction, chunk(n, i));
         move(u, step, chunk(n, i), direction, value + i, average + i);

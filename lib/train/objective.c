@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the terms of a recipe are computed on. Each term is bound once to outputs and taps of the joined graph; for a shard, its
- * value and its gradient by each of them are added to what the network's run is given back, weights and warm-up included. */
+ * What the terms of a recipe are computed on. Each term is bound once to outputs and taps of the
+ * joined graph; for a shard, its value and its gradient by each of them are added to what the
+ * network's run is given back, weights and warm-up included. */
 #include "train/objective.h"
 #include "train/contract.h"
 #include "train/perceptual.h"
@@ -15,7 +16,7 @@ typedef struct part {
     int32_t on, to, mask, second; /* second: log variance, or the logits of draws */
     aei_contraction *contraction;
     aei_perceptual *perceptual;
-    float *constant;              /* a shard's target, all the same number */
+    float *constant; /* a shard's target, all the same number */
 } part;
 
 struct aei_objective {
@@ -78,8 +79,8 @@ static ae_act last_act(const ae_graph *g, uint32_t node)
 {
     const ae_node *n = &g->nodes[node];
 
-    while (n->act == AE_ACT_NONE &&
-           (n->op == AE_OP_RESHAPE || n->op == AE_OP_SHUFFLE || n->op == AE_OP_UNSHUFFLE || n->op == AE_OP_CROP))
+    while (n->act == AE_ACT_NONE && (n->op == AE_OP_RESHAPE || n->op == AE_OP_SHUFFLE ||
+                                     n->op == AE_OP_UNSHUFFLE || n->op == AE_OP_CROP))
         n = &g->nodes[n->from[0]];
     return n->act;
 }
@@ -97,7 +98,8 @@ static int32_t tap_node(aei_objective *o, uint32_t node, bool wants)
 }
 
 /* Where the values of the layer so called come out; -1 where there is no name. */
-static ae_status tap(aei_objective *o, const ae_term *t, const char *name, bool wants, int32_t *index, ae_error *err)
+static ae_status tap(aei_objective *o, const ae_term *t, const char *name, bool wants,
+                     int32_t *index, ae_error *err)
 {
     int32_t node = name[0] ? ae_graph_find(&o->joined->graph, name) : -1;
 
@@ -105,8 +107,9 @@ static ae_status tap(aei_objective *o, const ae_term *t, const char *name, bool 
     if (!name[0])
         return AE_OK;
     if (node < 0)
-        return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: term %s on layer \"%s\", which does not exist", o->recipe->name, t->name,
-                       name);
+        return ae_fail(err, AE_ERR_MISMATCH,
+                       "recipe %s: term %s on layer \"%s\", which does not exist", o->recipe->name,
+                       t->name, name);
     *index = tap_node(o, (uint32_t)node, wants);
     return AE_OK;
 }
@@ -121,7 +124,8 @@ static ae_status check_part(aei_objective *o, uint32_t i, ae_error *err)
     ae_status st;
 
     if ((st = tap(o, t, t->kind == AE_LOSS_ADVERSARY ? "" : t->on, true, &p->on, err)) != AE_OK ||
-        (st = tap(o, t, t->to, false, &p->to, err)) != AE_OK || (st = tap(o, t, t->mask, false, &p->mask, err)) != AE_OK ||
+        (st = tap(o, t, t->to, false, &p->to, err)) != AE_OK ||
+        (st = tap(o, t, t->mask, false, &p->mask, err)) != AE_OK ||
         (st = tap(o, t, t->logvar, true, &p->second, err)) != AE_OK)
         return st;
     if (p->on >= 0)
@@ -132,18 +136,22 @@ static ae_status check_part(aei_objective *o, uint32_t i, ae_error *err)
     }
     if (t->kind == AE_LOSS_BCE && ((p->on < 0 && r->residual) || last_act(g, on) != AE_ACT_SIGMOID))
         return ae_fail(err, AE_ERR_MISMATCH,
-                       "recipe %s: loss bce needs probabilities: end network with act: sigmoid, without residual", r->name);
+                       "recipe %s: loss bce needs probabilities: end network with act: sigmoid, "
+                       "without residual",
+                       r->name);
     if (t->kind == AE_LOSS_LUMA && g->nodes[on].out != 3)
-        return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: loss luma is of pictures of 3 channels, the network makes %u", r->name,
-                       g->nodes[on].out);
+        return ae_fail(err, AE_ERR_MISMATCH,
+                       "recipe %s: loss luma is of pictures of 3 channels, the network makes %u",
+                       r->name, g->nodes[on].out);
     if (t->kind == AE_LOSS_CROSS_ENTROPY && t->against == AE_AGAINST_LABEL)
         o->classes = (int32_t)i;
     o->wants[0] |= p->on < 0 && !t->on_weights;
     return AE_OK;
 }
 
-ae_status aei_objective_create(const ae_recipe *recipe, const aei_joined *joined, const ae_param *params, uint32_t n_params,
-                               aei_objective **out, ae_error *err)
+ae_status aei_objective_create(const ae_recipe *recipe, const aei_joined *joined,
+                               const ae_param *params, uint32_t n_params, aei_objective **out,
+                               ae_error *err)
 {
     aei_objective *o = ae_alloc(1, sizeof(*o));
     ae_status st = AE_OK;
@@ -157,8 +165,8 @@ ae_status aei_objective_create(const ae_recipe *recipe, const aei_joined *joined
     for (uint32_t i = 0; st == AE_OK && i < recipe->n_terms; i++) {
         st = check_part(o, i, err);
         if (st == AE_OK && recipe->terms[i].kind == AE_LOSS_JACOBIAN)
-            st = aei_contraction_create(&joined->graph, params, n_params, recipe->terms[i].on, recipe->shards,
-                                        &o->parts[i].contraction, err);
+            st = aei_contraction_create(&joined->graph, params, n_params, recipe->terms[i].on,
+                                        recipe->shards, &o->parts[i].contraction, err);
     }
     if (st == AE_OK)
         *out = o;
@@ -177,23 +185,29 @@ static ae_status prepare_part(aei_objective *o, uint32_t i, ae_error *err)
     const ae_term *t = &o->recipe->terms[i];
     part *p = &o->parts[i];
     ae_shape on = shape_of(o, p->on), picture = shape_of(o, -1), mask = shape_of(o, p->mask);
-    size_t n = count(on), other = p->to >= 0 ? count(shape_of(o, p->to)) : t->against == AE_AGAINST_TARGET ? count(picture) : n;
+    size_t n = count(on), other = p->to >= 0                        ? count(shape_of(o, p->to))
+                                  : t->against == AE_AGAINST_TARGET ? count(picture)
+                                                                    : n;
     bool classes = t->kind == AE_LOSS_CROSS_ENTROPY && t->against == AE_AGAINST_LABEL;
 
     if (t->on_weights)
         return AE_OK;
     if (t->kind == AE_LOSS_KL_NORMAL && n != count(shape_of(o, p->second)))
-        return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: term %s: %s and %s are not of one size", o->recipe->name, t->name, t->on,
-                       t->logvar);
+        return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: term %s: %s and %s are not of one size",
+                       o->recipe->name, t->name, t->on, t->logvar);
     if (p->on >= 0 && aei_loss_is_of_samples(t->kind) && n != other)
-        return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: term %s: %s is not of the size of what it is held against",
+        return ae_fail(err, AE_ERR_MISMATCH,
+                       "recipe %s: term %s: %s is not of the size of what it is held against",
                        o->recipe->name, t->name, t->on);
     if (p->mask >= 0 && (mask.c != 1 || mask.h != on.h || mask.w != on.w))
-        return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: term %s: the mask %s is %u x %u x %u, expected %u x %u x 1",
+        return ae_fail(err, AE_ERR_MISMATCH,
+                       "recipe %s: term %s: the mask %s is %u x %u x %u, expected %u x %u x 1",
                        o->recipe->name, t->name, t->mask, mask.h, mask.w, mask.c, on.h, on.w);
     if (classes && (on.h != 1 || on.w != 1))
-        return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: term %s: %s is %u x %u x %u, expected 1 x 1 and a channel a class",
-                       o->recipe->name, t->name, t->on, on.h, on.w, on.c);
+        return ae_fail(
+            err, AE_ERR_MISMATCH,
+            "recipe %s: term %s: %s is %u x %u x %u, expected 1 x 1 and a channel a class",
+            o->recipe->name, t->name, t->on, on.h, on.w, on.c);
     if (t->against == AE_AGAINST_NUMBER) {
         p->constant = ae_alloc(n, sizeof(float));
         if (!p->constant)
@@ -204,7 +218,8 @@ static ae_status prepare_part(aei_objective *o, uint32_t i, ae_error *err)
     return AE_OK;
 }
 
-ae_status aei_objective_prepare(aei_objective *o, const aei_plan *plan, ae_precision precision, uint32_t n_threads, ae_error *err)
+ae_status aei_objective_prepare(aei_objective *o, const aei_plan *plan, ae_precision precision,
+                                uint32_t n_threads, ae_error *err)
 {
     ae_status st = AE_OK;
 
@@ -212,14 +227,16 @@ ae_status aei_objective_prepare(aei_objective *o, const aei_plan *plan, ae_preci
     for (uint32_t i = 0; st == AE_OK && i < o->recipe->n_terms; i++) {
         st = prepare_part(o, i, err);
         if (st == AE_OK && o->recipe->terms[i].kind == AE_LOSS_PERCEPTUAL)
-            st = aei_perceptual_create(&o->recipe->terms[i], shape_of(o, -1), precision, n_threads, &o->parts[i].perceptual, err);
+            st = aei_perceptual_create(&o->recipe->terms[i], shape_of(o, -1), precision, n_threads,
+                                       &o->parts[i].perceptual, err);
     }
     return st;
 }
 
 /* ---- a batch ---- */
 
-void aei_objective_begin(aei_objective *o, const float *weight, const aei_batch *batch, const float *parameters)
+void aei_objective_begin(aei_objective *o, const float *weight, const aei_batch *batch,
+                         const float *parameters)
 {
     o->weight = weight;
     o->batch = batch;
@@ -265,19 +282,19 @@ static aei_loss_view view_part(const aei_objective *o, uint32_t i, const aei_sha
     return v;
 }
 
-static ae_status classes(const aei_objective *o, uint32_t i, const aei_shard_view *s, aei_loss_view *v, double *value, double *hits,
-                         ae_error *err)
+static ae_status classes(const aei_objective *o, uint32_t i, const aei_shard_view *s,
+                         aei_loss_view *v, double *value, double *hits, ae_error *err)
 {
     if (!o->batch->label)
-        return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: term %s needs the labels of the data", o->recipe->name,
-                       o->recipe->terms[i].name);
+        return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: term %s needs the labels of the data",
+                       o->recipe->name, o->recipe->terms[i].name);
     v->total = o->labelled;
     *value = aei_classes_add(o->weight[i], v, o->batch->label + s->index * v->shape.n, hits);
     return AE_OK;
 }
 
-static ae_status add_part(aei_objective *o, uint32_t i, const aei_shard_view *s, aei_loss_view *prediction, double *value,
-                          double *hits, ae_error *err)
+static ae_status add_part(aei_objective *o, uint32_t i, const aei_shard_view *s,
+                          aei_loss_view *prediction, double *value, double *hits, ae_error *err)
 {
     const ae_term *t = &o->recipe->terms[i];
     const part *p = &o->parts[i];
@@ -288,18 +305,22 @@ static ae_status add_part(aei_objective *o, uint32_t i, const aei_shard_view *s,
     case AE_LOSS_PERCEPTUAL:
         return aei_perceptual_add(p->perceptual, s->thread, (float)weight, prediction, value, err);
     case AE_LOSS_KL_SPARSE:
-        *value = aei_kl_sparse_add(weight, (double)t->rho, share, shape_of(o, p->on), s->values[p->on], s->gradients[p->on]);
+        *value = aei_kl_sparse_add(weight, (double)t->rho, share, shape_of(o, p->on),
+                                   s->values[p->on], s->gradients[p->on]);
         return AE_OK;
     case AE_LOSS_KL_NORMAL:
-        *value = aei_kl_normal_add(weight, share, shape_of(o, p->on), s->values[p->on], s->values[p->second], s->gradients[p->on],
+        *value = aei_kl_normal_add(weight, share, shape_of(o, p->on), s->values[p->on],
+                                   s->values[p->second], s->gradients[p->on],
                                    s->gradients[p->second]);
         return AE_OK;
     case AE_LOSS_JACOBIAN:
-        *value = aei_contraction_add(p->contraction, s->index, share, shape_of(o, p->on), s->values[p->on], s->gradients[p->on]);
+        *value = aei_contraction_add(p->contraction, s->index, share, shape_of(o, p->on),
+                                     s->values[p->on], s->gradients[p->on]);
         return AE_OK;
     case AE_LOSS_ADVERSARY:
-        *value = aei_adversary_add(weight, share, t->fool, count(shape_of(o, p->on)), s->values[p->on], s->values[p->second],
-                                   s->gradients[p->on], s->gradients[p->second]);
+        *value = aei_adversary_add(weight, share, t->fool, count(shape_of(o, p->on)),
+                                   s->values[p->on], s->values[p->second], s->gradients[p->on],
+                                   s->gradients[p->second]);
         return AE_OK;
     default: break;
     }
@@ -309,19 +330,22 @@ static ae_status add_part(aei_objective *o, uint32_t i, const aei_shard_view *s,
     if (t->against == AE_AGAINST_LABEL)
         return classes(o, i, s, &v, value, hits, err);
     if (t->sum)
-        weight *= (double)(t->kind == AE_LOSS_CROSS_ENTROPY ? v.shape.h * v.shape.w : count(v.shape) / v.shape.n);
+        weight *= (double)(t->kind == AE_LOSS_CROSS_ENTROPY ? v.shape.h * v.shape.w
+                                                            : count(v.shape) / v.shape.n);
     *value = aei_loss_add(t->kind, weight, &v);
     return AE_OK;
 }
 
-ae_status aei_objective_add(aei_objective *o, const aei_shard_view *s, double *terms, double *hits, ae_error *err)
+ae_status aei_objective_add(aei_objective *o, const aei_shard_view *s, double *terms, double *hits,
+                            ae_error *err)
 {
     const ae_recipe *r = o->recipe;
     aei_loss_view prediction = s->prediction;
     uint32_t first = 0;
 
     *hits = 0;
-    while (first < r->n_terms && (o->weight[first] <= 0 || o->parts[first].on >= 0 || r->terms[first].on_weights))
+    while (first < r->n_terms &&
+           (o->weight[first] <= 0 || o->parts[first].on >= 0 || r->terms[first].on_weights))
         first++;
     /* The first loss of single samples writes where others add. */
     prediction.fresh = first < r->n_terms && aei_loss_is_of_samples(r->terms[first].kind);
@@ -342,8 +366,9 @@ ae_status aei_objective_add(aei_objective *o, const aei_shard_view *s, double *t
             prediction.fresh = prediction.fresh && layers;
         }
         if (!layers && r->bound > 0)
-            aei_bound_back(r->bound, s->levels, s->level_c, prediction.value, o->batch->base + s->index * count(prediction.shape),
-                           prediction.gradient, prediction.shape.c, count(prediction.shape) / prediction.shape.c);
+            aei_bound_back(r->bound, s->levels, s->level_c, prediction.value,
+                           o->batch->base + s->index * count(prediction.shape), prediction.gradient,
+                           prediction.shape.c, count(prediction.shape) / prediction.shape.c);
     }
     return AE_OK;
 }

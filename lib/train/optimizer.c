@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The schedule of the learning rate, a linear rise and a cosine (Loshchilov and Hutter 2017), and the update of parameters:
- * gradient, moments, value and moving average in one pass. Each optimiser's rule stands in its table (nn/optimizers.h) and is
- * compiled into a loop of its own for each instruction set. */
+ * The schedule of the learning rate, a linear rise and a cosine (Loshchilov and Hutter 2017), and
+ * the update of parameters: gradient, moments, value and moving average in one pass. Each
+ * optimiser's rule stands in its table (nn/optimizers.h) and is compiled into a loop of its own for
+ * each instruction set. */
 #include "train/optimizer.h"
 #include "core/clones.h"
 
@@ -20,7 +21,8 @@ float aei_rate_between(float rate, float rate_end, uint64_t rise, uint64_t step,
     if (step >= steps)
         return rate_end;
     p = (double)(step - warmup) / (double)(steps - warmup);
-    return (float)(rate_end + ((double)rate - rate_end) * 0.5 * (1 + cos(p * 3.14159265358979323846)));
+    return (float)(rate_end +
+                   ((double)rate - rate_end) * 0.5 * (1 + cos(p * 3.14159265358979323846)));
 }
 
 float aei_rate(const ae_recipe *r, uint64_t step, uint64_t steps)
@@ -31,7 +33,8 @@ float aei_rate(const ae_recipe *r, uint64_t step, uint64_t steps)
 aei_update aei_update_make(const ae_recipe *r, float rate, float scale, uint64_t n_updates)
 {
     double t = (double)n_updates + 1;
-    /* A young average follows closely, or it would remember the initial values for 1 / (1 - ema) steps. */
+    /* A young average follows closely, or it would remember the initial values for 1 / (1 - ema)
+     * steps. */
     double ema = fmin(r->ema, t / (t + 9));
 
     return (aei_update){
@@ -47,17 +50,19 @@ aei_update aei_update_make(const ae_recipe *r, float rate, float scale, uint64_t
     };
 }
 
-typedef float (*update_of_one)(const aei_update *u, float decay, float g, float w, float *m, float *v);
+typedef float (*update_of_one)(const aei_update *u, float decay, float g, float w, float *m,
+                               float *v);
 
 /* `one` and `moments` are constants where this is called. */
-FORCE_INLINE void sweep(update_of_one one, int moments, const aei_update *update, float decay, size_t n,
-                        const float *restrict gradient, float *restrict value, float *restrict first, float *restrict second,
-                        float *restrict average)
+FORCE_INLINE void sweep(update_of_one one, int moments, const aei_update *update, float decay,
+                        size_t n, const float *restrict gradient, float *restrict value,
+                        float *restrict first, float *restrict second, float *restrict average)
 {
     const aei_update u = *update; /* nothing that is written lies there */
 
     for (size_t i = 0; i < n; i++) {
-        float m = first[i], v = moments > 1 ? second[i] : 0, w = one(&u, decay, gradient[i] * u.scale, value[i], &m, &v);
+        float m = first[i], v = moments > 1 ? second[i] : 0,
+              w = one(&u, decay, gradient[i] * u.scale, value[i], &m, &v);
 
         first[i] = m;
         if (moments > 1)
@@ -67,22 +72,25 @@ FORCE_INLINE void sweep(update_of_one one, int moments, const aei_update *update
     }
 }
 
-#define SWEEP(number, name, moments, one) \
-    AEI_CLONES static void apply_##name(const aei_update *u, float decay, size_t n, const float *gradient, float *value, \
-                                        float *first, float *second, float *average) \
-    { \
-        sweep(one, moments, u, decay, n, gradient, value, first, second, average); \
+#define SWEEP(number, name, moments, one)                                                          \
+    AEI_CLONES static void apply_##name(const aei_update *u, float decay, size_t n,                \
+                                        const float *gradient, float *value, float *first,         \
+                                        float *second, float *average)                             \
+    {                                                                                              \
+        sweep(one, moments, u, decay, n, gradient, value, first, second, average);                 \
     }
 AEI_OPTIMIZERS(SWEEP)
 
-void aei_apply(const aei_update *u, bool decay, size_t n, const float *gradient, float *value, float *first, float *second,
-               float *average)
+void aei_apply(const aei_update *u, bool decay, size_t n, const float *gradient, float *value,
+               float *first, float *second, float *average)
 {
     float d = decay ? u->decay : 0;
 
     switch (u->kind) {
+/* clang-format off */
 #define CASE(number, name, moments, one) \
     case AE_##number: apply_##name(u, d, n, gradient, value, first, second, average); break;
-    AEI_OPTIMIZERS(CASE)
+        /* clang-format on */
+        AEI_OPTIMIZERS(CASE)
     }
 }

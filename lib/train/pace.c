@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How far through its schedule a run is: by its steps, or where time is limited by the clock, the slower steps making the schedule
- * end sooner. */
+ * How far through its schedule a run is: by its steps, or where time is limited by the clock, the
+ * slower steps making the schedule end sooner. */
 #include "train/pace.h"
 #include "train/optimizer.h"
 
@@ -36,12 +36,15 @@ float aei_pace_rate(const aei_pace *p, uint64_t step, double seconds)
     else if (p->trained && steps < r->steps)
         highest *= sqrt((double)steps / (double)r->steps);
     if (p->limit <= 0) {
-        ae_recipe scaled = {.rate = (float)highest, .rate_end = fminf(r->rate_end, (float)highest), .warmup = r->warmup};
+        ae_recipe scaled = {.rate = (float)highest,
+                            .rate_end = fminf(r->rate_end, (float)highest),
+                            .warmup = r->warmup};
 
         return aei_rate(&scaled, step, p->steps);
     }
     if (r->warmup)
         warm = fmin(1, fmax(10 * share, (double)(step + 1) / (double)r->warmup));
     rate = fmin(r->rate_end, highest);
-    return (float)(warm * (rate + (highest - rate) * 0.5 * (1 + cos(share * 3.14159265358979323846))));
+    return (float)(warm *
+                   (rate + (highest - rate) * 0.5 * (1 + cos(share * 3.14159265358979323846))));
 }

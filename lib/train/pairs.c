@@ -10,21 +10,24 @@ struct aei_pairs {
     aei_items *items;
     pthread_mutex_t mutex; /* of all below */
     ae_noise *found;
-    enum { UNKNOWN, FOUND, UNFIT } *state;
+    enum { UNKNOWN, FOUND, UNFIT } * state;
     void *opaque;
     void (*warning)(void *opaque, const char *message);
 };
 
-ae_status aei_pairs_create(const ae_dataset *noisy, size_t n_clean, uint64_t cache_bytes, void *opaque,
-                           void (*warning)(void *opaque, const char *message), aei_pairs **out, ae_error *err)
+ae_status aei_pairs_create(const ae_dataset *noisy, size_t n_clean, uint64_t cache_bytes,
+                           void *opaque, void (*warning)(void *opaque, const char *message),
+                           aei_pairs **out, ae_error *err)
 {
     aei_pairs *p;
     ae_status st;
 
     *out = NULL;
     if (noisy->n_items != n_clean)
-        return ae_fail(err, AE_ERR_MISMATCH, "%zu clean pictures, but %zu noisy ones: they must be pairs, in the same order",
-                       n_clean, noisy->n_items);
+        return ae_fail(
+            err, AE_ERR_MISMATCH,
+            "%zu clean pictures, but %zu noisy ones: they must be pairs, in the same order",
+            n_clean, noisy->n_items);
     if (!(p = ae_alloc(1, sizeof(*p))))
         return ae_fail(err, AE_ERR_NOMEM, "pairs of pictures");
     p->noisy = noisy;
@@ -33,8 +36,9 @@ ae_status aei_pairs_create(const ae_dataset *noisy, size_t n_clean, uint64_t cac
     pthread_mutex_init(&p->mutex, NULL);
     p->found = ae_alloc(n_clean, sizeof(*p->found));
     p->state = ae_alloc(n_clean, sizeof(*p->state));
-    st = p->found && p->state ? aei_items_create(noisy, cache_bytes, 1, 1, opaque, warning, &p->items, err)
-                                 : ae_fail(err, AE_ERR_NOMEM, "%zu pairs of pictures", n_clean);
+    st = p->found && p->state
+             ? aei_items_create(noisy, cache_bytes, 1, 1, opaque, warning, &p->items, err)
+             : ae_fail(err, AE_ERR_NOMEM, "%zu pairs of pictures", n_clean);
     if (st != AE_OK) {
         aei_pairs_free(p);
         return st;
@@ -106,7 +110,8 @@ static void warn(aei_pairs *p, size_t i, const char *why)
         p->warning(p->opaque, message);
 }
 
-ae_status aei_pairs_get(aei_pairs *p, size_t i, const aei_picture *clean, aei_noisy *out, ae_error *err)
+ae_status aei_pairs_get(aei_pairs *p, size_t i, const aei_picture *clean, aei_noisy *out,
+                        ae_error *err)
 {
     const ae_signal_info *c = &clean->info, *n;
     ae_status st = aei_items_get(p->items, i, &out->picture, err);
@@ -117,8 +122,10 @@ ae_status aei_pairs_get(aei_pairs *p, size_t i, const aei_picture *clean, aei_no
     if (c->width != n->width || c->height != n->height) {
         ae_error why;
 
-        st = ae_fail(&why, AE_ERR_MALFORMED, "has %llu x %llu pixels, its clean version %llu x %llu", (unsigned long long)n->width,
-                     (unsigned long long)n->height, (unsigned long long)c->width, (unsigned long long)c->height);
+        st = ae_fail(&why, AE_ERR_MALFORMED,
+                     "has %llu x %llu pixels, its clean version %llu x %llu",
+                     (unsigned long long)n->width, (unsigned long long)n->height,
+                     (unsigned long long)c->width, (unsigned long long)c->height);
         warn(p, i, why.message);
         ae_fail(err, st, "%s: %s", p->noisy->name(p->noisy->opaque, i), why.message);
     } else {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Kinds draw on a canvas, which may be a part of another: so windows hold charts and pages hold halftones. Nothing is allocated;
- * what needs a second pass (error diffusion, enlarged pixels) works in place. */
+ * Kinds draw on a canvas, which may be a part of another: so windows hold charts and pages hold
+ * halftones. Nothing is allocated; what needs a second pass (error diffusion, enlarged pixels)
+ * works in place. */
 #include "train/patterns.h"
 #include "train/marks.h"
 
@@ -9,7 +10,8 @@
 
 static void draw_checks(const canvas *k, aei_rng *r)
 {
-    int sh = small(r, 12), sw = chance(r, 0.7f) ? sh : small(r, 12), oy = below(r, 2 * sh), ox = below(r, 2 * sw);
+    int sh = small(r, 12), sw = chance(r, 0.7f) ? sh : small(r, 12), oy = below(r, 2 * sh),
+        ox = below(r, 2 * sw);
     int brick = chance(r, 0.15f) ? below(r, 2 * sw) : 0, plaid = chance(r, 0.15f);
     colour a, b, c = any_colour(r);
 
@@ -17,7 +19,11 @@ static void draw_checks(const canvas *k, aei_rng *r)
     for (int y = 0; y < k->h; y++)
         for (int x = 0; x < k->w; x++) {
             int i = (y + oy) / sh, j = (x + ox + i / 2 * brick) / sw;
-            colour v = plaid ? i & j & 1 ? c : (i | j) & 1 ? mix(a, b, 0.5f) : a : (i + j) & 1 ? b : a;
+            colour v = plaid         ? i & j & 1     ? c
+                                       : (i | j) & 1 ? mix(a, b, 0.5f)
+                                                     : a
+                       : (i + j) & 1 ? b
+                                     : a;
 
             memcpy(pixel(k, y, x), v.v, sizeof(v.v));
         }
@@ -26,10 +32,14 @@ static void draw_checks(const canvas *k, aei_rng *r)
 static void draw_stripes(const canvas *k, aei_rng *r)
 {
     int way = below(r, 4), n = chance(r, 0.7f) ? 2 : 2 + below(r, 4), shape = below(r, 3);
-    float turn = way < 2 ? (float)way * TURN / 4 : way == 2 ? TURN / 8 * (float)(1 + 2 * below(r, 2)) :
-                 aei_rng_range(r, 0, TURN / 2);
-    float period = (float)n * (way < 2 || chance(r, 0.3f) ? (float)small(r, 12) : 1 + 10 * aei_rng_float(r) * aei_rng_float(r));
-    float sy = sinf(turn), sx = cosf(turn), phase = way < 2 ? (float)below(r, 16) + 0.25f : aei_rng_range(r, 0, period);
+    float turn = way < 2    ? (float)way * TURN / 4
+                 : way == 2 ? TURN / 8 * (float)(1 + 2 * below(r, 2))
+                            : aei_rng_range(r, 0, TURN / 2);
+    float period = (float)n * (way < 2 || chance(r, 0.3f)
+                                   ? (float)small(r, 12)
+                                   : 1 + 10 * aei_rng_float(r) * aei_rng_float(r));
+    float sy = sinf(turn), sx = cosf(turn),
+          phase = way < 2 ? (float)below(r, 16) + 0.25f : aei_rng_range(r, 0, period);
     float duty = chance(r, 0.6f) || way < 2 ? 0.5f : aei_rng_range(r, 0.15f, 0.85f);
     colour c[6];
 
@@ -62,7 +72,8 @@ static void draw_stripes(const canvas *k, aei_rng *r)
 static void draw_halftone(const canvas *k, aei_rng *r)
 {
     int planes = chance(r, 0.35f) ? 3 : 1, kind = below(r, 3);
-    float cell = chance(r, 0.4f) ? (float)(2 + small(r, 8)) : aei_rng_range(r, 2.5f, 10), first = aei_rng_range(r, 0, TURN / 4);
+    float cell = chance(r, 0.4f) ? (float)(2 + small(r, 8)) : aei_rng_range(r, 2.5f, 10),
+          first = aei_rng_range(r, 0, TURN / 4);
     bool hard = chance(r, 0.5f);
     colour a, b;
 
@@ -78,7 +89,8 @@ static void draw_halftone(const canvas *k, aei_rng *r)
 
         for (int y = 0; y < k->h; y++)
             for (int x = 0; x < k->w; x++) {
-                float u = sx * (float)x + sy * (float)y + 0.31f, v = sx * (float)y - sy * (float)x + 0.17f;
+                float u = sx * (float)x + sy * (float)y + 0.31f,
+                      v = sx * (float)y - sy * (float)x + 0.17f;
                 float value = tone_at(&t, k->h, k->w, y, x), du, dv, inside, cover;
 
                 du = u - floorf(u) - 0.5f;
@@ -114,9 +126,11 @@ static float bayer(int y, int x, int bits)
 static void diffuse(const canvas *k, int levels, int kind)
 {
     static const float shares[3][3][5] = {
-        {{0, 0, 0, 7 / 16.0f, 0}, {0, 3 / 16.0f, 5 / 16.0f, 1 / 16.0f, 0}},             /* Floyd and Steinberg 1976 */
-        {{0, 0, 0, 1 / 8.0f, 1 / 8.0f}, {0, 1 / 8.0f, 1 / 8.0f, 1 / 8.0f}, {0, 0, 1 / 8.0f}}, /* Atkinson */
-        {{0, 0, 0, 2 / 4.0f, 0}, {0, 1 / 4.0f, 1 / 4.0f}},                                /* Sierra, lite */
+        /* Floyd and Steinberg 1976 */
+        {{0, 0, 0, 7 / 16.0f, 0}, {0, 3 / 16.0f, 5 / 16.0f, 1 / 16.0f, 0}},
+        /* Atkinson */
+        {{0, 0, 0, 1 / 8.0f, 1 / 8.0f}, {0, 1 / 8.0f, 1 / 8.0f, 1 / 8.0f}, {0, 0, 1 / 8.0f}},
+        {{0, 0, 0, 2 / 4.0f, 0}, {0, 1 / 4.0f, 1 / 4.0f}}, /* Sierra, lite */
     };
 
     for (int y = 0; y < k->h; y++)
@@ -135,7 +149,8 @@ static void diffuse(const canvas *k, int levels, int kind)
 
 static void draw_dither(const canvas *k, aei_rng *r)
 {
-    int levels = chance(r, 0.6f) ? 2 : 3 + below(r, 4), kind = below(r, 6), zoom = chance(r, 0.12f) ? 2 + below(r, 2) : 1;
+    int levels = chance(r, 0.6f) ? 2 : 3 + below(r, 4), kind = below(r, 6),
+        zoom = chance(r, 0.12f) ? 2 + below(r, 2) : 1;
     bool in_colour = chance(r, 0.4f), inked = !in_colour && chance(r, 0.4f);
     tone t[3];
     colour a, b;
@@ -149,7 +164,8 @@ static void draw_dither(const canvas *k, aei_rng *r)
                 float v = tone_at(&t[c], k->h, k->w, y, x);
 
                 if (kind < 3)
-                    v = clip01(floorf(v * (float)(levels - 1) + bayer(y, x, 1 + kind)) / (float)(levels - 1));
+                    v = clip01(floorf(v * (float)(levels - 1) + bayer(y, x, 1 + kind)) /
+                               (float)(levels - 1));
                 pixel(k, y, x)[c] = v;
             }
     if (kind >= 3)
@@ -194,10 +210,12 @@ static void draw_text(const canvas *k, aei_rng *r)
 
 static void draw_chart(const canvas *k, aei_rng *r)
 {
-    int left = 8 + below(r, 16), bottom = k->h - 6 - below(r, 14), top = 4 + below(r, 12), right = k->w - 3 - below(r, 10);
+    int left = 8 + below(r, 16), bottom = k->h - 6 - below(r, 14), top = 4 + below(r, 12),
+        right = k->w - 3 - below(r, 10);
     int step = 6 + below(r, 24), kind = below(r, 5), n = 2 + below(r, 5);
     bool hard = chance(r, 0.4f);
-    colour ground = chance(r, 0.7f) ? grey(1) : any_colour(r), ink = grey(ground.v[1] > 0.5f ? 0.1f : 0.9f);
+    colour ground = chance(r, 0.7f) ? grey(1) : any_colour(r),
+           ink = grey(ground.v[1] > 0.5f ? 0.1f : 0.9f);
     colour grid = mix(ground, ink, aei_rng_range(r, 0.05f, 0.3f));
     font f = draw_font(r, 1.4f, ink);
 
@@ -241,7 +259,9 @@ static void draw_chart(const canvas *k, aei_rng *r)
             } else if (i) { /* lines, with what is below them filled where kind is 2 */
                 stroke(k, last_y, last_x, y, (float)x, pen, hard, c);
                 for (int j = (int)last_x; kind == 2 && j < x; j++) {
-                    int from = (int)(last_y + (y - last_y) * ((float)j - last_x) / ((float)x - last_x) + pen);
+                    int from = (int)(last_y +
+                                     (y - last_y) * ((float)j - last_x) / ((float)x - last_x) +
+                                     pen);
 
                     box(k, from, j, bottom - from, 1, fill);
                 }
@@ -259,7 +279,8 @@ static void draw_chart(const canvas *k, aei_rng *r)
 }
 
 /* Symmetric small pictures of few colours: sprites, icons, tiles. */
-static void sprite(const canvas *k, aei_rng *r, int y, int x, int size, const colour *palette, int n, bool ground)
+static void sprite(const canvas *k, aei_rng *r, int y, int x, int size, const colour *palette,
+                   int n, bool ground)
 {
     int half = (size + 1) / 2, mine = 2 + below(r, n - 1);
 
@@ -276,7 +297,8 @@ static void sprite(const canvas *k, aei_rng *r, int y, int x, int size, const co
 
 static void draw_pixel_art(const canvas *k, aei_rng *r)
 {
-    int zoom = 1 + below(r, 6), tile = 4 << below(r, 3), n = 3 + below(r, 10), kinds = 1 + below(r, 5);
+    int zoom = 1 + below(r, 6), tile = 4 << below(r, 3), n = 3 + below(r, 10),
+        kinds = 1 + below(r, 5);
     uint64_t map = aei_rng_u64(r), shapes = aei_rng_u64(r);
     canvas inner = {k->at, k->stride, (k->h + zoom - 1) / zoom, (k->w + zoom - 1) / zoom};
     colour palette[12];
@@ -286,7 +308,8 @@ static void draw_pixel_art(const canvas *k, aei_rng *r)
     paper(&inner, palette[0]);
     for (int y = 0; y < inner.h && chance(r, 0.97f); y += tile)
         for (int x = 0; x < inner.w; x += tile) {
-            aei_rng at = aei_rng_make(map, (uint64_t)(y / tile / 2), (uint64_t)(x / tile / 3)), shape;
+            aei_rng at = aei_rng_make(map, (uint64_t)(y / tile / 2), (uint64_t)(x / tile / 3)),
+                    shape;
             int which = below(&at, kinds);
 
             shape = aei_rng_make(shapes, (uint64_t)which, 0);
@@ -296,7 +319,8 @@ static void draw_pixel_art(const canvas *k, aei_rng *r)
                 sprite(&inner, &shape, y, x, tile, palette + below(&shape, 2), n - 1, true);
         }
     for (int i = below(r, 8); i > 0; i--)
-        sprite(&inner, r, below(r, inner.h), below(r, inner.w), 6 + below(r, 12), palette, n, false);
+        sprite(&inner, r, below(r, inner.h), below(r, inner.w), 6 + below(r, 12), palette, n,
+               false);
     enlarge(k, zoom);
 }
 
@@ -304,8 +328,10 @@ static void draw_line_art(const canvas *k, aei_rng *r)
 {
     int kind = below(r, 6);
     bool hard = chance(r, 0.4f);
-    float cy = aei_rng_float(r) * (float)k->h, cx = aei_rng_float(r) * (float)k->w, pen = aei_rng_range(r, 0.8f, 3);
-    float fine = aei_rng_range(r, 0.3f, 1.2f) / (float)most(k->h, k->w), spokes = (float)(6 + below(r, 60));
+    float cy = aei_rng_float(r) * (float)k->h, cx = aei_rng_float(r) * (float)k->w,
+          pen = aei_rng_range(r, 0.8f, 3);
+    float fine = aei_rng_range(r, 0.3f, 1.2f) / (float)most(k->h, k->w),
+          spokes = (float)(6 + below(r, 60));
     float gap = aei_rng_range(r, 2, 14);
     colour a, b;
 
@@ -355,8 +381,10 @@ static void draw_line_art(const canvas *k, aei_rng *r)
         x0 = p[1];
         for (int s = 1, n = kind == 4 ? 24 : 1; s <= n; s++) {
             float t = (float)s / (float)n, u = 1 - t;
-            float y1 = u * u * u * p[0] + 3 * u * u * t * p[2] + 3 * u * t * t * p[4] + t * t * t * p[6];
-            float x1 = u * u * u * p[1] + 3 * u * u * t * p[3] + 3 * u * t * t * p[5] + t * t * t * p[7];
+            float y1 = u * u * u * p[0] + 3 * u * u * t * p[2] + 3 * u * t * t * p[4] +
+                       t * t * t * p[6];
+            float x1 = u * u * u * p[1] + 3 * u * u * t * p[3] + 3 * u * t * t * p[5] +
+                       t * t * t * p[7];
 
             stroke(k, y0, x0, y1, x1, pen, hard, b);
             y0 = y1;
@@ -367,14 +395,16 @@ static void draw_line_art(const canvas *k, aei_rng *r)
 
 static void gradient(const canvas *k, aei_rng *r, colour a, colour b)
 {
-    float turn = chance(r, 0.5f) ? TURN / 4 * (float)below(r, 4) : aei_rng_range(r, 0, TURN), sy = sinf(turn), sx = cosf(turn);
+    float turn = chance(r, 0.5f) ? TURN / 4 * (float)below(r, 4) : aei_rng_range(r, 0, TURN),
+          sy = sinf(turn), sx = cosf(turn);
     float cy = aei_rng_float(r) * (float)k->h, cx = aei_rng_float(r) * (float)k->w;
     float size = fmaxf(1, fabsf(sy) * (float)k->h + fabsf(sx) * (float)k->w);
     bool radial = chance(r, 0.3f);
 
     for (int y = 0; y < k->h; y++)
         for (int x = 0; x < k->w; x++) {
-            float dy = (float)y - cy, dx = (float)x - cx, t = radial ? hypotf(dy, dx) / size : 0.5f + (sy * dy + sx * dx) / size;
+            float dy = (float)y - cy, dx = (float)x - cx,
+                  t = radial ? hypotf(dy, dx) / size : 0.5f + (sy * dy + sx * dx) / size;
             colour v = mix(a, b, clip01(t));
 
             memcpy(pixel(k, y, x), v.v, sizeof(v.v));
@@ -408,18 +438,16 @@ static void draw_flat(const canvas *k, aei_rng *r)
     if (kind == 2 || kind == 3)
         gradient(k, r, a, b);
     for (int i = kind == 2 ? 0 : 1 + below(r, 10); i > 0; i--) {
-        float y = aei_rng_float(r) * (float)k->h, x = aei_rng_float(r) * (float)k->w, size = aei_rng_float(r) * (float)k->h / 2;
+        float y = aei_rng_float(r) * (float)k->h, x = aei_rng_float(r) * (float)k->w,
+              size = aei_rng_float(r) * (float)k->h / 2;
         colour c = any_colour(r);
 
         switch (below(r, 3)) {
-        case 0:
-            box(k, (int)y, (int)x, 1 + (int)size, 1 + below(r, k->w / 2), c);
-            break;
-        case 1:
-            disc(k, y, x, size, 0, hard, c);
-            break;
+        case 0: box(k, (int)y, (int)x, 1 + (int)size, 1 + below(r, k->w / 2), c); break;
+        case 1: disc(k, y, x, size, 0, hard, c); break;
         default:
-            stroke(k, y, x, aei_rng_float(r) * (float)k->h, aei_rng_float(r) * (float)k->w, 2 + size, hard, c);
+            stroke(k, y, x, aei_rng_float(r) * (float)k->h, aei_rng_float(r) * (float)k->w,
+                   2 + size, hard, c);
         }
     }
 }
@@ -427,8 +455,8 @@ static void draw_flat(const canvas *k, aei_rng *r)
 /* What a window shows: another kind's picture. */
 static void content(const canvas *k, aei_rng *r)
 {
-    static void (*const kinds[])(const canvas *, aei_rng *) = {draw_text, draw_chart, draw_dither, draw_pixel_art, draw_flat,
-                                                                draw_checks, draw_halftone};
+    static void (*const kinds[])(const canvas *, aei_rng *) = {
+        draw_text, draw_chart, draw_dither, draw_pixel_art, draw_flat, draw_checks, draw_halftone};
 
     if (k->h > 8 && k->w > 8)
         kinds[below(r, 7)](k, r);
@@ -436,9 +464,11 @@ static void content(const canvas *k, aei_rng *r)
 
 static void draw_interface(const canvas *k, aei_rng *r)
 {
-    colour ground = any_colour(r), face = chance(r, 0.6f) ? grey(aei_rng_range(r, 0.75f, 1)) : any_colour(r);
+    colour ground = any_colour(r),
+           face = chance(r, 0.6f) ? grey(aei_rng_range(r, 0.75f, 1)) : any_colour(r);
     colour accent = any_colour(r);
-    colour ink = grey(face.v[1] > 0.5f ? 0 : 1), light = mix(face, grey(1), 0.6f), dark = mix(face, grey(0), 0.5f);
+    colour ink = grey(face.v[1] > 0.5f ? 0 : 1), light = mix(face, grey(1), 0.6f),
+           dark = mix(face, grey(0), 0.5f);
     font f = draw_font(r, 1.6f, ink);
     int row = (int)(11 * f.size), backdrop = below(r, 3);
     canvas inside;
@@ -493,7 +523,8 @@ static void draw_interface(const canvas *k, aei_rng *r)
                 at += row + 2;
             }
             inside = part(k, line, x + 1, row, w - 2);
-            words(&inside, r, &f, 2 * f.size, (float)(at - x), (float)(w - 6) * aei_rng_range(r, 0.4f, 1));
+            words(&inside, r, &f, 2 * f.size, (float)(at - x),
+                  (float)(w - 6) * aei_rng_range(r, 0.4f, 1));
         }
     }
 }
@@ -504,8 +535,9 @@ static const struct kind {
     const char *name;
     void (*draw)(const canvas *k, aei_rng *r);
 } kinds[AEI_PATTERN_KINDS] = {
-    {"checks", draw_checks}, {"stripes", draw_stripes}, {"halftone", draw_halftone}, {"dither", draw_dither}, {"text", draw_text},
-    {"chart", draw_chart}, {"interface", draw_interface}, {"pixel-art", draw_pixel_art}, {"line-art", draw_line_art},
+    {"checks", draw_checks},       {"stripes", draw_stripes},     {"halftone", draw_halftone},
+    {"dither", draw_dither},       {"text", draw_text},           {"chart", draw_chart},
+    {"interface", draw_interface}, {"pixel-art", draw_pixel_art}, {"line-art", draw_line_art},
     {"flat", draw_flat},
 };
 

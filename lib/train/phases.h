@@ -12,14 +12,16 @@ typedef struct aei_moment {
     float rate;           /* of learning */
 } aei_moment;
 
-/* The run has `steps` in all; phases are longer or shorter in proportion where the recipe has another number.
- * count: of the steps taken, by which turns go; `step` itself unless the clock decides. */
+/* The run has `steps` in all; phases are longer or shorter in proportion where the recipe has
+ * another number. count: of the steps taken, by which turns go; `step` itself unless the clock
+ * decides. */
 aei_moment aei_moment_of(const ae_recipe *recipe, uint64_t step, uint64_t steps, uint64_t count);
 /* Weight of a term then: 0 where its phase leaves it out. */
 float aei_term_weight(const ae_recipe *recipe, uint32_t term, const aei_moment *moment);
 /* Whether it is part of what validation measures; labels: those there are, or NULL. */
 bool aei_term_is_evaluated(const ae_term *term, const float *labels);
 /* Whether a phase trains a node of the joined graph, of network number `network`. */
-bool aei_phase_trains(const ae_recipe *recipe, uint32_t phase, uint32_t network, const ae_node *node);
+bool aei_phase_trains(const ae_recipe *recipe, uint32_t phase, uint32_t network,
+                      const ae_node *node);
 
 #endif

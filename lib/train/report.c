@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Writes the report of a run as one HTML file: curves as SVG, pictures as BMP in base64, so that it opens anywhere without a
- * network. */
+ * Writes the report of a run as one HTML file: curves as SVG, pictures as BMP in base64, so that it
+ * opens anywhere without a network. */
 #include "train/report.h"
 #include "core/replace.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { PLOT_W = 420, PLOT_H = 200, PLOT_LEFT = 64, PLOT_BOTTOM = 24, MAX_PICTURES = 6, MAX_EDGE = 512, SHOWN_EDGE = 320 };
+enum {
+    PLOT_W = 420,
+    PLOT_H = 200,
+    PLOT_LEFT = 64,
+    PLOT_BOTTOM = 24,
+    MAX_PICTURES = 6,
+    MAX_EDGE = 512,
+    SHOWN_EDGE = 320
+};
 
 static void put_escaped(FILE *f, const char *text)
 {
@@ -23,7 +31,11 @@ static void put_escaped(FILE *f, const char *text)
 
 /* ---- pictures, as BMP: the simplest format that browsers show ---- */
 
-typedef struct base64 { FILE *f; uint32_t held; int n; } base64;
+typedef struct base64 {
+    FILE *f;
+    uint32_t held;
+    int n;
+} base64;
 
 static void put_sextets(base64 *b, int n)
 {
@@ -55,7 +67,8 @@ static uint32_t to_byte(float x)
 
 static void put_picture(FILE *f, const float *pixels, ae_shape s)
 {
-    uint32_t h = s.h < MAX_EDGE ? s.h : MAX_EDGE, w = s.w < MAX_EDGE ? s.w : MAX_EDGE, row = (w * 3 + 3) / 4 * 4;
+    uint32_t h = s.h < MAX_EDGE ? s.h : MAX_EDGE, w = s.w < MAX_EDGE ? s.w : MAX_EDGE,
+             row = (w * 3 + 3) / 4 * 4;
     base64 b = {f, 0, 0};
 
     fprintf(f, "<img width=\"%u\" src=\"data:image/bmp;base64,", w * ((SHOWN_EDGE + w - 1) / w));
@@ -133,17 +146,24 @@ static double across(double step, double end)
 /* Steps, and the time that they took. */
 static void put_axis(FILE *f, const aei_progress *p, double end)
 {
-    fprintf(f, "<text x=\"%d\" y=\"%d\">0</text><text x=\"%d\" y=\"%d\">%.0f</text>", PLOT_LEFT + 4, PLOT_H + 16,
-            PLOT_LEFT + PLOT_W / 2, PLOT_H + 16, end / 2);
+    fprintf(f, "<text x=\"%d\" y=\"%d\">0</text><text x=\"%d\" y=\"%d\">%.0f</text>", PLOT_LEFT + 4,
+            PLOT_H + 16, PLOT_LEFT + PLOT_W / 2, PLOT_H + 16, end / 2);
     fprintf(f, "<text x=\"%d\" y=\"%d\">step %.0f", PLOT_LEFT + PLOT_W, PLOT_H + 16, end);
     if (p->seconds >= 1)
-        fprintf(f, p->seconds < 120 ? ", %.0f s" : p->seconds < 7200 ? ", %.0f minutes" : ", %.1f h",
-                p->seconds < 120 ? p->seconds : p->seconds < 7200 ? p->seconds / 60 : p->seconds / 3600);
+        fprintf(f,
+                p->seconds < 120    ? ", %.0f s"
+                : p->seconds < 7200 ? ", %.0f minutes"
+                                    : ", %.1f h",
+                p->seconds < 120    ? p->seconds
+                : p->seconds < 7200 ? p->seconds / 60
+                                    : p->seconds / 3600);
     fputs("</text>", f);
 }
 
-/* The points, as they are or, behind a wide line, the mean of those before each. Few are marked, too. */
-static void put_line(FILE *f, const aei_progress *p, int curve, double lo, double hi, double end, uint32_t n, bool smooth)
+/* The points, as they are or, behind a wide line, the mean of those before each. Few are marked,
+ * too. */
+static void put_line(FILE *f, const aei_progress *p, int curve, double lo, double hi, double end,
+                     uint32_t n, bool smooth)
 {
     double mean = NAN, share = smooth ? fmin(1, 20.0 / n) : 1;
 
@@ -154,14 +174,16 @@ static void put_line(FILE *f, const aei_progress *p, int curve, double lo, doubl
         if (!isfinite(v))
             continue;
         mean = isfinite(mean) ? mean + share * (v - mean) : v;
-        fprintf(f, "%.1f,%.1f ", across(p->points[i].step, end), PLOT_H - 8 - (PLOT_H - 16) * (mean - lo) / (hi - lo));
+        fprintf(f, "%.1f,%.1f ", across(p->points[i].step, end),
+                PLOT_H - 8 - (PLOT_H - 16) * (mean - lo) / (hi - lo));
     }
     fputs("\"/>", f);
     for (uint32_t i = 0; i < p->n_points && n < 40; i++) {
         double v = value_of(&p->points[i], curve);
 
         if (isfinite(v))
-            fprintf(f, "<circle r=\"2.5\" cx=\"%.1f\" cy=\"%.1f\"/>", across(p->points[i].step, end),
+            fprintf(f, "<circle r=\"2.5\" cx=\"%.1f\" cy=\"%.1f\"/>",
+                    across(p->points[i].step, end),
                     PLOT_H - 8 - (PLOT_H - 16) * (v - lo) / (hi - lo));
     }
 }
@@ -169,7 +191,8 @@ static void put_line(FILE *f, const aei_progress *p, int curve, double lo, doubl
 static void put_curve(FILE *f, const aei_report *r, int curve, const char *title)
 {
     const aei_progress *p = r->progress;
-    double lo = INFINITY, hi = -INFINITY, end = fmax((double)p->step, 1); /* what has been, not what is planned */
+    /* what has been, not what is planned */
+    double lo = INFINITY, hi = -INFINITY, end = fmax((double)p->step, 1);
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < p->n_points; i++) {
@@ -181,8 +204,8 @@ static void put_curve(FILE *f, const aei_report *r, int curve, const char *title
         hi = fmax(hi, v);
         n++;
     }
-    fprintf(f, "<figure><figcaption>%s</figcaption><svg width=\"%d\" height=\"%d\">", title, PLOT_LEFT + PLOT_W + 8,
-            PLOT_H + PLOT_BOTTOM);
+    fprintf(f, "<figure><figcaption>%s</figcaption><svg width=\"%d\" height=\"%d\">", title,
+            PLOT_LEFT + PLOT_W + 8, PLOT_H + PLOT_BOTTOM);
     if (n) {
         if (!(hi > lo))
             hi = lo + 1e-9 + fabs(lo) * 1e-3;
@@ -190,8 +213,8 @@ static void put_curve(FILE *f, const aei_report *r, int curve, const char *title
             double v = lo + (hi - lo) * i / 4;
             int y = PLOT_H - 8 - (PLOT_H - 16) * i / 4;
 
-            fprintf(f, "<path class=\"g\" d=\"M%d %dh%d\"/><text x=\"%d\" y=\"%d\">%.4g</text>", PLOT_LEFT, y, PLOT_W,
-                    PLOT_LEFT - 4, y + 4, curve == 0 ? pow(10, v) : v);
+            fprintf(f, "<path class=\"g\" d=\"M%d %dh%d\"/><text x=\"%d\" y=\"%d\">%.4g</text>",
+                    PLOT_LEFT, y, PLOT_W, PLOT_LEFT - 4, y + 4, curve == 0 ? pow(10, v) : v);
         }
         put_axis(f, p, end);
         put_line(f, p, curve, lo, hi, end, n, false);
@@ -213,14 +236,19 @@ ae_status aei_report_write(const char *path, const aei_report *r, ae_error *err)
         return st;
     fputs("<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>", f);
     put_escaped(f, r->recipe->name);
-    fputs("</title>\n<style>body{font:15px sans-serif;margin:2em;color:#222}figure{display:inline-block;margin:0 1em 1em 0}"
-          "svg{background:#f8f8f8}polyline{fill:none;stroke:#06c;stroke-width:1.5}.f{stroke:#ace}circle{fill:#06c}.g{stroke:#ddd}"
-          "text{font-size:11px;text-anchor:end}img{margin:2px;image-rendering:pixelated}th{text-align:left;padding-right:1em}"
-          "pre{background:#f8f8f8;padding:1em;overflow:auto}</style></head><body>\n<h1>", f);
+    fputs("</title>\n<style>body{font:15px "
+          "sans-serif;margin:2em;color:#222}figure{display:inline-block;margin:0 1em 1em 0}"
+          "svg{background:#f8f8f8}polyline{fill:none;stroke:#06c;stroke-width:1.5}.f{stroke:#ace}"
+          "circle{fill:#06c}.g{stroke:#ddd}"
+          "text{font-size:11px;text-anchor:end}img{margin:2px;image-rendering:pixelated}th{text-"
+          "align:left;padding-right:1em}"
+          "pre{background:#f8f8f8;padding:1em;overflow:auto}</style></head><body>\n<h1>",
+          f);
     put_escaped(f, r->recipe->name);
     fputs("</h1>\n<p>", f);
     put_escaped(f, r->recipe->about);
-    fprintf(f, "</p>\n<p>Step %llu of %llu", (unsigned long long)r->progress->step, (unsigned long long)r->steps);
+    fprintf(f, "</p>\n<p>Step %llu of %llu", (unsigned long long)r->progress->step,
+            (unsigned long long)r->steps);
     if (r->progress->seconds > 0)
         fprintf(f, " in %.0f minutes", ceil(r->progress->seconds / 60));
     if (isfinite(r->score))
@@ -231,8 +259,10 @@ ae_status aei_report_write(const char *path, const aei_report *r, ae_error *err)
         fprintf(f, ", of the input %.4g", r->input_score);
     fputs(".</p>\n", f);
     if (r->noisy_only)
-        fputs("<p>The score is taken against the noisy pixels themselves, which cannot be known: it compares runs, and says "
-              "nothing of how clean pictures become.</p>\n", f);
+        fputs("<p>The score is taken against the noisy pixels themselves, which cannot be known: "
+              "it compares runs, and says "
+              "nothing of how clean pictures become.</p>\n",
+              f);
     put_curve(f, r, 0, "loss (logarithmic)");
     put_curve(f, r, 1, r->score_name);
     put_curve(f, r, 2, "learning rate");

@@ -9,20 +9,23 @@
 /* A column of pictures, samples of one validation batch. */
 typedef struct aei_gallery {
     const char *title;
-    double score;        /* under the title; NaN: none */
-    const float *pixels; /* N x H x W x C, 1 or at least 3 channels, of which the first 1 or 3 are shown; NULL: left out */
+    double score; /* under the title; NaN: none */
+    /* N x H x W x C, 1 or at least 3 channels, of which the first 1 or 3 are shown; NULL: left out
+     */
+    const float *pixels;
     ae_shape shape;
 } aei_gallery;
 
 typedef struct aei_report {
     const ae_recipe *recipe;
     const char *recipe_text, *card;
-    const char *score_name;  /* "PSNR (dB)" */
-    const char *unit;        /* "dB", or "" */
-    double input_score, first_score, score; /* of the input, of what training began with and of the model; NaN: none */
+    const char *score_name; /* "PSNR (dB)" */
+    const char *unit;       /* "dB", or "" */
+    /* of the input, of what training began with and of the model; NaN: none */
+    double input_score, first_score, score;
     const aei_progress *progress;
-    uint64_t steps;          /* of the whole run */
-    bool noisy_only;         /* the score is taken against noise */
+    uint64_t steps;  /* of the whole run */
+    bool noisy_only; /* the score is taken against noise */
     aei_gallery galleries[4];
 } aei_report;
 

@@ -33,24 +33,26 @@ struct aei_source_sound {
 struct aei_mixer {
     aei_spectrum *spectrum;
     aei_mix *mix;
-    float *speech, *noise, *other, *room;  /* samples */
-    float *raw;                            /* of an item, before its rate is changed */
+    float *speech, *noise, *other, *room; /* samples */
+    float *raw;                           /* of an item, before its rate is changed */
     size_t raw_floats;
-    float *bins_y, *bins_s, *power;        /* a frame's */
-    float *mixed, *clean, *common;         /* frames x bands */
+    float *bins_y, *bins_s, *power; /* a frame's */
+    float *mixed, *clean, *common;  /* frames x bands */
     float *column;
 };
 
 /* ---- sets ---- */
 
-static ae_status open_set(const aei_source_sound_config *c, const ae_dataset *data, const char *what, set *to, ae_error *err)
+static ae_status open_set(const aei_source_sound_config *c, const ae_dataset *data,
+                          const char *what, set *to, ae_error *err)
 {
     aei_rng rng = aei_rng_make(SEED_HELD, data ? data->n_items : 0, 0);
     ae_status st;
 
     if (!data || !data->n_items)
         return AE_OK;
-    if ((st = aei_items_create(data, c->cache_bytes / 4, 1, 1, c->opaque, c->warning, &to->items, err)) != AE_OK)
+    if ((st = aei_items_create(data, c->cache_bytes / 4, 1, 1, c->opaque, c->warning, &to->items,
+                               err)) != AE_OK)
         return st;
     to->data = data;
     to->n = data->n_items;
@@ -79,7 +81,8 @@ void aei_source_sound_free(aei_source_sound *s)
     ae_free(s);
 }
 
-ae_status aei_source_sound_create(const aei_source_sound_config *c, aei_source_sound **out, ae_error *err)
+ae_status aei_source_sound_create(const aei_source_sound_config *c, aei_source_sound **out,
+                                  ae_error *err)
 {
     aei_source_sound *s = ae_alloc(1, sizeof(*s));
     const ae_sound_features *f = &c->recipe->sound;
@@ -91,7 +94,8 @@ ae_status aei_source_sound_create(const aei_source_sound_config *c, aei_source_s
     s->recipe = c->recipe;
     s->features = *f;
     s->frames = c->frames;
-    s->samples = (size_t)((c->frames - 1) * lrintf(f->rate * f->hop)) + 2 * (size_t)lrintf(f->rate * f->window / 2);
+    s->samples = (size_t)((c->frames - 1) * lrintf(f->rate * f->hop)) +
+                 2 * (size_t)lrintf(f->rate * f->window / 2);
     if ((st = open_set(c, c->clean, "clean sound", &s->clean, err)) != AE_OK ||
         (st = open_set(c, c->noise, "noise", &s->noise, err)) != AE_OK ||
         (st = open_set(c, c->rooms, "rooms", &s->rooms, err)) != AE_OK ||
@@ -167,8 +171,8 @@ ae_status aei_mixer_create(const aei_source_sound *s, aei_mixer **out, ae_error 
     m->clean = ae_alloc(cells, sizeof(float));
     m->common = ae_alloc(cells, sizeof(float));
     m->column = ae_alloc(s->frames, sizeof(float));
-    if (!m->speech || !m->noise || !m->other || !m->room || !m->bins_y || !m->bins_s || !m->power || !m->mixed || !m->clean ||
-        !m->common || !m->column) {
+    if (!m->speech || !m->noise || !m->other || !m->room || !m->bins_y || !m->bins_s || !m->power ||
+        !m->mixed || !m->clean || !m->common || !m->column) {
         st = ae_fail(err, AE_ERR_NOMEM, "mixing of %zu samples", s->samples);
         goto done;
     }
@@ -182,7 +186,8 @@ done:
 /* ---- pieces of recordings ---- */
 
 /* Up to `frames` of them from `first` on as one channel of floats. */
-static ae_status read_raw(aei_mixer *m, const aei_picture *p, size_t first, size_t frames, ae_error *err)
+static ae_status read_raw(aei_mixer *m, const aei_picture *p, size_t first, size_t frames,
+                          ae_error *err)
 {
     size_t c = p->info.channels, row = ae_row_bytes(&p->info);
 
@@ -206,8 +211,9 @@ static ae_status read_raw(aei_mixer *m, const aei_picture *p, size_t first, size
 }
 
 /* Up to n samples, at the recipe's rate and `speed` times as fast, from anywhere in the item. */
-static ae_status cut_item(const aei_source_sound *s, aei_mixer *m, const aei_picture *p, aei_rng *rng, float speed, bool whole,
-                          float *to, size_t n, size_t *got, ae_error *err)
+static ae_status cut_item(const aei_source_sound *s, aei_mixer *m, const aei_picture *p,
+                          aei_rng *rng, float speed, bool whole, float *to, size_t n, size_t *got,
+                          ae_error *err)
 {
     double from = p->info.rate * speed, rate = s->features.rate;
     size_t need = (size_t)((double)n * from / rate) + 64, have = (size_t)p->info.height, first = 0;
@@ -224,19 +230,22 @@ static ae_status cut_item(const aei_source_sound *s, aei_mixer *m, const aei_pic
         memcpy(to, m->raw, *got * sizeof(float));
     } else {
         soxr_quality_spec_t quality = soxr_quality_spec(SOXR_LQ, 0);
-        soxr_error_t e = soxr_oneshot(from, rate, 1, m->raw, need, NULL, to, n, got, NULL, &quality, NULL);
+        soxr_error_t e = soxr_oneshot(from, rate, 1, m->raw, need, NULL, to, n, got, NULL, &quality,
+                                      NULL);
 
         if (e)
-            return ae_fail(err, AE_ERR_NOMEM, "resampling from %g to %g: %s", from, rate, soxr_strerror(e));
+            return ae_fail(err, AE_ERR_NOMEM, "resampling from %g to %g: %s", from, rate,
+                           soxr_strerror(e));
     }
     return AE_OK;
 }
 
 /* A piece of any recording of the set; *got 0 where the set is empty. */
-static ae_status cut(const aei_source_sound *s, aei_mixer *m, const set *t, aei_rng *rng, bool held, float speed, bool whole,
-                     float *to, size_t n, size_t *got, ae_error *err)
+static ae_status cut(const aei_source_sound *s, aei_mixer *m, const set *t, aei_rng *rng, bool held,
+                     float speed, bool whole, float *to, size_t n, size_t *got, ae_error *err)
 {
-    size_t base = held && t->n_held ? 0 : t->n_held, count = held && t->n_held ? t->n_held : t->n - t->n_held;
+    size_t base = held && t->n_held ? 0 : t->n_held,
+           count = held && t->n_held ? t->n_held : t->n - t->n_held;
     uint64_t draw = aei_rng_u64(rng);
     ae_status st = AE_ERR_MALFORMED;
 
@@ -278,12 +287,17 @@ static void fade(float *v, size_t n, size_t over)
     }
 }
 
-/* Pieces of one set after another until n samples are full, with pauses up to so many seconds; each as loud. */
-static ae_status fill(const aei_source_sound *s, aei_mixer *m, const set *t, aei_rng *rng, bool held, float pauses, float *to,
-                      size_t n, ae_error *err)
+/* Pieces of one set after another until n samples are full, with pauses up to so many seconds; each
+ * as loud. */
+static ae_status fill(const aei_source_sound *s, aei_mixer *m, const set *t, aei_rng *rng,
+                      bool held, float pauses, float *to, size_t n, ae_error *err)
 {
-    float speed = aei_rng_float(rng) < s->features.speed ? aei_rng_range(rng, 0.85f, 1.18f) : 1, rate = s->features.rate;
-    size_t at = pauses > 0 && aei_rng_float(rng) < 0.4f ? (size_t)(rate * pauses * aei_rng_float(rng)) : 0, got;
+    float speed = aei_rng_float(rng) < s->features.speed ? aei_rng_range(rng, 0.85f, 1.18f) : 1,
+          rate = s->features.rate;
+    size_t at = pauses > 0 && aei_rng_float(rng) < 0.4f
+                    ? (size_t)(rate * pauses * aei_rng_float(rng))
+                    : 0,
+           got;
 
     memset(to, 0, n * sizeof(float));
     while (at < n) {
@@ -305,9 +319,11 @@ static ae_status fill(const aei_source_sound *s, aei_mixer *m, const set *t, aei
 
 /* ---- a mixture ---- */
 
-static ae_status draw_room(const aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held, aei_path *path, ae_error *err)
+static ae_status draw_room(const aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held,
+                           aei_path *path, ae_error *err)
 {
-    size_t most = aei_mix_room(m->mix), peak = 0, got = 0, lead = (size_t)(0.001f * s->features.rate);
+    size_t most = aei_mix_room(m->mix), peak = 0, got = 0,
+           lead = (size_t)(0.001f * s->features.rate);
     ae_status st;
 
     if (s->rooms.n && aei_rng_float(rng) < 0.6f) {
@@ -332,22 +348,25 @@ static ae_status draw_room(const aei_source_sound *s, aei_mixer *m, aei_rng *rng
     return AE_OK;
 }
 
-/* Half of the usual rates above all. Most speech was recorded at 16 kHz, most noise was not: where noise is not cut off at 8 kHz
- * as often as speech is, networks learn that what is cut off there is speech. */
-static const float limits[] = {3400, 3800, 4000, 4000, 5500, 7000, 7600, 8000, 8000, 8000, 8000, 11025, 12000, 15000, 16000, 20000};
+/* Half of the usual rates above all. Most speech was recorded at 16 kHz, most noise was not: where
+ * noise is not cut off at 8 kHz as often as speech is, networks learn that what is cut off there is
+ * speech. */
+static const float limits[] = {3400, 3800, 4000, 4000,  5500,  7000,  7600,  8000,
+                               8000, 8000, 8000, 11025, 12000, 15000, 16000, 20000};
 
 /* What both speech and noise went through: the recording's own limits. */
 static void draw_limits(const aei_source_sound *s, aei_rng *rng, aei_path *path)
 {
-    float high = limits[aei_rng_below(rng, sizeof(limits) / sizeof(limits[0]))], low = aei_rng_range(rng, 60, 300);
+    float high = limits[aei_rng_below(rng, sizeof(limits) / sizeof(limits[0]))],
+          low = aei_rng_range(rng, 60, 300);
     bool limited = aei_rng_float(rng) < s->features.limits;
 
     path->high = limited ? high : 0;
     path->low = aei_rng_float(rng) < 0.2f ? low : 0;
 }
 
-static ae_status draw_clean(const aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held, const aei_path *common, bool music,
-                            ae_error *err)
+static ae_status draw_clean(const aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held,
+                            const aei_path *common, bool music, ae_error *err)
 {
     aei_path path = {0};
     ae_status st = AE_OK;
@@ -355,7 +374,8 @@ static ae_status draw_clean(const aei_source_sound *s, aei_mixer *m, aei_rng *rn
     if (music && (!s->music.n || aei_rng_float(rng) < 0.6f))
         aei_mix_music(m->mix, rng, m->speech);
     else
-        st = fill(s, m, music ? &s->music : &s->clean, rng, held, music ? 0 : 0.8f, m->speech, s->samples, err);
+        st = fill(s, m, music ? &s->music : &s->clean, rng, held, music ? 0 : 0.8f, m->speech,
+                  s->samples, err);
     if (st != AE_OK)
         return st;
     path.high = common->high;
@@ -365,7 +385,8 @@ static ae_status draw_clean(const aei_source_sound *s, aei_mixer *m, aei_rng *rn
         path.high = common->high;
         path.low = common->low;
     }
-    if (aei_rng_float(rng) < s->features.rooms && (st = draw_room(s, m, rng, held, &path, err)) != AE_OK)
+    if (aei_rng_float(rng) < s->features.rooms &&
+        (st = draw_room(s, m, rng, held, &path, err)) != AE_OK)
         return st;
     if (path.high > 0 || path.low > 0 || path.room || path.gain[0] != 0)
         aei_mix_pass(m->mix, &path, m->speech);
@@ -373,7 +394,8 @@ static ae_status draw_clean(const aei_source_sound *s, aei_mixer *m, aei_rng *rn
 }
 
 /* Many voices. */
-static ae_status draw_babble(const aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held, float *to, ae_error *err)
+static ae_status draw_babble(const aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held,
+                             float *to, ae_error *err)
 {
     uint32_t n = 3 + aei_rng_below(rng, 6);
 
@@ -381,7 +403,8 @@ static ae_status draw_babble(const aei_source_sound *s, aei_mixer *m, aei_rng *r
     for (uint32_t k = 0; k < n; k++) {
         size_t got;
         double power;
-        ae_status st = cut(s, m, &s->clean, rng, held, aei_rng_range(rng, 0.85f, 1.2f), false, m->other, s->samples, &got, err);
+        ae_status st = cut(s, m, &s->clean, rng, held, aei_rng_range(rng, 0.85f, 1.2f), false,
+                           m->other, s->samples, &got, err);
 
         if (st != AE_OK)
             return st;
@@ -396,7 +419,8 @@ static ae_status draw_babble(const aei_source_sound *s, aei_mixer *m, aei_rng *r
     return AE_OK;
 }
 
-static ae_status draw_one_noise(const aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held, float *to, ae_error *err)
+static ae_status draw_one_noise(const aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held,
+                                float *to, ae_error *err)
 {
     float kind = aei_rng_float(rng);
 
@@ -409,7 +433,8 @@ static ae_status draw_one_noise(const aei_source_sound *s, aei_mixer *m, aei_rng
     return fill(s, m, &s->noise, rng, held, 0, to, s->samples, err);
 }
 
-static ae_status draw_noise(const aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held, const aei_path *common, ae_error *err)
+static ae_status draw_noise(const aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held,
+                            const aei_path *common, ae_error *err)
 {
     aei_path path = {0};
     ae_status st = draw_one_noise(s, m, rng, held, m->noise, err);
@@ -441,8 +466,9 @@ static ae_status draw_noise(const aei_source_sound *s, aei_mixer *m, aei_rng *rn
 
 /* ---- what the network sees ---- */
 
-/* Recordings called clean hiss. What is there all the time, far below the rest, is no part of what shall be learned: by the tenth
- * of power in each band over which the quietest tenth of exponentially distributed power lies. */
+/* Recordings called clean hiss. What is there all the time, far below the rest, is no part of what
+ * shall be learned: by the tenth of power in each band over which the quietest tenth of
+ * exponentially distributed power lies. */
 static void remove_hiss(const aei_source_sound *s, aei_mixer *m)
 {
     uint32_t w = s->features.bands, n = s->frames;
@@ -475,9 +501,10 @@ static void frame_power(aei_mixer *m, uint32_t n, const float *a, const float *b
     aei_spectrum_to_bands(m->spectrum, m->power, bands);
 }
 
-/* m->noise holds the mixture by now, of which `bins` are seen. The target lies between the clean magnitude and what of it is in
- * phase with the mixture, whose phase the output will have. */
-static void make_features(const aei_source_sound *s, aei_mixer *m, uint32_t bins, float *image, float *target, float *weight)
+/* m->noise holds the mixture by now, of which `bins` are seen. The target lies between the clean
+ * magnitude and what of it is in phase with the mixture, whose phase the output will have. */
+static void make_features(const aei_source_sound *s, aei_mixer *m, uint32_t bins, float *image,
+                          float *target, float *weight)
 {
     uint32_t w = s->features.bands, hop = aei_spectrum_hop(m->spectrum);
     aei_running_level level = {0};
@@ -507,12 +534,14 @@ static void make_features(const aei_source_sound *s, aei_mixer *m, uint32_t bins
     }
 }
 
-ae_status aei_source_sound_sample(aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held, float *image, float *target,
-                                  float *weight, ae_error *err)
+ae_status aei_source_sound_sample(aei_source_sound *s, aei_mixer *m, aei_rng *rng, bool held,
+                                  float *image, float *target, float *weight, ae_error *err)
 {
     const ae_sound_features *f = &s->features;
-    float kind = aei_rng_float(rng), snr = aei_rng_range(rng, f->snr_min, f->snr_max), clip = aei_rng_range(rng, 0, 8);
-    float level = aei_rng_range(rng, f->level_min, f->level_max), unclean = aei_rng_float(rng), rounded = aei_rng_float(rng);
+    float kind = aei_rng_float(rng), snr = aei_rng_range(rng, f->snr_min, f->snr_max),
+          clip = aei_rng_range(rng, 0, 8);
+    float level = aei_rng_range(rng, f->level_min, f->level_max), unclean = aei_rng_float(rng),
+          rounded = aei_rng_float(rng);
     bool clipped = aei_rng_float(rng) < f->clipped, silent = kind < f->silent;
     bool music = !silent && kind < f->silent + f->music;
     bool resampled = aei_rng_float(rng) < 0.5f;
@@ -538,7 +567,8 @@ ae_status aei_source_sound_sample(aei_source_sound *s, aei_mixer *m, aei_rng *rn
         bool clean = unclean < s->recipe->clean || (music && unclean < 0.7f);
 
         gain(m->speech, s->samples, 0.1 / sqrt(speech));
-        gain(m->noise, s->samples, clean || !(noise > 0) ? 0 : 0.1 / sqrt(noise) * pow(10, -snr / 20));
+        gain(m->noise, s->samples,
+             clean || !(noise > 0) ? 0 : 0.1 / sqrt(noise) * pow(10, -snr / 20));
         add(m->noise, m->speech, s->samples, 1);
     }
     for (size_t i = 0; i < s->samples; i++)

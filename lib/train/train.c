@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A run of training: batches by the loader, steps by the trainer, on a schedule of steps or of time; validation by pictures held
- * out, the best parameters kept; progress, warnings and points of the curve told on the way. It ends by its schedule, for want of
- * patience, or when it is told to, and can be gone on with from its checkpoint. */
+ * A run of training: batches by the loader, steps by the trainer, on a schedule of steps or of
+ * time; validation by pictures held out, the best parameters kept; progress, warnings and points of
+ * the curve told on the way. It ends by its schedule, for want of patience, or when it is told to,
+ * and can be gone on with from its checkpoint. */
 #include "train/train_session.h"
 #include "train/card.h"
 #include "train/coarse.h"
@@ -25,7 +26,8 @@ static bool cancelled(const aei_train_session *s)
 
 /* ---- setting up ---- */
 
-static ae_status check_arguments(const ae_recipe *recipe, const ae_dataset *data, const ae_train_options *options, ae_error *err)
+static ae_status check_arguments(const ae_recipe *recipe, const ae_dataset *data,
+                                 const ae_train_options *options, ae_error *err)
 {
     if (!recipe || !data || !data->load || !data->name || !options)
         return ae_fail(err, AE_ERR_ARGUMENT, "training: recipe, data and options must be given");
@@ -36,7 +38,8 @@ static ae_status check_arguments(const ae_recipe *recipe, const ae_dataset *data
 
 /* ---- validation ---- */
 
-/* Decibels of the input as it is: of what a network must be better than. NaN where there is nothing to compare. */
+/* Decibels of the input as it is: of what a network must be better than. NaN where there is nothing
+ * to compare. */
 static double score_input(const aei_train_session *s, const aei_batch *batch)
 {
     const ae_graph *graph = &s->recipe->networks[0].graph;
@@ -45,7 +48,8 @@ static double score_input(const aei_train_session *s, const aei_batch *batch)
     size_t n = (size_t)out.n * out.h * out.w;
     double error = 0, weights = 0;
 
-    if (!s->scores_psnr || (s->recipe->task != AE_TASK_DENOISE && s->recipe->task != AE_TASK_SUPERRES))
+    if (!s->scores_psnr ||
+        (s->recipe->task != AE_TASK_DENOISE && s->recipe->task != AE_TASK_SUPERRES))
         return NAN;
     for (uint32_t i = 0, k = 0; i < graph->n_nodes; i++) {
         if (graph->nodes[i].op != AE_OP_INPUT)
@@ -64,7 +68,8 @@ static double score_input(const aei_train_session *s, const aei_batch *batch)
         double weight = batch->weight ? (double)batch->weight[i] : 1;
 
         for (uint32_t k = 0; k < out.c; k++) {
-            double d = fmin(fmax((double)input[i * out.c + k], 0), 1) - (double)batch->target[i * out.c + k];
+            double d = fmin(fmax((double)input[i * out.c + k], 0), 1) -
+                       (double)batch->target[i * out.c + k];
 
             error += weight * d * d;
         }
@@ -88,9 +93,10 @@ static ae_status measure(aei_train_session *s, double *score, ae_error *err)
         if ((st = aei_loader_validation(s->loader, i, &batch, err)) != AE_OK ||
             (st = aei_trainer_evaluate(s->trainer, &batch, &found, err)) != AE_OK)
             return st;
-        sum += s->codec     ? -found.loss
+        sum += s->codec         ? -found.loss
                : s->scores_hits ? found.hit_share
-               : s->scores_psnr ? aei_decibels(found.error) : found.loss;
+               : s->scores_psnr ? aei_decibels(found.error)
+                                : found.loss;
         input += score_input(s, &batch) / n;
         psnr += found.psnr / n;
         bpp += found.bpp / n;
@@ -113,8 +119,9 @@ static void add_point(aei_train_session *s, double score)
             p->points[i] = p->points[2 * i];
         p->n_points = AEI_CURVE_MAX / 2;
     }
-    p->points[p->n_points++] = (aei_point){(double)p->step, s->point_steps ? s->point_loss / (double)s->point_steps : NAN,
-                                           (double)s->moment.rate, score};
+    p->points[p->n_points++] = (aei_point){
+        (double)p->step, s->point_steps ? s->point_loss / (double)s->point_steps : NAN,
+        (double)s->moment.rate, score};
     s->point_share = aei_pace_share(&s->pace, p->step, aei_train_seconds(s));
     s->point_loss = 0;
     s->point_steps = 0;
@@ -126,13 +133,15 @@ static void warn_of_layer(void *opaque, const aei_ailing *what)
     const char *name = s->recipe->networks[0].graph.nodes[what->node].name;
 
     if (!what->exploded)
-        aei_train_warn(
-            s,
-            "layer %s is dead: %u of its %u units let no gradient through, whatever comes in (a lower rate, act: leaky or "
-            "another init may help)",
-            name, what->n_dead, what->n_units);
+        aei_train_warn(s,
+                       "layer %s is dead: %u of its %u units let no gradient through, whatever "
+                       "comes in (a lower rate, act: leaky or "
+                       "another init may help)",
+                       name, what->n_dead, what->n_units);
     else if (isfinite(what->size))
-        aei_train_warn(s, "layer %s explodes: its values are %.2g in size (a lower rate, clip: 1 or a normalisation may help)",
+        aei_train_warn(s,
+                       "layer %s explodes: its values are %.2g in size (a lower rate, clip: 1 or a "
+                       "normalisation may help)",
                        name, what->size);
     else
         aei_train_warn(s, "layer %s explodes: its values are not finite", name);
@@ -152,8 +161,9 @@ static ae_status watch_layers(aei_train_session *s, ae_error *err)
         return ae_fail(err, AE_ERR_NOMEM, "training: names of layers");
     if ((st = aei_loader_validation(s->loader, 0, &batch, err)) != AE_OK)
         return st;
-    return aei_watch(g, s->precision, in.n / s->recipe->shards, in.h, in.w, aei_trainer_state(s->trainer)->average, batch.inputs,
-                     s->warned, s, warn_of_layer, err);
+    return aei_watch(g, s->precision, in.n / s->recipe->shards, in.h, in.w,
+                     aei_trainer_state(s->trainer)->average, batch.inputs, s->warned, s,
+                     warn_of_layer, err);
 }
 
 /* Measures, keeps the best, and writes the model. */
@@ -175,13 +185,15 @@ static ae_status validate(aei_train_session *s, ae_error *err)
         if (better) {
             p->best_score = p->score;
             p->has_best = true;
-            memcpy(p->best, aei_trainer_state(s->trainer)->average, aei_trainer_state(s->trainer)->n_floats * sizeof(float));
+            memcpy(p->best, aei_trainer_state(s->trainer)->average,
+                   aei_trainer_state(s->trainer)->n_floats * sizeof(float));
         }
     }
     return aei_train_save(s, err);
 }
 
-/* What training begins with: its score is the first, and unless something is better it stays the model. */
+/* What training begins with: its score is the first, and unless something is better it stays the
+ * model. */
 static ae_status measure_first(aei_train_session *s, ae_error *err)
 {
     aei_progress *p = &s->progress;
@@ -193,15 +205,16 @@ static ae_status measure_first(aei_train_session *s, ae_error *err)
         if ((st = aei_noise_coarseness(s->data, &coarseness, err)) != AE_OK)
             return st;
         if (coarseness > COARSE)
-            aei_train_warn(
-                s,
-                "the noise of these pictures is coarser than a pixel (neighbours are alike by %.0f %%, as in a camera's JPEG "
-                "files): what is learned from the surroundings of a pixel will copy it. Pictures scaled down to half have less of "
-                "this",
-                100 * coarseness);
-        aei_train_warn(
-            s, "scores are taken against the noisy pixels themselves, which cannot be known: they compare runs, and say nothing "
-               "of how clean pictures become");
+            aei_train_warn(s,
+                           "the noise of these pictures is coarser than a pixel (neighbours are "
+                           "alike by %.0f %%, as in a camera's JPEG "
+                           "files): what is learned from the surroundings of a pixel will copy it. "
+                           "Pictures scaled down to half have less of "
+                           "this",
+                           100 * coarseness);
+        aei_train_warn(s, "scores are taken against the noisy pixels themselves, which cannot be "
+                          "known: they compare runs, and say nothing "
+                          "of how clean pictures become");
         return AE_OK;
     }
     if (!n || (!s->start && s->options->time_limit <= 0))
@@ -227,15 +240,21 @@ static ae_status begin(aei_train_session *s, const ae_dataset *data, ae_error *e
     bool found = false;
     ae_status st;
 
-    s->key = (aei_run_key){XXH3_64bits(s->recipe_text, strlen(s->recipe_text)), 0, o->seed, s->pace.steps, s->precision,
-                           o->noisy_only, o->cache_bytes};
+    s->key = (aei_run_key){XXH3_64bits(s->recipe_text, strlen(s->recipe_text)),
+                           0,
+                           o->seed,
+                           s->pace.steps,
+                           s->precision,
+                           o->noisy_only,
+                           o->cache_bytes};
     if (o->time_limit > 0 || o->rate > 0) { /* another schedule for each */
         double schedule[2] = {o->time_limit, o->rate};
 
         s->key.steps = XXH3_64bits_withSeed(schedule, sizeof(schedule), s->pace.steps);
     }
     p->score = p->best_score = NAN;
-    if (o->init && (st = aei_train_start_from(s, !o->checkpoint || access(o->checkpoint, F_OK), err)) != AE_OK)
+    if (o->init &&
+        (st = aei_train_start_from(s, !o->checkpoint || access(o->checkpoint, F_OK), err)) != AE_OK)
         return st;
     if (s->recipe->patience || s->start) {
         p->best = ae_alloc(aei_trainer_state(s->trainer)->n_floats, sizeof(float));
@@ -243,7 +262,8 @@ static ae_status begin(aei_train_session *s, const ae_dataset *data, ae_error *e
             return ae_fail(err, AE_ERR_NOMEM, "training: best parameters");
     }
     if (o->checkpoint &&
-        (st = aei_checkpoint_load(o->checkpoint, &s->key, aei_trainer_state(s->trainer), p, &found, err)) != AE_OK)
+        (st = aei_checkpoint_load(o->checkpoint, &s->key, aei_trainer_state(s->trainer), p, &found,
+                                  err)) != AE_OK)
         return st;
     saved_data = s->key.data;
     if ((st = aei_train_set_up_loader(s, data, err)) != AE_OK)
@@ -328,8 +348,10 @@ static ae_status take_step(aei_train_session *s, ae_error *err)
         return st;
     if (!result.applied) {
         if (++p->faults >= MAX_FAULTS)
-            return ae_fail(err, AE_ERR_MALFORMED, "step %llu: %s, as in the %d steps before; look at the data or lower the rate",
-                           (unsigned long long)p->step, result.fault, MAX_FAULTS - 1);
+            return ae_fail(
+                err, AE_ERR_MALFORMED,
+                "step %llu: %s, as in the %d steps before; look at the data or lower the rate",
+                (unsigned long long)p->step, result.fault, MAX_FAULTS - 1);
         aei_train_warn(s, "step %llu: %s; step skipped", (unsigned long long)p->step, result.fault);
     } else {
         p->faults = 0;
@@ -348,7 +370,8 @@ static ae_status take_step(aei_train_session *s, ae_error *err)
     return AE_OK;
 }
 
-/* A schedule that must fit a time has no patience: its rate, and with it most of the gain, comes down at the end. */
+/* A schedule that must fit a time has no patience: its rate, and with it most of the gain, comes
+ * down at the end. */
 static bool patience_lost(const aei_train_session *s)
 {
     return s->recipe->patience && s->pace.limit <= 0 && s->progress.stale >= s->recipe->patience;
@@ -367,7 +390,8 @@ static bool validation_due(const aei_train_session *s)
 static bool point_due(const aei_train_session *s)
 {
     if (s->pace.limit > 0)
-        return aei_pace_share(&s->pace, s->progress.step, aei_train_seconds(s)) >= s->point_share + 0.005;
+        return aei_pace_share(&s->pace, s->progress.step, aei_train_seconds(s)) >=
+               s->point_share + 0.005;
     return s->progress.step % ((s->pace.steps + 499) / 500) == 0;
 }
 
@@ -413,8 +437,8 @@ static ae_status loop(aei_train_session *s, ae_error *err)
     if ((st = aei_train_save_checkpoint(s, err)) != AE_OK || (st = aei_train_save(s, err)) != AE_OK)
         return st;
     report_progress(s, false);
-    return ae_fail(err, AE_ERR_CANCELLED, "training: stopped at step %llu of %llu", (unsigned long long)p->step,
-                   (unsigned long long)s->shown.steps);
+    return ae_fail(err, AE_ERR_CANCELLED, "training: stopped at step %llu of %llu",
+                   (unsigned long long)p->step, (unsigned long long)s->shown.steps);
 }
 
 static void finish(aei_train_session *s)
@@ -427,8 +451,8 @@ static void finish(aei_train_session *s)
     ae_free(s);
 }
 
-ae_status ae_train(const ae_recipe *recipe, const char *recipe_text, const ae_dataset *data, const ae_train_options *options,
-                   const char *out_path, ae_error *err)
+ae_status ae_train(const ae_recipe *recipe, const char *recipe_text, const ae_dataset *data,
+                   const ae_train_options *options, const char *out_path, ae_error *err)
 {
     aei_train_session *s;
     ae_status st = check_arguments(recipe, data, options, err);
@@ -446,14 +470,16 @@ ae_status ae_train(const ae_recipe *recipe, const char *recipe_text, const ae_da
     s->data = data;
     s->out_path = out_path;
     s->begun = aei_train_now();
-    if ((st = aei_train_set_up_trainer(s, data, err)) == AE_OK && (st = begin(s, data, err)) == AE_OK)
+    if ((st = aei_train_set_up_trainer(s, data, err)) == AE_OK &&
+        (st = begin(s, data, err)) == AE_OK)
         st = loop(s, err);
     finish(s);
     return st;
 }
 
-ae_status ae_train_bench(const ae_recipe *recipe, const ae_dataset *data, const ae_train_options *options, uint64_t steps,
-                         ae_train_timing *out, ae_error *err)
+ae_status ae_train_bench(const ae_recipe *recipe, const ae_dataset *data,
+                         const ae_train_options *options, uint64_t steps, ae_train_timing *out,
+                         ae_error *err)
 {
     uint64_t warm;
     aei_step_times before = {0}, after;
@@ -472,7 +498,8 @@ ae_status ae_train_bench(const ae_recipe *recipe, const ae_dataset *data, const 
         return ae_fail(err, AE_ERR_NOMEM, "training");
     s->recipe = recipe;
     s->options = options;
-    if ((st = aei_train_set_up_trainer(s, data, err)) != AE_OK || (st = aei_train_set_up_loader(s, data, err)) != AE_OK)
+    if ((st = aei_train_set_up_trainer(s, data, err)) != AE_OK ||
+        (st = aei_train_set_up_loader(s, data, err)) != AE_OK)
         goto done;
     /* First until the pictures are decoded, as they are for nearly all of a real run. */
     warm = 5 + (data->n_items < 4096 ? data->n_items : 4096) / recipe->batch;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a run writes: checkpoints on the way, and at each end the model with its card, the integer decoder of a codec and the report
- * with held-out pictures. */
+ * What a run writes: checkpoints on the way, and at each end the model with its card, the integer
+ * decoder of a codec and the report with held-out pictures. */
 #include "train/train_session.h"
 #include "ae/compress.h"
 #include "train/card.h"
@@ -35,7 +35,8 @@ static char *make_card(const aei_train_session *s)
         .seconds = p->seconds,
         .score_name = s->codec         ? "validation_score"
                       : s->scores_hits ? "validation_accuracy"
-                      : s->scores_psnr ? "validation_psnr" : "validation_loss",
+                      : s->scores_psnr ? "validation_psnr"
+                                       : "validation_loss",
         .score = final_score(s),
         .first_score = s->shown.first_score,
         .input_score = s->shown.input_score,
@@ -45,8 +46,10 @@ static char *make_card(const aei_train_session *s)
     return aei_card_make(&card);
 }
 
-/* One batch of held-out pictures, as they go in, as they came out at first and come out now, and as they should. */
-static ae_status show_pictures(aei_train_session *s, aei_report *report, float **before, ae_error *err)
+/* One batch of held-out pictures, as they go in, as they came out at first and come out now, and as
+ * they should. */
+static ae_status show_pictures(aei_train_session *s, aei_report *report, float **before,
+                               ae_error *err)
 {
     const ae_graph *graph = &s->recipe->networks[0].graph;
     ae_shape shape = aei_trainer_picture(s->trainer);
@@ -73,11 +76,13 @@ static ae_status show_pictures(aei_train_session *s, aei_report *report, float *
         if (graph->nodes[i].op != AE_OP_INPUT)
             continue;
         if (!strcmp(graph->nodes[i].name, AE_INPUT_IMAGE))
-            report->galleries[0] = (aei_gallery){"input", s->shown.input_score, batch.inputs[k], aei_trainer_input(s->trainer, k)};
+            report->galleries[0] = (aei_gallery){"input", s->shown.input_score, batch.inputs[k],
+                                                 aei_trainer_input(s->trainer, k)};
         k++;
     }
     report->galleries[1] = (aei_gallery){"before", s->shown.first_score, *before, shape};
-    report->galleries[2] = (aei_gallery){s->start ? "after" : "output", final_score(s), found.prediction, shape};
+    report->galleries[2] = (aei_gallery){s->start ? "after" : "output", final_score(s),
+                                         found.prediction, shape};
     report->galleries[3] = (aei_gallery){"target", NAN, batch.target, shape};
     return AE_OK;
 }
@@ -88,7 +93,10 @@ static ae_status save_report(aei_train_session *s, const char *card, ae_error *e
         .recipe = s->recipe,
         .recipe_text = s->recipe_text,
         .card = card,
-        .score_name = s->codec ? "score" : s->scores_hits ? "accuracy" : s->scores_psnr ? "PSNR (dB)" : "validation loss",
+        .score_name = s->codec         ? "score"
+                      : s->scores_hits ? "accuracy"
+                      : s->scores_psnr ? "PSNR (dB)"
+                                       : "validation loss",
         .unit = s->shown.unit,
         .first_score = s->shown.first_score,
         .input_score = s->shown.input_score,
@@ -108,18 +116,21 @@ static ae_status save_report(aei_train_session *s, const char *card, ae_error *e
     return st;
 }
 
-/* The integer decoder of a codec, with ranges measured on held-out pictures. A network without an integer form is worth saving,
- * too. */
-static ae_status export(aei_train_session *s, const float *values, uint8_t **program, size_t *n_bytes, ae_error *err)
+/* The integer decoder of a codec, with ranges measured on held-out pictures. A network without an
+ * integer form is worth saving, too. */
+static ae_status export(aei_train_session *s, const float *values, uint8_t **program,
+                        size_t *n_bytes, ae_error *err)
 {
     const ae_graph *graph = &s->recipe->networks[0].graph;
-    uint32_t h, w, n = s->recipe->batch < MOST_EXPORTED ? s->recipe->batch : MOST_EXPORTED, image = 0;
+    uint32_t h, w, n = s->recipe->batch < MOST_EXPORTED ? s->recipe->batch : MOST_EXPORTED,
+                   image = 0;
     aei_batch batch;
     ae_error why = {0};
     ae_status st;
 
     if (!aei_loader_n_validation(s->loader)) {
-        aei_train_warn(s, "no held-out pictures to measure ranges on: the model cannot be decoded with yet (--export)");
+        aei_train_warn(s, "no held-out pictures to measure ranges on: the model cannot be decoded "
+                          "with yet (--export)");
         return AE_OK;
     }
     for (uint32_t i = 0; strcmp(graph->nodes[i].name, AE_INPUT_IMAGE) != 0; i++)
@@ -154,7 +165,8 @@ ae_status aei_train_save(aei_train_session *s, ae_error *err)
     parts.card = card = make_card(s);
     if (!card)
         return ae_fail(err, AE_ERR_NOMEM, "training: model card");
-    st = aei_joined_to_model(s->recipe, params, n_params, final_values(s), &values, &parts.n_floats, err);
+    st = aei_joined_to_model(s->recipe, params, n_params, final_values(s), &values, &parts.n_floats,
+                             err);
     parts.values = values;
     if (st == AE_OK && s->codec)
         st = export(s, parts.values, &program, &parts.n_program, err);
@@ -174,5 +186,6 @@ ae_status aei_train_save_checkpoint(aei_train_session *s, ae_error *err)
     if (!s->options->checkpoint)
         return AE_OK;
     s->progress.seconds = aei_train_seconds(s);
-    return aei_checkpoint_save(s->options->checkpoint, &s->key, aei_trainer_state(s->trainer), &s->progress, err);
+    return aei_checkpoint_save(s->options->checkpoint, &s->key, aei_trainer_state(s->trainer),
+                               &s->progress, err);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * One run of training, as the files that start it, go through it and write what comes of it see it. */
+ * One run of training, as the files that start it, go through it and write what comes of it see it.
+ */
 #ifndef AEI_TRAIN_SESSION_H
 #define AEI_TRAIN_SESSION_H
 
@@ -27,24 +28,24 @@ typedef struct aei_train_session {
     aei_loader *loader;
     aei_run_key key;
     aei_progress progress;
-    bool scores_psnr;         /* else the loss, where less is better; a codec's with its sign turned */
-    bool scores_hits;         /* of labels */
+    bool scores_psnr; /* else the loss, where less is better; a codec's with its sign turned */
+    bool scores_hits; /* of labels */
     bool codec;
-    float *start;             /* the parameters of a trained network to begin with; NULL: there was none */
-    double validated, cost;   /* when the last validation ended, and the seconds that it took */
-    double point_share;       /* of the schedule, at the last point of the curve */
-    double work;              /* floating-point operations of a step */
+    float *start; /* the parameters of a trained network to begin with; NULL: there was none */
+    double validated, cost; /* when the last validation ended, and the seconds that it took */
+    double point_share;     /* of the schedule, at the last point of the curve */
+    double work;            /* floating-point operations of a step */
     double begun, seconds_before;
 
     /* since the last report */
     double mark, waited, loss_sum, term_sums[AE_MAX_TERMS];
     uint64_t loss_steps, term_steps[AE_MAX_TERMS], mark_step;
-    double point_loss;        /* since the last point of the curve */
+    double point_loss; /* since the last point of the curve */
     uint64_t point_steps;
     double norm;
     aei_moment moment;
     ae_train_progress shown;
-    bool *warned;             /* by node of the first network: that its layer is dead or explodes */
+    bool *warned; /* by node of the first network: that its layer is dead or explodes */
 } aei_train_session;
 
 static inline double aei_train_now(void)
@@ -61,7 +62,8 @@ static inline double aei_train_seconds(const aei_train_session *s)
     return s->seconds_before + aei_train_now() - s->begun;
 }
 
-AE_PRINTF(2, 3) static inline void aei_train_warn(const aei_train_session *s, const char *format, ...)
+AE_PRINTF(2, 3)
+static inline void aei_train_warn(const aei_train_session *s, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -74,14 +76,17 @@ AE_PRINTF(2, 3) static inline void aei_train_warn(const aei_train_session *s, co
     s->options->warning(s->options->opaque, text);
 }
 
-ae_status aei_train_set_up_trainer(aei_train_session *session, const ae_dataset *data, ae_error *err);
-ae_status aei_train_set_up_loader(aei_train_session *session, const ae_dataset *data, ae_error *err);
+ae_status aei_train_set_up_trainer(aei_train_session *session, const ae_dataset *data,
+                                   ae_error *err);
+ae_status aei_train_set_up_loader(aei_train_session *session, const ae_dataset *data,
+                                  ae_error *err);
 
-/* The parameters begin as those of the model that is to be started from, as far as names and shapes are the same; `tell`: says how
- * many were. */
+/* The parameters begin as those of the model that is to be started from, as far as names and shapes
+ * are the same; `tell`: says how many were. */
 ae_status aei_train_start_from(aei_train_session *session, bool tell, ae_error *err);
 
-/* The model, with its card and, of a codec, its integer decoder, and the report where one is wanted. */
+/* The model, with its card and, of a codec, its integer decoder, and the report where one is
+ * wanted. */
 ae_status aei_train_save(aei_train_session *session, ae_error *err);
 /* Where one is wanted. */
 ae_status aei_train_save_checkpoint(aei_train_session *session, ae_error *err);

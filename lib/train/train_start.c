@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a run is set up with: the trainer and what its validation scores by, the loader, and where it is to begin with another model
- * the tensors of the same name and shape, and those of convolutions that differ only in how many channels they read. */
+ * What a run is set up with: the trainer and what its validation scores by, the loader, and where
+ * it is to begin with another model the tensors of the same name and shape, and those of
+ * convolutions that differ only in how many channels they read. */
 #include "train/train_session.h"
 
 #include <math.h>
@@ -27,7 +28,8 @@ static ae_status check_labels(aei_train_session *s, const ae_dataset *data, ae_e
         if (r->terms[k].against != AE_AGAINST_LABEL)
             continue;
         if (!data->labels)
-            return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: term %s needs the labels of the data (--labels)", r->name,
+            return ae_fail(err, AE_ERR_ARGUMENT,
+                           "recipe %s: term %s needs the labels of the data (--labels)", r->name,
                            r->terms[k].name);
         s->scores_hits = s->scores_hits || last >> k & 1;
     }
@@ -44,17 +46,21 @@ ae_status aei_train_set_up_trainer(aei_train_session *s, const ae_dataset *data,
         s->precision = AE_PRECISION_F32; /* bf16 would round the weights far more */
     s->precision = ae_precision_resolve(s->precision);
     s->threads = s->options->threads ? s->options->threads : aei_cpu_count();
-    s->pace = (aei_pace){.recipe = s->recipe, .steps = s->options->steps ? s->options->steps : s->recipe->steps,
-                         .limit = s->options->time_limit, .rate = s->options->rate};
+    s->pace = (aei_pace){.recipe = s->recipe,
+                         .steps = s->options->steps ? s->options->steps : s->recipe->steps,
+                         .limit = s->options->time_limit,
+                         .rate = s->options->rate};
     aei_loader_input_size(s->recipe, &h, &w);
-    if ((st = aei_trainer_create(s->recipe, h, w, s->precision, s->threads, s->options->seed, &s->trainer, err)) != AE_OK)
+    if ((st = aei_trainer_create(s->recipe, h, w, s->precision, s->threads, s->options->seed,
+                                 &s->trainer, err)) != AE_OK)
         return st;
     if ((st = check_labels(s, data, err)) != AE_OK)
         return st;
     s->work = step_work(s);
     s->codec = s->recipe->task == AE_TASK_COMPRESS;
     s->scores_psnr = !s->codec && !s->recipe->sound.bands && !s->scores_hits &&
-                     (aei_trainer_picture(s->trainer).c == 1 || aei_trainer_picture(s->trainer).c == 3);
+                     (aei_trainer_picture(s->trainer).c == 1 ||
+                      aei_trainer_picture(s->trainer).c == 3);
     s->shown.psnr = s->shown.bpp = s->shown.input_score = s->shown.first_score = NAN;
     s->shown.unit = s->scores_psnr ? "dB" : "";
     return AE_OK;
@@ -93,11 +99,13 @@ static const ae_param *find_param(const ae_param *params, uint32_t n, const char
     return NULL;
 }
 
-/* Takes over one tensor. Convolutions that differ only in their input channels share the leading ones and begin with zeros for the
- * others, so that a network which is told more starts out as one that does not listen. */
+/* Takes over one tensor. Convolutions that differ only in their input channels share the leading
+ * ones and begin with zeros for the others, so that a network which is told more starts out as one
+ * that does not listen. */
 static bool take_tensor(const ae_param *from, const float *values, const ae_param *to, float *value)
 {
-    size_t taps = (size_t)to->dims[2] * to->dims[3], in = to->dims[1], most = from->dims[1] < in ? from->dims[1] : in;
+    size_t taps = (size_t)to->dims[2] * to->dims[3], in = to->dims[1],
+           most = from->dims[1] < in ? from->dims[1] : in;
 
     if (from->n_dims != to->n_dims)
         return false;
@@ -110,7 +118,8 @@ static bool take_tensor(const ae_param *from, const float *values, const ae_para
     }
     memset(value + to->offset, 0, to->count * sizeof(float));
     for (size_t o = 0; o < to->dims[0]; o++)
-        memcpy(value + to->offset + o * in * taps, values + from->offset + o * from->dims[1] * taps, most * taps * sizeof(float));
+        memcpy(value + to->offset + o * in * taps, values + from->offset + o * from->dims[1] * taps,
+               most * taps * sizeof(float));
     return true;
 }
 
@@ -138,7 +147,9 @@ ae_status aei_train_start_from(aei_train_session *s, bool tell, ae_error *err)
         n_taken += from && take_tensor(from, values, &ours[i], state->value);
     }
     if (!n_taken) {
-        st = ae_fail(err, AE_ERR_MISMATCH, "%s: none of its tensors has name and shape of one of recipe %s", path, s->recipe->name);
+        st = ae_fail(err, AE_ERR_MISMATCH,
+                     "%s: none of its tensors has name and shape of one of recipe %s", path,
+                     s->recipe->name);
         goto done;
     }
     memcpy(state->average, state->value, state->n_floats * sizeof(float));

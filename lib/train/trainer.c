@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Trains the networks of a recipe by stochastic gradient descent. A batch is cut into shards, equal parts that are computed by one
- * thread each (trainer_shard.c), whatever the number of threads: their gradients are summed in a fixed order and the parameters
- * moved (trainer_update.c), so that a run has the same bytes on any machine with the same kernels. */
+ * Trains the networks of a recipe by stochastic gradient descent. A batch is cut into shards, equal
+ * parts that are computed by one thread each (trainer_shard.c), whatever the number of threads:
+ * their gradients are summed in a fixed order and the parameters moved (trainer_update.c), so that
+ * a run has the same bytes on any machine with the same kernels. */
 #include "train/trainer_parts.h"
 #include "core/rng.h"
 #include "nn/exec.h"
@@ -75,19 +76,21 @@ static ae_status prepare_networks(aei_trainer *t, ae_error *err)
     ae_status st;
 
     if (!r->shards || r->batch % r->shards)
-        return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: a batch of %u cannot be cut into %u equal shards", r->name, r->batch,
-                       r->shards);
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "recipe %s: a batch of %u cannot be cut into %u equal shards", r->name,
+                       r->batch, r->shards);
     if ((st = aei_join(r, &t->joined, err)) != AE_OK)
         return st;
     t->graph = &t->joined.graph;
-    if ((st = ae_graph_params(t->graph, &t->params, &t->n_params, &t->state.n_floats, err)) != AE_OK)
+    if ((st = ae_graph_params(t->graph, &t->params, &t->n_params, &t->state.n_floats, err)) !=
+        AE_OK)
         return st;
     return aei_objective_create(r, &t->joined, t->params, t->n_params, &t->objective, err);
 }
 
 /* Cuts the parameters into blocks and these into jobs, always alike. */
-/* Updates are of one size for all entries of a weight, those of a cosine transform span three orders of magnitude: it stays as it
- * is. */
+/* Updates are of one size for all entries of a weight, those of a cosine transform span three
+ * orders of magnitude: it stays as it is. */
 static bool is_fixed(const aei_trainer *t, const ae_param *p)
 {
     const ae_node *n = &t->graph->nodes[p->node];
@@ -102,7 +105,8 @@ static bool is_matrix(const aei_trainer *t, const ae_param *p)
 
 static bool is_given(const aei_trainer *t, const ae_param *p)
 {
-    return t->graph->nodes[p->node].op == AE_OP_NORMALISE || t->graph->nodes[p->node].op == AE_OP_DENORMALISE;
+    return t->graph->nodes[p->node].op == AE_OP_NORMALISE ||
+           t->graph->nodes[p->node].op == AE_OP_DENORMALISE;
 }
 
 static ae_status cut_blocks(aei_trainer *t, ae_error *err)
@@ -129,8 +133,9 @@ static ae_status cut_blocks(aei_trainer *t, ae_error *err)
                 t->jobs[t->n_jobs++].first = k;
                 filled = 0;
             }
-            t->blocks[k] = (aei_param_block){p->offset + at, m, i, p->trainable, p->decay, is_fixed(t, p), is_given(t, p),
-                                   is_matrix(t, p)};
+            t->blocks[k] = (aei_param_block){
+                p->offset + at, m, i, p->trainable, p->decay, is_fixed(t, p), is_given(t, p),
+                is_matrix(t, p)};
             t->jobs[t->n_jobs - 1].last = k + 1;
             filled += m;
         }
@@ -162,7 +167,8 @@ static ae_status prepare_lane(aei_trainer *t, aei_train_lane *l, ae_error *err)
     return aei_run_create(t->frozen_plan, &l->frozen, err);
 }
 
-static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precision precision, ae_error *err)
+static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precision precision,
+                               ae_error *err)
 {
     uint32_t n_taps;
     const uint32_t *taps = aei_objective_taps(t->objective, &n_taps);
@@ -189,8 +195,8 @@ static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precis
     t->n_inputs = aei_plan_n_inputs(t->plan);
     t->n_fed = t->n_inputs - t->joined.n_draws;
     if (t->n_inputs > AE_MAX_FROM)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: %u inputs, at most %d can be fed", t->recipe->name, t->n_inputs,
-                       AE_MAX_FROM);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "recipe %s: %u inputs, at most %d can be fed",
+                       t->recipe->name, t->n_inputs, AE_MAX_FROM);
     for (uint32_t i = 0, k = 0; i < t->graph->n_nodes; i++)
         if (t->graph->nodes[i].op == AE_OP_INPUT) {
             if (!strcmp(t->graph->nodes[i].name, AE_INPUT_LEVEL)) {
@@ -202,7 +208,8 @@ static ae_status prepare_plans(aei_trainer *t, uint32_t h, uint32_t w, ae_precis
     return AE_OK;
 }
 
-static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision precision, ae_error *err)
+static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision precision,
+                                ae_error *err)
 {
     const ae_recipe *r = t->recipe;
     ae_shape picture = aei_plan_output_shape(t->plan, 0);
@@ -210,7 +217,8 @@ static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision
     ae_status st;
 
     if ((st = aei_pool_create(n_threads, &t->pool, err)) != AE_OK ||
-        (r->integer && (st = aei_integer_create(t->graph, t->params, t->n_params, &t->integer, err)) != AE_OK))
+        (r->integer &&
+         (st = aei_integer_create(t->graph, t->params, t->n_params, &t->integer, err)) != AE_OK))
         return st;
     t->lanes = ae_alloc(n_threads, sizeof(*t->lanes));
     t->shards = ae_alloc(r->shards, sizeof(*t->shards));
@@ -222,8 +230,8 @@ static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision
     t->state.skipped = ae_alloc(t->n_params, sizeof(*t->state.skipped));
     t->state.n_skipped = r->n_phases ? t->n_params : 0;
     t->state.value = ae_alloc(n, 4 * sizeof(float));
-    if (!t->lanes || !t->shards || !t->prediction || !t->gradient || !t->matrices || !t->updates || !t->trained ||
-        !t->state.skipped || !t->state.value)
+    if (!t->lanes || !t->shards || !t->prediction || !t->gradient || !t->matrices || !t->updates ||
+        !t->trained || !t->state.skipped || !t->state.value)
         return ae_fail(err, AE_ERR_NOMEM, "training: %zu parameters", n);
     t->state.first = t->state.value + n;
     t->state.second = t->state.first + n;
@@ -235,17 +243,19 @@ static ae_status prepare_memory(aei_trainer *t, uint32_t n_threads, ae_precision
         if (!(t->shards[i].native = ae_alloc(aei_plan_native_floats(t->plan), sizeof(float))))
             return ae_fail(err, AE_ERR_NOMEM, "training: gradient %u of %u", i + 1, r->shards);
     for (uint32_t i = 0; i < t->n_params; i++)
-        if (is_matrix(t, &t->params[i]) && (st = aei_muon_create(&t->params[i], precision, &t->matrices[i].muon, err)) != AE_OK)
+        if (is_matrix(t, &t->params[i]) &&
+            (st = aei_muon_create(&t->params[i], precision, &t->matrices[i].muon, err)) != AE_OK)
             return st;
     for (uint32_t k = 0; k < (r->n_phases ? r->n_phases : 1); k++)
         for (uint32_t i = 0; i < t->n_params; i++)
-            t->trained[k * t->n_params + i] =
-                aei_phase_trains(r, k, t->joined.network[t->params[i].node], &t->graph->nodes[t->params[i].node]);
+            t->trained[k * t->n_params + i] = aei_phase_trains(
+                r, k, t->joined.network[t->params[i].node], &t->graph->nodes[t->params[i].node]);
     return aei_objective_prepare(t->objective, t->plan, precision, n_threads, err);
 }
 
-ae_status aei_trainer_create(const ae_recipe *recipe, uint32_t h, uint32_t w, ae_precision precision, uint32_t n_threads,
-                             uint64_t seed, aei_trainer **out, ae_error *err)
+ae_status aei_trainer_create(const ae_recipe *recipe, uint32_t h, uint32_t w,
+                             ae_precision precision, uint32_t n_threads, uint64_t seed,
+                             aei_trainer **out, ae_error *err)
 {
     aei_trainer *t = ae_alloc(1, sizeof(*t));
     ae_status st;
@@ -258,7 +268,8 @@ ae_status aei_trainer_create(const ae_recipe *recipe, uint32_t h, uint32_t w, ae
     if (n_threads > recipe->shards)
         n_threads = recipe->shards;
     if ((st = prepare_networks(t, err)) != AE_OK || (st = cut_blocks(t, err)) != AE_OK ||
-        (st = prepare_plans(t, h, w, precision, err)) != AE_OK || (st = prepare_memory(t, n_threads, precision, err)) != AE_OK ||
+        (st = prepare_plans(t, h, w, precision, err)) != AE_OK ||
+        (st = prepare_memory(t, n_threads, precision, err)) != AE_OK ||
         (st = ae_graph_init(t->graph, seed, t->state.value, err)) != AE_OK) {
         aei_trainer_free(t);
         return st;
@@ -280,12 +291,14 @@ ae_status aei_trainer_labels(const aei_trainer *t, const ae_dataset *data, ae_er
 {
     for (uint32_t k = 0; data->labels && k < t->recipe->n_terms; k++) {
         const ae_term *term = &t->recipe->terms[k];
-        int32_t on = term->on[0] ? ae_graph_find(t->graph, term->on) : (int32_t)t->graph->outputs[0];
+        int32_t on = term->on[0] ? ae_graph_find(t->graph, term->on)
+                                 : (int32_t)t->graph->outputs[0];
         uint32_t classes = on < 0 ? 0 : t->graph->nodes[on].out;
 
         for (size_t i = 0; term->against == AE_AGAINST_LABEL && i < data->n_items; i++)
             if (data->labels[i] >= (float)classes)
-                return ae_fail(err, AE_ERR_MISMATCH, "item %zu has label %.0f, term %s has %u classes, 0 to %u", i,
+                return ae_fail(err, AE_ERR_MISMATCH,
+                               "item %zu has label %.0f, term %s has %u classes, 0 to %u", i,
                                (double)data->labels[i], term->name, classes, classes - 1);
     }
     return AE_OK;
@@ -353,8 +366,9 @@ ae_shape aei_trainer_input(const aei_trainer *t, uint32_t i)
 /* ---- a batch ---- */
 
 /* Runs all shards of a batch; the first failure counts. */
-static ae_status run_shards(aei_trainer *t, const aei_batch *batch, const float *weight, const float *parameters,
-                            void (*run)(void *, uint32_t, uint32_t), ae_error *err)
+static ae_status run_shards(aei_trainer *t, const aei_batch *batch, const float *weight,
+                            const float *parameters, void (*run)(void *, uint32_t, uint32_t),
+                            ae_error *err)
 {
     const ae_recipe *r = t->recipe;
     size_t pixels = count(aei_trainer_picture(t)) / aei_trainer_picture(t).c;
@@ -383,15 +397,16 @@ static void name_fault(const aei_trainer *t, double loss, char *fault, size_t n_
         const ae_param *p = &t->params[i];
 
         if (p->trainable && !isfinite(aei_sum_squares(t->gradient + p->offset, p->count))) {
-            snprintf(fault, n_fault, "the gradient of %s (layer %s) is not finite", p->name, t->graph->nodes[p->node].name);
+            snprintf(fault, n_fault, "the gradient of %s (layer %s) is not finite", p->name,
+                     t->graph->nodes[p->node].name);
             return;
         }
     }
     snprintf(fault, n_fault, "the gradient is not finite");
 }
 
-ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step, float rate, aei_step_result *result,
-                           ae_error *err)
+ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step, float rate,
+                           aei_step_result *result, ae_error *err)
 {
     const ae_recipe *r = t->recipe;
     double start = now(), summed, updated, squares, l1, l2, scale = 1;
@@ -425,7 +440,8 @@ ae_status aei_trainer_step(aei_trainer *t, const aei_batch *batch, uint64_t step
     for (uint32_t i = 0; i < t->n_params; i++)
         t->updates[i] = i && t->state.skipped[i] == t->state.skipped[i - 1]
                             ? t->updates[i - 1]
-                            : aei_update_make(r, rate, (float)scale, t->state.n_updates - t->state.skipped[i]);
+                            : aei_update_make(r, rate, (float)scale,
+                                              t->state.n_updates - t->state.skipped[i]);
     if ((st = aei_trainer_update(t, err)) != AE_OK)
         return st;
     t->state.n_updates++;
@@ -451,7 +467,8 @@ void aei_trainer_draw(aei_trainer *t, uint64_t seed)
     t->drawn = seed;
 }
 
-ae_status aei_trainer_evaluate(aei_trainer *t, const aei_batch *batch, aei_evaluation *out, ae_error *err)
+ae_status aei_trainer_evaluate(aei_trainer *t, const aei_batch *batch, aei_evaluation *out,
+                               ae_error *err)
 {
     const ae_recipe *r = t->recipe;
     float weight[AE_MAX_TERMS];
@@ -491,7 +508,8 @@ static void bench_lane(void *context, uint32_t index, uint32_t thread)
     aei_train_lane *l = &t->lanes[index];
 
     (void)thread;
-    l->bench_status = aei_plan_bench(t->plan, 1, &l->bench_seconds, &l->bench_operations, &l->bench_error);
+    l->bench_status = aei_plan_bench(t->plan, 1, &l->bench_seconds, &l->bench_operations,
+                                     &l->bench_error);
 }
 
 ae_status aei_trainer_bench(aei_trainer *t, double *seconds, double *operations, ae_error *err)

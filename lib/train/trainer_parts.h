@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the files of the trainer share: what it holds, the work of one shard, and the update of the parameters. */
+ * What the files of the trainer share: what it holds, the work of one shard, and the update of the
+ * parameters. */
 #ifndef AEI_TRAINER_PARTS_H
 #define AEI_TRAINER_PARTS_H
 
@@ -21,15 +22,23 @@ typedef struct aei_param_block {
 } aei_param_block;
 
 /* Blocks [first, last) and what summing them found. */
-typedef struct aei_update_job { uint32_t first, last; double squares, l1, l2; } aei_update_job;
+typedef struct aei_update_job {
+    uint32_t first, last;
+    double squares, l1, l2;
+} aei_update_job;
 
 /* A parameter that is updated as a whole; muon is NULL where it is updated in blocks. */
-typedef struct aei_matrix_update { aei_muon *muon; ae_status status; ae_error message; } aei_matrix_update;
+typedef struct aei_matrix_update {
+    aei_muon *muon;
+    ae_status status;
+    ae_error message;
+} aei_matrix_update;
 
 /* One thread's. */
 typedef struct aei_train_lane {
     aei_run *run, *frozen;
-    float *values[AEI_MAX_OUTPUTS], *gradients[AEI_MAX_OUTPUTS]; /* NULL where the objective does not look */
+    /* NULL where the objective does not look */
+    float *values[AEI_MAX_OUTPUTS], *gradients[AEI_MAX_OUTPUTS];
     float *draws[AE_MAX_FROM];
     ae_status bench_status;
     ae_error bench_error;
@@ -37,7 +46,7 @@ typedef struct aei_train_lane {
 } aei_train_lane;
 
 typedef struct aei_train_shard {
-    float *native; /* its gradient in the kernels' layouts */
+    float *native;              /* its gradient in the kernels' layouts */
     double terms[AE_MAX_TERMS]; /* times their weights */
     double hits, error, psnr, bpp;
     ae_status status;
@@ -55,19 +64,19 @@ struct aei_trainer {
     aei_pool *pool;
     aei_plan *plan, *frozen_plan;
     aei_weights *weights, *frozen_weights;
-    aei_integer *integer; /* NULL: weights are used as they are */
-    uint64_t drawn;       /* seed of draws in evaluation; 0: there are none */
-    const float *used, *frozen; /* the parameters, perhaps rounded; those evaluated */
-    uint32_t level_input, level_c;     /* with a bound: what it goes by */
-    uint32_t n_inputs, n_fed;          /* n_fed: of them by the batch; then come draws */
-    uint32_t n_values;                 /* outputs and taps */
+    aei_integer *integer;          /* NULL: weights are used as they are */
+    uint64_t drawn;                /* seed of draws in evaluation; 0: there are none */
+    const float *used, *frozen;    /* the parameters, perhaps rounded; those evaluated */
+    uint32_t level_input, level_c; /* with a bound: what it goes by */
+    uint32_t n_inputs, n_fed;      /* n_fed: of them by the batch; then come draws */
+    uint32_t n_values;             /* outputs and taps */
     aei_objective *objective;
     aei_train_lane *lanes;
     aei_train_shard *shards;
-    float *gradient; /* of the batch, flat */
+    float *gradient;             /* of the batch, flat */
     aei_matrix_update *matrices; /* n_params of them, as of the next two */
     aei_update *updates;
-    bool *trained;    /* by each phase */
+    bool *trained; /* by each phase */
     float *prediction;
     aei_param_block *blocks;
     aei_update_job *jobs;
@@ -90,13 +99,15 @@ static inline bool aei_trains_codec(const aei_trainer *trainer)
     return trainer->recipe->task == AE_TASK_COMPRESS;
 }
 
-/* Jobs of a pool, `context` being the trainer: one shard of t->batch forward and backward into its gradient, or forward through the
- * frozen parameters; what it found, or why it failed, is in t->shards. */
+/* Jobs of a pool, `context` being the trainer: one shard of t->batch forward and backward into its
+ * gradient, or forward through the frozen parameters; what it found, or why it failed, is in
+ * t->shards. */
 void aei_shard_train(void *context, uint32_t index, uint32_t thread);
 void aei_shard_evaluate(void *context, uint32_t index, uint32_t thread);
 
-/* Sums the shards' gradients, always in the same order, and adds those of terms on parameters. *squares: of the gradient of all
- * that is trained; *l1, *l2: sums over the parameters that decay, where terms are on them. */
+/* Sums the shards' gradients, always in the same order, and adds those of terms on parameters.
+ * *squares: of the gradient of all that is trained; *l1, *l2: sums over the parameters that decay,
+ * where terms are on them. */
 void aei_trainer_sum(aei_trainer *trainer, double *squares, double *l1, double *l2);
 /* Moves the parameters, their moments and averages by t->updates. */
 ae_status aei_trainer_update(aei_trainer *trainer, ae_error *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * One shard of a batch: forward through the network, the objective's value and gradient by what comes out and by what its terms
- * tap, and backward, by one thread in memory of its own. Random nodes draw by the step and the shard, so that neither the thread
- * nor the order matters. */
+ * One shard of a batch: forward through the network, the objective's value and gradient by what
+ * comes out and by what its terms tap, and backward, by one thread in memory of its own. Random
+ * nodes draw by the step and the shard, so that neither the thread nor the order matters. */
 #include "train/trainer_parts.h"
 #include "core/clones.h"
 #include "core/rng.h"
@@ -19,7 +19,8 @@ static size_t count(ae_shape s)
     return (size_t)s.n * s.h * s.w * s.c;
 }
 
-static void find_inputs(const aei_trainer *t, uint32_t index, aei_train_lane *l, uint64_t seed, const float **inputs)
+static void find_inputs(const aei_trainer *t, uint32_t index, aei_train_lane *l, uint64_t seed,
+                        const float **inputs)
 {
     for (uint32_t i = 0; i < t->n_inputs; i++) {
         size_t n = count(aei_plan_input_shape(t->plan, i));
@@ -38,7 +39,8 @@ static void find_inputs(const aei_trainer *t, uint32_t index, aei_train_lane *l,
 /* What the shard's samples were told of the noise; only with a bound. */
 static const float *levels_of(const aei_trainer *t, uint32_t index)
 {
-    return t->batch->inputs[t->level_input] + index * count(aei_plan_input_shape(t->plan, t->level_input));
+    return t->batch->inputs[t->level_input] +
+           index * count(aei_plan_input_shape(t->plan, t->level_input));
 }
 
 AEI_CLONES static void add(size_t n, const float *restrict from, float *restrict to)
@@ -48,7 +50,8 @@ AEI_CLONES static void add(size_t n, const float *restrict from, float *restrict
 }
 
 /* The network's output becomes the prediction. */
-static aei_loss_view view_shard(const aei_trainer *t, uint32_t index, float *output, float *gradient)
+static aei_loss_view view_shard(const aei_trainer *t, uint32_t index, float *output,
+                                float *gradient)
 {
     ae_shape s = aei_plan_output_shape(t->plan, 0);
     size_t n = count(s);
@@ -68,9 +71,11 @@ static aei_loss_view view_shard(const aei_trainer *t, uint32_t index, float *out
     };
 }
 
-static double codec_loss(const aei_trainer *t, uint32_t index, const aei_train_lane *l, const aei_loss_view *view, double *bpp)
+static double codec_loss(const aei_trainer *t, uint32_t index, const aei_train_lane *l,
+                         const aei_loss_view *view, double *bpp)
 {
-    aei_rate_view rate = {.n = t->graph->n_outputs - 1, .quality = t->batch->quality + index * view->shape.n};
+    aei_rate_view rate = {.n = t->graph->n_outputs - 1,
+                          .quality = t->batch->quality + index * view->shape.n};
 
     for (uint32_t k = 0; k < rate.n; k++) {
         rate.shape[k] = aei_plan_output_shape(t->plan, k + 1);
@@ -80,7 +85,8 @@ static double codec_loss(const aei_trainer *t, uint32_t index, const aei_train_l
     return aei_rate_distortion(&t->recipe->terms[0], view, &rate, bpp);
 }
 
-static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread, const aei_loss_view *prediction, ae_error *err)
+static ae_status objective(aei_trainer *t, uint32_t index, uint32_t thread,
+                           const aei_loss_view *prediction, ae_error *err)
 {
     aei_train_lane *l = &t->lanes[thread];
     aei_train_shard *s = &t->shards[index];
@@ -131,7 +137,8 @@ void aei_shard_evaluate(void *context, uint32_t index, uint32_t thread)
     find_inputs(t, index, l, SEED_EVALUATED, inputs);
     l->values[0] = t->prediction + index * count(aei_plan_output_shape(t->plan, 0));
     s->status = aei_run_forward(l->frozen, t->frozen_weights, inputs, l->values,
-                                t->drawn ? aei_mix64(t->drawn ^ aei_mix64(index)) | 1 : 0, &s->message);
+                                t->drawn ? aei_mix64(t->drawn ^ aei_mix64(index)) | 1 : 0,
+                                &s->message);
     if (s->status != AE_OK)
         goto done;
     view = view_shard(t, index, l->values[0], l->gradients[0]);
@@ -142,7 +149,8 @@ void aei_shard_evaluate(void *context, uint32_t index, uint32_t thread)
 
         s->terms[0] = codec_loss(t, index, l, &view, &s->bpp);
         view.total = (double)view.shape.h * view.shape.w;
-        for (uint32_t samples = view.shape.n, i = 0; i < samples; i++, view.value += n, view.target += n) {
+        for (uint32_t samples = view.shape.n, i = 0; i < samples;
+             i++, view.value += n, view.target += n) {
             view.shape.n = 1;
             s->psnr += aei_decibels(aei_clipped_error(&view)) / t->recipe->batch;
         }

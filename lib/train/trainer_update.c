@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * From the gradients of all shards to new parameters: summed part by part, each part by one thread through the shards in their
- * order, collected from the kernels' layouts, penalised, measured for clipping, and applied block by block or, by Muon, matrix by
- * matrix. */
+ * From the gradients of all shards to new parameters: summed part by part, each part by one thread
+ * through the shards in their order, collected from the kernels' layouts, penalised, measured for
+ * clipping, and applied block by block or, by Muon, matrix by matrix. */
 #include "train/trainer_parts.h"
 #include "core/clones.h"
 #include "nn/exec.h"
@@ -107,12 +107,16 @@ static void update_job(void *context, uint32_t index, uint32_t thread)
         if (k->matrix && trains)
             continue;
         if (k->trainable && !k->fixed && trains) {
-            aei_apply(u, k->decay, k->count, g, value, t->state.first + at, t->state.second + at, average);
+            aei_apply(u, k->decay, k->count, g, value, t->state.first + at, t->state.second + at,
+                      average);
             continue;
         }
-        float share = k->fixed || k->trainable || !trains ? 0 : k->given ? measured_share(t, k->param) : 0.1f;
+        float share = k->fixed || k->trainable || !trains ? 0
+                      : k->given                          ? measured_share(t, k->param)
+                                                          : 0.1f;
 
-        for (size_t i = 0; i < k->count; i++) { /* running statistics; moving averages would lag behind what is given */
+        /* running statistics; moving averages would lag behind what is given */
+        for (size_t i = 0; i < k->count; i++) {
             if (share > 0)
                 value[i] += share * (g[i] / (float)t->recipe->shards - value[i]);
             average[i] += (k->given ? 1 : u->average) * (value[i] - average[i]);
@@ -128,8 +132,9 @@ static void matrix_job(void *context, uint32_t index, uint32_t thread)
 
     (void)thread;
     if (m->muon && t->trains[index])
-        m->status = aei_muon_apply(m->muon, &t->updates[index], t->gradient + at, t->state.value + at, t->state.first + at,
-                                   t->state.average + at, &m->message);
+        m->status = aei_muon_apply(m->muon, &t->updates[index], t->gradient + at,
+                                   t->state.value + at, t->state.first + at, t->state.average + at,
+                                   &m->message);
 }
 
 void aei_trainer_sum(aei_trainer *t, double *squares, double *l1, double *l2)

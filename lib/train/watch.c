@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Layers that died: the derivative of their activation is next to nothing wherever it is asked for, so that no gradient comes
- * through and they never come back. Layers that explode: values thousands of times those of the network's inputs. Values of layers
- * are wanted for that which nobody keeps, so a plan is made for each look, and for as many layers at a time as memory is worth. */
+ * Layers that died: the derivative of their activation is next to nothing wherever it is asked for,
+ * so that no gradient comes through and they never come back. Layers that explode: values thousands
+ * of times those of the network's inputs. Values of layers are wanted for that which nobody keeps,
+ * so a plan is made for each look, and for as many layers at a time as memory is worth. */
 #include "train/watch.h"
 
 #include "nn/acts.h"
@@ -11,10 +12,10 @@
 #include <math.h>
 #include <string.h>
 
-#define FLAT 1e-3     /* a derivative below this lets nothing through, */
-#define MOSTLY 0.9    /* a layer with this share of such units is dead, */
-#define POSITIONS 32  /* judged from so many places or more */
-#define EXPLODED 1e4  /* times the inputs' size, at least 1 */
+#define FLAT 1e-3    /* a derivative below this lets nothing through, */
+#define MOSTLY 0.9   /* a layer with this share of such units is dead, */
+#define POSITIONS 32 /* judged from so many places or more */
+#define EXPLODED 1e4 /* times the inputs' size, at least 1 */
 
 enum { MOST_TAPS = 64, MOST_FLOATS = 1 << 24 };
 
@@ -47,16 +48,11 @@ static double size_of(const float *x, size_t n)
 static float derivative(const ae_node *node, const aei_act_info *act, float y)
 {
     switch (act->from) {
-    case AEI_FROM_SIGN:
-        return y > 0 ? 1 : act->takes_slope ? node->slope : 0;
-    case AEI_FROM_SIGMOID:
-        return y * (1 - y);
-    case AEI_FROM_RANGE:
-        return y > 0 && y < 1;
-    case AEI_FROM_VALUE:
-        return act->by_value(y);
-    case AEI_FROM_INPUT:
-        break;
+    case AEI_FROM_SIGN: return y > 0 ? 1 : act->takes_slope ? node->slope : 0;
+    case AEI_FROM_SIGMOID: return y * (1 - y);
+    case AEI_FROM_RANGE: return y > 0 && y < 1;
+    case AEI_FROM_VALUE: return act->by_value(y);
+    case AEI_FROM_INPUT: break;
     }
     return 1;
 }
@@ -99,7 +95,8 @@ static void mark_outputs(const ae_graph *g, bool *mark)
         uint32_t at = g->outputs[i];
 
         mark[at] = true;
-        while ((g->nodes[at].op == AE_OP_RESHAPE || g->nodes[at].op == AE_OP_SHUFFLE || g->nodes[at].op == AE_OP_CROP) &&
+        while ((g->nodes[at].op == AE_OP_RESHAPE || g->nodes[at].op == AE_OP_SHUFFLE ||
+                g->nodes[at].op == AE_OP_CROP) &&
                g->nodes[at].act == AE_ACT_NONE) {
             at = g->nodes[at].from[0];
             mark[at] = true;
@@ -122,7 +119,8 @@ static ae_status look_at(const look *l, const float *values, const uint32_t *tap
     st = aei_plan_create(l->graph, &config, &plan, err);
     for (uint32_t i = 0; i < n_taps; room += count(l->shapes[taps[i++]]))
         outputs[l->graph->n_outputs + i] = room;
-    if (st == AE_OK && (st = aei_weights_create(plan, &weights, err)) == AE_OK && (st = aei_run_create(plan, &run, err)) == AE_OK) {
+    if (st == AE_OK && (st = aei_weights_create(plan, &weights, err)) == AE_OK &&
+        (st = aei_run_create(plan, &run, err)) == AE_OK) {
         aei_weights_set(weights, values);
         st = aei_run_forward(run, weights, l->inputs, outputs, 0, err);
     }
@@ -134,17 +132,19 @@ static ae_status look_at(const look *l, const float *values, const uint32_t *tap
     return st;
 }
 
-ae_status aei_watch(const ae_graph *graph, ae_precision precision, uint32_t n, uint32_t h, uint32_t w, const float *values,
-                    const float *const *inputs, bool *known, void *opaque, void (*tell)(void *opaque, const aei_ailing *what),
-                    ae_error *err)
+ae_status aei_watch(const ae_graph *graph, ae_precision precision, uint32_t n, uint32_t h,
+                    uint32_t w, const float *values, const float *const *inputs, bool *known,
+                    void *opaque, void (*tell)(void *opaque, const aei_ailing *what), ae_error *err)
 {
     ae_shape *shapes = ae_alloc(graph->n_nodes, sizeof(*shapes));
     bool *skip = ae_alloc(graph->n_nodes, sizeof(*skip));
-    look l = {graph, shapes, {.n = n, .h = h, .w = w, .precision = precision}, inputs, 0, known, opaque, tell};
+    look l = {graph,  shapes, {.n = n, .h = h, .w = w, .precision = precision}, inputs, 0, known,
+              opaque, tell};
     uint32_t taps[MOST_TAPS], n_taps = 0, k = 0;
     size_t all = 0;
     float *room = NULL;
-    ae_status st = shapes && skip ? ae_graph_shapes(graph, n, h, w, shapes, err) : ae_fail(err, AE_ERR_NOMEM, "shapes");
+    ae_status st = shapes && skip ? ae_graph_shapes(graph, n, h, w, shapes, err)
+                                  : ae_fail(err, AE_ERR_NOMEM, "shapes");
 
     if (st != AE_OK)
         goto done;
@@ -153,11 +153,14 @@ ae_status aei_watch(const ae_graph *graph, ae_precision precision, uint32_t n, u
         if (graph->nodes[i].op == AE_OP_INPUT)
             l.input_size = fmax(l.input_size, size_of(inputs[k++], count(shapes[i])));
     for (uint32_t i = 0; i <= graph->n_nodes && st == AE_OK; i++) {
-        bool end = i == graph->n_nodes, wanted = !end && graph->nodes[i].op != AE_OP_INPUT && !skip[i] && !known[i];
+        bool end = i == graph->n_nodes,
+             wanted = !end && graph->nodes[i].op != AE_OP_INPUT && !skip[i] && !known[i];
 
-        if (n_taps && (end || n_taps == MOST_TAPS || (wanted && all + count(shapes[i]) > MOST_FLOATS))) {
+        if (n_taps &&
+            (end || n_taps == MOST_TAPS || (wanted && all + count(shapes[i]) > MOST_FLOATS))) {
             room = ae_alloc(all, sizeof(*room));
-            st = room ? look_at(&l, values, taps, n_taps, room, err) : ae_fail(err, AE_ERR_NOMEM, "values of layers");
+            st = room ? look_at(&l, values, taps, n_taps, room, err)
+                      : ae_fail(err, AE_ERR_NOMEM, "values of layers");
             ae_free(room);
             n_taps = 0;
             all = 0;

@@ -84,7 +84,7 @@ def array(name, values):
     for value in numpy.asarray(values).reshape(-1):
         text = "%.5g" % value
         text = " %sf," % (text if "." in text or "e" in text else text + ".0")
-        if len(line) + len(text) > 128:
+        if len(line) + len(text) > 98:
             lines.append(line)
             line = "   "
         line += text
@@ -93,7 +93,7 @@ def array(name, values):
 
 def write(path, net, white, mean, deviation):
     with open(path, "w") as f:
-        f.write("/* SPDX-License-Identifier: BSD-2-Clause\n *\n * Written by models/torch/noise_estimator.py; not to be edited. */\n"
+        f.write("/* SPDX-License-Identifier: BSD-2-Clause\n *\n * Written by models/torch/noise_estimator.py; not to be edited. */\n/* clang-format off */\n"
                 "#ifndef AEI_NOISE_NET_H\n#define AEI_NOISE_NET_H\n\n"
                 "enum { NOISE_NET_IN = %d, NOISE_NET_HIDDEN = %d, NOISE_WHITE_HIDDEN = %d };\n" % (len(mean), HIDDEN, WHITE_HIDDEN))
         f.write(array("net_mean[NOISE_NET_IN]", mean) + array("net_scale[NOISE_NET_IN]", 1 / deviation))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The transform of sound: against its definition in doubles, back to the signal across borders of every width, and to the bit. */
+ * The transform of sound: against its definition in doubles, back to the signal across borders of
+ * every width, and to the bit. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +32,9 @@ static void cosines_are_rounded(void **state)
     (void)state;
     aei_mdct_dct4(x, work, 4); /* makes the tables */
     for (uint32_t i = 0; i <= 1 << AEI_MDCT_UNIT; i++)
-        assert_true(fabsl((long double)aei_mdct_cos(i) - cosl(acosl(-1) * i / (1 << AEI_MDCT_UNIT)) * 1073741824.0L) <= 0.5000001L);
+        assert_true(fabsl((long double)aei_mdct_cos(i) -
+                          cosl(acosl(-1) * i / (1 << AEI_MDCT_UNIT)) * 1073741824.0L) <=
+                    0.5000001L);
 }
 
 static void equals_the_definition(void **state)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Mel distance against a second implementation, written from doc/sound.md: sums of sines and cosines in doubles. */
+ * Mel distance against a second implementation, written from doc/sound.md: sums of sines and
+ * cosines in doubles. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,17 +31,20 @@ static double energy(const float *x, unsigned n, unsigned which, unsigned count,
         edge[i] = hertz(top * (which + i));
     for (unsigned i = 0; i < n; i++)
         norm += pow(0.5 - 0.5 * cos(2 * M_PI * i / n), 2);
-    for (unsigned k = (unsigned)ceil(edge[0] * n / rate); k * rate / n < edge[2] && k <= n / 2; k++) {
+    for (unsigned k = (unsigned)ceil(edge[0] * n / rate); k * rate / n < edge[2] && k <= n / 2;
+         k++) {
         double f = k * rate / n, re = 0, im = 0;
 
         for (unsigned i = 0; i < n; i++) {
-            double v = x[i * CHANNELS] * (0.5 - 0.5 * cos(2 * M_PI * i / n)), angle = 2 * M_PI * (double)((uint64_t)i * k % n) / n;
+            double v = x[i * CHANNELS] * (0.5 - 0.5 * cos(2 * M_PI * i / n)),
+                   angle = 2 * M_PI * (double)((uint64_t)i * k % n) / n;
 
             re += v * cos(angle);
             im += v * sin(angle);
         }
         sum += (re * re + im * im) / norm *
-               (f < edge[1] ? (f - edge[0]) / (edge[1] - edge[0]) : (edge[2] - f) / (edge[2] - edge[1]));
+               (f < edge[1] ? (f - edge[0]) / (edge[1] - edge[0])
+                            : (edge[2] - f) / (edge[2] - edge[1]));
     }
     return 10 * log10(sum + 1e-10);
 }
@@ -79,7 +83,8 @@ static void agrees(void **state)
     assert_true(isnan(ae_mel_value(mel)));
     ae_mel_add(mel, a + 1000 * CHANNELS, b + 1000 * CHANNELS, FRAMES - 1000);
     assert_true(ae_mel_value(mel) > 0.5);
-    assert_true(fabs(ae_mel_value(mel) - plain(16000)) < 1e-3 * ae_mel_value(mel)); /* floats against doubles */
+    /* floats against doubles */
+    assert_true(fabs(ae_mel_value(mel) - plain(16000)) < 1e-3 * ae_mel_value(mel));
     ae_mel_free(mel);
     assert_int_equal(ae_mel_create(16000, CHANNELS, &mel, NULL), AE_OK);
     ae_mel_add(mel, a, a, FRAMES);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Spectra that come back as the signal, and recordings that stream: equal lengths, no shift, the same bytes for every cut. */
+ * Spectra that come back as the signal, and recordings that stream: equal lengths, no shift, the
+ * same bytes for every cut. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,17 +18,23 @@
 #include "audio/spectrum.h"
 #include "core/rng.h"
 
-#define HEAD "recipe: 1\nname: tiny\ntask: denoise\nsound: {bands: 128, linear: 96}\nnetworks:\n  - name: net\n    inputs:\n"
+#define HEAD                                                                                       \
+    "recipe: 1\nname: tiny\ntask: denoise\nsound: {bands: 128, linear: 96}\nnetworks:\n  - name: " \
+    "net\n    inputs:\n"
 #define IMAGE "      - {name: image, channels: 1, width: 128}\n"
 /* out = the magnitudes */
-static const char same[] = HEAD IMAGE "    layers:\n      - {op: conv, kernel: 1, bias: false, init: identity}\n";
+static const char same[] = HEAD IMAGE
+    "    layers:\n      - {op: conv, kernel: 1, bias: false, init: identity}\n";
 static const char half[] = HEAD IMAGE "    layers:\n      - {op: scale, value: 0.5}\n";
 /* gains that depend on the past, on place and on neighbours */
 static const char deep[] = HEAD IMAGE
-    "      - {name: place, channels: 1, width: 128}\n    layers:\n      - {op: concat, from: [image, place]}\n"
+    "      - {name: place, channels: 1, width: 128}\n    layers:\n      - {op: concat, from: "
+    "[image, place]}\n"
     "      - {op: conv, out: 16, kernel: [3, 5], pad: causal, act: relu}\n"
-    "      - {op: conv, out: 16, kernel: [3, 1], dilation: [4, 1], pad: causal, act: relu, gate: last}\n"
-    "      - {op: conv, out: 1, kernel: [2, 3], pad: causal, act: sigmoid}\n      - {op: mul, from: [previous, image]}\n";
+    "      - {op: conv, out: 16, kernel: [3, 1], dilation: [4, 1], pad: causal, act: relu, gate: "
+    "last}\n"
+    "      - {op: conv, out: 1, kernel: [2, 3], pad: causal, act: sigmoid}\n      - {op: mul, "
+    "from: [previous, image]}\n";
 
 static const ae_sound_options plain = {.strength = 1, .level = 1};
 
@@ -47,10 +54,14 @@ static ae_model *make_model(const char *text)
     close(fd);
     if (ae_recipe_parse(text, strlen(text), NULL, &recipe, &error) != AE_OK)
         fail_msg("%s", error.message);
-    assert_int_equal(ae_graph_params(&recipe->networks[0].graph, &params, &n_params, &n, NULL), AE_OK);
+    assert_int_equal(ae_graph_params(&recipe->networks[0].graph, &params, &n_params, &n, NULL),
+                     AE_OK);
     values = ae_alloc(n + 1, sizeof(*values));
     assert_int_equal(ae_graph_init(&recipe->networks[0].graph, 3, values, NULL), AE_OK);
-    if (ae_model_save(path, &(ae_model_parts){.recipe_text = text, .card = "", .values = values, .n_floats = n}, &error) != AE_OK)
+    if (ae_model_save(
+            path,
+            &(ae_model_parts){.recipe_text = text, .card = "", .values = values, .n_floats = n},
+            &error) != AE_OK)
         fail_msg("%s", error.message);
     if (ae_model_open(path, NULL, &model, &error) != AE_OK)
         fail_msg("%s", error.message);
@@ -72,15 +83,17 @@ static float *make_sound(double rate, uint32_t channels, size_t frames)
         for (uint32_t c = 0; c < channels; c++) {
             double t = (double)i / rate;
 
-            to[i * channels + c] = (float)(0.2 * sin(2 * M_PI * (300 + 40 * c) * t) * (sin(9 * t) > 0) +
+            to[i * channels + c] = (float)(0.2 * sin(2 * M_PI * (300 + 40 * c) * t) *
+                                               (sin(9 * t) > 0) +
                                            0.02 * ((double)aei_rng_float(&rng) - 0.5));
         }
     return to;
 }
 
-/* In calls of `cut` frames; the output is as long as what came, that of live mode with the latency before it. */
-static float *run(const ae_model *model, double rate, uint32_t channels, const ae_sound_options *o, const float *in, size_t frames,
-                  size_t cut, size_t *n_out)
+/* In calls of `cut` frames; the output is as long as what came, that of live mode with the latency
+ * before it. */
+static float *run(const ae_model *model, double rate, uint32_t channels, const ae_sound_options *o,
+                  const float *in, size_t frames, size_t cut, size_t *n_out)
 {
     ae_sound_denoiser *d = NULL;
     ae_error error = {0};
@@ -97,7 +110,8 @@ static float *run(const ae_model *model, double rate, uint32_t channels, const a
     for (size_t at = 0; at < frames; at += cut) {
         size_t n = frames - at < cut ? frames - at : cut;
 
-        if (ae_sound_process(d, in + at * channels, n, part, ae_sound_room(d, n), &written, &error) != AE_OK)
+        if (ae_sound_process(d, in + at * channels, n, part, ae_sound_room(d, n), &written,
+                             &error) != AE_OK)
             fail_msg("%s", error.message);
         if (o->live)
             assert_int_equal(written, n);
@@ -144,12 +158,14 @@ static void test_bands(void **state)
 
         assert_int_equal(aei_spectrum_create(f, rates[r], &s, NULL), AE_OK);
         n = aei_spectrum_window(s);
-        assert_true(fabs(n / rates[r] - 0.032) < 0.0002 && fabs(aei_spectrum_hop(s) / rates[r] - 0.01) < 0.0001);
+        assert_true(fabs(n / rates[r] - 0.032) < 0.0002 &&
+                    fabs(aei_spectrum_hop(s) / rates[r] - 0.01) < 0.0001);
         for (uint32_t k = 0; k < aei_spectrum_bins(s); k++)
             bins[k] = 3;
         aei_spectrum_to_bands(s, bins, bands);
         for (uint32_t b = 0; b < 128; b++) /* those above half the rate are empty */
-            assert_true(fabsf(bands[b] - 3) < 1e-5f || (bands[b] == 0 && b > 96 && rates[r] < 48000));
+            assert_true(fabsf(bands[b] - 3) < 1e-5f ||
+                        (bands[b] == 0 && b > 96 && rates[r] < 48000));
         assert_true(bands[90] > 2.9f);
         for (uint32_t b = 0; b < 128; b++)
             bands[b] = (float)b;
@@ -178,10 +194,12 @@ static void test_unchanged(void **state)
         for (size_t frames = 0; frames < 3; frames++) {
             uint32_t channels = r % 3 == 0 ? 1 : r % 3 == 1 ? 2 : 6;
             size_t n = frames == 0 ? 1 : frames == 1 ? 777 : (size_t)(2.7 * rates[r]), n_out;
-            float *in = make_sound(rates[r], channels, n), *out = run(model, rates[r], channels, &plain, in, n, 4096, &n_out);
+            float *in = make_sound(rates[r], channels, n),
+                  *out = run(model, rates[r], channels, &plain, in, n, 4096, &n_out);
 
             assert_int_equal(n_out, n);
-            assert_true(largest_difference(in, out, n * channels, 1) < 1e-5); /* rounding of two transforms in f32 */
+            /* rounding of two transforms in f32 */
+            assert_true(largest_difference(in, out, n * channels, 1) < 1e-5);
             ae_free(in);
             ae_free(out);
         }
@@ -191,7 +209,10 @@ static void test_unchanged(void **state)
 /* Half of magnitudes to the power 0.3 is a tenth of the magnitudes. */
 static void test_gains(void **state)
 {
-    static const struct { ae_sound_options o; double gain; } cases[] = {
+    static const struct {
+        ae_sound_options o;
+        double gain;
+    } cases[] = {
         {{.strength = 1, .level = 1}, 0.099213},
         {{.strength = 0, .level = 1}, 1},
         {{.strength = 0.5, .level = 1}, 0.549606},
@@ -219,7 +240,8 @@ static void test_cuts_and_live(void **state)
     ae_sound_options live = plain;
     ae_model *model = make_model(deep);
     size_t n = 48000 * 3 + 123, n_out, latency;
-    float *in = make_sound(48000, 2, n), *want = run(model, 48000, 2, &plain, in, n, 48000, &n_out), *out;
+    float *in = make_sound(48000, 2, n), *want = run(model, 48000, 2, &plain, in, n, 48000, &n_out),
+          *out;
     ae_sound_denoiser *d = NULL;
 
     (void)state;
@@ -241,7 +263,8 @@ static void test_cuts_and_live(void **state)
         assert_int_equal(n_out, n + latency);
         for (size_t i = 0; i < 2 * latency; i++)
             assert_true(out[i] == 0);
-        assert_true(largest_difference(out + 2 * latency, want, 2 * (n - 1600), 1) < 1e-4); /* the end of file mode differs */
+        /* the end of file mode differs */
+        assert_true(largest_difference(out + 2 * latency, want, 2 * (n - 1600), 1) < 1e-4);
         ae_free(out);
     }
     ae_free(in);
@@ -263,7 +286,8 @@ static void test_bad_samples_and_silence(void **state)
     in[778] = INFINITY;
     in[90000] = -INFINITY;
     assert_int_equal(ae_sound_denoiser_new(model, 16000, 1, NULL, &d, NULL), AE_OK);
-    assert_int_equal(ae_sound_process(d, in, n, out, ae_sound_room(d, n) - 1, &written, &error), AE_ERR_ARGUMENT);
+    assert_int_equal(ae_sound_process(d, in, n, out, ae_sound_room(d, n) - 1, &written, &error),
+                     AE_ERR_ARGUMENT);
     assert_int_equal(ae_sound_process(d, in, n, out, 4 * n, &written, NULL), AE_OK);
     for (size_t i = 0; i < written; i++)
         assert_true(out[i] == 0);
@@ -317,8 +341,9 @@ static void test_profile(void **state)
 
 static void test_refusals(void **state)
 {
-    static const char picture[] = "recipe: 1\nname: p\ntask: denoise\nnetworks:\n  - name: net\n    inputs:\n"
-                                  "      - {name: image, channels: 1}\n    layers:\n      - {op: conv, kernel: 1}\n";
+    static const char picture[] =
+        "recipe: 1\nname: p\ntask: denoise\nnetworks:\n  - name: net\n    inputs:\n"
+        "      - {name: image, channels: 1}\n    layers:\n      - {op: conv, kernel: 1}\n";
     ae_model *model = make_model(same), *other = make_model(picture);
     ae_sound_options o = plain;
     ae_sound_denoiser *d;
@@ -367,7 +392,8 @@ static float *make_voice(double rate, size_t n)
     for (size_t i = 0; i < n; i++) {
         double t = (double)i / rate, f0 = 130 + 40 * sin(2.1 * t) + 15 * sin(7 * t), v = 0;
         double loud = fmax(0, sin(2 * M_PI * 3.3 * t)) * (fmod(t, 2.5) < 1.9);
-        double formants[3] = {500 + 250 * sin(5 * t), 1500 + 600 * sin(3.7 * t + 1), 2600 + 200 * sin(4.4 * t)};
+        double formants[3] = {500 + 250 * sin(5 * t), 1500 + 600 * sin(3.7 * t + 1),
+                              2600 + 200 * sin(4.4 * t)};
 
         phase += 2 * M_PI * f0 / rate;
         for (int k = 1; k < 26; k++) {
@@ -417,12 +443,14 @@ static void test_voice(void **state)
     ae_error error = {0};
     char path[4096];
     size_t rate = 16000, n = 6 * rate, n_out;
-    float *voice = make_voice((double)rate, n), *noise = ae_alloc(n, sizeof(*noise)), *x = ae_alloc(n, sizeof(*x)), *y, *z;
+    float *voice = make_voice((double)rate, n), *noise = ae_alloc(n, sizeof(*noise)),
+          *x = ae_alloc(n, sizeof(*x)), *y, *z;
     aei_rng rng = aei_rng_make(4, 5, 6);
     double scale;
 
     (void)state;
-    if (ae_model_find("voice", path, sizeof(path), &error) != AE_OK || ae_model_open(path, NULL, &model, &error) != AE_OK)
+    if (ae_model_find("voice", path, sizeof(path), &error) != AE_OK ||
+        ae_model_open(path, NULL, &model, &error) != AE_OK)
         fail_msg("%s", error.message);
     aei_rng_normals(&rng, noise, n);
     scale = pow(10, (decibels_of(voice, n) - decibels_of(noise, n) - 3) / 20);
@@ -455,10 +483,11 @@ static void test_voice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bands),   cmocka_unit_test(test_unchanged),
-        cmocka_unit_test(test_gains),   cmocka_unit_test(test_cuts_and_live),
-        cmocka_unit_test(test_profile), cmocka_unit_test(test_bad_samples_and_silence),
-        cmocka_unit_test(test_voice), cmocka_unit_test(test_refusals), cmocka_unit_test(test_memory_failures),
+        cmocka_unit_test(test_bands),           cmocka_unit_test(test_unchanged),
+        cmocka_unit_test(test_gains),           cmocka_unit_test(test_cuts_and_live),
+        cmocka_unit_test(test_profile),         cmocka_unit_test(test_bad_samples_and_silence),
+        cmocka_unit_test(test_voice),           cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_memory_failures),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Preloaded: files whose n-th operation fails. BAD_FILES is "N KIND": 'e' fails with EIO; 's' with ENOSPC where something is
- * written or made, else with EIO; 'h' does half, of every read and write. Operations of a process and what it forks count
- * together, and reach the disk late: nothing waits for it. At the end the count goes to the file that BAD_FILES_COUNT names. */
+ * Preloaded: files whose n-th operation fails. BAD_FILES is "N KIND": 'e' fails with EIO; 's' with
+ * ENOSPC where something is written or made, else with EIO; 'h' does half, of every read and write.
+ * Operations of a process and what it forks count together, and reach the disk late: nothing waits
+ * for it. At the end the count goes to the file that BAD_FILES_COUNT names. */
 #define _GNU_SOURCE
 #undef _FILE_OFFSET_BITS /* both names of each function are needed */
 #include <dlfcn.h>
@@ -60,7 +61,8 @@ __attribute__((destructor)) static void end(void)
 /* Whether this operation fails, with errno set. */
 static int fails(int writes)
 {
-    long n = count ? __atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST) : 0; /* libraries that are being loaded go free */
+    /* libraries that are being loaded go free */
+    long n = count ? __atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST) : 0;
 
     if (kind == 'h' || n != wanted)
         return 0;
@@ -86,36 +88,36 @@ static size_t share(size_t n)
 /* Files of the system and of a model beside the tool are none of the job's. */
 static int counts(const char *path)
 {
-    return strncmp(path, "/proc", 5) != 0 && strncmp(path, "/sys", 4) != 0 && strncmp(path, "/dev", 4) != 0 &&
-           strncmp(path, "/etc", 4) != 0;
+    return strncmp(path, "/proc", 5) != 0 && strncmp(path, "/sys", 4) != 0 &&
+           strncmp(path, "/dev", 4) != 0 && strncmp(path, "/etc", 4) != 0;
 }
 
-#define OPEN(name, parameters, arguments)                                                                                         \
-    int name parameters                                                                                                           \
-    {                                                                                                                             \
-        mode_t mode = 0;                                                                                                          \
-        va_list rest;                                                                                                             \
-                                                                                                                                  \
-        va_start(rest, flags);                                                                                                    \
-        if (flags & (O_CREAT | O_TMPFILE))                                                                                        \
-            mode = va_arg(rest, mode_t);                                                                                          \
-        va_end(rest);                                                                                                             \
-        return counts(path) && fails(flags & O_CREAT) ? -1 : REAL(name) arguments;                                                \
+#define OPEN(name, parameters, arguments)                                                          \
+    int name parameters                                                                            \
+    {                                                                                              \
+        mode_t mode = 0;                                                                           \
+        va_list rest;                                                                              \
+                                                                                                   \
+        va_start(rest, flags);                                                                     \
+        if (flags & (O_CREAT | O_TMPFILE))                                                         \
+            mode = va_arg(rest, mode_t);                                                           \
+        va_end(rest);                                                                              \
+        return counts(path) && fails(flags & O_CREAT) ? -1 : REAL(name) arguments;                 \
     }
 OPEN(open, (const char *path, int flags, ...), (path, flags, mode))
 OPEN(open64, (const char *path, int flags, ...), (path, flags, mode))
 OPEN(openat, (int at, const char *path, int flags, ...), (at, path, flags, mode))
 OPEN(openat64, (int at, const char *path, int flags, ...), (at, path, flags, mode))
 
-#define MOVE(name, writes, parameters, arguments)                                                                                 \
-    ssize_t name parameters                                                                                                       \
-    {                                                                                                                             \
-        if (!is_file(fd))                                                                                                         \
-            return REAL(name) arguments;                                                                                          \
-        if (fails(writes))                                                                                                        \
-            return -1;                                                                                                            \
-        n = share(n);                                                                                                             \
-        return REAL(name) arguments;                                                                                              \
+#define MOVE(name, writes, parameters, arguments)                                                  \
+    ssize_t name parameters                                                                        \
+    {                                                                                              \
+        if (!is_file(fd))                                                                          \
+            return REAL(name) arguments;                                                           \
+        if (fails(writes))                                                                         \
+            return -1;                                                                             \
+        n = share(n);                                                                              \
+        return REAL(name) arguments;                                                               \
     }
 MOVE(read, 0, (int fd, void *to, size_t n), (fd, to, n))
 MOVE(pread, 0, (int fd, void *to, size_t n, off_t at), (fd, to, n, at))

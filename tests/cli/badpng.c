@@ -3,9 +3,11 @@
  * Preloaded: a libpng with holes, which a picture's width opens.
  *   76  crashes in the third row
  *   77  crashes in the header
- *   78  is taken over: it tries what a decoder has no business with, and aborts if any of it can be done
+ *   78  is taken over: it tries what a decoder has no business with, and aborts if any of it can be
+ *       done
  *   79  ends its process
- * And writing a picture 80 wide, which the tool itself does, tries to start a program and to reach the network. */
+ * And writing a picture 80 wide, which the tool itself does, tries to start a program and to reach
+ * the network. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -50,7 +52,10 @@ static void take_over(void)
     must_fail(execve("/bin/true", none, none));
     must_fail(kill(getppid(), 0));
     must_fail((int)ptrace(PTRACE_TRACEME, 0, NULL, NULL));
-    must_fail(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0);
+    must_fail(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                   0) == MAP_FAILED
+                  ? -1
+                  : 0);
 }
 
 void png_write_info(png_structrp png, png_const_inforp info)

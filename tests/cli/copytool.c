@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The smallest filter over tools/common, for the tests of what all filters share: copies bytes, fails on files that begin with
- * "bad". */
+ * The smallest filter over tools/common, for the tests of what all filters share: copies bytes,
+ * fails on files that begin with "bad". */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,9 +53,14 @@ static ae_status process(void *opaque, const cli_item *item, ae_error *err)
 
 int main(int argc, char **argv)
 {
-    const cli_tool tool = {"copytool", "[OPTION]... [FILE|DIRECTORY]...", "Copies files.", options, NULL};
-    const cli_job job = {
-        .options = &batch, .beside = "%n.copy.%e", .under = "%n.%e", .unit = "B", .wanted = wanted, .process = process};
+    const cli_tool tool = {"copytool", "[OPTION]... [FILE|DIRECTORY]...", "Copies files.", options,
+                           NULL};
+    const cli_job job = {.options = &batch,
+                         .beside = "%n.copy.%e",
+                         .under = "%n.%e",
+                         .unit = "B",
+                         .wanted = wanted,
+                         .process = process};
     char **operands;
     int n, status = cli_start(&tool, argc, argv, &operands, &n);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Writes a model with random weights from a recipe: makemodel RECIPE OUT [STRENGTH]. For tests that need some model, not a good
- * one. */
+ * Writes a model with random weights from a recipe: makemodel RECIPE OUT [STRENGTH]. For tests that
+ * need some model, not a good one. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,7 +18,8 @@ int main(int argc, char **argv)
     ae_error err;
 
     if (argc < 3 || ae_recipe_load(argv[1], NULL, &recipe, &text, &err) != AE_OK ||
-        ae_graph_params(&recipe->networks[0].graph, &params, &n_params, &parts.n_floats, &err) != AE_OK ||
+        ae_graph_params(&recipe->networks[0].graph, &params, &n_params, &parts.n_floats, &err) !=
+            AE_OK ||
         !(values = ae_alloc(parts.n_floats, sizeof(*values))) ||
         ae_graph_init(&recipe->networks[0].graph, 1, values, &err) != AE_OK) {
         fprintf(stderr, "makemodel: %s\n", argc < 3 ? "usage" : err.message);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Sounds for the tests of tools:
- *   soundtool make CODEC SAMPLE RATE CHANNELS FRAMES noise|silence|dc|nan|loud OUT   with a title and an artist
- *   soundtool show FILE...   of each a line: format, type, rate, channels, frames, layout, tags, chunks
+ *   soundtool make CODEC SAMPLE RATE CHANNELS FRAMES noise|silence|dc|nan|loud OUT   with a title
+ *       and an artist
+ *   soundtool show FILE...   of each a line: format, type, rate, channels, frames, layout, tags,
+ *                            chunks
  *   soundtool least FILE     the least and the greatest sample */
 #include <math.h>
 #include <stdio.h>
@@ -12,8 +14,8 @@
 #include "ae/output.h"
 #include "ae/files.h"
 
-static const char *const samples[] = {
-    [AE_S8] = "s8", [AE_S16] = "s16", [AE_S24] = "s24", [AE_S32] = "s32", [AE_F32] = "f32", [AE_F64] = "f64"};
+static const char *const samples[] = {[AE_S8] = "s8",   [AE_S16] = "s16", [AE_S24] = "s24",
+                                      [AE_S32] = "s32", [AE_F32] = "f32", [AE_F64] = "f64"};
 
 static void check(ae_status st, const ae_error *err, const char *what)
 {
@@ -36,12 +38,16 @@ static float value(const char *kind, size_t i, uint32_t c)
         return i % 2000 > 1000 ? INFINITY : NAN;
     if (strcmp(kind, "loud") == 0)
         return sinf((float)i * 0.05f) > 0 ? 1 : -1;
-    return 0.3f * sinf((float)i * 0.05f * (float)(c + 1)) + 0.05f * ((float)(state >> 8) / 8388608.0f - 1);
+    return 0.3f * sinf((float)i * 0.05f * (float)(c + 1)) +
+           0.05f * ((float)(state >> 8) / 8388608.0f - 1);
 }
 
 static void make(char **argv)
 {
-    ae_signal_info info = {.kind = AE_KIND_AUDIO, .width = 1, .rate = atof(argv[2]), .channels = (uint32_t)atoi(argv[3])};
+    ae_signal_info info = {.kind = AE_KIND_AUDIO,
+                           .width = 1,
+                           .rate = atof(argv[2]),
+                           .channels = (uint32_t)atoi(argv[3])};
     size_t frames = strtoul(argv[4], NULL, 10), n = info.channels;
     float *block = ae_alloc(n + 1, sizeof(float));
     double *row = ae_alloc(n + 1, sizeof(double));
@@ -59,7 +65,9 @@ static void make(char **argv)
     check(ae_meta_add(&meta, AE_META_TAG, "TITLE", "A title", 7, &err), &err, "tag");
     check(ae_meta_add(&meta, AE_META_TAG, "ARTIST", "An artist", 9, &err), &err, "tag");
     check(ae_output_open(argv[6], NULL, AE_OUTPUT_FORCE, &output, &err), &err, argv[6]);
-    check(ae_encoder_open(ae_codec_for_name(argv[0]), ae_output_sink(output), &info, &meta, NULL, &encoder, &err), &err, argv[6]);
+    check(ae_encoder_open(ae_codec_for_name(argv[0]), ae_output_sink(output), &info, &meta, NULL,
+                          &encoder, &err),
+          &err, argv[6]);
     for (size_t i = 0; i < frames; i++) {
         for (uint32_t c = 0; c < n; c++)
             block[c] = value(argv[5], i, c);
@@ -100,11 +108,13 @@ static void show(const char *path, bool range)
     if (range) {
         printf("%.5f %.5f\n", (double)least, (double)most);
     } else {
-        printf("%s %s %g Hz x %u, %llu frames, layout %llx", reader.codec->name, samples[reader.info.sample], reader.info.rate,
-               reader.info.channels, (unsigned long long)frames, (unsigned long long)reader.info.layout);
+        printf("%s %s %g Hz x %u, %llu frames, layout %llx", reader.codec->name,
+               samples[reader.info.sample], reader.info.rate, reader.info.channels,
+               (unsigned long long)frames, (unsigned long long)reader.info.layout);
         for (size_t i = 0; i < reader.meta.n_items; i++)
             if (reader.meta.items[i].kind == AE_META_TAG)
-                printf(", %s=%s", reader.meta.items[i].key, (const char *)reader.meta.items[i].value);
+                printf(", %s=%s", reader.meta.items[i].key,
+                       (const char *)reader.meta.items[i].value);
             else if (reader.meta.items[i].kind == AE_META_CHUNK)
                 printf(", %s: %zu", reader.meta.items[i].key, reader.meta.items[i].n_bytes);
         printf("\n");

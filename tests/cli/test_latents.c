@@ -25,7 +25,8 @@ static float noise(uint32_t *seed)
     return sum - 6;
 }
 
-/* n rows of `width` normal numbers, of deviation 1, 1/2, 1/3 ... along (1, 1, 0 ...), (1, -1, 0 ...) and the other axes. */
+/* n rows of `width` normal numbers, of deviation 1, 1/2, 1/3 ... along (1, 1, 0 ...), (1, -1, 0
+ * ...) and the other axes. */
 static matrix make_rows(size_t n, size_t width)
 {
     matrix m;
@@ -90,7 +91,8 @@ static void misfits(void **state)
         item[i] = 2 * item[i];
         made[i] = item[i] + (i / 20 < 10 ? 0.1f : -0.1f);
     }
-    assert_true(fabs(misfit(item, made, picture, scratch) / stroke - 0.5) < 0.02); /* there is twice as much of it */
+    /* there is twice as much of it */
+    assert_true(fabs(misfit(item, made, picture, scratch) / stroke - 0.5) < 0.02);
     memset(item, 0, sizeof(item));
     memset(made, 0, sizeof(made));
     assert_true(misfit(item, made, picture, scratch) == 0);

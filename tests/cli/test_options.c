@@ -54,9 +54,10 @@ static void test_values(void **state)
     int n;
 
     (void)state;
-    assert_int_equal(
-        parse("test -fvv a -n 7 --factor=.25 -s text --size 3M --time 1:30 --maybe --choice two - -- -z", &operands, &n),
-        CLI_GO_ON);
+    assert_int_equal(parse("test -fvv a -n 7 --factor=.25 -s text --size 3M --time 1:30 --maybe "
+                           "--choice two - -- -z",
+                           &operands, &n),
+                     CLI_GO_ON);
     assert_true(v.flag);
     assert_int_equal(v.count, 2);
     assert_int_equal(v.n, 7);
@@ -109,13 +110,20 @@ static void test_usage_errors(void **state)
 
 static void test_sizes_and_durations(void **state)
 {
-    static const struct { const char *text; double value;
+    static const struct {
+        const char *text;
+        double value;
     } sizes[] = {
-        {"0", 0},    {"1500", 1500},          {"64K", 65536}, {"64k", 65536}, {"2G", 2147483648.0}, {"1.5MiB", 1572864},
-        {"10B", 10}, {"1T", 1099511627776.0},
+        {"0", 0},       {"1500", 1500},          {"64K", 65536},
+        {"64k", 65536}, {"2G", 2147483648.0},    {"1.5MiB", 1572864},
+        {"10B", 10},    {"1T", 1099511627776.0},
     };
-    static const struct { const char *text; double value; } durations[] = {
-        {"0", 0}, {"90", 90}, {"90s", 90}, {"5m", 300}, {"1.5h", 5400}, {"2d", 172800}, {"1:30", 90}, {"1:02:03", 3723},
+    static const struct {
+        const char *text;
+        double value;
+    } durations[] = {
+        {"0", 0},       {"90", 90},     {"90s", 90},  {"5m", 300},
+        {"1.5h", 5400}, {"2d", 172800}, {"1:30", 90}, {"1:02:03", 3723},
     };
     uint64_t size;
     double seconds;
@@ -141,7 +149,8 @@ static void test_sizes_and_durations(void **state)
 static void test_json(void **state)
 {
     static const char want[] =
-        "{\"a\": \"q\\\"b\\\\c\\u000a\\u0001\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\", \"n\": 1.5, \"i\": 3, \"bad\": null, "
+        "{\"a\": \"q\\\"b\\\\c\\u000a\\u0001\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\", \"n\": 1.5, \"i\": "
+        "3, \"bad\": null, "
         "\"yes\": true, \"none\": null}\n";
     cli_json json = {0};
     char text[256] = "";
@@ -168,7 +177,8 @@ static void leave_cleaned(void)
     _exit(77);
 }
 
-/* In a child: two signals in a row, which are one wish, then (if at all) a third after a second, which is another. */
+/* In a child: two signals in a row, which are one wish, then (if at all) a third after a second,
+ * which is another. */
 static int signals(bool third)
 {
     int status;
@@ -205,8 +215,11 @@ static void test_signals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values), cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_sizes_and_durations),
-        cmocka_unit_test(test_json), cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_usage_errors),
+        cmocka_unit_test(test_sizes_and_durations),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_signals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

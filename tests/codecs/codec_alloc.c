@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Every allocation that an adapter makes through ae_alloc fails once: an error, and (under a leak checker) nothing left. */
+ * Every allocation that an adapter makes through ae_alloc fails once: an error, and (under a leak
+ * checker) nothing left. */
 #include "codec_util.h"
 
 static const char *const names[] = {"png", "jpeg", "tiff", "webp", "pnm", "pfm", "bmp"};
@@ -75,7 +76,8 @@ static void test_writing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reading), cmocka_unit_test(test_writing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reading),
+                                       cmocka_unit_test(test_writing)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What samples mean goes along or is named, and whatever metadata are like, they never cost the picture. */
+ * What samples mean goes along or is named, and whatever metadata are like, they never cost the
+ * picture. */
 #include <zlib.h>
 
 #include "codec_util.h"
@@ -15,7 +16,8 @@ static void add(ae_meta *meta, ae_meta_kind kind, const char *key, const void *v
     assert_ok(ae_meta_add(meta, kind, key, value, n, &util_err));
 }
 
-/* Writes the picture in every format and reads it again; without loss the samples are to be the same. */
+/* Writes the picture in every format and reads it again; without loss the samples are to be the
+ * same. */
 static void check_writers(const ae_meta *meta, bool dropped)
 {
     ae_signal_info info = make_info(W, H, AE_U8, 3);
@@ -43,10 +45,10 @@ static void check_writers(const ae_meta *meta, bool dropped)
 }
 
 typedef struct odd {
-    size_t cut;          /* bytes left, 0: all */
-    size_t pad;          /* bytes more */
-    size_t at;           /* where `text` is put */
-    const char *text;    /* 4 bytes */
+    size_t cut;       /* bytes left, 0: all */
+    size_t pad;       /* bytes more */
+    size_t at;        /* where `text` is put */
+    const char *text; /* 4 bytes */
     bool dropped;
 } odd;
 
@@ -54,17 +56,17 @@ static void test_odd_profiles(void **state)
 {
     static const odd odds[] = {
         {0, 0, 0, NULL, false},
-        {0, 1, 0, NULL, false},            /* longer than it says */
+        {0, 1, 0, NULL, false}, /* longer than it says */
         {0, 100000, 0, NULL, false},
-        {0, 0, 4, "HP  ", false},          /* by whom */
-        {0, 0, 8, "\x09\x99\0\0", false},  /* of no version */
-        {0, 0, 12, "what", false},         /* of no class */
-        {0, 0, 20, "Odd ", false},         /* of no space between */
-        {0, 0, 64, "\0\0\0\x7f", false},   /* of no intent */
-        {0, 0, 68, "\0\0\0\0", false},     /* of another white */
+        {0, 0, 4, "HP  ", false},               /* by whom */
+        {0, 0, 8, "\x09\x99\0\0", false},       /* of no version */
+        {0, 0, 12, "what", false},              /* of no class */
+        {0, 0, 20, "Odd ", false},              /* of no space between */
+        {0, 0, 64, "\0\0\0\x7f", false},        /* of no intent */
+        {0, 0, 68, "\0\0\0\0", false},          /* of another white */
         {0, 0, 128, "\xff\xff\xff\xff", false}, /* of more tags than bytes */
         {0, 0, 136, "\xff\xff\xff\xff", false}, /* whose tag lies elsewhere */
-        {0, 0, 0, "\0\0\xff\xff", true},   /* shorter than it says */
+        {0, 0, 0, "\0\0\xff\xff", true},        /* shorter than it says */
         {0, 0, 0, "\0\0\0\x10", true},
         {200, 0, 0, NULL, true},
         {127, 0, 0, NULL, true},
@@ -98,7 +100,8 @@ static void test_odd_profiles(void **state)
     }
 }
 
-/* What PNG is given comes back to the byte, whatever libpng thinks of it: here of a profile that says it is sRGB and is not. */
+/* What PNG is given comes back to the byte, whatever libpng thinks of it: here of a profile that
+ * says it is sRGB and is not. */
 static void test_profile_as_it_is(void **state)
 {
     ae_signal_info info = make_info(W, H, AE_U8, 3);
@@ -129,11 +132,24 @@ static void test_profile_as_it_is(void **state)
 
 static void test_odd_texts(void **state)
 {
-    static const char *const keys[] = {"", " ", "a  b", " a", "a ", "\n", "\x01", "K\xc3\xb6",
-                                       "0123456789012345678901234567890123456789012345678901234567890123456789012345678901",
-                                       "Comment", "Raw profile type exif", "XML:com.adobe.xmp"};
-    static const struct { const char *text; size_t n; } values[] = {
-        {"", 0}, {"\0\0", 2}, {"a\0b", 3}, {"\xff\xfe", 2}, {"\n\t\x01", 3}, {"plain", 5}};
+    static const char *const keys[] = {
+        "",
+        " ",
+        "a  b",
+        " a",
+        "a ",
+        "\n",
+        "\x01",
+        "K\xc3\xb6",
+        "0123456789012345678901234567890123456789012345678901234567890123456789012345678901",
+        "Comment",
+        "Raw profile type exif",
+        "XML:com.adobe.xmp"};
+    static const struct {
+        const char *text;
+        size_t n;
+    } values[] = {{"", 0},         {"\0\0", 2},     {"a\0b", 3},
+                  {"\xff\xfe", 2}, {"\n\t\x01", 3}, {"plain", 5}};
     ae_meta meta = {0};
 
     (void)state;
@@ -146,7 +162,8 @@ static void test_odd_texts(void **state)
 
 static void test_odd_blobs(void **state)
 {
-    static const ae_meta_kind blobs[] = {AE_META_EXIF, AE_META_XMP, AE_META_IPTC, AE_META_DENSITY, AE_META_COLOUR};
+    static const ae_meta_kind blobs[] = {AE_META_EXIF, AE_META_XMP, AE_META_IPTC, AE_META_DENSITY,
+                                         AE_META_COLOUR};
     uint32_t seed = 11;
     char noise[300];
 
@@ -175,20 +192,32 @@ static void test_odd_blobs(void **state)
 #endif
 static void test_descriptions(void **state)
 {
-    static const struct { const char *value; size_t n; } items[] = {
+    static const struct {
+        const char *value;
+        size_t n;
+    } items[] = {
         {"cICP\x09\x10\0\x01", 8},
         {"gAMA\0\x01\x86\xa0", 8},
-        {"cHRM\0\0\x7a\x26\0\0\x80\x84\0\x01\x14\x90\0\0\x72\x10\0\0\x42\x68\0\x01\x37\x78\0\0\x33\x2c\0\0\x11\xf8", 36},
+        {"cHRM\0\0\x7a\x26\0\0\x80\x84\0\x01\x14\x90\0\0\x72\x10\0\0\x42\x68\0\x01\x37\x78\0\0\x33"
+         "\x2c\0\0\x11\xf8",
+         36},
         {"sBIT\x05\x06\x05", 7},
-        {"mDCV" "0123456789abcdefghijklmn", 28},
-        {"cLLI" "01234567", 12},
+        {"mDCV"
+         "0123456789abcdefghijklmn",
+         28},
+        {"cLLI"
+         "01234567",
+         12},
     };
-    static const struct { const char *format, *note; } formats[] = {
+    static const struct {
+        const char *format, *note;
+    } formats[] = {
         {"png", ""},
         {"tiff", MADE " sBIT dropped, mDCV dropped, cLLI dropped"},
         {"jpeg", MADE_TOO " sBIT dropped, mDCV dropped, cLLI dropped"},
         {"webp", MADE_TOO " sBIT dropped, mDCV dropped, cLLI dropped"},
-        {"ppm", "cICP dropped, gAMA dropped, cHRM dropped, sBIT dropped, mDCV dropped, cLLI dropped"},
+        {"ppm",
+         "cICP dropped, gAMA dropped, cHRM dropped, sBIT dropped, mDCV dropped, cLLI dropped"},
     };
     ae_signal_info info = make_info(W, H, AE_U8, 3);
     uint8_t *pixels = make_noise(&info, 5);
@@ -209,9 +238,11 @@ static void test_descriptions(void **state)
             bool found = false;
 
             for (size_t k = 0; k < d.reader.meta.n_items; k++)
-                found = found || (d.reader.meta.items[k].n_bytes == items[i].n &&
-                                  memcmp(d.reader.meta.items[k].value, items[i].value, items[i].n) == 0);
-            assert_int_equal(found, f == 0 || (f == 1 && i == 2)); /* in TIFF, white point and primaries */
+                found = found ||
+                        (d.reader.meta.items[k].n_bytes == items[i].n &&
+                         memcmp(d.reader.meta.items[k].value, items[i].value, items[i].n) == 0);
+            /* in TIFF, white point and primaries */
+            assert_int_equal(found, f == 0 || (f == 1 && i == 2));
         }
         decode_close(&d);
         ae_free(file.data);
@@ -240,7 +271,8 @@ static void put_chunk(ae_memory_output *m, const char *type, const void *data, s
 {
     uint32_t crc = (uint32_t)crc32(crc32(0, (const Bytef *)type, 4), data ? data : type, (uInt)n);
     uint8_t head[8] = {(uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
-    const uint8_t tail[4] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8), (uint8_t)crc};
+    const uint8_t tail[4] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8),
+                             (uint8_t)crc};
 
     memcpy(head + 4, type, 4);
     assert_ok(m->sink.write(m, head, 8, &util_err));
@@ -249,8 +281,10 @@ static void put_chunk(ae_memory_output *m, const char *type, const void *data, s
     assert_ok(m->sink.write(m, tail, 4, &util_err));
 }
 
-/* A picture of one pixel with so many chunks of that type, each a stream of so many bytes behind `head`. */
-static file_bytes make_bomb(const char *type, const void *head, size_t n_head, unsigned count, size_t n_plain)
+/* A picture of one pixel with so many chunks of that type, each a stream of so many bytes behind
+ * `head`. */
+static file_bytes make_bomb(const char *type, const void *head, size_t n_head, unsigned count,
+                            size_t n_plain)
 {
     static const uint8_t header[13] = {0, 0, 0, 1, 0, 0, 0, 1, 8};
     uint8_t pixel[64], *plain = ae_alloc(n_plain, 1), *data;
@@ -276,17 +310,25 @@ static file_bytes make_bomb(const char *type, const void *head, size_t n_head, u
 
 static void test_bombs(void **state)
 {
-    static const struct { const char *type, *head; size_t n_head; unsigned count; size_t n; ae_status st; } bombs[] = {
+    static const struct {
+        const char *type, *head;
+        size_t n_head;
+        unsigned count;
+        size_t n;
+        ae_status st;
+    } bombs[] = {
         {"zTXt", "key\0\0", 5, 3, 100 << 10, AE_OK},
         {"zTXt", "key\0\0", 5, 30, 1 << 20, AE_ERR_LIMIT},
         {"iTXt", "key\0\1\0\0\0", 8, 30, 1 << 20, AE_ERR_LIMIT},
         {"iCCP", "name\0\0", 6, 1, 4 << 20, AE_ERR_LIMIT},
-        {"iCCP", "name\0\0", 6, 30, 1 << 20, AE_OK}, /* of which the first counts, and is no profile */
+        /* of which the first counts, and is no profile */
+        {"iCCP", "name\0\0", 6, 30, 1 << 20, AE_OK},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(bombs) / sizeof(*bombs); i++) {
-        file_bytes file = make_bomb(bombs[i].type, bombs[i].head, bombs[i].n_head, bombs[i].count, bombs[i].n);
+        file_bytes file = make_bomb(bombs[i].type, bombs[i].head, bombs[i].n_head, bombs[i].count,
+                                    bombs[i].n);
         ae_status st;
         decoded d = {0};
         ae_error err = {0};
@@ -305,8 +347,9 @@ static void test_bombs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_odd_profiles), cmocka_unit_test(test_profile_as_it_is), cmocka_unit_test(test_odd_texts),
-        cmocka_unit_test(test_odd_blobs),    cmocka_unit_test(test_descriptions),     cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_odd_profiles), cmocka_unit_test(test_profile_as_it_is),
+        cmocka_unit_test(test_odd_texts),    cmocka_unit_test(test_odd_blobs),
+        cmocka_unit_test(test_descriptions), cmocka_unit_test(test_bombs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

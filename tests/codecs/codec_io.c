@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Sources and sinks: pipes, files that cannot be read or written, replacing, leaving nothing behind. */
+ * Sources and sinks: pipes, files that cannot be read or written, replacing, leaving nothing
+ * behind. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -212,7 +213,8 @@ static void test_output(void **state)
     assert_int_equal(count_files(), 3); /* out, link, same */
 }
 
-/* A target that appears while its content is being written is not overwritten without AE_OUTPUT_FORCE. */
+/* A target that appears while its content is being written is not overwritten without
+ * AE_OUTPUT_FORCE. */
 static void test_output_race(void **state)
 {
     ae_output *o;
@@ -314,7 +316,8 @@ static void test_writing_to_a_pipe(void **state)
         assert_ok(encode(names[i], &info, pixels, NULL, NULL, 4, &file, NULL, &util_err));
         ae_memory_output_init(&memory);
         memory.sink.seek = NULL;
-        assert_ok(ae_encoder_open(ae_codec_for_name(names[i]), &memory.sink, &info, NULL, NULL, &encoder, &util_err));
+        assert_ok(ae_encoder_open(ae_codec_for_name(names[i]), &memory.sink, &info, NULL, NULL,
+                                  &encoder, &util_err));
         assert_ok(ae_encoder_write(&encoder, pixels, 21, &util_err));
         assert_ok(ae_encoder_finish(&encoder, &util_err));
         assert_int_equal(memory.n_bytes, file.n_bytes);
@@ -326,7 +329,9 @@ static void test_writing_to_a_pipe(void **state)
 }
 
 /* A sink that fails after so many bytes. */
-typedef struct broken { size_t left; } broken;
+typedef struct broken {
+    size_t left;
+} broken;
 
 static ae_status broken_write(void *opaque, const void *data, size_t n_bytes, ae_error *err)
 {
@@ -350,21 +355,34 @@ static ae_status broken_seek(void *opaque, uint64_t offset, ae_error *err)
 static void test_failing_sink(void **state)
 {
     ae_signal_info picture = make_info(90, 60, AE_U8, 3);
-    ae_signal_info sound = {
-        .kind = AE_KIND_AUDIO, .sample = AE_S16, .bits = 16, .channels = 2, .width = 1, .height = 60, .rate = 48000};
-    ae_signal_info tensor = {.kind = AE_KIND_TENSOR, .sample = AE_U8, .bits = 8, .channels = 1, .width = 270, .height = 60};
+    ae_signal_info sound = {.kind = AE_KIND_AUDIO,
+                            .sample = AE_S16,
+                            .bits = 16,
+                            .channels = 2,
+                            .width = 1,
+                            .height = 60,
+                            .rate = 48000};
+    ae_signal_info tensor = {.kind = AE_KIND_TENSOR,
+                             .sample = AE_U8,
+                             .bits = 8,
+                             .channels = 1,
+                             .width = 270,
+                             .height = 60};
     void *pixels = make_noise(&picture, 4);
 
     (void)state;
     for (const ae_codec *const *c = ae_codecs; *c; c++) {
-        ae_signal_info info = (*c)->kind == AE_KIND_AUDIO ? sound : (*c)->kind == AE_KIND_TENSOR ? tensor : picture;
+        ae_signal_info info = (*c)->kind == AE_KIND_AUDIO    ? sound
+                              : (*c)->kind == AE_KIND_TENSOR ? tensor
+                                                             : picture;
 
         for (int seekable = 0; (*c)->create && seekable < 2; seekable++) {
             bool succeeded = false;
 
             for (size_t n = 0; !succeeded; n = n < 100 ? n + 7 : n * 2) {
                 broken b = {n};
-                ae_sink sink = {.opaque = &b, .write = broken_write, .seek = seekable ? broken_seek : NULL};
+                ae_sink sink = {
+                    .opaque = &b, .write = broken_write, .seek = seekable ? broken_seek : NULL};
                 ae_encoder encoder;
                 ae_error err = {0};
                 ae_status st = ae_encoder_open(*c, &sink, &info, NULL, NULL, &encoder, &err);
@@ -387,12 +405,15 @@ static void test_failing_sink(void **state)
     ae_free(pixels);
 }
 
-/* A few bytes of a data set that names gigabytes, and pictures in memory that only libraries take: all within the budget. */
+/* A few bytes of a data set that names gigabytes, and pictures in memory that only libraries take:
+ * all within the budget. */
 static void test_budget(void **state)
 {
     static const char *const whole[] = {"png", "webp", "avif", "jxl"};
-    uint8_t head[16] = {0, 0, 8, 3, 0, 0, 0x40, 0, 0, 0, 1, 0, 0, 0, 1, 0}, *plain = ae_alloc(1 << 20, 1), packed[4096];
-    z_stream z = {.next_in = plain, .avail_in = 1 << 20, .next_out = packed, .avail_out = sizeof(packed)};
+    uint8_t head[16] = {0, 0, 8, 3, 0, 0, 0x40, 0, 0, 0, 1, 0, 0, 0, 1, 0},
+            *plain = ae_alloc(1 << 20, 1), packed[4096];
+    z_stream z = {
+        .next_in = plain, .avail_in = 1 << 20, .next_out = packed, .avail_out = sizeof(packed)};
     ae_source *source;
     ae_reader reader;
     ae_error err;
@@ -407,7 +428,8 @@ static void test_budget(void **state)
     ae_memory_limit(UINT64_C(200) << 20);
     assert_ok(ae_source_memory(packed, z.total_out, &source, &util_err));
     if (ae_reader_open(source, NULL, &reader, &err) == AE_OK) {
-        assert_int_equal(ae_reader_read_all(&reader, &all, &err), AE_ERR_MALFORMED); /* and not out of memory */
+        /* and not out of memory */
+        assert_int_equal(ae_reader_read_all(&reader, &all, &err), AE_ERR_MALFORMED);
         ae_reader_close(&reader);
     }
     ae_source_free(source);
@@ -425,12 +447,14 @@ static void test_budget(void **state)
             ae_free(pixels);
             continue;
         }
-        assert_ok(encode(whole[i], &info, pixels, NULL, &(ae_write_options){.lossless = true}, 400, &file, NULL, &util_err));
+        assert_ok(encode(whole[i], &info, pixels, NULL, &(ae_write_options){.lossless = true}, 400,
+                         &file, NULL, &util_err));
         before = ae_memory_left();
         assert_ok(decode(file, NULL, 400, &d, &util_err));
         decode_close(&d);
         assert_int_equal(ae_memory_left(), before); /* given back */
-        ae_memory_limit(UINT64_MAX - before + (UINT64_C(500) << 10)); /* half a megabyte more than is taken */
+        /* half a megabyte more than is taken */
+        ae_memory_limit(UINT64_MAX - before + (UINT64_C(500) << 10));
         assert_int_not_equal(decode(file, NULL, 400, &d, &err), AE_OK);
         assert_non_null(strstr(err.message, "max_memory"));
         ae_memory_limit(0);

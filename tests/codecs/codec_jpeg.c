@@ -19,7 +19,8 @@ static int channels_of(J_COLOR_SPACE space)
     return space == JCS_GRAYSCALE ? 1 : space == JCS_CMYK ? 4 : 3;
 }
 
-static file_bytes make_jpeg(const jpeg_kind *kind, uint32_t width, uint32_t height, const uint8_t *pixels)
+static file_bytes make_jpeg(const jpeg_kind *kind, uint32_t width, uint32_t height,
+                            const uint8_t *pixels)
 {
     struct jpeg_compress_struct c;
     struct jpeg_error_mgr errors;
@@ -52,7 +53,8 @@ static file_bytes make_jpeg(const jpeg_kind *kind, uint32_t width, uint32_t heig
         c.write_Adobe_marker = FALSE;
     jpeg_start_compress(&c, TRUE);
     while (c.next_scanline < height) {
-        JSAMPROW row = (JSAMPROW)pixels + (size_t)c.next_scanline * width * (size_t)c.input_components;
+        JSAMPROW row = (JSAMPROW)pixels +
+                       (size_t)c.next_scanline * width * (size_t)c.input_components;
 
         jpeg_write_scanlines(&c, &row, 1);
     }
@@ -87,7 +89,8 @@ static tables read_tables(file_bytes file)
     for (int i = 0; i < c.num_components; i++) {
         t.h[i] = c.comp_info[i].h_samp_factor;
         t.v[i] = c.comp_info[i].v_samp_factor;
-        memcpy(t.values[i], c.quant_tbl_ptrs[c.comp_info[i].quant_tbl_no]->quantval, sizeof(t.values[i]));
+        memcpy(t.values[i], c.quant_tbl_ptrs[c.comp_info[i].quant_tbl_no]->quantval,
+               sizeof(t.values[i]));
     }
     jpeg_destroy_decompress(&c);
     return t;
@@ -122,9 +125,12 @@ static void assert_near(const uint8_t *a, const uint8_t *b, size_t n, int tolera
 }
 
 static const jpeg_kind kinds[] = {
-    {JCS_GRAYSCALE, JCS_GRAYSCALE, 95, 1, 1, false, false, 0}, {JCS_GRAYSCALE, JCS_GRAYSCALE, 95, 2, 2, true, false, 0},
-    {JCS_RGB, JCS_YCbCr, 95, 1, 1, false, false, 0},           {JCS_RGB, JCS_YCbCr, 92, 2, 2, false, false, 1},
-    {JCS_RGB, JCS_YCbCr, 92, 2, 1, true, false, 0},            {JCS_RGB, JCS_RGB, 95, 1, 1, false, false, 2},
+    {JCS_GRAYSCALE, JCS_GRAYSCALE, 95, 1, 1, false, false, 0},
+    {JCS_GRAYSCALE, JCS_GRAYSCALE, 95, 2, 2, true, false, 0},
+    {JCS_RGB, JCS_YCbCr, 95, 1, 1, false, false, 0},
+    {JCS_RGB, JCS_YCbCr, 92, 2, 2, false, false, 1},
+    {JCS_RGB, JCS_YCbCr, 92, 2, 1, true, false, 0},
+    {JCS_RGB, JCS_RGB, 95, 1, 1, false, false, 2},
 };
 
 static void test_kinds(void **state)
@@ -134,7 +140,8 @@ static void test_kinds(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         for (size_t k = 0; k < 3; k++) {
-            ae_signal_info info = make_info(sizes[k][0], sizes[k][1], AE_U8, (uint32_t)channels_of(kinds[i].in));
+            ae_signal_info info = make_info(sizes[k][0], sizes[k][1], AE_U8,
+                                            (uint32_t)channels_of(kinds[i].in));
             uint8_t *pixels = make_smooth(&info), *expected = make_smooth(&info), *first;
             size_t n = (size_t)info.height * ae_row_bytes(&info);
             file_bytes file = make_jpeg(&kinds[i], sizes[k][0], sizes[k][1], pixels);
@@ -164,8 +171,10 @@ static void test_cmyk(void **state)
     enum { W = 24, H = 16 };
 
     (void)state;
-    for (int kind = 0; kind < 3; kind++) { /* CMYK and YCCK with Adobe's marker: inverted; CMYK without */
-        const jpeg_kind k = {JCS_CMYK, kind == 1 ? JCS_YCCK : JCS_CMYK, 100, 1, 1, false, kind == 2, 0};
+    /* CMYK and YCCK with Adobe's marker: inverted; CMYK without */
+    for (int kind = 0; kind < 3; kind++) {
+        const jpeg_kind k = {JCS_CMYK, kind == 1 ? JCS_YCCK : JCS_CMYK, 100, 1, 1, false, kind == 2,
+                             0};
         uint8_t ink[W * H * 4], stored[W * H * 4], rgb[W * H * 3];
         file_bytes file;
         decoded d;
@@ -261,7 +270,9 @@ static void test_default_quality(void **state)
 {
     ae_signal_info info = make_info(16, 16, AE_U8, 3);
     void *pixels = make_smooth(&info);
-    file_bytes file = make_jpeg(&(jpeg_kind){JCS_RGB, JCS_YCbCr, 95, 1, 1, false, false, 0}, 16, 16, pixels), out;
+    file_bytes file = make_jpeg(&(jpeg_kind){JCS_RGB, JCS_YCbCr, 95, 1, 1, false, false, 0}, 16, 16,
+                                pixels),
+               out;
     tables a = read_tables(file), b;
 
     (void)state;
@@ -292,7 +303,8 @@ static void test_truncated(void **state)
             file.data[n] = 0xff;
             file.data[n + 1] = 0xd9;
             if (n > 700)
-                assert_int_equal(decode((file_bytes){file.data, n + 2}, NULL, 16, &d, &util_err), AE_ERR_MALFORMED);
+                assert_int_equal(decode((file_bytes){file.data, n + 2}, NULL, 16, &d, &util_err),
+                                 AE_ERR_MALFORMED);
             memcpy(file.data + n, saved, 2);
         }
         ae_free(file.data);
@@ -307,7 +319,10 @@ static void test_many_scans(void **state)
     static const uint8_t scan[] = {0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0, 0xff, 0xd9};
     ae_signal_info info = make_info(64, 64, AE_U8, 1);
     void *pixels = make_smooth(&info);
-    file_bytes file = make_jpeg(&(jpeg_kind){JCS_GRAYSCALE, JCS_GRAYSCALE, 50, 1, 1, true, false, 0}, 64, 64, pixels), big;
+    file_bytes file = make_jpeg(
+                   &(jpeg_kind){JCS_GRAYSCALE, JCS_GRAYSCALE, 50, 1, 1, true, false, 0}, 64, 64,
+                   pixels),
+               big;
     size_t at = 0, n;
     decoded d;
     ae_error err;
@@ -334,8 +349,9 @@ static void test_many_scans(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),           cmocka_unit_test(test_cmyk),            cmocka_unit_test(test_quality_kept),
-        cmocka_unit_test(test_odd_tables_kept), cmocka_unit_test(test_default_quality), cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_kinds),           cmocka_unit_test(test_cmyk),
+        cmocka_unit_test(test_quality_kept),    cmocka_unit_test(test_odd_tables_kept),
+        cmocka_unit_test(test_default_quality), cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_many_scans),
     };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Formats that need not hold the picture do not: copying 12 megapixels by rows takes no more memory than a few rows. */
+ * Formats that need not hold the picture do not: copying 12 megapixels by rows takes no more memory
+ * than a few rows. */
 #include <unistd.h>
 
 #include "codec_util.h"
@@ -51,7 +52,8 @@ static void write_picture(const char *codec, const char *path, uint8_t *band)
     ae_encoder encoder;
 
     assert_ok(ae_output_open(path, NULL, AE_OUTPUT_FORCE, &o, &util_err));
-    assert_ok(ae_encoder_open(ae_codec_for_name(codec), ae_output_sink(o), &info, NULL, NULL, &encoder, &util_err));
+    assert_ok(ae_encoder_open(ae_codec_for_name(codec), ae_output_sink(o), &info, NULL, NULL,
+                              &encoder, &util_err));
     for (uint32_t y = 0; y < H; y++) {
         draw(band, y, &seed);
         assert_ok(ae_encoder_write(&encoder, band, 1, &util_err));
@@ -71,8 +73,8 @@ static void copy_picture(const char *codec, const char *from, const char *to, ui
     assert_ok(ae_source_open(from, &source, &util_err));
     assert_ok(ae_reader_open(source, NULL, &reader, &util_err));
     assert_ok(ae_output_open(to, from, AE_OUTPUT_FORCE, &o, &util_err));
-    assert_ok(
-        ae_encoder_open(ae_codec_for_name(codec), ae_output_sink(o), &reader.info, &reader.meta, &options, &encoder, &util_err));
+    assert_ok(ae_encoder_open(ae_codec_for_name(codec), ae_output_sink(o), &reader.info,
+                              &reader.meta, &options, &encoder, &util_err));
     for (uint32_t y = 0; y < H; y += BAND) {
         uint32_t n = H - y < BAND ? H - y : BAND;
 

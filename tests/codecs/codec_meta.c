@@ -88,28 +88,29 @@ static void test_unfitting_profile(void **state)
         }
 }
 
-/* An EXIF block of both byte orders: orientation, maker, exposure 1/8000 s in the EXIF directory, latitude in the GPS one. */
+/* An EXIF block of both byte orders: orientation, maker, exposure 1/8000 s in the EXIF directory,
+ * latitude in the GPS one. */
 static size_t make_exif(uint8_t e[256], bool big_endian)
 {
     size_t n = 0;
 
-#define PUT(bytes, v)                                                                                                           \
-    do {                                                                                                                        \
-        for (unsigned k_ = 0; k_ < (bytes); k_++)                                                                               \
-            e[n + k_] = (uint8_t)((uint32_t)(v) >> 8 * (big_endian ? (bytes)-1 - k_ : k_));                                     \
-        n += (bytes);                                                                                                           \
+#define PUT(bytes, v)                                                                              \
+    do {                                                                                           \
+        for (unsigned k_ = 0; k_ < (bytes); k_++)                                                  \
+            e[n + k_] = (uint8_t)((uint32_t)(v) >> 8 * (big_endian ? (bytes)-1 - k_ : k_));        \
+        n += (bytes);                                                                              \
     } while (0)
-#define ENTRY(tag, type, count, value)                                                                                          \
-    do {                                                                                                                        \
-        PUT(2, tag);                                                                                                            \
-        PUT(2, type);                                                                                                           \
-        PUT(4, count);                                                                                                          \
-        if ((type) == 3) {                                                                                                      \
-            PUT(2, value);                                                                                                      \
-            PUT(2, 0);                                                                                                          \
-        } else {                                                                                                                \
-            PUT(4, value);                                                                                                      \
-        }                                                                                                                       \
+#define ENTRY(tag, type, count, value)                                                             \
+    do {                                                                                           \
+        PUT(2, tag);                                                                               \
+        PUT(2, type);                                                                              \
+        PUT(4, count);                                                                             \
+        if ((type) == 3) {                                                                         \
+            PUT(2, value);                                                                         \
+            PUT(2, 0);                                                                             \
+        } else {                                                                                   \
+            PUT(4, value);                                                                         \
+        }                                                                                          \
     } while (0)
     memset(e, 0, 256);
     memcpy(e, big_endian ? "MM" : "II", 2);
@@ -163,16 +164,19 @@ static void test_exif_in_tiff(void **state)
         assert_ok(encode("tiff", &info, pixels, &meta, NULL, 2, &file, NULL, &util_err));
         assert_memory_equal(file.data, exif, 2);
         assert_ok(decode(file, NULL, 5, &d, &util_err));
-        check_meta(&d.reader.meta, &meta, AE_META_EXIF); /* to the byte, the layout above being the one that is written */
+        /* to the byte, the layout above being the one that is written */
+        check_meta(&d.reader.meta, &meta, AE_META_EXIF);
         assert_memory_equal(d.pixels, pixels, 31 * 5 * 6);
         options.like = &d.reader;
-        assert_ok(encode("tiff", &info, pixels, &d.reader.meta, &options, 5, &again, NULL, &util_err));
+        assert_ok(
+            encode("tiff", &info, pixels, &d.reader.meta, &options, 5, &again, NULL, &util_err));
         assert_int_equal(again.n_bytes, file.n_bytes);
         assert_memory_equal(again.data, file.data, file.n_bytes);
         ae_free(again.data);
 
         /* On to JPEG and back. */
-        assert_ok(encode("jpeg", &info, pixels, &d.reader.meta, &options, 5, &again, NULL, &util_err));
+        assert_ok(
+            encode("jpeg", &info, pixels, &d.reader.meta, &options, 5, &again, NULL, &util_err));
         assert_ok(decode_open(again, NULL, &d2, &util_err));
         check_meta(&d2.reader.meta, &meta, AE_META_EXIF);
         decode_close(&d2);
@@ -237,12 +241,14 @@ static void test_long_items(void **state)
     assert_ok(ae_meta_add(&more, AE_META_EXIF, NULL, blob, 200000, &util_err));
     assert_ok(ae_meta_add(&more, AE_META_IPTC, NULL, blob, 200000, &util_err));
     assert_ok(encode("jpeg", &info, pixels, &more, NULL, 8, &file, note, &util_err));
-    assert_string_equal(note, "EXIF dropped (too long), XMP dropped (too long), IPTC dropped (too long)");
+    assert_string_equal(note,
+                        "EXIF dropped (too long), XMP dropped (too long), IPTC dropped (too long)");
     assert_ok(decode_open(file, NULL, &d, &util_err));
     check_meta(&d.reader.meta, &more, AE_META_ICC);
     assert_int_equal(d.reader.meta.n_items, 1);
     decode_close(&d);
-    assert_int_equal(decode_open(file, &(ae_limits){.max_meta = 199999}, &d, &util_err), AE_ERR_LIMIT);
+    assert_int_equal(decode_open(file, &(ae_limits){.max_meta = 199999}, &d, &util_err),
+                     AE_ERR_LIMIT);
     ae_free(file.data);
     ae_meta_clear(&meta);
     ae_meta_clear(&more);
@@ -264,14 +270,20 @@ static void test_png_texts(void **state)
     memset(text, 'a', sizeof(text));
     assert_ok(ae_meta_add(&meta, AE_META_TEXT, "Title", "one", 3, &util_err));
     assert_ok(ae_meta_add(&meta, AE_META_TEXT, "Long", text, sizeof(text), &util_err));
-    assert_ok(ae_meta_add(&meta, AE_META_TEXT, "Gr\xc3\xb6\xc3\x9f" "e", "\xe2\x82\xac 5", 5, &util_err));
+    assert_ok(ae_meta_add(&meta, AE_META_TEXT,
+                          "Gr\xc3\xb6\xc3\x9f"
+                          "e",
+                          "\xe2\x82\xac 5", 5, &util_err));
     assert_ok(ae_meta_add(&meta, AE_META_TEXT, "\xe2\x82\xac", "euro", 4, &util_err));
     assert_ok(encode("png", &info, pixels, &meta, NULL, 8, &file, note, &util_err));
     assert_string_equal(note, "a text that PNG cannot hold dropped");
     assert_ok(decode_open(file, NULL, &d, &util_err));
     assert_int_equal(d.reader.meta.n_items, 3);
     assert_int_equal(find_text(&d.reader.meta, "Long")->n_bytes, sizeof(text));
-    assert_string_equal(find_text(&d.reader.meta, "Gr\xc3\xb6\xc3\x9f" "e")->value, "\xe2\x82\xac 5");
+    assert_string_equal(find_text(&d.reader.meta, "Gr\xc3\xb6\xc3\x9f"
+                                                  "e")
+                            ->value,
+                        "\xe2\x82\xac 5");
     decode_close(&d);
     ae_free(file.data);
     ae_meta_clear(&meta);
@@ -281,8 +293,9 @@ static void test_png_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_survival),  cmocka_unit_test(test_unfitting_profile), cmocka_unit_test(test_exif_in_tiff),
-        cmocka_unit_test(test_damaged_exif), cmocka_unit_test(test_long_items),     cmocka_unit_test(test_png_texts),
+        cmocka_unit_test(test_survival),     cmocka_unit_test(test_unfitting_profile),
+        cmocka_unit_test(test_exif_in_tiff), cmocka_unit_test(test_damaged_exif),
+        cmocka_unit_test(test_long_items),   cmocka_unit_test(test_png_texts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,9 +35,15 @@ static uint16_t *make_bits(const ae_signal_info *info)
 
 static void test_lossless(void **state)
 {
-    static const struct { ae_sample sample; uint32_t bits; const char *avif_note; } types[] = {
-        {AE_U8, 8, ""}, {AE_U16, 10, ""}, {AE_U16, 12, ""}, {AE_U16, 16, "samples rounded to 12 bits"},
-        {AE_F32, 32, "float samples rounded to 12 bits"}};
+    static const struct {
+        ae_sample sample;
+        uint32_t bits;
+        const char *avif_note;
+    } types[] = {{AE_U8, 8, ""},
+                 {AE_U16, 10, ""},
+                 {AE_U16, 12, ""},
+                 {AE_U16, 16, "samples rounded to 12 bits"},
+                 {AE_F32, 32, "float samples rounded to 12 bits"}};
 
     (void)state;
     for (const char *const *f = formats; *f; f++)
@@ -69,7 +75,8 @@ static void test_lossless(void **state)
                 } else {
                     assert_int_equal(d.reader.info.bits, 12);
                     for (size_t i = 0; i < W * H * channels && info.sample == AE_U16; i++)
-                        assert_in_range(abs(((uint16_t *)d.pixels)[i] - ((uint16_t *)pixels)[i]), 0, 8);
+                        assert_in_range(abs(((uint16_t *)d.pixels)[i] - ((uint16_t *)pixels)[i]), 0,
+                                        8);
                 }
                 decode_close(&d);
                 ae_free(file.data);
@@ -86,7 +93,8 @@ static void test_lossy(void **state)
         uint32_t seed = 1;
         size_t last = SIZE_MAX;
 
-        for (size_t i = 0; i < 96 * 80; i++) { /* grey noise: of coloured one little is seen, and kept */
+        /* grey noise: of coloured one little is seen, and kept */
+        for (size_t i = 0; i < 96 * 80; i++) {
             uint32_t noise = next_random(&seed) & 31;
 
             for (size_t k = 0; k < 3; k++)
@@ -116,7 +124,8 @@ static void test_lossy(void **state)
     }
 }
 
-/* Profile, EXIF and XMP to the byte; the picture as it is to be seen, of which EXIF then says so. */
+/* Profile, EXIF and XMP to the byte; the picture as it is to be seen, of which EXIF then says so.
+ */
 static void test_metadata(void **state)
 {
     (void)state;
@@ -163,14 +172,21 @@ static void test_metadata(void **state)
         }
 }
 
-/* Wide colours by their numbers; in JPEG XL, which makes a profile of them, too, also by gamma and primaries. */
+/* Wide colours by their numbers; in JPEG XL, which makes a profile of them, too, also by gamma and
+ * primaries. */
 static void test_colour(void **state)
 {
-    static const struct { const char *value; size_t n; bool jxl_only; } items[] = {
+    static const struct {
+        const char *value;
+        size_t n;
+        bool jxl_only;
+    } items[] = {
         {"cICP\x09\x10\0\x01", 8, false},
         {"cICP\x0c\x0d\0\x01", 8, false},
         {"gAMA\0\0\xc3\x50", 8, true},
-        {"cHRM\0\0\x7a\x26\0\0\x80\x84\0\x01\x14\x90\0\0\x72\x10\0\0\x42\x68\0\x01\x37\x78\0\0\x33\x2c\0\0\x11\xf8", 36, true},
+        {"cHRM\0\0\x7a\x26\0\0\x80\x84\0\x01\x14\x90\0\0\x72\x10\0\0\x42\x68\0\x01\x37\x78\0\0\x33"
+         "\x2c\0\0\x11\xf8",
+         36, true},
     };
 
     (void)state;
@@ -184,14 +200,17 @@ static void test_colour(void **state)
             decoded d;
             char note[160];
 
-            assert_ok(ae_meta_add(&meta, AE_META_COLOUR, NULL, items[i].value, items[i].n, &util_err));
-            assert_ok(encode(*f, &info, pixels, &meta, &(ae_write_options){.lossless = true}, H, &file, note, &util_err));
+            assert_ok(
+                ae_meta_add(&meta, AE_META_COLOUR, NULL, items[i].value, items[i].n, &util_err));
+            assert_ok(encode(*f, &info, pixels, &meta, &(ae_write_options){.lossless = true}, H,
+                             &file, note, &util_err));
             assert_int_equal(!*note, jxl || !items[i].jxl_only);
             assert_ok(decode(file, NULL, H, &d, &util_err));
             assert_memory_equal(d.pixels, pixels, W * H * 3);
             for (size_t k = 0; k < d.reader.meta.n_items; k++)
-                found = found || (d.reader.meta.items[k].n_bytes == items[i].n &&
-                                  memcmp(d.reader.meta.items[k].value, items[i].value, items[i].n) == 0);
+                found = found ||
+                        (d.reader.meta.items[k].n_bytes == items[i].n &&
+                         memcmp(d.reader.meta.items[k].value, items[i].value, items[i].n) == 0);
             assert_int_equal(found, jxl || !items[i].jxl_only);
             decode_close(&d);
             ae_free(file.data);
@@ -215,7 +234,8 @@ static void test_odd(void **state)
         assert_ok(ae_meta_add(&meta, AE_META_EXIF, NULL, "none", 4, &util_err));
         assert_ok(ae_meta_add(&meta, AE_META_XMP, NULL, "\0\xff", 2, &util_err));
         assert_ok(ae_meta_add(&meta, AE_META_COLOUR, NULL, "cICP\xff\xff\x07\x09", 8, &util_err));
-        assert_ok(encode(*f, &info, pixels, &meta, &(ae_write_options){.lossless = true}, H, &file, NULL, &util_err));
+        assert_ok(encode(*f, &info, pixels, &meta, &(ae_write_options){.lossless = true}, H, &file,
+                         NULL, &util_err));
         assert_ok(decode(file, NULL, H, &d, &util_err));
         assert_memory_equal(d.pixels, pixels, W * H * 3);
         decode_close(&d);
@@ -225,15 +245,18 @@ static void test_odd(void **state)
 
             assert_true(st == AE_ERR_MALFORMED || st == AE_ERR_UNSUPPORTED);
         }
-        assert_int_equal(decode_open(file, &(ae_limits){.max_pixels = W * H - 1}, &d, &err), AE_ERR_LIMIT);
-        assert_int_equal(decode_open(file, &(ae_limits){.max_memory = 2000}, &d, &err), AE_ERR_LIMIT);
+        assert_int_equal(decode_open(file, &(ae_limits){.max_pixels = W * H - 1}, &d, &err),
+                         AE_ERR_LIMIT);
+        assert_int_equal(decode_open(file, &(ae_limits){.max_memory = 2000}, &d, &err),
+                         AE_ERR_LIMIT);
         ae_free(file.data);
         ae_free(pixels);
     }
 }
 
 #ifdef AEI_HAVE_HEIF
-static struct heif_error take_bytes(struct heif_context *context, const void *data, size_t n, void *opaque)
+static struct heif_error take_bytes(struct heif_context *context, const void *data, size_t n,
+                                    void *opaque)
 {
     ae_memory_output *m = opaque;
 
@@ -251,26 +274,33 @@ static void test_heic(void **state)
     struct heif_writer writer = {1, take_bytes};
     ae_signal_info info = make_info(64, 48, AE_U8, 3);
     uint8_t *pixels = make_smooth(&info), *to;
-    static const uint8_t exif[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t exif[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3,
+                                   0,   1,   0,  0, 0, 6, 0, 0, 0, 0, 0,    0, 0};
     ae_memory_output m;
     int stride;
     double squares = 0;
     decoded d;
 
     (void)state;
-    if (heif_context_get_encoder_for_format(context, heif_compression_HEVC, &encoder).code != heif_error_Ok) {
+    if (heif_context_get_encoder_for_format(context, heif_compression_HEVC, &encoder).code !=
+        heif_error_Ok) {
         heif_context_free(context);
         ae_free(pixels);
         skip(); /* libheif can only read */
     }
-    assert_int_equal(heif_image_create(64, 48, heif_colorspace_RGB, heif_chroma_interleaved_RGB, &image).code, heif_error_Ok);
-    assert_int_equal(heif_image_add_plane(image, heif_channel_interleaved, 64, 48, 8).code, heif_error_Ok);
+    assert_int_equal(
+        heif_image_create(64, 48, heif_colorspace_RGB, heif_chroma_interleaved_RGB, &image).code,
+        heif_error_Ok);
+    assert_int_equal(heif_image_add_plane(image, heif_channel_interleaved, 64, 48, 8).code,
+                     heif_error_Ok);
     to = heif_image_get_plane(image, heif_channel_interleaved, &stride);
     for (int y = 0; y < 48; y++)
         memcpy(to + y * stride, pixels + y * 192, 192);
     heif_encoder_set_lossy_quality(encoder, 95);
-    assert_int_equal(heif_context_encode_image(context, image, encoder, NULL, &handle).code, heif_error_Ok);
-    assert_int_equal(heif_context_add_exif_metadata(context, handle, exif, sizeof(exif)).code, heif_error_Ok);
+    assert_int_equal(heif_context_encode_image(context, image, encoder, NULL, &handle).code,
+                     heif_error_Ok);
+    assert_int_equal(heif_context_add_exif_metadata(context, handle, exif, sizeof(exif)).code,
+                     heif_error_Ok);
     heif_image_handle_release(handle);
     heif_image_release(image);
     heif_encoder_release(encoder);
@@ -282,7 +312,8 @@ static void test_heic(void **state)
     assert_string_equal(d.reader.codec->name, "heic");
     assert_int_equal(d.reader.info.width, 64);
     assert_int_equal(d.reader.info.channels, 3);
-    assert_int_equal(ae_meta_orientation(&d.reader.meta), 1); /* the file's own turns are applied, of which it has none */
+    /* the file's own turns are applied, of which it has none */
+    assert_int_equal(ae_meta_orientation(&d.reader.meta), 1);
     for (size_t i = 0; i < 64 * 48 * 3; i++)
         squares += pow((double)((uint8_t *)d.pixels)[i] - (double)pixels[i], 2);
     assert_true(sqrt(squares / (64 * 48 * 3)) <= 4);
@@ -299,21 +330,41 @@ static void test_heic(void **state)
 #endif
 
 #ifdef AEI_HAVE_RAW
-/* A digital negative of one flat colour as a red, green, green, blue mosaic of 12 bits, the light of which is a grey card's under
- * the white balance that it tells. */
+/* A digital negative of one flat colour as a red, green, green, blue mosaic of 12 bits, the light
+ * of which is a grey card's under the white balance that it tells. */
 static file_bytes make_dng(uint32_t width, uint32_t height, unsigned orientation)
 {
     enum { N = 21, AT = 8 + 2 + 12 * N + 4 };
-    static const int32_t matrix[18] = {32405, 10000, -15371, 10000, -4985, 10000, -9693, 10000, 18760, 10000, 416, 10000,
-                                       556, 10000, -2040, 10000, 10572, 10000}; /* XYZ to a camera with sRGB's primaries */
+    static const int32_t matrix[18] = {32405, 10000, -15371, 10000, -4985, 10000, -9693, 10000,
+                                       18760, 10000, 416, 10000,
+                                       /* XYZ to a camera with sRGB's primaries */
+                                       556, 10000, -2040, 10000, 10572, 10000};
     static const uint32_t neutral[6] = {1, 2, 1, 1, 1, 4};
     uint32_t pixels_at = AT + 72 + 24 + 8;
-    const struct { uint16_t tag, type; uint32_t n, v; } e[N] = {
-        {254, 4, 1, 0}, {256, 4, 1, width}, {257, 4, 1, height}, {258, 3, 1, 16}, {259, 3, 1, 1}, {262, 3, 1, 32803},
-        {271, 2, 4, 'a' | 'b' << 8 | 'c' << 16}, {272, 2, 4, 'd' | 'e' << 8 | 'f' << 16}, {273, 4, 1, pixels_at},
-        {274, 3, 1, orientation}, {277, 3, 1, 1}, {278, 4, 1, height}, {279, 4, 1, width * height * 2}, {284, 3, 1, 1},
-        {33421, 3, 2, 2 | 2 << 16}, {33422, 1, 4, 0 | 1 << 8 | 1 << 16 | 2 << 24}, {50706, 1, 4, 1 | 4 << 8},
-        {50708, 2, 4, 'x' | 'y' << 8 | 'z' << 16}, {50717, 3, 1, 4095}, {50721, 10, 9, AT}, {50728, 5, 3, AT + 72}};
+    const struct {
+        uint16_t tag, type;
+        uint32_t n, v;
+    } e[N] = {{254, 4, 1, 0},
+              {256, 4, 1, width},
+              {257, 4, 1, height},
+              {258, 3, 1, 16},
+              {259, 3, 1, 1},
+              {262, 3, 1, 32803},
+              {271, 2, 4, 'a' | 'b' << 8 | 'c' << 16},
+              {272, 2, 4, 'd' | 'e' << 8 | 'f' << 16},
+              {273, 4, 1, pixels_at},
+              {274, 3, 1, orientation},
+              {277, 3, 1, 1},
+              {278, 4, 1, height},
+              {279, 4, 1, width * height * 2},
+              {284, 3, 1, 1},
+              {33421, 3, 2, 2 | 2 << 16},
+              {33422, 1, 4, 0 | 1 << 8 | 1 << 16 | 2 << 24},
+              {50706, 1, 4, 1 | 4 << 8},
+              {50708, 2, 4, 'x' | 'y' << 8 | 'z' << 16},
+              {50717, 3, 1, 4095},
+              {50721, 10, 9, AT},
+              {50728, 5, 3, AT + 72}};
     file_bytes file = {ae_alloc(pixels_at + width * height * 2, 1), pixels_at + width * height * 2};
     uint8_t *p = file.data;
 
@@ -330,7 +381,8 @@ static file_bytes make_dng(uint32_t width, uint32_t height, unsigned orientation
     memcpy(p + AT + 72, neutral, sizeof(neutral));
     for (uint32_t y = 0; y < height; y++)
         for (uint32_t x = 0; x < width; x++) {
-            static const uint16_t mosaic[4] = {1000, 2000, 2000, 500}; /* as the neutral colour is */
+            /* as the neutral colour is */
+            static const uint16_t mosaic[4] = {1000, 2000, 2000, 500};
             uint16_t v = mosaic[(y & 1) * 2 + (x & 1)];
 
             memcpy(p + pixels_at + 2 * (y * width + x), &v, 2);
@@ -354,12 +406,16 @@ static void test_raw(void **state)
         assert_int_equal(d.reader.info.sample, AE_U16);
         assert_int_equal(ae_meta_orientation(&d.reader.meta), 1);
         for (uint32_t c = 0; c < 3; c++) { /* grey, as light and not as a curve has it */
-            size_t middle = (d.reader.info.height / 2 * d.reader.info.width + d.reader.info.width / 2) * 3;
+            size_t middle = (d.reader.info.height / 2 * d.reader.info.width +
+                             d.reader.info.width / 2) *
+                            3;
 
-            assert_in_range(((uint16_t *)d.pixels)[middle + c], 65535 * 2000 / 4095 - 1500, 65535 * 2000 / 4095 + 1500);
+            assert_in_range(((uint16_t *)d.pixels)[middle + c], 65535 * 2000 / 4095 - 1500,
+                            65535 * 2000 / 4095 + 1500);
         }
         decode_close(&d);
-        assert_int_not_equal(decode((file_bytes){file.data, file.n_bytes / 2}, NULL, 5, &d, &err), AE_OK);
+        assert_int_not_equal(decode((file_bytes){file.data, file.n_bytes / 2}, NULL, 5, &d, &err),
+                             AE_OK);
         ae_free(file.data);
     }
 }
@@ -368,8 +424,9 @@ static void test_raw(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lossless), cmocka_unit_test(test_lossy), cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_colour),   cmocka_unit_test(test_odd),
+        cmocka_unit_test(test_lossless), cmocka_unit_test(test_lossy),
+        cmocka_unit_test(test_metadata), cmocka_unit_test(test_colour),
+        cmocka_unit_test(test_odd),
 #ifdef AEI_HAVE_HEIF
         cmocka_unit_test(test_heic),
 #endif

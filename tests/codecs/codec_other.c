@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What only libavcodec reads, from files that its encoders make, and the small formats of our own: WebP, GIF, IDX, text PNM. */
+ * What only libavcodec reads, from files that its encoders make, and the small formats of our own:
+ * WebP, GIF, IDX, text PNM. */
 #include <libavcodec/avcodec.h>
 
 #include "codec_util.h"
@@ -8,7 +9,8 @@
 enum { W = 23, H = 14 };
 
 /* Encodes W x H interleaved samples (planar float for GBRPF32). */
-static file_bytes make_file(enum AVCodecID id, enum AVPixelFormat format, const void *pixels, size_t pixel_bytes)
+static file_bytes make_file(enum AVCodecID id, enum AVPixelFormat format, const void *pixels,
+                            size_t pixel_bytes)
 {
     const AVCodec *codec = avcodec_find_encoder(id);
     AVCodecContext *c = avcodec_alloc_context3(codec);
@@ -28,11 +30,12 @@ static file_bytes make_file(enum AVCodecID id, enum AVPixelFormat format, const 
         if (format == AV_PIX_FMT_GBRPF32) {
             for (int x = 0; x < W; x++)
                 for (int p = 0; p < 3; p++)
-                    ((float *)(void *)(frame->data[p] + y * frame->linesize[p]))[x] =
-                        ((const float *)pixels)[(y * W + x) * 3 + (p + 1) % 3];
+                    ((float *)(void *)(frame->data[p] + y * frame->linesize[p]))[x] = ((
+                        const float *)pixels)[(y * W + x) * 3 + (p + 1) % 3];
             continue;
         }
-        memcpy(frame->data[0] + y * frame->linesize[0], (const uint8_t *)pixels + (size_t)y * W * pixel_bytes, W * pixel_bytes);
+        memcpy(frame->data[0] + y * frame->linesize[0],
+               (const uint8_t *)pixels + (size_t)y * W * pixel_bytes, W * pixel_bytes);
     }
     assert_int_equal(avcodec_send_frame(c, frame), 0);
     assert_int_equal(avcodec_send_frame(c, NULL), 0);
@@ -68,8 +71,10 @@ static void test_lossless(void **state)
         ae_sample sample;
         uint32_t channels;
     } kinds[] = {
-        {AV_CODEC_ID_QOI, AV_PIX_FMT_RGB24, "qoi", AE_U8, 3},       {AV_CODEC_ID_QOI, AV_PIX_FMT_RGBA, "qoi", AE_U8, 4},
-        {AV_CODEC_ID_TARGA, AV_PIX_FMT_GRAY8, "tga", AE_U8, 1},     {AV_CODEC_ID_EXR, AV_PIX_FMT_GBRPF32, "exr", AE_F32, 3},
+        {AV_CODEC_ID_QOI, AV_PIX_FMT_RGB24, "qoi", AE_U8, 3},
+        {AV_CODEC_ID_QOI, AV_PIX_FMT_RGBA, "qoi", AE_U8, 4},
+        {AV_CODEC_ID_TARGA, AV_PIX_FMT_GRAY8, "tga", AE_U8, 1},
+        {AV_CODEC_ID_EXR, AV_PIX_FMT_GBRPF32, "exr", AE_F32, 3},
         {AV_CODEC_ID_SGI, AV_PIX_FMT_RGB24, NULL, AE_U8, 3}, /* not among the formats here */
     };
 
@@ -88,8 +93,10 @@ static void test_lossless(void **state)
             check_info(&d.reader.info, &info);
             assert_memory_equal(d.pixels, pixels, H * ae_row_bytes(&info));
             decode_close(&d);
-            assert_int_equal(decode(file, &(ae_limits){.max_pixels = 20}, 3, &d, &util_err), AE_ERR_LIMIT);
-            reject_cuts(file, kinds[i].id == AV_CODEC_ID_TARGA ? 26 : 0); /* its footer need not be there */
+            assert_int_equal(decode(file, &(ae_limits){.max_pixels = 20}, 3, &d, &util_err),
+                             AE_ERR_LIMIT);
+            /* its footer need not be there */
+            reject_cuts(file, kinds[i].id == AV_CODEC_ID_TARGA ? 26 : 0);
         }
         ae_free(file.data);
         ae_free(pixels);
@@ -109,7 +116,8 @@ static void test_jpeg2000(void **state)
     assert_string_equal(d.reader.codec->name, "jp2");
     check_info(&d.reader.info, &info);
     for (size_t i = 0; i < W * H * 3; i++)
-        assert_in_range(((uint8_t *)d.pixels)[i], pixels[i] < 12 ? 0 : pixels[i] - 12, pixels[i] + 12);
+        assert_in_range(((uint8_t *)d.pixels)[i], pixels[i] < 12 ? 0 : pixels[i] - 12,
+                        pixels[i] + 12);
     decode_close(&d);
     reject_cuts(file, 0);
     ae_free(file.data);
@@ -119,8 +127,10 @@ static void test_jpeg2000(void **state)
 /* Two by one, four colours, the second transparent or not. */
 static void test_gif(void **state)
 {
-    uint8_t gif[] = {'G', 'I', 'F', '8', '9', 'a', 2, 0, 1, 0, 0x81, 0, 0, 1, 2, 3, 200, 100, 50, 9, 9, 9, 0, 0, 0,
-                     0x21, 0xf9, 4, 0, 0, 0, 1, 0, 0x2c, 0, 0, 0, 0, 2, 0, 1, 0, 0, 2, 2, 0x44, 0x0a, 0, 0x3b};
+    uint8_t gif[] = {'G',  'I', 'F', '8', '9', 'a', 2,    0,    1, 0,   0x81, 0, 0,
+                     1,    2,   3,   200, 100, 50,  9,    9,    9, 0,   0,    0, 0x21,
+                     0xf9, 4,   0,   0,   0,   1,   0,    0x2c, 0, 0,   0,    0, 2,
+                     0,    1,   0,   0,   2,   2,   0x44, 0x0a, 0, 0x3b};
     uint8_t two[2 * sizeof(gif) - 26]; /* the picture again */
     static const uint8_t rgb[] = {1, 2, 3, 200, 100, 50}, rgba[] = {1, 2, 3, 255};
     decoded d;
@@ -146,7 +156,8 @@ static void test_gif(void **state)
     ae_free(d.pixels);
     d.pixels = NULL;
     assert_ok(decode_pixels(&d, 1, &util_err));
-    assert_memory_equal(d.pixels, rgba, 4); /* the second pixel is transparent in both, and shows nothing */
+    /* the second pixel is transparent in both, and shows nothing */
+    assert_memory_equal(d.pixels, rgba, 4);
     assert_int_equal(((uint8_t *)d.pixels)[7], 0);
     decode_close(&d);
 }
@@ -213,7 +224,8 @@ static void test_idx(void **state)
     assert_int_equal(d.reader.info.channels, 1);
     assert_memory_equal(d.pixels, idx + 16, 24);
     decode_close(&d);
-    assert_int_equal(decode((file_bytes){idx, sizeof(idx) - 1}, NULL, 2, &d, NULL), AE_ERR_MALFORMED);
+    assert_int_equal(decode((file_bytes){idx, sizeof(idx) - 1}, NULL, 2, &d, NULL),
+                     AE_ERR_MALFORMED);
     idx[2] = 10;
     assert_int_equal(decode((file_bytes){idx, sizeof(idx)}, NULL, 2, &d, NULL), AE_ERR_UNSUPPORTED);
 }
@@ -234,7 +246,8 @@ static void test_text_pnm(void **state)
         {"P2 2 1 1023 0 512", 2, 1, 10, AE_U16, 0, 32800},
         {"P3 1 1 255 1 2 3", 1, 3, 8, AE_U8, 1, 3},
         {"P5 2 1 100\n\x32\x64", 2, 1, 8, AE_U8, 128, 255},
-        {"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\nAB", 1, 2, 8, AE_U8, 'A', 'B'},
+        {"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\nAB", 1, 2,
+         8, AE_U8, 'A', 'B'},
     };
 
     (void)state;
@@ -248,8 +261,12 @@ static void test_text_pnm(void **state)
         assert_int_equal(d.reader.info.channels, files[i].channels);
         assert_int_equal(d.reader.info.sample, files[i].sample);
         assert_int_equal(d.reader.info.bits, files[i].bits);
-        assert_int_equal(files[i].sample == AE_U16 ? ((uint16_t *)d.pixels)[0] : ((uint8_t *)d.pixels)[0], files[i].first);
-        assert_int_equal(files[i].sample == AE_U16 ? ((uint16_t *)d.pixels)[last] : ((uint8_t *)d.pixels)[last], files[i].last);
+        assert_int_equal(files[i].sample == AE_U16 ? ((uint16_t *)d.pixels)[0]
+                                                   : ((uint8_t *)d.pixels)[0],
+                         files[i].first);
+        assert_int_equal(files[i].sample == AE_U16 ? ((uint16_t *)d.pixels)[last]
+                                                   : ((uint8_t *)d.pixels)[last],
+                         files[i].last);
         decode_close(&d);
     }
 }
@@ -257,21 +274,28 @@ static void test_text_pnm(void **state)
 /* Big-endian samples, lower row first. */
 static void test_big_endian_pfm(void **state)
 {
-    static const uint8_t file[] = {'P', 'f', '\n', '1', ' ', '2', '\n', '1', '.', '0', '\n', 0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0};
+    static const uint8_t file[] = {'P',  'f',  '\n', '1', ' ', '2',  '\n', '1', '.', '0',
+                                   '\n', 0x3f, 0x80, 0,   0,   0xc0, 0,    0,   0};
     decoded d;
 
     (void)state;
     assert_ok(decode((file_bytes){(uint8_t *)file, sizeof(file)}, NULL, 1, &d, &util_err));
     assert_true(((float *)d.pixels)[0] == -2.0f && ((float *)d.pixels)[1] == 1.0f);
     decode_close(&d);
-    assert_int_equal(decode((file_bytes){(uint8_t *)file, sizeof(file) - 3}, NULL, 1, &d, NULL), AE_ERR_MALFORMED);
+    assert_int_equal(decode((file_bytes){(uint8_t *)file, sizeof(file) - 3}, NULL, 1, &d, NULL),
+                     AE_ERR_MALFORMED);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lossless), cmocka_unit_test(test_jpeg2000), cmocka_unit_test(test_gif), cmocka_unit_test(test_webp),
-        cmocka_unit_test(test_idx),      cmocka_unit_test(test_text_pnm), cmocka_unit_test(test_big_endian_pfm),
+        cmocka_unit_test(test_lossless),
+        cmocka_unit_test(test_jpeg2000),
+        cmocka_unit_test(test_gif),
+        cmocka_unit_test(test_webp),
+        cmocka_unit_test(test_idx),
+        cmocka_unit_test(test_text_pnm),
+        cmocka_unit_test(test_big_endian_pfm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Files of several pictures, pictures that EXIF turns, and files that others write a little wrong. */
+ * Files of several pictures, pictures that EXIF turns, and files that others write a little wrong.
+ */
 #define _GNU_SOURCE
 #include <unistd.h>
 
@@ -63,7 +64,8 @@ static void check_picture(decoded *d, uint8_t first)
     assert_int_equal(((uint8_t *)d->pixels)[0], first);
 }
 
-/* Pictures whose first samples are those: in order, again, back, beyond the last, and opened at each. */
+/* Pictures whose first samples are those: in order, again, back, beyond the last, and opened at
+ * each. */
 static void check_pictures(file_bytes file, const uint8_t *first, uint32_t n)
 {
     decoded d;
@@ -117,7 +119,10 @@ static void test_tiff_meta(void **state)
 
 static void test_tiff_pages(void **state)
 {
-    static const struct { uint32_t kinds[4]; unsigned n, further; } cases[] = {
+    static const struct {
+        uint32_t kinds[4];
+        unsigned n, further;
+    } cases[] = {
         {{0}, 1, 0}, {{0, 0}, 2, 1}, {{2, 2, 2}, 3, 2}, {{0, 1, 1, 1}, 4, 0}, {{0, 4, 5, 2}, 4, 1}};
 
     (void)state;
@@ -131,7 +136,9 @@ static void test_tiff_pages(void **state)
             assert_int_equal(d.reader.n_further, cases[i].further);
             assert_int_equal(((uint8_t *)d.pixels)[0], 0);
             decode_close(&d);
-            check_pictures(file, i == 4 ? (const uint8_t[]){0, 30} : (const uint8_t[]){0, 10, 20, 30}, cases[i].further + 1);
+            check_pictures(file,
+                           i == 4 ? (const uint8_t[]){0, 30} : (const uint8_t[]){0, 10, 20, 30},
+                           cases[i].further + 1);
             ae_free(file.data);
         }
 }
@@ -139,16 +146,17 @@ static void test_tiff_pages(void **state)
 /* A page that is followed by itself, and so on, is counted for a while. */
 static void test_tiff_circle(void **state)
 {
-    static const uint8_t file[] = {'I', 'I', 42, 0, 8, 0, 0, 0,
-                                   6, 0, 0, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 0,
-                                   2, 1, 3, 0, 1, 0, 0, 0, 8, 0, 0, 0, 6, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 0,
-                                   0x11, 1, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x17, 1, 4, 0, 1, 0, 0, 0, 1, 0, 0, 0,
-                                   86, 0, 0, 0, /* a second directory, without entries, that leads to itself */
-                                   0, 0, 86, 0, 0, 0};
+    static const uint8_t file[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 6, 0, 0, 1, 3, 0, 1, 0, 0, 0, 1, 0,
+                                   0, 0, 1, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 1, 3, 0, 1, 0, 0, 0,
+                                   8, 0, 0, 0, 6, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0x11, 1, 4, 0, 1,
+                                   0, 0, 0, 0, 0, 0, 0, 0x17, 1, 4, 0, 1, 0, 0, 0, 1, 0, 0, 0,
+                                   /* a second directory, without entries, that leads to itself */
+                                   86, 0, 0, 0, 0, 0, 86, 0, 0, 0};
     decoded d;
 
     (void)state;
-    assert_ok(decode_open((file_bytes){(uint8_t *)(uintptr_t)file, sizeof(file)}, NULL, &d, &util_err));
+    assert_ok(
+        decode_open((file_bytes){(uint8_t *)(uintptr_t)file, sizeof(file)}, NULL, &d, &util_err));
     decode_close(&d);
 }
 
@@ -156,7 +164,8 @@ static void put_chunk(ae_memory_output *m, const char *type, const void *data, s
 {
     uint32_t crc = (uint32_t)crc32(crc32(0, (const Bytef *)type, 4), data ? data : type, (uInt)n);
     uint8_t head[8] = {(uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
-    const uint8_t tail[4] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8), (uint8_t)crc};
+    const uint8_t tail[4] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8),
+                             (uint8_t)crc};
 
     memcpy(head + 4, type, 4);
     assert_ok(m->sink.write(m, head, 8, &util_err));
@@ -200,7 +209,8 @@ static void test_apng(void **state)
         assert_ok(decode((file_bytes){m.data, m.n_bytes}, NULL, 1, &d, &util_err));
         assert_int_equal(d.reader.n_further, alone ? n_frames : n_frames > 1 ? n_frames - 1 : 0);
         assert_int_equal(((uint8_t *)d.pixels)[0], 7);
-        check_pictures((file_bytes){m.data, m.n_bytes}, (const uint8_t[]){7, 8, 9, 10}, d.reader.n_further + 1);
+        check_pictures((file_bytes){m.data, m.n_bytes}, (const uint8_t[]){7, 8, 9, 10},
+                       d.reader.n_further + 1);
         decode_close(&d);
         ae_free(m.data);
     }
@@ -221,7 +231,8 @@ static void test_iphone_png(void **state)
     put_chunk(&m, "IHDR", header, 13);
     put_chunk(&m, "IDAT", "none", 4);
     put_chunk(&m, "IEND", NULL, 0);
-    assert_int_equal(decode_open((file_bytes){m.data, m.n_bytes}, NULL, &d, &err), AE_ERR_UNSUPPORTED);
+    assert_int_equal(decode_open((file_bytes){m.data, m.n_bytes}, NULL, &d, &err),
+                     AE_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.message, "iPhone"));
     ae_free(m.data);
 }
@@ -254,16 +265,19 @@ static void test_webp_animation(void **state)
     assert_true(WebPAnimEncoderAdd(encoder, NULL, 200, NULL));
     assert_true(WebPAnimEncoderAssemble(encoder, &data));
     WebPAnimEncoderDelete(encoder);
-    assert_ok(decode((file_bytes){(uint8_t *)(uintptr_t)data.bytes, data.size}, NULL, 2, &d, &util_err));
+    assert_ok(
+        decode((file_bytes){(uint8_t *)(uintptr_t)data.bytes, data.size}, NULL, 2, &d, &util_err));
     assert_int_equal(d.reader.n_further, 1);
     assert_int_equal(d.reader.info.channels, 4);
     assert_memory_equal(d.pixels, pixels[0], sizeof(pixels[0]));
-    check_pictures((file_bytes){(uint8_t *)(uintptr_t)data.bytes, data.size}, (const uint8_t[]){50, 51}, 2);
+    check_pictures((file_bytes){(uint8_t *)(uintptr_t)data.bytes, data.size},
+                   (const uint8_t[]){50, 51}, 2);
     decode_close(&d);
     WebPDataClear(&data);
 }
 
-/* Where the pixel at x, y of the picture as stored is seen, by the standard's words: which edges its row 0 and column 0 are. */
+/* Where the pixel at x, y of the picture as stored is seen, by the standard's words: which edges
+ * its row 0 and column 0 are. */
 static void seen_at(unsigned orientation, uint32_t x, uint32_t y, uint32_t *sx, uint32_t *sy)
 {
     static const char edges[9][3] = {"tl", "tl", "tr", "br", "bl", "lt", "rt", "rb", "lb"};
@@ -289,8 +303,10 @@ static void test_upright(void **state)
     (void)state;
     for (unsigned orientation = 0; orientation <= 8; orientation++)
         for (int big_endian = 0; big_endian < 2; big_endian++) {
-            uint8_t exif[26] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, (uint8_t)orientation};
-            static const uint8_t big[19] = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0};
+            uint8_t exif[26] = {
+                'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, (uint8_t)orientation};
+            static const uint8_t big[19] = {'M', 'M',  0, 42, 0, 0, 0, 8, 0, 1,
+                                            1,   0x12, 0, 3,  0, 0, 0, 1, 0};
             ae_signal_info info = make_info(W, H, AE_U16, 3);
             uint16_t *pixels = make_noise(&info, 2);
             ae_meta meta = {0};
@@ -315,7 +331,8 @@ static void test_upright(void **state)
                     uint32_t sx, sy;
 
                     seen_at(orientation, x, y, &sx, &sy);
-                    assert_memory_equal((uint16_t *)d.pixels + 3 * (sy * d.reader.info.width + sx), pixels + 3 * (y * W + x), 6);
+                    assert_memory_equal((uint16_t *)d.pixels + 3 * (sy * d.reader.info.width + sx),
+                                        pixels + 3 * (y * W + x), 6);
                 }
             decode_close(&d);
             ae_free(file.data);
@@ -341,7 +358,9 @@ static void test_jpeg_without_end(void **state)
         decode_close(&cut);
     }
     for (size_t less = 4; less < 200; less += 7)
-        assert_int_equal(decode((file_bytes){file.data, file.n_bytes - less}, NULL, 7, &cut, &util_err), AE_ERR_MALFORMED);
+        assert_int_equal(
+            decode((file_bytes){file.data, file.n_bytes - less}, NULL, 7, &cut, &util_err),
+            AE_ERR_MALFORMED);
     decode_close(&whole);
     ae_free(file.data);
     ae_free(pixels);
@@ -355,12 +374,15 @@ static void test_grey_alpha_tga(void **state)
     (void)state;
     for (int runs = 0; runs < 2; runs++)
         for (int top = 0; top < 2; top++) {
-            uint8_t file[18 + 16] = {0, 0, runs ? 11 : 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 16, (uint8_t)(8 | top << 5)};
+            uint8_t file[18 + 16] = {
+                0, 0,  runs ? 11 : 3,          0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1,
+                0, 16, (uint8_t)(8 | top << 5)};
             static const uint8_t coded[] = {0, 10, 255, 0x81, 20, 128, 0, 40, 0};
             decoded d;
 
             memcpy(file + 18, runs ? coded : pixels, runs ? sizeof(coded) : sizeof(pixels));
-            assert_ok(decode((file_bytes){file, 18 + (runs ? sizeof(coded) : sizeof(pixels))}, NULL, 1, &d, &util_err));
+            assert_ok(decode((file_bytes){file, 18 + (runs ? sizeof(coded) : sizeof(pixels))}, NULL,
+                             1, &d, &util_err));
             assert_int_equal(d.reader.info.channels, 2);
             assert_true(d.reader.info.alpha);
             assert_memory_equal(d.pixels, pixels, sizeof(pixels));
@@ -371,10 +393,11 @@ static void test_grey_alpha_tga(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tiff_pages),     cmocka_unit_test(test_tiff_meta), cmocka_unit_test(test_tiff_circle),
-        cmocka_unit_test(test_apng),
-        cmocka_unit_test(test_webp_animation), cmocka_unit_test(test_upright),      cmocka_unit_test(test_jpeg_without_end),
-        cmocka_unit_test(test_grey_alpha_tga),    cmocka_unit_test(test_iphone_png),
+        cmocka_unit_test(test_tiff_pages),       cmocka_unit_test(test_tiff_meta),
+        cmocka_unit_test(test_tiff_circle),      cmocka_unit_test(test_apng),
+        cmocka_unit_test(test_webp_animation),   cmocka_unit_test(test_upright),
+        cmocka_unit_test(test_jpeg_without_end), cmocka_unit_test(test_grey_alpha_tga),
+        cmocka_unit_test(test_iphone_png),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,13 +31,15 @@ static const png_color palette[4] = {{10, 20, 30}, {200, 100, 50}, {0, 255, 0}, 
 static const png_byte palette_alpha[2] = {0, 128};
 
 /* packed: one sample a byte (two, big-endian, for depth 16). */
-static file_bytes make_png(const png_kind *kind, bool interlaced, const uint8_t *packed, size_t row_bytes)
+static file_bytes make_png(const png_kind *kind, bool interlaced, const uint8_t *packed,
+                           size_t row_bytes)
 {
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop info = png_create_info_struct(png), end = png_create_info_struct(png);
     const uint8_t *rows[H];
     ae_memory_output memory;
-    png_text text = {.compression = PNG_TEXT_COMPRESSION_NONE, .key = (char *)"Late", .text = (char *)"caf\xe9"};
+    png_text text = {
+        .compression = PNG_TEXT_COMPRESSION_NONE, .key = (char *)"Late", .text = (char *)"caf\xe9"};
     uint8_t exif[8] = {'I', 'I', 42, 0, 8, 0, 0, 0};
     png_color_16 key = {.red = 1, .green = 2, .blue = 3, .gray = 1};
 
@@ -45,7 +47,8 @@ static file_bytes make_png(const png_kind *kind, bool interlaced, const uint8_t 
     if (setjmp(png_jmpbuf(png)))
         fail();
     png_set_write_fn(png, &memory, on_write, on_flush);
-    png_set_IHDR(png, info, W, H, kind->depth, kind->colour, interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, 0, 0);
+    png_set_IHDR(png, info, W, H, kind->depth, kind->colour,
+                 interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, 0, 0);
     if (kind->colour == PNG_COLOR_TYPE_PALETTE)
         png_set_PLTE(png, info, palette, kind->depth == 1 ? 2 : 4);
     if (kind->transparent)
@@ -80,7 +83,8 @@ static const png_kind kinds[] = {
 
 static unsigned file_channels(const png_kind *k)
 {
-    return (k->colour & PNG_COLOR_MASK_COLOR && k->colour != PNG_COLOR_TYPE_PALETTE ? 3 : 1) + !!(k->colour & PNG_COLOR_MASK_ALPHA);
+    return (k->colour & PNG_COLOR_MASK_COLOR && k->colour != PNG_COLOR_TYPE_PALETTE ? 3 : 1) +
+           !!(k->colour & PNG_COLOR_MASK_ALPHA);
 }
 
 /* What a pixel of the file, samples as they stand there, is expected to become. */
@@ -109,7 +113,8 @@ static void test_kinds(void **state)
     (void)state;
     for (size_t i = 0; i < 2 * sizeof(kinds) / sizeof(kinds[0]); i++) {
         const png_kind *k = &kinds[i / 2];
-        unsigned n = file_channels(k), wide = k->depth == 16, limit = k->colour == PNG_COLOR_TYPE_PALETTE ? 4 : 1u << k->depth;
+        unsigned n = file_channels(k), wide = k->depth == 16,
+                 limit = k->colour == PNG_COLOR_TYPE_PALETTE ? 4 : 1u << k->depth;
         uint8_t packed[W * H * 8];
         unsigned in[W * H * 4], out[4];
         uint32_t seed = 1;
@@ -117,7 +122,8 @@ static void test_kinds(void **state)
         decoded d, d2;
 
         for (unsigned p = 0; p < W * H * n; p++) {
-            in[p] = p % 50 < n ? p % 50 + 1 : next_random(&seed); /* the transparent colour among them */
+            /* the transparent colour among them */
+            in[p] = p % 50 < n ? p % 50 + 1 : next_random(&seed);
             in[p] %= k->depth == 1 ? 2 : limit;
             packed[p << wide] = (uint8_t)(wide ? in[p] >> 8 : in[p]);
             if (wide)
@@ -132,7 +138,9 @@ static void test_kinds(void **state)
 
             assert_int_equal(d.reader.info.channels, m);
             for (unsigned c = 0; c < m; c++)
-                assert_int_equal(wide ? ((uint16_t *)d.pixels)[p * m + c] : ((uint8_t *)d.pixels)[p * m + c], out[c]);
+                assert_int_equal(wide ? ((uint16_t *)d.pixels)[p * m + c]
+                                      : ((uint8_t *)d.pixels)[p * m + c],
+                                 out[c]);
         }
         assert_ok(decode(file, NULL, 2, &d2, &util_err));
         assert_memory_equal(d.pixels, d2.pixels, H * ae_row_bytes(&d.reader.info));
@@ -155,7 +163,9 @@ static void test_colour_kept(void **state)
     uint8_t *pixels = make_noise(&info, 1);
     file_bytes file = make_png(&kinds[11], false, pixels, W * 3), out;
     uint8_t *with = ae_alloc(file.n_bytes + 16, 1);
-    static const uint8_t gama[16] = {0, 0, 0, 4, 'g', 'A', 'M', 'A', 0, 1, 0x86, 0xa0, 0x31, 0xe8, 0x96, 0x5f}; /* 1.0 */
+    /* 1.0 */
+    static const uint8_t gama[16] = {0, 0, 0,    4,    'g',  'A',  'M',  'A',
+                                     0, 1, 0x86, 0xa0, 0x31, 0xe8, 0x96, 0x5f};
     ae_write_options options = {0};
     decoded d;
     bool found = false;
@@ -179,7 +189,8 @@ static void test_colour_kept(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_kinds), cmocka_unit_test(test_colour_kept)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_kinds),
+                                       cmocka_unit_test(test_colour_kept)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

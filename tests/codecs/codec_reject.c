@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Damaged, truncated, mislabelled, enormous and foreign files: an error that says so, and never a wrong access. */
+ * Damaged, truncated, mislabelled, enormous and foreign files: an error that says so, and never a
+ * wrong access. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,8 +18,8 @@ static file_bytes make_file(const char *name, bool with_meta)
     file_bytes file;
 
     fill_meta(&meta, 3);
-    assert_ok(
-        encode(name, &info, pixels, with_meta ? &meta : NULL, &(ae_write_options){.lossless = true}, 4, &file, NULL, &util_err));
+    assert_ok(encode(name, &info, pixels, with_meta ? &meta : NULL,
+                     &(ae_write_options){.lossless = true}, 4, &file, NULL, &util_err));
     ae_meta_clear(&meta);
     ae_free(pixels);
     return file;
@@ -41,12 +42,14 @@ static void test_truncated(void **state)
             memcpy(exact, file.data, n);
             st = decode((file_bytes){exact, n}, NULL, 3, &d, &err);
             free(exact);
-            if (st == AE_OK && strstr(d.reader.note, "damaged metadata dropped")) { /* the picture was whole */
+            /* the picture was whole */
+            if (st == AE_OK && strstr(d.reader.note, "damaged metadata dropped")) {
                 decode_close(&d);
                 continue;
             }
             if (st == AE_OK) {
-                print_error("%s is read when cut to %zu of %zu bytes\n", writable[i], n, file.n_bytes);
+                print_error("%s is read when cut to %zu of %zu bytes\n", writable[i], n,
+                            file.n_bytes);
                 fail();
             }
             assert_int_equal(st, err.status);
@@ -60,7 +63,8 @@ static void test_truncated(void **state)
 static void test_damaged(void **state)
 {
     static const uint8_t flips[] = {0x01, 0x80, 0xff};
-    const ae_limits limits = {.max_pixels = 1 << 16, .max_edge = 4096, .max_memory = 1 << 22, .max_meta = 1 << 16};
+    const ae_limits limits = {
+        .max_pixels = 1 << 16, .max_edge = 4096, .max_memory = 1 << 22, .max_meta = 1 << 16};
 
     (void)state;
     for (size_t i = 0; i < N_WRITABLE; i++)
@@ -111,9 +115,12 @@ static void test_limits(void **state)
 /* A header alone that promises more than anybody has: refused before memory is asked for. */
 static void test_enormous(void **state)
 {
-    static const char *const pnm[] = {"P6\n4294967295 4294967295\n255\n", "P5 1048575 1048575 65535\n", "Pf 1000000 1000000 -1.0\n",
-                                      "P7\nWIDTH 99999999999\nHEIGHT 1\nDEPTH 3\nMAXVAL 255\nENDHDR\n"};
-    uint8_t idx[] = {0, 0, 8, 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const char *const pnm[] = {
+        "P6\n4294967295 4294967295\n255\n", "P5 1048575 1048575 65535\n",
+        "Pf 1000000 1000000 -1.0\n",
+        "P7\nWIDTH 99999999999\nHEIGHT 1\nDEPTH 3\nMAXVAL 255\nENDHDR\n"};
+    uint8_t idx[] = {0,    0,    8,    3,    0xff, 0xff, 0xff, 0xff,
+                     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     file_bytes png = make_file("png", false), bmp = make_file("bmp", false);
     decoded d;
     ae_status st;
@@ -133,7 +140,6 @@ static void test_enormous(void **state)
     ae_free(bmp.data);
 }
 
-
 static void test_zero_size(void **state)
 {
     static const char *const files[] = {"P5\n0 3\n255\n", "P6 3 0 255\n", "Pf\n0 0\n-1.0\n"};
@@ -143,7 +149,9 @@ static void test_zero_size(void **state)
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(decode((file_bytes){(uint8_t *)files[i], strlen(files[i])}, NULL, 1, &d, &err), AE_ERR_MALFORMED);
+        assert_int_equal(
+            decode((file_bytes){(uint8_t *)files[i], strlen(files[i])}, NULL, 1, &d, &err),
+            AE_ERR_MALFORMED);
         assert_non_null(strstr(err.message, "empty"));
     }
     memset(png.data + 16, 0, 4);
@@ -169,7 +177,8 @@ static void test_bad_pnm(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-        if (decode((file_bytes){(uint8_t *)files[i], strlen(files[i])}, NULL, 1, &d, NULL) != AE_ERR_MALFORMED) {
+        if (decode((file_bytes){(uint8_t *)files[i], strlen(files[i])}, NULL, 1, &d, NULL) !=
+            AE_ERR_MALFORMED) {
             print_error("'%s' should be refused\n", files[i]);
             fail();
         }
@@ -220,15 +229,18 @@ static void test_foreign(void **state)
         {"IIU\0\x18\0\0\0\0\0\0\0", 12, "RW2", "darktable-cli"},
         {"\xff\x0a\xfa\x1f\x01\x90", 6, "JPEG XL", "djxl"},
         /* one entry: DNG version */
-        {"II*\0\x08\0\0\0\x01\0\x12\xc6\x01\0\x04\0\0\0\x01\x04\0\0\0\0\0\0", 26, "DNG", "darktable-cli"},
+        {"II*\0\x08\0\0\0\x01\0\x12\xc6\x01\0\x04\0\0\0\x01\x04\0\0\0\0\0\0", 26, "DNG",
+         "darktable-cli"},
         /* a preview, make NIKON at 50, further directories */
         {"II*"
-         "\0\x08\0\0\0\x03\0\xfe\0\x04\0\x01\0\0\0\x01\0\0\0\x0f\x01\x02\0\x06\0\0\0\x32\0\0\0\x4a\x01\x04\0\x01\0\0\0\0\0\0\0\0\0"
+         "\0\x08\0\0\0\x03\0\xfe\0\x04\0\x01\0\0\0\x01\0\0\0\x0f\x01\x02\0\x06\0\0\0\x32\0\0\0\x4a"
+         "\x01\x04\0\x01\0\0\0\0\0\0\0\0\0"
          "\0\0"
          "NIKON",
          56, "NEF", "darktable-cli"},
         {"MM\0*"
-         "\0\0\0\x08\0\x03\0\xfe\0\x04\0\0\0\x01\0\0\0\x01\x01\x0f\0\x02\0\0\0\x05\0\0\0\x32\x01\x4a\0\x04\0\0\0\x01\0\0\0\0\0\0\0"
+         "\0\0\0\x08\0\x03\0\xfe\0\x04\0\0\0\x01\0\0\0\x01\x01\x0f\0\x02\0\0\0\x05\0\0\0\x32\x01"
+         "\x4a\0\x04\0\0\0\x01\0\0\0\0\0\0\0"
          "\0"
          "SONY\0",
          56, "ARW", "darktable-cli"},
@@ -239,9 +251,12 @@ static void test_foreign(void **state)
         decoded d;
         ae_error err = {0};
 
-        assert_int_not_equal(decode((file_bytes){(uint8_t *)files[i].head, files[i].n_bytes}, NULL, 1, &d, &err), AE_OK);
+        assert_int_not_equal(
+            decode((file_bytes){(uint8_t *)files[i].head, files[i].n_bytes}, NULL, 1, &d, &err),
+            AE_OK);
         assert_true(err.status == AE_ERR_UNSUPPORTED || err.status == AE_ERR_MALFORMED);
-        if (!strstr(err.message, files[i].named) || (!is_read(files[i].named) && !strstr(err.message, files[i].converter))) {
+        if (!strstr(err.message, files[i].named) ||
+            (!is_read(files[i].named) && !strstr(err.message, files[i].converter))) {
             print_error("%s: %s\n", files[i].named, err.message);
             fail();
         }
@@ -269,7 +284,8 @@ static ae_status open_named(const char *suffix, file_bytes file, char name[16], 
     return st;
 }
 
-/* Content wins; the suffix speaks where the content does not, and where a raw file begins with a TIFF picture. */
+/* Content wins; the suffix speaks where the content does not, and where a raw file begins with a
+ * TIFF picture. */
 static void test_mislabelled(void **state)
 {
     file_bytes png = make_file("png", false), tiff = make_file("tiff", false);
@@ -283,32 +299,41 @@ static void test_mislabelled(void **state)
     assert_string_equal(name, "tiff");
     assert_int_equal(open_named("NEF", tiff, name, &err), AE_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.message, "camera raw"));
-    assert_int_equal(open_named("png", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err), AE_ERR_MALFORMED);
+    assert_int_equal(open_named("png", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err),
+                     AE_ERR_MALFORMED);
     assert_string_equal(err.message, "not a PNG file");
-    assert_int_equal(open_named("jpg", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err), AE_ERR_MALFORMED);
-    assert_int_equal(open_named("txt", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err), AE_ERR_UNSUPPORTED);
-    assert_int_not_equal(open_named("heic", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err), AE_OK);
+    assert_int_equal(open_named("jpg", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err),
+                     AE_ERR_MALFORMED);
+    assert_int_equal(open_named("txt", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err),
+                     AE_ERR_UNSUPPORTED);
+    assert_int_not_equal(
+        open_named("heic", (file_bytes){(uint8_t *)"hello, world", 12}, name, &err), AE_OK);
     ae_free(png.data);
     ae_free(tiff.data);
 }
 
-/* An animated WebP without a frame: an extended header with the animation bit and a canvas of 1 x 1. */
+/* An animated WebP without a frame: an extended header with the animation bit and a canvas of 1 x
+ * 1. */
 static void test_animation(void **state)
 {
-    static const char file[] = "RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\0\0\0\0\0\0ANIM\x06\0\0\0\0\0\0\0\0\0";
+    static const char file[] =
+        "RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\0\0\0\0\0\0ANIM\x06\0\0\0\0\0\0\0\0\0";
     decoded d;
     ae_error err;
 
     (void)state;
-    assert_int_equal(decode((file_bytes){(uint8_t *)file, 44}, NULL, 1, &d, &err), AE_ERR_MALFORMED);
+    assert_int_equal(decode((file_bytes){(uint8_t *)file, 44}, NULL, 1, &d, &err),
+                     AE_ERR_MALFORMED);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_damaged), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_enormous),  cmocka_unit_test(test_zero_size), cmocka_unit_test(test_bad_pnm),
-        cmocka_unit_test(test_foreign),   cmocka_unit_test(test_mislabelled), cmocka_unit_test(test_animation),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_limits),    cmocka_unit_test(test_enormous),
+        cmocka_unit_test(test_zero_size), cmocka_unit_test(test_bad_pnm),
+        cmocka_unit_test(test_foreign),   cmocka_unit_test(test_mislabelled),
+        cmocka_unit_test(test_animation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

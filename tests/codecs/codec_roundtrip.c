@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What lossless formats hold comes back bit for bit, whatever the size and however the rows are banded. */
+ * What lossless formats hold comes back bit for bit, whatever the size and however the rows are
+ * banded. */
 #include "codec_util.h"
 
 typedef struct format {
@@ -10,9 +11,10 @@ typedef struct format {
 } format;
 
 static const format formats[] = {
-    {"png", AE_U8, 0x1e},  {"png", AE_U16, 0x1e},  {"pnm", AE_U8, 0x1e},  {"pnm", AE_U16, 0x1e}, {"pgm", AE_U8, 0x02},
-    {"ppm", AE_U16, 0x08}, {"pam", AE_U8, 0x1e},   {"pam", AE_U16, 0x1e}, {"pfm", AE_F32, 0x0a},
-    {"tiff", AE_U8, 0x1e}, {"tiff", AE_U16, 0x1e}, {"tiff", AE_F32, 0x1e}, {"bmp", AE_U8, 0x1a},
+    {"png", AE_U8, 0x1e},  {"png", AE_U16, 0x1e}, {"pnm", AE_U8, 0x1e},   {"pnm", AE_U16, 0x1e},
+    {"pgm", AE_U8, 0x02},  {"ppm", AE_U16, 0x08}, {"pam", AE_U8, 0x1e},   {"pam", AE_U16, 0x1e},
+    {"pfm", AE_F32, 0x0a}, {"tiff", AE_U8, 0x1e}, {"tiff", AE_U16, 0x1e}, {"tiff", AE_F32, 0x1e},
+    {"bmp", AE_U8, 0x1a},
 };
 static const uint32_t sizes[][2] = {{1, 1}, {3, 5}, {17, 9}, {1, 40}, {300, 2}};
 
@@ -46,7 +48,8 @@ static void test_lossless(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
         for (uint32_t c = 1; c <= 4; c++)
-            for (size_t k = 0; formats[i].channels >> c & 1 && k < sizeof(sizes) / sizeof(sizes[0]); k++)
+            for (size_t k = 0; formats[i].channels >> c & 1 && k < sizeof(sizes) / sizeof(sizes[0]);
+                 k++)
                 roundtrip(&formats[i], c, sizes[k]);
 }
 
@@ -77,9 +80,11 @@ static void test_bits(void **state)
 
 static void test_convert(void **state)
 {
-    ae_signal_info u8 = make_info(256, 1, AE_U8, 1), u16 = make_info(256, 1, AE_U16, 3), rgba = make_info(2, 1, AE_U8, 4),
-                   rgb = make_info(2, 1, AE_U8, 3), grey = make_info(2, 1, AE_U8, 1);
-    const uint8_t in[8] = {100, 150, 200, 255, 10, 20, 30, 0}, on_white[6] = {100, 150, 200, 255, 255, 255};
+    ae_signal_info u8 = make_info(256, 1, AE_U8, 1), u16 = make_info(256, 1, AE_U16, 3),
+                   rgba = make_info(2, 1, AE_U8, 4), rgb = make_info(2, 1, AE_U8, 3),
+                   grey = make_info(2, 1, AE_U8, 1);
+    const uint8_t in[8] = {100, 150, 200, 255, 10, 20, 30, 0},
+                  on_white[6] = {100, 150, 200, 255, 255, 255};
     uint8_t bytes[256], back[256], out[8];
     uint16_t words[3 * 256];
 
@@ -135,20 +140,25 @@ static void test_encoder_counts_rows(void **state)
 
     (void)state;
     ae_memory_output_init(&memory);
-    assert_ok(ae_encoder_open(ae_codec_for_name("png"), &memory.sink, &info, NULL, NULL, &encoder, &util_err));
+    assert_ok(ae_encoder_open(ae_codec_for_name("png"), &memory.sink, &info, NULL, NULL, &encoder,
+                              &util_err));
     assert_int_equal(ae_encoder_write(&encoder, pixels, 5, NULL), AE_ERR_ARGUMENT);
     assert_ok(ae_encoder_write(&encoder, pixels, 3, &util_err));
     assert_int_equal(ae_encoder_finish(&encoder, NULL), AE_ERR_ARGUMENT);
     ae_free(memory.data);
     info.channels = 7;
-    assert_int_equal(ae_encoder_open(ae_codec_for_name("png"), &memory.sink, &info, NULL, NULL, &encoder, NULL), AE_ERR_ARGUMENT);
+    assert_int_equal(
+        ae_encoder_open(ae_codec_for_name("png"), &memory.sink, &info, NULL, NULL, &encoder, NULL),
+        AE_ERR_ARGUMENT);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lossless),         cmocka_unit_test(test_bits),
-        cmocka_unit_test(test_convert),          cmocka_unit_test(test_encoder_converts),
+        cmocka_unit_test(test_lossless),
+        cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_encoder_converts),
         cmocka_unit_test(test_encoder_counts_rows),
     };
 

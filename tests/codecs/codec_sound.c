@@ -37,18 +37,21 @@ static uint8_t *make_sound(const ae_signal_info *info, size_t n_frames)
     return p;
 }
 
-static file_bytes write_sound(const char *codec, const ae_signal_info *info, const void *samples, size_t n_frames,
-                              const ae_meta *meta, const ae_write_options *options, char note[160])
+static file_bytes write_sound(const char *codec, const ae_signal_info *info, const void *samples,
+                              size_t n_frames, const ae_meta *meta, const ae_write_options *options,
+                              char note[160])
 {
     ae_memory_output memory;
     ae_encoder encoder;
 
     ae_memory_output_init(&memory);
     assert_non_null(ae_codec_for_name(codec));
-    assert_ok(ae_encoder_open(ae_codec_for_name(codec), &memory.sink, info, meta, options, &encoder, &util_err));
+    assert_ok(ae_encoder_open(ae_codec_for_name(codec), &memory.sink, info, meta, options, &encoder,
+                              &util_err));
     for (size_t at = 0; at < n_frames; at += 1000)
         assert_ok(ae_encoder_write(&encoder, (const uint8_t *)samples + at * ae_row_bytes(info),
-                                   n_frames - at < 1000 ? (uint32_t)(n_frames - at) : 1000, &util_err));
+                                   n_frames - at < 1000 ? (uint32_t)(n_frames - at) : 1000,
+                                   &util_err));
     assert_ok(ae_encoder_finish(&encoder, &util_err));
     if (note)
         strcpy(note, encoder.writer.note);
@@ -107,7 +110,8 @@ static const ae_meta_item *find_item(const ae_meta *meta, ae_meta_kind kind, con
     return NULL;
 }
 
-static void check_item(const ae_meta *meta, ae_meta_kind kind, const char *key, const void *value, size_t n)
+static void check_item(const ae_meta *meta, ae_meta_kind kind, const char *key, const void *value,
+                       size_t n)
 {
     const ae_meta_item *item = find_item(meta, kind, key);
 
@@ -126,7 +130,8 @@ static void test_exact(void **state)
         const char *codec;
         int types;
         unsigned max_channels;
-    } formats[] = {{"wav", 63, 40}, {"w64", 63, 40}, {"aiff", 63, 40}, {"au", 63, 40}, {"caf", 63, 40}, {"flac", 7, 8}};
+    } formats[] = {{"wav", 63, 40}, {"w64", 63, 40}, {"aiff", 63, 40},
+                   {"au", 63, 40},  {"caf", 63, 40}, {"flac", 7, 8}};
     static const ae_sample samples[] = {AE_S8, AE_S16, AE_S24, AE_S32, AE_F32, AE_F64};
     static const double rates[] = {8000, 11025, 44100, 192000};
     static const uint32_t channels[] = {1, 2, 6, 32};
@@ -181,10 +186,15 @@ static void test_lossy(void **state)
             heard h;
 
             assert_non_null(sound);
-            for (size_t i = 0; i < N * channels; i++) /* a tone of its own for each, but of the bass, which loses its highs */
-                sound[i] = 0.4f * sinf((float)(i / channels) * (i % channels == 3 ? 0.01f : 0.02f + 0.01f * (float)(i % channels)));
-            file = write_sound(codecs[f], &info, sound, N, NULL, &(ae_write_options){.quality = 90}, NULL);
-            again = write_sound(codecs[f], &info, sound, N, NULL, &(ae_write_options){.quality = 90}, NULL);
+            /* a tone of its own for each, but of the bass, which loses its highs */
+            for (size_t i = 0; i < N * channels; i++)
+                sound[i] = 0.4f * sinf((float)(i / channels) *
+                                       (i % channels == 3 ? 0.01f
+                                                          : 0.02f + 0.01f * (float)(i % channels)));
+            file = write_sound(codecs[f], &info, sound, N, NULL, &(ae_write_options){.quality = 90},
+                               NULL);
+            again = write_sound(codecs[f], &info, sound, N, NULL,
+                                &(ae_write_options){.quality = 90}, NULL);
             assert_int_equal(file.n_bytes, again.n_bytes);
             assert_memory_equal(file.data, again.data, file.n_bytes);
             ae_free(again.data);
@@ -197,20 +207,26 @@ static void test_lossy(void **state)
                 double error = 0, energy = 0;
 
                 for (size_t i = 4800; i < N - 4800; i++) {
-                    double d = (double)((float *)h.samples)[i * channels + c] - (double)sound[i * channels + c];
+                    double d = (double)((float *)h.samples)[i * channels + c] -
+                               (double)sound[i * channels + c];
 
                     error += d * d;
                     energy += (double)sound[i * channels + c] * (double)sound[i * channels + c];
                 }
                 if (!(error < 0.2 * energy)) /* the bass comes back with less */
-                    print_error("%s, channel %u of %u: error %g of %g\n", codecs[f], c, channels, error, energy);
+                    print_error("%s, channel %u of %u: error %g of %g\n", codecs[f], c, channels,
+                                error, energy);
                 assert_true(error < 0.2 * energy);
             }
             /* the rate of bits is about kept when it is written anew */
-            again = write_sound(codecs[f], &info, sound, N, NULL, &(ae_write_options){.like = &h.reader}, NULL);
-            if (!((double)again.n_bytes < 1.6 * (double)file.n_bytes && (double)again.n_bytes > 0.6 * (double)file.n_bytes))
-                print_error("%s, %u channels: %zu bytes, then %zu\n", codecs[f], channels, file.n_bytes, again.n_bytes);
-            assert_true((double)again.n_bytes < 1.6 * (double)file.n_bytes && (double)again.n_bytes > 0.6 * (double)file.n_bytes);
+            again = write_sound(codecs[f], &info, sound, N, NULL,
+                                &(ae_write_options){.like = &h.reader}, NULL);
+            if (!((double)again.n_bytes < 1.6 * (double)file.n_bytes &&
+                  (double)again.n_bytes > 0.6 * (double)file.n_bytes))
+                print_error("%s, %u channels: %zu bytes, then %zu\n", codecs[f], channels,
+                            file.n_bytes, again.n_bytes);
+            assert_true((double)again.n_bytes < 1.6 * (double)file.n_bytes &&
+                        (double)again.n_bytes > 0.6 * (double)file.n_bytes);
             ae_free(again.data);
             heard_close(&h);
             ae_free(file.data);
@@ -224,7 +240,8 @@ static void test_layout(void **state)
         const char *codec;
         uint64_t layout;
         uint32_t channels;
-    } cases[] = {{"wav", 0x3f, 6}, {"wav", 0x60f, 6}, {"wav", 0x107, 4}, {"flac", 0x3f, 6}, {"vorbis", 0x3f, 6}, {"caf", 0x3f, 6}};
+    } cases[] = {{"wav", 0x3f, 6},  {"wav", 0x60f, 6},   {"wav", 0x107, 4},
+                 {"flac", 0x3f, 6}, {"vorbis", 0x3f, 6}, {"caf", 0x3f, 6}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -247,17 +264,24 @@ static void test_layout(void **state)
 
 static void fill_tags(ae_meta *meta)
 {
-    static const char *const tags[][2] = {
-        {"TITLE", "Der kalte Fluß"},         {"ARTIST", "Somebody"}, {"ALBUM", "An album"}, {"DATE", "2024"},
-        {"COMMENT", "recorded in the rain"}, {"GENRE", "Speech"},    {"TRACKNUMBER", "7"},  {"COPYRIGHT", "nobody's"}};
+    static const char *const tags[][2] = {{"TITLE", "Der kalte Fluß"},
+                                          {"ARTIST", "Somebody"},
+                                          {"ALBUM", "An album"},
+                                          {"DATE", "2024"},
+                                          {"COMMENT", "recorded in the rain"},
+                                          {"GENRE", "Speech"},
+                                          {"TRACKNUMBER", "7"},
+                                          {"COPYRIGHT", "nobody's"}};
 
     *meta = (ae_meta){0};
     for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
-        assert_ok(ae_meta_add(meta, AE_META_TAG, tags[i][0], tags[i][1], strlen(tags[i][1]), &util_err));
+        assert_ok(
+            ae_meta_add(meta, AE_META_TAG, tags[i][0], tags[i][1], strlen(tags[i][1]), &util_err));
 }
 
-static const uint8_t cover[70] = {0, 0, 0, 3, 0, 0, 0, 9, 'i', 'm', 'a', 'g', 'e', '/', 'p', 'n', 'g', 0,  0,    0,   0,   0,  0,
-                                  0, 1, 0, 0, 0, 1, 0, 0, 0,   24,  0,   0,   0,   0,   0,   0,   0,   29, 0x89, 'P', 'N', 'G'};
+static const uint8_t cover[70] = {0,   0,   0,  3, 0, 0, 0, 9, 'i', 'm', 'a', 'g',  'e', '/', 'p',
+                                  'n', 'g', 0,  0, 0, 0, 0, 0, 0,   1,   0,   0,    0,   1,   0,
+                                  0,   0,   24, 0, 0, 0, 0, 0, 0,   0,   29,  0x89, 'P', 'N', 'G'};
 
 static void test_tags(void **state)
 {
@@ -283,7 +307,8 @@ static void test_tags(void **state)
         for (size_t i = 0; i < meta.n_items; i++) {
             const ae_meta_item *item = &meta.items[i];
             const char *key = item->key ? item->key : "DISCNUMBER";
-            bool lost = strcmp(key, "DISCNUMBER") == 0 || (f == 1 && !strstr("TITLE ARTIST COMMENT COPYRIGHT", key)) ||
+            bool lost = strcmp(key, "DISCNUMBER") == 0 ||
+                        (f == 1 && !strstr("TITLE ARTIST COMMENT COPYRIGHT", key)) ||
                         (f == 2 && strcmp(key, "DATE") == 0);
 
             if (all || !lost) {
@@ -303,7 +328,8 @@ static void test_tags(void **state)
     }
 }
 
-/* Chunks that only their own family understands come back byte for byte, with odd lengths and larger than any header buffer. */
+/* Chunks that only their own family understands come back byte for byte, with odd lengths and
+ * larger than any header buffer. */
 static void test_chunks(void **state)
 {
     static const struct {
@@ -330,7 +356,8 @@ static void test_chunks(void **state)
                 chunk[i] = (uint8_t)(i * 7 >> 3);
             memset(chunk, 0, 800);
             for (int i = 0; i < 3; i++)
-                assert_ok(ae_meta_add(&meta, AE_META_CHUNK, cases[f].keys[i], chunk, i < 2 ? 602 + (size_t)i : 200001, &util_err));
+                assert_ok(ae_meta_add(&meta, AE_META_CHUNK, cases[f].keys[i], chunk,
+                                      i < 2 ? 602 + (size_t)i : 200001, &util_err));
             file = write_sound(cases[f].codec, &info, data, 1001, &meta, NULL, note);
             assert_string_equal(note, "");
             assert_ok(hear(file, &h, &util_err));
@@ -340,7 +367,8 @@ static void test_chunks(void **state)
             for (size_t i = 0; i < 3; i++) {
                 assert_string_equal(h.reader.meta.items[i].key, meta.items[i].key);
                 assert_int_equal(h.reader.meta.items[i].n_bytes, meta.items[i].n_bytes);
-                assert_memory_equal(h.reader.meta.items[i].value, meta.items[i].value, meta.items[i].n_bytes);
+                assert_memory_equal(h.reader.meta.items[i].value, meta.items[i].value,
+                                    meta.items[i].n_bytes);
             }
             ae_free(file.data);
             file = write_sound(cases[f].other, &info, data, 1001, &h.reader.meta, NULL, note);
@@ -355,15 +383,17 @@ static void test_chunks(void **state)
 
 /* ---- containers ---- */
 
-/* The sound of a container, exactly where its coder has no loss; made anew from itself it keeps its length. */
+/* The sound of a container, exactly where its coder has no loss; made anew from itself it keeps its
+ * length. */
 static void test_containers(void **state)
 {
     static const struct {
         const char *codec;
         unsigned channels;
         bool timed; /* says how long its sound is, so that not even the coder's delay shows */
-    } cases[] = {{"m4a", 2, true},  {"mp4", 1, true},  {"mov", 2, true},  {"mkv", 2, false}, {"webm", 1, false},
-                 {"wma", 2, false}, {"avi", 2, false}, {"aac", 1, false}, {"ts", 2, false}};
+    } cases[] = {{"m4a", 2, true},  {"mp4", 1, true},   {"mov", 2, true},
+                 {"mkv", 2, false}, {"webm", 1, false}, {"wma", 2, false},
+                 {"avi", 2, false}, {"aac", 1, false},  {"ts", 2, false}};
 
     (void)state;
     for (size_t f = 0; f < sizeof(cases) / sizeof(cases[0]); f++) {
@@ -393,10 +423,13 @@ static void test_containers(void **state)
         assert_true(h.n_frames + 4096 > N && h.n_frames < N + 8192);
         if (cases[f].timed) {
             assert_int_equal(h.n_frames, N);
-            check_item(&h.reader.meta, AE_META_TAG, "TITLE", "Der kalte Fluß", strlen("Der kalte Fluß"));
+            check_item(&h.reader.meta, AE_META_TAG, "TITLE", "Der kalte Fluß",
+                       strlen("Der kalte Fluß"));
         }
-        /* what is heard is heard when it was, also where the container cannot state the coder's delay */
-        if (cases[f].timed || strcmp(cases[f].codec, "avi") == 0 || strcmp(cases[f].codec, "aac") == 0) {
+        /* what is heard is heard when it was, also where the container cannot state the coder's
+         * delay */
+        if (cases[f].timed || strcmp(cases[f].codec, "avi") == 0 ||
+            strcmp(cases[f].codec, "aac") == 0) {
             for (size_t i = 4800 * cases[f].channels; i < (N - 4800) * cases[f].channels; i++) {
                 double d = (double)((float *)h.samples)[i] - sound[i] / 32768.0;
 
@@ -444,7 +477,8 @@ static void test_truncated(void **state)
             st = hear((file_bytes){exact, n}, &h, &err);
             free(exact);
             if (st == AE_OK)
-                print_error("%s is read when cut to %zu of %zu bytes\n", codecs[f], n, file.n_bytes);
+                print_error("%s is read when cut to %zu of %zu bytes\n", codecs[f], n,
+                            file.n_bytes);
             assert_true(st == AE_ERR_MALFORMED || st == AE_ERR_UNSUPPORTED);
             assert_int_equal(st, err.status);
         }
@@ -456,7 +490,8 @@ static void test_truncated(void **state)
 /* Sizes as a program leaves them that writes to a pipe: up to the end. */
 static void test_open_ended(void **state)
 {
-    static const uint8_t sizes[3][4] = {{0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 0}, {0xff, 0xff, 0xff, 0x7f}};
+    static const uint8_t sizes[3][4] = {
+        {0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 0}, {0xff, 0xff, 0xff, 0x7f}};
     ae_signal_info info = sound_info(AE_S16, 1, 16000);
     uint8_t *data = make_sound(&info, 3000);
 
@@ -509,10 +544,12 @@ static void test_damaged(void **state)
     }
 }
 
-/* Every allocation of ours fails once, in reading and in writing: an error, and under a leak checker nothing left. */
+/* Every allocation of ours fails once, in reading and in writing: an error, and under a leak
+ * checker nothing left. */
 static void test_allocation(void **state)
 {
-    static const char *const codecs[] = {"wav", "aiff", "caf", "w64", "au", "flac", "vorbis", "opus", "mp3", "m4a", "mkv"};
+    static const char *const codecs[] = {"wav",    "aiff", "caf", "w64", "au", "flac",
+                                         "vorbis", "opus", "mp3", "m4a", "mkv"};
 
     (void)state;
     for (size_t f = 0; f < sizeof(codecs) / sizeof(codecs[0]); f++) {
@@ -544,7 +581,8 @@ static void test_allocation(void **state)
 
             ae_memory_output_init(&memory);
             ae_alloc_fail_at(n);
-            st = ae_encoder_open(ae_codec_for_name(codecs[f]), &memory.sink, &info, &meta, NULL, &encoder, &err);
+            st = ae_encoder_open(ae_codec_for_name(codecs[f]), &memory.sink, &info, &meta, NULL,
+                                 &encoder, &err);
             if (st == AE_OK)
                 st = ae_encoder_write(&encoder, data, 300, &err);
             if (st == AE_OK)
@@ -573,9 +611,10 @@ static void test_refused(void **state)
         uint32_t channels;
         double rate;
         const char *says;
-    } cases[] = {{"flac", 9, 48000, "at most 8 channels"}, {"mp3", 6, 48000, "at most 2 channels"},
-                 {"mp3", 2, 192000, "192000 Hz"},          {"opus", 2, 44100, "44100 Hz"},
-                 {"wav", 2, 44100.5, "44100.5 Hz"},        {"png", 2, 48000, "another kind of signal"}};
+    } cases[] = {
+        {"flac", 9, 48000, "at most 8 channels"}, {"mp3", 6, 48000, "at most 2 channels"},
+        {"mp3", 2, 192000, "192000 Hz"},          {"opus", 2, 44100, "44100 Hz"},
+        {"wav", 2, 44100.5, "44100.5 Hz"},        {"png", 2, 48000, "another kind of signal"}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -585,7 +624,8 @@ static void test_refused(void **state)
         ae_error err = {0};
 
         ae_memory_output_init(&memory);
-        assert_int_equal(ae_encoder_open(ae_codec_for_name(cases[i].codec), &memory.sink, &info, NULL, NULL, &encoder, &err),
+        assert_int_equal(ae_encoder_open(ae_codec_for_name(cases[i].codec), &memory.sink, &info,
+                                         NULL, NULL, &encoder, &err),
                          AE_ERR_UNSUPPORTED);
         if (!strstr(err.message, cases[i].says))
             print_error("%s: %s\n", cases[i].codec, err.message);
@@ -619,10 +659,12 @@ static void test_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exact),     cmocka_unit_test(test_lossy),      cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_tags),      cmocka_unit_test(test_chunks),     cmocka_unit_test(test_containers),
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_open_ended), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_allocation), cmocka_unit_test(test_kinds)};
+        cmocka_unit_test(test_exact),      cmocka_unit_test(test_lossy),
+        cmocka_unit_test(test_layout),     cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_chunks),     cmocka_unit_test(test_containers),
+        cmocka_unit_test(test_truncated),  cmocka_unit_test(test_open_ended),
+        cmocka_unit_test(test_damaged),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_allocation), cmocka_unit_test(test_kinds)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

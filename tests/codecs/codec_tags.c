@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Descriptions of colour from each format to each: kept, turned into a profile that says the same, or named. */
+ * Descriptions of colour from each format to each: kept, turned into a profile that says the same,
+ * or named. */
 #include <math.h>
 #ifdef AEI_HAVE_LCMS
 #include <lcms2.h>
@@ -11,7 +12,8 @@
 
 enum { W = 6, H = 5 };
 
-static const char *const formats[] = {"png", "jpeg", "tiff", "webp", "avif", "jxl", "bmp", "ppm", "pam", "pfm"};
+static const char *const formats[] = {"png", "jpeg", "tiff", "webp", "avif",
+                                      "jxl", "bmp",  "ppm",  "pam",  "pfm"};
 enum { N_FORMATS = sizeof(formats) / sizeof(*formats) };
 
 #define PQ_2020 "\x09\x10\0\x01"
@@ -19,7 +21,9 @@ enum { N_FORMATS = sizeof(formats) / sizeof(*formats) };
 #define BT601 "\x05\x06\0\x01"
 #define GAMMA_1 "\0\x01\x86\xa0"
 #define GAMMA_22 "\0\0\xb1\x8f"
-#define ADOBE "\0\0\x7a\x26\0\0\x80\x84\0\0\xfa\0\0\0\x80\xe8\0\0\x52\x08\0\x01\x15\x58\0\0\x3a\x98\0\0\x17\x70"
+#define ADOBE                                                                                      \
+    "\0\0\x7a\x26\0\0\x80\x84\0\0\xfa\0\0\0\x80\xe8\0\0\x52\x08\0\x01\x15\x58\0\0\x3a\x98\0\0\x17" \
+    "\x70"
 
 typedef struct tagged {
     const char *cicp, *gama, *chrm, *sbit;
@@ -75,35 +79,41 @@ static bool is_kept(const ae_meta *from, const ae_meta *to, const char *type, bo
     return true;
 }
 
-static void check_step(const ae_meta *from, const ae_meta *to, const char *note, bool grey, const char *way)
+static void check_step(const ae_meta *from, const ae_meta *to, const char *note, bool grey,
+                       const char *way)
 {
     static const char *const types[] = {"cICP", "gAMA", "cHRM", "sBIT"};
-    bool had = ae_meta_find(from, AE_META_ICC), has = ae_meta_find(to, AE_META_ICC), made = strstr(note, "became a profile");
+    bool had = ae_meta_find(from, AE_META_ICC), has = ae_meta_find(to, AE_META_ICC),
+         made = strstr(note, "became a profile");
     size_t n;
 
-    if (had && !has && !strstr(note, "profile dropped") && !strstr(note, "metadata dropped") && !is_kept(from, to, "cICP", grey) &&
-        !is_kept(from, to, "gAMA", grey))
+    if (had && !has && !strstr(note, "profile dropped") && !strstr(note, "metadata dropped") &&
+        !is_kept(from, to, "cICP", grey) && !is_kept(from, to, "gAMA", grey))
         fail_msg("%s: the profile is gone: \"%s\"", way, note);
     if (made && !has)
         fail_msg("%s: no profile was made: \"%s\"", way, note);
     for (size_t i = 0; i < 4; i++) {
         const uint8_t *found;
         char dropped[24];
-        bool described = i < 3 && (made || (has && had));                                       /* by a profile */
-        bool covered = (i == 1 || i == 2) && (is_kept(from, to, "cICP", grey) || strstr(note, "cICP")); /* which goes before */
+        bool described = i < 3 && (made || (has && had)); /* by a profile */
+        /* which goes before */
+        bool covered = (i == 1 || i == 2) &&
+                       (is_kept(from, to, "cICP", grey) || strstr(note, "cICP"));
 
         snprintf(dropped, sizeof(dropped), "%s dropped", types[i]);
         found = aei_find_colour(from, types[i], &n);
-        if (found && i == 0 && (grey || found[0] == 1) && found[1] == 13 && found[3] == 1) /* sRGB, which is usual */
+        /* sRGB, which is usual */
+        if (found && i == 0 && (grey || found[0] == 1) && found[1] == 13 && found[3] == 1)
             continue;
-        if (found && !is_kept(from, to, types[i], grey) && !described && !covered && !strstr(note, dropped))
+        if (found && !is_kept(from, to, types[i], grey) && !described && !covered &&
+            !strstr(note, dropped))
             fail_msg("%s: %s is gone: \"%s\"", way, types[i], note);
     }
 }
 
 /* Writes and reads; *to is to be cleared. */
-static void pass(const char *format, const ae_signal_info *info, const void *pixels, const ae_meta *from, ae_meta *to,
-                 const char *way)
+static void pass(const char *format, const ae_signal_info *info, const void *pixels,
+                 const ae_meta *from, ae_meta *to, const char *way)
 {
     ae_write_options options = {.lossless = true};
     file_bytes file, again;
@@ -165,15 +175,34 @@ static void test_grey(void **state)
 }
 
 #ifdef AEI_HAVE_LCMS
-/* What each profile makes of half of full, and its colorants under the white D50, as known from elsewhere. */
+/* What each profile makes of half of full, and its colorants under the white D50, as known from
+ * elsewhere. */
 static void test_profiles(void **state)
 {
-    static const struct { tagged tags; double half, red[3], green[3]; } known[] = {
-        {{DISPLAY_P3, NULL, NULL, NULL}, 0.21404, {0.51512, 0.24120, -0.00105}, {0.29198, 0.69225, 0.04189}},
-        {{NULL, GAMMA_22, ADOBE, NULL}, 0.21793, {0.60974, 0.31111, 0.01947}, {0.20528, 0.62567, 0.06087}},
-        {{NULL, GAMMA_1, NULL, NULL}, 0.5, {0.43607, 0.22249, 0.01392}, {0.38515, 0.71689, 0.09708}},
-        {{"\x09\x08\0\x01", NULL, NULL, NULL}, 0.5, {0.67348, 0.27904, -0.00193}, {0.16567, 0.67535, 0.02998}},
-        {{PQ_2020, NULL, NULL, NULL}, 0.31242, {0.67348, 0.27904, -0.00193}, {0.16567, 0.67535, 0.02998}},
+    static const struct {
+        tagged tags;
+        double half, red[3], green[3];
+    } known[] = {
+        {{DISPLAY_P3, NULL, NULL, NULL},
+         0.21404,
+         {0.51512, 0.24120, -0.00105},
+         {0.29198, 0.69225, 0.04189}},
+        {{NULL, GAMMA_22, ADOBE, NULL},
+         0.21793,
+         {0.60974, 0.31111, 0.01947},
+         {0.20528, 0.62567, 0.06087}},
+        {{NULL, GAMMA_1, NULL, NULL},
+         0.5,
+         {0.43607, 0.22249, 0.01392},
+         {0.38515, 0.71689, 0.09708}},
+        {{"\x09\x08\0\x01", NULL, NULL, NULL},
+         0.5,
+         {0.67348, 0.27904, -0.00193},
+         {0.16567, 0.67535, 0.02998}},
+        {{PQ_2020, NULL, NULL, NULL},
+         0.31242,
+         {0.67348, 0.27904, -0.00193},
+         {0.16567, 0.67535, 0.02998}},
     };
 
     (void)state;
@@ -194,17 +223,22 @@ static void test_profiles(void **state)
         red = cmsReadTag(p, cmsSigRedColorantTag);
         green = cmsReadTag(p, cmsSigGreenColorantTag);
         assert_true(curve && red && green);
-        if (!(fabs((double)cmsEvalToneCurveFloat(curve, 0.5f) - known[i].half) <= 2e-3)) /* 1024 steps */
-            fail_msg("profile %zu makes %g of a half", i, (double)cmsEvalToneCurveFloat(curve, 0.5f));
+        /* 1024 steps */
+        if (!(fabs((double)cmsEvalToneCurveFloat(curve, 0.5f) - known[i].half) <= 2e-3))
+            fail_msg("profile %zu makes %g of a half", i,
+                     (double)cmsEvalToneCurveFloat(curve, 0.5f));
         assert_true(fabs((double)cmsEvalToneCurveFloat(curve, 1) - 1) <= 1e-4);
-        assert_true(fabs(red->X - known[i].red[0]) <= 5e-4 && fabs(red->Y - known[i].red[1]) <= 5e-4 &&
+        assert_true(fabs(red->X - known[i].red[0]) <= 5e-4 &&
+                    fabs(red->Y - known[i].red[1]) <= 5e-4 &&
                     fabs(red->Z - known[i].red[2]) <= 5e-4);
-        assert_true(fabs(green->X - known[i].green[0]) <= 5e-4 && fabs(green->Y - known[i].green[1]) <= 5e-4 &&
+        assert_true(fabs(green->X - known[i].green[0]) <= 5e-4 &&
+                    fabs(green->Y - known[i].green[1]) <= 5e-4 &&
                     fabs(green->Z - known[i].green[2]) <= 5e-4);
         if (known[i].tags.cicp) {
             uint8_t numbers[12];
 
-            assert_int_equal(cmsReadRawTag(p, cmsSigcicpTag, numbers, sizeof(numbers)), sizeof(numbers));
+            assert_int_equal(cmsReadRawTag(p, cmsSigcicpTag, numbers, sizeof(numbers)),
+                             sizeof(numbers));
             assert_memory_equal(numbers + 8, known[i].tags.cicp, 4);
         }
         cmsCloseProfile(p);

@@ -10,14 +10,16 @@
 
 #include "ae/files.h"
 
-static ae_status open_text(const char *text, size_t n, ae_source **source, ae_reader *reader, ae_error *err)
+static ae_status open_text(const char *text, size_t n, ae_source **source, ae_reader *reader,
+                           ae_error *err)
 {
     assert_int_equal(ae_source_memory(text, n, source, err), AE_OK);
     return ae_reader_open(*source, NULL, reader, err);
 }
 
 /* A table is known by its name alone, so it goes through a file. */
-static ae_status open_table(const char *text, const char *suffix, ae_source **source, ae_reader *reader, ae_error *err)
+static ae_status open_table(const char *text, const char *suffix, ae_source **source,
+                            ae_reader *reader, ae_error *err)
 {
     char path[128];
     FILE *f;
@@ -31,7 +33,8 @@ static ae_status open_table(const char *text, const char *suffix, ae_source **so
     return ae_reader_open(*source, NULL, reader, err);
 }
 
-static void check_table(const char *text, const char *suffix, uint64_t rows, uint64_t columns, const double *values)
+static void check_table(const char *text, const char *suffix, uint64_t rows, uint64_t columns,
+                        const double *values)
 {
     ae_source *source;
     ae_reader reader;
@@ -69,8 +72,9 @@ static void test_tables(void **state)
     check_table("a,b\n1,2.5\n-3e2,\n", "csv", 2, 2, (double[]){1, 2.5, -300, NAN});
     check_table("1;2,5\r\n3;4,25\r\n", "csv", 2, 2, (double[]){1, 2.5, 3, 4.25});
     check_table("\xef\xbb\xbfx\ty\n1\t\"2\"\n\n4\tNA", "tsv", 2, 2, (double[]){1, 2, 4, NAN});
-    check_table("city,day\n\"Oslo, N\",1970-01-02\nRome,2000-03-01\n\"Oslo, N\",1969-12-31T12:00:00Z\n", "csv", 3, 2,
-                (double[]){0, 1, 1, 11017, 0, -0.5});
+    check_table(
+        "city,day\n\"Oslo, N\",1970-01-02\nRome,2000-03-01\n\"Oslo, N\",1969-12-31T12:00:00Z\n",
+        "csv", 3, 2, (double[]){0, 1, 1, 11017, 0, -0.5});
     refuse_table("a,b\n1,2\n3,x\n5,6\n", "line 3, column 2: 'x' in a column of numbers");
     refuse_table("a,b\n1,2\n3\n", "line 3 has 1 cells");
     refuse_table("a,b\n1,\"2\n", "a quote is not closed");
@@ -88,7 +92,8 @@ static void check_round_trip(const ae_codec *codec, ae_signal_info info, const v
     void *back = NULL;
 
     ae_memory_output_init(&memory);
-    assert_int_equal(ae_encoder_open(codec, &memory.sink, &info, NULL, NULL, &encoder, &err), AE_OK);
+    assert_int_equal(ae_encoder_open(codec, &memory.sink, &info, NULL, NULL, &encoder, &err),
+                     AE_OK);
     assert_int_equal(ae_encoder_write(&encoder, rows, (uint32_t)info.height, &err), AE_OK);
     assert_int_equal(ae_encoder_finish(&encoder, &err), AE_OK);
     if (open_text((const char *)memory.data, memory.n_bytes, &source, &reader, &err) != AE_OK)
@@ -101,7 +106,8 @@ static void check_round_trip(const ae_codec *codec, ae_signal_info info, const v
     assert_memory_equal(back, rows, n);
     ae_free(back);
     ae_reader_close(&reader);
-    for (size_t cut = 0; cut < memory.n_bytes; cut += cut < 140 ? 1 : 7) { /* every truncation is an error */
+    /* every truncation is an error */
+    for (size_t cut = 0; cut < memory.n_bytes; cut += cut < 140 ? 1 : 7) {
         ae_source *part;
 
         if (!cut)
@@ -131,8 +137,10 @@ static void test_npy(void **state)
     const float floats[6] = {-1.5f, 0, NAN, INFINITY, 1e-40f, 3};
     const double doubles[2] = {0.1, -1e300};
     char big[160], half[160];
-    size_t n_big = numpy_file(big, "'>i2', 'fortran_order': False, 'shape': (3,), }", "\0\1\xff\xfe\0\3", 6);
-    size_t n_half = numpy_file(half, "'<f2', 'fortran_order': False, 'shape': (2,), }", "\0\x3c\0\x38", 4);
+    size_t n_big = numpy_file(big, "'>i2', 'fortran_order': False, 'shape': (3,), }",
+                              "\0\1\xff\xfe\0\3", 6);
+    size_t n_half = numpy_file(half, "'<f2', 'fortran_order': False, 'shape': (2,), }",
+                               "\0\x3c\0\x38", 4);
     ae_source *source;
     ae_reader reader;
     ae_error err = {0};
@@ -140,12 +148,34 @@ static void test_npy(void **state)
     float two[2];
 
     (void)state;
-    check_round_trip(ae_codec_for_name("npy"), (ae_signal_info){.kind = AE_KIND_TENSOR, .sample = AE_U8, .bits = 8, .channels = 1,
-                     .width = 6, .height = 2, .rank = 2, .dims = {2, 3}}, bytes);
-    check_round_trip(ae_codec_for_name("npy"), (ae_signal_info){.kind = AE_KIND_TENSOR, .sample = AE_F32, .bits = 32, .channels = 1,
-                     .width = 3, .height = 2, .rank = 1, .dims = {3}}, floats);
-    check_round_trip(ae_codec_for_name("npy"), (ae_signal_info){.kind = AE_KIND_TENSOR, .sample = AE_F64, .bits = 64, .channels = 1,
-                     .width = 1, .height = 2}, doubles);
+    check_round_trip(ae_codec_for_name("npy"),
+                     (ae_signal_info){.kind = AE_KIND_TENSOR,
+                                      .sample = AE_U8,
+                                      .bits = 8,
+                                      .channels = 1,
+                                      .width = 6,
+                                      .height = 2,
+                                      .rank = 2,
+                                      .dims = {2, 3}},
+                     bytes);
+    check_round_trip(ae_codec_for_name("npy"),
+                     (ae_signal_info){.kind = AE_KIND_TENSOR,
+                                      .sample = AE_F32,
+                                      .bits = 32,
+                                      .channels = 1,
+                                      .width = 3,
+                                      .height = 2,
+                                      .rank = 1,
+                                      .dims = {3}},
+                     floats);
+    check_round_trip(ae_codec_for_name("npy"),
+                     (ae_signal_info){.kind = AE_KIND_TENSOR,
+                                      .sample = AE_F64,
+                                      .bits = 64,
+                                      .channels = 1,
+                                      .width = 1,
+                                      .height = 2},
+                     doubles);
     assert_int_equal(open_text(big, n_big, &source, &reader, &err), AE_OK);
     assert_int_equal(ae_reader_read(&reader, ints, 3, &err), AE_OK);
     assert_true(ints[0] == 1 && ints[1] == -2 && ints[2] == 3);
@@ -161,7 +191,8 @@ static void test_npy(void **state)
 
 static void test_idx(void **state)
 {
-    static const uint8_t shorts[] = {0, 0, 11, 2, 0, 0, 0, 2, 0, 0, 0, 2, 0, 1, 0xff, 0xfe, 0x7f, 0xff, 0x80, 0};
+    static const uint8_t shorts[] = {0, 0, 11, 2, 0,    0,    0,    2,    0,    0,
+                                     0, 2, 0,  1, 0xff, 0xfe, 0x7f, 0xff, 0x80, 0};
     uint8_t packed[128];
     z_stream z = {0};
     ae_source *source;
@@ -179,7 +210,8 @@ static void test_idx(void **state)
     for (int gz = 0; gz < 2; gz++) {
         const void *file = gz ? packed : shorts;
 
-        assert_int_equal(open_text(file, gz ? z.total_out : sizeof(shorts), &source, &reader, &err), AE_OK);
+        assert_int_equal(open_text(file, gz ? z.total_out : sizeof(shorts), &source, &reader, &err),
+                         AE_OK);
         assert_int_equal(reader.info.sample, AE_S16);
         assert_int_equal(reader.info.rank, 1);
         assert_int_equal(ae_reader_read(&reader, got, 2, &err), AE_OK);
@@ -187,7 +219,9 @@ static void test_idx(void **state)
         ae_reader_close(&reader);
         ae_source_free(source);
     }
-    assert_int_equal(open_text((const char *)packed, z.total_out - 12, &source, &reader, &err), AE_OK); /* cut off within */
+    /* cut off within */
+    assert_int_equal(open_text((const char *)packed, z.total_out - 12, &source, &reader, &err),
+                     AE_OK);
     assert_int_not_equal(ae_reader_read(&reader, got, 2, &err), AE_OK);
     ae_reader_close(&reader);
     ae_source_free(source);
@@ -196,7 +230,8 @@ static void test_idx(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_npy), cmocka_unit_test(test_idx)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_npy),
+                                       cmocka_unit_test(test_idx)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

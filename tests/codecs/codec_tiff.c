@@ -12,15 +12,16 @@
 typedef struct tiff_kind {
     const char *mode;
     uint16_t bits, samples, photometric, format, compression;
-    uint16_t extra;  /* EXTRASAMPLES of the last sample */
+    uint16_t extra; /* EXTRASAMPLES of the last sample */
     bool planes;
-    uint32_t tile;   /* edge; 0: strips */
-    uint32_t rows;   /* a strip */
+    uint32_t tile; /* edge; 0: strips */
+    uint32_t rows; /* a strip */
     const char *note;
 } tiff_kind;
 
 enum { W = 37, H = 29, UINT = SAMPLEFORMAT_UINT, FLOAT = SAMPLEFORMAT_IEEEFP };
 
+/* clang-format off */
 static const tiff_kind kinds[] = {
     {"wl", 8, 3, PHOTOMETRIC_RGB, UINT, COMPRESSION_NONE, 0, false, 0, 4, ""},
     {"wb", 16, 3, PHOTOMETRIC_RGB, UINT, COMPRESSION_LZW, 0, false, 0, 29, ""},
@@ -38,12 +39,16 @@ static const tiff_kind kinds[] = {
     {"wb", 16, 1, PHOTOMETRIC_MINISWHITE, UINT, COMPRESSION_NONE, 0, false, 0, 5, ""},
     {"wl", 8, 1, PHOTOMETRIC_PALETTE, UINT, COMPRESSION_LZW, 0, false, 0, 5, ""},
     {"wl", 2, 1, PHOTOMETRIC_PALETTE, UINT, COMPRESSION_NONE, 0, false, 0, 5, ""},
-    {"wl", 8, 4, PHOTOMETRIC_SEPARATED, UINT, COMPRESSION_LZW, 0, false, 0, 5, "CMYK converted to RGB"},
-    {"wb", 16, 4, PHOTOMETRIC_SEPARATED, UINT, COMPRESSION_NONE, 0, false, 16, 0, "CMYK converted to RGB"},
-    {"wl", 8, 2, PHOTOMETRIC_MINISBLACK, UINT, COMPRESSION_NONE, EXTRASAMPLE_ASSOCALPHA, false, 0, 5,
+    {"wl", 8, 4, PHOTOMETRIC_SEPARATED, UINT, COMPRESSION_LZW, 0, false, 0, 5,
+     "CMYK converted to RGB"},
+    {"wb", 16, 4, PHOTOMETRIC_SEPARATED, UINT, COMPRESSION_NONE, 0, false, 16, 0,
+     "CMYK converted to RGB"},
+    {"wl", 8, 2, PHOTOMETRIC_MINISBLACK, UINT, COMPRESSION_NONE, EXTRASAMPLE_ASSOCALPHA, false, 0,
+     5, "premultiplied alpha converted"},
+    {"wl", 32, 4, PHOTOMETRIC_RGB, FLOAT, COMPRESSION_NONE, EXTRASAMPLE_ASSOCALPHA, false, 0, 5,
      "premultiplied alpha converted"},
-    {"wl", 32, 4, PHOTOMETRIC_RGB, FLOAT, COMPRESSION_NONE, EXTRASAMPLE_ASSOCALPHA, false, 0, 5, "premultiplied alpha converted"},
 };
+/* clang-format on */
 
 static uint16_t palette[3][256];
 
@@ -97,7 +102,8 @@ static file_bytes make_tiff(const tiff_kind *k, const double *v, uint16_t orient
     TIFFSetField(tif, TIFFTAG_SAMPLEFORMAT, k->format);
     TIFFSetField(tif, TIFFTAG_PHOTOMETRIC, k->photometric);
     TIFFSetField(tif, TIFFTAG_COMPRESSION, k->compression);
-    TIFFSetField(tif, TIFFTAG_PLANARCONFIG, k->planes ? PLANARCONFIG_SEPARATE : PLANARCONFIG_CONTIG);
+    TIFFSetField(tif, TIFFTAG_PLANARCONFIG,
+                 k->planes ? PLANARCONFIG_SEPARATE : PLANARCONFIG_CONTIG);
     TIFFSetField(tif, TIFFTAG_ORIENTATION, orientation);
     if (k->samples == 2 || (k->samples == 4 && k->photometric == PHOTOMETRIC_RGB))
         TIFFSetField(tif, TIFFTAG_EXTRASAMPLES, 1, &k->extra);
@@ -117,7 +123,8 @@ static file_bytes make_tiff(const tiff_kind *k, const double *v, uint16_t orient
                     for (uint32_t y = y0; y < y0 + k->tile && y < H; y++)
                         for (uint32_t x = x0; x < x0 + k->tile && x < W; x++)
                             for (unsigned c = 0; c < per_plane; c++)
-                                put_sample(k, buffer + (y - y0) * (size_t)TIFFTileRowSize(tif), (x - x0) * per_plane + c,
+                                put_sample(k, buffer + (y - y0) * (size_t)TIFFTileRowSize(tif),
+                                           (x - x0) * per_plane + c,
                                            v[(y * W + x) * k->samples + p + c]);
                     assert_true(TIFFWriteTile(tif, buffer, x0, y0, 0, (uint16_t)p) > 0);
                 }
@@ -126,7 +133,8 @@ static file_bytes make_tiff(const tiff_kind *k, const double *v, uint16_t orient
                 memset(buffer, 0, sizeof(buffer));
                 for (uint32_t x = 0; x < W; x++)
                     for (unsigned c = 0; c < per_plane; c++)
-                        put_sample(k, buffer, x * per_plane + c, v[(y * W + x) * k->samples + p + c]);
+                        put_sample(k, buffer, x * per_plane + c,
+                                   v[(y * W + x) * k->samples + p + c]);
                 assert_int_equal(TIFFWriteScanline(tif, buffer, y, (uint16_t)p), 1);
             }
         }
@@ -144,7 +152,8 @@ static file_bytes make_tiff(const tiff_kind *k, const double *v, uint16_t orient
 /* The pixel on a scale where full is 1. */
 static unsigned expect(const tiff_kind *k, const double *v, double out[4])
 {
-    double max = k->format == FLOAT ? 1 : (double)((1u << k->bits) - 1), alpha = v[k->samples - 1] / max;
+    double max = k->format == FLOAT ? 1 : (double)((1u << k->bits) - 1),
+           alpha = v[k->samples - 1] / max;
     unsigned n = k->samples;
 
     if (k->photometric == PHOTOMETRIC_PALETTE) {
@@ -171,7 +180,8 @@ static void test_kinds(void **state)
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         const tiff_kind *k = &kinds[i];
         double v[W * H * 4], out[4];
-        bool inexact = k->photometric == PHOTOMETRIC_SEPARATED || k->extra == EXTRASAMPLE_ASSOCALPHA;
+        bool inexact = k->photometric == PHOTOMETRIC_SEPARATED ||
+                       k->extra == EXTRASAMPLE_ASSOCALPHA;
         file_bytes file;
         decoded d, d2;
 
@@ -179,7 +189,9 @@ static void test_kinds(void **state)
         file = make_tiff(k, v, 1);
         assert_ok(decode(file, NULL, H, &d, &util_err));
         assert_string_equal(d.reader.note, k->note);
-        assert_int_equal(d.reader.info.sample, k->format == FLOAT ? AE_F32 : k->bits > 8 ? AE_U16 : AE_U8);
+        assert_int_equal(d.reader.info.sample, k->format == FLOAT ? AE_F32
+                                               : k->bits > 8      ? AE_U16
+                                                                  : AE_U8);
         assert_int_equal(d.reader.info.bits, k->bits < 8 ? 8 : k->bits);
         for (int p = 0; p < W * H; p++) {
             unsigned n = expect(k, v + p * k->samples, out);
@@ -192,8 +204,11 @@ static void test_kinds(void **state)
                              : k->bits > 8      ? ((uint16_t *)d.pixels)[at]
                                                 : ((uint8_t *)d.pixels)[at];
 
-                if (!(fabs(got - out[c] * full) <= (k->format == FLOAT ? 1e-6 : inexact ? 1.6 : 0.51))) {
-                    print_error("kind %zu, pixel %d, channel %u: %g, expected %g\n", i, p, c, got, out[c] * full);
+                if (!(fabs(got - out[c] * full) <= (k->format == FLOAT ? 1e-6
+                                                    : inexact          ? 1.6
+                                                                       : 0.51))) {
+                    print_error("kind %zu, pixel %d, channel %u: %g, expected %g\n", i, p, c, got,
+                                out[c] * full);
                     fail();
                 }
             }
@@ -223,7 +238,8 @@ static void test_class_kept(void **state)
     exif = ae_meta_find(&d.reader.meta, AE_META_EXIF);
     assert_non_null(exif);
     options.like = &d.reader;
-    assert_ok(encode("tiff", &d.reader.info, d.pixels, &d.reader.meta, &options, 5, &out, NULL, &util_err));
+    assert_ok(encode("tiff", &d.reader.info, d.pixels, &d.reader.meta, &options, 5, &out, NULL,
+                     &util_err));
     assert_memory_equal(out.data, "MM", 2);
     assert_ok(decode(out, NULL, 4, &d2, &util_err));
     assert_memory_equal(d.pixels, d2.pixels, H * ae_row_bytes(&d.reader.info));
@@ -236,8 +252,9 @@ static void test_class_kept(void **state)
 }
 
 /* One strip of one row and so many samples a pixel, from the bytes as the machine has them. */
-static file_bytes make_row(const char *mode, uint16_t bits, uint16_t format, uint16_t photometric, uint16_t compression,
-                           uint16_t samples, uint32_t width, uint32_t height, const void *data, size_t n_bytes)
+static file_bytes make_row(const char *mode, uint16_t bits, uint16_t format, uint16_t photometric,
+                           uint16_t compression, uint16_t samples, uint32_t width, uint32_t height,
+                           const void *data, size_t n_bytes)
 {
     char path[64];
     TIFF *tif;
@@ -295,7 +312,13 @@ static void test_other_numbers(void **state)
         ae_sample sample;
         double want[8], err;
     } cases[] = {
-        {16, FLOAT, half, 8, AE_F32, {0, 1, 0.5, -1, 65504, 0x1p-24, (double)INFINITY, -1023 * 0x1p-24}, 0},
+        {16,
+         FLOAT,
+         half,
+         8,
+         AE_F32,
+         {0, 1, 0.5, -1, 65504, 0x1p-24, (double)INFINITY, -1023 * 0x1p-24},
+         0},
         {64, FLOAT, doubles, 3, AE_F32, {0.1f, -2, 1e30f}, 0},
         {8, SAMPLEFORMAT_INT, s8, 4, AE_U8, {0, 127, 128, 255}, 0},
         {16, SAMPLEFORMAT_INT, s16, 4, AE_U16, {0, 32767, 32768, 65535}, 0},
@@ -310,8 +333,9 @@ static void test_other_numbers(void **state)
             file_bytes file;
             decoded d;
 
-            file = make_row(big_endian ? "wb" : "wl", bits, cases[i].format, PHOTOMETRIC_MINISBLACK, COMPRESSION_ADOBE_DEFLATE, 1,
-                            cases[i].n, 1, cases[i].data, (size_t)cases[i].n * bits / 8);
+            file = make_row(big_endian ? "wb" : "wl", bits, cases[i].format, PHOTOMETRIC_MINISBLACK,
+                            COMPRESSION_ADOBE_DEFLATE, 1, cases[i].n, 1, cases[i].data,
+                            (size_t)cases[i].n * bits / 8);
             assert_ok(decode(file, NULL, 1, &d, &util_err));
             assert_int_equal(d.reader.info.sample, cases[i].sample);
             for (uint32_t k = 0; k < cases[i].n; k++) {
@@ -320,7 +344,8 @@ static void test_other_numbers(void **state)
                                                          : ((uint8_t *)d.pixels)[k];
 
                 if (!(got == cases[i].want[k] || fabs(got - cases[i].want[k]) <= cases[i].err)) {
-                    print_error("case %zu, sample %u: %g, expected %g\n", i, k, got, cases[i].want[k]);
+                    print_error("case %zu, sample %u: %g, expected %g\n", i, k, got,
+                                cases[i].want[k]);
                     fail();
                 }
             }
@@ -332,9 +357,11 @@ static void test_other_numbers(void **state)
 /* Colours that are not RGB: white, black and the red of sRGB. */
 static void test_other_colours(void **state)
 {
-    static const uint8_t lab8[] = {255, 0, 0, 0, 0, 0, 138, 81, 70}, icc8[] = {255, 128, 128, 0, 128, 128, 138, 209, 198};
+    static const uint8_t lab8[] = {255, 0, 0, 0, 0, 0, 138, 81, 70},
+                         icc8[] = {255, 128, 128, 0, 128, 128, 138, 209, 198};
     static const uint16_t lab16[] = {65535, 0, 0, 0, 0, 0, 35577, 20687, 17892};
-    static const uint8_t ycc[] = {255, 255, 255, 255, 128, 128, 0, 0, 0, 0, 128, 128, 76, 76, 76, 76, 85, 255};
+    static const uint8_t ycc[] = {255, 255, 255, 255, 128, 128, 0,  0,  0,
+                                  0,   128, 128, 76,  76,  76,  76, 85, 255};
     static const float xyz[] = {0.9505f, 1, 1.089f, 0, 0, 0, 0.4124f, 0.2126f, 0.0193f};
     static const struct {
         uint16_t bits, format, photometric, compression;
@@ -345,10 +372,12 @@ static void test_other_colours(void **state)
         double err; /* of 1 */
     } cases[] = {
         {8, UINT, PHOTOMETRIC_CIELAB, COMPRESSION_LZW, lab8, 9, 1, "Lab converted to sRGB", 0.015},
-        {16, UINT, PHOTOMETRIC_CIELAB, COMPRESSION_NONE, lab16, 18, 1, "Lab converted to sRGB", 0.005},
+        {16, UINT, PHOTOMETRIC_CIELAB, COMPRESSION_NONE, lab16, 18, 1, "Lab converted to sRGB",
+         0.005},
         {8, UINT, PHOTOMETRIC_ICCLAB, COMPRESSION_NONE, icc8, 9, 1, "Lab converted to sRGB", 0.015},
         {8, UINT, PHOTOMETRIC_YCBCR, COMPRESSION_LZW, ycc, 18, 2, "", 0.01},
-        {32, FLOAT, PHOTOMETRIC_LOGLUV, COMPRESSION_SGILOG, xyz, 36, 1, "LogLuv converted to linear RGB", 0.02},
+        {32, FLOAT, PHOTOMETRIC_LOGLUV, COMPRESSION_SGILOG, xyz, 36, 1,
+         "LogLuv converted to linear RGB", 0.02},
     };
     static const double want[3][3] = {{1, 1, 1}, {0, 0, 0}, {1, 0, 0}};
 
@@ -356,9 +385,12 @@ static void test_other_colours(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
         for (int big_endian = 0; big_endian < 2; big_endian++) {
             uint32_t wide = cases[i].height; /* the pixels of 4:2:0 are two wide and two high */
-            bool swaps = cases[i].compression == COMPRESSION_SGILOG; /* libtiff swaps what it should encode */
-            file_bytes file = make_row(big_endian && !swaps ? "wb" : "wl", cases[i].bits, cases[i].format, cases[i].photometric,
-                                       cases[i].compression, 3, 3 * wide, cases[i].height, cases[i].data, cases[i].n_bytes);
+            /* libtiff swaps what it should encode */
+            bool swaps = cases[i].compression == COMPRESSION_SGILOG;
+            file_bytes file = make_row(big_endian && !swaps ? "wb" : "wl", cases[i].bits,
+                                       cases[i].format, cases[i].photometric, cases[i].compression,
+                                       3, 3 * wide, cases[i].height, cases[i].data,
+                                       cases[i].n_bytes);
             decoded d;
 
             assert_ok(decode(file, NULL, 1, &d, &util_err));
@@ -367,12 +399,14 @@ static void test_other_colours(void **state)
             for (uint32_t y = 0; y < cases[i].height; y++)
                 for (uint32_t x = 0; x < 9 * wide; x++) {
                     size_t at = y * 9 * wide + x;
-                    double got = d.reader.info.sample == AE_F32   ? (double)((float *)d.pixels)[at]
-                                 : d.reader.info.sample == AE_U16 ? ((uint16_t *)d.pixels)[at] / 65535.0
-                                                                  : ((uint8_t *)d.pixels)[at] / 255.0;
+                    double got = d.reader.info.sample == AE_F32 ? (double)((float *)d.pixels)[at]
+                                 : d.reader.info.sample == AE_U16
+                                     ? ((uint16_t *)d.pixels)[at] / 65535.0
+                                     : ((uint8_t *)d.pixels)[at] / 255.0;
 
                     if (!(fabs(got - want[x / (3 * wide)][x % 3]) <= cases[i].err)) {
-                        print_error("case %zu, %s, sample %u: %g\n", i, big_endian ? "big-endian" : "little-endian", x, got);
+                        print_error("case %zu, %s, sample %u: %g\n", i,
+                                    big_endian ? "big-endian" : "little-endian", x, got);
                         fail();
                     }
                 }
@@ -384,9 +418,11 @@ static void test_other_colours(void **state)
 /* A tile of 4 GB for one pixel. */
 static void test_huge_tile(void **state)
 {
-    static const struct { uint16_t tag, type; uint32_t value; } entries[] = {
-        {256, 4, 1}, {257, 4, 1}, {258, 3, 8}, {259, 3, 8}, {262, 3, 1}, {277, 3, 1}, {322, 4, 65520}, {323, 4, 64000}, {324, 4, 8},
-        {325, 4, 8}};
+    static const struct {
+        uint16_t tag, type;
+        uint32_t value;
+    } entries[] = {{256, 4, 1}, {257, 4, 1},     {258, 3, 8},     {259, 3, 8}, {262, 3, 1},
+                   {277, 3, 1}, {322, 4, 65520}, {323, 4, 64000}, {324, 4, 8}, {325, 4, 8}};
     uint8_t file[8 + 2 + 12 * 10 + 4] = {'I', 'I', 42, 0, 8, 0, 0, 0, 10};
     decoded d;
     ae_error err;
@@ -395,7 +431,8 @@ static void test_huge_tile(void **state)
     for (size_t i = 0; i < 10; i++) {
         uint8_t *e = file + 10 + 12 * i;
 
-        e[0] = (uint8_t)entries[i].tag, e[1] = (uint8_t)(entries[i].tag >> 8), e[2] = (uint8_t)entries[i].type, e[4] = 1;
+        e[0] = (uint8_t)entries[i].tag, e[1] = (uint8_t)(entries[i].tag >> 8),
+        e[2] = (uint8_t)entries[i].type, e[4] = 1;
         for (unsigned k = 0; k < 4; k++)
             e[8 + k] = (uint8_t)(entries[i].value >> 8 * k);
     }
@@ -405,11 +442,16 @@ static void test_huge_tile(void **state)
 
 static void test_unsupported(void **state)
 {
+    /* clang-format off */
     static const tiff_kind bad[] = {
-        {"wl", 8, 3, PHOTOMETRIC_ITULAB, UINT, COMPRESSION_NONE, 0, false, 0, 4, "photometric interpretation 10"},
-        {"wl", 32, 1, PHOTOMETRIC_MINISBLACK, SAMPLEFORMAT_COMPLEXINT, COMPRESSION_NONE, 0, false, 0, 4, "sample format 5"},
-        {"wl", 12, 1, PHOTOMETRIC_MINISBLACK, SAMPLEFORMAT_INT, COMPRESSION_NONE, 0, false, 0, 4, "signed bits per sample 12"},
+        {"wl", 8, 3, PHOTOMETRIC_ITULAB, UINT, COMPRESSION_NONE, 0, false, 0, 4,
+         "photometric interpretation 10"},
+        {"wl", 32, 1, PHOTOMETRIC_MINISBLACK, SAMPLEFORMAT_COMPLEXINT, COMPRESSION_NONE, 0, false,
+         0, 4, "sample format 5"},
+        {"wl", 12, 1, PHOTOMETRIC_MINISBLACK, SAMPLEFORMAT_INT, COMPRESSION_NONE, 0, false, 0, 4,
+         "signed bits per sample 12"},
     };
+    /* clang-format on */
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -426,9 +468,10 @@ static void test_unsupported(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_kinds), cmocka_unit_test(test_class_kept),
-                                       cmocka_unit_test(test_other_numbers), cmocka_unit_test(test_other_colours),
-                                       cmocka_unit_test(test_huge_tile), cmocka_unit_test(test_unsupported)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kinds),         cmocka_unit_test(test_class_kept),
+        cmocka_unit_test(test_other_numbers), cmocka_unit_test(test_other_colours),
+        cmocka_unit_test(test_huge_tile),     cmocka_unit_test(test_unsupported)};
     uint32_t seed = 3;
 
     for (int i = 0; i < 3 * 256; i++)

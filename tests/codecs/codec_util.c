@@ -71,7 +71,8 @@ void *make_smooth(const ae_signal_info *info)
     assert_non_null(out);
     for (size_t i = 0; i < n; i++)
         for (uint32_t c = 0; c < info->channels; c++) {
-            float x = (float)(i % info->width) / (float)info->width, y = (float)(i / info->width) / (float)info->height;
+            float x = (float)(i % info->width) / (float)info->width,
+                  y = (float)(i / info->width) / (float)info->height;
 
             pixels[i * info->channels + c] = 0.5f + 0.4f * sinf(3 * x + 2 * y + (float)c);
         }
@@ -80,8 +81,9 @@ void *make_smooth(const ae_signal_info *info)
     return out;
 }
 
-ae_status encode(const char *name, const ae_signal_info *info, const void *pixels, const ae_meta *meta,
-                 const ae_write_options *options, uint32_t band, file_bytes *out, char note[160], ae_error *err)
+ae_status encode(const char *name, const ae_signal_info *info, const void *pixels,
+                 const ae_meta *meta, const ae_write_options *options, uint32_t band,
+                 file_bytes *out, char note[160], ae_error *err)
 {
     const ae_codec *codec = ae_codec_for_name(name);
     ae_memory_output memory;
@@ -159,7 +161,8 @@ void decode_close(decoded *d)
     *d = (decoded){0};
 }
 
-static void add(ae_meta *meta, ae_meta_kind kind, const char *key, const void *value, size_t n_bytes)
+static void add(ae_meta *meta, ae_meta_kind kind, const char *key, const void *value,
+                size_t n_bytes)
 {
     assert_ok(ae_meta_add(meta, kind, key, value, n_bytes, &util_err));
 }
@@ -167,18 +170,21 @@ static void add(ae_meta *meta, ae_meta_kind kind, const char *key, const void *v
 /* A minimal valid matrix (or grey) profile: header, white point and curves. */
 static size_t make_profile(uint8_t icc[1024], bool grey)
 {
-    static const char *const rgb_tags[] = {"wtpt", "rXYZ", "gXYZ", "bXYZ", "rTRC", "gTRC", "bTRC", "cprt", "desc"};
+    static const char *const rgb_tags[] = {"wtpt", "rXYZ", "gXYZ", "bXYZ", "rTRC",
+                                           "gTRC", "bTRC", "cprt", "desc"};
     static const char *const grey_tags[] = {"wtpt", "kTRC", "cprt", "desc"};
-    static const uint32_t xyz[4][3] = {
-        {0xf6d6, 0x10000, 0xd32d}, {0x6fa2, 0x38f5, 0x0390}, {0x6299, 0xb785, 0x18da}, {0x24a0, 0x0f84, 0xb6cf}};
+    static const uint32_t xyz[4][3] = {{0xf6d6, 0x10000, 0xd32d},
+                                       {0x6fa2, 0x38f5, 0x0390},
+                                       {0x6299, 0xb785, 0x18da},
+                                       {0x24a0, 0x0f84, 0xb6cf}};
     const char *const *tags = grey ? grey_tags : rgb_tags;
     uint32_t n_tags = grey ? 4 : 9, at = 128 + 4 + 12 * n_tags;
 
     memset(icc, 0, 1024);
-#define PUT32(o, v)                                                                                                             \
-    do {                                                                                                                        \
-        for (unsigned k_ = 0; k_ < 4; k_++)                                                                                     \
-            icc[(o) + k_] = (uint8_t)((uint32_t)(v) >> (24 - 8 * k_));                                                          \
+#define PUT32(o, v)                                                                                \
+    do {                                                                                           \
+        for (unsigned k_ = 0; k_ < 4; k_++)                                                        \
+            icc[(o) + k_] = (uint8_t)((uint32_t)(v) >> (24 - 8 * k_));                             \
     } while (0)
     PUT32(8, 0x02400000);
     memcpy(icc + 12, "mntr", 4);
@@ -225,12 +231,18 @@ static size_t make_profile(uint8_t icc[1024], bool grey)
 void fill_meta(ae_meta *meta, uint32_t channels)
 {
     /* Little-endian TIFF, orientation 6, and a maker's string. */
-    static const uint8_t exif[] = {'I',  'I',  42, 0, 8, 0, 0, 0, 2, 0, 0x0f, 0x01, 2, 0, 6, 0, 0,   0,   38,  0,   0,   0,
-                                   0x12, 0x01, 3,  0, 1, 0, 0, 0, 6, 0, 0,    0,    0, 0, 0, 0, 'M', 'a', 'k', 'e', 'r', 0};
-    static const char xmp[] = "<?xpacket begin='\xef\xbb\xbf' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta xmlns:x='adobe:ns:meta/'>"
-                              "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'/></x:xmpmeta><?xpacket end='w'?>";
-    static const uint8_t iptc[] = {0x1c, 2, 0, 0, 2, 0, 4, 0x1c, 2, 5, 0, 5, 'T', 'i', 't', 'l', 'e'};
-    static const uint8_t density[] = {0x13, 0x0b, 0, 0, 0x25, 0x16, 0, 0}; /* 72 and 144 to the inch */
+    static const uint8_t exif[] = {
+        'I',  'I',  42, 0, 8, 0, 0, 0, 2, 0, 0x0f, 0x01, 2, 0, 6, 0, 0,   0,   38,  0,   0,   0,
+        0x12, 0x01, 3,  0, 1, 0, 0, 0, 6, 0, 0,    0,    0, 0, 0, 0, 'M', 'a', 'k', 'e', 'r', 0};
+    static const char xmp[] =
+        "<?xpacket begin='\xef\xbb\xbf' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta "
+        "xmlns:x='adobe:ns:meta/'>"
+        "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'/></x:xmpmeta><?xpacket "
+        "end='w'?>";
+    static const uint8_t iptc[] = {0x1c, 2, 0, 0,   2,   0,   4,   0x1c, 2,
+                                   5,    0, 5, 'T', 'i', 't', 'l', 'e'};
+    /* 72 and 144 to the inch */
+    static const uint8_t density[] = {0x13, 0x0b, 0, 0, 0x25, 0x16, 0, 0};
     uint8_t icc[1024];
 
     *meta = (ae_meta){0};

@@ -31,11 +31,16 @@ void *make_noise(const ae_signal_info *info, uint32_t seed);
 /* Smooth colours, so that lossy formats come near. */
 void *make_smooth(const ae_signal_info *info);
 
-typedef struct file_bytes { uint8_t *data; size_t n_bytes; } file_bytes; /* free data with ae_free */
+/* free data with ae_free */
+typedef struct file_bytes {
+    uint8_t *data;
+    size_t n_bytes;
+} file_bytes;
 
 /* Writes rows in bands of `band`. */
-ae_status encode(const char *codec, const ae_signal_info *info, const void *pixels, const ae_meta *meta,
-                 const ae_write_options *options, uint32_t band, file_bytes *out, char note[160], ae_error *err);
+ae_status encode(const char *codec, const ae_signal_info *info, const void *pixels,
+                 const ae_meta *meta, const ae_write_options *options, uint32_t band,
+                 file_bytes *out, char note[160], ae_error *err);
 
 /* A file opened from memory. */
 typedef struct decoded {
@@ -45,7 +50,8 @@ typedef struct decoded {
 } decoded;
 ae_status decode_open(file_bytes file, const ae_limits *limits, decoded *d, ae_error *err);
 ae_status decode_pixels(decoded *d, uint32_t band, ae_error *err);
-ae_status decode(file_bytes file, const ae_limits *limits, uint32_t band, decoded *d, ae_error *err);
+ae_status decode(file_bytes file, const ae_limits *limits, uint32_t band, decoded *d,
+                 ae_error *err);
 void decode_close(decoded *d);
 
 /* Metadata of every kind, with a profile for so many channels. */

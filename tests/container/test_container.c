@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The .aec container: round trips, damage at every byte, truncation at every byte, appending, names, large indices. */
+ * The .aec container: round trips, damage at every byte, truncation at every byte, appending,
+ * names, large indices. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,10 +77,16 @@ typedef struct picture {
     ae_sample_hash *hash; /* of what decoding will give */
 } picture;
 
-static picture make_picture(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t seed)
+static picture make_picture(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample,
+                            uint32_t seed)
 {
-    picture p = {.info = {.kind = AE_KIND_IMAGE, .sample = sample, .bits = 8 * (uint32_t)ae_sample_bytes(sample),
-                          .channels = channels, .alpha = channels == 2 || channels == 4, .width = w, .height = h}};
+    picture p = {.info = {.kind = AE_KIND_IMAGE,
+                          .sample = sample,
+                          .bits = 8 * (uint32_t)ae_sample_bytes(sample),
+                          .channels = channels,
+                          .alpha = channels == 2 || channels == 4,
+                          .width = w,
+                          .height = h}};
 
     p.n = ae_row_bytes(&p.info) * h;
     p.pixels = malloc(p.n);
@@ -126,12 +133,18 @@ static void add_decoded(void *opaque, const void *rows, uint32_t n_rows)
     ae_sample_hash_add(p->hash, rows, n_rows * ae_row_bytes(&p->info));
 }
 
-static void write_picture(ae_container_writer *w, const char *name, picture *p, uint32_t tolerance, ae_error *err)
+static void write_picture(ae_container_writer *w, const char *name, picture *p, uint32_t tolerance,
+                          ae_error *err)
 {
-    ae_item item = {.name = (char *)(uintptr_t)name, .info = p->info, .quality = (uint16_t)(3 * tolerance), .orientation = 6};
+    ae_item item = {.name = (char *)(uintptr_t)name,
+                    .info = p->info,
+                    .quality = (uint16_t)(3 * tolerance),
+                    .orientation = 6};
     ae_row_source source = {p->info, p, read_picture};
     ae_tile_sink sink = {w, write_tile};
-    ae_samples_options options = {.bound = AE_BOUND_ONE * tolerance, .decoded = add_decoded, .control = {2, NULL, p, NULL, NULL}};
+    ae_samples_options options = {.bound = AE_BOUND_ONE * tolerance,
+                                  .decoded = add_decoded,
+                                  .control = {2, NULL, p, NULL, NULL}};
     uint8_t digest[16];
 
     p->at = 0;
@@ -143,14 +156,19 @@ static void write_picture(ae_container_writer *w, const char *name, picture *p, 
     ok(ae_container_end(w, digest, err), err);
 }
 
-static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n, ae_error *err)
+static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n,
+                           ae_error *err)
 {
     return ae_item_tile(opaque, AE_TILE_COLOURS, index, data, n, err);
 }
 
-typedef struct damaged_tile { const uint8_t *bytes; size_t n; } damaged_tile;
+typedef struct damaged_tile {
+    const uint8_t *bytes;
+    size_t n;
+} damaged_tile;
 
-static ae_status read_damaged(void *opaque, uint32_t index, const void **data, size_t *n, ae_error *err)
+static ae_status read_damaged(void *opaque, uint32_t index, const void **data, size_t *n,
+                              ae_error *err)
 {
     const damaged_tile *d = opaque;
 
@@ -161,7 +179,10 @@ static ae_status read_damaged(void *opaque, uint32_t index, const void **data, s
     return AE_OK;
 }
 
-typedef struct losses { uint32_t n; bool lost[64]; } losses;
+typedef struct losses {
+    uint32_t n;
+    bool lost[64];
+} losses;
 
 static void count_loss(void *opaque, uint32_t index, const char *why)
 {
@@ -174,8 +195,8 @@ static void count_loss(void *opaque, uint32_t index, const char *why)
 }
 
 /* The item as a picture; lost tiles are counted where l is not NULL. */
-static ae_status read_item(const ae_container *c, const ae_item *item, ae_samples_options options, losses *l, picture *out,
-                           ae_error *err)
+static ae_status read_item(const ae_container *c, const ae_item *item, ae_samples_options options,
+                           losses *l, picture *out, ae_error *err)
 {
     ae_item_reader *r = NULL;
     ae_row_sink sink = {out, collect};
@@ -205,7 +226,8 @@ static ae_status read_item(const ae_container *c, const ae_item *item, ae_sample
     return st;
 }
 
-static void check_item(const ae_container *c, const ae_item *item, const picture *want, uint32_t tolerance)
+static void check_item(const ae_container *c, const ae_item *item, const picture *want,
+                       uint32_t tolerance)
 {
     ae_sample_hash *hash;
     ae_item_reader *r;
@@ -234,7 +256,10 @@ static void check_item(const ae_container *c, const ae_item *item, const picture
 
 static void test_round_trip(void **state)
 {
-    static const struct { uint32_t w, h, channels; ae_sample sample; uint32_t tolerance;
+    static const struct {
+        uint32_t w, h, channels;
+        ae_sample sample;
+        uint32_t tolerance;
     } cases[] = {{1, 1, 1, AE_U8, 0},    {1, 1, 4, AE_U16, 0},    {3, 700, 2, AE_U8, 0},
                  {700, 3, 3, AE_U16, 0}, {513, 600, 3, AE_U8, 0}, {40, 30, 4, AE_U8, 0},
                  {100, 90, 3, AE_U8, 1}, {100, 90, 1, AE_U8, 7},  {60, 70, 4, AE_U8, 255},
@@ -289,12 +314,14 @@ static void test_round_trip(void **state)
 }
 
 /* Letters of a few colours on ground, here and there a ramp. */
-static picture make_drawing(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t colours)
+static picture make_drawing(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample,
+                            uint32_t colours)
 {
     picture p = make_picture(w, h, channels, sample, 1);
 
     for (size_t i = 0; i < (size_t)w * h; i++) {
-        uint32_t x = (uint32_t)(i % w), y = (uint32_t)(i / w), letter = (x / 6 * 7 + y / 9 * 13) % 11;
+        uint32_t x = (uint32_t)(i % w), y = (uint32_t)(i / w),
+                 letter = (x / 6 * 7 + y / 9 * 13) % 11;
         uint32_t ink = letter * 0x9e3779b1u >> (x % 6 + y % 9) & 1 ? 1 + letter % (colours - 1) : 0;
 
         for (uint32_t ch = 0; ch < channels; ch++) {
@@ -309,16 +336,23 @@ static picture make_drawing(uint32_t w, uint32_t h, uint32_t channels, ae_sample
     return p;
 }
 
-/* Drawn tiles come back, take few bytes, and do no harm where they are damaged behind the checksum. */
+/* Drawn tiles come back, take few bytes, and do no harm where they are damaged behind the checksum.
+ */
 static void test_drawings(void **state)
 {
-    static const struct { uint32_t w, h, channels; ae_sample sample; uint32_t colours;
-    } cases[] = {{1, 1, 1, AE_U8, 2},   {200, 90, 1, AE_U8, 2},  {160, 90, 3, AE_U8, 4}, {90, 60, 4, AE_U8, 9},
-                 {90, 60, 2, AE_U8, 5}, {90, 60, 4, AE_U16, 4}, {5, 700, 3, AE_U8, 3},  {600, 20, 1, AE_U16, 7}};
+    static const struct {
+        uint32_t w, h, channels;
+        ae_sample sample;
+        uint32_t colours;
+    } cases[] = {{1, 1, 1, AE_U8, 2},   {200, 90, 1, AE_U8, 2}, {160, 90, 3, AE_U8, 4},
+                 {90, 60, 4, AE_U8, 9}, {90, 60, 2, AE_U8, 5},  {90, 60, 4, AE_U16, 4},
+                 {5, 700, 3, AE_U8, 3}, {600, 20, 1, AE_U16, 7}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        picture p = make_drawing(cases[i].w, cases[i].h, cases[i].channels, cases[i].sample, cases[i].colours), got;
+        picture p = make_drawing(cases[i].w, cases[i].h, cases[i].channels, cases[i].sample,
+                                 cases[i].colours),
+                got;
         ae_samples_options o = {.control.threads = 1};
         ae_container_writer *w;
         ae_item_reader *r;
@@ -350,7 +384,8 @@ static void test_drawings(void **state)
             bytes[at] = (uint8_t)(bytes[at] ^ (1 << k % 8));
             d = (damaged_tile){bytes, k % 5 ? n : at};
             got = (picture){.info = item.info, .n = p.n, .pixels = malloc(p.n)};
-            (void)!ae_samples_decode(&item.info, &o, &(ae_tile_source){&d, read_damaged}, &(ae_row_sink){&got, collect}, &err);
+            (void)!ae_samples_decode(&item.info, &o, &(ae_tile_source){&d, read_damaged},
+                                     &(ae_row_sink){&got, collect}, &err);
             free(got.pixels);
             free(bytes);
         }
@@ -364,7 +399,8 @@ static void test_drawings(void **state)
 
 static void test_regions(void **state)
 {
-    static const uint32_t regions[][4] = {{0, 0, 1, 1}, {511, 0, 2, 600}, {600, 550, 100, 50}, {5, 511, 690, 2}, {0, 0, 700, 600}};
+    static const uint32_t regions[][4] = {
+        {0, 0, 1, 1}, {511, 0, 2, 600}, {600, 550, 100, 50}, {5, 511, 690, 2}, {0, 0, 700, 600}};
     picture p = make_picture(700, 600, 3, AE_U8, 9), got;
     ae_container_writer *w;
     ae_container *c;
@@ -383,13 +419,17 @@ static void test_regions(void **state)
     for (size_t i = 0; i < sizeof(regions) / sizeof(*regions); i++) {
         const uint32_t *r = regions[i];
 
-        ok(read_item(c, &item, (ae_samples_options){.region = {r[0], r[1], r[2], r[3]}}, NULL, &got, &err), &err);
+        ok(read_item(c, &item, (ae_samples_options){.region = {r[0], r[1], r[2], r[3]}}, NULL, &got,
+                     &err),
+           &err);
         for (uint32_t y = 0; y < r[3]; y++)
-            assert_memory_equal(got.pixels + y * r[2] * 3, p.pixels + ((r[1] + y) * 700 + r[0]) * 3, r[2] * 3);
+            assert_memory_equal(got.pixels + y * r[2] * 3, p.pixels + ((r[1] + y) * 700 + r[0]) * 3,
+                                r[2] * 3);
         free(got.pixels);
     }
-    assert_int_equal(read_item(c, &item, (ae_samples_options){.region = {600, 0, 101, 1}}, NULL, &got, &err),
-                     AE_ERR_ARGUMENT);
+    assert_int_equal(
+        read_item(c, &item, (ae_samples_options){.region = {600, 0, 101, 1}}, NULL, &got, &err),
+        AE_ERR_ARGUMENT);
     free(got.pixels);
 
     ok(read_item(c, &item, (ae_samples_options){.preview = true}, NULL, &got, &err), &err);
@@ -431,15 +471,17 @@ static void write_sample(file *f, picture p[3], picture *small)
         p[0].pixels[i] = (uint8_t)(i / 100 * 20);
     ok(ae_container_create(&f->sink, &w, &err), &err);
     write_picture(w, "a", &p[0], 0, &err);
-    like.name = (char *)(uintptr_t)"b";
+    like.name = (char *)(uintptr_t) "b";
     like.info = p[1].info;
     ok(ae_container_begin(w, &like, &err), &err);
     ok(ae_meta_add(&meta, AE_META_TEXT, "Comment", "hello", 5, &err), &err);
     ok(ae_container_write_meta(w, &meta, &err), &err);
     ae_meta_clear(&meta);
     p[1].at = 0;
-    ok(ae_samples_encode(&(ae_samples_options){.control.threads = 1}, &(ae_row_source){p[1].info, &p[1], read_picture},
-                         &(ae_tile_sink){w, write_tile}, &err), &err);
+    ok(ae_samples_encode(&(ae_samples_options){.control.threads = 1},
+                         &(ae_row_source){p[1].info, &p[1], read_picture},
+                         &(ae_tile_sink){w, write_tile}, &err),
+       &err);
     ok(ae_container_end(w, NULL, &err), &err);
     copy = make_picture(4, 20, 1, AE_U8, 4);
     like.info = small->info;
@@ -451,7 +493,8 @@ static void write_sample(file *f, picture p[3], picture *small)
     ae_container_writer_free(w);
 }
 
-/* What can be read must be right. Returns the number of whole tiles and packed items read; *reported: something was said. */
+/* What can be read must be right. Returns the number of whole tiles and packed items read;
+ * *reported: something was said. */
 static uint32_t read_what_is_left(file *f, const picture p[3], const picture *small, bool *reported)
 {
     ae_bytes bytes = bytes_of(f);
@@ -475,7 +518,8 @@ static uint32_t read_what_is_left(file *f, const picture p[3], const picture *sm
         losses l = {0};
         picture got;
 
-        if (read_item(c, &items[i], (ae_samples_options){.control.threads = 1}, &l, &got, &err) != AE_OK) {
+        if (read_item(c, &items[i], (ae_samples_options){.control.threads = 1}, &l, &got, &err) !=
+            AE_OK) {
             *reported = true;
         } else if (items[i].packed) {
             assert_memory_equal(got.pixels, small->pixels + 16 * (items[i].name[2] - '0'), 16);
@@ -533,8 +577,10 @@ static void test_flips(void **state)
         }
         ae_container_free(c);
         if (reported != (i < f.n))
-            fail_msg("byte %zu of %zu: %s", i, f.n, reported ? "a sound file is called damaged" : "damage is not reported");
-        /* a pack lost takes its five items along, anything else one tile; an unreadable version takes all */
+            fail_msg("byte %zu of %zu: %s", i, f.n,
+                     reported ? "a sound file is called damaged" : "damage is not reported");
+        /* a pack lost takes its five items along, anything else one tile; an unreadable version
+         * takes all */
         if (i >= 16 && whole < 10 - 5)
             fail_msg("byte %zu of %zu: only %u tiles left", i, f.n, whole);
         if (i < f.n)
@@ -579,8 +625,8 @@ static void test_truncation(void **state)
         f.n = i;
         whole = read_what_is_left(&f, p, &small, &reported);
         if (!reported || whole != whole_before(&f, i))
-            fail_msg("cut to %zu of %zu bytes: %u tiles instead of %u, %sreported", i, n, whole, whole_before(&f, i),
-                     reported ? "" : "not ");
+            fail_msg("cut to %zu of %zu bytes: %u tiles instead of %u, %sreported", i, n, whole,
+                     whole_before(&f, i), reported ? "" : "not ");
     }
     for (int i = 0; i < 3; i++)
         free(p[i].pixels);
@@ -598,7 +644,8 @@ static ae_status read_and_stop(void *opaque, void *rows, uint32_t n_rows, ae_err
     return AE_OK;
 }
 
-static ae_status refuse_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
+static ae_status refuse_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes,
+                             ae_error *err)
 {
     (void)opaque;
     (void)index;
@@ -607,7 +654,8 @@ static ae_status refuse_tile(void *opaque, uint32_t index, const void *data, siz
     return ae_fail(err, AE_ERR_INTERNAL, "a tile after the interrupt");
 }
 
-static ae_status stop_and_give(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+static ae_status stop_and_give(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
+                               ae_error *err)
 {
     (void)index;
     (void)err;
@@ -621,7 +669,8 @@ static ae_status stop_and_give(void *opaque, uint32_t index, const void **data, 
 static void test_interrupts(void **state)
 {
     ae_cancel cancel = {0};
-    ae_samples_options o = {.control.threads = 1, .control.cancel = &cancel, .control.lost = count_loss};
+    ae_samples_options o = {
+        .control.threads = 1, .control.cancel = &cancel, .control.lost = count_loss};
     picture p = make_picture(30, 20, 1, AE_U8, 1), to = {.info = p.info};
     ae_row_source rows = {p.info, &cancel, read_and_stop};
     ae_tile_sink tiles = {NULL, refuse_tile};
@@ -666,7 +715,7 @@ static void test_recovery(void **state)
     assert_true(ae_container_unfinished(c));
     assert_null(ae_container_complaint(c));
     ae_container_free(c);
-    f.data[f.n - 3] ^= 1;  /* the only footer */
+    f.data[f.n - 3] ^= 1;   /* the only footer */
     f.data[end - 100] ^= 1; /* within the second tile of b */
     bytes = bytes_of(&f);
     ok(ae_container_open(&bytes, NULL, &c, &err), &err);
@@ -741,7 +790,9 @@ static void test_append(void **state)
             } else {
                 write_picture(w, name, &p, 0, &err);
                 before = f.n;
-                ok(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t) "half", .info = p.info}, &err), &err);
+                ok(ae_container_begin(
+                       w, &(ae_item){.name = (char *)(uintptr_t) "half", .info = p.info}, &err),
+                   &err);
             }
             ae_container_writer_free(w);
             bytes = bytes_of(&f);
@@ -769,7 +820,8 @@ static void test_names(void **state)
 {
     static const char *const bad[] = {"/a",   "..", "../a", "a/..",     "a/../b", ".",   "a/./b",
                                       "a//b", "a/", "a\nb", "a\033[2J", "a\\b",   "\177"};
-    static const char *const good[] = {"a", "a/b", "..a", "a..", "...", "a b", ".hidden", "\303\251.png"};
+    static const char *const good[] = {"a",   "a/b", "..a",     "a..",
+                                       "...", "a b", ".hidden", "\303\251.png"};
     picture p = make_picture(2, 2, 1, AE_U8, 1);
     ae_container_writer *w;
     ae_error err;
@@ -781,13 +833,17 @@ static void test_names(void **state)
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
         assert_true(ae_item_name_is_safe(good[i]));
         write_picture(w, good[i], &p, 0, &err);
-        assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)good[i], .info = p.info}, &err),
-                         AE_ERR_ARGUMENT);
+        assert_int_equal(
+            ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)good[i], .info = p.info},
+                               &err),
+            AE_ERR_ARGUMENT);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         assert_false(ae_item_name_is_safe(bad[i]));
-        assert_int_equal(ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)bad[i], .info = p.info}, &err),
-                         AE_ERR_ARGUMENT);
+        assert_int_equal(
+            ae_container_begin(w, &(ae_item){.name = (char *)(uintptr_t)bad[i], .info = p.info},
+                               &err),
+            AE_ERR_ARGUMENT);
     }
     ae_container_writer_free(w);
     free(p.pixels);
@@ -802,7 +858,12 @@ static void test_many(void **state)
     uint8_t pixels[A_PACK * 16];
     const char *names[A_PACK];
     char text[A_PACK][40];
-    ae_item like = {.info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 1, .width = 4, .height = 4}};
+    ae_item like = {.info = {.kind = AE_KIND_IMAGE,
+                             .sample = AE_U8,
+                             .bits = 8,
+                             .channels = 1,
+                             .width = 4,
+                             .height = 4}};
     ae_container_writer *w;
     ae_container *c;
     ae_bytes bytes;
@@ -854,7 +915,7 @@ static void test_many(void **state)
 static void test_meta(void **state)
 {
     picture p = make_picture(5, 5, 3, AE_U8, 5);
-    ae_item item = {.name = (char *)(uintptr_t)"x", .info = p.info}, one;
+    ae_item item = {.name = (char *)(uintptr_t) "x", .info = p.info}, one;
     static uint8_t large[20000];
     ae_meta meta = {0}, back;
     ae_container_writer *w;
@@ -897,7 +958,10 @@ static void test_meta(void **state)
     free(f.data);
 }
 
-typedef struct kept { uint8_t *data; size_t n; } kept;
+typedef struct kept {
+    uint8_t *data;
+    size_t n;
+} kept;
 
 static ae_status keep_tile(void *opaque, uint32_t index, const void *data, size_t n, ae_error *err)
 {
@@ -912,7 +976,8 @@ static ae_status keep_tile(void *opaque, uint32_t index, const void *data, size_
     return AE_OK;
 }
 
-static ae_status give_tile(void *opaque, uint32_t index, const void **data, size_t *n, ae_error *err)
+static ae_status give_tile(void *opaque, uint32_t index, const void **data, size_t *n,
+                           ae_error *err)
 {
     const kept *k = opaque;
 
@@ -951,7 +1016,8 @@ static void test_bounds(void **state)
             static const uint32_t coded_as[3] = {1, 0, 2}; /* green comes first */
             uint32_t y = at / 180, c = coded_as[at % 3];
 
-            assert_in_range(abs(got.pixels[at] - p.pixels[at]), 0, (bounds[i] + 16 * ((c + y) % 3) + y / 3 * 7 % 16) / 48);
+            assert_in_range(abs(got.pixels[at] - p.pixels[at]), 0,
+                            (bounds[i] + 16 * ((c + y) % 3) + y / 3 * 7 % 16) / 48);
         }
         free(got.pixels);
         free(k.data);
@@ -959,15 +1025,18 @@ static void test_bounds(void **state)
     free(p.pixels);
 }
 
-/* Equal channels come back equal, whatever they may be off by; each is within the bound that the first one coded has. */
+/* Equal channels come back equal, whatever they may be off by; each is within the bound that the
+ * first one coded has. */
 static void test_equal_channels(void **state)
 {
     (void)state;
     for (uint32_t channels = 3; channels <= 4; channels++)
-        for (ae_sample sample = AE_U8; sample <= AE_U16; sample = sample == AE_U8 ? AE_U16 : sample + 1) {
+        for (ae_sample sample = AE_U8; sample <= AE_U16;
+             sample = sample == AE_U8 ? AE_U16 : sample + 1) {
             picture p = make_picture(60, 100, channels, sample, 5);
             size_t bytes = ae_sample_bytes(sample), most = sample == AE_U8 ? 7 : 7 * 257;
-            ae_samples_options options = {.bound = AE_BOUND_ONE * (uint32_t)most, .control.threads = 1};
+            ae_samples_options options = {.bound = AE_BOUND_ONE * (uint32_t)most,
+                                          .control.threads = 1};
             kept k = {NULL, 0};
             picture got = {.info = p.info, .n = p.n, .pixels = malloc(p.n)};
             ae_row_source source = {p.info, &p, read_picture};
@@ -979,12 +1048,14 @@ static void test_equal_channels(void **state)
 
             for (size_t i = 0; i < 60 * 100; i++)
                 for (size_t c = 1; c < 3; c++)
-                    memcpy(p.pixels + (channels * i + c) * bytes, p.pixels + channels * i * bytes, bytes);
+                    memcpy(p.pixels + (channels * i + c) * bytes, p.pixels + channels * i * bytes,
+                           bytes);
             p.at = 0;
             ok(ae_samples_encode(&options, &source, &tiles, &err), &err);
             ok(ae_samples_decode(&p.info, &options, &coded, &sink, &err), &err);
             for (size_t i = 0; i < 60 * 100; i++) {
-                const uint8_t *v = got.pixels + channels * i * bytes, *was = p.pixels + channels * i * bytes;
+                const uint8_t *v = got.pixels + channels * i * bytes,
+                              *was = p.pixels + channels * i * bytes;
                 int is = bytes == 1 ? *v : *(const uint16_t *)(const void *)v;
                 int had = bytes == 1 ? *was : *(const uint16_t *)(const void *)was;
 
@@ -1002,11 +1073,14 @@ static void test_equal_channels(void **state)
         }
 }
 
-/* Floats keep every bit, also of what is no number; what is lost is 0, previews are means, and no error can be asked for. */
+/* Floats keep every bit, also of what is no number; what is lost is 0, previews are means, and no
+ * error can be asked for. */
 static void test_floats(void **state)
 {
-    static const uint32_t bits[] = {0, 0x80000000, 1, 0x80000001, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345, 0x7f800001,
-                                    0x3f800000, 0xbf800000, 0x7f7fffff, 0xff7fffff, 0x38800000, 0x00ffffff, 0x47000000};
+    static const uint32_t bits[] = {0,          0x80000000, 1,          0x80000001,
+                                    0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345,
+                                    0x7f800001, 0x3f800000, 0xbf800000, 0x7f7fffff,
+                                    0xff7fffff, 0x38800000, 0x00ffffff, 0x47000000};
     enum { W = 600, H = 16, N = sizeof(bits) / sizeof(*bits) };
 
     (void)state;
@@ -1043,7 +1117,8 @@ static void test_floats(void **state)
             ae_item_clear(&item);
         }
         ok(ae_container_find(c, "plain", &item, &err), &err);
-        ok(read_item(c, &item, (ae_samples_options){.region = {500, 3, 50, 2}}, NULL, &got, &err), &err);
+        ok(read_item(c, &item, (ae_samples_options){.region = {500, 3, 50, 2}}, NULL, &got, &err),
+           &err);
         assert_memory_equal(got.pixels + 50 * 4, v + 4 * W + 500, 50 * 4);
         free(got.pixels);
         if (kind) {
@@ -1060,7 +1135,8 @@ static void test_floats(void **state)
         ok(read_item(c, &item, (ae_samples_options){0}, &l, &got, &err), &err);
         assert_int_equal(l.n, 1);
         assert_true(((float *)(void *)got.pixels)[l.lost[0] ? 0 : W - 1] == 0);
-        assert_memory_equal(got.pixels + 4 * (l.lost[0] ? W - 1 : 0), v + (l.lost[0] ? W - 1 : 0), 4);
+        assert_memory_equal(got.pixels + 4 * (l.lost[0] ? W - 1 : 0), v + (l.lost[0] ? W - 1 : 0),
+                            4);
         free(got.pixels);
         ae_item_clear(&item);
         ae_container_free(c);
@@ -1068,7 +1144,8 @@ static void test_floats(void **state)
             ae_samples_options within = {.bound = AE_BOUND_ONE};
             ae_row_source source = {p.info, &p, read_picture};
 
-            assert_int_equal(ae_samples_encode(&within, &source, &(ae_tile_sink){NULL, NULL}, &err), AE_ERR_ARGUMENT);
+            assert_int_equal(ae_samples_encode(&within, &source, &(ae_tile_sink){NULL, NULL}, &err),
+                             AE_ERR_ARGUMENT);
         }
         free(f.data);
         free(p.pixels);
@@ -1078,14 +1155,13 @@ static void test_floats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_drawings), cmocka_unit_test(test_regions), cmocka_unit_test(test_flips),
-        cmocka_unit_test(test_truncation), cmocka_unit_test(test_append),  cmocka_unit_test(test_recovery),
-        cmocka_unit_test(test_interrupts),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_many),       cmocka_unit_test(test_meta),    cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_equal_channels),
-        cmocka_unit_test(test_floats),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_drawings),
+        cmocka_unit_test(test_regions),        cmocka_unit_test(test_flips),
+        cmocka_unit_test(test_truncation),     cmocka_unit_test(test_append),
+        cmocka_unit_test(test_recovery),       cmocka_unit_test(test_interrupts),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_many),
+        cmocka_unit_test(test_meta),           cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_equal_channels), cmocka_unit_test(test_floats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

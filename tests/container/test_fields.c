@@ -44,14 +44,20 @@ static ae_item_fields expected(uint64_t number)
 {
     if (number == 1 || number % 5 == 0)
         return (ae_item_fields){0};
-    return (ae_item_fields){true, number % 2 ? -(int64_t)number * 100000 : 981173106 + (int64_t)number,
+    return (ae_item_fields){true,
+                            number % 2 ? -(int64_t)number * 100000 : 981173106 + (int64_t)number,
                             0400 + (uint32_t)number % 64};
 }
 
 static void write_item(ae_container_writer *w, const char *name, uint64_t number)
 {
     ae_item item = {.name = (char *)(uintptr_t)name,
-                    .info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 1, .width = 2, .height = 1}};
+                    .info = {.kind = AE_KIND_IMAGE,
+                             .sample = AE_U8,
+                             .bits = 8,
+                             .channels = 1,
+                             .width = 2,
+                             .height = 1}};
     static const uint8_t tile[] = {8, 0, 0x80, 10, 20};
     ae_item_fields fields = expected(number);
     ae_error err;
@@ -59,14 +65,20 @@ static void write_item(ae_container_writer *w, const char *name, uint64_t number
     assert_int_equal(ae_container_begin(w, &item, &err), AE_OK);
     assert_int_equal(ae_container_write_fields(w, &fields, 2, &err), AE_ERR_ARGUMENT);
     assert_int_equal(ae_container_write_fields(w, &fields, 1, &err), AE_OK);
-    assert_int_equal(ae_container_write_tile(w, AE_TILE_COLOURS, 0, tile, sizeof(tile), &err), AE_OK);
+    assert_int_equal(ae_container_write_tile(w, AE_TILE_COLOURS, 0, tile, sizeof(tile), &err),
+                     AE_OK);
     assert_int_equal(ae_container_end(w, NULL, &err), AE_OK);
 }
 
 /* Two items and a pack. Returns how long the file is before its index. */
 static size_t make(file *f)
 {
-    ae_item like = {.info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 1, .width = 4, .height = 1}};
+    ae_item like = {.info = {.kind = AE_KIND_IMAGE,
+                             .sample = AE_U8,
+                             .bits = 8,
+                             .channels = 1,
+                             .width = 4,
+                             .height = 1}};
     ae_container_writer *w;
     char texts[N_PACK][16];
     const char *names[N_PACK];
@@ -155,7 +167,8 @@ static void test_recovered(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fields), cmocka_unit_test(test_recovered)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fields),
+                                       cmocka_unit_test(test_recovered)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,9 +38,9 @@ typedef struct sound {
         size_t n;
     } tiles[64];
     uint32_t n_tiles, n_lost, lost, n_read;
-    uint8_t block;    /* by spectra */
+    uint8_t block; /* by spectra */
     double quality;
-    uint8_t *told;    /* by the encoder, what decoding will give */
+    uint8_t *told; /* by the encoder, what decoding will give */
     size_t told_at;
 } sound;
 
@@ -75,7 +75,9 @@ static void clear(sound *s)
 
 static void set(sound *s, size_t i, double v)
 {
-    double full = s->info.sample == AE_F32 || s->info.sample == AE_F64 ? 1 : ldexp(1, (int)s->info.bits - 1);
+    double full = s->info.sample == AE_F32 || s->info.sample == AE_F64
+                      ? 1
+                      : ldexp(1, (int)s->info.bits - 1);
     int64_t whole = llrint(fmax(fmin(v * full, full - 1), -full));
     float f = (float)v;
 
@@ -84,10 +86,12 @@ static void set(sound *s, size_t i, double v)
     else if (s->info.sample == AE_F64)
         memcpy(s->frames + 8 * i, &v, 8);
     else
-        memcpy(s->frames + i * ae_sample_bytes(s->info.sample), &whole, ae_sample_bytes(s->info.sample));
+        memcpy(s->frames + i * ae_sample_bytes(s->info.sample), &whole,
+               ae_sample_bytes(s->info.sample));
 }
 
-static ae_status read_frames(void *opaque, void *frames, uint32_t capacity, uint32_t *n, ae_error *err)
+static ae_status read_frames(void *opaque, void *frames, uint32_t capacity, uint32_t *n,
+                             ae_error *err)
 {
     sound *s = opaque;
     size_t frame = ae_row_bytes(&s->info);
@@ -163,7 +167,10 @@ static void hear(void *opaque, const void *frames, uint32_t n)
 
 static void encode(sound *s, uint32_t bound, uint32_t threads)
 {
-    ae_sounds_options o = {.block = s->block, .quality = s->quality, .bound = bound, .decoded = s->block ? hear : NULL,
+    ae_sounds_options o = {.block = s->block,
+                           .quality = s->quality,
+                           .bound = bound,
+                           .decoded = s->block ? hear : NULL,
                            .control = {.threads = threads, .opaque = s}};
     ae_frame_source source = {s->info, s, read_frames};
     ae_tile_sink sink = {s, keep_tile};
@@ -176,10 +183,14 @@ static void encode(sound *s, uint32_t bound, uint32_t threads)
     assert_int_equal(s->n_tiles, (n + s->tile - 1) / s->tile);
 }
 
-static ae_status decode(sound *s, uint64_t first, uint64_t n, uint32_t threads, bool tell, ae_error *err)
+static ae_status decode(sound *s, uint64_t first, uint64_t n, uint32_t threads, bool tell,
+                        ae_error *err)
 {
-    ae_sounds_options o = {.block = s->block, .first = first, .n_frames = n,
-                           .control = {.threads = threads, .opaque = s, .lost = tell ? lose : NULL}};
+    ae_sounds_options o = {
+        .block = s->block,
+        .first = first,
+        .n_frames = n,
+        .control = {.threads = threads, .opaque = s, .lost = tell ? lose : NULL}};
     ae_tile_source source = {s, get_tile};
     ae_row_sink sink = {s, take_frames};
 
@@ -225,7 +236,9 @@ static void fill(sound *s, signal kind, uint32_t seed)
         double noise = draw(&seed) / 16777216.0 * 2 - 1;
 
         if (kind == TONE)
-            set(s, i, 0.4 * sin(0.05 * (double)t + (double)c) + 0.2 * sin(0.31 * (double)t) + 0.01 * noise);
+            set(s, i,
+                0.4 * sin(0.05 * (double)t + (double)c) + 0.2 * sin(0.31 * (double)t) +
+                    0.01 * noise);
         else if (kind == NOISE)
             set(s, i, noise);
         else if (kind == SQUARE)
@@ -235,7 +248,8 @@ static void fill(sound *s, signal kind, uint32_t seed)
         else if (kind == IMPULSES)
             set(s, i, draw(&seed) % 97 ? 0 : noise);
     }
-    for (size_t i = 0; kind == PATTERNS && i < s->bytes; i++) /* of floats: every kind of number, and what is none */
+    /* of floats: every kind of number, and what is none */
+    for (size_t i = 0; kind == PATTERNS && i < s->bytes; i++)
         s->frames[i] = (uint8_t)draw(&seed);
 }
 
@@ -255,10 +269,12 @@ static void test_round_trips(void **state)
             }
 }
 
-/* It is worth something: a tone with a little noise takes far fewer bytes, and two equal channels hardly more than one. */
+/* It is worth something: a tone with a little noise takes far fewer bytes, and two equal channels
+ * hardly more than one. */
 static void test_gain(void **state)
 {
-    sound one = make(AE_S16, 1, 8000, 8192), two = make(AE_S16, 2, 8000, 8192), quiet = make(AE_S16, 2, 8000, 8192);
+    sound one = make(AE_S16, 1, 8000, 8192), two = make(AE_S16, 2, 8000, 8192),
+          quiet = make(AE_S16, 2, 8000, 8192);
 
     (void)state;
     fill(&one, TONE, 1);
@@ -279,9 +295,11 @@ static void test_gain(void **state)
 /* Bits that are never used cost nothing; floats that were whole numbers cost what these do. */
 static void test_scales(void **state)
 {
-    sound s16 = make(AE_S16, 1, 4000, 4096), s24 = make(AE_S24, 1, 4000, 4096), f32 = make(AE_F32, 1, 4000, 4096),
-          f64 = make(AE_F64, 1, 4000, 4096), odd = make(AE_F32, 1, 4000, 4096);
-    static const uint32_t odds[] = {0x7fc00001, 0xff800000, 0x80000000, 0x00000001, 0x7f7fffff, 0xffffffff};
+    sound s16 = make(AE_S16, 1, 4000, 4096), s24 = make(AE_S24, 1, 4000, 4096),
+          f32 = make(AE_F32, 1, 4000, 4096), f64 = make(AE_F64, 1, 4000, 4096),
+          odd = make(AE_F32, 1, 4000, 4096);
+    static const uint32_t odds[] = {0x7fc00001, 0xff800000, 0x80000000,
+                                    0x00000001, 0x7f7fffff, 0xffffffff};
 
     (void)state;
     fill(&s16, TONE, 5);
@@ -338,7 +356,9 @@ static void test_near(void **state)
             }
             fill(&s, TONE, bound);
             for (size_t i = 0; types[type] == AE_S24 && i < 6000; i++)
-                memmove(s.frames + 3 * i, (uint8_t[]){(uint8_t)(s.frames[3 * i] << 4), s.frames[3 * i + 1], s.frames[3 * i + 2]},
+                memmove(s.frames + 3 * i,
+                        (uint8_t[]){(uint8_t)(s.frames[3 * i] << 4), s.frames[3 * i + 1],
+                                    s.frames[3 * i + 2]},
                         3);
             check(&s, "exact");
             exact = coded_bytes(&s);
@@ -359,7 +379,8 @@ static void test_near(void **state)
         }
 }
 
-/* The same bytes with any number of threads, however the frames come, and any part is that part of the whole. */
+/* The same bytes with any number of threads, however the frames come, and any part is that part of
+ * the whole. */
 static void test_parts(void **state)
 {
     sound s = make(AE_S16, 2, 10000, 1024), t = make(AE_S16, 2, 10000, 1024);
@@ -389,7 +410,8 @@ static void test_parts(void **state)
     clear(&t);
 }
 
-/* Whatever becomes of a tile's bytes: an error or other samples, never more; and a tile that is lost is told and silent. */
+/* Whatever becomes of a tile's bytes: an error or other samples, never more; and a tile that is
+ * lost is told and silent. */
 static void test_damage(void **state)
 {
     uint32_t seed = 4;
@@ -506,7 +528,8 @@ static void check_item(const ae_item *item, const sound *s, uint64_t frames)
     assert_int_equal(ae_item_tiles(item), (frames + s->tile - 1) / s->tile);
 }
 
-/* The length stands in the index, whether the head knew it or not; without an index it follows from the tiles. */
+/* The length stands in the index, whether the head knew it or not; without an index it follows from
+ * the tiles. */
 static void test_file(void **state)
 {
     (void)state;
@@ -558,7 +581,8 @@ static void test_file(void **state)
 
 /* ---- by spectra ---- */
 
-static sound make_spectra(ae_sample sample, uint32_t channels, uint64_t frames, uint32_t tile, uint8_t block, double quality)
+static sound make_spectra(ae_sample sample, uint32_t channels, uint64_t frames, uint32_t tile,
+                          uint8_t block, double quality)
 {
     sound s = make(sample, channels, frames, tile);
 
@@ -593,7 +617,8 @@ static double quality_of(const sound *s)
     return 10 * log10(power / noise);
 }
 
-/* Every type and odd lengths: what the encoder says decoding gives is what any number of threads gives, and it is near. */
+/* Every type and odd lengths: what the encoder says decoding gives is what any number of threads
+ * gives, and it is near. */
 static void test_spectra(void **state)
 {
     static const uint64_t lengths[] = {1, 63, 1023, 1024, 1025, 5000};
@@ -602,7 +627,8 @@ static void test_spectra(void **state)
     for (int type = 0; type < N_TYPES; type++)
         for (int kind = 0; kind < PATTERNS + (type >= 4); kind++)
             for (uint32_t i = 0; i < 6; i++) {
-                sound s = make_spectra(types[type], 1 + (i + (uint32_t)kind) % 3, lengths[i], 1024, (uint8_t)(7 + i % 4), 95);
+                sound s = make_spectra(types[type], 1 + (i + (uint32_t)kind) % 3, lengths[i], 1024,
+                                       (uint8_t)(7 + i % 4), 95);
                 ae_error err;
 
                 fill(&s, (signal)kind, 17 * i + 3);
@@ -613,8 +639,10 @@ static void test_spectra(void **state)
                 assert_memory_equal(s.told, s.decoded, s.bytes);
                 if (kind == SILENCE)
                     assert_memory_equal(s.frames, s.decoded, s.bytes);
-                if (kind == TONE && lengths[i] > 1000 && !(quality_of(&s) > (types[type] == AE_S8 ? 20 : 30)))
-                    fail_msg("type %d, %llu frames: %.1f dB", types[type], (unsigned long long)lengths[i], quality_of(&s));
+                if (kind == TONE && lengths[i] > 1000 &&
+                    !(quality_of(&s) > (types[type] == AE_S8 ? 20 : 30)))
+                    fail_msg("type %d, %llu frames: %.1f dB", types[type],
+                             (unsigned long long)lengths[i], quality_of(&s));
                 clear(&s);
             }
 }
@@ -645,8 +673,11 @@ static void test_spectra_qualities(void **state)
 /* Any part is as in the whole, and asks for its tiles and, at the end of one, for the next. */
 static void test_spectra_parts(void **state)
 {
-    static const struct part { uint64_t first, n; uint32_t tiles; } parts[] = {
-        {0, 1, 1}, {0, 900, 1}, {0, 1024, 2}, {1000, 100, 2}, {1024, 10, 1}, {2047, 1, 2}, {3000, 1999, 3}, {4999, 1, 1}};
+    static const struct part {
+        uint64_t first, n;
+        uint32_t tiles;
+    } parts[] = {{0, 1, 1},     {0, 900, 1},  {0, 1024, 2},    {1000, 100, 2},
+                 {1024, 10, 1}, {2047, 1, 2}, {3000, 1999, 3}, {4999, 1, 1}};
     sound s = make_spectra(AE_S16, 2, 5000, 1024, 9, 70);
     uint8_t *whole = malloc(s.bytes);
     ae_error err;
@@ -720,14 +751,12 @@ static void test_spectra_scales(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spectra),
-        cmocka_unit_test(test_spectra_qualities),
-        cmocka_unit_test(test_spectra_parts),
-        cmocka_unit_test(test_spectra_damage),
-        cmocka_unit_test(test_spectra_scales),
-        cmocka_unit_test(test_round_trips), cmocka_unit_test(test_gain),  cmocka_unit_test(test_scales),
-        cmocka_unit_test(test_near),        cmocka_unit_test(test_parts), cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_spectra),        cmocka_unit_test(test_spectra_qualities),
+        cmocka_unit_test(test_spectra_parts),  cmocka_unit_test(test_spectra_damage),
+        cmocka_unit_test(test_spectra_scales), cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_gain),           cmocka_unit_test(test_scales),
+        cmocka_unit_test(test_near),           cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_damage),         cmocka_unit_test(test_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,8 @@ static void near(double value, double expected, double tolerance)
         fail_msg("%.8g, expected %.8g +- %g", value, expected, tolerance);
 }
 
-/* Moments, tails and independence of neighbours, each within five deviations of what so many true normals would give. */
+/* Moments, tails and independence of neighbours, each within five deviations of what so many true
+ * normals would give. */
 static void normals_are_normal(void **state)
 {
     enum { N = 1 << 22, BLOCK = 1 << 12 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * .aec files: as they come and with their checksums put right, which no mutation would find. Everything is listed, looked up,
- * opened and decoded within small limits. */
+ * .aec files: as they come and with their checksums put right, which no mutation would find.
+ * Everything is listed, looked up, opened and decoded within small limits. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +14,10 @@ enum { MOST_PIXELS = 128 };
 
 static const ae_limits limits = {.max_pixels = 1 << 14, .max_edge = 4096, .max_meta = 1 << 16};
 
-typedef struct memory { const uint8_t *data; size_t n; } memory;
+typedef struct memory {
+    const uint8_t *data;
+    size_t n;
+} memory;
 
 static size_t read_memory(void *opaque, uint64_t at, void *to, size_t n)
 {
@@ -27,7 +30,8 @@ static size_t read_memory(void *opaque, uint64_t at, void *to, size_t n)
     return n;
 }
 
-static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n, ae_error *err)
+static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n,
+                           ae_error *err)
 {
     return ae_item_tile(opaque, AE_TILE_COLOURS, index, data, n, err);
 }
@@ -72,7 +76,8 @@ static void try_item(ae_container *c, const ae_item *item, bool samples)
     ae_item_hash(r, hash);
     if (ae_item_meta(r, &limits, &meta, &err) == AE_OK)
         ae_meta_clear(&meta);
-    if (!samples || item->info.width * item->info.height * (item->packed ? item->packed : 1) > MOST_PIXELS) {
+    if (!samples ||
+        item->info.width * item->info.height * (item->packed ? item->packed : 1) > MOST_PIXELS) {
         ae_item_free(r);
         return;
     }
@@ -88,7 +93,8 @@ static void try_item(ae_container *c, const ae_item *item, bool samples)
 
             if (ae_arrays_decode(item, &arrays, &source, &sink, &err) != AE_OK && !err.message[0])
                 abort();
-        } else if (ae_samples_decode(&item->info, &options, &source, &sink, &err) != AE_OK && !err.message[0])
+        } else if (ae_samples_decode(&item->info, &options, &source, &sink, &err) != AE_OK &&
+                   !err.message[0])
             abort();
     }
     ae_item_free(r);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * ae_decode over random programs and pictures of several tiles, some of them lost or damaged: regions, previews, alone and by
- * several threads, against the same part of the plain whole. */
+ * ae_decode over random programs and pictures of several tiles, some of them lost or damaged:
+ * regions, previews, alone and by several threads, against the same part of the plain whole. */
 #include "../latent/random_program.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
@@ -15,11 +15,12 @@ typedef struct picture {
     uint32_t w, h, n_x, n_tiles;
     uint8_t *tiles[MOST_TILES];
     size_t n[MOST_TILES];
-    uint8_t *rows;          /* what is being decoded */
+    uint8_t *rows; /* what is being decoded */
     size_t at, room;
 } picture;
 
-static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n, ae_error *err)
+static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n,
+                           ae_error *err)
 {
     picture *p = opaque;
 
@@ -52,7 +53,8 @@ static void lose(void *opaque, uint32_t index, const char *why)
 }
 
 /* Decodes into an array of w x h; free it. */
-static uint8_t *decode(const ae_coder *coder, picture *p, ae_decode_options o, uint32_t w, uint32_t h)
+static uint8_t *decode(const ae_coder *coder, picture *p, ae_decode_options o, uint32_t w,
+                       uint32_t h)
 {
     ae_coder_picture what = {p->w, p->h, 1, AE_U8, 8};
     picture to = *p;
@@ -72,7 +74,8 @@ static uint8_t *decode(const ae_coder *coder, picture *p, ae_decode_options o, u
 }
 
 /* A part of w x h at x, y of `all`, which is `pitch` wide, must be `part`. */
-static void compare(const uint8_t *part, const uint8_t *all, uint32_t pitch, uint32_t x, uint32_t y, uint32_t w, uint32_t h)
+static void compare(const uint8_t *part, const uint8_t *all, uint32_t pitch, uint32_t x, uint32_t y,
+                    uint32_t w, uint32_t h)
 {
     for (uint32_t i = 0; i < h; i++)
         if (memcmp(part + (size_t)i * w, all + (size_t)(y + i) * pitch + x, w) != 0)
@@ -106,7 +109,8 @@ static void try_parts(random_program *r, const ae_coder *coder, picture *p, uint
         free(part);
         o.preview = true;
         part = decode(coder, p, o, (o.region.width + 7) / 8, (o.region.height + 7) / 8);
-        compare(part, small, small_w, o.region.x / 8, o.region.y / 8, (o.region.width + 7) / 8, (o.region.height + 7) / 8);
+        compare(part, small, small_w, o.region.x / 8, o.region.y / 8, (o.region.width + 7) / 8,
+                (o.region.height + 7) / 8);
         free(part);
     }
     free(small);
@@ -126,8 +130,9 @@ static void make_tiles(random_program *r, const ae_coder *coder, picture *p, uin
     for (uint32_t i = 0; i < p->n_tiles; i++) {
         uint32_t fate = aei_rng_below(&r->rng, 16);
 
-        p->tiles[i] = random_stream(r, engine, walk, aei_tile_size(aei_round_up(p->w, stride), i % p->n_x),
-                                    aei_tile_size(aei_round_up(p->h, stride), i / p->n_x), &p->n[i]);
+        p->tiles[i] = random_stream(
+            r, engine, walk, aei_tile_size(aei_round_up(p->w, stride), i % p->n_x),
+            aei_tile_size(aei_round_up(p->h, stride), i / p->n_x), &p->n[i]);
         if (fate == 0) {
             ae_free(p->tiles[i]);
             p->tiles[i] = NULL;
@@ -153,7 +158,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     if (n_bytes < 8 || n_bytes > 4096 || !random_make(&r, data, n_bytes))
         return 0;
     program = random_pack(&r, &n_program);
-    if (ae_coder_open_program(program, n_program, &coder, NULL) != AE_OK) { /* sums that may overflow, too large */
+    /* sums that may overflow, too large */
+    if (ae_coder_open_program(program, n_program, &coder, NULL) != AE_OK) {
         ae_free(program);
         return 0;
     }

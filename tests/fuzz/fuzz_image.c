@@ -9,7 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
-static const ae_limits limits = {.max_pixels = 1 << 14, .max_edge = 2048, .max_meta = 1 << 16, .max_memory = 1 << 22};
+static const ae_limits limits = {
+    .max_pixels = 1 << 14, .max_edge = 2048, .max_meta = 1 << 16, .max_memory = 1 << 22};
 
 /* What came from a stranger's file must be written without harm, though not always with success. */
 static void write_again(ae_reader *reader, const void *pixels, const char *format)
@@ -21,7 +22,8 @@ static void write_again(ae_reader *reader, const void *pixels, const char *forma
     ae_status st;
 
     ae_memory_output_init(&memory);
-    st = ae_encoder_open(ae_codec_for_name(format), &memory.sink, &reader->info, &reader->meta, &options, &encoder, &err);
+    st = ae_encoder_open(ae_codec_for_name(format), &memory.sink, &reader->info, &reader->meta,
+                         &options, &encoder, &err);
     if (st == AE_OK)
         st = ae_encoder_write(&encoder, pixels, (uint32_t)reader->info.height, &err);
     if (st == AE_OK)
@@ -94,7 +96,8 @@ static uint32_t crc32_of(const uint8_t *p, size_t n)
 static void seal_png(uint8_t *p, size_t n_bytes)
 {
     for (size_t at = 8; n_bytes - at >= 12;) {
-        size_t n = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
+        size_t n = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 |
+                   p[at + 3];
         uint32_t crc;
 
         if (n > n_bytes - at - 12)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A decoder program from a stranger, run on a stream from a stranger: two bytes, the length of the program; the program; the
- * stream. */
+ * A decoder program from a stranger, run on a stream from a stranger: two bytes, the length of the
+ * program; the program; the stream. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +14,9 @@ static void no_neighbours(void *context, uint32_t index, const aei_view *to)
 {
     (void)context;
     (void)index;
-    memset(to->data, 0, (size_t)(to->rect.x1 - to->rect.x0) * (size_t)(to->rect.y1 - to->rect.y0) * to->pitch * sizeof(*to->data));
+    memset(to->data, 0,
+           (size_t)(to->rect.x1 - to->rect.x0) * (size_t)(to->rect.y1 - to->rect.y0) * to->pitch *
+               sizeof(*to->data));
 }
 
 static void run(aei_program *p, const uint8_t *stream, size_t n_bytes)
@@ -31,22 +33,25 @@ static void run(aei_program *p, const uint8_t *stream, size_t n_bytes)
         aei_program_free(p);
         return;
     }
-    if (aei_engine_create(p, aei_cpu_best(), &engine, NULL) == AE_OK && aei_walk_create(engine, &walk, NULL) == AE_OK) {
+    if (aei_engine_create(p, aei_cpu_best(), &engine, NULL) == AE_OK &&
+        aei_walk_create(engine, &walk, NULL) == AE_OK) {
         aei_walk_quality(walk, 517);
         aei_rans_begin(&reader, stream, n_bytes);
         if (aei_walk_entropy(walk, edge, edge, &latents, NULL) == AE_OK &&
-            aei_walk_synthesis(walk, edge, edge, (aei_rect){1, 2, (int32_t)edge, (int32_t)edge - 1}, no_neighbours, NULL, &picture,
-                               NULL) == AE_OK)
+            aei_walk_synthesis(walk, edge, edge, (aei_rect){1, 2, (int32_t)edge, (int32_t)edge - 1},
+                               no_neighbours, NULL, &picture, NULL) == AE_OK)
             for (int32_t x = 1; x < (int32_t)edge; x++)
                 for (uint32_t c = 0; c < out->channels; c++)
-                    if (aei_view_at(&picture, x, 5)[c] < out->lo || aei_view_at(&picture, x, 5)[c] > out->hi)
+                    if (aei_view_at(&picture, x, 5)[c] < out->lo ||
+                        aei_view_at(&picture, x, 5)[c] > out->hi)
                         abort();
     }
     aei_walk_free(walk);
     aei_engine_free(engine);
 }
 
-static void try_load(const uint8_t *program, size_t n_program, const uint8_t *stream, size_t n_stream)
+static void try_load(const uint8_t *program, size_t n_program, const uint8_t *stream,
+                     size_t n_stream)
 {
     aei_program *p = NULL;
     ae_error err = {0};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tiles of samples: four bytes choose the shape, the rest is coded data; and the same bytes as a picture, there and back. */
+ * Tiles of samples: four bytes choose the shape, the rest is coded data; and the same bytes as a
+ * picture, there and back. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,10 +23,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     if (n_bytes < 4 || !coder)
         goto done;
     t = (aei_block){.width = 1 + data[0] % 40,
-                   .height = 1 + data[1] % 40,
-                   .channels = 1 + data[2] % 4,
-                   .max = (2u << data[2] / 4 % 16) - 1,
-                   .bound = 3 * data[3]};
+                    .height = 1 + data[1] % 40,
+                    .channels = 1 + data[2] % 4,
+                    .max = (2u << data[2] / 4 % 16) - 1,
+                    .bound = 3 * data[3]};
     t.bound = t.bound < AE_BOUND_ONE * t.max ? t.bound : 0;
     n = (size_t)t.width * t.height * t.channels;
     samples = malloc(n * sizeof(*samples));
@@ -39,10 +40,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     }
     for (size_t i = 0; i < n; i++)
         samples[i] = (uint16_t)((data[i % n_bytes] * 257u ^ (uint32_t)(i / n_bytes)) % (t.max + 1));
-    if (aei_tile_encode(coder, &t, samples, &coded, &n_coded, &err) != AE_OK || !(copy = malloc(n_coded)))
+    if (aei_tile_encode(coder, &t, samples, &coded, &n_coded, &err) != AE_OK ||
+        !(copy = malloc(n_coded)))
         abort();
     memcpy(copy, coded, n_coded);
-    if (aei_tile_decode(coder, &t, copy, n_coded, again, &err) != AE_OK || memcmp(samples, again, n * sizeof(*again)) != 0)
+    if (aei_tile_decode(coder, &t, copy, n_coded, again, &err) != AE_OK ||
+        memcmp(samples, again, n * sizeof(*again)) != 0)
         abort();
 done:
     free(copy);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Files of sounds: what stands beside the samples is read by our own code, and what was read is written again, into the same format
- * and another one. */
+ * Files of sounds: what stands beside the samples is read by our own code, and what was read is
+ * written again, into the same format and another one. */
 #include <stdlib.h>
 
 #include "ae/output.h"
@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
 static const ae_limits limits = {.max_memory = 1 << 22, .max_meta = 1 << 16};
 
-static void write_again(const ae_codec *codec, const ae_reader *reader, const void *rows, uint32_t n_rows)
+static void write_again(const ae_codec *codec, const ae_reader *reader, const void *rows,
+                        uint32_t n_rows)
 {
     ae_write_options options = {.like = reader};
     ae_memory_output memory;
@@ -20,7 +21,8 @@ static void write_again(const ae_codec *codec, const ae_reader *reader, const vo
     ae_status st;
 
     ae_memory_output_init(&memory);
-    st = ae_encoder_open(codec, &memory.sink, &reader->info, &reader->meta, &options, &encoder, &err);
+    st = ae_encoder_open(codec, &memory.sink, &reader->info, &reader->meta, &options, &encoder,
+                         &err);
     if (st == AE_OK)
         st = ae_encoder_write(&encoder, rows, n_rows, &err);
     if (st == AE_OK)
@@ -45,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 
     if (st == AE_OK)
         st = ae_reader_open(source, &limits, &reader, &err);
-    if (st == AE_OK && reader.info.kind == AE_KIND_AUDIO && (rows = malloc(BLOCK * ae_row_bytes(&reader.info)))) {
+    if (st == AE_OK && reader.info.kind == AE_KIND_AUDIO &&
+        (rows = malloc(BLOCK * ae_row_bytes(&reader.info)))) {
         for (uint32_t done = 0; st == AE_OK && done < MOST; done += n) {
             st = ae_reader_read_some(&reader, rows, BLOCK, &n, &err);
             if (st == AE_OK && n > BLOCK)

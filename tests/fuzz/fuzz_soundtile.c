@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
     enum { MOST = 4096 };
-    static const ae_sample types[] = {AE_S8, AE_S16, AE_S24, AE_S32, AE_F32, AE_F64, AE_S16, AE_S24};
+    static const ae_sample types[] = {AE_S8,  AE_S16, AE_S24, AE_S32,
+                                      AE_F32, AE_F64, AE_S16, AE_S24};
     static aei_sound_coder *coder;
     ae_signal_info info = {.kind = AE_KIND_AUDIO, .width = 1, .rate = 48000};
     uint32_t frames;

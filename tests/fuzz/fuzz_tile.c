@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
         aei_program *p;
 
         if (!t || tiny_make(t, 1, NULL) != AE_OK || tiny_load(t, &p, NULL) != AE_OK ||
-            aei_engine_create(p, aei_cpu_best(), &engine, NULL) != AE_OK || aei_walk_create(engine, &walk, NULL) != AE_OK)
+            aei_engine_create(p, aei_cpu_best(), &engine, NULL) != AE_OK ||
+            aei_walk_create(engine, &walk, NULL) != AE_OK)
             abort();
         ae_free(t->starts);
         free(t);

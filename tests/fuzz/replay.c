@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Runs a fuzz entry over files and directories: what stands in for libFuzzer in an ordinary test run. */
+ * Runs a fuzz entry over files and directories: what stands in for libFuzzer in an ordinary test
+ * run. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -19,7 +19,8 @@
 #include "ae/signal.h"
 #include "core/rng.h"
 
-static inline ae_model *make_model(const char *recipe_text, uint64_t seed, void (*edit)(const ae_graph *, float *))
+static inline ae_model *make_model(const char *recipe_text, uint64_t seed,
+                                   void (*edit)(const ae_graph *, float *))
 {
     char path[] = "/tmp/test_picture.XXXXXX";
     ae_model_parts parts = {.recipe_text = recipe_text, .card = ""};
@@ -32,8 +33,11 @@ static inline ae_model *make_model(const char *recipe_text, uint64_t seed, void 
 
     assert_true(fd >= 0);
     close(fd);
-    assert_int_equal(ae_recipe_parse(recipe_text, strlen(recipe_text), "test", &recipe, NULL), AE_OK);
-    assert_int_equal(ae_graph_params(&recipe->networks[0].graph, &params, &n_params, &parts.n_floats, NULL), AE_OK);
+    assert_int_equal(ae_recipe_parse(recipe_text, strlen(recipe_text), "test", &recipe, NULL),
+                     AE_OK);
+    assert_int_equal(
+        ae_graph_params(&recipe->networks[0].graph, &params, &n_params, &parts.n_floats, NULL),
+        AE_OK);
     values = ae_alloc(parts.n_floats, sizeof(*values));
     assert_non_null(values);
     assert_int_equal(ae_graph_init(&recipe->networks[0].graph, seed, values, NULL), AE_OK);
@@ -63,7 +67,8 @@ static inline ae_status read_rows(void *opaque, void *rows, uint32_t n, ae_error
 
     assert_true(p->rows_read + n <= p->info.height);
     if (p->fail_read_at && p->rows_read + n > p->fail_read_at)
-        return ae_fail(err, AE_ERR_MALFORMED, "damaged in row %llu", (unsigned long long)p->fail_read_at);
+        return ae_fail(err, AE_ERR_MALFORMED, "damaged in row %llu",
+                       (unsigned long long)p->fail_read_at);
     memcpy(rows, p->pixels + p->rows_read * bytes, n * bytes);
     p->rows_read += n;
     return AE_OK;
@@ -83,7 +88,8 @@ static inline ae_status write_rows(void *opaque, const void *rows, uint32_t n, a
 }
 
 /* With room for a result of scale times the size. */
-static inline picture make_scaled_picture(uint32_t w, uint32_t h, uint32_t channels, ae_sample sample, uint32_t scale)
+static inline picture make_scaled_picture(uint32_t w, uint32_t h, uint32_t channels,
+                                          ae_sample sample, uint32_t scale)
 {
     picture p = {.info = {.kind = AE_KIND_IMAGE,
                           .sample = sample,

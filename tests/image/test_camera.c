@@ -47,7 +47,8 @@ static void paint(float *to, uint32_t seed)
     for (int y = 0; y < S; y++)
         for (int x = 0; x < S; x++)
             for (int c = 0; c < 3; c++)
-                to[(y * S + x) * 3 + c] = base[c] + tilt * (float)(x + y) / (2 * S) + patch[y / 8 * (S / 8) + x / 8];
+                to[(y * S + x) * 3 + c] = base[c] + tilt * (float)(x + y) / (2 * S) +
+                                          patch[y / 8 * (S / 8) + x / 8];
 }
 
 static void take(bench *b, const aei_camera *k, uint64_t seed, bool grey)
@@ -106,14 +107,17 @@ static void within(const char *what, double v, double lo, double hi)
         fail_msg("%s is %g, not within %g and %g", what, v, lo, hi);
 }
 
-/* Cameras as drawn against what was measured on real pairs: medians of the correlations .62 .23 .13 .11 .05 of luminance and
- * .91 .80 .66 .53 .21 of colour at distances 1 2 3 4 8, colour .65 times as strong as luminance; and widely spread. */
+/* Cameras as drawn against what was measured on real pairs: medians of the correlations .62 .23 .13
+ * .11 .05 of luminance and .91 .80 .66 .53 .21 of colour at distances 1 2 3 4 8, colour .65 times
+ * as strong as luminance; and widely spread. */
 static void noise_is_as_cameras_leave_it(void **state)
 {
     enum { N = 301 };
     static double ly[LAGS][N], lc[LAGS][N], ratio[N], hit[N];
-    static const double Y[LAGS][2] = {{0.42, 0.68}, {0.12, 0.32}, {0.06, 0.24}, {0.05, 0.2}, {0, 0.1}};
-    static const double C[LAGS][2] = {{0.82, 0.95}, {0.65, 0.86}, {0.5, 0.75}, {0.38, 0.62}, {0.1, 0.35}};
+    static const double Y[LAGS][2] = {
+        {0.42, 0.68}, {0.12, 0.32}, {0.06, 0.24}, {0.05, 0.2}, {0, 0.1}};
+    static const double C[LAGS][2] = {
+        {0.82, 0.95}, {0.65, 0.86}, {0.5, 0.75}, {0.38, 0.62}, {0.1, 0.35}};
     bench *b = make_bench();
 
     (void)state;
@@ -138,8 +142,9 @@ static void noise_is_as_cameras_leave_it(void **state)
     for (int l = 0; l < LAGS; l++) {
         qsort(ly[l], N, sizeof(double), by_value);
         qsort(lc[l], N, sizeof(double), by_value);
-        print_message("distance %d: luminance %.2f (%.2f to %.2f), colour %.2f (%.2f to %.2f)\n", LAG[l], ly[l][N / 2],
-                      ly[l][N / 10], ly[l][N - 1 - N / 10], lc[l][N / 2], lc[l][N / 10], lc[l][N - 1 - N / 10]);
+        print_message("distance %d: luminance %.2f (%.2f to %.2f), colour %.2f (%.2f to %.2f)\n",
+                      LAG[l], ly[l][N / 2], ly[l][N / 10], ly[l][N - 1 - N / 10], lc[l][N / 2],
+                      lc[l][N / 10], lc[l][N - 1 - N / 10]);
         within("median correlation of luminance", ly[l][N / 2], Y[l][0], Y[l][1]);
         within("median correlation of colour", lc[l][N / 2], C[l][0], C[l][1]);
     }
@@ -171,12 +176,14 @@ static void deviations_are_exact(void **state)
         take(b, &k, 5, false);
         y = product(b->y, 0);
         within("luminance", sqrt(y) / k.luminance, 0.99, 1.01);
-        within("colour", sqrt((product(b->u, 0) + product(b->v, 0)) / 2 / y) / k.colour, 0.97, 1.03);
+        within("colour", sqrt((product(b->u, 0) + product(b->v, 0)) / 2 / y) / k.colour, 0.97,
+               1.03);
     }
     free_bench(b);
 }
 
-/* Without noise reduction: as strong as asked for at middle brightness and fine; at black the sensor clips it. */
+/* Without noise reduction: as strong as asked for at middle brightness and fine; at black the
+ * sensor clips it. */
 static void raw_noise_is_clipped(void **state)
 {
     bench *b = make_bench();
@@ -213,7 +220,8 @@ static void raw_noise_is_clipped(void **state)
     free_bench(b);
 }
 
-/* Photon noise: the same tone curve, brighter linear light is noisier; the slope of the curve is in it. */
+/* Photon noise: the same tone curve, brighter linear light is noisier; the slope of the curve is in
+ * it. */
 static void noise_depends_on_the_signal(void **state)
 {
     bench *b = make_bench();
@@ -317,15 +325,18 @@ static void grey_stays_grey(void **state)
         again = aei_rng_make(2, 3, 4);
         aei_camera_take(&k, &again, clean, noisy, S, S, 1, false, b->scratch);
         for (int j = 0; j < S * S; j++) {
-            assert_true(b->noisy[3 * j] == b->noisy[3 * j + 1] && b->noisy[3 * j] == b->noisy[3 * j + 2]);
-            assert_true(fabsf(noisy[j] - b->noisy[3 * j]) < 1e-6f && fabsf(clean[j] - b->clean[3 * j]) < 1e-6f);
+            assert_true(b->noisy[3 * j] == b->noisy[3 * j + 1] &&
+                        b->noisy[3 * j] == b->noisy[3 * j + 2]);
+            assert_true(fabsf(noisy[j] - b->noisy[3 * j]) < 1e-6f &&
+                        fabsf(clean[j] - b->clean[3 * j]) < 1e-6f);
         }
         within("deviation", sqrt(product(b->y, 0)) * 255, 3, 7);
     }
     free_bench(b);
 }
 
-/* Odd sizes down to the smallest stay inside their buffers (run under a sanitizer) and give finite samples. */
+/* Odd sizes down to the smallest stay inside their buffers (run under a sanitizer) and give finite
+ * samples. */
 static void odd_sizes(void **state)
 {
     static const uint32_t size[][2] = {{8, 8}, {9, 31}, {33, 17}, {64, 8}, {47, 129}};
@@ -334,7 +345,8 @@ static void odd_sizes(void **state)
     for (uint32_t i = 0; i < 30; i++) {
         uint32_t h = size[i % 5][0], w = size[i % 5][1];
         aei_rng r = aei_rng_make(16, i, 0);
-        float *clean = ae_alloc((size_t)h * w * 3, sizeof(float)), *noisy = ae_alloc((size_t)h * w * 3, sizeof(float));
+        float *clean = ae_alloc((size_t)h * w * 3, sizeof(float)),
+              *noisy = ae_alloc((size_t)h * w * 3, sizeof(float));
         void *scratch = ae_alloc(aei_camera_scratch(h, w), 1);
         aei_camera k;
 
@@ -356,7 +368,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(noise_is_as_cameras_leave_it),
-        cmocka_unit_test(deviations_are_exact), cmocka_unit_test(raw_noise_is_clipped),
+        cmocka_unit_test(deviations_are_exact),
+        cmocka_unit_test(raw_noise_is_clipped),
         cmocka_unit_test(noise_depends_on_the_signal),
         cmocka_unit_test(pictures_survive),
         cmocka_unit_test(demosaicing_keeps_flat_colours),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Whatever a denoiser does between the two ends, the luminance of each block of the file changes within the share of its steps. */
+ * Whatever a denoiser does between the two ends, the luminance of each block of the file changes
+ * within the share of its steps. */
 #include "picture.h"
 
 #include "ae/denoise.h"
@@ -16,7 +17,8 @@ static double luma(const uint8_t *p, uint32_t channels)
     return channels == 1 ? p[0] : 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2];
 }
 
-/* p's pixels, changed by noise of this deviation, to p->result; read and written in pieces of so many rows. */
+/* p's pixels, changed by noise of this deviation, to p->result; read and written in pieces of so
+ * many rows. */
 static void run(picture *p, float deviation, uint32_t piece, uint8_t *changed)
 {
     uint16_t table[64];
@@ -33,7 +35,8 @@ static void run(picture *p, float deviation, uint32_t piece, uint8_t *changed)
     for (uint64_t y = 0; y < p->info.height; y += piece) {
         uint32_t n = (uint32_t)(p->info.height - y < piece ? p->info.height - y : piece);
 
-        while (ahead < p->info.height && ahead < y + 3 * (uint64_t)piece) { /* a denoiser looks ahead */
+        /* a denoiser looks ahead */
+        while (ahead < p->info.height && ahead < y + 3 * (uint64_t)piece) {
             uint32_t more = (uint32_t)(p->info.height - ahead < 5 ? p->info.height - ahead : 5);
 
             assert_int_equal(rows.read(rows.opaque, changed + ahead * bytes, more, NULL), AE_OK);
@@ -41,7 +44,8 @@ static void run(picture *p, float deviation, uint32_t piece, uint8_t *changed)
             ahead += more;
         }
         for (size_t i = y * bytes; i < (y + n) * bytes; i++)
-            changed[i] = (uint8_t)rintf(fminf(fmaxf((float)changed[i] + deviation * aei_rng_normal(&rng), 0), 255));
+            changed[i] = (uint8_t)rintf(
+                fminf(fmaxf((float)changed[i] + deviation * aei_rng_normal(&rng), 0), 255));
         assert_int_equal(result.write(result.opaque, changed + y * bytes, n, NULL), AE_OK);
     }
     assert_int_equal(p->rows_written, p->info.height);
@@ -129,14 +133,16 @@ static void test_levels(void **state)
         fine[i] = 1;
     assert_true(ae_deblock_level(coarse) > 8 && ae_deblock_level(coarse) < 16);
     assert_true(ae_deblock_level(fine) > 1 && ae_deblock_level(fine) < 5);
-    assert_int_equal(ae_deblock_create(coarse, &source, &sink, &rows, &result, &d, NULL), AE_ERR_UNSUPPORTED);
+    assert_int_equal(ae_deblock_create(coarse, &source, &sink, &rows, &result, &d, NULL),
+                     AE_ERR_UNSUPPORTED);
     assert_null(d);
     free_picture(&p);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_held), cmocka_unit_test(test_small_changes),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_held),
+                                       cmocka_unit_test(test_small_changes),
                                        cmocka_unit_test(test_levels)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Broken pixels and banding: found and mended where they are, to the byte untouched where they are not. */
+ * Broken pixels and banding: found and mended where they are, to the byte untouched where they are
+ * not. */
 #include "picture.h"
 
 #include "ae/denoise.h"
@@ -16,7 +17,8 @@ static picture make_wall(ae_sample sample, uint32_t channels, uint64_t seed)
 
     for (size_t i = 0; i < (size_t)W * H * channels; i++) {
         float y = (float)(i / channels / W), x = (float)(i / channels % W);
-        float v = 0.45f + 0.2f * sinf(0.02f * x + 0.013f * y) + 0.1f * sinf(0.11f * x - 0.07f * y) + 0.012f * aei_rng_normal(&rng);
+        float v = 0.45f + 0.2f * sinf(0.02f * x + 0.013f * y) + 0.1f * sinf(0.11f * x - 0.07f * y) +
+                  0.012f * aei_rng_normal(&rng);
 
         ae_samples_from_f32(sample, &v, p.pixels + i * ae_sample_bytes(sample), 1);
     }
@@ -58,14 +60,16 @@ static ae_defects_found mend(picture *p, uint32_t piece)
 
     assert_int_equal(ae_defects_create(&p->info, &d, NULL), AE_OK);
     for (uint64_t y = 0; y < p->info.height; y += piece)
-        ae_defects_look(d, p->pixels + y * bytes, (uint32_t)(p->info.height - y < piece ? p->info.height - y : piece));
+        ae_defects_look(d, p->pixels + y * bytes,
+                        (uint32_t)(p->info.height - y < piece ? p->info.height - y : piece));
     found = ae_defects_settle(d);
     p->rows_read = 0;
     assert_int_equal(ae_defects_mend(d, &source, &mended, NULL), AE_OK);
     for (uint64_t y = 0; y < p->info.height; y += piece)
-        assert_int_equal(mended.read(mended.opaque, p->result + y * bytes,
-                                     (uint32_t)(p->info.height - y < piece ? p->info.height - y : piece), NULL),
-                         AE_OK);
+        assert_int_equal(
+            mended.read(mended.opaque, p->result + y * bytes,
+                        (uint32_t)(p->info.height - y < piece ? p->info.height - y : piece), NULL),
+            AE_OK);
     assert_int_equal(p->rows_read, p->info.height);
     ae_defects_free(d);
     return found;
@@ -94,7 +98,8 @@ static void test_pixels(void **state)
         }
         before = distance(&p, p.pixels, truth.pixels);
         found = mend(&p, 7);
-        assert_true(found.pixels >= n_broken - 1 && found.pixels <= n_broken && found.rows == 0 && found.columns == 0);
+        assert_true(found.pixels >= n_broken - 1 && found.pixels <= n_broken && found.rows == 0 &&
+                    found.columns == 0);
         assert_true(distance(&p, p.result, truth.pixels) < before / 4);
         for (size_t i = 0; i < (size_t)W * H; i++)
             n_changed += memcmp(p.pixels + i * pixel, p.result + i * pixel, pixel) != 0;
@@ -126,7 +131,8 @@ static void test_bands(void **state)
         before = distance(&p, p.pixels, truth.pixels);
         assert_true(before > 2.4 && before < 3.6);
         found = mend(&p, 16);
-        assert_true(fabsf((k == 2 ? found.columns : found.rows) - 3) < 0.7f && (k == 2 ? found.rows : found.columns) == 0);
+        assert_true(fabsf((k == 2 ? found.columns : found.rows) - 3) < 0.7f &&
+                    (k == 2 ? found.rows : found.columns) == 0);
         assert_true(found.pixels == 0);
         assert_true(distance(&p, p.result, truth.pixels) < before / 2);
         free_picture(&p);
@@ -157,13 +163,15 @@ static void test_left_alone(void **state)
         ae_samples_from_f32(AE_U8, rgb, p.pixels, (size_t)3 * W * H);
         untouched(&p);
     }
-    for (size_t i = 0; i < (size_t)3 * W * H; i++) { /* stars, some no larger than a pixel, over a night sky */
+    /* stars, some no larger than a pixel, over a night sky */
+    for (size_t i = 0; i < (size_t)3 * W * H; i++) {
         float v = 0.03f + 0.008f * aei_rng_normal(&rng);
 
         ae_samples_from_f32(AE_U8, &v, p.pixels + i, 1);
     }
     for (size_t k = 0; k < 30; k++) {
-        size_t at = 3 * ((size_t)(20 + aei_rng_below(&rng, H - 40)) * W + 20 + aei_rng_below(&rng, W - 40));
+        size_t at = 3 * ((size_t)(20 + aei_rng_below(&rng, H - 40)) * W + 20 +
+                         aei_rng_below(&rng, W - 40));
         float light = aei_rng_range(&rng, 0.3f, 1);
 
         for (size_t c = 0; c < 3; c++) {

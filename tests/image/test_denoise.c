@@ -1,30 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The tile engine: same bytes for every tile size and thread count, untouched alpha, 16 bits that stay 16 bits, levels as told. */
+ * The tile engine: same bytes for every tile size and thread count, untouched alpha, 16 bits that
+ * stay 16 bits, levels as told. */
 #include "ae/denoise.h"
 #include "picture.h"
 
 /* Strides, skips, dilation and pooling; a field of some 40 pixels and a stride of 8. */
 static const char network[] =
     "recipe: 1\nname: tiny\ntask: denoise\nresidual: true\n"
-    "networks:\n  - name: net\n    inputs:\n      - {name: image, channels: 3}\n      - {name: level, channels: 2}\n"
+    "networks:\n  - name: net\n    inputs:\n      - {name: image, channels: 3}\n      - {name: "
+    "level, channels: 2}\n"
     "    layers:\n      - {op: concat, from: [image, level]}\n      - {op: unshuffle, factor: 2}\n"
-    "      - {name: top, op: conv, out: 16, act: relu}\n      - {op: conv, out: 16, kernel: 2, stride: 2, pad: 0}\n"
-    "      - {name: mid, op: residual}\n      - {op: maxpool}\n      - {op: conv, out: 16, dilation: 2, act: leaky}\n"
-    "      - {op: bilinear}\n      - {op: add, from: [previous, mid]}\n      - {op: conv, out: 64}\n"
-    "      - {op: shuffle, factor: 2}\n      - {op: add, from: [previous, top]}\n      - {op: conv, out: 12}\n"
+    "      - {name: top, op: conv, out: 16, act: relu}\n      - {op: conv, out: 16, kernel: 2, "
+    "stride: 2, pad: 0}\n"
+    "      - {name: mid, op: residual}\n      - {op: maxpool}\n      - {op: conv, out: 16, "
+    "dilation: 2, act: leaky}\n"
+    "      - {op: bilinear}\n      - {op: add, from: [previous, mid]}\n      - {op: conv, out: "
+    "64}\n"
+    "      - {op: shuffle, factor: 2}\n      - {op: add, from: [previous, top]}\n      - {op: "
+    "conv, out: 12}\n"
     "      - {op: shuffle, factor: 2}\n";
-/* output = 1 * luminance level in red, 10 * chroma level in green, nothing in blue; with a bias of one in `pointwise` */
+/* output = 1 * luminance level in red, 10 * chroma level in green, nothing in blue; with a bias of
+ * one in `pointwise` */
 static const char told[] =
     "recipe: 1\nname: told\ntask: denoise\nresidual: true\nnetworks:\n  - name: net\n    inputs:\n"
     "      - {name: image, channels: 3}\n      - {name: level, channels: 2}\n    layers:\n"
-    "      - {op: conv, from: [level], name: mix, kernel: 1, out: 3}\n      - {op: conv, from: [image], name: none, kernel: 1, "
+    "      - {op: conv, from: [level], name: mix, kernel: 1, out: 3}\n      - {op: conv, from: "
+    "[image], name: none, kernel: 1, "
     "out: 3, init: zero}\n      - {op: add, from: [previous, mix]}\n";
-static const char absolute[] = "recipe: 1\nname: absolute\ntask: denoise\nresidual: false\nnetworks:\n  - name: net\n    inputs:\n"
-                               "      - {name: image, channels: 3}\n    layers:\n      - {op: conv, name: same, init: identity}\n";
-static const char grey_network[] = "recipe: 1\nname: grey\ntask: denoise\nresidual: true\nnetworks:\n  - name: net\n    inputs:\n"
-                                   "      - {name: image, channels: 1}\n    layers:\n      - {op: conv, out: 16, act: relu}\n"
-                                   "      - {op: conv, out: 1}\n";
+static const char absolute[] = "recipe: 1\nname: absolute\ntask: denoise\nresidual: "
+                               "false\nnetworks:\n  - name: net\n    inputs:\n"
+                               "      - {name: image, channels: 3}\n    layers:\n      - {op: "
+                               "conv, name: same, init: identity}\n";
+static const char grey_network[] =
+    "recipe: 1\nname: grey\ntask: denoise\nresidual: true\nnetworks:\n  - name: net\n    inputs:\n"
+    "      - {name: image, channels: 1}\n    layers:\n      - {op: conv, out: 16, act: relu}\n"
+    "      - {op: conv, out: 1}\n";
 
 static float *find_values(const ae_graph *graph, float *values, const char *name)
 {
@@ -48,7 +59,8 @@ static void tell_levels(const ae_graph *graph, float *values)
     memcpy(find_values(graph, values, "mix.weight"), weight, sizeof(weight));
 }
 
-static ae_status denoise(const ae_model *model, picture *p, ae_denoise_options options, ae_error *err)
+static ae_status denoise(const ae_model *model, picture *p, ae_denoise_options options,
+                         ae_error *err)
 {
     ae_row_source source = {p->info, p, read_rows};
     ae_row_sink sink = {p, write_rows};
@@ -58,7 +70,8 @@ static ae_status denoise(const ae_model *model, picture *p, ae_denoise_options o
     return ae_denoise(model, &options, &source, &sink, NULL, err);
 }
 
-static const ae_denoise_options plain = {.noise = {8, 12, 15}, .strength = 1, .control.threads = 1, .precision = AE_PRECISION_F32};
+static const ae_denoise_options plain = {
+    .noise = {8, 12, 15}, .strength = 1, .control.threads = 1, .precision = AE_PRECISION_F32};
 
 static void test_tiles_and_threads(void **state)
 {
@@ -87,8 +100,8 @@ static void test_tiles_and_threads(void **state)
                 assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
                 assert_int_equal(p.rows_written, p.info.height);
                 if (memcmp(want, p.result, picture_bytes(&p)) != 0)
-                    fail_msg("%u x %u: tile %u, %u threads differ", sizes[s][0], sizes[s][1], options.tile,
-                             options.control.threads);
+                    fail_msg("%u x %u: tile %u, %u threads differ", sizes[s][0], sizes[s][1],
+                             options.tile, options.control.threads);
             }
         }
         ae_free(want);
@@ -124,7 +137,8 @@ static void test_whole_picture(void **state)
 
             sx = sx < W ? sx : 2 * (W - 1) - sx;
             sy = sy < H ? sy : 2 * (H - 1) - sy;
-            memcpy(image + 3 * ((size_t)y * w + x), in + 3 * (abs(sy) * W + abs(sx)), 3 * sizeof(float));
+            memcpy(image + 3 * ((size_t)y * w + x), in + 3 * (abs(sy) * W + abs(sx)),
+                   3 * sizeof(float));
             level[2 * ((size_t)y * w + x)] = 8 / 255.0f;
             level[2 * ((size_t)y * w + x) + 1] = 12 / 255.0f;
         }
@@ -137,7 +151,8 @@ static void test_whole_picture(void **state)
     assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
     for (uint32_t y = 0; y < H; y++)
         for (uint32_t x = 0; x < W * 3; x++) {
-            float want = in[y * W * 3 + x] + 0.5f * outputs[0][((size_t)(y + field) * w + field) * 3 + x];
+            float want = in[y * W * 3 + x] +
+                         0.5f * outputs[0][((size_t)(y + field) * w + field) * 3 + x];
 
             assert_true(((const float *)p.result)[y * W * 3 + x] == want);
         }
@@ -157,7 +172,9 @@ static void test_strength_zero(void **state)
     (void)state;
     options.strength = 0;
     for (uint32_t c = 1; c <= 4; c++)
-        for (ae_sample s = AE_U8; s <= AE_F32; s = s == AE_U8 ? AE_U16 : s == AE_U16 ? AE_F32 : s + 1) {
+        for (ae_sample s = AE_U8; s <= AE_F32; s = s == AE_U8    ? AE_U16
+                                                   : s == AE_U16 ? AE_F32
+                                                                 : s + 1) {
             picture p = make_picture(61, 83, c, s);
 
             if (s == AE_F32)
@@ -205,21 +222,24 @@ static void test_levels_and_alpha(void **state)
     clip_picture(&p);
     assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
     for (size_t i = 0; i < 45 * 37; i++) {
-        assert_true(fabsf(((float *)p.result)[2 * i] - ((float *)p.pixels)[2 * i] - 8 / 765.0f) <= 1e-6f);
+        assert_true(fabsf(((float *)p.result)[2 * i] - ((float *)p.pixels)[2 * i] - 8 / 765.0f) <=
+                    1e-6f);
         assert_true(((float *)p.result)[2 * i + 1] == ((float *)p.pixels)[2 * i + 1]);
     }
     free_picture(&p);
     ae_model_free(model);
 }
 
-/* Levels that follow the brightness depend on no tile; where none is told nothing changes, and elsewhere no more than the bound. */
+/* Levels that follow the brightness depend on no tile; where none is told nothing changes, and
+ * elsewhere no more than the bound. */
 static void test_curve_and_bound(void **state)
 {
-    static const char head[] = "recipe: 1\nname: bounded\ntask: denoise\nresidual: true\nbound: 2\nnetworks:\n"
-                               "  - name: net\n    inputs:\n"
-                               "      - {name: image, channels: 3}\n      - {name: level, channels: 2}\n    layers:\n"
-                               "      - {op: concat, from: [image, level]}\n      - {op: conv, out: 12, act: relu}\n"
-                               "      - {op: conv, out: 3, kernel: 5}\n";
+    static const char head[] =
+        "recipe: 1\nname: bounded\ntask: denoise\nresidual: true\nbound: 2\nnetworks:\n"
+        "  - name: net\n    inputs:\n"
+        "      - {name: image, channels: 3}\n      - {name: level, channels: 2}\n    layers:\n"
+        "      - {op: concat, from: [image, level]}\n      - {op: conv, out: 12, act: relu}\n"
+        "      - {op: conv, out: 3, kernel: 5}\n";
     ae_model *model = make_model(head, 7, NULL);
     picture p = make_picture(203, 171, 3, AE_U8);
     ae_denoise_options options = plain;
@@ -234,7 +254,8 @@ static void test_curve_and_bound(void **state)
     memcpy(whole, p.result, picture_bytes(&p));
     for (size_t i = 0; i < picture_bytes(&p); i++)
         most = abs(whole[i] - p.pixels[i]) > most ? abs(whole[i] - p.pixels[i]) : most;
-    assert_true(most > 2 && most <= 1 + 2 * sqrt(5 / 3.0) * (AE_NOISE_BINS - 1 - AE_NOISE_BINS / 2));
+    assert_true(most > 2 &&
+                most <= 1 + 2 * sqrt(5 / 3.0) * (AE_NOISE_BINS - 1 - AE_NOISE_BINS / 2));
     options.tile = 48;
     options.control.threads = 2;
     assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
@@ -248,12 +269,14 @@ static void test_curve_and_bound(void **state)
     ae_model_free(model);
 }
 
-/* Equal channels in, equal channels out, whatever the network and the tiles; not where they are equal by accident. */
+/* Equal channels in, equal channels out, whatever the network and the tiles; not where they are
+ * equal by accident. */
 static void test_equal_channels(void **state)
 {
-    static const char head[] = "recipe: 1\nname: tint\ntask: denoise\nresidual: true\nnetworks:\n"
-                               "  - name: net\n    inputs:\n      - {name: image, channels: 3}\n    layers:\n"
-                               "      - {op: conv, out: 12, act: relu}\n      - {op: conv, out: 3, kernel: 7}\n";
+    static const char head[] =
+        "recipe: 1\nname: tint\ntask: denoise\nresidual: true\nnetworks:\n"
+        "  - name: net\n    inputs:\n      - {name: image, channels: 3}\n    layers:\n"
+        "      - {op: conv, out: 12, act: relu}\n      - {op: conv, out: 3, kernel: 7}\n";
     ae_model *model = make_model(head, 9, NULL);
     picture p = make_picture(203, 90, 3, AE_U8);
     ae_denoise_options options = plain;
@@ -294,10 +317,12 @@ static void shout(const ae_graph *graph, float *values)
 /* What learned white noise without a bound is held to four deviations. */
 static void test_default_bound(void **state)
 {
-    static const char head[] = "recipe: 1\nname: free\ntask: denoise\nresidual: true\nnetworks:\n  - name: net\n    inputs:\n"
-                               "      - {name: image, channels: 3}\n      - {name: level, channels: 1}\n    layers:\n"
-                               "      - {op: conv, from: [level], name: mix, kernel: 1, out: 3}\n"
-                               "corruption:\n  - {kind: gaussian, sigma: [0, 50]}\n";
+    static const char head[] =
+        "recipe: 1\nname: free\ntask: denoise\nresidual: true\nnetworks:\n  - name: net\n    "
+        "inputs:\n"
+        "      - {name: image, channels: 3}\n      - {name: level, channels: 1}\n    layers:\n"
+        "      - {op: conv, from: [level], name: mix, kernel: 1, out: 3}\n"
+        "corruption:\n  - {kind: gaussian, sigma: [0, 50]}\n";
     ae_model *model = make_model(head, 1, shout);
     picture p = make_picture(61, 40, 3, AE_U16);
     ae_denoise_options options = plain;
@@ -307,7 +332,8 @@ static void test_default_bound(void **state)
     options.noise = (ae_noise){.white = 10};
     assert_int_equal(denoise(model, &p, options, NULL), AE_OK);
     for (size_t i = 0; i < 61 * 40 * 3; i++)
-        most = fmaxf(most, fabsf(((uint16_t *)p.result)[i] / 65535.0f - ((uint16_t *)p.pixels)[i] / 65535.0f));
+        most = fmaxf(most, fabsf(((uint16_t *)p.result)[i] / 65535.0f -
+                                 ((uint16_t *)p.pixels)[i] / 65535.0f));
     assert_true(fabsf(most - 40 / 255.0f) < 1e-3f);
     free_picture(&p);
     ae_model_free(model);
@@ -349,7 +375,8 @@ static int compare_u16(const void *a, const void *b)
     return *(const uint16_t *)a - *(const uint16_t *)b;
 }
 
-/* A ramp of 16 bits through a network whose arithmetic is bf16 keeps its levels, since only the correction passes through it. */
+/* A ramp of 16 bits through a network whose arithmetic is bf16 keeps its levels, since only the
+ * correction passes through it. */
 static void test_sixteen_bits(void **state)
 {
     enum { W = 256, H = 64 };
@@ -391,8 +418,9 @@ static void test_not_a_number(void **state)
     ae_model_free(model);
 }
 
-/* Light beyond white, and below black: away from it little changes, whatever its strength; and it stays what it is but for a share
- * of itself. A share of pixels that are far brighter would do the same to a picture that networks see as it is. */
+/* Light beyond white, and below black: away from it little changes, whatever its strength; and it
+ * stays what it is but for a share of itself. A share of pixels that are far brighter would do the
+ * same to a picture that networks see as it is. */
 static void test_lamps(void **state)
 {
     static const float lamps[] = {1.5f, 16, 1e4f, 1e30f, -3, -1e6f, INFINITY};
@@ -483,13 +511,18 @@ static void test_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tiles_and_threads), cmocka_unit_test(test_whole_picture),
-        cmocka_unit_test(test_strength_zero), cmocka_unit_test(test_levels_and_alpha),
+        cmocka_unit_test(test_tiles_and_threads),
+        cmocka_unit_test(test_whole_picture),
+        cmocka_unit_test(test_strength_zero),
+        cmocka_unit_test(test_levels_and_alpha),
         cmocka_unit_test(test_curve_and_bound),
         cmocka_unit_test(test_default_bound),
         cmocka_unit_test(test_equal_channels),
-        cmocka_unit_test(test_absolute_and_grey_models), cmocka_unit_test(test_sixteen_bits),
-        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_lamps), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_absolute_and_grey_models),
+        cmocka_unit_test(test_sixteen_bits),
+        cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_lamps),
+        cmocka_unit_test(test_failures),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,11 +12,11 @@
 #include "image/jpegloss.h"
 
 /* The standard's tables again, luminance only, for the plain transform below. */
-static const int TABLE[64] = {
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
-    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
-    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99};
+static const int TABLE[64] = {16,  11,  10,  16,  24, 40, 51,  61,  12,  12,  14,  19,  26,
+                              58,  60,  55,  14,  13, 16, 24,  40,  57,  69,  56,  14,  17,
+                              22,  29,  51,  87,  80, 62, 18,  22,  37,  56,  68,  109, 103,
+                              77,  24,  35,  55,  64, 81, 104, 113, 92,  49,  64,  78,  87,
+                              103, 121, 120, 101, 72, 92, 95,  98,  112, 100, 103, 99};
 
 static double basis(int k, int x)
 {
@@ -47,7 +47,8 @@ static void lose_block(const float *from, int quality, double *to)
 
 static float sample(int y, int x, int c)
 {
-    return 0.5f + 0.3f * sinf(0.3f * (float)y + (float)c) * cosf(0.2f * (float)x) + 0.02f * (float)((x * 7 + y * 13) % 5);
+    return 0.5f + 0.3f * sinf(0.3f * (float)y + (float)c) * cosf(0.2f * (float)x) +
+           0.02f * (float)((x * 7 + y * 13) % 5);
 }
 
 static void as_the_standard_says(void **state)
@@ -70,9 +71,11 @@ static void as_the_standard_says(void **state)
                 block[i] = sample(b / 3 * 8 + i / 8, b % 3 * 8 + i % 8, 0);
             lose_block(block, quality[q], expected);
             for (int i = 0; i < 64; i++)
-                off[!(fabs(picture[(b / 3 * 8 + i / 8) * 24 + b % 3 * 8 + i % 8] - expected[i]) < 1e-5)]++;
+                off[!(fabs(picture[(b / 3 * 8 + i / 8) * 24 + b % 3 * 8 + i % 8] - expected[i]) <
+                      1e-5)]++;
         }
-        assert_true(off[1] < 32); /* a coefficient or sample half way between two values may fall to either */
+        /* a coefficient or sample half way between two values may fall to either */
+        assert_true(off[1] < 32);
     }
     ae_free(scratch);
 }
@@ -109,7 +112,8 @@ static void grids_and_qualities(void **state)
     }
     for (int i = 0; i < H * W * 3; i++)
         a[i] = 128 / 255.0f;
-    aei_jpeg_lose(&(aei_jpeg_loss){.quality = 30, .halve_chroma = true, .y = 5, .x = 11}, a, H, W, 3, scratch);
+    aei_jpeg_lose(&(aei_jpeg_loss){.quality = 30, .halve_chroma = true, .y = 5, .x = 11}, a, H, W,
+                  3, scratch);
     for (int i = 0; i < H * W * 3; i++)
         assert_true(fabsf(a[i] - 128 / 255.0f) < 1e-6f);
     ae_free(scratch);

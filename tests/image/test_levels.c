@@ -20,7 +20,8 @@ static void check(const char *what, double found, double least, double most)
         fail_msg("%s is %g, not within %g and %g", what, found, least, most);
 }
 
-/* Small outputs stay, large ones approach the bound, nothing passes where the level is 0, whatever the output. */
+/* Small outputs stay, large ones approach the bound, nothing passes where the level is 0, whatever
+ * the output. */
 static void test_bound(void **state)
 {
     const float level[] = {0.03f, 0.04f, 0.03f, 0.04f, 0, 0, 0, 0};
@@ -41,7 +42,8 @@ static void test_bound(void **state)
 /* Noise that grows with the brightness is found again, and told where it is. */
 static void test_curve(void **state)
 {
-    float *clean = malloc(3 * N * sizeof(float)), *noisy = malloc(3 * N * sizeof(float)), *level = malloc(2 * N * sizeof(float));
+    float *clean = malloc(3 * N * sizeof(float)), *noisy = malloc(3 * N * sizeof(float)),
+          *level = malloc(2 * N * sizeof(float));
     float *scratch = malloc(aei_level_scratch(S, S) * sizeof(float));
     aei_rng r = aei_rng_make(1, 2, 3);
     ae_noise noise;
@@ -78,7 +80,8 @@ static void test_curve(void **state)
 /* A level depends on no more than AEI_LEVEL_REACH pixels around it: tiles rely on that. */
 static void test_reach(void **state)
 {
-    float *image = calloc(N, sizeof(float)), *level = malloc(N * sizeof(float)), *other = malloc(N * sizeof(float));
+    float *image = calloc(N, sizeof(float)), *level = malloc(N * sizeof(float)),
+          *other = malloc(N * sizeof(float));
     float *scratch = malloc(aei_level_scratch(S, S) * sizeof(float));
     ae_noise noise = {.n_bins = AE_NOISE_BINS};
     int touched = 0, at = S / 2;
@@ -104,7 +107,8 @@ static void test_reach(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bound), cmocka_unit_test(test_curve), cmocka_unit_test(test_reach)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bound), cmocka_unit_test(test_curve),
+                                       cmocka_unit_test(test_reach)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

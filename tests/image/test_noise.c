@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The estimator on made pictures: white and coarse noise of known deviation, clean gradients, texture, grey, depths, odd sizes. */
+ * The estimator on made pictures: white and coarse noise of known deviation, clean gradients,
+ * texture, grey, depths, odd sizes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,7 +50,8 @@ static picture make_picture(uint32_t w, uint32_t h, uint32_t channels, ae_sample
     for (uint32_t y = 0; y < h; y++)
         for (uint32_t x = 0; x < w; x++)
             for (uint32_t c = 0; c < channels; c++) {
-                float v = 0.4f + 0.1f * (float)c * (float)y / (float)h + 0.2f * sinf((float)x * 0.013f + (float)y * 0.007f);
+                float v = 0.4f + 0.1f * (float)c * (float)y / (float)h +
+                          0.2f * sinf((float)x * 0.013f + (float)y * 0.007f);
 
                 if ((x / 150 + y / 90) % 3 == 0)
                     v *= 0.7f;
@@ -60,10 +62,12 @@ static picture make_picture(uint32_t w, uint32_t h, uint32_t channels, ae_sample
     return p;
 }
 
-/* Adds noise of this deviation (0..255), averaged over `grain` neighbours in a row and in a column. */
+/* Adds noise of this deviation (0..255), averaged over `grain` neighbours in a row and in a column.
+ */
 static void add_noise(picture *p, float sigma, int grain)
 {
-    size_t w = (size_t)p->info.width, h = (size_t)p->info.height, channels = p->info.channels, n = w * h * channels;
+    size_t w = (size_t)p->info.width, h = (size_t)p->info.height, channels = p->info.channels,
+           n = w * h * channels;
     float *noise = ae_alloc(n, sizeof(float)), *rows = ae_alloc(n, sizeof(float));
     aei_rng rng = aei_rng_make(1, n, (uint64_t)grain);
 
@@ -72,7 +76,8 @@ static void add_noise(picture *p, float sigma, int grain)
     for (size_t y = 0; y < h; y++)
         for (size_t i = 0; i < w * channels; i++)
             for (int k = 0; k < grain; k++)
-                rows[y * w * channels + i] += noise[y * w * channels + (i + (size_t)k * channels) % (w * channels)];
+                rows[y * w * channels + i] +=
+                    noise[y * w * channels + (i + (size_t)k * channels) % (w * channels)];
     for (size_t y = 0; y < h; y++)
         for (size_t i = 0; i < w * channels; i++) {
             float sum = 0;
@@ -90,7 +95,8 @@ static ae_noise estimate(picture *p)
     ae_row_source source = {p->info, p, read_rows};
     ae_noise noise;
 
-    ae_samples_from_f32(p->info.sample, p->samples, p->pixels, (size_t)(p->info.width * p->info.height * p->info.channels));
+    ae_samples_from_f32(p->info.sample, p->samples, p->pixels,
+                        (size_t)(p->info.width * p->info.height * p->info.channels));
     p->at = 0;
     assert_int_equal(ae_noise_estimate(&source, NULL, &noise, NULL), AE_OK);
     assert_int_equal(p->at, p->info.height);
@@ -106,7 +112,8 @@ static void free_picture(picture *p)
 static void check(const char *what, float found, float low, float high)
 {
     if (!(found >= low && found <= high))
-        fail_msg("%s: %.2f is not within %.2f to %.2f", what, (double)found, (double)low, (double)high);
+        fail_msg("%s: %.2f is not within %.2f to %.2f", what, (double)found, (double)low,
+                 (double)high);
 }
 
 static void test_white_noise(void **state)
@@ -132,7 +139,8 @@ static void test_white_noise(void **state)
     }
 }
 
-/* What a camera's demosaicking makes of noise: second differences alone would see a fraction of it. */
+/* What a camera's demosaicking makes of noise: second differences alone would see a fraction of it.
+ */
 static void test_coarse_noise(void **state)
 {
     (void)state;
@@ -159,7 +167,8 @@ static void test_clean(void **state)
     free_picture(&p);
 }
 
-/* Brown fur all over, hairs five pixels long: its grain has a direction and one colour, so it is not taken for noise. */
+/* Brown fur all over, hairs five pixels long: its grain has a direction and one colour, so it is
+ * not taken for noise. */
 static void test_texture(void **state)
 {
     enum { W = 500, H = 400, HAIR = 5 };
@@ -208,7 +217,8 @@ static void test_curve(void **state)
     free_picture(&p);
 }
 
-/* Pictures that no camera took have no noise at all: checks, stripes in colour, dither, one colour. */
+/* Pictures that no camera took have no noise at all: checks, stripes in colour, dither, one colour.
+ */
 static void test_drawn(void **state)
 {
     enum { S = 200 };
@@ -222,7 +232,8 @@ static void test_drawn(void **state)
 
             for (size_t i = 0; i < S * S; i++)
                 for (size_t c = 0; c < channels; c++) {
-                    size_t x = i % S, y = i / S, level = 6 * x / S + (4 * x * 6 / S % 4 > bayer[y % 2 * 2 + x % 2]);
+                    size_t x = i % S, y = i / S,
+                           level = 6 * x / S + (4 * x * 6 / S % 4 > bayer[y % 2 * 2 + x % 2]);
 
                     p.samples[channels * i + c] = kind == 0   ? (float)((x + y) % 2)
                                                   : kind == 1 ? (float)((x / 2 + c) % 3) / 3 + 0.1f
@@ -230,7 +241,8 @@ static void test_drawn(void **state)
                                                               : 0.3f + 0.1f * (float)c;
                 }
             noise = estimate(&p);
-            assert_true(noise.luminance == 0 && noise.chroma == 0 && noise.white == 0 && noise.confidence > 0.9f);
+            assert_true(noise.luminance == 0 && noise.chroma == 0 && noise.white == 0 &&
+                        noise.confidence > 0.9f);
             free_picture(&p);
         }
 }
@@ -272,7 +284,8 @@ typedef struct map {
     uint64_t y;
 } map;
 
-/* Rows of a picture that is flat along them: what is told hangs on the brightness, whichever strip a row came in. */
+/* Rows of a picture that is flat along them: what is told hangs on the brightness, whichever strip
+ * a row came in. */
 static ae_status check_map(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
     map *m = opaque;
@@ -283,7 +296,8 @@ static ae_status check_map(void *opaque, const void *rows, uint32_t n_rows, ae_e
     for (uint32_t y = 0; y < n_rows; y++, m->y++)
         for (size_t x = 0; x < m->p->info.width; x++, v += 3)
             assert_true(v[0] == 4 * 8 && !v[2] &&
-                        fabs(v[1] - 4 * (2 + 6 * (double)m->y / h)) <= 1 + 24 * 3 / h); /* at the edges the smoothing shows */
+                        /* at the edges the smoothing shows */
+                        fabs(v[1] - 4 * (2 + 6 * (double)m->y / h)) <= 1 + 24 * 3 / h);
     return AE_OK;
 }
 
@@ -318,21 +332,26 @@ static ae_noise look_again(const ae_model *m, picture *p, ae_noise noise)
     ae_control control = {.threads = 2};
 
     p->at = 0;
-    assert_int_equal(ae_noise_look_again(m, &source, AE_PRECISION_F32, &control, &noise, NULL), AE_OK);
+    assert_int_equal(ae_noise_look_again(m, &source, AE_PRECISION_F32, &control, &noise, NULL),
+                     AE_OK);
     return noise;
 }
 
-/* Told half of a camera's noise, or all of it; noise that is weak, grey or white is left as it is found, and its rows unread. */
+/* Told half of a camera's noise, or all of it; noise that is weak, grey or white is left as it is
+ * found, and its rows unread. */
 static void test_second_look(void **state)
 {
-    picture p = make_picture(420, 300, 3, AE_F32), small = make_picture(80, 200, 3, AE_U8), grey = make_picture(200, 200, 1, AE_U8);
-    ae_noise found = {.luminance = 4, .chroma = 7, .white = 7, .n_bins = AE_NOISE_BINS}, again, weak = {.white = 1};
+    picture p = make_picture(420, 300, 3, AE_F32), small = make_picture(80, 200, 3, AE_U8),
+            grey = make_picture(200, 200, 1, AE_U8);
+    ae_noise found = {.luminance = 4, .chroma = 7, .white = 7, .n_bins = AE_NOISE_BINS}, again,
+             weak = {.white = 1};
     ae_model *m = NULL;
     char path[4096];
     ae_error err;
 
     (void)state;
-    if (ae_model_find("photo", path, sizeof(path), &err) != AE_OK || ae_model_open(path, NULL, &m, &err) != AE_OK)
+    if (ae_model_find("photo", path, sizeof(path), &err) != AE_OK ||
+        ae_model_open(path, NULL, &m, &err) != AE_OK)
         fail_msg("%s", err.message);
     add_noise(&p, 11, 2); /* luminance 6.4 */
     p.samples[4321] = NAN;
@@ -380,9 +399,14 @@ static void test_odd_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_white_noise), cmocka_unit_test(test_coarse_noise),    cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_curve),       cmocka_unit_test(test_drawn),
-        cmocka_unit_test(test_texture),     cmocka_unit_test(test_grey_and_depths), cmocka_unit_test(test_odd_sizes),
+        cmocka_unit_test(test_white_noise),
+        cmocka_unit_test(test_coarse_noise),
+        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_curve),
+        cmocka_unit_test(test_drawn),
+        cmocka_unit_test(test_texture),
+        cmocka_unit_test(test_grey_and_depths),
+        cmocka_unit_test(test_odd_sizes),
         cmocka_unit_test(test_map),
         cmocka_unit_test(test_second_look),
     };

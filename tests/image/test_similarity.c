@@ -11,7 +11,10 @@
 
 enum { H = 183, W = 201, WINDOW = 11 };
 
-typedef struct picture { uint32_t h, w; double v[H * W]; } picture;
+typedef struct picture {
+    uint32_t h, w;
+    double v[H * W];
+} picture;
 
 static picture a, b, half[2];
 static float rows[2][W];
@@ -33,7 +36,8 @@ static int paint(void **state)
     return 0;
 }
 
-/* The definition, with plain two-dimensional sums: mean contrast and structure, times luminance where that is wanted. */
+/* The definition, with plain two-dimensional sums: mean contrast and structure, times luminance
+ * where that is wanted. */
 static double similarity_at(const picture *p, const picture *q, int luminance)
 {
     double kernel[WINDOW], total = 0, sum = 0;
@@ -47,13 +51,14 @@ static double similarity_at(const picture *p, const picture *q, int luminance)
 
             for (uint32_t i = 0; i < WINDOW * WINDOW; i++) {
                 size_t at = (y + i / WINDOW) * p->w + x + i % WINDOW;
-                double weight = kernel[i / WINDOW] * kernel[i % WINDOW] / total / total, u = p->v[at], v = q->v[at],
-                       d[5] = {u, v, u * u, v * v, u * v};
+                double weight = kernel[i / WINDOW] * kernel[i % WINDOW] / total / total,
+                       u = p->v[at], v = q->v[at], d[5] = {u, v, u * u, v * v, u * v};
 
                 for (int k = 0; k < 5; k++)
                     m[k] += weight * d[k];
             }
-            sum += (2 * (m[4] - m[0] * m[1]) + c2) / (m[2] - m[0] * m[0] + m[3] - m[1] * m[1] + c2) *
+            sum += (2 * (m[4] - m[0] * m[1]) + c2) /
+                   (m[2] - m[0] * m[0] + m[3] - m[1] * m[1] + c2) *
                    (luminance ? (2 * m[0] * m[1] + c1) / (m[0] * m[0] + m[1] * m[1] + c1) : 1);
         }
     return sum / n;
@@ -68,7 +73,8 @@ static void halve(const picture *p, picture *to)
     for (uint32_t i = 0; i < to->h * to->w; i++) {
         const double *v = p->v + i / to->w * 2 * w + i % to->w * 2;
 
-        to->v[i] = (v[0] + v[1] + v[w] + v[w + 1]) / 4; /* read before it is overwritten, where p is to */
+        /* read before it is overwritten, where p is to */
+        to->v[i] = (v[0] + v[1] + v[w] + v[w + 1]) / 4;
     }
 }
 

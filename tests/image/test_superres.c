@@ -1,36 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Enlarging: same bytes for every tile size and thread count, the base as defined, alpha without fringes, 16 bits that stay 16
- * bits. */
+ * Enlarging: same bytes for every tile size and thread count, the base as defined, alpha without
+ * fringes, 16 bits that stay 16 bits. */
 #include "picture.h"
 
 #include "ae/superres.h"
 #include "image/resize.h"
 
-#define RECIPE(name, scale, inputs, first, channels)                                                                               \
-    "recipe: 1\nname: " name "\ntask: superres\nresidual: true\nscale: " scale "\nnetworks:\n  - name: net\n    inputs:\n"         \
-    "      - {name: image, channels: " channels "}\n" inputs "    layers:\n" first                                                 \
-    "      - {name: top, op: conv, out: 16, act: relu}\n      - {op: conv, out: 16, kernel: 2, stride: 2, pad: 0}\n"               \
-    "      - {op: residual}\n      - {op: conv, out: 64, kernel: 1}\n      - {op: shuffle}\n      - {op: add, from: [previous, "   \
+#define RECIPE(name, scale, inputs, first, channels)                                               \
+    "recipe: 1\nname: " name "\ntask: superres\nresidual: true\nscale: " scale                     \
+    "\nnetworks:\n  - name: net\n    inputs:\n"                                                    \
+    "      - {name: image, channels: " channels "}\n" inputs "    layers:\n" first                 \
+    "      - {name: top, op: conv, out: 16, act: relu}\n      - {op: conv, out: 16, kernel: 2, "   \
+    "stride: 2, pad: 0}\n"                                                                         \
+    "      - {op: residual}\n      - {op: conv, out: 64, kernel: 1}\n      - {op: shuffle}\n     " \
+    " - {op: add, from: [previous, "                                                               \
     "top]}\n"
 #define LEVEL "      - {name: level, channels: 1}\n"
 #define TOLD "      - {op: concat, from: [image, level]}\n"
-#define END(out, scale, init) "      - {name: detail, op: conv, out: " out init "}\n      - {op: shuffle, factor: " scale "}\n"
+#define END(out, scale, init)                                                                      \
+    "      - {name: detail, op: conv, out: " out init "}\n      - {op: shuffle, factor: " scale    \
+    "}\n"
 
-static const char x2[] = RECIPE("x2", "2", LEVEL, TOLD, "3") END("12", "2", "") "data: {strength: [0, 1]}\n";
+static const char x2[] = RECIPE("x2", "2", LEVEL, TOLD, "3")
+    END("12", "2", "") "data: {strength: [0, 1]}\n";
 static const char x3[] = RECIPE("x3", "3", "", "", "3") END("27", "3", "");
 static const char x4[] = RECIPE("x4", "4", "", "", "3") END("48", "4", "");
 static const char grey_x2[] = RECIPE("grey-x2", "2", "", "", "1") END("4", "2", "");
 /* nothing but the bicubic base */
 static const char plain_x2[] = RECIPE("plain-x2", "2", "", "", "3") END("12", "2", ", init: zero");
 static const char plain_x3[] = RECIPE("plain-x3", "3", "", "", "3") END("27", "3", ", init: zero");
-static const char denoiser[] = "recipe: 1\nname: denoiser\ntask: denoise\nnetworks:\n  - name: net\n    inputs:\n"
-                               "      - {name: image, channels: 3}\n    layers:\n      - {op: conv}\n";
-static const char fixed[] = "recipe: 1\nname: fixed\ntask: superres\nscale: 2\nnetworks:\n  - name: net\n    inputs:\n"
-                            "      - {name: image, channels: 3, width: 20, height: 20}\n    layers:\n      - {op: conv, out: 12}\n"
-                            "      - {op: shuffle}\n";
+static const char denoiser[] =
+    "recipe: 1\nname: denoiser\ntask: denoise\nnetworks:\n  - name: net\n    inputs:\n"
+    "      - {name: image, channels: 3}\n    layers:\n      - {op: conv}\n";
+static const char fixed[] =
+    "recipe: 1\nname: fixed\ntask: superres\nscale: 2\nnetworks:\n  - name: net\n    inputs:\n"
+    "      - {name: image, channels: 3, width: 20, height: 20}\n    layers:\n      - {op: conv, "
+    "out: 12}\n"
+    "      - {op: shuffle}\n";
 
-static ae_status enlarge(const ae_model *model, picture *p, ae_superres_options options, ae_error *err)
+static ae_status enlarge(const ae_model *model, picture *p, ae_superres_options options,
+                         ae_error *err)
 {
     ae_row_source source = {p->info, p, read_rows};
     ae_row_sink sink = {p, write_rows};
@@ -40,7 +50,8 @@ static ae_status enlarge(const ae_model *model, picture *p, ae_superres_options 
     return ae_superres(model, &options, &source, &sink, NULL, err);
 }
 
-static const ae_superres_options plain = {.denoise = 0.7f, .control.threads = 1, .precision = AE_PRECISION_F32};
+static const ae_superres_options plain = {
+    .denoise = 0.7f, .control.threads = 1, .precision = AE_PRECISION_F32};
 
 static void test_tiles_and_threads(void **state)
 {
@@ -54,7 +65,8 @@ static void test_tiles_and_threads(void **state)
     for (size_t s = 0; s < 20; s++) {
         uint32_t scale = (uint32_t)(recipes[s % 5] == x3 ? 3 : recipes[s % 5] == x4 ? 4 : 2);
         ae_model *model = make_model(recipes[s % 5], 3, NULL);
-        picture p = make_scaled_picture(sizes[s / 4][0], sizes[s / 4][1], (uint32_t)(4 - s % 4), samples[s % 5], scale);
+        picture p = make_scaled_picture(sizes[s / 4][0], sizes[s / 4][1], (uint32_t)(4 - s % 4),
+                                        samples[s % 5], scale);
         ae_superres_options options = plain;
         uint8_t *want;
         size_t bytes;
@@ -62,7 +74,8 @@ static void test_tiles_and_threads(void **state)
         options.factor = factors[s % 5];
         options.precision = s % 2 ? AE_PRECISION_BF16 : AE_PRECISION_F32;
         if (options.factor != 0)
-            assert_int_equal(ae_superres_result(&p.info, options.factor, NULL, &p.out, NULL), AE_OK);
+            assert_int_equal(ae_superres_result(&p.info, options.factor, NULL, &p.out, NULL),
+                             AE_OK);
         bytes = p.out.height * ae_row_bytes(&p.out);
         want = ae_alloc(bytes, 1);
         options.tile = 1 << 20;
@@ -74,8 +87,9 @@ static void test_tiles_and_threads(void **state)
             assert_int_equal(enlarge(model, &p, options, NULL), AE_OK);
             assert_int_equal(p.rows_written, p.out.height);
             if (memcmp(want, p.result, bytes) != 0)
-                fail_msg("%llu x %llu: tile %u, %u threads differ", (unsigned long long)p.info.width,
-                         (unsigned long long)p.info.height, options.tile, options.control.threads);
+                fail_msg("%llu x %llu: tile %u, %u threads differ",
+                         (unsigned long long)p.info.width, (unsigned long long)p.info.height,
+                         options.tile, options.control.threads);
         }
         ae_free(want);
         free_picture(&p);
@@ -92,21 +106,26 @@ static int reflect(int i, int n)
 static float cubic(float x)
 {
     x = fabsf(x);
-    return x <= 1 ? (1.5f * x - 2.5f) * x * x + 1 : x < 2 ? ((-0.5f * x + 2.5f) * x - 4) * x + 2 : 0;
+    return x <= 1  ? (1.5f * x - 2.5f) * x * x + 1
+           : x < 2 ? ((-0.5f * x + 2.5f) * x - 4) * x + 2
+                   : 0;
 }
 
 /* The bicubic enlargement of channel c at (y, x), by definition. */
 static float base_at(const float *in, int w, int h, int channels, int scale, int y, int x, int c)
 {
-    float v = ((float)y + 0.5f) / (float)scale - 0.5f, u = ((float)x + 0.5f) / (float)scale - 0.5f, sum = 0;
+    float v = ((float)y + 0.5f) / (float)scale - 0.5f, u = ((float)x + 0.5f) / (float)scale - 0.5f,
+          sum = 0;
 
     for (int i = (int)floorf(v) - 1; i <= (int)floorf(v) + 2; i++)
         for (int k = (int)floorf(u) - 1; k <= (int)floorf(u) + 2; k++)
-            sum += cubic(v - (float)i) * cubic(u - (float)k) * in[(reflect(i, h) * w + reflect(k, w)) * channels + c];
+            sum += cubic(v - (float)i) * cubic(u - (float)k) *
+                   in[(reflect(i, h) * w + reflect(k, w)) * channels + c];
     return sum;
 }
 
-/* The engine against its definition: the network over the whole mirrored picture at once, added to the bicubic enlargement. */
+/* The engine against its definition: the network over the whole mirrored picture at once, added to
+ * the bicubic enlargement. */
 static void test_whole_picture(void **state)
 {
     enum { W = 45, H = 38 };
@@ -128,7 +147,8 @@ static void test_whole_picture(void **state)
     outputs[0] = ae_alloc((size_t)w * h, 12 * sizeof(float));
     for (int y = 0; y < (int)h; y++)
         for (int x = 0; x < (int)w; x++) {
-            memcpy(image + 3 * (y * (int)w + x), in + 3 * (reflect(y - (int)field, H) * W + reflect(x - (int)field, W)),
+            memcpy(image + 3 * (y * (int)w + x),
+                   in + 3 * (reflect(y - (int)field, H) * W + reflect(x - (int)field, W)),
                    3 * sizeof(float));
             level[y * (int)w + x] = options.denoise;
         }
@@ -142,11 +162,14 @@ static void test_whole_picture(void **state)
         for (int x = 0; x < 2 * W; x++)
             for (int c = 0; c < 3; c++) {
                 float want =
-                    base_at(in, W, H, 3, 2, y, x, c) + outputs[0][((y + 2 * (int)field) * 2 * (int)w + x + 2 * (int)field) * 3 + c];
+                    base_at(in, W, H, 3, 2, y, x, c) +
+                    outputs[0][((y + 2 * (int)field) * 2 * (int)w + x + 2 * (int)field) * 3 + c];
                 float low = 1, high = 0;
 
                 for (int i = 0; i < 25; i++) {
-                    float v = in[(reflect(y / 2 + i / 5 - 2, H) * W + reflect(x / 2 + i % 5 - 2, W)) * 3 + c];
+                    float v =
+                        in[(reflect(y / 2 + i / 5 - 2, H) * W + reflect(x / 2 + i % 5 - 2, W)) * 3 +
+                           c];
 
                     low = fminf(low, v);
                     high = fmaxf(high, v);
@@ -184,7 +207,8 @@ static void test_grey(void **state)
 {
     enum { W = 50, H = 40 };
     ae_model *model = make_model(x3, 2, NULL);
-    picture grey = make_scaled_picture(W, H, 1, AE_F32, 4), colour = make_scaled_picture(W, H, 3, AE_F32, 4);
+    picture grey = make_scaled_picture(W, H, 1, AE_F32, 4),
+            colour = make_scaled_picture(W, H, 3, AE_F32, 4);
 
     (void)state;
     for (int i = 0; i < W * H * 3; i++)
@@ -223,7 +247,8 @@ static picture make_disc(uint32_t size, uint32_t scale, uint8_t hidden)
     picture p = make_scaled_picture(size, size, 4, AE_U8, scale);
 
     for (uint32_t i = 0; i < size * size; i++) {
-        float y = (float)(i / size) - 0.5f * (float)size, x = (float)(i % size) - 0.5f * (float)size;
+        float y = (float)(i / size) - 0.5f * (float)size,
+              x = (float)(i % size) - 0.5f * (float)size;
         float alpha = fminf(fmaxf(0.35f * (float)size - sqrtf(y * y + x * x), 0), 1);
         uint8_t *v = p.pixels + 4 * i;
 
@@ -325,7 +350,8 @@ static void test_not_a_number(void **state)
 /* Row by row as the whole at once, however the rows come. */
 static void test_rescaler(void **state)
 {
-    static const uint32_t sizes[][4] = {{40, 30, 27, 55}, {40, 30, 80, 60}, {9, 7, 3, 2}, {1, 1, 5, 4}, {64, 48, 48, 36}};
+    static const uint32_t sizes[][4] = {
+        {40, 30, 27, 55}, {40, 30, 80, 60}, {9, 7, 3, 2}, {1, 1, 5, 4}, {64, 48, 48, 36}};
     enum { MOST = 80 * 60 * 3 };
 
     (void)state;
@@ -342,9 +368,12 @@ static void test_rescaler(void **state)
                 p.out.width = to_w;
                 p.out.height = to_h;
                 aei_resize(filter, (float *)p.pixels, h, w, 3, want, to_h, to_w, scratch);
-                assert_int_equal(ae_rescaler_create(filter, &p.info, &p.out, &sink, &r, NULL), AE_OK);
+                assert_int_equal(ae_rescaler_create(filter, &p.info, &p.out, &sink, &r, NULL),
+                                 AE_OK);
                 for (uint32_t y = 0; y < h; y += band)
-                    assert_int_equal(ae_rescaler_write(r, (float *)p.pixels + y * w * 3, y + band < h ? band : h - y, NULL), AE_OK);
+                    assert_int_equal(ae_rescaler_write(r, (float *)p.pixels + y * w * 3,
+                                                       y + band < h ? band : h - y, NULL),
+                                     AE_OK);
                 assert_int_equal(p.rows_written, to_h);
                 for (size_t i = 0; i < (size_t)to_w * to_h * 3; i++)
                     assert_true(fabsf(((float *)p.result)[i] - want[i]) <= 2e-6f);
@@ -374,7 +403,12 @@ static void test_rescaled_alpha(void **state)
 
 static void test_result(void **state)
 {
-    ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = AE_U16, .channels = 3, .width = 1001, .height = 3}, out;
+    ae_signal_info info = {.kind = AE_KIND_IMAGE,
+                           .sample = AE_U16,
+                           .channels = 3,
+                           .width = 1001,
+                           .height = 3},
+                   out;
     ae_limits limits = {.max_pixels = 4004 * 12, .max_edge = 4004};
     ae_error err = {0};
 
@@ -394,7 +428,8 @@ static void test_result(void **state)
     assert_int_equal(ae_superres_result(&info, 2, NULL, &out, &err), AE_ERR_LIMIT);
 }
 
-/* One colour comes back as itself, whatever the network adds; around a lamp nothing rings, and its light stays. */
+/* One colour comes back as itself, whatever the network adds; around a lamp nothing rings, and its
+ * light stays. */
 static void test_bounds(void **state)
 {
     static const float lamps[] = {8, 1e4f, -2};
@@ -413,7 +448,9 @@ static void test_bounds(void **state)
     for (size_t k = 0; k < sizeof(lamps) / sizeof(lamps[0]); k++) {
         for (int y = 0; y < H; y++)
             for (int x = 0; x < 3 * W; x++)
-                in[y * 3 * W + x] = y >= AT && y < AT + SIZE && x / 3 >= AT && x / 3 < AT + SIZE ? lamps[k] : 0.3f;
+                in[y * 3 * W + x] = y >= AT && y < AT + SIZE && x / 3 >= AT && x / 3 < AT + SIZE
+                                        ? lamps[k]
+                                        : 0.3f;
         assert_int_equal(enlarge(model, &p, plain, NULL), AE_OK);
         for (int y = 0; y < 2 * H; y++)
             for (int x = 0; x < 6 * W; x++) {
@@ -431,7 +468,8 @@ static void test_bounds(void **state)
 
 static void test_failures(void **state)
 {
-    ae_model *model = make_model(x2, 3, NULL), *wrong = make_model(denoiser, 3, NULL), *whole = make_model(fixed, 3, NULL);
+    ae_model *model = make_model(x2, 3, NULL), *wrong = make_model(denoiser, 3, NULL),
+             *whole = make_model(fixed, 3, NULL);
     picture p = make_scaled_picture(100, 120, 4, AE_U8, 2);
     ae_superres_options options = plain;
     ae_cancel cancel = {1};
@@ -484,10 +522,18 @@ static void test_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tiles_and_threads), cmocka_unit_test(test_whole_picture), cmocka_unit_test(test_denoise_is_told),
-        cmocka_unit_test(test_grey), cmocka_unit_test(test_alpha), cmocka_unit_test(test_sixteen_bits),
-        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_rescaler), cmocka_unit_test(test_rescaled_alpha),
-        cmocka_unit_test(test_result), cmocka_unit_test(test_bounds), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_tiles_and_threads),
+        cmocka_unit_test(test_whole_picture),
+        cmocka_unit_test(test_denoise_is_told),
+        cmocka_unit_test(test_grey),
+        cmocka_unit_test(test_alpha),
+        cmocka_unit_test(test_sixteen_bits),
+        cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_rescaler),
+        cmocka_unit_test(test_rescaled_alpha),
+        cmocka_unit_test(test_result),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_failures),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Random decoder programs, valid by construction: every operator, strides, halos, latents of every parity; and streams for their
- * tiles. Choices come from bytes, so that a fuzzer can steer them; when these are used up, from a generator seeded by them. */
+ * Random decoder programs, valid by construction: every operator, strides, halos, latents of every
+ * parity; and streams for their tiles. Choices come from bytes, so that a fuzzer can steer them;
+ * when these are used up, from a generator seeded by them. */
 #ifndef RANDOM_PROGRAM_H
 #define RANDOM_PROGRAM_H
 
@@ -22,7 +23,7 @@ typedef struct random_program {
     int32_t biases[RANDOM_OUTPUTS];
     uint8_t shifts[RANDOM_OUTPUTS];
     size_t n_numbers, n_outputs;
-    bool full;              /* the program has no room for what was asked: give up */
+    bool full; /* the program has no room for what was asked: give up */
 } random_program;
 
 /* In lo ... hi. */
@@ -47,24 +48,31 @@ static inline const int16_t *random_numbers(random_program *r, size_t n, int32_t
     return at;
 }
 
-static inline aei_op *random_op(random_program *r, aei_kind kind, uint32_t channels, uint32_t n_in, uint32_t a, uint32_t b,
-                                uint32_t grid)
+static inline aei_op *random_op(random_program *r, aei_kind kind, uint32_t channels, uint32_t n_in,
+                                uint32_t a, uint32_t b, uint32_t grid)
 {
     aei_op *op = &r->ops[r->n_ops < RANDOM_OPS - 1 ? r->n_ops++ : r->n_ops];
 
     r->full |= r->n_ops == RANDOM_OPS - 1;
-    *op = (aei_op){.kind = kind, .channels = channels, .n_in = n_in, .in = {a, b}, .lo = -2047, .hi = 2047, .grid = grid};
+    *op = (aei_op){.kind = kind,
+                   .channels = channels,
+                   .n_in = n_in,
+                   .in = {a, b},
+                   .lo = -2047,
+                   .hi = 2047,
+                   .grid = grid};
     return op;
 }
 
 static inline uint32_t random_embed(random_program *r, uint32_t channels, int32_t lo, int32_t hi)
 {
-    random_op(r, AEI_EMBED, channels, 0, 0, 0, 0)->table = random_numbers(r, (size_t)AEI_EMBED_ROWS * channels, lo, hi);
+    random_op(r, AEI_EMBED, channels, 0, 0, 0, 0)->table = random_numbers(
+        r, (size_t)AEI_EMBED_ROWS * channels, lo, hi);
     return r->n_ops - 1;
 }
 
-static inline uint32_t random_conv(random_program *r, uint32_t channels, uint32_t in, uint32_t kernel, uint32_t stride,
-                                   uint32_t pad)
+static inline uint32_t random_conv(random_program *r, uint32_t channels, uint32_t in,
+                                   uint32_t kernel, uint32_t stride, uint32_t pad)
 {
     size_t per_output = (size_t)kernel * kernel * r->ops[in].channels;
     int32_t most = (int32_t)(400000 / per_output);
@@ -105,7 +113,8 @@ static inline uint32_t random_window(random_program *r, uint32_t in)
 }
 
 /* To a grid `factor` times as fine. */
-static inline uint32_t random_finer(random_program *r, uint32_t in, uint32_t factor, uint32_t channels)
+static inline uint32_t random_finer(random_program *r, uint32_t in, uint32_t factor,
+                                    uint32_t channels)
 {
     uint32_t wide = random_conv(r, channels * factor * factor, in, 1, 1, 0);
 
@@ -114,8 +123,9 @@ static inline uint32_t random_finer(random_program *r, uint32_t in, uint32_t fac
     return r->n_ops - 1;
 }
 
-static inline uint32_t random_latent(random_program *r, uint32_t channels, uint32_t mean, uint32_t scale, uint32_t grid,
-                                     uint32_t source, uint32_t before)
+static inline uint32_t random_latent(random_program *r, uint32_t channels, uint32_t mean,
+                                     uint32_t scale, uint32_t grid, uint32_t source,
+                                     uint32_t before)
 {
     aei_op *op = random_op(r, AEI_LATENT, channels, 2, mean, scale, grid);
 
@@ -127,7 +137,8 @@ static inline uint32_t random_latent(random_program *r, uint32_t channels, uint3
     op->index_shift = 5;
     op->index_offset = 500;
     op->parity = (uint32_t)random_draw(r, AE_PARITY_ALL, AE_PARITY_ODD);
-    if (op->parity && before && r->ops[before].channels == channels && r->ops[before].grid == grid) {
+    if (op->parity && before && r->ops[before].channels == channels &&
+        r->ops[before].grid == grid) {
         op->n_in = 3;
         op->in[2] = before;
     }
@@ -146,7 +157,8 @@ static inline uint32_t random_step(random_program *r, uint32_t now)
     case 2:
         if (grid < 2 || channels > 16)
             return now;
-        return random_finer(r, now, grid >= 8 && random_draw(r, 0, 1) ? 8 : 2, (uint32_t)random_draw(r, 1, 3));
+        return random_finer(r, now, grid >= 8 && random_draw(r, 0, 1) ? 8 : 2,
+                            (uint32_t)random_draw(r, 1, 3));
     case 3: /* a residual */
         kernel = 1 + 2 * (uint32_t)random_draw(r, 0, 3);
         other = random_conv(r, channels, now, kernel, 1, kernel / 2);
@@ -230,14 +242,17 @@ static inline uint8_t *random_pack(const random_program *r, size_t *n_bytes)
 }
 
 /* The stream of a tile of w x h pixels, multiples of the stride, of random latents. */
-static inline uint8_t *random_stream(random_program *r, const aei_engine *engine, aei_walk *walk, uint32_t w, uint32_t h,
-                                     size_t *n_bytes)
+static inline uint8_t *random_stream(random_program *r, const aei_engine *engine, aei_walk *walk,
+                                     uint32_t w, uint32_t h, size_t *n_bytes)
 {
     const aei_program *p = engine->program;
     float *from[RANDOM_OPS] = {0};
     uint32_t n_channels[RANDOM_OPS] = {0};
     aei_rans_writer writer = {0};
-    aei_latents latents = {.sources = (const float *const *)from, .n_channels = n_channels, .writer = &writer, .visible_w = w,
+    aei_latents latents = {.sources = (const float *const *)from,
+                           .n_channels = n_channels,
+                           .writer = &writer,
+                           .visible_w = w,
                            .visible_h = h};
     uint8_t *stream = NULL;
     size_t room = 0;
@@ -245,7 +260,8 @@ static inline uint8_t *random_stream(random_program *r, const aei_engine *engine
 
     for (uint32_t i = 0; i < p->n_entropy; i++) {
         const aei_op *op = &p->ops[i];
-        size_t n = op->kind == AEI_LATENT ? (size_t)(w / op->grid) * (h / op->grid) * op->channels : 0;
+        size_t n = op->kind == AEI_LATENT ? (size_t)(w / op->grid) * (h / op->grid) * op->channels
+                                          : 0;
 
         if (!n)
             continue;
@@ -255,7 +271,8 @@ static inline uint8_t *random_stream(random_program *r, const aei_engine *engine
         for (size_t k = 0; k < n; k++)
             from[op->source][k] = (float)((int32_t)aei_rng_below(&r->rng, 33) - 16);
     }
-    if (aei_walk_entropy(walk, w, h, &latents, &err) != AE_OK || aei_rans_finish(&writer, &stream, &room, n_bytes, &err) != AE_OK)
+    if (aei_walk_entropy(walk, w, h, &latents, &err) != AE_OK ||
+        aei_rans_finish(&writer, &stream, &room, n_bytes, &err) != AE_OK)
         abort();
     aei_rans_writer_free(&writer);
     for (uint32_t i = 0; i < p->n_sources; i++)

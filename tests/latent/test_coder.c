@@ -18,7 +18,8 @@
 #include "model/format.h"
 
 static const char recipe_text[] =
-    "recipe: 1\nname: small\ntask: compress\nnetworks:\n  - name: codec\n    inputs:\n      - {name: image, channels: 3}\n"
+    "recipe: 1\nname: small\ntask: compress\nnetworks:\n  - name: codec\n    inputs:\n      - "
+    "{name: image, channels: 3}\n"
     "      - {name: quality, channels: 1, height: 1, width: 1}\n    layers:\n"
     "      - {name: pixels, op: unshuffle, factor: 4, from: [image]}\n"
     "      - {name: base, op: conv, out: 24, kernel: 2, stride: 2, pad: 0, init: dct}\n"
@@ -75,7 +76,7 @@ enum { W = 1100, H = 530, EDGE = 128, N_CROPS = 3, MOST_TILES = 16 };
 static struct {
     ae_model *model, *plain;
     ae_coder *coder;
-    uint8_t *rgb;  /* W x H */
+    uint8_t *rgb; /* W x H */
 } all;
 
 /* Smooth shapes, edges and some noise. */
@@ -102,9 +103,9 @@ typedef struct box {
     uint8_t *tiles[MOST_TILES];
     size_t n_bytes[MOST_TILES];
     uint32_t next, missing, n_lost, lost[MOST_TILES];
-    bool gaps;                 /* not every tile will come */
-    ae_status failure;         /* of the missing one; AE_OK: it is NULL */
-    char why[64];              /* it was lost */
+    bool gaps;         /* not every tile will come */
+    ae_status failure; /* of the missing one; AE_OK: it is NULL */
+    char why[64];      /* it was lost */
 } box;
 
 static ae_status read_rows(void *opaque, void *rows, uint32_t n, ae_error *err)
@@ -167,8 +168,9 @@ static void clear(box *b)
         ae_free(b->tiles[i]);
 }
 
-static box encode_at(const ae_coder *coder, const void *pixels, uint32_t w, uint32_t h, uint32_t channels, ae_sample sample,
-                     uint32_t quality, uint32_t threads, uint32_t effort)
+static box encode_at(const ae_coder *coder, const void *pixels, uint32_t w, uint32_t h,
+                     uint32_t channels, ae_sample sample, uint32_t quality, uint32_t threads,
+                     uint32_t effort)
 {
     ae_signal_info info = {.kind = AE_KIND_IMAGE,
                            .sample = sample,
@@ -180,7 +182,10 @@ static box encode_at(const ae_coder *coder, const void *pixels, uint32_t w, uint
     box b = {.from = pixels, .row_bytes = ae_row_bytes(&info)};
     ae_row_source source = {info, &b, read_rows};
     ae_tile_sink sink = {&b, write_tile};
-    ae_encode_options o = {.quality = quality, .effort = effort, .control.threads = threads, .precision = AE_PRECISION_F32};
+    ae_encode_options o = {.quality = quality,
+                           .effort = effort,
+                           .control.threads = threads,
+                           .precision = AE_PRECISION_F32};
     ae_error err = {0};
 
     if (ae_encode(coder, &o, &source, &sink, &err) != AE_OK)
@@ -189,15 +194,16 @@ static box encode_at(const ae_coder *coder, const void *pixels, uint32_t w, uint
     return b;
 }
 
-static box encode(const ae_coder *coder, const void *pixels, uint32_t w, uint32_t h, uint32_t channels, ae_sample sample,
-                  uint32_t quality, uint32_t threads)
+static box encode(const ae_coder *coder, const void *pixels, uint32_t w, uint32_t h,
+                  uint32_t channels, ae_sample sample, uint32_t quality, uint32_t threads)
 {
     return encode_at(coder, pixels, w, h, channels, sample, quality, threads, 1);
 }
 
 static uint8_t *decode(const ae_coder *coder, box *b, ae_coder_picture p, ae_decode_options o)
 {
-    uint32_t w = o.region.width ? o.region.width : p.width, h = o.region.width ? o.region.height : p.height;
+    uint32_t w = o.region.width ? o.region.width : p.width,
+             h = o.region.width ? o.region.height : p.height;
     ae_tile_source source = {b, read_tile};
     ae_row_sink sink = {b, write_rows};
     ae_error err = {0};
@@ -231,8 +237,10 @@ static ae_coder *open_with(const char *cpu)
 static void same_everywhere(void **state)
 {
     static const char *const cpus[] = {"scalar", "avx2", "avx512", "vnni"};
-    box b = encode(all.coder, all.rgb, W, H, 3, AE_U8, 600, 2), other = encode(all.coder, all.rgb, W, H, 3, AE_U8, 600, 5);
-    uint8_t *whole = decode(all.coder, &b, colour, (ae_decode_options){.quality = 600, .control.threads = 1});
+    box b = encode(all.coder, all.rgb, W, H, 3, AE_U8, 600, 2),
+        other = encode(all.coder, all.rgb, W, H, 3, AE_U8, 600, 5);
+    uint8_t *whole = decode(all.coder, &b, colour,
+                            (ae_decode_options){.quality = 600, .control.threads = 1});
     ae_coder *bare;
     const void *program;
     size_t n;
@@ -244,14 +252,16 @@ static void same_everywhere(void **state)
         assert_memory_equal(b.tiles[i], other.tiles[i], b.n_bytes[i]);
     }
     for (uint32_t threads = 2; threads <= 8; threads += 6) {
-        uint8_t *again = decode(all.coder, &b, colour, (ae_decode_options){.quality = 600, .control.threads = threads});
+        uint8_t *again = decode(all.coder, &b, colour,
+                                (ae_decode_options){.quality = 600, .control.threads = threads});
 
         assert_memory_equal(whole, again, W * H * 3);
         ae_free(again);
     }
     for (int i = 0; i < 4; i++) {
         ae_coder *c = open_with(cpus[i]);
-        uint8_t *again = decode(c, &b, colour, (ae_decode_options){.quality = 600, .control.threads = 2});
+        uint8_t *again = decode(c, &b, colour,
+                                (ae_decode_options){.quality = 600, .control.threads = 2});
 
         assert_memory_equal(whole, again, W * H * 3);
         ae_free(again);
@@ -264,15 +274,18 @@ static void same_everywhere(void **state)
     ae_free(other.to);
     ae_coder_free(bare);
     for (int i = 0; i < 8; i++) {
-        static const uint32_t regions[8][4] = {{0, 0, 1, 1},       {511, 511, 2, 2},    {500, 0, 600, 530}, {1099, 529, 1, 1},
-                                               {300, 505, 40, 20}, {512, 512, 512, 18}, {37, 41, 999, 333}, {0, 250, 1100, 280}};
+        static const uint32_t regions[8][4] = {
+            {0, 0, 1, 1},       {511, 511, 2, 2},    {500, 0, 600, 530}, {1099, 529, 1, 1},
+            {300, 505, 40, 20}, {512, 512, 512, 18}, {37, 41, 999, 333}, {0, 250, 1100, 280}};
         const uint32_t *r = regions[i];
-        uint8_t *part =
-            decode(all.coder, &b, colour,
-                   (ae_decode_options){.quality = 600, .region = {r[0], r[1], r[2], r[3]}, .control.threads = 3});
+        uint8_t *part = decode(all.coder, &b, colour,
+                               (ae_decode_options){.quality = 600,
+                                                   .region = {r[0], r[1], r[2], r[3]},
+                                                   .control.threads = 3});
 
         for (uint32_t y = 0; y < r[3]; y++)
-            assert_memory_equal(part + (size_t)y * r[2] * 3, whole + ((size_t)(r[1] + y) * W + r[0]) * 3, r[2] * 3);
+            assert_memory_equal(part + (size_t)y * r[2] * 3,
+                                whole + ((size_t)(r[1] + y) * W + r[0]) * 3, r[2] * 3);
         ae_free(part);
     }
     ae_free(whole);
@@ -304,10 +317,12 @@ static void like_the_network(void **state)
     coder->field = 0; /* the network's own zeros around the picture instead of its mirror image */
     paint(rgb, EDGE, EDGE, 77);
     ae_samples_to_f32(AE_U8, rgb, image, N);
-    assert_int_equal(ae_session_create(all.model, 1, EDGE, EDGE, AE_PRECISION_F32, &session, NULL), AE_OK);
+    assert_int_equal(ae_session_create(all.model, 1, EDGE, EDGE, AE_PRECISION_F32, &session, NULL),
+                     AE_OK);
     for (uint32_t q = 0; q <= AE_QUALITY_ONE; q += 512) {
         box b = encode(coder, rgb, EDGE, EDGE, 3, AE_U8, q, 1);
-        uint8_t *exact = decode(all.coder, &b, (ae_coder_picture){EDGE, EDGE, 3, AE_U8, 8}, (ae_decode_options){.quality = q});
+        uint8_t *exact = decode(all.coder, &b, (ae_coder_picture){EDGE, EDGE, 3, AE_U8, 8},
+                                (ae_decode_options){.quality = q});
         double bits = 0;
 
         quality = (float)q / AE_QUALITY_ONE;
@@ -325,9 +340,11 @@ static void like_the_network(void **state)
                 bits += (double)outputs[i][k];
         }
         if (!(fabs(psnr(rgb, exact, N) - psnr(rgb, rounded, N)) < 0.1))
-            fail_msg("quality %u: %.3f dB, in floating point %.3f", q, psnr(rgb, exact, N), psnr(rgb, rounded, N));
+            fail_msg("quality %u: %.3f dB, in floating point %.3f", q, psnr(rgb, exact, N),
+                     psnr(rgb, rounded, N));
         if (!(8 * (double)b.n_bytes[0] < 1.005 * bits + 8 * AEI_RANS_HEAD))
-            fail_msg("quality %u: %.0f bits, in floating point %.0f", q, 8 * (double)b.n_bytes[0], bits);
+            fail_msg("quality %u: %.0f bits, in floating point %.0f", q, 8 * (double)b.n_bytes[0],
+                     bits);
         for (uint32_t i = 0; i < 5; i++)
             ae_free(outputs[i]);
         ae_free(exact);
@@ -340,8 +357,8 @@ static void like_the_network(void **state)
     ae_free(rounded);
 }
 
-/* Beyond the trained qualities steps go on to fall: the tile grows. (The network here is not trained and brings back no
- * picture; tests/cli/compress.sh looks at that of the shipped one.) */
+/* Beyond the trained qualities steps go on to fall: the tile grows. (The network here is not
+ * trained and brings back no picture; tests/cli/compress.sh looks at that of the shipped one.) */
 static void beyond(void **state)
 {
     static const uint32_t qualities[] = {AE_QUALITY_ONE, 1150, 1280, AE_QUALITY_MOST};
@@ -357,11 +374,12 @@ static void beyond(void **state)
 
         for (uint32_t i = 0; i < 4; i++) {
             box b = encode_at(all.coder, all.rgb, EDGE, EDGE, 3, AE_U8, qualities[i], 1, effort);
-            uint8_t *back =
-                decode(all.coder, &b, (ae_coder_picture){EDGE, EDGE, 3, AE_U8, 8}, (ae_decode_options){.quality = qualities[i]});
+            uint8_t *back = decode(all.coder, &b, (ae_coder_picture){EDGE, EDGE, 3, AE_U8, 8},
+                                   (ae_decode_options){.quality = qualities[i]});
 
             if (b.n_bytes[0] <= last)
-                fail_msg("quality %u, effort %u: %zu bytes, at the one before %zu", qualities[i], effort, b.n_bytes[0], last);
+                fail_msg("quality %u, effort %u: %zu bytes, at the one before %zu", qualities[i],
+                         effort, b.n_bytes[0], last);
             last = b.n_bytes[0];
             ae_free(back);
             clear(&b);
@@ -386,7 +404,9 @@ static void damage(void **state)
         b.n_lost = 0;
         b.missing = i == 7 ? 2 : 0;
         b.tiles[1][at] ^= (uint8_t)(1 << i % 8);
-        part = decode(all.coder, &b, colour, (ae_decode_options){.quality = 300, .control.threads = 2, .control.lost = on_lost});
+        part = decode(
+            all.coder, &b, colour,
+            (ae_decode_options){.quality = 300, .control.threads = 2, .control.lost = on_lost});
         b.tiles[1][at] ^= (uint8_t)(1 << i % 8);
         seen += b.n_lost == 1 && b.lost[0] == 1;
         for (uint32_t y = 0; y < H; y++)
@@ -402,9 +422,11 @@ static void damage(void **state)
     b.failure = AE_ERR_CHECKSUM;
     for (int i = 0; i < 3; i++) {
         static const ae_decode_options how[] = {
-            {.quality = 300, .control.lost = on_lost}, {.quality = 300, .region = {40, 0, 460, 40}, .control.lost = on_lost},
+            {.quality = 300, .control.lost = on_lost},
+            {.quality = 300, .region = {40, 0, 460, 40}, .control.lost = on_lost},
             {.quality = 300, .preview = true, .control.lost = on_lost}};
-        uint32_t x0 = how[i].region.x, w = how[i].region.width ? how[i].region.width : W, unit = how[i].preview ? 8 : 1;
+        uint32_t x0 = how[i].region.x, w = how[i].region.width ? how[i].region.width : W,
+                 unit = how[i].preview ? 8 : 1;
         uint8_t *part, *want;
 
         b.n_lost = b.missing = 0;
@@ -414,7 +436,8 @@ static void damage(void **state)
         assert_int_equal(b.n_lost, 1);
         assert_string_equal(b.why, "the chunk of tile 1");
         for (uint32_t x = 0; x < w / unit; x++) /* of the first row */
-            if ((x0 + (x + 1) * unit + reach <= 512 || x0 + x * unit >= 1024 + reach) && memcmp(part + x * 3, want + x * 3, 3))
+            if ((x0 + (x + 1) * unit + reach <= 512 || x0 + x * unit >= 1024 + reach) &&
+                memcmp(part + x * 3, want + x * 3, 3))
                 fail_msg("decoding %d: pixel %u changed", i, x);
         ae_free(part);
         ae_free(want);
@@ -423,13 +446,20 @@ static void damage(void **state)
     b.at = 0;
     b.to = whole;
     b.row_bytes = W * 3;
-    assert_int_equal(ae_decode(all.coder, &colour, &(ae_decode_options){.quality = 300}, &source, &sink, &err), AE_ERR_MALFORMED);
+    assert_int_equal(
+        ae_decode(all.coder, &colour, &(ae_decode_options){.quality = 300}, &source, &sink, &err),
+        AE_ERR_MALFORMED);
     assert_non_null(strstr(err.message, "tile 1"));
     b.failure = AE_ERR_CHECKSUM;
-    assert_int_equal(ae_decode(all.coder, &colour, &(ae_decode_options){.quality = 300}, &source, &sink, &err), b.failure);
+    assert_int_equal(
+        ae_decode(all.coder, &colour, &(ae_decode_options){.quality = 300}, &source, &sink, &err),
+        b.failure);
     b.failure = AE_ERR_NOMEM;
-    assert_int_equal(ae_decode(all.coder, &colour, &(ae_decode_options){.quality = 300, .control = {0, NULL, &b, NULL, on_lost}},
-                               &source, &sink, &err), AE_ERR_NOMEM);
+    assert_int_equal(
+        ae_decode(all.coder, &colour,
+                  &(ae_decode_options){.quality = 300, .control = {0, NULL, &b, NULL, on_lost}},
+                  &source, &sink, &err),
+        AE_ERR_NOMEM);
     ae_free(whole);
     clear(&b);
 }
@@ -443,7 +473,8 @@ static void other_pictures(void **state)
     (void)state;
     /* one pixel */
     b = encode(all.coder, one, 1, 1, 3, AE_U8, 1024, 1);
-    out = decode(all.coder, &b, (ae_coder_picture){1, 1, 3, AE_U8, 8}, (ae_decode_options){.quality = 1024});
+    out = decode(all.coder, &b, (ae_coder_picture){1, 1, 3, AE_U8, 8},
+                 (ae_decode_options){.quality = 1024});
     for (int c = 0; c < 3; c++)
         assert_in_range(out[c] + 60 - one[c], 0, 120);
     ae_free(out);
@@ -456,23 +487,28 @@ static void other_pictures(void **state)
         grey[i] = all.rgb[(i / 70 * W + i % 70) * 3];
     }
     b = encode(all.coder, wide, 70, 50, 4, AE_U16, 1024, 1);
-    out = decode(all.coder, &b, (ae_coder_picture){70, 50, 3, AE_U16, 16}, (ae_decode_options){.quality = 1024});
+    out = decode(all.coder, &b, (ae_coder_picture){70, 50, 3, AE_U16, 16},
+                 (ae_decode_options){.quality = 1024});
     for (int i = 0; i < 70 * 50; i++)
-        assert_in_range(((uint16_t *)(void *)out)[3 * i + 1] / 257 + 60 - wide[4 * i + 1] / 257, 0, 120);
+        assert_in_range(((uint16_t *)(void *)out)[3 * i + 1] / 257 + 60 - wide[4 * i + 1] / 257, 0,
+                        120);
     ae_free(out);
     /* the same stream as f32 is the same picture */
-    out = decode(all.coder, &b, (ae_coder_picture){70, 50, 3, AE_F32, 32}, (ae_decode_options){.quality = 1024});
+    out = decode(all.coder, &b, (ae_coder_picture){70, 50, 3, AE_F32, 32},
+                 (ae_decode_options){.quality = 1024});
     for (int i = 0; i < 70 * 50 * 3; i++)
         assert_true(((float *)(void *)out)[i] > -0.5f && ((float *)(void *)out)[i] < 1.5f);
     ae_free(out);
     clear(&b);
     /* grey */
     b = encode(all.coder, grey, 70, 50, 1, AE_U8, 1024, 1);
-    out = decode(all.coder, &b, (ae_coder_picture){70, 50, 1, AE_U8, 8}, (ae_decode_options){.quality = 1024});
+    out = decode(all.coder, &b, (ae_coder_picture){70, 50, 1, AE_U8, 8},
+                 (ae_decode_options){.quality = 1024});
     for (int i = 0; i < 70 * 50; i++)
         assert_in_range(out[i] + 60 - grey[i], 0, 120);
     ae_free(out);
-    out = decode(all.coder, &b, (ae_coder_picture){70, 50, 1, AE_U8, 8}, (ae_decode_options){.quality = 1024, .preview = true});
+    out = decode(all.coder, &b, (ae_coder_picture){70, 50, 1, AE_U8, 8},
+                 (ae_decode_options){.quality = 1024, .preview = true});
     for (int i = 0; i < 9 * 7; i++)
         assert_in_range(out[i], 1, 254);
     ae_free(out);
@@ -481,10 +517,12 @@ static void other_pictures(void **state)
     ae_free(grey);
 }
 
-/* Latents that were kept give the tiles that the picture gives, at every quality; some of them, some of the tiles. */
+/* Latents that were kept give the tiles that the picture gives, at every quality; some of them,
+ * some of the tiles. */
 static void in_two_halves(void **state)
 {
-    ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = W, .height = H};
+    ae_signal_info info = {
+        .kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = W, .height = H};
     ae_encode_options o = {.effort = 1, .precision = AE_PRECISION_F32};
     ae_analysis *a;
 
@@ -499,10 +537,13 @@ static void in_two_halves(void **state)
         assert_int_equal(ae_analysis_complete(a), most == 6);
         for (o.quality = 100; o.quality <= 900; o.quality += 400)
             for (uint32_t every = 1; every <= 2; every++) {
-                box whole = encode(all.coder, all.rgb, W, H, 3, AE_U8, o.quality, 1), part = {.gaps = true};
+                box whole = encode(all.coder, all.rgb, W, H, 3, AE_U8, o.quality, 1),
+                    part = {.gaps = true};
                 uint32_t n = 0;
 
-                assert_int_equal(ae_encode_analysis(a, &o, every, &(ae_tile_sink){&part, write_tile}, NULL), AE_OK);
+                assert_int_equal(
+                    ae_encode_analysis(a, &o, every, &(ae_tile_sink){&part, write_tile}, NULL),
+                    AE_OK);
                 for (uint32_t i = 0; i < 6; i++)
                     if (part.tiles[i]) {
                         n++;
@@ -517,7 +558,8 @@ static void in_two_halves(void **state)
     }
 }
 
-/* Refined latents lower what refining is about, bits and lambda times errors, and are the same for any number of threads. */
+/* Refined latents lower what refining is about, bits and lambda times errors, and are the same for
+ * any number of threads. */
 static void refined(void **state)
 {
     enum { WIDE = 600, HIGH = 90 };
@@ -528,7 +570,8 @@ static void refined(void **state)
     for (uint32_t k = 0; k < 2; k++) {
         box one = encode_at(all.coder, all.rgb, WIDE, HIGH, 3, AE_U8, 500, 1, k ? 9 : 5),
             two = encode_at(all.coder, all.rgb, WIDE, HIGH, 3, AE_U8, 500, 2, k ? 9 : 5);
-        uint8_t *back = decode(all.coder, &one, p, (ae_decode_options){.quality = 500, .control.threads = 1});
+        uint8_t *back = decode(all.coder, &one, p,
+                               (ae_decode_options){.quality = 500, .control.threads = 1});
         double squares = 0, bytes = 0;
 
         for (uint32_t i = 0; i < 2; i++) {
@@ -555,7 +598,9 @@ static void refusals(void **state)
     ae_error err = {0};
     box b = {0};
     ae_row_source source = {
-        {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = 8, .height = 8}, &b, read_rows};
+        {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = 8, .height = 8},
+        &b,
+        read_rows};
     ae_tile_sink tiles = {&b, write_tile};
     ae_tile_source from = {&b, read_tile};
     ae_row_sink rows = {&b, write_rows};
@@ -565,19 +610,23 @@ static void refusals(void **state)
     program = ae_coder_program(all.coder, &n);
     assert_int_equal(ae_coder_open_program(program, n - 1, &c, &err), AE_ERR_MALFORMED);
     assert_int_equal(ae_coder_open_program(program, n, &c, &err), AE_OK);
-    assert_int_equal(ae_encode(c, &(ae_encode_options){.effort = 1}, &source, &tiles, &err), AE_ERR_ARGUMENT);
-    assert_int_equal(ae_encode(all.coder, &(ae_encode_options){.quality = AE_QUALITY_MOST + 1}, &source, &tiles, &err),
+    assert_int_equal(ae_encode(c, &(ae_encode_options){.effort = 1}, &source, &tiles, &err),
                      AE_ERR_ARGUMENT);
-    assert_int_equal(
-        ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.quality = AE_QUALITY_MOST + 1}, &from, &rows,
-                  &err),
-        AE_ERR_ARGUMENT);
-    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8}, &(ae_decode_options){.region = {8, 0, 1, 1}},
+    assert_int_equal(ae_encode(all.coder, &(ae_encode_options){.quality = AE_QUALITY_MOST + 1},
+                               &source, &tiles, &err),
+                     AE_ERR_ARGUMENT);
+    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8},
+                               &(ae_decode_options){.quality = AE_QUALITY_MOST + 1}, &from, &rows,
+                               &err),
+                     AE_ERR_ARGUMENT);
+    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 3, AE_U8, 8},
+                               &(ae_decode_options){.region = {8, 0, 1, 1}}, &from, &rows, &err),
+                     AE_ERR_ARGUMENT);
+    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 0, 3, AE_U8, 8}, &(ae_decode_options){0},
                                &from, &rows, &err),
                      AE_ERR_ARGUMENT);
-    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 0, 3, AE_U8, 8}, &(ae_decode_options){0}, &from, &rows, &err),
-                     AE_ERR_ARGUMENT);
-    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 2, AE_U8, 8}, &(ae_decode_options){0}, &from, &rows, &err),
+    assert_int_equal(ae_decode(c, &(ae_coder_picture){8, 8, 2, AE_U8, 8}, &(ae_decode_options){0},
+                               &from, &rows, &err),
                      AE_ERR_UNSUPPORTED);
     ae_coder_free(c);
 }
@@ -588,7 +637,12 @@ static void no_memory(void **state)
     size_t n;
     const void *program = ae_coder_program(all.coder, &n);
     ae_coder_picture p = {70, 50, 3, AE_U8, 8};
-    ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = 70, .height = 50};
+    ae_signal_info info = {.kind = AE_KIND_IMAGE,
+                           .sample = AE_U8,
+                           .bits = 8,
+                           .channels = 3,
+                           .width = 70,
+                           .height = 50};
     box b = encode(all.coder, all.rgb, 70, 50, 3, AE_U8, 500, 1);
     ae_status st;
     uint32_t n_well = 0; /* in a row: some failures are borne */
@@ -604,7 +658,8 @@ static void no_memory(void **state)
         b.at = 0;
         ae_alloc_fail_at(i);
         if ((st = ae_coder_open_program(program, n, &c, NULL)) == AE_OK)
-            st = ae_decode(c, &p, &(ae_decode_options){.quality = 500, .control.threads = 1}, &source, &sink, NULL);
+            st = ae_decode(c, &p, &(ae_decode_options){.quality = 500, .control.threads = 1},
+                           &source, &sink, NULL);
         ae_alloc_fail_at(0);
         ae_coder_free(c);
         assert_true(st == AE_OK || st == AE_ERR_NOMEM);
@@ -620,8 +675,11 @@ static void no_memory(void **state)
 
         ae_alloc_fail_at(i);
         if ((st = ae_coder_open(all.model, &c, NULL)) == AE_OK)
-            st = ae_encode(c, &(ae_encode_options){.quality = 500, .effort = 5, .precision = AE_PRECISION_F32, .control = {1}},
-                           &source, &sink, NULL);
+            st = ae_encode(
+                c,
+                &(ae_encode_options){
+                    .quality = 500, .effort = 5, .precision = AE_PRECISION_F32, .control = {1}},
+                &source, &sink, NULL);
         ae_alloc_fail_at(0);
         ae_coder_free(c);
         clear(&other);
@@ -656,25 +714,31 @@ static int setup(void **state)
         ae_samples_to_f32(AE_U8, rgb, crops + (size_t)i * EDGE * EDGE * 3, EDGE * EDGE * 3);
     }
     ok = ae_recipe_parse(recipe_text, sizeof(recipe_text) - 1, NULL, &recipe, &err) == AE_OK &&
-         ae_graph_params(&recipe->networks[0].graph, &params, &n_params, &parts.n_floats, &err) == AE_OK;
+         ae_graph_params(&recipe->networks[0].graph, &params, &n_params, &parts.n_floats, &err) ==
+             AE_OK;
     values = ok ? ae_alloc(parts.n_floats, sizeof(float)) : NULL;
     ok = ok && ae_graph_init(&recipe->networks[0].graph, 3, values, &err) == AE_OK;
     /* so that no part is nothing, though nothing was trained, and gates reach both ends */
     for (uint32_t i = 0; ok && i < n_params; i++) {
         const char *name = params[i].name;
-        float some = strstr(name, "step") || strstr(name, "back") ? 0 : strstr(name, ".g.") ? 8 : 0.02f;
+        float some = strstr(name, "step") || strstr(name, "back") ? 0
+                     : strstr(name, ".g.")                        ? 8
+                                                                  : 0.02f;
 
         for (size_t k = 0; k < params[i].count; k++)
             values[params[i].offset + k] += some * aei_rng_normal(&rng);
     }
     parts.values = values;
-    ok = ok && aei_model_pack(&parts, &bytes, &n, &err) == AE_OK && ae_model_open_memory(bytes, n, NULL, &all.plain, &err) == AE_OK;
+    ok = ok && aei_model_pack(&parts, &bytes, &n, &err) == AE_OK &&
+         ae_model_open_memory(bytes, n, NULL, &all.plain, &err) == AE_OK;
     ae_free(bytes);
     bytes = NULL;
-    ok = ok && ae_export(&recipe->networks[0].graph, values, crops, N_CROPS, EDGE, &program, &parts.n_program, &err) == AE_OK;
+    ok = ok && ae_export(&recipe->networks[0].graph, values, crops, N_CROPS, EDGE, &program,
+                         &parts.n_program, &err) == AE_OK;
     parts.program = program;
     ok = ok && aei_model_pack(&parts, &bytes, &n, &err) == AE_OK &&
-         ae_model_open_memory(bytes, n, NULL, &all.model, &err) == AE_OK && ae_coder_open(all.model, &all.coder, &err) == AE_OK;
+         ae_model_open_memory(bytes, n, NULL, &all.model, &err) == AE_OK &&
+         ae_coder_open(all.model, &all.coder, &err) == AE_OK;
     if (!ok)
         print_error("%s\n", err.message);
     ae_free(bytes);
@@ -700,9 +764,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_everywhere), cmocka_unit_test(like_the_network), cmocka_unit_test(damage),
-        cmocka_unit_test(other_pictures),  cmocka_unit_test(in_two_halves),    cmocka_unit_test(refined),
-        cmocka_unit_test(refusals),        cmocka_unit_test(no_memory),       cmocka_unit_test(beyond),
+        cmocka_unit_test(same_everywhere), cmocka_unit_test(like_the_network),
+        cmocka_unit_test(damage),          cmocka_unit_test(other_pictures),
+        cmocka_unit_test(in_two_halves),   cmocka_unit_test(refined),
+        cmocka_unit_test(refusals),        cmocka_unit_test(no_memory),
+        cmocka_unit_test(beyond),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -34,7 +34,8 @@ static void program_round_trip(void **state)
     size_t n;
 
     (void)state;
-    assert_int_equal(aei_program_pack(p->ops, p->n_ops, p->scales, p->n_scales, &bytes, &n, NULL), AE_OK);
+    assert_int_equal(aei_program_pack(p->ops, p->n_ops, p->scales, p->n_scales, &bytes, &n, NULL),
+                     AE_OK);
     assert_int_equal(n, p->n_bytes);
     assert_memory_equal(bytes, p->bytes, n);
     assert_int_equal(p->stride, 16);
@@ -64,22 +65,30 @@ static ae_status load_changed(const aei_program *p, size_t n, size_t at, uint8_t
 
 static void program_rejects(void **state)
 {
-    static const struct { uint32_t op, byte; uint8_t value;
+    static const struct {
+        uint32_t op, byte;
+        uint8_t value;
     } wrong[] = {
-        {3, 0, 0},   {3, 0, 10},   {3, 1, 0},   {3, 2, 0},   {3, 3, 255}, {3, 4, 3},   {3, 4, 200},  {3, 6, 1},    {3, 20, 0},
-        {3, 20, 5},  {3, 20, 255}, {3, 21, 0},  {3, 21, 2},  {3, 22, 0},  {3, 22, 3},  {3, 23, 32},  {3, 28, 1},   {3, 29, 1},
-        {3, 32, 2},  {3, 34, 1},   {3, 36, 8},  {3, 63, 1},  {5, 32, 3},  {5, 32, 32}, {5, 32, 0},   {5, 24, 255}, {7, 23, 32},
-        {7, 28, 31}, {9, 34, 4},   {10, 34, 4}, {11, 29, 3}, {11, 36, 9}, {11, 36, 0}, {11, 28, 16}, {11, 31, 16}, {11, 43, 127},
-        {13, 2, 12}, {13, 6, 8},   {17, 29, 0}, {17, 4, 8},  {17, 8, 2},  {23, 1, 1},  {23, 28, 31}, {24, 28, 15}, {24, 28, 3},
-        {24, 4, 20}, {24, 2, 1},   {23, 0, 9},  {24, 0, 3},
+        {3, 0, 0},    {3, 0, 10},   {3, 1, 0},   {3, 2, 0},    {3, 3, 255},  {3, 4, 3},
+        {3, 4, 200},  {3, 6, 1},    {3, 20, 0},  {3, 20, 5},   {3, 20, 255}, {3, 21, 0},
+        {3, 21, 2},   {3, 22, 0},   {3, 22, 3},  {3, 23, 32},  {3, 28, 1},   {3, 29, 1},
+        {3, 32, 2},   {3, 34, 1},   {3, 36, 8},  {3, 63, 1},   {5, 32, 3},   {5, 32, 32},
+        {5, 32, 0},   {5, 24, 255}, {7, 23, 32}, {7, 28, 31},  {9, 34, 4},   {10, 34, 4},
+        {11, 29, 3},  {11, 36, 9},  {11, 36, 0}, {11, 28, 16}, {11, 31, 16}, {11, 43, 127},
+        {13, 2, 12},  {13, 6, 8},   {17, 29, 0}, {17, 4, 8},   {17, 8, 2},   {23, 1, 1},
+        {23, 28, 31}, {24, 28, 15}, {24, 28, 3}, {24, 4, 20},  {24, 2, 1},   {23, 0, 9},
+        {24, 0, 3},
     };
     aei_program *p = load_tiny();
     size_t first_data = AEI_PROGRAM_HEADER + (size_t)p->n_ops * AEI_PROGRAM_OP;
 
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        if (load_changed(p, p->n_bytes, AEI_PROGRAM_HEADER + wrong[i].op * AEI_PROGRAM_OP + wrong[i].byte, wrong[i].value) == AE_OK)
-            fail_msg("operator %u, byte %u = %u was accepted", wrong[i].op, wrong[i].byte, wrong[i].value);
+        if (load_changed(p, p->n_bytes,
+                         AEI_PROGRAM_HEADER + wrong[i].op * AEI_PROGRAM_OP + wrong[i].byte,
+                         wrong[i].value) == AE_OK)
+            fail_msg("operator %u, byte %u = %u was accepted", wrong[i].op, wrong[i].byte,
+                     wrong[i].value);
     for (size_t n = 0; n < p->n_bytes; n += n < first_data ? 1 : 509)
         assert_int_not_equal(load_changed(p, n, 0, p->bytes[0]), AE_OK);
     assert_int_not_equal(load_changed(p, p->n_bytes + 1, 0, p->bytes[0]), AE_OK);
@@ -155,8 +164,8 @@ static void rans_round_trip(void **state)
         assert_true(aei_rans_complete(&r));
         bits = 0;
     }
-    /* Flipped bits leave other states at the end, but for those that fall into the raw bits of one value. Truncation is always
-     * seen. */
+    /* Flipped bits leave other states at the end, but for those that fall into the raw bits of one
+     * value. Truncation is always seen. */
     for (size_t bit = 0; bit < n_bytes * 8; bit += 131, n_flips++) {
         uint32_t n_other = 0;
 
@@ -192,7 +201,8 @@ static void rans_tables_fit(void **state)
         double deviation = 0.11 * exp2(i / 8.0), cost = 0, entropy = 0;
 
         for (int v = -4000; v <= 4000; v++) {
-            double p = 0.5 * (erfc((v - 0.5) / deviation * M_SQRT1_2) - erfc((v + 0.5) / deviation * M_SQRT1_2));
+            double p = 0.5 * (erfc((v - 0.5) / deviation * M_SQRT1_2) -
+                              erfc((v + 0.5) / deviation * M_SQRT1_2));
 
             if (p > 1e-12) {
                 cost += p * aei_rans_cost(&shared.scales[i], v);
@@ -211,7 +221,8 @@ static void kernels_agree(void **state)
     static const uint32_t widths[] = {1, 2, 5, 16, 31, 32, 33, 70};
     enum { MOST = 70 * 5 * 5 * 72, PICTURE = 72 * 24 * 12 };
     aei_rng rng = aei_rng_make(9, 0, 0);
-    int16_t *weights = ae_alloc(MOST, 2), *in = ae_alloc(PICTURE + AEI_SLACK, 2), *add = ae_alloc(PICTURE, 2);
+    int16_t *weights = ae_alloc(MOST, 2), *in = ae_alloc(PICTURE + AEI_SLACK, 2),
+            *add = ae_alloc(PICTURE, 2);
     int16_t *out[2] = {ae_alloc(PICTURE, 2), ae_alloc(PICTURE, 2)};
     int32_t bias[72];
     uint8_t shifts[72];
@@ -242,7 +253,8 @@ static void kernels_agree(void **state)
         w_most = w_most > 32767 ? 32767 : w_most < 1 ? 1 : w_most;
         for (size_t i = 0; i < (size_t)n_out * kernel * kernel * n_in; i++)
             weights[i] = (int16_t)(ends ? (aei_rng_below(&rng, 2) ? w_most : -w_most)
-                                        : (int32_t)aei_rng_below(&rng, 2 * (uint32_t)w_most + 1) - w_most);
+                                        : (int32_t)aei_rng_below(&rng, 2 * (uint32_t)w_most + 1) -
+                                              w_most);
         for (uint32_t i = 0; i < n_out; i++) {
             bias[i] = (int32_t)aei_rng_below(&rng, 2000) - 1000;
             shifts[i] = (uint8_t)(1 + aei_rng_below(&rng, 20));
@@ -280,7 +292,8 @@ static void kernels_agree(void **state)
             memset(area.out, 0x55, PICTURE * sizeof(int16_t));
             aei_iconv_kernel_of(cpu)(&conv, &area);
             if (cpu && memcmp(out[0], out[1], PICTURE * sizeof(int16_t)))
-                fail_msg("%s differs: %u -> %u channels, kernel %u, %u pixels", aei_cpu_name(cpu), n_in, n_out, kernel, area.n);
+                fail_msg("%s differs: %u -> %u channels, kernel %u, %u pixels", aei_cpu_name(cpu),
+                         n_in, n_out, kernel, area.n);
         }
         aei_iconv_free(&conv);
     }
@@ -293,7 +306,10 @@ static void kernels_agree(void **state)
 
 /* ---- walks ---- */
 
-typedef struct tile { int16_t *data; aei_view view; } tile;
+typedef struct tile {
+    int16_t *data;
+    aei_view view;
+} tile;
 
 static void fetch_tile(void *context, uint32_t index, const aei_view *to)
 {
@@ -311,7 +327,8 @@ static void fetch_tile(void *context, uint32_t index, const aei_view *to)
 
 static tile keep(aei_view v, int32_t w, int32_t h)
 {
-    tile t = {.data = ae_alloc((size_t)w * (size_t)h * v.pitch, 2), .view = {.rect = {0, 0, w, h}, .pitch = v.pitch}};
+    tile t = {.data = ae_alloc((size_t)w * (size_t)h * v.pitch, 2),
+              .view = {.rect = {0, 0, w, h}, .pitch = v.pitch}};
 
     t.view.data = t.data;
     for (int32_t y = 0; y < h; y++)
@@ -319,7 +336,8 @@ static tile keep(aei_view v, int32_t w, int32_t h)
     return t;
 }
 
-/* Whatever the kernels, the tile decodes to what the encoder saw, and parts of the picture are parts of the whole. */
+/* Whatever the kernels, the tile decodes to what the encoder saw, and parts of the picture are
+ * parts of the whole. */
 static void walks_agree(void **state)
 {
     enum { W = 80, H = 48 };
@@ -342,7 +360,10 @@ static void walks_agree(void **state)
         aei_walk *walk;
         aei_rans_reader reader;
         aei_rans_writer writer = {0};
-        aei_latents latents = {.sources = (const float *const *)sources, .n_channels = n_channels, .visible_w = W, .visible_h = H};
+        aei_latents latents = {.sources = (const float *const *)sources,
+                               .n_channels = n_channels,
+                               .visible_w = W,
+                               .visible_h = H};
         aei_view picture;
 
         if (!aei_iconv_kernel_of(cpu))
@@ -362,7 +383,9 @@ static void walks_agree(void **state)
         if (!pass) {
             encoded[0] = keep(aei_walk_crossing(walk, 0), W / 8, H / 8);
             assert_int_equal(aei_rans_finish(&writer, &bytes, &n_allocated, &n_bytes, NULL), AE_OK);
-            assert_int_equal(aei_walk_synthesis(walk, W, H, (aei_rect){0, 0, W, H}, fetch_tile, encoded, &picture, NULL), AE_OK);
+            assert_int_equal(aei_walk_synthesis(walk, W, H, (aei_rect){0, 0, W, H}, fetch_tile,
+                                                encoded, &picture, NULL),
+                             AE_OK);
             memcpy(whole, picture.data, (size_t)W * H * picture.pitch * 2);
             assert_int_equal(picture.pitch, 4);
         } else {
@@ -372,14 +395,17 @@ static void walks_agree(void **state)
             for (int32_t i = 0; i < W / 8 * H / 8; i++)
                 assert_memory_equal(decoded.data + i * 4, encoded[0].data + i * 4, 3 * 2);
             for (int k = 0; k < 12; k++) {
-                int32_t x = (int32_t)aei_rng_below(&rng, W - 9), y = (int32_t)aei_rng_below(&rng, H - 9);
+                int32_t x = (int32_t)aei_rng_below(&rng, W - 9),
+                        y = (int32_t)aei_rng_below(&rng, H - 9);
                 aei_rect r = {x, y, x + 1 + (int32_t)aei_rng_below(&rng, (uint32_t)(W - x)),
                               y + 1 + (int32_t)aei_rng_below(&rng, (uint32_t)(H - y))};
 
-                assert_int_equal(aei_walk_synthesis(walk, W, H, r, fetch_tile, &decoded, &picture, NULL), AE_OK);
+                assert_int_equal(
+                    aei_walk_synthesis(walk, W, H, r, fetch_tile, &decoded, &picture, NULL), AE_OK);
                 for (int32_t j = r.y0; j < r.y1; j++)
                     for (int32_t i = r.x0; i < r.x1; i++)
-                        assert_memory_equal(aei_view_at(&picture, i, j), whole + (j * W + i) * 4, 3 * 2);
+                        assert_memory_equal(aei_view_at(&picture, i, j), whole + (j * W + i) * 4,
+                                            3 * 2);
             }
             ae_free(decoded.data);
         }
@@ -405,7 +431,8 @@ static void fetch_waves(void *context, uint32_t index, const aei_view *to)
                 aei_view_at(to, x, y)[c] = (int16_t)((x * 331 + y * 127 + (int32_t)c * 479) % 500);
 }
 
-/* Where the picture is a linear map of latents, its previews are means of 8 x 8 pixels but for rounding, whatever the kernels. */
+/* Where the picture is a linear map of latents, its previews are means of 8 x 8 pixels but for
+ * rounding, whatever the kernels. */
 static void previews_are_means(void **state)
 {
     enum { W = 80, H = 48 };
@@ -448,8 +475,11 @@ static void previews_are_means(void **state)
             aei_walk_quality(walks[i], 700);
         }
         assert_int_equal(aei_engine_reach(engines[1]), 0);
-        assert_int_equal(aei_walk_synthesis(walks[0], W, H, (aei_rect){0, 0, W, H}, fetch_waves, NULL, &whole, NULL), AE_OK);
-        assert_int_equal(aei_walk_synthesis(walks[1], W, H, (aei_rect){0, 0, W / 8, H / 8}, fetch_waves, NULL, &small, NULL),
+        assert_int_equal(aei_walk_synthesis(walks[0], W, H, (aei_rect){0, 0, W, H}, fetch_waves,
+                                            NULL, &whole, NULL),
+                         AE_OK);
+        assert_int_equal(aei_walk_synthesis(walks[1], W, H, (aei_rect){0, 0, W / 8, H / 8},
+                                            fetch_waves, NULL, &small, NULL),
                          AE_OK);
         for (int32_t y = 0; y < H / 8; y++)
             for (int32_t x = 0; x < W / 8; x++)
@@ -459,8 +489,8 @@ static void previews_are_means(void **state)
                     for (int32_t i = 0; i < 64; i++)
                         sum += aei_view_at(&whole, 8 * x + i % 8, 8 * y + i / 8)[c];
                     if (!(fabs(aei_view_at(&small, x, y)[c] / 2.0 - sum / 64.0) <= 1))
-                        fail_msg("%s: %d,%d: %d is not twice %g", aei_cpu_name(cpu), x, y, aei_view_at(&small, x, y)[c],
-                                 sum / 64.0);
+                        fail_msg("%s: %d,%d: %d is not twice %g", aei_cpu_name(cpu), x, y,
+                                 aei_view_at(&small, x, y)[c], sum / 64.0);
                     largest = fmax(largest, fabs(sum / 64.0));
                 }
         for (int i = 0; i < 2; i++) {
@@ -510,7 +540,9 @@ static void golden(void **state)
 
             crossings[i] = keep(aei_walk_crossing(walk, i), size, size);
         }
-        assert_int_equal(aei_walk_synthesis(walk, 32, 32, (aei_rect){0, 0, 32, 32}, fetch_tile, crossings, &v, NULL), AE_OK);
+        assert_int_equal(aei_walk_synthesis(walk, 32, 32, (aei_rect){0, 0, 32, 32}, fetch_tile,
+                                            crossings, &v, NULL),
+                         AE_OK);
         for (int32_t y = 0; y < 32; y++)
             for (int32_t x = 0; x < 32; x++)
                 picture[32 * y + x] = *aei_view_at(&v, x, y);
@@ -541,9 +573,15 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(program_round_trip), cmocka_unit_test(program_rejects),    cmocka_unit_test(program_overflow),
-        cmocka_unit_test(rans_round_trip),    cmocka_unit_test(rans_tables_fit),    cmocka_unit_test(kernels_agree),
-        cmocka_unit_test(walks_agree),        cmocka_unit_test(previews_are_means), cmocka_unit_test(golden),
+        cmocka_unit_test(program_round_trip),
+        cmocka_unit_test(program_rejects),
+        cmocka_unit_test(program_overflow),
+        cmocka_unit_test(rans_round_trip),
+        cmocka_unit_test(rans_tables_fit),
+        cmocka_unit_test(kernels_agree),
+        cmocka_unit_test(walks_agree),
+        cmocka_unit_test(previews_are_means),
+        cmocka_unit_test(golden),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -11,7 +11,8 @@
 
 static random_program made;
 
-/* A chain of `n` convolutions with wide kernels, of one channel each: cheap as it is written, dear as it is run. */
+/* A chain of `n` convolutions with wide kernels, of one channel each: cheap as it is written, dear
+ * as it is run. */
 static ae_status open_chain(uint32_t n, double *macs, ae_error *err)
 {
     random_program *r = &made;
@@ -51,9 +52,13 @@ static void padding_and_halos_count(void **state)
     assert_non_null(strstr(err.message, "the limit is"));
 }
 
-typedef struct stopping { ae_cancel cancel; uint32_t n_rows; } stopping;
+typedef struct stopping {
+    ae_cancel cancel;
+    uint32_t n_rows;
+} stopping;
 
-static ae_status give(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+static ae_status give(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
+                      ae_error *err)
 {
     (void)index;
     (void)err;

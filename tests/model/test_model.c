@@ -11,20 +11,24 @@
 #include <cmocka.h>
 
 /* The example of doc/model-format.md: one weight, one bias. */
-#define TINY "recipe: 1\nname: tiny\ntask: autoencode\nnetworks:\n  - name: n\n    inputs: [{name: image, channels: 1}]\n" \
-             "    layers: [{op: conv, kernel: 1}]\n"
+#define TINY                                                                                       \
+    "recipe: 1\nname: tiny\ntask: autoencode\nnetworks:\n  - name: n\n    inputs: [{name: image, " \
+    "channels: 1}]\n"                                                                              \
+    "    layers: [{op: conv, kernel: 1}]\n"
 #define TINY_IDENTITY "a055d20e59047c1f3968b0b6b46bea4c"
 #define MIXED_IDENTITY "89d6b6be4daa09781e4d451ec7837dfc"
 
 static const float tiny_values[2] = {0.5f, -0.25f};
-static const ae_model_parts tiny = {.recipe_text = TINY, .card = "seed: 1\n", .values = tiny_values, .n_floats = 2};
+static const ae_model_parts tiny = {
+    .recipe_text = TINY, .card = "seed: 1\n", .values = tiny_values, .n_floats = 2};
 
 /* Two networks, a normalisation, sharing. */
-#define MIXED                                                                                                                      \
-    "recipe: 1\nname: mixed\ntask: denoise\nresidual: true\nnetworks:\n"                                                           \
-    "  - name: a\n    inputs: [{name: image, channels: 2}]\n    layers:\n"                                                         \
-    "      - {op: conv, out: 3, act: relu}\n      - {op: batchnorm, name: norm}\n      - {op: conv, out: 2, init: zero}\n"         \
-    "  - name: b\n    inputs: [{name: x, channels: 1, height: 2, width: 2}]\n    layers:\n"                                        \
+#define MIXED                                                                                      \
+    "recipe: 1\nname: mixed\ntask: denoise\nresidual: true\nnetworks:\n"                           \
+    "  - name: a\n    inputs: [{name: image, channels: 2}]\n    layers:\n"                         \
+    "      - {op: conv, out: 3, act: relu}\n      - {op: batchnorm, name: norm}\n      - {op: "    \
+    "conv, out: 2, init: zero}\n"                                                                  \
+    "  - name: b\n    inputs: [{name: x, channels: 1, height: 2, width: 2}]\n    layers:\n"        \
     "      - {op: dense, out: 3, name: d}\n"
 enum { N_A = 2 * 27 + 3 + 12 + 54 + 2, N_MIXED = N_A + 15 };
 
@@ -32,7 +36,11 @@ static ae_model_parts mixed(float values[N_MIXED], bool half)
 {
     for (int i = 0; i < N_MIXED; i++)
         values[i] = 0.001f * (float)(i * i % 97 + 1);
-    return (ae_model_parts){.recipe_text = MIXED, .card = "data: none\n", .values = values, .n_floats = N_MIXED, .half = half};
+    return (ae_model_parts){.recipe_text = MIXED,
+                            .card = "data: none\n",
+                            .values = values,
+                            .n_floats = N_MIXED,
+                            .half = half};
 }
 
 static uint8_t *pack(const ae_model_parts *parts, size_t *n)
@@ -136,7 +144,7 @@ static void half_size(void **state)
     size_t n, n_floats;
 
     (void)state;
-    values[0] = 1e-5f; /* subnormal as a half */
+    values[0] = 1e-5f;       /* subnormal as a half */
     values[N_A - 3] = 70000; /* too large for one: this tensor stays f32 */
     uint8_t *bytes = pack(&parts, &n);
     ae_model *m = open_bytes(bytes, n);
@@ -147,7 +155,8 @@ static void half_size(void **state)
         if (exact)
             assert_true(got[i] == values[i]);
         else
-            assert_true(fabsf(got[i] - values[i]) <= fabsf(values[i]) * 0x1p-11f + 0x1p-25f && got[i] != 0);
+            assert_true(fabsf(got[i] - values[i]) <= fabsf(values[i]) * 0x1p-11f + 0x1p-25f &&
+                        got[i] != 0);
     }
     ae_model_free(m);
     ae_free(bytes);
@@ -196,9 +205,10 @@ static void halves(void **state)
 
 static void golden(void **state)
 {
-    static const struct { const char *file; const char *identity; } files[] = {
-        {"tiny.aem", TINY_IDENTITY}, {"mixed-half.aem", MIXED_IDENTITY}
-    };
+    static const struct {
+        const char *file;
+        const char *identity;
+    } files[] = {{"tiny.aem", TINY_IDENTITY}, {"mixed-half.aem", MIXED_IDENTITY}};
     float values[N_MIXED];
     ae_model_parts parts[2] = {tiny, mixed(values, true)};
 
@@ -221,7 +231,8 @@ static void golden(void **state)
         assert_string_equal(ae_model_card(m), parts[i].card);
         const float *got = ae_model_values(m, &n_floats);
         for (size_t k = 0; k < n_floats; k++)
-            assert_true(fabsf(got[k] - parts[i].values[k]) <= (parts[i].half ? 0x1p-11f : 0) * fabsf(parts[i].values[k]));
+            assert_true(fabsf(got[k] - parts[i].values[k]) <=
+                        (parts[i].half ? 0x1p-11f : 0) * fabsf(parts[i].values[k]));
         ae_model_free(m);
         /* and what is written today is what was written then */
         uint8_t *bytes = pack(&parts[i], &n), *old = malloc(n + 1);
@@ -251,7 +262,8 @@ static void description(void **state)
         "task: denoise, residual\n",
         "identity: ",
         "network a: 125 parameters, 108 MAC per pixel, stride 1, receptive field 2 pixels",
-        "  conv.1               conv 3x3 relu                h x w x 3                      57         54\n",
+        "  conv.1               conv 3x3 relu                h x w x 3                      57     "
+        "    54\n",
         "network b: 15 parameters, 12 MAC per item\n",
         "1 x 1 x 3",
         "\ndata: none\n"};
@@ -326,7 +338,8 @@ static void forged_files(void **state)
     ae_free(bytes);
 }
 
-/* What is normal comes back as it went in, beside everything else, and does not change who the model is. */
+/* What is normal comes back as it went in, beside everything else, and does not change who the
+ * model is. */
 static void what_is_normal_is_kept(void **state)
 {
     static const char record[] = "any bytes";
@@ -363,12 +376,12 @@ static void refusals(void **state)
     enum { TABLE = AEI_AEM_HEADER };
 
     (void)state;
-#define FORGE(change, status, message) \
-    do { \
-        memcpy(bytes, good, n); \
-        change; \
-        seal(bytes, n); \
-        expect(bytes, n, status, message); \
+#define FORGE(change, status, message)                                                             \
+    do {                                                                                           \
+        memcpy(bytes, good, n);                                                                    \
+        change;                                                                                    \
+        seal(bytes, n);                                                                            \
+        expect(bytes, n, status, message);                                                         \
     } while (0)
     expect((const uint8_t *)"", 0, AE_ERR_MALFORMED, "not a model file");
     expect((const uint8_t *)"recipe: 1\nname: ...", 18, AE_ERR_MALFORMED, "not a model file");
@@ -385,37 +398,55 @@ static void refusals(void **state)
     FORGE(aei_store32(bytes + 12, 0), AE_ERR_MALFORMED, "0 sections");
     FORGE(aei_store32(bytes + 12, 65), AE_ERR_MALFORMED, "65 sections");
     FORGE(aei_store32(bytes + 12, UINT32_MAX), AE_ERR_MALFORMED, "sections");
-    FORGE(memcpy(bytes + TABLE + 32, "PROX", 4); bytes[TABLE + 32 + 4] = 1, AE_ERR_UNSUPPORTED, "needs section PROX");
-    FORGE(memcpy(bytes + TABLE + 32, "\033[3m", 4); bytes[TABLE + 32 + 4] = 1, AE_ERR_UNSUPPORTED, "needs section ?[3m");
+    FORGE(memcpy(bytes + TABLE + 32, "PROX", 4);
+          bytes[TABLE + 32 + 4] = 1, AE_ERR_UNSUPPORTED, "needs section PROX");
+    FORGE(memcpy(bytes + TABLE + 32, "\033[3m", 4);
+          bytes[TABLE + 32 + 4] = 1, AE_ERR_UNSUPPORTED, "needs section ?[3m");
     FORGE(bytes[TABLE + 4] = 3, AE_ERR_MALFORMED, "section RECI: reserved bits");
     FORGE(bytes[TABLE + 24] = 1, AE_ERR_MALFORMED, "section RECI: reserved bits");
     FORGE(memcpy(bytes + TABLE + 32, "RECI", 4), AE_ERR_MALFORMED, "section RECI occurs twice");
     FORGE(memcpy(bytes + TABLE + 64, "CARD", 4), AE_ERR_MALFORMED, "section CARD occurs twice");
-    FORGE(memcpy(bytes + TABLE + 64, "XXXX", 4); bytes[TABLE + 68] = 0, AE_ERR_MALFORMED, "section TNDX is missing");
-    FORGE(aei_store64(bytes + TABLE + 96 + 16, UINT64_MAX), AE_ERR_MALFORMED, "section TDAT: 18446744073709551615 bytes");
-    FORGE(aei_store64(bytes + TABLE + 32 + 8, aei_load64(bytes + TABLE + 8)), AE_ERR_MALFORMED, "section CARD");
+    FORGE(memcpy(bytes + TABLE + 64, "XXXX", 4);
+          bytes[TABLE + 68] = 0, AE_ERR_MALFORMED, "section TNDX is missing");
+    FORGE(aei_store64(bytes + TABLE + 96 + 16, UINT64_MAX), AE_ERR_MALFORMED,
+          "section TDAT: 18446744073709551615 bytes");
+    FORGE(aei_store64(bytes + TABLE + 32 + 8, aei_load64(bytes + TABLE + 8)), AE_ERR_MALFORMED,
+          "section CARD");
     FORGE(aei_store64(bytes + TABLE + 96 + 8, UINT64_MAX - 63), AE_ERR_MALFORMED, "section TDAT");
     FORGE(section(bytes, 1)[-1] = 7, AE_ERR_MALFORMED, "bytes before it that are not zero");
     FORGE(section(bytes, 0)[8] = '2', AE_ERR_TOO_NEW, "recipe: recipe grammar 2");
-    FORGE(memcpy(section(bytes, 0) + 10, "nome", 4), AE_ERR_MALFORMED, "recipe: line 2: recipe: unknown key 'nome'");
+    FORGE(memcpy(section(bytes, 0) + 10, "nome", 4), AE_ERR_MALFORMED,
+          "recipe: line 2: recipe: unknown key 'nome'");
     FORGE(section(bytes, 1)[0] = 27, AE_ERR_MALFORMED, "card: control characters");
-    FORGE(section(bytes, 2)[0] = 'x', AE_ERR_MALFORMED, "tensor 0: expected conv.1.weight of network 0");
+    FORGE(section(bytes, 2)[0] = 'x', AE_ERR_MALFORMED,
+          "tensor 0: expected conv.1.weight of network 0");
     FORGE(section(bytes, 2)[63] = 'x', AE_ERR_MALFORMED, "tensor 0: expected conv.1.weight");
-    FORGE(aei_store32(section(bytes, 2) + 64, 1), AE_ERR_MALFORMED, "tensor 0: expected conv.1.weight of network 0");
-    FORGE(aei_store32(section(bytes, 2) + 68, 3), AE_ERR_UNSUPPORTED, "tensor conv.1.weight: type 3");
-    FORGE(aei_store32(section(bytes, 2) + 76, 4), AE_ERR_MALFORMED, "4 x 2 x 3 x 3, the recipe has 3 x 2 x 3 x 3");
+    FORGE(aei_store32(section(bytes, 2) + 64, 1), AE_ERR_MALFORMED,
+          "tensor 0: expected conv.1.weight of network 0");
+    FORGE(aei_store32(section(bytes, 2) + 68, 3), AE_ERR_UNSUPPORTED,
+          "tensor conv.1.weight: type 3");
+    FORGE(aei_store32(section(bytes, 2) + 76, 4), AE_ERR_MALFORMED,
+          "4 x 2 x 3 x 3, the recipe has 3 x 2 x 3 x 3");
     FORGE(aei_store32(section(bytes, 2) + 92, 4), AE_ERR_MALFORMED, "reserved");
-    FORGE(aei_store64(section(bytes, 2) + 96, 4), AE_ERR_MALFORMED, "its data are not where they belong");
-    FORGE(aei_store64(section(bytes, 2) + 104, UINT64_MAX), AE_ERR_MALFORMED, "its data are not where they belong");
-    FORGE(memcpy(section(bytes, 3) + 12, &nan_value, 4), AE_ERR_MALFORMED, "tensor conv.1.weight: element 3 is NaN");
-    FORGE(memcpy(section(bytes, 3) + 4 * (N_MIXED - 1), &infinite, 4), AE_ERR_MALFORMED, "tensor d.bias: element 2 is infinite");
-    FORGE(memcpy(section(bytes, 3) + 4 * (57 + 9), &negative, 4), AE_ERR_MALFORMED, "tensor norm.variance: element 0 is negative");
+    FORGE(aei_store64(section(bytes, 2) + 96, 4), AE_ERR_MALFORMED,
+          "its data are not where they belong");
+    FORGE(aei_store64(section(bytes, 2) + 104, UINT64_MAX), AE_ERR_MALFORMED,
+          "its data are not where they belong");
+    FORGE(memcpy(section(bytes, 3) + 12, &nan_value, 4), AE_ERR_MALFORMED,
+          "tensor conv.1.weight: element 3 is NaN");
+    FORGE(memcpy(section(bytes, 3) + 4 * (N_MIXED - 1), &infinite, 4), AE_ERR_MALFORMED,
+          "tensor d.bias: element 2 is infinite");
+    FORGE(memcpy(section(bytes, 3) + 4 * (57 + 9), &negative, 4), AE_ERR_MALFORMED,
+          "tensor norm.variance: element 0 is negative");
     /* the recipe asks for another number of tensors than there are */
-    FORGE(memcpy(strstr((char *)section(bytes, 0), "{op: batchnorm, name: norm}"), "{op: act, act: relu}       ", 27),
+    FORGE(memcpy(strstr((char *)section(bytes, 0), "{op: batchnorm, name: norm}"),
+                 "{op: act, act: relu}       ", 27),
           AE_ERR_MALFORMED, "tensor 2: expected conv.3.weight");
-    FORGE(memcpy(strstr((char *)section(bytes, 0), "{op: dense, out: 3, name: d}"), "{op: act, act: none, name: d}", 28),
+    FORGE(memcpy(strstr((char *)section(bytes, 0), "{op: dense, out: 3, name: d}"),
+                 "{op: act, act: none, name: d}", 28),
           AE_ERR_MALFORMED, "");
-    FORGE(aei_store64(bytes + TABLE + 64 + 16, 2 * AEI_AEM_TENSOR), AE_ERR_MALFORMED, "section TDAT");
+    FORGE(aei_store64(bytes + TABLE + 64 + 16, 2 * AEI_AEM_TENSOR), AE_ERR_MALFORMED,
+          "section TDAT");
     /* an unknown section that is not critical is skipped */
     memcpy(bytes, good, n);
     memcpy(bytes + TABLE + 32, "NOTE", 4);
@@ -504,7 +535,8 @@ static void finding(void **state)
     assert_int_equal(ae_model_find("./any/thing", path, sizeof(path), &err), AE_OK);
     assert_string_equal(path, "./any/thing");
     assert_int_equal(ae_model_find("yours", path, sizeof(path), &err), AE_ERR_IO);
-    assert_true(!strncmp(err.message, "no model 'yours'; there are: ", 29) && strstr(err.message, "mine"));
+    assert_true(!strncmp(err.message, "no model 'yours'; there are: ", 29) &&
+                strstr(err.message, "mine"));
     assert_non_null(strstr(err.message, "/nowhere/at/all, "));
     assert_non_null(strstr(err.message, "/nowhere/data/aesuite/models"));
     assert_int_equal(ae_model_find("mine", path, 8, &err), AE_ERR_IO); /* does not fit */
@@ -549,18 +581,12 @@ static void every_allocation_fails_once(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),
-        cmocka_unit_test(half_size),
-        cmocka_unit_test(halves),
-        cmocka_unit_test(golden),
-        cmocka_unit_test(description),
-        cmocka_unit_test(every_byte_matters),
-        cmocka_unit_test(forged_files),
-        cmocka_unit_test(what_is_normal_is_kept),
-        cmocka_unit_test(refusals),
-        cmocka_unit_test(saving),
-        cmocka_unit_test(finding),
-        cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(round_trip),   cmocka_unit_test(half_size),
+        cmocka_unit_test(halves),       cmocka_unit_test(golden),
+        cmocka_unit_test(description),  cmocka_unit_test(every_byte_matters),
+        cmocka_unit_test(forged_files), cmocka_unit_test(what_is_normal_is_kept),
+        cmocka_unit_test(refusals),     cmocka_unit_test(saving),
+        cmocka_unit_test(finding),      cmocka_unit_test(every_allocation_fails_once),
     };
 
     if (argc == 2) { /* writes the golden files, once for each version of the format */

@@ -45,7 +45,8 @@ machine machine_make(const ae_graph *graph, const aei_plan_config *config, const
     machine m = {0};
     ae_error err = {0};
 
-    if (aei_plan_create(graph, config, &m.plan, &err) != AE_OK || aei_weights_create(m.plan, &m.weights, &err) != AE_OK ||
+    if (aei_plan_create(graph, config, &m.plan, &err) != AE_OK ||
+        aei_weights_create(m.plan, &m.weights, &err) != AE_OK ||
         aei_run_create(m.plan, &m.run, &err) != AE_OK)
         fail_msg("%s: %s", running, err.message);
     m.n_inputs = aei_plan_n_inputs(m.plan);
@@ -90,7 +91,8 @@ void machine_forward(machine *m, uint64_t seed)
 {
     ae_error err = {0};
 
-    if (aei_run_forward(m->run, m->weights, (const float *const *)m->inputs, m->outputs, seed, &err) != AE_OK)
+    if (aei_run_forward(m->run, m->weights, (const float *const *)m->inputs, m->outputs, seed,
+                        &err) != AE_OK)
         fail_msg("%s: %s", running, err.message);
 }
 
@@ -98,12 +100,14 @@ void machine_backward(machine *m, const float *const *d_outputs, bool d_inputs)
 {
     ae_error err = {0};
 
-    if (aei_run_backward(m->run, m->weights, d_outputs, m->native, d_inputs ? m->d_inputs : NULL, &err) != AE_OK)
+    if (aei_run_backward(m->run, m->weights, d_outputs, m->native, d_inputs ? m->d_inputs : NULL,
+                         &err) != AE_OK)
         fail_msg("%s: %s", running, err.message);
     aei_weights_collect(m->weights, m->native, m->gradient);
 }
 
-double machine_error(const float *found, const double *expected, size_t n, bool mean_square, double floor)
+double machine_error(const float *found, const double *expected, size_t n, bool mean_square,
+                     double floor)
 {
     double largest = 0, scale = 0, square = 0, scale_square = 0;
 
@@ -117,5 +121,6 @@ double machine_error(const float *found, const double *expected, size_t n, bool 
         square += e * e / (double)n;
         scale_square += expected[i] * expected[i] / (double)n;
     }
-    return mean_square ? sqrt(square) / fmax(sqrt(scale_square), floor) : largest / fmax(scale, floor);
+    return mean_square ? sqrt(square) / fmax(sqrt(scale_square), floor)
+                       : largest / fmax(scale, floor);
 }

@@ -40,19 +40,30 @@ static uint32_t set_list(uint32_t *list, char *text)
 {
     uint32_t count = 0;
 
-    for (char *s, *item = strtok_r(text, ",", &s); item && count < AE_MAX_FROM; item = strtok_r(NULL, ",", &s))
+    for (char *s, *item = strtok_r(text, ",", &s); item && count < AE_MAX_FROM;
+         item = strtok_r(NULL, ",", &s))
         list[count++] = (uint32_t)atoi(item);
     return count;
 }
 
-static void set_key(const ae_graph *graph, ae_node *node, const char *key, char *value, bool *padded)
+static void set_key(const ae_graph *graph, ae_node *node, const char *key, char *value,
+                    bool *padded)
 {
-    const struct { const char *key; uint32_t *field; } numbers[] = {
-        {"c", &node->out}, {"g", &node->groups}, {"f", &node->factor}, {"first", &node->first}, {"h", &node->height},
-        {"w", &node->width},
+    const struct {
+        const char *key;
+        uint32_t *field;
+    } numbers[] = {
+        {"c", &node->out},       {"g", &node->groups}, {"f", &node->factor},
+        {"first", &node->first}, {"h", &node->height}, {"w", &node->width},
     };
-    const struct { const char *key; uint32_t *field; } pairs[] = {
-        {"k", node->kernel}, {"s", node->stride}, {"d", node->dilation}, {"p", node->pad},
+    const struct {
+        const char *key;
+        uint32_t *field;
+    } pairs[] = {
+        {"k", node->kernel},
+        {"s", node->stride},
+        {"d", node->dilation},
+        {"p", node->pad},
     };
 
     if (!strcmp(key, "init")) {
@@ -116,7 +127,13 @@ ae_graph net_graph(const char *spec)
         bool outputs = !strcmp(word, "outputs"), padded = false;
 
         assert_true(at < 64);
-        *node = (ae_node){.add = -1, .slope = 0.1f, .factor = 2, .groups = 1, .kernel = {2, 2}, .dilation = {1, 1}, .bias = true};
+        *node = (ae_node){.add = -1,
+                          .slope = 0.1f,
+                          .factor = 2,
+                          .groups = 1,
+                          .kernel = {2, 2},
+                          .dilation = {1, 1},
+                          .bias = true};
         snprintf(node->name, sizeof(node->name), "n%u", at);
         strcpy(node->param, node->name);
         node->op = outputs ? AE_OP_ACT : op_of(word);
@@ -136,9 +153,12 @@ ae_graph net_graph(const char *spec)
         }
         for (int i = 0; i < 2; i++) {
             if (!node->stride[i])
-                node->stride[i] = node->op == AE_OP_CONV ? 1 : node->op == AE_OP_DECONV ? 2 : node->kernel[i];
+                node->stride[i] = node->op == AE_OP_CONV     ? 1
+                                  : node->op == AE_OP_DECONV ? 2
+                                                             : node->kernel[i];
             if (!padded && node->op == AE_OP_CONV)
-                node->pad[i] = node->dilation[i] * (node->kernel[i] - 1) / (node->causal && !i ? 1 : 2);
+                node->pad[i] = node->dilation[i] * (node->kernel[i] - 1) /
+                               (node->causal && !i ? 1 : 2);
         }
         graph.n_nodes += !outputs;
         graph.n_outputs = 1;
@@ -164,18 +184,21 @@ bool net_has(const ae_graph *graph, ae_op op)
 
 bool net_is_random(const ae_graph *graph)
 {
-    return net_has(graph, AE_OP_BATCHNORM) || net_has(graph, AE_OP_DROPOUT) || net_has(graph, AE_OP_GAUSSIAN) ||
-           net_has(graph, AE_OP_BITS) || net_has(graph, AE_OP_NOISE);
+    return net_has(graph, AE_OP_BATCHNORM) || net_has(graph, AE_OP_DROPOUT) ||
+           net_has(graph, AE_OP_GAUSSIAN) || net_has(graph, AE_OP_BITS) ||
+           net_has(graph, AE_OP_NOISE);
 }
 
-/* Distance of the largest element of each window to the next smaller one, the least over all windows. */
+/* Distance of the largest element of each window to the next smaller one, the least over all
+ * windows. */
 static double pool_clearance(const aei_ref_node *v)
 {
     const ae_node *p = v->node;
     double least = INFINITY;
 
     for (size_t o = 0; o < aei_ref_count(v->out); o++) {
-        size_t c = o % v->out.c, ox = o / v->out.c % v->out.w, oy = o / v->out.c / v->out.w % v->out.h;
+        size_t c = o % v->out.c, ox = o / v->out.c % v->out.w,
+               oy = o / v->out.c / v->out.w % v->out.h;
         size_t n = o / v->out.c / v->out.w / v->out.h;
 
         for (uint32_t k = 0; k < p->kernel[0] * p->kernel[1]; k++) {
@@ -183,7 +206,10 @@ static double pool_clearance(const aei_ref_node *v)
             int64_t x = (int64_t)(ox * p->stride[1] + k % p->kernel[1]) - p->pad[1];
 
             if (y >= 0 && y < v->in[0].h && x >= 0 && x < v->in[0].w) {
-                double gap = v->y[o] - v->x[0][((n * v->in[0].h + (size_t)y) * v->in[0].w + (size_t)x) * v->in[0].c + c];
+                double gap =
+                    v->y[o] -
+                    v->x[0]
+                        [((n * v->in[0].h + (size_t)y) * v->in[0].w + (size_t)x) * v->in[0].c + c];
 
                 if (gap > 0) /* equals are the element itself, or alike by construction */
                     least = fmin(least, gap);
@@ -224,7 +250,8 @@ static double clearance(const aei_ref *ref)
             if (v->node->op == AE_OP_QUANTISE)
                 least = fmin(least, rounding_clearance(v, k));
             if (v->node->op == AE_OP_EMBED)
-                least = fmin(least, fabs(remainder(v->x[0][k / v->out.c] * (v->node->factor - 1), 1)));
+                least = fmin(least,
+                             fabs(remainder(v->x[0][k / v->out.c] * (v->node->factor - 1), 1)));
         }
     }
     return least;
@@ -257,13 +284,16 @@ static void draw_values(test_net *net, uint64_t try, int flags)
         const ae_param *p = &net->params[i];
         const ae_node *node = &net->graph.nodes[p->node];
         bool vector = p->n_dims == 1;
-        double fan_in = node->op == AE_OP_DECONV ? (double)p->dims[0] / 4 : vector ? 1 : (double)(p->count / p->dims[0]);
+        double fan_in = node->op == AE_OP_DECONV ? (double)p->dims[0] / 4
+                        : vector                 ? 1
+                                                 : (double)(p->count / p->dims[0]);
 
         if (strstr(p->name, ".variance"))
             for (size_t k = 0; k < p->count; k++)
                 net->flat[p->offset + k] = (double)aei_rng_range(&rng, 0.5f, 2);
         else if (vector)
-            fill(&rng, net->flat + p->offset, p->count, strstr(p->name, ".weight") ? 1 : 0, 0.25, flags);
+            fill(&rng, net->flat + p->offset, p->count, strstr(p->name, ".weight") ? 1 : 0, 0.25,
+                 flags);
         else
             fill(&rng, net->flat + p->offset, p->count, 0, 1 / sqrt(fan_in), flags);
     }
@@ -293,11 +323,13 @@ test_net net_make(const char *spec, uint32_t n, uint32_t h, uint32_t w, uint64_t
     for (uint32_t i = 0; i < net.graph.n_nodes; i++)
         if (net.graph.nodes[i].op == AE_OP_INPUT) {
             assert_true(net.n_inputs < AE_MAX_FROM);
-            net.inputs[net.n_inputs++] = ae_alloc(aei_ref_count(net.ref->nodes[i].out), sizeof(double));
+            net.inputs[net.n_inputs++] = ae_alloc(aei_ref_count(net.ref->nodes[i].out),
+                                                  sizeof(double));
         }
     for (uint32_t i = 0; i < net.graph.n_outputs; i++)
         if (!net.d_values[net.graph.outputs[i]])
-            net.d_values[net.graph.outputs[i]] = ae_alloc(aei_ref_count(net.ref->nodes[net.graph.outputs[i]].out), sizeof(double));
+            net.d_values[net.graph.outputs[i]] = ae_alloc(
+                aei_ref_count(net.ref->nodes[net.graph.outputs[i]].out), sizeof(double));
     for (uint64_t try = 0; !(clear > 1e-5); try++) {
         assert_true(try < 200);
         draw_values(&net, try, flags);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The executor against the reference, forward and backward, on all cases in f32 and, where the CPU has it, bf16; then what
- * it promises beside values: repeatable bytes, the same for every batch size, tile and thread; failed allocations survived. */
+ * The executor against the reference, forward and backward, on all cases in f32 and, where the CPU
+ * has it, bf16; then what it promises beside values: repeatable bytes, the same for every batch
+ * size, tile and thread; failed allocations survived. */
 #include "machine.h"
 
 #include <math.h>
@@ -15,10 +16,13 @@
 #include "core/rng.h"
 #include "nn/acts.h"
 
-/* Tolerances, forward and backward. f32: largest error over the largest magnitude of the tensor. bf16 (8 bits of mantissa, 2^-9 a
- * rounding): root mean square of the error over that of the tensor. Its values near a kink choose the other side, one in some
- * hundred, and take the other derivative. A network has the largest of its operators and activations. */
-typedef struct allowance { double forward, backward; } allowance;
+/* Tolerances, forward and backward. f32: largest error over the largest magnitude of the tensor.
+ * bf16 (8 bits of mantissa, 2^-9 a rounding): root mean square of the error over that of the
+ * tensor. Its values near a kink choose the other side, one in some hundred, and take the other
+ * derivative. A network has the largest of its operators and activations. */
+typedef struct allowance {
+    double forward, backward;
+} allowance;
 
 static allowance allowed_for(const ae_graph *graph, bool bf16)
 {
@@ -57,22 +61,25 @@ static void judge(tally *t, int back, const char *what, double error, double tol
     }
 }
 
-static void judge_outputs(tally *t, const char *what, const machine *m, const aei_ref *ref, const uint32_t *nodes,
-                          bool bf16, double tolerance)
+static void judge_outputs(tally *t, const char *what, const machine *m, const aei_ref *ref,
+                          const uint32_t *nodes, bool bf16, double tolerance)
 {
     for (uint32_t i = 0; i < m->n_outputs; i++) {
         char text[64];
 
         snprintf(text, sizeof(text), "%s, value of n%u", what, nodes[i]);
-        judge(t, 0, text, machine_error(m->outputs[i], ref->nodes[nodes[i]].value, m->out_count[i], bf16, 1e-3), tolerance);
+        judge(t, 0, text,
+              machine_error(m->outputs[i], ref->nodes[nodes[i]].value, m->out_count[i], bf16, 1e-3),
+              tolerance);
     }
 }
 
-static void judge_gradients(tally *t, const char *what, const machine *m, const test_net *net, bool d_inputs,
-                            bool bf16, double tolerance)
+static void judge_gradients(tally *t, const char *what, const machine *m, const test_net *net,
+                            bool d_inputs, bool bf16, double tolerance)
 {
     char text[64 + AE_NAME_MAX];
-    double floor = 0; /* gradients that cancel (a bias under a normalisation) are measured by the others */
+    /* gradients that cancel (a bias under a normalisation) are measured by the others */
+    double floor = 0;
 
     for (size_t k = 0; k < net->n_floats; k++)
         floor = fmax(floor, 0.05 * fabs(net->gradient[k]));
@@ -80,12 +87,17 @@ static void judge_gradients(tally *t, const char *what, const machine *m, const 
         const ae_param *p = &net->params[i];
 
         snprintf(text, sizeof(text), "%s, gradient of %s", what, p->name);
-        judge(t, 1, text, machine_error(m->gradient + p->offset, net->gradient + p->offset, p->count, bf16, floor), tolerance);
+        judge(t, 1, text,
+              machine_error(m->gradient + p->offset, net->gradient + p->offset, p->count, bf16,
+                            floor),
+              tolerance);
     }
     for (uint32_t i = 0, k = 0; d_inputs && i < net->graph.n_nodes; i++)
         if (net->graph.nodes[i].op == AE_OP_INPUT) {
             snprintf(text, sizeof(text), "%s, gradient of input %u", what, k);
-            judge(t, 1, text, machine_error(m->d_inputs[k], net->ref->nodes[i].dy, m->in_count[k], bf16, 1e-3), tolerance);
+            judge(t, 1, text,
+                  machine_error(m->d_inputs[k], net->ref->nodes[i].dy, m->in_count[k], bf16, 1e-3),
+                  tolerance);
             k++;
         }
 }
@@ -113,14 +125,20 @@ static uint32_t choose_taps(const ae_graph *graph, uint32_t *taps)
     return n;
 }
 
-static void check_training(tally *t, const net_case *c, uint32_t n, ae_precision precision, bool tapped)
+static void check_training(tally *t, const net_case *c, uint32_t n, ae_precision precision,
+                           bool tapped)
 {
     bool bf16 = precision == AE_PRECISION_BF16;
     test_net net = net_make(c->spec, n, c->h, c->w, 7 * n, bf16 ? NET_ROUND_BF16 : 0);
     allowance tol = allowed_for(&net.graph, bf16);
     uint32_t nodes[MACHINE_OUTPUTS], *taps = nodes + net.graph.n_outputs;
     float *d_outputs[MACHINE_OUTPUTS] = {0};
-    aei_plan_config config = {.n = n, .h = c->h, .w = c->w, .precision = precision, .train = true, .input_gradients = !tapped,
+    aei_plan_config config = {.n = n,
+                              .h = c->h,
+                              .w = c->w,
+                              .precision = precision,
+                              .train = true,
+                              .input_gradients = !tapped,
                               .taps = taps};
     const char *what = tapped ? "training with taps" : "training";
     machine m;
@@ -160,7 +178,8 @@ static void check_training(tally *t, const net_case *c, uint32_t n, ae_precision
     net_free(&net);
 }
 
-static void check_inference(tally *t, const net_case *c, uint32_t n, ae_precision precision, bool tapped)
+static void check_inference(tally *t, const net_case *c, uint32_t n, ae_precision precision,
+                            bool tapped)
 {
     bool bf16 = precision == AE_PRECISION_BF16;
     test_net net = net_make(c->spec, n, c->h, c->w, 7 * n, bf16 ? NET_ROUND_BF16 : 0);
@@ -175,7 +194,8 @@ static void check_inference(tally *t, const net_case *c, uint32_t n, ae_precisio
     m = machine_make(&net.graph, &config, net.flat);
     set_inputs(&m, &net);
     machine_forward(&m, net.seed);
-    judge_outputs(t, tapped ? "inference with taps" : "inference", &m, net.ref, nodes, bf16, tol.forward);
+    judge_outputs(t, tapped ? "inference with taps" : "inference", &m, net.ref, nodes, bf16,
+                  tol.forward);
     machine_free(&m);
     net_free(&net);
 }
@@ -190,8 +210,10 @@ static void check_all(ae_precision precision)
                 check_training(&t, c, n, precision, tapped);
                 check_inference(&t, c, n, precision, tapped);
             }
-    print_message("nearest to its tolerance (forward): %s, %.0f %%\n", t.where[0], 100 * t.worst[0]);
-    print_message("nearest to its tolerance (backward): %s, %.0f %%\n", t.where[1], 100 * t.worst[1]);
+    print_message("nearest to its tolerance (forward): %s, %.0f %%\n", t.where[0],
+                  100 * t.worst[0]);
+    print_message("nearest to its tolerance (backward): %s, %.0f %%\n", t.where[1],
+                  100 * t.worst[1]);
     assert_int_equal(t.failed, 0);
 }
 
@@ -233,11 +255,17 @@ static void for_precisions(void (*check)(const net_case *c, ae_precision precisi
     assert_int_equal(n_different, 0);
 }
 
-/* A used run with weights set twice gives what a fresh one gives: nothing is left over from before. */
+/* A used run with weights set twice gives what a fresh one gives: nothing is left over from before.
+ */
 static void check_repeats(const net_case *c, ae_precision precision)
 {
     test_net net = net_make(c->spec, 2, c->h, c->w, 5, NET_ROUND_BF16);
-    aei_plan_config config = {.n = 2, .h = c->h, .w = c->w, .precision = precision, .train = true, .input_gradients = true};
+    aei_plan_config config = {.n = 2,
+                              .h = c->h,
+                              .w = c->w,
+                              .precision = precision,
+                              .train = true,
+                              .input_gradients = true};
     machine m[2];
     float *d_outputs[MACHINE_OUTPUTS] = {0};
 
@@ -245,7 +273,8 @@ static void check_repeats(const net_case *c, ae_precision precision)
         m[i] = machine_make(&net.graph, &config, net.flat);
         for (uint32_t k = 0; k < m[i].n_outputs; k++)
             if (!d_outputs[k])
-                d_outputs[k] = machine_floats(net.d_values[net.graph.outputs[k]], m[i].out_count[k]);
+                d_outputs[k] = machine_floats(net.d_values[net.graph.outputs[k]],
+                                              m[i].out_count[k]);
         if (i) { /* other inputs, weights and seed first */
             for (uint32_t k = 0; k < m[i].n_inputs; k++)
                 for (size_t j = 0; j < m[i].in_count[k]; j++)
@@ -267,7 +296,8 @@ static void check_repeats(const net_case *c, ae_precision precision)
         expect_same("outputs of two runs", m[0].outputs[k], m[1].outputs[k], m[0].out_count[k]);
     expect_same("gradients of two runs", m[0].gradient, m[1].gradient, m[0].n_floats);
     for (uint32_t k = 0; k < m[0].n_inputs; k++)
-        expect_same("input gradients of two runs", m[0].d_inputs[k], m[1].d_inputs[k], m[0].in_count[k]);
+        expect_same("input gradients of two runs", m[0].d_inputs[k], m[1].d_inputs[k],
+                    m[0].in_count[k]);
     for (uint32_t k = 0; k < m[0].n_outputs; k++)
         machine_buffer_free(d_outputs[k], m[0].out_count[k]);
     machine_free(&m[0]);
@@ -281,13 +311,15 @@ static void test_repeats(void **state)
     for_precisions(check_repeats);
 }
 
-/* Native gradients of two runs may be added up before they are collected: 3 times the first and the second as it is. */
+/* Native gradients of two runs may be added up before they are collected: 3 times the first and the
+ * second as it is. */
 static void check_collecting(const net_case *c, ae_precision precision)
 {
     test_net net = net_make(c->spec, 1, c->h, c->w, 5, NET_ROUND_BF16);
     aei_plan_config config = {.n = 1, .h = c->h, .w = c->w, .precision = precision, .train = true};
     machine m = machine_make(&net.graph, &config, net.flat);
-    float *d_outputs[MACHINE_OUTPUTS] = {0}, *sum = ae_alloc(m.n_native, sizeof(float)), *found = machine_buffer(m.n_floats);
+    float *d_outputs[MACHINE_OUTPUTS] = {0}, *sum = ae_alloc(m.n_native, sizeof(float)),
+          *found = machine_buffer(m.n_floats);
     double *expected = ae_alloc(m.n_floats, sizeof(double)), error;
 
     assert_non_null(sum);
@@ -299,7 +331,8 @@ static void check_collecting(const net_case *c, ae_precision precision)
         float factor = i ? 1 : 3;
 
         machine_forward(&m, (uint64_t)i);
-        if (aei_run_backward(m.run, m.weights, (const float *const *)d_outputs, m.native, NULL, NULL) != AE_OK)
+        if (aei_run_backward(m.run, m.weights, (const float *const *)d_outputs, m.native, NULL,
+                             NULL) != AE_OK)
             fail_msg("%s: backward", running);
         for (size_t k = 0; k < m.n_native; k++)
             sum[k] += factor * m.native[k];
@@ -335,10 +368,12 @@ static bool is_place_free(const ae_graph *graph)
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         const ae_node *n = &graph->nodes[i];
         uint32_t channels = n->n_from ? graph->nodes[n->from[0]].out : 0;
-        bool whole = n->kernel[0] == n->stride[0] && n->kernel[1] == n->stride[1] && !n->pad[0] && !n->pad[1] && n->groups == 1;
+        bool whole = n->kernel[0] == n->stride[0] && n->kernel[1] == n->stride[1] && !n->pad[0] &&
+                     !n->pad[1] && n->groups == 1;
 
         if (n->op == AE_OP_DENSE || (n->op == AE_OP_DECONV && !(whole && n->add < 0)) ||
-            (n->op == AE_OP_CONV && n->groups > 1 && !(n->groups == channels && n->groups == n->out)))
+            (n->op == AE_OP_CONV && n->groups > 1 &&
+             !(n->groups == channels && n->groups == n->out)))
             return false;
     }
     return true;
@@ -359,10 +394,12 @@ static void check_batches(const net_case *c, ae_precision precision)
         machine_forward(&all, 0);
         for (uint32_t n = 0; n < 3; n++) {
             for (uint32_t k = 0; k < all.n_inputs; k++)
-                memcpy(one.inputs[k], all.inputs[k] + n * one.in_count[k], one.in_count[k] * sizeof(float));
+                memcpy(one.inputs[k], all.inputs[k] + n * one.in_count[k],
+                       one.in_count[k] * sizeof(float));
             machine_forward(&one, 0);
             for (uint32_t k = 0; k < all.n_outputs; k++)
-                expect_same("one of a batch", all.outputs[k] + n * one.out_count[k], one.outputs[k], one.out_count[k]);
+                expect_same("one of a batch", all.outputs[k] + n * one.out_count[k], one.outputs[k],
+                            one.out_count[k]);
         }
         machine_free(&all);
         machine_free(&one);
@@ -376,16 +413,20 @@ static void test_batches(void **state)
     for_precisions(check_batches);
 }
 
-/* Whether a part of the input gives a part of the output: its size is free, and no row depends on all. */
+/* Whether a part of the input gives a part of the output: its size is free, and no row depends on
+ * all. */
 static bool has_tiles(const ae_graph *graph)
 {
     uint32_t before[2], after[2];
 
     ae_graph_reach(graph, before, after);
-    return !graph->nodes[0].height && !graph->nodes[0].width && before[0] < UINT32_MAX && after[0] < UINT32_MAX;
+    return !graph->nodes[0].height && !graph->nodes[0].width && before[0] < UINT32_MAX &&
+           after[0] < UINT32_MAX;
 }
 
-typedef struct rectangle { uint32_t y, x, h, w; } rectangle;
+typedef struct rectangle {
+    uint32_t y, x, h, w;
+} rectangle;
 
 /* Copies a rectangle of one picture out. */
 static void cut(const float *from, ae_shape shape, rectangle r, float *to)
@@ -393,13 +434,17 @@ static void cut(const float *from, ae_shape shape, rectangle r, float *to)
     size_t row = (size_t)r.w * shape.c;
 
     for (uint32_t y = 0; y < r.h; y++)
-        memcpy(to + y * row, from + ((size_t)(r.y + y) * shape.w + r.x) * shape.c, row * sizeof(float));
+        memcpy(to + y * row, from + ((size_t)(r.y + y) * shape.w + r.x) * shape.c,
+               row * sizeof(float));
 }
 
-/* The core of a tile, with as much around it as the graph says it depends on, gives the bytes that the whole picture has there. */
-static void check_tile(const test_net *net, machine *whole, aei_plan_config config, rectangle core, uint32_t field)
+/* The core of a tile, with as much around it as the graph says it depends on, gives the bytes that
+ * the whole picture has there. */
+static void check_tile(const test_net *net, machine *whole, aei_plan_config config, rectangle core,
+                       uint32_t field)
 {
-    rectangle tile = {core.y > field ? core.y - field : 0, core.x > field ? core.x - field : 0, 0, 0};
+    rectangle tile = {core.y > field ? core.y - field : 0, core.x > field ? core.x - field : 0, 0,
+                      0};
     uint32_t h = config.h, w = config.w;
     machine part;
 
@@ -415,9 +460,12 @@ static void check_tile(const test_net *net, machine *whole, aei_plan_config conf
             cut(whole->inputs[k], aei_plan_input_shape(whole->plan, k), tile, part.inputs[k]);
     machine_forward(&part, 0);
     for (uint32_t k = 0; k < part.n_outputs; k++) {
-        ae_shape shape = aei_plan_output_shape(whole->plan, k), small = aei_plan_output_shape(part.plan, k);
+        ae_shape shape = aei_plan_output_shape(whole->plan, k),
+                 small = aei_plan_output_shape(part.plan, k);
         /* where the core lies in the output, and within the tile's output */
-        rectangle r = {core.y * shape.h / h, core.x * shape.w / w, core.h * shape.h / h, core.w * shape.w / w}, s = r;
+        rectangle r = {core.y * shape.h / h, core.x * shape.w / w, core.h * shape.h / h,
+                       core.w * shape.w / w},
+                  s = r;
         float *a, *b;
 
         if (small.h * h != shape.h * tile.h || small.w * w != shape.w * tile.w)
@@ -444,8 +492,12 @@ static void check_tiles(const net_case *c, ae_precision precision)
     if (stride && has_tiles(&graph) && is_place_free(&graph)) {
         uint32_t u = stride * ((15 + stride) / stride); /* 16, or what comes next */
         aei_plan_config config = {.n = 1, .h = 4 * u, .w = 5 * u, .precision = precision};
-        const rectangle cores[] = {{u, 2 * u, u, u}, {0, u, 2 * u, 2 * u}, {3 * u, 4 * u, u, u}, {u + stride, u, 2 * u, stride}};
-        test_net net = net_make(c->spec, 1, c->h, c->w, 5, NET_ROUND_BF16); /* its parameters; the picture is larger */
+        const rectangle cores[] = {{u, 2 * u, u, u},
+                                   {0, u, 2 * u, 2 * u},
+                                   {3 * u, 4 * u, u, u},
+                                   {u + stride, u, 2 * u, stride}};
+        /* its parameters; the picture is larger */
+        test_net net = net_make(c->spec, 1, c->h, c->w, 5, NET_ROUND_BF16);
         machine whole = machine_make(&net.graph, &config, net.flat);
         aei_rng rng = aei_rng_make(5, 0, 4);
 
@@ -475,7 +527,8 @@ static void check_trim(const net_case *c, ae_precision precision)
     ae_graph_field(&graph, &stride, &field);
     if (stride && has_tiles(&graph) && is_place_free(&graph)) {
         uint32_t u = stride * ((15 + stride) / stride), trim = field + stride;
-        aei_plan_config config = {.n = 2, .h = 2 * trim + u, .w = 2 * trim + 2 * u, .precision = precision};
+        aei_plan_config config = {
+            .n = 2, .h = 2 * trim + u, .w = 2 * trim + 2 * u, .precision = precision};
         test_net net = net_make(c->spec, 1, c->h, c->w, 5, NET_ROUND_BF16);
         machine whole = machine_make(&net.graph, &config, net.flat);
         aei_rng rng = aei_rng_make(5, 0, 4);
@@ -485,7 +538,8 @@ static void check_trim(const net_case *c, ae_precision precision)
         for (uint32_t k = 0; k < whole.n_outputs; k++) {
             ae_shape shape = aei_plan_output_shape(whole.plan, k);
 
-            steady = steady && (uint64_t)shape.h * config.w == (uint64_t)shape.w * config.h && shape.h * u % config.h == 0;
+            steady = steady && (uint64_t)shape.h * config.w == (uint64_t)shape.w * config.h &&
+                     shape.h * u % config.h == 0;
         }
         if (steady) {
             config.trim = trim;
@@ -497,7 +551,8 @@ static void check_trim(const net_case *c, ae_precision precision)
             machine_forward(&whole, 0);
             machine_forward(&part, 0);
             for (uint32_t k = 0; k < part.n_outputs; k++) {
-                ae_shape shape = aei_plan_output_shape(whole.plan, k), inner = aei_plan_output_shape(part.plan, k);
+                ae_shape shape = aei_plan_output_shape(whole.plan, k),
+                         inner = aei_plan_output_shape(part.plan, k);
                 rectangle r = {(shape.h - inner.h) / 2, (shape.w - inner.w) / 2, inner.h, inner.w};
                 size_t count = (size_t)inner.h * inner.w * inner.c;
                 float *a = machine_buffer(count);
@@ -524,8 +579,10 @@ static void test_trim(void **state)
     for_precisions(check_trim);
 }
 
-/* Copies `rows` rows of every picture between a tensor and one of more rows, from row `at` of that on. */
-static void copy_rows(float *some, ae_shape shape, float *all, uint32_t all_rows, uint32_t at, bool out_of_all)
+/* Copies `rows` rows of every picture between a tensor and one of more rows, from row `at` of that
+ * on. */
+static void copy_rows(float *some, ae_shape shape, float *all, uint32_t all_rows, uint32_t at,
+                      bool out_of_all)
 {
     size_t row = (size_t)shape.w * shape.c, block = shape.h * row;
 
@@ -551,15 +608,19 @@ static void run_live(const machine *whole, machine m[2], uint32_t u, float **to)
         if (now != before)
             memcpy(aei_run_state(now->run), aei_run_state(before->run), aei_plan_state(now->plan));
         for (uint32_t k = 0; k < now->n_inputs; k++) {
-            ae_shape all = aei_plan_input_shape(whole->plan, k), some = aei_plan_input_shape(now->plan, k);
+            ae_shape all = aei_plan_input_shape(whole->plan, k),
+                     some = aei_plan_input_shape(now->plan, k);
 
-            copy_rows(now->inputs[k], some, whole->inputs[k], all.h, all.h == some.h ? 0 : at, true);
+            copy_rows(now->inputs[k], some, whole->inputs[k], all.h, all.h == some.h ? 0 : at,
+                      true);
         }
         machine_forward(now, 0);
         for (uint32_t k = 0; k < now->n_outputs; k++) {
-            ae_shape all = aei_plan_output_shape(whole->plan, k), some = aei_plan_output_shape(now->plan, k);
+            ae_shape all = aei_plan_output_shape(whole->plan, k),
+                     some = aei_plan_output_shape(now->plan, k);
 
-            copy_rows(now->outputs[k], some, to[k], all.h, (uint32_t)((uint64_t)at * all.h / (LIVE_TOTAL * u)), false);
+            copy_rows(now->outputs[k], some, to[k], all.h,
+                      (uint32_t)((uint64_t)at * all.h / (LIVE_TOTAL * u)), false);
         }
         at += live_blocks[i] * u;
     }
@@ -568,7 +629,8 @@ static void run_live(const machine *whole, machine m[2], uint32_t u, float **to)
 
 static uint32_t n_live;
 
-/* A network that only looks back gives in blocks what it gives in one piece, and the same bytes again. */
+/* A network that only looks back gives in blocks what it gives in one piece, and the same bytes
+ * again. */
 static void check_live(const net_case *c, ae_precision precision)
 {
     ae_graph graph = net_graph(c->spec);
@@ -631,7 +693,8 @@ static void check_live(const net_case *c, ae_precision precision)
     } else {
         bool refused = st == AE_ERR_UNSUPPORTED && strstr(err.message, "looks at what comes later");
 
-        if (!refused && !(st == AE_ERR_MALFORMED && strstr(err.message, "impossible shape"))) /* nothing is left of a block */
+        /* nothing is left of a block */
+        if (!refused && !(st == AE_ERR_MALFORMED && strstr(err.message, "impossible shape")))
             fail_msg("%s: %s", running, err.message);
     }
     ae_graph_free(&graph);
@@ -653,7 +716,8 @@ static void *run_often(void *argument)
     ae_error err = {0};
 
     for (int i = 0; i < 20; i++)
-        if (aei_run_forward(m->run, m->weights, (const float *const *)m->inputs, m->outputs, 0, &err) != AE_OK)
+        if (aei_run_forward(m->run, m->weights, (const float *const *)m->inputs, m->outputs, 0,
+                            &err) != AE_OK)
             return m;
     return NULL;
 }
@@ -661,7 +725,9 @@ static void *run_often(void *argument)
 /* Two threads share a plan and its weights. */
 static void test_threads(void **state)
 {
-    test_net net = net_make("input c=3; unshuffle; conv c=32 act=relu; conv c=32 add=2; conv c=12; shuffle", 1, 32, 48, 5, 0);
+    test_net net = net_make(
+        "input c=3; unshuffle; conv c=32 act=relu; conv c=32 add=2; conv c=12; shuffle", 1, 32, 48,
+        5, 0);
     aei_plan_config config = {.n = 1, .h = 32, .w = 48, .precision = AE_PRECISION_F32};
     machine first = machine_make(&net.graph, &config, net.flat), second = first;
     pthread_t threads[2];
@@ -689,8 +755,9 @@ static void test_threads(void **state)
 /* Every allocation fails once. */
 static void fail_allocations(aei_plan_config config)
 {
-    ae_graph graph = net_graph("input c=3; conv c=16 act=silu; batchnorm; maxpool; deconv c=16; dropout; add from=1,4;"
-                               "conv c=3 add=0");
+    ae_graph graph = net_graph(
+        "input c=3; conv c=16 act=silu; batchnorm; maxpool; deconv c=16; dropout; add from=1,4;"
+        "conv c=3 add=0");
     ae_status st = AE_ERR_NOMEM;
     uint64_t nth;
 
@@ -721,9 +788,14 @@ static void fail_allocations(aei_plan_config config)
 static void test_allocations(void **state)
 {
     (void)state;
+    fail_allocations((aei_plan_config){.n = 2,
+                                       .h = 4,
+                                       .w = 6,
+                                       .precision = AE_PRECISION_F32,
+                                       .train = true,
+                                       .input_gradients = true});
     fail_allocations(
-        (aei_plan_config){.n = 2, .h = 4, .w = 6, .precision = AE_PRECISION_F32, .train = true, .input_gradients = true});
-    fail_allocations((aei_plan_config){.n = 1, .h = 24, .w = 26, .trim = 8, .precision = AE_PRECISION_F32});
+        (aei_plan_config){.n = 1, .h = 24, .w = 26, .trim = 8, .precision = AE_PRECISION_F32});
 }
 
 /* The layers timed alone: time and operations of all three passes. */
@@ -752,9 +824,11 @@ static void test_bench(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),        cmocka_unit_test(test_bf16),  cmocka_unit_test(test_repeats),
-        cmocka_unit_test(test_batches),    cmocka_unit_test(test_tiles), cmocka_unit_test(test_trim), cmocka_unit_test(test_live),
-        cmocka_unit_test(test_collecting), cmocka_unit_test(test_threads), cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_f32),         cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_repeats),     cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_tiles),       cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_live),        cmocka_unit_test(test_collecting),
+        cmocka_unit_test(test_threads),     cmocka_unit_test(test_bench),
         cmocka_unit_test(test_allocations),
     };
 

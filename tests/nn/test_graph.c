@@ -9,7 +9,10 @@
 #include <cmocka.h>
 
 /* Graphs are built by a tiny helper: each node reads the previous one unless told otherwise. */
-typedef struct builder { ae_node nodes[32]; ae_graph graph; } builder;
+typedef struct builder {
+    ae_node nodes[32];
+    ae_graph graph;
+} builder;
 
 static ae_node *put(builder *b, ae_op op, const char *name)
 {
@@ -42,7 +45,8 @@ static ae_node *put_input(builder *b, uint32_t channels, uint32_t h, uint32_t w)
     return n;
 }
 
-static ae_node *put_window(builder *b, ae_op op, uint32_t out, uint32_t kernel, uint32_t stride, uint32_t pad)
+static ae_node *put_window(builder *b, ae_op op, uint32_t out, uint32_t kernel, uint32_t stride,
+                           uint32_t pad)
 {
     ae_node *n = put(b, op, NULL);
 
@@ -91,7 +95,9 @@ static void check_fails(builder *b, ae_status status, const char *fragment)
 /* ---- the field, against sets of dependencies followed pixel by pixel along one axis ---- */
 
 enum { LENGTH = 360, REACH = 8 * LENGTH };
-typedef struct span { int lo, hi; } span; /* lo > hi: nothing */
+typedef struct span {
+    int lo, hi;
+} span; /* lo > hi: nothing */
 
 static span joined(span a, span b)
 {
@@ -116,7 +122,8 @@ static int simulate(const ae_graph *g, int axis, uint32_t stride)
     assert_int_equal(ae_graph_shapes(g, 1, LENGTH, LENGTH, shapes, NULL), AE_OK);
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const ae_node *n = &g->nodes[i];
-        int size = (int)(axis ? shapes[i].w : shapes[i].h), s = (int)n->stride[axis], f = (int)n->factor;
+        int size = (int)(axis ? shapes[i].w : shapes[i].h), s = (int)n->stride[axis],
+            f = (int)n->factor;
 
         assert_true(size <= REACH);
         for (int p = 0; p < size; p++) {
@@ -128,10 +135,12 @@ static int simulate(const ae_graph *g, int axis, uint32_t stride)
 
                 if (n->op == AE_OP_CONV || n->op == AE_OP_MAXPOOL || n->op == AE_OP_AVGPOOL) {
                     for (int t = 0; t < (int)n->kernel[axis]; t++)
-                        d = joined(d, at(in, length, p * s - (int)n->pad[axis] + t * (int)n->dilation[axis]));
+                        d = joined(d, at(in, length,
+                                         p * s - (int)n->pad[axis] + t * (int)n->dilation[axis]));
                 } else if (n->op == AE_OP_DECONV) {
                     for (int j = 0; j < length; j++)
-                        if (p >= j * s - (int)n->pad[axis] && p < j * s - (int)n->pad[axis] + (int)n->kernel[axis])
+                        if (p >= j * s - (int)n->pad[axis] &&
+                            p < j * s - (int)n->pad[axis] + (int)n->kernel[axis])
                             d = joined(d, in[j]);
                 } else if (n->op == AE_OP_NEAREST || n->op == AE_OP_SHUFFLE) {
                     d = at(in, length, p / f);
@@ -141,7 +150,8 @@ static int simulate(const ae_graph *g, int axis, uint32_t stride)
                 } else if (n->op == AE_OP_BILINEAR) {
                     double centre = (p + 0.5) / f - 0.5;
 
-                    d = joined(at(in, length, (int)floor(centre)), at(in, length, (int)ceil(centre)));
+                    d = joined(at(in, length, (int)floor(centre)),
+                               at(in, length, (int)ceil(centre)));
                 } else {
                     d = joined(d, at(in, length, p));
                 }
@@ -209,8 +219,10 @@ static void reach_of_causal_layers(void **state)
     check_ok(&b);
     ae_graph_reach(&b.graph, before, after);
     ae_graph_field(&b.graph, &stride, &field);
-    assert_true(before[0] == 6 && after[0] == 0 && before[1] == 2 && after[1] == 2 && stride == 2 && field == 6);
-    n = put_window(&b, AE_OP_DECONV, 3, 4, 2, 1); /* row i reads rows (i - 2) / 2 to i / 2, rounded down */
+    assert_true(before[0] == 6 && after[0] == 0 && before[1] == 2 && after[1] == 2 && stride == 2 &&
+                field == 6);
+    /* row i reads rows (i - 2) / 2 to i / 2, rounded down */
+    n = put_window(&b, AE_OP_DECONV, 3, 4, 2, 1);
     n->causal = true;
     n->pad[0] = 2;
     check_ok(&b);
@@ -339,13 +351,15 @@ static void costs_per_pixel_and_item(void **state)
     put_window(&b, AE_OP_CONV, 32, 3, 1, 1);
     put_window(&b, AE_OP_DECONV, 3, 2, 2, 0);
     check_ok(&b);
-    assert_true(fabs(ae_graph_macs(&b.graph, &per_item) - (12 * 9 * 32 / 4.0 + 32 * 4 * 3 / 4.0)) < 1e-9);
+    assert_true(fabs(ae_graph_macs(&b.graph, &per_item) - (12 * 9 * 32 / 4.0 + 32 * 4 * 3 / 4.0)) <
+                1e-9);
     assert_false(per_item);
     put_input(&c, 1, 28, 20);
     put_window(&c, AE_OP_CONV, 4, 3, 1, 0);
     put(&c, AE_OP_DENSE, "code")->out = 10;
     check_ok(&c);
-    assert_true(fabs(ae_graph_macs(&c.graph, &per_item) - (26 * 18 * 9 * 4 + 26 * 18 * 4 * 10)) < 1e-9);
+    assert_true(fabs(ae_graph_macs(&c.graph, &per_item) - (26 * 18 * 9 * 4 + 26 * 18 * 4 * 10)) <
+                1e-9);
     assert_true(per_item);
     assert_int_equal(c.graph.field, 0);
     assert_int_equal(c.graph.stride, 0);
@@ -373,8 +387,9 @@ static void parameters_in_order(void **state)
     put_window(&b, AE_OP_DECONV, 6, 2, 2, 0)->groups = 2;
     check_ok(&b);
     assert_int_equal(ae_graph_params(&b.graph, &p, &n, &floats, NULL), AE_OK);
-    static const char *const names[] = {"n1.weight", "n1.bias", "norm.weight", "norm.bias", "norm.mean", "norm.variance",
-                                        "n3.weight", "n5.weight", "n6.weight", "n6.bias"};
+    static const char *const names[] = {"n1.weight", "n1.bias",       "norm.weight", "norm.bias",
+                                        "norm.mean", "norm.variance", "n3.weight",   "n5.weight",
+                                        "n6.weight", "n6.bias"};
     static const size_t counts[] = {8 * 2 * 9, 8, 8, 8, 8, 8, 8 * 8 * 9, 8, 8 * 3 * 4, 6};
     assert_int_equal(n, 10);
     for (uint32_t i = 0, offset = 0; i < n; i++) {
@@ -392,7 +407,8 @@ static void parameters_in_order(void **state)
     for (size_t i = 0; i < p[6].count; i++)
         sum += (double)values[p[6].offset + i] * values[p[6].offset + i];
     assert_true(fabs(sum / (double)p[6].count * 72 - 1) < 0.15); /* 1 / fan-in */
-    assert_true(values[p[7].offset] == 0.5f && values[p[5].offset] == 1 && values[p[4].offset] == 0 && values[p[1].offset] == 0);
+    assert_true(values[p[7].offset] == 0.5f && values[p[5].offset] == 1 &&
+                values[p[4].offset] == 0 && values[p[1].offset] == 0);
     assert_int_equal(ae_graph_init(&b.graph, 8, again, NULL), AE_OK);
     assert_memory_not_equal(values, again, p[0].count * sizeof(float));
     ae_free(p);
@@ -415,7 +431,8 @@ static void identity_is_the_identity(void **state)
         for (uint32_t o = 0; o < c; o++)
             for (uint32_t i = 0; i < per_group; i++)
                 for (uint32_t t = 0; t < 9; t++)
-                    assert_true(values[(o * per_group + i) * 9 + t] == (t == 4 && o / per_group * per_group + i == o ? 1 : 0));
+                    assert_true(values[(o * per_group + i) * 9 + t] ==
+                                (t == 4 && o / per_group * per_group + i == o ? 1 : 0));
     }
 }
 
@@ -424,45 +441,135 @@ static void identity_is_the_identity(void **state)
 static void impossible_graphs(void **state)
 {
     (void)state;
-    { builder b = {0}; check_fails(&b, AE_ERR_MALFORMED, "0 layers"); }
-    { builder b = {0}; put_input(&b, 3, 0, 0); put(&b, AE_OP_DENSE, "code")->out = 4;
-      check_fails(&b, AE_ERR_MALFORMED, "layer code: dense needs inputs of fixed height"); }
-    { builder b = {0}; put_input(&b, 3, 0, 0); put_factor(&b, AE_OP_SHUFFLE, 2);
-      check_fails(&b, AE_ERR_MALFORMED, "3 channels are not a multiple of 4"); }
-    { builder b = {0}; put_input(&b, 3, 0, 0); put_window(&b, AE_OP_CONV, 4, 3, 1, 1); put_join(&b, AE_OP_ADD, 0);
-      check_fails(&b, AE_ERR_MALFORMED, "n1 has 4 channels, n0 has 3"); }
-    { builder b = {0}; put_input(&b, 3, 0, 0); put_window(&b, AE_OP_CONV, 3, 3, 2, 1); put_join(&b, AE_OP_ADD, 0);
-      check_fails(&b, AE_ERR_MALFORMED, "layer n2: inputs of different scale"); }
-    { builder b = {0}; put_input(&b, 3, 0, 0); put_window(&b, AE_OP_CONV, 3, 3, 1, 0); put_join(&b, AE_OP_ADD, 0);
-      check_fails(&b, AE_ERR_MALFORMED, "layer n2: inputs of"); }
-    { builder b = {0}; put_input(&b, 3, 0, 0); put(&b, AE_OP_ACT, NULL)->from[0] = 1;
-      check_fails(&b, AE_ERR_MALFORMED, "cycle"); }
-    { builder b = {0}; put_input(&b, 3, 0, 0); put_window(&b, AE_OP_CONV, 3, 3, 1, 1)->add = 1;
-      check_fails(&b, AE_ERR_MALFORMED, "cycle"); }
-    { builder b = {0}; put_input(&b, 3, 0, 0); put(&b, AE_OP_ACT, "n0");
-      check_fails(&b, AE_ERR_MALFORMED, "same name"); }
-    { builder b = {0}; put_input(&b, 3, 8, 8); put_window(&b, AE_OP_CONV, 3, 11, 1, 0);
-      check_fails(&b, AE_ERR_MALFORMED, "impossible shape"); }
-    { builder b = {0}; put_input(&b, 3, 8, 8); put_window(&b, AE_OP_CONV, 3, 0, 1, 0);
-      check_fails(&b, AE_ERR_MALFORMED, "kernel 0"); }
-    { builder b = {0}; put_input(&b, 3, 8, 8); put_window(&b, AE_OP_DECONV, 3, 1, 2, 0);
-      check_fails(&b, AE_ERR_MALFORMED, "holes"); }
-    { builder b = {0}; put_input(&b, 3, 8, 8); put_window(&b, AE_OP_CONV, 4, 3, 1, 1)->groups = 2;
-      check_fails(&b, AE_ERR_MALFORMED, "2 groups"); }
-    { builder b = {0}; put_input(&b, 3, 8, 8); put(&b, AE_OP_DROPOUT, NULL)->value = NAN;
-      check_fails(&b, AE_ERR_MALFORMED, "finite"); }
-    { builder b = {0}; put_input(&b, 3, 8, 8); put(&b, AE_OP_DROPOUT, NULL)->value = 1;
-      check_fails(&b, AE_ERR_MALFORMED, "dropout 1"); }
-    { builder b = {0}; put_input(&b, 3, 8, 8); ae_node *n = put(&b, AE_OP_RESHAPE, NULL); n->height = n->width = 7; n->out = 4;
-      check_fails(&b, AE_ERR_MALFORMED, "8 x 8 x 3 samples do not fit 7 x 7 x 4"); }
-    { builder b = {0}; put_input(&b, 3, 8, 8); ae_node *n = put(&b, AE_OP_CROP, NULL); n->first = 2; n->out = 2;
-      check_fails(&b, AE_ERR_MALFORMED, "channels 2 to 4 of 3"); }
-    { builder b = {0}; put_input(&b, 3, 8, 8); put_input(&b, 3, 0, 0); put_join(&b, AE_OP_CONCAT, 0);
-      check_fails(&b, AE_ERR_MALFORMED, "input n1: has no fixed size"); }
-    { builder b = {0}; put_input(&b, 4, 0, 0); for (int i = 0; i < 11; i++) put_window(&b, AE_OP_MAXPOOL, 0, 2, 2, 0);
-      check_fails(&b, AE_ERR_LIMIT, "scale"); }
-    { builder b = {0}; put_input(&b, 3, 0, 0); put_window(&b, AE_OP_CONV, 8, 3, 1, 1); put_window(&b, AE_OP_CONV, 8, 3, 1, 1);
-      memcpy(b.nodes[2].param, "n1", 3); check_fails(&b, AE_ERR_MALFORMED, "shares the parameters n1 with n1"); }
+    {
+        builder b = {0};
+        check_fails(&b, AE_ERR_MALFORMED, "0 layers");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 0, 0);
+        put(&b, AE_OP_DENSE, "code")->out = 4;
+        check_fails(&b, AE_ERR_MALFORMED, "layer code: dense needs inputs of fixed height");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 0, 0);
+        put_factor(&b, AE_OP_SHUFFLE, 2);
+        check_fails(&b, AE_ERR_MALFORMED, "3 channels are not a multiple of 4");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 0, 0);
+        put_window(&b, AE_OP_CONV, 4, 3, 1, 1);
+        put_join(&b, AE_OP_ADD, 0);
+        check_fails(&b, AE_ERR_MALFORMED, "n1 has 4 channels, n0 has 3");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 0, 0);
+        put_window(&b, AE_OP_CONV, 3, 3, 2, 1);
+        put_join(&b, AE_OP_ADD, 0);
+        check_fails(&b, AE_ERR_MALFORMED, "layer n2: inputs of different scale");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 0, 0);
+        put_window(&b, AE_OP_CONV, 3, 3, 1, 0);
+        put_join(&b, AE_OP_ADD, 0);
+        check_fails(&b, AE_ERR_MALFORMED, "layer n2: inputs of");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 0, 0);
+        put(&b, AE_OP_ACT, NULL)->from[0] = 1;
+        check_fails(&b, AE_ERR_MALFORMED, "cycle");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 0, 0);
+        put_window(&b, AE_OP_CONV, 3, 3, 1, 1)->add = 1;
+        check_fails(&b, AE_ERR_MALFORMED, "cycle");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 0, 0);
+        put(&b, AE_OP_ACT, "n0");
+        check_fails(&b, AE_ERR_MALFORMED, "same name");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 8, 8);
+        put_window(&b, AE_OP_CONV, 3, 11, 1, 0);
+        check_fails(&b, AE_ERR_MALFORMED, "impossible shape");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 8, 8);
+        put_window(&b, AE_OP_CONV, 3, 0, 1, 0);
+        check_fails(&b, AE_ERR_MALFORMED, "kernel 0");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 8, 8);
+        put_window(&b, AE_OP_DECONV, 3, 1, 2, 0);
+        check_fails(&b, AE_ERR_MALFORMED, "holes");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 8, 8);
+        put_window(&b, AE_OP_CONV, 4, 3, 1, 1)->groups = 2;
+        check_fails(&b, AE_ERR_MALFORMED, "2 groups");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 8, 8);
+        put(&b, AE_OP_DROPOUT, NULL)->value = NAN;
+        check_fails(&b, AE_ERR_MALFORMED, "finite");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 8, 8);
+        put(&b, AE_OP_DROPOUT, NULL)->value = 1;
+        check_fails(&b, AE_ERR_MALFORMED, "dropout 1");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 8, 8);
+        ae_node *n = put(&b, AE_OP_RESHAPE, NULL);
+        n->height = n->width = 7;
+        n->out = 4;
+        check_fails(&b, AE_ERR_MALFORMED, "8 x 8 x 3 samples do not fit 7 x 7 x 4");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 8, 8);
+        ae_node *n = put(&b, AE_OP_CROP, NULL);
+        n->first = 2;
+        n->out = 2;
+        check_fails(&b, AE_ERR_MALFORMED, "channels 2 to 4 of 3");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 8, 8);
+        put_input(&b, 3, 0, 0);
+        put_join(&b, AE_OP_CONCAT, 0);
+        check_fails(&b, AE_ERR_MALFORMED, "input n1: has no fixed size");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 4, 0, 0);
+        for (int i = 0; i < 11; i++)
+            put_window(&b, AE_OP_MAXPOOL, 0, 2, 2, 0);
+        check_fails(&b, AE_ERR_LIMIT, "scale");
+    }
+    {
+        builder b = {0};
+        put_input(&b, 3, 0, 0);
+        put_window(&b, AE_OP_CONV, 8, 3, 1, 1);
+        put_window(&b, AE_OP_CONV, 8, 3, 1, 1);
+        memcpy(b.nodes[2].param, "n1", 3);
+        check_fails(&b, AE_ERR_MALFORMED, "shares the parameters n1 with n1");
+    }
     {
         builder b = {0};
         put_input(&b, 3, 0, 0);
@@ -489,7 +596,8 @@ static void sizes_that_do_not_fit(void **state)
     assert_int_equal(ae_graph_shapes(&b.graph, 1, UINT32_MAX, 10, shapes, &err), AE_ERR_ARGUMENT);
 }
 
-/* Twelve convolutions, the first added to the last: each is computed with at most two rows more around than what follows reads. */
+/* Twelve convolutions, the first added to the last: each is computed with at most two rows more
+ * around than what follows reads. */
 static void trimmed_layers_are_small(void **state)
 {
     enum { DEPTH = 12, KEPT = 20 };
@@ -517,7 +625,8 @@ static void trimmed_layers_are_small(void **state)
     assert_int_equal(layer, DEPTH);
     assert_int_equal(shapes[trimmed.outputs[0]].h, KEPT);
     ae_graph_free(&trimmed);
-    assert_int_equal(aei_graph_trim(&b.graph, size, 2 * DEPTH, DEPTH, &trimmed, NULL), AE_ERR_ARGUMENT);
+    assert_int_equal(aei_graph_trim(&b.graph, size, 2 * DEPTH, DEPTH, &trimmed, NULL),
+                     AE_ERR_ARGUMENT);
     b.nodes[1].pad[0] = b.nodes[1].pad[1] = 0;
     b.nodes[DEPTH].add = -1;
     check_ok(&b);
@@ -553,18 +662,12 @@ static void every_allocation_fails_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reach_of_causal_layers),
-        cmocka_unit_test(field_of_plain_layers),
-        cmocka_unit_test(field_of_one_sided_windows),
-        cmocka_unit_test(field_of_u_shapes),
-        cmocka_unit_test(field_of_enlargers),
-        cmocka_unit_test(field_of_deconvolutions),
-        cmocka_unit_test(costs_per_pixel_and_item),
-        cmocka_unit_test(parameters_in_order),
-        cmocka_unit_test(identity_is_the_identity),
-        cmocka_unit_test(impossible_graphs),
-        cmocka_unit_test(sizes_that_do_not_fit),
-        cmocka_unit_test(trimmed_layers_are_small),
+        cmocka_unit_test(reach_of_causal_layers),      cmocka_unit_test(field_of_plain_layers),
+        cmocka_unit_test(field_of_one_sided_windows),  cmocka_unit_test(field_of_u_shapes),
+        cmocka_unit_test(field_of_enlargers),          cmocka_unit_test(field_of_deconvolutions),
+        cmocka_unit_test(costs_per_pixel_and_item),    cmocka_unit_test(parameters_in_order),
+        cmocka_unit_test(identity_is_the_identity),    cmocka_unit_test(impossible_graphs),
+        cmocka_unit_test(sizes_that_do_not_fit),       cmocka_unit_test(trimmed_layers_are_small),
         cmocka_unit_test(every_allocation_fails_once),
     };
 

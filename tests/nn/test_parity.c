@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reference and executor against values of an independent implementation: parity/parity.bin, written by parity/generate.py. */
+ * Reference and executor against values of an independent implementation: parity/parity.bin,
+ * written by parity/generate.py. */
 #include "machine.h"
 
 #include <math.h>
@@ -21,7 +22,9 @@ typedef struct tensor {
     const uint8_t *data; /* little-endian f32 */
 } tensor;
 
-typedef struct reader { const uint8_t *at, *end; } reader;
+typedef struct reader {
+    const uint8_t *at, *end;
+} reader;
 
 static const uint8_t *take(reader *r, size_t n)
 {
@@ -57,7 +60,10 @@ static void load(const tensor *tensors, uint32_t n, const char *name, double *to
 
             assert_int_equal(tensors[i].count, count);
             for (size_t k = 0; k < count; k++) {
-                union { uint32_t u; float f; } v = {take_u32(&r)};
+                union {
+                    uint32_t u;
+                    float f;
+                } v = {take_u32(&r)};
 
                 to[k] = (double)v.f;
             }
@@ -66,7 +72,8 @@ static void load(const tensor *tensors, uint32_t n, const char *name, double *to
     fail_msg("%s: no tensor %s", running, name);
 }
 
-static void load_indexed(const tensor *tensors, uint32_t n, const char *prefix, uint32_t i, double *to, size_t count)
+static void load_indexed(const tensor *tensors, uint32_t n, const char *prefix, uint32_t i,
+                         double *to, size_t count)
 {
     char name[NAME];
 
@@ -85,7 +92,8 @@ static double *doubles(size_t n)
 static uint32_t n_failed;
 
 /* What the two found against the file. floor: the least magnitude that errors are compared with. */
-static void compare(const char *what, const double *reference, const float *exec, const double *expected, size_t n, double floor)
+static void compare(const char *what, const double *reference, const float *exec,
+                    const double *expected, size_t n, double floor)
 {
     double largest = 0, error;
 
@@ -94,8 +102,8 @@ static void compare(const char *what, const double *reference, const float *exec
     if (reference)
         for (size_t i = 0; i < n; i++)
             if (!(fabs(reference[i] - expected[i]) <= reference_tolerance * fmax(largest, floor))) {
-                print_error("%s: %s: element %zu of the reference is %.9g, not %.9g\n", running, what, i, reference[i],
-                            expected[i]);
+                print_error("%s: %s: element %zu of the reference is %.9g, not %.9g\n", running,
+                            what, i, reference[i], expected[i]);
                 n_failed++;
                 break;
             }
@@ -105,20 +113,28 @@ static void compare(const char *what, const double *reference, const float *exec
     }
 }
 
-static void check_case(const char *spec, uint32_t n, uint32_t h, uint32_t w, const tensor *tensors, uint32_t n_tensors)
+static void check_case(const char *spec, uint32_t n, uint32_t h, uint32_t w, const tensor *tensors,
+                       uint32_t n_tensors)
 {
     test_net net = net_make(spec, n, h, w, 1, 0); /* its values are replaced */
-    aei_plan_config config = {.n = n, .h = h, .w = w, .precision = AE_PRECISION_F32, .train = true, .input_gradients = true};
+    aei_plan_config config = {.n = n,
+                              .h = h,
+                              .w = w,
+                              .precision = AE_PRECISION_F32,
+                              .train = true,
+                              .input_gradients = true};
     double *expected, floor = 0;
     float *d_outputs[MACHINE_OUTPUTS] = {0};
     machine m;
     size_t room = net.n_floats + 1;
 
     for (uint32_t i = 0; i < net.graph.n_nodes; i++)
-        room = aei_ref_count(net.ref->nodes[i].out) > room ? aei_ref_count(net.ref->nodes[i].out) : room;
+        room = aei_ref_count(net.ref->nodes[i].out) > room ? aei_ref_count(net.ref->nodes[i].out)
+                                                           : room;
     expected = doubles(room);
     for (uint32_t i = 0; i < net.n_params; i++)
-        load(tensors, n_tensors, net.params[i].name, net.flat + net.params[i].offset, net.params[i].count);
+        load(tensors, n_tensors, net.params[i].name, net.flat + net.params[i].offset,
+             net.params[i].count);
     m = machine_make(&net.graph, &config, net.flat);
     for (uint32_t i = 0; i < m.n_inputs; i++) {
         load_indexed(tensors, n_tensors, "in", i, net.inputs[i], m.in_count[i]);
@@ -126,7 +142,8 @@ static void check_case(const char *spec, uint32_t n, uint32_t h, uint32_t w, con
             m.inputs[i][k] = (float)net.inputs[i][k];
     }
     for (uint32_t i = 0; i < m.n_outputs; i++) {
-        load_indexed(tensors, n_tensors, "dout", i, net.d_values[net.graph.outputs[i]], m.out_count[i]);
+        load_indexed(tensors, n_tensors, "dout", i, net.d_values[net.graph.outputs[i]],
+                     m.out_count[i]);
         d_outputs[i] = machine_floats(net.d_values[net.graph.outputs[i]], m.out_count[i]);
     }
 
@@ -137,7 +154,8 @@ static void check_case(const char *spec, uint32_t n, uint32_t h, uint32_t w, con
     machine_backward(&m, (const float *const *)d_outputs, true);
     for (uint32_t i = 0; i < m.n_outputs; i++) {
         load_indexed(tensors, n_tensors, "out", i, expected, m.out_count[i]);
-        compare("output", net.ref->nodes[net.graph.outputs[i]].value, m.outputs[i], expected, m.out_count[i], 0);
+        compare("output", net.ref->nodes[net.graph.outputs[i]].value, m.outputs[i], expected,
+                m.out_count[i], 0);
         machine_buffer_free(d_outputs[i], m.out_count[i]);
     }
     for (uint32_t i = 0; i < net.n_params; i++) {
@@ -153,7 +171,8 @@ static void check_case(const char *spec, uint32_t n, uint32_t h, uint32_t w, con
     for (uint32_t i = 0, k = 0; i < net.graph.n_nodes; i++)
         if (net.graph.nodes[i].op == AE_OP_INPUT) {
             load_indexed(tensors, n_tensors, "din", k, expected, m.in_count[k]);
-            compare("gradient of an input", net.ref->nodes[i].dy, m.d_inputs[k], expected, m.in_count[k], 1e-6);
+            compare("gradient of an input", net.ref->nodes[i].dy, m.d_inputs[k], expected,
+                    m.in_count[k], 1e-6);
             k++;
         }
     machine_free(&m);
@@ -168,7 +187,8 @@ static void check_case(const char *spec, uint32_t n, uint32_t h, uint32_t w, con
     machine_forward(&m, 0);
     for (uint32_t i = 0; i < m.n_outputs; i++) {
         load_indexed(tensors, n_tensors, "eval", i, expected, m.out_count[i]);
-        compare("output at inference", net.ref->nodes[net.graph.outputs[i]].value, m.outputs[i], expected, m.out_count[i], 0);
+        compare("output at inference", net.ref->nodes[net.graph.outputs[i]].value, m.outputs[i],
+                expected, m.out_count[i], 0);
     }
     machine_free(&m);
     ae_free(expected);

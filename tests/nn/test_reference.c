@@ -38,7 +38,8 @@ static uint32_t pieces_of(test_net *net, piece *pieces, uint32_t max)
 
     for (uint32_t i = 0, k = 0; i < net->graph.n_nodes; i++)
         if (net->graph.nodes[i].op == AE_OP_INPUT && n < max) {
-            pieces[n] = (piece){"", net->inputs[k++], net->ref->nodes[i].dy, aei_ref_count(net->ref->nodes[i].out)};
+            pieces[n] = (piece){"", net->inputs[k++], net->ref->nodes[i].dy,
+                                aei_ref_count(net->ref->nodes[i].out)};
             strcpy(pieces[n++].name, net->graph.nodes[i].name);
         }
     for (uint32_t i = 0; i < net->n_params && n < max; i++)
@@ -52,7 +53,8 @@ static uint32_t pieces_of(test_net *net, piece *pieces, uint32_t max)
 }
 
 /* Moves `count` values along direction * step, takes the difference quotient, moves back. */
-static double quotient(test_net *net, double *value, const double *direction, size_t count, double step, double *scratch)
+static double quotient(test_net *net, double *value, const double *direction, size_t count,
+                       double step, double *scratch)
 {
     double up, down;
 
@@ -67,9 +69,9 @@ static double quotient(test_net *net, double *value, const double *direction, si
     return (up - down) / (2 * step);
 }
 
-/* For each tensor: two random directions of unit length over all of it and four single elements. The tolerance is 1e-5 of the
- * gradient's root mean square (which the derivative along any unit direction is comparable with), above the quotient's own
- * rounding. */
+/* For each tensor: two random directions of unit length over all of it and four single elements.
+ * The tolerance is 1e-5 of the gradient's root mean square (which the derivative along any unit
+ * direction is comparable with), above the quotient's own rounding. */
 static uint32_t check_gradients(const char *name, test_net *net)
 {
     piece pieces[64];
@@ -79,7 +81,8 @@ static uint32_t check_gradients(const char *name, test_net *net)
     assert_in_range(n_pieces, 1, 63);
     for (uint32_t i = 0; i < n_pieces; i++) {
         piece *p = &pieces[i];
-        double *direction = ae_alloc(p->count, sizeof(double)), *scratch = ae_alloc(p->count, sizeof(double));
+        double *direction = ae_alloc(p->count, sizeof(double)),
+               *scratch = ae_alloc(p->count, sizeof(double));
         double mean_square = 0;
 
         assert_non_null(direction);
@@ -99,7 +102,8 @@ static uint32_t check_gradients(const char *name, test_net *net)
                 expected += direction[k] * p->gradient[k];
             found = quotient(net, p->value, direction, p->count, 1e-6, scratch);
             if (!(fabs(found - expected) <= 1e-5 * sqrt(mean_square) + 1e-6)) {
-                print_error("%s: %s try %d: backward %.10g, differences %.10g\n", name, p->name, try, expected, found);
+                print_error("%s: %s try %d: backward %.10g, differences %.10g\n", name, p->name,
+                            try, expected, found);
                 failed++;
             }
         }
@@ -116,7 +120,8 @@ static void test_gradients(void **state)
     (void)state;
     for (const net_case *c = net_all_cases(); c->name; c++)
         /* whose gradients are not those of their values: below */
-        if (!strstr(c->spec, "round") && !strstr(c->spec, "quantise") && !strstr(c->spec, "reverse")) {
+        if (!strstr(c->spec, "round") && !strstr(c->spec, "quantise") &&
+            !strstr(c->spec, "reverse")) {
             test_net net = net_make(c->spec, 2, c->h, c->w, 100, 0);
 
             failed += check_gradients(c->name, &net);
@@ -183,7 +188,9 @@ static void test_bilinear(void **state)
 static void test_random_nodes(void **state)
 {
     enum { COUNT = 2 * 16 * 16 * 17 };
-    test_net net = net_make("input c=17; input c=17; dropout from=0 v=0.25; gaussian from=0,1; outputs from=2,3", 2, 16, 16, 9, 0);
+    test_net net = net_make(
+        "input c=17; input c=17; dropout from=0 v=0.25; gaussian from=0,1; outputs from=2,3", 2, 16,
+        16, 9, 0);
     const double *x = net.inputs[0], *log_variance = net.inputs[1];
     const double *dropped = net.ref->nodes[2].value, *drawn = net.ref->nodes[3].value;
     double kept = 0, mean = 0, square = 0;
@@ -212,7 +219,8 @@ static void test_random_nodes(void **state)
 static void test_batch_statistics(void **state)
 {
     test_net net = net_make("input c=1; batchnorm", 2, 1, 1, 1, 0);
-    const double x[] = {1, 4}, flat[] = {2, 0.5, 3, 16}; /* weight, bias, running mean and variance */
+    /* weight, bias, running mean and variance */
+    const double x[] = {1, 4}, flat[] = {2, 0.5, 3, 16};
     const double *inputs[] = {x};
     double *y = net.ref->nodes[1].value;
 
@@ -230,9 +238,10 @@ static void test_batch_statistics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),      cmocka_unit_test(test_round),        cmocka_unit_test(test_shuffle_order),
-        cmocka_unit_test(test_reverse),
-        cmocka_unit_test(test_bilinear),       cmocka_unit_test(test_random_nodes), cmocka_unit_test(test_batch_statistics),
+        cmocka_unit_test(test_gradients),        cmocka_unit_test(test_round),
+        cmocka_unit_test(test_shuffle_order),    cmocka_unit_test(test_reverse),
+        cmocka_unit_test(test_bilinear),         cmocka_unit_test(test_random_nodes),
+        cmocka_unit_test(test_batch_statistics),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

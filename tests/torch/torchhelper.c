@@ -3,19 +3,27 @@
  * What the C library makes of a model and a batch, for test_torch.py to compare with.
  *
  *   identity MODEL                     prints it
- *   rates MODEL STEPS                  prints the learning rate of each step of such a schedule, and beyond
+ *   rates MODEL STEPS                  prints the learning rate of each step of such a schedule,
+ *                                      and beyond
  *   resave MODEL OUT                   reads and writes a model
  *   round MODEL OUT                    OUT: its parameters as integer fine-tuning uses them
- *   gradients MODEL N H W IN OUT       IN: inputs, gradients of the outputs; OUT: outputs in training, gradients of the parameters,
+ *   gradients MODEL N H W IN OUT       IN: inputs, gradients of the outputs; OUT: outputs in
+ *                                      training, gradients of the parameters,
  *                                      outputs at inference
- *   step MODEL UPDATES RATE IN OUT     one step of the trainer after so many. IN: moments (first, second) and average of the
- *                                      parameters, inputs, target, base where residual; OUT: loss, norm, parameters, moments,
+ *   step MODEL UPDATES RATE IN OUT     one step of the trainer after so many. IN: moments (first,
+ *                                      second) and average of the
+ *                                      parameters, inputs, target, base where residual; OUT: loss,
+ *                                          norm, parameters, moments,
  *                                      average
- *   batches MODEL N H W STEPS IN OUT   the loader's batches from so many pictures of three channels in 0..255; OUT: inputs and
+ *   batches MODEL N H W STEPS IN OUT   the loader's batches from so many pictures of three channels
+ *                                      in 0..255; OUT: inputs and
  *                                      target of each
- *   cameras N OUT                      draws so many; OUT: their parameters in the order of models/torch/camera.py
- *   camera SEED LUMINANCE GREY H W IN OUT  a photograph of IN by a camera drawn from the seed; OUT: its parameters, the unit
- *                                      normals that the noise is made of, the pictures without and with noise
+ *   cameras N OUT                      draws so many; OUT: their parameters in the order of
+ *                                      models/torch/camera.py
+ *   camera SEED LUMINANCE GREY H W IN OUT  a photograph of IN by a camera drawn from the seed; OUT:
+ *       its parameters, the unit
+ *                                      normals that the noise is made of, the pictures without and
+ *                                          with noise
  *   pattern SEED INDEX H W OUT         a synthetic pattern
  *
  * IN and OUT are f32 without header, pictures N x H x W x C. */
@@ -145,7 +153,8 @@ static void gradients(const ae_model *m, aei_plan_config config, FILE *in, FILE 
             n_in = aei_plan_n_inputs(plan);
             n_out = aei_plan_n_outputs(plan);
             for (uint32_t i = 0; i < n_in; i++)
-                take(in, inputs[i] = floats(count(aei_plan_input_shape(plan, i))), count(aei_plan_input_shape(plan, i)));
+                take(in, inputs[i] = floats(count(aei_plan_input_shape(plan, i))),
+                     count(aei_plan_input_shape(plan, i)));
             for (uint32_t i = 0; i < n_out; i++) {
                 size_t n = count(aei_plan_output_shape(plan, i));
 
@@ -159,7 +168,8 @@ static void gradients(const ae_model *m, aei_plan_config config, FILE *in, FILE 
         if (train) {
             float *native = floats(aei_plan_native_floats(plan)), *flat = floats(n_floats);
 
-            must(aei_run_backward(run, weights, (const float *const *)d_outputs, native, NULL, &error));
+            must(aei_run_backward(run, weights, (const float *const *)d_outputs, native, NULL,
+                                  &error));
             aei_weights_collect(weights, native, flat);
             give(out, flat, n_floats);
             ae_free(native);
@@ -226,9 +236,13 @@ static void step(const ae_model *m, uint64_t n_updates, float rate, FILE *in, FI
     aei_trainer_free(t);
 }
 
-typedef struct pictures { const float *samples; uint32_t h, w; } pictures;
+typedef struct pictures {
+    const float *samples;
+    uint32_t h, w;
+} pictures;
 
-static ae_status load_picture(void *opaque, size_t i, ae_signal_info *info, void **pixels, ae_error *err)
+static ae_status load_picture(void *opaque, size_t i, ae_signal_info *info, void **pixels,
+                              ae_error *err)
 {
     const pictures *p = opaque;
     size_t n = 3 * (size_t)p->h * p->w;
@@ -239,7 +253,12 @@ static ae_status load_picture(void *opaque, size_t i, ae_signal_info *info, void
     for (size_t k = 0; k < n; k++)
         to[k] = (uint8_t)p->samples[i * n + k];
     *pixels = to;
-    *info = (ae_signal_info){.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = p->w, .height = p->h};
+    *info = (ae_signal_info){.kind = AE_KIND_IMAGE,
+                             .sample = AE_U8,
+                             .bits = 8,
+                             .channels = 3,
+                             .width = p->w,
+                             .height = p->h};
     return AE_OK;
 }
 
@@ -286,11 +305,41 @@ static void give_camera(FILE *out, const aei_camera *k)
 {
     give(out, k->balance, 3);
     give(out, k->mix[0], 9);
-    give(out, (float[]){k->gamma, k->toe, k->contrast, k->mosaic, (float)k->phase, k->gradient, k->read, k->luminance, k->colour,
-                        k->fine, k->keep, k->edge, k->coarse, k->coarse_share, k->colour_fine, k->colour_coarse, k->colour_share,
-                        k->sharpen, k->radius, k->raw, k->has_jpeg, (float)k->jpeg.quality, k->jpeg.halve_chroma, (float)k->jpeg.y,
-                        (float)k->jpeg.x, k->zoom, k->at_y, k->at_x, k->again, (float)k->second.quality, k->second.halve_chroma,
-                        (float)k->second.y, (float)k->second.x}, 33);
+    give(out,
+         (float[]){k->gamma,
+                   k->toe,
+                   k->contrast,
+                   k->mosaic,
+                   (float)k->phase,
+                   k->gradient,
+                   k->read,
+                   k->luminance,
+                   k->colour,
+                   k->fine,
+                   k->keep,
+                   k->edge,
+                   k->coarse,
+                   k->coarse_share,
+                   k->colour_fine,
+                   k->colour_coarse,
+                   k->colour_share,
+                   k->sharpen,
+                   k->radius,
+                   k->raw,
+                   k->has_jpeg,
+                   (float)k->jpeg.quality,
+                   k->jpeg.halve_chroma,
+                   (float)k->jpeg.y,
+                   (float)k->jpeg.x,
+                   k->zoom,
+                   k->at_y,
+                   k->at_x,
+                   k->again,
+                   (float)k->second.quality,
+                   k->second.halve_chroma,
+                   (float)k->second.y,
+                   (float)k->second.x},
+         33);
 }
 
 static void cameras(uint32_t n, FILE *out)
@@ -310,7 +359,8 @@ static void camera(char **args, FILE *in, FILE *out)
     aei_rng rng = aei_rng_make(strtoull(args[0], NULL, 10), 0, 0), same;
     bool grey = atoi(args[2]);
     uint32_t h = (uint32_t)atoi(args[3]), w = (uint32_t)atoi(args[4]), n = h * w;
-    float *clean = floats(3 * (size_t)n), *noisy = floats(3 * (size_t)n), *normals = floats(3 * (size_t)n);
+    float *clean = floats(3 * (size_t)n), *noisy = floats(3 * (size_t)n),
+          *normals = floats(3 * (size_t)n);
     void *scratch = ae_alloc(aei_camera_scratch(h, w), 1);
     aei_camera k;
 
@@ -344,13 +394,30 @@ static void pattern(char **args, FILE *out)
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *name; int n_args; bool model, in, out; } jobs[] = {
-        {"identity", 1, true, false, false}, {"rates", 2, true, false, false}, {"resave", 2, true, false, false},
-        {"gradients", 6, true, true, true}, {"step", 5, true, true, true}, {"batches", 7, true, true, true},
-        {"camera", 7, false, true, true}, {"cameras", 2, false, false, true}, {"round", 2, true, false, true},
-        {"pattern", 5, false, false, true},
+    static const struct {
+        const char *name;
+        int n_args;
+        bool model, in, out;
+    } jobs[] = {
+        {"identity", 1, true, false, false}, {"rates", 2, true, false, false},
+        {"resave", 2, true, false, false},   {"gradients", 6, true, true, true},
+        {"step", 5, true, true, true},       {"batches", 7, true, true, true},
+        {"camera", 7, false, true, true},    {"cameras", 2, false, false, true},
+        {"round", 2, true, false, true},     {"pattern", 5, false, false, true},
     };
-    enum { IDENTITY, RATES, RESAVE, GRADIENTS, STEP, BATCHES, CAMERA, CAMERAS, ROUND, PATTERN, N_JOBS };
+    enum {
+        IDENTITY,
+        RATES,
+        RESAVE,
+        GRADIENTS,
+        STEP,
+        BATCHES,
+        CAMERA,
+        CAMERAS,
+        ROUND,
+        PATTERN,
+        N_JOBS
+    };
     char **args = argv + 2;
     int job = 0;
     ae_model *m = NULL;
@@ -370,8 +437,12 @@ int main(int argc, char **argv)
     case RATES: print_rates(m, strtoull(args[1], NULL, 10)); break;
     case RESAVE: resave(m, args[1]); break;
     case GRADIENTS:
-        gradients(m, (aei_plan_config){.n = (uint32_t)atoi(args[1]), .h = (uint32_t)atoi(args[2]), .w = (uint32_t)atoi(args[3]),
-                                       .precision = AE_PRECISION_F32}, in, out);
+        gradients(m,
+                  (aei_plan_config){.n = (uint32_t)atoi(args[1]),
+                                    .h = (uint32_t)atoi(args[2]),
+                                    .w = (uint32_t)atoi(args[3]),
+                                    .precision = AE_PRECISION_F32},
+                  in, out);
         break;
     case STEP: step(m, strtoull(args[1], NULL, 10), strtof(args[2], NULL), in, out); break;
     case BATCHES: batches(m, args + 1, in, out); break;

@@ -36,11 +36,19 @@ static int set_up(void **state)
         f->values[i] = (float)i * 0.37f;
     for (int i = 0; i < N; i++)
         f->best[i] = (float)-i;
-    f->state = (aei_state){N, f->values, f->values + N, f->values + 2 * N, f->values + 3 * N, 41, f->skipped, 2};
+    f->state = (aei_state){
+        N, f->values, f->values + N, f->values + 2 * N, f->values + 3 * N, 41, f->skipped, 2};
     f->skipped[0] = 7;
     f->skipped[1] = 11;
-    f->progress = (aei_progress){.step = 42, .faults = 1, .stale = 2, .score = 30.5, .best_score = 31, .seconds = 12,
-                                 .has_best = true, .best = f->best, .n_points = 3};
+    f->progress = (aei_progress){.step = 42,
+                                 .faults = 1,
+                                 .stale = 2,
+                                 .score = 30.5,
+                                 .best_score = 31,
+                                 .seconds = 12,
+                                 .has_best = true,
+                                 .best = f->best,
+                                 .n_points = 3};
     for (int i = 0; i < 3; i++)
         f->progress.points[i] = (aei_point){i, 0.5 * i, 1e-3, i ? NAN : 30};
     f->key = (aei_run_key){1, 2, 3, 100, 1, 0, 0};
@@ -61,7 +69,8 @@ static int tear_down(void **state)
 static ae_status load(const fixture *f, fixture *to, aei_run_key key, bool *found, ae_error *err)
 {
     memset(to, 0, sizeof(*to));
-    to->state = (aei_state){N, to->values, to->values + N, to->values + 2 * N, to->values + 3 * N, 0, to->skipped, 2};
+    to->state = (aei_state){
+        N, to->values, to->values + N, to->values + 2 * N, to->values + 3 * N, 0, to->skipped, 2};
     to->progress.best = to->best;
     to->key = key;
     return aei_checkpoint_load(f->path, &to->key, &to->state, &to->progress, found, err);
@@ -86,7 +95,8 @@ static void test_round_trip(void **state)
     assert_int_equal(got.progress.step, 42);
     assert_int_equal(got.progress.faults, 1);
     assert_int_equal(got.progress.stale, 2);
-    assert_true(got.progress.score == 30.5 && got.progress.best_score == 31 && got.progress.seconds == 12);
+    assert_true(got.progress.score == 30.5 && got.progress.best_score == 31 &&
+                got.progress.seconds == 12);
     assert_true(got.progress.has_best);
 
     unlink(f->path);
@@ -101,7 +111,8 @@ static void test_other_run(void **state)
     static fixture got;
     bool found;
     const size_t words[] = {0, 2, 3, 4, 5, 6};
-    const char *const names[] = {"recipe", "seed", "number of steps", "precision", "noisy-only", "cache"};
+    const char *const names[] = {"recipe",    "seed",       "number of steps",
+                                 "precision", "noisy-only", "cache"};
 
     for (int i = 0; i < 6; i++) {
         aei_run_key key = f->key;
@@ -128,7 +139,8 @@ static void test_damage(void **state)
     n = fread(all, 1, sizeof(all), file);
     fclose(file);
     for (size_t i = 0; i <= n; i++) {
-        const size_t keep = i % 2 || i == n ? n + (i == n) : i; /* whole with one byte changed, longer by one, or cut */
+        /* whole with one byte changed, longer by one, or cut */
+        const size_t keep = i % 2 || i == n ? n + (i == n) : i;
         ae_error err = {0};
 
         all[i] ^= 0x10;
@@ -147,8 +159,11 @@ static void test_unwritable(void **state)
     fixture *f = *state;
     ae_error err = {0};
 
-    assert_int_equal(aei_checkpoint_save("/no/such/place/x.ckpt", &f->key, &f->state, &f->progress, &err), AE_ERR_IO);
-    assert_int_equal(aei_checkpoint_save("/tmp", &f->key, &f->state, &f->progress, &err), AE_ERR_IO);
+    assert_int_equal(
+        aei_checkpoint_save("/no/such/place/x.ckpt", &f->key, &f->state, &f->progress, &err),
+        AE_ERR_IO);
+    assert_int_equal(aei_checkpoint_save("/tmp", &f->key, &f->state, &f->progress, &err),
+                     AE_ERR_IO);
 }
 
 int main(void)

@@ -30,9 +30,14 @@ static void deviations(void **state)
         b[i] = a[i] + (i / 3 % 2 ? 0.1f : -0.1f); /* luminance alone */
     }
     t = aei_deviation(b, a, N, 3);
-    assert_true(fabsf(t.white - 0.1f) < 1e-6f && fabsf(t.luminance - 0.1f) < 1e-6f && t.chroma < 1e-3f);
-    for (int i = 0; i < N * 3; i++) /* (R - B) / sqrt 2 alone: deviation 0.2 there, none along the other difference */
-        b[i] = a[i] + (i % 3 == 1 ? 0 : i % 3 == 0 ? 0.2f / sqrtf(2) : -0.2f / sqrtf(2)) * (i / 3 % 2 ? 1.0f : -1.0f);
+    assert_true(fabsf(t.white - 0.1f) < 1e-6f && fabsf(t.luminance - 0.1f) < 1e-6f &&
+                t.chroma < 1e-3f);
+    /* (R - B) / sqrt 2 alone: deviation 0.2 there, none along the other difference */
+    for (int i = 0; i < N * 3; i++)
+        b[i] = a[i] + (i % 3 == 1   ? 0
+                       : i % 3 == 0 ? 0.2f / sqrtf(2)
+                                    : -0.2f / sqrtf(2)) *
+                          (i / 3 % 2 ? 1.0f : -1.0f);
     t = aei_deviation(b, a, N, 3);
     assert_true(t.luminance < 1e-6f && fabsf(t.chroma - 0.2f / sqrtf(2)) < 1e-6f);
     t = aei_deviation(b, a, N, 1);
@@ -60,7 +65,8 @@ static void white_noise_is_found(void **state)
     ae_free(scratch);
 }
 
-/* Each 7 x 7 block has at most one marked pixel, whose value is that of a neighbour at most two away. */
+/* Each 7 x 7 block has at most one marked pixel, whose value is that of a neighbour at most two
+ * away. */
 static void blind_spots(void **state)
 {
     enum { H = 33, W = 40 };
@@ -143,10 +149,8 @@ static void warps_move(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(deviations),
-        cmocka_unit_test(white_noise_is_found),
-        cmocka_unit_test(blind_spots),
-        cmocka_unit_test(warps_move),
+        cmocka_unit_test(deviations),          cmocka_unit_test(white_noise_is_found),
+        cmocka_unit_test(blind_spots),         cmocka_unit_test(warps_move),
         cmocka_unit_test(misfits_are_refused),
     };
 

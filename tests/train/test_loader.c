@@ -25,10 +25,12 @@ typedef struct fake {
 
 static uint8_t fake_sample(size_t i, uint64_t y, uint64_t x, uint32_t c)
 {
-    return (uint8_t)(128 + 60 * sin(0.11 * (double)y + (double)i) + 50 * cos(0.07 * (double)x * (1 + c)) + (double)(i % 7));
+    return (uint8_t)(128 + 60 * sin(0.11 * (double)y + (double)i) +
+                     50 * cos(0.07 * (double)x * (1 + c)) + (double)(i % 7));
 }
 
-static ae_status fake_load(void *opaque, size_t i, ae_signal_info *info, void **pixels, ae_error *err)
+static ae_status fake_load(void *opaque, size_t i, ae_signal_info *info, void **pixels,
+                           ae_error *err)
 {
     fake *f = opaque;
     size_t n = (size_t)f->h * f->w * f->c;
@@ -36,7 +38,11 @@ static ae_status fake_load(void *opaque, size_t i, ae_signal_info *info, void **
     atomic_fetch_add(&f->loads, 1);
     if (f->all_bad || i == f->bad)
         return ae_fail(err, AE_ERR_MALFORMED, "not a picture");
-    *info = (ae_signal_info){.kind = AE_KIND_IMAGE, .sample = f->sample, .bits = 8, .channels = f->c, .width = f->w,
+    *info = (ae_signal_info){.kind = AE_KIND_IMAGE,
+                             .sample = f->sample,
+                             .bits = 8,
+                             .channels = f->c,
+                             .width = f->w,
                              .height = f->h};
     *pixels = ae_alloc(n, ae_sample_bytes(f->sample));
     if (!*pixels)
@@ -101,11 +107,19 @@ static setup *make_setup(uint32_t channels, uint32_t level_channels)
                      .batch = 6,
                      .holdout = 0.1f};
     r->networks[0].graph = (ae_graph){.nodes = s->nodes, .n_nodes = level_channels ? 2 : 1};
-    r->corruptions[0] = (ae_corruption){.kind = AE_CORRUPT_GAUSSIAN, .min = 0, .max = 50, .probability = 1, .jitter_min = 1,
+    r->corruptions[0] = (ae_corruption){.kind = AE_CORRUPT_GAUSSIAN,
+                                        .min = 0,
+                                        .max = 50,
+                                        .probability = 1,
+                                        .jitter_min = 1,
                                         .jitter_max = 1};
     s->fake = (fake){.h = 50, .w = 70, .c = 3, .sample = AE_U8, .bad = SIZE_MAX};
     s->data = (ae_dataset){.opaque = &s->fake, .n_items = 30, .load = fake_load, .name = fake_name};
-    s->config = (aei_loader_config){.recipe = r, .data = &s->data, .seed = 3, .threads = 1, .opaque = &s->fake,
+    s->config = (aei_loader_config){.recipe = r,
+                                    .data = &s->data,
+                                    .seed = 3,
+                                    .threads = 1,
+                                    .opaque = &s->fake,
                                     .warning = fake_warning};
     return s;
 }
@@ -149,14 +163,16 @@ static void same_bytes(aei_loader *a, aei_loader *b, const setup *s, int steps)
     for (int i = 0; i < steps; i++) {
         aei_batch x = next(a), y = next(b);
 
-        assert_memory_equal(x.inputs[0], y.inputs[0], n / (r->scale * r->scale) * c * sizeof(float));
+        assert_memory_equal(x.inputs[0], y.inputs[0],
+                            n / (r->scale * r->scale) * c * sizeof(float));
         if (r->networks[0].graph.n_nodes > 1)
             assert_memory_equal(x.inputs[1], y.inputs[1], n * s->nodes[1].out * sizeof(float));
         assert_memory_equal(x.target, y.target, n * c * sizeof(float));
     }
 }
 
-/* The same bytes from one thread and from three, with other orders of loading, and from the middle on. */
+/* The same bytes from one thread and from three, with other orders of loading, and from the middle
+ * on. */
 static void threads_change_nothing(void **state)
 {
     setup *s = make_setup(3, 1);
@@ -185,8 +201,8 @@ static void threads_change_nothing(void **state)
     free(s);
 }
 
-/* Patterns take the place of their share of the crops, pixel for pixel and grey for grey networks; all other samples stay what they
- * were, to the byte, and so does validation. */
+/* Patterns take the place of their share of the crops, pixel for pixel and grey for grey networks;
+ * all other samples stay what they were, to the byte, and so does validation. */
 static void patterns_replace_crops(void **state)
 {
     (void)state;
@@ -204,14 +220,18 @@ static void patterns_replace_crops(void **state)
             y = next(mixed);
             for (uint32_t i = 0; i < x.n; i++, total++) {
                 if (!memcmp(x.target + i * n, y.target + i * n, n * sizeof(float))) {
-                    assert_memory_equal(x.inputs[0] + i * n, y.inputs[0] + i * n, n * sizeof(float));
+                    assert_memory_equal(x.inputs[0] + i * n, y.inputs[0] + i * n,
+                                        n * sizeof(float));
                     continue;
                 }
                 replaced++;
-                for (size_t k = 0; c == 3 && k < n; k++) /* of 8 bits, though the crop was not scaled */
-                    assert_true(fabsf(255 * y.target[i * n + k] - rintf(255 * y.target[i * n + k])) < 1e-3f);
+                /* of 8 bits, though the crop was not scaled */
+                for (size_t k = 0; c == 3 && k < n; k++)
+                    assert_true(fabsf(255 * y.target[i * n + k] -
+                                      rintf(255 * y.target[i * n + k])) < 1e-3f);
                 for (size_t k = 0; k < n; k++)
-                    assert_true(y.target[i * n + k] >= 0 && y.target[i * n + k] <= 1.000001f && isfinite(y.inputs[0][i * n + k]));
+                    assert_true(y.target[i * n + k] >= 0 && y.target[i * n + k] <= 1.000001f &&
+                                isfinite(y.inputs[0][i * n + k]));
             }
         }
         assert_true(replaced > total / 5 && replaced < total * 2 / 5);
@@ -253,7 +273,8 @@ static void levels_tell_the_truth(void **state)
         assert_ptr_equal(b.base, b.inputs[0]);
         assert_null(b.weight);
         for (uint32_t k = 0; k < b.n; k++, total++) {
-            const float *x = b.inputs[0] + k * n * 3, *t = b.target + k * n * 3, *level = b.inputs[1] + k * n * 2;
+            const float *x = b.inputs[0] + k * n * 3, *t = b.target + k * n * 3,
+                        *level = b.inputs[1] + k * n * 2;
             double d = deviation(x, t, n * 3), white = level[1] > 0 ? level[1] : level[0];
             bool is_grey = true;
 
@@ -287,14 +308,19 @@ static void camera_levels(void **state)
     aei_loader *l;
 
     (void)state;
-    s->recipe.corruptions[0] = (ae_corruption){.kind = AE_CORRUPT_CAMERA, .min = 2, .max = 8, .probability = 1, .jitter_min = 0.8f,
+    s->recipe.corruptions[0] = (ae_corruption){.kind = AE_CORRUPT_CAMERA,
+                                               .min = 2,
+                                               .max = 8,
+                                               .probability = 1,
+                                               .jitter_min = 0.8f,
                                                .jitter_max = 1.25f};
     l = make_loader(s);
     for (int step = 0; step < 20; step++) {
         aei_batch b = next(l);
 
         for (uint32_t k = 0; k < b.n; k++) {
-            const float *x = b.inputs[0] + k * n * 3, *t = b.target + k * n * 3, *level = b.inputs[1] + k * n * 2;
+            const float *x = b.inputs[0] + k * n * 3, *t = b.target + k * n * 3,
+                        *level = b.inputs[1] + k * n * 2;
             double luminance = 0, all = 0;
 
             for (size_t i = 0; i < n; i++) {
@@ -308,17 +334,20 @@ static void camera_levels(void **state)
             }
             assert_true(luminance > 0);
             assert_true(level[0] > 0.79 * sqrt(luminance) && level[0] < 1.26 * sqrt(luminance));
-            assert_true(fabs(level[1] / level[0] / sqrt((all - 3 * luminance) / 2 / luminance) - 1) < 1e-3);
+            assert_true(
+                fabs(level[1] / level[0] / sqrt((all - 3 * luminance) / 2 / luminance) - 1) < 1e-3);
         }
     }
     aei_loader_free(l);
     free(s);
 }
 
-/* Salt and pepper, masks, JPEG and moves leave the target alone and do what they say to the picture. */
+/* Salt and pepper, masks, JPEG and moves leave the target alone and do what they say to the
+ * picture. */
 static void other_corruptions(void **state)
 {
-    static const ae_corrupt kinds[] = {AE_CORRUPT_SALT_PEPPER, AE_CORRUPT_MASK, AE_CORRUPT_JPEG, AE_CORRUPT_WARP};
+    static const ae_corrupt kinds[] = {AE_CORRUPT_SALT_PEPPER, AE_CORRUPT_MASK, AE_CORRUPT_JPEG,
+                                       AE_CORRUPT_WARP};
     size_t n = 6 * 32 * 32;
 
     (void)state;
@@ -328,7 +357,11 @@ static void other_corruptions(void **state)
         aei_loader *l;
         aei_batch b;
 
-        s->recipe.corruptions[0] = (ae_corruption){.kind = kinds[i], .min = 0.2f, .max = 0.2f, .probability = 1, .jitter_min = 1,
+        s->recipe.corruptions[0] = (ae_corruption){.kind = kinds[i],
+                                                   .min = 0.2f,
+                                                   .max = 0.2f,
+                                                   .probability = 1,
+                                                   .jitter_min = 1,
                                                    .jitter_max = 1};
         if (kinds[i] == AE_CORRUPT_JPEG)
             s->recipe.corruptions[0].min = s->recipe.corruptions[0].max = 30;
@@ -382,17 +415,22 @@ static void crops_come_from_the_pictures(void **state)
                 const float *v = b.target + (size_t)k * 32 * 32 * 3;
                 int found = -1;
 
-                assert_memory_equal(v, b.inputs[0] + (size_t)k * 32 * 32 * 3, 32 * 32 * 3 * sizeof(float));
+                assert_memory_equal(v, b.inputs[0] + (size_t)k * 32 * 32 * 3,
+                                    32 * 32 * 3 * sizeof(float));
                 for (size_t i = 0; i < 30 && found < 0; i++)
                     for (int at = 0; at < 25 * 8 && found < 0; at++) {
                         bool equal = true;
 
                         for (uint32_t q = 0; q < 32 * 32 && equal; q++) {
-                            uint32_t y = q / 32, x = q % 32, fy = at & 2 ? 31 - y : y, fx = at & 1 ? 31 - x : x;
-                            uint32_t py = (uint32_t)at / 8 / 5 + (at & 4 ? fx : fy), px = (uint32_t)at / 8 % 5 + (at & 4 ? fy : fx);
+                            uint32_t y = q / 32, x = q % 32, fy = at & 2 ? 31 - y : y,
+                                     fx = at & 1 ? 31 - x : x;
+                            uint32_t py = (uint32_t)at / 8 / 5 + (at & 4 ? fx : fy),
+                                     px = (uint32_t)at / 8 % 5 + (at & 4 ? fy : fx);
 
                             for (uint32_t c = 0; c < 3; c++)
-                                equal = equal && fabsf(v[3 * q + c] - (float)fake_sample(i, py, px, c) / 255.0f) < 1e-6f;
+                                equal = equal &&
+                                        fabsf(v[3 * q + c] -
+                                              (float)fake_sample(i, py, px, c) / 255.0f) < 1e-6f;
                         }
                         if (equal)
                             found = at & 7;
@@ -408,7 +446,8 @@ static void crops_come_from_the_pictures(void **state)
     }
 }
 
-/* Pictures smaller than the crop are mirrored up to it; grey ones feed colour networks and the other way round. */
+/* Pictures smaller than the crop are mirrored up to it; grey ones feed colour networks and the
+ * other way round. */
 static void small_and_grey_pictures(void **state)
 {
     for (uint32_t c = 1; c <= 3; c += 2) {
@@ -442,7 +481,8 @@ static void small_and_grey_pictures(void **state)
     }
 }
 
-/* The hold-out is the same for every seed and run, is not trained on, and has the noise that is asked for. */
+/* The hold-out is the same for every seed and run, is not trained on, and has the noise that is
+ * asked for. */
 static void validation_is_fixed(void **state)
 {
     setup *s = make_setup(3, 1);
@@ -477,7 +517,8 @@ static void validation_is_fixed(void **state)
     free(s);
 }
 
-/* An unreadable item is warned of once and replaced; one usable item is enough; none is an error. */
+/* An unreadable item is warned of once and replaced; one usable item is enough; none is an error.
+ */
 static void unusable_items(void **state)
 {
     setup *s = make_setup(3, 1);
@@ -567,7 +608,8 @@ static void superres_pairs(void **state)
 
                 sum += fabs(mean - b.inputs[0][k * 16 * 16 * 3 + i]);
             }
-        assert_true(sum / (b.n * 16 * 16 * 3) < 0.004); /* smooth pictures: near the mean of the four */
+        /* smooth pictures: near the mean of the four */
+        assert_true(sum / (b.n * 16 * 16 * 3) < 0.004);
         assert_true(deviation(b.base, b.target, (size_t)b.n * 32 * 32 * 3) < 0.01);
         assert_true(deviation(b.base, b.target, (size_t)b.n * 32 * 32 * 3) > 0);
     }
@@ -592,8 +634,10 @@ static void area_filter(void **state)
         size_t k = i / 768, y = i / 48 % 16, x = i / 3 % 16;
         const float *t = b.target + k * 32 * 32 * 3 + (2 * y * 32 + 2 * x) * 3 + i % 3;
 
-        assert_true(fabsf(0.25f * (t[0] + t[3] + t[96] + t[99]) - b.inputs[0][i]) <= 0.5f / 255 + 1e-5f);
-        assert_true(fabsf(255 * b.inputs[0][i] - rintf(255 * b.inputs[0][i])) <= 1e-4f); /* 8 bits */
+        assert_true(fabsf(0.25f * (t[0] + t[3] + t[96] + t[99]) - b.inputs[0][i]) <=
+                    0.5f / 255 + 1e-5f);
+        /* 8 bits */
+        assert_true(fabsf(255 * b.inputs[0][i] - rintf(255 * b.inputs[0][i])) <= 1e-4f);
     }
     aei_loader_free(l);
     free(s);
@@ -628,12 +672,15 @@ static void strength(void **state)
         s->recipe.n_corruptions = 0;
         calm = with_strength(s, 0, 1e-9f, &loaders[3]);
         for (size_t i = 0; i < 6 * 32 * 32 * 3; i++) {
-            assert_true(fabsf(quarter.target[i] - 0.25f * all.target[i] - 0.75f * none.target[i]) <= 1e-5f);
-            assert_true(fabsf(none.base[i] - none.target[i] - calm.base[i] + calm.target[i]) <= 1e-5f);
+            assert_true(fabsf(quarter.target[i] - 0.25f * all.target[i] - 0.75f * none.target[i]) <=
+                        1e-5f);
+            assert_true(fabsf(none.base[i] - none.target[i] - calm.base[i] + calm.target[i]) <=
+                        1e-5f);
             kept += fabsf(none.target[i] - all.target[i]);
         }
         assert_true(kept > 6 * 32 * 32 * 3 * 0.002);
-        assert_true(all.inputs[1][5] == 1 && quarter.inputs[1][5] == 0.25f && fabsf(none.inputs[1][5]) <= 1e-6f);
+        assert_true(all.inputs[1][5] == 1 && quarter.inputs[1][5] == 0.25f &&
+                    fabsf(none.inputs[1][5]) <= 1e-6f);
         for (int i = 0; i < 4; i++)
             aei_loader_free(loaders[i]);
         free(s);
@@ -671,7 +718,8 @@ static void noisy_only(void **state)
 }
 
 /* The picture with noise of deviation 12 that depends on the place. Item 4 is of another size. */
-static ae_status noisy_load(void *opaque, size_t i, ae_signal_info *info, void **pixels, ae_error *err)
+static ae_status noisy_load(void *opaque, size_t i, ae_signal_info *info, void **pixels,
+                            ae_error *err)
 {
     fake other = {.h = 50, .w = 70, .c = 3, .sample = AE_U8, .bad = SIZE_MAX};
     uint32_t draw = (uint32_t)i * 977 + 1;
@@ -682,7 +730,8 @@ static ae_status noisy_load(void *opaque, size_t i, ae_signal_info *info, void *
     st = fake_load(&other, i, info, pixels, err);
     for (size_t k = 0; st == AE_OK && k < (size_t)other.h * other.w * 3; k++) {
         draw = draw * 1664525 + 1013904223;
-        ((uint8_t *)*pixels)[k] = (uint8_t)(((uint8_t *)*pixels)[k] + (draw >> 31 ? 12 : -12)); /* never beyond 0..255 */
+        /* never beyond 0..255 */
+        ((uint8_t *)*pixels)[k] = (uint8_t)(((uint8_t *)*pixels)[k] + (draw >> 31 ? 12 : -12));
     }
     return st;
 }
@@ -693,7 +742,8 @@ static void count_warning(void *opaque, const char *message)
     atomic_fetch_add(&((fake *)opaque)->warnings, 1);
 }
 
-/* The same piece of both, nothing else done to it, and a level that comes of what is found in the noisy one. */
+/* The same piece of both, nothing else done to it, and a level that comes of what is found in the
+ * noisy one. */
 static void pairs(void **state)
 {
     setup *s = make_setup(3, 2);
@@ -711,10 +761,13 @@ static void pairs(void **state)
         b = next(l);
         for (size_t i = 0; i < (size_t)b.n * 32 * 32; i++) {
             for (size_t c = 0; c < 3; c++)
-                assert_true(fabsf(fabsf(b.inputs[0][3 * i + c] - b.target[3 * i + c]) - 12 / 255.0f) <= 1e-6f);
-            /* white noise of 12 is told as 12 / sqrt 3 and 12; estimates err, and training tells about that much */
+                assert_true(fabsf(fabsf(b.inputs[0][3 * i + c] - b.target[3 * i + c]) -
+                                  12 / 255.0f) <= 1e-6f);
+            /* white noise of 12 is told as 12 / sqrt 3 and 12; estimates err, and training tells
+             * about that much */
             assert_true(b.inputs[1][2 * i] > 3 / 255.0f && b.inputs[1][2 * i] < 14 / 255.0f);
-            assert_true(b.inputs[1][2 * i + 1] > 6 / 255.0f && b.inputs[1][2 * i + 1] < 20 / 255.0f);
+            assert_true(b.inputs[1][2 * i + 1] > 6 / 255.0f &&
+                        b.inputs[1][2 * i + 1] < 20 / 255.0f);
         }
     }
     assert_true(atomic_load(&s->fake.warnings) <= 1);
@@ -751,7 +804,8 @@ static void whole_items(void **state)
     free(s);
 }
 
-/* In training a batch's qualities are evenly spread from a point of its own, in validation over the whole set. */
+/* In training a batch's qualities are evenly spread from a point of its own, in validation over the
+ * whole set. */
 static void qualities(void **state)
 {
     setup *s = make_setup(3, 1);
@@ -760,7 +814,8 @@ static void qualities(void **state)
     uint32_t k = 0;
 
     (void)state;
-    s->nodes[1] = (ae_node){.name = "quality", .op = AE_OP_INPUT, .out = 1, .height = 1, .width = 1};
+    s->nodes[1] = (ae_node){
+        .name = "quality", .op = AE_OP_INPUT, .out = 1, .height = 1, .width = 1};
     s->recipe.task = AE_TASK_COMPRESS;
     s->recipe.residual = false;
     s->recipe.n_corruptions = 0;
@@ -774,7 +829,9 @@ static void qualities(void **state)
             float apart = b.quality[j] - b.quality[0];
 
             assert_true(b.quality[j] >= 0 && b.quality[j] < 1);
-            assert_true(fabsf(apart - roundf(apart) - ((float)j / 6 - roundf((float)j / 6))) < 1e-5f || j == 3);
+            assert_true(fabsf(apart - roundf(apart) - ((float)j / 6 - roundf((float)j / 6))) <
+                            1e-5f ||
+                        j == 3);
         }
         mean += (double)b.quality[2] / 200;
         first += pow((double)b.quality[0] - 0.5, 2) / 200;
@@ -838,8 +895,12 @@ int main(void)
         cmocka_unit_test(validation_is_fixed),
         cmocka_unit_test(unusable_items),
         cmocka_unit_test(memory_is_bounded),
-        cmocka_unit_test(superres_pairs), cmocka_unit_test(area_filter), cmocka_unit_test(strength),
-        cmocka_unit_test(noisy_only), cmocka_unit_test(pairs), cmocka_unit_test(qualities),
+        cmocka_unit_test(superres_pairs),
+        cmocka_unit_test(area_filter),
+        cmocka_unit_test(strength),
+        cmocka_unit_test(noisy_only),
+        cmocka_unit_test(pairs),
+        cmocka_unit_test(qualities),
         cmocka_unit_test(whole_items),
         cmocka_unit_test(allocations_fail),
     };

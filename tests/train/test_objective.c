@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Losses and penalties against finite differences and values worked out by hand; optimisers and schedule likewise. */
+ * Losses and penalties against finite differences and values worked out by hand; optimisers and
+ * schedule likewise. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,8 +35,10 @@ static aei_loss_view make_view(bool weighted, bool far)
     double total = 0;
 
     for (int i = 0; i < COUNT; i++) {
-        value[i] = 0.15f + 0.7f / COUNT * (float)(i * 37 % COUNT); /* no two within a step of each other */
-        target[i] = value[i] + (i / C % 2 ? 0.05f : -0.05f) + aei_rng_range(&rng, -0.04f, 0.04f); /* clear of kinks */
+        /* no two within a step of each other */
+        value[i] = 0.15f + 0.7f / COUNT * (float)(i * 37 % COUNT);
+        /* clear of kinks */
+        target[i] = value[i] + (i / C % 2 ? 0.05f : -0.05f) + aei_rng_range(&rng, -0.04f, 0.04f);
         if (far)
             target[i] += i / C % 2 ? 1 : -1;
         gradient[i] = 0;
@@ -45,7 +48,8 @@ static aei_loss_view make_view(bool weighted, bool far)
         total += weight[i];
     }
     total = 2 * (weighted ? total : N * H * W);
-    return (aei_loss_view){{N, H, W, C}, value, target, weighted ? weight : NULL, total, 0.5, gradient, false};
+    return (aei_loss_view){{N, H, W, C}, value, target,   weighted ? weight : NULL,
+                           total,        0.5,   gradient, false};
 }
 
 /* The gradient that `view` received is that of the values which `loss` returns. */
@@ -67,7 +71,10 @@ static void check_gradient(double (*loss)(void *context), void *context)
     }
 }
 
-typedef struct loss_case { ae_loss_kind kind; aei_loss_view view; } loss_case;
+typedef struct loss_case {
+    ae_loss_kind kind;
+    aei_loss_view view;
+} loss_case;
 
 static double loss_value(void *context)
 {
@@ -99,7 +106,8 @@ static void test_loss_gradients(void **state)
 
 static void test_loss_values(void **state)
 {
-    float v[4] = {0.5f, 0.25f, 1, 0}, t[4] = {0, 0.25f, 0.5f, 1}, w[4] = {1, 0, 0, 3}, g[4] = {NAN, NAN, NAN, NAN};
+    float v[4] = {0.5f, 0.25f, 1, 0}, t[4] = {0, 0.25f, 0.5f, 1}, w[4] = {1, 0, 0, 3},
+          g[4] = {NAN, NAN, NAN, NAN};
     aei_loss_view view = {{1, 2, 2, 1}, v, t, NULL, 4, 1, g, true};
 
     (void)state;
@@ -108,7 +116,8 @@ static void test_loss_values(void **state)
     view.fresh = false;
     assert_near(aei_loss_add(AE_LOSS_L1, 2, &view), 2 * (0.5 + 0 + 0.5 + 1) / 4, 1e-7);
     assert_near(g[0], 2 * 0.5 / 4 + 2.0 / 4, 1e-7); /* others add up */
-    assert_near(aei_loss_add(AE_LOSS_CHARBONNIER, 1, &view), (2 * sqrt(0.25 + 1e-6) + 1e-3 + sqrt(1 + 1e-6)) / 4, 1e-6);
+    assert_near(aei_loss_add(AE_LOSS_CHARBONNIER, 1, &view),
+                (2 * sqrt(0.25 + 1e-6) + 1e-3 + sqrt(1 + 1e-6)) / 4, 1e-6);
     assert_near(aei_loss_add(AE_LOSS_TV, 1, &view), (0.25 + 1 + 0.5 + 0.25) / 4, 1e-7);
     view.weight = w;
     assert_near(aei_loss_add(AE_LOSS_MSE, 1, &view), (0.25 + 3) / 4, 1e-7);
@@ -120,7 +129,8 @@ static void test_loss_values(void **state)
     assert_true(isnan(aei_loss_add(AE_LOSS_TV, 1, &view)));
 }
 
-/* Two pixels of three classes: log(3) where nothing is known, and next to nothing where it is certain. */
+/* Two pixels of three classes: log(3) where nothing is known, and next to nothing where it is
+ * certain. */
 static void test_cross_entropy(void **state)
 {
     float v[6] = {1, 1, 1, 0, 100, 0}, t[6] = {0, 1, 0, 0, 1, 0}, g[6];
@@ -153,7 +163,8 @@ static void test_kl_normal(void **state)
 
     (void)state;
     assert_near(aei_kl_normal_add(1, 1, (ae_shape){1, 1, 1, 2}, zero, zero, a, b), 0, 0);
-    assert_near(aei_kl_normal_add(3, 0.5, (ae_shape){1, 1, 1, 2}, mean, wide, a, b), 1.5 * (2 + (exp(1) - 2) / 2), 1e-6);
+    assert_near(aei_kl_normal_add(3, 0.5, (ae_shape){1, 1, 1, 2}, mean, wide, a, b),
+                1.5 * (2 + (exp(1) - 2) / 2), 1e-6);
     assert_near(a[0], 3, 1e-6);
     assert_near(b[1], 0.75 * (exp(1) - 1), 1e-6);
     make_view(false, false);
@@ -170,18 +181,22 @@ static void test_kl_normal(void **state)
         logvar[i] = old - 1e-3f;
         down = kl_value(logvar);
         logvar[i] = old;
-        assert_near((double)by_logvar[i], (up - down) / 2e-3, 2e-4 * fabs((double)by_logvar[i]) + 2e-6);
+        assert_near((double)by_logvar[i], (up - down) / 2e-3,
+                    2e-4 * fabs((double)by_logvar[i]) + 2e-6);
     }
 }
 
-/* Two samples of one pixel in two shards' worth of batch: lambda is 1 at quality 0 and 100 at quality 1, weighted w there. */
+/* Two samples of one pixel in two shards' worth of batch: lambda is 1 at quality 0 and 100 at
+ * quality 1, weighted w there. */
 static void test_rate_distortion(void **state)
 {
-    float v[2] = {0.5f, 0.25f}, t[2] = {0, 0}, g[2] = {NAN, NAN}, bits[2][2] = {{3, 4}, {1, 0}}, d_bits[2][2] = {{0}},
-          quality[2] = {0.5f, 1};
+    float v[2] = {0.5f, 0.25f}, t[2] = {0, 0}, g[2] = {NAN, NAN}, bits[2][2] = {{3, 4}, {1, 0}},
+          d_bits[2][2] = {{0}}, quality[2] = {0.5f, 1};
     aei_loss_view view = {{2, 1, 1, 1}, v, t, NULL, 4, 0.5, g, true};
-    aei_rate_view rate = {2, {{2, 1, 1, 1}, {2, 1, 1, 1}}, {bits[0], bits[1]}, {d_bits[0], d_bits[1]}, quality};
-    ae_term loss = {.kind = AE_LOSS_RATE_DISTORTION, .weight = 2, .lambda_min = 1, .lambda_max = 100};
+    aei_rate_view rate = {
+        2, {{2, 1, 1, 1}, {2, 1, 1, 1}}, {bits[0], bits[1]}, {d_bits[0], d_bits[1]}, quality};
+    ae_term loss = {
+        .kind = AE_LOSS_RATE_DISTORTION, .weight = 2, .lambda_min = 1, .lambda_max = 100};
     double bpp, found = aei_rate_distortion(&loss, &view, &rate, &bpp), w = sqrt(0.1);
 
     (void)state;
@@ -207,8 +222,14 @@ static void test_shards_add_up(void **state)
     memcpy(got, gradient, sizeof(got));
     memset(gradient, 0, sizeof(gradient));
     for (int i = 0; i < 2; i++) {
-        half = (aei_loss_view){{1, H, W, C}, value + i * COUNT / 2, target + i * COUNT / 2, weight + i * H * W, whole.total, 0.5,
-                               gradient + i * COUNT / 2, false};
+        half = (aei_loss_view){{1, H, W, C},
+                               value + i * COUNT / 2,
+                               target + i * COUNT / 2,
+                               weight + i * H * W,
+                               whole.total,
+                               0.5,
+                               gradient + i * COUNT / 2,
+                               false};
         sum += aei_loss_add(AE_LOSS_CHARBONNIER, 1, &half) + aei_loss_add(AE_LOSS_TV, 1, &half);
     }
     assert_near(sum, all, 1e-9);
@@ -231,7 +252,8 @@ static void test_kl_sparse(void **state)
     make_view(false, false);
     assert_true(sparse_value(&rho) > 0);
     check_gradient(sparse_value, &rho);
-    assert_near(aei_kl_sparse_add(1, rho, 1, one, a, g), 0.1 * log(0.1 / 0.4) + 0.9 * log(0.9 / 0.6), 1e-6);
+    assert_near(aei_kl_sparse_add(1, rho, 1, one, a, g),
+                0.1 * log(0.1 / 0.4) + 0.9 * log(0.9 / 0.6), 1e-6);
     assert_near(g[1], (-0.1 / 0.4 + 0.9 / 0.6) / 2, 1e-6);
     a[0] = a[1] = 0.1f; /* the textbook's pair */
     assert_near(aei_kl_sparse_add(1, 0.05, 1, one, a, g), 0.016707, 1e-6);
@@ -278,7 +300,8 @@ static void test_adversary(void **state)
     }
     assert_near(aei_adversary_add(1, 1, false, 2, zero, zero, a, b), log(2), 1e-12);
     assert_near(aei_adversary_add(1, 1, false, 1, sure, sure + 1, a, b), 0, 1e-12);
-    assert_near(aei_adversary_add(1, 1, true, 1, sure, sure, a, b), 50, 1e-6); /* no overflow, and a gradient that pulls */
+    /* no overflow, and a gradient that pulls */
+    assert_near(aei_adversary_add(1, 1, true, 1, sure, sure, a, b), 50, 1e-6);
     assert_near(a[0], 0.125 - 1, 1e-6);
 }
 
@@ -329,25 +352,29 @@ static void test_schedule(void **state)
     assert_near(aei_rate(&r, 10, 1000), 1e-3, 1e-9);
     assert_near(aei_rate(&r, 505, 1000), (1e-3 + 1e-5) / 2, 1e-9);
     assert_near(aei_rate(&r, 1000, 1000), 1e-5, 1e-9);
-    assert_near(aei_rate(&r, 1, 20), 1e-3, 1e-9); /* a short schedule shortens the warm-up to two steps */
+    /* a short schedule shortens the warm-up to two steps */
+    assert_near(aei_rate(&r, 1, 20), 1e-3, 1e-9);
     assert_near(aei_rate(&r, 0, 1), 1e-3, 1e-9);
 }
 
 static void test_pace(void **state)
 {
     ae_recipe r = {.rate = 1e-3f, .rate_end = 1e-6f, .warmup = 10, .steps = 1000};
-    aei_pace p = {.recipe = &r, .steps = 1000}, q = {.recipe = &r, .steps = 1000, .limit = 110, .reserve = 10};
+    aei_pace p = {.recipe = &r, .steps = 1000},
+             q = {.recipe = &r, .steps = 1000, .limit = 110, .reserve = 10};
 
     (void)state;
     for (uint64_t step = 0; step < 1000; step += 37)
-        assert_true(aei_pace_rate(&p, step, 1e6) == aei_rate(&r, step, 1000)); /* no clock where there is no limit */
+        /* no clock where there is no limit */
+        assert_true(aei_pace_rate(&p, step, 1e6) == aei_rate(&r, step, 1000));
     assert_near(aei_pace_share(&q, 50, 50), 0.5, 1e-12);
     assert_int_equal(aei_pace_steps(&q, 50, 50), 100);
     assert_near(aei_pace_rate(&q, 0, 0), 1e-4, 1e-7);
     assert_near(aei_pace_rate(&q, 4, 5), 5e-4 * 0.5 * (1 + cos(0.05 * 3.14159265)), 1e-6);
     assert_near(aei_pace_rate(&q, 50, 50), (1e-3 + 1e-6) / 2, 1e-9);
     assert_near(aei_pace_rate(&q, 99, 99.999), 1e-6, 1e-9);
-    assert_near(aei_pace_share(&q, 1000, 20), 1, 0); /* the recipe's steps end it where they take less time */
+    /* the recipe's steps end it where they take less time */
+    assert_near(aei_pace_share(&q, 1000, 20), 1, 0);
     assert_int_equal(aei_pace_steps(&q, 900, 20), 1000);
     q.limit = 5; /* less than what comes after the last step */
     assert_near(aei_pace_share(&q, 0, 0.1), 1, 0);
@@ -359,7 +386,8 @@ static void test_pace(void **state)
     assert_near(aei_pace_rate(&p, 10, 0), 2e-3, 1e-9);
 }
 
-/* Each comes down to the bottom of a bowl, of which it sees noisy slopes, and its average with it; without decay or with little. */
+/* Each comes down to the bottom of a bowl, of which it sees noisy slopes, and its average with it;
+ * without decay or with little. */
 static void test_optimizers_arrive(void **state)
 {
 #define NAME(number, ...) AE_##number,
@@ -368,7 +396,12 @@ static void test_optimizers_arrive(void **state)
     (void)state;
     for (size_t k = 0; k < sizeof(all) / sizeof(*all); k++)
         for (int decay = 0; decay < 2; decay++) {
-            ae_recipe r = {.optimizer = all[k], .rate = 0.02f, .beta1 = 0.9f, .beta2 = 0.99f, .decay = 1e-4f, .ema = 0.9f};
+            ae_recipe r = {.optimizer = all[k],
+                           .rate = 0.02f,
+                           .beta1 = 0.9f,
+                           .beta2 = 0.99f,
+                           .decay = 1e-4f,
+                           .ema = 0.9f};
             float w[3] = {2, -3, 0.3f}, m[3] = {0}, v[3] = {0}, e[3] = {2, -3, 0.3f};
             aei_rng rng = aei_rng_make(k, 0, 0);
 
@@ -390,7 +423,8 @@ static void test_optimizers_arrive(void **state)
 /* Two updates of one value by each optimiser, worked out by hand. */
 static void test_optimizers(void **state)
 {
-    ae_recipe r = {.optimizer = AE_ADAMW, .beta1 = 0.9f, .beta2 = 0.99f, .decay = 0.1f, .ema = 0.5f};
+    ae_recipe r = {
+        .optimizer = AE_ADAMW, .beta1 = 0.9f, .beta2 = 0.99f, .decay = 0.1f, .ema = 0.5f};
     float w = 1, m = 0, v = 0, e = 1, g = 0.5f;
     aei_update u = aei_update_make(&r, 0.01f, 1, 0);
 
@@ -421,13 +455,17 @@ static void test_optimizers(void **state)
     assert_near(w, 0.95 - 0.1 * (0.45 + 0.5), 1e-6);
 }
 
-/* A gradient that is diagonal has itself, with ones, as its orthogonal factor; the polynomials end between 0.8 and 1.2,
- * but for the rounding of bf16. */
+/* A gradient that is diagonal has itself, with ones, as its orthogonal factor; the polynomials end
+ * between 0.8 and 1.2, but for the rounding of bf16. */
 static void check_muon(uint32_t rows, uint32_t columns, ae_precision precision)
 {
     enum { MOST = 48 * 20 };
-    ae_param p = {
-        .name = "w", .n_dims = 4, .dims = {rows, columns / 4, 2, 2}, .count = rows * columns, .trainable = true, .decay = true};
+    ae_param p = {.name = "w",
+                  .n_dims = 4,
+                  .dims = {rows, columns / 4, 2, 2},
+                  .count = rows * columns,
+                  .trainable = true,
+                  .decay = true};
     static float g[MOST], w[MOST], m[MOST], average[MOST];
     uint32_t low = rows < columns ? rows : columns, high = rows + columns - low;
     aei_update u = {.rate = 0.1f, .scale = 0.5f, .decay = 0.5f, .average = 0.25f};
@@ -471,11 +509,20 @@ static void test_muon(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loss_gradients), cmocka_unit_test(test_loss_values), cmocka_unit_test(test_cross_entropy),
-        cmocka_unit_test(test_kl_normal),      cmocka_unit_test(test_rate_distortion),
-        cmocka_unit_test(test_shards_add_up),  cmocka_unit_test(test_kl_sparse),   cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_adversary),      cmocka_unit_test(test_classes),     cmocka_unit_test(test_muon),
-        cmocka_unit_test(test_schedule),       cmocka_unit_test(test_pace),        cmocka_unit_test(test_optimizers),
+        cmocka_unit_test(test_loss_gradients),
+        cmocka_unit_test(test_loss_values),
+        cmocka_unit_test(test_cross_entropy),
+        cmocka_unit_test(test_kl_normal),
+        cmocka_unit_test(test_rate_distortion),
+        cmocka_unit_test(test_shards_add_up),
+        cmocka_unit_test(test_kl_sparse),
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_adversary),
+        cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_muon),
+        cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_optimizers),
         cmocka_unit_test(test_optimizers_arrive),
     };
 

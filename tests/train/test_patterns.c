@@ -33,12 +33,14 @@ static void whole_bytes(void **state)
             float *rgb = draw(7, i, h, w);
 
             for (size_t k = 0; k < 3 * (size_t)h * w; k++)
-                assert_true(rgb[k] >= 0 && rgb[k] <= 1 && fabsf(255 * rgb[k] - rintf(255 * rgb[k])) < 1e-4f);
+                assert_true(rgb[k] >= 0 && rgb[k] <= 1 &&
+                            fabsf(255 * rgb[k] - rintf(255 * rgb[k])) < 1e-4f);
             free(rgb);
         }
 }
 
-/* The same numbers draw the same picture; another seed or index another one, but for what is flat. */
+/* The same numbers draw the same picture; another seed or index another one, but for what is flat.
+ */
 static void repeatable(void **state)
 {
     size_t n = 3 * 64 * 64 * sizeof(float);
@@ -60,7 +62,8 @@ static void repeatable(void **state)
     assert_true(same_seed <= 3 && same_index <= 3);
 }
 
-/* Every kind has contrast from pixel to pixel, which photographs lack: what they are drawn for. Flat colours come, too. */
+/* Every kind has contrast from pixel to pixel, which photographs lack: what they are drawn for.
+ * Flat colours come, too. */
 static void kinds(void **state)
 {
     (void)state;
@@ -85,7 +88,8 @@ static void kinds(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(whole_bytes), cmocka_unit_test(repeatable), cmocka_unit_test(kinds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(whole_bytes), cmocka_unit_test(repeatable),
+                                       cmocka_unit_test(kinds)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Mixtures of sound: everything follows from the generator, targets lie below what is heard, the hold-out stays out. */
+ * Mixtures of sound: everything follows from the generator, targets lie below what is heard, the
+ * hold-out stays out. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,16 +22,25 @@
 enum { FRAMES = 40, BANDS = 128, CELLS = FRAMES * BANDS };
 
 static const char text[] =
-    "recipe: 1\nname: tiny\ntask: denoise\nsound: {bands: 128, linear: 96%s}\nnetworks:\n  - name: net\n    inputs:\n"
-    "      - {name: image, channels: 1, width: 128}\n      - {name: place, channels: 1, width: 128}\n    layers:\n"
-    "      - {op: concat, from: [image, place]}\n      - {op: conv, out: 1, kernel: [3, 3], pad: causal, act: sigmoid}\n"
+    "recipe: 1\nname: tiny\ntask: denoise\nsound: {bands: 128, linear: 96%s}\nnetworks:\n  - name: "
+    "net\n    inputs:\n"
+    "      - {name: image, channels: 1, width: 128}\n      - {name: place, channels: 1, width: "
+    "128}\n    layers:\n"
+    "      - {op: concat, from: [image, place]}\n      - {op: conv, out: 1, kernel: [3, 3], pad: "
+    "causal, act: sigmoid}\n"
     "      - {op: mul, from: [previous, image]}\ndata: {crop: 40%s}\nloss:\n  - {kind: mse}\n"
     "train: {batch: 4, shards: 2, steps: 30, holdout: 0.25}\n";
 
-/* A set of recordings by formula: voices are tones that come and go, noises are noise, rooms decay. */
-typedef struct fake { char kind; size_t n, bad; atomic_uint used; } fake;
+/* A set of recordings by formula: voices are tones that come and go, noises are noise, rooms decay.
+ */
+typedef struct fake {
+    char kind;
+    size_t n, bad;
+    atomic_uint used;
+} fake;
 
-static ae_status fake_load(void *opaque, size_t i, ae_signal_info *info, void **frames, ae_error *err)
+static ae_status fake_load(void *opaque, size_t i, ae_signal_info *info, void **frames,
+                           ae_error *err)
 {
     fake *f = opaque;
     aei_rng rng = aei_rng_make(1, i, (uint64_t)f->kind);
@@ -40,7 +50,12 @@ static ae_status fake_load(void *opaque, size_t i, ae_signal_info *info, void **
     atomic_fetch_or(&f->used, 1u << i);
     if (i == f->bad)
         return ae_fail(err, AE_ERR_MALFORMED, "no sound");
-    *info = (ae_signal_info){.kind = AE_KIND_AUDIO, .sample = AE_S16, .bits = 16, .channels = 1 + i % 2, .width = 1, .height = n,
+    *info = (ae_signal_info){.kind = AE_KIND_AUDIO,
+                             .sample = AE_S16,
+                             .bits = 16,
+                             .channels = 1 + i % 2,
+                             .width = 1,
+                             .height = n,
                              .rate = i % 3 ? 16000 : 48000};
     *frames = to = ae_alloc(n * info->channels, sizeof(*to));
     assert_non_null(to);
@@ -75,21 +90,25 @@ static void make_world(world *w, const char *sound, const char *data)
     char full[2048];
     ae_error error = {0};
 
-    *w = (world){.voices = {.kind = 'v', .n = 8, .bad = SIZE_MAX}, .noises = {.kind = 'n', .n = 6, .bad = SIZE_MAX},
-                 .rooms = {.kind = 'r', .n = 3, .bad = SIZE_MAX}, .music = {.kind = 'm', .n = 2, .bad = SIZE_MAX}};
+    *w = (world){.voices = {.kind = 'v', .n = 8, .bad = SIZE_MAX},
+                 .noises = {.kind = 'n', .n = 6, .bad = SIZE_MAX},
+                 .rooms = {.kind = 'r', .n = 3, .bad = SIZE_MAX},
+                 .music = {.kind = 'm', .n = 2, .bad = SIZE_MAX}};
     snprintf(full, sizeof(full), text, sound, data);
     if (ae_recipe_parse(full, strlen(full), NULL, &w->recipe, &error) != AE_OK)
         fail_msg("%s", error.message);
     for (int i = 0; i < 4; i++) {
         fake *f = &w->voices + i;
 
-        w->sets[i] = (ae_dataset){.opaque = f, .n_items = f->n, .load = fake_load, .name = fake_name};
+        w->sets[i] = (ae_dataset){
+            .opaque = f, .n_items = f->n, .load = fake_load, .name = fake_name};
     }
 }
 
 static aei_source_sound *open_source(world *w)
 {
-    aei_source_sound_config c = {w->recipe, &w->sets[0], &w->sets[1], &w->sets[2], &w->sets[3], FRAMES, 1 << 24, NULL, NULL};
+    aei_source_sound_config c = {w->recipe, &w->sets[0], &w->sets[1], &w->sets[2], &w->sets[3],
+                                 FRAMES,    1 << 24,     NULL,        NULL};
     aei_source_sound *s = NULL;
     ae_error error = {0};
 
@@ -133,7 +152,8 @@ static void test_repeats(void **state)
             total += a[i];
         }
     }
-    assert_true(less > 0.2 * total && less < 0.9 * total); /* some of what is heard is noise, some is not */
+    /* some of what is heard is noise, some is not */
+    assert_true(less > 0.2 * total && less < 0.9 * total);
     aei_mixer_free(m);
     aei_mixer_free(other);
     aei_source_sound_free(s);
@@ -244,7 +264,8 @@ static void test_unusable(void **state)
     aei_mixer_free(m);
     aei_source_sound_free(s);
     w.sets[0].n_items = 0;
-    c = (aei_source_sound_config){w.recipe, &w.sets[0], NULL, NULL, NULL, FRAMES, 1 << 24, NULL, NULL};
+    c = (aei_source_sound_config){w.recipe, &w.sets[0], NULL, NULL, NULL,
+                                  FRAMES,   1 << 24,    NULL, NULL};
     assert_int_equal(aei_source_sound_create(&c, &s, &error), AE_ERR_MALFORMED);
     w.sets[0].n_items = 1;
     w.voices.bad = 0;
@@ -252,7 +273,8 @@ static void test_unusable(void **state)
     assert_int_equal(aei_mixer_create(s, &m, NULL), AE_OK);
     for (uint64_t k = 0; k < 20; k++) { /* samples that are one pause need no recording */
         aei_rng rng = aei_rng_make(1, 2, k);
-        ae_status st = aei_source_sound_sample(s, m, &rng, false, a, a + CELLS, a + 2 * CELLS, &error);
+        ae_status st = aei_source_sound_sample(s, m, &rng, false, a, a + CELLS, a + 2 * CELLS,
+                                               &error);
 
         assert_true(st == AE_OK || st == AE_ERR_MALFORMED);
         n_refused += st == AE_ERR_MALFORMED;
@@ -264,7 +286,8 @@ static void test_unusable(void **state)
     ae_free(a);
 }
 
-/* Through the loader: batches do not depend on the number of threads, and a network trained on them gets better. */
+/* Through the loader: batches do not depend on the number of threads, and a network trained on them
+ * gets better. */
 static void test_loader_and_training(void **state)
 {
     world w;
@@ -275,7 +298,11 @@ static void test_loader_and_training(void **state)
     (void)state;
     make_world(&w, "", "");
     for (uint32_t i = 0; i < 2; i++) {
-        aei_loader_config c = {.recipe = w.recipe, .data = &w.sets[0], .noise = &w.sets[1], .seed = 9, .threads = 1 + 2 * i};
+        aei_loader_config c = {.recipe = w.recipe,
+                               .data = &w.sets[0],
+                               .noise = &w.sets[1],
+                               .seed = 9,
+                               .threads = 1 + 2 * i};
 
         if (aei_loader_create(&c, &l[i], &error) != AE_OK)
             fail_msg("%s", error.message);
@@ -312,7 +339,7 @@ static void test_rooms_and_noises(void **state)
     room = ae_alloc(aei_mix_room(m), sizeof(*room));
     for (int i = 0; i < N; i++)
         x[i] = y[i] = (float)(0.3 * sin(0.02 * i) + 0.3 * sin(1.5 * i)); /* 153 Hz and 11.5 kHz */
-    aei_mix_pass(m, &path, y); /* nothing on the way */
+    aei_mix_pass(m, &path, y);                                           /* nothing on the way */
     for (int i = 0; i < N; i++)
         assert_true(fabsf(x[i] - y[i]) < 1e-4f);
     path.high = 4000;
@@ -335,7 +362,8 @@ static void test_rooms_and_noises(void **state)
     assert_true(aei_mix_active_power(x, N, 48000) == 0);
     for (int i = 0; i < N / 4; i++)
         x[i] = 0.5f;
-    assert_true(fabs(aei_mix_active_power(x, N, 48000) - 0.25) < 0.03 && fabs(aei_mix_power(x, N) - 0.0625) < 1e-6);
+    assert_true(fabs(aei_mix_active_power(x, N, 48000) - 0.25) < 0.03 &&
+                fabs(aei_mix_power(x, N) - 0.0625) < 1e-6);
     aei_mix_free(m);
     ae_free(x);
     ae_free(y);
@@ -352,7 +380,8 @@ static void test_memory_failures(void **state)
     (void)state;
     make_world(&w, "", "");
     for (k = 1; st != AE_OK; k++) {
-        aei_source_sound_config c = {w.recipe, &w.sets[0], &w.sets[1], &w.sets[2], &w.sets[3], FRAMES, 1 << 24, NULL, NULL};
+        aei_source_sound_config c = {w.recipe, &w.sets[0], &w.sets[1], &w.sets[2], &w.sets[3],
+                                     FRAMES,   1 << 24,    NULL,       NULL};
         aei_source_sound *s = NULL;
         aei_mixer *m = NULL;
 
@@ -373,8 +402,8 @@ static void test_memory_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_repeats),  cmocka_unit_test(test_silence_and_cleanness),
-        cmocka_unit_test(test_holdout),  cmocka_unit_test(test_unusable),
+        cmocka_unit_test(test_repeats),          cmocka_unit_test(test_silence_and_cleanness),
+        cmocka_unit_test(test_holdout),          cmocka_unit_test(test_unusable),
         cmocka_unit_test(test_rooms_and_noises), cmocka_unit_test(test_loader_and_training),
         cmocka_unit_test(test_memory_failures),
     };

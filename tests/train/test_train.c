@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * ae_train from end to end on pictures made by formula: that it learns, that its result depends on neither threads nor
- * interruptions, and what it says when things go wrong. */
+ * ae_train from end to end on pictures made by formula: that it learns, that its result depends on
+ * neither threads nor interruptions, and what it says when things go wrong. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,87 +18,91 @@
 #include "ae/train.h"
 
 #define HEAD "recipe: 1\nname: test\n"
-#define NETWORK                                                                                                                  \
-    "networks:\n"                                                                                                                \
-    "  - name: net\n"                                                                                                            \
-    "    inputs: [{name: image, channels: 3}, {name: level, channels: 1}]\n"                                                     \
-    "    layers:\n"                                                                                                              \
-    "      - {op: concat, from: [image, level]}\n"                                                                               \
-    "      - {name: top, op: conv, out: 16}\n"                                                                                   \
-    "      - {op: batchnorm, act: relu}\n"                                                                                       \
-    "      - {op: dropout, value: 0.1}\n"                                                                                        \
-    "      - {name: body, op: conv, out: 16, act: relu}\n"                                                                       \
+#define NETWORK                                                                                    \
+    "networks:\n"                                                                                  \
+    "  - name: net\n"                                                                              \
+    "    inputs: [{name: image, channels: 3}, {name: level, channels: 1}]\n"                       \
+    "    layers:\n"                                                                                \
+    "      - {op: concat, from: [image, level]}\n"                                                 \
+    "      - {name: top, op: conv, out: 16}\n"                                                     \
+    "      - {op: batchnorm, act: relu}\n"                                                         \
+    "      - {op: dropout, value: 0.1}\n"                                                          \
+    "      - {name: body, op: conv, out: 16, act: relu}\n"                                         \
     "      - {name: end, op: conv, out: 3, init: zero}\n"
 
-static const char denoise[] = HEAD "task: denoise\nresidual: true\n" NETWORK
-    "data: {crop: 16}\n"
+static const char denoise[] = HEAD
+    "task: denoise\nresidual: true\n" NETWORK "data: {crop: 16}\n"
     "corruption: [{kind: gaussian, sigma: [25, 25]}]\n"
     "loss: [{kind: mse}]\n"
     "train: {optimizer: adamw, rate: 5.0e-3, steps: 60, warmup: 5, batch: 8, shards: 4, ema: 0.9,\n"
     "  validate_every: 10, holdout: 0.2}\n";
 
 /* Validates at each step and stops when three validations in a row were no better. */
-static const char impatient[] = HEAD "task: denoise\nresidual: true\n" NETWORK
-    "data: {crop: 16}\n"
-    "corruption: [{kind: gaussian, sigma: [25, 25]}]\n"
-    "loss: [{kind: l1}]\n"
-    "train: {optimizer: sgd, rate: 0.1, clip: 0.5, ema: 0, steps: 500, warmup: 0, batch: 8, shards: 4, validate_every: 1,\n"
-    "  patience: 3, holdout: 0.2}\n";
+static const char impatient[] = HEAD "task: denoise\nresidual: true\n" NETWORK "data: {crop: 16}\n"
+                                     "corruption: [{kind: gaussian, sigma: [25, 25]}]\n"
+                                     "loss: [{kind: l1}]\n"
+                                     "train: {optimizer: sgd, rate: 0.1, clip: 0.5, ema: 0, steps: "
+                                     "500, warmup: 0, batch: 8, shards: 4, validate_every: 1,\n"
+                                     "  patience: 3, holdout: 0.2}\n";
 
-/* Beside the transform that it begins as, something to learn: steps, a mean and a scale for each quality. */
-static const char codec[] =
-    HEAD "task: compress\n"
-         "networks:\n"
-         "  - name: net\n"
-         "    inputs: [{name: image, channels: 3}, {name: quality, channels: 1, height: 1, width: 1}]\n"
-         "    layers:\n"
-         "      - {op: unshuffle, factor: 4, from: [image]}\n"
-         "      - {name: y, op: conv, out: 48, kernel: 1, init: dct}\n"
-         "      - {name: step, op: embed, out: 48, factor: 3, value: -1, slope: -2, init: dct, from: [quality]}\n"
-         "      - {name: mean, op: embed, out: 48, factor: 2, from: [quality]}\n"
-         "      - {name: scale, op: embed, out: 48, factor: 2, value: 1, from: [quality]}\n"
-         "      - {name: q, op: quantise, from: [y, mean, step]}\n"
-         "      - {name: rate, op: bits, from: [y, mean, scale, step]}\n"
-         "      - {op: conv, out: 48, kernel: 1, init: dct_inverse, from: [q]}\n"
-         "      - {name: picture, op: shuffle, factor: 4}\n"
-         "    outputs: [picture, rate]\n"
-         "data: {crop: 16}\n"
-         "loss: [{kind: rate_distortion, lambda: [0.001, 0.1]}]\n"
-         "train: {optimizer: adamw, rate: 2.0e-2, steps: 60, warmup: 5, batch: 8, shards: 4, ema: 0.9, validate_every: 20, "
-         "patience: 5, holdout: 0.2}\n";
+/* Beside the transform that it begins as, something to learn: steps, a mean and a scale for each
+ * quality. */
+static const char codec[] = HEAD
+    "task: compress\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 3}, {name: quality, channels: 1, height: 1, width: 1}]\n"
+    "    layers:\n"
+    "      - {op: unshuffle, factor: 4, from: [image]}\n"
+    "      - {name: y, op: conv, out: 48, kernel: 1, init: dct}\n"
+    "      - {name: step, op: embed, out: 48, factor: 3, value: -1, slope: -2, init: dct, from: "
+    "[quality]}\n"
+    "      - {name: mean, op: embed, out: 48, factor: 2, from: [quality]}\n"
+    "      - {name: scale, op: embed, out: 48, factor: 2, value: 1, from: [quality]}\n"
+    "      - {name: q, op: quantise, from: [y, mean, step]}\n"
+    "      - {name: rate, op: bits, from: [y, mean, scale, step]}\n"
+    "      - {op: conv, out: 48, kernel: 1, init: dct_inverse, from: [q]}\n"
+    "      - {name: picture, op: shuffle, factor: 4}\n"
+    "    outputs: [picture, rate]\n"
+    "data: {crop: 16}\n"
+    "loss: [{kind: rate_distortion, lambda: [0.001, 0.1]}]\n"
+    "train: {optimizer: adamw, rate: 2.0e-2, steps: 60, warmup: 5, batch: 8, shards: 4, ema: 0.9, "
+    "validate_every: 20, "
+    "patience: 5, holdout: 0.2}\n";
 
 /* Layer by layer, then all with a critic in turn, then the classes. */
-static const char phased[] =
-    HEAD "task: autoencode\n"
-         "networks:\n"
-         "  - name: net\n"
-         "    inputs: [{name: image, channels: 3, height: 8, width: 8}]\n"
-         "    layers:\n"
-         "      - {name: a, op: dense, out: 24, act: sigmoid}\n"
-         "      - {name: code, op: dense, out: 8}\n"
-         "      - {name: c, op: dense, out: 24, act: sigmoid}\n"
-         "      - {name: d, op: dense, out: 192, act: sigmoid}\n"
-         "      - {name: picture, op: reshape, height: 8, width: 8, channels: 3}\n"
-         "      - {name: logits, op: dense, out: 2, from: [code]}\n"
-         "    outputs: [picture]\n"
-         "  - name: outer\n"
-         "    inputs: [{name: x, channels: 24, height: 1, width: 1, from: a}]\n"
-         "    layers: [{name: y, op: dense, out: 192, act: sigmoid, param: d}]\n"
-         "  - name: critic\n"
-         "    inputs: [{name: x, channels: 8, height: 1, width: 1}]\n"
-         "    layers: [{op: dense, out: 8, act: leaky}, {op: dense, out: 1}]\n"
-         "terms:\n"
-         "  - {name: outer, kind: mse, on: outer.y, to: image}\n"
-         "  - {kind: mse}\n"
-         "  - {name: tell, kind: adversary, on: code, by: critic}\n"
-         "  - {name: fool, kind: adversary, on: code, by: critic, aim: fool, weight: 0.02, warmup: 10}\n"
-         "  - {name: class, kind: cross_entropy, on: logits, to: label}\n"
-         "phases:\n"
-         "  - {train: [a, d], terms: [outer], steps: 12}\n"
-         "  - {train: [net], terms: [mse, fool], steps: 14, every: 1}\n"
-         "  - {train: [critic], terms: [tell], steps: 14, every: 1}\n"
-         "  - {train: [logits, code], terms: [class], steps: 20, rate: 2.0e-2}\n"
-         "train: {optimizer: adamw, rate: 5.0e-3, warmup: 2, batch: 8, shards: 4, ema: 0.9, validate_every: 10, holdout: 0.2}\n";
+static const char phased[] = HEAD
+    "task: autoencode\n"
+    "networks:\n"
+    "  - name: net\n"
+    "    inputs: [{name: image, channels: 3, height: 8, width: 8}]\n"
+    "    layers:\n"
+    "      - {name: a, op: dense, out: 24, act: sigmoid}\n"
+    "      - {name: code, op: dense, out: 8}\n"
+    "      - {name: c, op: dense, out: 24, act: sigmoid}\n"
+    "      - {name: d, op: dense, out: 192, act: sigmoid}\n"
+    "      - {name: picture, op: reshape, height: 8, width: 8, channels: 3}\n"
+    "      - {name: logits, op: dense, out: 2, from: [code]}\n"
+    "    outputs: [picture]\n"
+    "  - name: outer\n"
+    "    inputs: [{name: x, channels: 24, height: 1, width: 1, from: a}]\n"
+    "    layers: [{name: y, op: dense, out: 192, act: sigmoid, param: d}]\n"
+    "  - name: critic\n"
+    "    inputs: [{name: x, channels: 8, height: 1, width: 1}]\n"
+    "    layers: [{op: dense, out: 8, act: leaky}, {op: dense, out: 1}]\n"
+    "terms:\n"
+    "  - {name: outer, kind: mse, on: outer.y, to: image}\n"
+    "  - {kind: mse}\n"
+    "  - {name: tell, kind: adversary, on: code, by: critic}\n"
+    "  - {name: fool, kind: adversary, on: code, by: critic, aim: fool, weight: 0.02, warmup: 10}\n"
+    "  - {name: class, kind: cross_entropy, on: logits, to: label}\n"
+    "phases:\n"
+    "  - {train: [a, d], terms: [outer], steps: 12}\n"
+    "  - {train: [net], terms: [mse, fool], steps: 14, every: 1}\n"
+    "  - {train: [critic], terms: [tell], steps: 14, every: 1}\n"
+    "  - {train: [logits, code], terms: [class], steps: 20, rate: 2.0e-2}\n"
+    "train: {optimizer: adamw, rate: 5.0e-3, warmup: 2, batch: 8, shards: 4, ema: 0.9, "
+    "validate_every: 10, holdout: 0.2}\n";
 
 typedef struct fixture {
     char folder[40], model[64], checkpoint[64], report[64];
@@ -107,7 +111,7 @@ typedef struct fixture {
     ae_dataset data;
     ae_cancel cancel;
     bool all_bad, nan;
-    uint64_t cancel_at;      /* step; 0: never */
+    uint64_t cancel_at; /* step; 0: never */
     ae_train_progress last;
     double first_score;
     char warnings[2000];
@@ -120,12 +124,19 @@ static ae_status load(void *opaque, size_t i, ae_signal_info *info, void **pixel
 
     if (f->all_bad)
         return ae_fail(err, AE_ERR_MALFORMED, "not a picture");
-    *info = (ae_signal_info){.kind = AE_KIND_IMAGE, .sample = AE_F32, .bits = 32, .channels = 3, .width = 24, .height = 24};
+    *info = (ae_signal_info){.kind = AE_KIND_IMAGE,
+                             .sample = AE_F32,
+                             .bits = 32,
+                             .channels = 3,
+                             .width = 24,
+                             .height = 24};
     *pixels = p = ae_alloc(24 * 24 * 3, sizeof(float));
     if (!p)
         return ae_fail(err, AE_ERR_NOMEM, "picture");
     for (int k = 0; k < 24 * 24 * 3; k++)
-        p[k] = f->nan ? NAN : 0.5f + 0.3f * sinf(0.2f * (float)(k / 72) + (float)i) * cosf(0.15f * (float)(k / 3 % 24));
+        p[k] = f->nan ? NAN
+                      : 0.5f + 0.3f * sinf(0.2f * (float)(k / 72) + (float)i) *
+                                   cosf(0.15f * (float)(k / 3 % 24));
     return AE_OK;
 }
 
@@ -206,8 +217,13 @@ static int tear_down(void **state)
 
 static ae_train_options options(fixture *f, uint32_t threads)
 {
-    return (ae_train_options){.seed = 7, .threads = threads, .precision = AE_PRECISION_F32, .opaque = f, .progress = on_progress,
-                              .warning = on_warning, .cancel = &f->cancel};
+    return (ae_train_options){.seed = 7,
+                              .threads = threads,
+                              .precision = AE_PRECISION_F32,
+                              .opaque = f,
+                              .progress = on_progress,
+                              .warning = on_warning,
+                              .cancel = &f->cancel};
 }
 
 static ae_status run(fixture *f, const ae_train_options *o, ae_error *err)
@@ -379,7 +395,8 @@ static void test_resume(void **state)
     check_resume(*state, (const uint64_t[]){10, 40}, 2);
 }
 
-/* Phases in order and in turns, a critic's draws, moments and counts of parts of the network, a ramp, labels: all go on exactly. */
+/* Phases in order and in turns, a critic's draws, moments and counts of parts of the network, a
+ * ramp, labels: all go on exactly. */
 static void test_phases_resume(void **state)
 {
     fixture *f = *state;
@@ -396,7 +413,8 @@ static void test_phases_resume(void **state)
     f->data.labels = labels;
     check_resume(f, (const uint64_t[]){10, 30, 50}, 3);
     assert_int_equal(f->last.step, 60);
-    assert_true(f->last.score >= 0.5 && f->last.score <= 1); /* the share of labels that are right */
+    /* the share of labels that are right */
+    assert_true(f->last.score >= 0.5 && f->last.score <= 1);
     assert_true(isfinite(f->last.terms[4]) && isnan(f->last.terms[1]));
     run_well(f, &o);
     assert_int_equal(ae_model_open(f->model, NULL, &m, NULL), AE_OK);
@@ -427,7 +445,8 @@ static void test_time_limit(void **state)
     o.checkpoint = f->checkpoint;
     run_well(f, &o);
     assert_true(f->last.step > 0 && f->last.step < 1000000 && f->last.steps == f->last.step);
-    assert_true(isfinite(f->last.score) && isfinite(f->last.first_score) && isfinite(f->last.input_score));
+    assert_true(isfinite(f->last.score) && isfinite(f->last.first_score) &&
+                isfinite(f->last.input_score));
     assert_string_equal(f->last.unit, "dB");
     assert_true(f->last.rate < 0.1 * (double)f->recipe->rate); /* the schedule was completed */
     assert_int_not_equal(access(f->checkpoint, R_OK), 0);
@@ -436,7 +455,8 @@ static void test_time_limit(void **state)
 
 static void test_init(void **state)
 {
-    static const char wider[] = HEAD "task: denoise\nresidual: true\n"
+    static const char wider[] = HEAD
+        "task: denoise\nresidual: true\n"
         "networks:\n"
         "  - name: net\n"
         "    inputs: [{name: image, channels: 3}, {name: level, channels: 2}]\n"
@@ -473,7 +493,9 @@ static void test_init(void **state)
         for (int i = 0; i < 5 * 9; i++)
             assert_true(new[q * 45 + i] == (i < 36 ? old[q * 36 + i] : 0));
     assert_memory_equal(new + 16 * 45, old + 16 * 36, 16 * sizeof(float)); /* top.bias */
-    assert_memory_equal(new + m - 16 * 27 - 3, old + n - 16 * 27 - 3, (16 * 27 + 3) * sizeof(float)); /* end.* */
+    /* end.* */
+    assert_memory_equal(new + m - 16 * 27 - 3, old + n - 16 * 27 - 3,
+                        (16 * 27 + 3) * sizeof(float));
     o.init = "/no/such/model.aem";
     assert_int_not_equal(run(f, &o, &err), AE_OK);
     unlink(donor);
@@ -489,7 +511,8 @@ static void test_not_a_number(void **state)
 
     f->nan = true;
     assert_int_equal(run(f, &o, &err), AE_ERR_MALFORMED);
-    assert_true(strstr(err.message, "not finite") || strstr(err.message, "usable") || strstr(err.message, "cannot be used"));
+    assert_true(strstr(err.message, "not finite") || strstr(err.message, "usable") ||
+                strstr(err.message, "cannot be used"));
 }
 
 static void test_divergence(void **state)
@@ -538,7 +561,8 @@ static void test_refusals(void **state)
     assert_non_null(strstr(err.message, "sigmoid"));
     f->recipe->terms[0].kind = AE_LOSS_MSE;
 
-    assert_int_equal(ae_train(f->recipe, f->text, &f->data, &o, "/no/such/place/m.aem", &err), AE_ERR_IO);
+    assert_int_equal(ae_train(f->recipe, f->text, &f->data, &o, "/no/such/place/m.aem", &err),
+                     AE_ERR_IO);
     assert_int_equal(ae_train(NULL, f->text, &f->data, &o, f->model, &err), AE_ERR_ARGUMENT);
 }
 
@@ -563,7 +587,8 @@ static void test_other_data(void **state)
     assert_non_null(strstr(err.message, "recipe"));
 }
 
-/* Every n-th allocation fails once (of many, some): an error, or a run that got by without it, but never a crash. */
+/* Every n-th allocation fails once (of many, some): an error, or a run that got by without it, but
+ * never a crash. */
 static void test_out_of_memory(void **state)
 {
     fixture *f = *state;
@@ -610,20 +635,11 @@ static void test_bench(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_learns),
-        CASE(test_codec_learns),
-        CASE(test_threads_do_not_matter),
-        CASE(test_resume),
-        CASE(test_phases_resume),
-        CASE(test_resume_early_stopping),
-        CASE(test_time_limit),
-        CASE(test_init),
-        CASE(test_divergence),
-        CASE(test_not_a_number),
-        CASE(test_refusals),
-        CASE(test_other_data),
-        CASE(test_bench),
-        CASE(test_out_of_memory),
+        CASE(test_learns),       CASE(test_codec_learns),  CASE(test_threads_do_not_matter),
+        CASE(test_resume),       CASE(test_phases_resume), CASE(test_resume_early_stopping),
+        CASE(test_time_limit),   CASE(test_init),          CASE(test_divergence),
+        CASE(test_not_a_number), CASE(test_refusals),      CASE(test_other_data),
+        CASE(test_bench),        CASE(test_out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The step as a whole: what it subtracts from the parameters is the gradient of the loss that it reports. */
+ * The step as a whole: what it subtracts from the parameters is the gradient of the loss that it
+ * reports. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,22 +18,23 @@
 #include "train/trainer.h"
 
 #define HEAD "recipe: 1\nname: test\n"
-#define PLAIN "train: {optimizer: sgd, beta1: 0, rate: 1, decay: 0, clip: 0, ema: 0, steps: 100, batch: 4, shards: 2}\n"
+#define PLAIN                                                                                      \
+    "train: {optimizer: sgd, beta1: 0, rate: 1, decay: 0, clip: 0, ema: 0, steps: 100, batch: 4, " \
+    "shards: 2}\n"
 
-static const char dense[] = HEAD
-    "task: autoencode\n"
-    "networks:\n"
-    "  - name: net\n"
-    "    inputs: [{name: image, channels: 1, height: 6, width: 5}]\n"
-    "    layers:\n"
-    "      - {op: dense, out: 12, act: tanh}\n"
-    "      - {name: code, op: dense, out: 5, act: sigmoid}\n"
-    "      - {op: dense, out: 30, act: sigmoid}\n"
-    "      - {op: reshape, height: 6, width: 5, channels: 1}\n"
-    "loss: [{kind: mse}, {kind: bce, weight: 0.1}]\n"
-    "penalties: [{kind: kl_sparse, weight: 0.01, target: 0.1, node: code}, {kind: l2, weight: 0.5},\n"
-    "  {kind: l1, weight: 0.1, node: code}]\n"
-    PLAIN;
+static const char dense[] = HEAD "task: autoencode\n"
+                                 "networks:\n"
+                                 "  - name: net\n"
+                                 "    inputs: [{name: image, channels: 1, height: 6, width: 5}]\n"
+                                 "    layers:\n"
+                                 "      - {op: dense, out: 12, act: tanh}\n"
+                                 "      - {name: code, op: dense, out: 5, act: sigmoid}\n"
+                                 "      - {op: dense, out: 30, act: sigmoid}\n"
+                                 "      - {op: reshape, height: 6, width: 5, channels: 1}\n"
+                                 "loss: [{kind: mse}, {kind: bce, weight: 0.1}]\n"
+                                 "penalties: [{kind: kl_sparse, weight: 0.01, target: 0.1, node: "
+                                 "code}, {kind: l2, weight: 0.5},\n"
+                                 "  {kind: l1, weight: 0.1, node: code}]\n" PLAIN;
 
 static const char residual[] = HEAD
     "task: denoise\n"
@@ -50,8 +52,7 @@ static const char residual[] = HEAD
     "data: {crop: 8}\n"
     "corruption: [{kind: gaussian, sigma: [0, 50]}]\n"
     "loss: [{kind: charbonnier}, {kind: tv, weight: 0.1}]\n"
-    "penalties: [{kind: l1, weight: 0.05}]\n"
-    PLAIN;
+    "penalties: [{kind: l1, weight: 0.05}]\n" PLAIN;
 
 /* Outputs reach far beyond the bound, 2/3 of the deviation. */
 static const char bounded[] = HEAD
@@ -67,35 +68,30 @@ static const char bounded[] = HEAD
     "      - {op: conv, out: 3}\n"
     "data: {crop: 8}\n"
     "corruption: [{kind: camera, sigma: [0, 50]}]\n"
-    "loss: [{kind: mse}]\n"
-    PLAIN;
+    "loss: [{kind: mse}]\n" PLAIN;
 
-static const char normalised[] = HEAD
-    "task: autoencode\n"
-    "networks:\n"
-    "  - name: net\n"
-    "    inputs: [{name: image, channels: 3}]\n"
-    "    layers:\n"
-    "      - {name: norm, op: batchnorm}\n"
-    "      - {name: a, op: conv, out: 8}\n"
-    "      - {name: b, op: conv, out: 3}\n"
-    "data: {crop: 8}\n"
-    "loss: [{kind: l1}]\n"
-    PLAIN;
+static const char normalised[] = HEAD "task: autoencode\n"
+                                      "networks:\n"
+                                      "  - name: net\n"
+                                      "    inputs: [{name: image, channels: 3}]\n"
+                                      "    layers:\n"
+                                      "      - {name: norm, op: batchnorm}\n"
+                                      "      - {name: a, op: conv, out: 8}\n"
+                                      "      - {name: b, op: conv, out: 3}\n"
+                                      "data: {crop: 8}\n"
+                                      "loss: [{kind: l1}]\n" PLAIN;
 
-static const char given[] = HEAD
-    "task: autoencode\n"
-    "networks:\n"
-    "  - name: net\n"
-    "    inputs: [{name: image, channels: 3}]\n"
-    "    layers:\n"
-    "      - {op: normalise, param: data}\n"
-    "      - {op: conv, out: 8, act: relu}\n"
-    "      - {op: conv, out: 3}\n"
-    "      - {op: denormalise, param: data}\n"
-    "data: {crop: 8}\n"
-    "loss: [{kind: mse}]\n"
-    PLAIN;
+static const char given[] = HEAD "task: autoencode\n"
+                                 "networks:\n"
+                                 "  - name: net\n"
+                                 "    inputs: [{name: image, channels: 3}]\n"
+                                 "    layers:\n"
+                                 "      - {op: normalise, param: data}\n"
+                                 "      - {op: conv, out: 8, act: relu}\n"
+                                 "      - {op: conv, out: 3}\n"
+                                 "      - {op: denormalise, param: data}\n"
+                                 "data: {crop: 8}\n"
+                                 "loss: [{kind: mse}]\n" PLAIN;
 
 /* Serves as a model of features; the other recipe compares pictures by them. %s: its file. */
 static const char features[] = HEAD
@@ -109,20 +105,17 @@ static const char features[] = HEAD
     "      - {name: seen, op: conv, out: 4, act: sigmoid, stride: 2}\n"
     "      - {op: conv, out: 12}\n"
     "      - {op: shuffle}\n"
-    "data: {crop: 8}\n"
-    PLAIN;
+    "data: {crop: 8}\n" PLAIN;
 
-static const char perceptual[] = HEAD
-    "task: autoencode\n"
-    "networks:\n"
-    "  - name: net\n"
-    "    inputs: [{name: image, channels: 3}]\n"
-    "    layers:\n"
-    "      - {op: conv, out: 8, act: tanh}\n"
-    "      - {op: conv, out: 3}\n"
-    "data: {crop: 8}\n"
-    "loss: [{kind: perceptual, model: %s, node: %s}]\n"
-    PLAIN;
+static const char perceptual[] = HEAD "task: autoencode\n"
+                                      "networks:\n"
+                                      "  - name: net\n"
+                                      "    inputs: [{name: image, channels: 3}]\n"
+                                      "    layers:\n"
+                                      "      - {op: conv, out: 8, act: tanh}\n"
+                                      "      - {op: conv, out: 3}\n"
+                                      "data: {crop: 8}\n"
+                                      "loss: [{kind: perceptual, model: %s, node: %s}]\n" PLAIN;
 
 /* Nothing is rounded in it, so that differences tell the gradient. */
 static const char codec[] = HEAD
@@ -133,7 +126,8 @@ static const char codec[] = HEAD
     "    layers:\n"
     "      - {op: unshuffle, factor: 4, from: [image]}\n"
     "      - {name: y, op: conv, out: 20, kernel: 1, init: dct}\n"
-    "      - {name: step, op: embed, out: 20, factor: 3, value: -1, slope: -1, init: dct, from: [quality]}\n"
+    "      - {name: step, op: embed, out: 20, factor: 3, value: -1, slope: -1, init: dct, from: "
+    "[quality]}\n"
     "      - {name: scale, op: embed, out: 20, factor: 2, value: 1, from: [quality]}\n"
     "      - {name: mean, op: conv, out: 20, kernel: 1, from: [y]}\n"
     "      - {name: even, op: bits, parity: even, from: [y, mean, scale, step]}\n"
@@ -142,10 +136,10 @@ static const char codec[] = HEAD
     "      - {name: picture, op: shuffle, factor: 4}\n"
     "    outputs: [picture, even, odd]\n"
     "data: {crop: 8}\n"
-    "loss: [{kind: rate_distortion, weight: 0.1, lambda: [0.001, 0.01]}]\n"
-    PLAIN;
+    "loss: [{kind: rate_distortion, weight: 0.1, lambda: [0.001, 0.01]}]\n" PLAIN;
 
-/* A side network that shares parameters, a head with classes, a critic, and terms on layers. %s: the phases. */
+/* A side network that shares parameters, a head with classes, a critic, and terms on layers. %s:
+ * the phases. */
 static const char terms[] = HEAD
     "task: autoencode\n"
     "networks:\n"
@@ -219,7 +213,8 @@ static void open_fixture(fixture *f, const char *text, uint32_t n_threads)
     if (ae_recipe_parse(text, strlen(text), "test", &f->recipe, &err) != AE_OK)
         fail_msg("%s", err.message);
     aei_loader_input_size(f->recipe, &h, &w);
-    if (aei_trainer_create(f->recipe, h, w, AE_PRECISION_F32, n_threads, 5, &f->trainer, &err) != AE_OK)
+    if (aei_trainer_create(f->recipe, h, w, AE_PRECISION_F32, n_threads, 5, &f->trainer, &err) !=
+        AE_OK)
         fail_msg("%s", err.message);
     in = aei_trainer_input(f->trainer, 0);
     picture = aei_trainer_picture(f->trainer);
@@ -227,7 +222,8 @@ static void open_fixture(fixture *f, const char *text, uint32_t n_threads)
     f->batch.inputs[0] = draw(f, (size_t)in.n * in.h * in.w * in.c, 0.1f, 0.9f);
     f->batch.target = draw(f, (size_t)in.n * picture.h * picture.w * picture.c, 0.1f, 0.9f);
     if (f->recipe->residual) {
-        f->batch.inputs[1] = draw(f, (size_t)in.n * in.h * in.w * aei_trainer_input(f->trainer, 1).c, 0.1f, 0.2f);
+        f->batch.inputs[1] = draw(
+            f, (size_t)in.n * in.h * in.w * aei_trainer_input(f->trainer, 1).c, 0.1f, 0.2f);
         f->batch.base = f->batch.inputs[0];
         f->batch.weight = draw(f, (size_t)in.n * in.h * in.w, 0, 1);
     }
@@ -364,7 +360,8 @@ static void test_codec_evaluation(void **state)
 
         for (int i = n * 192; i < (n + 1) * 192; i++) {
             square += pow((double)found.prediction[i] - f.batch.target[i], 2) / 192;
-            clipped += pow(fmin(fmax((double)found.prediction[i], 0), 1) - f.batch.target[i], 2) / 192;
+            clipped += pow(fmin(fmax((double)found.prediction[i], 0), 1) - f.batch.target[i], 2) /
+                       192;
         }
         loss += 0.001 * pow(10, f.batch.quality[n]) * 255 * 255 * square / 4;
         psnr += -10 * log10(clipped) / 4;
@@ -390,7 +387,8 @@ static void test_perceptual(void **state)
     (void)state;
     close(fd);
     assert_int_equal(ae_recipe_parse(features, strlen(features), "features", &r, NULL), AE_OK);
-    assert_int_equal(ae_graph_params(&r->networks[0].graph, &params, &n_params, &parts.n_floats, NULL), AE_OK);
+    assert_int_equal(
+        ae_graph_params(&r->networks[0].graph, &params, &n_params, &parts.n_floats, NULL), AE_OK);
     parts.values = values = ae_alloc(parts.n_floats, sizeof(float));
     assert_int_equal(ae_graph_init(&r->networks[0].graph, 11, values, NULL), AE_OK);
     if (ae_model_save(path, &parts, &err) != AE_OK)
@@ -404,7 +402,8 @@ static void test_perceptual(void **state)
 
     snprintf(text, sizeof(text), perceptual, path, "missing");
     assert_int_equal(ae_recipe_parse(text, strlen(text), "test", &r, NULL), AE_OK);
-    assert_int_equal(aei_trainer_create(r, 8, 8, AE_PRECISION_F32, 1, 1, &t, &err), AE_ERR_MISMATCH);
+    assert_int_equal(aei_trainer_create(r, 8, 8, AE_PRECISION_F32, 1, 1, &t, &err),
+                     AE_ERR_MISMATCH);
     assert_non_null(strstr(err.message, "missing"));
     ae_recipe_free(r);
     unlink(path);
@@ -422,7 +421,8 @@ static const ae_param *find(const fixture *f, const char *name)
     return NULL;
 }
 
-/* Statistics of the data are the mean over the first steps' batches, in the average as well, and stay what they are then. */
+/* Statistics of the data are the mean over the first steps' batches, in the average as well, and
+ * stay what they are then. */
 static void test_given_statistics(void **state)
 {
     fixture f;
@@ -489,7 +489,8 @@ static void test_running_statistics(void **state)
             variance += (squares / n - sum / n * sum / n) / 2;
         }
         assert_near(s->value[find(&f, "norm.mean")->offset + c], 0.1 * mean, 1e-5);
-        assert_near(s->value[find(&f, "norm.variance")->offset + c], 0.9 + 0.1 * variance, 0.02 * variance);
+        assert_near(s->value[find(&f, "norm.variance")->offset + c], 0.9 + 0.1 * variance,
+                    0.02 * variance);
     }
     close_fixture(&f);
 }
@@ -544,11 +545,13 @@ static void test_terms(void **state)
 /* What no phase named stays as it is, to the bit; what was left out counts its own updates. */
 static void test_phases(void **state)
 {
-    static const char phases[] = "phases:\n"
-                                 "  - {train: [side, back], terms: [inner], steps: 3}\n"
-                                 "  - {train: [net, head], terms: [mse, fool, classes], steps: 4, every: 1, rate: 0.5}\n"
-                                 "  - {train: [critic], terms: [tell], steps: 4, every: 1}\n";
-    static const char *const moving[] = {"back.weight", "code.weight", "critic.dense.1.weight", "head.logits.bias"};
+    static const char phases[] =
+        "phases:\n"
+        "  - {train: [side, back], terms: [inner], steps: 3}\n"
+        "  - {train: [net, head], terms: [mse, fool, classes], steps: 4, every: 1, rate: 0.5}\n"
+        "  - {train: [critic], terms: [tell], steps: 4, every: 1}\n";
+    static const char *const moving[] = {"back.weight", "code.weight", "critic.dense.1.weight",
+                                         "head.logits.bias"};
     static const int moves[][4] = {{1, 0, 0, 0}, {1, 1, 0, 1}, {0, 0, 1, 0}};
     static const uint32_t phase_of[] = {0, 0, 0, 2, 1, 2, 1, 2, 1, 2, 1};
     char text[4000];
@@ -578,11 +581,14 @@ static void test_phases(void **state)
         for (int k = 0; k < 4; k++)
             assert_int_equal(before[k] != s->value[find(&f, moving[k])->offset], moves[m.phase][k]);
         if (i == 4) /* the first update by Adam is of the size of the rate, however late it comes */
-            assert_near(fabs((double)before[1] - s->value[find(&f, moving[1])->offset]), m.rate, 1e-3 * m.rate);
+            assert_near(fabs((double)before[1] - s->value[find(&f, moving[1])->offset]), m.rate,
+                        1e-3 * m.rate);
     }
     assert_int_equal(s->skipped[find(&f, "back.weight") - aei_trainer_params(f.trainer, &n)], 4);
-    assert_int_equal(s->skipped[find(&f, "critic.dense.1.weight") - aei_trainer_params(f.trainer, &n)], 7);
-    /* schedules: of the first phase alone, then of those that take turns together; by another length of the run in proportion */
+    assert_int_equal(
+        s->skipped[find(&f, "critic.dense.1.weight") - aei_trainer_params(f.trainer, &n)], 7);
+    /* schedules: of the first phase alone, then of those that take turns together; by another
+     * length of the run in proportion */
     assert_near(aei_moment_of(f.recipe, 0, 1100, 0).rate, 0.01 / 30, 1e-6);
     assert_near(aei_moment_of(f.recipe, 299, 1100, 299).rate, 1e-6, 1e-5);
     assert_int_equal(aei_moment_of(f.recipe, 300, 1100, 300).steps, 800);
@@ -607,7 +613,8 @@ static void test_terms_evaluated(void **state)
     for (int i = 0; i < 120; i++) {
         int row = i / 5 % 6, mask = i - 5 * row + 5 * (5 - row);
 
-        error += (double)f.batch.inputs[0][mask] * pow((double)found.prediction[i] - f.batch.target[i], 2) / 120;
+        error += (double)f.batch.inputs[0][mask] *
+                 pow((double)found.prediction[i] - f.batch.target[i], 2) / 120;
     }
     assert_near(found.terms[0], error, 1e-6);
     assert_true(found.terms[1] > 5 && found.terms[1] < 60); /* nats of 30 samples */
@@ -626,12 +633,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dense),
-        cmocka_unit_test(test_codec), cmocka_unit_test(test_codec_evaluation), cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_codec),
+        cmocka_unit_test(test_codec_evaluation),
+        cmocka_unit_test(test_residual),
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_perceptual),
-        cmocka_unit_test(test_running_statistics), cmocka_unit_test(test_given_statistics),
+        cmocka_unit_test(test_running_statistics),
+        cmocka_unit_test(test_given_statistics),
         cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_terms), cmocka_unit_test(test_phases), cmocka_unit_test(test_terms_evaluated),
+        cmocka_unit_test(test_terms),
+        cmocka_unit_test(test_phases),
+        cmocka_unit_test(test_terms_evaluated),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,10 +20,14 @@ static const char text[] =
     "recipe: 1\nname: watched\ntask: autoencode\nnetworks:\n  - name: net\n    inputs:\n"
     "      - {name: image, channels: 1, height: 4, width: 4}\n    layers:\n"
     "      - {name: a, op: dense, out: 8, act: %s}\n      - {name: b, op: dense, out: 4}\n"
-    "      - {name: c, op: dense, out: 16, act: sigmoid}\n      - {op: reshape, height: 4, width: 4, channels: 1}\n"
+    "      - {name: c, op: dense, out: 16, act: sigmoid}\n      - {op: reshape, height: 4, width: "
+    "4, channels: 1}\n"
     "loss: [{kind: mse}]\n";
 
-typedef struct heard { aei_ailing what[MOST]; uint32_t n; } heard;
+typedef struct heard {
+    aei_ailing what[MOST];
+    uint32_t n;
+} heard;
 
 static void hear(void *opaque, const aei_ailing *what)
 {
@@ -33,7 +37,8 @@ static void hear(void *opaque, const aei_ailing *what)
     h->what[h->n++] = *what;
 }
 
-/* Looks twice at a network whose layer a has this activation and bias and whose layer b has weights of this size. */
+/* Looks twice at a network whose layer a has this activation and bias and whose layer b has weights
+ * of this size. */
 static heard look(const char *act, float bias, float size)
 {
     char recipe_text[1024];
@@ -50,7 +55,8 @@ static heard look(const char *act, float bias, float size)
     const ae_graph *g;
 
     snprintf(recipe_text, sizeof(recipe_text), text, act);
-    assert_int_equal(ae_recipe_parse(recipe_text, strlen(recipe_text), "test", &recipe, &err), AE_OK);
+    assert_int_equal(ae_recipe_parse(recipe_text, strlen(recipe_text), "test", &recipe, &err),
+                     AE_OK);
     g = &recipe->networks[0].graph;
     assert_int_equal(ae_graph_params(g, &params, &n_params, &n_floats, &err), AE_OK);
     values = ae_alloc(n_floats, sizeof(*values));
@@ -69,8 +75,12 @@ static heard look(const char *act, float bias, float size)
         }
     for (int i = 0; i < N * EDGE * EDGE; i++)
         picture[i] = (float)(i * 37 % 101) / 101;
-    assert_int_equal(aei_watch(g, AE_PRECISION_F32, N, EDGE, EDGE, values, inputs, known, &first, hear, &err), AE_OK);
-    assert_int_equal(aei_watch(g, AE_PRECISION_F32, N, EDGE, EDGE, values, inputs, known, &second, hear, &err), AE_OK);
+    assert_int_equal(
+        aei_watch(g, AE_PRECISION_F32, N, EDGE, EDGE, values, inputs, known, &first, hear, &err),
+        AE_OK);
+    assert_int_equal(
+        aei_watch(g, AE_PRECISION_F32, N, EDGE, EDGE, values, inputs, known, &second, hear, &err),
+        AE_OK);
     assert_int_equal(second.n, 0);
     for (uint32_t i = 0; i < first.n; i++)
         first.what[i].node -= 1; /* behind the input: a is 0 */
@@ -90,8 +100,10 @@ static void healthy_layers_are_left_alone(void **state)
 
 static void dead_layers_are_named(void **state)
 {
-    static const struct { const char *act; float bias; } dead[] = {{"relu", -100}, {"sigmoid", -100}, {"sigmoid", 100},
-                                                                   {"tanh", 100}, {"clip", 100}};
+    static const struct {
+        const char *act;
+        float bias;
+    } dead[] = {{"relu", -100}, {"sigmoid", -100}, {"sigmoid", 100}, {"tanh", 100}, {"clip", 100}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(dead) / sizeof(*dead); i++) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How unlike the normal an item is. The score is the negative log-likelihood of a linear-Gaussian model around the network, up to
- * constants (Tipping & Bishop 1999): squared reconstruction error over its mean for normal items, plus the squared Mahalanobis
- * distance of the code, each divided by its number of dimensions, so that a normal item scores about two. The threshold is a
- * quantile of normal items' scores (common/normal.h). */
+ * How unlike the normal an item is. The score is the negative log-likelihood of a linear-Gaussian
+ * model around the network, up to constants (Tipping & Bishop 1999): squared reconstruction error
+ * over its mean for normal items, plus the squared Mahalanobis distance of the code, each divided
+ * by its number of dimensions, so that a normal item scores about two. The threshold is a quantile
+ * of normal items' scores (common/normal.h). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,31 +23,42 @@ static struct {
     bool only;
 } o = {.quantile = 0.99};
 
+/* clang-format off */
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "What is normal", 0, 0},
     {'n', "normal", CLI_STRING, &o.normal, "DATA",
-     "a file or directory of normal items; without it or --detector the data that the model was trained on", 0, 0},
-    {'d', "detector", CLI_STRING, &o.detector, "FILE", "what was learnt of them: written with --normal, read without", 0, 0},
-    {0, "quantile", CLI_NUMBER, &o.quantile, "X", "share of normal items below the threshold", 0.5, 1},
-    {0, "by", CLI_CHOICE, &o.by, "both|error|latent", "what counts: error of reconstruction, distance of the code, or both", 0, 0},
+     "a file or directory of normal items; without it or --detector the data that the model was "
+     "trained on", 0, 0},
+    {'d', "detector", CLI_STRING, &o.detector, "FILE",
+     "what was learnt of them: written with --normal, read without", 0, 0},
+    {0, "quantile", CLI_NUMBER, &o.quantile, "X", "share of normal items below the threshold", 0.5,
+     1},
+    {0, "by", CLI_CHOICE, &o.by, "both|error|latent",
+     "what counts: error of reconstruction, distance of the code, or both", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Output", 0, 0},
     {0, "only", CLI_FLAG, &o.only, NULL, "print anomalies alone", 0, 0},
-    {0, "scores", CLI_STRING, &o.scores, "FILE", "the scores also as numbers: .npy, .csv, .tsv", 0, 0},
-    {0, "heat", CLI_STRING, &o.heat, "FILE", "where items differ from what the model makes of them: a sheet, .png, or .npy, .csv",
-     0, 0},
+    {0, "scores", CLI_STRING, &o.scores, "FILE", "the scores also as numbers: .npy, .csv, .tsv", 0,
+     0},
+    {0, "heat", CLI_STRING, &o.heat, "FILE",
+     "where items differ from what the model makes of them: a sheet, .png, or .npy, .csv", 0, 0},
     {0, "labels", CLI_STRING, &o.labels, "FILE",
-     "say how well scores tell items of label 0 from the others: area under the ROC curve, average precision", 0, 0},
-    {0, "json", CLI_OPTIONAL, &o.json, "FILE", "one JSON object a line for each item, on standard output or added to FILE", 0, 0},
+     "say how well scores tell items of label 0 from the others: area under the ROC curve, average "
+     "precision", 0, 0},
+    {0, "json", CLI_OPTIONAL, &o.json, "FILE",
+     "one JSON object a line for each item, on standard output or added to FILE", 0, 0},
     LATENTS_OPTIONS(o.latents),
     {0},
 };
+/* clang-format on */
 
 static const cli_tool tool = {
     "aeanomaly",
     "-m MODEL [--normal DATA | --detector FILE] [OPTION]... DATA...",
-    "Scores how unlike the normal pictures and items of data sets are, by an autoencoder that was trained on normal ones. Prints a "
+    "Scores how unlike the normal pictures and items of data sets are, by an autoencoder that was "
+    "trained on normal ones. Prints a "
     "line "
-    "for each: item, score, and anomaly or normal, separated by tabs. Exit status 0 whether there are anomalies or not.",
+    "for each: item, score, and anomaly or normal, separated by tabs. Exit status 0 whether there "
+    "are anomalies or not.",
     options,
     "Examples:\n"
     "  aeanomaly -m parts.aem line3/\n"
@@ -54,13 +66,15 @@ static const cli_tool tool = {
     "  aeanomaly -m parts.aem --detector parts.detector --heat heat.png --only line4/\n",
 };
 
-static ae_status score_all(const normal_record *d, const matrix *codes, const float *errors, float **out, ae_error *err)
+static ae_status score_all(const normal_record *d, const matrix *codes, const float *errors,
+                           float **out, ae_error *err)
 {
     double *work = ae_alloc(d->width, sizeof(*work));
 
     *out = ae_alloc(codes->n, sizeof(**out));
     for (size_t i = 0; work && *out && i < codes->n; i++)
-        (*out)[i] = (float)normal_score(d, (normal_by)o.by, codes->values + i * codes->width, (double)errors[i], work);
+        (*out)[i] = (float)normal_score(d, (normal_by)o.by, codes->values + i * codes->width,
+                                        (double)errors[i], work);
     ae_free(work);
     return work && *out ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "%zu scores", codes->n);
 }
@@ -92,7 +106,8 @@ static ae_status write_detector(const latents *l, const normal_record *d, ae_err
     if (st != AE_OK)
         return st;
     head_of(l, head);
-    if ((st = ae_output_open(o.detector, NULL, o.latents.force ? AE_OUTPUT_FORCE : 0, &output, err)) == AE_OK) {
+    if ((st = ae_output_open(o.detector, NULL, o.latents.force ? AE_OUTPUT_FORCE : 0, &output,
+                             err)) == AE_OK) {
         sink = ae_output_sink(output);
         if ((st = sink->write(sink->opaque, head, strlen(head), err)) == AE_OK &&
             (st = sink->write(sink->opaque, bytes, n, err)) == AE_OK)
@@ -138,8 +153,10 @@ static ae_status read_detector(const latents *l, normal_record *d, ae_error *err
         st = ae_fail(err, AE_ERR_MISMATCH, "%s: belongs to another model", o.detector);
     else if (st == AE_OK && (st = normal_unpack(bytes + HEAD, n - HEAD, d, &inner)) != AE_OK)
         ae_fail(err, st, "%s: %s", o.detector, inner.message);
-    else if (st == AE_OK && (strcmp(d->layer, l->layer) != 0 || d->width != (size_t)l->code.h * l->code.w * l->code.c))
-        st = ae_fail(err, AE_ERR_MISMATCH, "%s: belongs to another layer, %s", o.detector, d->layer);
+    else if (st == AE_OK && (strcmp(d->layer, l->layer) != 0 ||
+                             d->width != (size_t)l->code.h * l->code.w * l->code.c))
+        st = ae_fail(err, AE_ERR_MISMATCH, "%s: belongs to another layer, %s", o.detector,
+                     d->layer);
     ae_free(bytes);
     return st;
 }
@@ -158,14 +175,16 @@ static int by_score(const void *a, const void *b)
     return x > y ? -1 : x < y;
 }
 
-/* Area under the ROC curve (ties count half) and average precision, from the scores in falling order. */
+/* Area under the ROC curve (ties count half) and average precision, from the scores in falling
+ * order. */
 static ae_status judge(const float *scores, size_t n, ae_error *err)
 {
     ranked *r = ae_alloc(n, sizeof(*r));
     double above = 0, area = 0, precision = 0, positive = 0, negative;
     uint32_t *labels = NULL;
     size_t n_labels = 0, seen = 0;
-    ae_status st = r ? labels_read(o.labels, &labels, &n_labels, err) : ae_fail(err, AE_ERR_NOMEM, "%zu scores", n);
+    ae_status st = r ? labels_read(o.labels, &labels, &n_labels, err)
+                     : ae_fail(err, AE_ERR_NOMEM, "%zu scores", n);
 
     if (st == AE_OK && n_labels != n)
         st = ae_fail(err, AE_ERR_MISMATCH, "%s: %zu labels for %zu items", o.labels, n_labels, n);
@@ -175,7 +194,8 @@ static ae_status judge(const float *scores, size_t n, ae_error *err)
     }
     negative = (double)n - positive;
     if (st == AE_OK && (positive == 0 || negative == 0))
-        st = ae_fail(err, AE_ERR_ARGUMENT, "%s: labels of both kinds are needed, 0 for normal items", o.labels);
+        st = ae_fail(err, AE_ERR_ARGUMENT,
+                     "%s: labels of both kinds are needed, 0 for normal items", o.labels);
     if (st == AE_OK)
         qsort(r, n, sizeof(*r), by_score);
     for (size_t first = 0, end; st == AE_OK && first < n; first = end) {
@@ -189,7 +209,8 @@ static ae_status judge(const float *scores, size_t n, ae_error *err)
         precision += here * above / (double)seen;
     }
     if (st == AE_OK)
-        printf("area under the ROC curve %.4f, average precision %.4f, %.0f of %zu items are anomalies\n",
+        printf("area under the ROC curve %.4f, average precision %.4f, %.0f of %zu items are "
+               "anomalies\n",
                area / (positive * negative), precision / positive, positive, n);
     ae_free(labels);
     ae_free(r);
@@ -198,7 +219,8 @@ static ae_status judge(const float *scores, size_t n, ae_error *err)
 
 /* ---- the whole ---- */
 
-static ae_status print_scores(const float *scores, size_t n, double threshold, const ae_dataset *items, ae_error *err)
+static ae_status print_scores(const float *scores, size_t n, double threshold,
+                              const ae_dataset *items, ae_error *err)
 {
     FILE *json = !o.json ? NULL : !*o.json ? stdout : fopen(o.json, "a");
     ae_status st = AE_OK;
@@ -221,8 +243,8 @@ static ae_status print_scores(const float *scores, size_t n, double threshold, c
             cli_json_write(&line, json);
             cli_json_clear(&line);
         } else if (!o.labels) {
-            printf("%s\t%.6g\t%s\n", cli_escape(items->name(items->opaque, i), name, sizeof(name)), (double)scores[i],
-                   anomaly ? "anomaly" : "normal");
+            printf("%s\t%.6g\t%s\n", cli_escape(items->name(items->opaque, i), name, sizeof(name)),
+                   (double)scores[i], anomaly ? "anomaly" : "normal");
         }
     }
     if (json && json != stdout && fclose(json) != 0)
@@ -248,7 +270,8 @@ static ae_status write_heat(const latents *l, const dataset *data, matrix *items
     if (st == AE_OK && codec && codec->kind == AE_KIND_IMAGE) {
         for (size_t k = 0; k < items->n * items->width; k++)
             items->values[k] = sqrtf(items->values[k]) * 2;
-        st = sheet_write(o.heat, items, l->input, (uint32_t)ceil(sqrt((double)items->n)), o.latents.force, err);
+        st = sheet_write(o.heat, items, l->input, (uint32_t)ceil(sqrt((double)items->n)),
+                         o.latents.force, err);
     } else if (st == AE_OK) {
         st = matrix_write(o.heat, items, dims, 3, NULL, o.latents.force, err);
     }
@@ -257,7 +280,8 @@ static ae_status write_heat(const latents *l, const dataset *data, matrix *items
 }
 
 /* By data named, by a file, or as the model has it. *own: that must be freed. */
-static ae_status get_normal(const latents *l, normal_record *own, const normal_record **out, ae_error *err)
+static ae_status get_normal(const latents *l, normal_record *own, const normal_record **out,
+                            ae_error *err)
 {
     char *operands[1] = {(char *)(uintptr_t)o.normal};
     dataset *data = NULL;
@@ -269,8 +293,11 @@ static ae_status get_normal(const latents *l, normal_record *own, const normal_r
     if (!o.normal && !o.detector) {
         *out = &l->normal;
         if (!l->normal.width)
-            st = ae_fail(err, AE_ERR_ARGUMENT, "the model does not say what its training data were like at layer %s: --normal or "
-                         "--detector is needed", l->layer);
+            st = ae_fail(
+                err, AE_ERR_ARGUMENT,
+                "the model does not say what its training data were like at layer %s: --normal or "
+                "--detector is needed",
+                l->layer);
         return st;
     }
     if (!o.normal)
@@ -300,7 +327,8 @@ static ae_status run(const latents *l, char **operands, int n, ae_error *err)
     if (o.latents.verbose)
         cli_message("normal items: mean error %.4g, threshold %.4g", d->error, threshold);
     if (n && (st = latents_open(l, &o.latents, operands, n, &data, err)) == AE_OK &&
-        (st = latents_encode(l, &o.latents, data, &codes, o.heat ? &items : NULL, &errors, err)) == AE_OK &&
+        (st = latents_encode(l, &o.latents, data, &codes, o.heat ? &items : NULL, &errors, err)) ==
+            AE_OK &&
         (st = score_all(d, &codes, errors, &scores, err)) == AE_OK)
         st = print_scores(scores, codes.n, threshold, dataset_items(data), err);
     rows = (matrix){scores, codes.n, 1};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Many pictures into one file. Several are coded at the same time and written in the order of the inputs: what is in the file does
- * not depend on the number of threads. A worker takes an input and, when its turn has come, decides whether the picture waits for
- * others of its kind; what is now to be written gets a ticket. That is coded, and written when all tickets before it are. */
+ * Many pictures into one file. Several are coded at the same time and written in the order of the
+ * inputs: what is in the file does not depend on the number of threads. A worker takes an input
+ * and, when its turn has come, decides whether the picture waits for others of its kind; what is
+ * now to be written gets a ticket. That is coded, and written when all tickets before it are. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -19,42 +20,44 @@
 #include "gather.h"
 #include "labels.h"
 
-/* Pixels, or samples of sound, from which one is not coded in memory, but by all threads when its ticket has come. */
+/* Pixels, or samples of sound, from which one is not coded in memory, but by all threads when its
+ * ticket has come. */
 enum { LARGE = 1 << 23 };
 
 typedef struct archive {
     compress_options *o;
     ae_container_writer *writer; /* of who holds the ticket that is up */
     archive_file file;
-    bool appended;       /* to a finished one: where this fails it stays as it was */
-    bool ending;         /* what was taken is written, even where more was to come */
-    ae_sink sink;        /* to the file */
+    bool appended; /* to a finished one: where this fails it stays as it was */
+    bool ending;   /* what was taken is written, even where more was to come */
+    ae_sink sink;  /* to the file */
     ae_status sink_status;
-    uint32_t threads;    /* for one picture */
+    uint32_t threads; /* for one picture */
 
     pthread_mutex_t mutex; /* of all below */
     pthread_cond_t changed;
     cli_inputs inputs;
-    size_t next, step;   /* of the inputs */
-    idx_file idx;        /* being read, of the input before next */
+    size_t next, step; /* of the inputs */
+    idx_file idx;      /* being read, of the input before next */
     uint32_t idx_done;
-    item_label *labels;  /* NULL: not given */
-    size_t labelled;     /* items that have theirs */
+    item_label *labels; /* NULL: not given */
+    size_t labelled;    /* items that have theirs */
     uint64_t n_taken, turn, n_tickets, ticket;
     gathered kinds[GATHER_KINDS];
     name_set names, found; /* all that are taken; those that a run that broke off had written */
     FILE *json;
     size_t failed, done, n_found;
-    bool broken;         /* the file itself cannot be written any more */
+    bool broken; /* the file itself cannot be written any more */
 } archive;
 
-/* What a worker takes: a picture file, or some pictures of an IDX file that lie in `pack` already. */
+/* What a worker takes: a picture file, or some pictures of an IDX file that lie in `pack` already.
+ */
 typedef struct job {
     const cli_input *in;
     uint64_t turn;
     uint32_t first;
-    const char *label;   /* of a file, or NULL */
-    gathered pack;       /* to be written; n = 0: a file */
+    const char *label; /* of a file, or NULL */
+    gathered pack;     /* to be written; n = 0: a file */
 } job;
 
 /* Keeps in mind whether it was the archive that failed, or an input. */
@@ -94,7 +97,8 @@ typedef struct writing {
     ae_status st;
 } writing;
 
-/* Waits for the ticket. Between this and end_writing the container is the caller's, who leaves it alone where false is returned. */
+/* Waits for the ticket. Between this and end_writing the container is the caller's, who leaves it
+ * alone where false is returned. */
 static bool begin_writing(writing *w, ae_error *err)
 {
     wait_for(w->a, &w->a->ticket, w->ticket);
@@ -119,7 +123,8 @@ static ae_status write_pack(writing *w, gathered *g, ae_error *err)
 
     w->st = ae_pack(&g->like, g->n, g->samples, &packed, err);
     if (begin_writing(w, err))
-        w->st = ae_container_write_packed(w->a->writer, &g->like, (const char *const *)g->names, g->n, &packed, err);
+        w->st = ae_container_write_packed(w->a->writer, &g->like, (const char *const *)g->names,
+                                          g->n, &packed, err);
     if (w->st == AE_OK)
         w->st = ae_container_write_fields(w->a->writer, g->fields, g->n, err);
     end_writing(w);
@@ -130,7 +135,10 @@ static ae_status write_pack(writing *w, gathered *g, ae_error *err)
 
 /* ---- pictures coded in memory ---- as a container of one item, which is then copied */
 
-typedef struct memory { uint8_t *data; size_t n, room; } memory;
+typedef struct memory {
+    uint8_t *data;
+    size_t n, room;
+} memory;
 
 static ae_status write_memory(void *opaque, const void *data, size_t n_bytes, ae_error *err)
 {
@@ -160,7 +168,8 @@ static size_t read_memory(void *opaque, uint64_t offset, void *to, size_t n_byte
     return n_bytes;
 }
 
-static ae_status code_in_memory(compressed *c, const archive *a, const char *name, memory *m, ae_error *err)
+static ae_status code_in_memory(compressed *c, const archive *a, const char *name, memory *m,
+                                ae_error *err)
 {
     ae_sink sink = {.opaque = m, .write = write_memory};
     ae_container_writer *w = NULL;
@@ -172,7 +181,8 @@ static ae_status code_in_memory(compressed *c, const archive *a, const char *nam
     return st;
 }
 
-static ae_status copy_from_memory(memory *m, const char *name, ae_container_writer *to, ae_error *err)
+static ae_status copy_from_memory(memory *m, const char *name, ae_container_writer *to,
+                                  ae_error *err)
 {
     ae_bytes bytes = {m, m->n, read_memory};
     ae_container *c = NULL;
@@ -190,7 +200,8 @@ static ae_status write_picture(writing *w, compressed *c, const char *name, ae_e
 {
     archive *a = w->a;
     bool unknown = c->sound && !c->info.height; /* how long it is */
-    bool large = unknown || c->info.width * c->info.height * (c->sound ? c->info.channels : 1) >= LARGE;
+    bool large = unknown ||
+                 c->info.width * c->info.height * (c->sound ? c->info.channels : 1) >= LARGE;
     memory m = {0};
 
     w->st = large ? AE_OK : code_in_memory(c, a, name, &m, err);
@@ -210,13 +221,14 @@ static ae_status write_picture(writing *w, compressed *c, const char *name, ae_e
 static bool has_kept_meta(const compressed *c, const compress_options *o)
 {
     for (size_t i = 0; i < c->reader.meta.n_items; i++)
-        if (o->meta_kinds >> c->reader.meta.items[i].kind & 1 && c->reader.meta.items[i].kind != AE_META_DENSITY)
+        if (o->meta_kinds >> c->reader.meta.items[i].kind & 1 &&
+            c->reader.meta.items[i].kind != AE_META_DENSITY)
             return true;
     return false;
 }
 
-/* False where the item is there already, which is an error unless those are to be skipped or it is what a run that broke off had
- * done. The mutex is held. */
+/* False where the item is there already, which is an error unless those are to be skipped or it is
+ * what a run that broke off had done. The mutex is held. */
 static bool take_name(archive *a, const char *name, ae_status *st, ae_error *err)
 {
     bool added = false;
@@ -225,7 +237,8 @@ static bool take_name(archive *a, const char *name, ae_status *st, ae_error *err
         *st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
     else if (!ae_item_name_is_safe(name))
         *st = ae_fail(err, AE_ERR_ARGUMENT, "%s is no name for an item", name);
-    else if ((*st = name_set_add(&a->names, name, &added, err)) == AE_OK && !added && name_set_has(&a->found, name))
+    else if ((*st = name_set_add(&a->names, name, &added, err)) == AE_OK && !added &&
+             name_set_has(&a->found, name))
         a->n_found++;
     else if (*st == AE_OK && !added && !a->o->batch.skip_existing)
         *st = ae_fail(err, AE_ERR_ARGUMENT, "there is an item %s already", name);
@@ -233,7 +246,8 @@ static bool take_name(archive *a, const char *name, ae_status *st, ae_error *err
 }
 
 /* Says how it went. */
-static void finish(archive *a, const cli_input *in, cli_json *json, double start, ae_status st, bool skipped, const ae_error *err)
+static void finish(archive *a, const cli_input *in, cli_json *json, double start, ae_status st,
+                   bool skipped, const ae_error *err)
 {
     pthread_mutex_lock(&a->mutex);
     if (st != AE_OK && !cli_cancel.requested)
@@ -257,7 +271,8 @@ static ae_item_fields fields_of(const cli_input *in, const compress_options *o)
 {
     if (!o->times || !in->exists)
         return (ae_item_fields){.mode = 0};
-    return (ae_item_fields){.has_changed = true, .changed = in->changed.tv_sec, .mode = in->mode & 0777};
+    return (ae_item_fields){
+        .has_changed = true, .changed = in->changed.tv_sec, .mode = in->mode & 0777};
 }
 
 static void left_out(uint32_t n, ae_error *err)
@@ -267,11 +282,15 @@ static void left_out(uint32_t n, ae_error *err)
     ae_fail(err, inner.status, "%s (%u pictures behind it are left out)", inner.message, n);
 }
 
-/* Of a file of several pictures, each an item of its own (scan-1.tif and on). Where one cannot be read the file ends there; what is
- * not written gives up its ticket. */
+/* Of a file of several pictures, each an item of its own (scan-1.tif and on). Where one cannot be
+ * read the file ends there; what is not written gives up its ticket. */
 static void run_pictures(archive *a, const job *j, compressed *c, const char *stem)
 {
-    struct { char *name; uint64_t ticket; ae_error err; } *all = ae_alloc(c->n_pictures, sizeof(*all));
+    struct {
+        char *name;
+        uint64_t ticket;
+        ae_error err;
+    } *all = ae_alloc(c->n_pictures, sizeof(*all));
     ae_status file = AE_OK;
 
     wait_for(a, &a->turn, j->turn);
@@ -305,7 +324,8 @@ static void run_pictures(archive *a, const job *j, compressed *c, const char *st
             w.st = compress_picture(c, a->o, k + 1, err);
         if (wanted && w.st == AE_OK) {
             if (write_picture(&w, c, all[k].name, err) == AE_OK)
-                compress_report(c, a->o, &json, w.n_bytes, ae_source_size(c->source) / c->n_pictures);
+                compress_report(c, a->o, &json, w.n_bytes,
+                                ae_source_size(c->source) / c->n_pictures);
         } else if (all[k].ticket) {
             begin_writing(&w, err);
             end_writing(&w);
@@ -346,8 +366,8 @@ static void run_file(archive *a, job *j)
     cli_json_string(&json, "item", name);
     if (st == AE_OK) {
         n = c.row_bytes * (size_t)c.info.height;
-        small = c.info.kind == AE_KIND_IMAGE && c.item.coding == AE_ITEM_SAMPLES && !c.read_band && n <= GATHER_SMALL &&
-                !has_kept_meta(&c, a->o);
+        small = c.info.kind == AE_KIND_IMAGE && c.item.coding == AE_ITEM_SAMPLES && !c.read_band &&
+                n <= GATHER_SMALL && !has_kept_meta(&c, a->o);
     }
     if (small && !(samples = ae_alloc(n, 1)))
         st = ae_fail(&err, AE_ERR_NOMEM, "a picture");
@@ -427,13 +447,18 @@ static size_t stem_of(const char *below)
     return n;
 }
 
-/* The pictures of an IDX file are samples: without loss, or as --near-lossless or a quality above the network's says. */
+/* The pictures of an IDX file are samples: without loss, or as --near-lossless or a quality above
+ * the network's says. */
 static ae_status take_pictures(archive *a, job *j, ae_error *err)
 {
     const cli_input *in = j->in;
     idx_file *x = &a->idx;
     size_t n_each = (size_t)x->height * x->width * x->channels;
-    ae_item like = {.info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = x->channels, .width = x->width,
+    ae_item like = {.info = {.kind = AE_KIND_IMAGE,
+                             .sample = AE_U8,
+                             .bits = 8,
+                             .channels = x->channels,
+                             .width = x->width,
                              .height = x->height},
                     .quality = compress_bound(a->o)};
     int digits = snprintf(NULL, 0, "%u", x->n - 1);
@@ -441,7 +466,8 @@ static ae_status take_pictures(archive *a, job *j, ae_error *err)
     ae_status st;
 
     if (n_each > AE_PACK_BYTES)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "its pictures have more than %d samples", AE_PACK_BYTES);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "its pictures have more than %d samples",
+                       AE_PACK_BYTES);
     if ((st = gathered_begin(g, &like, n_each, err)) != AE_OK)
         return st;
     g->most = g->most < x->n - a->idx_done ? g->most : x->n - a->idx_done;
@@ -449,7 +475,8 @@ static ae_status take_pictures(archive *a, job *j, ae_error *err)
     while (st == AE_OK && g->n < g->most) {
         char *name = NULL;
 
-        if (asprintf(&name, "%.*s/%0*u", (int)stem_of(in->below), in->below, digits, a->idx_done++) < 0)
+        if (asprintf(&name, "%.*s/%0*u", (int)stem_of(in->below), in->below, digits,
+                     a->idx_done++) < 0)
             return ae_fail(err, AE_ERR_NOMEM, "a name");
         g->names[g->n] = ae_strdup(name);
         free(name);
@@ -490,7 +517,8 @@ static bool take_job(archive *a, job *j)
             a->idx_done = 0;
             if (idx_named(j->in->path))
                 st = idx_open(j->in->path, &a->idx, &err);
-            if (st == AE_OK && !a->idx.file) { /* a file, or an IDX file without pictures, which is an array */
+            /* a file, or an IDX file without pictures, which is an array */
+            if (st == AE_OK && !a->idx.file) {
                 j->turn = a->n_taken++;
                 j->label = a->labels ? a->labels[a->labelled++] : NULL;
                 return true;
@@ -544,7 +572,8 @@ static void run_all(archive *a)
     idx_close(&a->idx);
 }
 
-/* One label for each item that the inputs will be: each file is one, an IDX file as many as it has pictures. */
+/* One label for each item that the inputs will be: each file is one, an IDX file as many as it has
+ * pictures. */
 static ae_status read_labels(archive *a, ae_error *err)
 {
     size_t n = 0;
@@ -573,15 +602,18 @@ static void show_plan(const archive *a)
         const cli_input *in = &a->inputs.items[i];
 
         if (idx_named(in->path))
-            printf("%s -> %s: %.*s/...\n", in->path, a->o->archive, (int)stem_of(in->below), in->below);
+            printf("%s -> %s: %.*s/...\n", in->path, a->o->archive, (int)stem_of(in->below),
+                   in->below);
         else
-            printf("%s -> %s: %s\n", in->path, a->o->archive, strcmp(in->path, "-") == 0 ? "stdin" : in->below);
+            printf("%s -> %s: %s\n", in->path, a->o->archive,
+                   strcmp(in->path, "-") == 0 ? "stdin" : in->below);
     }
 }
 
 /* ---- the file ---- */
 
-/* The names that are taken. What a run has left that broke off is no clash: the same command goes on. */
+/* The names that are taken. What a run has left that broke off is no clash: the same command goes
+ * on. */
 static ae_status take_names(archive *a, ae_container *c, ae_error *err)
 {
     name_set damaged = {0};
@@ -641,8 +673,8 @@ static ae_status begin(archive *a, ae_error *err)
     return st;
 }
 
-/* Writes what is left and the index. Data are on the disk before an index names them, and what was written is looked at before it
- * takes the place of anything. */
+/* Writes what is left and the index. Data are on the disk before an index names them, and what was
+ * written is looked at before it takes the place of anything. */
 static ae_status end(archive *a, uint64_t first, ae_error *err)
 {
     ae_status st = AE_OK;
@@ -652,9 +684,10 @@ static ae_status end(archive *a, uint64_t first, ae_error *err)
         if (a->kinds[i].n)
             st = write_pack(&(writing){.a = a, .ticket = a->n_tickets++}, &a->kinds[i], err);
     if (st == AE_OK && (st = archive_file_sync(&a->file, err)) == AE_OK)
-        st = cli_cancel.requested ? ae_container_interrupt(a->writer, err) : ae_container_finish(a->writer, err);
-    if (st == AE_OK && a->o->verify && !cli_cancel.requested && archive_file_descriptor(&a->file) >= 0 &&
-        (st = archive_file_sync(&a->file, err)) == AE_OK)
+        st = cli_cancel.requested ? ae_container_interrupt(a->writer, err)
+                                  : ae_container_finish(a->writer, err);
+    if (st == AE_OK && a->o->verify && !cli_cancel.requested &&
+        archive_file_descriptor(&a->file) >= 0 && (st = archive_file_sync(&a->file, err)) == AE_OK)
         st = compress_verify(archive_file_descriptor(&a->file), first, a->o, a->o->batch.jobs, err);
     return st == AE_OK ? archive_file_commit(&a->file, err) : st;
 }
@@ -662,7 +695,8 @@ static ae_status end(archive *a, uint64_t first, ae_error *err)
 /* Whether an interrupted run leaves what it did: in a file of its own. */
 static bool leaves(const archive *a)
 {
-    return !a->file.output && a->file.fd >= 0 && !a->appended && !a->broken && ae_container_next(a->writer) > 0;
+    return !a->file.output && a->file.fd >= 0 && !a->appended && !a->broken &&
+           ae_container_next(a->writer) > 0;
 }
 
 /* Whether nothing is in it, and nothing is gathered for it. */
@@ -678,7 +712,8 @@ static bool is_empty(const archive *a)
 /* Which files below directories are pictures or sounds, or hold some. */
 static cli_taken wanted(void *opaque, const char *path)
 {
-    return compress_wanted(opaque, path) || (idx_named(path) && !strstr(path, "idx1")) ? CLI_TAKEN : CLI_OTHER;
+    return compress_wanted(opaque, path) || (idx_named(path) && !strstr(path, "idx1")) ? CLI_TAKEN
+                                                                                       : CLI_OTHER;
 }
 
 typedef struct collecting {
@@ -718,7 +753,10 @@ static int check_files(const archive *a)
 
 int archive_run(compress_options *o, char **operands, int n_operands)
 {
-    archive a = {.o = o, .file = {.fd = -1}, .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    archive a = {.o = o,
+                 .file = {.fd = -1},
+                 .mutex = PTHREAD_MUTEX_INITIALIZER,
+                 .changed = PTHREAD_COND_INITIALIZER};
     collecting c = {&a, {o->batch.recursive, o, wanted, NULL}};
     unsigned long k = 1, step = 1;
     uint64_t first = 0;
@@ -730,11 +768,13 @@ int archive_run(compress_options *o, char **operands, int n_operands)
         return cli_usage("no input named");
     if (o->batch.output)
         return cli_usage("--archive names the output already");
-    if (o->batch.shard && (sscanf(o->batch.shard, "%lu/%lu%c", &k, &step, &more) != 2 || k < 1 || k > step))
+    if (o->batch.shard &&
+        (sscanf(o->batch.shard, "%lu/%lu%c", &k, &step, &more) != 2 || k < 1 || k > step))
         return cli_usage("--shard: '%s' is not K/N with 1 <= K <= N", o->batch.shard);
     for (int i = 0; i < n_operands; i++)
         take_operand(&c, operands[i]);
-    if (o->batch.files_from && cli_inputs_read_list(o->batch.files_from, &c, take_operand, &err) != AE_OK) {
+    if (o->batch.files_from &&
+        cli_inputs_read_list(o->batch.files_from, &c, take_operand, &err) != AE_OK) {
         cli_message("--files-from: %s", err.message);
         a.failed++;
     }
@@ -745,7 +785,8 @@ int archive_run(compress_options *o, char **operands, int n_operands)
         return a.failed ? CLI_FAILED : CLI_USAGE;
     }
     if (o->batch.json)
-        a.json = !*o->batch.json ? (strcmp(o->archive, "-") == 0 ? stderr : stdout) : fopen(o->batch.json, "a");
+        a.json = !*o->batch.json ? (strcmp(o->archive, "-") == 0 ? stderr : stdout)
+                                 : fopen(o->batch.json, "a");
     if (o->batch.json && !a.json) {
         cli_message("--json: %s: %s", o->batch.json, strerror(errno));
         cli_inputs_clear(&a.inputs);
@@ -773,12 +814,15 @@ int archive_run(compress_options *o, char **operands, int n_operands)
     run_all(&a);
     cli_progress_clear();
     if (a.n_found && !o->batch.quiet)
-        cli_message("%s: %zu items were there, left by a run that broke off", o->archive, a.n_found);
+        cli_message("%s: %zu items were there, left by a run that broke off", o->archive,
+                    a.n_found);
     if (strcmp(o->archive, "-") != 0 && is_empty(&a) && !a.broken && !cli_cancel.requested) {
-        a.failed += !a.inputs.n && !o->batch.files_from; /* as where there is nothing for an output each */
+        /* as where there is nothing for an output each */
+        a.failed += !a.inputs.n && !o->batch.files_from;
         if (!o->batch.quiet)
             cli_message("%s: not written, there is nothing to put into it", o->archive);
-    } else if (a.broken || (cli_cancel.requested && !leaves(&a)) || (st = end(&a, first, &err)) != AE_OK) {
+    } else if (a.broken || (cli_cancel.requested && !leaves(&a)) ||
+               (st = end(&a, first, &err)) != AE_OK) {
         if (st != AE_OK)
             cli_message("%s: %s", o->archive, err.message);
         a.failed++;
@@ -787,7 +831,8 @@ int archive_run(compress_options *o, char **operands, int n_operands)
                     (unsigned long long)ae_container_next(a.writer));
     } else if (o->batch.verbose) {
         cli_message("%s: %llu items added, %llu bytes", o->archive,
-                    (unsigned long long)(ae_container_next(a.writer) - first), (unsigned long long)ae_container_written(a.writer));
+                    (unsigned long long)(ae_container_next(a.writer) - first),
+                    (unsigned long long)ae_container_written(a.writer));
     }
 done:
     archive_file_close(&a.file);

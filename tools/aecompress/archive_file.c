@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The file of an archive while it is written: locked, cut back to what is whole, or replaced at the end. */
+ * The file of an archive while it is written: locked, cut back to what is whole, or replaced at the
+ * end. */
 #define _GNU_SOURCE
 #include "archive_file.h"
 
@@ -49,8 +50,8 @@ static ae_status lock(int fd, bool wait, const char *path, ae_error *err)
     return AE_OK;
 }
 
-/* Opens and locks what is at the path, or makes it. Who had the lock before may have removed it, or renamed another over it: then
- * the lock is that of a file that is not there any more. */
+/* Opens and locks what is at the path, or makes it. Who had the lock before may have removed it, or
+ * renamed another over it: then the lock is that of a file that is not there any more. */
 static ae_status open_in_place(archive_file *f, bool append, ae_error *err)
 {
     struct stat ours, theirs;
@@ -69,7 +70,8 @@ static ae_status open_in_place(archive_file *f, bool append, ae_error *err)
             return st;
         if (fstat(f->fd, &ours) != 0)
             return ae_fail(err, AE_ERR_IO, "%s", strerror(errno));
-        if (stat(f->path, &theirs) == 0 && theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino)
+        if (stat(f->path, &theirs) == 0 && theirs.st_dev == ours.st_dev &&
+            theirs.st_ino == ours.st_ino)
             break;
         close(f->fd);
     }
@@ -79,7 +81,8 @@ static ae_status open_in_place(archive_file *f, bool append, ae_error *err)
     return AE_OK;
 }
 
-ae_status archive_file_open(archive_file *f, const char *path, bool append, bool force, ae_error *err)
+ae_status archive_file_open(archive_file *f, const char *path, bool append, bool force,
+                            ae_error *err)
 {
     struct stat s;
     bool regular = strcmp(path, "-") != 0 && (stat(path, &s) != 0 || S_ISREG(s.st_mode));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The file that an archive is written to. A new one is written where it belongs, so that a run that is killed leaves what it did,
- * and the same command goes on; one writer at a time, by a lock. One that replaces another, a pipe or a device goes by
- * ae_output. */
+ * The file that an archive is written to. A new one is written where it belongs, so that a run that
+ * is killed leaves what it did, and the same command goes on; one writer at a time, by a lock. One
+ * that replaces another, a pipe or a device goes by ae_output. */
 #ifndef ARCHIVE_FILE_H
 #define ARCHIVE_FILE_H
 
@@ -11,17 +11,19 @@
 
 typedef struct archive_file {
     const char *path;
-    ae_output *output;   /* NULL: in place */
-    int fd;              /* in place */
-    bool fresh;          /* in place: there was nothing */
-    uint64_t old_size;   /* in place: what failing leaves; set by archive_file_cut */
+    ae_output *output; /* NULL: in place */
+    int fd;            /* in place */
+    bool fresh;        /* in place: there was nothing */
+    uint64_t old_size; /* in place: what failing leaves; set by archive_file_cut */
     ae_sink in_place;
-    ae_sink *sink;       /* to write to */
+    ae_sink *sink; /* to write to */
 } archive_file;
 
-/* append: goes on with a finished file, too, and waits where another program writes to it; else only one that is new, empty or not
- * finished may be there (which the caller sees to), unless force is given. Zeroes *file first; close it whatever happens. */
-ae_status archive_file_open(archive_file *file, const char *path, bool append, bool force, ae_error *err);
+/* append: goes on with a finished file, too, and waits where another program writes to it; else
+ * only one that is new, empty or not finished may be there (which the caller sees to), unless force
+ * is given. Zeroes *file first; close it whatever happens. */
+ae_status archive_file_open(archive_file *file, const char *path, bool append, bool force,
+                            ae_error *err);
 /* What lies at `size` or behind goes; there the writing begins. */
 ae_status archive_file_cut(archive_file *file, uint64_t size, ae_error *err);
 /* All that was written is on the disk; before what names it is written, and after that. */

@@ -10,7 +10,8 @@ static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *
     return ae_reader_read(&((encoding *)opaque)->c->reader, rows, n_rows, err);
 }
 
-static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
+static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes,
+                            ae_error *err)
 {
     const encoding *e = opaque;
 
@@ -29,14 +30,16 @@ static void show_progress(void *opaque, double done)
     const encoding *e = opaque;
 
     if (e->progress)
-        cli_item_progress(e->progress, done, done * (double)e->c->info.width * (double)e->c->info.height * 1e-6);
+        cli_item_progress(e->progress, done,
+                          done * (double)e->c->info.width * (double)e->c->info.height * 1e-6);
 }
 
-ae_status array_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
-                     ae_container_writer *writer, ae_error *err)
+ae_status array_item(compressed *c, const compress_options *o, const cli_item *progress,
+                     uint32_t threads, const char *name, ae_container_writer *writer, ae_error *err)
 {
     encoding e = {.c = c, .progress = progress, .writer = writer};
-    ae_arrays_options how = {.decoded = take_decoded, .control = {threads, &cli_cancel, &e, show_progress, NULL}};
+    ae_arrays_options how = {.decoded = take_decoded,
+                             .control = {threads, &cli_cancel, &e, show_progress, NULL}};
     ae_row_source source = {c->info, &e, read_rows};
     ae_tile_sink sink = {&e, write_tile};
     ae_status st;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A tile is judged as a picture of its own: what the network makes of it at a quality, in bits and error, against its samples.
- * Where they win at one quality, they do at all above it: the network is also tried at lower ones. */
+ * A tile is judged as a picture of its own: what the network makes of it at a quality, in bits and
+ * error, against its samples. Where they win at one quality, they do at all above it: the network
+ * is also tried at lower ones. */
 #include "choose.h"
 
 #include <math.h>
@@ -43,7 +44,8 @@ static ae_status read_crop(void *opaque, void *rows, uint32_t n_rows, ae_error *
     return AE_OK;
 }
 
-static ae_status take_coded(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
+static ae_status take_coded(void *opaque, uint32_t index, const void *data, size_t n_bytes,
+                            ae_error *err)
 {
     crop *c = opaque;
 
@@ -57,7 +59,8 @@ static ae_status take_coded(void *opaque, uint32_t index, const void *data, size
     return AE_OK;
 }
 
-static ae_status give_coded(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+static ae_status give_coded(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
+                            ae_error *err)
 {
     crop *c = opaque;
 
@@ -76,7 +79,8 @@ static double sample_of(const ae_signal_info *info, const void *rows, size_t i)
 /* Of 8 bits. */
 static int level_of(const crop *c, size_t i)
 {
-    return c->info.sample == AE_U8 ? c->pixels[i] : ((const uint16_t *)(const void *)c->pixels)[i] >> 8;
+    return c->info.sample == AE_U8 ? c->pixels[i]
+                                   : ((const uint16_t *)(const void *)c->pixels)[i] >> 8;
 }
 
 static void compare_rows(void *opaque, const void *rows, uint32_t n_rows)
@@ -89,8 +93,8 @@ static void compare_rows(void *opaque, const void *rows, uint32_t n_rows)
             c->row[x] = 0;
             for (uint32_t ch = 0; ch < c->info.channels; ch++) {
                 size_t i = x * c->info.channels + ch;
-                double e =
-                    sample_of(&c->info, (const uint8_t *)rows + y * n, i) - sample_of(&c->info, c->pixels + c->compared * n, i);
+                double e = sample_of(&c->info, (const uint8_t *)rows + y * n, i) -
+                           sample_of(&c->info, c->pixels + c->compared * n, i);
 
                 c->row[x] += e * e;
             }
@@ -145,8 +149,10 @@ static uint64_t colour_at(const crop *c, size_t i)
     uint64_t colour = 0;
 
     for (uint32_t ch = 0; ch < c->info.channels; ch++)
-        colour = colour << 16 | (c->info.sample == AE_U8 ? c->pixels[i * c->info.channels + ch]
-                                                         : ((const uint16_t *)(const void *)c->pixels)[i * c->info.channels + ch]);
+        colour = colour << 16 |
+                 (c->info.sample == AE_U8
+                      ? c->pixels[i * c->info.channels + ch]
+                      : ((const uint16_t *)(const void *)c->pixels)[i * c->info.channels + ch]);
     return colour;
 }
 
@@ -154,8 +160,8 @@ static bool has_few_colours(const crop *c, bool grey)
 {
     enum { SLOTS = 1024 };
     uint64_t seen[SLOTS] = {0}, last = UINT64_MAX;
-    size_t n = (size_t)(c->info.width * c->info.height), most = grey || c->info.channels == 1 ? FEW_COLOURS / 4 : FEW_COLOURS,
-           found = 0;
+    size_t n = (size_t)(c->info.width * c->info.height),
+           most = grey || c->info.channels == 1 ? FEW_COLOURS / 4 : FEW_COLOURS, found = 0;
 
     for (size_t i = 0; i < n; i++) {
         uint64_t colour = colour_at(c, i) + 1;
@@ -173,7 +179,8 @@ static bool has_few_colours(const crop *c, bool grey)
     return true;
 }
 
-/* A guess at the bits that a pixel takes without loss, and the share of pixels that are just as a neighbour. */
+/* A guess at the bits that a pixel takes without loss, and the share of pixels that are just as a
+ * neighbour. */
 static double guess_rate(const crop *c, double *equal)
 {
     uint32_t bins[3][N_BINS] = {{0}}, channels = c->info.channels, w = (uint32_t)c->info.width;
@@ -187,15 +194,20 @@ static double guess_rate(const crop *c, double *equal)
 
             for (uint32_t i = 0; i < channels; i++) {
                 size_t ch = at + (channels == 3 ? (i + 1) % 3 : i), up = ch - (size_t)w * channels;
-                int here = level_of(c, ch), west = level_of(c, ch - channels), north = level_of(c, up);
-                int slope = west + north - level_of(c, up - channels), low = west < north ? west : north, high = west + north - low;
+                int here = level_of(c, ch), west = level_of(c, ch - channels),
+                    north = level_of(c, up);
+                int slope = west + north - level_of(c, up - channels),
+                    low = west < north ? west : north, high = west + north - low;
                 int d = here - (slope < low ? low : slope > high ? high : slope);
 
                 bins[i][(unsigned)(d - (i ? green : 0)) % N_BINS]++;
                 green = i ? green : d;
             }
-            same += memcmp(c->pixels + at * sample, c->pixels + (at - channels) * sample, channels * sample) == 0 ||
-                    memcmp(c->pixels + at * sample, c->pixels + (at - (size_t)w * channels) * sample, channels * sample) == 0;
+            same += memcmp(c->pixels + at * sample, c->pixels + (at - channels) * sample,
+                           channels * sample) == 0 ||
+                    memcmp(c->pixels + at * sample,
+                           c->pixels + (at - (size_t)w * channels) * sample,
+                           channels * sample) == 0;
         }
     for (uint32_t i = 0; i < channels; i++)
         rate += entropy(bins[i]);
@@ -203,8 +215,8 @@ static double guess_rate(const crop *c, double *equal)
     return rate;
 }
 
-/* From this share of pixels on that are just as a neighbour; or below so many bits a pixel without loss, which no noise leaves,
- * where the guess is below so many. */
+/* From this share of pixels on that are just as a neighbour; or below so many bits a pixel without
+ * loss, which no noise leaves, where the guess is below so many. */
 static const double DRAWN = 0.5, SMOOTH = 1, MAYBE_SMOOTH = 2.1;
 
 /* ---- trials ---- */
@@ -216,8 +228,9 @@ typedef struct job {
     double q, head;   /* head: bits that the network takes beside its tile, and samples do not */
     survey *survey;   /* not NULL: nothing more is asked; shared, with `mutex` */
     pthread_mutex_t *mutex;
-    bool broken;      /* the network has coded it and broken its word */
-    bool few, drawn;  /* colours; more than that speaks for a drawing, which is held to choose_drawn_q */
+    bool broken; /* the network has coded it and broken its word */
+    /* colours; more than that speaks for a drawing, which is held to choose_drawn_q */
+    bool few, drawn;
 } job;
 
 typedef struct result {
@@ -235,11 +248,14 @@ static void begin_trial(crop *c)
 static ae_status try_network(const job *j, crop *c, double q, result *r, ae_error *err)
 {
     ae_encode_options encode = {.quality = promise_quality(q),
-                                .effort = j->o->effort < AE_EFFORT_REFINES ? j->o->effort : AE_EFFORT_CHOOSES,
+                                .effort = j->o->effort < AE_EFFORT_REFINES ? j->o->effort
+                                                                           : AE_EFFORT_CHOOSES,
                                 .control.threads = j->threads,
                                 .control.cancel = &cli_cancel};
-    ae_decode_options decode = {.quality = encode.quality, .control.threads = j->threads, .control.cancel = &cli_cancel};
-    ae_coder_picture picture = {(uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels, c->info.sample, c->info.bits};
+    ae_decode_options decode = {
+        .quality = encode.quality, .control.threads = j->threads, .control.cancel = &cli_cancel};
+    ae_coder_picture picture = {(uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels,
+                                c->info.sample, c->info.bits};
     ae_row_source source = {c->info, c, read_crop};
     ae_tile_source coded = {c, give_coded};
     ae_tile_sink sink = {c, take_coded};
@@ -257,7 +273,8 @@ static ae_status try_network(const job *j, crop *c, double q, result *r, ae_erro
 /* Leaves the samples in c->coded. */
 static ae_status try_samples(crop *c, uint32_t bound, result *r, ae_error *err)
 {
-    ae_samples_options options = {.bound = bound, .decoded = compare_rows, .control = {1, &cli_cancel, c, NULL, NULL}};
+    ae_samples_options options = {
+        .bound = bound, .decoded = compare_rows, .control = {1, &cli_cancel, c, NULL, NULL}};
     ae_row_source source = {c->info, c, read_crop};
     ae_tile_sink sink = {c, take_coded};
     ae_status st;
@@ -274,10 +291,12 @@ static double cost(const result *r, double q, uint32_t channels)
     return r->bits + promise_price(q) * r->error.squares / channels;
 }
 
-/* Samples without loss lie in c->coded; where they are costly, an error of 1, 2, 4, 8 or 16 may be the better choice, up to what
- * makes errors as large as the network makes elsewhere, e (e + 1) / 3. All above the least are tried, too: what was best at a lower
- * quality is among them. What has few colours keeps them. */
-static ae_status choose_bound(const job *j, crop *c, const result *exact, uint32_t *bound, ae_error *err)
+/* Samples without loss lie in c->coded; where they are costly, an error of 1, 2, 4, 8 or 16 may be
+ * the better choice, up to what makes errors as large as the network makes elsewhere, e (e + 1) /
+ * 3. All above the least are tried, too: what was best at a lower quality is among them. What has
+ * few colours keeps them. */
+static ae_status choose_bound(const job *j, crop *c, const result *exact, uint32_t *bound,
+                              ae_error *err)
 {
     uint32_t one = AE_BOUND_ONE * (c->info.sample == AE_U8 ? 1 : 257);
     double best = exact->bits, pixels = (double)(c->info.width * c->info.height);
@@ -286,7 +305,8 @@ static ae_status choose_bound(const job *j, crop *c, const result *exact, uint32
     *bound = 0;
     if (j->few || exact->bits < promise_usual_rate(j->q) * pixels)
         return AE_OK;
-    for (uint32_t e = MOST_ERROR; e && e * (e + 1) > 1.5 * promise_usual_error(j->q) && st == AE_OK; e /= 2) {
+    for (uint32_t e = MOST_ERROR; e && e * (e + 1) > 1.5 * promise_usual_error(j->q) && st == AE_OK;
+         e /= 2) {
         struct coded_tile kept = c->coded;
         double is = INFINITY;
         result r;
@@ -308,7 +328,8 @@ static ae_status choose_bound(const job *j, crop *c, const result *exact, uint32
     return st;
 }
 
-/* Photographs are worth few bits more without any loss than with little: nobody sees it. In drawings everybody does. */
+/* Photographs are worth few bits more without any loss than with little: nobody sees it. In
+ * drawings everybody does. */
 static const double ODDS = 1.15;
 
 double choose_drawn_odds(double q)
@@ -322,7 +343,8 @@ double choose_drawn_q(double q)
 }
 
 /* Whether the network at q is no match for samples. *near: not by far. */
-static ae_status loses(const job *j, crop *c, double q, const result *exact, bool *lost, bool *near, ae_error *err)
+static ae_status loses(const job *j, crop *c, double q, const result *exact, bool *lost, bool *near,
+                       ae_error *err)
 {
     double samples = (double)(c->info.width * c->info.height * c->info.channels), is;
     struct coded_tile kept = c->coded;
@@ -338,7 +360,8 @@ static ae_status loses(const job *j, crop *c, double q, const result *exact, boo
         return st;
     is = cost(&r, q, c->info.channels);
     doubled = (tile_error){2 * r.error.squares, 2 * r.error.worst};
-    *lost = exact->bits <= (j->drawn ? fmax(is, choose_drawn_odds(q) * r.bits) : fmin(is, ODDS * r.bits)) ||
+    *lost = exact->bits <=
+                (j->drawn ? fmax(is, choose_drawn_odds(q) * r.bits) : fmin(is, ODDS * r.bits)) ||
             !promise_is_kept(q, &r.error, samples);
     *near = exact->bits <= 3 * is || !promise_is_kept(q, &doubled, samples);
     return AE_OK;
@@ -416,7 +439,8 @@ static ae_status open_crop(crop *c, const band *b, uint32_t tx, ae_error *err)
     if (!c->pixels || !c->row)
         return ae_fail(err, AE_ERR_NOMEM, "a tile");
     for (uint32_t y = 0; y < b->n_rows; y++) {
-        const uint8_t *from = b->rows + y * b->job.c->row_bytes + (size_t)tx * AE_CODER_TILE * whole;
+        const uint8_t *from = b->rows + y * b->job.c->row_bytes +
+                              (size_t)tx * AE_CODER_TILE * whole;
 
         if (some == whole)
             memcpy(c->pixels + y * n * some, from, n * some);
@@ -505,24 +529,29 @@ static ae_status work_in_threads(band *b, uint32_t threads, ae_error *err)
 }
 
 /* broken: by tile; NULL: all are looked at for the first time. */
-static ae_status choose(compressed *c, const compress_options *o, uint32_t threads, const bool *broken, survey *asked,
-                        uint32_t *drawn, ae_error *err)
+static ae_status choose(compressed *c, const compress_options *o, uint32_t threads,
+                        const bool *broken, survey *asked, uint32_t *drawn, ae_error *err)
 {
     uint32_t across = (uint32_t)((c->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE);
-    band b = {
-        .job = {.c = c, .o = o, .q = promise_q(c->item.quality), .broken = broken,
-                .head = 8 * (c->n_tiles > 1 ? -FRAME - 1.0 : HEAD)},
-        .across = across,
-        .mutex = PTHREAD_MUTEX_INITIALIZER};
-    uint8_t *rows = ae_alloc(AE_CODER_TILE < c->info.height ? AE_CODER_TILE : (size_t)c->info.height, c->row_bytes);
-    ae_status st = rows ? compress_read_again(c, err) : ae_fail(err, AE_ERR_NOMEM, "a row of tiles");
+    band b = {.job = {.c = c,
+                      .o = o,
+                      .q = promise_q(c->item.quality),
+                      .broken = broken,
+                      .head = 8 * (c->n_tiles > 1 ? -FRAME - 1.0 : HEAD)},
+              .across = across,
+              .mutex = PTHREAD_MUTEX_INITIALIZER};
+    uint8_t *rows = ae_alloc(
+        AE_CODER_TILE < c->info.height ? AE_CODER_TILE : (size_t)c->info.height, c->row_bytes);
+    ae_status st = rows ? compress_read_again(c, err)
+                        : ae_fail(err, AE_ERR_NOMEM, "a row of tiles");
 
     b.rows = rows;
     b.job.survey = asked;
     b.job.mutex = &b.mutex;
     threads = threads ? threads : 1;
     for (uint64_t y = 0; y < c->info.height && st == AE_OK; y += AE_CODER_TILE, b.ty++) {
-        b.n_rows = c->info.height - y < AE_CODER_TILE ? (uint32_t)(c->info.height - y) : AE_CODER_TILE;
+        b.n_rows = c->info.height - y < AE_CODER_TILE ? (uint32_t)(c->info.height - y)
+                                                      : AE_CODER_TILE;
         b.wanted = broken ? broken + (size_t)b.ty * across : NULL;
         if (cli_cancel.requested)
             st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
@@ -534,7 +563,8 @@ static ae_status choose(compressed *c, const compress_options *o, uint32_t threa
     return st;
 }
 
-ae_status choose_survey(compressed *c, const compress_options *o, uint32_t threads, survey *out, ae_error *err)
+ae_status choose_survey(compressed *c, const compress_options *o, uint32_t threads, survey *out,
+                        ae_error *err)
 {
     uint32_t drawn;
 
@@ -542,7 +572,8 @@ ae_status choose_survey(compressed *c, const compress_options *o, uint32_t threa
     return choose(c, o, threads, NULL, out, &drawn, err);
 }
 
-ae_status choose_tiles(compressed *c, const compress_options *o, uint32_t threads, uint32_t *network, bool *drawn, ae_error *err)
+ae_status choose_tiles(compressed *c, const compress_options *o, uint32_t threads,
+                       uint32_t *network, bool *drawn, ae_error *err)
 {
     uint32_t n_drawn;
     ae_status st = choose(c, o, threads, NULL, NULL, &n_drawn, err);
@@ -558,9 +589,11 @@ static bool is_broken(const compressed *c, const error_map *map, uint32_t i)
 {
     uint32_t w = (uint32_t)c->info.width - i % map->across * AE_CODER_TILE;
     uint32_t h = (uint32_t)c->info.height - i / map->across * AE_CODER_TILE;
-    double pixels = (double)(w < AE_CODER_TILE ? w : AE_CODER_TILE) * (h < AE_CODER_TILE ? h : AE_CODER_TILE);
+    double pixels = (double)(w < AE_CODER_TILE ? w : AE_CODER_TILE) *
+                    (h < AE_CODER_TILE ? h : AE_CODER_TILE);
 
-    return !compress_is_patched(c, i) && !promise_is_kept(promise_q(c->item.quality), &map->tiles[i], pixels * map->channels);
+    return !compress_is_patched(c, i) &&
+           !promise_is_kept(promise_q(c->item.quality), &map->tiles[i], pixels * map->channels);
 }
 
 bool choose_is_kept(const compressed *c, const error_map *map)
@@ -571,8 +604,8 @@ bool choose_is_kept(const compressed *c, const error_map *map)
     return true;
 }
 
-ae_status choose_broken(compressed *c, const compress_options *o, uint32_t threads, const error_map *map, uint32_t *n,
-                        ae_error *err)
+ae_status choose_broken(compressed *c, const compress_options *o, uint32_t threads,
+                        const error_map *map, uint32_t *n, ae_error *err)
 {
     bool *broken = ae_alloc(c->n_tiles, sizeof(*broken));
     uint32_t drawn;

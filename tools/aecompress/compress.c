@@ -15,7 +15,8 @@
 #include "encoding.h"
 #include "recording.h"
 
-static ae_status write_network(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
+static ae_status write_network(encoding *e, const compress_options *o, uint32_t threads,
+                               ae_error *err)
 {
     compressed *c = e->c;
     ae_status st;
@@ -28,8 +29,9 @@ static ae_status write_network(encoding *e, const compress_options *o, uint32_t 
     return compress_alpha(e, threads, err);
 }
 
-ae_status compress_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
-                        ae_container_writer *writer, ae_error *err)
+ae_status compress_item(compressed *c, const compress_options *o, const cli_item *progress,
+                        uint32_t threads, const char *name, ae_container_writer *writer,
+                        ae_error *err)
 {
     encoding e = {.c = c, .progress = progress};
     bool coded = false;
@@ -60,7 +62,8 @@ ae_status compress_item(compressed *c, const compress_options *o, const cli_item
     return ae_container_end(writer, c->digest, err);
 }
 
-void compress_report(const compressed *c, const compress_options *o, cli_json *json, uint64_t n_bytes, uint64_t n_input)
+void compress_report(const compressed *c, const compress_options *o, cli_json *json,
+                     uint64_t n_bytes, uint64_t n_input)
 {
     double pixels = (double)c->info.width * (double)c->info.height;
 
@@ -76,12 +79,20 @@ void compress_report(const compressed *c, const compress_options *o, cli_json *j
     cli_json_number(json, "width", (double)c->info.width);
     cli_json_number(json, "height", (double)c->info.height);
     cli_json_number(json, "channels", c->info.channels);
-    cli_json_string(json, "coding", c->item.coding == AE_ITEM_NETWORK ? "network" : c->item.quality ? "near-lossless" : "lossless");
+    cli_json_string(json, "coding",
+                    c->item.coding == AE_ITEM_NETWORK ? "network"
+                    : c->item.quality                 ? "near-lossless"
+                                                      : "lossless");
     cli_json_number(json, "input_bytes", (double)n_input);
     cli_json_number(json, "bytes", (double)n_bytes);
     cli_json_number(json, "bpp", 8 * (double)n_bytes / pixels);
-    cli_json_number(json, "psnr", c->squares > 0 ? 10 * log10(255.0 * 255.0 * c->samples / c->squares) : INFINITY);
-    cli_json_number(json, "ms_ssim", c->squares <= 0 ? 1 : c->similarity ? ae_similarity_value(c->similarity) : NAN);
+    cli_json_number(json, "psnr",
+                    c->squares > 0 ? 10 * log10(255.0 * 255.0 * c->samples / c->squares)
+                                   : INFINITY);
+    cli_json_number(json, "ms_ssim",
+                    c->squares <= 0 ? 1
+                    : c->similarity ? ae_similarity_value(c->similarity)
+                                    : NAN);
 }
 
 bool compress_wanted(void *opaque, const char *path)
@@ -89,10 +100,12 @@ bool compress_wanted(void *opaque, const char *path)
     const compress_options *o = opaque;
 
     const char *suffix = cli_name_suffix(path);
-    unsigned others = compress_has_target(o) ? 0 : 1u << AE_KIND_AUDIO | 1u << AE_KIND_TENSOR; /* only pictures aim at a size */
+    /* only pictures aim at a size */
+    unsigned others = compress_has_target(o) ? 0 : 1u << AE_KIND_AUDIO | 1u << AE_KIND_TENSOR;
 
     /* beside pictures a table tells of them, and its words would become numbers */
-    return picture_in_tree(path, 1u << AE_KIND_IMAGE | others) && strcasecmp(suffix, "csv") != 0 && strcasecmp(suffix, "tsv") != 0;
+    return picture_in_tree(path, 1u << AE_KIND_IMAGE | others) && strcasecmp(suffix, "csv") != 0 &&
+           strcasecmp(suffix, "tsv") != 0;
 }
 
 static bool none_are_pictures(char **operands, int n)
@@ -113,18 +126,21 @@ int compress_load(compress_options *o, char **operands, int n_operands)
     if (o->target_bitrate > 0 || (!compress_has_target(o) && compress_bound_of(o) >= 0) ||
         (!o->model && !o->batch.files_from && none_are_pictures(operands, n_operands)))
         return CLI_GO_ON;
-    if (ae_model_find(name, path, sizeof(path), &err) == AE_OK && ae_model_open(path, NULL, &o->loaded, &err) == AE_OK &&
+    if (ae_model_find(name, path, sizeof(path), &err) == AE_OK &&
+        ae_model_open(path, NULL, &o->loaded, &err) == AE_OK &&
         ae_coder_open(o->loaded, &o->coder, &err) == AE_OK)
         return CLI_GO_ON;
     if (compress_has_target(o) && !o->model)
         return CLI_GO_ON; /* what needs none may do */
-    cli_message("the codec %s: %s; --lossless, --near-lossless and -q 91 and above need none", name, err.message);
+    cli_message("the codec %s: %s; --lossless, --near-lossless and -q 91 and above need none", name,
+                err.message);
     return CLI_FAILED;
 }
 
 /* ---- one file ---- */
 
-ae_status compress_verify(int fd, uint64_t first, const compress_options *o, uint32_t threads, ae_error *err)
+ae_status compress_verify(int fd, uint64_t first, const compress_options *o, uint32_t threads,
+                          ae_error *err)
 {
     aecfile_options options = {.model = o->model, .control.threads = threads};
     ae_item *items = NULL;
@@ -139,7 +155,9 @@ ae_status compress_verify(int fd, uint64_t first, const compress_options *o, uin
     for (size_t i = 0; i < n && st == AE_OK; i++) {
         bool checked = false;
 
-        if (items[i].number >= first && (st = aecfile_decode(&f, &items[i], &options, NULL, &checked, err)) == AE_OK && !checked)
+        if (items[i].number >= first &&
+            (st = aecfile_decode(&f, &items[i], &options, NULL, &checked, err)) == AE_OK &&
+            !checked)
             st = ae_fail(err, AE_ERR_INTERNAL, "%s has no hash", items[i].name);
     }
     ae_items_free(items, n);
@@ -163,7 +181,8 @@ static ae_status name_picture(uint32_t k, ae_status st, ae_error *err)
     return picture_name_file(name, st, err);
 }
 
-static void say_recording(const compressed *c, const compress_options *o, const cli_item *item, uint64_t n_bytes)
+static void say_recording(const compressed *c, const compress_options *o, const cli_item *item,
+                          uint64_t n_bytes)
 {
     double seconds = recording_seconds(c);
     char length[32];
@@ -171,14 +190,16 @@ static void say_recording(const compressed *c, const compress_options *o, const 
     cli_item_progress_sound(item, 1, seconds / 3600);
     compress_report(c, o, item->json, n_bytes, ae_source_size(c->source));
     if (o->batch.verbose)
-        cli_item_note(item, "%s, %g Hz, channels: %u, %llu -> %llu bytes, %.1f kbit/s", sound_time(seconds, length), c->info.rate,
-                      c->info.channels, (unsigned long long)ae_source_size(c->source), (unsigned long long)n_bytes,
+        cli_item_note(item, "%s, %g Hz, channels: %u, %llu -> %llu bytes, %.1f kbit/s",
+                      sound_time(seconds, length), c->info.rate, c->info.channels,
+                      (unsigned long long)ae_source_size(c->source), (unsigned long long)n_bytes,
                       seconds > 0 ? 8e-3 * (double)n_bytes / seconds : 0);
 }
 
-/* All pictures of the file, each an item: photo.png alone, scan-1.tif and on of several. Their pixels are counted. */
-static ae_status write_items(compressed *c, const compress_options *o, const cli_item *item, ae_container_writer *writer,
-                             double *pixels, ae_error *err)
+/* All pictures of the file, each an item: photo.png alone, scan-1.tif and on of several. Their
+ * pixels are counted. */
+static ae_status write_items(compressed *c, const compress_options *o, const cli_item *item,
+                             ae_container_writer *writer, double *pixels, ae_error *err)
 {
     char note[sizeof(c->reader.note)] = "";
     cli_item part = *item;
@@ -209,7 +230,8 @@ static ae_status write_items(compressed *c, const compress_options *o, const cli
     return st;
 }
 
-static void say_pictures(const compressed *c, const compress_options *o, const cli_item *item, uint64_t n_bytes, double pixels)
+static void say_pictures(const compressed *c, const compress_options *o, const cli_item *item,
+                         uint64_t n_bytes, double pixels)
 {
     uint64_t n_input = ae_source_size(c->source);
 
@@ -223,15 +245,18 @@ static void say_pictures(const compressed *c, const compress_options *o, const c
         compress_report(c, o, item->json, n_bytes, n_input);
     }
     if (o->batch.verbose && c->n_pictures > 1)
-        cli_item_note(item, "%u pictures, %llu -> %llu bytes, %.3f bits a pixel", c->n_pictures, (unsigned long long)n_input,
-                      (unsigned long long)n_bytes, 8 * (double)n_bytes / pixels);
+        cli_item_note(item, "%u pictures, %llu -> %llu bytes, %.3f bits a pixel", c->n_pictures,
+                      (unsigned long long)n_input, (unsigned long long)n_bytes,
+                      8 * (double)n_bytes / pixels);
     else if (o->batch.verbose)
-        cli_item_note(item, "%llu x %llu, %llu -> %llu bytes, %.3f bits a pixel", (unsigned long long)c->info.width,
-                      (unsigned long long)c->info.height, (unsigned long long)n_input, (unsigned long long)n_bytes,
+        cli_item_note(item, "%llu x %llu, %llu -> %llu bytes, %.3f bits a pixel",
+                      (unsigned long long)c->info.width, (unsigned long long)c->info.height,
+                      (unsigned long long)n_input, (unsigned long long)n_bytes,
                       8 * (double)n_bytes / pixels);
 }
 
-static void say_array(const compressed *c, const compress_options *o, const cli_item *item, uint64_t n_bytes)
+static void say_array(const compressed *c, const compress_options *o, const cli_item *item,
+                      uint64_t n_bytes)
 {
     uint64_t n_input = ae_source_size(c->source);
     char shape[ARRAY_TEXT];
@@ -239,8 +264,9 @@ static void say_array(const compressed *c, const compress_options *o, const cli_
     cli_item_progress(item, 1, (double)c->info.width * (double)c->info.height * 1e-6);
     array_report(c, item->json, n_bytes, n_input);
     if (o->batch.verbose)
-        cli_item_note(item, "%s, %s, %llu -> %llu bytes", array_shape(&c->info, shape), array_type(c->info.sample),
-                      (unsigned long long)n_input, (unsigned long long)n_bytes);
+        cli_item_note(item, "%s, %s, %llu -> %llu bytes", array_shape(&c->info, shape),
+                      array_type(c->info.sample), (unsigned long long)n_input,
+                      (unsigned long long)n_bytes);
 }
 
 ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
@@ -256,13 +282,14 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
 
     if (st != AE_OK)
         goto done;
-    if ((st = ae_output_open(item->output, standard ? NULL : item->input, picture_output_flags(&o->batch), &output, err)) !=
-            AE_OK ||
+    if ((st = ae_output_open(item->output, standard ? NULL : item->input,
+                             picture_output_flags(&o->batch), &output, err)) != AE_OK ||
         (st = ae_container_create(ae_output_sink(output), &writer, err)) != AE_OK) {
         st = picture_name_file(item->output, st, err);
         goto done;
     }
-    if ((st = compress_model(o, writer, err)) != AE_OK || (st = write_items(&c, o, item, writer, &pixels, err)) != AE_OK ||
+    if ((st = compress_model(o, writer, err)) != AE_OK ||
+        (st = write_items(&c, o, item, writer, &pixels, err)) != AE_OK ||
         (st = ae_container_finish(writer, err)) != AE_OK)
         goto done;
     n_bytes = ae_container_written(writer);

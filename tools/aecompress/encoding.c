@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Steps of coding one picture. By the network it is read once for the colours, once for alpha, and once beside what decoding
- * gives. */
+ * Steps of coding one picture. By the network it is read once for the colours, once for alpha, and
+ * once beside what decoding gives. */
 #include <string.h>
 
 #include "choose.h"
@@ -25,7 +25,8 @@ static ae_status read_and_keep(void *opaque, void *rows, uint32_t n_rows, ae_err
 
 static float sample_at(const compressed *c, const void *rows, size_t at)
 {
-    return c->info.sample == AE_U8 ? (float)((const uint8_t *)rows)[at] : (float)((const uint16_t *)rows)[at] / 257;
+    return c->info.sample == AE_U8 ? (float)((const uint8_t *)rows)[at]
+                                   : (float)((const uint16_t *)rows)[at] / 257;
 }
 
 static void take_luma(const compressed *c, const void *row, float *to)
@@ -34,12 +35,14 @@ static void take_luma(const compressed *c, const void *row, float *to)
 
     for (size_t x = 0; x < (size_t)c->info.width; x++)
         to[x] = channels < 3 ? sample_at(c, row, x * channels)
-                             : 0.299f * sample_at(c, row, x * channels) + 0.587f * sample_at(c, row, x * channels + 1) +
+                             : 0.299f * sample_at(c, row, x * channels) +
+                                   0.587f * sample_at(c, row, x * channels + 1) +
                                    0.114f * sample_at(c, row, x * channels + 2);
 }
 
 /* Alpha left out. squares: of every pixel, summed over its colours; may be NULL. */
-static void compare(compressed *c, const void *decoded, const void *original, uint32_t n_rows, double *squares)
+static void compare(compressed *c, const void *decoded, const void *original, uint32_t n_rows,
+                    double *squares)
 {
     size_t n = n_rows * (size_t)c->info.width;
     uint32_t channels = c->info.channels, colours = channels - c->info.alpha;
@@ -48,8 +51,8 @@ static void compare(compressed *c, const void *decoded, const void *original, ui
         double sum = 0;
 
         for (uint32_t ch = 0; ch < colours; ch++) {
-            double difference =
-                (double)sample_at(c, decoded, i * channels + ch) - (double)sample_at(c, original, i * channels + ch);
+            double difference = (double)sample_at(c, decoded, i * channels + ch) -
+                                (double)sample_at(c, original, i * channels + ch);
 
             sum += difference * difference;
         }
@@ -74,12 +77,14 @@ static void take_decoded(void *opaque, const void *rows, uint32_t n_rows)
         compare(c, rows, c->original, n_rows, NULL);
 }
 
-static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
+static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes,
+                            ae_error *err)
 {
     encoding *e = opaque;
 
     e->n_bytes += n_bytes + 18 + (index >= 128);
-    return !e->writer ? AE_OK : ae_container_write_tile(e->writer, e->kind, index, data, n_bytes, err);
+    return !e->writer ? AE_OK
+                      : ae_container_write_tile(e->writer, e->kind, index, data, n_bytes, err);
 }
 
 static void show_progress(void *opaque, double done)
@@ -87,10 +92,12 @@ static void show_progress(void *opaque, double done)
     const encoding *e = opaque;
 
     if (e->progress)
-        cli_item_progress(e->progress, done, done * (double)e->c->info.width * (double)e->c->info.height * 1e-6);
+        cli_item_progress(e->progress, done,
+                          done * (double)e->c->info.width * (double)e->c->info.height * 1e-6);
 }
 
-ae_status compress_write_meta(const compressed *c, const compress_options *o, ae_container_writer *writer, ae_error *err)
+ae_status compress_write_meta(const compressed *c, const compress_options *o,
+                              ae_container_writer *writer, ae_error *err)
 {
     ae_meta kept = {0};
     ae_status st = AE_OK;
@@ -122,7 +129,8 @@ ae_status compress_start_again(compressed *c, ae_error *err)
     return st == AE_OK ? compress_read_again(c, err) : st;
 }
 
-static ae_status keep_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
+static ae_status keep_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes,
+                           ae_error *err)
 {
     compressed *c = ((encoding *)opaque)->c;
     ae_status st = write_tile(opaque, index, data, n_bytes, err);
@@ -136,7 +144,8 @@ static ae_status keep_tile(void *opaque, uint32_t index, const void *data, size_
     return AE_OK;
 }
 
-static ae_status get_tile(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+static ae_status get_tile(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
+                          ae_error *err)
 {
     compressed *c = ((encoding *)opaque)->c;
 
@@ -146,7 +155,8 @@ static ae_status get_tile(void *opaque, uint32_t index, const void **data, size_
     return AE_OK;
 }
 
-static ae_status get_patch(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+static ae_status get_patch(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
+                           ae_error *err)
 {
     compressed *c = ((encoding *)opaque)->c;
 
@@ -184,22 +194,23 @@ static ae_status take_colours(void *opaque, const void *rows, uint32_t n_rows, a
 
 static ae_coder_picture picture_of(const compressed *c)
 {
-    return (ae_coder_picture){(uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels < 3 ? 1 : 3, c->info.sample,
-                              c->info.bits};
+    return (ae_coder_picture){(uint32_t)c->info.width, (uint32_t)c->info.height,
+                              c->info.channels < 3 ? 1 : 3, c->info.sample, c->info.bits};
 }
 
-ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t threads, uint32_t most_tiles, ae_analysis **out,
-                           ae_error *err)
+ae_status compress_analyse(encoding *e, const compress_options *o, uint32_t threads,
+                           uint32_t most_tiles, ae_analysis **out, ae_error *err)
 {
-    ae_encode_options encode = {.effort = o->effort, .control.threads = threads, .control.cancel = &cli_cancel};
+    ae_encode_options encode = {
+        .effort = o->effort, .control.threads = threads, .control.cancel = &cli_cancel};
     ae_row_source source = {e->c->info, e, read_rows};
     ae_status st = compress_read_again(e->c, err);
 
     return st == AE_OK ? ae_analyse(o->coder, &encode, &source, most_tiles, out, err) : st;
 }
 
-ae_status compress_colours(encoding *e, const compress_options *o, uint32_t threads, const ae_analysis *analysis, uint32_t every,
-                           ae_error *err)
+ae_status compress_colours(encoding *e, const compress_options *o, uint32_t threads,
+                           const ae_analysis *analysis, uint32_t every, ae_error *err)
 {
     compressed *c = e->c;
     ae_encode_options encode = {.quality = c->item.quality,
@@ -213,26 +224,30 @@ ae_status compress_colours(encoding *e, const compress_options *o, uint32_t thre
         c->flat = compress_is_patched(c, i);
     if (!(c->tiles = ae_alloc(c->n_tiles, sizeof(*c->tiles))))
         return ae_fail(err, AE_ERR_NOMEM, "coded tiles");
-    return analysis ? ae_encode_analysis(analysis, &encode, every, &keep, err) : ae_encode(o->coder, &encode, &source, &keep, err);
+    return analysis ? ae_encode_analysis(analysis, &encode, every, &keep, err)
+                    : ae_encode(o->coder, &encode, &source, &keep, err);
 }
 
 double compress_share(const compressed *c)
 {
-    uint32_t width = (uint32_t)c->info.width, height = (uint32_t)c->info.height, n_x = (width + AE_CODER_TILE - 1) / AE_CODER_TILE;
+    uint32_t width = (uint32_t)c->info.width, height = (uint32_t)c->info.height,
+             n_x = (width + AE_CODER_TILE - 1) / AE_CODER_TILE;
     double pixels = 0;
 
     for (uint32_t i = 0; i < c->n_tiles; i++) {
         uint32_t w = width - i % n_x * AE_CODER_TILE, h = height - i / n_x * AE_CODER_TILE;
 
         if (c->tiles[i].data)
-            pixels += (double)(w < AE_CODER_TILE ? w : AE_CODER_TILE) * (h < AE_CODER_TILE ? h : AE_CODER_TILE);
+            pixels += (double)(w < AE_CODER_TILE ? w : AE_CODER_TILE) *
+                      (h < AE_CODER_TILE ? h : AE_CODER_TILE);
     }
     return pixels / ((double)width * height);
 }
 
 ae_status compress_alpha(encoding *e, uint32_t threads, ae_error *err)
 {
-    ae_samples_options alpha = {.control.threads = threads, .alpha_only = true, .control.cancel = &cli_cancel};
+    ae_samples_options alpha = {
+        .control.threads = threads, .alpha_only = true, .control.cancel = &cli_cancel};
     ae_row_source source = {e->c->info, e, read_rows};
     ae_tile_sink sink = {e, write_tile};
     ae_status st;
@@ -240,16 +255,20 @@ ae_status compress_alpha(encoding *e, uint32_t threads, ae_error *err)
     if (!e->c->info.alpha)
         return AE_OK;
     e->kind = AE_TILE_ALPHA;
-    return (st = compress_read_again(e->c, err)) == AE_OK ? ae_samples_encode(&alpha, &source, &sink, err) : st;
+    return (st = compress_read_again(e->c, err)) == AE_OK
+               ? ae_samples_encode(&alpha, &source, &sink, err)
+               : st;
 }
 
 ae_status compress_compare(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
 {
     ae_coder_picture picture = picture_of(e->c);
-    ae_decode_options decode = {.quality = e->c->item.quality, .control.threads = threads, .control.cancel = &cli_cancel};
+    ae_decode_options decode = {
+        .quality = e->c->item.quality, .control.threads = threads, .control.cancel = &cli_cancel};
     ae_tile_source tiles = {e, get_tile};
     ae_row_sink colours = {e, take_colours};
-    patches over = {.info = e->c->info, .control = {threads, &cli_cancel, e, NULL, NULL}, .read = get_patch};
+    patches over = {
+        .info = e->c->info, .control = {threads, &cli_cancel, e, NULL, NULL}, .read = get_patch};
     ae_status st = compress_read_again(e->c, err);
 
     over.info.channels = picture.planes;
@@ -269,7 +288,9 @@ ae_status compress_compare(encoding *e, const compress_options *o, uint32_t thre
 
 ae_status compress_samples(encoding *e, uint32_t threads, ae_error *err)
 {
-    ae_samples_options options = {.bound = e->c->bound, .bounds = e->c->by_tile ? e->c->bounds : NULL, .decoded = take_decoded,
+    ae_samples_options options = {.bound = e->c->bound,
+                                  .bounds = e->c->by_tile ? e->c->bounds : NULL,
+                                  .decoded = take_decoded,
                                   .control = {threads, &cli_cancel, e, show_progress, NULL}};
     ae_row_source source = {e->c->info, e, read_and_keep};
     ae_tile_sink sink = {e, write_tile};
@@ -277,7 +298,8 @@ ae_status compress_samples(encoding *e, uint32_t threads, ae_error *err)
     return ae_samples_encode(&options, &source, &sink, err);
 }
 
-ae_status compress_write_coded(encoding *e, const struct coded_tile *tiles, ae_tile_kind kind, ae_error *err)
+ae_status compress_write_coded(encoding *e, const struct coded_tile *tiles, ae_tile_kind kind,
+                               ae_error *err)
 {
     ae_status st = AE_OK;
 

@@ -11,7 +11,8 @@ ae_status gathered_begin(gathered *g, const ae_item *like, size_t n_each, ae_err
 {
     size_t most = AE_PACK_BYTES / n_each;
 
-    *g = (gathered){.like = *like, .n_each = n_each, .most = most < MAX_NAMES ? (uint32_t)most : MAX_NAMES};
+    *g = (gathered){
+        .like = *like, .n_each = n_each, .most = most < MAX_NAMES ? (uint32_t)most : MAX_NAMES};
     g->like.name = NULL;
     g->samples = ae_alloc(g->most, n_each);
     g->names = ae_alloc(g->most, sizeof(*g->names));
@@ -22,7 +23,8 @@ ae_status gathered_begin(gathered *g, const ae_item *like, size_t n_each, ae_err
     return ae_fail(err, AE_ERR_NOMEM, "a pack of items");
 }
 
-ae_status gathered_add(gathered *g, const void *samples, const char *name, const ae_item_fields *fields, ae_error *err)
+ae_status gathered_add(gathered *g, const void *samples, const char *name,
+                       const ae_item_fields *fields, ae_error *err)
 {
     if (!(g->names[g->n] = ae_strdup(name)))
         return ae_fail(err, AE_ERR_NOMEM, "a name");
@@ -45,12 +47,14 @@ static bool same_kind(const ae_item *a, const ae_item *b)
 {
     const ae_signal_info *x = &a->info, *y = &b->info;
 
-    return x->width == y->width && x->height == y->height && x->channels == y->channels && x->sample == y->sample &&
-           x->bits == y->bits && a->quality == b->quality && a->orientation == b->orientation;
+    return x->width == y->width && x->height == y->height && x->channels == y->channels &&
+           x->sample == y->sample && x->bits == y->bits && a->quality == b->quality &&
+           a->orientation == b->orientation;
 }
 
-ae_status gather(gathered kinds[GATHER_KINDS], const ae_item *item, size_t n_each, const void *samples, const char *name,
-                 const ae_item_fields *fields, gathered *ready, ae_error *err)
+ae_status gather(gathered kinds[GATHER_KINDS], const ae_item *item, size_t n_each,
+                 const void *samples, const char *name, const ae_item_fields *fields,
+                 gathered *ready, ae_error *err)
 {
     gathered *g = NULL;
     ae_status st;

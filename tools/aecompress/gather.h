@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Small pictures of an archive that wait for others of their kind, to share a tile; and the names that are taken. */
+ * Small pictures of an archive that wait for others of their kind, to share a tile; and the names
+ * that are taken. */
 #ifndef GATHER_H
 #define GATHER_H
 
 #include "ae/container.h"
 
-enum { GATHER_KINDS = 8, GATHER_SMALL = AE_PACK_BYTES / 4 /* bytes of a picture that waits, at most */ };
+/* bytes of a picture that waits, at most */
+enum { GATHER_KINDS = 8, GATHER_SMALL = AE_PACK_BYTES / 4 };
 
 /* Pictures of one kind; zeroed: none. */
 typedef struct gathered {
@@ -20,13 +22,15 @@ typedef struct gathered {
 
 ae_status gathered_begin(gathered *g, const ae_item *like, size_t n_each, ae_error *err);
 /* Room must be there. */
-ae_status gathered_add(gathered *g, const void *samples, const char *name, const ae_item_fields *fields, ae_error *err);
+ae_status gathered_add(gathered *g, const void *samples, const char *name,
+                       const ae_item_fields *fields, ae_error *err);
 void gathered_clear(gathered *g);
 
-/* Takes one in. *ready gets what is now to be written: a full pack, the fullest where there was no room for another kind, or none.
- */
-ae_status gather(gathered kinds[GATHER_KINDS], const ae_item *item, size_t n_each, const void *samples, const char *name,
-                 const ae_item_fields *fields, gathered *ready, ae_error *err);
+/* Takes one in. *ready gets what is now to be written: a full pack, the fullest where there was no
+ * room for another kind, or none. */
+ae_status gather(gathered kinds[GATHER_KINDS], const ae_item *item, size_t n_each,
+                 const void *samples, const char *name, const ae_item_fields *fields,
+                 gathered *ready, ae_error *err);
 
 typedef struct name_set {
     char **slots;

@@ -13,8 +13,8 @@ static ae_status load_numbers(ae_reader *reader, size_t n, item_label *out, ae_e
     ae_status st;
 
     if (info->width != 1 || info->height != n)
-        return ae_fail(err, AE_ERR_MISMATCH, "%llu labels of %llu numbers for %zu items", (unsigned long long)info->height,
-                       (unsigned long long)info->width, n);
+        return ae_fail(err, AE_ERR_MISMATCH, "%llu labels of %llu numbers for %zu items",
+                       (unsigned long long)info->height, (unsigned long long)info->width, n);
     if ((st = ae_reader_read_all(reader, &all, err)) != AE_OK)
         return st;
     for (size_t i = 0; i < n; i++)
@@ -47,7 +47,8 @@ static ae_status take_line(char *line, size_t number, char *label, ae_error *err
         n = (size_t)(to - cell);
     }
     if (n >= AE_LABEL_BYTES)
-        return ae_fail(err, AE_ERR_LIMIT, "line %zu: a label of %zu bytes, at most %d are kept", number, n, AE_LABEL_BYTES - 1);
+        return ae_fail(err, AE_ERR_LIMIT, "line %zu: a label of %zu bytes, at most %d are kept",
+                       number, n, AE_LABEL_BYTES - 1);
     memcpy(label, cell, n + 1);
     return AE_OK;
 }
@@ -77,7 +78,8 @@ static ae_status load_text(ae_source *source, size_t n, item_label *out, ae_erro
     if (st == AE_OK && lines != n + header)
         st = ae_fail(err, AE_ERR_MISMATCH, "%zu lines of labels for %zu items", lines, n);
     for (size_t i = 0; i < lines && st == AE_OK; i++) {
-        size_t length = strcspn(at, "\n"), kept = length && at[length - 1] == '\r' ? length - 1 : length;
+        size_t length = strcspn(at, "\n"),
+               kept = length && at[length - 1] == '\r' ? length - 1 : length;
 
         at[kept] = 0;
         if (i >= header)
@@ -94,10 +96,12 @@ ae_status labels_load(const char *path, size_t n, item_label **out, ae_error *er
     ae_reader reader = {0};
     ae_error ignored;
     item_label *labels = ae_alloc(n, sizeof(*labels));
-    ae_status st = labels ? ae_source_open(path, &source, err) : ae_fail(err, AE_ERR_NOMEM, "%zu labels", n);
+    ae_status st = labels ? ae_source_open(path, &source, err)
+                          : ae_fail(err, AE_ERR_NOMEM, "%zu labels", n);
 
-    if (st == AE_OK && ae_reader_open(source, NULL, &reader, &ignored) == AE_OK && reader.info.kind == AE_KIND_TENSOR &&
-        strcmp(reader.codec->name, "csv") != 0 && strcmp(reader.codec->name, "tsv") != 0) {
+    if (st == AE_OK && ae_reader_open(source, NULL, &reader, &ignored) == AE_OK &&
+        reader.info.kind == AE_KIND_TENSOR && strcmp(reader.codec->name, "csv") != 0 &&
+        strcmp(reader.codec->name, "tsv") != 0) {
         st = load_numbers(&reader, n, labels, err);
     } else if (st == AE_OK) {
         ae_reader_close(&reader);

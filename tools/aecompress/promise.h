@@ -18,14 +18,17 @@ typedef struct error_map {
     double *blocks; /* sums of the row of blocks in hand */
     uint32_t width, height, channels, across, y;
 } error_map;
-ae_status error_map_open(error_map *m, uint32_t width, uint32_t height, uint32_t channels, ae_error *err);
+ae_status error_map_open(error_map *m, uint32_t width, uint32_t height, uint32_t channels,
+                         ae_error *err);
 void error_map_close(error_map *m);
-void error_map_add(error_map *m, const double *squares); /* of the pixels of a row, summed over their channels */
+/* of the pixels of a row, summed over their channels */
+void error_map_add(error_map *m, const double *squares);
 
 /* -q, and what an item stores of it. */
 double promise_q(uint32_t quality);
 uint32_t promise_quality(double q);
-/* Bits that a pixel's mean square error of 1 is worth; the error and the bits a pixel that photographs have on average. */
+/* Bits that a pixel's mean square error of 1 is worth; the error and the bits a pixel that
+ * photographs have on average. */
 double promise_price(double q);
 double promise_usual_error(double q);
 double promise_usual_rate(double q);

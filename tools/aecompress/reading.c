@@ -22,7 +22,9 @@ double compress_bound_of(const compress_options *o)
     if (o->near_lossless >= 0)
         return o->near_lossless;
     /* at most 1: with any more, smooth pictures would be worse than by the network */
-    return o->quality > COMPRESS_NETWORK_MAX ? (100.0 - o->quality) / (100 - COMPRESS_NETWORK_MAX - 1) : -1;
+    return o->quality > COMPRESS_NETWORK_MAX
+               ? (100.0 - o->quality) / (100 - COMPRESS_NETWORK_MAX - 1)
+               : -1;
 }
 
 uint16_t compress_bound(const compress_options *o)
@@ -42,7 +44,9 @@ void compress_within(compressed *c, double bound)
 /* What does not take along how a picture is to be turned takes it turned. */
 static ae_status turn(compressed *c, ae_error *err)
 {
-    return c->upright && c->reader.info.kind == AE_KIND_IMAGE ? ae_reader_turn_upright(&c->reader, err) : AE_OK;
+    return c->upright && c->reader.info.kind == AE_KIND_IMAGE
+               ? ae_reader_turn_upright(&c->reader, err)
+               : AE_OK;
 }
 
 static ae_status stand_at_picture(compressed *c, ae_error *err)
@@ -61,10 +65,13 @@ static ae_status open_sound(compressed *c, const compress_options *o, ae_error *
     *info = c->reader.info;
     info->width = 1;
     if (o->target_bpp > 0 || o->target_psnr > 0)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "is a sound: bits a pixel and dB to aim at are for pictures, --target-bitrate "
-                       "and --target-size for sounds");
+        return ae_fail(
+            err, AE_ERR_UNSUPPORTED,
+            "is a sound: bits a pixel and dB to aim at are for pictures, --target-bitrate "
+            "and --target-size for sounds");
     if (o->near_lossless >= 1 && floats)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "floating-point sound is kept without loss only: --near-lossless counts "
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "floating-point sound is kept without loss only: --near-lossless counts "
                        "steps of whole numbers");
     c->bound = o->near_lossless > 0 ? (uint32_t)o->near_lossless : 0;
     c->item = (ae_item){.info = *info, .quality = (uint16_t)c->bound, .tile = ae_sounds_tile(info)};
@@ -94,22 +101,27 @@ static ae_status open_picture(compressed *c, const compress_options *o, ae_error
         info->bits = 16;
     }
     c->row_bytes = ae_row_bytes(info);
-    c->item = (ae_item){.info = *info, .orientation = (uint8_t)ae_meta_orientation(&c->reader.meta)};
+    c->item = (ae_item){.info = *info,
+                        .orientation = (uint8_t)ae_meta_orientation(&c->reader.meta)};
     if (bound < 0) {
         double beyond = fmax((double)o->quality - COMPRESS_TRAINED, 0);
 
         c->item.coding = AE_ITEM_NETWORK;
-        c->item.quality = (uint16_t)lround((o->quality - beyond) / COMPRESS_TRAINED * AE_QUALITY_ONE +
-                                           beyond / (COMPRESS_NETWORK_MAX - COMPRESS_TRAINED) * COMPRESS_FURTHER);
+        c->item.quality = (uint16_t)lround(
+            (o->quality - beyond) / COMPRESS_TRAINED * AE_QUALITY_ONE +
+            beyond / (COMPRESS_NETWORK_MAX - COMPRESS_TRAINED) * COMPRESS_FURTHER);
         ae_coder_identity(o->coder, c->item.identity);
     } else {
         compress_within(c, bound);
     }
-    if ((info->sample != c->reader.info.sample && !(c->read_band = ae_alloc(BAND, ae_row_bytes(&c->reader.info)))) ||
-        ((bound < 0 || c->item.quality || compress_has_target(o)) && !(c->original = ae_alloc(BAND + 1, c->row_bytes))) ||
+    if ((info->sample != c->reader.info.sample &&
+         !(c->read_band = ae_alloc(BAND, ae_row_bytes(&c->reader.info)))) ||
+        ((bound < 0 || c->item.quality || compress_has_target(o)) &&
+         !(c->original = ae_alloc(BAND + 1, c->row_bytes))) ||
         !(c->hash = ae_sample_hash_create()))
         return ae_fail(err, AE_ERR_NOMEM, "a band of rows");
-    c->n_tiles = ae_coder_tiles(&(ae_coder_picture){.width = (uint32_t)info->width, .height = (uint32_t)info->height});
+    c->n_tiles = ae_coder_tiles(
+        &(ae_coder_picture){.width = (uint32_t)info->width, .height = (uint32_t)info->height});
     c->lossy = bound < 0;
     if (c->lossy && (!(c->patches = ae_alloc(c->n_tiles, sizeof(*c->patches))) ||
                      !(c->bounds = ae_alloc(c->n_tiles, sizeof(*c->bounds)))))
@@ -131,17 +143,23 @@ static ae_status open_array(compressed *c, const compress_options *o, ae_error *
     c->info = *info;
     c->item = (ae_item){.info = *info};
     if (compress_has_target(o))
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "arrays are kept without loss or within an error: sizes and qualities to aim at "
-                       "are for pictures");
+        return ae_fail(
+            err, AE_ERR_UNSUPPORTED,
+            "arrays are kept without loss or within an error: sizes and qualities to aim at "
+            "are for pictures");
     if (steps > 0 && floats)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "--near-lossless counts steps of whole numbers; --max-error says by how much "
-                       "floats may differ");
+        return ae_fail(
+            err, AE_ERR_UNSUPPORTED,
+            "--near-lossless counts steps of whole numbers; --max-error says by how much "
+            "floats may differ");
     if (o->max_relative > 0 && !floats)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "--max-relative-error is for floats; --max-error says by how much whole "
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "--max-relative-error is for floats; --max-error says by how much whole "
                        "numbers may differ");
     if (o->max_relative > 0)
         c->item.quality = AE_ARRAY_RELATIVE;
-    else if (info->sample != AE_BOOL && (floats ? o->max_error > 0 : fmax(o->max_error, steps) >= 1))
+    else if (info->sample != AE_BOOL &&
+             (floats ? o->max_error > 0 : fmax(o->max_error, steps) >= 1))
         c->item.quality = AE_ARRAY_ABSOLUTE;
     if (c->item.quality)
         c->item.error = o->max_relative > 0 ? o->max_relative : fmax(o->max_error, steps);
@@ -156,7 +174,8 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
 {
     ae_status st;
 
-    *c = (compressed){.n_pictures = 1, .picture = 1, .upright = !(o->meta_kinds >> AE_META_EXIF & 1)};
+    *c = (compressed){
+        .n_pictures = 1, .picture = 1, .upright = !(o->meta_kinds >> AE_META_EXIF & 1)};
     if ((st = ae_source_open(path, &c->source, err)) != AE_OK ||
         (st = ae_reader_open(c->source, &picture_limits, &c->reader, err)) != AE_OK)
         return st;
@@ -165,10 +184,13 @@ ae_status compress_open(compressed *c, const compress_options *o, const char *pa
     if (c->reader.info.kind == AE_KIND_TENSOR)
         return open_array(c, o, err);
     if (compress_bound_of(o) < 0 && !o->coder)
-        return ae_fail(err, AE_ERR_ARGUMENT, "is a picture, not what its name says, and the codec for it was not looked for; "
-                       "--lossless needs none");
+        return ae_fail(
+            err, AE_ERR_ARGUMENT,
+            "is a picture, not what its name says, and the codec for it was not looked for; "
+            "--lossless needs none");
     if ((st = ae_reader_expect(&c->reader, AE_KIND_IMAGE, err)) != AE_OK ||
-        (st = picture_count(&c->reader, o->first, true, &c->n_pictures, err)) != AE_OK || (st = turn(c, err)) != AE_OK)
+        (st = picture_count(&c->reader, o->first, true, &c->n_pictures, err)) != AE_OK ||
+        (st = turn(c, err)) != AE_OK)
         return st;
     return open_picture(c, o, err);
 }
@@ -195,8 +217,12 @@ static void close_picture(compressed *c)
     ae_free(c->luma);
     ae_free(c->read_band);
     ae_free(c->original);
-    *c = (compressed){.source = c->source, .reader = c->reader, .upright = c->upright, .n_pictures = c->n_pictures,
-                      .picture = c->picture, .fields = c->fields};
+    *c = (compressed){.source = c->source,
+                      .reader = c->reader,
+                      .upright = c->upright,
+                      .n_pictures = c->n_pictures,
+                      .picture = c->picture,
+                      .fields = c->fields};
 }
 
 ae_status compress_picture(compressed *c, const compress_options *o, uint32_t n, ae_error *err)
@@ -226,7 +252,8 @@ static ae_status read_file(compressed *c, void *rows, uint32_t n_rows, ae_error 
     for (uint32_t done = 0, n; done < n_rows && st == AE_OK; done += n) {
         n = n_rows - done < BAND ? n_rows - done : BAND;
         if ((st = ae_reader_read(&c->reader, c->read_band, n, err)) == AE_OK)
-            ae_rows_convert(&c->reader.info, c->read_band, &c->info, (uint8_t *)rows + done * c->row_bytes, n);
+            ae_rows_convert(&c->reader.info, c->read_band, &c->info,
+                            (uint8_t *)rows + done * c->row_bytes, n);
     }
     return st;
 }
@@ -244,20 +271,23 @@ static void flatten(compressed *c, uint32_t ty, uint32_t tx, uint32_t across, ui
     uint8_t *at = c->band + (size_t)tx * BAND * pixel;
 
     spread_over(c->spread, &c->info, at, c->row_bytes, width, c->band_rows,
-                ty && !compress_is_patched(c, index - across) ? c->above + (size_t)tx * BAND * pixel : NULL,
+                ty && !compress_is_patched(c, index - across) ? c->above + (size_t)tx * BAND * pixel
+                                                              : NULL,
                 tx && !compress_is_patched(c, index - 1) ? at - pixel : NULL,
                 tx + 1 < across && !compress_is_patched(c, index + 1) ? at + BAND * pixel : NULL);
 }
 
 static ae_status fill_band(compressed *c, ae_error *err)
 {
-    uint32_t across = (uint32_t)((c->info.width + BAND - 1) / BAND), ty = (uint32_t)(c->band_y / BAND);
+    uint32_t across = (uint32_t)((c->info.width + BAND - 1) / BAND),
+             ty = (uint32_t)(c->band_y / BAND);
     uint64_t left = c->info.height - c->band_y;
     size_t pixel = c->row_bytes / (size_t)c->info.width;
     ae_status st;
 
     if (!c->spread && (!(c->spread = spread_create()) || !(c->above = ae_alloc(1, c->row_bytes)) ||
-                       !(c->band = ae_alloc(c->info.height < BAND ? (size_t)c->info.height : BAND, c->row_bytes))))
+                       !(c->band = ae_alloc(c->info.height < BAND ? (size_t)c->info.height : BAND,
+                                            c->row_bytes))))
         return ae_fail(err, AE_ERR_NOMEM, "a row of tiles");
     c->band_rows = left < BAND ? (uint32_t)left : BAND;
     c->band_at = 0;
@@ -267,7 +297,8 @@ static ae_status fill_band(compressed *c, ae_error *err)
         uint32_t width = tx + 1 < across ? BAND : (uint32_t)c->info.width - tx * BAND;
 
         if (c->info.alpha)
-            spread_hidden(c->spread, &c->info, c->band + (size_t)tx * BAND * pixel, c->row_bytes, width, c->band_rows);
+            spread_hidden(c->spread, &c->info, c->band + (size_t)tx * BAND * pixel, c->row_bytes,
+                          width, c->band_rows);
         if (c->flat && compress_is_patched(c, ty * across + tx))
             flatten(c, ty, tx, across, width);
     }
@@ -286,7 +317,8 @@ ae_status compress_read(compressed *c, void *rows, uint32_t n_rows, ae_error *er
         if (c->band_at == c->band_rows && (st = fill_band(c, err)) != AE_OK)
             return st;
         n = c->band_rows - c->band_at < n_rows - done ? c->band_rows - c->band_at : n_rows - done;
-        memcpy((uint8_t *)rows + done * c->row_bytes, c->band + c->band_at * c->row_bytes, n * c->row_bytes);
+        memcpy((uint8_t *)rows + done * c->row_bytes, c->band + c->band_at * c->row_bytes,
+               n * c->row_bytes);
         c->band_at += n;
     }
     return st;

@@ -15,7 +15,8 @@ typedef struct listener {
     size_t n, room;
 } listener;
 
-static ae_status hold(const compressed *c, listener *l, const void *frames, uint32_t n, ae_error *err)
+static ae_status hold(const compressed *c, listener *l, const void *frames, uint32_t n,
+                      ae_error *err)
 {
     if (l->n + n > l->room) {
         size_t room = 2 * (l->n + n);
@@ -54,7 +55,8 @@ static void listen(compressed *c, listener *l, const uint8_t *decoded, uint32_t 
     memmove(l->held, l->held + n * c->row_bytes, l->n * c->row_bytes);
 }
 
-static ae_status read_frames(void *opaque, void *frames, uint32_t capacity, uint32_t *n, ae_error *err)
+static ae_status read_frames(void *opaque, void *frames, uint32_t capacity, uint32_t *n,
+                             ae_error *err)
 {
     encoding *e = opaque;
     ae_status st = ae_reader_read_some(&e->c->reader, frames, capacity, n, err);
@@ -62,7 +64,8 @@ static ae_status read_frames(void *opaque, void *frames, uint32_t capacity, uint
     return st == AE_OK && e->listener ? hold(e->c, e->listener, frames, *n, err) : st;
 }
 
-static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
+static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes,
+                            ae_error *err)
 {
     const encoding *e = opaque;
 
@@ -91,15 +94,19 @@ static void show_progress(void *opaque, double done)
 static ae_status write_item(encoding *e, const compress_options *o, uint32_t threads, ae_error *err)
 {
     compressed *c = e->c;
-    ae_sounds_options how = {.block = c->item.block, .quality = c->item.quality / (double)AE_SOUNDS_QUALITY, .bound = c->bound,
-                             .decoded = take_decoded, .control = {threads, &cli_cancel, e, show_progress, NULL}};
+    ae_sounds_options how = {.block = c->item.block,
+                             .quality = c->item.quality / (double)AE_SOUNDS_QUALITY,
+                             .bound = c->bound,
+                             .decoded = take_decoded,
+                             .control = {threads, &cli_cancel, e, show_progress, NULL}};
     ae_frame_source source = {c->info, e, read_frames};
     ae_tile_sink sink = {e, write_tile};
     ae_status st;
 
     if ((st = ae_container_begin(e->writer, &c->item, err)) != AE_OK ||
         (st = ae_container_write_fields(e->writer, &c->fields, 1, err)) != AE_OK ||
-        (st = ae_sounds_encode(&how, &source, c->item.tile, &sink, &c->item.info.height, err)) != AE_OK ||
+        (st = ae_sounds_encode(&how, &source, c->item.tile, &sink, &c->item.info.height, err)) !=
+            AE_OK ||
         (st = compress_write_meta(c, o, e->writer, err)) != AE_OK)
         return st;
     ae_container_set_frames(e->writer, c->item.info.height);
@@ -118,8 +125,8 @@ static ae_status count_bytes(void *opaque, const void *data, size_t n_bytes, ae_
 }
 
 /* Bytes of a file of the item at a quality; the recording is read anew. */
-static ae_status trial(compressed *c, const compress_options *o, uint32_t threads, uint16_t quality, uint64_t *n_bytes,
-                       ae_error *err)
+static ae_status trial(compressed *c, const compress_options *o, uint32_t threads, uint16_t quality,
+                       uint64_t *n_bytes, ae_error *err)
 {
     ae_sink sink = {.opaque = n_bytes, .write = count_bytes};
     encoding e = {.c = c};
@@ -127,17 +134,21 @@ static ae_status trial(compressed *c, const compress_options *o, uint32_t thread
 
     *n_bytes = 0;
     c->item.quality = quality;
-    if ((st = compress_start_again(c, err)) == AE_OK && (st = ae_container_create(&sink, &e.writer, err)) == AE_OK &&
+    if ((st = compress_start_again(c, err)) == AE_OK &&
+        (st = ae_container_create(&sink, &e.writer, err)) == AE_OK &&
         (st = write_item(&e, o, threads, err)) == AE_OK)
         st = ae_container_finish(e.writer, err);
     ae_container_writer_free(e.writer);
     return st;
 }
 
-/* The best quality of at most so many bytes. Logarithms of sizes are near to lines, so that few trials are enough. */
-static ae_status choose_quality(compressed *c, const compress_options *o, uint32_t threads, ae_error *err)
+/* The best quality of at most so many bytes. Logarithms of sizes are near to lines, so that few
+ * trials are enough. */
+static ae_status choose_quality(compressed *c, const compress_options *o, uint32_t threads,
+                                ae_error *err)
 {
-    double lo = 0, hi = RECORDING_BEST * AE_SOUNDS_QUALITY, lo_size = NAN, hi_size = NAN, want = NAN, q = hi / 2;
+    double lo = 0, hi = RECORDING_BEST * AE_SOUNDS_QUALITY, lo_size = NAN, hi_size = NAN,
+           want = NAN, q = hi / 2;
     uint64_t n_bytes = 0;
     ae_status st = AE_OK;
 
@@ -146,8 +157,9 @@ static ae_status choose_quality(compressed *c, const compress_options *o, uint32
             return st;
         if (!i) {
             double bytes = o->target_bitrate > 0 ? o->target_bitrate * 125 * recording_seconds(c)
-                           : o->target_percent > 0 ? o->target_percent / 100 * (double)ae_source_size(c->source)
-                                                   : (double)o->target_bytes;
+                           : o->target_percent > 0
+                               ? o->target_percent / 100 * (double)ae_source_size(c->source)
+                               : (double)o->target_bytes;
 
             want = log(fmax(bytes, 1));
         }
@@ -157,10 +169,13 @@ static ae_status choose_quality(compressed *c, const compress_options *o, uint32
             hi = q, hi_size = log((double)n_bytes);
         if (want - lo_size < 0.01 || hi - lo <= 1)
             break;
-        /* by the line between what is known on both sides, kept off its ends; towards the ends until both are known */
+        /* by the line between what is known on both sides, kept off its ends; towards the ends
+         * until both are known */
         q = isnan(hi_size) ? (i < 2 ? (lo + hi) / 2 : hi)
-            : isnan(lo_size) ? (i < 2 ? (lo + hi) / 2 : lo)
-                             : lo + (hi - lo) * fmin(fmax((want - 0.005 - lo_size) / (hi_size - lo_size), 0.04), 0.96);
+            : isnan(lo_size)
+                ? (i < 2 ? (lo + hi) / 2 : lo)
+                : lo + (hi - lo) *
+                           fmin(fmax((want - 0.005 - lo_size) / (hi_size - lo_size), 0.04), 0.96);
         if (lrint(q) == lrint(lo) && !isnan(lo_size))
             break;
     }
@@ -168,8 +183,9 @@ static ae_status choose_quality(compressed *c, const compress_options *o, uint32
     return compress_start_again(c, err);
 }
 
-ae_status recording_item(compressed *c, const compress_options *o, const cli_item *progress, uint32_t threads, const char *name,
-                         ae_container_writer *writer, ae_error *err)
+ae_status recording_item(compressed *c, const compress_options *o, const cli_item *progress,
+                         uint32_t threads, const char *name, ae_container_writer *writer,
+                         ae_error *err)
 {
     encoding e = {.c = c, .progress = progress, .writer = writer};
     listener l = {0};
@@ -204,11 +220,15 @@ void recording_report(const compressed *c, cli_json *json, uint64_t n_bytes, uin
     cli_json_number(json, "rate", c->info.rate);
     cli_json_number(json, "channels", c->info.channels);
     cli_json_number(json, "bits", c->info.bits);
-    cli_json_string(json, "coding", c->item.block ? "spectra" : c->bound ? "near-lossless" : "lossless");
+    cli_json_string(json, "coding",
+                    c->item.block ? "spectra"
+                    : c->bound    ? "near-lossless"
+                                  : "lossless");
     cli_json_number(json, "input_bytes", (double)n_input);
     cli_json_number(json, "bytes", (double)n_bytes);
     if (c->samples > 0) {
-        cli_json_number(json, "snr", c->squares > 0 ? 10 * log10(c->samples / c->squares) : INFINITY);
+        cli_json_number(json, "snr",
+                        c->squares > 0 ? 10 * log10(c->samples / c->squares) : INFINITY);
         cli_json_number(json, "mel_distance", c->mel);
     }
     cli_json_number(json, "kbps", duration > 0 ? 8e-3 * (double)n_bytes / duration : NAN);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Means of what is known go down a pyramid, each level half as large, until all is known; on the way up what is not known takes the
- * interpolated value of the level below (Gortler et al. 1996). */
+ * Means of what is known go down a pyramid, each level half as large, until all is known; on the
+ * way up what is not known takes the interpolated value of the level below (Gortler et al. 1996).
+ */
 #include "spread.h"
 
 #include <string.h>
@@ -66,18 +67,24 @@ static void shrink(const spread *s, int level)
 
 static void enlarge(const spread *s, int level)
 {
-    uint32_t w = at_level(s->width, level), h = at_level(s->height, level), half = (w + 1) / 2, rows = (h + 1) / 2;
+    uint32_t w = at_level(s->width, level), h = at_level(s->height, level), half = (w + 1) / 2,
+             rows = (h + 1) / 2;
     const float *from = s->levels[level + 1];
 
     for (uint32_t y = 0; y < h; y++)
         for (uint32_t x = 0; x < w; x++) {
             float *v = s->levels[level] + ((size_t)y * w + x) * PARTS;
-            uint32_t x0 = x / 2, y0 = y / 2, x1 = x & 1 ? (x0 + 1 < half ? x0 + 1 : x0) : x0 ? x0 - 1 : 0;
+            uint32_t x0 = x / 2, y0 = y / 2,
+                     x1 = x & 1 ? (x0 + 1 < half ? x0 + 1 : x0)
+                          : x0  ? x0 - 1
+                                : 0;
             uint32_t y1 = y & 1 ? (y0 + 1 < rows ? y0 + 1 : y0) : y0 ? y0 - 1 : 0;
 
             for (int k = 0; k < COLOURS && v[COLOURS] <= 0; k++)
-                v[k] = (9 * from[((size_t)y0 * half + x0) * PARTS + k] + 3 * from[((size_t)y0 * half + x1) * PARTS + k] +
-                        3 * from[((size_t)y1 * half + x0) * PARTS + k] + from[((size_t)y1 * half + x1) * PARTS + k]) /
+                v[k] = (9 * from[((size_t)y0 * half + x0) * PARTS + k] +
+                        3 * from[((size_t)y0 * half + x1) * PARTS + k] +
+                        3 * from[((size_t)y1 * half + x0) * PARTS + k] +
+                        from[((size_t)y1 * half + x1) * PARTS + k]) /
                        16;
         }
 }
@@ -117,7 +124,8 @@ static void know(const ae_signal_info *info, float *v, const uint8_t *pixel)
 }
 
 /* Grey in the middle where nothing is known. */
-static void write_unknown(const spread *s, const ae_signal_info *info, uint8_t *rows, size_t stride, bool known, bool all)
+static void write_unknown(const spread *s, const ae_signal_info *info, uint8_t *rows, size_t stride,
+                          bool known, bool all)
 {
     size_t pixel = info->channels * ae_sample_bytes(info->sample);
     float middle = info->sample == AE_U8 ? 128 : 32896;
@@ -131,7 +139,8 @@ static void write_unknown(const spread *s, const ae_signal_info *info, uint8_t *
         }
 }
 
-void spread_hidden(spread *s, const ae_signal_info *info, uint8_t *rows, size_t stride, uint32_t width, uint32_t height)
+void spread_hidden(spread *s, const ae_signal_info *info, uint8_t *rows, size_t stride,
+                   uint32_t width, uint32_t height)
 {
     size_t pixel = info->channels * ae_sample_bytes(info->sample);
     bool any = false;
@@ -152,8 +161,9 @@ void spread_hidden(spread *s, const ae_signal_info *info, uint8_t *rows, size_t 
         write_unknown(s, info, rows, stride, solve(s), false);
 }
 
-void spread_over(spread *s, const ae_signal_info *info, uint8_t *rows, size_t stride, uint32_t width, uint32_t height,
-                 const uint8_t *above, const uint8_t *left, const uint8_t *right)
+void spread_over(spread *s, const ae_signal_info *info, uint8_t *rows, size_t stride,
+                 uint32_t width, uint32_t height, const uint8_t *above, const uint8_t *left,
+                 const uint8_t *right)
 {
     size_t pixel = info->channels * ae_sample_bytes(info->sample);
 

@@ -47,9 +47,10 @@ static ae_status count_chosen(compressed *c, uint32_t threads, uint64_t *n_bytes
     return st;
 }
 
-/* Tiles are judged by themselves, and without alpha; what they come to together may be more than the whole without loss, or less
- * than that by no more than odds. */
-static ae_status prefer_lossless(compressed *c, const compress_options *o, uint32_t threads, double odds, ae_error *err)
+/* Tiles are judged by themselves, and without alpha; what they come to together may be more than
+ * the whole without loss, or less than that by no more than odds. */
+static ae_status prefer_lossless(compressed *c, const compress_options *o, uint32_t threads,
+                                 double odds, ae_error *err)
 {
     bool samples = c->item.coding == AE_ITEM_SAMPLES, suspect = c->info.alpha;
     encoding exact = {.c = c};
@@ -63,7 +64,8 @@ static ae_status prefer_lossless(compressed *c, const compress_options *o, uint3
         (st = choose_survey(c, o, threads, &looks, err)) != AE_OK || (double)chosen < looks.least)
         return suspect ? st : AE_OK;
     c->lossy = c->by_tile = false;
-    if ((st = compress_start_again(c, err)) != AE_OK || (st = compress_samples(&exact, threads, err)) != AE_OK)
+    if ((st = compress_start_again(c, err)) != AE_OK ||
+        (st = compress_samples(&exact, threads, err)) != AE_OK)
         return st;
     if ((double)exact.n_bytes <= odds * (double)chosen) {
         compress_forget_patches(c);
@@ -91,9 +93,10 @@ ae_status compress_by_word(encoding *e, const compress_options *o, uint32_t thre
     if (drawn)
         c->item.quality = (uint16_t)promise_quality(q);
     while (st == AE_OK && network && broken) {
-        if ((st = compress_start_again(c, err)) != AE_OK || (st = compress_colours(e, o, threads, NULL, 1, err)) != AE_OK ||
-            (st = error_map_open(&map, (uint32_t)c->info.width, (uint32_t)c->info.height, c->info.channels - c->info.alpha, err)) !=
-                AE_OK)
+        if ((st = compress_start_again(c, err)) != AE_OK ||
+            (st = compress_colours(e, o, threads, NULL, 1, err)) != AE_OK ||
+            (st = error_map_open(&map, (uint32_t)c->info.width, (uint32_t)c->info.height,
+                                 c->info.channels - c->info.alpha, err)) != AE_OK)
             break;
         e->map = &map;
         c->squares = c->samples = 0;

@@ -23,8 +23,10 @@
 
 void decompress_place(const ae_item *item, uint32_t index, char text[80])
 {
-    uint64_t across = (item->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE, x = index % across * AE_CODER_TILE;
-    uint64_t y = index / across * AE_CODER_TILE, w = item->info.width - x, h = item->info.height - y;
+    uint64_t across = (item->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE,
+             x = index % across * AE_CODER_TILE;
+    uint64_t y = index / across * AE_CODER_TILE, w = item->info.width - x,
+             h = item->info.height - y;
     char from[32], to[32];
 
     if (item->info.kind == AE_KIND_AUDIO) {
@@ -46,8 +48,8 @@ void decompress_place(const ae_item *item, uint32_t index, char text[80])
     }
     w = w < AE_CODER_TILE ? w : AE_CODER_TILE;
     h = h < AE_CODER_TILE ? h : AE_CODER_TILE;
-    snprintf(text, 80, "tile at %llu,%llu of %llux%llu", (unsigned long long)x, (unsigned long long)y, (unsigned long long)w,
-             (unsigned long long)h);
+    snprintf(text, 80, "tile at %llu,%llu of %llux%llu", (unsigned long long)x,
+             (unsigned long long)y, (unsigned long long)w, (unsigned long long)h);
 }
 
 /* ---- one item to one file ---- */
@@ -61,7 +63,7 @@ typedef struct decoding {
     ae_encoder encoder;
     double done, share; /* of the whole file */
     uint32_t n_lost;
-    bool many;          /* one of many files, that are brought to the disk together */
+    bool many; /* one of many files, that are brought to the disk together */
 } decoding;
 
 static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
@@ -75,7 +77,8 @@ static void lose(void *opaque, uint32_t index, const char *why)
     char place[80];
 
     decompress_place(d->what, index, place);
-    cli_message("%s: %s%s%s is lost: %s", d->item->input, d->what->name, *d->what->name ? ": " : "", place, why);
+    cli_message("%s: %s%s%s is lost: %s", d->item->input, d->what->name, *d->what->name ? ": " : "",
+                place, why);
     d->n_lost++;
 }
 
@@ -87,14 +90,16 @@ static void show(void *opaque, double done)
         cli_item_progress(d->item, d->done + done * d->share, 0);
 }
 
-static ae_status encode_item(decoding *d, aecfile *f, const ae_codec *codec, ae_sink *to, ae_error *err)
+static ae_status encode_item(decoding *d, aecfile *f, const ae_codec *codec, ae_sink *to,
+                             ae_error *err)
 {
     const decompress_options *o = d->o;
     const cli_item *item = d->item;
     bool checked;
     aecfile_options how = decompress_how(o);
     ae_signal_info result = aecfile_result(d->what, &how);
-    ae_write_options options = {.quality = (int)o->picture.quality, .lossless = o->picture.lossless};
+    ae_write_options options = {.quality = (int)o->picture.quality,
+                                .lossless = o->picture.lossless};
     ae_row_sink sink = {d, write_rows};
     ae_item_reader *reader = NULL;
     ae_meta meta = {0};
@@ -138,8 +143,10 @@ static ae_status write_item(decoding *d, aecfile *f, int directory, const char *
     const ae_codec *codec;
     ae_status st;
 
-    if ((st = picture_codec(&o->picture, path, decompress_standard(o, d->what), &codec, err)) != AE_OK ||
-        (st = ae_output_open_at(directory, path, standard ? NULL : d->item->input, flags, &output, err)) != AE_OK)
+    if ((st = picture_codec(&o->picture, path, decompress_standard(o, d->what), &codec, err)) !=
+            AE_OK ||
+        (st = ae_output_open_at(directory, path, standard ? NULL : d->item->input, flags, &output,
+                                err)) != AE_OK)
         return st;
     if ((st = encode_item(d, f, codec, ae_output_sink(output), err)) == AE_OK) {
         if (d->fields->has_changed)
@@ -152,7 +159,8 @@ static ae_status write_item(decoding *d, aecfile *f, int directory, const char *
 
 /* ---- a file ---- */
 
-/* The directory for the items of an archive: that of -o, or one named like the archive. An ae_alloc string or NULL. */
+/* The directory for the items of an archive: that of -o, or one named like the archive. An ae_alloc
+ * string or NULL. */
 static char *items_directory(const decompress_options *o, const cli_item *item)
 {
     const char *base = o->picture.batch.output ? o->picture.batch.output : item->output;
@@ -184,11 +192,15 @@ static const char *standard_suffix(void *opaque, const char *name)
 }
 
 /* Where each item goes, by the rules that hold for the outputs of many inputs. */
-static cli_target *name_items(const decompress_options *o, const char *directory, const ae_item *items, size_t n)
+static cli_target *name_items(const decompress_options *o, const char *directory,
+                              const ae_item *items, size_t n)
 {
     cli_inputs names = {.items = ae_alloc(n, sizeof(*names.items)), .n = n};
     named_items named = {o, items, &names, 0};
-    cli_naming naming = {.output = directory, .to_directory = true, .under = "%n.%e", .opaque = &named,
+    cli_naming naming = {.output = directory,
+                         .to_directory = true,
+                         .under = "%n.%e",
+                         .opaque = &named,
                          .suffix = standard_suffix};
     bool good = names.items;
     cli_target *targets = NULL;
@@ -217,11 +229,11 @@ typedef struct many {
     const char *directory;     /* below which all is written */
     const cli_target *targets; /* of each item, within it */
     size_t n;
-    uint32_t threads;      /* of a worker */
+    uint32_t threads; /* of a worker */
 
     pthread_mutex_t mutex; /* of all below */
     size_t next, finished, failed;
-    uint64_t bytes, done;  /* of the items as they are coded */
+    uint64_t bytes, done; /* of the items as they are coded */
     double begun;
     uint32_t n_lost;
 } many;
@@ -233,25 +245,30 @@ static uint64_t coded_bytes(const ae_item *item)
 
 static void show_many(const many *m)
 {
-    double share = m->bytes ? (double)m->done / (double)m->bytes : 0, passed = cli_seconds() - m->begun;
+    double share = m->bytes ? (double)m->done / (double)m->bytes : 0,
+           passed = cli_seconds() - m->begun;
     char left[24];
 
     if (cli_progress_due())
-        cli_progress_show("%zu of %zu items  %.1f of %.1f MB  %s left  %s", m->finished, m->n, 1e-6 * (double)m->done,
-                          1e-6 * (double)m->bytes, cli_format_time(share > 0 ? passed * (1 - share) / share : 0, left),
+        cli_progress_show("%zu of %zu items  %.1f of %.1f MB  %s left  %s", m->finished, m->n,
+                          1e-6 * (double)m->done, 1e-6 * (double)m->bytes,
+                          cli_format_time(share > 0 ? passed * (1 - share) / share : 0, left),
                           cli_base_name(m->item->input));
 }
 
-static void print_plan(const decompress_options *o, const char *input, const char *name, const char *path)
+static void print_plan(const decompress_options *o, const char *input, const char *name,
+                       const char *path)
 {
     char a[8192], b[8192], c[16384];
 
     if (!o->picture.batch.json || *o->picture.batch.json) /* its records are all that goes there */
-        printf("%s: %s -> %s\n", cli_escape(input, a, sizeof(a)), cli_escape(name, b, sizeof(b)), cli_escape(path, c, sizeof(c)));
+        printf("%s: %s -> %s\n", cli_escape(input, a, sizeof(a)), cli_escape(name, b, sizeof(b)),
+               cli_escape(path, c, sizeof(c)));
 }
 
 /* path: relative to base, below which no link is followed. */
-static ae_status write_beneath(decoding *d, aecfile *f, const char *base, const char *path, ae_error *err)
+static ae_status write_beneath(decoding *d, aecfile *f, const char *base, const char *path,
+                               ae_error *err)
 {
     int directory;
     ae_status st = cli_open_beneath(base, path, &directory, err);
@@ -263,18 +280,23 @@ static ae_status write_beneath(decoding *d, aecfile *f, const char *base, const 
     return st;
 }
 
-static ae_status check_name(const decoding *d, const cli_target *target, const ae_item *items, ae_error *err)
+static ae_status check_name(const decoding *d, const cli_target *target, const ae_item *items,
+                            ae_error *err)
 {
     if (*d->what->name && !ae_item_name_is_safe(d->what->name))
-        return ae_fail(err, AE_ERR_MALFORMED, "this name would lead out of the directory, or hides what it is");
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "this name would lead out of the directory, or hides what it is");
     if (!d->o->raw_names && cli_has_control(d->what->name))
-        return ae_fail(err, AE_ERR_ARGUMENT, "this name holds control characters (--raw-names writes it)");
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "this name holds control characters (--raw-names writes it)");
     if (target->clash != CLI_NO_CLASH)
-        return ae_fail(err, AE_ERR_ARGUMENT, "would be written to %s, as %s is", target->path, items[target->clash].name);
+        return ae_fail(err, AE_ERR_ARGUMENT, "would be written to %s, as %s is", target->path,
+                       items[target->clash].name);
     return AE_OK;
 }
 
-static ae_status write_one(decoding *d, const char *directory, const cli_target *target, const ae_item *items, aecfile *f)
+static ae_status write_one(decoding *d, const char *directory, const cli_target *target,
+                           const ae_item *items, aecfile *f)
 {
     const decompress_options *o = d->o;
     const char *path = target->path;
@@ -288,7 +310,9 @@ static ae_status write_one(decoding *d, const char *directory, const cli_target 
         else if (o->keep_links && (st = cli_make_directories(path, &why)) == AE_OK)
             st = write_item(d, f, AT_FDCWD, path, &why);
         else if (!o->keep_links)
-            st = write_beneath(d, f, directory, path + strlen(directory) + (directory[strlen(directory) - 1] != '/'), &why);
+            st = write_beneath(d, f, directory,
+                               path + strlen(directory) + (directory[strlen(directory) - 1] != '/'),
+                               &why);
     }
     if (st != AE_OK && st != AE_ERR_CANCELLED)
         cli_message("%s: %s: %s", d->item->input, d->what->name, why.message);
@@ -302,13 +326,19 @@ static void run_items(many *m, aecfile *f)
     while (m->next < m->n && !cli_cancel.requested) {
         size_t first = m->next++, end;
 
-        while (m->next < m->n && m->items[m->next].packed && m->items[m->next].offset == m->items[first].offset)
+        while (m->next < m->n && m->items[m->next].packed &&
+               m->items[m->next].offset == m->items[first].offset)
             m->next++;
         end = m->next;
         for (size_t i = first; i < end && !cli_cancel.requested; i++) {
-            decoding d = {.o = m->o, .item = m->item, .what = &m->items[i], .fields = &m->fields[i], .many = true,
+            decoding d = {.o = m->o,
+                          .item = m->item,
+                          .what = &m->items[i],
+                          .fields = &m->fields[i],
+                          .many = true,
                           .threads = m->threads,
-                          .share = 1.0 / (double)m->n, .done = (double)m->finished / (double)m->n};
+                          .share = 1.0 / (double)m->n,
+                          .done = (double)m->finished / (double)m->n};
             ae_status st;
 
             pthread_mutex_unlock(&m->mutex);
@@ -338,10 +368,18 @@ static void *run_worker(void *opaque)
 
 static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_t n, ae_error *err)
 {
-    uint32_t workers = f->fd < 0 || d->o->picture.batch.dry_run ? 1 : d->threads < n ? d->threads : (uint32_t)n, started = 0;
-    many m = {.o = d->o, .item = d->item, .items = items, .fields = d->fields, .n = n,
+    uint32_t workers = f->fd < 0 || d->o->picture.batch.dry_run ? 1
+                       : d->threads < n                         ? d->threads
+                                                                : (uint32_t)n,
+             started = 0;
+    many m = {.o = d->o,
+              .item = d->item,
+              .items = items,
+              .fields = d->fields,
+              .n = n,
               .threads = d->threads / workers,
-              .mutex = PTHREAD_MUTEX_INITIALIZER, .begun = cli_seconds()};
+              .mutex = PTHREAD_MUTEX_INITIALIZER,
+              .begun = cli_seconds()};
     ae_status st = AE_OK;
     pthread_t *threads;
     char *directory = items_directory(d->o, d->item);
@@ -356,7 +394,8 @@ static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_
     for (size_t i = 0; i < n; i++)
         m.bytes += coded_bytes(&items[i]);
     threads = ae_alloc(workers, sizeof(*threads));
-    while (threads && started + 1 < workers && pthread_create(&threads[started], NULL, run_worker, &m) == 0)
+    while (threads && started + 1 < workers &&
+           pthread_create(&threads[started], NULL, run_worker, &m) == 0)
         started++;
     run_items(&m, f);
     while (started)
@@ -369,11 +408,12 @@ static ae_status write_many(decoding *d, aecfile *f, const ae_item *items, size_
     d->n_lost += m.n_lost;
     if (st != AE_OK)
         return st;
-    return m.failed ? ae_fail(err, AE_ERR_MALFORMED, "%zu of %zu items failed", m.failed, n) : AE_OK;
+    return m.failed ? ae_fail(err, AE_ERR_MALFORMED, "%zu of %zu items failed", m.failed, n)
+                    : AE_OK;
 }
 
-/* Items go where they would lie below a directory, in a tar archive on standard output. Each is held whole, since its size comes
- * first. */
+/* Items go where they would lie below a directory, in a tar archive on standard output. Each is
+ * held whole, since its size comes first. */
 static ae_status write_tar(decoding *d, aecfile *f, const ae_item *items, size_t n, ae_error *err)
 {
     static const char within[] = "tar"; /* stands for the directory, and is cut off again */
@@ -382,7 +422,8 @@ static ae_status write_tar(decoding *d, aecfile *f, const ae_item *items, size_t
     struct stat file;
     int64_t changed = f->fd >= 0 && fstat(f->fd, &file) == 0 ? file.st_mtime : time(NULL);
     size_t n_failed = 0;
-    ae_status st = targets ? ae_output_open("-", NULL, 0, &output, err) : ae_fail(err, AE_ERR_NOMEM, "%zu file names", n);
+    ae_status st = targets ? ae_output_open("-", NULL, 0, &output, err)
+                           : ae_fail(err, AE_ERR_NOMEM, "%zu file names", n);
 
     for (size_t i = 0; i < n && st == AE_OK; i++) {
         ae_memory_output held;
@@ -396,11 +437,13 @@ static ae_status write_tar(decoding *d, aecfile *f, const ae_item *items, size_t
         if (cli_cancel.requested)
             st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
         else if ((one = check_name(d, &targets[i], items, &why)) == AE_OK &&
-                 (one = picture_codec(&d->o->picture, targets[i].path, decompress_standard(d->o, &items[i]), &codec, &why)) ==
+                 (one = picture_codec(&d->o->picture, targets[i].path,
+                                      decompress_standard(d->o, &items[i]), &codec, &why)) ==
                      AE_OK &&
                  (one = encode_item(d, f, codec, &held.sink, &why)) == AE_OK)
             st = tar_write(ae_output_sink(output), targets[i].path + sizeof(within),
-                           d->fields[i].has_changed ? d->fields[i].changed : changed, held.data, held.n_bytes, err);
+                           d->fields[i].has_changed ? d->fields[i].changed : changed, held.data,
+                           held.n_bytes, err);
         else if (one == AE_ERR_CANCELLED)
             st = ae_fail(err, one, "%s", why.message);
         else {
@@ -429,15 +472,18 @@ static bool names_directory(const char *path)
     return path && (stat(path, &s) == 0 ? S_ISDIR(s.st_mode) : path[strlen(path) - 1] == '/');
 }
 
-/* Whether a path that is no directory looks like a picture, a sound or an archive rather than like one. */
+/* Whether a path that is no directory looks like a picture, a sound or an archive rather than like
+ * one. */
 static bool names_file(const char *path)
 {
-    return path && !names_directory(path) && (picture_is_named(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO) ||
-                                              strcmp(cli_name_suffix(path), "tar") == 0);
+    return path && !names_directory(path) &&
+           (picture_is_named(path, 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO) ||
+            strcmp(cli_name_suffix(path), "tar") == 0);
 }
 
 /* Files of few bytes may name many large pictures, or one many times. */
-static ae_status check_output(const decompress_options *o, const aecfile *f, const ae_item *items, size_t n, ae_error *err)
+static ae_status check_output(const decompress_options *o, const aecfile *f, const ae_item *items,
+                              size_t n, ae_error *err)
 {
     aecfile_options how = decompress_how(o);
     uint64_t most = o->max_output ? o->max_output : ((uint64_t)4 << 30) + 1024 * f->size, total = 0;
@@ -447,8 +493,11 @@ static ae_status check_output(const decompress_options *o, const aecfile *f, con
 
         total += ae_row_bytes(&info) * info.height;
         if (total > most)
-            return ae_fail(err, AE_ERR_LIMIT, "its %zu items would become more than max_output (%llu bytes of samples, set by "
-                           "--max-output)", n, (unsigned long long)most);
+            return ae_fail(
+                err, AE_ERR_LIMIT,
+                "its %zu items would become more than max_output (%llu bytes of samples, set by "
+                "--max-output)",
+                n, (unsigned long long)most);
     }
     return AE_OK;
 }
@@ -466,13 +515,14 @@ static ae_status put_cell(ae_sink *sink, const char *text, const char *behind, a
     return st == AE_OK ? sink->write(sink->opaque, behind, 1, err) : st;
 }
 
-static ae_status write_labels(const decompress_options *o, const ae_item *items, const ae_item_fields *fields, size_t n,
-                              ae_error *err)
+static ae_status write_labels(const decompress_options *o, const ae_item *items,
+                              const ae_item_fields *fields, size_t n, ae_error *err)
 {
     static const char header[] = "item,label\n";
     ae_output *output = NULL;
     ae_sink *sink;
-    ae_status st = ae_output_open(o->labels, NULL, picture_output_flags(&o->picture.batch), &output, err);
+    ae_status st = ae_output_open(o->labels, NULL, picture_output_flags(&o->picture.batch), &output,
+                                  err);
 
     if (st != AE_OK)
         return picture_name_file(o->labels, st, err);
@@ -516,16 +566,20 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
         st = ae_fail(err, AE_ERR_NOMEM, "%zu items", n);
     if (st != AE_OK || (st = ae_container_fields(f.container, items, n, fields, err)) != AE_OK)
         goto done;
-    if (o->labels && !o->picture.batch.dry_run && (st = write_labels(o, items, fields, n, err)) != AE_OK)
+    if (o->labels && !o->picture.batch.dry_run &&
+        (st = write_labels(o, items, fields, n, err)) != AE_OK)
         goto done;
     d.fields = fields;
     d.share = 1.0 / (double)n;
-    /* an archive goes into a directory even where one item of it is asked for by a pattern; a picture alone does not */
+    /* an archive goes into a directory even where one item of it is asked for by a pattern; a
+     * picture alone does not */
     directory = n > 1 || (o->names.n && names_directory(o->picture.batch.output));
     d.what = items;
     if (n > 1 && names_file(o->picture.batch.output)) {
-        st = ae_fail(err, AE_ERR_ARGUMENT, "%zu items do not go into one file %s: %s/ is a directory, -o - writes a tar archive", n,
-                     o->picture.batch.output, o->picture.batch.output);
+        st = ae_fail(
+            err, AE_ERR_ARGUMENT,
+            "%zu items do not go into one file %s: %s/ is a directory, -o - writes a tar archive",
+            n, o->picture.batch.output, o->picture.batch.output);
         goto done;
     }
     if (o->picture.batch.dry_run && (!directory || strcmp(item->output, "-") == 0))
@@ -534,12 +588,14 @@ ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err)
     else if (directory && strcmp(item->output, "-") == 0)
         st = write_tar(&d, &f, items, n, err);
     else
-        st = directory ? write_many(&d, &f, items, n, err) : write_item(&d, &f, AT_FDCWD, item->output, err);
+        st = directory ? write_many(&d, &f, items, n, err)
+                       : write_item(&d, &f, AT_FDCWD, item->output, err);
     cli_json_number(item->json, "items", (double)n);
     if (st == AE_OK && d.n_lost)
         st = ae_fail(err, AE_ERR_CHECKSUM, "is damaged; what could be read was written");
     if (st == AE_OK && n_missing)
-        st = ae_fail(err, AE_ERR_ARGUMENT, "%u of the names given are not in it; the others were written", n_missing);
+        st = ae_fail(err, AE_ERR_ARGUMENT,
+                     "%u of the names given are not in it; the others were written", n_missing);
 done:
     ae_free(fields);
     ae_items_free(items, n);

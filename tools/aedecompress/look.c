@@ -23,7 +23,7 @@ typedef struct look {
     uint32_t n_bad;
     double begun;
     uint64_t bytes, done; /* of the items, coded */
-    size_t n_unchecked; /* items without a hash */
+    size_t n_unchecked;   /* items without a hash */
 } look;
 
 static uint64_t coded_bytes(const ae_item *item)
@@ -54,14 +54,17 @@ static const char *coding_of(const ae_item *item, char text[ARRAY_TEXT])
     if (item->info.kind == AE_KIND_TENSOR)
         return array_coding(item, text);
     if (item->coding == AE_ITEM_NETWORK)
-        snprintf(text, 40, "quality %.1f", item->quality <= AE_QUALITY_ONE ? item->quality * 85.0 / AE_QUALITY_ONE
-                                                                           : 85 + (item->quality - AE_QUALITY_ONE) * 5.0 / 256);
+        snprintf(text, 40, "quality %.1f",
+                 item->quality <= AE_QUALITY_ONE
+                     ? item->quality * 85.0 / AE_QUALITY_ONE
+                     : 85 + (item->quality - AE_QUALITY_ONE) * 5.0 / 256);
     else if (item->coding == AE_ITEM_SPECTRA)
         snprintf(text, 40, "quality %g", item->quality / (double)AE_SOUNDS_QUALITY);
     else if (item->quality && item->info.kind == AE_KIND_AUDIO)
         snprintf(text, 40, "within %u", item->quality);
     else if (item->quality)
-        snprintf(text, 40, "within %.2f", item->quality / 3.0 / (item->info.sample == AE_U8 ? 1 : 257));
+        snprintf(text, 40, "within %.2f",
+                 item->quality / 3.0 / (item->info.sample == AE_U8 ? 1 : 257));
     else
         snprintf(text, 40, "lossless");
     return text;
@@ -88,14 +91,16 @@ static const char *label_of(const look *l, char text[4 * AE_LABEL_BYTES + 16])
 
     text[0] = 0;
     if (*l->fields->label)
-        snprintf(text, 4 * AE_LABEL_BYTES + 16, "  (%s)", cli_escape(l->fields->label, escaped, sizeof(escaped)));
+        snprintf(text, 4 * AE_LABEL_BYTES + 16, "  (%s)",
+                 cli_escape(l->fields->label, escaped, sizeof(escaped)));
     return text;
 }
 
 static void list_item(const look *l)
 {
     const ae_item *it = l->item;
-    char label[4 * AE_LABEL_BYTES + 16], coding[ARRAY_TEXT], shape[ARRAY_TEXT], name[4 * AE_ITEM_MAX_NAME + 1];
+    char label[4 * AE_LABEL_BYTES + 16], coding[ARRAY_TEXT], shape[ARRAY_TEXT],
+        name[4 * AE_ITEM_MAX_NAME + 1];
 
     if (l->json) {
         cli_json json = {0};
@@ -137,14 +142,16 @@ static void list_item(const look *l)
         char length[32];
 
         printf("%10" PRIu64 "  %s, %g Hz x %u, %u bit%s  %-12s %s%s\n", it->span,
-               sound_time((double)it->info.height / it->info.rate, length), it->info.rate, it->info.channels, it->info.bits,
-               it->info.sample == AE_F32 || it->info.sample == AE_F64 ? " float" : "", coding_of(it, coding),
-               cli_escape(it->name, name, sizeof(name)), label_of(l, label));
+               sound_time((double)it->info.height / it->info.rate, length), it->info.rate,
+               it->info.channels, it->info.bits,
+               it->info.sample == AE_F32 || it->info.sample == AE_F64 ? " float" : "",
+               coding_of(it, coding), cli_escape(it->name, name, sizeof(name)), label_of(l, label));
         return;
     }
     if (it->info.kind == AE_KIND_TENSOR) {
-        printf("%10" PRIu64 "  %s, %s  %-12s %s%s\n", coded_bytes(it), array_shape(&it->info, shape), array_type(it->info.sample),
-               coding_of(it, coding), cli_escape(it->name, name, sizeof(name)), label_of(l, label));
+        printf("%10" PRIu64 "  %s, %s  %-12s %s%s\n", coded_bytes(it),
+               array_shape(&it->info, shape), array_type(it->info.sample), coding_of(it, coding),
+               cli_escape(it->name, name, sizeof(name)), label_of(l, label));
         return;
     }
     printf("%10" PRIu64 "  %" PRIu64 " x %" PRIu64 " x %u, %u bit  %-12s %s%s\n", coded_bytes(it),
@@ -154,7 +161,8 @@ static void list_item(const look *l)
 
 static void test_item(look *l, aecfile *f)
 {
-    aecfile_options how = {.model = l->o->model, .control = {l->o->picture.batch.jobs, NULL, l, NULL, say_lost}};
+    aecfile_options how = {.model = l->o->model,
+                           .control = {l->o->picture.batch.jobs, NULL, l, NULL, say_lost}};
     uint32_t before = l->n_bad;
     bool checked;
     ae_error err;
@@ -162,10 +170,13 @@ static void test_item(look *l, aecfile *f)
     if (aecfile_decode(f, l->item, &how, NULL, &checked, &err) != AE_OK) {
         cli_message("%s: %s: %s", l->path, l->item->name, err.message);
         l->n_bad++;
-    } else if (!checked && l->n_bad == before) { /* of what has lost tiles nothing is left to compare */
+    } else if (!checked && l->n_bad == before) {
+        /* of what has lost tiles nothing is left to compare */
         l->n_unchecked++;
         if (l->o->picture.batch.verbose)
-            cli_message("%s: %s: has no hash of its samples: only what it is coded as could be checked", l->path, l->item->name);
+            cli_message(
+                "%s: %s: has no hash of its samples: only what it is coded as could be checked",
+                l->path, l->item->name);
     }
 }
 
@@ -173,18 +184,22 @@ static const char *unchecked(const look *l, char note[80])
 {
     note[0] = 0;
     if (l->n_unchecked)
-        snprintf(note, 80, ", %zu of them without a hash of their samples (-v names them)", l->n_unchecked);
+        snprintf(note, 80, ", %zu of them without a hash of their samples (-v names them)",
+                 l->n_unchecked);
     return note;
 }
 
 static void show_progress(const look *l, size_t i, size_t n)
 {
-    double share = l->bytes ? (double)l->done / (double)l->bytes : 0, passed = cli_seconds() - l->begun;
+    double share = l->bytes ? (double)l->done / (double)l->bytes : 0,
+           passed = cli_seconds() - l->begun;
     char left[24];
 
     if (cli_progress_due())
-        cli_progress_show("%zu of %zu items  %.1f of %.1f MB  %s left  %s", i, n, 1e-6 * (double)l->done, 1e-6 * (double)l->bytes,
-                          cli_format_time(share > 0 ? passed * (1 - share) / share : 0, left), l->path);
+        cli_progress_show("%zu of %zu items  %.1f of %.1f MB  %s left  %s", i, n,
+                          1e-6 * (double)l->done, 1e-6 * (double)l->bytes,
+                          cli_format_time(share > 0 ? passed * (1 - share) / share : 0, left),
+                          l->path);
 }
 
 /* The file as a whole: always where it was tested, where it was listed only if that failed. */
@@ -285,10 +300,12 @@ static bool take_operand(void *opaque, const char *name)
     return true;
 }
 
-int look_run(const decompress_options *o, char **operands, int n, bool (*wanted)(void *opaque, const char *path))
+int look_run(const decompress_options *o, char **operands, int n,
+             bool (*wanted)(void *opaque, const char *path))
 {
     const cli_batch_options *b = &o->picture.batch;
-    collecting c = {.walk = {b->recursive, &c, wanted_in_tree, NULL}, .wanted = wanted, .well = true};
+    collecting c = {
+        .walk = {b->recursive, &c, wanted_in_tree, NULL}, .wanted = wanted, .well = true};
     FILE *json = b->json ? *b->json ? fopen(b->json, "a") : stdout : NULL;
     ae_error err;
 

@@ -7,36 +7,46 @@
 #include "common/progress.h"
 #include "decompress.h"
 
-static decompress_options o = {.picture.kinds = 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO | 1u << AE_KIND_TENSOR};
+static decompress_options o = {.picture.kinds = 1u << AE_KIND_IMAGE | 1u << AE_KIND_AUDIO |
+                                                1u << AE_KIND_TENSOR};
 
+/* clang-format off */
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "What to do", 0, 0},
     {'l', "list", CLI_FLAG, &o.list, NULL, "say what is in the files", 0, 0},
-    {'t', "test", CLI_FLAG, &o.test, NULL, "decode everything, write nothing, report what is damaged", 0, 0},
+    {'t', "test", CLI_FLAG, &o.test, NULL,
+     "decode everything, write nothing, report what is damaged", 0, 0},
     {0, "repair", CLI_FLAG, &o.repair, NULL, "write an .aec file of what is whole to -o", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "What to decode", 0, 0},
     {'i', "item", CLI_STRINGS, &o.names, "NAME|PATTERN",
-     "only the items of an archive with this name, or that match where none is called so: * is anything, ? one byte; may be "
-     "repeated", 0, 0},
+     "only the items of an archive with this name, or that match where none is called so: * is "
+     "anything, ? one byte; may be repeated", 0, 0},
     {0, "region", CLI_STRING, &o.region_text, "X,Y,W,H", "only this part of each picture", 0, 0},
     {0, "range", CLI_STRING, &o.range_text, "FROM-TO",
-     "only this part of each sound: seconds, 1:30, or frames as in 48000f; of each array: rows, from 0 on, the one behind the dash "
-     "left out; either may be left out", 0, 0},
+     "only this part of each sound: seconds, 1:30, or frames as in 48000f; of each array: rows, "
+     "from 0 on, the one behind the dash left out; either may be left out", 0, 0},
     {0, "preview", CLI_FLAG, &o.preview, NULL, "at an eighth of the size", 0, 0},
-    {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec, where it is not found by itself", 0, 0},
+    {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec, where it is not found by itself",
+     0, 0},
     {0, "max-output", CLI_SIZE, &o.max_output, "SIZE",
-     "write no more samples than that of one file; 4G and 1024 times its size where not given", 0, 0},
-    {0, "labels-out", CLI_STRING, &o.labels, "FILE", "write a table of the items and their labels, where they have some", 0, 0},
-    {0, "keep-links", CLI_FLAG, &o.keep_links, NULL, "follow links that lie below the directory written to", 0, 0},
-    {0, "raw-names", CLI_FLAG, &o.raw_names, NULL, "write items whose names hold control characters, too", 0, 0},
+     "write no more samples than that of one file; 4G and 1024 times its size where not given", 0,
+     0},
+    {0, "labels-out", CLI_STRING, &o.labels, "FILE",
+     "write a table of the items and their labels, where they have some", 0, 0},
+    {0, "keep-links", CLI_FLAG, &o.keep_links, NULL,
+     "follow links that lie below the directory written to", 0, 0},
+    {0, "raw-names", CLI_FLAG, &o.raw_names, NULL,
+     "write items whose names hold control characters, too", 0, 0},
     PICTURE_OPTIONS(o.picture),
     {0},
 };
+/* clang-format on */
 
 static const cli_tool tool = {
     "aedecompress",
     "[OPTION]... [FILE|DIRECTORY]...",
-    "Brings back pictures, sounds and arrays from .aec files. photo.aec becomes photo.png beside it, talk.aec talk.flac, "
+    "Brings back pictures, sounds and arrays from .aec files. photo.aec becomes photo.png beside "
+    "it, talk.aec talk.flac, "
     "features.aec features.npy, an archive "
     "of many a directory; - is standard input or output, and the default in a pipe.",
     options,
@@ -68,7 +78,8 @@ static const char *suffix(void *opaque, const char *input)
     (void)opaque;
     if (o.repair || strcmp(input, "-") == 0)
         return o.repair ? "aec" : found;
-    if (aecfile_open(&f, input, NULL) == AE_OK && ae_container_list(f.container, &items, &n, NULL) == AE_OK && n == 1)
+    if (aecfile_open(&f, input, NULL) == AE_OK &&
+        ae_container_list(f.container, &items, &n, NULL) == AE_OK && n == 1)
         found = decompress_standard(&o, items)->suffixes[0];
     ae_items_free(items, n);
     aecfile_close(&f);
@@ -103,7 +114,8 @@ static bool parse_range(void)
         (*dash && !parse_place(dash, &to_frames, &o.to)))
         return false;
     o.in_frames = *text ? from_frames : to_frames;
-    return (!*text || !*dash || (from_frames == to_frames && o.from < o.to)) && (!*dash || o.to > 0);
+    return (!*text || !*dash || (from_frames == to_frames && o.from < o.to)) &&
+           (!*dash || o.to > 0);
 }
 
 static int check(void)
@@ -115,12 +127,16 @@ static int check(void)
         return cli_usage("--list, --test and --repair exclude each other");
     if (o.repair && !o.picture.batch.output)
         return cli_usage("--repair needs -o");
-    o.standard = o.picture.codec && o.picture.codec->kind == AE_KIND_IMAGE ? o.picture.codec : ae_codec_for_name("png");
+    o.standard = o.picture.codec && o.picture.codec->kind == AE_KIND_IMAGE
+                     ? o.picture.codec
+                     : ae_codec_for_name("png");
     if (!parse_range())
-        return cli_usage("--range: '%s' is not FROM-TO, as in 10-12.5, 1:30-2:00, 60- or 48000f-96000f", o.range_text);
+        return cli_usage(
+            "--range: '%s' is not FROM-TO, as in 10-12.5, 1:30-2:00, 60- or 48000f-96000f",
+            o.range_text);
     if (o.region_text) {
-        if (sscanf(o.region_text, "%u,%u,%u,%u%c", &v[0], &v[1], &v[2], &v[3], &more) != 4 || strchr(o.region_text, '-') || !v[2] ||
-            !v[3])
+        if (sscanf(o.region_text, "%u,%u,%u,%u%c", &v[0], &v[1], &v[2], &v[3], &more) != 4 ||
+            strchr(o.region_text, '-') || !v[2] || !v[3])
             return cli_usage("--region: '%s' is not X,Y,W,H", o.region_text);
         o.region = (ae_region){v[0], v[1], v[2], v[3]};
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * An .aec file of what is whole in a damaged one: heads, tiles and metadata are taken over as they are. */
+ * An .aec file of what is whole in a damaged one: heads, tiles and metadata are taken over as they
+ * are. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +19,15 @@ static bool has_tile(const aecfile *f, const ae_item *what, uint32_t n_tiles)
 
     if (ae_item_open(f->container, what, &r, NULL) == AE_OK)
         for (uint32_t i = 0; i < n_tiles && !found; i++)
-            found = ae_item_tile(r, AE_TILE_COLOURS, i, &data, &n, &why) == AE_OK || why.status == AE_ERR_IO; /* nobody knows */
+            /* nobody knows */
+            found = ae_item_tile(r, AE_TILE_COLOURS, i, &data, &n, &why) == AE_OK ||
+                    why.status == AE_ERR_IO;
     ae_item_free(r);
     return found;
 }
 
-static ae_status copy_item(const aecfile *f, const ae_item *what, ae_container_writer *w, uint32_t *n_lost, ae_error *err)
+static ae_status copy_item(const aecfile *f, const ae_item *what, ae_container_writer *w,
+                           uint32_t *n_lost, ae_error *err)
 {
     uint32_t n_tiles = ae_item_tiles(what);
 
@@ -35,9 +39,11 @@ static ae_status copy_item(const aecfile *f, const ae_item *what, ae_container_w
 }
 
 /* Whether the archive may have this item, too; says so where not. */
-static bool acceptable(const cli_item *item, const ae_item *what, bool again, const ae_container_writer *w, uint32_t *n_lost)
+static bool acceptable(const cli_item *item, const ae_item *what, bool again,
+                       const ae_container_writer *w, uint32_t *n_lost)
 {
-    if (!again && !ae_container_has_name(w, what->name) && (!*what->name || ae_item_name_is_safe(what->name)))
+    if (!again && !ae_container_has_name(w, what->name) &&
+        (!*what->name || ae_item_name_is_safe(what->name)))
         return true;
     cli_message("%s: %s: left out, its name is there already or unsafe", item->input, what->name);
     ++*n_lost;
@@ -68,10 +74,10 @@ static bool find_repeated(const ae_item *items, size_t n, bool *again)
     return true;
 }
 
-/* The n items, all of one pack, become a pack: the same where they are all of it, one that is coded anew where some are left
- * out. */
-static ae_status copy_pack(const aecfile *f, const cli_item *item, const ae_item *items, size_t n, ae_container_writer *w,
-                           uint32_t *n_lost, ae_error *err)
+/* The n items, all of one pack, become a pack: the same where they are all of it, one that is coded
+ * anew where some are left out. */
+static ae_status copy_pack(const aecfile *f, const cli_item *item, const ae_item *items, size_t n,
+                           ae_container_writer *w, uint32_t *n_lost, ae_error *err)
 {
     size_t bytes = ae_row_bytes(&items->info) * (size_t)items->info.height;
     const char **names = ae_alloc(n, sizeof(*names));
@@ -84,8 +90,9 @@ static ae_status copy_pack(const aecfile *f, const cli_item *item, const ae_item
     uint32_t kept = 0;
     bool all = n == items->packed;
     ae_error why;
-    ae_status st = names && again && fields && find_repeated(items, n, again) ? ae_item_open(f->container, items, &r, err)
-                                                                    : ae_fail(err, AE_ERR_NOMEM, "%zu names", n);
+    ae_status st = names && again && fields && find_repeated(items, n, again)
+                       ? ae_item_open(f->container, items, &r, err)
+                       : ae_fail(err, AE_ERR_NOMEM, "%zu names", n);
 
     if (st == AE_OK)
         st = ae_container_fields(f->container, items, n, fields, err);
@@ -149,7 +156,9 @@ ae_status repair_file(const decompress_options *o, const cli_item *item, ae_erro
     if ((st = aecfile_open(&f, item->input, err)) != AE_OK ||
         (st = decompress_select(o, item->input, &f, &items, &n, &n_missing, err)) != AE_OK)
         goto done;
-    if ((st = ae_output_open(item->output, item->input, o->picture.batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) != AE_OK ||
+    if ((st = ae_output_open(item->output, item->input,
+                             o->picture.batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) !=
+            AE_OK ||
         (st = ae_container_create(ae_output_sink(output), &w, err)) != AE_OK)
         goto done;
     if (ae_container_model(f.container, &program, &n_program, &why) == AE_OK)
@@ -158,7 +167,8 @@ ae_status repair_file(const decompress_options *o, const cli_item *item, ae_erro
         st = ae_fail(err, why.status, "%s", why.message);
     for (size_t i = 0, end; i < n && st == AE_OK; i = end) {
         end = i + 1;
-        while (items[i].packed && end < n && items[end].packed && items[end].offset == items[i].offset)
+        while (items[i].packed && end < n && items[end].packed &&
+               items[end].offset == items[i].offset)
             end++;
         cli_item_progress(item, (double)i / (double)n, 0);
         if (cli_cancel.requested)

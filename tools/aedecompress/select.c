@@ -20,21 +20,26 @@ static const ae_codec *array_standard(const decompress_options *o, const ae_item
 const ae_codec *decompress_standard(const decompress_options *o, const ae_item *item)
 {
     const ae_signal_info *info = &item->info;
-    bool flac = info->sample != AE_S32 && info->sample != AE_F32 && info->sample != AE_F64 && info->channels <= 8 &&
-                info->rate <= 655350;
+    bool flac = info->sample != AE_S32 && info->sample != AE_F32 && info->sample != AE_F64 &&
+                info->channels <= 8 && info->rate <= 655350;
 
     if (info->kind == AE_KIND_TENSOR)
         return array_standard(o, item);
     if (info->kind != AE_KIND_AUDIO)
         return o->standard;
-    return o->picture.codec && o->picture.codec->kind == AE_KIND_AUDIO ? o->picture.codec
-                                                                           : ae_codec_for_name(flac ? "flac" : "wav");
+    return o->picture.codec && o->picture.codec->kind == AE_KIND_AUDIO
+               ? o->picture.codec
+               : ae_codec_for_name(flac ? "flac" : "wav");
 }
 
 aecfile_options decompress_how(const decompress_options *o)
 {
-    return (aecfile_options){.model = o->model, .region = o->region, .preview = o->preview, .from = o->from,
-                             .to = o->to, .in_frames = o->in_frames};
+    return (aecfile_options){.model = o->model,
+                             .region = o->region,
+                             .preview = o->preview,
+                             .from = o->from,
+                             .to = o->to,
+                             .in_frames = o->in_frames};
 }
 
 /* Nothing but * and ? is special, brackets and backslashes are letters like others. */
@@ -66,8 +71,10 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The items called exactly so, in order and each once; patterns[i]: the i-th name is none's and may be a pattern. */
-static ae_status find_named(const decompress_options *o, aecfile *f, ae_item *items, size_t *n, bool *patterns, ae_error *err)
+/* The items called exactly so, in order and each once; patterns[i]: the i-th name is none's and may
+ * be a pattern. */
+static ae_status find_named(const decompress_options *o, aecfile *f, ae_item *items, size_t *n,
+                            bool *patterns, ae_error *err)
 {
     size_t kept = 0;
 
@@ -93,9 +100,10 @@ static ae_status find_named(const decompress_options *o, aecfile *f, ae_item *it
     return AE_OK;
 }
 
-/* Of all items those that are called so or match; patterns[i] becomes false where something does. */
-static void keep_wanted(const decompress_options *o, ae_item *items, size_t *n, const ae_item *named, size_t n_named,
-                        bool *patterns, const bool *open)
+/* Of all items those that are called so or match; patterns[i] becomes false where something does.
+ */
+static void keep_wanted(const decompress_options *o, ae_item *items, size_t *n,
+                        const ae_item *named, size_t n_named, bool *patterns, const bool *open)
 {
     size_t kept = 0, at = 0;
 
@@ -118,8 +126,8 @@ static void keep_wanted(const decompress_options *o, ae_item *items, size_t *n, 
     *n = kept;
 }
 
-static ae_status select_named(const decompress_options *o, const char *path, aecfile *f, ae_item **out, size_t *n,
-                              uint32_t *n_missing, ae_error *err)
+static ae_status select_named(const decompress_options *o, const char *path, aecfile *f,
+                              ae_item **out, size_t *n, uint32_t *n_missing, ae_error *err)
 {
     ae_item *named = ae_alloc(o->names.n, sizeof(*named));
     bool *patterns = ae_alloc(o->names.n, 1), *open = ae_alloc(o->names.n, 1), any = false;
@@ -138,13 +146,15 @@ static ae_status select_named(const decompress_options *o, const char *path, aec
     }
     for (size_t i = 0; i < o->names.n && st == AE_OK && *n; i++)
         if (patterns[i]) {
-            cli_message("%s: no item %s %s", path, open[i] ? "matches" : "is called", o->names.items[i]);
+            cli_message("%s: no item %s %s", path, open[i] ? "matches" : "is called",
+                        o->names.items[i]);
             ++*n_missing;
         }
     if (st == AE_OK && !*n) {
         ae_items_free(*out, 0);
         *out = NULL;
-        st = ae_fail(err, AE_ERR_ARGUMENT, "no item %s %s", open[0] ? "matches" : "is called", o->names.items[0]);
+        st = ae_fail(err, AE_ERR_ARGUMENT, "no item %s %s", open[0] ? "matches" : "is called",
+                     o->names.items[0]);
     }
     ae_items_free(named, named ? n_named : 0);
     ae_free(patterns);
@@ -152,8 +162,8 @@ static ae_status select_named(const decompress_options *o, const char *path, aec
     return st;
 }
 
-ae_status decompress_select(const decompress_options *o, const char *path, aecfile *f, ae_item **out, size_t *n,
-                            uint32_t *n_missing, ae_error *err)
+ae_status decompress_select(const decompress_options *o, const char *path, aecfile *f,
+                            ae_item **out, size_t *n, uint32_t *n_missing, ae_error *err)
 {
     ae_status st;
 

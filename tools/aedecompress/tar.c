@@ -7,10 +7,13 @@
 
 enum { BLOCK = 512, NAME = 100 };
 
-/* name[100] mode[8] uid[8] gid[8] size[12] mtime[12] checksum[8] type link[100] "ustar" version[2] user[32] group[32] ... */
-static void make_header(char block[BLOCK], const char *name, uint64_t n_bytes, int64_t changed, char type)
+/* name[100] mode[8] uid[8] gid[8] size[12] mtime[12] checksum[8] type link[100] "ustar" version[2]
+ * user[32] group[32] ... */
+static void make_header(char block[BLOCK], const char *name, uint64_t n_bytes, int64_t changed,
+                        char type)
 {
-    static const uint64_t most = UINT64_C(077777777777); /* what its eleven digits hold; a pax header says what is larger */
+    /* what its eleven digits hold; a pax header says what is larger */
+    static const uint64_t most = UINT64_C(077777777777);
     unsigned sum = 0;
 
     memset(block, 0, BLOCK);
@@ -56,7 +59,8 @@ static bool is_plain(const char *name)
     return strlen(name) <= NAME;
 }
 
-ae_status tar_write(ae_sink *sink, const char *name, int64_t changed, const void *data, uint64_t n_bytes, ae_error *err)
+ae_status tar_write(ae_sink *sink, const char *name, int64_t changed, const void *data,
+                    uint64_t n_bytes, ae_error *err)
 {
     size_t room = strlen(name) + 128, n = 0;
     char block[BLOCK], digits[24], *records = ae_alloc(room, 1);

@@ -32,7 +32,8 @@ ae_status defects_estimate(picture_defects *d, filter_picture *p, ae_noise *nois
     return st;
 }
 
-ae_status defects_rows(const picture_defects *d, const filter_picture *p, ae_row_source *rows, ae_error *err)
+ae_status defects_rows(const picture_defects *d, const filter_picture *p, ae_row_source *rows,
+                       ae_error *err)
 {
     *rows = p->rows;
     if (!d->all || !(d->found.pixels || d->found.rows > 0 || d->found.columns > 0))
@@ -47,7 +48,8 @@ void defects_report(const picture_defects *d, const filter_picture *p)
     if (f->pixels && p->options->picture.batch.verbose)
         cli_item_note(p->item, "%llu hot or dead pixels", (unsigned long long)f->pixels);
     if ((f->rows > 0 || f->columns > 0) && p->options->picture.batch.verbose)
-        cli_item_note(p->item, "banding of rows %.1f, of columns %.1f (of 255)", (double)f->rows, (double)f->columns);
+        cli_item_note(p->item, "banding of rows %.1f, of columns %.1f (of 255)", (double)f->rows,
+                      (double)f->columns);
     cli_json_number(p->item->json, "broken_pixels", (double)f->pixels);
     cli_json_number(p->item->json, "banding_rows", (double)f->rows);
     cli_json_number(p->item->json, "banding_columns", (double)f->columns);

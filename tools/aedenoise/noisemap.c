@@ -6,11 +6,15 @@
 #include "ae/files.h"
 #include "ae/output.h"
 
-ae_status noisemap_write(const char *path, const char *input, bool force, const ae_row_source *rows, const ae_noise *noise,
-                         const ae_cancel *cancel, ae_error *err)
+ae_status noisemap_write(const char *path, const char *input, bool force, const ae_row_source *rows,
+                         const ae_noise *noise, const ae_cancel *cancel, ae_error *err)
 {
     const ae_codec *codec = ae_codec_for_path(path);
-    ae_signal_info info = {.kind = AE_KIND_IMAGE, .sample = AE_U8, .bits = 8, .channels = 3, .width = rows->info.width,
+    ae_signal_info info = {.kind = AE_KIND_IMAGE,
+                           .sample = AE_U8,
+                           .bits = 8,
+                           .channels = 3,
+                           .width = rows->info.width,
                            .height = rows->info.height};
     ae_write_options options = {0};
     ae_output *output = NULL;
@@ -22,7 +26,8 @@ ae_status noisemap_write(const char *path, const char *input, bool force, const 
     if (!codec)
         return ae_fail(err, AE_ERR_ARGUMENT, "no format that can be written has this suffix");
     if ((st = ae_output_open(path, input, force ? AE_OUTPUT_FORCE : 0, &output, err)) == AE_OK &&
-        (st = ae_encoder_open(codec, ae_output_sink(output), &info, &meta, &options, &encoder, err)) == AE_OK &&
+        (st = ae_encoder_open(codec, ae_output_sink(output), &info, &meta, &options, &encoder,
+                              err)) == AE_OK &&
         (st = ae_noise_map(rows, noise, &sink, cancel, err)) == AE_OK &&
         (st = ae_encoder_finish(&encoder, err)) == AE_OK) {
         st = ae_output_commit(output, err);

@@ -17,7 +17,8 @@ typedef struct denoise_sound_options {
 /* CLI_GO_ON, or CLI_USAGE after saying why. */
 int denoise_sound_check(denoise_sound_options *options, const filter_options *filter, bool many);
 /* Takes *in over. */
-ae_status denoise_sound(const denoise_sound_options *options, const filter_options *filter, const ae_model *model, double strength,
-                        double level, const cli_item *item, filter_input *in, ae_error *err);
+ae_status denoise_sound(const denoise_sound_options *options, const filter_options *filter,
+                        const ae_model *model, double strength, double level, const cli_item *item,
+                        filter_input *in, ae_error *err);
 
 #endif

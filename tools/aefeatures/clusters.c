@@ -51,7 +51,8 @@ static void begin(groups *g)
                 ;
         memcpy(g->centres + c * w, g->rows->values + at * w, w * sizeof(float));
         for (size_t i = 0; i < n; i++)
-            g->nearest[i] = fminf(g->nearest[i], squared_distance(g->rows->values + i * w, g->centres + c * w, w));
+            g->nearest[i] = fminf(g->nearest[i],
+                                  squared_distance(g->rows->values + i * w, g->centres + c * w, w));
     }
 }
 
@@ -102,7 +103,8 @@ static double purity_of(const groups *g, const uint32_t *labels, size_t *table)
     return (double)right / (double)g->rows->n;
 }
 
-ae_status clusters_purity(const matrix *rows, const uint32_t *labels, uint32_t n_classes, double *purity, ae_error *err)
+ae_status clusters_purity(const matrix *rows, const uint32_t *labels, uint32_t n_classes,
+                          double *purity, ae_error *err)
 {
     size_t n = rows->n, w = rows->width, k = n_classes;
     groups g = {.rows = rows, .k = n_classes, .seed = 1};

@@ -50,17 +50,10 @@ static void put_text(FILE *f, const char *text)
 
     for (const char *c = cli_escape(text, escaped, sizeof(escaped)); *c; c++)
         switch (*c) {
-        case '&':
-            fputs("&amp;", f);
-            break;
-        case '<':
-            fputs("&lt;", f);
-            break;
-        case '>':
-            fputs("&gt;", f);
-            break;
-        default:
-            fputc(*c, f);
+        case '&': fputs("&amp;", f); break;
+        case '<': fputs("&lt;", f); break;
+        case '>': fputs("&gt;", f); break;
+        default: fputc(*c, f);
         }
 }
 
@@ -96,7 +89,9 @@ static void fit(chart *c)
         high[i % 2] = fmax(high[i % 2], c->xy[i]);
     }
     for (size_t i = 0; i < 2 * c->n; i++) {
-        double share = high[i % 2] > low[i % 2] ? (c->xy[i] - low[i % 2]) / (high[i % 2] - low[i % 2]) : 0.5;
+        double share = high[i % 2] > low[i % 2]
+                           ? (c->xy[i] - low[i % 2]) / (high[i % 2] - low[i % 2])
+                           : 0.5;
 
         c->xy[i] = BORDER + (SIZE - 2 * BORDER) * (i % 2 ? 1 - share : share);
     }
@@ -107,11 +102,14 @@ static void draw(FILE *f, const chart *c)
     const ae_dataset *items = dataset_items(c->data);
 
     fprintf(f,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\">\n<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\">\n<rect width=\"%d\" "
+            "height=\"%d\" fill=\"#fff\"/>\n",
             SIZE, SIZE, SIZE, SIZE);
     for (size_t i = 0; i < c->n; i++) {
-        fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%g\" fill=\"#%06x\" fill-opacity=\".6\"><title>", c->xy[2 * i],
-                c->xy[2 * i + 1], radius(c), colour_of(c, i));
+        fprintf(
+            f,
+            "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%g\" fill=\"#%06x\" fill-opacity=\".6\"><title>",
+            c->xy[2 * i], c->xy[2 * i + 1], radius(c), colour_of(c, i));
         put_text(f, items->name(items->opaque, c->items[i]));
         if (c->labels)
             fprintf(f, ": %u", c->labels[c->items[i]]);
@@ -147,7 +145,8 @@ static ae_status draw_pixels(const chart *c, const char *path, bool force, ae_er
     return st;
 }
 
-/* ---- the page ---- items that are small pictures are shown beside the pointer: all of them are one picture in it */
+/* ---- the page ---- items that are small pictures are shown beside the pointer: all of them are
+ * one picture in it */
 
 static ae_status take_bytes(void *opaque, const void *data, size_t n, ae_error *err)
 {
@@ -159,7 +158,8 @@ static void put_base64(FILE *f, const uint8_t *bytes, size_t n)
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
     for (size_t i = 0; i < n; i += 3) {
-        uint32_t v = (uint32_t)bytes[i] << 16 | (i + 1 < n ? (uint32_t)bytes[i + 1] << 8 : 0) | (i + 2 < n ? bytes[i + 2] : 0);
+        uint32_t v = (uint32_t)bytes[i] << 16 | (i + 1 < n ? (uint32_t)bytes[i + 1] << 8 : 0) |
+                     (i + 2 < n ? bytes[i + 2] : 0);
 
         for (size_t k = 0; k < 4; k++)
             fputc(i + k <= n ? digits[v >> (18 - 6 * k) & 63] : '=', f);
@@ -195,25 +195,36 @@ static ae_status put_thumbnails(FILE *f, const chart *c, uint32_t across, ae_err
 static ae_status draw_page(FILE *f, const chart *c, ae_error *err)
 {
     uint32_t across = (uint32_t)ceil(sqrt((double)c->n)), h = c->shape.h, w = c->shape.w;
-    bool pictures = h > 1 && w > 1 && h <= THUMBNAIL && w <= THUMBNAIL && (c->shape.c == 1 || c->shape.c == 3);
+    bool pictures = h > 1 && w > 1 && h <= THUMBNAIL && w <= THUMBNAIL &&
+                    (c->shape.c == 1 || c->shape.c == 3);
     ae_status st;
 
     fputs("<!DOCTYPE html><meta charset=\"utf-8\"><title>Latents</title><style>svg{max-height:95vh}"
-          "#item{position:fixed;visibility:hidden;pointer-events:none;border:1px solid;image-rendering:pixelated}</style>\n", f);
+          "#item{position:fixed;visibility:hidden;pointer-events:none;border:1px "
+          "solid;image-rendering:pixelated}</style>\n",
+          f);
     draw(f, c);
     if (!pictures)
         return AE_OK;
-    fprintf(f, "<div id=\"item\" style=\"width:%upx;height:%upx;transform-origin:0 0;transform:scale(3);background-image:url("
-            "data:image/png;base64,", w, h);
+    fprintf(f,
+            "<div id=\"item\" style=\"width:%upx;height:%upx;transform-origin:0 "
+            "0;transform:scale(3);background-image:url("
+            "data:image/png;base64,",
+            w, h);
     if ((st = put_thumbnails(f, c, across, err)) != AE_OK)
         return st;
-    fprintf(f, ")\"></div>\n<script>\nconst item = document.getElementById('item'), dots = document.querySelectorAll('circle');\n"
-            "document.querySelector('svg').addEventListener('mouseover', e => {\n"
-            "  const i = [].indexOf.call(dots, e.target);\n  item.style.visibility = i < 0 ? 'hidden' : 'visible';\n"
-            "  item.style.left = e.clientX + 12 + 'px';\n  item.style.top = e.clientY + 12 + 'px';\n"
-            "  item.style.backgroundPosition = -(i %% %u * %u + 1) + 'px ' + -(Math.floor(i / %u) * %u + 1) + 'px';\n"
-            "});\n</script>\n",
-            across, w + 1, across, h + 1);
+    fprintf(
+        f,
+        ")\"></div>\n<script>\nconst item = document.getElementById('item'), dots = "
+        "document.querySelectorAll('circle');\n"
+        "document.querySelector('svg').addEventListener('mouseover', e => {\n"
+        "  const i = [].indexOf.call(dots, e.target);\n  item.style.visibility = i < 0 ? 'hidden' "
+        ": 'visible';\n"
+        "  item.style.left = e.clientX + 12 + 'px';\n  item.style.top = e.clientY + 12 + 'px';\n"
+        "  item.style.backgroundPosition = -(i %% %u * %u + 1) + 'px ' + -(Math.floor(i / %u) * %u "
+        "+ 1) + 'px';\n"
+        "});\n</script>\n",
+        across, w + 1, across, h + 1);
     return AE_OK;
 }
 
@@ -260,16 +271,18 @@ static ae_status choose(const matrix *codes, matrix *rows, size_t **items, ae_er
         st = ae_fail(err, AE_ERR_NOMEM, "a map");
     for (size_t i = 0; i < n && st == AE_OK; i++) {
         (*items)[i] = i * codes->n / n;
-        memcpy(rows->values + i * codes->width, codes->values + (*items)[i] * codes->width, codes->width * sizeof(float));
+        memcpy(rows->values + i * codes->width, codes->values + (*items)[i] * codes->width,
+               codes->width * sizeof(float));
         for (size_t k = 0; k < codes->width && st == AE_OK; k++)
             if (!isfinite(rows->values[i * codes->width + k]))
-                st = ae_fail(err, AE_ERR_ARGUMENT, "a map: the latents of item %zu are not finite", (*items)[i]);
+                st = ae_fail(err, AE_ERR_ARGUMENT, "a map: the latents of item %zu are not finite",
+                             (*items)[i]);
     }
     return st;
 }
 
-ae_status plot_write(const char *path, const matrix *codes, const uint32_t *labels, const dataset *data, ae_shape shape,
-                     plot_way way, bool force, ae_error *err)
+ae_status plot_write(const char *path, const matrix *codes, const uint32_t *labels,
+                     const dataset *data, ae_shape shape, plot_way way, bool force, ae_error *err)
 {
     const char *dot = strrchr(path, '.');
     bool html = dot && strcmp(dot, ".html") == 0, svg = dot && strcmp(dot, ".svg") == 0;
@@ -279,7 +292,8 @@ ae_status plot_write(const char *path, const matrix *codes, const uint32_t *labe
     size_t *items = NULL;
     ae_status st = html || svg || (codec && codec->kind == AE_KIND_IMAGE)
                        ? choose(codes, &rows, &items, err)
-                       : ae_fail(err, AE_ERR_ARGUMENT, "a map is an .svg, an .html or a picture, such as .png");
+                       : ae_fail(err, AE_ERR_ARGUMENT,
+                                 "a map is an .svg, an .html or a picture, such as .png");
 
     if (st == AE_OK && !(c.xy = ae_alloc(2 * rows.n, sizeof(*c.xy))))
         st = ae_fail(err, AE_ERR_NOMEM, "a map");
@@ -289,7 +303,8 @@ ae_status plot_write(const char *path, const matrix *codes, const uint32_t *labe
         c.n = rows.n;
         c.items = items;
         fit(&c);
-        st = html || svg ? draw_text(&c, html, path, force, err) : draw_pixels(&c, path, force, err);
+        st = html || svg ? draw_text(&c, html, path, force, err)
+                         : draw_pixels(&c, path, force, err);
     }
     ae_free(c.xy);
     ae_free(items);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Softmax regression by Adam on batches, with a small weight penalty. Items are visited in steps of a number prime to theirs, which
- * mixes sorted data well enough and needs no random numbers. */
+ * Softmax regression by Adam on batches, with a small weight penalty. Items are visited in steps of
+ * a number prime to theirs, which mixes sorted data well enough and needs no random numbers. */
 #include "probe.h"
 
 #include <math.h>
@@ -20,8 +20,8 @@ typedef struct learner {
     size_t n, n_learnt;
 } learner;
 
-/* Along the principal axes of what is learnt from, each over its deviation: a linear classifier can tell the same from these, and
- * is found sooner. */
+/* Along the principal axes of what is learnt from, each over its deviation: a linear classifier can
+ * tell the same from these, and is found sooner. */
 static ae_status whiten(const matrix *codes, const axes *a, learner *p, ae_error *err)
 {
     double *place = ae_alloc(codes->width, sizeof(*place)), most = 0;
@@ -42,7 +42,8 @@ static ae_status whiten(const matrix *codes, const axes *a, learner *p, ae_error
     return AE_OK;
 }
 
-/* Groups are sought where axes keep the root of their deviation, as neighbours are (tools/aesearch). */
+/* Groups are sought where axes keep the root of their deviation, as neighbours are
+ * (tools/aesearch). */
 static void even_out(const axes *a, learner *p)
 {
     for (size_t i = 0; i < p->n; i++)
@@ -127,7 +128,8 @@ static void learn(learner *p, float *score)
     }
 }
 
-ae_status probe_run(const matrix *codes, const uint32_t *labels, size_t n_learnt, probe_result *out, ae_error *err)
+ae_status probe_run(const matrix *codes, const uint32_t *labels, size_t n_learnt, probe_result *out,
+                    ae_error *err)
 {
     learner p = {.width = codes->width + 1, .labels = labels, .n = codes->n, .n_learnt = n_learnt};
     size_t right = 0, all;
@@ -138,17 +140,20 @@ ae_status probe_run(const matrix *codes, const uint32_t *labels, size_t n_learnt
     for (size_t i = 0; i < codes->n; i++)
         p.classes = labels[i] >= p.classes ? labels[i] + 1 : p.classes;
     if (p.classes < 2 || p.classes > MAX_CLASSES)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "%zu classes: a probe tells 2 to %d", p.classes, MAX_CLASSES);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "%zu classes: a probe tells 2 to %d", p.classes,
+                       MAX_CLASSES);
     if (p.n_learnt < 2 * p.classes || p.n_learnt >= p.n)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "%zu items to learn from and %zu to test are too few for %zu classes", p.n_learnt,
-                       p.n - p.n_learnt, p.classes);
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "%zu items to learn from and %zu to test are too few for %zu classes",
+                       p.n_learnt, p.n - p.n_learnt, p.classes);
     all = p.classes * p.width;
     p.x = ae_alloc(p.n * p.width, sizeof(float));
     p.weights = ae_alloc(4 * all, sizeof(float));
     score = ae_alloc(p.classes, sizeof(float));
     if (!p.x || !p.weights || !score)
         st = ae_fail(err, AE_ERR_NOMEM, "a probe of %zu items", p.n);
-    if (st == AE_OK && (st = axes_find(&(matrix){codes->values, n_learnt, codes->width}, &a, err)) == AE_OK &&
+    if (st == AE_OK &&
+        (st = axes_find(&(matrix){codes->values, n_learnt, codes->width}, &a, err)) == AE_OK &&
         (st = whiten(codes, &a, &p, err)) == AE_OK) {
         p.gradient = p.weights + all;
         p.mean = p.gradient + all;
@@ -156,10 +161,13 @@ ae_status probe_run(const matrix *codes, const uint32_t *labels, size_t n_learnt
         learn(&p, score);
         for (size_t i = p.n_learnt; i < p.n; i++)
             right += classify(&p, p.x + i * p.width, score) == labels[i];
-        *out = (probe_result){.accuracy = (double)right / (double)(p.n - p.n_learnt), .n_classes = (uint32_t)p.classes,
-                              .n_learnt = p.n_learnt, .n_tested = p.n - p.n_learnt};
+        *out = (probe_result){.accuracy = (double)right / (double)(p.n - p.n_learnt),
+                              .n_classes = (uint32_t)p.classes,
+                              .n_learnt = p.n_learnt,
+                              .n_tested = p.n - p.n_learnt};
         even_out(&a, &p);
-        st = clusters_purity(&(matrix){p.x, p.n, p.width}, labels, (uint32_t)p.classes, &out->purity, err);
+        st = clusters_purity(&(matrix){p.x, p.n, p.width}, labels, (uint32_t)p.classes,
+                             &out->purity, err);
     }
     axes_free(&a);
     ae_free(p.x);

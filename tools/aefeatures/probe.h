@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The linear probe (Alain & Bengio 2016): what a representation tells is what a linear classifier can read from it. */
+ * The linear probe (Alain & Bengio 2016): what a representation tells is what a linear classifier
+ * can read from it. */
 #ifndef PROBE_H
 #define PROBE_H
 
@@ -13,7 +14,9 @@ typedef struct probe_result {
     size_t n_learnt, n_tested;
 } probe_result;
 
-/* Softmax regression, learnt from the first n_learnt items, tested on the others. The same every time. */
-ae_status probe_run(const matrix *codes, const uint32_t *labels, size_t n_learnt, probe_result *out, ae_error *err);
+/* Softmax regression, learnt from the first n_learnt items, tested on the others. The same every
+ * time. */
+ae_status probe_run(const matrix *codes, const uint32_t *labels, size_t n_learnt, probe_result *out,
+                    ae_error *err);
 
 #endif

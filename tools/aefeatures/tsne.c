@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Each item has its nearest neighbours, whose shares add up to one: a normal distribution of the distance, so wide that its
- * entropy is that of PERPLEXITY equal neighbours. On the map an item is drawn to those neighbours and pushed away by all items, by
- * Student's distribution with one degree of freedom. */
+ * Each item has its nearest neighbours, whose shares add up to one: a normal distribution of the
+ * distance, so wide that its entropy is that of PERPLEXITY equal neighbours. On the map an item is
+ * drawn to those neighbours and pushed away by all items, by Student's distribution with one degree
+ * of freedom. */
 #include "tsne.h"
 
 #include <math.h>
@@ -23,7 +24,7 @@ typedef struct near {
 } near;
 
 typedef struct cell {
-    double x, y, size;  /* its middle and the length of its edge */
+    double x, y, size; /* its middle and the length of its edge */
     double sum_x, sum_y, count;
     uint32_t inside[4]; /* 0: none */
     bool leaf;          /* what it holds lies at one place, or so it is taken */
@@ -117,21 +118,24 @@ static uint32_t child_of(map *m, uint32_t parent, double x, double y)
 
     if (!c->inside[which]) {
         double quarter = c->size / 4;
-        uint32_t made = new_cell(m, c->x + (which & 1 ? quarter : -quarter), c->y + (which & 2 ? quarter : -quarter), c->size / 2);
+        uint32_t made = new_cell(m, c->x + (which & 1 ? quarter : -quarter),
+                                 c->y + (which & 2 ? quarter : -quarter), c->size / 2);
 
         m->cells[parent].inside[which] = made;
     }
     return m->cells[parent].inside[which];
 }
 
-/* Adds an item at a place, from the root down to a cell that holds no other place: DEEPEST + 2 new cells at most. */
+/* Adds an item at a place, from the root down to a cell that holds no other place: DEEPEST + 2 new
+ * cells at most. */
 static void add(map *m, double x, double y)
 {
     uint32_t at = 0;
 
     for (int depth = 0;; depth++) {
         cell *c = &m->cells[at];
-        bool alone = c->count == 0, same = c->leaf && c->count > 0 && c->sum_x == x * c->count && c->sum_y == y * c->count;
+        bool alone = c->count == 0,
+             same = c->leaf && c->count > 0 && c->sum_x == x * c->count && c->sum_y == y * c->count;
 
         if (c->leaf && !alone && !same && depth < DEEPEST) { /* what was here moves down */
             double old_x = c->sum_x / c->count, old_y = c->sum_y / c->count, old_count = c->count;
@@ -161,7 +165,8 @@ static void plant(map *m)
         high[i % 2] = fmax(high[i % 2], m->xy[i]);
     }
     m->n_cells = 0;
-    new_cell(m, (low[0] + high[0]) / 2, (low[1] + high[1]) / 2, fmax(high[0] - low[0], high[1] - low[1]) * 1.001 + 1e-9);
+    new_cell(m, (low[0] + high[0]) / 2, (low[1] + high[1]) / 2,
+             fmax(high[0] - low[0], high[1] - low[1]) * 1.001 + 1e-9);
     for (size_t i = 0; i < m->n; i++)
         add(m, m->xy[2 * i], m->xy[2 * i + 1]);
 }
@@ -175,7 +180,8 @@ static void push(const map *m, const double *place, double *force, double *pairs
     stack[0] = 0;
     while (n) {
         const cell *c = &m->cells[stack[--n]];
-        double dx = place[0] - c->sum_x / c->count, dy = place[1] - c->sum_y / c->count, square = dx * dx + dy * dy, q;
+        double dx = place[0] - c->sum_x / c->count, dy = place[1] - c->sum_y / c->count,
+               square = dx * dx + dy * dy, q;
 
         if (!c->leaf && c->size * c->size > THETA * THETA * square) {
             for (int k = 0; k < 4; k++)
@@ -198,7 +204,8 @@ static void pull(const map *m, double factor)
         for (size_t k = 0; k < m->k; k++) {
             size_t j = m->neighbours[i * m->k + k].item;
             double dx = m->xy[2 * i] - m->xy[2 * j], dy = m->xy[2 * i + 1] - m->xy[2 * j + 1];
-            double f = factor * (double)m->shares[i * m->k + k] / (2 * (double)m->n) / (1 + dx * dx + dy * dy);
+            double f = factor * (double)m->shares[i * m->k + k] / (2 * (double)m->n) /
+                       (1 + dx * dx + dy * dy);
 
             m->force[2 * i] -= f * dx;
             m->force[2 * i + 1] -= f * dy;
@@ -210,7 +217,8 @@ static void pull(const map *m, double factor)
 static void move(map *m, int round)
 {
     bool early = round < EARLY;
-    double rate = fmax((double)m->n / EXAGGERATION / 4, 50), keep = early ? 0.5 : 0.8, pairs = -(double)m->n;
+    double rate = fmax((double)m->n / EXAGGERATION / 4, 50), keep = early ? 0.5 : 0.8,
+           pairs = -(double)m->n;
 
     plant(m);
     memset(m->force, 0, 2 * m->n * sizeof(*m->force));
@@ -220,7 +228,8 @@ static void move(map *m, int round)
         m->force[i] /= fmax(pairs, 1e-12);
     pull(m, early ? EXAGGERATION : 1);
     for (size_t i = 0; i < 2 * m->n; i++) {
-        m->gain[i] = fmax((m->force[i] > 0) == (m->speed[i] > 0) ? m->gain[i] + 0.2 : 0.8 * m->gain[i], 0.01);
+        m->gain[i] = fmax(
+            (m->force[i] > 0) == (m->speed[i] > 0) ? m->gain[i] + 0.2 : 0.8 * m->gain[i], 0.01);
         m->speed[i] = keep * m->speed[i] + 4 * rate * m->gain[i] * m->force[i];
         m->xy[i] += m->speed[i];
     }
@@ -244,7 +253,9 @@ static void begin(map *m)
 
 ae_status tsne_run(const matrix *rows, double *xy, ae_error *err)
 {
-    map m = {.n = rows->n, .k = rows->n - 1 < 3 * PERPLEXITY ? rows->n - 1 : (size_t)(3 * PERPLEXITY), .xy = xy};
+    map m = {.n = rows->n,
+             .k = rows->n - 1 < 3 * PERPLEXITY ? rows->n - 1 : (size_t)(3 * PERPLEXITY),
+             .xy = xy};
     near *neighbours;
     float *shares;
     double *work;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Pictures and data out of a model's latent space. Where the network draws its code itself (layer `gaussian`, Kingma & Welling
- * 2014) codes come from the standard normal distribution that it was trained against; elsewhere from the normal distribution that
- * fits the codes of given data. */
+ * Pictures and data out of a model's latent space. Where the network draws its code itself (layer
+ * `gaussian`, Kingma & Welling 2014) codes come from the standard normal distribution that it was
+ * trained against; elsewhere from the normal distribution that fits the codes of given data. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,27 +18,35 @@ static struct {
     bool interpolate, traverse;
 } o = {.n = 64, .steps = 8, .seed = 1, .spread = 1};
 
+/* clang-format off */
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "What to make", 0, 0},
     {'n', "number", CLI_INT, &o.n, "N", "so many samples", 1, 1000000},
     {0, "seed", CLI_INT, &o.seed, "N", "of the draws; the same seed gives the same samples", 0, 0},
-    {0, "spread", CLI_NUMBER, &o.spread, "X", "deviation of the draws, in those of the distribution", 0, 10},
-    {0, "interpolate", CLI_FLAG, &o.interpolate, NULL, "from each item of DATA to the next instead", 0, 0},
-    {0, "traverse", CLI_FLAG, &o.traverse, NULL, "each latent of the first item of DATA changed alone instead", 0, 0},
-    {0, "steps", CLI_INT, &o.steps, "N", "so many items for each of --interpolate and --traverse", 2, 1000},
-    {0, "codes", CLI_STRING, &o.codes, "FILE", "what these codes stand for instead (.npy, .csv, .tsv, as aefeatures writes them)",
+    {0, "spread", CLI_NUMBER, &o.spread, "X",
+     "deviation of the draws, in those of the distribution", 0, 10},
+    {0, "interpolate", CLI_FLAG, &o.interpolate, NULL, "from each item of DATA to the next instead",
      0, 0},
+    {0, "traverse", CLI_FLAG, &o.traverse, NULL,
+     "each latent of the first item of DATA changed alone instead", 0, 0},
+    {0, "steps", CLI_INT, &o.steps, "N", "so many items for each of --interpolate and --traverse",
+     2, 1000},
+    {0, "codes", CLI_STRING, &o.codes, "FILE",
+     "what these codes stand for instead (.npy, .csv, .tsv, as aefeatures writes them)", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Output", 0, 0},
-    {'o', "output", CLI_STRING, &o.output, "FILE", "a sheet of pictures (.png ...), or numbers (.npy, .csv, .tsv)", 0, 0},
+    {'o', "output", CLI_STRING, &o.output, "FILE",
+     "a sheet of pictures (.png ...), or numbers (.npy, .csv, .tsv)", 0, 0},
     {0, "across", CLI_INT, &o.across, "N", "pictures in a row of the sheet", 1, 10000},
     LATENTS_OPTIONS(o.latents),
     {0},
 };
+/* clang-format on */
 
 static const cli_tool tool = {
     "aesample",
     "-m MODEL [OPTION]... [DATA...] -o FILE",
-    "Makes samples, interpolations and traversals of an autoencoder's latent space, and what codes stand for. A variational model "
+    "Makes samples, interpolations and traversals of an autoencoder's latent space, and what codes "
+    "stand for. A variational model "
     "needs no data; for another one DATA says where its codes lie.",
     options,
     "Examples:\n"
@@ -59,13 +67,14 @@ static uint64_t next(uint64_t *state)
 
 static double normal(uint64_t *state)
 {
-    double u = ((double)(next(state) >> 11) + 0.5) * 0x1p-53, v = ((double)(next(state) >> 11) + 0.5) * 0x1p-53;
+    double u = ((double)(next(state) >> 11) + 0.5) * 0x1p-53,
+           v = ((double)(next(state) >> 11) + 0.5) * 0x1p-53;
 
     return sqrt(-2 * log(u)) * cos(2 * M_PI * v);
 }
 
-/* The lower triangle of a covariance in place of which its Cholesky factor stands afterwards; what is not positive counts as none.
- */
+/* The lower triangle of a covariance in place of which its Cholesky factor stands afterwards; what
+ * is not positive counts as none. */
 static void factorise(double *c, size_t n)
 {
     for (size_t j = 0; j < n; j++)
@@ -84,9 +93,11 @@ static void factorise(double *c, size_t n)
 /* given: codes of data, or NULL for the standard normal distribution. */
 static ae_status draw(const matrix *given, size_t width, matrix *codes, ae_error *err)
 {
-    double *mean = ae_alloc(width * width + 2 * width, sizeof(*mean)), *c = mean + width, *z = c + width * width;
+    double *mean = ae_alloc(width * width + 2 * width, sizeof(*mean)), *c = mean + width,
+           *z = c + width * width;
     uint64_t state = o.seed;
-    ae_status st = mean ? matrix_create(o.n, width, codes, err) : ae_fail(err, AE_ERR_NOMEM, "%zu latents", width);
+    ae_status st = mean ? matrix_create(o.n, width, codes, err)
+                        : ae_fail(err, AE_ERR_NOMEM, "%zu latents", width);
 
     if (st != AE_OK) {
         ae_free(mean);
@@ -101,7 +112,8 @@ static ae_status draw(const matrix *given, size_t width, matrix *codes, ae_error
         for (size_t k = 0; k < width; k++)
             for (size_t j = 0; j <= k; j++)
                 c[k * width + j] += ((double)given->values[i * width + k] - mean[k]) *
-                                    ((double)given->values[i * width + j] - mean[j]) / (double)given->n;
+                                    ((double)given->values[i * width + j] - mean[j]) /
+                                    (double)given->n;
     factorise(c, width);
     for (size_t i = 0; i < o.n; i++) {
         for (size_t k = 0; k < width; k++)
@@ -132,7 +144,8 @@ static ae_status interpolate(const matrix *given, matrix *codes, ae_error *err)
             for (size_t k = 0; k < w; k++) {
                 float t = (float)s / (float)(o.steps - 1);
 
-                codes->values[(i * o.steps + s) * w + k] = (1 - t) * given->values[i * w + k] + t * given->values[(i + 1) * w + k];
+                codes->values[(i * o.steps + s) * w + k] = (1 - t) * given->values[i * w + k] +
+                                                           t * given->values[(i + 1) * w + k];
             }
     return AE_OK;
 }
@@ -195,8 +208,9 @@ static ae_status run(const latents *l, char **operands, int n, ae_error *err)
     if (st == AE_OK && (st = latents_decode(l, &o.latents, &codes, &items, err)) == AE_OK) {
         if (!across)
             across = o.interpolate || o.traverse ? o.steps : (uint32_t)ceil(sqrt((double)items.n));
-        st = codec && codec->kind == AE_KIND_IMAGE ? sheet_write(o.output, &items, l->input, across, o.latents.force, err)
-                                                   : matrix_write(o.output, &items, dims, 3, NULL, o.latents.force, err);
+        st = codec && codec->kind == AE_KIND_IMAGE
+                 ? sheet_write(o.output, &items, l->input, across, o.latents.force, err)
+                 : matrix_write(o.output, &items, dims, 3, NULL, o.latents.force, err);
     }
     matrix_free(&codes);
     matrix_free(&items);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What looks alike to an autoencoder: nearest neighbours of its latents, by exact search. An index is an NPY file of the latents,
- * which other programs can read, followed by a few lines that only this one reads: the model's identity, the layer, the items'
- * names. */
+ * What looks alike to an autoencoder: nearest neighbours of its latents, by exact search. An index
+ * is an NPY file of the latents, which other programs can read, followed by a few lines that only
+ * this one reads: the model's identity, the layer, the items' names. */
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <math.h>
@@ -27,23 +27,30 @@ static struct {
     bool cosine, plain, leave_self;
 } o = {.k = 10};
 
+/* clang-format off */
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "What to do", 0, 0},
     {'b', "build", CLI_STRING, &o.build, "INDEX", "write an index of DATA", 0, 0},
     {'i', "index", CLI_STRING, &o.index, "INDEX", "look the items of DATA up in this index", 0, 0},
     {'k', "nearest", CLI_INT, &o.k, "N", "so many of the nearest", 1, 10000},
-    {0, "cosine", CLI_FLAG, &o.cosine, NULL, "by angle, seen from the mean of the index, instead of by distance", 0, 0},
-    {0, "plain", CLI_FLAG, &o.plain, NULL, "by latents as they are; without, those that vary much count less", 0, 0},
-    {0, "leave-self", CLI_FLAG, &o.leave_self, NULL, "leave out what lies at distance 0: DATA is in the index itself", 0, 0},
-    {0, "json", CLI_OPTIONAL, &o.json, "FILE", "one JSON object a line for each item, on standard output or added to FILE", 0, 0},
+    {0, "cosine", CLI_FLAG, &o.cosine, NULL,
+     "by angle, seen from the mean of the index, instead of by distance", 0, 0},
+    {0, "plain", CLI_FLAG, &o.plain, NULL,
+     "by latents as they are; without, those that vary much count less", 0, 0},
+    {0, "leave-self", CLI_FLAG, &o.leave_self, NULL,
+     "leave out what lies at distance 0: DATA is in the index itself", 0, 0},
+    {0, "json", CLI_OPTIONAL, &o.json, "FILE",
+     "one JSON object a line for each item, on standard output or added to FILE", 0, 0},
     LATENTS_OPTIONS(o.latents),
     {0},
 };
+/* clang-format on */
 
 static const cli_tool tool = {
     "aesearch",
     "-m MODEL (--build INDEX | --index INDEX) [OPTION]... DATA...",
-    "Finds the items of a collection that an autoencoder takes for most alike to given ones. Prints a line for each: item, rank, "
+    "Finds the items of a collection that an autoencoder takes for most alike to given ones. "
+    "Prints a line for each: item, rank, "
     "distance, found item, separated by tabs.",
     options,
     "Examples:\n"
@@ -61,7 +68,8 @@ static ae_status put(ae_sink *s, const char *text, ae_error *err)
     return s->write(s->opaque, text, strlen(text), err);
 }
 
-static ae_status write_index(const latents *l, const matrix *codes, const ae_dataset *items, ae_error *err)
+static ae_status write_index(const latents *l, const matrix *codes, const ae_dataset *items,
+                             ae_error *err)
 {
     ae_signal_info info = {.kind = AE_KIND_TENSOR,
                            .sample = AE_F32,
@@ -76,22 +84,26 @@ static ae_status write_index(const latents *l, const matrix *codes, const ae_dat
     uint8_t identity[16];
     char text[8192], line[160];
     ae_sink *sink;
-    ae_status st = ae_output_open(o.build, NULL, o.latents.force ? AE_OUTPUT_FORCE : 0, &output, err);
+    ae_status st = ae_output_open(o.build, NULL, o.latents.force ? AE_OUTPUT_FORCE : 0, &output,
+                                  err);
 
     if (st != AE_OK)
         return st;
     sink = ae_output_sink(output);
     ae_model_identity(l->model, identity);
-    if ((st = ae_encoder_open(ae_codec_for_name("npy"), sink, &info, NULL, NULL, &encoder, err)) == AE_OK &&
+    if ((st = ae_encoder_open(ae_codec_for_name("npy"), sink, &info, NULL, NULL, &encoder, err)) ==
+            AE_OK &&
         (st = ae_encoder_write(&encoder, codes->values, (uint32_t)codes->n, err)) == AE_OK)
         st = ae_encoder_finish(&encoder, err);
     ae_encoder_abandon(&encoder);
     for (size_t i = 0, n = 0; i < 16; i++)
-        n += (size_t)snprintf(line + n, sizeof(line) - n, i == 15 ? "%02x %s\n" : "%02x", identity[i], l->layer);
+        n += (size_t)snprintf(line + n, sizeof(line) - n, i == 15 ? "%02x %s\n" : "%02x",
+                              identity[i], l->layer);
     if (st == AE_OK && (st = put(sink, magic, err)) == AE_OK)
         st = put(sink, line, err);
     for (size_t i = 0; i < codes->n && st == AE_OK; i++)
-        if ((st = put(sink, cli_escape(items->name(items->opaque, i), text, sizeof(text)), err)) == AE_OK)
+        if ((st = put(sink, cli_escape(items->name(items->opaque, i), text, sizeof(text)), err)) ==
+            AE_OK)
             st = put(sink, "\n", err);
     if (st == AE_OK)
         return ae_output_commit(output, err);
@@ -99,7 +111,8 @@ static ae_status write_index(const latents *l, const matrix *codes, const ae_dat
     return st;
 }
 
-/* What follows the numbers: their place is known from the file's size, since the text is the rest. */
+/* What follows the numbers: their place is known from the file's size, since the text is the rest.
+ */
 static ae_status read_tail(const char *path, found_index *x, char line[160], ae_error *err)
 {
     FILE *f = fopen(path, "rb");
@@ -112,8 +125,10 @@ static ae_status read_tail(const char *path, found_index *x, char line[160], ae_
         return ae_fail(err, AE_ERR_IO, "cannot be opened");
     n = x->codes.n * x->codes.width * sizeof(float);
     start = (long)(n + 128);
-    if (fseek(f, 0, SEEK_END) != 0 || (end = ftell(f)) < start || fseek(f, start - 64, SEEK_SET) != 0 ||
-        !(x->text = ae_alloc((size_t)(end - start) + 65, 1)) || !(x->names = ae_alloc(x->codes.n, sizeof(*x->names))) ||
+    if (fseek(f, 0, SEEK_END) != 0 || (end = ftell(f)) < start ||
+        fseek(f, start - 64, SEEK_SET) != 0 ||
+        !(x->text = ae_alloc((size_t)(end - start) + 65, 1)) ||
+        !(x->names = ae_alloc(x->codes.n, sizeof(*x->names))) ||
         fread(x->text, 1, (size_t)(end - start) + 64, f) != (size_t)(end - start) + 64)
         st = ae_fail(err, AE_ERR_MALFORMED, "no index (aesearch --build makes them)");
     fclose(f);
@@ -127,7 +142,8 @@ static ae_status read_tail(const char *path, found_index *x, char line[160], ae_
     at += strcspn(at, "\n");
     for (size_t i = 0; i < x->codes.n; i++) {
         if (!*at)
-            return ae_fail(err, AE_ERR_MALFORMED, "an index of %zu items with names for %zu", x->codes.n, i);
+            return ae_fail(err, AE_ERR_MALFORMED, "an index of %zu items with names for %zu",
+                           x->codes.n, i);
         *at++ = 0;
         x->names[i] = at;
         at += strcspn(at, "\n");
@@ -148,14 +164,17 @@ static ae_status read_index(const latents *l, found_index *x, ae_error *err)
     for (size_t i = 0; i < 16; i++)
         snprintf(hex + 2 * i, 3, "%02x", identity[i]);
     if (strncmp(line, hex, 32) != 0)
-        return ae_fail(err, AE_ERR_MISMATCH, "%s was made by another model, %.32s, this one is %s", o.index, line, hex);
+        return ae_fail(err, AE_ERR_MISMATCH, "%s was made by another model, %.32s, this one is %s",
+                       o.index, line, hex);
     if (strlen(line) < 33 || strcmp(line + 33, l->layer) != 0)
-        return ae_fail(err, AE_ERR_MISMATCH, "%s holds the values of layer %s, not of %s", o.index, line + 33, l->layer);
+        return ae_fail(err, AE_ERR_MISMATCH, "%s holds the values of layer %s, not of %s", o.index,
+                       line + 33, l->layer);
     return AE_OK;
 }
 
-/* ---- searching ---- by |a - b|^2 = |a|^2 + |b|^2 - 2 a.b. The index lies in blocks of BLOCK items, latent by latent, so that
- * BLOCK products are summed at once; QUERIES queries share each block that has been fetched. */
+/* ---- searching ---- by |a - b|^2 = |a|^2 + |b|^2 - 2 a.b. The index lies in blocks of BLOCK
+ * items, latent by latent, so that BLOCK products are summed at once; QUERIES queries share each
+ * block that has been fetched. */
 
 enum { BLOCK = 16, QUERIES = 16 };
 
@@ -184,9 +203,10 @@ typedef struct searching {
 
 typedef float lane __attribute__((vector_size(BLOCK * sizeof(float)), may_alias));
 
-/* Squared distances of QUERIES rows of w numbers to the items of a block; to: QUERIES x BLOCK. Four rows at a time, whose sums do
- * not wait for one another. */
-CLONES static void measure(const float *queries, const float *own, const lane *block, const lane *squares, size_t w, lane *to)
+/* Squared distances of QUERIES rows of w numbers to the items of a block; to: QUERIES x BLOCK. Four
+ * rows at a time, whose sums do not wait for one another. */
+CLONES static void measure(const float *queries, const float *own, const lane *block,
+                           const lane *squares, size_t w, lane *to)
 {
     for (size_t q = 0; q < QUERIES; q += 4) {
         const float *a = queries + q * w, *b = a + w, *c = b + w, *d = c + w;
@@ -224,9 +244,10 @@ static float square(const float *x, size_t w)
     return sum;
 }
 
-/* Along the principal axes of the index, from its mean, each over the root of its deviation: what varies most is as a rule how
- * something looks, not what it is, and what hardly varies is noise, so that neither plain distances nor those by Mahalanobis are
- * the best. Where latents are too wide their own axes are taken. */
+/* Along the principal axes of the index, from its mean, each over the root of its deviation: what
+ * varies most is as a rule how something looks, not what it is, and what hardly varies is noise, so
+ * that neither plain distances nor those by Mahalanobis are the best. Where latents are too wide
+ * their own axes are taken. */
 static void even_out(const axes *a, matrix *m, double *place)
 {
     size_t w = a->width;
@@ -239,7 +260,8 @@ static void even_out(const axes *a, matrix *m, double *place)
 
         axes_place(a, x, place);
         for (size_t k = 0; k < w; k++)
-            x[k] = (float)(o.plain ? place[k] : place[k] / sqrt(sqrt(a->variance[k] + 1e-6 * most + 1e-30)));
+            x[k] = (float)(o.plain ? place[k]
+                                   : place[k] / sqrt(sqrt(a->variance[k] + 1e-6 * most + 1e-30)));
     }
 }
 
@@ -341,7 +363,8 @@ static void *search_all(void *opaque)
     return NULL;
 }
 
-static void print_hits(const searching *s, const found_index *x, const ae_dataset *items, FILE *json)
+static void print_hits(const searching *s, const found_index *x, const ae_dataset *items,
+                       FILE *json)
 {
     char name[8192];
 
@@ -361,8 +384,9 @@ static void print_hits(const searching *s, const found_index *x, const ae_datase
                 cli_json_write(&line, json);
                 cli_json_clear(&line);
             } else {
-                printf("%s\t%u\t%.6g\t%s\n", cli_escape(items->name(items->opaque, q), name, sizeof(name)), k + 1, distance,
-                       x->names[h->item]);
+                printf("%s\t%u\t%.6g\t%s\n",
+                       cli_escape(items->name(items->opaque, q), name, sizeof(name)), k + 1,
+                       distance, x->names[h->item]);
             }
         }
 }
@@ -374,7 +398,8 @@ static ae_status search(found_index *x, matrix *queries, const ae_dataset *items
                    .queries = queries,
                    .k = o.k < x->codes.n ? o.k : (uint32_t)x->codes.n,
                    .mutex = PTHREAD_MUTEX_INITIALIZER};
-    float *squares = ae_alloc(n_blocks * BLOCK, sizeof(*squares)), *blocks = ae_alloc(n_blocks * BLOCK, w * sizeof(*blocks));
+    float *squares = ae_alloc(n_blocks * BLOCK, sizeof(*squares)),
+          *blocks = ae_alloc(n_blocks * BLOCK, w * sizeof(*blocks));
     pthread_t *threads = ae_alloc(o.latents.jobs, sizeof(*threads));
     FILE *json = !o.json ? NULL : !*o.json ? stdout : fopen(o.json, "a");
     uint32_t n = 0;
@@ -430,7 +455,8 @@ static ae_status run(const latents *l, char **operands, int n, ae_error *err)
 
     if (st == AE_OK && (st = latents_open(l, &o.latents, operands, n, &data, err)) == AE_OK &&
         (st = latents_encode(l, &o.latents, data, &codes, NULL, NULL, err)) == AE_OK)
-        st = o.build ? write_index(l, &codes, dataset_items(data), err) : search(&x, &codes, dataset_items(data), err);
+        st = o.build ? write_index(l, &codes, dataset_items(data), err)
+                     : search(&x, &codes, dataset_items(data), err);
     matrix_free(&codes);
     matrix_free(&x.codes);
     ae_free(x.text);

@@ -18,24 +18,27 @@ static struct {
     char beside[32];
 } o = {.filter.tile = 256, .model = "best", .scale = 2, .denoise = -1};
 
+/* clang-format off */
 static const cli_option options[] = {
     {0, NULL, CLI_HEADING, NULL, NULL, "Enlarging", 0, 0},
     {'s', "scale", CLI_NUMBER, &o.scale, "X",
-     "how many times as wide and high, more than 1; between the models' scales the next larger one is used and scaled down", 1,
-     MAX_SCALE},
+     "how many times as wide and high, more than 1; between the models' scales the next larger one "
+     "is used and scaled down", 1, MAX_SCALE},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE",
-     "best, fast, clean (for flawless pictures), photo (for all others), another model's name or its file; best is photo, "
-     "but clean where nothing is to be removed",
-     0, 0},
-    {'d', "denoise", CLI_NUMBER, &o.denoise, "X", "how much of noise and JPEG artefacts to remove, 0 to 1; 1 unless given", 0, 1},
+     "best, fast, clean (for flawless pictures), photo (for all others), another model's name or "
+     "its file; best is photo, but clean where nothing is to be removed", 0, 0},
+    {'d', "denoise", CLI_NUMBER, &o.denoise, "X",
+     "how much of noise and JPEG artefacts to remove, 0 to 1; 1 unless given", 0, 1},
     FILTER_OPTIONS(o.filter),
     {0},
 };
+/* clang-format on */
 
 static const cli_tool tool = {
     "aesuperres",
     "[OPTION]... [FILE|DIRECTORY]...",
-    "Enlarges pictures. Without -o, NAME.jpg becomes NAME.x2.jpg beside it; - is standard input or output, and the default in a "
+    "Enlarges pictures. Without -o, NAME.jpg becomes NAME.x2.jpg beside it; - is standard input or "
+    "output, and the default in a "
     "pipe.",
     options,
     "Examples:\n"
@@ -62,7 +65,8 @@ static int load_family(const char *family)
 
 static int load_model(int n_operands)
 {
-    static const char *const families[][2] = {{"clean", "superres"}, {"fast", "superres-fast"}, {"photo", "superres-photo"}};
+    static const char *const families[][2] = {
+        {"clean", "superres"}, {"fast", "superres-fast"}, {"photo", "superres-photo"}};
     const char *name = strcmp(o.model, "best") != 0 ? o.model : o.denoise == 0 ? "clean" : "photo";
     const char *family = NULL;
     const ae_recipe *recipe;
@@ -80,7 +84,8 @@ static int load_model(int n_operands)
     recipe = ae_model_recipe(o.loaded);
     if (recipe->task != AE_TASK_SUPERRES || o.scale > recipe->scale) {
         cli_message("--model %s: %s", o.model,
-                    recipe->task != AE_TASK_SUPERRES ? "it does not enlarge pictures" : "it does not enlarge that much");
+                    recipe->task != AE_TASK_SUPERRES ? "it does not enlarge pictures"
+                                                     : "it does not enlarge that much");
         return CLI_FAILED;
     }
     if (o.denoise > 0 && !(recipe->strength_max > 0))
@@ -94,7 +99,9 @@ static ae_status enlarge(const cli_item *item, filter_input *in, ae_error *err)
     filter_picture p;
     ae_run_stats stats;
     ae_signal_info result;
-    ae_superres_options how = {.factor = o.scale, .denoise = (float)o.denoise, .tile = o.filter.tile,
+    ae_superres_options how = {.factor = o.scale,
+                               .denoise = (float)o.denoise,
+                               .tile = o.filter.tile,
                                .precision = (ae_precision)o.filter.precision,
                                .control = {item->threads, &cli_cancel, &p, filter_progress, NULL}};
     char what[64];
@@ -103,8 +110,10 @@ static ae_status enlarge(const cli_item *item, filter_input *in, ae_error *err)
     filter_take(&p, &o.filter, item, in);
     if ((st = ae_superres_result(&p.reader.info, o.scale, NULL, &result, err)) == AE_OK &&
         (st = filter_begin(&p, &result, err)) == AE_OK &&
-        (st = ae_superres(o.loaded, &how, &p.rows, &p.sink, &stats, err)) == AE_OK && (st = filter_finish(&p, err)) == AE_OK) {
-        snprintf(what, sizeof(what), "to %llu x %llu", (unsigned long long)result.width, (unsigned long long)result.height);
+        (st = ae_superres(o.loaded, &how, &p.rows, &p.sink, &stats, err)) == AE_OK &&
+        (st = filter_finish(&p, err)) == AE_OK) {
+        snprintf(what, sizeof(what), "to %llu x %llu", (unsigned long long)result.width,
+                 (unsigned long long)result.height);
         filter_report(&p, what, o.loaded, &stats);
         cli_json_number(item->json, "scale", o.scale);
     }

@@ -20,71 +20,96 @@
 #include "record.h"
 
 static struct {
-    const char *output, *init, *checkpoint, *report, *card, *show, *evaluate, *labels, *export, *rewrite,
-        *json, *noisy, *clean, *noise, *rooms, *music;
+    const char *output, *init, *checkpoint, *report, *card, *show, *evaluate, *labels, *export,
+        *rewrite, *json, *noisy, *clean, *noise, *rooms, *music;
     uint32_t seed, threads, precision, verbose;
     double time_limit, steps, rate;
     uint64_t cache;
     bool noisy_only, half, bench, list, force, quiet;
 } cfg = {.seed = 1, .steps = -1, .cache = UINT64_C(2) << 30};
 
+/* clang-format off */
 static const cli_option options[] = {
     {'o', "output", CLI_STRING, &cfg.output, "MODEL.aem", "the model to write", 0, 0},
-    {0, "init", CLI_STRING, &cfg.init, "MODEL", "go on from this model: begin with its tensors of the same names and shapes", 0, 0},
+    {0, "init", CLI_STRING, &cfg.init, "MODEL",
+     "go on from this model: begin with its tensors of the same names and shapes", 0, 0},
     {0, "noisy", CLI_STRING, &cfg.noisy, "DIR",
-     "DATA as they are with their noise, one picture for each, in the same order: learn from these pairs", 0, 0},
-    {0, "noisy-only", CLI_FLAG, &cfg.noisy_only, NULL, "the data are noisy themselves: learn to denoise without clean pictures", 0,
-     0},
+     "DATA as they are with their noise, one picture for each, in the same order: learn from these "
+     "pairs", 0, 0},
+    {0, "noisy-only", CLI_FLAG, &cfg.noisy_only, NULL,
+     "the data are noisy themselves: learn to denoise without clean pictures", 0, 0},
     {0, "labels", CLI_STRING, &cfg.labels, "FILE",
-     "the class of each item, a whole number, for recipes that classify: IDX, .npy, or the last column of .csv", 0, 0},
-    {0, "half", CLI_FLAG, &cfg.half, NULL, "store the layers' weights in 16 bits: a model file of half the size", 0, 0},
+     "the class of each item, a whole number, for recipes that classify: IDX, .npy, or the last "
+     "column of .csv", 0, 0},
+    {0, "half", CLI_FLAG, &cfg.half, NULL,
+     "store the layers' weights in 16 bits: a model file of half the size", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Sound (recipes with a key `sound`, instead of DATA)", 0, 0},
     {0, "clean", CLI_STRING, &cfg.clean, "DIR", "recordings of speech without noise", 0, 0},
-    {0, "noise", CLI_STRING, &cfg.noise, "DIR", "noises to mix with it, beside those that are made up", 0, 0},
-    {0, "rooms", CLI_STRING, &cfg.rooms, "DIR", "impulse responses of rooms, beside simulated ones", 0, 0},
+    {0, "noise", CLI_STRING, &cfg.noise, "DIR",
+     "noises to mix with it, beside those that are made up", 0, 0},
+    {0, "rooms", CLI_STRING, &cfg.rooms, "DIR", "impulse responses of rooms, beside simulated ones",
+     0, 0},
     {0, "music", CLI_STRING, &cfg.music, "DIR", "music, which shall stay as it is", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Run", 0, 0},
-    {0, "seed", CLI_INT, &cfg.seed, "N", "of all random draws; the same seed gives the same model", 0, 4294967295.0},
-    {'j', "threads", CLI_INT, &cfg.threads, "N", "threads; the model does not depend on them", 1, 1024},
-    {0, "precision", CLI_CHOICE, &cfg.precision, "auto|f32|bf16", "of the layers; masters are always f32", 0, 0},
-    {0, "steps", CLI_NUMBER, &cfg.steps, "N", "length of the schedule instead of the recipe's", 1, 1e12},
+    {0, "seed", CLI_INT, &cfg.seed, "N", "of all random draws; the same seed gives the same model",
+     0, 4294967295.0},
+    {'j', "threads", CLI_INT, &cfg.threads, "N", "threads; the model does not depend on them", 1,
+     1024},
+    {0, "precision", CLI_CHOICE, &cfg.precision, "auto|f32|bf16",
+     "of the layers; masters are always f32", 0, 0},
+    {0, "steps", CLI_NUMBER, &cfg.steps, "N", "length of the schedule instead of the recipe's", 1,
+     1e12},
     {0, "time-limit", CLI_DURATION, &cfg.time_limit, "TIME",
      "fit the schedule into 30s, 90m, 2h, ...: the rate comes down to nothing by then", 0, 0},
-    {0, "rate", CLI_NUMBER, &cfg.rate, "R", "highest learning rate instead of the recipe's", 1e-12, 1e3},
+    {0, "rate", CLI_NUMBER, &cfg.rate, "R", "highest learning rate instead of the recipe's", 1e-12,
+     1e3},
     {0, "checkpoint", CLI_STRING, &cfg.checkpoint, "FILE",
-     "where to resume from and to save to every five minutes and when stopped (default: MODEL.ckpt); removed on completion", 0, 0},
+     "where to resume from and to save to every five minutes and when stopped (default: "
+     "MODEL.ckpt); removed on completion", 0, 0},
     {0, "cache", CLI_SIZE, &cfg.cache, "SIZE", "memory for decoded pictures or sounds", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Records", 0, 0},
-    {0, "report", CLI_STRING, &cfg.report, "FILE.html", "curves and pictures, rewritten at each validation", 0, 0},
-    {0, "card", CLI_STRING, &cfg.card, "FILE", "YAML lines for the model card: data, licences", 0, 0},
+    {0, "report", CLI_STRING, &cfg.report, "FILE.html",
+     "curves and pictures, rewritten at each validation", 0, 0},
+    {0, "card", CLI_STRING, &cfg.card, "FILE", "YAML lines for the model card: data, licences", 0,
+     0},
     {0, "json", CLI_OPTIONAL, &cfg.json, "FILE",
-     "one JSON object a line at each validation and every 30 seconds, on standard output or to FILE", 0, 0},
+     "one JSON object a line at each validation and every 30 seconds, on standard output or to "
+     "FILE", 0, 0},
     {0, NULL, CLI_HEADING, NULL, NULL, "Other work", 0, 0},
-    {0, "show", CLI_STRING, &cfg.show, "MODEL", "print card, layers, parameters, costs and receptive field of a model", 0, 0},
+    {0, "show", CLI_STRING, &cfg.show, "MODEL",
+     "print card, layers, parameters, costs and receptive field of a model", 0, 0},
     {0, "list", CLI_FLAG, &cfg.list, NULL, "print the recipes that are found by name", 0, 0},
-    {0, "evaluate", CLI_STRING, &cfg.evaluate, "MODEL", 
+    {0, "evaluate", CLI_STRING, &cfg.evaluate, "MODEL",
      "print what each term of this model's recipe is on DATA, and its scores", 0, 0},
     {0, "export", CLI_STRING, &cfg.export, "MODEL",
-     "give this codec its integer decoder, measured on the pictures named, and write it to -o", 0, 0},
+     "give this codec its integer decoder, measured on the pictures named, and write it to -o", 0,
+     0},
     {0, "rewrite", CLI_STRING, &cfg.rewrite, "MODEL",
-     "write this model to -o once more, with the card of --card (the whole of it) and as --half says", 0, 0},
+     "write this model to -o once more, with the card of --card (the whole of it) and as --half "
+     "says", 0, 0},
     {0, "bench", CLI_FLAG, &cfg.bench, NULL,
-     "write nothing: take some steps (--steps, 30 unless given) and say where their time goes", 0, 0},
+     "write nothing: take some steps (--steps, 30 unless given) and say where their time goes", 0,
+     0},
     {0, NULL, CLI_HEADING, NULL, NULL, "General", 0, 0},
     {'f', "force", CLI_FLAG, &cfg.force, NULL, "overwrite an existing model", 0, 0},
-    {'v', "verbose", CLI_COUNT, &cfg.verbose, NULL, "print every validation on a terminal, too", 0, 0},
+    {'v', "verbose", CLI_COUNT, &cfg.verbose, NULL, "print every validation on a terminal, too", 0,
+     0},
     {0, "quiet", CLI_FLAG, &cfg.quiet, NULL, "no progress and no notes, only errors", 0, 0},
     {0, NULL, CLI_END, NULL, NULL, NULL, 0, 0},
 };
+/* clang-format on */
 
 static const cli_tool tool = {
     "aetrain",
     "[OPTION]... RECIPE DATA... -o MODEL.aem\n"
-    "       aetrain [OPTION]... RECIPE --clean DIR [--noise DIR] [--rooms DIR] [--music DIR] -o MODEL.aem",
-    "Trains an autoencoder by a recipe, a name such as photo or a YAML file, on your own files: pictures in any format that "
+    "       aetrain [OPTION]... RECIPE --clean DIR [--noise DIR] [--rooms DIR] [--music DIR] -o "
+    "MODEL.aem",
+    "Trains an autoencoder by a recipe, a name such as photo or a YAML file, on your own files: "
+    "pictures in any format that "
     "the suite reads, IDX files (MNIST), or directories of them.",
     options,
-    "Interrupted, training leaves a usable model and a checkpoint; the same command resumes it exactly.\n",
+    "Interrupted, training leaves a usable model and a checkpoint; the same command resumes it "
+    "exactly.\n",
 };
 
 /* ---- progress ---- */
@@ -93,7 +118,7 @@ typedef struct talk {
     const ae_recipe *recipe;
     FILE *json;
     bool terminal;
-    double last;                   /* when a line was last printed or recorded */
+    double last; /* when a line was last printed or recorded */
     ae_train_progress seen;
 } talk;
 
@@ -102,13 +127,16 @@ static void format_progress(const ae_train_progress *p, char *text, size_t n)
     char left[24], score[80] = "";
 
     if (isfinite(p->score) && isfinite(p->bpp))
-        snprintf(score, sizeof(score), "  score %.5g  %.4g bpp  %.4g dB", p->score, p->bpp, p->psnr);
+        snprintf(score, sizeof(score), "  score %.5g  %.4g bpp  %.4g dB", p->score, p->bpp,
+                 p->psnr);
     else if (isfinite(p->score))
         snprintf(score, sizeof(score), "  score %.5g%s%s", p->score, *p->unit ? " " : "", p->unit);
     /* What matters first: a narrow terminal cuts off the end. */
-    snprintf(text, n, "left %s  step %llu/%llu%s  loss %.4g  %.4g samples/s  %.4g GFLOP/s  wait %.0f%%",
-             cli_format_time(p->seconds_left, left), (unsigned long long)p->step, (unsigned long long)p->steps, score, p->loss,
-             p->samples_per_second, p->gflops, 100 * p->wait_share);
+    snprintf(text, n,
+             "left %s  step %llu/%llu%s  loss %.4g  %.4g samples/s  %.4g GFLOP/s  wait %.0f%%",
+             cli_format_time(p->seconds_left, left), (unsigned long long)p->step,
+             (unsigned long long)p->steps, score, p->loss, p->samples_per_second, p->gflops,
+             100 * p->wait_share);
 }
 
 static void record(talk *t, const ae_train_progress *p)
@@ -191,7 +219,8 @@ static void on_warning(void *opaque, const char *message)
 /* The command line, quoted where a shell would need it. NULL when out of memory. */
 static char *join_command(int argc, char **argv)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
     size_t n = 1;
     char *text, *at;
 
@@ -257,16 +286,19 @@ static char *checkpoint_beside(const char *output)
 }
 
 /* Fails now rather than at the first validation. */
-static ae_status check_output(const char *recipe, const char *checkpoint, const cli_inputs *files, ae_error *err)
+static ae_status check_output(const char *recipe, const char *checkpoint, const cli_inputs *files,
+                              ae_error *err)
 {
     const char *slash = strrchr(cfg.output, '/');
     struct stat out, other;
     char folder[4096] = ".";
 
     if (slash)
-        snprintf(folder, sizeof(folder), "%.*s", (int)(slash == cfg.output ? 1 : slash - cfg.output), cfg.output);
+        snprintf(folder, sizeof(folder), "%.*s",
+                 (int)(slash == cfg.output ? 1 : slash - cfg.output), cfg.output);
     if (access(folder, W_OK | X_OK))
-        return ae_fail(err, AE_ERR_IO, "%s: cannot write to %s: %s", cfg.output, folder, strerror(errno));
+        return ae_fail(err, AE_ERR_IO, "%s: cannot write to %s: %s", cfg.output, folder,
+                       strerror(errno));
     if (stat(cfg.output, &out))
         return AE_OK;
     if (S_ISDIR(out.st_mode))
@@ -292,8 +324,10 @@ static ae_status show(const char *name, ae_error *err)
     ae_model *model = NULL;
     ae_status st;
 
-    if ((st = ae_model_find(name, path, sizeof(path), err)) == AE_OK && (st = ae_model_open(path, NULL, &model, err)) == AE_OK &&
-        (st = ae_model_describe(model, &text, err)) == AE_OK && (fputs(text, stdout) < 0 || fflush(stdout)))
+    if ((st = ae_model_find(name, path, sizeof(path), err)) == AE_OK &&
+        (st = ae_model_open(path, NULL, &model, err)) == AE_OK &&
+        (st = ae_model_describe(model, &text, err)) == AE_OK &&
+        (fputs(text, stdout) < 0 || fflush(stdout)))
         st = ae_fail(err, AE_ERR_IO, "standard output cannot be written: %s", strerror(errno));
     ae_free(text);
     ae_model_free(model);
@@ -307,20 +341,25 @@ static int report_failure(const ae_error *error)
     return error->status == AE_ERR_CANCELLED ? cli_interrupted() : CLI_FAILED;
 }
 
-static ae_status bench(const ae_recipe *recipe, const ae_dataset *data, const ae_train_options *o, ae_error *err)
+static ae_status bench(const ae_recipe *recipe, const ae_dataset *data, const ae_train_options *o,
+                       ae_error *err)
 {
     ae_train_timing t;
     ae_status st = ae_train_bench(recipe, data, o, o->steps ? o->steps : 30, &t, err);
 
     if (st != AE_OK)
         return st;
-    printf("recipe %s, batches of %u in %u shards, %u threads, %s, %s\n", recipe->name, recipe->batch, recipe->shards, t.threads,
+    printf("recipe %s, batches of %u in %u shards, %u threads, %s, %s\n", recipe->name,
+           recipe->batch, recipe->shards, t.threads,
            ae_precision_resolve(o->precision) == AE_PRECISION_BF16 ? "bf16" : "f32", t.hardware);
-    printf("step %.2f ms: waiting for data %.2f, forward + loss + backward %.2f, optimiser %.2f, weights %.2f\n", t.step * 1e3,
-           t.wait * 1e3, t.shards * 1e3, t.update * 1e3, t.weights * 1e3);
-    printf("layers alone %.2f ms: %.1f %% of the step; %.0f GFLOP/s over the whole step\n", t.layers * 1e3, 100 * t.layers / t.step,
-           t.gflops);
-    return fflush(stdout) || ferror(stdout) ? ae_fail(err, AE_ERR_IO, "standard output cannot be written") : AE_OK;
+    printf("step %.2f ms: waiting for data %.2f, forward + loss + backward %.2f, optimiser %.2f, "
+           "weights %.2f\n",
+           t.step * 1e3, t.wait * 1e3, t.shards * 1e3, t.update * 1e3, t.weights * 1e3);
+    printf("layers alone %.2f ms: %.1f %% of the step; %.0f GFLOP/s over the whole step\n",
+           t.layers * 1e3, 100 * t.layers / t.step, t.gflops);
+    return fflush(stdout) || ferror(stdout)
+               ? ae_fail(err, AE_ERR_IO, "standard output cannot be written")
+               : AE_OK;
 }
 
 /* What training has brought, on the data held out. */
@@ -333,15 +372,18 @@ static void say_result(const ae_train_progress *p)
         snprintf(before, sizeof(before), " (before: %.5g)", p->first_score);
     if (isfinite(p->input_score))
         snprintf(input, sizeof(input), "; the input itself has %.5g %s", p->input_score, p->unit);
-    cli_message("%s: %llu steps in %s, score on what was held out %.5g%s%s%s%s%s", cfg.output, (unsigned long long)p->step, time,
-                p->score, *p->unit ? " " : "", p->unit, before, input,
-                cfg.noisy_only ? ", against the noisy pixels themselves" : "");
+    cli_message("%s: %llu steps in %s, score on what was held out %.5g%s%s%s%s%s", cfg.output,
+                (unsigned long long)p->step, time, p->score, *p->unit ? " " : "", p->unit, before,
+                input, cfg.noisy_only ? ", against the noisy pixels themselves" : "");
     if (p->kept)
-        cli_message("%s: nothing scored better than what training began with, which was written unchanged: more time, more "
-                    "pictures or another --rate may help", cfg.output);
+        cli_message("%s: nothing scored better than what training began with, which was written "
+                    "unchanged: more time, more "
+                    "pictures or another --rate may help",
+                    cfg.output);
 }
 
-static ae_status train(const ae_recipe *recipe, const char *text, const ae_dataset *data, ae_train_options *o, ae_error *err)
+static ae_status train(const ae_recipe *recipe, const char *text, const ae_dataset *data,
+                       ae_train_options *o, ae_error *err)
 {
     talk t = {.recipe = recipe, .terminal = isatty(STDERR_FILENO)};
     ae_status st;
@@ -370,7 +412,9 @@ static ae_status train(const ae_recipe *recipe, const char *text, const ae_datas
 }
 
 /* What a recipe of sound is trained on; closed again by close_sounds. */
-typedef struct sound_sets { dataset *clean, *noise, *rooms, *music; } sound_sets;
+typedef struct sound_sets {
+    dataset *clean, *noise, *rooms, *music;
+} sound_sets;
 
 static void close_sounds(sound_sets *s)
 {
@@ -389,8 +433,10 @@ static ae_status open_sounds(sound_sets *s, ae_train_options *o, ae_error *err)
 {
     ae_status st;
 
-    if ((st = open_sound(cfg.clean, &s->clean, err)) != AE_OK || (st = open_sound(cfg.noise, &s->noise, err)) != AE_OK ||
-        (st = open_sound(cfg.rooms, &s->rooms, err)) != AE_OK || (st = open_sound(cfg.music, &s->music, err)) != AE_OK)
+    if ((st = open_sound(cfg.clean, &s->clean, err)) != AE_OK ||
+        (st = open_sound(cfg.noise, &s->noise, err)) != AE_OK ||
+        (st = open_sound(cfg.rooms, &s->rooms, err)) != AE_OK ||
+        (st = open_sound(cfg.music, &s->music, err)) != AE_OK)
         return st;
     o->noise = dataset_items(s->noise);
     o->rooms = dataset_items(s->rooms);
@@ -399,10 +445,13 @@ static ae_status open_sounds(sound_sets *s, ae_train_options *o, ae_error *err)
 }
 
 /* The noisy versions of the data. */
-static ae_status open_noisy(const ae_recipe *recipe, dataset **noisy, ae_train_options *o, ae_error *err)
+static ae_status open_noisy(const ae_recipe *recipe, dataset **noisy, ae_train_options *o,
+                            ae_error *err)
 {
     char *operands[1] = {(char *)(uintptr_t)cfg.noisy};
-    ae_status st = cfg.noisy ? dataset_open(operands, 1, dataset_need_of(recipe), cfg.quiet, noisy, err) : AE_OK;
+    ae_status st = cfg.noisy
+                       ? dataset_open(operands, 1, dataset_need_of(recipe), cfg.quiet, noisy, err)
+                       : AE_OK;
 
     o->noisy = dataset_items(*noisy);
     return st;
@@ -414,16 +463,22 @@ static ae_status check_data(const ae_recipe *recipe, int n_data, ae_error *err)
     bool sound = recipe->sound.bands > 0;
 
     if (sound && (!cfg.clean || n_data))
-        return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s is of sound: it wants --clean DIR, and no other data than --noise, --rooms "
-                       "and --music name", recipe->name);
+        return ae_fail(
+            err, AE_ERR_ARGUMENT,
+            "recipe %s is of sound: it wants --clean DIR, and no other data than --noise, --rooms "
+            "and --music name",
+            recipe->name);
     if (!sound && (cfg.clean || cfg.noise || cfg.rooms || cfg.music))
-        return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s is not of sound: --clean, --noise, --rooms and --music are for those",
-                       recipe->name);
+        return ae_fail(
+            err, AE_ERR_ARGUMENT,
+            "recipe %s is not of sound: --clean, --noise, --rooms and --music are for those",
+            recipe->name);
     return AE_OK;
 }
 
 /* Says of data in a recipe's place, as who has not read the page begins, what they are. */
-static ae_status load_recipe(const char *name, char *path, size_t n_path, ae_recipe **recipe, char **text, ae_error *err)
+static ae_status load_recipe(const char *name, char *path, size_t n_path, ae_recipe **recipe,
+                             char **text, ae_error *err)
 {
     const ae_codec *codec = ae_codec_for_path(name);
     struct stat s;
@@ -431,9 +486,11 @@ static ae_status load_recipe(const char *name, char *path, size_t n_path, ae_rec
 
     if (st == AE_OK)
         st = ae_recipe_load(path, NULL, recipe, text, err);
-    if (st != AE_OK && stat(name, &s) == 0 && (S_ISDIR(s.st_mode) || (codec && codec->kind != AE_KIND_TENSOR)))
-        return ae_fail(err, AE_ERR_ARGUMENT, "%s is no recipe: one comes first, a name such as photo (--list) or a YAML file",
-                       name);
+    if (st != AE_OK && stat(name, &s) == 0 &&
+        (S_ISDIR(s.st_mode) || (codec && codec->kind != AE_KIND_TENSOR)))
+        return ae_fail(
+            err, AE_ERR_ARGUMENT,
+            "%s is no recipe: one comes first, a name such as photo (--list) or a YAML file", name);
     return st;
 }
 
@@ -469,8 +526,8 @@ static int work(char **operands, int n_operands, const char *command)
     if ((st = load_recipe(operands[0], path, sizeof(path), &recipe, &text, &error)) != AE_OK ||
         (st = check_data(recipe, n_operands - 1, &error)) != AE_OK ||
         (st = cfg.clean ? open_sounds(&sets, &o, &error)
-                        : dataset_open(operands + 1, n_operands - 1, dataset_need_of(recipe), cfg.quiet, &data,
-                                       &error)) != AE_OK ||
+                        : dataset_open(operands + 1, n_operands - 1, dataset_need_of(recipe),
+                                       cfg.quiet, &data, &error)) != AE_OK ||
         (st = open_noisy(recipe, &noisy, &o, &error)) != AE_OK)
         goto done;
     items = dataset_items(data ? data : sets.clean);
@@ -517,8 +574,12 @@ static int evaluate(char **operands, int n_operands)
     ae_dataset items;
     float *labels = NULL;
     FILE *json = cfg.json ? *cfg.json ? fopen(cfg.json, "w") : stdout : NULL;
-    ae_train_options o = {.seed = cfg.seed, .threads = cfg.threads, .precision = (ae_precision)cfg.precision,
-                          .cache_bytes = cfg.cache, .cancel = &cli_cancel, .warning = on_warning};
+    ae_train_options o = {.seed = cfg.seed,
+                          .threads = cfg.threads,
+                          .precision = (ae_precision)cfg.precision,
+                          .cache_bytes = cfg.cache,
+                          .cancel = &cli_cancel,
+                          .warning = on_warning};
     ae_status st = AE_OK;
 
     if (cfg.json && !json)
@@ -527,7 +588,8 @@ static int evaluate(char **operands, int n_operands)
         st = ae_model_open(path, NULL, &model, &error);
     if (st == AE_OK)
         st = cfg.clean ? open_sounds(&sets, &o, &error)
-                       : dataset_open(operands, n_operands, dataset_need_of(ae_model_recipe(model)), cfg.quiet, &data, &error);
+                       : dataset_open(operands, n_operands, dataset_need_of(ae_model_recipe(model)),
+                                      cfg.quiet, &data, &error);
     if (st == AE_OK)
         st = open_noisy(ae_model_recipe(model), &noisy, &o, &error);
     if (st == AE_OK)
@@ -554,7 +616,8 @@ static int export(char **operands, int n_operands)
 
     if (!cfg.force && !access(cfg.output, F_OK))
         st = ae_fail(&error, AE_ERR_ARGUMENT, "%s exists (-f overwrites it)", cfg.output);
-    if (st == AE_OK && (st = dataset_open(operands, n_operands, dataset_need_of(NULL), cfg.quiet, &data, &error)) == AE_OK)
+    if (st == AE_OK && (st = dataset_open(operands, n_operands, dataset_need_of(NULL), cfg.quiet,
+                                          &data, &error)) == AE_OK)
         st = export_codec(cfg.export, dataset_items(data), cfg.output, cfg.half, cfg.quiet, &error);
     dataset_free(data);
     return st == AE_OK ? CLI_OK : report_failure(&error);
@@ -601,16 +664,23 @@ int main(int argc, char **argv)
     if (status != CLI_GO_ON)
         ;
     else if (cfg.show)
-        status = n_operands ? cli_usage("--show takes no further files")
-               : show(cfg.show, &error) == AE_OK ? CLI_OK : report_failure(&error);
+        status = n_operands                        ? cli_usage("--show takes no further files")
+                 : show(cfg.show, &error) == AE_OK ? CLI_OK
+                                                   : report_failure(&error);
     else if (cfg.list)
-        status = n_operands ? cli_usage("--list takes no files") : list_recipes(&error) == AE_OK ? CLI_OK : report_failure(&error);
+        status = n_operands                      ? cli_usage("--list takes no files")
+                 : list_recipes(&error) == AE_OK ? CLI_OK
+                                                 : report_failure(&error);
     else if (cfg.evaluate)
-        status = !n_operands && !cfg.clean ? cli_usage("--evaluate wants data") : evaluate(operands, n_operands);
+        status = !n_operands && !cfg.clean ? cli_usage("--evaluate wants data")
+                                           : evaluate(operands, n_operands);
     else if (cfg.export)
-        status = !n_operands || !cfg.output ? cli_usage("--export wants pictures and -o MODEL.aem") : export(operands, n_operands);
+        status = !n_operands || !cfg.output ? cli_usage("--export wants pictures and -o MODEL.aem")
+                                            : export(operands, n_operands);
     else if (cfg.rewrite)
-        status = n_operands || !cfg.output ? cli_usage("--rewrite wants -o MODEL.aem and no further files") : rewrite();
+        status = n_operands || !cfg.output
+                     ? cli_usage("--rewrite wants -o MODEL.aem and no further files")
+                     : rewrite();
     else if (n_operands < 2 && !(n_operands == 1 && cfg.clean))
         status = cli_usage("a recipe and data must be named");
     else if (!cfg.output && !cfg.bench)

@@ -9,7 +9,8 @@
 #include "common/json.h"
 #include "common/latents.h"
 
-ae_status labels_attach(const char *path, const ae_dataset *from, ae_dataset *to, float **labels, ae_error *err)
+ae_status labels_attach(const char *path, const ae_dataset *from, ae_dataset *to, float **labels,
+                        ae_error *err)
 {
     uint32_t *read;
     size_t n;
@@ -37,7 +38,8 @@ static void print_score(cli_json *json, const char *name, double value, const ch
     cli_json_number(json, name, value);
 }
 
-ae_status evaluate_model(const ae_model *model, const ae_dataset *data, const ae_train_options *options, FILE *json, ae_error *err)
+ae_status evaluate_model(const ae_model *model, const ae_dataset *data,
+                         const ae_train_options *options, FILE *json, ae_error *err)
 {
     ae_evaluated found;
     const ae_recipe *r;
@@ -66,12 +68,19 @@ ae_status evaluate_model(const ae_model *model, const ae_dataset *data, const ae
 
 /* ---- recipes by name ---- */
 
-typedef struct listing { char (*names)[AE_NAME_MAX]; size_t n; ae_status status; ae_error *err; } listing;
+typedef struct listing {
+    char (*names)[AE_NAME_MAX];
+    size_t n;
+    ae_status status;
+    ae_error *err;
+} listing;
 
 static const char *task_name(ae_task task)
 {
-    static const char *const names[] = {[AE_TASK_AUTOENCODE] = "autoencode", [AE_TASK_DENOISE] = "denoise",
-                                        [AE_TASK_SUPERRES] = "superres", [AE_TASK_COMPRESS] = "compress"};
+    static const char *const names[] = {[AE_TASK_AUTOENCODE] = "autoencode",
+                                        [AE_TASK_DENOISE] = "denoise",
+                                        [AE_TASK_SUPERRES] = "superres",
+                                        [AE_TASK_COMPRESS] = "compress"};
 
     return names[task];
 }
@@ -80,7 +89,8 @@ static const char *task_name(ae_task task)
 static bool list_one(void *opaque, const char *path)
 {
     listing *l = opaque;
-    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path, *dot = strrchr(file, '.');
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path,
+               *dot = strrchr(file, '.');
     char name[AE_NAME_MAX], (*names)[AE_NAME_MAX];
     ae_recipe *r;
 
@@ -109,6 +119,7 @@ ae_status list_recipes(ae_error *err)
     ae_recipe_visit(&l, list_one);
     ae_free(l.names);
     if (l.status == AE_OK && (fflush(stdout) || ferror(stdout)))
-        l.status = ae_fail(err, AE_ERR_IO, "standard output cannot be written: %s", strerror(errno));
+        l.status = ae_fail(err, AE_ERR_IO, "standard output cannot be written: %s",
+                           strerror(errno));
     return l.status;
 }

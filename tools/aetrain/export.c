@@ -15,16 +15,19 @@ static const size_t crop_floats = (size_t)EDGE * EDGE * PLANES;
 /* The middle of a picture, grey ones in three planes; false: it is too small. */
 static bool crop(const ae_signal_info *info, const uint8_t *pixels, float *to)
 {
-    size_t x = (info->width - EDGE) / 2, y = (info->height - EDGE) / 2, pixel = ae_sample_bytes(info->sample) * info->channels;
+    size_t x = (info->width - EDGE) / 2, y = (info->height - EDGE) / 2,
+           pixel = ae_sample_bytes(info->sample) * info->channels;
     float row[EDGE * PLANES];
 
     if (info->width < EDGE || info->height < EDGE)
         return false;
     for (size_t i = 0; i < EDGE; i++) {
-        ae_samples_to_f32(info->sample, pixels + ((y + i) * info->width + x) * pixel, row, (size_t)EDGE * info->channels);
+        ae_samples_to_f32(info->sample, pixels + ((y + i) * info->width + x) * pixel, row,
+                          (size_t)EDGE * info->channels);
         for (size_t k = 0; k < EDGE; k++)
             for (size_t c = 0; c < PLANES; c++)
-                to[(i * EDGE + k) * PLANES + c] = row[k * info->channels + (info->channels == PLANES ? c : 0)];
+                to[(i * EDGE + k) * PLANES + c] =
+                    row[k * info->channels + (info->channels == PLANES ? c : 0)];
     }
     return true;
 }
@@ -45,14 +48,22 @@ static ae_status load_crops(const ae_dataset *data, float *crops, uint32_t *n, a
             *n += crop(&info, pixels, crops + *n * crop_floats);
         ae_free(pixels);
     }
-    return *n ? AE_OK : ae_fail(err, AE_ERR_ARGUMENT, "no picture of %d x %d pixels or more", EDGE, EDGE);
+    return *n ? AE_OK
+              : ae_fail(err, AE_ERR_ARGUMENT, "no picture of %d x %d pixels or more", EDGE, EDGE);
 }
 
 /* ---- what the integers cost ---- */
 
-typedef struct tiles { uint8_t *bytes; size_t n_bytes; float *rows; size_t at; const float *picture; } tiles;
+typedef struct tiles {
+    uint8_t *bytes;
+    size_t n_bytes;
+    float *rows;
+    size_t at;
+    const float *picture;
+} tiles;
 
-static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes, ae_error *err)
+static ae_status write_tile(void *opaque, uint32_t index, const void *data, size_t n_bytes,
+                            ae_error *err)
 {
     tiles *t = opaque;
 
@@ -66,7 +77,8 @@ static ae_status write_tile(void *opaque, uint32_t index, const void *data, size
     return AE_OK;
 }
 
-static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
+                           ae_error *err)
 {
     const tiles *t = opaque;
 
@@ -109,10 +121,12 @@ static double squared_error(const float *a, const float *b)
     return sum / (double)crop_floats;
 }
 
-typedef struct cost { double bits, error; } cost;
+typedef struct cost {
+    double bits, error;
+} cost;
 
-static ae_status measure_float(const ae_model *model, ae_session *session, const float *picture, float quality, cost *to,
-                               ae_error *err)
+static ae_status measure_float(const ae_model *model, ae_session *session, const float *picture,
+                               float quality, cost *to, ae_error *err)
 {
     const ae_graph *g = ae_model_graph(model);
     const float *inputs[2];
@@ -144,15 +158,22 @@ static ae_status measure_float(const ae_model *model, ae_session *session, const
     return st;
 }
 
-static ae_status measure_exact(const ae_coder *coder, tiles *t, uint32_t quality, cost *to, ae_error *err)
+static ae_status measure_exact(const ae_coder *coder, tiles *t, uint32_t quality, cost *to,
+                               ae_error *err)
 {
-    ae_encode_options e = {.quality = quality, .effort = 1, .precision = AE_PRECISION_F32, .control.threads = 1};
+    ae_encode_options e = {
+        .quality = quality, .effort = 1, .precision = AE_PRECISION_F32, .control.threads = 1};
     ae_decode_options d = {.quality = quality, .control.threads = 1};
-    ae_coder_picture p = {.width = EDGE, .height = EDGE, .planes = PLANES, .sample = AE_F32, .bits = 32};
-    ae_row_source source = {
-        .info = {.kind = AE_KIND_IMAGE, .sample = AE_F32, .bits = 32, .channels = PLANES, .width = EDGE, .height = EDGE},
-        .opaque = t,
-        .read = read_rows};
+    ae_coder_picture p = {
+        .width = EDGE, .height = EDGE, .planes = PLANES, .sample = AE_F32, .bits = 32};
+    ae_row_source source = {.info = {.kind = AE_KIND_IMAGE,
+                                     .sample = AE_F32,
+                                     .bits = 32,
+                                     .channels = PLANES,
+                                     .width = EDGE,
+                                     .height = EDGE},
+                            .opaque = t,
+                            .read = read_rows};
     ae_tile_sink tile_sink = {t, write_tile};
     ae_tile_source tile_source = {t, read_tile};
     ae_row_sink sink = {t, write_rows};
@@ -177,7 +198,8 @@ static ae_status compare(const char *path, const float *crops, uint32_t n, ae_er
     tiles t = {.rows = ae_alloc(crop_floats, sizeof(float))};
     ae_status st = t.rows ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "a picture");
 
-    if (st == AE_OK && (st = ae_model_open(path, NULL, &model, err)) == AE_OK && (st = ae_coder_open(model, &coder, err)) == AE_OK)
+    if (st == AE_OK && (st = ae_model_open(path, NULL, &model, err)) == AE_OK &&
+        (st = ae_coder_open(model, &coder, err)) == AE_OK)
         st = ae_session_create(model, 1, EDGE, EDGE, AE_PRECISION_F32, &session, err);
     for (uint32_t q = 0; st == AE_OK && q <= AE_QUALITY_ONE; q += AE_QUALITY_ONE / 4) {
         cost floating = {0}, exact = {0};
@@ -185,13 +207,16 @@ static ae_status compare(const char *path, const float *crops, uint32_t n, ae_er
 
         for (uint32_t i = 0; st == AE_OK && i < n; i++) {
             t.picture = crops + i * crop_floats;
-            if ((st = measure_float(model, session, t.picture, (float)q / AE_QUALITY_ONE, &floating, err)) == AE_OK)
+            if ((st = measure_float(model, session, t.picture, (float)q / AE_QUALITY_ONE, &floating,
+                                    err)) == AE_OK)
                 st = measure_exact(coder, &t, q, &exact, err);
         }
         if (st == AE_OK)
-            cli_message("quality %4u: %.4f bits a pixel, %.3f dB; in floating point %.4f (%+.2f %%), %.3f dB", q,
-                        exact.bits / pixels, -10 * log10(exact.error / n), floating.bits / pixels,
-                        100 * (exact.bits / floating.bits - 1), -10 * log10(floating.error / n));
+            cli_message("quality %4u: %.4f bits a pixel, %.3f dB; in floating point %.4f (%+.2f "
+                        "%%), %.3f dB",
+                        q, exact.bits / pixels, -10 * log10(exact.error / n),
+                        floating.bits / pixels, 100 * (exact.bits / floating.bits - 1),
+                        -10 * log10(floating.error / n));
     }
     ae_free(t.bytes);
     ae_free(t.rows);
@@ -201,7 +226,8 @@ static ae_status compare(const char *path, const float *crops, uint32_t n, ae_er
     return st;
 }
 
-ae_status export_codec(const char *name, const ae_dataset *data, const char *output, bool half, bool quiet, ae_error *err)
+ae_status export_codec(const char *name, const ae_dataset *data, const char *output, bool half,
+                       bool quiet, ae_error *err)
 {
     char path[4096];
     ae_model *model = NULL;
@@ -212,11 +238,13 @@ ae_status export_codec(const char *name, const ae_dataset *data, const char *out
     ae_status st = crops ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "%d crops", MOST);
 
     if (st == AE_OK && (st = ae_model_find(name, path, sizeof(path), err)) == AE_OK &&
-        (st = ae_model_open(path, NULL, &model, err)) == AE_OK && (st = load_crops(data, crops, &n, err)) == AE_OK) {
+        (st = ae_model_open(path, NULL, &model, err)) == AE_OK &&
+        (st = load_crops(data, crops, &n, err)) == AE_OK) {
         parts.recipe_text = ae_model_recipe_text(model);
         parts.card = ae_model_card(model);
         parts.values = ae_model_values(model, &parts.n_floats);
-        st = ae_export(ae_model_graph(model), parts.values, crops, n, EDGE, &program, &parts.n_program, err);
+        st = ae_export(ae_model_graph(model), parts.values, crops, n, EDGE, &program,
+                       &parts.n_program, err);
     }
     parts.program = program;
     if (st == AE_OK && (st = ae_model_save(output, &parts, err)) == AE_OK && !quiet)

@@ -4,8 +4,9 @@
 
 #include "ae/train.h"
 
-/* Gives the codec `model` its decoder program, made and measured on crops of the pictures, and saves it as `output`; says unless
- * quiet what the integers cost beside floating point. */
-ae_status export_codec(const char *model, const ae_dataset *data, const char *output, bool half, bool quiet, ae_error *err);
+/* Gives the codec `model` its decoder program, made and measured on crops of the pictures, and
+ * saves it as `output`; says unless quiet what the integers cost beside floating point. */
+ae_status export_codec(const char *model, const ae_dataset *data, const char *output, bool half,
+                       bool quiet, ae_error *err);
 
 #endif

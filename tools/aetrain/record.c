@@ -16,12 +16,16 @@ static bool comes_back(const ae_recipe *r)
             n_inputs++;
             fixed = fixed && g->nodes[i].height && g->nodes[i].width;
         }
-    return n_inputs == 1 && fixed && (r->task == AE_TASK_AUTOENCODE || r->task == AE_TASK_DENOISE) && !r->sound.bands;
+    return n_inputs == 1 && fixed &&
+           (r->task == AE_TASK_AUTOENCODE || r->task == AE_TASK_DENOISE) && !r->sound.bands;
 }
 
-static ae_status save(const char *path, const latents *l, const normal_record *found, bool half, ae_error *err)
+static ae_status save(const char *path, const latents *l, const normal_record *found, bool half,
+                      ae_error *err)
 {
-    ae_model_parts parts = {.recipe_text = ae_model_recipe_text(l->model), .card = ae_model_card(l->model), .half = half};
+    ae_model_parts parts = {.recipe_text = ae_model_recipe_text(l->model),
+                            .card = ae_model_card(l->model),
+                            .half = half};
     uint8_t *bytes;
     ae_status st = normal_pack(found, &bytes, &parts.n_normal, err);
 
@@ -35,9 +39,11 @@ static ae_status save(const char *path, const latents *l, const normal_record *f
     return st;
 }
 
-ae_status record_normal(const char *path, const dataset *data, uint32_t threads, bool half, ae_error *err)
+ae_status record_normal(const char *path, const dataset *data, uint32_t threads, bool half,
+                        ae_error *err)
 {
-    latents_options o = {.jobs = threads, .quiet = true, .misfits = true, .usable = true, .most = MOST};
+    latents_options o = {
+        .jobs = threads, .quiet = true, .misfits = true, .usable = true, .most = MOST};
     matrix codes = {0};
     float *errors = NULL;
     normal_record found = {0};
@@ -50,7 +56,8 @@ ae_status record_normal(const char *path, const dataset *data, uint32_t threads,
         return st;
     suits = comes_back(ae_model_recipe(model)) && dataset_items(data)->n_items >= 2;
     ae_model_free(model);
-    if (!suits || latents_of_model(path, NULL, &l, NULL) != AE_OK) /* no layer is narrower than the input: nothing to record */
+    /* no layer is narrower than the input: nothing to record */
+    if (!suits || latents_of_model(path, NULL, &l, NULL) != AE_OK)
         return AE_OK;
     if ((st = latents_encode(&l, &o, data, &codes, NULL, &errors, err)) == AE_OK && codes.n >= 2 &&
         (st = normal_learn(l.layer, &codes, errors, &found, err)) == AE_OK)

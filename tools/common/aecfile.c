@@ -46,7 +46,8 @@ ae_status aecfile_open(aecfile *f, const char *path, ae_error *err)
     ae_status st;
 
     *f = (aecfile){.fd = -1};
-    if (strcmp(path, "-") != 0 && (f->fd = open(path, O_RDONLY | O_CLOEXEC)) >= 0 && fstat(f->fd, &s) == 0 && S_ISREG(s.st_mode)) {
+    if (strcmp(path, "-") != 0 && (f->fd = open(path, O_RDONLY | O_CLOEXEC)) >= 0 &&
+        fstat(f->fd, &s) == 0 && S_ISREG(s.st_mode)) {
         bytes.size = (uint64_t)s.st_size;
         bytes.read = read_fd;
     } else {
@@ -106,8 +107,9 @@ ae_status aecfile_check_range(const ae_item *item, const aecfile_options *o, ae_
     if (item->info.kind == AE_KIND_TENSOR)
         return ae_fail(err, AE_ERR_ARGUMENT, "a range outside the array, which has %llu rows",
                        (unsigned long long)item->info.height);
-    return ae_fail(err, AE_ERR_ARGUMENT, "a range outside the sound, which has %.2f s (%llu frames)",
-                   (double)item->info.height / item->info.rate, (unsigned long long)item->info.height);
+    return ae_fail(
+        err, AE_ERR_ARGUMENT, "a range outside the sound, which has %.2f s (%llu frames)",
+        (double)item->info.height / item->info.rate, (unsigned long long)item->info.height);
 }
 
 ae_signal_info aecfile_result(const ae_item *item, const aecfile_options *o)
@@ -141,7 +143,8 @@ typedef struct decoding {
     uint32_t n_lost;
 } decoding;
 
-static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+static ae_status read_tile(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
+                           ae_error *err)
 {
     decoding *d = opaque;
 
@@ -175,13 +178,15 @@ static void show(void *opaque, double done)
 
 static ae_control control_of(decoding *d)
 {
-    return (ae_control){d->options->control.threads, &cli_cancel, d, show, d->options->control.lost ? lose : NULL};
+    return (ae_control){d->options->control.threads, &cli_cancel, d, show,
+                        d->options->control.lost ? lose : NULL};
 }
 
 static ae_status decode_samples(decoding *d, const ae_item *item, ae_error *err)
 {
     const aecfile_options *o = d->options;
-    ae_samples_options options = {.region = o->region, .preview = o->preview, .control = control_of(d)};
+    ae_samples_options options = {
+        .region = o->region, .preview = o->preview, .control = control_of(d)};
     ae_tile_source source = {d, read_tile};
     ae_row_sink sink = {d, write_rows};
 
@@ -197,7 +202,9 @@ static ae_status decode_sound(decoding *d, const ae_item *item, ae_error *err)
     ae_status st = aecfile_check_range(item, o, err);
 
     range_of(item, o, &options.first, &options.n_frames);
-    return st == AE_OK && options.n_frames ? ae_sounds_decode(&item->info, item->tile, &options, &source, &sink, err) : st;
+    return st == AE_OK && options.n_frames
+               ? ae_sounds_decode(&item->info, item->tile, &options, &source, &sink, err)
+               : st;
 }
 
 static ae_status decode_array(decoding *d, const ae_item *item, ae_error *err)
@@ -235,8 +242,10 @@ static ae_status decode_packed(decoding *d, aecfile *f, const ae_item *item, ae_
 
     if (o->preview)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "a packed item is too small for a preview");
-    if (r.x > item->info.width || w > item->info.width - r.x || r.y > item->info.height || h > item->info.height - r.y)
-        return ae_fail(err, AE_ERR_ARGUMENT, "a region outside the picture, which has %llu x %llu pixels",
+    if (r.x > item->info.width || w > item->info.width - r.x || r.y > item->info.height ||
+        h > item->info.height - r.y)
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "a region outside the picture, which has %llu x %llu pixels",
                        (unsigned long long)item->info.width, (unsigned long long)item->info.height);
     if (!(samples = ae_alloc((size_t)item->info.height, row)))
         return ae_fail(err, AE_ERR_NOMEM, "a packed item");
@@ -250,13 +259,14 @@ static ae_status decode_packed(decoding *d, aecfile *f, const ae_item *item, ae_
 
 /* ---- networks ---- */
 
-/* Colours come from the network, with patches on them; alpha, decoded before, is put beside them. */
+/* Colours come from the network, with patches on them; alpha, decoded before, is put beside them.
+ */
 typedef struct joining {
     decoding *d;
     ae_signal_info colours, result;
     patches patches;
     uint8_t *made, *alpha, *rows; /* made: the network's rows with the patches on them */
-    uint64_t y, at; /* rows of the whole taken so far, and those of alpha */
+    uint64_t y, at;               /* rows of the whole taken so far, and those of alpha */
 } joining;
 
 static ae_status take_alpha(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
@@ -270,12 +280,14 @@ static ae_status take_alpha(void *opaque, const void *rows, uint32_t n_rows, ae_
     return AE_OK;
 }
 
-static ae_status read_alpha(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+static ae_status read_alpha(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
+                            ae_error *err)
 {
     return ae_item_tile(((decoding *)opaque)->reader, AE_TILE_ALPHA, index, data, n_bytes, err);
 }
 
-static ae_status read_patch(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+static ae_status read_patch(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
+                            ae_error *err)
 {
     return ae_item_tile(((decoding *)opaque)->reader, AE_TILE_PATCH, index, data, n_bytes, err);
 }
@@ -283,7 +295,8 @@ static ae_status read_patch(void *opaque, uint32_t index, const void **data, siz
 static ae_status join_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
     joining *j = opaque;
-    size_t sample = ae_sample_bytes(j->result.sample), colours = sample * j->colours.channels, w = (size_t)j->result.width;
+    size_t sample = ae_sample_bytes(j->result.sample), colours = sample * j->colours.channels,
+           w = (size_t)j->result.width;
 
     for (uint32_t y = 0; y < n_rows; y++, j->y++) {
         const uint8_t *from = j->made, *alpha = j->alpha + (j->alpha ? j->y * w * sample : 0);
@@ -308,9 +321,13 @@ static ae_status join_rows(void *opaque, const void *rows, uint32_t n_rows, ae_e
 static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae_error *err)
 {
     const aecfile_options *o = d->options;
-    ae_coder_picture picture = {(uint32_t)item->info.width, (uint32_t)item->info.height, item->info.channels < 3 ? 1 : 3,
-                                item->info.sample, item->info.bits};
-    ae_decode_options options = {.quality = item->quality, .region = o->region, .preview = o->preview, .control = control_of(d)};
+    ae_coder_picture picture = {(uint32_t)item->info.width, (uint32_t)item->info.height,
+                                item->info.channels < 3 ? 1 : 3, item->info.sample,
+                                item->info.bits};
+    ae_decode_options options = {.quality = item->quality,
+                                 .region = o->region,
+                                 .preview = o->preview,
+                                 .control = control_of(d)};
     joining j = {.d = d, .colours = item->info, .result = aecfile_result(item, o)};
     ae_tile_source source = {d, read_tile}, alpha_source = {d, read_alpha};
     ae_row_sink sink = {&j, join_rows}, alpha_sink = {&j, take_alpha};
@@ -321,18 +338,24 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
         return st;
     j.colours.channels = picture.planes;
     j.colours.alpha = false;
-    j.patches = (patches){.info = j.colours, .region = o->region, .preview = o->preview, .control = options.control,
+    j.patches = (patches){.info = j.colours,
+                          .region = o->region,
+                          .preview = o->preview,
+                          .control = options.control,
                           .read = read_patch};
-    if (!(j.made = ae_alloc((size_t)j.result.width, picture.planes * ae_sample_bytes(item->info.sample))))
+    if (!(j.made = ae_alloc((size_t)j.result.width,
+                            picture.planes * ae_sample_bytes(item->info.sample))))
         return ae_fail(err, AE_ERR_NOMEM, "a row");
     if (item->info.alpha) {
-        ae_samples_options how = {.region = o->region, .preview = o->preview, .control = options.control};
+        ae_samples_options how = {
+            .region = o->region, .preview = o->preview, .control = options.control};
         ae_signal_info one = item->info;
 
         how.control.progress = NULL;
         one.channels = 1;
         one.alpha = false;
-        j.alpha = ae_alloc((size_t)j.result.height, (size_t)j.result.width * ae_sample_bytes(one.sample));
+        j.alpha = ae_alloc((size_t)j.result.height,
+                           (size_t)j.result.width * ae_sample_bytes(one.sample));
         j.rows = ae_alloc(1, ae_row_bytes(&j.result));
         st = j.alpha && j.rows ? ae_samples_decode(&one, &how, &alpha_source, &alpha_sink, err)
                                : ae_fail(err, AE_ERR_NOMEM, "alpha");
@@ -346,13 +369,15 @@ static ae_status decode_network(decoding *d, aecfile *f, const ae_item *item, ae
     return st;
 }
 
-/* Squares of a preview count from the picture's corner, in colours and alpha alike: the region begins with one, and has as many. */
+/* Squares of a preview count from the picture's corner, in colours and alpha alike: the region
+ * begins with one, and has as many. */
 static void align_preview(aecfile_options *o, const ae_item *item)
 {
     ae_region *r = &o->region;
     uint64_t w = ((uint64_t)r->width + 7) / 8 * 8, h = ((uint64_t)r->height + 7) / 8 * 8;
 
-    if (!o->preview || !r->width || (uint64_t)r->x + r->width > item->info.width || (uint64_t)r->y + r->height > item->info.height)
+    if (!o->preview || !r->width || (uint64_t)r->x + r->width > item->info.width ||
+        (uint64_t)r->y + r->height > item->info.height)
         return; /* what lies outside is refused later */
     r->x -= r->x % 8;
     r->y -= r->y % 8;
@@ -371,8 +396,8 @@ static bool is_whole(const ae_item *item, const aecfile_options *o)
     return n == item->info.height;
 }
 
-ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options *options, const ae_row_sink *sink, bool *checked,
-                         ae_error *err)
+ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options *options,
+                         const ae_row_sink *sink, bool *checked, ae_error *err)
 {
     aecfile_options own = *options, *o = &own;
     ae_signal_info result = aecfile_result(item, options);
@@ -384,7 +409,8 @@ ae_status aecfile_decode(aecfile *f, const ae_item *item, const aecfile_options 
     align_preview(&own, item);
     if (!item->packed && (st = ae_item_open(f->container, item, &d.reader, err)) != AE_OK)
         return st;
-    if (!item->packed && is_whole(item, o) && ae_item_hash(d.reader, want) && !(d.hash = ae_sample_hash_create())) {
+    if (!item->packed && is_whole(item, o) && ae_item_hash(d.reader, want) &&
+        !(d.hash = ae_sample_hash_create())) {
         st = ae_fail(err, AE_ERR_NOMEM, "a hash");
         goto done;
     }
@@ -413,7 +439,8 @@ done:
 
 /* ---- copies ---- */
 
-ae_status aecfile_copy(const ae_container *from, const ae_item *what, ae_container_writer *w, uint32_t *n_lost, ae_error *err)
+ae_status aecfile_copy(const ae_container *from, const ae_item *what, ae_container_writer *w,
+                       uint32_t *n_lost, ae_error *err)
 {
     uint32_t n_tiles = ae_item_tiles(what);
     bool network = what->coding == AE_ITEM_NETWORK;
@@ -424,11 +451,14 @@ ae_status aecfile_copy(const ae_container *from, const ae_item *what, ae_contain
     ae_error why;
     ae_status st;
 
-    if ((st = ae_container_fields(from, what, 1, &fields, err)) != AE_OK || (st = ae_item_open(from, what, &r, err)) != AE_OK ||
-        (st = ae_container_begin(w, what, err)) != AE_OK || (st = ae_container_write_fields(w, &fields, 1, err)) != AE_OK)
+    if ((st = ae_container_fields(from, what, 1, &fields, err)) != AE_OK ||
+        (st = ae_item_open(from, what, &r, err)) != AE_OK ||
+        (st = ae_container_begin(w, what, err)) != AE_OK ||
+        (st = ae_container_write_fields(w, &fields, 1, err)) != AE_OK)
         goto done;
     for (int kind = 0; kind < (network ? AE_TILE_KINDS : 1); kind++)
-        for (uint32_t i = 0; i < n_tiles && st == AE_OK && (kind != AE_TILE_ALPHA || what->info.alpha); i++) {
+        for (uint32_t i = 0;
+             i < n_tiles && st == AE_OK && (kind != AE_TILE_ALPHA || what->info.alpha); i++) {
             const void *data;
             size_t n;
 

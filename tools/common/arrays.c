@@ -6,9 +6,10 @@
 
 const char *array_type(ae_sample sample)
 {
-    static const char *const names[] = {[AE_U8] = "u8",   [AE_U16] = "u16", [AE_S16] = "i16", [AE_S24] = "i24", [AE_S32] = "i32",
-                                        [AE_F32] = "f32", [AE_F64] = "f64", [AE_S8] = "i8",   [AE_BOOL] = "bool", [AE_U32] = "u32",
-                                        [AE_S64] = "i64", [AE_U64] = "u64", [AE_F16] = "f16"};
+    static const char *const names[] = {
+        [AE_U8] = "u8",   [AE_U16] = "u16", [AE_S16] = "i16", [AE_S24] = "i24",   [AE_S32] = "i32",
+        [AE_F32] = "f32", [AE_F64] = "f64", [AE_S8] = "i8",   [AE_BOOL] = "bool", [AE_U32] = "u32",
+        [AE_S64] = "i64", [AE_U64] = "u64", [AE_F16] = "f16"};
 
     return names[sample];
 }
@@ -38,5 +39,7 @@ void array_describe(const ae_item *item, cli_json *json)
     cli_json_numbers(json, "shape", shape, item->info.rank + 1);
     cli_json_string(json, "type", array_type(item->info.sample));
     if (item->quality)
-        cli_json_number(json, item->quality == AE_ARRAY_RELATIVE ? "max_relative_error" : "max_error", item->error);
+        cli_json_number(json,
+                        item->quality == AE_ARRAY_RELATIVE ? "max_relative_error" : "max_error",
+                        item->error);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Eigenvectors of the covariance by Jacobi's rotations, each of which makes one element off the diagonal zero (Golub & Van Loan
- * 2013, 8.5): slow for large matrices, exact for small ones, and short. */
+ * Eigenvectors of the covariance by Jacobi's rotations, each of which makes one element off the
+ * diagonal zero (Golub & Van Loan 2013, 8.5): slow for large matrices, exact for small ones, and
+ * short. */
 #include "common/axes.h"
 
 #include <math.h>
@@ -49,7 +50,8 @@ static void turn(double *p, double *q, size_t n, double cosine, double sine)
 static void rotate(double *c, double *axis, size_t w, size_t p, size_t q)
 {
     double theta = (c[q * w + q] - c[p * w + p]) / (2 * c[p * w + q]);
-    double t = (theta >= 0 ? 1 : -1) / (fabs(theta) + sqrt(theta * theta + 1)), cosine = 1 / sqrt(t * t + 1), sine = t * cosine;
+    double t = (theta >= 0 ? 1 : -1) / (fabs(theta) + sqrt(theta * theta + 1)),
+           cosine = 1 / sqrt(t * t + 1), sine = t * cosine;
 
     turn(c + p * w, c + q * w, w, cosine, sine);
     for (size_t k = 0; k < w; k++) {

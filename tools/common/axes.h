@@ -8,7 +8,8 @@
 
 typedef struct axes {
     size_t width;
-    bool own; /* rows were too wide: the axes are the numbers' own, in their order, and `axis` is NULL */
+    /* rows were too wide: the axes are the numbers' own, in their order, and `axis` is NULL */
+    bool own;
     double *mean, *variance, *axis; /* axis: width rows, by falling variance */
 } axes;
 

@@ -30,11 +30,12 @@ typedef struct worker_state {
 struct cli_batch {
     const cli_job *job;
     cli_inputs inputs;
-    cli_target *outputs;    /* one for each input */
-    const cli_input **by_file; /* the n_by_file inputs that are files, in order of device and inode */
+    cli_target *outputs; /* one for each input */
+    /* the n_by_file inputs that are files, in order of device and inode */
+    const cli_input **by_file;
     size_t n_by_file;
     const cli_target **by_path; /* all outputs, in order, once there was a part */
-    size_t step, n_items; /* of the shard: every step-th input */
+    size_t step, n_items;       /* of the shard: every step-th input */
     bool to_directory;
     FILE *json;
     bool close_json;
@@ -44,8 +45,8 @@ struct cli_batch {
 
     pthread_mutex_t mutex; /* of all below */
     size_t next, finished, failed, skipped;
-    size_t named_wrongly;  /* arguments, among the failed */
-    double amount, hours;  /* of the finished items */
+    size_t named_wrongly; /* arguments, among the failed */
+    double amount, hours; /* of the finished items */
 };
 
 static cli_taken wanted_in_tree(void *opaque, const char *path)
@@ -66,10 +67,12 @@ static bool is_directory(const char *path)
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
-/* Whether a path that is not there yet looks like a file that the tool makes, rather than a directory. */
+/* Whether a path that is not there yet looks like a file that the tool makes, rather than a
+ * directory. */
 static bool names_file(const cli_job *job, const char *path)
 {
-    const char *suffix = job->suffix ? job->suffix(job->opaque, path) : NULL, *own = cli_name_suffix(path);
+    const char *suffix = job->suffix ? job->suffix(job->opaque, path) : NULL,
+               *own = cli_name_suffix(path);
 
     if (!*own || path[strlen(path) - 1] == '/')
         return false;
@@ -132,9 +135,12 @@ static int collect(cli_batch *b, char **operands, int n)
 
         if (!length)
             return cli_usage("--output: an empty file name");
-        b->to_directory = is_directory(o->output) || o->output[length - 1] == '/' || b->inputs.n > 1 || c.tree;
-        if (b->to_directory && !is_directory(o->output) && (stat(o->output, &s) == 0 || names_file(b->job, o->output)))
-            return cli_usage("%s is not a directory, but there are %zu inputs", o->output, b->inputs.n);
+        b->to_directory = is_directory(o->output) || o->output[length - 1] == '/' ||
+                          b->inputs.n > 1 || c.tree;
+        if (b->to_directory && !is_directory(o->output) &&
+            (stat(o->output, &s) == 0 || names_file(b->job, o->output)))
+            return cli_usage("%s is not a directory, but there are %zu inputs", o->output,
+                             b->inputs.n);
     }
     for (size_t i = 0; i < b->inputs.n; i++)
         if (strcmp(b->inputs.items[i].path, "-") == 0 && (b->to_directory || b->inputs.n > 1))
@@ -150,7 +156,8 @@ static int parse_shard(cli_batch *b)
     unsigned long k = 1, n = 1;
     char end;
 
-    if (text && (text[0] < '0' || text[0] > '9' || sscanf(text, "%lu/%lu%c", &k, &n, &end) != 2 || k < 1 || k > n))
+    if (text && (text[0] < '0' || text[0] > '9' || sscanf(text, "%lu/%lu%c", &k, &n, &end) != 2 ||
+                 k < 1 || k > n))
         return cli_usage("--shard: '%s' is not K/N with 1 <= K <= N", text);
     b->next = k - 1;
     b->step = n;
@@ -158,8 +165,8 @@ static int parse_shard(cli_batch *b)
     return CLI_GO_ON;
 }
 
-/* A file beside the outputs, such as --json's, that is an input, an output or another of its kind: refused before anything is
- * written. */
+/* A file beside the outputs, such as --json's, that is an input, an output or another of its kind:
+ * refused before anything is written. */
 static int check_sides(const cli_batch *b)
 {
     cli_side sides[CLI_MAX_SIDES + 1] = {{"json", b->job->options->json}};
@@ -178,7 +185,8 @@ static int check_sides(const cli_batch *b)
         }
         for (size_t k = 0; k < i; k++)
             if (sides[k].path && *sides[k].path && cli_same_file(side->path, sides[k].path))
-                return cli_usage("--%s and --%s would both be written to %s", sides[k].option, side->option, side->path);
+                return cli_usage("--%s and --%s would both be written to %s", sides[k].option,
+                                 side->option, side->path);
     }
     return CLI_GO_ON;
 }
@@ -206,7 +214,10 @@ static bool order_by_file(cli_batch *b)
 static int plan(cli_batch *b, char **operands, int n)
 {
     const cli_job *job = b->job;
-    cli_naming naming = {.output = job->options->output, .beside = job->beside, .under = job->under, .opaque = job->opaque,
+    cli_naming naming = {.output = job->options->output,
+                         .beside = job->beside,
+                         .under = job->under,
+                         .opaque = job->opaque,
                          .suffix = job->suffix};
     int status = collect(b, operands, n);
 
@@ -229,7 +240,8 @@ static bool is_later(const struct timespec *a, const struct timespec *b)
 }
 
 /* Refusals that need a look at the disk. *skip: the output is there and that is fine. */
-static ae_status check_output(const cli_batch *b, const cli_input *input, const char *output, bool *skip, ae_error *err)
+static ae_status check_output(const cli_batch *b, const cli_input *input, const char *output,
+                              bool *skip, ae_error *err)
 {
     const cli_batch_options *o = b->job->options;
     const cli_input *key, *const *same;
@@ -248,11 +260,14 @@ static ae_status check_output(const cli_batch *b, const cli_input *input, const 
     if (!S_ISREG(s.st_mode))
         return AE_OK;
     key = &(cli_input){.device = s.st_dev, .inode = s.st_ino};
-    if ((same = bsearch(&key, b->by_file, b->n_by_file, sizeof(*b->by_file), compare_files)) != NULL)
-        return ae_fail(err, AE_ERR_ARGUMENT, "the output %s is the input %s itself", output, (*same)->path);
+    if ((same = bsearch(&key, b->by_file, b->n_by_file, sizeof(*b->by_file), compare_files)) !=
+        NULL)
+        return ae_fail(err, AE_ERR_ARGUMENT, "the output %s is the input %s itself", output,
+                       (*same)->path);
     *skip = o->skip_existing || (o->newer && !is_later(&input->changed, &s.st_mtim));
     if (!o->skip_existing && !o->newer && !o->force)
-        return ae_fail(err, AE_ERR_IO, "%s exists (-f overwrites it, --skip-existing leaves it)", output);
+        return ae_fail(err, AE_ERR_IO, "%s exists (-f overwrites it, --skip-existing leaves it)",
+                       output);
     return AE_OK;
 }
 
@@ -261,10 +276,12 @@ static bool has_appeared(const cli_batch *b, const char *output)
 {
     struct stat s;
 
-    return b->job->options->skip_existing && strcmp(output, "-") != 0 && stat(output, &s) == 0 && S_ISREG(s.st_mode);
+    return b->job->options->skip_existing && strcmp(output, "-") != 0 && stat(output, &s) == 0 &&
+           S_ISREG(s.st_mode);
 }
 
-static void record(cli_batch *b, cli_json *json, const char *status, const ae_error *err, double seconds)
+static void record(cli_batch *b, cli_json *json, const char *status, const ae_error *err,
+                   double seconds)
 {
     if (!b->json)
         return;
@@ -284,7 +301,8 @@ static void print_plan(const cli_item *item)
 {
     char from[8192], to[8192];
 
-    printf("%s -> %s\n", cli_escape(item->input, from, sizeof(from)), cli_escape(item->output, to, sizeof(to)));
+    printf("%s -> %s\n", cli_escape(item->input, from, sizeof(from)),
+           cli_escape(item->output, to, sizeof(to)));
 }
 
 static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
@@ -292,8 +310,13 @@ static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
     const cli_input *in = &b->inputs.items[i];
     double start = cli_seconds();
     cli_json json = {0};
-    cli_item item = {.input = in->path, .output = b->outputs[i].path, .threads = threads, .json = &json, .batch = b,
-                     .worker = (uint32_t)(w - b->workers), .index = i};
+    cli_item item = {.input = in->path,
+                     .output = b->outputs[i].path,
+                     .threads = threads,
+                     .json = &json,
+                     .batch = b,
+                     .worker = (uint32_t)(w - b->workers),
+                     .index = i};
     ae_error err = {0};
     size_t clash = b->outputs[i].clash;
     bool skip, again = clash != CLI_NO_CLASH && strcmp(b->inputs.items[clash].path, in->path) == 0;
@@ -306,22 +329,29 @@ static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
     if (again)
         st = AE_OK;
     else if (clash != CLI_NO_CLASH)
-        st = ae_fail(&err, AE_ERR_ARGUMENT, "would be written to %s, as %s is", item.output, b->inputs.items[clash].path);
+        st = ae_fail(&err, AE_ERR_ARGUMENT, "would be written to %s, as %s is", item.output,
+                     b->inputs.items[clash].path);
     else
         st = check_output(b, in, item.output, &skip, &err);
     if (st == AE_OK && !skip && planned && b->json != stdout)
         print_plan(&item);
     else if (st == AE_OK && !skip && !planned &&
-             (st = b->job->process(b->job->opaque, &item, &err)) != AE_OK && (skip = has_appeared(b, item.output)))
+             (st = b->job->process(b->job->opaque, &item, &err)) != AE_OK &&
+             (skip = has_appeared(b, item.output)))
         st = AE_OK;
     if (st != AE_OK && cli_cancel.requested)
         st = AE_ERR_CANCELLED;
     else if (st != AE_OK)
         cli_message("%s: %s", item.input, err.message);
     else if (skip && b->job->options->verbose)
-        cli_message(again ? "%s: skipped, named twice" : "%s: skipped, %s exists", item.input, item.output);
+        cli_message(again ? "%s: skipped, named twice" : "%s: skipped, %s exists", item.input,
+                    item.output);
     if (st != AE_ERR_CANCELLED)
-        record(b, &json, st != AE_OK ? "failed" : skip ? "skipped" : b->job->options->dry_run ? "planned" : "done",
+        record(b, &json,
+               st != AE_OK                ? "failed"
+               : skip                     ? "skipped"
+               : b->job->options->dry_run ? "planned"
+                                          : "done",
                st != AE_OK ? &err : NULL, cli_seconds() - start);
     cli_json_clear(&json);
 
@@ -401,7 +431,8 @@ static void show_progress(const cli_item *item, double done, double amount, doub
     elapsed = cli_seconds() - b->start;
     all /= (double)b->n_items;
     if (hours > 0)
-        snprintf(much, sizeof(much), "%.2f h of sound, %.0f times its speed", hours, 3600 * hours / elapsed);
+        snprintf(much, sizeof(much), "%.2f h of sound, %.0f times its speed", hours,
+                 3600 * hours / elapsed);
     else
         snprintf(much, sizeof(much), "%.2f %s/s", total / elapsed, b->job->unit);
     cli_progress_show("%s  %3.0f %%  %s  %s left", what, 100 * all, much,
@@ -446,7 +477,7 @@ static int compare_outputs(const void *a, const void *b)
 /* The output of an input that has this path, or NULL. */
 static ae_status find_output(cli_batch *b, const char *path, const cli_target **out, ae_error *err)
 {
-    const cli_target wanted = {.path = (char *)(uintptr_t)path}, *key = &wanted, *const *found;
+    const cli_target wanted = {.path = (char *)(uintptr_t)path}, *key = &wanted, *const * found;
 
     pthread_mutex_lock(&b->mutex);
     if (!b->by_path && (b->by_path = ae_alloc(b->inputs.n, sizeof(*b->by_path))) != NULL) {
@@ -454,20 +485,24 @@ static ae_status find_output(cli_batch *b, const char *path, const cli_target **
             b->by_path[i] = &b->outputs[i];
         qsort(b->by_path, b->inputs.n, sizeof(*b->by_path), compare_outputs);
     }
-    found = b->by_path ? bsearch(&key, b->by_path, b->inputs.n, sizeof(*b->by_path), compare_outputs) : NULL;
+    found = b->by_path
+                ? bsearch(&key, b->by_path, b->inputs.n, sizeof(*b->by_path), compare_outputs)
+                : NULL;
     pthread_mutex_unlock(&b->mutex);
     *out = found ? *found : NULL;
     return b->by_path ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "%zu file names", b->inputs.n);
 }
 
-ae_status cli_part_begin(cli_part *part, const cli_item *whole, uint32_t k, uint32_t n, bool *skip, ae_error *err)
+ae_status cli_part_begin(cli_part *part, const cli_item *whole, uint32_t k, uint32_t n, bool *skip,
+                         ae_error *err)
 {
     cli_batch *b = whole->batch;
     const cli_target *other;
     ae_status st;
 
     *skip = false;
-    *part = (cli_part){.item = *whole, .output = cli_name_numbered(whole->output, k, n), .start = cli_seconds()};
+    *part = (cli_part){
+        .item = *whole, .output = cli_name_numbered(whole->output, k, n), .start = cli_seconds()};
     if (!part->output)
         return ae_fail(err, AE_ERR_NOMEM, "a file name");
     part->item.output = part->output;
@@ -483,8 +518,8 @@ ae_status cli_part_begin(cli_part *part, const cli_item *whole, uint32_t k, uint
     if ((st = find_output(b, part->output, &other, err)) != AE_OK)
         return st;
     if (other)
-        return ae_fail(err, AE_ERR_ARGUMENT, "picture %u would be written to %s, as %s is", k, part->output,
-                       b->inputs.items[other - b->outputs].path);
+        return ae_fail(err, AE_ERR_ARGUMENT, "picture %u would be written to %s, as %s is", k,
+                       part->output, b->inputs.items[other - b->outputs].path);
     return check_output(b, &b->inputs.items[whole->index], part->output, skip, err);
 }
 
@@ -500,8 +535,11 @@ void cli_part_end(cli_part *part, ae_status st, bool skip, const ae_error *err)
     else if (skip && b->job->options->verbose)
         cli_message("%s: skipped, %s exists", item->input, item->output);
     if (st != AE_ERR_CANCELLED)
-        record(b, &part->json, st != AE_OK ? "failed" : skip ? "skipped" : "done", st != AE_OK ? err : NULL,
-               cli_seconds() - part->start);
+        record(b, &part->json,
+               st != AE_OK ? "failed"
+               : skip      ? "skipped"
+                           : "done",
+               st != AE_OK ? err : NULL, cli_seconds() - part->start);
     cli_json_clear(&part->json);
     ae_free(part->output);
 }
@@ -530,7 +568,8 @@ static int open_json(cli_batch *b)
 static void run_workers(cli_batch *b)
 {
     for (uint32_t i = 1; i < b->n_workers; i++)
-        b->workers[i].started = pthread_create(&b->workers[i].thread, NULL, run_worker, &b->workers[i]) == 0;
+        b->workers[i].started = pthread_create(&b->workers[i].thread, NULL, run_worker,
+                                               &b->workers[i]) == 0;
     run_worker(&b->workers[0]);
     for (uint32_t i = 1; i < b->n_workers; i++)
         if (b->workers[i].started)
@@ -550,12 +589,14 @@ static void close_line(const cli_batch *b)
     if (b->skipped)
         snprintf(skipped, sizeof(skipped), ", %zu skipped", b->skipped);
     if (b->named_wrongly)
-        snprintf(named, sizeof(named), ", %zu argument%s wrong", b->named_wrongly, b->named_wrongly > 1 ? "s" : "");
+        snprintf(named, sizeof(named), ", %zu argument%s wrong", b->named_wrongly,
+                 b->named_wrongly > 1 ? "s" : "");
     amounts(b, b->amount, b->hours, amount);
     if (left)
         snprintf(go_on, sizeof(go_on), "; %zu left: --skip-existing goes on", left);
-    cli_message("%zu of %zu inputs done%s, %zu failed%s%s%s, %.1f s%s", b->finished - failed - b->skipped, b->n_items, skipped,
-                failed, named, *amount ? ", " : "", amount, seconds, go_on);
+    cli_message("%zu of %zu inputs done%s, %zu failed%s%s%s, %.1f s%s",
+                b->finished - failed - b->skipped, b->n_items, skipped, failed, named,
+                *amount ? ", " : "", amount, seconds, go_on);
 }
 
 int cli_batch_run(const cli_job *job, char **operands, int n_operands)

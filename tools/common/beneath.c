@@ -17,8 +17,10 @@ ae_status cli_make_directories(const char *path, ae_error *err)
     for (char *c = copy ? copy + 1 : NULL; c && *c && st == AE_OK; c++)
         if (*c == '/') {
             *c = 0;
-            if (mkdir(copy, 0777) != 0 && errno != EEXIST && !(stat(copy, &s) == 0 && S_ISDIR(s.st_mode)))
-                st = ae_fail(err, AE_ERR_IO, "%s: cannot make this directory: %s", copy, strerror(errno));
+            if (mkdir(copy, 0777) != 0 && errno != EEXIST &&
+                !(stat(copy, &s) == 0 && S_ISDIR(s.st_mode)))
+                st = ae_fail(err, AE_ERR_IO, "%s: cannot make this directory: %s", copy,
+                             strerror(errno));
             *c = '/';
         }
     ae_free(copy);
@@ -55,8 +57,9 @@ ae_status cli_open_beneath(const char *base, const char *path, int *fd, ae_error
         else if ((mkdirat(*fd, name, 0777) != 0 && errno != EEXIST) ||
                  (next = openat(*fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
             st = ae_fail(err, AE_ERR_IO, "%s: %s", name,
-                         errno == ENOTDIR || errno == ELOOP ? "no directory, or a link to one (--keep-links follows it)"
-                                                            : strerror(errno));
+                         errno == ENOTDIR || errno == ELOOP
+                             ? "no directory, or a link to one (--keep-links follows it)"
+                             : strerror(errno));
         ae_free(name);
         if (st == AE_OK) {
             close(*fd);

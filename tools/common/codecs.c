@@ -47,7 +47,8 @@ static ae_status open_model(codecs *c, ae_model *model, ae_coder **coder, ae_err
     return AE_OK;
 }
 
-/* A damaged one is no reason to give up: it may be installed, too. Only what is not the file's fault fails. */
+/* A damaged one is no reason to give up: it may be installed, too. Only what is not the file's
+ * fault fails. */
 static ae_status look_inside(codecs *c, const ae_container *container, ae_error *err)
 {
     void *program = NULL;
@@ -75,7 +76,7 @@ typedef struct visit {
     const uint8_t *identity;
     size_t i;
     ae_coder *coder;
-    ae_status st;       /* of what ends the search */
+    ae_status st; /* of what ends the search */
     ae_error err;
 } visit;
 
@@ -85,7 +86,8 @@ static ae_status remember(codecs *c, const char *path, const uint8_t identity[16
 
     if (copy && c->n_known == c->capacity) {
         size_t capacity = 2 * c->capacity + 16;
-        struct codecs_known *grown = ae_realloc(c->known, c->n_known * sizeof(*grown), capacity * sizeof(*grown));
+        struct codecs_known *grown = ae_realloc(c->known, c->n_known * sizeof(*grown),
+                                                capacity * sizeof(*grown));
 
         c->known = grown ? grown : c->known;
         c->capacity = grown ? capacity : c->capacity;
@@ -99,7 +101,8 @@ static ae_status remember(codecs *c, const char *path, const uint8_t identity[16
     return AE_OK;
 }
 
-/* Goes on until the codec is found. Models that cannot be opened, and those without a program, are known as zeros. */
+/* Goes on until the codec is found. Models that cannot be opened, and those without a program, are
+ * known as zeros. */
 static bool visit_model(void *opaque, const char *path)
 {
     visit *v = opaque;
@@ -135,7 +138,8 @@ static void hex(const uint8_t identity[16], char text[33])
         snprintf(text + 2 * i, 3, "%02x", identity[i]);
 }
 
-static ae_status find_installed(codecs *c, const uint8_t identity[16], ae_coder **coder, ae_error *err)
+static ae_status find_installed(codecs *c, const uint8_t identity[16], ae_coder **coder,
+                                ae_error *err)
 {
     static const uint8_t none[16];
     visit v = {.c = c, .identity = identity};
@@ -153,13 +157,17 @@ static ae_status find_installed(codecs *c, const uint8_t identity[16], ae_coder 
     if ((*coder = v.coder) != NULL)
         return AE_OK;
     if (c->why.status != AE_OK)
-        return ae_fail(err, c->why.status, "its codec is embedded, but cannot be used: %s", c->why.message);
+        return ae_fail(err, c->why.status, "its codec is embedded, but cannot be used: %s",
+                       c->why.message);
     hex(identity, text);
-    return ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which is not installed (--model FILE names it)", text);
+    return ae_fail(err, AE_ERR_MISMATCH,
+                   "was made with the codec %s, which is not installed (--model FILE names it)",
+                   text);
 }
 
 /* The one that is to be taken. */
-static ae_status find_named(codecs *c, const uint8_t identity[16], const char *name, ae_coder **coder, ae_error *err)
+static ae_status find_named(codecs *c, const uint8_t identity[16], const char *name,
+                            ae_coder **coder, ae_error *err)
 {
     uint8_t found[16] = {0};
     char path[4096], text[33];
@@ -181,14 +189,16 @@ static ae_status find_named(codecs *c, const uint8_t identity[16], const char *n
     }
     memcpy(found, c->known[0].identity, 16);
     if (memcmp(found, identity, 16) == 0)
-        return model || (st = ae_model_open(path, NULL, &model, err)) == AE_OK ? open_model(c, model, coder, err) : st;
+        return model || (st = ae_model_open(path, NULL, &model, err)) == AE_OK
+                   ? open_model(c, model, coder, err)
+                   : st;
     ae_model_free(model);
     hex(identity, text);
     return ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which %s is not", text, path);
 }
 
-ae_status codecs_find(codecs *c, const ae_container *container, const uint8_t identity[16], const char *name, ae_coder **coder,
-                      ae_error *err)
+ae_status codecs_find(codecs *c, const ae_container *container, const uint8_t identity[16],
+                      const char *name, ae_coder **coder, ae_error *err)
 {
     ae_status st;
 
@@ -203,5 +213,6 @@ ae_status codecs_find(codecs *c, const ae_container *container, const uint8_t id
         *coder = c->embedded.coder;
         return AE_OK;
     }
-    return name ? find_named(c, identity, name, coder, err) : find_installed(c, identity, coder, err);
+    return name ? find_named(c, identity, name, coder, err)
+                : find_installed(c, identity, coder, err);
 }

@@ -41,8 +41,8 @@ static ae_status keep_meta(compare *c, const ae_meta *meta, ae_error *err)
     return st;
 }
 
-ae_status compare_open(compare *c, const char *path, const char *input, bool force, const ae_reader *like,
-                       const ae_signal_info *result, ae_error *err)
+ae_status compare_open(compare *c, const char *path, const char *input, bool force,
+                       const ae_reader *like, const ae_signal_info *result, ae_error *err)
 {
     const ae_codec *codec = ae_codec_for_path(path);
     ae_signal_info info = *result;
@@ -57,8 +57,9 @@ ae_status compare_open(compare *c, const char *path, const char *input, bool for
     if ((st = ae_output_open(path, input, force ? AE_OUTPUT_FORCE : 0, &c->output, err)) != AE_OK)
         return st;
     if ((st = keep_meta(c, &like->meta, err)) != AE_OK ||
-        (orientation > 1 && ((st = ae_turner_create(result, orientation, &c->turned[0], err)) != AE_OK ||
-                             (st = ae_turner_create(result, orientation, &c->turned[1], err)) != AE_OK))) {
+        (orientation > 1 &&
+         ((st = ae_turner_create(result, orientation, &c->turned[0], err)) != AE_OK ||
+          (st = ae_turner_create(result, orientation, &c->turned[1], err)) != AE_OK))) {
         compare_abandon(c);
         return st;
     }
@@ -70,7 +71,8 @@ ae_status compare_open(compare *c, const char *path, const char *input, bool for
     c->row = ae_alloc(1, ae_row_bytes(&info));
     if (!c->row) {
         st = ae_fail(err, AE_ERR_NOMEM, "a row of the comparison");
-    } else if ((st = ae_encoder_open(codec, ae_output_sink(c->output), &info, &c->meta, &options, &c->encoder, err)) == AE_OK) {
+    } else if ((st = ae_encoder_open(codec, ae_output_sink(c->output), &info, &c->meta, &options,
+                                     &c->encoder, err)) == AE_OK) {
         c->row_bytes = ae_row_bytes(result);
         c->divider_bytes = divider * info.channels * ae_sample_bytes(info.sample);
         paint_divider(&info, c->row + c->half_bytes, divider);
@@ -93,7 +95,8 @@ static ae_status make_room(compare *c, uint32_t n, ae_error *err)
     if (!waiting)
         return ae_fail(err, AE_ERR_NOMEM, "%u rows for the comparison", capacity);
     for (uint32_t i = 0; i < c->n; i++)
-        memcpy(waiting + i * c->row_bytes, c->waiting + (c->first + i) % c->capacity * c->row_bytes, c->row_bytes);
+        memcpy(waiting + i * c->row_bytes, c->waiting + (c->first + i) % c->capacity * c->row_bytes,
+               c->row_bytes);
     ae_free(c->waiting);
     c->waiting = waiting;
     c->capacity = capacity;
@@ -112,8 +115,8 @@ ae_status compare_before(compare *c, const void *rows, uint32_t n_rows, ae_error
     pthread_mutex_lock(&c->mutex);
     if ((st = make_room(c, n_rows, err)) == AE_OK)
         for (uint32_t i = 0; i < n_rows; i++)
-            memcpy(c->waiting + (c->first + c->n++) % c->capacity * c->row_bytes, (const uint8_t *)rows + i * c->row_bytes,
-                   c->row_bytes);
+            memcpy(c->waiting + (c->first + c->n++) % c->capacity * c->row_bytes,
+                   (const uint8_t *)rows + i * c->row_bytes, c->row_bytes);
     pthread_mutex_unlock(&c->mutex);
     return st;
 }
@@ -132,7 +135,8 @@ ae_status compare_after(compare *c, const void *rows, uint32_t n_rows, ae_error 
         c->first = (c->first + 1) % c->capacity;
         c->n--;
         pthread_mutex_unlock(&c->mutex);
-        memcpy(c->row + c->row_bytes + c->divider_bytes, (const uint8_t *)rows + i * c->row_bytes, c->row_bytes);
+        memcpy(c->row + c->row_bytes + c->divider_bytes, (const uint8_t *)rows + i * c->row_bytes,
+               c->row_bytes);
         st = ae_encoder_write(&c->encoder, c->row, 1, err);
     }
     return st;

@@ -68,7 +68,8 @@ dataset_need dataset_need_of(const ae_recipe *recipe)
     if (g && i < g->n_nodes) {
         const ae_node *in = &g->nodes[i];
 
-        need = (dataset_need){least_edge(in->height, recipe->crop), least_edge(in->width, recipe->crop),
+        need = (dataset_need){least_edge(in->height, recipe->crop),
+                              least_edge(in->width, recipe->crop),
                               (uint64_t)in->height * in->width * in->out};
     }
     return need;
@@ -81,12 +82,15 @@ static bool is_of_use(const dataset *d, const ae_signal_info *item)
            (d->need.numbers && item->height * item->width * item->channels == d->need.numbers);
 }
 
-/* Lines of tables are no pictures, unless they have as many numbers as one; pictures are no lines. */
+/* Lines of tables are no pictures, unless they have as many numbers as one; pictures are no lines.
+ */
 static bool suits(const dataset *d, const ae_codec *codec)
 {
     bool table = !strcmp(codec->name, "csv") || !strcmp(codec->name, "tsv");
 
-    return codec->kind == AE_KIND_IMAGE ? d->need.height > 1 : d->sound || !table || d->need.height == 1 || d->need.numbers;
+    return codec->kind == AE_KIND_IMAGE
+               ? d->need.height > 1
+               : d->sound || !table || d->need.height == 1 || d->need.numbers;
 }
 
 /* By its name. */
@@ -100,7 +104,8 @@ static cli_taken wanted(void *opaque, const char *path)
     if (d->sound && dot && !strcasecmp(dot, ".ts")) /* a program, more likely than a stream */
         return CLI_OTHER;
     for (const ae_codec *const *c = ae_codecs; dot && *c; c++)
-        for (const char *const *s = (*c)->suffixes; ((*c)->kind == AE_KIND_AUDIO) == d->sound && *s; s++)
+        for (const char *const *s = (*c)->suffixes; ((*c)->kind == AE_KIND_AUDIO) == d->sound && *s;
+             s++)
             if (!strcasecmp(*s, dot + 1))
                 return suits(d, *c) ? CLI_TAKEN : CLI_OTHER;
     return CLI_OTHER;
@@ -121,7 +126,8 @@ static const part *find_part(const dataset *d, size_t i)
     return &d->parts[lo];
 }
 
-static ae_status load_many(const part *p, size_t k, ae_signal_info *info, void **pixels, ae_error *err)
+static ae_status load_many(const part *p, size_t k, ae_signal_info *info, void **pixels,
+                           ae_error *err)
 {
     size_t n = ae_row_bytes(&p->item) * (size_t)p->item.height;
 
@@ -135,7 +141,8 @@ static ae_status load_many(const part *p, size_t k, ae_signal_info *info, void *
 /* Closes the gaps that the last channel leaves. */
 static void drop_alpha(ae_signal_info *info, uint8_t *pixels)
 {
-    size_t from = ae_sample_bytes(info->sample) * info->channels, to = from - ae_sample_bytes(info->sample);
+    size_t from = ae_sample_bytes(info->sample) * info->channels,
+           to = from - ae_sample_bytes(info->sample);
 
     for (size_t i = 1; i < info->width * info->height; i++)
         memmove(pixels + i * to, pixels + i * from, to);
@@ -164,7 +171,8 @@ static ae_status read_sound(ae_reader *reader, ae_signal_info *info, void **fram
             *frames = all;
             bytes = more;
         }
-        if ((st = ae_reader_read_some(reader, (uint8_t *)*frames + done, PIECE, &got, err)) != AE_OK)
+        if ((st = ae_reader_read_some(reader, (uint8_t *)*frames + done, PIECE, &got, err)) !=
+            AE_OK)
             return st;
         info->height += got;
     } while (got);
@@ -176,17 +184,20 @@ static ae_status read_sound(ae_reader *reader, ae_signal_info *info, void **fram
     return AE_OK;
 }
 
-static ae_status load_one(bool sound, const char *path, ae_signal_info *info, void **pixels, ae_error *err)
+static ae_status load_one(bool sound, const char *path, ae_signal_info *info, void **pixels,
+                          ae_error *err)
 {
     ae_source *source = NULL;
     ae_reader reader = {0};
     ae_status st;
 
-    if ((st = ae_source_open(path, &source, err)) != AE_OK || (st = ae_reader_open(source, NULL, &reader, err)) != AE_OK)
+    if ((st = ae_source_open(path, &source, err)) != AE_OK ||
+        (st = ae_reader_open(source, NULL, &reader, err)) != AE_OK)
         goto done;
     *info = reader.info;
     if ((st = ae_reader_expect(&reader, sound ? AE_KIND_AUDIO : AE_KIND_IMAGE, err)) == AE_OK)
-        st = sound ? read_sound(&reader, info, pixels, err) : ae_reader_read_all(&reader, pixels, err);
+        st = sound ? read_sound(&reader, info, pixels, err)
+                   : ae_reader_read_all(&reader, pixels, err);
     if (st == AE_OK && info->alpha)
         drop_alpha(info, *pixels);
 done:
@@ -201,7 +212,8 @@ static ae_status load(void *opaque, size_t i, ae_signal_info *info, void **pixel
     const part *p = find_part(d, i);
 
     *pixels = NULL;
-    return p->n ? load_many(p, i - p->first, info, pixels, err) : load_one(d->sound, p->file->path, info, pixels, err);
+    return p->n ? load_many(p, i - p->first, info, pixels, err)
+                : load_one(d->sound, p->file->path, info, pixels, err);
 }
 
 static const char *name(void *opaque, size_t i)
@@ -235,8 +247,10 @@ static ae_status shape_item(const ae_signal_info *set, ae_signal_info *item, ae_
     if (set->rank > 2)
         item->channels = set->dims[2];
     if (set->rank > 3 || (item->channels != 1 && item->channels != 3))
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "items of %u dimensions (%u channels): up to three are known, with 1 or 3 channels",
-                       set->rank, item->channels);
+        return ae_fail(
+            err, AE_ERR_UNSUPPORTED,
+            "items of %u dimensions (%u channels): up to three are known, with 1 or 3 channels",
+            set->rank, item->channels);
     return AE_OK;
 }
 
@@ -297,19 +311,23 @@ static ae_status look_into(const dataset *d, part *p, found *what, ae_error *err
     ae_error ignored;
 
     *what = IS_DATA;
-    if (ae_source_open(p->file->path, &source, &ignored) == AE_OK && ae_reader_open(source, NULL, &reader, &ignored) == AE_OK &&
+    if (ae_source_open(p->file->path, &source, &ignored) == AE_OK &&
+        ae_reader_open(source, NULL, &reader, &ignored) == AE_OK &&
         reader.info.kind == AE_KIND_TENSOR) {
         if (!reader.info.rank && is_idx(p->file->path))
             *what = IS_LABELS;
         else if ((st = shape_item(&reader.info, &item, err)) != AE_OK)
             ;
-        else if (is_of_use(d, &item) || (p->file->named && d->need.numbers)) /* a network of one size says itself what it takes */
+        /* a network of one size says itself what it takes */
+        else if (is_of_use(d, &item) || (p->file->named && d->need.numbers))
             st = read_set(&reader, p, err);
         else if (!p->file->named)
             *what = IS_OTHER;
         else
-            st = ae_fail(err, AE_ERR_MALFORMED, "its items are of %llu x %llu pixels; at least %u x %u are needed",
-                         (unsigned long long)item.width, (unsigned long long)item.height, d->need.width, d->need.height);
+            st = ae_fail(err, AE_ERR_MALFORMED,
+                         "its items are of %llu x %llu pixels; at least %u x %u are needed",
+                         (unsigned long long)item.width, (unsigned long long)item.height,
+                         d->need.width, d->need.height);
     } else if (!reader.codec && is_set(p->file->path)) {
         st = ae_fail(err, ignored.status, "%s", ignored.message);
     }
@@ -318,7 +336,8 @@ static ae_status look_into(const dataset *d, part *p, found *what, ae_error *err
     return st;
 }
 
-/* A test set found beside its training set is left out: who trains on it measures nothing any more. */
+/* A test set found beside its training set is left out: who trains on it measures nothing any more.
+ */
 static bool is_test_set(const dataset *d, const cli_input *file)
 {
     const char *base = cli_base_name(file->path);
@@ -329,7 +348,8 @@ static bool is_test_set(const dataset *d, const cli_input *file)
     for (size_t i = 0; i < d->files.n; i++) {
         const char *other = d->files.items[i].path, *name = cli_base_name(other);
 
-        if ((size_t)(name - other) == n_dir && strncmp(other, file->path, n_dir) == 0 && strncmp(name, "train", 5) == 0)
+        if ((size_t)(name - other) == n_dir && strncmp(other, file->path, n_dir) == 0 &&
+            strncmp(name, "train", 5) == 0)
             return true;
     }
     return false;
@@ -349,7 +369,8 @@ static ae_status add_parts(dataset *d, bool quiet, ae_error *err)
         *p = (part){.file = file, .first = d->items.n_items};
         if (is_test_set(d, file)) {
             if (!quiet && !strstr(file->path, "label"))
-                cli_note(file->path, "left out, it looks like the test set of what lies beside it (name it to have it)");
+                cli_note(file->path, "left out, it looks like the test set of what lies beside it "
+                                     "(name it to have it)");
             continue;
         }
         if (look_into(d, p, &what, &why) != AE_OK) {
@@ -366,10 +387,13 @@ static ae_status add_parts(dataset *d, bool quiet, ae_error *err)
     }
     if (!quiet)
         cli_inputs_say_others(&d->files);
-    return d->items.n_items ? AE_OK : ae_fail(err, AE_ERR_MALFORMED, "nothing to learn from or to look at among the data");
+    return d->items.n_items ? AE_OK
+                            : ae_fail(err, AE_ERR_MALFORMED,
+                                      "nothing to learn from or to look at among the data");
 }
 
-ae_status dataset_open(char **operands, int n_operands, dataset_need need, bool quiet, dataset **out, ae_error *err)
+ae_status dataset_open(char **operands, int n_operands, dataset_need need, bool quiet,
+                       dataset **out, ae_error *err)
 {
     dataset *d = ae_alloc(1, sizeof(*d));
     cli_walk walk = {.recursive = true, .wanted = wanted, .opaque = d};
@@ -468,9 +492,11 @@ ae_status dataset_item(const dataset *d, size_t i, ae_shape shape, float *to, ae
     if (st != AE_OK)
         return st;
     n = (size_t)(info.width * info.height);
-    if (n * shape.c != (size_t)shape.h * shape.w * shape.c || (info.channels != shape.c && info.channels != 1 && shape.c != 1)) {
-        st = ae_fail(err, AE_ERR_MISMATCH, "is %llu x %llu x %u, the model takes %u x %u x %u", (unsigned long long)info.height,
-                     (unsigned long long)info.width, info.channels, shape.h, shape.w, shape.c);
+    if (n * shape.c != (size_t)shape.h * shape.w * shape.c ||
+        (info.channels != shape.c && info.channels != 1 && shape.c != 1)) {
+        st = ae_fail(err, AE_ERR_MISMATCH, "is %llu x %llu x %u, the model takes %u x %u x %u",
+                     (unsigned long long)info.height, (unsigned long long)info.width, info.channels,
+                     shape.h, shape.w, shape.c);
         goto done;
     }
     if (info.sample != AE_F32) {
@@ -484,8 +510,9 @@ ae_status dataset_item(const dataset *d, size_t i, ae_shape shape, float *to, ae
     for (size_t k = 0; k < n; k++)
         for (uint32_t c = 0; c < shape.c; c++)
             to[k * shape.c + c] = info.channels == shape.c ? from[k * shape.c + c]
-                                  : info.channels == 1     ? from[k]
-                                                           : (from[3 * k] + from[3 * k + 1] + from[3 * k + 2]) / 3;
+                                  : info.channels == 1
+                                      ? from[k]
+                                      : (from[3 * k] + from[3 * k + 1] + from[3 * k + 2]) / 3;
 done:
     ae_free(all);
     ae_free(pixels);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Items to learn from and to look at: pictures of every format that the adapters read, one a file, and data sets of many items in a
- * file (IDX, NPY, CSV, TSV). */
+ * Items to learn from and to look at: pictures of every format that the adapters read, one a file,
+ * and data sets of many items in a file (IDX, NPY, CSV, TSV). */
 #ifndef DATASET_H
 #define DATASET_H
 
@@ -10,7 +10,8 @@
 
 typedef struct dataset dataset;
 
-/* What an item must be at least: rows and pixels a row; or of so many numbers (0: any), for a network of one shape. */
+/* What an item must be at least: rows and pixels a row; or of so many numbers (0: any), for a
+ * network of one shape. */
 typedef struct dataset_need {
     uint32_t height, width;
     uint64_t numbers;
@@ -18,20 +19,25 @@ typedef struct dataset_need {
 /* Of a recipe's first network; NULL: of one that takes pictures of any size. */
 dataset_need dataset_need_of(const ae_recipe *recipe);
 
-/* Files are taken as they are, directories with everything below them that looks like a picture or a data set by its name and is
- * of the kind needed: no tables where an item has several rows, and no pictures where it has one. IDX files of labels are left out
- * where they are not named themselves, as are test sets (t10k..., test...) that lie beside a train... in a directory; that is
- * said, and how many files of other kinds there were, unless `quiet`, and which files cannot be used. Nothing at all:
- * AE_ERR_MALFORMED. An item of a data set is a picture of its dimensions: height, height x width (channels 1) or height x width x
- * 1 or 3; a line of a table one of height 1. Elements of 8 and 16 bits without sign are pictures' samples where an item has two
- * dimensions or more; all other numbers stay what they are. What is missing in a table is its column's mean. */
-ae_status dataset_open(char **operands, int n_operands, dataset_need need, bool quiet, dataset **out, ae_error *err);
+/* Files are taken as they are, directories with everything below them that looks like a picture or
+ * a data set by its name and is of the kind needed: no tables where an item has several rows, and
+ * no pictures where it has one. IDX files of labels are left out where they are not named
+ * themselves, as are test sets (t10k..., test...) that lie beside a train... in a directory; that
+ * is said, and how many files of other kinds there were, unless `quiet`, and which files cannot be
+ * used. Nothing at all: AE_ERR_MALFORMED. An item of a data set is a picture of its dimensions:
+ * height, height x width (channels 1) or height x width x 1 or 3; a line of a table one of height
+ * 1. Elements of 8 and 16 bits without sign are pictures' samples where an item has two dimensions
+ * or more; all other numbers stay what they are. What is missing in a table is its column's mean.
+ */
+ae_status dataset_open(char **operands, int n_operands, dataset_need need, bool quiet,
+                       dataset **out, ae_error *err);
 /* A recording, or a directory with everything below it that looks like one by its name. */
 ae_status dataset_open_sounds(const char *path, bool quiet, dataset **out, ae_error *err);
 void dataset_free(dataset *data);                     /* NULL is fine */
 const ae_dataset *dataset_items(const dataset *data); /* of NULL: NULL */
 const cli_inputs *dataset_files(const dataset *data);
-/* Item i in f32, pictures in 0..1, as `shape` wants it (channels: grey becomes colour and colour grey); `to` holds its elements. */
+/* Item i in f32, pictures in 0..1, as `shape` wants it (channels: grey becomes colour and colour
+ * grey); `to` holds its elements. */
 ae_status dataset_item(const dataset *data, size_t i, ae_shape shape, float *to, ae_error *err);
 
 #endif

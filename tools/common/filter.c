@@ -19,17 +19,20 @@ static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *
 
     if (st != AE_OK || !p->compare.output)
         return st;
-    return p->before ? ae_rescaler_write(p->before, rows, n_rows, err) : compare_before(&p->compare, rows, n_rows, err);
+    return p->before ? ae_rescaler_write(p->before, rows, n_rows, err)
+                     : compare_before(&p->compare, rows, n_rows, err);
 }
 
 static ae_status write_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
     filter_picture *p = opaque;
-    ae_status st = picture_name_file(p->item->output, ae_encoder_write(&p->encoder, rows, n_rows, err), err);
+    ae_status st = picture_name_file(p->item->output,
+                                     ae_encoder_write(&p->encoder, rows, n_rows, err), err);
 
     if (st != AE_OK || !p->compare.output)
         return st;
-    return picture_name_file(p->options->compare, compare_after(&p->compare, rows, n_rows, err), err);
+    return picture_name_file(p->options->compare, compare_after(&p->compare, rows, n_rows, err),
+                             err);
 }
 
 ae_status filter_input_open(filter_input *in, const char *path, uint32_t track, ae_error *err)
@@ -50,9 +53,10 @@ void filter_input_close(filter_input *in)
     *in = (filter_input){0};
 }
 
-/* Goes on from picture to picture of one reader. Where one fails nobody knows what the next would be made of, and the file ends.
- */
-static ae_status divide(const filter_kind *kind, const cli_item *item, filter_input *in, uint32_t n, ae_error *err)
+/* Goes on from picture to picture of one reader. Where one fails nobody knows what the next would
+ * be made of, and the file ends. */
+static ae_status divide(const filter_kind *kind, const cli_item *item, filter_input *in, uint32_t n,
+                        ae_error *err)
 {
     ae_status st = AE_OK;
 
@@ -74,8 +78,8 @@ static ae_status divide(const filter_kind *kind, const cli_item *item, filter_in
     return st;
 }
 
-ae_status filter_by_kind(const filter_kind *kinds, const filter_options *options, const cli_item *item, filter_input *in,
-                         ae_error *err)
+ae_status filter_by_kind(const filter_kind *kinds, const filter_options *options,
+                         const cli_item *item, filter_input *in, ae_error *err)
 {
     bool room = cli_item_divides(item) && !options->compare && !options->noise_map;
     uint32_t n;
@@ -97,14 +101,22 @@ ae_status filter_by_kind(const filter_kind *kinds, const filter_options *options
     return st;
 }
 
-void filter_take(filter_picture *p, const filter_options *options, const cli_item *item, filter_input *in)
+void filter_take(filter_picture *p, const filter_options *options, const cli_item *item,
+                 filter_input *in)
 {
-    *p = (filter_picture){.options = options, .item = item, .start = cli_seconds(), .rows = {in->reader.info, p, read_rows},
-                          .sink = {p, write_rows}, .shared = in->shared ? in : NULL, .source = in->source, .reader = in->reader};
+    *p = (filter_picture){.options = options,
+                          .item = item,
+                          .start = cli_seconds(),
+                          .rows = {in->reader.info, p, read_rows},
+                          .sink = {p, write_rows},
+                          .shared = in->shared ? in : NULL,
+                          .source = in->source,
+                          .reader = in->reader};
     *in = (filter_input){0};
 }
 
-/* The pass that is over also brought the metadata that stand behind the pixels, where there is one picture. */
+/* The pass that is over also brought the metadata that stand behind the pixels, where there is one
+ * picture. */
 ae_status filter_reopen(filter_picture *p, ae_error *err)
 {
     uint32_t track = p->reader.track;
@@ -136,7 +148,8 @@ static ae_status open_compare(filter_picture *p, ae_error *err)
     const filter_options *o = p->options;
     const ae_row_sink before = {&p->compare, write_before};
     const ae_signal_info *from = &p->reader.info;
-    ae_status st = compare_open(&p->compare, o->compare, p->item->input, o->picture.batch.force, &p->reader, &p->result, err);
+    ae_status st = compare_open(&p->compare, o->compare, p->item->input, o->picture.batch.force,
+                                &p->reader, &p->result, err);
 
     if (st == AE_OK && (from->width != p->result.width || from->height != p->result.height))
         st = ae_rescaler_create(AE_BICUBIC, from, &p->result, &before, &p->before, err);
@@ -148,8 +161,10 @@ ae_status filter_begin(filter_picture *p, const ae_signal_info *result, ae_error
     const filter_options *o = p->options;
     const cli_item *item = p->item;
     bool standard = strcmp(item->output, "-") == 0;
-    ae_write_options options = {.quality = (int)(o->picture.quality ? o->picture.quality : p->quality), .like = &p->reader,
-                                .lossless = o->picture.lossless};
+    ae_write_options options = {
+        .quality = (int)(o->picture.quality ? o->picture.quality : p->quality),
+        .like = &p->reader,
+        .lossless = o->picture.lossless};
     unsigned flags = picture_output_flags(&o->picture.batch);
     const ae_codec *codec;
     ae_meta *meta = p->has_meta ? &p->meta : &p->reader.meta;
@@ -158,11 +173,13 @@ ae_status filter_begin(filter_picture *p, const ae_signal_info *result, ae_error
     p->result = *result;
     if ((st = picture_codec(&o->picture, item->output, p->reader.codec, &codec, err)) != AE_OK)
         return st;
-    if ((st = ae_output_open(item->output, standard ? NULL : item->input, flags, &p->output, err)) != AE_OK)
+    if ((st = ae_output_open(item->output, standard ? NULL : item->input, flags, &p->output,
+                             err)) != AE_OK)
         return picture_name_file(item->output, st, err);
     if (result->width != p->reader.info.width || result->height != p->reader.info.height)
         ae_meta_resize(meta, result->width, result->height);
-    st = ae_encoder_open(codec, ae_output_sink(p->output), result, meta, &options, &p->encoder, err);
+    st = ae_encoder_open(codec, ae_output_sink(p->output), result, meta, &options, &p->encoder,
+                         err);
     if (st == AE_OK && o->compare)
         st = open_compare(p, err);
     if (st == AE_OK && *p->reader.note)
@@ -214,18 +231,23 @@ void filter_close(filter_picture *p)
     ae_source_free(p->source);
 }
 
-void filter_report(const filter_picture *p, const char *what, const ae_model *model, const ae_run_stats *stats)
+void filter_report(const filter_picture *p, const char *what, const ae_model *model,
+                   const ae_run_stats *stats)
 {
     const filter_options *o = p->options;
     const ae_signal_info *info = &p->reader.info;
     const char *name = ae_model_recipe(model)->name;
-    const char *precision = ae_precision_resolve((ae_precision)o->precision) == AE_PRECISION_BF16 ? "bf16" : "f32";
+    const char *precision = ae_precision_resolve((ae_precision)o->precision) == AE_PRECISION_BF16
+                                ? "bf16"
+                                : "f32";
     double seconds = cli_seconds() - p->start;
     cli_json *json = p->item->json;
 
     if (o->picture.batch.verbose)
-        cli_item_note(p->item, "%s, %llu x %llu, %u x %u bit; %s; model %s in %s on %s; %.2f s, %.2f MP/s", p->reader.codec->name,
-                      (unsigned long long)info->width, (unsigned long long)info->height, info->channels, info->bits, what, name,
+        cli_item_note(p->item,
+                      "%s, %llu x %llu, %u x %u bit; %s; model %s in %s on %s; %.2f s, %.2f MP/s",
+                      p->reader.codec->name, (unsigned long long)info->width,
+                      (unsigned long long)info->height, info->channels, info->bits, what, name,
                       precision, ae_cpu_isa(), seconds, megapixels(p) / seconds);
     cli_json_number(json, "width", (double)p->result.width);
     cli_json_number(json, "height", (double)p->result.height);
@@ -253,7 +275,8 @@ ae_status filter_find(const char *name, ae_model **out, ae_error *err)
     ae_error inner;
     ae_status st;
 
-    if ((st = ae_model_find(name, path, sizeof(path), &inner)) == AE_OK && (st = ae_model_open(path, NULL, out, &inner)) == AE_OK)
+    if ((st = ae_model_find(name, path, sizeof(path), &inner)) == AE_OK &&
+        (st = ae_model_open(path, NULL, out, &inner)) == AE_OK)
         return AE_OK;
     return ae_fail(err, st, "--model %s: %s", name, inner.message);
 }
@@ -268,7 +291,8 @@ int filter_load(const char *name, ae_model **out)
     return CLI_FAILED;
 }
 
-int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(int n_operands), int argc, char **argv)
+int filter_main(const cli_tool *tool, cli_job *job, int (*prepare)(int n_operands), int argc,
+                char **argv)
 {
     filter_options *o = job->opaque;
     char **operands;

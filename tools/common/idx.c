@@ -38,8 +38,10 @@ static ae_status read_header(gzFile f, idx *x, bool *is_idx, ae_error *err)
     x->height = big_endian(dims + 4);
     x->width = big_endian(dims + 8);
     x->channels = head[3] == 4 ? big_endian(dims + 12) : 1;
-    if (!x->height || !x->width || x->height > 1 << 14 || x->width > 1 << 14 || (x->channels != 1 && x->channels != 3))
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "IDX file of %ux%ux%u pictures", x->width, x->height, x->channels);
+    if (!x->height || !x->width || x->height > 1 << 14 || x->width > 1 << 14 ||
+        (x->channels != 1 && x->channels != 3))
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "IDX file of %ux%ux%u pictures", x->width,
+                       x->height, x->channels);
     bytes = (uint64_t)x->height * x->width * x->channels * big_endian(dims);
     if (bytes > UINT64_C(1) << 32)
         return ae_fail(err, AE_ERR_LIMIT, "IDX file of more than 4 GiB");
@@ -68,7 +70,8 @@ static ae_status read_pixels(gzFile f, idx *x, ae_error *err)
         while (have < room && (got = gzread(f, x->pixels + have, (unsigned)(room - have))) > 0)
             have += (size_t)got;
         if (have < room)
-            return ae_fail(err, AE_ERR_MALFORMED, "IDX file is truncated: %zu bytes of %zu", have, wanted);
+            return ae_fail(err, AE_ERR_MALFORMED, "IDX file is truncated: %zu bytes of %zu", have,
+                           wanted);
     }
     return AE_OK;
 }

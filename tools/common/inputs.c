@@ -15,7 +15,8 @@
 
 enum { MAX_DEPTH = 128 };
 
-static ae_status append(cli_inputs *l, const char *path, size_t root, bool named, const struct stat *found, ae_error *err)
+static ae_status append(cli_inputs *l, const char *path, size_t root, bool named,
+                        const struct stat *found, ae_error *err)
 {
     char *copy = ae_strdup(path);
 
@@ -32,7 +33,8 @@ static ae_status append(cli_inputs *l, const char *path, size_t root, bool named
         ae_free(copy);
         return ae_fail(err, AE_ERR_NOMEM, "list of %zu files", l->n + 1);
     }
-    l->items[l->n] = (cli_input){.path = copy, .below = copy + root, .named = named, .exists = found};
+    l->items[l->n] = (cli_input){
+        .path = copy, .below = copy + root, .named = named, .exists = found};
     if (found) {
         l->items[l->n].device = found->st_dev;
         l->items[l->n].inode = found->st_ino;
@@ -53,27 +55,30 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static ae_status walk_directory(cli_inputs *l, const char *path, size_t root, const cli_walk *walk, const struct stat *leave_out,
-                                int depth, ae_error *err)
+static ae_status walk_directory(cli_inputs *l, const char *path, size_t root, const cli_walk *walk,
+                                const struct stat *leave_out, int depth, ae_error *err)
 {
     struct dirent **entries = NULL;
     ae_status st = AE_OK;
     int n;
 
     if (depth == MAX_DEPTH)
-        return ae_fail(err, AE_ERR_LIMIT, "%s: directories nest more than %d deep", path, MAX_DEPTH);
+        return ae_fail(err, AE_ERR_LIMIT, "%s: directories nest more than %d deep", path,
+                       MAX_DEPTH);
     if ((n = scandir(path, &entries, visible, by_name)) < 0)
         return ae_fail(err, AE_ERR_IO, "%s: %s", path, strerror(errno));
     for (int i = 0; i < n && st == AE_OK; i++) {
         char *child = NULL;
         struct stat link, file;
 
-        if (asprintf(&child, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", entries[i]->d_name) < 0) {
+        if (asprintf(&child, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/",
+                     entries[i]->d_name) < 0) {
             st = ae_fail(err, AE_ERR_NOMEM, "%s: a file name", path);
             break;
         }
         if (lstat(child, &link) == 0 && stat(child, &file) == 0) {
-            bool same = leave_out && file.st_dev == leave_out->st_dev && file.st_ino == leave_out->st_ino;
+            bool same = leave_out && file.st_dev == leave_out->st_dev &&
+                        file.st_ino == leave_out->st_ino;
 
             if (S_ISDIR(link.st_mode) && !same)
                 st = walk_directory(l, child, root, walk, leave_out, depth + 1, err);
@@ -104,13 +109,15 @@ ae_status cli_inputs_add(cli_inputs *l, const char *operand, const cli_walk *wal
         return ae_fail(err, AE_ERR_ARGUMENT, "an empty file name");
     exists = strcmp(operand, "-") != 0 && stat(operand, &found) == 0;
     if (!exists || !S_ISDIR(found.st_mode))
-        return append(l, operand, slash ? (size_t)(slash + 1 - operand) : 0, true, exists ? &found : NULL, err);
+        return append(l, operand, slash ? (size_t)(slash + 1 - operand) : 0, true,
+                      exists ? &found : NULL, err);
     if (!walk->recursive)
-        return ae_fail(err, AE_ERR_ARGUMENT, "%s: is a directory (-r takes the files in it)", operand);
+        return ae_fail(err, AE_ERR_ARGUMENT, "%s: is a directory (-r takes the files in it)",
+                       operand);
     leave = walk->leave_out && stat(walk->leave_out, &leave_out) == 0 &&
             !(leave_out.st_dev == found.st_dev && leave_out.st_ino == found.st_ino);
-    return walk_directory(l, operand, strlen(operand) + (operand[strlen(operand) - 1] != '/'), walk, leave ? &leave_out : NULL, 0,
-                          err);
+    return walk_directory(l, operand, strlen(operand) + (operand[strlen(operand) - 1] != '/'), walk,
+                          leave ? &leave_out : NULL, 0, err);
 }
 
 /* All of a stream, with a NUL behind it. */
@@ -134,7 +141,8 @@ static char *read_all(FILE *f, size_t *n)
     return text;
 }
 
-ae_status cli_inputs_read_list(const char *path, void *opaque, bool (*take)(void *opaque, const char *name), ae_error *err)
+ae_status cli_inputs_read_list(const char *path, void *opaque,
+                               bool (*take)(void *opaque, const char *name), ae_error *err)
 {
     bool standard = strcmp(path, "-") == 0, more = true;
     FILE *f = standard ? stdin : fopen(path, "rb");
@@ -155,7 +163,8 @@ ae_status cli_inputs_read_list(const char *path, void *opaque, bool (*take)(void
         const char *first = separator ? memchr(text, '\n', n) : NULL;
         bool dos = first && first > text && first[-1] == '\r'; /* lines as Windows ends them */
 
-        at = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text; /* a mark that says UTF-8 */
+        /* a mark that says UTF-8 */
+        at = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text;
         for (; at < text + n && more; at = end + 1) {
             if (!(end = memchr(at, separator, (size_t)(text + n - at))))
                 end = text + n;
@@ -179,10 +188,11 @@ void cli_inputs_count_other(cli_inputs *l, const char *path)
 void cli_inputs_say_others(const cli_inputs *l)
 {
     if (l->n_others == 1)
-        cli_message("one file of another kind was left out%s%s", l->other ? ": " : "", l->other ? l->other : "");
-    else if (l->n_others)
-        cli_message("%zu files of other kinds were left out%s%s", l->n_others, l->other ? ", such as " : "",
+        cli_message("one file of another kind was left out%s%s", l->other ? ": " : "",
                     l->other ? l->other : "");
+    else if (l->n_others)
+        cli_message("%zu files of other kinds were left out%s%s", l->n_others,
+                    l->other ? ", such as " : "", l->other ? l->other : "");
 }
 
 void cli_inputs_clear(cli_inputs *l)

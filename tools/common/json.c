@@ -69,7 +69,8 @@ void cli_json_number(cli_json *j, const char *key, double value)
     char text[40] = "null";
 
     if (isfinite(value))
-        snprintf(text, sizeof(text), fabs(value) < 1e15 && value == floor(value) ? "%.0f" : "%.9g", value);
+        snprintf(text, sizeof(text), fabs(value) < 1e15 && value == floor(value) ? "%.0f" : "%.9g",
+                 value);
     append_key(j, key);
     append(j, text, strlen(text));
 }

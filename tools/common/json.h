@@ -15,9 +15,11 @@ typedef struct cli_json {
     bool failed;
 } cli_json;
 
-void cli_json_string(cli_json *json, const char *key, const char *value); /* bytes that are no UTF-8 become U+FFFD; NULL: null */
-void cli_json_number(cli_json *json, const char *key, double value);      /* NaN and infinities: null */
-void cli_json_numbers(cli_json *json, const char *key, const double *values, size_t n); /* whole ones */
+/* bytes that are no UTF-8 become U+FFFD; NULL: null */
+void cli_json_string(cli_json *json, const char *key, const char *value);
+void cli_json_number(cli_json *json, const char *key, double value); /* NaN and infinities: null */
+/* whole ones */
+void cli_json_numbers(cli_json *json, const char *key, const double *values, size_t n);
 void cli_json_bool(cli_json *json, const char *key, bool value);
 /* Writes "{...}\n" in one go, flushes and empties *json. False where memory or the file failed. */
 bool cli_json_write(cli_json *json, FILE *to);

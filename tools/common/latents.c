@@ -19,8 +19,8 @@ static uint32_t numbers(ae_shape s)
     return s.h * s.w * s.c;
 }
 
-static ae_status open_part(const latents *l, const char *from, const char *const *to, uint32_t n_to, uint32_t n, ae_session **out,
-                           ae_error *err)
+static ae_status open_part(const latents *l, const char *from, const char *const *to, uint32_t n_to,
+                           uint32_t n, ae_session **out, ae_error *err)
 {
     ae_session_options o = {.n = n,
                             .h = l->input.h,
@@ -34,7 +34,8 @@ static ae_status open_part(const latents *l, const char *from, const char *const
     ae_status st = ae_session_open(l->model, &o, out, err);
 
     if (st == AE_OK && ae_session_n_inputs(*out) != 1) {
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "the model wants %u inputs; items are one", ae_session_n_inputs(*out));
+        st = ae_fail(err, AE_ERR_UNSUPPORTED, "the model wants %u inputs; items are one",
+                     ae_session_n_inputs(*out));
         ae_session_free(*out);
         *out = NULL;
     }
@@ -48,17 +49,20 @@ static ae_status check_output(const latents *l, const ae_session *session, ae_er
 
     if (s.h == l->input.h && s.w == l->input.w && s.c == l->input.c)
         return AE_OK;
-    return ae_fail(err, AE_ERR_UNSUPPORTED, "the model makes %u x %u x %u of items of %u x %u x %u: no reconstruction", s.h, s.w,
-                   s.c, l->input.h, l->input.w, l->input.c);
+    return ae_fail(err, AE_ERR_UNSUPPORTED,
+                   "the model makes %u x %u x %u of items of %u x %u x %u: no reconstruction", s.h,
+                   s.w, s.c, l->input.h, l->input.w, l->input.c);
 }
 
-/* The layer named code, or one that draws the code, or the one with the fewest numbers between input and output. */
+/* The layer named code, or one that draws the code, or the one with the fewest numbers between
+ * input and output. */
 static ae_status find_layer(latents *l, const char *wanted, ae_error *err)
 {
     const ae_graph *g = ae_model_graph(l->model);
     int32_t found = ae_graph_find(g, wanted ? wanted : "code");
     ae_shape *shapes = ae_alloc(g->n_nodes, sizeof(*shapes));
-    ae_status st = shapes ? ae_graph_shapes(g, 1, l->input.h, l->input.w, shapes, err) : ae_fail(err, AE_ERR_NOMEM, "shapes");
+    ae_status st = shapes ? ae_graph_shapes(g, 1, l->input.h, l->input.w, shapes, err)
+                          : ae_fail(err, AE_ERR_NOMEM, "shapes");
 
     for (uint32_t i = 0; !wanted && found < 0 && i < g->n_nodes; i++)
         found = g->nodes[i].op == AE_OP_GAUSSIAN ? (int32_t)i : -1;
@@ -72,7 +76,8 @@ static ae_status find_layer(latents *l, const char *wanted, ae_error *err)
         found = least ? (int32_t)i : -1;
     }
     if (st == AE_OK && found < 0)
-        st = ae_fail(err, AE_ERR_ARGUMENT, "no layer %s", wanted ? wanted : "is narrower than the input");
+        st = ae_fail(err, AE_ERR_ARGUMENT, "no layer %s",
+                     wanted ? wanted : "is narrower than the input");
     if (st == AE_OK) {
         snprintf(l->layer, sizeof(l->layer), "%s", g->nodes[found].name);
         l->code = shapes[found];
@@ -95,7 +100,8 @@ static ae_status read_normal(latents *l, ae_error *err)
     const void *bytes = ae_model_normal(l->model, &n_bytes);
     ae_status st = bytes ? normal_unpack(bytes, n_bytes, &l->normal, err) : AE_OK;
 
-    if (st == AE_OK && (strcmp(l->normal.layer, l->layer) != 0 || l->normal.width != numbers(l->code)))
+    if (st == AE_OK &&
+        (strcmp(l->normal.layer, l->layer) != 0 || l->normal.width != numbers(l->code)))
         normal_free(&l->normal);
     return st;
 }
@@ -107,14 +113,17 @@ ae_status latents_of_model(const char *name, const char *layer, latents *out, ae
     ae_status st;
 
     *out = (latents){0};
-    if ((st = ae_model_find(name, path, sizeof(path), err)) != AE_OK || (st = ae_model_open(path, NULL, &out->model, err)) != AE_OK)
+    if ((st = ae_model_find(name, path, sizeof(path), err)) != AE_OK ||
+        (st = ae_model_open(path, NULL, &out->model, err)) != AE_OK)
         return st;
     g = ae_model_graph(out->model);
     for (uint32_t i = 0; i < g->n_nodes && !out->input.c; i++)
         if (g->nodes[i].op == AE_OP_INPUT)
             out->input = (ae_shape){1, g->nodes[i].height, g->nodes[i].width, g->nodes[i].out};
     if (!out->input.h || !out->input.w)
-        st = ae_fail(err, AE_ERR_UNSUPPORTED, "takes pictures of any size; items with latents of one size need a model of one");
+        st = ae_fail(
+            err, AE_ERR_UNSUPPORTED,
+            "takes pictures of any size; items with latents of one size need a model of one");
     if (st == AE_OK && (st = find_layer(out, layer, err)) == AE_OK)
         st = read_normal(out, err);
     if (st != AE_OK)
@@ -139,7 +148,8 @@ static int open_model(const latents_options *o, latents *out)
 }
 
 int latents_main(const cli_tool *tool, latents_options *o, int (*check)(int n_operands),
-                 ae_status (*run)(const latents *l, char **operands, int n, ae_error *err), int argc, char **argv)
+                 ae_status (*run)(const latents *l, char **operands, int n, ae_error *err),
+                 int argc, char **argv)
 {
     char **operands;
     latents l;
@@ -170,20 +180,23 @@ int latents_main(const cli_tool *tool, latents_options *o, int (*check)(int n_op
 
 /* ---- many items ---- */
 
-ae_status latents_open(const latents *l, const latents_options *o, char **operands, int n, dataset **out, ae_error *err)
+ae_status latents_open(const latents *l, const latents_options *o, char **operands, int n,
+                       dataset **out, ae_error *err)
 {
-    return dataset_open(operands, n, dataset_need_of(ae_model_recipe(l->model)), o->quiet, out, err);
+    return dataset_open(operands, n, dataset_need_of(ae_model_recipe(l->model)), o->quiet, out,
+                        err);
 }
 
-/* Blocks of BATCH rows, taken by threads as they come; each writes its own rows, so that nothing depends on their number. */
+/* Blocks of BATCH rows, taken by threads as they come; each writes its own rows, so that nothing
+ * depends on their number. */
 typedef struct running {
     const latents *l;
     const dataset *data; /* items, or NULL: codes */
     matrix *codes, *items;
     float *errors;
-    bool misfits; /* errors are those of misfit */
-    bool usable;  /* items that cannot be used have no error (NaN) */
-    size_t n, n_items; /* n of the items, evenly spread */
+    bool misfits;        /* errors are those of misfit */
+    bool usable;         /* items that cannot be used have no error (NaN) */
+    size_t n, n_items;   /* n of the items, evenly spread */
     ae_session *session; /* the first thread's, which the others clone */
     bool quiet;
 
@@ -211,8 +224,9 @@ static ae_status check_finite(const float *x, ae_shape s, ae_error *err)
 {
     for (uint32_t i = 0; i < numbers(s); i++)
         if (!isfinite(x[i]))
-            return ae_fail(err, AE_ERR_MALFORMED, "row %u, column %u holds %g, which is no finite number", i / (s.w * s.c) + 1,
-                           i / s.c % s.w + 1, (double)x[i]);
+            return ae_fail(err, AE_ERR_MALFORMED,
+                           "row %u, column %u holds %g, which is no finite number",
+                           i / (s.w * s.c) + 1, i / s.c % s.w + 1, (double)x[i]);
     return AE_OK;
 }
 
@@ -231,20 +245,23 @@ static ae_status take_item(const running *r, size_t i, float *to, ae_error *err)
     }
     if ((st = dataset_item(r->data, at, r->l->input, to, &inner)) == AE_OK)
         st = check_finite(to, r->l->input, &inner);
-    return st == AE_OK ? st : ae_fail(err, st, "%s: %s", items->name(items->opaque, at), inner.message);
+    return st == AE_OK ? st
+                       : ae_fail(err, st, "%s: %s", items->name(items->opaque, at), inner.message);
 }
 
-static ae_status run_block(const running *r, ae_session *session, size_t first, float *in, float *code, float *item, float *scratch,
-                           ae_error *err)
+static ae_status run_block(const running *r, ae_session *session, size_t first, float *in,
+                           float *code, float *item, float *scratch, ae_error *err)
 {
-    size_t n_in = numbers(r->l->input), n_code = numbers(r->l->code), n = r->n - first < BATCH ? r->n - first : BATCH;
+    size_t n_in = numbers(r->l->input), n_code = numbers(r->l->code),
+           n = r->n - first < BATCH ? r->n - first : BATCH;
     const float *inputs[1] = {in};
     float *outputs[2] = {r->data ? code : item, item};
     uint64_t unusable = 0; /* a bit for each of a block */
     ae_status st = AE_OK;
 
     for (size_t i = 0; i < n && st == AE_OK; i++)
-        if ((st = take_item(r, first + i, in + i * (r->data ? n_in : n_code), err)) != AE_OK && r->usable && st != AE_ERR_NOMEM) {
+        if ((st = take_item(r, first + i, in + i * (r->data ? n_in : n_code), err)) != AE_OK &&
+            r->usable && st != AE_ERR_NOMEM) {
             memset(in + i * n_in, 0, n_in * sizeof(*in));
             unusable |= UINT64_C(1) << i;
             st = AE_OK;
@@ -257,20 +274,27 @@ static ae_status run_block(const running *r, ae_session *session, size_t first, 
         memcpy(r->items->values + first * n_in, item, n * n_in * sizeof(float));
     for (size_t i = 0; r->errors && i < n; i++)
         r->errors[first + i] = unusable >> i & 1 ? NAN
-                             : r->misfits        ? (float)misfit(in + i * n_in, item + i * n_in, r->l->input, scratch)
-                                                 : (float)squared_error(in + i * n_in, item + i * n_in, n_in);
+                               : r->misfits
+                                   ? (float)misfit(in + i * n_in, item + i * n_in, r->l->input,
+                                                   scratch)
+                                   : (float)squared_error(in + i * n_in, item + i * n_in, n_in);
     return AE_OK;
 }
 
 static void *work(void *opaque)
 {
     running *r = opaque;
-    size_t n_in = numbers(r->l->input), n_code = numbers(r->l->code), most = n_in > n_code ? n_in : n_code;
-    float *in = ae_alloc(BATCH * most, sizeof(*in)), *code = ae_alloc(BATCH * n_code, sizeof(*code)),
-          *item = ae_alloc(BATCH * n_in, sizeof(*item)), *scratch = ae_alloc(2 * n_in, sizeof(*scratch));
+    size_t n_in = numbers(r->l->input), n_code = numbers(r->l->code),
+           most = n_in > n_code ? n_in : n_code;
+    float *in = ae_alloc(BATCH * most, sizeof(*in)),
+          *code = ae_alloc(BATCH * n_code, sizeof(*code)),
+          *item = ae_alloc(BATCH * n_in, sizeof(*item)),
+          *scratch = ae_alloc(2 * n_in, sizeof(*scratch));
     ae_session *session = NULL;
     ae_error err;
-    ae_status st = in && code && item && scratch ? AE_OK : ae_fail(&err, AE_ERR_NOMEM, "a block of %d items", BATCH);
+    ae_status st = in && code && item && scratch
+                       ? AE_OK
+                       : ae_fail(&err, AE_ERR_NOMEM, "a block of %d items", BATCH);
 
     if (st == AE_OK)
         st = ae_session_clone(r->session, &session, &err);
@@ -305,7 +329,8 @@ static ae_status run_all(running *r, const latents_options *o, ae_error *err)
 
     if (!o->quiet)
         cli_progress_on();
-    while (threads && n + 1 < o->jobs && (n + 1) * BATCH < r->n && pthread_create(&threads[n], NULL, work, r) == 0)
+    while (threads && n + 1 < o->jobs && (n + 1) * BATCH < r->n &&
+           pthread_create(&threads[n], NULL, work, r) == 0)
         n++;
     work(r);
     while (n)
@@ -324,23 +349,28 @@ static const char *output_name(const latents *l)
     return g->nodes[g->outputs[0]].name;
 }
 
-/* Items beyond nearly all that the model was trained on: what it says of them is worth little. A few always are. */
-static void warn_of_strangers(const latents *l, const dataset *data, const matrix *codes, const float *errors)
+/* Items beyond nearly all that the model was trained on: what it says of them is worth little. A
+ * few always are. */
+static void warn_of_strangers(const latents *l, const dataset *data, const matrix *codes,
+                              const float *errors)
 {
     normal_by by = errors ? NORMAL_BOTH : NORMAL_LATENT;
-    double *work = ae_alloc(l->normal.width, sizeof(*work)), limit = l->normal.width ? normal_threshold(&l->normal, by, 0.999) : 0;
+    double *work = ae_alloc(l->normal.width, sizeof(*work)),
+           limit = l->normal.width ? normal_threshold(&l->normal, by, 0.999) : 0;
     size_t n = 0, first = 0;
 
     for (size_t i = 0; work && l->normal.width && i < codes->n; i++) {
-        double score = normal_score(&l->normal, by, codes->values + i * codes->width, errors ? (double)errors[i] : 0, work);
+        double score = normal_score(&l->normal, by, codes->values + i * codes->width,
+                                    errors ? (double)errors[i] : 0, work);
 
         if (!(score <= limit) && !n++)
             first = i;
     }
     ae_free(work);
     if (n > codes->n / 100)
-        cli_message("%zu of %zu items are unlike what the model was trained on, the first is %s: its latents say little of them", n,
-                    codes->n, dataset_items(data)->name(dataset_items(data)->opaque, first));
+        cli_message("%zu of %zu items are unlike what the model was trained on, the first is %s: "
+                    "its latents say little of them",
+                    n, codes->n, dataset_items(data)->name(dataset_items(data)->opaque, first));
 }
 
 /* The rows without an error. */
@@ -351,15 +381,17 @@ static void leave_out(matrix *codes, float *errors)
     for (size_t i = 0; i < codes->n; i++)
         if (!isnan(errors[i])) {
             errors[n] = errors[i];
-            memmove(codes->values + n++ * codes->width, codes->values + i * codes->width, codes->width * sizeof(float));
+            memmove(codes->values + n++ * codes->width, codes->values + i * codes->width,
+                    codes->width * sizeof(float));
         }
     codes->n = n;
 }
 
-ae_status latents_encode(const latents *l, const latents_options *o, const dataset *data, matrix *codes, matrix *reconstructions,
-                         float **errors, ae_error *err)
+ae_status latents_encode(const latents *l, const latents_options *o, const dataset *data,
+                         matrix *codes, matrix *reconstructions, float **errors, ae_error *err)
 {
-    size_t n_items = dataset_items(data)->n_items, n = o->most && o->most < n_items ? o->most : n_items;
+    size_t n_items = dataset_items(data)->n_items,
+           n = o->most && o->most < n_items ? o->most : n_items;
     const char *to[2] = {l->layer, output_name(l)};
     bool whole = reconstructions || errors;
     running r = {.l = l,
@@ -382,7 +414,8 @@ ae_status latents_encode(const latents *l, const latents_options *o, const datas
         st = matrix_create(n, numbers(l->input), reconstructions, err);
     if (st == AE_OK && errors && !(*errors = r.errors = ae_alloc(n, sizeof(float))))
         st = ae_fail(err, AE_ERR_NOMEM, "%zu errors", n);
-    if (st == AE_OK && (st = open_part(l, NULL, to, whole ? 2 : 1, BATCH, &r.session, err)) == AE_OK &&
+    if (st == AE_OK &&
+        (st = open_part(l, NULL, to, whole ? 2 : 1, BATCH, &r.session, err)) == AE_OK &&
         (!whole || (st = check_output(l, r.session, err)) == AE_OK))
         st = run_all(&r, o, err);
     ae_session_free(r.session);
@@ -402,7 +435,8 @@ ae_status latents_encode(const latents *l, const latents_options *o, const datas
     return st;
 }
 
-ae_status latents_decode(const latents *l, const latents_options *o, const matrix *codes, matrix *items, ae_error *err)
+ae_status latents_decode(const latents *l, const latents_options *o, const matrix *codes,
+                         matrix *items, ae_error *err)
 {
     const char *to[1] = {output_name(l)};
     running r = {.l = l,
@@ -414,8 +448,8 @@ ae_status latents_decode(const latents *l, const latents_options *o, const matri
     ae_status st;
 
     if (codes->width != numbers(l->code))
-        return ae_fail(err, AE_ERR_MISMATCH, "codes of %zu numbers, layer %s of this model has %u", codes->width, l->layer,
-                       numbers(l->code));
+        return ae_fail(err, AE_ERR_MISMATCH, "codes of %zu numbers, layer %s of this model has %u",
+                       codes->width, l->layer, numbers(l->code));
     if ((st = matrix_create(codes->n, numbers(l->input), items, err)) == AE_OK &&
         (st = open_part(l, l->layer, to, 1, BATCH, &r.session, err)) == AE_OK)
         st = run_all(&r, o, err);
@@ -429,8 +463,8 @@ ae_status latents_decode(const latents *l, const latents_options *o, const matri
 
 /* Calls back with each row of a data set as numbers. */
 static ae_status read_rows(const char *path, void *opaque,
-                           ae_status (*take)(void *opaque, const ae_signal_info *info, uint64_t row, const double *values,
-                                             ae_error *err),
+                           ae_status (*take)(void *opaque, const ae_signal_info *info, uint64_t row,
+                                             const double *values, ae_error *err),
                            ae_error *err)
 {
     ae_source *source = NULL;
@@ -441,8 +475,8 @@ static ae_status read_rows(const char *path, void *opaque,
 
     if (st == AE_OK && (st = ae_reader_open(source, NULL, &reader, err)) == AE_OK)
         st = ae_reader_expect(&reader, AE_KIND_TENSOR, err);
-    if (st == AE_OK &&
-        (!(row = ae_alloc(1, ae_row_bytes(&reader.info))) || !(values = ae_alloc((size_t)reader.info.width, sizeof(*values)))))
+    if (st == AE_OK && (!(row = ae_alloc(1, ae_row_bytes(&reader.info))) ||
+                        !(values = ae_alloc((size_t)reader.info.width, sizeof(*values)))))
         st = ae_fail(err, AE_ERR_NOMEM, "a row");
     for (uint64_t k = 0; st == AE_OK && k < reader.info.height; k++)
         if ((st = ae_reader_read(&reader, row, 1, err)) == AE_OK) {
@@ -462,7 +496,8 @@ static ae_status read_rows(const char *path, void *opaque,
     return st;
 }
 
-static ae_status take_matrix_row(void *opaque, const ae_signal_info *info, uint64_t k, const double *values, ae_error *err)
+static ae_status take_matrix_row(void *opaque, const ae_signal_info *info, uint64_t k,
+                                 const double *values, ae_error *err)
 {
     matrix *m = opaque;
     ae_status st = k ? AE_OK : matrix_create((size_t)info->height, (size_t)info->width, m, err);
@@ -487,7 +522,8 @@ typedef struct labels {
     size_t n;
 } labels;
 
-static ae_status take_label(void *opaque, const ae_signal_info *info, uint64_t k, const double *values, ae_error *err)
+static ae_status take_label(void *opaque, const ae_signal_info *info, uint64_t k,
+                            const double *values, ae_error *err)
 {
     labels *l = opaque;
     double v = values[info->width - 1];
@@ -495,8 +531,9 @@ static ae_status take_label(void *opaque, const ae_signal_info *info, uint64_t k
     if (!k && !(l->values = ae_alloc((size_t)info->height, sizeof(*l->values))))
         return ae_fail(err, AE_ERR_NOMEM, "labels");
     if (!(v >= 0 && v < 65536 && v == floor(v)))
-        return ae_fail(err, AE_ERR_MALFORMED, "item %llu: %g is no label (a whole number from 0 to 65535)", (unsigned long long)k,
-                       v);
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "item %llu: %g is no label (a whole number from 0 to 65535)",
+                       (unsigned long long)k, v);
     l->values[k] = (uint32_t)v;
     l->n = (size_t)k + 1;
     return AE_OK;
@@ -523,14 +560,16 @@ static ae_status blame(const char *path, ae_status st, ae_error *err)
     return ae_fail(err, st, "%s: %s", path, inner.message);
 }
 
-static ae_status write_all(const char *path, const ae_codec *codec, const ae_signal_info *info, const void *rows,
-                           const ae_meta *meta, bool force, ae_error *err)
+static ae_status write_all(const char *path, const ae_codec *codec, const ae_signal_info *info,
+                           const void *rows, const ae_meta *meta, bool force, ae_error *err)
 {
     ae_output *output = NULL;
     ae_encoder encoder = {0};
     ae_status st = ae_output_open(path, NULL, force ? AE_OUTPUT_FORCE : 0, &output, err);
 
-    if (st == AE_OK && (st = ae_encoder_open(codec, ae_output_sink(output), info, meta, NULL, &encoder, err)) == AE_OK &&
+    if (st == AE_OK &&
+        (st = ae_encoder_open(codec, ae_output_sink(output), info, meta, NULL, &encoder, err)) ==
+            AE_OK &&
         (st = ae_encoder_write(&encoder, rows, (uint32_t)info->height, err)) == AE_OK)
         st = ae_encoder_finish(&encoder, err);
     ae_encoder_abandon(&encoder);
@@ -541,12 +580,18 @@ static ae_status write_all(const char *path, const ae_codec *codec, const ae_sig
     return st == AE_OK ? st : blame(path, st, err);
 }
 
-ae_status matrix_write(const char *path, const matrix *m, const uint32_t *dims, uint32_t rank, const ae_meta *meta, bool force,
-                       ae_error *err)
+ae_status matrix_write(const char *path, const matrix *m, const uint32_t *dims, uint32_t rank,
+                       const ae_meta *meta, bool force, ae_error *err)
 {
-    const ae_codec *codec = strcmp(path, "-") == 0 ? ae_codec_for_name("csv") : ae_codec_for_path(path);
-    ae_signal_info info = {
-        .kind = AE_KIND_TENSOR, .sample = AE_F32, .bits = 32, .channels = 1, .width = m->width, .height = m->n, .rank = rank};
+    const ae_codec *codec = strcmp(path, "-") == 0 ? ae_codec_for_name("csv")
+                                                   : ae_codec_for_path(path);
+    ae_signal_info info = {.kind = AE_KIND_TENSOR,
+                           .sample = AE_F32,
+                           .bits = 32,
+                           .channels = 1,
+                           .width = m->width,
+                           .height = m->n,
+                           .rank = rank};
 
     if (!codec || codec->kind != AE_KIND_TENSOR)
         return ae_fail(err, AE_ERR_ARGUMENT, "%s: numbers are written as .npy, .csv or .tsv", path);
@@ -555,7 +600,8 @@ ae_status matrix_write(const char *path, const matrix *m, const uint32_t *dims, 
     return write_all(path, codec, &info, m->values, meta, force, err);
 }
 
-ae_status sheet_encode(const ae_codec *codec, ae_sink *sink, const matrix *items, ae_shape shape, uint32_t across, ae_error *err)
+ae_status sheet_encode(const ae_codec *codec, ae_sink *sink, const matrix *items, ae_shape shape,
+                       uint32_t across, ae_error *err)
 {
     uint32_t down = (uint32_t)((items->n + across - 1) / across);
     ae_signal_info info = {.kind = AE_KIND_IMAGE,
@@ -586,9 +632,11 @@ ae_status sheet_encode(const ae_codec *codec, ae_sink *sink, const matrix *items
     return st;
 }
 
-ae_status sheet_write(const char *path, const matrix *items, ae_shape shape, uint32_t across, bool force, ae_error *err)
+ae_status sheet_write(const char *path, const matrix *items, ae_shape shape, uint32_t across,
+                      bool force, ae_error *err)
 {
-    const ae_codec *codec = strcmp(path, "-") == 0 ? ae_codec_for_name("png") : ae_codec_for_path(path);
+    const ae_codec *codec = strcmp(path, "-") == 0 ? ae_codec_for_name("png")
+                                                   : ae_codec_for_path(path);
     ae_output *output = NULL;
     ae_status st;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Time is cut into blocks. Between two blocks stands the smaller of the gains that they allow, and within a block the gain goes
- * from the one border to the other in a straight line: never above what the block allows, never with a step, and 1 where nothing is
- * too large in a block and its neighbours. */
+ * Time is cut into blocks. Between two blocks stands the smaller of the gains that they allow, and
+ * within a block the gain goes from the one border to the other in a straight line: never above
+ * what the block allows, never with a step, and 1 where nothing is too large in a block and its
+ * neighbours. */
 #include "common/limiter.h"
 
 #include <math.h>
@@ -14,7 +15,8 @@ ae_status limiter_init(limiter *l, const ae_signal_info *info, bool at_once, ae_
 {
     bool integer = info->sample != AE_F32 && info->sample != AE_F64;
 
-    *l = (limiter){.channels = info->channels, .at_once = at_once, .most = INFINITY, .gain = 1, .before = 1};
+    *l = (limiter){
+        .channels = info->channels, .at_once = at_once, .most = INFINITY, .gain = 1, .before = 1};
     l->block = (uint32_t)fmax(ceil(info->rate * BLOCK_SECONDS), 1);
     if (integer)
         l->most = 1 - ldexpf(1, 1 - 8 * (int)ae_sample_bytes(info->sample));
@@ -45,7 +47,8 @@ static void ramp(limiter *l, float *frames, uint32_t n, float from, float to)
 }
 
 /* The block that is held is complete, and `next` is what the one behind it allows. */
-static ae_status release(limiter *l, uint32_t n, float next, limiter_sink sink, void *opaque, ae_error *err)
+static ae_status release(limiter *l, uint32_t n, float next, limiter_sink sink, void *opaque,
+                         ae_error *err)
 {
     float from = l->before < l->gain ? l->before : l->gain, to = next < l->gain ? next : l->gain;
 
@@ -54,7 +57,8 @@ static ae_status release(limiter *l, uint32_t n, float next, limiter_sink sink, 
     return n ? sink(opaque, l->held, n, err) : AE_OK;
 }
 
-static ae_status write_at_once(limiter *l, const float *frames, uint32_t n, limiter_sink sink, void *opaque, ae_error *err)
+static ae_status write_at_once(limiter *l, const float *frames, uint32_t n, limiter_sink sink,
+                               void *opaque, ae_error *err)
 {
     float gain = allowed(l, frames, n), from = l->before < gain ? l->before : gain;
 
@@ -64,7 +68,8 @@ static ae_status write_at_once(limiter *l, const float *frames, uint32_t n, limi
     return sink(opaque, l->held, n, err);
 }
 
-ae_status limiter_write(limiter *l, const float *frames, uint32_t n, limiter_sink sink, void *opaque, ae_error *err)
+ae_status limiter_write(limiter *l, const float *frames, uint32_t n, limiter_sink sink,
+                        void *opaque, ae_error *err)
 {
     size_t frame = l->channels, block = (size_t)l->block * frame;
     ae_status st = AE_OK;
@@ -98,10 +103,12 @@ ae_status limiter_finish(limiter *l, limiter_sink sink, void *opaque, ae_error *
     if (!l->n_held)
         return AE_OK;
     l->gain = allowed(l, l->held, first);
-    st = release(l, first, allowed(l, l->held + (size_t)first * l->channels, rest), sink, opaque, err);
+    st = release(l, first, allowed(l, l->held + (size_t)first * l->channels, rest), sink, opaque,
+                 err);
     if (st != AE_OK || !rest)
         return st;
-    memmove(l->held, l->held + (size_t)first * l->channels, (size_t)rest * l->channels * sizeof(float));
+    memmove(l->held, l->held + (size_t)first * l->channels,
+            (size_t)rest * l->channels * sizeof(float));
     l->gain = allowed(l, l->held, rest);
     l->n_held = 0;
     return release(l, rest, 1, sink, opaque, err);

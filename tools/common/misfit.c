@@ -5,7 +5,8 @@
 
 enum { PICTURE = 8, REACH = 2 };
 
-static const float binomial[2 * REACH + 1] = {1 / 16.0f, 4 / 16.0f, 6 / 16.0f, 4 / 16.0f, 1 / 16.0f};
+static const float binomial[2 * REACH + 1] = {1 / 16.0f, 4 / 16.0f, 6 / 16.0f, 4 / 16.0f,
+                                              1 / 16.0f};
 
 /* n numbers a `step` apart; nothing lies beyond the ends. */
 static void smooth(const float *from, float *to, uint32_t n, size_t step)

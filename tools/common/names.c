@@ -34,11 +34,13 @@ static size_t stem_length(const char *name)
 char *cli_name_numbered(const char *path, uint32_t k, uint32_t n)
 {
     int digits = snprintf(NULL, 0, "%u", n);
-    size_t length = strlen(path), stem = length - (strlen(cli_base_name(path)) - stem_length(cli_base_name(path)));
+    size_t length = strlen(path),
+           stem = length - (strlen(cli_base_name(path)) - stem_length(cli_base_name(path)));
     char *out = ae_alloc(length + 16, 1);
 
     if (out)
-        snprintf(out, length + 16, "%.*s%s%0*u%s", (int)stem, path, *cli_base_name(path) ? "-" : "", digits, k, path + stem);
+        snprintf(out, length + 16, "%.*s%s%0*u%s", (int)stem, path, *cli_base_name(path) ? "-" : "",
+                 digits, k, path + stem);
     return out;
 }
 
@@ -65,7 +67,8 @@ static char *apply_pattern(const char *pattern, const char *name, size_t n_name,
 
 bool cli_name_made_by(const char *pattern, const char *path)
 {
-    const char *middle = strstr(pattern, "%n"), *end = middle ? strstr(middle, "%e") : NULL, *name = cli_base_name(path);
+    const char *middle = strstr(pattern, "%n"), *end = middle ? strstr(middle, "%e") : NULL,
+               *name = cli_base_name(path);
     size_t n, n_stem = stem_length(name);
 
     if (!end || end - middle < 4)
@@ -75,7 +78,8 @@ bool cli_name_made_by(const char *pattern, const char *path)
     return n_stem > n && memcmp(name + n_stem - n, middle, n) == 0;
 }
 
-static char *join(const char *directory, size_t n_directory, const char *middle, size_t n_middle, const char *name)
+static char *join(const char *directory, size_t n_directory, const char *middle, size_t n_middle,
+                  const char *name)
 {
     bool slash = n_directory && directory[n_directory - 1] != '/';
     char *path = ae_alloc(n_directory + n_middle + strlen(name) + 3, 1), *to = path;
@@ -92,7 +96,8 @@ static char *join(const char *directory, size_t n_directory, const char *middle,
     return path;
 }
 
-/* The last directory of what stands before `below` in the input's path, "t1" of "x/t1/" + "a.png"; *n = 0 where it has no name. */
+/* The last directory of what stands before `below` in the input's path, "t1" of "x/t1/" + "a.png";
+ * *n = 0 where it has no name. */
 static const char *top_folder(const cli_input *in, size_t *n)
 {
     const char *end = in->below, *start;
@@ -119,7 +124,8 @@ static const char *new_suffix(const cli_naming *naming, const cli_input *in)
 
 static char *make_name(const cli_naming *naming, const cli_input *in, int how)
 {
-    const char *base = cli_base_name(in->path), *suffix = new_suffix(naming, in), *folder, *below = in->below;
+    const char *base = cli_base_name(in->path), *suffix = new_suffix(naming, in), *folder,
+               *below = in->below;
     size_t n_folder = 0, n_below = (size_t)(cli_base_name(below) - below);
     bool keep = how >= WITH_SUFFIX && strcmp(suffix, cli_name_suffix(base)) != 0;
     char *name, *path, *within = NULL;
@@ -128,7 +134,8 @@ static char *make_name(const cli_naming *naming, const cli_input *in, int how)
         return ae_strdup(naming->output);
     if (!naming->output && strcmp(in->path, "-") == 0)
         return ae_strdup("-");
-    name = apply_pattern(naming->output ? naming->under : naming->beside, base, keep ? strlen(base) : stem_length(base), suffix);
+    name = apply_pattern(naming->output ? naming->under : naming->beside, base,
+                         keep ? strlen(base) : stem_length(base), suffix);
     if (!name)
         return NULL;
     if (how == WITH_FOLDER) {
@@ -136,7 +143,8 @@ static char *make_name(const cli_naming *naming, const cli_input *in, int how)
         within = join(folder, n_folder, below, n_below, "");
     }
     if (naming->output && n_folder)
-        path = within ? join(naming->output, strlen(naming->output), within, strlen(within), name) : NULL;
+        path = within ? join(naming->output, strlen(naming->output), within, strlen(within), name)
+                      : NULL;
     else if (naming->output)
         path = join(naming->output, strlen(naming->output), below, n_below, name);
     else
@@ -171,7 +179,8 @@ static size_t sort_names(ordered *sorted, const cli_target *names, const cli_inp
     return n;
 }
 
-static bool give_longer_names(cli_target *names, ordered *sorted, const cli_naming *naming, const cli_inputs *inputs, int how)
+static bool give_longer_names(cli_target *names, ordered *sorted, const cli_naming *naming,
+                              const cli_inputs *inputs, int how)
 {
     size_t n = sort_names(sorted, names, inputs);
     bool good = true;
@@ -185,7 +194,8 @@ static bool give_longer_names(cli_target *names, ordered *sorted, const cli_nami
             char *longer = make_name(naming, &inputs->items[sorted[i].index], how);
 
             if ((good = longer != NULL))
-                sorted[i].path = longer; /* swapped below, once nothing reads the old ones any more */
+                /* swapped below, once nothing reads the old ones any more */
+                sorted[i].path = longer;
         }
     }
     for (size_t i = 0; i < n; i++)
@@ -236,7 +246,8 @@ void cli_names_free(cli_target *names, size_t n)
 static char *resolve(const char *path)
 {
     const char *base = cli_base_name(path);
-    char *directory = base == path ? strdup(".") : strndup(path, (size_t)(base - path)), *real, *whole = NULL;
+    char *directory = base == path ? strdup(".") : strndup(path, (size_t)(base - path)), *real,
+         *whole = NULL;
 
     real = directory ? realpath(directory, NULL) : NULL;
     if (real && asprintf(&whole, "%s/%s", real, base) < 0)

@@ -21,9 +21,10 @@ typedef struct cli_target {
     size_t clash; /* an earlier input whose output this is already, or CLI_NO_CLASH */
 } cli_target;
 
-/* A name for each input. Where several would share one, those whose suffix was replaced keep it (a.jpg.aec beside a.png.aec);
- * where that is not enough they keep the directory that they lay in (out/t1/a.png beside out/t2/a.png); of what is alike even then
- * the first gets the name. Missing inputs take none away. NULL where memory fails. */
+/* A name for each input. Where several would share one, those whose suffix was replaced keep it
+ * (a.jpg.aec beside a.png.aec); where that is not enough they keep the directory that they lay in
+ * (out/t1/a.png beside out/t2/a.png); of what is alike even then the first gets the name. Missing
+ * inputs take none away. NULL where memory fails. */
 cli_target *cli_names_make(const cli_naming *naming, const cli_inputs *inputs);
 void cli_names_free(cli_target *names, size_t n);
 

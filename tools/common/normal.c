@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const double normal_shares[NORMAL_SHARES] = {0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1};
+const double normal_shares[NORMAL_SHARES] = {0,    0.25, 0.5,   0.75,  0.9,   0.95,
+                                             0.98, 0.99, 0.995, 0.998, 0.999, 1};
 
 enum {
     VERSION = 1,
@@ -33,7 +34,8 @@ void normal_free(normal_record *n)
     *n = (normal_record){0};
 }
 
-/* A little of the mean variance on the diagonal keeps latents that hardly vary from deciding everything. */
+/* A little of the mean variance on the diagonal keeps latents that hardly vary from deciding
+ * everything. */
 static void factorise(const normal_record *n, double *c)
 {
     size_t w = n->width;
@@ -77,7 +79,8 @@ static double distance(const normal_record *n, const float *x, double *work)
     return sum;
 }
 
-double normal_score(const normal_record *n, normal_by by, const float *code, double error, double *work)
+double normal_score(const normal_record *n, normal_by by, const float *code, double error,
+                    double *work)
 {
     double score = by != NORMAL_LATENT ? error / n->error : 0;
 
@@ -91,7 +94,8 @@ double normal_threshold(const normal_record *n, normal_by by, double share)
 
     while (i + 1 < NORMAL_SHARES && normal_shares[i] < share)
         i++;
-    return q[i - 1] + (q[i] - q[i - 1]) * (fmin(share, 1) - normal_shares[i - 1]) / (normal_shares[i] - normal_shares[i - 1]);
+    return q[i - 1] + (q[i] - q[i - 1]) * (fmin(share, 1) - normal_shares[i - 1]) /
+                          (normal_shares[i] - normal_shares[i - 1]);
 }
 
 static int by_value(const void *a, const void *b)
@@ -101,16 +105,19 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void measure(normal_record *n, normal_by by, const matrix *codes, const float *errors, float *scores, double *work)
+static void measure(normal_record *n, normal_by by, const matrix *codes, const float *errors,
+                    float *scores, double *work)
 {
     for (size_t i = 0; i < codes->n; i++)
-        scores[i] = (float)normal_score(n, by, codes->values + i * codes->width, (double)errors[i], work);
+        scores[i] = (float)normal_score(n, by, codes->values + i * codes->width, (double)errors[i],
+                                        work);
     qsort(scores, codes->n, sizeof(*scores), by_value);
     for (size_t k = 0; k < NORMAL_SHARES; k++) {
         double at = normal_shares[k] * (double)(codes->n - 1), below = floor(at);
         size_t first = (size_t)below, second = first + 1 < codes->n ? first + 1 : first;
 
-        n->quantiles[by][k] = (double)scores[first] + (at - below) * (double)(scores[second] - scores[first]);
+        n->quantiles[by][k] = (double)scores[first] +
+                              (at - below) * (double)(scores[second] - scores[first]);
     }
 }
 
@@ -133,7 +140,8 @@ static void add_covariance(const normal_record *n, const matrix *codes, double *
         }
 }
 
-ae_status normal_learn(const char *layer, const matrix *codes, const float *errors, normal_record *out, ae_error *err)
+ae_status normal_learn(const char *layer, const matrix *codes, const float *errors,
+                       normal_record *out, ae_error *err)
 {
     double *work = NULL;
     float *scores = NULL;
@@ -141,10 +149,12 @@ ae_status normal_learn(const char *layer, const matrix *codes, const float *erro
 
     *out = (normal_record){.width = codes->width};
     if (codes->n < 2)
-        return ae_fail(err, AE_ERR_ARGUMENT, "%zu normal items: what varies takes two or more", codes->n);
+        return ae_fail(err, AE_ERR_ARGUMENT, "%zu normal items: what varies takes two or more",
+                       codes->n);
     for (size_t i = 0; i < codes->n * codes->width; i++)
         if (!isfinite(codes->values[i]))
-            return ae_fail(err, AE_ERR_ARGUMENT, "item %zu: its latents are not finite", i / codes->width);
+            return ae_fail(err, AE_ERR_ARGUMENT, "item %zu: its latents are not finite",
+                           i / codes->width);
     for (size_t i = 0; i < codes->n; i++)
         out->error += (double)errors[i] / (double)codes->n;
     if (!isfinite(out->error))
@@ -188,7 +198,7 @@ static uint64_t get(const uint8_t **at, int n)
     uint64_t v = 0;
 
     for (int i = 0; i < n; i++)
-        v |= (uint64_t)*(*at)++ << 8 * i;
+        v |= (uint64_t) * (*at)++ << 8 * i;
     return v;
 }
 
@@ -250,7 +260,8 @@ static bool read_numbers(const uint8_t *at, normal_record *n)
     for (size_t by = 0; by < NORMAL_WAYS; by++)
         for (size_t k = 0; k < NORMAL_SHARES; k++) {
             n->quantiles[by][k] = get_double(&at);
-            good = good && isfinite(n->quantiles[by][k]) && (!k || n->quantiles[by][k] >= n->quantiles[by][k - 1]);
+            good = good && isfinite(n->quantiles[by][k]) &&
+                   (!k || n->quantiles[by][k] >= n->quantiles[by][k - 1]);
         }
     for (size_t k = 0; k < n->width + n_factor(n); k++) {
         uint32_t bits = (uint32_t)get(&at, 4);
@@ -277,14 +288,16 @@ ae_status normal_unpack(const void *bytes, size_t n_bytes, normal_record *out, a
     full = get(&at, 4);
     shares = get(&at, 4);
     if (version != VERSION || shares != NORMAL_SHARES)
-        return ae_fail(err, version > VERSION ? AE_ERR_TOO_NEW : AE_ERR_MALFORMED, "what is normal: version %llu, %llu quantiles",
-                       (unsigned long long)version, (unsigned long long)shares);
+        return ae_fail(err, version > VERSION ? AE_ERR_TOO_NEW : AE_ERR_MALFORMED,
+                       "what is normal: version %llu, %llu quantiles", (unsigned long long)version,
+                       (unsigned long long)shares);
     out->full = full;
     memcpy(out->layer, at, NORMAL_NAME);
     at += NORMAL_NAME;
     if (!out->width || full != (out->width <= WIDEST) || out->layer[NORMAL_NAME - 1] ||
         n_bytes != HEAD + TABLE + 4 * (out->width + n_factor(out)))
-        st = ae_fail(err, AE_ERR_MALFORMED, "what is normal: %zu bytes for codes of %zu numbers", n_bytes, out->width);
+        st = ae_fail(err, AE_ERR_MALFORMED, "what is normal: %zu bytes for codes of %zu numbers",
+                     n_bytes, out->width);
     else if ((st = make_room(out, err)) == AE_OK && !read_numbers(at, out))
         st = ae_fail(err, AE_ERR_MALFORMED, "what is normal: its numbers are damaged");
     if (st != AE_OK)

@@ -16,7 +16,10 @@ enum {
 
 bool cli_notes_all;
 
-static struct kind { char folded[LENGTH], first[LENGTH]; size_t n; } kinds[KINDS];
+static struct kind {
+    char folded[LENGTH], first[LENGTH];
+    size_t n;
+} kinds[KINDS];
 static size_t n_kinds;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -71,7 +74,8 @@ void cli_notes_end(void)
     pthread_mutex_lock(&mutex);
     for (size_t i = 0; i < n_kinds; i++)
         if (kinds[i].n > SAID)
-            cli_message("and %zu more like \"%s\" (-v says each)", kinds[i].n - SAID, kinds[i].first);
+            cli_message("and %zu more like \"%s\" (-v says each)", kinds[i].n - SAID,
+                        kinds[i].first);
     n_kinds = 0;
     pthread_mutex_unlock(&mutex);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Notes about many inputs: of one kind the first few are said, the others are counted, so that a thousand files that lose the same
- * thing do not hide what else was said. Safe from any thread. */
+ * Notes about many inputs: of one kind the first few are said, the others are counted, so that a
+ * thousand files that lose the same thing do not hide what else was said. Safe from any thread. */
 #ifndef CLI_NOTES_H
 #define CLI_NOTES_H
 

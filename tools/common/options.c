@@ -26,8 +26,9 @@ void (*cli_clean_up)(void);
 static volatile sig_atomic_t signal_number;
 static struct timespec first_signal;
 
-/* Signals within a second of the first are the same wish: timeout(1) sends its signal to the process and then to the group, a
- * terminal to whoever is in the foreground, beside what a supervisor sends. */
+/* Signals within a second of the first are the same wish: timeout(1) sends its signal to the
+ * process and then to the group, a terminal to whoever is in the foreground, beside what a
+ * supervisor sends. */
 static void on_signal(int number)
 {
     struct timespec now;
@@ -37,7 +38,9 @@ static void on_signal(int number)
         signal_number = number;
         first_signal = now;
         cli_cancel.requested = 1;
-    } else if ((now.tv_sec - first_signal.tv_sec) * 1000000000LL + (now.tv_nsec - first_signal.tv_nsec) >= 1000000000LL) {
+    } else if ((now.tv_sec - first_signal.tv_sec) * 1000000000LL +
+                   (now.tv_nsec - first_signal.tv_nsec) >=
+               1000000000LL) {
         if (cli_clean_up)
             cli_clean_up();
         _exit(128 + number);
@@ -49,7 +52,8 @@ int cli_interrupted(void)
     return 128 + (signal_number ? signal_number : SIGINT);
 }
 
-/* Writes beyond a limit of size fail, like those into a closed pipe, instead of ending the process. What nohup has set stays. */
+/* Writes beyond a limit of size fail, like those into a closed pipe, instead of ending the process.
+ * What nohup has set stays. */
 static void set_up_signals(void)
 {
     static const int ending[] = {SIGINT, SIGTERM, SIGHUP}, failing[] = {SIGPIPE, SIGXFSZ};
@@ -58,7 +62,8 @@ static void set_up_signals(void)
     for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
         sigaddset(&stop.sa_mask, ending[i]);
     for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
-        if (sigaction(ending[i], NULL, &old) == 0 && (ending[i] != SIGHUP || old.sa_handler != SIG_IGN))
+        if (sigaction(ending[i], NULL, &old) == 0 &&
+            (ending[i] != SIGHUP || old.sa_handler != SIG_IGN))
             sigaction(ending[i], &stop, NULL);
     for (size_t i = 0; i < sizeof(failing) / sizeof(*failing); i++)
         sigaction(failing[i], &ignore, NULL);
@@ -117,7 +122,10 @@ bool cli_parse_duration(const char *text, double *seconds)
             return false;
         total = total * 60 + v;
         if (*end != ':') {
-            double unit = !part && *end == 'm' ? 60 : !part && *end == 'h' ? 3600 : !part && *end == 'd' ? 86400 : 1;
+            double unit = !part && *end == 'm'   ? 60
+                          : !part && *end == 'h' ? 3600
+                          : !part && *end == 'd' ? 86400
+                                                 : 1;
 
             if (unit > 1 || (!part && *end == 's'))
                 end++;
@@ -165,7 +173,8 @@ static uint32_t idle_processors(void)
 
 static int add_string(cli_strings *to, const char *argument)
 {
-    const char **items = ae_realloc(to->items, to->n * sizeof(*items), (to->n + 1) * sizeof(*items));
+    const char **items = ae_realloc(to->items, to->n * sizeof(*items),
+                                    (to->n + 1) * sizeof(*items));
 
     if (!items) {
         cli_message("out of memory");
@@ -192,14 +201,17 @@ static int store(const cli_option *o, const char *argument)
         if (!parse_number(argument, &v, &end) || *end || v != floor(v) || v < 0 || v > UINT32_MAX)
             return cli_usage("--%s: '%s' is not a whole number", o->name, argument);
         if (limited && !(v >= o->min && v <= o->max))
-            return cli_usage("--%s: %s is not between %.0f and %.0f", o->name, argument, o->min, o->max);
+            return cli_usage("--%s: %s is not between %.0f and %.0f", o->name, argument, o->min,
+                             o->max);
         *(uint32_t *)o->value = (uint32_t)v;
         break;
     case CLI_JOBS:
         if (strcmp(argument, "auto") == 0)
             *(uint32_t *)o->value = idle_processors();
-        else if (!parse_number(argument, &v, &end) || *end || v != floor(v) || !(v >= 1 && v <= o->max))
-            return cli_usage("--%s: '%s' is neither auto nor a whole number from 1 to %.0f", o->name, argument, o->max);
+        else if (!parse_number(argument, &v, &end) || *end || v != floor(v) ||
+                 !(v >= 1 && v <= o->max))
+            return cli_usage("--%s: '%s' is neither auto nor a whole number from 1 to %.0f",
+                             o->name, argument, o->max);
         else
             *(uint32_t *)o->value = (uint32_t)v;
         break;
@@ -207,7 +219,8 @@ static int store(const cli_option *o, const char *argument)
         if (!parse_number(argument, &v, &end) || *end)
             return cli_usage("--%s: '%s' is not a number", o->name, argument);
         if (limited && !(v >= o->min && v <= o->max))
-            return cli_usage("--%s: %s is not between %g and %g", o->name, argument, o->min, o->max);
+            return cli_usage("--%s: %s is not between %g and %g", o->name, argument, o->min,
+                             o->max);
         *(double *)o->value = v;
         break;
     case CLI_SIZE:
@@ -216,7 +229,8 @@ static int store(const cli_option *o, const char *argument)
         break;
     case CLI_DURATION:
         if (!cli_parse_duration(argument, o->value))
-            return cli_usage("--%s: '%s' is not a time such as 90s, 5m, 1.5h or 1:30", o->name, argument);
+            return cli_usage("--%s: '%s' is not a time such as 90s, 5m, 1.5h or 1:30", o->name,
+                             argument);
         break;
     case CLI_CHOICE:
         if (!parse_choice(o->argument, argument, o->value))
@@ -251,7 +265,8 @@ static void format_default(const cli_option *o, char *to, size_t n)
 
             for (; unit < 4 && v % 1024 == 0; unit++)
                 v /= 1024;
-            snprintf(number, sizeof(number), "%llu%.1s", (unsigned long long)v, unit ? &"KMGT"[unit - 1] : "");
+            snprintf(number, sizeof(number), "%llu%.1s", (unsigned long long)v,
+                     unit ? &"KMGT"[unit - 1] : "");
         }
         break;
     case CLI_DURATION:
@@ -316,15 +331,20 @@ enum { HELP = 3, VERSION };
 static uint64_t max_memory;
 static bool no_sync, no_confine;
 
+/* clang-format off */
 static const cli_option built_in[] = {
-    {0, "max-memory", CLI_SIZE, &max_memory, "SIZE", "take no more memory than that; half of the machine's where not given", 0, 0},
-    {0, "no-sync", CLI_FLAG, &no_sync, NULL, "do not wait until what is written is on the disk", 0, 0},
+    {0, "max-memory", CLI_SIZE, &max_memory, "SIZE",
+     "take no more memory than that; half of the machine's where not given", 0, 0},
+    {0, "no-sync", CLI_FLAG, &no_sync, NULL, "do not wait until what is written is on the disk", 0,
+     0},
     {0, "no-confine", CLI_FLAG, &no_confine, NULL,
-     "decode files in the tool's own process: a crash ends it, and a file that takes it over has all its rights", 0, 0},
+     "decode files in the tool's own process: a crash ends it, and a file that takes it over has "
+     "all its rights", 0, 0},
     {'h', "help", CLI_FLAG, NULL, NULL, "print this and exit", 0, 0},
     {'V', "version", CLI_FLAG, NULL, NULL, "print the version and exit", 0, 0},
     {0},
 };
+/* clang-format on */
 
 static void print_help(const cli_tool *tool)
 {
@@ -393,14 +413,16 @@ static int report_bad_option(const getopt_table *t, int found, const char *word)
     return cli_usage("unknown or ambiguous option '%s'", word);
 }
 
-/* One walk over argv. Looking for --help and --version goes first, since help shows defaults, not what was parsed before it. */
+/* One walk over argv. Looking for --help and --version goes first, since help shows defaults, not
+ * what was parsed before it. */
 static int walk(const cli_tool *tool, const getopt_table *t, int argc, char **argv, bool look)
 {
     int found, status = CLI_GO_ON;
 
     optind = 0;
     opterr = 0;
-    while (status == CLI_GO_ON && (found = getopt_long(argc, argv, t->shorts, t->longs, NULL)) != -1) {
+    while (status == CLI_GO_ON &&
+           (found = getopt_long(argc, argv, t->shorts, t->longs, NULL)) != -1) {
         const cli_option *o;
 
         if (found == '?' || found == ':') {
@@ -438,7 +460,8 @@ static void confine(const getopt_table *t)
         self = ae_confine();
     if (verbose && verbose->type == CLI_COUNT && *(const uint32_t *)verbose->value)
         cli_message("%s; the tool itself %s", what,
-                    self ? "starts no program and reaches no network (seccomp)" : "has all its rights");
+                    self ? "starts no program and reaches no network (seccomp)"
+                         : "has all its rights");
 }
 
 int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int *n_operands)

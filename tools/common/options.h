@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The command line: one table per tool drives parsing, --help (whose defaults are the variables' own values) and, through --help,
- * the test that the man page names every option. Also what every tool does first: version check and signals. */
+ * The command line: one table per tool drives parsing, --help (whose defaults are the variables'
+ * own values) and, through --help, the test that the man page names every option. Also what every
+ * tool does first: version check and signals. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
@@ -18,52 +19,63 @@ typedef enum cli_type {
     CLI_STRINGS,  /* cli_strings: each time that it is given */
     CLI_SIZE,     /* uint64_t bytes: 1500, 64K, 2G, 1.5GiB (powers of 1024) */
     CLI_DURATION, /* double seconds: 90, 90s, 5m, 1.5h, 2d, 1:30, 1:02:03 */
-    CLI_OPTIONAL, /* const char *: NULL where absent, "" where given without an argument; --name=ARG only */
-    CLI_CHOICE,   /* uint32_t: index into `argument`, "auto|f32|bf16" */
-    CLI_JOBS      /* uint32_t in [1, max], or "auto": the processors that are idle */
+    /* const char *: NULL where absent, "" where given without an argument; --name=ARG only */
+    CLI_OPTIONAL,
+    CLI_CHOICE, /* uint32_t: index into `argument`, "auto|f32|bf16" */
+    CLI_JOBS    /* uint32_t in [1, max], or "auto": the processors that are idle */
 } cli_type;
 
-typedef struct cli_strings { const char **items; size_t n; } cli_strings;
+typedef struct cli_strings {
+    const char **items;
+    size_t n;
+} cli_strings;
 
 typedef struct cli_option {
-    char letter;          /* 0: long form only */
+    char letter; /* 0: long form only */
     const char *name;
     cli_type type;
-    void *value;          /* holds the default beforehand; NULL, numbers below min, 0 of a CLI_SIZE or CLI_DURATION: none */
+    /* holds the default beforehand; NULL, numbers below min, 0 of a CLI_SIZE or CLI_DURATION: none
+     */
+    void *value;
     const char *argument; /* "N", as --help names it */
     const char *help;     /* lower case, without full stop; --help wraps it */
     double min, max;      /* CLI_INT, CLI_NUMBER: no limits where both are 0 */
 } cli_option;
 
 typedef struct cli_tool {
-    const char *name;             /* "aedenoise" */
-    const char *usage;            /* "[OPTION]... [FILE|DIRECTORY]..." */
-    const char *about;            /* a sentence or two */
-    const cli_option *options;    /* ends with CLI_END; -h, --help, -V and --version are added */
-    const char *notes;            /* printed after the options as it stands; may be NULL */
+    const char *name;          /* "aedenoise" */
+    const char *usage;         /* "[OPTION]... [FILE|DIRECTORY]..." */
+    const char *about;         /* a sentence or two */
+    const cli_option *options; /* ends with CLI_END; -h, --help, -V and --version are added */
+    const char *notes;         /* printed after the options as it stands; may be NULL */
 } cli_tool;
 
 enum { CLI_GO_ON = -1, CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
-/* Checks the library's version, sets up signals (below), parses. Returns CLI_GO_ON, or the exit status after --help, --version or a
- * usage error that has been reported. The operands are (*operands)[0 .. *n_operands), permuted to the end of argv. */
+/* Checks the library's version, sets up signals (below), parses. Returns CLI_GO_ON, or the exit
+ * status after --help, --version or a usage error that has been reported. The operands are
+ * (*operands)[0 .. *n_operands), permuted to the end of argv. */
 int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int *n_operands);
 
-/* Set by SIGINT, SIGTERM and SIGHUP; another a second or more later calls cli_clean_up (async-signal-safe, or NULL) and ends the
- * process. SIGPIPE and SIGXFSZ are ignored: writes fail instead. */
+/* Set by SIGINT, SIGTERM and SIGHUP; another a second or more later calls cli_clean_up
+ * (async-signal-safe, or NULL) and ends the process. SIGPIPE and SIGXFSZ are ignored: writes fail
+ * instead. */
 extern ae_cancel cli_cancel;
 int cli_interrupted(void); /* the exit status then: 128 + the signal's number */
 extern void (*cli_clean_up)(void);
-/* Of tools that read files of strangers: takes away rights from what decodes them, unless --no-confine, once options are parsed
- * and before there are threads. Says in `what` what came of it. NULL: none. */
+/* Of tools that read files of strangers: takes away rights from what decodes them, unless
+ * --no-confine, once options are parsed and before there are threads. Says in `what` what came of
+ * it. NULL: none. */
 extern bool (*cli_confine)(char what[160]);
 
-/* Options already parsed that exclude each other and the like: reports "NAME: message (try --help)" and returns CLI_USAGE. */
+/* Options already parsed that exclude each other and the like: reports "NAME: message (try --help)"
+ * and returns CLI_USAGE. */
 int cli_usage(const char *format, ...) AE_PRINTF(1, 2);
 
 uint32_t cli_processors(void); /* the default of --jobs */
 
-/* The conversions behind the table, for tests and for values inside files. False where text is not one. */
+/* The conversions behind the table, for tests and for values inside files. False where text is not
+ * one. */
 bool cli_parse_size(const char *text, uint64_t *bytes);
 bool cli_parse_duration(const char *text, double *seconds);
 

@@ -17,8 +17,10 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* The samples of a patch; that of a tile without samples is lost to the decoder, who leaves it alone. */
-static ae_status read_samples(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err)
+/* The samples of a patch; that of a tile without samples is lost to the decoder, who leaves it
+ * alone. */
+static ae_status read_samples(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
+                              ae_error *err)
 {
     patches *p = opaque;
     uint32_t across = (uint32_t)((p->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE);
@@ -54,8 +56,10 @@ static void lose(void *opaque, uint32_t index, const char *why)
 static ae_status take_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
     patches *p = opaque;
-    uint32_t unit = unit_of(p), width = least((uint32_t)p->info.width - p->first * AE_CODER_TILE, p->n_flags * AE_CODER_TILE);
-    size_t n = (size_t)n_rows * ((width + unit - 1) / unit) * p->info.channels * ae_sample_bytes(p->info.sample);
+    uint32_t unit = unit_of(p), width = least((uint32_t)p->info.width - p->first * AE_CODER_TILE,
+                                              p->n_flags * AE_CODER_TILE);
+    size_t n = (size_t)n_rows * ((width + unit - 1) / unit) * p->info.channels *
+               ae_sample_bytes(p->info.sample);
 
     if (n > p->band_size - p->filled)
         return ae_fail(err, AE_ERR_INTERNAL, "more rows than a tile has");
@@ -67,11 +71,15 @@ static ae_status take_rows(void *opaque, const void *rows, uint32_t n_rows, ae_e
 /* The patches of a row of tiles. */
 static ae_status load(patches *p, uint32_t row, ae_error *err)
 {
-    uint32_t across = (uint32_t)((p->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE), unit = unit_of(p);
+    uint32_t across = (uint32_t)((p->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE),
+             unit = unit_of(p);
     ae_region r = p->region;
-    uint32_t end = r.width ? (r.x + r.width + AE_CODER_TILE - 1) / AE_CODER_TILE : across, width, rows, any = 0;
-    ae_samples_options options = {.region.y = row * AE_CODER_TILE, .preview = p->preview,
-                                  .control = {p->control.threads, p->control.cancel, p, NULL, lose}};
+    uint32_t end = r.width ? (r.x + r.width + AE_CODER_TILE - 1) / AE_CODER_TILE : across, width,
+             rows, any = 0;
+    ae_samples_options options = {
+        .region.y = row * AE_CODER_TILE,
+        .preview = p->preview,
+        .control = {p->control.threads, p->control.cancel, p, NULL, lose}};
     ae_tile_source source = {p, read_samples};
     ae_row_sink sink = {p, take_rows};
     ae_error why;
@@ -91,8 +99,11 @@ static ae_status load(patches *p, uint32_t row, ae_error *err)
         if ((st = p->read(p->control.opaque, index, &data, &n, &why)) == AE_OK && data) {
             uint8_t flags = n ? *(const uint8_t *)data : 0;
 
-            if (!n || !flags || flags > (AE_PATCH_GREY | AE_PATCH_SAMPLES) || (flags & AE_PATCH_GREY && p->info.channels != 3))
-                st = ae_fail(&why, n && flags > (AE_PATCH_GREY | AE_PATCH_SAMPLES) ? AE_ERR_TOO_NEW : AE_ERR_MALFORMED,
+            if (!n || !flags || flags > (AE_PATCH_GREY | AE_PATCH_SAMPLES) ||
+                (flags & AE_PATCH_GREY && p->info.channels != 3))
+                st = ae_fail(&why,
+                             n && flags > (AE_PATCH_GREY | AE_PATCH_SAMPLES) ? AE_ERR_TOO_NEW
+                                                                             : AE_ERR_MALFORMED,
                              "a patch of an unknown kind");
             else
                 any |= p->flags[i] = flags;
@@ -105,16 +116,19 @@ static ae_status load(patches *p, uint32_t row, ae_error *err)
     if (!(any & AE_PATCH_SAMPLES))
         return AE_OK;
     options.region.x = p->first * AE_CODER_TILE;
-    options.region.width = width = least((uint32_t)p->info.width - options.region.x, p->n_flags * AE_CODER_TILE);
-    options.region.height = rows = least((uint32_t)p->info.height - options.region.y, AE_CODER_TILE);
-    p->band_size =
-        (size_t)((width + unit - 1) / unit) * ((rows + unit - 1) / unit) * p->info.channels * ae_sample_bytes(p->info.sample);
+    options.region.width = width = least((uint32_t)p->info.width - options.region.x,
+                                         p->n_flags * AE_CODER_TILE);
+    options.region.height = rows = least((uint32_t)p->info.height - options.region.y,
+                                         AE_CODER_TILE);
+    p->band_size = (size_t)((width + unit - 1) / unit) * ((rows + unit - 1) / unit) *
+                   p->info.channels * ae_sample_bytes(p->info.sample);
     p->filled = 0;
     ae_free(p->band);
     if (!(p->band = ae_alloc(p->band_size, 1)))
         return ae_fail(err, AE_ERR_NOMEM, "a row of tiles");
     p->damage = (ae_error){0};
-    if ((st = ae_samples_decode(&p->info, &options, &source, &sink, err)) == AE_OK && p->damage.status != AE_OK)
+    if ((st = ae_samples_decode(&p->info, &options, &source, &sink, err)) == AE_OK &&
+        p->damage.status != AE_OK)
         st = ae_fail(err, p->damage.status, "%s", p->damage.message);
     return st;
 }
@@ -135,8 +149,10 @@ static void make_grey(const patches *p, uint8_t *row, uint32_t n)
 
 ae_status patches_apply(patches *p, void *rows, uint32_t n_rows, ae_error *err)
 {
-    uint32_t unit = unit_of(p), tile = AE_CODER_TILE / unit, x0 = p->region.x / unit, y0 = p->region.y / unit;
-    uint32_t width = ((p->region.width ? p->region.width : (uint32_t)p->info.width) + unit - 1) / unit;
+    uint32_t unit = unit_of(p), tile = AE_CODER_TILE / unit, x0 = p->region.x / unit,
+             y0 = p->region.y / unit;
+    uint32_t width = ((p->region.width ? p->region.width : (uint32_t)p->info.width) + unit - 1) /
+                     unit;
     size_t pixel = p->info.channels * ae_sample_bytes(p->info.sample);
 
     for (uint32_t i = 0; i < n_rows; i++) {
@@ -144,17 +160,22 @@ ae_status patches_apply(patches *p, void *rows, uint32_t n_rows, ae_error *err)
         uint8_t *row = (uint8_t *)rows + (size_t)i * width * pixel;
         ae_status st;
 
-        if ((!p->n_flags || y / tile != p->row) && (st = load(p, (uint32_t)(y / tile), err)) != AE_OK)
+        if ((!p->n_flags || y / tile != p->row) &&
+            (st = load(p, (uint32_t)(y / tile), err)) != AE_OK)
             return st;
         for (uint32_t k = 0; k < p->n_flags; k++) {
-            uint32_t left = (p->first + k) * tile, from = left > x0 ? left : x0, end = least(left + tile, x0 + width);
+            uint32_t left = (p->first + k) * tile, from = left > x0 ? left : x0,
+                     end = least(left + tile, x0 + width);
 
             if (p->flags[k] & AE_PATCH_SAMPLES) {
-                size_t across =
-                    (least((uint32_t)p->info.width - p->first * AE_CODER_TILE, p->n_flags * AE_CODER_TILE) + unit - 1) / unit;
+                size_t across = (least((uint32_t)p->info.width - p->first * AE_CODER_TILE,
+                                       p->n_flags * AE_CODER_TILE) +
+                                 unit - 1) /
+                                unit;
 
                 end = least(end, p->first * tile + (uint32_t)across);
-                memcpy(row + (from - x0) * pixel, p->band + ((size_t)(y % tile) * across + from - p->first * tile) * pixel,
+                memcpy(row + (from - x0) * pixel,
+                       p->band + ((size_t)(y % tile) * across + from - p->first * tile) * pixel,
                        (end - from) * pixel);
             }
             if (p->flags[k] & AE_PATCH_GREY)

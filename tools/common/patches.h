@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What an item of a network has beside it for some tiles (doc/container.md, "Patches"), laid over the rows that the network makes.
- */
+ * What an item of a network has beside it for some tiles (doc/container.md, "Patches"), laid over
+ * the rows that the network makes. */
 #ifndef CLI_PATCHES_H
 #define CLI_PATCHES_H
 
 #include "ae/container.h"
 
 typedef struct patches {
-    ae_signal_info info;          /* of the whole picture's colours, as the network makes them */
-    ae_region region;             /* that the rows are of */
+    ae_signal_info info; /* of the whole picture's colours, as the network makes them */
+    ae_region region;    /* that the rows are of */
     bool preview;
-    ae_control control;           /* no progress */
+    ae_control control; /* no progress */
     /* Patch `index`; *data = NULL where there is none. *data lives until the next call. */
-    ae_status (*read)(void *opaque, uint32_t index, const void **data, size_t *n_bytes, ae_error *err);
+    ae_status (*read)(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
+                      ae_error *err);
 
     uint8_t *band, *flags; /* samples of a row of tiles; what each has */
     size_t band_size;

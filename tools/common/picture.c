@@ -12,7 +12,8 @@
 
 ae_limits picture_limits;
 
-int picture_start(const cli_tool *tool, cli_batch_options *batch, int argc, char **argv, char ***operands, int *n_operands)
+int picture_start(const cli_tool *tool, cli_batch_options *batch, int argc, char **argv,
+                  char ***operands, int *n_operands)
 {
     int status;
 
@@ -34,7 +35,8 @@ int picture_format(picture_options *o)
     char names[256] = "";
     unsigned kinds = o->kinds ? o->kinds : 1u << AE_KIND_IMAGE;
 
-    if (!o->format || ((o->codec = ae_codec_for_name(o->format)) != NULL && kinds >> o->codec->kind & 1))
+    if (!o->format ||
+        ((o->codec = ae_codec_for_name(o->format)) != NULL && kinds >> o->codec->kind & 1))
         return CLI_GO_ON;
     for (const ae_codec *const *c = ae_codecs; *c; c++)
         if ((*c)->create && kinds >> (*c)->kind & 1) {
@@ -45,15 +47,20 @@ int picture_format(picture_options *o)
     return cli_usage("--format: '%s' is none of %s", o->format, names);
 }
 
-ae_status picture_codec(const picture_options *o, const char *output, const ae_codec *standard, const ae_codec **out, ae_error *err)
+ae_status picture_codec(const picture_options *o, const char *output, const ae_codec *standard,
+                        const ae_codec **out, ae_error *err)
 {
-    bool named = o->codec && (!standard || standard->kind == o->codec->kind); /* one for sounds says nothing of pictures */
+    /* one for sounds says nothing of pictures */
+    bool named = o->codec && (!standard || standard->kind == o->codec->kind);
 
     *out = named ? o->codec : strcmp(output, "-") == 0 ? standard : ae_codec_for_path(output);
     if (!*out)
-        return ae_fail(err, AE_ERR_ARGUMENT, "%s: no format that can be written has this suffix (--format names one)", output);
+        return ae_fail(err, AE_ERR_ARGUMENT,
+                       "%s: no format that can be written has this suffix (--format names one)",
+                       output);
     if (!(*out)->create)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "%s can only be read (--format names another)", (*out)->description);
+        return ae_fail(err, AE_ERR_UNSUPPORTED, "%s can only be read (--format names another)",
+                       (*out)->description);
     return AE_OK;
 }
 
@@ -94,17 +101,22 @@ ae_status picture_count(ae_reader *reader, bool first, bool room, uint32_t *n, a
     if (reader->info.kind != AE_KIND_IMAGE || !reader->n_further || reader->track > 1)
         return AE_OK;
     if (first) {
-        snprintf(reader->note + length, sizeof(reader->note) - length, "%s%u further pictures dropped", length ? ", " : "",
-                 reader->n_further);
+        snprintf(reader->note + length, sizeof(reader->note) - length,
+                 "%s%u further pictures dropped", length ? ", " : "", reader->n_further);
         return AE_OK;
     }
     *n = 1 + reader->n_further;
     if (!reader->codec->picture)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "holds %u pictures, of which only the first can be read from %s "
-                       "(--first-picture takes it)", *n, reader->codec->description);
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "holds %u pictures, of which only the first can be read from %s "
+                       "(--first-picture takes it)",
+                       *n, reader->codec->description);
     if (!room)
-        return ae_fail(err, AE_ERR_UNSUPPORTED, "holds %u pictures, of which one output holds one (-o DIRECTORY/ writes all, "
-                       "--first-picture takes the first)", *n);
+        return ae_fail(
+            err, AE_ERR_UNSUPPORTED,
+            "holds %u pictures, of which one output holds one (-o DIRECTORY/ writes all, "
+            "--first-picture takes the first)",
+            *n);
     return AE_OK;
 }
 
@@ -112,5 +124,6 @@ ae_status picture_name_file(const char *path, ae_status st, ae_error *err)
 {
     ae_error inner = *err;
 
-    return st == AE_OK || st == AE_ERR_CANCELLED ? st : ae_fail(err, st, "%s: %s", path, inner.message);
+    return st == AE_OK || st == AE_ERR_CANCELLED ? st
+                                                 : ae_fail(err, st, "%s: %s", path, inner.message);
 }

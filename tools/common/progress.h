@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a tool says on stderr: messages, and one progress line that is there only when stderr is a terminal. Safe from any thread.
- */
+ * What a tool says on stderr: messages, and one progress line that is there only when stderr is a
+ * terminal. Safe from any thread. */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
 

@@ -15,7 +15,8 @@ int sound_check(sound_options *s, const filter_options *o)
 
     s->raw = format && s->rate ? ae_pcm_codec(format) : NULL;
     if (s->rate && !s->raw)
-        return cli_usage("--rate is for raw samples: --format names their type, s16le or f32le for instance");
+        return cli_usage(
+            "--rate is for raw samples: --format names their type, s16le or f32le for instance");
     if (s->channels && !s->rate)
         return cli_usage("--channels is for raw samples, and needs --rate");
     if (s->live && !s->raw)
@@ -25,12 +26,13 @@ int sound_check(sound_options *s, const filter_options *o)
     return CLI_GO_ON;
 }
 
-ae_status sound_open(sound_file *s, const filter_options *options, const sound_options *sound, const cli_item *item,
-                     filter_input *in, ae_error *err)
+ae_status sound_open(sound_file *s, const filter_options *options, const sound_options *sound,
+                     const cli_item *item, filter_input *in, ae_error *err)
 {
     const ae_signal_info *info = &s->in.reader.info;
 
-    *s = (sound_file){.options = options, .sound = sound, .item = item, .start = cli_seconds(), .in = *in};
+    *s = (sound_file){
+        .options = options, .sound = sound, .item = item, .start = cli_seconds(), .in = *in};
     *in = (filter_input){0};
     s->block = sound->live ? (uint32_t)fmax(ceil(info->rate / 100), 1) : FILE_BLOCK;
     s->rows = ae_alloc(s->block, info->channels * sizeof(double));
@@ -45,7 +47,8 @@ ae_status sound_reopen(sound_file *s, ae_error *err)
     if (raw && strcmp(s->item->input, "-") == 0)
         return ae_fail(err, AE_ERR_UNSUPPORTED, "raw samples from a pipe cannot be read twice");
     ae_reader_close(&s->in.reader);
-    return raw ? ae_pcm_open(s->item->input, raw, s->sound->rate, s->sound->channels, &s->in.reader, err)
+    return raw ? ae_pcm_open(s->item->input, raw, s->sound->rate, s->sound->channels, &s->in.reader,
+                             err)
                : ae_reader_open_track(s->in.source, NULL, s->sound->track, &s->in.reader, err);
 }
 
@@ -74,7 +77,8 @@ ae_status sound_begin(sound_file *s, ae_error *err)
     const cli_item *item = s->item;
     const picture_options *o = &s->options->picture;
     bool standard = strcmp(item->output, "-") == 0;
-    ae_write_options options = {.quality = (int)o->quality, .like = &s->in.reader, .lossless = o->lossless};
+    ae_write_options options = {
+        .quality = (int)o->quality, .like = &s->in.reader, .lossless = o->lossless};
     const ae_codec *codec;
     char note[160] = "";
     ae_status st;
@@ -84,10 +88,11 @@ ae_status sound_begin(sound_file *s, ae_error *err)
     s->result = s->in.reader.info;
     if (codec->kind == AE_KIND_AUDIO)
         codec->accepts(&s->result, note);
-    if ((st = ae_output_open(item->output, standard ? NULL : item->input, picture_output_flags(&o->batch), &s->output, err)) !=
-        AE_OK)
+    if ((st = ae_output_open(item->output, standard ? NULL : item->input,
+                             picture_output_flags(&o->batch), &s->output, err)) != AE_OK)
         return picture_name_file(item->output, st, err);
-    st = ae_encoder_open(codec, ae_output_sink(s->output), &s->result, &s->in.reader.meta, &options, &s->encoder, err);
+    st = ae_encoder_open(codec, ae_output_sink(s->output), &s->result, &s->in.reader.meta, &options,
+                         &s->encoder, err);
     if (st == AE_OK)
         st = limiter_init(&s->limiter, &s->result, s->sound->live, err);
     say_notes(s);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Columns of mean power are kept, one for each transform at first. Where there would be too many, two become one, and from then on
- * a column takes twice as long: a recording of any length ends as COLUMNS / 2 to COLUMNS of them. */
+ * Columns of mean power are kept, one for each transform at first. Where there would be too many,
+ * two become one, and from then on a column takes twice as long: a recording of any length ends as
+ * COLUMNS / 2 to COLUMNS of them. */
 #include "common/spectrogram.h"
 
 #include <fftw3.h>
@@ -10,7 +11,16 @@
 
 #include "ae/files.h"
 
-enum { COLUMNS = 1600, ROWS = 256, LEFT = 56, RIGHT = 14, TOP = 22, BELOW = 26, LEAST_WIDTH = 800, RANGE_DB = 90 };
+enum {
+    COLUMNS = 1600,
+    ROWS = 256,
+    LEFT = 56,
+    RIGHT = 14,
+    TOP = 22,
+    BELOW = 26,
+    LEAST_WIDTH = 800,
+    RANGE_DB = 90
+};
 
 typedef struct panel {
     float *frames; /* the last `size` of them, interleaved */
@@ -61,8 +71,8 @@ ae_status spectrogram_new(double rate, uint32_t channels, spectrogram **out, ae_
         s->window = ae_alloc(s->size, sizeof(float));
         s->values = ae_alloc(s->size, sizeof(float));
         s->bins = ae_alloc(s->size / 2 + 1, sizeof(*s->bins));
-        good =
-            s->window && s->values && s->bins && (s->plan = fftwf_plan_dft_r2c_1d((int)s->size, s->values, s->bins, FFTW_ESTIMATE));
+        good = s->window && s->values && s->bins &&
+               (s->plan = fftwf_plan_dft_r2c_1d((int)s->size, s->values, s->bins, FFTW_ESTIMATE));
         for (int i = 0; i < 2; i++) {
             s->panels[i].frames = ae_alloc(s->size, channels * sizeof(float));
             s->panels[i].power = ae_alloc(COLUMNS * ROWS, sizeof(float));
@@ -131,7 +141,8 @@ void spectrogram_feed(spectrogram *s, int which, const float *frames, size_t n)
         if (p->n_frames == s->size) {
             transform(s, p);
             p->n_frames = s->size / 2;
-            memmove(p->frames, p->frames + p->n_frames * frame, p->n_frames * frame * sizeof(float));
+            memmove(p->frames, p->frames + p->n_frames * frame,
+                    p->n_frames * frame * sizeof(float));
         }
     }
 }
@@ -154,12 +165,14 @@ static void draw_text(canvas *c, uint32_t x, uint32_t y, const char *text)
 {
     static const char letters[] = "0123456789.:kHzsbeforta";
     static const uint8_t dots[][7] = {
-        {14, 17, 19, 21, 25, 17, 14}, {4, 12, 4, 4, 4, 4, 14},      {14, 17, 1, 2, 4, 8, 31},   {31, 2, 4, 2, 1, 17, 14},
-        {2, 6, 10, 18, 31, 2, 2},     {31, 16, 30, 1, 1, 17, 14},   {6, 8, 16, 30, 17, 17, 14}, {31, 1, 2, 4, 8, 8, 8},
-        {14, 17, 17, 14, 17, 17, 14}, {14, 17, 17, 15, 1, 2, 12},   {0, 0, 0, 0, 0, 12, 12},    {0, 12, 12, 0, 12, 12, 0},
-        {16, 16, 18, 20, 24, 20, 18}, {17, 17, 17, 31, 17, 17, 17}, {0, 0, 31, 2, 4, 8, 31},    {0, 0, 14, 16, 14, 1, 30},
-        {16, 16, 22, 25, 17, 17, 30}, {0, 0, 14, 17, 31, 16, 14},   {6, 9, 8, 28, 8, 8, 8},     {0, 0, 14, 17, 17, 17, 14},
-        {0, 0, 22, 25, 16, 16, 16},   {8, 8, 28, 8, 8, 9, 6},       {0, 0, 14, 1, 15, 17, 15},
+        {14, 17, 19, 21, 25, 17, 14}, {4, 12, 4, 4, 4, 4, 14},      {14, 17, 1, 2, 4, 8, 31},
+        {31, 2, 4, 2, 1, 17, 14},     {2, 6, 10, 18, 31, 2, 2},     {31, 16, 30, 1, 1, 17, 14},
+        {6, 8, 16, 30, 17, 17, 14},   {31, 1, 2, 4, 8, 8, 8},       {14, 17, 17, 14, 17, 17, 14},
+        {14, 17, 17, 15, 1, 2, 12},   {0, 0, 0, 0, 0, 12, 12},      {0, 12, 12, 0, 12, 12, 0},
+        {16, 16, 18, 20, 24, 20, 18}, {17, 17, 17, 31, 17, 17, 17}, {0, 0, 31, 2, 4, 8, 31},
+        {0, 0, 14, 16, 14, 1, 30},    {16, 16, 22, 25, 17, 17, 30}, {0, 0, 14, 17, 31, 16, 14},
+        {6, 9, 8, 28, 8, 8, 8},       {0, 0, 14, 17, 17, 17, 14},   {0, 0, 22, 25, 16, 16, 16},
+        {8, 8, 28, 8, 8, 9, 6},       {0, 0, 14, 1, 15, 17, 15},
     };
     static const uint8_t ink[3] = {230, 230, 230};
 
@@ -175,13 +188,15 @@ static void draw_text(canvas *c, uint32_t x, uint32_t y, const char *text)
 /* From black by violet and orange to pale yellow: brightness rises evenly. */
 static void colour_of(float share, uint8_t colour[3])
 {
-    static const uint8_t steps[][3] = {{0, 0, 4},     {40, 11, 84},   {101, 21, 110}, {159, 42, 99},
-                                       {212, 72, 66}, {245, 125, 21}, {250, 193, 39}, {252, 255, 164}};
+    static const uint8_t steps[][3] = {{0, 0, 4},      {40, 11, 84},   {101, 21, 110},
+                                       {159, 42, 99},  {212, 72, 66},  {245, 125, 21},
+                                       {250, 193, 39}, {252, 255, 164}};
     float at = share > 0 ? (share < 1 ? share * 7 : 7) : 0;
     int i = at < 6 ? (int)at : 6;
 
     for (int k = 0; k < 3; k++)
-        colour[k] = (uint8_t)lrintf((float)steps[i][k] + (at - (float)i) * (float)(steps[i + 1][k] - steps[i][k]));
+        colour[k] = (uint8_t)lrintf((float)steps[i][k] +
+                                    (at - (float)i) * (float)(steps[i + 1][k] - steps[i][k]));
 }
 
 /* 1, 2 or 5 times a power of ten: the least that makes at most `most` steps. */
@@ -189,7 +204,10 @@ static double step_of(double range, int most)
 {
     double step = pow(10, floor(log10(range / most)));
 
-    return range / step <= most ? step : range / (2 * step) <= most ? 2 * step : range / (5 * step) <= most ? 5 * step : 10 * step;
+    return range / step <= most         ? step
+           : range / (2 * step) <= most ? 2 * step
+           : range / (5 * step) <= most ? 5 * step
+                                        : 10 * step;
 }
 
 static void draw_axes(canvas *c, uint32_t top, uint32_t width, double seconds, double rate)
@@ -226,7 +244,8 @@ static void draw_axes(canvas *c, uint32_t top, uint32_t width, double seconds, d
         for (uint32_t i = 1; i < 5; i++)
             dot(c, x, top + ROWS + i, line);
         if (step >= 60 && seconds >= 3600)
-            snprintf(text, sizeof(text), "%.0f:%02.0f:00", floor(t / 3600), floor(fmod(t, 3600) / 60));
+            snprintf(text, sizeof(text), "%.0f:%02.0f:00", floor(t / 3600),
+                     floor(fmod(t, 3600) / 60));
         else if (seconds >= 60)
             snprintf(text, sizeof(text), "%.0f:%02.0f", floor(t / 60), fmod(t, 60));
         else
@@ -260,7 +279,10 @@ static void draw(const spectrogram *s, canvas *c, uint32_t width)
             for (uint32_t r = 0; r < ROWS; r++) {
                 uint8_t colour[3];
 
-                colour_of(1 + (level(p, (uint32_t)((uint64_t)x * p->n_columns / width), r) - top_db) / RANGE_DB, colour);
+                colour_of(
+                    1 + (level(p, (uint32_t)((uint64_t)x * p->n_columns / width), r) - top_db) /
+                            RANGE_DB,
+                    colour);
                 dot(c, LEFT + x, top + ROWS - 1 - r, colour);
             }
         draw_text(c, LEFT, top - 13, names[i]);
@@ -276,18 +298,21 @@ ae_status spectrogram_write(spectrogram *s, ae_sink *sink, ae_error *err)
     canvas c;
     ae_status st;
 
-    for (int i = 0; i < 2; i++) /* what was too short for a single transform is one with silence behind */
+    /* what was too short for a single transform is one with silence behind */
+    for (int i = 0; i < 2; i++)
         if (!s->panels[i].n_columns && s->panels[i].n_frames)
             transform(s, &s->panels[i]);
     width = s->panels[0].n_columns;
     times = width && width < LEAST_WIDTH ? (LEAST_WIDTH + width - 1) / width : 1;
-    c = (canvas){.width = LEFT + (width ? width * times : LEAST_WIDTH) + RIGHT, .height = 2 * (TOP + ROWS + BELOW)};
+    c = (canvas){.width = LEFT + (width ? width * times : LEAST_WIDTH) + RIGHT,
+                 .height = 2 * (TOP + ROWS + BELOW)};
     info.width = c.width;
     info.height = c.height;
     if (!(c.pixels = ae_alloc((size_t)c.width * c.height, 3)))
         return ae_fail(err, AE_ERR_NOMEM, "spectrogram");
     draw(s, &c, c.width - LEFT - RIGHT);
-    if ((st = ae_encoder_open(ae_codec_for_name("png"), sink, &info, NULL, NULL, &encoder, err)) == AE_OK) {
+    if ((st = ae_encoder_open(ae_codec_for_name("png"), sink, &info, NULL, NULL, &encoder, err)) ==
+        AE_OK) {
         st = ae_encoder_write(&encoder, c.pixels, c.height, err);
         if (st == AE_OK)
             st = ae_encoder_finish(&encoder, err);

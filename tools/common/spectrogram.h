@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A picture of a sound before and after: time to the right, frequency upwards, level as brightness. */
+ * A picture of a sound before and after: time to the right, frequency upwards, level as brightness.
+ */
 #ifndef CLI_SPECTROGRAM_H
 #define CLI_SPECTROGRAM_H
 
@@ -8,7 +9,8 @@
 
 typedef struct spectrogram spectrogram;
 
-AE_NODISCARD ae_status spectrogram_new(double rate, uint32_t channels, spectrogram **out, ae_error *err);
+AE_NODISCARD ae_status spectrogram_new(double rate, uint32_t channels, spectrogram **out,
+                                       ae_error *err);
 /* The next frames of the sound before (0) or after (1). Memory does not grow with their number. */
 void spectrogram_feed(spectrogram *s, int which, const float *frames, size_t n);
 /* As a PNG. */

@@ -11,7 +11,11 @@ size_t cli_utf8(const char *text, uint32_t *code)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *s = (const unsigned char *)text;
-    size_t n = s[0] < 0x80 ? 1 : (s[0] & 0xe0) == 0xc0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : (s[0] & 0xf8) == 0xf0 ? 4 : 0;
+    size_t n = s[0] < 0x80             ? 1
+               : (s[0] & 0xe0) == 0xc0 ? 2
+               : (s[0] & 0xf0) == 0xe0 ? 3
+               : (s[0] & 0xf8) == 0xf0 ? 4
+                                       : 0;
     uint32_t v = n > 1 ? s[0] & (0x7fu >> n) : s[0];
 
     for (size_t i = 1; i < n; i++) {
@@ -25,8 +29,9 @@ size_t cli_utf8(const char *text, uint32_t *code)
 
 bool cli_is_control(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c || code == 0x200e || code == 0x200f ||
-           (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c || code == 0x200e ||
+           code == 0x200f || (code >= 0x202a && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069);
 }
 
 bool cli_has_control(const char *text)
@@ -51,9 +56,11 @@ char *cli_escape(const char *text, char *to, size_t n)
         if (length && !cli_is_control(code))
             memcpy(escaped, text, length);
         else if (length > 1)
-            n_escaped = (size_t)snprintf(escaped, sizeof(escaped), "\\u%04x", (unsigned)(code & 0xffff));
+            n_escaped = (size_t)snprintf(escaped, sizeof(escaped), "\\u%04x",
+                                         (unsigned)(code & 0xffff));
         else
-            n_escaped = (size_t)snprintf(escaped, sizeof(escaped), "\\x%02x", (unsigned)(unsigned char)*text);
+            n_escaped = (size_t)snprintf(escaped, sizeof(escaped), "\\x%02x",
+                                         (unsigned)(unsigned char)*text);
         if (n_escaped > (size_t)(end - at))
             break;
         memcpy(at, escaped, n_escaped);
@@ -72,6 +79,7 @@ const char *sound_time(double seconds, char text[32])
     if (minutes < 60)
         snprintf(text, 32, "%lu:%05.2f", minutes, whole - 60.0 * (double)minutes);
     else
-        snprintf(text, 32, "%lu:%02lu:%05.2f", minutes / 60, minutes % 60, whole - 60.0 * (double)minutes);
+        snprintf(text, 32, "%lu:%02lu:%05.2f", minutes / 60, minutes % 60,
+                 whole - 60.0 * (double)minutes);
     return text;
 }

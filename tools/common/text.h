@@ -6,10 +6,11 @@
 
 #include "ae/status.h"
 
-/* Length of the well-formed UTF-8 sequence at text and its code point; 0 where there is none (overlong forms, surrogates and stray
- * bytes included). */
+/* Length of the well-formed UTF-8 sequence at text and its code point; 0 where there is none
+ * (overlong forms, surrogates and stray bytes included). */
 size_t cli_utf8(const char *text, uint32_t *code);
-/* Whether a code point commands a terminal or reorders what is read: C0, DEL, C1, the bidirectional marks of Unicode. */
+/* Whether a code point commands a terminal or reorders what is read: C0, DEL, C1, the bidirectional
+ * marks of Unicode. */
 bool cli_is_control(uint32_t code);
 /* Whether text has one of those, or bytes that are no UTF-8. */
 bool cli_has_control(const char *text);
