@@ -44,9 +44,10 @@ static ae_item_fields expected(uint64_t number)
 {
     if (number == 1 || number % 5 == 0)
         return (ae_item_fields){0};
-    return (ae_item_fields){true,
-                            number % 2 ? -(int64_t)number * 100000 : 981173106 + (int64_t)number,
-                            0400 + (uint32_t)number % 64};
+    return (ae_item_fields){.has_changed = true,
+                            .changed = number % 2 ? -(int64_t)number * 100000
+                                                  : 981173106 + (int64_t)number,
+                            .mode = 0400 + (uint32_t)number % 64};
 }
 
 static void write_item(ae_container_writer *w, const char *name, uint64_t number)
