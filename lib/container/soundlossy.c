@@ -118,7 +118,7 @@ static void put_sample(const ae_signal_info *info, uint8_t *at, int32_t v, int32
 typedef struct rules {
     aei_bands_head head;
     float lambda, level_lambda;
-    float long_gain; /* bits a coefficient that shorter blocks have to save */
+    float long_gain; /* bits a coefficient that each further block has to save */
 } rules;
 
 /* Found by trying on speech and music (bench/sound_rd.py). */
@@ -126,7 +126,7 @@ static rules rules_of(double quality)
 {
     rules r = {.head = {.least = 4, .divisor = 6, .gamma = 26, .tilt = 12, .gain = 28},
                .lambda = 0.15f,
-               .long_gain = 0.05f};
+               .long_gain = 0.2f};
 
     r.head.step = (int16_t)lrint(8 * (190 - 3 * quality));
     r.level_lambda = (float)fmin(3, fmax(1, 4 - quality / 20));
@@ -244,7 +244,7 @@ static void choose_splits(aei_lossy *l, const rules *r)
         }
         l->splits[i] = 0;
         for (uint32_t s = 1; s <= AEI_BANDS_SPLITS; s++) {
-            cost[s] += (double)r->long_gain * n * l->info.channels;
+            cost[s] += (double)r->long_gain * ((1 << s) - 1) * n * l->info.channels;
             if (cost[s] < cost[l->splits[i]])
                 l->splits[i] = (uint8_t)s;
         }
