@@ -183,12 +183,13 @@ static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reade
                             enum AVCodecID id, ae_error *err)
 {
     libav_state *s = ae_alloc(1, sizeof(*s));
-    aei_av_picture *p = &s->picture;
+    aei_av_picture *p;
     AVFrame *frame = NULL;
     ae_status st;
 
     if (!s)
         return ae_fail(err, AE_ERR_NOMEM, "%s decoder", reader->codec->description);
+    p = &s->picture;
     *p = (aei_av_picture){.limits = limits, .codec = reader->codec, .err = err};
     s->source = source;
     av_log_set_level(AV_LOG_QUIET);
