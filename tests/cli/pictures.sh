@@ -37,6 +37,7 @@ run 0 $tool -o nums/ --format ppm --skip-existing pages.tif; same one.ppm nums/p
 cp page1.ppm pages-2.ppm
 run 1 $tool -o other/ --format ppm pages.tif pages-2.ppm; says "pages-2.ppm is"; present other/pages-1.ppm other/pages-2.ppm; absent other/pages-3.ppm
 # ... and items of one file
+run 1 $compress --lossless -o one.aec pages.tif; says "holds 3 pictures"; absent one.aec
 run 0 $compress --lossless --verify pages.tif; run 0 $decompress --format ppm pages.aec
 for i in 1 2 3; do same page$i.ppm pages/pages-$i.ppm; done
 for jobs in 1 3; do run 0 $compress --lossless -j $jobs --archive set$jobs.aec colours.png pages.tif turned.tif; done; same set1.aec set3.aec

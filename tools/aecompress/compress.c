@@ -282,6 +282,15 @@ ae_status compress_file(void *opaque, const cli_item *item, ae_error *err)
 
     if (st != AE_OK)
         goto done;
+    /* Who names the one file takes the input for one picture. */
+    if (c.n_pictures > 1 && o->batch.output && strcmp(item->output, o->batch.output) == 0) {
+        st = ae_fail(
+            err, AE_ERR_UNSUPPORTED,
+            "holds %u pictures, and -o names a file for one (without it, with -o DIRECTORY/ "
+            "and with --archive each is an item, --first-picture takes the first)",
+            c.n_pictures);
+        goto done;
+    }
     if ((st = ae_output_open(item->output, standard ? NULL : item->input,
                              picture_output_flags(&o->batch), &output, err)) != AE_OK ||
         (st = ae_container_create(ae_output_sink(output), &writer, err)) != AE_OK) {
