@@ -87,8 +87,8 @@ static double get_sample(const ae_signal_info *info, const uint8_t *at)
 static void put_sample(const ae_signal_info *info, uint8_t *at, int32_t v, int32_t lift)
 {
     uint32_t bits = info->bits, spare = 8 * (uint32_t)ae_sample_bytes(info->sample) - bits;
-    int32_t shift = POINT + 1 - lift - (int32_t)bits, most = (int32_t)((1u << (bits - 1)) - 1);
-    int64_t whole;
+    int32_t shift = POINT + 1 - lift - (int32_t)bits;
+    int64_t whole, most;
     float f32;
     double f64;
 
@@ -102,11 +102,12 @@ static void put_sample(const ae_signal_info *info, uint8_t *at, int32_t v, int32
         memcpy(at, &f64, sizeof(f64));
         return;
     }
+    most = (INT64_C(1) << (bits - 1)) - 1;
     if (shift > 0)
         whole = shift > 31 ? 0 : ((int64_t)v + (INT64_C(1) << (shift - 1))) >> shift;
     else
         whole = (int64_t)((uint64_t)v << (shift > -31 ? -shift : 31));
-    whole = whole > most ? most : whole < -(int64_t)most - 1 ? -(int64_t)most - 1 : whole;
+    whole = whole > most ? most : whole < -most - 1 ? -most - 1 : whole;
     whole = (int64_t)((uint64_t)whole << spare);
     for (size_t i = 0; i < ae_sample_bytes(info->sample); i++)
         at[i] = (uint8_t)((uint64_t)whole >> 8 * i);
