@@ -6,6 +6,7 @@
 
 #include "arraytile.h"
 #include "core/threads.h"
+#include "fetch.h"
 
 enum { TILE = 1 << 18 /* elements, at most, where no row has more */ };
 
@@ -191,31 +192,6 @@ static void decode_one(void *context, uint32_t i, uint32_t thread)
         memset(s->elements, 0, s->n * t->each);
 }
 
-/* Failures that are no damage. */
-static bool is_fatal(ae_status st)
-{
-    return st == AE_ERR_NOMEM || st == AE_ERR_CANCELLED || st == AE_ERR_TOO_NEW;
-}
-
-static ae_status fetch(slot *s, uint32_t index, const ae_arrays_options *o,
-                       const ae_tile_source *source, ae_error *err)
-{
-    const void *data = NULL;
-    size_t n = 0;
-
-    s->data.n_bytes = 0;
-    s->st = source->read(source->opaque, index, &data, &n, &s->err);
-    if (s->st == AE_OK && !data)
-        s->st = ae_fail(&s->err, AE_ERR_MALFORMED, "tile %u is lost", index);
-    if (s->st == AE_OK)
-        aei_put(&s->data, data, n);
-    if (s->data.failed)
-        return ae_fail(err, AE_ERR_NOMEM, "a coded tile");
-    return s->st != AE_OK && (is_fatal(s->st) || !o->control.lost)
-               ? ae_fail(err, s->st, "%s", s->err.message)
-               : AE_OK;
-}
-
 /* Elements as they follow each other, in whole rows. */
 static ae_status give_out(tiles *t, const uint8_t *elements, uint64_t n, const ae_row_sink *sink,
                           ae_error *err)
@@ -268,7 +244,8 @@ ae_status ae_arrays_decode(const ae_item *item, const ae_arrays_options *o,
             st = ae_fail(err, AE_ERR_CANCELLED, "interrupted");
         for (; n < t.n && at < end && st == AE_OK; at += t.slots[n++].n) {
             place(&t, &t.slots[n], at);
-            st = fetch(&t.slots[n], (uint32_t)(at / item->tile), o, source, err);
+            st = aei_fetch_tile(source, (uint32_t)(at / item->tile), &o->control, &t.slots[n].data,
+                                &t.slots[n].st, &t.slots[n].err, err);
         }
         if (st != AE_OK)
             break;
@@ -278,7 +255,7 @@ ae_status ae_arrays_decode(const ae_item *item, const ae_arrays_options *o,
             uint64_t from = s->first < first ? first - s->first : 0,
                      to = end - s->first < s->n ? end - s->first : s->n;
 
-            if (s->st != AE_OK && (is_fatal(s->st) || !o->control.lost))
+            if (aei_costs_item(&o->control, s->st))
                 st = ae_fail(err, s->st, "%s", s->err.message);
             else if (s->st != AE_OK)
                 o->control.lost(o->control.opaque, (uint32_t)(s->first / item->tile),

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "core/threads.h"
+#include "fetch.h"
 #include "floats.h"
 #include "lossless.h"
 
@@ -363,21 +364,12 @@ static ae_status fetch(band *b, uint32_t first, const ae_samples_options *o,
 {
     for (uint32_t i = 0; i < b->n_tiles; i++) {
         slot *s = &b->slots[i];
-        const void *data = NULL;
-        size_t n = 0;
+        ae_status st;
 
         s->wanted = true;
-        s->data.n_bytes = 0;
-        s->st = source->read(source->opaque, first + i, &data, &n, &s->err);
-        if (s->st == AE_OK && !data)
-            s->st = ae_fail(&s->err, AE_ERR_MALFORMED, "tile %u is lost", first + i);
-        if (s->st == AE_OK)
-            aei_put(&s->data, data, n);
-        if (s->data.failed)
-            return ae_fail(err, AE_ERR_NOMEM, "a coded tile");
-        if (s->st == AE_ERR_NOMEM || s->st == AE_ERR_CANCELLED || s->st == AE_ERR_TOO_NEW ||
-            s->st == AE_ERR_IO || (s->st != AE_OK && !o->control.lost))
-            return ae_fail(err, s->st, "%s", s->err.message);
+        st = aei_fetch_tile(source, first + i, &o->control, &s->data, &s->st, &s->err, err);
+        if (st != AE_OK)
+            return st;
     }
     return AE_OK;
 }

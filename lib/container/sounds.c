@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/threads.h"
+#include "fetch.h"
 #include "soundlossy.h"
 #include "soundtile.h"
 
@@ -266,31 +267,6 @@ static void decode_one(void *context, uint32_t i, uint32_t thread)
         memset(s->frames, 0, s->n * t->frame_bytes); /* silence */
 }
 
-/* Failures that are no damage. */
-static bool is_fatal(ae_status st)
-{
-    return st == AE_ERR_NOMEM || st == AE_ERR_CANCELLED || st == AE_ERR_TOO_NEW || st == AE_ERR_IO;
-}
-
-static ae_status fetch(slot *s, uint32_t index, const ae_sounds_options *o,
-                       const ae_tile_source *source, ae_error *err)
-{
-    const void *data = NULL;
-    size_t n = 0;
-
-    s->data.n_bytes = 0;
-    s->st = source->read(source->opaque, index, &data, &n, &s->err);
-    if (s->st == AE_OK && !data)
-        s->st = ae_fail(&s->err, AE_ERR_MALFORMED, "tile %u is lost", index);
-    if (s->st == AE_OK)
-        aei_put(&s->data, data, n);
-    if (s->data.failed)
-        return ae_fail(err, AE_ERR_NOMEM, "a coded tile");
-    return s->st != AE_OK && (is_fatal(s->st) || !o->control.lost)
-               ? ae_fail(err, s->st, "%s", s->err.message)
-               : AE_OK;
-}
-
 /* Passes on those of n frames from place `at` of the sound on that are in [first, end). */
 static ae_status pass_on(const tiles *t, const ae_row_sink *sink, const uint8_t *frames,
                          uint64_t at, uint32_t n, uint64_t first, uint64_t end, ae_error *err)
@@ -330,7 +306,8 @@ ae_status ae_sounds_decode(const ae_signal_info *info, uint32_t tile, const ae_s
             s->n = info->height - at < tile ? (uint32_t)(info->height - at) : tile;
             s->last = info->height - at <= tile;
             s->begin = at >= end;
-            st = fetch(s, (uint32_t)(at / tile), o, source, err);
+            st = aei_fetch_tile(source, (uint32_t)(at / tile), &o->control, &s->data, &s->st,
+                                &s->err, err);
         }
         if (st != AE_OK)
             break;
@@ -338,7 +315,7 @@ ae_status ae_sounds_decode(const ae_signal_info *info, uint32_t tile, const ae_s
         for (uint32_t i = 0; i < n && st == AE_OK; i++, begin += tile) {
             slot *s = &t.slots[i];
 
-            if (s->st != AE_OK && (is_fatal(s->st) || !o->control.lost))
+            if (aei_costs_item(&o->control, s->st))
                 st = ae_fail(err, s->st, "%s", s->err.message);
             else if (s->st != AE_OK)
                 o->control.lost(o->control.opaque, (uint32_t)(begin / tile), s->err.message);

@@ -5,6 +5,7 @@
  * one step, then on blocks of the synthesis. */
 #include <string.h>
 
+#include "core/lost.h"
 #include "core/threads.h"
 #include "latent/coder.h"
 #include "latent/preview.h"
@@ -111,8 +112,7 @@ static ae_status read_tile(decoder *d, uint32_t tx, const ae_tile_source *source
     if (st == AE_OK && !data)
         ae_fail(&s->why, AE_ERR_MALFORMED, "it is missing");
     /* damage costs the tile; what will not be otherwise for the next one costs the picture */
-    if (st == AE_ERR_NOMEM || st == AE_ERR_CANCELLED || st == AE_ERR_TOO_NEW || st == AE_ERR_IO ||
-        (st != AE_OK && !d->options->control.lost))
+    if (aei_costs_item(&d->options->control, st))
         return ae_fail(err, st, "%s", s->why.message);
     if (!s->given || !n)
         return AE_OK;
