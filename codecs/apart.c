@@ -27,16 +27,18 @@ typedef struct helper {
     const uint8_t *rows; /* what has not been given of it */
     uint32_t n_bytes;
     bool started, ended;
+    uint32_t modules, missed; /* what it has, and what it lacked for its last file: module.h */
     struct helper *next;
 } helper;
 
 static int keeper = -1;
 static apart_ledger *ledger;
 static apart_slots *slots;
-/* of the two below, and of the keeper's socket */
+/* of the three below, and of the keeper's socket */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static helper *idle;
 static bool in_use[APART_PROCESSES];
+static uint32_t modules; /* that processes start with: what has been lacking so far */
 
 bool ae_decode_apart(char what[160])
 {
@@ -83,7 +85,7 @@ bool ae_confine(void)
  * left, to say that it has gone. */
 static int end(helper *h)
 {
-    apart_order order = {h->entry, 1};
+    apart_order order = {.entry = h->entry, .end = 1};
     int status = 0;
 
     pthread_mutex_lock(&mutex);
@@ -115,8 +117,11 @@ static ae_status start(helper **out, ae_error *err)
         h->entry++;
     sent = h->entry < APART_PROCESSES;
     if (sent) {
+        apart_order order = {.entry = h->entry, .modules = modules};
+
+        h->modules = modules;
         ledger->entries[h->entry].own = 0;
-        sent = aei_apart_send(keeper, &(apart_order){h->entry, 0}, sizeof(apart_order), pair[1]);
+        sent = aei_apart_send(keeper, &order, sizeof(order), pair[1]);
         in_use[h->entry] = sent;
     }
     pthread_mutex_unlock(&mutex);
@@ -220,6 +225,7 @@ static ae_status hear(ae_reader *reader, apart_answer *a, ae_error *err)
 
     if (!aei_apart_receive(h->socket, a, sizeof(*a), NULL))
         return gone(reader, err);
+    h->missed = a->missed;
     a->error.message[sizeof(a->error.message) - 1] = 0;
     a->quality[sizeof(a->quality) - 1] = a->note[sizeof(a->note) - 1] = 0;
     if (a->error.status != AE_OK)
@@ -301,33 +307,55 @@ static ae_status open_file(ae_source *source, const ae_limits *limits, ae_reader
     return hear_info(reader, err);
 }
 
-/* Who failed is not asked again. */
-static void give_up(ae_reader *reader)
+/* Who failed is not asked again. True where another process, which will have the modules that this
+ * one lacked, may not fail. */
+static bool give_up(ae_reader *reader)
 {
-    ((helper *)reader->apart)->started = true;
+    helper *h = reader->apart;
+    uint32_t lacking = h->missed & ~h->modules;
+
+    pthread_mutex_lock(&mutex);
+    modules |= lacking;
+    pthread_mutex_unlock(&mutex);
+    h->started = true;
     aei_apart_close(reader);
     aei_close_here(reader);
+    return lacking;
+}
+
+static ae_status try_open(ae_source *source, const ae_limits *limits, uint32_t track, bool *again,
+                          ae_reader *reader, ae_error *err)
+{
+    helper *h;
+    ae_status st = acquire(&h, err);
+
+    *again = false;
+    *reader = (ae_reader){.source = source, .track = track, .limits = *limits};
+    if (st != AE_OK)
+        return st;
+    h->started = h->ended = false;
+    h->n_bytes = h->missed = 0;
+    reader->apart = h;
+    if ((st = open_file(source, limits, reader, err)) != AE_OK)
+        *again = give_up(reader);
+    else if (reader->info.kind == AE_KIND_IMAGE)
+        reader->track = track ? track : 1;
+    return st;
 }
 
 ae_status aei_apart_open(ae_source *source, const ae_limits *limits, uint32_t track, bool *done,
                          ae_reader *reader, ae_error *err)
 {
-    helper *h;
+    bool again;
     ae_status st;
 
     *reader = (ae_reader){.source = source, .track = track, .limits = *limits};
     *done = keeper >= 0 && aei_source_descriptor(source) >= 0;
     if (!*done)
         return AE_OK;
-    if ((st = acquire(&h, err)) != AE_OK)
-        return st;
-    h->started = h->ended = false;
-    h->n_bytes = 0;
-    reader->apart = h;
-    if ((st = open_file(source, limits, reader, err)) != AE_OK)
-        give_up(reader);
-    else if (reader->info.kind == AE_KIND_IMAGE)
-        reader->track = track ? track : 1;
+    do
+        st = try_open(source, limits, track, &again, reader, err);
+    while (again);
     return st;
 }
 
@@ -342,6 +370,9 @@ ae_status aei_apart_picture(ae_reader *reader, uint32_t n, ae_error *err)
 {
     apart_request request = {.what = APART_PICTURE, .track = n};
     helper *h = reader->apart;
+    ae_source *source = reader->source;
+    ae_limits limits = reader->limits;
+    bool done;
     ae_status st;
 
     ae_meta_clear(&reader->meta);
@@ -349,12 +380,13 @@ ae_status aei_apart_picture(ae_reader *reader, uint32_t n, ae_error *err)
     reader->kept = NULL;
     reader->n_kept = 0;
     h->started = h->ended = false;
+    h->missed = 0;
     st = aei_apart_send(h->socket, &request, sizeof(request), -1) ? hear_info(reader, err)
                                                                   : gone(reader, err);
-    if (st != AE_OK)
-        give_up(reader);
-    else
+    if (st == AE_OK)
         reader->track = n;
+    else if (give_up(reader))
+        return aei_apart_open(source, &limits, n, &done, reader, err);
     return st;
 }
 

@@ -3,11 +3,13 @@
  * Files of strangers are decoded apart: by processes that have no rights but to read the file that
  * is handed to them.
  *
- * A keeper is forked before the tool has threads and gives up its rights to files. Whenever a
- * reader is opened and no process is idle, the keeper forks one, which gives up the rest. Tool and
- * process talk over a socket; rows come through shared memory, decoded ahead of the reader. A
- * process serves one file after another until one fails or is left before its end. Nothing that it
- * says is taken for granted. */
+ * A keeper is forked before the tool has threads. Whenever a reader is opened and no process is
+ * idle, the keeper forks one, which gives up its rights. Tool and process talk over a socket; rows
+ * come through shared memory, decoded ahead of the reader. A process serves one file after another
+ * until one fails or is left before its end. Nothing that it says is taken for granted.
+ *
+ * A process can load no module (module.h). One that lacks some for a file fails and says which; the
+ * keeper, which hears of nothing but orders, loads them and forks another. */
 #ifndef AEI_APART_H
 #define AEI_APART_H
 
@@ -62,6 +64,7 @@ typedef struct apart_answer {
     uint32_t n_further;
     uint32_t n_bytes; /* in the slot */
     uint32_t ended;   /* nothing follows */
+    uint32_t missed;  /* modules for lack of which it failed: module.h */
     uint64_t n_meta, n_kept;
     char quality[sizeof(((ae_reader *)0)->quality)];
     char note[sizeof(((ae_reader *)0)->note)];
@@ -78,14 +81,14 @@ typedef struct apart_meta {
 bool aei_apart_send(int socket, const void *data, size_t n_bytes, int fd);
 bool aei_apart_receive(int socket, void *data, size_t n_bytes, int *fd);
 
-/* What the keeper says first, and what it is then asked for: a process with that entry, which
- * serves the socket that comes along; or to end the one of that entry, and answer with an int, its
- * wait status. */
+/* What the keeper says first, and what it is then asked for: a process with that entry, and with
+ * those modules, which serves the socket that comes along; or to end the one of that entry, and
+ * answer with an int, its wait status. */
 typedef struct apart_rights {
     bool files, calls;
 } apart_rights; /* taken away */
 typedef struct apart_order {
-    uint32_t entry, end;
+    uint32_t entry, end, modules;
 } apart_order;
 /* The keeper's life; it ends with the socket. */
 _Noreturn void aei_apart_keep(int socket, apart_ledger *ledger, apart_slots *slots);

@@ -8,6 +8,7 @@
 
 #include "exif.h"
 #include "ae/files.h"
+#include "module.h"
 #include "whole.h"
 
 static ae_status avif_failed(avifResult result, ae_error *err)
@@ -178,26 +179,7 @@ done:
     return st;
 }
 
-static int avif_probe(const uint8_t *head, size_t n_bytes)
-{
-    static const char *const brands[] = {"avif", "avis", NULL};
-
-    return aei_has_brand(head, n_bytes, brands) ? 100 : 0;
-}
-
 /* ---- writing ---- */
-
-static void avif_accepts(ae_signal_info *info, char note[160])
-{
-    if (info->sample == AE_U8)
-        return;
-    if (info->sample == AE_F32)
-        aei_note(note, "float samples rounded to 12 bits");
-    else if (info->bits > 12)
-        aei_note(note, "samples rounded to 12 bits");
-    info->sample = AE_U16;
-    info->bits = info->bits <= 10 ? 10 : 12;
-}
 
 static bool is_exif(const ae_meta_item *item)
 {
@@ -335,20 +317,16 @@ done:
     return st;
 }
 
-static const char *const suffixes[] = {"avif", NULL};
+static const ae_codec codecs[] = {{
+                                      .name = "avif",
+                                      .open = avif_open,
+                                      .read = aei_whole_read,
+                                      .close = aei_whole_close,
+                                      .create = avif_create,
+                                      .write = aei_canvas_write,
+                                      .finish = avif_finish,
+                                      .abandon = aei_canvas_free,
+                                  },
+                                  {0}};
 
-const ae_codec aei_codec_avif = {
-    .name = "avif",
-    .description = "AVIF",
-    .suffixes = suffixes,
-    .kind = AE_KIND_IMAGE,
-    .probe = avif_probe,
-    .open = avif_open,
-    .read = aei_whole_read,
-    .close = aei_whole_close,
-    .accepts = avif_accepts,
-    .create = avif_create,
-    .write = aei_canvas_write,
-    .finish = avif_finish,
-    .abandon = aei_canvas_free,
-};
+AEI_MODULE aei_module_avif = {AE_VERSION, codecs};

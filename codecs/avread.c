@@ -285,17 +285,6 @@ failed:
     return st;
 }
 
-/* MP3 is written by libsndfile, whose decoder speaks its mind on stderr about files that are
- * damaged. */
-ae_status aei_mp3_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err)
-{
-    sound_layout layout = {0};
-    ae_status st = aei_sound_meta(source, SOUND_MPEG, limits, &reader->meta, &layout, reader->note,
-                                  err);
-
-    return st == AE_OK ? aei_av_open(source, limits, reader, err) : st;
-}
-
 static void give(const av_reader *s, const ae_signal_info *info, uint8_t *to, int n)
 {
     bool planar = av_sample_fmt_is_planar((enum AVSampleFormat)s->frame->format);

@@ -35,9 +35,11 @@ ae_status aei_av_input_open(av_input *in, ae_source *source, const ae_codec *cod
 void aei_av_input_close(av_input *in);
 ae_status aei_av_failed(const ae_codec *codec, int code, ae_error *err);
 
-/* avread.c, beside what soundfile.h has for other adapters; avwrite.c */
+/* avread.c and avwrite.c, of ae_codec (ae/codec.h) */
 ae_status aei_av_open(ae_source *source, const ae_limits *limits, ae_reader *reader, ae_error *err);
-void aei_av_accepts(ae_signal_info *info, char note[160]);
+ae_status aei_av_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows,
+                           ae_error *err);
+void aei_av_close(ae_reader *reader);
 ae_status aei_av_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
                         const ae_write_options *options, ae_writer *writer, ae_error *err);
 ae_status aei_av_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err);

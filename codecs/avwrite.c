@@ -309,12 +309,6 @@ static int add_streams(av_writer *s, const av_class *like)
     return code;
 }
 
-void aei_av_accepts(ae_signal_info *info, char note[160])
-{
-    (void)info;
-    (void)note;
-}
-
 static ae_status begin(av_writer *s, ae_writer *writer, const ae_meta *meta,
                        const ae_write_options *options, const av_class *like, ae_error *err)
 {
@@ -375,7 +369,7 @@ ae_status aei_av_create(ae_sink *sink, const ae_signal_info *info, const ae_meta
                         const ae_write_options *options, ae_writer *writer, ae_error *err)
 {
     const ae_reader *from = options->like;
-    bool same = from && from->codec && from->codec->read_some == aei_av_read_some &&
+    bool same = from && from->codec &&
                 container_of_codec(from->codec) == container_of_codec(writer->codec);
     av_writer *s;
     ae_status st;

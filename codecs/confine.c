@@ -47,9 +47,19 @@ static size_t rights_of(long version, landlock_rights *rights)
                           : offsetof(landlock_rights, ports);
 }
 
+static long kernel_version(void)
+{
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
+bool aei_can_confine_files(void)
+{
+    return kernel_version() >= 1;
+}
+
 bool aei_confine_files(void)
 {
-    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    long version = kernel_version();
     landlock_rights rights;
     size_t n;
     int fd;
@@ -66,6 +76,11 @@ bool aei_confine_files(void)
 }
 
 #else
+
+bool aei_can_confine_files(void)
+{
+    return false;
+}
 
 bool aei_confine_files(void)
 {

@@ -9,6 +9,7 @@
 /* Nothing is opened, made or removed any more, nobody outside reached by name: Landlock. False
  * where the kernel has none. */
 bool aei_confine_files(void);
+bool aei_can_confine_files(void);
 /* No more than to read and write what is open, to take memory and to start threads; all other calls
  * fail: seccomp. The filter names the calling process, which can fork none. False where that cannot
  * be had. */

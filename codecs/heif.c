@@ -5,6 +5,7 @@
 
 #include <libheif/heif.h>
 
+#include "module.h"
 #include "whole.h"
 
 static ae_status heif_failed(struct heif_error e, ae_error *err)
@@ -187,23 +188,12 @@ done:
     return st;
 }
 
-static int heic_probe(const uint8_t *head, size_t n_bytes)
-{
-    static const char *const brands[] = {"heic", "heix", "heim", "heis", "hevc",
-                                         "hevx", "mif1", "msf1", NULL};
+static const ae_codec codecs[] = {{
+                                      .name = "heic",
+                                      .open = heic_open,
+                                      .read = aei_whole_read,
+                                      .close = aei_whole_close,
+                                  },
+                                  {0}};
 
-    return aei_has_brand(head, n_bytes, brands) ? 90 : 0;
-}
-
-static const char *const suffixes[] = {"heic", "heif", "hif", NULL};
-
-const ae_codec aei_codec_heic = {
-    .name = "heic",
-    .description = "HEIC",
-    .suffixes = suffixes,
-    .kind = AE_KIND_IMAGE,
-    .probe = heic_probe,
-    .open = heic_open,
-    .read = aei_whole_read,
-    .close = aei_whole_close,
-};
+AEI_MODULE aei_module_heif = {AE_VERSION, codecs};

@@ -8,6 +8,7 @@
 #include <jxl/encode.h>
 
 #include "ae/files.h"
+#include "module.h"
 #include "whole.h"
 
 static void put_be32(uint8_t *p, uint32_t v)
@@ -264,20 +265,7 @@ done:
     return st;
 }
 
-static int jxl_probe(const uint8_t *head, size_t n_bytes)
-{
-    return n_bytes >= 12 && memcmp(head + 4, "JXL \r\n\x87\n", 8) == 0 ? 100
-           : n_bytes >= 2 && memcmp(head, "\xff\x0a", 2) == 0          ? 60
-                                                                       : 0;
-}
-
 /* ---- writing ---- */
-
-static void jxl_accepts(ae_signal_info *info, char note[160])
-{
-    (void)info;
-    (void)note;
-}
 
 /* Among those numbers of H.273 that JPEG XL has. */
 static bool knows_cicp(const uint8_t *p)
@@ -472,20 +460,16 @@ static ae_status jxl_finish(ae_writer *writer, ae_error *err)
     return st;
 }
 
-static const char *const suffixes[] = {"jxl", NULL};
+static const ae_codec codecs[] = {{
+                                      .name = "jxl",
+                                      .open = jxl_open,
+                                      .read = aei_whole_read,
+                                      .close = aei_whole_close,
+                                      .create = jxl_create,
+                                      .write = aei_canvas_write,
+                                      .finish = jxl_finish,
+                                      .abandon = aei_canvas_free,
+                                  },
+                                  {0}};
 
-const ae_codec aei_codec_jxl = {
-    .name = "jxl",
-    .description = "JPEG XL",
-    .suffixes = suffixes,
-    .kind = AE_KIND_IMAGE,
-    .probe = jxl_probe,
-    .open = jxl_open,
-    .read = aei_whole_read,
-    .close = aei_whole_close,
-    .accepts = jxl_accepts,
-    .create = jxl_create,
-    .write = aei_canvas_write,
-    .finish = jxl_finish,
-    .abandon = aei_canvas_free,
-};
+AEI_MODULE aei_module_jxl = {AE_VERSION, codecs};

@@ -179,9 +179,24 @@ static void libav_free_state(libav_state *s)
     ae_free(s);
 }
 
-static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
-                            enum AVCodecID id, ae_error *err)
+static enum AVCodecID id_of(const ae_codec *codec)
 {
+    static const struct {
+        const char *name;
+        enum AVCodecID id;
+    } all[] = {{"bmp", AV_CODEC_ID_BMP},      {"gif", AV_CODEC_ID_GIF}, {"exr", AV_CODEC_ID_EXR},
+               {"jp2", AV_CODEC_ID_JPEG2000}, {"qoi", AV_CODEC_ID_QOI}, {"tga", AV_CODEC_ID_TARGA}};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (strcmp(codec->name, all[i].name) == 0)
+            return all[i].id;
+    return AV_CODEC_ID_NONE;
+}
+
+ae_status aei_av_still_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                            ae_error *err)
+{
+    enum AVCodecID id = id_of(reader->codec);
     libav_state *s = ae_alloc(1, sizeof(*s));
     aei_av_picture *p;
     AVFrame *frame = NULL;
@@ -212,7 +227,7 @@ static ae_status libav_open(ae_source *source, const ae_limits *limits, ae_reade
     return AE_OK;
 }
 
-static ae_status libav_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
+ae_status aei_av_still_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err)
 {
     libav_state *s = reader->state;
     aei_av_picture *p = &s->picture;
@@ -227,12 +242,12 @@ static ae_status libav_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_e
     return AE_OK;
 }
 
-static void libav_close(ae_reader *reader)
+void aei_av_still_close(ae_reader *reader)
 {
     libav_free_state(reader->state);
 }
 
-static ae_status gif_picture(ae_reader *reader, uint32_t n, ae_error *err)
+ae_status aei_av_gif_picture(ae_reader *reader, uint32_t n, ae_error *err)
 {
     libav_state *s = reader->state;
     ae_status st = AE_OK;
@@ -242,75 +257,3 @@ static ae_status gif_picture(ae_reader *reader, uint32_t n, ae_error *err)
     s->in_frames = true;
     return st == AE_OK ? aei_frames_go(s->frames, n, &reader->info, err) : st;
 }
-
-/* ---- the formats ---- */
-
-static int bmp_probe(const uint8_t *head, size_t n_bytes)
-{
-    return n_bytes >= 18 && memcmp(head, "BM", 2) == 0 && head[14] >= 12 && head[14] <= 124 &&
-                   !head[15] && !head[16]
-               ? 80
-               : 0;
-}
-
-static int gif_probe(const uint8_t *head, size_t n_bytes)
-{
-    return n_bytes >= 6 && (memcmp(head, "GIF87a", 6) == 0 || memcmp(head, "GIF89a", 6) == 0) ? 100
-                                                                                              : 0;
-}
-
-static int jp2_probe(const uint8_t *head, size_t n_bytes)
-{
-    return n_bytes >= 12 && (memcmp(head + 4, "jP  \r\n\x87\n", 8) == 0 ||
-                             memcmp(head, "\xff\x4f\xff\x51", 4) == 0)
-               ? 100
-               : 0;
-}
-
-static int exr_probe(const uint8_t *head, size_t n_bytes)
-{
-    return n_bytes >= 4 && memcmp(head, "\x76\x2f\x31\x01", 4) == 0 ? 100 : 0;
-}
-
-static int qoi_probe(const uint8_t *head, size_t n_bytes)
-{
-    return n_bytes >= 14 && memcmp(head, "qoif", 4) == 0 ? 100 : 0;
-}
-
-/* Targa has no signature, only fields with few good values. */
-static int tga_probe(const uint8_t *head, size_t n_bytes)
-{
-    unsigned type = n_bytes >= 18 ? head[2] & ~8u : 0, depth = n_bytes >= 18 ? head[16] : 0;
-
-    return type >= 1 && type <= 3 && head[2] <= 11 && head[1] == (type == 1) &&
-                   (depth == 8 || depth == 16 || depth == 24 || depth == 32) &&
-                   (head[12] || head[13]) && (head[14] || head[15]) && !(head[17] & 0xc0)
-               ? 10
-               : 0;
-}
-
-#define LIBAV_CODEC(symbol, text, id, list, ...)                                                   \
-    static ae_status symbol##_open(ae_source *source, const ae_limits *limits, ae_reader *reader,  \
-                                   ae_error *err)                                                  \
-    {                                                                                              \
-        return libav_open(source, limits, reader, id, err);                                        \
-    }                                                                                              \
-    static const char *const symbol##_suffixes[] = {list, NULL};                                   \
-    const ae_codec aei_codec_##symbol = {.name = #symbol,                                          \
-                                         .description = text,                                      \
-                                         .suffixes = symbol##_suffixes,                            \
-                                         .kind = AE_KIND_IMAGE,                                    \
-                                         .probe = symbol##_probe,                                  \
-                                         .open = symbol##_open,                                    \
-                                         .read = libav_read,                                       \
-                                         .close = libav_close,                                     \
-                                         __VA_ARGS__}
-
-LIBAV_CODEC(bmp, "BMP", AV_CODEC_ID_BMP, "bmp", .accepts = aei_bmp_accepts,
-            .create = aei_bmp_create, .write = aei_bmp_write, .finish = aei_bmp_finish,
-            .abandon = aei_bmp_abandon);
-LIBAV_CODEC(gif, "GIF", AV_CODEC_ID_GIF, "gif", .picture = gif_picture);
-LIBAV_CODEC(jp2, "JPEG 2000", AV_CODEC_ID_JPEG2000, "jp2", .create = NULL);
-LIBAV_CODEC(exr, "OpenEXR", AV_CODEC_ID_EXR, "exr", .create = NULL);
-LIBAV_CODEC(qoi, "QOI", AV_CODEC_ID_QOI, "qoi", .create = NULL);
-LIBAV_CODEC(tga, "Targa", AV_CODEC_ID_TARGA, "tga", .create = NULL);

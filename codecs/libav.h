@@ -29,6 +29,14 @@ ae_status aei_av_picture_failed(aei_av_picture *s, int code);
 /* A frame becomes s->pixels, and *info says what they are. */
 ae_status aei_av_convert(aei_av_picture *s, const AVFrame *frame, ae_signal_info *info);
 
+/* ---- still pictures, of ae_codec (ae/codec.h) ---- libav.c */
+
+ae_status aei_av_still_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                            ae_error *err);
+ae_status aei_av_still_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_error *err);
+ae_status aei_av_gif_picture(ae_reader *reader, uint32_t n, ae_error *err);
+void aei_av_still_close(ae_reader *reader);
+
 /* ---- animations ---- frames.c */
 
 /* The frames of a GIF or APNG file ("gif", "apng") from the first on, each as it is seen: on the

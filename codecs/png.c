@@ -7,7 +7,7 @@
  * precedes IDAT, what follows it, IDAT, IEND. */
 #include <string.h>
 
-#include "libav.h"
+#include "module.h"
 #include "png_colour.h"
 
 static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', 0x0d, 0x0a, 0x1a, 0x0a};
@@ -39,8 +39,8 @@ typedef struct png_state {
     uint8_t *whole; /* interlaced pictures */
     size_t row_bytes;
     uint64_t row, height;
-    bool alone;         /* the picture that is seen without animation is none of its frames */
-    aei_frames *frames; /* those behind it, once one was asked for */
+    bool alone;       /* the picture that is seen without animation is none of its frames */
+    ae_reader frames; /* those behind it; its state is NULL until one was asked for */
 
     ae_sink *sink;
     char *iptc; /* as a text */
@@ -250,7 +250,8 @@ static void png_free_state(png_state *s)
         png_destroy_read_struct(&s->png, &s->info, NULL);
     else if (s->png)
         png_destroy_write_struct(&s->png, &s->info);
-    aei_frames_free(s->frames);
+    if (s->frames.state)
+        aei_codec_apng.close(&s->frames);
     ae_free(s->whole);
     ae_free(s->iptc);
     ae_free(s->profile.data);
@@ -366,10 +367,8 @@ static ae_status png_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_err
 {
     png_state *s = reader->state;
 
-    if (s->frames) {
-        aei_frames_read(s->frames, rows, n_rows);
-        return AE_OK;
-    }
+    if (s->frames.state)
+        return aei_codec_apng.read(&s->frames, rows, n_rows, err);
     s->err = err;
     if (s->status == AE_OK && !s->whole &&
         png_get_interlace_type(s->png, s->info) != PNG_INTERLACE_NONE) {
@@ -389,10 +388,14 @@ static ae_status png_picture(ae_reader *reader, uint32_t n, ae_error *err)
     ae_sample sample = reader->info.sample;
     ae_status st = AE_OK;
 
-    if (!s->frames)
-        st = aei_frames_open(s->source, "apng", reader->codec, &reader->limits, &s->frames, err);
-    if (st == AE_OK)
-        st = aei_frames_go(s->frames, s->alone ? n - 1 : n, &reader->info, err);
+    if (!s->frames.state) {
+        s->frames.codec = &aei_codec_apng;
+        st = aei_codec_apng.open(s->source, &reader->limits, &s->frames, err);
+    }
+    if (st == AE_OK) {
+        st = aei_codec_apng.picture(&s->frames, s->alone ? n - 1 : n, err);
+        reader->info = s->frames.info;
+    }
     if (reader->info.sample == sample)
         reader->info.bits = bits;
     return st;

@@ -7,6 +7,7 @@
 #include <libraw/libraw.h>
 
 #include "exif.h"
+#include "module.h"
 #include "whole.h"
 
 enum { HEAD = 4096 /* bytes that tell the kind */ };
@@ -125,18 +126,12 @@ static ae_status raw_open(ae_source *source, const ae_limits *limits, ae_reader 
     return st;
 }
 
-static int raw_probe(const uint8_t *head, size_t n_bytes)
-{
-    return aei_raw_name(head, n_bytes) ? 100 : 0;
-}
+static const ae_codec codecs[] = {{
+                                      .name = "raw",
+                                      .open = raw_open,
+                                      .read = aei_whole_read,
+                                      .close = aei_whole_close,
+                                  },
+                                  {0}};
 
-const ae_codec aei_codec_raw = {
-    .name = "raw",
-    .description = "camera raw",
-    .suffixes = aei_raw_suffixes,
-    .kind = AE_KIND_IMAGE,
-    .probe = raw_probe,
-    .open = raw_open,
-    .read = aei_whole_read,
-    .close = aei_whole_close,
-};
+AEI_MODULE aei_module_raw = {AE_VERSION, codecs};

@@ -5,6 +5,7 @@
  * what stands beside the samples is soundmeta.c's. */
 #include <string.h>
 
+#include "module.h"
 #include "sndcodec.h"
 
 static bool has(const uint8_t *head, size_t n, size_t at, const char *text)
@@ -130,5 +131,5 @@ SOUND_CODEC(caf, "Core Audio", aei_sound_accepts_all, SNDFILE_READS, "caf")
 SOUND_CODEC(flac, "FLAC", aei_sound_accepts_flac, SNDFILE_READS, "flac")
 SOUND_CODEC(vorbis, "Ogg Vorbis", aei_sound_accepts_float, SNDFILE_READS, "ogg", "oga")
 SOUND_CODEC(opus, "Ogg Opus", aei_sound_accepts_float, SNDFILE_READS, "opus")
-SOUND_CODEC(mp3, "MP3", aei_sound_accepts_float, aei_mp3_open, aei_av_read_some, aei_av_close,
-            "mp3", "mp2")
+SOUND_CODEC(mp3, "MP3", aei_sound_accepts_float, aei_mp3_open, aei_module_read_some,
+            aei_module_close, "mp3", "mp2")

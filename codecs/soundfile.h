@@ -39,12 +39,9 @@ typedef struct sound_layout {
 ae_status aei_sound_meta(ae_source *source, sound_family family, const ae_limits *limits,
                          ae_meta *meta, sound_layout *layout, char note[160], ae_error *err);
 
-/* What avread.c reads for other adapters. */
+/* avsound.c */
 ae_status aei_mp3_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
                        ae_error *err);
-ae_status aei_av_read_some(ae_reader *reader, void *rows, uint32_t capacity, uint32_t *n_rows,
-                           ae_error *err);
-void aei_av_close(ae_reader *reader);
 
 /* The tags that libsndfile knows, as both call them. */
 typedef struct sound_tag {

@@ -3,26 +3,11 @@
  * What stands in sound files beside the samples, found. Files of one family keep their chunks byte
  * for byte; between families tags and covers travel. soundtags.c makes it again for the file that
  * is written. */
-#include <sndfile.h>
 #include <string.h>
 
 #include "soundfile.h"
 
 enum { MAX_CHUNKS = 1000, MAX_COMMENTS = 10000 };
-
-const sound_tag aei_sound_tags[] = {
-    {SF_STR_TITLE, "TITLE", "INAM", "NAME", "title", "TIT2"},
-    {SF_STR_ARTIST, "ARTIST", "IART", "AUTH", "artist", "TPE1"},
-    {SF_STR_ALBUM, "ALBUM", "IPRD", NULL, "album", "TALB"},
-    {SF_STR_DATE, "DATE", "ICRD", NULL, NULL, "TDRC"},
-    {SF_STR_COMMENT, "COMMENT", "ICMT", "ANNO", "comment", "COMM"},
-    {SF_STR_COPYRIGHT, "COPYRIGHT", "ICOP", "(c) ", "copyright", "TCOP"},
-    {SF_STR_GENRE, "GENRE", "IGNR", NULL, "genre", "TCON"},
-    {SF_STR_TRACKNUMBER, "TRACKNUMBER", "ITRK", NULL, "tracknumber", "TRCK"},
-    {SF_STR_LICENSE, "LICENSE", NULL, NULL, NULL, NULL},
-    {SF_STR_SOFTWARE, "ENCODER", "ISFT", NULL, NULL, "TSSE"},
-    {0},
-};
 
 typedef struct walk {
     ae_source *source;

@@ -2,9 +2,24 @@
  *
  * What stands in sound files beside the samples, made for the file that is written: chunks of its
  * own family, tags and covers. */
+#include <sndfile.h>
 #include <string.h>
 
 #include "soundfile.h"
+
+const sound_tag aei_sound_tags[] = {
+    {SF_STR_TITLE, "TITLE", "INAM", "NAME", "title", "TIT2"},
+    {SF_STR_ARTIST, "ARTIST", "IART", "AUTH", "artist", "TPE1"},
+    {SF_STR_ALBUM, "ALBUM", "IPRD", NULL, "album", "TALB"},
+    {SF_STR_DATE, "DATE", "ICRD", NULL, NULL, "TDRC"},
+    {SF_STR_COMMENT, "COMMENT", "ICMT", "ANNO", "comment", "COMM"},
+    {SF_STR_COPYRIGHT, "COPYRIGHT", "ICOP", "(c) ", "copyright", "TCOP"},
+    {SF_STR_GENRE, "GENRE", "IGNR", NULL, "genre", "TCON"},
+    {SF_STR_TRACKNUMBER, "TRACKNUMBER", "ITRK", NULL, "tracknumber", "TRCK"},
+    {SF_STR_LICENSE, "LICENSE", NULL, NULL, NULL, NULL},
+    {SF_STR_SOFTWARE, "ENCODER", "ISFT", NULL, NULL, "TSSE"},
+    {0},
+};
 
 static const char *const families[] = {
     [SOUND_RIFF] = "RIFF ", [SOUND_RIFX] = "RIFX ", [SOUND_W64] = "W64 ",   [SOUND_AIFF] = "AIFF ",

@@ -25,28 +25,6 @@ struct ae_source {
     size_t n_buffered;
 };
 
-int aei_temporary_file(ae_error *err)
-{
-    const char *dir = getenv("TMPDIR");
-    char path[4096];
-    int fd, n;
-
-    if (!dir || !*dir)
-        dir = "/tmp";
-    n = snprintf(path, sizeof(path), "%s/aeXXXXXX", dir);
-    if (n < 0 || (size_t)n >= sizeof(path)) {
-        ae_fail(err, AE_ERR_IO, "TMPDIR is too long");
-        return -1;
-    }
-    fd = mkstemp(path);
-    if (fd < 0) {
-        ae_fail(err, AE_ERR_IO, "cannot make a temporary file in %s: %s", dir, strerror(errno));
-        return -1;
-    }
-    unlink(path);
-    return fd;
-}
-
 static ae_status spool(int from, int *to, ae_error *err)
 {
     ae_status st = AE_OK;
@@ -82,24 +60,6 @@ done:
         close(fd);
     ae_free(buffer);
     return st;
-}
-
-ae_status aei_write_all(int fd, const void *data, size_t n_bytes, ae_error *err)
-{
-    const uint8_t *p = data;
-
-    while (n_bytes) {
-        ssize_t n = write(fd, p, n_bytes);
-
-        if (n < 0) {
-            if (errno == EINTR)
-                continue;
-            return ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
-        }
-        p += n;
-        n_bytes -= (size_t)n;
-    }
-    return AE_OK;
 }
 
 int aei_source_descriptor(const ae_source *source)

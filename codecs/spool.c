@@ -3,10 +3,51 @@
  * Bytes that are written out of order, for sinks that cannot seek: held in a temporary file until
  * the end. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "adapter.h"
+
+int aei_temporary_file(ae_error *err)
+{
+    const char *dir = getenv("TMPDIR");
+    char path[4096];
+    int fd, n;
+
+    if (!dir || !*dir)
+        dir = "/tmp";
+    n = snprintf(path, sizeof(path), "%s/aeXXXXXX", dir);
+    if (n < 0 || (size_t)n >= sizeof(path)) {
+        ae_fail(err, AE_ERR_IO, "TMPDIR is too long");
+        return -1;
+    }
+    fd = mkstemp(path);
+    if (fd < 0) {
+        ae_fail(err, AE_ERR_IO, "cannot make a temporary file in %s: %s", dir, strerror(errno));
+        return -1;
+    }
+    unlink(path);
+    return fd;
+}
+
+ae_status aei_write_all(int fd, const void *data, size_t n_bytes, ae_error *err)
+{
+    const uint8_t *p = data;
+
+    while (n_bytes) {
+        ssize_t n = write(fd, p, n_bytes);
+
+        if (n < 0) {
+            if (errno == EINTR)
+                continue;
+            return ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
+        }
+        p += n;
+        n_bytes -= (size_t)n;
+    }
+    return AE_OK;
+}
 
 ae_status aei_spool_open(aei_spool *spool, ae_sink *sink, bool needs_seek, ae_error *err)
 {

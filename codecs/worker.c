@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "module.h"
 #include "ae/files.h"
 
 typedef struct process {
@@ -147,8 +148,10 @@ static bool answer(process *p, apart_answer *a)
             ae_fail(&a->error, AE_ERR_NOMEM, "metadata");
         a->n_kept = a->n_bytes || a->ended ? 0 : r->n_kept;
     }
-    if (a->error.status != AE_OK)
+    if (a->error.status != AE_OK) {
         a->n_meta = a->n_kept = 0;
+        a->missed = aei_module_missed();
+    }
     sent = aei_apart_send(p->socket, a, sizeof(*a), -1) &&
            aei_apart_send(p->socket, meta, a->n_meta, -1) &&
            aei_apart_send(p->socket, p->reader.kept, a->n_kept, -1);
@@ -277,7 +280,7 @@ static bool read_file(process *p)
 }
 
 _Noreturn static void serve(int socket, apart_ledger *ledger, apart_slots *slots, uint32_t number,
-                            bool calls)
+                            apart_rights given_up)
 {
     process p = {.socket = socket, .slots = slots + number};
     apart_request request;
@@ -289,7 +292,8 @@ _Noreturn static void serve(int socket, apart_ledger *ledger, apart_slots *slots
     ae_memory_share(&ledger->taken, &ledger->entries[number].own);
     munmap(slots, number * sizeof(*slots)); /* the others' */
     munmap(slots + number + 1, (APART_PROCESSES - 1 - number) * sizeof(*slots));
-    if (calls && !aei_confine_calls())
+    aei_module_forbid();
+    if ((given_up.files && !aei_confine_files()) || (given_up.calls && !aei_confine_calls()))
         _exit(1);
     while (going && aei_apart_receive(socket, &request, sizeof(request), &fd))
         switch (request.what) {
@@ -335,7 +339,7 @@ _Noreturn void aei_apart_keep(int socket, apart_ledger *ledger, apart_slots *slo
     for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
         signal(ignored[i], SIG_IGN);
     close_others(&socket);
-    taken.files = aei_confine_files();
+    taken.files = aei_can_confine_files();
     taken.calls = AEI_CONFINES_CALLS && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) != 0 &&
                   errno == EFAULT;
     if (!aei_apart_send(socket, &taken, sizeof(taken), -1))
@@ -352,12 +356,14 @@ _Noreturn void aei_apart_keep(int socket, apart_ledger *ledger, apart_slots *slo
             }
             *child = 0;
             aei_apart_send(socket, &status, sizeof(status), -1);
-        } else if ((*child = fork()) == 0) {
-            close(socket);
-            serve(fd, ledger, slots, order.entry, taken.calls);
-        } else {
-            close(fd);
+            continue;
         }
+        aei_module_load(order.modules);
+        if ((*child = fork()) == 0) {
+            close(socket);
+            serve(fd, ledger, slots, order.entry, taken);
+        }
+        close(fd);
     }
     _exit(0);
 }

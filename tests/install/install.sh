@@ -37,13 +37,19 @@ for f in "$source"/models/recipes/*.yaml "$source"/models/recipes/*/*.yaml; do
 done
 
 # Tools find their library wherever the tree is put.
+for module in "$build"/codecs/aesuite-*.so; do
+    [ -s "$root/$lib/${module##*/}" ] || fail "${module##*/} is not installed"
+done
 for tool in aeanomaly aecompress aedecompress aedenoise aefeatures aesample aesearch aesuperres aetrain; do
     env -u LD_LIBRARY_PATH "$root/$bin/$tool" --version >"$work/out" 2>&1 || fail "$tool: $(cat "$work/out")"
 done
 
 # Nothing of this machine is compiled in, and a tree that is moved finds its models.
 strip -g -o "$work/stripped.so" "$root/$lib/libaesuite.so" && grep -q "$source/models" "$work/stripped.so" && fail "the library names the source's directory"
+# a BMP of one pixel
+printf 'BM\072\0\0\0\0\0\0\0\066\0\0\0\050\0\0\0\001\0\0\0\001\0\0\0\001\0\030\0\0\0\0\0\004\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\001\002\003\0' >"$work/one.bmp"
 cp -r "$root" "$work/moved"; cp "$source/tests/model/golden/tiny.aem" "$work/moved/$data/aesuite/models/only-moved.aem"
+"$work/moved/$bin/aecompress" --quiet --lossless -o "$work/bmp.aec" "$work/one.bmp" 2>"$work/out" || fail "a tree that was moved does not load its modules: $(cat "$work/out")"
 env HOME="$work" XDG_DATA_HOME="$work" AE_MODEL_PATH= "$work/moved/$bin/aetrain" --show only-moved >"$work/out" 2>&1 ||
     fail "a tree that was moved does not find its models: $(cat "$work/out")"
 
