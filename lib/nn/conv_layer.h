@@ -62,6 +62,13 @@ static inline uint32_t aei_conv_stored_groups(const aei_plan *plan, const aei_st
                : groups;
 }
 
+/* oneDNN's own transposed convolution: what follows it, oneDNN would compute number by number, in
+ * a hundred times the convolution's time, so bias and activation are added behind it. */
+static inline bool aei_conv_is_bare(const aei_step *step)
+{
+    return step->node->op == AE_OP_DECONV && !aei_conv_of(step)->expand;
+}
+
 /* Bias, stored count: repeated for each tap of an expanded deconvolution. */
 static inline size_t aei_conv_bias_floats(const aei_step *step)
 {

@@ -36,8 +36,7 @@ static conv_form form_of(const aei_plan *plan, const aei_step *s)
     const aei_tensor *src = &aei_conv_source(plan, s)->t, *dst = &s->t;
     const ae_node *n = s->node;
     uint32_t g = aei_conv_stored_groups(plan, s);
-    conv_form f = {.inner = s->node->op == AE_OP_DENSE,
-                   .deconv = s->node->op == AE_OP_DECONV && !aei_conv_of(s)->expand};
+    conv_form f = {.inner = s->node->op == AE_OP_DENSE, .deconv = aei_conv_is_bare(s)};
     int w = 0;
 
     if (f.inner) {
@@ -125,7 +124,7 @@ static bool make_desc(const aei_plan *plan, const aei_step *s, const conv_form *
     dnnl_format_tag_t tag = f->inner ? dnnl_nc : dnnl_nhwc;
     int n = f->inner ? 2 : 4;
     dnnl_memory_desc_t src, dst, weights, bias;
-    const dnnl_memory_desc_t *b = s->node->bias ? &bias : NULL;
+    const dnnl_memory_desc_t *b = s->node->bias && !f->deconv ? &bias : NULL;
     dnnl_prop_kind_t prop = plan->config.train ? dnnl_forward_training : dnnl_forward_inference;
     union {
         dnnl_convolution_desc_t conv;
@@ -388,6 +387,7 @@ ae_status aei_conv_plan(aei_plan *plan, aei_step *s, ae_error *err)
     l->expand = n->op == AE_OP_DECONV && n->kernel[0] == n->stride[0] &&
                 n->kernel[1] == n->stride[1] && !n->pad[0] && !n->pad[1] && n->groups == 1 &&
                 n->add < 0;
+    s->fused_act = s->fused_act && !aei_conv_is_bare(s);
     f = form_of(plan, s);
     if (s->chunk) {
         f.src[0] = f.dst[0] = f.src[2] = f.dst[2] = 1;

@@ -206,6 +206,37 @@ CLONES static void leaky_bf16(uint16_t *restrict g, const uint16_t *restrict y, 
         g[i] = (int16_t)y[i] > 0 ? g[i] : narrow(widen(g[i]) * slope);
 }
 
+CLONES static void add_row_f32(float *restrict to, const float *restrict row, size_t rows, size_t n)
+{
+    for (size_t r = 0; r < rows; r++, to += n)
+        for (size_t i = 0; i < n; i++)
+            to[i] += row[i];
+}
+
+CLONES static void add_row_bf16(uint16_t *restrict to, const float *restrict row, size_t rows,
+                                size_t n)
+{
+    for (size_t r = 0; r < rows; r++, to += n)
+        for (size_t i = 0; i < n; i++)
+            to[i] = narrow(widen(to[i]) + row[i]);
+}
+
+CLONES static void sum_rows_f32(const float *restrict from, float *restrict sum, size_t rows,
+                                size_t n)
+{
+    for (size_t r = 0; r < rows; r++, from += n)
+        for (size_t i = 0; i < n; i++)
+            sum[i] += from[i];
+}
+
+CLONES static void sum_rows_bf16(const uint16_t *restrict from, float *restrict sum, size_t rows,
+                                 size_t n)
+{
+    for (size_t r = 0; r < rows; r++, from += n)
+        for (size_t i = 0; i < n; i++)
+            sum[i] += widen(from[i]);
+}
+
 void aei_to_f32(const void *from, uint32_t element, float *to, size_t n)
 {
     if (element == 4)
@@ -265,4 +296,21 @@ void aei_relu_backward(void *grad, const void *value, uint32_t element, float sl
         relu_bf16(grad, value, n);
     else
         leaky_bf16(grad, value, slope, n);
+}
+
+void aei_add_row(void *to, const float *row, uint32_t element, size_t rows, size_t n)
+{
+    if (element == 4)
+        add_row_f32(to, row, rows, n);
+    else
+        add_row_bf16(to, row, rows, n);
+}
+
+void aei_sum_rows(const void *from, uint32_t element, size_t rows, size_t n, float *sum)
+{
+    memset(sum, 0, n * sizeof(*sum));
+    if (element == 4)
+        sum_rows_f32(from, sum, rows, n);
+    else
+        sum_rows_bf16(from, sum, rows, n);
 }

@@ -143,7 +143,7 @@ static void forward_primitive(aei_run *run, const aei_weights *w, const aei_step
         {DNNL_ARG_BIAS, w->memory[s->index][AEI_BOUND_BIAS]},
     };
 
-    aei_execute(run, own(s)->prim[0], s->node->bias ? 5 : 4, args);
+    aei_execute(run, own(s)->prim[0], s->node->bias && !aei_conv_is_bare(s) ? 5 : 4, args);
 }
 
 static void data_primitive(aei_run *run, const aei_weights *w, const aei_step *s,
@@ -183,7 +183,7 @@ static void weights_gradient(aei_run *run, const aei_step *s, dnnl_memory_t src,
                       aei_at(run, AEI_SCRATCH));
         return;
     }
-    aei_execute(run, own(s)->prim[2], s->node->bias ? 5 : 4, args);
+    aei_execute(run, own(s)->prim[2], s->node->bias && !aei_conv_is_bare(s) ? 5 : 4, args);
 }
 
 static void conv_forward(aei_run *run, const aei_weights *w, const aei_step *s)
@@ -201,6 +201,9 @@ static void conv_forward(aei_run *run, const aei_weights *w, const aei_step *s)
     forward_primitive(run, w, s, packed_source(run, s), dst);
     if (own(s)->expand)
         spread(run, s, dst, target, false);
+    if (s->node->bias && aei_conv_is_bare(s))
+        aei_add_row(target, (const float *)(w->block + own(s)->bias_offset), s->t.element,
+                    aei_pixels(&s->t), s->t.cp);
 }
 
 const void *aei_conv_chunk(aei_run *run, const aei_weights *w, const aei_step *s, size_t first)
@@ -241,6 +244,9 @@ static void conv_backward_params(aei_run *run, const aei_weights *w, const aei_s
 {
     (void)w;
     weights_gradient(run, s, packed_source(run, s), output_gradient(run, s), native);
+    if (s->node->bias && aei_conv_is_bare(s))
+        aei_sum_rows(aei_grad(run, s), s->t.element, aei_pixels(&s->t), s->t.cp,
+                     native + own(s)->native_bias);
 }
 
 static double conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, int kind,

@@ -256,5 +256,8 @@ void aei_sigmoid_backward(void *to, const void *grad, const void *value, const v
 void aei_clip_backward(void *to, const void *grad, const void *value, const void *other,
                        uint32_t element, size_t n);
 void aei_relu_backward(void *grad, const void *value, uint32_t element, float slope, size_t n);
+/* Adds `row` to each of the rows of n elements; their sum. */
+void aei_add_row(void *to, const float *row, uint32_t element, size_t rows, size_t n);
+void aei_sum_rows(const void *from, uint32_t element, size_t rows, size_t n, float *sum);
 
 #endif
