@@ -156,8 +156,6 @@ static void put_sound(aei_buffer *b, const ae_item *item)
     aei_put_number(b, item->info.layout);
     aei_put_number(b, item->tile);
     aei_put_number(b, item->info.height);
-    if (item->coding == AE_ITEM_SPECTRA)
-        aei_put_u8(b, item->block);
 }
 
 /* The dimensions of an array, the tile and the error. */
@@ -191,7 +189,7 @@ void aei_put_head(aei_buffer *b, const ae_item *item)
                   : sound ? info->channels
                           : info->channels | (info->alpha ? HEAD_ALPHA : 0) |
                                 (network ? HEAD_IDENTITY : 0));
-    aei_put_u8(b, item->orientation);
+    aei_put_u8(b, sound ? item->block : item->orientation);
     aei_put_u8(b, item->quality & 255);
     aei_put_u8(b, item->quality >> 8);
     if (sound || array) {
@@ -292,15 +290,17 @@ static ae_status take_sound(aei_cursor *c, ae_item *item, uint32_t channels, ae_
     info->layout = aei_take_number(c);
     tile = aei_take_number(c);
     info->height = aei_take_number(c);
-    item->block = item->coding == AE_ITEM_SPECTRA ? (uint8_t)aei_take_u8(c) : 0;
+    item->block = item->orientation;
+    item->orientation = 0;
     if (c->bad)
         return ae_fail(err, AE_ERR_MALFORMED, "a head that ends too early");
     if (item->coding != AE_ITEM_SAMPLES && item->coding != AE_ITEM_SPECTRA)
         return ae_fail(err, AE_ERR_TOO_NEW,
                        "a sound coded in a way that later versions read (coding %u)", item->coding);
-    if (!aei_sound_known(info) || item->orientation || tile < 1 || tile > AEI_MODEL_MAX_FRAMES ||
+    if (!aei_sound_known(info) || tile < 1 || tile > AEI_MODEL_MAX_FRAMES ||
         tile * ae_row_bytes(info) > AEI_AEC_MAX_TILE / 2 ||
-        (item->coding == AE_ITEM_SPECTRA && !aei_lossy_fits(info, item->block, (uint32_t)tile)))
+        (item->coding == AE_ITEM_SPECTRA ? !aei_lossy_fits(info, item->block, (uint32_t)tile)
+                                         : item->block))
         return ae_fail(err, AE_ERR_MALFORMED, "a head that contradicts itself");
     item->tile = (uint32_t)tile;
     if (!aei_tiles_believed(item))

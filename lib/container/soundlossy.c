@@ -8,8 +8,10 @@
 #include "core/clones.h"
 
 enum {
-    POINT = 21,       /* full scale is 2^21 at lift 0 */
-    KIND_SPECTRA = 3, /* beside those of soundtile.c */
+    POINT = 21, /* full scale is 2^21 at lift 0 */
+    /* beside those of soundtile.c */
+    KIND_SPECTRA = 3,
+    KIND_LED = 4, /* samples of the overlap, then those of the tile */
     LEAST_LIFT = -100,
     MOST_LIFT = 120,
     /* lifts of floats that are quieter or louder are not taken for loudness */
@@ -59,7 +61,18 @@ void aei_lossy_close(aei_lossy *l)
     ae_free(l->work);
     ae_free(l->splits);
     ae_free(l->mid);
+    ae_free(l->plain_room);
+    ae_free(l->as_samples.data);
+    ae_free(l->before.data);
+    aei_sound_coder_free(l->samples_coder);
     *l = (aei_lossy){0};
+}
+
+static ae_status need_samples_coder(aei_lossy *l, ae_error *err)
+{
+    if (!l->samples_coder && !(l->samples_coder = aei_sound_coder_create()))
+        return ae_fail(err, AE_ERR_NOMEM, "a tile of sound");
+    return AE_OK;
 }
 
 /* ---- samples ---- */
@@ -307,8 +320,8 @@ static void inverse_cells(aei_lossy *l)
     }
 }
 
-ae_status aei_lossy_encode(aei_lossy *l, double quality, const void *frames, uint32_t n, bool last,
-                           aei_buffer *out, ae_error *err)
+static ae_status encode_spectra(aei_lossy *l, double quality, const void *frames, uint32_t n,
+                                bool last, aei_buffer *out, ae_error *err)
 {
     rules r = rules_of(quality);
     aei_bands_plan plan = {.lambda = r.lambda, .level_lambda = r.level_lambda};
@@ -349,7 +362,81 @@ ae_status aei_lossy_encode(aei_lossy *l, double quality, const void *frames, uin
     return AE_OK;
 }
 
+/* A sound that goes back and forth takes the overlap twice: samples are to be worth it. */
+static size_t worth(size_t n_bytes)
+{
+    return n_bytes - 1 + n_bytes / 64;
+}
+
+ae_status aei_lossy_encode(aei_lossy *l, double quality, const void *frames, uint32_t n, bool last,
+                           aei_buffer *out, ae_error *err)
+{
+    uint8_t *own = (uint8_t *)(uintptr_t)frames; /* without a bound it is only read */
+    ae_status st = encode_spectra(l, quality, frames, n, last, out, err);
+
+    l->plain = NULL;
+    l->n = n;
+    l->last = last;
+    if (st == AE_OK)
+        st = need_samples_coder(l, err);
+    if (st == AE_OK) /* ends as soon as it takes too many */
+        st = aei_sound_tile_encode(l->samples_coder, &l->info, 0,
+                                   own + aei_lossy_overlap(l->log2n) * ae_row_bytes(&l->info), n,
+                                   worth(out->n_bytes), &l->as_samples, err);
+    return st;
+}
+
+ae_status aei_lossy_settle(aei_lossy *l, bool after_plain, uint8_t *frames, aei_buffer *out,
+                           ae_error *err)
+{
+    uint32_t overlap = aei_lossy_overlap(l->log2n);
+    ae_status st = AE_OK;
+
+    if (!l->as_samples.n_bytes)
+        return AE_OK;
+    l->led = !after_plain;
+    if (l->led)
+        st = aei_sound_tile_encode(l->samples_coder, &l->info, 0, frames, overlap, SIZE_MAX,
+                                   &l->before, err);
+    if (st != AE_OK || (l->led && l->before.n_bytes + l->as_samples.n_bytes >= out->n_bytes))
+        return st;
+    out->n_bytes = 0;
+    if (l->led) {
+        aei_put_number(out, l->n);
+        aei_put_u8(out, KIND_LED);
+        aei_put_number(out, l->before.n_bytes);
+        aei_put(out, l->before.data, l->before.n_bytes);
+    }
+    aei_put(out, l->as_samples.data, l->as_samples.n_bytes);
+    l->plain = frames + (l->led ? 0 : overlap * ae_row_bytes(&l->info));
+    return out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : AE_OK;
+}
+
 /* ---- decoding ---- */
+
+static ae_status decode_samples(aei_lossy *l, aei_cursor *at, ae_error *err)
+{
+    uint32_t overlap = l->led ? aei_lossy_overlap(l->log2n) : 0;
+    uint64_t n_before = l->led ? aei_take_number(at) : 0;
+    const uint8_t *before = aei_take(at, n_before);
+    ae_status st = need_samples_coder(l, err);
+
+    if (st == AE_OK && !l->plain_room &&
+        !(l->plain_room = ae_alloc((size_t)l->tile + aei_lossy_overlap(l->log2n),
+                                   ae_row_bytes(&l->info))))
+        st = ae_fail(err, AE_ERR_NOMEM, "a tile of sound");
+    if (st == AE_OK && at->bad)
+        st = ae_fail(err, AE_ERR_MALFORMED, "a tile of sound that ends too early");
+    if (st == AE_OK && l->led)
+        st = aei_sound_tile_decode(l->samples_coder, &l->info, before, (size_t)n_before,
+                                   l->plain_room, overlap, err);
+    if (st == AE_OK)
+        st = aei_sound_tile_decode(l->samples_coder, &l->info, at->at, (size_t)(at->end - at->at),
+                                   l->plain_room + overlap * ae_row_bytes(&l->info), l->n, err);
+    if (st == AE_OK)
+        l->plain = l->plain_room;
+    return st;
+}
 
 ae_status aei_lossy_decode(aei_lossy *l, const void *data, size_t n_bytes, uint32_t n, bool last,
                            bool begin, ae_error *err)
@@ -361,13 +448,21 @@ ae_status aei_lossy_decode(aei_lossy *l, const void *data, size_t n_bytes, uint3
     aei_bands_head head;
     ae_status st;
 
-    if (at.bad || told != n || kind < KIND_SPECTRA)
-        return ae_fail(err, AE_ERR_MALFORMED,
-                       "a tile of %llu frames of kind %u, not of %u of spectra",
-                       (unsigned long long)told, kind, n);
-    if (kind > KIND_SPECTRA)
+    l->plain = NULL;
+    l->n = n;
+    l->last = last;
+    l->led = kind == KIND_LED;
+    if (at.bad || told != n)
+        return ae_fail(err, AE_ERR_MALFORMED, "a tile of %llu frames, not of %u",
+                       (unsigned long long)told, n);
+    if (kind > KIND_LED)
         return ae_fail(err, AE_ERR_TOO_NEW,
                        "a tile of sound of a kind that later versions read (%u)", kind);
+    if (kind != KIND_SPECTRA) {
+        if (!l->led)
+            at.at = bytes;
+        return decode_samples(l, &at, err);
+    }
     l->cells = begin ? 1 : cells_of(l, n, last);
     st = aei_bands_decode(l->coder, at.at, (size_t)(at.end - at.at), l->info.channels, l->cells,
                           l->log2n, &head, l->splits, l->samples, err);
@@ -385,7 +480,9 @@ ae_status aei_lossy_join_open(aei_lossy_join *j, const aei_lossy *like, ae_error
     uint32_t half = aei_lossy_overlap(like->log2n) / 2;
 
     *j = (aei_lossy_join){0};
-    if (!(j->room = ae_alloc((size_t)half * like->info.channels, sizeof(*j->room))))
+    j->room = ae_alloc((size_t)half * like->info.channels, sizeof(*j->room));
+    j->held = ae_alloc((size_t)2 * half, ae_row_bytes(&like->info));
+    if (!j->room || !j->held)
         return ae_fail(err, AE_ERR_NOMEM, "a tile of sound");
     for (uint32_t c = 0; c < like->info.channels; c++)
         j->tail[c] = j->room + (size_t)c * half;
@@ -395,6 +492,7 @@ ae_status aei_lossy_join_open(aei_lossy_join *j, const aei_lossy *like, ae_error
 void aei_lossy_join_close(aei_lossy_join *j)
 {
     ae_free(j->room);
+    ae_free(j->held);
     *j = (aei_lossy_join){0};
 }
 
@@ -413,33 +511,71 @@ static void lower(int32_t *x, uint32_t n, int32_t shift)
         x[i] = shift > 31 ? 0 : (int32_t)(((int64_t)x[i] + (INT64_C(1) << (shift - 1))) >> shift);
 }
 
+/* The border before a tile of spectra; of one of channel c, x is where its samples begin. */
+static void join_spectra(const aei_lossy_join *j, const aei_lossy *l, uint32_t c, int32_t *x,
+                         uint8_t *frames)
+{
+    uint32_t half = aei_lossy_overlap(l->log2n) / 2;
+    int32_t lift = j->lift > l->lift ? j->lift : l->lift;
+
+    memcpy(x - half, j->tail[c], half * sizeof(*x));
+    lower(x - half, half, lift - j->lift);
+    lower(x, half, lift - l->lift);
+    aei_mdct_unlap(x, l->log2n - AEI_BANDS_SPLITS);
+    put_frames(l, c, x - half, 2 * half, lift, frames, 0);
+}
+
+/* A tile of samples has the frames of both its borders, or the one before it has. */
+static uint32_t take_plain(aei_lossy_join *j, aei_lossy *l, uint8_t *frames)
+{
+    uint32_t overlap = aei_lossy_overlap(l->log2n), before = j->running ? overlap : 0;
+    size_t row = ae_row_bytes(&l->info);
+
+    if (before && l->led) {
+        memcpy(frames, l->plain, before * row);
+    } else if (before && j->plain) {
+        memcpy(frames, j->held, before * row);
+    } else if (before) { /* the tile before it is lost */
+        for (uint32_t c = 0; c < l->info.channels; c++) {
+            memset(l->samples[c], 0, overlap / 2 * sizeof(*l->samples[c]));
+            join_spectra(j, l, c, l->samples[c], frames);
+        }
+    }
+    memcpy(frames + before * row, l->plain + (l->led ? overlap * row : 0), l->n * row);
+    before += l->n;
+    j->plain = j->running = true;
+    if (l->last)
+        return before;
+    memcpy(j->held, frames + (before - overlap) * row, overlap * row);
+    return before - overlap;
+}
+
 uint32_t aei_lossy_join_take(aei_lossy_join *j, aei_lossy *l, void *frames)
 {
     uint32_t half = aei_lossy_overlap(l->log2n) / 2, n = (l->cells << l->log2n) - half;
     bool running = j->running;
 
+    if (l->plain)
+        return take_plain(j, l, frames);
+    if (running && j->plain)
+        memcpy(frames, j->held, 2 * half * ae_row_bytes(&l->info));
     for (uint32_t c = 0; c < l->info.channels; c++) {
         int32_t *x = l->samples[c];
 
-        if (running) {
-            int32_t lift = j->lift > l->lift ? j->lift : l->lift;
-
-            memcpy(x - half, j->tail[c], half * sizeof(*x));
-            lower(x - half, half, lift - j->lift);
-            lower(x, half, lift - l->lift);
-            aei_mdct_unlap(x, l->log2n - AEI_BANDS_SPLITS);
-            put_frames(l, c, x - half, 2 * half, lift, frames, 0);
-        }
+        if (running && !j->plain)
+            join_spectra(j, l, c, x, frames);
         put_frames(l, c, x + half, n - half, l->lift, frames, running ? 2 * half : 0);
         memcpy(j->tail[c], x + n, half * sizeof(*x));
     }
     j->lift = l->lift;
+    j->plain = false;
     j->running = true;
     return running ? n + half : n - half;
 }
 
 void aei_lossy_lose(aei_lossy *l, uint32_t n, bool last, bool begin)
 {
+    l->plain = NULL;
     l->cells = begin ? 1 : cells_of(l, n, last);
     l->lift = LEAST_LIFT;
     for (uint32_t c = 0; c < l->info.channels; c++)

@@ -2,11 +2,13 @@
  *
  * A tile of lossy sound (doc/container.md, "Lossy sound"): samples to spectra and bits, and back to
  * the very same samples everywhere. Tiles are coded each for itself; where two meet, the last
- * samples of the one are put together with the first of the next. */
+ * samples of the one are put together with the first of the next. Where that takes fewer bytes, a
+ * tile is its samples. */
 #ifndef AEI_SOUNDLOSSY_H
 #define AEI_SOUNDLOSSY_H
 
 #include "soundbands.h"
+#include "soundtile.h"
 
 /* What a tile is decoded to; reusable, one for each thread. */
 typedef struct aei_lossy {
@@ -19,6 +21,15 @@ typedef struct aei_lossy {
     uint8_t *splits, *mid;
     int32_t lift;
     uint32_t cells; /* that are decoded */
+    /* of a tile that is samples: its frames, behind those of the overlap where it has them, too */
+    const uint8_t *plain; /* else NULL */
+    uint8_t *plain_room;
+    uint32_t n; /* frames */
+    bool last;  /* of the sound */
+    bool led;   /* plain begins with the overlap */
+    aei_sound_coder *samples_coder;
+    /* encoding: the tile as samples where these take fewer bytes; those before it */
+    aei_buffer as_samples, before;
 } aei_lossy;
 
 /* Samples in which a tile and the next overlap, before the border of the tiles. */
@@ -43,6 +54,11 @@ void aei_lossy_close(aei_lossy *l);
  * as its frames need. quality: 0 to 100. What decoding gives is left in l. out is emptied first. */
 ae_status aei_lossy_encode(aei_lossy *l, double quality, const void *frames, uint32_t n, bool last,
                            aei_buffer *out, ae_error *err);
+/* Puts samples into out where they take fewer bytes; tiles are settled in their order. frames are
+ * those that were encoded, and stay until l was joined. after_plain: the tile before became
+ * samples, or there is none. */
+ae_status aei_lossy_settle(aei_lossy *l, bool after_plain, uint8_t *frames, aei_buffer *out,
+                           ae_error *err);
 /* The tile must have n frames. begin: only its first cell is wanted. */
 ae_status aei_lossy_decode(aei_lossy *l, const void *data, size_t n_bytes, uint32_t n, bool last,
                            bool begin, ae_error *err);
@@ -53,13 +69,14 @@ void aei_lossy_lose(aei_lossy *l, uint32_t n, bool last, bool begin);
 typedef struct aei_lossy_join {
     int32_t *tail[AEI_BANDS_CHANNELS], *room; /* overlap / 2 samples each */
     int32_t lift;
-    bool running;
+    uint8_t *held; /* the last frames of a tile of samples, as many as overlap */
+    bool running, plain;
 } aei_lossy_join;
 ae_status aei_lossy_join_open(aei_lossy_join *j, const aei_lossy *like, ae_error *err);
 void aei_lossy_join_close(aei_lossy_join *j);
 /* frames: room for a tile's and overlap more. They begin overlap before the tile, or where it is
  * the first one taken, with it; returns how many they are, which the caller cuts where the sound
- * ends. l->lost: it is silent. */
+ * ends. */
 uint32_t aei_lossy_join_take(aei_lossy_join *j, aei_lossy *l, void *frames);
 
 #endif

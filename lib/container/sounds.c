@@ -174,8 +174,8 @@ static void encode_one(void *context, uint32_t i, uint32_t thread)
         s->st = aei_lossy_encode(&s->lossy, t->quality, s->frames, s->n, s->last, &s->data,
                                  &s->err);
     else
-        s->st = aei_sound_tile_encode(s->coder, &t->info, t->bound, s->frames, s->n, &s->data,
-                                      &s->err);
+        s->st = aei_sound_tile_encode(s->coder, &t->info, t->bound, s->frames, s->n, SIZE_MAX,
+                                      &s->data, &s->err);
 }
 
 /* What decoding will give, as far as it is known: of spectra up to where the next tile matters. */
@@ -228,8 +228,11 @@ ae_status ae_sounds_encode(const ae_sounds_options *o, const ae_frame_source *so
             else if (index >= AEI_AEC_MAX_SOUND_TILES)
                 st = ae_fail(err, AE_ERR_LIMIT, "a sound of more than %d tiles",
                              AEI_AEC_MAX_SOUND_TILES);
-            else if ((st = sink->write(sink->opaque, (uint32_t)index, s->data.data, s->data.n_bytes,
-                                       err)) == AE_OK)
+            else if (t.overlap)
+                st = aei_lossy_settle(&s->lossy, !t.join.running || t.join.plain, s->frames,
+                                      &s->data, err);
+            if (st == AE_OK && (st = sink->write(sink->opaque, (uint32_t)index, s->data.data,
+                                                 s->data.n_bytes, err)) == AE_OK)
                 tell(&t, s, o, &told, *n_frames);
         }
         if (st == AE_OK && o->control.progress)

@@ -398,7 +398,8 @@ static ae_status decode_whole(aei_sound_coder *c, aei_cursor *at, int32_t *value
 /* ---- a tile ---- */
 
 ae_status aei_sound_tile_encode(aei_sound_coder *c, const ae_signal_info *info, uint32_t bound,
-                                void *samples, uint32_t frames, aei_buffer *out, ae_error *err)
+                                void *samples, uint32_t frames, size_t most, aei_buffer *out,
+                                ae_error *err)
 {
     size_t n = (size_t)frames * info->channels, raw = n * ae_sample_bytes(info->sample), at;
     uint32_t spare = 8 * (uint32_t)ae_sample_bytes(info->sample) - info->bits;
@@ -421,7 +422,8 @@ ae_status aei_sound_tile_encode(aei_sound_coder *c, const ae_signal_info *info, 
     if (coded) {
         aei_buffer rest = {0};
 
-        st = encode_whole(c, c->values, info->channels, frames, bound << spare, raw, &rest, err);
+        st = encode_whole(c, c->values, info->channels, frames, bound << spare,
+                          raw < most ? raw : most, &rest, err);
         coded = st == AE_OK && rest.n_bytes && out->n_bytes + rest.n_bytes < raw + at;
         if (coded)
             aei_put(out, rest.data, rest.n_bytes);
@@ -434,6 +436,8 @@ ae_status aei_sound_tile_encode(aei_sound_coder *c, const ae_signal_info *info, 
         aei_put_u8(out, KIND_RAW);
         aei_put(out, samples, raw);
     }
+    if (out->n_bytes > most)
+        out->n_bytes = 0;
     return st == AE_OK && out->failed ? ae_fail(err, AE_ERR_NOMEM, "a coded tile") : st;
 }
 

@@ -16,9 +16,10 @@ void aei_sound_coder_free(aei_sound_coder *coder);
 
 /* samples: interleaved, as signals have them; they become what decoding will give. info: type,
  * bits, channels, rate of the sound. bound: of errors, in steps of the samples' own bits. out is
- * emptied first. */
+ * emptied first, and stays so where more than `most` bytes would be needed. */
 ae_status aei_sound_tile_encode(aei_sound_coder *coder, const ae_signal_info *info, uint32_t bound,
-                                void *samples, uint32_t frames, aei_buffer *out, ae_error *err);
+                                void *samples, uint32_t frames, size_t most, aei_buffer *out,
+                                ae_error *err);
 /* The tile must have `frames` frames. */
 ae_status aei_sound_tile_decode(aei_sound_coder *coder, const ae_signal_info *info,
                                 const void *data, size_t n_bytes, void *samples, uint32_t frames,

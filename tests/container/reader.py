@@ -55,14 +55,14 @@ def read_sound(b, head):
     (head["rate"],) = struct.unpack("<d", b.take(8))
     head["layout"], head["tile"], head["height"] = b.number(), b.number(), b.number()
     head["channels"], bits = head["flags"], SOUND_BITS.get(head["sample"], 0)
-    head["block"] = b.u8() if head["coding"] == 2 else 0
-    if head["coding"] not in (0, 2) or head["orientation"] or not 1 <= head["channels"] <= 32 or not 0 < head["rate"] <= 1e9:
+    head["block"] = head.pop("orientation")
+    if head["coding"] not in (0, 2) or not 1 <= head["channels"] <= 32 or not 0 < head["rate"] <= 1e9:
         raise ValueError("an unknown kind of sound")
     if not 1 <= head["bits"] <= bits or (head["sample"] in (6, 7) and head["bits"] != bits):
         raise ValueError("samples of an unknown type")
     if not 1 <= head["tile"] <= 1 << 20 or head["tile"] * head["channels"] * bits // 8 > 1 << 23:
         raise ValueError("tiles of an odd size")
-    if head["coding"] == 2 and (not 7 <= head["block"] <= 12 or head["tile"] % (1 << head["block"])):
+    if not 7 <= head["block"] <= 12 or head["tile"] % (1 << head["block"]) if head["coding"] == 2 else head["block"]:
         raise ValueError("cells that do not fill a tile")
     return head
 
@@ -262,7 +262,7 @@ def read(data):
                 sounds[number][1][index] = read_array_tile(b, sounds[number][0])
             elif number in sounds:
                 sounds[number][1][index] = b.number()
-                if (b.u8() == 3) != (sounds[number][0]["coding"] == 2) or payload[b.at - 1] > 3:
+                if b.u8() > (4 if sounds[number][0]["coding"] == 2 else 2):
                     raise ValueError("a tile of sound of an unknown kind")
             elif number in floats:
                 b.take(b.number())

@@ -724,6 +724,67 @@ static void test_spectra_damage(void **state)
     clear(&s);
 }
 
+/* Tiles that take fewer bytes as samples are exact, with what spectra before them leave open; also
+ * in parts, and where a neighbour is lost. */
+static void test_spectra_as_samples(void **state)
+{
+    enum { TILE = 2048, OVERLAP = 64, FRAMES = 7 * TILE + 33 };
+    static const int plain[] = {0, 1, 1, 0, 1, 0, 0, 1}, kinds[] = {3, 4, 1, 3, 4, 3, 3, 4};
+    static const ae_sample of[] = {AE_S16, AE_F32};
+    uint8_t *whole = malloc(FRAMES * 8);
+    ae_error err;
+
+    (void)state;
+    assert_non_null(whole);
+    for (size_t type = 0; type < 2; type++) {
+        sound s = make_spectra(of[type], 2, FRAMES, TILE, 9, 95);
+        size_t row = ae_row_bytes(&s.info);
+
+        for (size_t t = 0, seed = 1; t < FRAMES; t++)
+            for (size_t c = 0; c < 2; c++) {
+                seed = seed * 1664525 + 1013904223;
+                set(&s, 2 * t + c,
+                    plain[t / TILE] ? 0.25 * (double)(seed >> 20 & 1)
+                                    : (double)(seed >> 8 & 65535) / 65536 - 0.5);
+            }
+        encode(&s, 0, 3);
+        for (size_t i = 0; i < 8; i++) {
+            int kind = s.tiles[i].data[i < 7 ? 2 : 1];
+
+            if (type && kind == 2)
+                kind = 1; /* floats */
+            if (kind != kinds[i])
+                fail_msg("tile %zu is of kind %d: %zu bytes", i, kind, s.tiles[i].n);
+        }
+        ok(decode(&s, 0, 0, 2, false, &err), &err);
+        assert_memory_equal(s.told, s.decoded, s.bytes);
+        memcpy(whole, s.decoded, s.bytes);
+        for (size_t i = 0; i < 8; i++)
+            if (plain[i]) {
+                size_t from = i * TILE - (plain[i - 1] ? 0 : OVERLAP),
+                       to = i < 7 ? (i + 1) * TILE : FRAMES;
+
+                assert_memory_equal(whole + from * row, s.frames + from * row, (to - from) * row);
+            }
+        for (uint64_t from = 0; from + 3 * OVERLAP < FRAMES; from += OVERLAP / 2 + 1) {
+            ok(decode(&s, from, OVERLAP / 2 + from % (2 * OVERLAP), 1, false, &err), &err);
+            assert_memory_equal(s.decoded, whole + from * row, s.decoded_at);
+        }
+        for (size_t i = 0; i < 8; i++) {
+            size_t n = s.tiles[i].n, from = i * TILE - (i ? OVERLAP : 0), to = (i + 1) * TILE;
+
+            s.tiles[i].n = 1;
+            ok(decode(&s, 0, 0, 2, true, &err), &err);
+            s.tiles[i].n = n;
+            assert_memory_equal(s.decoded, whole, from * row);
+            if (i < 7)
+                assert_memory_equal(s.decoded + to * row, whole + to * row, (FRAMES - to) * row);
+        }
+        clear(&s);
+    }
+    free(whole);
+}
+
 /* Floats of any size keep their scale; what is no number is silence. */
 static void test_spectra_scales(void **state)
 {
@@ -751,12 +812,19 @@ static void test_spectra_scales(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spectra),        cmocka_unit_test(test_spectra_qualities),
-        cmocka_unit_test(test_spectra_parts),  cmocka_unit_test(test_spectra_damage),
-        cmocka_unit_test(test_spectra_scales), cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_gain),           cmocka_unit_test(test_scales),
-        cmocka_unit_test(test_near),           cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_damage),         cmocka_unit_test(test_file),
+        cmocka_unit_test(test_spectra_as_samples),
+        cmocka_unit_test(test_spectra),
+        cmocka_unit_test(test_spectra_qualities),
+        cmocka_unit_test(test_spectra_parts),
+        cmocka_unit_test(test_spectra_damage),
+        cmocka_unit_test(test_spectra_scales),
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_gain),
+        cmocka_unit_test(test_scales),
+        cmocka_unit_test(test_near),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
