@@ -134,7 +134,8 @@ static ae_status append(void *opaque, const void *data, size_t n, ae_error *err)
     return AE_OK;
 }
 
-static void through_jpeg(picture *p, int quality)
+/* What a tool would find in the file: its noise (ae_superres_noise). */
+static float through_jpeg(picture *p, int quality)
 {
     size_t bytes = (size_t)p->info.height * ae_row_bytes(&p->info);
     buffer b = {.data = get(bytes + 65536, 2), .capacity = 2 * bytes + 131072};
@@ -144,6 +145,7 @@ static void through_jpeg(picture *p, int quality)
     ae_reader reader = {0};
     ae_source *source = NULL;
     ae_error err = {0};
+    uint16_t table[64];
 
     check(
         ae_encoder_open(ae_codec_for_name("jpeg"), &sink, &p->info, NULL, &options, &encoder, &err),
@@ -152,10 +154,13 @@ static void through_jpeg(picture *p, int quality)
     check(ae_encoder_finish(&encoder, &err), &err, "JPEG");
     check(ae_source_memory(b.data, b.n, &source, &err), &err, "JPEG");
     check(ae_reader_open(source, NULL, &reader, &err), &err, "JPEG");
+    check(ae_reader_quantisation(&reader, table, &quality) ? AE_OK : AE_ERR_UNSUPPORTED, &err,
+          "JPEG's steps");
     check(ae_reader_read(&reader, p->pixels, (uint32_t)p->info.height, &err), &err, "JPEG");
     ae_reader_close(&reader);
     ae_source_free(source);
     ae_free(b.data);
+    return ae_superres_noise(table, 0);
 }
 
 static picture enlarge(const ae_model *model, ae_superres_options *options, picture *from)
@@ -268,7 +273,7 @@ int main(int argc, char **argv)
         double db[2];
 
         if (quality)
-            through_jpeg(&small, quality);
+            options.noise = through_jpeg(&small, quality);
         plain = resize(AE_BICUBIC, &small, clean.info.width, clean.info.height);
         result = enlarge(model, &options, &small);
         db[0] = psnr(&clean, &plain, grey, scale);

@@ -17,10 +17,18 @@ typedef struct ae_superres_options {
     double factor;
     /* 0..1: how much of noise and coding artefacts to remove, told to models that ask for it */
     float denoise;
+    /* Luminance deviation, of 255, of the noise and artefacts that are to be removed. The result,
+     * made small again, agrees with the picture: wholly where that is 0, where it is 5 by half of
+     * what it lacks */
+    float noise;
     uint32_t tile; /* edge of the tiles in pixels of the source, >= 32; 0: 256 */
     ae_precision precision;
     ae_control control;
 } ae_superres_options;
+
+/* What to set `noise` to: of a JPEG file with these steps of luminance (NULL: none), in which noise
+ * of this luminance was found. */
+AE_API float ae_superres_noise(const uint16_t table[64], float luminance);
 
 /* The picture that comes of enlarging `info`; AE_ERR_LIMIT, naming the limit, where that is too
  * large. limits may be NULL. */

@@ -8,11 +8,13 @@
 #include "ae/denoise.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
-enum { EDGE = 8, LEAST_HELD = 64 };
+#include "image/held.h"
+#include "image/jpegloss.h"
+
+enum { EDGE = 8 };
 #define SHARE 0.25f /* of a step */
 #define LEVEL 20.0f /* told of steps of ... */
 /* ... at the low frequencies, as quality 10 has them; measured on Kodak there and at 20 and 40 */
@@ -20,7 +22,6 @@ enum { EDGE = 8, LEAST_HELD = 64 };
 #define GROWTH 0.33f
 
 struct ae_deblock {
-    const ae_row_source *source;
     const ae_row_sink *sink;
     ae_signal_info info;
     float limits[EDGE][EDGE];
@@ -28,60 +29,13 @@ struct ae_deblock {
     size_t row_bytes;
     uint8_t *band, *before; /* EDGE rows of the result, and the same as they were */
     uint32_t n_band;
-    pthread_mutex_t mutex; /* of what follows: rows are read by one thread and written by another */
-    uint8_t *held;         /* those read and not yet written: a ring */
-    uint64_t capacity, n_read, n_written;
+    uint64_t n_written;
+    aei_held held; /* what was read and is not yet written */
 };
 
 float ae_deblock_level(const uint16_t table[64])
 {
-    static const uint8_t low[] = {0, 1, 2, 3, 8, 9, 10, 16, 17, 24};
-    float sum = 0;
-
-    for (size_t i = 0; i < sizeof(low); i++)
-        sum += fminf(table[low[i]], 255);
-    return LEVEL * powf(sum / sizeof(low) / STEPS, GROWTH);
-}
-
-static uint8_t *held_row(const ae_deblock *d, uint64_t y)
-{
-    return d->held + y % d->capacity * d->row_bytes;
-}
-
-/* Room for n more rows; with the mutex held. */
-static ae_status make_room(ae_deblock *d, uint32_t n, ae_error *err)
-{
-    uint64_t need = d->n_read - d->n_written + n, old = d->capacity;
-    uint8_t *larger;
-
-    if (need <= old)
-        return AE_OK;
-    need += need / 2;
-    larger = ae_alloc(need, d->row_bytes);
-    if (!larger)
-        return ae_fail(err, AE_ERR_NOMEM, "%llu rows of %zu bytes", (unsigned long long)need,
-                       d->row_bytes);
-    for (uint64_t y = d->n_written; y < d->n_read; y++)
-        memcpy(larger + y % need * d->row_bytes, d->held + y % old * d->row_bytes, d->row_bytes);
-    ae_free(d->held);
-    d->held = larger;
-    d->capacity = need;
-    return AE_OK;
-}
-
-static ae_status read_rows(void *opaque, void *rows, uint32_t n, ae_error *err)
-{
-    ae_deblock *d = opaque;
-    ae_status st = d->source->read(d->source->opaque, rows, n, err);
-
-    if (st != AE_OK)
-        return st;
-    pthread_mutex_lock(&d->mutex);
-    st = make_room(d, n, err);
-    for (uint32_t i = 0; i < n && st == AE_OK; i++, d->n_read++)
-        memcpy(held_row(d, d->n_read), (const uint8_t *)rows + i * d->row_bytes, d->row_bytes);
-    pthread_mutex_unlock(&d->mutex);
-    return st;
+    return LEVEL * powf(aei_jpeg_low_steps(table) / STEPS, GROWTH);
 }
 
 /* a * b, or the transpose of a times b. */
@@ -172,11 +126,9 @@ static ae_status write_rows(void *opaque, const void *rows, uint32_t n, ae_error
                d->row_bytes);
         if (d->n_band < EDGE && d->n_written + d->n_band < d->info.height)
             continue;
-        pthread_mutex_lock(&d->mutex);
-        for (uint32_t k = 0; k < d->n_band; k++)
-            memcpy(d->before + k * d->row_bytes, held_row(d, d->n_written + k), d->row_bytes);
+        aei_held_copy(&d->held, d->n_written, d->n_band, d->before);
         d->n_written += d->n_band;
-        pthread_mutex_unlock(&d->mutex);
+        aei_held_drop(&d->held, d->n_written);
         for (uint64_t x = 0; x < d->info.width; x += EDGE)
             hold_block(d, x, (int)d->n_band,
                        d->info.width - x < EDGE ? (int)(d->info.width - x) : EDGE);
@@ -192,6 +144,7 @@ ae_status ae_deblock_create(const uint16_t table[64], const ae_row_source *sourc
 {
     const ae_signal_info *info = &source->info;
     ae_deblock *d;
+    ae_status st;
 
     *out = NULL;
     if (info->sample != AE_U8 || (info->channels != 1 && info->channels != 3))
@@ -201,26 +154,24 @@ ae_status ae_deblock_create(const uint16_t table[64], const ae_row_source *sourc
     d = ae_alloc(1, sizeof(*d));
     if (!d)
         return ae_fail(err, AE_ERR_NOMEM, "deblocking");
-    d->source = source;
     d->sink = sink;
     d->info = *info;
     d->row_bytes = ae_row_bytes(info);
-    d->capacity = LEAST_HELD;
-    pthread_mutex_init(&d->mutex, NULL);
     for (int i = 0; i < EDGE; i++)
         for (int j = 0; j < EDGE; j++) {
             d->limits[i][j] = SHARE * (float)table[i * EDGE + j];
             d->cosines[i][j] = (float)(sqrt((i ? 2 : 1) / 8.0) *
                                        cos(3.14159265358979324 * i * (2 * j + 1) / 16));
         }
-    d->held = ae_alloc(d->capacity, d->row_bytes);
     d->band = ae_alloc(EDGE, d->row_bytes);
     d->before = ae_alloc(EDGE, d->row_bytes);
-    if (!d->held || !d->band || !d->before) {
+    st = d->band && d->before ? aei_held_create(&d->held, source, err)
+                              : ae_fail(err, AE_ERR_NOMEM, "rows of %zu bytes", d->row_bytes);
+    if (st != AE_OK) {
         ae_deblock_free(d);
-        return ae_fail(err, AE_ERR_NOMEM, "rows of %zu bytes", d->row_bytes);
+        return st;
     }
-    *rows = (ae_row_source){*info, d, read_rows};
+    *rows = aei_held_source(&d->held);
     *result = (ae_row_sink){d, write_rows};
     *out = d;
     return AE_OK;
@@ -230,9 +181,8 @@ void ae_deblock_free(ae_deblock *d)
 {
     if (!d)
         return;
-    ae_free(d->held);
+    aei_held_free(&d->held);
     ae_free(d->band);
     ae_free(d->before);
-    pthread_mutex_destroy(&d->mutex);
     ae_free(d);
 }

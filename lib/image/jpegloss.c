@@ -268,3 +268,13 @@ void aei_jpeg_lose(const aei_jpeg_loss *loss, float *picture, uint32_t h, uint32
         join_row(picture + (size_t)y * w * c, w, c, plane[0] + at, plane[1] + at, plane[2] + at);
     }
 }
+
+float aei_jpeg_low_steps(const uint16_t table[64])
+{
+    static const uint8_t low[] = {0, 1, 2, 3, 8, 9, 10, 16, 17, 24};
+    float sum = 0;
+
+    for (size_t i = 0; i < sizeof(low); i++)
+        sum += table[low[i]] < 255 ? table[low[i]] : 255;
+    return sum / sizeof(low);
+}

@@ -18,4 +18,7 @@ void aei_jpeg_lose(const aei_jpeg_loss *loss, float *picture, uint32_t h, uint32
                    void *scratch);
 size_t aei_jpeg_loss_scratch(uint32_t h, uint32_t w);
 
+/* The mean of a table's ten steps of the lowest frequencies, row by row. */
+float aei_jpeg_low_steps(const uint16_t table[64]);
+
 #endif

@@ -10,12 +10,12 @@
 #include <string.h>
 
 #include "core/clones.h"
+#include "image/agree.h"
+#include "image/jpegloss.h"
 #include "image/resize.h"
 #include "image/tiles.h"
 
 enum { MAX_SCALE = 4, TAPS = 4, BASE_MARGIN = 2, FILL_REACH = 4 };
-/* how far a result may lie outside the range of its neighbours, in parts of that */
-#define BEYOND 0.5f
 /* of 192 to 512 the fastest for networks with gates, which read and write much */
 enum { DEFAULT_TILE = 256 };
 
@@ -227,8 +227,7 @@ static void range_of(const float *restrict least, const float *restrict most, si
 }
 
 /* For the tile's pixels of a row, `from` its first: what results there may be, by the pixels that
- * their base is made of. Where one of them lies beyond black or white, a lamp in a float picture,
- * nothing leaves the range: its ringing would be seen far. */
+ * their base is made of. */
 static void bound_row(const aei_tile *t, const float *from, const scratch *s)
 {
     enum { ACROSS = 2 * BASE_MARGIN + 1 };
@@ -238,12 +237,7 @@ static void bound_row(const aei_tile *t, const float *from, const scratch *s)
     from -= BASE_MARGIN * (step + planes);
     range_of(from, from, step, ACROSS, all, s->line, s->wide);
     range_of(s->line, s->wide, planes, ACROSS, n, s->low, s->high);
-    for (size_t i = 0; i < n; i++) {
-        float more = s->low[i] < 0 || s->high[i] > 1 ? 0 : BEYOND * (s->high[i] - s->low[i]);
-
-        s->low[i] -= more;
-        s->high[i] += more;
-    }
+    aei_leave_room(s->low, s->high, n);
 }
 
 AEI_CLONES
@@ -338,6 +332,14 @@ static void store(const aei_tile *t)
 
 /* ---- the whole ---- */
 
+/* What JPEG does to photographs made small, at quality 50, where the steps of low frequencies are
+ * 13.2, 75, 90 and 95: deviations of 7.0, 5.2, 3.1 and 2.0. */
+float ae_superres_noise(const uint16_t table[64], float luminance)
+{
+    return table ? hypotf(luminance, 7 * powf(aei_jpeg_low_steps(table) / 13.2f, 0.55f))
+                 : luminance;
+}
+
 ae_status ae_superres_result(const ae_signal_info *info, double factor, const ae_limits *limits,
                              ae_signal_info *result, ae_error *err)
 {
@@ -393,12 +395,15 @@ ae_status ae_superres(const ae_model *model, const ae_superres_options *o,
     const ae_recipe *recipe = ae_model_recipe(model);
     enlarger e = {.residual = recipe->residual};
     ae_rescaler *rescaler = NULL;
-    ae_row_sink shrink = {NULL, to_rescaler};
+    aei_agree *agree = NULL;
+    ae_row_source rows;
+    ae_row_sink shrink = {NULL, to_rescaler}, large;
+    bool smaller = o->factor != 0 && o->factor < recipe->scale;
     ae_signal_info result;
     aei_tiles job = {
         .model = model,
-        .source = source,
-        .sink = sink,
+        .source = &rows,
+        .sink = &large,
         .result = source->info,
         .scale = recipe->scale,
         .level = {o->denoise},
@@ -421,18 +426,22 @@ ae_status ae_superres(const ae_model *model, const ae_superres_options *o,
     make_phases(recipe->scale, e.phases);
     job.result.width *= recipe->scale;
     job.result.height *= recipe->scale;
-    if (o->factor != 0 && o->factor < recipe->scale) {
+    job.result.sample = AE_F32;
+    if (smaller) {
         const ae_limits none = {.max_pixels = UINT64_MAX, .max_edge = UINT64_MAX};
 
-        job.result.sample = AE_F32;
         if ((st = ae_superres_result(&source->info, o->factor, &none, &result, err)) != AE_OK ||
             (st = ae_rescaler_create(AE_BICUBIC, &job.result, &result, sink, &rescaler, err)) !=
                 AE_OK)
             return st;
         shrink.opaque = rescaler;
-        job.sink = &shrink;
     }
-    st = aei_tiles_run(&job, stats, err);
+    st = aei_agree_create(recipe->scale, aei_agree_shares(o->denoise * o->noise), source,
+                          smaller ? AE_F32 : source->info.sample, smaller ? &shrink : sink, &rows,
+                          &large, &agree, err);
+    if (st == AE_OK)
+        st = aei_tiles_run(&job, stats, err);
+    aei_agree_free(agree);
     ae_rescaler_free(rescaler);
     return st;
 }

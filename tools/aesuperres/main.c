@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ae/denoise.h"
 #include "common/filter.h"
 #include "common/progress.h"
 
@@ -94,6 +95,24 @@ static int load_model(int n_operands)
     return CLI_GO_ON;
 }
 
+/* What of the picture is noise and JPEG's artefacts, where a model may remove it. */
+static ae_status find_noise(filter_picture *p, float *found, ae_error *err)
+{
+    uint16_t table[64];
+    ae_noise noise;
+    ae_status st;
+    int quality;
+    bool jpeg = ae_reader_quantisation(&p->reader, table, &quality);
+
+    *found = 0;
+    if (o.denoise == 0 || !(ae_model_recipe(o.loaded)->strength_max > 0))
+        return AE_OK;
+    if ((st = ae_noise_estimate(&p->rows, &cli_cancel, &noise, err)) != AE_OK)
+        return st;
+    *found = ae_superres_noise(jpeg ? table : NULL, noise.luminance);
+    return filter_reopen(p, err);
+}
+
 static ae_status enlarge(const cli_item *item, filter_input *in, ae_error *err)
 {
     filter_picture p;
@@ -104,16 +123,17 @@ static ae_status enlarge(const cli_item *item, filter_input *in, ae_error *err)
                                .tile = o.filter.tile,
                                .precision = (ae_precision)o.filter.precision,
                                .control = {item->threads, &cli_cancel, &p, filter_progress, NULL}};
-    char what[64];
+    char what[80];
     ae_status st;
 
     filter_take(&p, &o.filter, item, in);
-    if ((st = ae_superres_result(&p.reader.info, o.scale, NULL, &result, err)) == AE_OK &&
+    if ((st = find_noise(&p, &how.noise, err)) == AE_OK &&
+        (st = ae_superres_result(&p.reader.info, o.scale, NULL, &result, err)) == AE_OK &&
         (st = filter_begin(&p, &result, err)) == AE_OK &&
         (st = ae_superres(o.loaded, &how, &p.rows, &p.sink, &stats, err)) == AE_OK &&
         (st = filter_finish(&p, err)) == AE_OK) {
-        snprintf(what, sizeof(what), "to %llu x %llu", (unsigned long long)result.width,
-                 (unsigned long long)result.height);
+        snprintf(what, sizeof(what), "to %llu x %llu, noise %.2f", (unsigned long long)result.width,
+                 (unsigned long long)result.height, (double)how.noise);
         filter_report(&p, what, o.loaded, &stats);
         cli_json_number(item->json, "scale", o.scale);
     }
