@@ -293,13 +293,17 @@ typedef struct ae_arrays_options {
     uint64_t first, n_rows; /* decoding: the rows wanted; n_rows 0: all */
     /* Encoding: elements as decoding will give them, with the opaque of `control`; may be NULL. */
     void (*decoded)(void *opaque, const void *elements, uint32_t n);
-    ae_control control; /* lost: decoding, a tile that is damaged and becomes 0 */
+    ae_control control; /* lost: decoding, a tile that is damaged and becomes 0, of floats NaN */
 } ae_arrays_options;
 
 /* Whether the container knows this type of elements and so many of them. */
 AE_API bool ae_arrays_known(const ae_signal_info *info);
-/* Elements of a tile: some rows, or a part of one. */
-AE_API uint32_t ae_arrays_tile(const ae_signal_info *info);
+/* Sets item->tile, the elements of a tile: some rows, or a part of one, as few as cost little.
+ * item: info, quality and error. elements: the first n of the array, n at least 1, at best all or
+ * AE_ARRAYS_TRIAL. */
+enum { AE_ARRAYS_TRIAL = 1 << 16 };
+AE_API AE_NODISCARD ae_status ae_arrays_choose_tile(ae_item *item, const void *elements, uint32_t n,
+                                                    ae_error *err);
 /* item: info, tile, quality and error are taken. source: AE_KIND_TENSOR. */
 AE_API AE_NODISCARD ae_status ae_arrays_encode(const ae_item *item,
                                                const ae_arrays_options *options,

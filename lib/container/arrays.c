@@ -8,11 +8,65 @@
 #include "core/threads.h"
 #include "fetch.h"
 
-enum { TILE = 1 << 18 /* elements, at most, where no row has more */ };
+enum {
+    LARGEST = 1 << 17, /* elements of a tile */
+    MOST_TILES = 1 << 21,
+    WORTH = 32 /* a tile is small where that costs at most one byte more in so many */
+};
 
-uint32_t ae_arrays_tile(const ae_signal_info *info)
+/* Of about that many elements: whole rows, where one does not have more. */
+static uint32_t tile_of(const ae_signal_info *info, uint32_t n)
 {
-    return info->width >= TILE ? TILE : (uint32_t)(TILE / info->width * info->width);
+    return info->width >= n ? n : (uint32_t)(n / info->width * info->width);
+}
+
+/* Bytes that the elements take in tiles of that many. */
+static ae_status try(aei_array_coder *c, const ae_item *item, const uint8_t *elements, uint32_t n,
+                     uint32_t tile, uint8_t *copy, aei_buffer *data, size_t *n_bytes, ae_error *err)
+{
+    size_t each = ae_sample_bytes(item->info.sample);
+    ae_status st = AE_OK;
+
+    *n_bytes = 0;
+    for (uint32_t at = 0, some; at < n && st == AE_OK; at += some) {
+        some = n - at < tile ? n - at : tile;
+        memcpy(copy, elements + at * each, some * each);
+        st = aei_array_tile_encode(c, item, at, copy, some, data, err);
+        *n_bytes += data->n_bytes;
+    }
+    return st;
+}
+
+ae_status ae_arrays_choose_tile(ae_item *item, const void *elements, uint32_t n, ae_error *err)
+{
+    static const uint32_t small[] = {1 << 12, 1 << 14};
+    const ae_signal_info *info = &item->info;
+    aei_array_coder *c = aei_array_coder_create();
+    uint8_t *copy = ae_alloc(n, ae_sample_bytes(info->sample));
+    aei_buffer data = {0};
+    size_t whole = 0, parts;
+    ae_status st = AE_OK;
+
+    item->tile = tile_of(info, LARGEST);
+    if (!c || !copy)
+        st = ae_fail(err, AE_ERR_NOMEM, "tiles of an array");
+    else if (n > small[0])
+        st = try(c, item, elements, n, n, copy, &data, &whole, err);
+    for (size_t i = 0; i < sizeof(small) / sizeof(*small) && n > small[i] && st == AE_OK; i++) {
+        uint32_t tile = tile_of(info, small[i]);
+
+        if (info->width * info->height / tile > MOST_TILES)
+            continue;
+        st = try(c, item, elements, n, tile, copy, &data, &parts, err);
+        if (st == AE_OK && parts <= whole + whole / WORTH) {
+            item->tile = tile;
+            break;
+        }
+    }
+    ae_free(data.data);
+    ae_free(copy);
+    aei_array_coder_free(c);
+    return st;
 }
 
 typedef struct slot {
@@ -188,8 +242,12 @@ static void decode_one(void *context, uint32_t i, uint32_t thread)
     if (s->st == AE_OK)
         s->st = aei_array_tile_decode(s->coder, t->item, s->first, s->data.data, s->data.n_bytes,
                                       s->elements, s->n, &s->err);
-    if (s->st != AE_OK)
-        memset(s->elements, 0, s->n * t->each);
+    if (s->st != AE_OK) {
+        ae_sample type = t->item->info.sample;
+        bool is_float = type == AE_F16 || type == AE_F32 || type == AE_F64;
+
+        memset(s->elements, is_float ? 0xff : 0, s->n * t->each); /* all bits set are no number */
+    }
 }
 
 /* Elements as they follow each other, in whole rows. */

@@ -107,8 +107,9 @@ def main(command, *args):
         data[data.index(b"\xe5\xa3\xcbT") + 40] ^= 1
         open(args[1], "wb").write(data)
         return True
-    x, y = read(args[0])[2], read(args[1])[2]  # mostly
-    return len(x) == len(y) and x[1 << 18 :] == y[1 << 18 :] and not any(y[: 1 << 18])
+    x, y = read(args[1])[2], read(args[2])[2]  # mostly: of these floats up to so many are lost, from the first on
+    lost = sum(v != v for v in y)
+    return len(x) == len(y) and x[lost:] == y[lost:] and 0 < lost <= int(args[0])
 
 
 sys.exit(0 if main(*sys.argv[1:]) else 1)

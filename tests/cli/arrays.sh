@@ -56,7 +56,9 @@ python3 "$arrays" same f4-walk.npy all/f4-walk.npy && python3 "$arrays" same u1-
 
 # damage costs a tile, and is named by its rows
 python3 "$arrays" break one.aec broken.aec
-run 1 $de -o rest.npy broken.aec; says "rows 0 to"; says "is lost"; python3 "$arrays" mostly f8-long.npy rest.npy || fail "more than a tile was lost"
+run 1 $de -o rest.npy broken.aec; says "rows 0 to"; says " are lost"; python3 "$arrays" mostly 131072 f8-long.npy rest.npy || fail "more than a tile was lost"
+python3 "$arrays" break f4-walk.aec broken4.aec # of an array that gains little by large tiles they are small
+run 1 $de -o rest4.npy broken4.aec; python3 "$arrays" mostly 4096 f4-walk.npy rest4.npy || fail "more than 4096 of 15000 elements were lost"
 run 1 $de -t broken.aec; says "rows 0 to"
 for n in 3 40 200; do head -c -$n f4-walk.aec >cut.aec; run 1 $de -f -o cut.npy cut.aec; done
 finish

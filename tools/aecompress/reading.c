@@ -165,7 +165,6 @@ static ae_status open_array(compressed *c, const compress_options *o, ae_error *
         c->item.error = o->max_relative > 0 ? o->max_relative : fmax(o->max_error, steps);
     if (!ae_arrays_known(info))
         return ae_fail(err, AE_ERR_UNSUPPORTED, "an array of a type or size that cannot be stored");
-    c->item.tile = ae_arrays_tile(info);
     c->row_bytes = ae_row_bytes(info);
     return (c->hash = ae_sample_hash_create()) ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "an array");
 }

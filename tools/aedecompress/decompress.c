@@ -42,8 +42,13 @@ void decompress_place(const ae_item *item, uint32_t index, char text[80])
         uint64_t n = item->info.width * item->info.height;
 
         last = last < n ? last : n - 1;
-        snprintf(text, 80, "rows %llu to %llu", (unsigned long long)(first / item->info.width),
-                 (unsigned long long)(last / item->info.width));
+        first /= item->info.width;
+        last /= item->info.width;
+        if (first == last)
+            snprintf(text, 80, "row %llu", (unsigned long long)first);
+        else
+            snprintf(text, 80, "rows %llu to %llu", (unsigned long long)first,
+                     (unsigned long long)last);
         return;
     }
     w = w < AE_CODER_TILE ? w : AE_CODER_TILE;
@@ -77,8 +82,8 @@ static void lose(void *opaque, uint32_t index, const char *why)
     char place[80];
 
     decompress_place(d->what, index, place);
-    cli_message("%s: %s%s%s is lost: %s", d->item->input, d->what->name, *d->what->name ? ": " : "",
-                place, why);
+    cli_message("%s: %s%s%s %s lost: %s", d->item->input, d->what->name, *d->what->name ? ": " : "",
+                place, strncmp(place, "rows ", 5) ? "is" : "are", why);
     d->n_lost++;
 }
 
