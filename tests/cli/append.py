@@ -68,11 +68,10 @@ for number in (signal.SIGKILL, signal.SIGTERM):
 # an append that is killed costs nothing that was reported; an interrupted one leaves the archive as it was
 run(0, compress, *quiet, "--archive", "s.aec", "p000.pgm")
 done = ["p000.pgm"]
-for k, n in enumerate(names[1:kills + 1]):
-    group = [n] + names[40 + k % 10:44 + k % 10]
-    group = [g for g in group if g not in done]
-    if not group:
-        continue
+for k in range(kills):
+    group = [f"k{k:04}-{i}.pgm" for i in range(4)]
+    for i, g in enumerate(group):
+        picture(g, 120 + k % 50, 110, 100 + 4 * k + i)
     status, says = kill_after(took * random.uniform(0.1, 0.5), random.choice((signal.SIGKILL, signal.SIGTERM)), compress, *quiet,
                               "--archive", "s.aec", "--append", *group)
     have = listed("s.aec")

@@ -2,10 +2,10 @@
 # A small job of each tool is done again and again, and the first time its first operation on files fails, the second time its second: what fails
 # is told, with exit status 1; what was there stays as it was; what is there afterwards is whole; nothing is left over. What succeeds is right, and
 # so it is where each read and write does only half. FAULTS=all tries each kind of failure.
-# faults.py BADFILES AECOMPRESS AEDECOMPRESS AEDENOISE AESUPERRES MAKEMODEL AETRAIN AEFEATURES AESAMPLE
-import json, os, random, shutil, subprocess, sys
+# faults.py BADFILES AECOMPRESS AEDECOMPRESS AEDENOISE AESUPERRES MAKEMODEL AETRAIN AEFEATURES AESAMPLE AESEARCH AEANOMALY
+import json, os, random, shutil, struct, subprocess, sys
 
-bad, compress, decompress, denoise, superres, makemodel, train, features, sample = sys.argv[1:]
+bad, compress, decompress, denoise, superres, makemodel, train, features, sample, search, anomaly = sys.argv[1:]
 thorough = os.environ.get("FAULTS") == "all"
 wrong = []
 runs = 0
@@ -42,6 +42,7 @@ def job(name, command, *given, differs=(), good=None):
     if n < 5:
         sys.exit(f"{name}: {n} operations: are they seen?")
     print(name, n)
+    told = r.stdout
     faults = [f"{i} {k}" for i in range(1, n + 1) for k in ("es" if thorough else "s")] + ["0 h"]
     for fault in faults:
         shutil.rmtree("work", True)
@@ -70,6 +71,8 @@ def job(name, command, *given, differs=(), good=None):
             elif data != wanted[f] and f not in differs and not (r.returncode == 1 and good and good(f, None)):
                 say(f"{f} is half")
         if r.returncode == 0:
+            if r.stdout != told:
+                say("other results on standard output, and all is well")
             for f in wanted:
                 if f not in after or (f not in differs and after[f] != wanted[f]):
                     say(f"{f} is not what it should be, and all is well")
@@ -86,7 +89,11 @@ def fine(f, before):
 
 picture("p.ppm", 40, 30, 1)
 picture("q.ppm", 20, 10, 2)
-for f, args in (("p.aec", ["p.ppm"]), ("two.aec", ["--archive", "two.aec", "p.ppm", "q.ppm"]), ("one.aec", ["--archive", "one.aec", "p.ppm"])):
+samples = struct.pack("<600h", *(random.Random(3).randint(-9000, 9000) for _ in range(600)))
+open("s.wav", "wb").write(b"RIFF" + struct.pack("<I", 36 + len(samples)) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16)
+                          + b"data" + struct.pack("<I", len(samples)) + samples)
+open("table.csv", "w").writelines(f"{i % 7},{i % 5},{i % 3},{i % 2}\n" for i in range(20))
+for f, args in (("s.aec", ["s.wav"]), ("t.aec", ["-o", "t.aec", "table.csv"]), ("p.aec", ["p.ppm"]), ("two.aec", ["--archive", "two.aec", "p.ppm", "q.ppm"]), ("one.aec", ["--archive", "one.aec", "p.ppm"])):
     subprocess.run([compress, "--lossless", "--quiet", *args], check=True)
 open("tiny.yaml", "w").write("""recipe: 1
 name: tiny
@@ -133,7 +140,6 @@ data: {augment: false}
 loss: [{kind: mse}]
 train: {optimizer: adamw, rate: 1.0e-2, rate_end: 1.0e-4, steps: 2, warmup: 0, batch: 4, shards: 2, validate_every: 2}
 """)
-open("table.csv", "w").writelines(f"{i % 7},{i % 5},{i % 3},{i % 2}\n" for i in range(20))
 for name in "denoise", "superres", "table":
     subprocess.run([makemodel, name + ".yaml", name + ".aem"], check=True)
 quiet = ["--quiet", "-j", "1"]
@@ -148,6 +154,15 @@ job("aedenoise -f", [denoise, *quiet, "--model", "./denoise.aem", "--level", "20
 job("aesuperres", [superres, *quiet, "--model", "./superres.aem", "-o", "large.png", "p.ppm"], "p.ppm", "superres.aem")
 job("aefeatures", [features, "-m", "table.aem", "table.csv", "-o", "codes.npy", "--error", "errors.csv", *quiet], "table.aem", "table.csv")
 job("aesample", [sample, "-m", "table.aem", "table.csv", "-n", "5", "--seed", "3", "-o", "drawn.csv", *quiet], "table.aem", "table.csv")
+with_model = [search, "-m", "table.aem", *quiet]
+subprocess.run([*with_model, "--build", "table.index", "table.csv"], check=True)
+job("aesearch --build", [*with_model, "--build", "new.index", "table.csv"], "table.aem", "table.csv")
+job("aesearch", [*with_model, "--index", "table.index", "-k", "2", "table.csv"], "table.aem", "table.index", "table.csv")
+job("aeanomaly", [anomaly, "-m", "table.aem", "--normal", "table.csv", "--detector", "new.detector", "table.csv", *quiet], "table.aem", "table.csv")
+job("aecompress, a sound", [compress, *quiet, "s.wav"], "s.wav")
+job("aedecompress, a sound", [decompress, *quiet, "s.aec"], "s.aec")
+job("aecompress, an array", [compress, *quiet, "table.csv"], "table.csv")
+job("aedecompress, an array", [decompress, *quiet, "-o", "t.csv", "t.aec"], "t.aec")
 job("aetrain", [train, "tiny.yaml", "p.ppm", "q.ppm", "-o", "m.aem", "--threads", "1", "--quiet"], "tiny.yaml", "p.ppm", "q.ppm",
     differs=("m.aem", "m.json", "m.html", "m.md"))
 print(runs, "runs")
