@@ -24,7 +24,7 @@ typedef struct aei_conv {
     aei_prepared weights[2]; /* for forward, for backward by data */
     size_t bias_offset;
     dnnl_primitive_t reorder_in[2], reorder_out;
-    bool direct; /* the flat weights have the plain shape: no padding or permutation between */
+    bool direct; /* the flat weights are the plain ones: no padding or permutation between */
     bool expand; /* deconvolution with kernel = stride: a 1x1 convolution and a copy */
     size_t plain_floats;
     dnnl_memory_desc_t reorder_pad;  /* the largest of its reorders' scratchpads */

@@ -314,13 +314,17 @@ static bool lay_out_weights(aei_plan *plan, aei_step *s, const conv_form *f, int
     static const dnnl_format_tag_t plain_tag[] = {0, 0, dnnl_ab, 0, dnnl_abcd, dnnl_abcde};
     const aei_tensor *src = &aei_conv_source(plan, s)->t;
     aei_conv *l = s->own;
+    dnnl_format_tag_t tag;
     bool good;
 
     l->src_md = *md_of(pd[0], dnnl_query_src_md);
     l->dst_md = *md_of(pd[0], dnnl_query_dst_md);
+    l->direct = s->node->op != AE_OP_DECONV && src->perm == 0 && s->t.perm == 0 &&
+                s->t.cp == s->t.shape.c && (f->inner || src->cp == src->shape.c);
+    /* the flat weights of a tied layer are those of the other one, I x O */
+    tag = l->direct && s->node->transposed ? dnnl_ba : plain_tag[f->n_weights];
     good = ok(dnnl_memory_desc_init_by_tag(&l->bias_md, 1, f->bias, dnnl_f32, dnnl_a)) &&
-           ok(dnnl_memory_desc_init_by_tag(&l->plain_md, f->n_weights, f->weights, dnnl_f32,
-                                           plain_tag[f->n_weights]));
+           ok(dnnl_memory_desc_init_by_tag(&l->plain_md, f->n_weights, f->weights, dnnl_f32, tag));
     for (int k = 0; k < 2 && good; k++)
         if (pd[k]) {
             reserve_prepared(plan, &l->weights[k], md_of(pd[k], dnnl_query_weights_md));
@@ -337,8 +341,6 @@ static bool lay_out_weights(aei_plan *plan, aei_step *s, const conv_form *f, int
     }
     l->bias_offset = plan->prepared_bytes;
     plan->prepared_bytes += align64(aei_conv_bias_floats(s) * 4);
-    l->direct = s->node->op != AE_OP_DECONV && !s->node->transposed && src->perm == 0 &&
-                s->t.perm == 0 && s->t.cp == s->t.shape.c && (f->inner || src->cp == src->shape.c);
     l->plain_offset = plan->scratch_bytes;
     l->pad_offset = l->plain_offset +
                     (l->direct && !s->shared ? 0 : align64(l->plain_floats * sizeof(float)));

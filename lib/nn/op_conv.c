@@ -311,7 +311,9 @@ static void conv_collect(const aei_weights *w, const aei_step *s, float *native,
           *plain = conv_overwrites(s) ? to : (float *)(w->scratch + l->plain_offset);
 
     reorder(w, s, l->reorder_out, &l->diff_weights_md, native, &l->plain_md, plain);
-    if (plain != to)
+    if (plain != to && l->direct)
+        aei_add_to(to, plain, sizeof(float), l->plain_floats);
+    else if (plain != to)
         map_weights(w->plan, s, plain, to, false);
     if (s->node->bias)
         map_bias(s, native + l->native_bias, flat + params[s->param[1]].offset, false);
