@@ -13,6 +13,7 @@
  * rounding. */
 #include "ae/sound.h"
 #include "audio/spectrum.h"
+#include "audio/steady.h"
 
 #include <math.h>
 #include <string.h>
@@ -42,6 +43,7 @@ struct ae_sound_denoiser {
     uint32_t n_inputs, image;
     float *values, *place, *result; /* block x bands */
     aei_running_level level;
+    aei_steady *steady;
     float *noise; /* mean power of the profile in each band, or NULL */
 
     size_t span;             /* samples of each channel that a block needs */
@@ -64,6 +66,7 @@ void ae_sound_denoiser_free(ae_sound_denoiser *d)
         return;
     ae_session_free(d->session);
     aei_spectrum_free(d->spectrum);
+    aei_steady_free(d->steady);
     ae_free(d->values);
     ae_free(d->place);
     ae_free(d->result);
@@ -157,11 +160,19 @@ static ae_status run_network(ae_sound_denoiser *d, ae_error *err)
     return ae_session_run(d->session, inputs, outputs, err);
 }
 
-static float gain_of(const ae_sound_denoiser *d, float out, float in, float power, float noise)
+/* The network's gain, and what the options make of it. */
+static float network_gain(const ae_sound_denoiser *d, float out, float in)
 {
-    double g = in > 1e-9f ? fmin(fmax(out / in, 0), 1) : 0, floor_gain = 0;
+    double g = in > 1e-9f ? fmin(fmax(out / in, 0), 1) : 0;
 
-    g = pow(fmax(pow(g, 1 / d->features.power), DEEPEST), d->options.level);
+    return (float)fmax(pow(g, 1 / d->features.power), DEEPEST);
+}
+
+static float final_gain(const ae_sound_denoiser *d, double g, float power, float noise)
+{
+    double floor_gain = 0;
+
+    g = pow(g, d->options.level);
     if (d->noise)
         g = fmin(g, sqrt(fmax(0, 1 - d->options.level * noise / (power + 1e-30))));
     if (d->options.max_attenuation > 0)
@@ -183,9 +194,18 @@ static ae_status find_gains(ae_sound_denoiser *d, ae_error *err)
     }
     if ((st = run_network(d, err)) != AE_OK)
         return st;
-    for (size_t k = 0; k < (size_t)d->block * w; k++)
-        d->gains[k] = gain_of(d, d->result[k], d->values[k], d->bands_of[k],
-                              d->noise ? d->noise[k % w] : 0);
+    for (uint32_t i = 0; i < d->block; i++) {
+        const float *power = d->bands_of + (size_t)i * w, *out = d->result + (size_t)i * w,
+                    *in = d->values + (size_t)i * w;
+        float *gains = d->gains + (size_t)i * w;
+
+        for (uint32_t b = 0; b < w; b++)
+            gains[b] = network_gain(d, out[b], in[b]);
+        if (!d->options.keep_steady)
+            aei_steady_bound(d->steady, power, gains);
+        for (uint32_t b = 0; b < w; b++)
+            gains[b] = final_gain(d, gains[b], power[b], d->noise ? d->noise[b] : 0);
+    }
     return AE_OK;
 }
 
@@ -456,6 +476,8 @@ ae_status ae_sound_denoiser_new(const ae_model *model, double rate, uint32_t cha
     d->bands = d->features.bands;
     d->block = o.live ? 1 : BLOCK;
     if ((st = aei_spectrum_create(&d->features, rate, &d->spectrum, err)) != AE_OK ||
+        (st = aei_steady_create(d->spectrum, d->bands, d->features.hop, DEEPEST, &d->steady,
+                                err)) != AE_OK ||
         (st = plan_network(d, model, err)) != AE_OK)
         goto done;
     d->window = aei_spectrum_window(d->spectrum);

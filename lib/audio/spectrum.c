@@ -185,6 +185,11 @@ uint32_t aei_spectrum_bins(const aei_spectrum *s)
     return s->bins;
 }
 
+float aei_spectrum_width(const aei_spectrum *s, uint32_t band)
+{
+    return s->norm[band] > 0 ? 1 / s->norm[band] : 0;
+}
+
 AEI_CLONES static void times(size_t n, const float *restrict a, const float *restrict b, float k,
                              float *restrict to)
 {

@@ -22,6 +22,9 @@ uint32_t aei_spectrum_window(const aei_spectrum *s); /* samples */
 uint32_t aei_spectrum_hop(const aei_spectrum *s);
 uint32_t aei_spectrum_bins(const aei_spectrum *s);
 
+/* How many bins a band stands for; 0: empty. */
+float aei_spectrum_width(const aei_spectrum *s, uint32_t band);
+
 /* Spectrum of a window of samples: real and imaginary part of each bin; a sine of amplitude 1 on a
  * bin has absolute value 1. */
 void aei_spectrum_forward(aei_spectrum *s, const float *samples, float *spectrum);

@@ -84,6 +84,7 @@ static ae_status start(job *j, const ae_model *model, double strength, double le
                                 .level = level,
                                 .max_attenuation = j->o->max_attenuation,
                                 .live = j->o->file.live,
+                                .keep_steady = j->o->keep_steady,
                                 .threads = f->item->threads};
     ae_status st = AE_OK;
 

@@ -10,6 +10,7 @@ typedef struct denoise_sound_options {
     double max_attenuation; /* dB; 0: unlimited */
     const char *profile;    /* FROM-TO */
     const char *spectrogram;
+    bool keep_steady;
 
     double from, to; /* of the profile, seconds */
 } denoise_sound_options;
