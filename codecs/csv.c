@@ -4,7 +4,8 @@
  * as f64. Separator (comma, semicolon, tab or bar), decimal comma and header are told by the
  * content. The file is read once to learn what the columns hold and to count lines, then again for
  * the rows, so that memory does not grow with it. A column of words becomes numbers in the order in
- * which they first appear, one of dates becomes days since 1970, what is missing becomes NaN. */
+ * which they first appear, one of dates becomes days since 1970, what is missing becomes NaN. How
+ * all that is written goes among the metadata (csv_form.c). */
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
@@ -21,26 +22,11 @@ enum {
     SAMPLE_LINES = 64
 };
 
-typedef enum content { NUMBERS, DATES, WORDS } content;
-
-typedef struct column {
-    content what;
-    uint64_t n_numbers, n_dates, n_words; /* of the first pass */
-    uint64_t odd_line;                    /* the first line whose cell is no number, 0: none */
-    char odd[24];
-    char **words;
-    uint32_t n_known, capacity;
-    uint32_t *slots; /* hash table of words: index + 1 */
-    uint32_t n_slots;
-} column;
-
 typedef struct table {
     ae_source *source;
-    char separator;
-    bool decimal_comma, header;
-    uint64_t line, n_rows;
-    column *columns;
-    uint32_t n_columns;
+    aei_csv_form form; /* its columns are the table's */
+    bool header;
+    uint64_t line, n_rows, n_crlf, n_ends, n_empty;
     char *text; /* of the line in hand, cells ended by NUL */
     size_t n_text, capacity;
     char **cells;
@@ -61,14 +47,23 @@ static int next_byte(table *t)
     return t->buffer[t->at++];
 }
 
+static bool is_next(table *t, char c)
+{
+    int next = next_byte(t);
+
+    t->at -= next >= 0;
+    return next == c;
+}
+
 static void start_again(table *t)
 {
     static const uint8_t mark[] = {0xef, 0xbb, 0xbf}; /* of UTF-8, as spreadsheets write it */
 
     ae_source_seek(t->source, 0);
     t->n_buffer = ae_source_read(t->source, t->buffer, BUFFER);
-    t->at = t->n_buffer >= 3 && memcmp(t->buffer, mark, 3) == 0 ? 3 : 0;
-    t->line = 0;
+    t->form.mark = t->n_buffer >= 3 && memcmp(t->buffer, mark, 3) == 0;
+    t->at = t->form.mark ? 3 : 0;
+    t->line = t->n_crlf = t->n_ends = t->n_empty = 0;
 }
 
 static ae_status add_char(table *t, char c, ae_error *err)
@@ -105,10 +100,12 @@ static ae_status read_line(table *t, bool *more, ae_error *err)
         bool ends;
 
         c = next_byte(t);
-        if (c == '\r' && !in_quotes)
+        if (c == '\r' && !in_quotes) {
+            t->n_crlf += is_next(t, '\n');
             continue;
+        }
         if (c == '"' && (in_quotes || t->n_text == start)) {
-            if (in_quotes && t->at < t->n_buffer && t->buffer[t->at] == '"') {
+            if (in_quotes && is_next(t, '"')) {
                 t->at++;
                 if ((st = add_char(t, '"', err)) != AE_OK)
                     return st;
@@ -123,7 +120,8 @@ static ae_status read_line(table *t, bool *more, ae_error *err)
             return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 ": a quote is not closed",
                            t->line);
         ends = c == -1 || (!in_quotes && c == '\n');
-        if (!ends && (in_quotes || c != t->separator)) {
+        t->n_ends += ends && c != -1;
+        if (!ends && (in_quotes || c != t->form.separator)) {
             any = true;
             if ((st = add_char(t, c == 0 ? ' ' : (char)c, err)) != AE_OK)
                 return st;
@@ -135,6 +133,7 @@ static ae_status read_line(table *t, bool *more, ae_error *err)
                 return AE_OK;
             }
             t->line++;
+            t->n_empty++;
             continue;
         }
         if (n == MAX_COLUMNS)
@@ -167,7 +166,7 @@ static uint64_t hash(const char *word)
     return h;
 }
 
-static void place(column *c, uint32_t index)
+static void place(aei_csv_column *c, uint32_t index)
 {
     uint64_t at = hash(c->words[index]);
 
@@ -176,7 +175,7 @@ static void place(column *c, uint32_t index)
     c->slots[at % c->n_slots] = index + 1;
 }
 
-static bool find_word(const column *c, const char *word, double *value)
+static bool find_word(const aei_csv_column *c, const char *word, double *value)
 {
     for (uint64_t at = hash(word); c->n_slots && c->slots[at % c->n_slots]; at++)
         if (strcmp(c->words[c->slots[at % c->n_slots] - 1], word) == 0) {
@@ -188,7 +187,7 @@ static bool find_word(const column *c, const char *word, double *value)
 
 static ae_status learn_word(const table *t, uint32_t k, const char *word, ae_error *err)
 {
-    column *c = &t->columns[k];
+    aei_csv_column *c = &t->form.columns[k];
     double known;
 
     if (find_word(c, word, &known))
@@ -255,32 +254,37 @@ static char find_separator(table *t)
     return best;
 }
 
+static void look_at_cell(table *t, uint32_t k)
+{
+    aei_csv_column *c = &t->form.columns[k];
+    size_t n = strlen(t->cells[k]);
+    const char *cell = aei_csv_trim(t->cells[k]);
+    double v = 0;
+    content is = WORDS;
+
+    if (aei_csv_is_missing(cell))
+        is = MISSING;
+    else if (aei_csv_as_number(cell, t->form.decimal == ',', &v))
+        is = NUMBERS;
+    else if (aei_csv_as_date(cell, &v))
+        is = DATES;
+    c->n_words += is == WORDS;
+    if ((is == DATES || is == WORDS) && !c->odd_line) {
+        c->odd_line = t->line;
+        snprintf(c->odd, sizeof(c->odd), "%.20s", cell);
+    }
+    aei_csv_learn(&t->form, k, cell, v, is, t->quoted[k], strlen(cell) != n, t->line);
+}
+
 static ae_status look_at_cells(table *t, ae_error *err)
 {
-    for (uint32_t k = 0; k < t->n_cells; k++) {
-        column *c = &t->columns[k];
-        const char *cell = aei_csv_trim(t->cells[k]);
-        double v;
-
-        if (aei_csv_is_missing(cell))
-            continue;
-        if (aei_csv_as_number(cell, t->decimal_comma, &v)) {
-            c->n_numbers++;
-            continue;
-        }
-        if (aei_csv_as_date(cell, &v))
-            c->n_dates++;
-        else
-            c->n_words++;
-        if (!c->odd_line) {
-            c->odd_line = t->line;
-            snprintf(c->odd, sizeof(c->odd), "%.20s", cell);
-        }
-    }
-    if (t->n_cells == t->n_columns)
-        return AE_OK;
-    return ae_fail(err, AE_ERR_MALFORMED, "CSV: line %" PRIu64 " has %u cells, those before it %u",
-                   t->line, t->n_cells, t->n_columns);
+    if (t->n_cells != t->form.n_columns)
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "CSV: line %" PRIu64 " has %u cells, those before it %u", t->line,
+                       t->n_cells, t->form.n_columns);
+    for (uint32_t k = 0; k < t->n_cells; k++)
+        look_at_cell(t, k);
+    return AE_OK;
 }
 
 /* A header is a first line none of whose cells is a number, above lines some of which are. */
@@ -289,7 +293,7 @@ static bool all_words(table *t)
     double v;
 
     for (uint32_t k = 0; k < t->n_cells; k++)
-        if (aei_csv_as_number(aei_csv_trim(t->cells[k]), t->decimal_comma, &v))
+        if (aei_csv_as_number(aei_csv_trim(t->cells[k]), t->form.decimal == ',', &v))
             return false;
     return true;
 }
@@ -308,7 +312,7 @@ static bool has_decimal_comma(table *t)
 {
     size_t commas = 0, points = 0;
 
-    if (t->separator == ',')
+    if (t->form.separator == ',')
         return false;
     start_again(t);
     for (size_t i = 1; i + 1 < t->n_buffer; i++)
@@ -324,39 +328,50 @@ static ae_status first_pass(table *t, ae_meta *meta, ae_error *err)
     bool more = false, first_has_words, numbers = false;
     ae_status st;
 
-    t->separator = find_separator(t);
-    t->decimal_comma = has_decimal_comma(t);
+    t->form.separator = find_separator(t);
+    t->form.decimal = has_decimal_comma(t) ? ',' : '.';
     start_again(t);
     if ((st = read_line(t, &more, err)) != AE_OK)
         return st;
     if (!more)
         return ae_fail(err, AE_ERR_MALFORMED, "CSV: no line in it");
-    t->n_columns = t->n_cells;
-    if (!(t->columns = ae_alloc(t->n_columns, sizeof(*t->columns))))
-        return ae_fail(err, AE_ERR_NOMEM, "%u columns", t->n_columns);
+    t->form.n_columns = t->n_cells;
+    if (!(t->form.columns = ae_alloc(t->form.n_columns, sizeof(*t->form.columns))))
+        return ae_fail(err, AE_ERR_NOMEM, "%u columns", t->form.n_columns);
     if ((first_has_words = all_words(t)) && (st = keep_names(t, meta, err)) != AE_OK)
         return st;
     if (!first_has_words && (st = look_at_cells(t, err)) != AE_OK)
         return st;
+    t->form.names_quoted = first_has_words;
+    for (uint32_t k = 0; k < t->n_cells; k++)
+        t->form.names_quoted &= t->quoted[k];
     t->n_rows = 1;
     while ((st = read_line(t, &more, err)) == AE_OK && more) {
         if ((st = look_at_cells(t, err)) != AE_OK)
             return st;
         t->n_rows++;
     }
-    for (uint32_t k = 0; k < t->n_columns; k++)
-        numbers |= t->columns[k].n_numbers > 0 || t->columns[k].n_dates > 0;
+    for (uint32_t k = 0; k < t->form.n_columns; k++)
+        numbers |= t->form.columns[k].n_numbers > 0 || t->form.columns[k].n_dates > 0;
     t->header = first_has_words && numbers && t->n_rows > 1;
     t->n_rows -= t->header;
-    if (first_has_words && !t->header)
+    t->form.crlf = t->n_crlf > 0;
+    t->form.unended = t->n_ends == t->n_rows + t->header + t->n_empty - 1;
+    if (t->n_empty || (t->n_crlf && t->n_crlf < t->n_ends))
+        t->form.odd_line = 1;
+    if (first_has_words && !t->header) {
         ae_meta_clear(meta);
+        if (t->form.names_quoted != t->form.columns[0].quoted)
+            t->form.odd_line = 1;
+        t->form.names_quoted = false;
+    }
     return st;
 }
 
 static ae_status decide_columns(table *t, ae_error *err)
 {
-    for (uint32_t k = 0; k < t->n_columns; k++) {
-        column *c = &t->columns[k];
+    for (uint32_t k = 0; k < t->form.n_columns; k++) {
+        aei_csv_column *c = &t->form.columns[k];
 
         c->what = c->n_words > c->n_numbers + c->n_dates ? WORDS
                   : c->n_dates > c->n_numbers            ? DATES
@@ -378,16 +393,16 @@ static ae_status learn_words(table *t, ae_error *err)
     bool more = true, any = false;
     ae_status st = AE_OK;
 
-    for (uint32_t k = 0; k < t->n_columns; k++)
-        any |= t->columns[k].what == WORDS;
+    for (uint32_t k = 0; k < t->form.n_columns; k++)
+        any |= t->form.columns[k].what == WORDS;
     start_again(t);
     if (t->header)
         st = read_line(t, &more, err);
     while (any && more && st == AE_OK && (st = read_line(t, &more, err)) == AE_OK && more)
-        for (uint32_t k = 0; k < t->n_columns && st == AE_OK; k++) {
+        for (uint32_t k = 0; k < t->form.n_columns && st == AE_OK; k++) {
             const char *cell = aei_csv_trim(t->cells[k]);
 
-            if (t->columns[k].what == WORDS && !aei_csv_is_missing(cell))
+            if (t->form.columns[k].what == WORDS && !aei_csv_is_missing(cell))
                 st = learn_word(t, k, cell, err);
         }
     return st;
@@ -397,36 +412,24 @@ static ae_status learn_words(table *t, ae_error *err)
 
 static void free_table(table *t)
 {
-    for (uint32_t k = 0; t->columns && k < t->n_columns; k++) {
-        for (uint32_t i = 0; i < t->columns[k].n_known; i++)
-            ae_free(t->columns[k].words[i]);
-        ae_free(t->columns[k].words);
-        ae_free(t->columns[k].slots);
-    }
-    ae_free(t->columns);
+    aei_csv_free(&t->form);
     ae_free(t->cells);
     ae_free(t->quoted);
     ae_free(t->text);
     ae_free(t);
 }
 
-static void describe(const table *t, char note[160])
+static void describe(const aei_csv_form *f, char note[160])
 {
-    uint32_t words = 0, dates = 0;
-    char text[80];
+    char text[120];
 
-    for (uint32_t k = 0; k < t->n_columns; k++) {
-        words += t->columns[k].what == WORDS;
-        dates += t->columns[k].what == DATES;
-    }
-    if (words) {
-        snprintf(text, sizeof(text), "words of %u columns became numbers", words);
-        aei_note(note, text);
-    }
-    if (dates) {
-        snprintf(text, sizeof(text), "dates of %u columns became days since 1970", dates);
-        aei_note(note, text);
-    }
+    if (!f->odd_line)
+        return;
+    snprintf(text, sizeof(text),
+             "not all is written as most of it is (line %" PRIu64
+             "), and comes back in another way: the same values",
+             f->odd_line);
+    aei_note(note, text);
 }
 
 static ae_status csv_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
@@ -446,8 +449,10 @@ static ae_status csv_open(ae_source *source, const ae_limits *limits, ae_reader 
         st = ae_fail(err, AE_ERR_NOMEM, "CSV reader");
     if (st == AE_OK && (st = first_pass(t, &reader->meta, err)) == AE_OK &&
         (st = decide_columns(t, err)) == AE_OK && (st = learn_words(t, err)) == AE_OK) {
-        start_again(t);
-        if (t->header)
+        aei_csv_conclude(&t->form);
+        if ((st = aei_csv_keep(&t->form, &reader->meta, err)) == AE_OK)
+            start_again(t);
+        if (st == AE_OK && t->header)
             st = read_line(t, &more, err);
     }
     if (st != AE_OK) {
@@ -455,20 +460,20 @@ static ae_status csv_open(ae_source *source, const ae_limits *limits, ae_reader 
             free_table(t);
         return st;
     }
-    describe(t, reader->note);
+    describe(&t->form, reader->note);
     reader->info = (ae_signal_info){.kind = AE_KIND_TENSOR,
                                     .sample = AE_F64,
                                     .bits = 64,
                                     .channels = 1,
-                                    .width = t->n_columns,
+                                    .width = t->form.n_columns,
                                     .height = t->n_rows,
                                     .rank = 1,
-                                    .dims = {t->n_columns}};
+                                    .dims = {t->form.n_columns}};
     reader->state = t;
     return AE_OK;
 }
 
-static double cell_value(const table *t, const column *c, char *raw)
+static double cell_value(const table *t, const aei_csv_column *c, char *raw)
 {
     const char *cell = aei_csv_trim(raw);
     double v = NAN;
@@ -480,7 +485,7 @@ static double cell_value(const table *t, const column *c, char *raw)
     else if (c->what == DATES)
         aei_csv_as_date(cell, &v);
     else
-        aei_csv_as_number(cell, t->decimal_comma, &v);
+        aei_csv_as_number(cell, t->form.decimal == ',', &v);
     return v;
 }
 
@@ -495,12 +500,12 @@ static ae_status csv_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_err
 
         if (st != AE_OK)
             return st;
-        if (!more || t->n_cells != t->n_columns)
+        if (!more || t->n_cells != t->form.n_columns)
             return ae_fail(err, AE_ERR_MALFORMED,
                            "CSV: line %" PRIu64 " is not what it was when it was first read",
                            t->line);
-        for (uint32_t k = 0; k < t->n_columns; k++)
-            *to++ = cell_value(t, &t->columns[k], t->cells[k]);
+        for (uint32_t k = 0; k < t->form.n_columns; k++)
+            *to++ = cell_value(t, &t->form.columns[k], t->cells[k]);
     }
     return AE_OK;
 }

@@ -2,14 +2,14 @@
  *
  * IDX, the format of MNIST and its like: 00 00, type, number of dimensions, these as big-endian
  * u32, then the elements, big-endian. Items become rows: height = the first dimension, width = the
- * product of the others. Plain or gzipped (RFC 1952). */
+ * product of the others. Read plain or gzipped (RFC 1952), written plain. */
 #include <inttypes.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "adapter.h"
 
-enum { BUFFER = 1 << 16 };
+enum { BUFFER = 1 << 16, BLOCK = 1024 /* elements written at once */ };
 
 typedef struct reading {
     ae_source *source;
@@ -142,7 +142,8 @@ failed:
     return st;
 }
 
-static void to_native(size_t bytes, void *rows, size_t n)
+/* From the order of bytes in the file to the machine's, and back. */
+static void in_order(size_t bytes, void *rows, size_t n)
 {
     uint8_t *p = rows;
 
@@ -164,7 +165,7 @@ static ae_status idx_read(ae_reader *reader, void *rows, uint32_t n_rows, ae_err
 
     if (get(r, rows, n_bytes) != n_bytes)
         return ae_fail(err, AE_ERR_MALFORMED, "IDX: truncated or damaged");
-    to_native(ae_sample_bytes(sample_of(r->type)), rows, n);
+    in_order(ae_sample_bytes(sample_of(r->type)), rows, n);
     return AE_OK;
 }
 
@@ -197,6 +198,99 @@ static int idx_probe(const uint8_t *head, size_t n_bytes)
     return found ? 40 : 0;
 }
 
+/* ---- writing ---- */
+
+/* The type that holds all values of another, or, of whole numbers beyond 2^53, the nearest. */
+static uint8_t type_of(ae_sample sample)
+{
+    switch (sample) {
+    case AE_U8:
+    case AE_BOOL: return 8;
+    case AE_S8: return 9;
+    case AE_S16: return 11;
+    case AE_U16:
+    case AE_S32: return 12;
+    case AE_F16:
+    case AE_F32: return 13;
+    default: return 14;
+    }
+}
+
+static void idx_accepts(ae_signal_info *info, char note[160])
+{
+    if (info->sample == AE_S64 || info->sample == AE_U64)
+        aei_note(note, "whole numbers beyond 2^53 are rounded");
+}
+
+static void put_u32(uint8_t *to, uint32_t n)
+{
+    for (int i = 0; i < 4; i++)
+        to[i] = (uint8_t)(n >> (24 - 8 * i));
+}
+
+static ae_status idx_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                            const ae_write_options *options, ae_writer *writer, ae_error *err)
+{
+    uint8_t head[4 + 4 * (AE_MAX_RANK + 1)] = {0, 0, type_of(info->sample),
+                                               (uint8_t)(info->rank + 1)};
+
+    (void)meta;
+    (void)options;
+    if (info->height > UINT32_MAX)
+        return ae_fail(err, AE_ERR_LIMIT, "IDX: %" PRIu64 " items are more than it counts",
+                       info->height);
+    put_u32(head + 4, (uint32_t)info->height);
+    for (uint32_t i = 0; i < info->rank; i++)
+        put_u32(head + 8 + 4 * i, info->dims[i]);
+    writer->state = sink;
+    return sink->write(sink->opaque, head, 8 + 4 * info->rank, err);
+}
+
+static void put_element(uint8_t type, ae_sample from, const void *rows, size_t i, void *to)
+{
+    double v = ae_sample_number(from, rows, i);
+
+    switch (type) {
+    case 12: *(int32_t *)to = (int32_t)v; break;
+    case 13: *(float *)to = (float)v; break;
+    default: *(double *)to = v; break;
+    }
+}
+
+static ae_status idx_write(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err)
+{
+    ae_sink *sink = writer->state;
+    const ae_sample from = writer->info.sample;
+    const uint8_t type = type_of(from);
+    const size_t each = ae_sample_bytes(sample_of(type)), n = n_rows * (size_t)writer->info.width;
+    double block[BLOCK]; /* of elements of any type */
+    ae_status st = AE_OK;
+
+    for (size_t i = 0, some; i < n && st == AE_OK; i += some) {
+        some = n - i < BLOCK ? n - i : BLOCK;
+        if (each == ae_sample_bytes(from) && type != 14)
+            memcpy(block, (const uint8_t *)rows + i * each, some * each);
+        else
+            for (size_t k = 0; k < some; k++)
+                put_element(type, from, rows, i + k, (uint8_t *)block + k * each);
+        in_order(each, block, some);
+        st = sink->write(sink->opaque, block, some * each, err);
+    }
+    return st;
+}
+
+static ae_status idx_finish(ae_writer *writer, ae_error *err)
+{
+    (void)writer;
+    (void)err;
+    return AE_OK;
+}
+
+static void idx_abandon(ae_writer *writer)
+{
+    (void)writer;
+}
+
 static const char *const suffixes[] = {"idx", "idx1-ubyte", "idx3-ubyte", NULL};
 
 const ae_codec aei_codec_idx = {
@@ -208,4 +302,9 @@ const ae_codec aei_codec_idx = {
     .open = idx_open,
     .read = idx_read,
     .close = idx_close,
+    .accepts = idx_accepts,
+    .create = idx_create,
+    .write = idx_write,
+    .finish = idx_finish,
+    .abandon = idx_abandon,
 };

@@ -133,6 +133,18 @@ static ae_status open_picture(compressed *c, const compress_options *o, ae_error
     return ae_similarity_create((uint32_t)info->width, &c->similarity, err);
 }
 
+/* Whether columns of a table hold words, which the adapter says among the metadata. */
+static bool has_words(const ae_meta *meta)
+{
+    for (size_t i = 0; i < meta->n_items; i++) {
+        const ae_meta_item *m = &meta->items[i];
+
+        if (m->kind == AE_META_TEXT && strcmp(m->key, "Table") == 0)
+            return strstr((char *)m->value, "\n-w") || strstr((char *)m->value, "\nqw");
+    }
+    return false;
+}
+
 static ae_status open_array(compressed *c, const compress_options *o, ae_error *err)
 {
     const ae_signal_info *info = &c->reader.info;
@@ -163,6 +175,9 @@ static ae_status open_array(compressed *c, const compress_options *o, ae_error *
         c->item.quality = AE_ARRAY_ABSOLUTE;
     if (c->item.quality)
         c->item.error = o->max_relative > 0 ? o->max_relative : fmax(o->max_error, steps);
+    if (c->item.quality && has_words(&c->reader.meta))
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "a table with words is kept without loss: an error would exchange them");
     if (!ae_arrays_known(info))
         return ae_fail(err, AE_ERR_UNSUPPORTED, "an array of a type or size that cannot be stored");
     c->row_bytes = ae_row_bytes(info);
