@@ -160,7 +160,7 @@ static float through_jpeg(picture *p, int quality)
     ae_reader_close(&reader);
     ae_source_free(source);
     ae_free(b.data);
-    return ae_superres_noise(table, 0);
+    return ae_superres_noise(table, NULL);
 }
 
 static picture enlarge(const ae_model *model, ae_superres_options *options, picture *from)

@@ -5,6 +5,7 @@
 #ifndef AE_SUPERRES_H
 #define AE_SUPERRES_H
 
+#include "ae/denoise.h"
 #include "ae/model.h"
 #include "ae/signal.h"
 
@@ -26,9 +27,9 @@ typedef struct ae_superres_options {
     ae_control control;
 } ae_superres_options;
 
-/* What to set `noise` to: of a JPEG file with these steps of luminance (NULL: none), in which noise
- * of this luminance was found. */
-AE_API float ae_superres_noise(const uint16_t table[64], float luminance);
+/* What to set `noise` to: of a JPEG file with these steps of luminance (NULL: none), in which this
+ * noise was found (NULL: none looked for). */
+AE_API float ae_superres_noise(const uint16_t table[64], const ae_noise *noise);
 
 /* The picture that comes of enlarging `info`; AE_ERR_LIMIT, naming the limit, where that is too
  * large. limits may be NULL. */

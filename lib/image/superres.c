@@ -333,11 +333,13 @@ static void store(const aei_tile *t)
 /* ---- the whole ---- */
 
 /* What JPEG does to photographs made small, at quality 50, where the steps of low frequencies are
- * 13.2, 75, 90 and 95: deviations of 7.0, 5.2, 3.1 and 2.0. */
-float ae_superres_noise(const uint16_t table[64], float luminance)
+ * 13.2, 75, 90 and 95: deviations of 7.0, 5.2, 3.1 and 2.0. A camera's noise is often found where a
+ * small picture has sharp texture all over; of that no more counts than costs little there. */
+float ae_superres_noise(const uint16_t table[64], const ae_noise *noise)
 {
-    return table ? hypotf(luminance, 7 * powf(aei_jpeg_low_steps(table) / 13.2f, 0.55f))
-                 : luminance;
+    float found = !noise ? 0 : noise->is_white ? noise->luminance : fminf(noise->luminance, 4);
+
+    return table ? hypotf(found, 7 * powf(aei_jpeg_low_steps(table) / 13.2f, 0.55f)) : found;
 }
 
 ae_status ae_superres_result(const ae_signal_info *info, double factor, const ae_limits *limits,

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ae/denoise.h"
 #include "common/filter.h"
 #include "common/progress.h"
 
@@ -109,7 +108,7 @@ static ae_status find_noise(filter_picture *p, float *found, ae_error *err)
         return AE_OK;
     if ((st = ae_noise_estimate(&p->rows, &cli_cancel, &noise, err)) != AE_OK)
         return st;
-    *found = ae_superres_noise(jpeg ? table : NULL, noise.luminance);
+    *found = ae_superres_noise(jpeg ? table : NULL, &noise);
     return filter_reopen(p, err);
 }
 
