@@ -47,6 +47,13 @@ run 0 $de --range 8- -f -o part.wav one.aec; $sound show part.wav | grep -q " 20
 run 1 $de --range 9-10 -f -o part.wav one.aec; says "which has 8.25 s"
 for range in 3-2 x 5 - 1f-2 -0; do run 2 $de --range=$range -o no.wav one.aec; says "--range"; done; absent no.wav
 
+# a waveform: of all or of a part, of both channels
+run 0 $de --preview -o wave.png one.aec; run 0 $de --preview --range 2-4 -o wave.pgm one.aec
+[ "$(head -c 15 wave.pgm | tr '\n' ' ')" = "P5 1024 256 255" ] || fail "the waveform: $(head -c 15 wave.pgm)"
+tail -c $((1024 * 256)) wave.pgm | od -An -v -tu1 -w1024 | awk '{ for (i = 1; i <= NF; i++) n += $i == 48 } END { exit n < 1024 * 20 || n > 1024 * 250 }' || fail "no waveform"
+$sound make wav s16 8000 1 16000 silence quiet.wav; run 0 $tool -f quiet.wav; run 0 $de --preview -f -o wave.pgm quiet.aec
+[ "$(tail -c $((1024 * 128)) wave.pgm | od -An -v -tu1 -w1024 | grep -c ' 48 ')" = 1 ] || fail "silence is not a line"
+
 # within an error
 run 0 $tool --near-lossless 20 --verify -f -o near.aec long.wav; run 0 $de -l near.aec; prints "within 20"
 [ "$(wc -c <near.aec)" -lt $(($(wc -c <one.aec) * 3 / 4)) ] || fail "near-lossless: $(wc -c <near.aec)"

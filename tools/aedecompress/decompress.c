@@ -20,6 +20,7 @@
 #include "common/progress.h"
 #include "common/text.h"
 #include "tar.h"
+#include "waveform.h"
 
 void decompress_place(const ae_item *item, uint32_t index, char text[80])
 {
@@ -102,7 +103,9 @@ static ae_status encode_item(decoding *d, aecfile *f, const ae_codec *codec, ae_
     const cli_item *item = d->item;
     bool checked;
     aecfile_options how = decompress_how(o);
-    ae_signal_info result = aecfile_result(d->what, &how);
+    ae_signal_info result = aecfile_result(d->what, &how), sound = result;
+    bool drawn = o->preview && sound.kind == AE_KIND_AUDIO;
+    waveform wave = {0};
     ae_write_options options = {.quality = (int)o->picture.quality,
                                 .lossless = o->picture.lossless};
     ae_row_sink sink = {d, write_rows};
@@ -123,15 +126,26 @@ static ae_status encode_item(decoding *d, aecfile *f, const ae_codec *codec, ae_
         cli_message("%s: %s: metadata are lost: %s", item->input, d->what->name, why.message);
         d->n_lost++;
     }
-    if (result.kind == AE_KIND_IMAGE && (o->region.width || o->preview))
+    if (drawn) {
+        result = waveform_picture(&sound);
+        sink = (ae_row_sink){&wave, waveform_write};
+        ae_meta_clear(&meta); /* tags are the sound's */
+        if ((st = waveform_open(&wave, &sound, err)) != AE_OK)
+            goto done;
+    } else if (result.kind == AE_KIND_IMAGE && (o->region.width || o->preview)) {
         ae_meta_resize(&meta, result.width, result.height);
+    }
     if ((st = ae_encoder_open(codec, to, &result, &meta, &options, &d->encoder, err)) != AE_OK)
         goto done;
     if (*d->encoder.writer.note)
         cli_item_note(item, "%s", d->encoder.writer.note);
-    if ((st = aecfile_decode(f, d->what, &how, &sink, &checked, err)) == AE_OK)
+    st = aecfile_decode(f, d->what, &how, &sink, &checked, err);
+    if (st == AE_OK && drawn)
+        st = waveform_draw(&wave, &d->encoder, err);
+    if (st == AE_OK)
         st = ae_encoder_finish(&d->encoder, err);
 done:
+    waveform_close(&wave);
     ae_encoder_abandon(&d->encoder);
     ae_meta_clear(&meta);
     ae_item_free(reader);

@@ -25,7 +25,8 @@ static const cli_option options[] = {
     {0, "range", CLI_STRING, &o.range_text, "FROM-TO",
      "only this part of each sound: seconds, 1:30, or frames as in 48000f; of each array: rows, "
      "from 0 on, the one behind the dash left out; either may be left out", 0, 0},
-    {0, "preview", CLI_FLAG, &o.preview, NULL, "at an eighth of the size", 0, 0},
+    {0, "preview", CLI_FLAG, &o.preview, NULL,
+     "pictures at an eighth of the size, waveforms of sounds", 0, 0},
     {'m', "model", CLI_STRING, &o.model, "NAME|FILE", "the codec, where it is not found by itself",
      0, 0},
     {0, "max-output", CLI_SIZE, &o.max_output, "SIZE",

@@ -25,7 +25,7 @@ const ae_codec *decompress_standard(const decompress_options *o, const ae_item *
 
     if (info->kind == AE_KIND_TENSOR)
         return array_standard(o, item);
-    if (info->kind != AE_KIND_AUDIO)
+    if (info->kind != AE_KIND_AUDIO || o->preview)
         return o->standard;
     return o->picture.codec && o->picture.codec->kind == AE_KIND_AUDIO
                ? o->picture.codec
