@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Mel distance (doc/sound.md) of lossy sound at bit rates of whole files, beside Opus, AAC and MP3 where their encoders are there:
 
-    bench/sound_rd.py BUILD 12,24 SPEECH.wav...      needs numpy and ffmpeg; opusenc and lame for their rows
+    bench/sound_rd.py [--plot FILE.svg] BUILD 12,24 SPEECH.wav...      needs numpy, scipy and ffmpeg; opusenc and lame for their rows
 
-Each file is decoded to 16 bits once, and that is what all encode. A peer's rate is what its files have: compare rows at like rates."""
+Each file is decoded to 16 bits once, and that is what all encode. STOI is of single channels. A peer's rate is what its files have: compare rows at like rates."""
 import os
 import shutil
 import subprocess
@@ -13,6 +13,8 @@ import tempfile
 import wave
 
 import numpy as np
+
+from sound_scores import stoi
 
 
 def read(path):
@@ -51,7 +53,35 @@ def aligned(a, b):
     return b[at:] if at < 4096 else np.pad(b, ((8192 - at, 0), (0, 0)))
 
 
-def main(build, rates, files):
+COLOURS = {"ae": "#111", "opus": "#2563eb", "aac": "#c2410c", "mp3": "#15803d"}
+
+
+def plot(curves, path, title):
+    """Mel distance over the logarithm of the rate; ours is the thick curve."""
+    rates = [p[0] for c in curves.values() for p in c]
+    low, high, most = min(rates) / 1.1, max(rates) * 1.1, 10
+
+    def at(p):
+        return "%.1f %.1f" % (50 + 560 * np.log(p[0] / low) / np.log(high / low), 390 - 350 * min(p[1], most) / most)
+
+    lines = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 430" font-family="sans-serif" font-size="12">',
+             '<rect width="640" height="430" fill="#fff"/><text x="50" y="20" font-size="14">%s</text>' % title,
+             '<text x="330" y="423" text-anchor="middle">kbit/s</text><text x="10" y="34">dB</text>']
+    for y in range(0, most + 1, 2):
+        lines.append('<path stroke="#ddd" d="M%s H610"/><text x="28" y="%g">%d</text>' % (at((low, y)), 394 - 350 * y / most, y))
+    for rate in (6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256):
+        if low < rate < high:
+            x = at((rate, 0)).split()[0]
+            lines.append('<path stroke="#ddd" d="M%s 40V390"/><text x="%s" y="406" text-anchor="middle">%d</text>' % (x, x, rate))
+    for i, (name, points) in enumerate(curves.items()):
+        style = 'fill="none" stroke="%s" stroke-width="%s"' % (COLOURS[name], 3 if name == "ae" else 1.5)
+        lines.append('<path %s d="M%s"/>' % (style, " ".join(at(p) for p in sorted(points))))
+        lines.append('<path %s d="M500 %dh30"/><text x="538" y="%d">%s</text>' % (style, 60 + 16 * i, 64 + 16 * i, name))
+    with open(path, "w") as file:
+        file.write("\n".join(lines + ["</svg>\n"]))
+
+
+def main(build, rates, files, picture=None):
     tools = os.path.join(build, "tools")
     ours = [os.path.join(tools, t, t) for t in ("aecompress", "aedecompress")]
     peers = {
@@ -60,7 +90,8 @@ def main(build, rates, files):
         "aac": ("m4a", lambda rate, i, o: ["ffmpeg", "-v", "error", "-y", "-i", i, "-c:a", "aac", "-b:a", rate + "k", o]),
         "mp3": ("mp3", lambda rate, i, o: ["lame", "--quiet", "-t", "-b", rate, i, o]),
     }
-    print("codec  asked  kbit/s  mel distance, dB  SNR, dB")
+    curves = {}
+    print("codec  asked  kbit/s  mel distance, dB  SNR, dB   STOI")
     with tempfile.TemporaryDirectory() as d:
         wavs = []
         for k, path in enumerate(files):
@@ -83,12 +114,18 @@ def main(build, rates, files):
                         b = aligned(a, read(back)[0])
                     n = min(len(a), len(b))
                     noise = np.sum((a[:n] - b[:n]) ** 2) + 1e-20
-                    rows.append((8e-3 * os.path.getsize(coded) * hertz / len(a), distance(a, b, hertz), 10 * np.log10(np.sum(a[:n] ** 2) / noise)))
+                    rows.append((8e-3 * os.path.getsize(coded) * hertz / len(a), distance(a, b, hertz), 10 * np.log10(np.sum(a[:n] ** 2) / noise),
+                                 stoi(a[:n, 0], b[:n, 0], hertz) if a.shape[1] == 1 else np.nan))
                 if rows:
-                    print("%-5s %6s  %6.1f  %16.3f  %7.1f" % (name, rate, *np.mean(rows, axis=0)), flush=True)
+                    curves.setdefault(name, []).append(np.mean(rows, axis=0))
+                    print("%-5s %6s  %6.1f  %16.3f  %7.1f  %5.3f" % (name, rate, *curves[name][-1]), flush=True)
+        if picture:
+            plot(curves, picture, "Mel distance of %d recordings" % len(wavs))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4:
+    arguments = sys.argv[1:]
+    picture = arguments.pop(1) if arguments[:1] == ["--plot"] and len(arguments) > 1 else None
+    if len(arguments) < (4 if picture else 3):
         sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    main(*arguments[1 if picture else 0:][:2], arguments[3 if picture else 2:], picture)
