@@ -248,6 +248,16 @@ ae_status aei_loader_validation(aei_loader *l, uint32_t i, aei_batch *batch, ae_
     return st;
 }
 
+ae_status aei_loader_sounds(aei_loader *l, uint32_t i, const float **mixture, const float **clean,
+                            size_t *n, ae_error *err)
+{
+    ae_status st = validation_sample(l, i % l->n_validation, 0, err);
+
+    if (st == AE_OK)
+        *n = aei_mixer_sounds(l->sound, l->benches[0].mixer, mixture, clean);
+    return st;
+}
+
 uint64_t aei_loader_fingerprint(const aei_loader *l, size_t *n_items)
 {
     const ae_dataset *d = l->config.data;

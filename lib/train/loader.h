@@ -61,6 +61,10 @@ ae_status aei_loader_next(aei_loader *loader, aei_batch *batch, double *waited, 
  * next call of this function; the last one is filled up by repetition. */
 uint32_t aei_loader_n_validation(const aei_loader *loader);
 ae_status aei_loader_validation(aei_loader *loader, uint32_t i, aei_batch *batch, ae_error *err);
+/* The sounds of sample i of the validation set, a mixture and the clean sound in it, at the
+ * recipe's rate; valid until the next call of this function or the last one. */
+ae_status aei_loader_sounds(aei_loader *loader, uint32_t i, const float **mixture,
+                            const float **clean, size_t *n, ae_error *err);
 /* XXH3-64 over the names of the items, for checkpoint and card; and how many there are. */
 uint64_t aei_loader_fingerprint(const aei_loader *loader, size_t *n_items);
 

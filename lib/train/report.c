@@ -3,6 +3,7 @@
  * Writes the report of a run as one HTML file: curves as SVG, pictures as BMP in base64, so that it
  * opens anywhere without a network. */
 #include "train/report.h"
+#include "audio/spectrum.h"
 #include "core/replace.h"
 
 #include <math.h>
@@ -130,6 +131,105 @@ static void put_galleries(FILE *f, const aei_report *r)
     fputs("</table>\n", f);
 }
 
+/* ---- sounds: spectrograms, and WAV for the players ---- */
+
+#define DARKEST (-95.0f) /* dB of a full-scale sine */
+
+/* Time to the right, frequency upwards, so bright as it is loud. */
+static ae_status put_spectrogram(FILE *f, aei_spectrum *s, const float *samples, size_t n,
+                                 ae_error *err)
+{
+    uint32_t hop = aei_spectrum_hop(s), window = aei_spectrum_window(s), rows = 192,
+             per_row = aei_spectrum_bins(s) / rows;
+    ae_shape shape = {1, rows, n < window ? 1 : (uint32_t)((n - window) / hop) + 1, 1};
+    float *pixels, *bins = ae_alloc(aei_spectrum_bins(s), 2 * sizeof(float));
+
+    shape.w = shape.w < MAX_EDGE ? shape.w : MAX_EDGE;
+    pixels = ae_alloc(shape.w, rows * sizeof(float));
+    if (!pixels || !bins) {
+        ae_free(pixels);
+        ae_free(bins);
+        return ae_fail(err, AE_ERR_NOMEM, "a spectrogram of %u columns", shape.w);
+    }
+    for (uint32_t x = 0; x < shape.w && n >= window; x++) {
+        aei_spectrum_forward(s, samples + (size_t)x * hop, bins);
+        for (uint32_t y = 0; y < rows; y++) {
+            const float *from = bins + (size_t)2 * y * per_row;
+            float power = 0;
+
+            for (uint32_t k = 0; k < 2 * per_row; k++)
+                power += from[k] * from[k];
+            pixels[(rows - 1 - y) * shape.w + x] = 1 - 10 *
+                                                           log10f(power / (float)per_row + 1e-12f) /
+                                                           DARKEST;
+        }
+    }
+    put_picture(f, pixels, shape);
+    ae_free(pixels);
+    ae_free(bins);
+    return AE_OK;
+}
+
+static void put_player(FILE *f, const float *samples, size_t n, uint32_t rate)
+{
+    static const char head[] = "WAVEfmt ";
+    uint32_t size = 2 * (uint32_t)n;
+    base64 b = {f, 0, 0};
+
+    fputs("<br><audio controls src=\"data:audio/wav;base64,", f);
+    put_u32(&b, 0x46464952); /* RIFF */
+    put_u32(&b, 36 + size);
+    for (const char *c = head; *c; c++)
+        put_byte(&b, (uint32_t)*c);
+    put_u32(&b, 16);
+    put_u32(&b, 1 | 1 << 16); /* whole numbers, one channel */
+    put_u32(&b, rate);
+    put_u32(&b, 2 * rate);
+    put_u32(&b, 2 | 16 << 16); /* bytes a frame, bits */
+    put_u32(&b, 0x61746164);   /* data */
+    put_u32(&b, size);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t v = (uint32_t)(int32_t)lrintf(32767 * fmaxf(-1, fminf(samples[i], 1)));
+
+        put_byte(&b, v);
+        put_byte(&b, v >> 8);
+    }
+    if (b.n)
+        put_sextets(&b, b.n + 1);
+    fputs("\"></audio>", f);
+}
+
+static ae_status put_sounds(FILE *f, const aei_report *r, ae_error *err)
+{
+    static const char *const titles[AEI_REPORT_VERSIONS] = {"mixture", "output", "clean"};
+    const ae_sound_features *features = &r->recipe->sound;
+    aei_spectrum *spectrum;
+    ae_status st = aei_spectrum_create(features, features->rate, &spectrum, err);
+
+    if (st != AE_OK)
+        return st;
+    fputs("<table>\n<tr>", f);
+    for (int k = 0; k < AEI_REPORT_VERSIONS; k++)
+        fprintf(f, "<th>%s<br>%.1f s, 0 to %g kHz</th>", titles[k],
+                (double)r->sounds[0].n / features->rate, features->rate / 2e3);
+    fputs("</tr>\n", f);
+    for (int i = 0; i < AEI_REPORT_SOUNDS && r->sounds[i].samples[0] && st == AE_OK; i++) {
+        fputs("<tr>", f);
+        for (int k = 0; k < AEI_REPORT_VERSIONS && st == AE_OK; k++) {
+            const float *samples = r->sounds[i].samples[k];
+
+            fputs("<td>", f);
+            st = put_spectrogram(f, spectrum, samples, r->sounds[i].n, err);
+            put_player(f, samples, r->sounds[i].n, (uint32_t)features->rate);
+            fputs("</td>", f);
+        }
+        fputs("</tr>\n", f);
+    }
+    fputs("</table>\n", f);
+    aei_spectrum_free(spectrum);
+    return st;
+}
+
 /* ---- curves ---- */
 
 /* The point's value in this curve (0 loss, 1 score, 2 rate); loss on a logarithmic scale. */
@@ -252,7 +352,8 @@ ae_status aei_report_write(const char *path, const aei_report *r, ae_error *err)
     if (r->progress->seconds > 0)
         fprintf(f, " in %.0f minutes", ceil(r->progress->seconds / 60));
     if (isfinite(r->score))
-        fprintf(f, "; %s on pictures held out: %.4g", r->score_name, r->score);
+        fprintf(f, "; %s on %s held out: %.4g", r->score_name,
+                r->recipe->sound.bands ? "mixtures" : "pictures", r->score);
     if (isfinite(r->first_score))
         fprintf(f, ", before training %.4g", r->first_score);
     if (isfinite(r->input_score))
@@ -266,7 +367,14 @@ ae_status aei_report_write(const char *path, const aei_report *r, ae_error *err)
     put_curve(f, r, 0, "loss (logarithmic)");
     put_curve(f, r, 1, r->score_name);
     put_curve(f, r, 2, "learning rate");
-    put_galleries(f, r);
+    if (r->sounds[0].samples[0])
+        st = put_sounds(f, r, err);
+    else
+        put_galleries(f, r);
+    if (st != AE_OK) {
+        aei_replace_abandon(&file);
+        return st;
+    }
     fputs("<h2>Card</h2>\n<pre>", f);
     put_escaped(f, r->card);
     fputs("</pre>\n<h2>Recipe</h2>\n<pre>", f);

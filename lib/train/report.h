@@ -16,6 +16,14 @@ typedef struct aei_gallery {
     ae_shape shape;
 } aei_gallery;
 
+enum { AEI_REPORT_SOUNDS = 4, AEI_REPORT_VERSIONS = 3 };
+
+/* Versions of a sound side by side, n samples each: a mixture, what comes of it, the clean one. */
+typedef struct aei_heard {
+    float *samples[AEI_REPORT_VERSIONS]; /* NULL: no more sounds */
+    size_t n;
+} aei_heard;
+
 typedef struct aei_report {
     const ae_recipe *recipe;
     const char *recipe_text, *card;
@@ -27,6 +35,7 @@ typedef struct aei_report {
     uint64_t steps;  /* of the whole run */
     bool noisy_only; /* the score is taken against noise */
     aei_gallery galleries[4];
+    aei_heard sounds[AEI_REPORT_SOUNDS];
 } aei_report;
 
 ae_status aei_report_write(const char *path, const aei_report *report, ae_error *err);

@@ -588,3 +588,11 @@ ae_status aei_source_sound_sample(aei_source_sound *s, aei_mixer *m, aei_rng *rn
     make_features(s, m, bins, image, target, weight);
     return AE_OK;
 }
+
+size_t aei_mixer_sounds(const aei_source_sound *s, const aei_mixer *m, const float **mixture,
+                        const float **clean)
+{
+    *mixture = m->noise;
+    *clean = m->speech;
+    return s->samples;
+}

@@ -33,6 +33,10 @@ void aei_mixer_free(aei_mixer *mixer);
 ae_status aei_source_sound_sample(aei_source_sound *source, aei_mixer *mixer, aei_rng *rng,
                                   bool held, float *image, float *target, float *weight,
                                   ae_error *err);
+/* What the mixer's last sample was made of: the mixture and the clean sound in it, as samples at
+ * the recipe's rate. Returns how many; they belong to the mixer. */
+size_t aei_mixer_sounds(const aei_source_sound *source, const aei_mixer *mixer,
+                        const float **mixture, const float **clean);
 /* XXH3-64 over the names of all recordings, and how many there are. */
 uint64_t aei_source_sound_fingerprint(const aei_source_sound *source, size_t *n_items);
 

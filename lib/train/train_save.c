@@ -4,6 +4,7 @@
  * decoder of a codec and the report with held-out pictures. */
 #include "train/train_session.h"
 #include "ae/compress.h"
+#include "ae/sound.h"
 #include "train/card.h"
 #include "train/join.h"
 #include "train/report.h"
@@ -87,6 +88,62 @@ static ae_status show_pictures(aei_train_session *s, aei_report *report, float *
     return AE_OK;
 }
 
+/* What the model that was saved makes of a mixture, all versions as loud, the loudest just so that
+ * it does not clip. */
+static ae_status hear(const ae_model *model, double rate, const float *mixture, const float *clean,
+                      size_t n, aei_heard *to, ae_error *err)
+{
+    ae_sound_denoiser *d = NULL;
+    ae_status st = ae_sound_denoiser_new(model, rate, 1, NULL, &d, err);
+    size_t room = st == AE_OK ? ae_sound_room(d, n) : 0, done = 0, rest = 0;
+    float peak = 1e-9f;
+
+    to->n = n;
+    for (int k = 0; k < AEI_REPORT_VERSIONS && st == AE_OK; k++)
+        if (!(to->samples[k] = ae_alloc(k == 1 ? room : n, sizeof(float))))
+            st = ae_fail(err, AE_ERR_NOMEM, "training: sounds of the report");
+    if (st == AE_OK)
+        st = ae_sound_process(d, mixture, n, to->samples[1], room, &done, err);
+    if (st == AE_OK)
+        st = ae_sound_finish(d, to->samples[1] + done, n - done, &rest, err);
+    ae_sound_denoiser_free(d);
+    if (st != AE_OK)
+        return st;
+    memcpy(to->samples[0], mixture, n * sizeof(float));
+    memcpy(to->samples[2], clean, n * sizeof(float));
+    for (int k = 0; k < AEI_REPORT_VERSIONS; k++)
+        for (size_t i = 0; i < n; i++)
+            peak = fmaxf(peak, fabsf(to->samples[k][i]));
+    for (int k = 0; k < AEI_REPORT_VERSIONS; k++)
+        for (size_t i = 0; i < n; i++)
+            to->samples[k][i] *= 0.95f / peak;
+    return AE_OK;
+}
+
+/* The first mixtures held out in which there is something to keep. */
+static ae_status show_sounds(aei_train_session *s, aei_report *report, ae_error *err)
+{
+    uint32_t held = aei_loader_n_validation(s->loader), shown = 0;
+    ae_model *model = NULL;
+    ae_status st = ae_model_open(s->out_path, NULL, &model, err);
+
+    for (uint32_t i = 0; i < held && shown < AEI_REPORT_SOUNDS && st == AE_OK; i++) {
+        const float *mixture, *clean;
+        double power = 0;
+        size_t n;
+
+        if ((st = aei_loader_sounds(s->loader, i, &mixture, &clean, &n, err)) != AE_OK)
+            break;
+        for (size_t k = 0; k < n; k++)
+            power += (double)clean[k] * clean[k];
+        if (power > 0)
+            st = hear(model, s->recipe->sound.rate, mixture, clean, n, &report->sounds[shown++],
+                      err);
+    }
+    ae_model_free(model);
+    return st;
+}
+
 static ae_status save_report(aei_train_session *s, const char *card, ae_error *err)
 {
     aei_report report = {
@@ -108,11 +165,16 @@ static ae_status save_report(aei_train_session *s, const char *card, ae_error *e
     float *before = NULL;
     ae_status st = AE_OK;
 
-    if ((s->scores_psnr || s->codec) && aei_loader_n_validation(s->loader))
+    if (s->recipe->sound.bands)
+        st = show_sounds(s, &report, err);
+    else if ((s->scores_psnr || s->codec) && aei_loader_n_validation(s->loader))
         st = show_pictures(s, &report, &before, err);
     if (st == AE_OK)
         st = aei_report_write(s->options->report, &report, err);
     ae_free(before);
+    for (int i = 0; i < AEI_REPORT_SOUNDS; i++)
+        for (int k = 0; k < AEI_REPORT_VERSIONS; k++)
+            ae_free(report.sounds[i].samples[k]);
     return st;
 }
 

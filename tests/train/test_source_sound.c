@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -326,6 +327,45 @@ static void test_loader_and_training(void **state)
     ae_recipe_free(w.recipe);
 }
 
+/* A report holds mixtures, what comes of them and the clean sound, to be seen and heard. */
+static void test_report(void **state)
+{
+    static char all[1 << 21];
+    char folder[] = "/tmp/ae-test-heard-XXXXXX", model[64], report[64], full[2048];
+    world w;
+    ae_error error = {0};
+    ae_train_options o = {.steps = 3, .threads = 1, .report = report};
+    uint32_t players = 0, pictures = 0;
+    FILE *file;
+
+    (void)state;
+    make_world(&w, "", "");
+    snprintf(full, sizeof(full), text, "", "");
+    assert_non_null(mkdtemp(folder));
+    snprintf(model, sizeof(model), "%s/m.aem", folder);
+    snprintf(report, sizeof(report), "%s/m.html", folder);
+    o.noise = &w.sets[1];
+    if (ae_train(w.recipe, full, &w.sets[0], &o, model, &error) != AE_OK)
+        fail_msg("%s", error.message);
+    file = fopen(report, "rb");
+    assert_non_null(file);
+    all[fread(all, 1, sizeof(all) - 1, file)] = 0;
+    fclose(file);
+    /* "RIFF", a size */
+    for (const char *at = all;
+         (at = strstr(at, "<audio controls src=\"data:audio/wav;base64,UklGR")); at++)
+        players++;
+    for (const char *at = all; (at = strstr(at, "data:image/bmp;base64,Qk")); at++)
+        pictures++;
+    assert_int_equal(players, 3 * 4);
+    assert_int_equal(pictures, players);
+    assert_non_null(strstr(all, "0 to 24 kHz"));
+    unlink(model);
+    unlink(report);
+    rmdir(folder);
+    ae_recipe_free(w.recipe);
+}
+
 static void test_rooms_and_noises(void **state)
 {
     enum { N = 24000 };
@@ -402,9 +442,13 @@ static void test_memory_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_repeats),          cmocka_unit_test(test_silence_and_cleanness),
-        cmocka_unit_test(test_holdout),          cmocka_unit_test(test_unusable),
-        cmocka_unit_test(test_rooms_and_noises), cmocka_unit_test(test_loader_and_training),
+        cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_silence_and_cleanness),
+        cmocka_unit_test(test_holdout),
+        cmocka_unit_test(test_unusable),
+        cmocka_unit_test(test_rooms_and_noises),
+        cmocka_unit_test(test_report),
+        cmocka_unit_test(test_loader_and_training),
         cmocka_unit_test(test_memory_failures),
     };
 
