@@ -12,6 +12,9 @@
 
 #include <pthread.h>
 
+/* Purpose of the generators of what is held out, beside steps. */
+#define AEI_SEED_HOLDOUT UINT64_C(0x686f6c646f7574)
+
 enum { AEI_CUT_ROWS = 16 }; /* of a region that are turned at a time */
 
 typedef struct aei_batch_slot {
@@ -65,5 +68,9 @@ struct aei_loader {
 ae_status aei_picture_sample(aei_loader *loader, aei_sample_bench *bench, aei_batch_slot *slot,
                              uint32_t at, const aei_picture *picture, const aei_noisy *noisy,
                              uint64_t pattern, aei_rng *rng, int crop, ae_error *err);
+
+/* Starts the threads, once all else is set; those that were are told to end, and joined, by
+ * aei_loader_free. */
+ae_status aei_loader_start(aei_loader *loader, ae_error *err);
 
 #endif
