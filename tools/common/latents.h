@@ -73,6 +73,8 @@ ae_status latents_encode(const latents *l, const latents_options *options, const
 ae_status latents_decode(const latents *l, const latents_options *options, const matrix *codes,
                          matrix *items, ae_error *err);
 
+/* ---- files ---- latentfiles.c */
+
 /* Reads a matrix of numbers (NPY, CSV, TSV); rows of an NPY of more dimensions are one row each. */
 ae_status matrix_read(const char *path, matrix *out, ae_error *err);
 /* Writes one; the format is the suffix's, CSV on standard output. rank and dims: of a row, where
