@@ -7,11 +7,10 @@
 
 #include "core/clones.h"
 #include "core/fastmath.h"
+#include "image/camerafilter.h"
 
 #include <math.h>
 #include <string.h>
-
-enum { MAX_RADIUS = 32 };
 
 /* ---- tone curve ---- */
 
@@ -120,33 +119,14 @@ static void demosaic_row(const float *restrict nn, const float *restrict n, cons
     }
 }
 
-/* Index beyond the ends: wrapped round, or mirrored without repeating the end, which keeps the
- * mosaic's phase. */
-static uint32_t beyond(int64_t i, uint32_t n, bool wrap)
-{
-    int64_t period = wrap ? n : 2 * (int64_t)n - 2;
-
-    i = (i % period + period) % period;
-    return (uint32_t)(i < n ? i : period - i);
-}
-
-/* Copies w floats between `margin` more on both sides. */
-static void pad_row(const float *from, uint32_t w, uint32_t margin, bool wrap, float *to)
-{
-    memcpy(to + margin, from, w * sizeof(*to));
-    for (uint32_t i = 0; i < margin; i++) {
-        to[i] = from[beyond((int64_t)i - margin, w, wrap)];
-        to[margin + w + i] = from[beyond((int64_t)w + i, w, wrap)];
-    }
-}
-
 static void demosaic(const aei_camera *k, const float *mosaic, uint32_t h, uint32_t w, bool wrap,
                      float *const planes[3], float *padded)
 {
     size_t row = (size_t)w + 4;
 
     for (uint32_t y = 0; y < h + 4; y++)
-        pad_row(mosaic + (size_t)beyond((int64_t)y - 2, h, wrap) * w, w, 2, wrap, padded + y * row);
+        aei_pad_row(mosaic + (size_t)aei_beyond_edge((int64_t)y - 2, h, wrap) * w, w, 2, wrap,
+                    padded + y * row);
     for (uint32_t y = 0; y < h; y++) {
         const float *c = padded + y * row;
         uint32_t red = colour_at(k->phase, y, 0) == 0 || colour_at(k->phase, y, 1) == 0 ? 0 : 2;
@@ -185,180 +165,6 @@ static void invert(const float m[3][3], float to[3][3])
         det += m[0][j] * to[j][0];
     for (int i = 0; i < 9; i++)
         to[i / 3][i % 3] /= det;
-}
-
-/* ---- filters ---- */
-
-AEI_CLONES
-static void add_pair(float *restrict to, const float *restrict a, const float *restrict b,
-                     float weight, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        to[i] += weight * (a[i] + b[i]);
-}
-
-AEI_CLONES
-static void set_scaled(float *restrict to, const float *restrict from, float weight, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        to[i] = weight * from[i];
-}
-
-/* Gaussian of the given deviation; `to` may be `from`. work: a plane and a padded row. */
-static void blur(const float *from, float *to, uint32_t h, uint32_t w, float deviation, bool wrap,
-                 float *work)
-{
-    float kernel[MAX_RADIUS + 1], sum = 0, *row = work + (size_t)h * w;
-    uint32_t radius = (uint32_t)(3 * deviation) + 1;
-
-    if (!(deviation > 0.05f)) {
-        memmove(to, from, (size_t)h * w * sizeof(*to));
-        return;
-    }
-    if (radius > MAX_RADIUS)
-        radius = MAX_RADIUS;
-    for (uint32_t i = 0; i <= radius; i++) {
-        float x = (float)i / deviation, e = -0.72134752f * x * x;
-
-        kernel[i] = aei_exp2(e > -100 ? e : -100);
-        sum += i ? 2 * kernel[i] : kernel[i];
-    }
-    for (uint32_t i = 0; i <= radius; i++)
-        kernel[i] /= sum;
-    for (uint32_t y = 0; y < h; y++) {
-        float *out = work + (size_t)y * w;
-
-        pad_row(from + (size_t)y * w, w, radius, wrap, row);
-        set_scaled(out, row + radius, kernel[0], w);
-        for (uint32_t i = 1; i <= radius; i++)
-            add_pair(out, row + radius - i, row + radius + i, kernel[i], w);
-    }
-    for (uint32_t y = 0; y < h; y++) {
-        float *out = to + (size_t)y * w;
-
-        set_scaled(out, work + (size_t)y * w, kernel[0], w);
-        for (uint32_t i = 1; i <= radius; i++)
-            add_pair(out, work + (size_t)beyond((int64_t)y - i, h, wrap) * w,
-                     work + (size_t)beyond((int64_t)y + i, h, wrap) * w, kernel[i], w);
-    }
-}
-
-/* Mean square; 16 partial sums, so that it vectorises and is the same everywhere. */
-AEI_CLONES
-static double power(const float *v, size_t n)
-{
-    float part[16] = {0};
-    double sum = 0;
-    size_t i = 0;
-
-    for (; i + 16 <= n; i += 16)
-        for (size_t k = 0; k < 16; k++)
-            part[k] += v[i + k] * v[i + k];
-    for (; i < n; i++)
-        sum += (double)v[i] * v[i];
-    for (size_t k = 0; k < 16; k++)
-        sum += part[k];
-    return sum / (double)n;
-}
-
-AEI_CLONES
-static void combine(float *restrict a, float fa, const float *restrict b, float fb, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        a[i] = fa * a[i] + fb * b[i];
-}
-
-AEI_CLONES
-static void scale_plane(float *v, float by, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        v[i] *= by;
-}
-
-/* Factor that brings a mean square to `share`. */
-static float gain(double mean_square, double share)
-{
-    return mean_square > 1e-30 ? (float)sqrt(share / mean_square) : 0;
-}
-
-/* Noise is reduced to `keep` where the picture is flat, and stays where it has edges. */
-AEI_CLONES
-static void reduce_row(const float *restrict up, const float *restrict here,
-                       const float *restrict down, float keep, float scale, float *restrict noise,
-                       size_t w)
-{
-    for (size_t x = 1; x + 1 < w; x++) {
-        float dx = here[x + 1] - here[x - 1], dy = down[x] - up[x], g = dx * dx + dy * dy;
-
-        noise[x] *= keep + (1 - keep) * g / (g + scale * scale);
-    }
-    noise[0] *= keep;
-    noise[w - 1] *= keep;
-}
-
-static void reduce(float *noise, const float *picture, uint32_t h, uint32_t w, float keep,
-                   float edge)
-{
-    for (uint32_t y = 0; y < h && keep < 1; y++) {
-        const float *here = picture + (size_t)y * w;
-
-        reduce_row(y ? here - w : here, here, y + 1 < h ? here + w : here, keep, edge,
-                   noise + (size_t)y * w, w);
-    }
-}
-
-static void sharpen(const aei_camera *k, float *y, uint32_t h, uint32_t w, float *spare,
-                    float *work)
-{
-    if (k->sharpen > 0) {
-        blur(y, spare, h, w, k->radius, true, work);
-        combine(y, 1 + k->sharpen, spare, -k->sharpen, (size_t)h * w);
-    }
-}
-
-/* What the camera's noise reduction leaves of the luminance: y is replaced. picture: luminance of
- * the clean photograph. */
-static void smooth_luminance(const aei_camera *k, const float *picture, float *y, uint32_t h,
-                             uint32_t w, float *spare, float *work)
-{
-    size_t n = (size_t)h * w;
-
-    if (k->coarse_share > 0)
-        blur(y, spare, h, w, k->coarse, true, work);
-    blur(y, y, h, w, k->fine, true, work);
-    reduce(y, picture, h, w, k->keep, k->edge);
-    if (k->coarse_share > 0)
-        combine(y, gain(power(y, n), 1 - k->coarse_share), spare,
-                gain(power(spare, n), k->coarse_share), n);
-    sharpen(k, y, h, w, spare, work);
-    scale_plane(y, gain(power(y, n), (double)k->luminance * k->luminance), n);
-}
-
-/* The same for the two planes of colour. */
-static void smooth_colour(const aei_camera *k, const float *picture, float *u, float *v, uint32_t h,
-                          uint32_t w, float *spare_u, float *spare_v, float *work)
-{
-    size_t n = (size_t)h * w;
-    float *plane[2] = {u, v}, *coarse[2] = {spare_u, spare_v},
-          wider = k->colour_coarse * k->colour_coarse, fine, rough;
-    double wanted = (double)k->luminance * k->colour;
-
-    wider -= k->colour_fine * k->colour_fine;
-    for (int i = 0; i < 2; i++) {
-        reduce(plane[i], picture, h, w, sqrtf(k->keep), k->edge); /* edges differ less */
-        blur(plane[i], plane[i], h, w, k->colour_fine, true, work);
-        if (k->colour_share > 0)
-            blur(plane[i], coarse[i], h, w, sqrtf(wider > 0 ? wider : 0), true, work);
-    }
-    if (k->colour_share > 0) {
-        fine = gain(power(u, n) + power(v, n), 1 - k->colour_share);
-        rough = gain(power(coarse[0], n) + power(coarse[1], n), k->colour_share);
-        for (int i = 0; i < 2; i++)
-            combine(plane[i], fine, coarse[i], rough, n);
-    }
-    fine = gain(power(u, n) + power(v, n), 2 * wanted * wanted);
-    scale_plane(u, fine, n);
-    scale_plane(v, fine, n);
 }
 
 /* ---- the whole way ---- */
@@ -462,14 +268,14 @@ static void develop(const aei_camera *k, const tone *t, float *const picture[3],
         to_encoded(t, picture[c], slope[c], n);
     }
     mean_of_products(noise[0], noise[g], noise[b], slope[0], slope[g], slope[b], slope[0], n);
-    scale = gain(power(slope[0], n), (double)k->luminance * k->luminance);
+    scale = aei_plane_gain(aei_plane_power(slope[0], n), (double)k->luminance * k->luminance);
     for (int c = 0; c < n_planes; c++) {
         float *noisy = spare + (size_t)c * n;
 
-        combine(noisy, 1, noise[c], scale, n);
+        aei_plane_combine(noisy, 1, noise[c], scale, n);
         to_encoded(t, noisy, slope[c], n);
         memcpy(noise[c], noisy, n * sizeof(*noisy));
-        combine(noise[c], 1, picture[c], -1, n);
+        aei_plane_combine(noise[c], 1, picture[c], -1, n);
         for (size_t i = 0; i < n; i++)
             slope[c][i] = 1;
     }
@@ -565,9 +371,9 @@ static void enlarge(const aei_camera *k, float *picture, uint32_t h, uint32_t w,
     }
     for (uint32_t y = 0; y < h; y++) {
         zoom_taps(k->zoom, k->at_y, h, y, at, weight);
-        set_scaled(picture + y * row, spare + at[0] * row, weight[0], row);
+        aei_plane_set(picture + y * row, spare + at[0] * row, weight[0], row);
         for (int t = 1; t < 4; t++)
-            combine(picture + y * row, 1, spare + at[t] * row, weight[t], row);
+            aei_plane_combine(picture + y * row, 1, spare + at[t] * row, weight[t], row);
         for (size_t x = 0; x < row; x++)
             picture[y * row + x] = unit(picture[y * row + x]);
     }
@@ -575,7 +381,8 @@ static void enlarge(const aei_camera *k, float *picture, uint32_t h, uint32_t w,
 
 size_t aei_camera_scratch(uint32_t h, uint32_t w)
 {
-    size_t planes = (15 * (size_t)h * w + 4 * ((size_t)h + w + 4) + 2 * MAX_RADIUS) * sizeof(float);
+    size_t planes = (15 * (size_t)h * w + 4 * ((size_t)h + w + 4) + 2 * AEI_CAMERA_RADIUS) *
+                    sizeof(float);
     size_t jpeg = aei_jpeg_loss_scratch(h, w);
 
     return planes > jpeg ? planes : jpeg;
@@ -649,22 +456,22 @@ void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noi
         to_differences(noise[0], noise[1], noise[2], slope[0], slope[1], slope[2], n);
         mean_plane(picture[0], picture[1], picture[2], light, n);
         if (k->raw) {
-            blur(noise[1], noise[1], h, w, k->fine, true, work);
-            blur(noise[2], noise[2], h, w, k->fine, true, work);
+            aei_camera_blur(noise[1], noise[1], h, w, k->fine, true, work);
+            aei_camera_blur(noise[2], noise[2], h, w, k->fine, true, work);
         } else {
-            smooth_colour(k, light, noise[1], noise[2], h, w, slope[1], slope[2], work);
+            aei_camera_smooth_colour(k, light, noise[1], noise[2], h, w, slope[1], slope[2], work);
         }
     }
     if (k->raw) {
-        blur(noise[0], noise[0], h, w, k->fine, true, work);
-        sharpen(k, noise[0], h, w, slope[0], work);
+        aei_camera_blur(noise[0], noise[0], h, w, k->fine, true, work);
+        aei_camera_sharpen(k, noise[0], h, w, slope[0], work);
     } else {
-        smooth_luminance(k, light, noise[0], h, w, slope[0], work);
+        aei_camera_smooth(k, light, noise[0], h, w, slope[0], work);
     }
     memset(add, 0, n * sizeof(*add));
     if (k->sharpen > 0) {
-        blur(light, add, h, w, k->radius, false, work);
-        combine(add, -k->sharpen, light, k->sharpen, n);
+        aei_camera_blur(light, add, h, w, k->radius, false, work);
+        aei_plane_combine(add, -k->sharpen, light, k->sharpen, n);
     }
     if (grey)
         to_grey_pictures(picture[0], add, noise[0], clean, noisy, c, n);
@@ -672,87 +479,4 @@ void aei_camera_take(const aei_camera *k, aei_rng *rng, float *clean, float *noi
         to_pictures(picture[0], picture[1], picture[2], add, noise[0], noise[1], noise[2], clean,
                     noisy, n);
     save(k, clean, noisy, h, w, c, scratch);
-}
-
-static float log_range(aei_rng *rng, float lo, float hi)
-{
-    return lo * aei_pow(hi / lo, aei_rng_float(rng));
-}
-
-/* Grain of film that was scanned: as coarse in colour as in luminance, about as strong in shadows
- * as in highlights. */
-static void draw_film(aei_rng *rng, aei_camera *k)
-{
-    k->mosaic = k->raw = false;
-    k->read = log_range(rng, 0.5f, 8);
-    k->colour = aei_rng_float(rng) < 0.4f ? aei_rng_range(rng, 0.02f, 0.2f)
-                                          : aei_rng_range(rng, 0.5f, 1.5f);
-    k->fine = k->colour_fine = aei_rng_range(rng, 0.5f, 1.6f);
-    k->keep = 1;
-    k->coarse_share = k->colour_share = k->sharpen = 0;
-}
-
-/* Ranges chosen so that deviations and correlations spread about those measured on cameras
- * (tests/image/test_camera.c). */
-void aei_camera_draw(aei_rng *rng, aei_camera *k)
-{
-    /* no noise reduction, or a picture scaled down since */
-    bool plain = aei_rng_float(rng) < 0.08f;
-    float share;
-
-    *k = (aei_camera){
-        .balance = {aei_rng_range(rng, 1.2f, 2.6f), 1, aei_rng_range(rng, 1.2f, 2.6f)}};
-    for (int i = 0; i < 3; i++) {
-        float a = aei_rng_range(rng, 0, 0.6f), b = aei_rng_range(rng, 0, 0.3f);
-
-        k->mix[i][i] = 1 + a + b;
-        k->mix[i][(i + 1) % 3] = i == 2 ? -b : -a; /* neighbours in the spectrum overlap most */
-        k->mix[i][(i + 2) % 3] = i == 2 ? -a : -b;
-    }
-    k->gamma = aei_rng_range(rng, 1.8f, 2.6f);
-    k->toe = log_range(rng, 0.002f, 0.02f);
-    k->contrast = aei_rng_range(rng, 0.2f, 0.9f);
-    k->mosaic = !plain && aei_rng_float(rng) < 0.85f;
-    k->phase = aei_rng_below(rng, 4);
-    share = aei_rng_range(rng, -0.5f, 1.5f);
-    k->gradient = share > 0 ? (share < 1 ? share : 1) : 0;
-    k->read = log_range(rng, 0.02f, 2);
-    k->colour = plain ? aei_rng_range(rng, 0.8f, 1.73f) : log_range(rng, 0.3f, 1.3f);
-    k->fine = aei_rng_range(rng, 0.25f, 0.85f);
-    k->keep = log_range(rng, 0.1f, 0.8f);
-    k->coarse = log_range(rng, 2, 9);
-    k->coarse_share = aei_rng_range(rng, 0, 0.3f);
-    k->colour_fine = aei_rng_range(rng, 1, 2.5f);
-    k->colour_coarse = k->colour_fine * aei_rng_range(rng, 2, 4.5f);
-    k->colour_share = aei_rng_range(rng, 0.2f, 0.9f);
-    k->edge = log_range(rng, 0.012f, 0.2f);
-    share = aei_rng_float(rng);
-    k->sharpen = share < 0.3f ? aei_rng_range(rng, 0.1f, 0.9f) : 0;
-    k->radius = aei_rng_range(rng, 0.6f, 1.2f);
-    if (plain)
-        k->fine = k->coarse_share = k->colour_fine = k->colour_share = k->sharpen = 0, k->keep = 1;
-    k->raw = aei_rng_float(rng) < 0.3f;
-    share = aei_rng_float(rng);
-    if (k->raw) {
-        k->mosaic = k->mosaic || plain;
-        k->fine = share < 0.3f ? k->fine : 0;
-        k->contrast = aei_rng_range(rng, 0, 0.9f);
-    }
-    share = aei_rng_float(rng);
-    k->has_jpeg = aei_rng_float(rng) < (k->raw ? 0.4f : 0.85f);
-    k->jpeg = (aei_jpeg_loss){.quality = (int)(98.5f - 28 * share * share * share * share),
-                              .halve_chroma = aei_rng_below(rng, 2),
-                              .y = aei_rng_below(rng, 16),
-                              .x = aei_rng_below(rng, 16)};
-    if (aei_rng_float(rng) < 0.06f)
-        draw_film(rng, k);
-    k->zoom = aei_rng_float(rng) < 0.08f ? log_range(rng, 1.05f, 2) : 1;
-    k->at_y = aei_rng_float(rng);
-    k->at_x = aei_rng_float(rng);
-    k->again = aei_rng_float(rng) < 0.15f;
-    share = aei_rng_float(rng);
-    k->second = (aei_jpeg_loss){.quality = (int)(98.5f - 35 * share * share),
-                                .halve_chroma = aei_rng_below(rng, 2),
-                                .y = aei_rng_below(rng, 16),
-                                .x = aei_rng_below(rng, 16)};
 }
