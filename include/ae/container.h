@@ -93,6 +93,12 @@ AE_API AE_NODISCARD ae_status ae_container_append(ae_container *old, ae_sink *si
 AE_API bool ae_container_recovered(const ae_container_writer *writer, size_t i, const char **name,
                                    bool *whole);
 AE_API void ae_container_writer_free(ae_container_writer *writer); /* NULL is fine */
+/* A writer of one item that writes nothing: the item is held in memory, until another takes it over
+ * as if it had been written there, any number of times. */
+AE_API AE_NODISCARD ae_status ae_container_hold(ae_container_writer **out, ae_error *err);
+AE_API AE_NODISCARD ae_status ae_container_write_held(ae_container_writer *writer,
+                                                      const ae_container_writer *held,
+                                                      ae_error *err);
 
 /* The decoder program of the model that items name; at most once a file, before the items. */
 AE_API AE_NODISCARD ae_status ae_container_write_model(ae_container_writer *writer,

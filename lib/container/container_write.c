@@ -6,24 +6,10 @@
 
 #include <zstd.h>
 
+#include "container_write.h"
 #include "fields.h"
 #include "model/format.h"
 #include "samples.h"
-
-struct ae_container_writer {
-    ae_sink *sink;
-    uint64_t offset;
-    ae_item *items; /* those of the file that is appended to first */
-    /* n_old that the old index names, then those it does not */
-    size_t n_items, capacity, n_old, n_recovered;
-    bool *recovered; /* of those: whole */
-    uint32_t *names; /* open hash of item indices + 1 */
-    size_t n_names;  /* slots, a power of two */
-    uint64_t next_number, model, previous;
-    uint32_t chain;
-    bool open; /* within an item, the last of `items` */
-    aei_buffer scratch;
-};
 
 static ae_status out_of_memory(ae_error *err)
 {
@@ -39,9 +25,8 @@ static ae_status put(ae_container_writer *w, const void *data, size_t n_bytes, a
     return st;
 }
 
-/* A chunk whose payload is that of scratch and then data. */
-static ae_status put_chunk(ae_container_writer *w, uint8_t type, const void *data, size_t n_bytes,
-                           ae_error *err)
+ae_status aei_put_chunk(ae_container_writer *w, uint8_t type, const void *data, size_t n_bytes,
+                        ae_error *err)
 {
     uint8_t header[AEI_AEC_CHUNK], crc[4];
     uint64_t total = (uint64_t)w->scratch.n_bytes + n_bytes;
@@ -51,6 +36,8 @@ static ae_status put_chunk(ae_container_writer *w, uint8_t type, const void *dat
         return out_of_memory(err);
     if (total > UINT32_MAX)
         return ae_fail(err, AE_ERR_LIMIT, "a chunk of %llu bytes", (unsigned long long)total);
+    if (!w->sink)
+        return aei_hold_chunk(w, type, data, n_bytes, err);
     aei_make_chunk(header, type, (uint32_t)total);
     aei_store32(crc, aei_crc32c(aei_crc32c(0, w->scratch.data, w->scratch.n_bytes), data, n_bytes));
     if ((st = put(w, header, sizeof(header), err)) == AE_OK &&
@@ -116,9 +103,8 @@ static ae_status grow(ae_container_writer *w, ae_error *err)
     return AE_OK;
 }
 
-/* The item with a name of its own. */
-static ae_status add_item(ae_container_writer *w, const ae_item *item, const char *name, bool old,
-                          ae_error *err)
+ae_status aei_add_item(ae_container_writer *w, const ae_item *item, const char *name, bool old,
+                       ae_error *err)
 {
     ae_status st = AE_OK;
     char *copy;
@@ -188,7 +174,7 @@ static ae_status recover(ae_container_writer *w, const ae_container *old, const 
     if (!state.whole && !(state.ended && state.some))
         return AE_OK;
     own.span = item->packed ? item->span : state.end - item->offset;
-    if ((st = add_item(w, &own, item->name, true, err)) != AE_OK)
+    if ((st = aei_add_item(w, &own, item->name, true, err)) != AE_OK)
         return st;
     w->recovered[w->n_recovered++] = state.whole;
     w->offset = state.end > w->offset ? state.end : w->offset;
@@ -223,7 +209,7 @@ ae_status ae_container_append(ae_container *old, ae_sink *sink, ae_container_wri
     }
     for (size_t i = 0; i < n && st == AE_OK; i++)
         if (tail->root && items[i].offset < tail->end) {
-            st = add_item(w, &items[i], items[i].name, true, err);
+            st = aei_add_item(w, &items[i], items[i].name, true, err);
             w->n_old++;
         }
     for (size_t i = 0; i < n && st == AE_OK; i++)
@@ -259,6 +245,7 @@ void ae_container_writer_free(ae_container_writer *w)
     ae_free(w->names);
     ae_free(w->recovered);
     ae_free(w->scratch.data);
+    ae_free(w->held.data);
     ae_free(w);
 }
 
@@ -280,7 +267,7 @@ ae_status ae_container_write_model(ae_container_writer *w, const void *program, 
     if (n_bytes > AEI_AEC_MAX_MODEL)
         return ae_fail(err, AE_ERR_LIMIT, "a model of %zu bytes", n_bytes);
     w->model = w->offset;
-    return put_chunk(w, AEI_CHUNK_MODEL, program, n_bytes, err);
+    return aei_put_chunk(w, AEI_CHUNK_MODEL, program, n_bytes, err);
 }
 
 /* ---- items ---- */
@@ -306,13 +293,13 @@ ae_status ae_container_begin(ae_container_writer *w, const ae_item *item, ae_err
     c = (aei_cursor){w->scratch.data, w->scratch.data + w->scratch.n_bytes, false};
     aei_take_number(&c);
     if ((st = aei_take_head(&c, &again, err)) != AE_OK ||
-        (st = add_item(w, &own, name, false, err)) != AE_OK) {
+        (st = aei_add_item(w, &own, name, false, err)) != AE_OK) {
         w->scratch.n_bytes = 0;
         return st;
     }
     w->next_number++;
     w->open = true;
-    return put_chunk(w, AEI_CHUNK_HEAD, name, strlen(name), err);
+    return aei_put_chunk(w, AEI_CHUNK_HEAD, name, strlen(name), err);
 }
 
 ae_status ae_container_write_tile(ae_container_writer *w, ae_tile_kind kind, uint32_t index,
@@ -326,7 +313,7 @@ ae_status ae_container_write_tile(ae_container_writer *w, ae_tile_kind kind, uin
         return ae_fail(err, AE_ERR_ARGUMENT, "a tile outside an item");
     aei_put_number(&w->scratch, w->items[w->n_items - 1].number);
     aei_put_number(&w->scratch, index);
-    return put_chunk(w, types[kind], data, n_bytes, err);
+    return aei_put_chunk(w, types[kind], data, n_bytes, err);
 }
 
 ae_status ae_container_write_meta(ae_container_writer *w, const ae_meta *meta, ae_error *err)
@@ -363,10 +350,10 @@ ae_status ae_container_write_meta(ae_container_writer *w, const ae_meta *meta, a
     n = ZSTD_compress(packed, room, plain.data, plain.n_bytes, 9);
     if (!ZSTD_isError(n) && n < plain.n_bytes && plain.n_bytes <= aei_meta_believed(n)) {
         aei_put_number(&w->scratch, plain.n_bytes);
-        st = put_chunk(w, AEI_CHUNK_META, packed, n, err);
+        st = aei_put_chunk(w, AEI_CHUNK_META, packed, n, err);
     } else {
         aei_put_number(&w->scratch, 0);
-        st = put_chunk(w, AEI_CHUNK_META, plain.data, plain.n_bytes, err);
+        st = aei_put_chunk(w, AEI_CHUNK_META, plain.data, plain.n_bytes, err);
     }
 done:
     w->scratch.n_bytes = 0;
@@ -382,7 +369,7 @@ ae_status ae_container_write_fields(ae_container_writer *w, const ae_item_fields
         return ae_fail(err, AE_ERR_ARGUMENT, "fields of %u items", n);
     aei_put_number(&w->scratch, w->open ? w->items[w->n_items - 1].number : w->next_number - n);
     if (aei_put_fields(&w->scratch, fields, n) || w->scratch.failed)
-        return put_chunk(w, AEI_CHUNK_FIELDS, NULL, 0, err);
+        return aei_put_chunk(w, AEI_CHUNK_FIELDS, NULL, 0, err);
     w->scratch.n_bytes = 0;
     return AE_OK;
 }
@@ -402,7 +389,7 @@ ae_status ae_container_end(ae_container_writer *w, const uint8_t hash[16], ae_er
         return ae_fail(err, AE_ERR_ARGUMENT, "no item to end");
     if (hash) {
         aei_put_number(&w->scratch, item->number);
-        st = put_chunk(w, AEI_CHUNK_HASH, hash, 16, err);
+        st = aei_put_chunk(w, AEI_CHUNK_HASH, hash, 16, err);
     }
     item->span = w->offset - item->offset;
     w->open = false;
@@ -470,7 +457,7 @@ ae_status ae_container_write_packed(ae_container_writer *w, const ae_item *like,
     item.packed = n_names;
     for (item.position = 0; item.position < n_names && st == AE_OK; item.position++, item.number++)
         if (ae_item_name_is_safe(names[item.position]))
-            st = add_item(w, &item, names[item.position], false, err);
+            st = aei_add_item(w, &item, names[item.position], false, err);
         else
             st = ae_fail(err, AE_ERR_ARGUMENT, "%s is no name for an item", names[item.position]);
     aei_put_number(&w->scratch, w->next_number);
@@ -480,7 +467,7 @@ ae_status ae_container_write_packed(ae_container_writer *w, const ae_item *like,
         aei_put_name(&w->scratch, i ? names[i - 1] : "", names[i]);
     aei_put(&w->scratch, packed->hash, sizeof(packed->hash));
     if (st == AE_OK)
-        st = put_chunk(w, AEI_CHUNK_NAMED_PACK, packed->data, packed->n_bytes, err);
+        st = aei_put_chunk(w, AEI_CHUNK_NAMED_PACK, packed->data, packed->n_bytes, err);
     w->next_number += n_names;
     w->scratch.n_bytes = 0;
     return st;
@@ -532,7 +519,7 @@ static ae_status put_pages(ae_container_writer *w, const ae_item *items, size_t 
         aei_put_number(&pages, w->scratch.n_bytes);
         aei_put_number(&pages, strlen(items[first].name));
         aei_put(&pages, items[first].name, strlen(items[first].name));
-        st = put_chunk(w, AEI_CHUNK_PAGE, NULL, 0, err);
+        st = aei_put_chunk(w, AEI_CHUNK_PAGE, NULL, 0, err);
     }
     aei_put_number(root, n_pages);
     aei_put(root, pages.data, pages.n_bytes);
@@ -570,9 +557,9 @@ static ae_status finish(ae_container_writer *w, bool unfinished, ae_error *err)
     else if (root.n_bytes > AEI_AEC_MAX_ROOT)
         st = ae_fail(err, AE_ERR_LIMIT, "an index of %zu bytes", root.n_bytes);
     else
-        st = put_chunk(w, AEI_CHUNK_INDEX, root.data, root.n_bytes, err);
+        st = aei_put_chunk(w, AEI_CHUNK_INDEX, root.data, root.n_bytes, err);
     if (st == AE_OK && unfinished)
-        st = put_chunk(w, AEI_CHUNK_UNFINISHED, NULL, 0, err);
+        st = aei_put_chunk(w, AEI_CHUNK_UNFINISHED, NULL, 0, err);
     if (st == AE_OK)
         st = put(w, footer, sizeof(footer), err);
 done:
