@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Many inputs to many outputs: names, workers, progress, messages, and the exit status. */
+ * Many inputs to many outputs. What was named is planned (plan.h), each output gets its name
+ * (names.h), and workers take one input after another; refusals that need a look at the disk come
+ * when an input has its turn, since other runs may share the work. */
 #define _GNU_SOURCE
 #include "common/batch.h"
 
@@ -15,6 +17,7 @@
 #include "common/beneath.h"
 #include "common/names.h"
 #include "common/notes.h"
+#include "common/plan.h"
 #include "common/progress.h"
 #include "common/text.h"
 
@@ -29,23 +32,20 @@ typedef struct worker_state {
 
 struct cli_batch {
     const cli_job *job;
-    cli_inputs inputs;
+    cli_plan plan;
     cli_target *outputs; /* one for each input */
     /* the n_by_file inputs that are files, in order of device and inode */
     const cli_input **by_file;
     size_t n_by_file;
     const cli_target **by_path; /* all outputs, in order, once there was a part */
-    size_t step, n_items;       /* of the shard: every step-th input */
     bool to_directory;
     FILE *json;
-    bool close_json;
     double start;
     worker_state *workers;
     uint32_t n_workers;
 
     pthread_mutex_t mutex; /* of all below */
     size_t next, finished, failed, skipped;
-    size_t named_wrongly; /* arguments, among the failed */
     double amount, hours; /* of the finished items */
 };
 
@@ -79,53 +79,24 @@ static bool names_file(const cli_job *job, const char *path)
     return suffix ? strcasecmp(suffix, own) == 0 : !job->wanted || job->wanted(job->opaque, path);
 }
 
-typedef struct collecting {
-    cli_batch *b;
-    cli_walk walk;
-    bool tree, no_memory;
-} collecting;
-
-static bool take_operand(void *opaque, const char *name)
-{
-    collecting *c = opaque;
-    ae_error err;
-    ae_status st = cli_inputs_add(&c->b->inputs, name, &c->walk, &err);
-
-    if (st != AE_OK) {
-        cli_message("%s", err.message);
-        c->b->failed++;
-        c->b->named_wrongly++;
-    }
-    c->tree = c->tree || is_directory(name);
-    c->no_memory = st == AE_ERR_NOMEM;
-    return !c->no_memory;
-}
-
 /* Standard input to standard output where nothing is named and neither is a terminal. */
 static int collect(cli_batch *b, char **operands, int n)
 {
     const cli_batch_options *o = b->job->options;
-    collecting c = {b, {o->recursive, (void *)b->job, wanted_in_tree, o->output}, false, false};
+    const cli_inputs *inputs = &b->plan.inputs;
+    cli_walk walk = {o->recursive, (void *)b->job, wanted_in_tree, o->output};
     char *pipe[] = {"-"};
-    ae_error err;
+    int status;
 
     if (!n && !o->files_from && !isatty(STDIN_FILENO) && (o->output || !isatty(STDOUT_FILENO))) {
         operands = pipe;
         n = 1;
     }
-    if (!n && !o->files_from)
-        return cli_usage("no input named");
-    for (int i = 0; i < n && !c.no_memory; i++)
-        take_operand(&c, operands[i]);
-    if (o->files_from && cli_inputs_read_list(o->files_from, &c, take_operand, &err) != AE_OK) {
-        cli_message("--files-from: %s", err.message);
-        return CLI_FAILED;
-    }
-    if (c.no_memory)
-        return CLI_FAILED;
-    if (!o->quiet)
-        cli_inputs_say_others(&b->inputs);
-    if (!b->inputs.n && !b->failed && !o->files_from) {
+    status = cli_plan_inputs(&b->plan, o, &walk, operands, n);
+    b->failed = b->plan.named_wrongly;
+    if (status != CLI_GO_ON)
+        return status;
+    if (!inputs->n && !b->failed && !o->files_from) {
         cli_message("%s: no input found below", operands[0]);
         return CLI_FAILED;
     }
@@ -136,32 +107,17 @@ static int collect(cli_batch *b, char **operands, int n)
         if (!length)
             return cli_usage("--output: an empty file name");
         b->to_directory = is_directory(o->output) || o->output[length - 1] == '/' ||
-                          b->inputs.n > 1 || c.tree;
+                          inputs->n > 1 || b->plan.tree;
         if (b->to_directory && !is_directory(o->output) &&
             (stat(o->output, &s) == 0 || names_file(b->job, o->output)))
             return cli_usage("%s is not a directory, but there are %zu inputs", o->output,
-                             b->inputs.n);
+                             inputs->n);
     }
-    for (size_t i = 0; i < b->inputs.n; i++)
-        if (strcmp(b->inputs.items[i].path, "-") == 0 && (b->to_directory || b->inputs.n > 1))
+    for (size_t i = 0; i < inputs->n; i++)
+        if (strcmp(inputs->items[i].path, "-") == 0 && (b->to_directory || inputs->n > 1))
             return cli_usage("standard input goes to one file or to standard output, alone");
-    if (o->output && strcmp(o->output, "-") == 0 && b->inputs.n > 1)
-        return cli_usage("%zu inputs cannot all go to standard output", b->inputs.n);
-    return CLI_GO_ON;
-}
-
-static int parse_shard(cli_batch *b)
-{
-    const char *text = b->job->options->shard;
-    unsigned long k = 1, n = 1;
-    char end;
-
-    if (text && (text[0] < '0' || text[0] > '9' || sscanf(text, "%lu/%lu%c", &k, &n, &end) != 2 ||
-                 k < 1 || k > n))
-        return cli_usage("--shard: '%s' is not K/N with 1 <= K <= N", text);
-    b->next = k - 1;
-    b->step = n;
-    b->n_items = b->inputs.n >= k ? (b->inputs.n - k) / n + 1 : 0;
+    if (o->output && strcmp(o->output, "-") == 0 && inputs->n > 1)
+        return cli_usage("%zu inputs cannot all go to standard output", inputs->n);
     return CLI_GO_ON;
 }
 
@@ -177,8 +133,8 @@ static int check_sides(const cli_batch *b)
 
         if (!side->path || !*side->path || strcmp(side->path, "-") == 0)
             continue;
-        for (size_t k = 0; k < b->inputs.n; k++) {
-            if (cli_same_file(side->path, b->inputs.items[k].path))
+        for (size_t k = 0; k < b->plan.inputs.n; k++) {
+            if (cli_same_file(side->path, b->plan.inputs.items[k].path))
                 return cli_usage("--%s: %s is an input", side->option, side->path);
             if (cli_same_file(side->path, b->outputs[k].path))
                 return cli_usage("--%s: %s is where the result goes", side->option, side->path);
@@ -202,11 +158,11 @@ static int compare_files(const void *a, const void *b)
 
 static bool order_by_file(cli_batch *b)
 {
-    if (!(b->by_file = ae_alloc(b->inputs.n + 1, sizeof(*b->by_file))))
+    if (!(b->by_file = ae_alloc(b->plan.inputs.n + 1, sizeof(*b->by_file))))
         return false;
-    for (size_t i = 0; i < b->inputs.n; i++)
-        if (b->inputs.items[i].exists)
-            b->by_file[b->n_by_file++] = &b->inputs.items[i];
+    for (size_t i = 0; i < b->plan.inputs.n; i++)
+        if (b->plan.inputs.items[i].exists)
+            b->by_file[b->n_by_file++] = &b->plan.inputs.items[i];
     qsort(b->by_file, b->n_by_file, sizeof(*b->by_file), compare_files);
     return true;
 }
@@ -224,12 +180,15 @@ static int plan(cli_batch *b, char **operands, int n)
     if (status != CLI_GO_ON)
         return status;
     naming.to_directory = b->to_directory;
-    if (!(b->outputs = cli_names_make(&naming, &b->inputs)) || !order_by_file(b)) {
+    if (!(b->outputs = cli_names_make(&naming, &b->plan.inputs)) || !order_by_file(b)) {
         cli_message("%s", ae_status_name(AE_ERR_NOMEM));
         return CLI_FAILED;
     }
     status = check_sides(b);
-    return status == CLI_GO_ON ? parse_shard(b) : status;
+    if (status == CLI_GO_ON)
+        status = cli_plan_shard(&b->plan, job->options);
+    b->next = b->plan.first;
+    return status;
 }
 
 /* ---- one item ---- */
@@ -307,7 +266,7 @@ static void print_plan(const cli_item *item)
 
 static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
 {
-    const cli_input *in = &b->inputs.items[i];
+    const cli_input *in = &b->plan.inputs.items[i];
     double start = cli_seconds();
     cli_json json = {0};
     cli_item item = {.input = in->path,
@@ -319,7 +278,8 @@ static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
                      .index = i};
     ae_error err = {0};
     size_t clash = b->outputs[i].clash;
-    bool skip, again = clash != CLI_NO_CLASH && strcmp(b->inputs.items[clash].path, in->path) == 0;
+    bool skip,
+        again = clash != CLI_NO_CLASH && strcmp(b->plan.inputs.items[clash].path, in->path) == 0;
     bool planned = b->job->options->dry_run && !b->job->plans;
     ae_status st;
 
@@ -330,7 +290,7 @@ static void run_item(cli_batch *b, size_t i, worker_state *w, uint32_t threads)
         st = AE_OK;
     else if (clash != CLI_NO_CLASH)
         st = ae_fail(&err, AE_ERR_ARGUMENT, "would be written to %s, as %s is", item.output,
-                     b->inputs.items[clash].path);
+                     b->plan.inputs.items[clash].path);
     else
         st = check_output(b, in, item.output, &skip, &err);
     if (st == AE_OK && !skip && planned && b->json != stdout)
@@ -377,9 +337,9 @@ static void *run_worker(void *argument)
 
         pthread_mutex_lock(&b->mutex);
         i = b->next;
-        b->next += i < b->inputs.n ? b->step : 0;
+        b->next += i < b->plan.inputs.n ? b->plan.step : 0;
         pthread_mutex_unlock(&b->mutex);
-        if (i >= b->inputs.n)
+        if (i >= b->plan.inputs.n)
             break;
         run_item(b, i, w, threads);
     }
@@ -421,15 +381,15 @@ static void show_progress(const cli_item *item, double done, double amount, doub
         total += b->workers[i].amount;
         hours += b->workers[i].hours;
     }
-    if (b->n_items > 1)
-        snprintf(what, sizeof(what), "%zu of %zu files", b->finished, b->n_items);
+    if (b->plan.n_items > 1)
+        snprintf(what, sizeof(what), "%zu of %zu files", b->finished, b->plan.n_items);
     else
         snprintf(what, sizeof(what), "%s", cli_base_name(item->input));
     pthread_mutex_unlock(&b->mutex);
     if (!cli_progress_due())
         return;
     elapsed = cli_seconds() - b->start;
-    all /= (double)b->n_items;
+    all /= (double)b->plan.n_items;
     if (hours > 0)
         snprintf(much, sizeof(much), "%.2f h of sound, %.0f times its speed", hours,
                  3600 * hours / elapsed);
@@ -480,17 +440,17 @@ static ae_status find_output(cli_batch *b, const char *path, const cli_target **
     const cli_target wanted = {.path = (char *)(uintptr_t)path}, *key = &wanted, *const * found;
 
     pthread_mutex_lock(&b->mutex);
-    if (!b->by_path && (b->by_path = ae_alloc(b->inputs.n, sizeof(*b->by_path))) != NULL) {
-        for (size_t i = 0; i < b->inputs.n; i++)
+    if (!b->by_path && (b->by_path = ae_alloc(b->plan.inputs.n, sizeof(*b->by_path))) != NULL) {
+        for (size_t i = 0; i < b->plan.inputs.n; i++)
             b->by_path[i] = &b->outputs[i];
-        qsort(b->by_path, b->inputs.n, sizeof(*b->by_path), compare_outputs);
+        qsort(b->by_path, b->plan.inputs.n, sizeof(*b->by_path), compare_outputs);
     }
     found = b->by_path
-                ? bsearch(&key, b->by_path, b->inputs.n, sizeof(*b->by_path), compare_outputs)
+                ? bsearch(&key, b->by_path, b->plan.inputs.n, sizeof(*b->by_path), compare_outputs)
                 : NULL;
     pthread_mutex_unlock(&b->mutex);
     *out = found ? *found : NULL;
-    return b->by_path ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "%zu file names", b->inputs.n);
+    return b->by_path ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "%zu file names", b->plan.inputs.n);
 }
 
 ae_status cli_part_begin(cli_part *part, const cli_item *whole, uint32_t k, uint32_t n, bool *skip,
@@ -519,8 +479,8 @@ ae_status cli_part_begin(cli_part *part, const cli_item *whole, uint32_t k, uint
         return st;
     if (other)
         return ae_fail(err, AE_ERR_ARGUMENT, "picture %u would be written to %s, as %s is", k,
-                       part->output, b->inputs.items[other - b->outputs].path);
-    return check_output(b, &b->inputs.items[whole->index], part->output, skip, err);
+                       part->output, b->plan.inputs.items[other - b->outputs].path);
+    return check_output(b, &b->plan.inputs.items[whole->index], part->output, skip, err);
 }
 
 void cli_part_end(cli_part *part, ae_status st, bool skip, const ae_error *err)
@@ -548,20 +508,11 @@ void cli_part_end(cli_part *part, ae_status st, bool skip, const ae_error *err)
 
 static int open_json(cli_batch *b)
 {
-    const char *where = b->job->options->json;
     bool data = false;
 
-    if (!where)
-        return CLI_GO_ON;
-    for (size_t i = 0; i < b->inputs.n; i++)
+    for (size_t i = 0; i < b->plan.inputs.n; i++)
         data = data || strcmp(b->outputs[i].path, "-") == 0;
-    b->json = !*where ? (data ? stderr : stdout) : fopen(where, "a");
-    b->close_json = *where;
-    if (!b->json) {
-        cli_message("--json: %s: %s", where, strerror(errno));
-        return CLI_FAILED;
-    }
-    return CLI_GO_ON;
+    return cli_plan_open_json(b->job->options, data, &b->json);
 }
 
 /* Files in parallel up to the number of threads; the calling thread is the first worker. */
@@ -580,7 +531,7 @@ static void run_workers(cli_batch *b)
 static void close_line(const cli_batch *b)
 {
     const cli_batch_options *o = b->job->options;
-    size_t failed = b->failed - b->named_wrongly, left = b->n_items - b->finished;
+    size_t failed = b->failed - b->plan.named_wrongly, left = b->plan.n_items - b->finished;
     double seconds = cli_seconds() - b->start;
     char skipped[40] = "", named[48] = "", amount[64], go_on[80] = "";
 
@@ -588,14 +539,14 @@ static void close_line(const cli_batch *b)
         return;
     if (b->skipped)
         snprintf(skipped, sizeof(skipped), ", %zu skipped", b->skipped);
-    if (b->named_wrongly)
-        snprintf(named, sizeof(named), ", %zu argument%s wrong", b->named_wrongly,
-                 b->named_wrongly > 1 ? "s" : "");
+    if (b->plan.named_wrongly)
+        snprintf(named, sizeof(named), ", %zu argument%s wrong", b->plan.named_wrongly,
+                 b->plan.named_wrongly > 1 ? "s" : "");
     amounts(b, b->amount, b->hours, amount);
     if (left)
         snprintf(go_on, sizeof(go_on), "; %zu left: --skip-existing goes on", left);
     cli_message("%zu of %zu inputs done%s, %zu failed%s%s%s, %.1f s%s",
-                b->finished - failed - b->skipped, b->n_items, skipped, failed, named,
+                b->finished - failed - b->skipped, b->plan.n_items, skipped, failed, named,
                 *amount ? ", " : "", amount, seconds, go_on);
 }
 
@@ -609,7 +560,7 @@ int cli_batch_run(const cli_job *job, char **operands, int n_operands)
         status = open_json(&b);
     if (status != CLI_GO_ON)
         goto done;
-    b.n_workers = b.n_items < o->jobs ? (uint32_t)b.n_items : o->jobs;
+    b.n_workers = b.plan.n_items < o->jobs ? (uint32_t)b.plan.n_items : o->jobs;
     b.n_workers = b.n_workers > MAX_WORKERS ? MAX_WORKERS : b.n_workers ? b.n_workers : 1;
     if (o->dry_run)
         b.n_workers = 1;
@@ -629,18 +580,17 @@ int cli_batch_run(const cli_job *job, char **operands, int n_operands)
     cli_notes_end();
     if (o->dry_run && fflush(stdout) != 0)
         b.failed++;
-    if (!o->dry_run && !o->quiet && (b.n_items > 1 || (b.n_items && b.named_wrongly)))
+    if (!o->dry_run && !o->quiet &&
+        (b.plan.n_items > 1 || (b.plan.n_items && b.plan.named_wrongly)))
         close_line(&b);
     status = cli_cancel.requested ? cli_interrupted() : b.failed ? CLI_FAILED : CLI_OK;
 done:
-    if (b.close_json && b.json && fclose(b.json) != 0) {
-        cli_message("--json: %s: %s", o->json, strerror(errno));
+    if (!cli_plan_close_json(o, b.json))
         status = status == CLI_OK ? CLI_FAILED : status;
-    }
-    cli_names_free(b.outputs, b.inputs.n);
+    cli_names_free(b.outputs, b.plan.inputs.n);
     ae_free(b.by_file);
     ae_free(b.by_path);
-    cli_inputs_clear(&b.inputs);
+    cli_plan_clear(&b.plan);
     ae_free(b.workers);
     return status;
 }
