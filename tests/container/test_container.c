@@ -850,6 +850,47 @@ static void test_names(void **state)
     free(f.data);
 }
 
+/* What was held is in the file as if it had been written there. */
+static void test_held(void **state)
+{
+    enum { MANY = 140 /* beyond numbers of one byte */ };
+    picture p = make_picture(9, 5, 3, AE_U8, 7);
+    ae_container_writer *w[2], *held = NULL;
+    ae_error err;
+    file f[2];
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        file_init(&f[k]);
+        ok(ae_container_create(&f[k].sink, &w[k], &err), &err);
+    }
+    for (int i = 0; i < MANY; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "%d", i);
+        write_picture(w[0], name, &p, 0, &err);
+        ok(ae_container_hold(&held, &err), &err);
+        write_picture(held, name, &p, 0, &err);
+        ok(ae_container_write_held(w[1], held, &err), &err);
+        assert_int_equal(ae_container_write_held(w[1], held, &err), AE_ERR_ARGUMENT);
+        ae_container_writer_free(held);
+    }
+    ok(ae_container_hold(&held, &err), &err);
+    assert_int_equal(ae_container_write_held(w[1], held, &err), AE_ERR_ARGUMENT);
+    ok(ae_container_begin(held, &(ae_item){.name = "x", .info = p.info}, &err), &err);
+    assert_int_equal(ae_container_write_held(w[1], held, &err), AE_ERR_ARGUMENT);
+    ae_container_writer_free(held);
+    for (int k = 0; k < 2; k++) {
+        ok(ae_container_finish(w[k], &err), &err);
+        ae_container_writer_free(w[k]);
+    }
+    assert_int_equal(f[0].n, f[1].n);
+    assert_memory_equal(f[0].data, f[1].data, f[0].n);
+    free(f[0].data);
+    free(f[1].data);
+    free(p.pixels);
+}
+
 /* ---- many items ---- */
 
 static void test_many(void **state)
@@ -1155,13 +1196,14 @@ static void test_floats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_drawings),
-        cmocka_unit_test(test_regions),        cmocka_unit_test(test_flips),
-        cmocka_unit_test(test_truncation),     cmocka_unit_test(test_append),
-        cmocka_unit_test(test_recovery),       cmocka_unit_test(test_interrupts),
-        cmocka_unit_test(test_names),          cmocka_unit_test(test_many),
-        cmocka_unit_test(test_meta),           cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_equal_channels), cmocka_unit_test(test_floats),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_drawings),
+        cmocka_unit_test(test_regions),    cmocka_unit_test(test_flips),
+        cmocka_unit_test(test_truncation), cmocka_unit_test(test_append),
+        cmocka_unit_test(test_recovery),   cmocka_unit_test(test_interrupts),
+        cmocka_unit_test(test_names),      cmocka_unit_test(test_held),
+        cmocka_unit_test(test_many),       cmocka_unit_test(test_meta),
+        cmocka_unit_test(test_bounds),     cmocka_unit_test(test_equal_channels),
+        cmocka_unit_test(test_floats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
