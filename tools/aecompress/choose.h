@@ -5,15 +5,9 @@
 #ifndef CHOOSE_H
 #define CHOOSE_H
 
-#include "encoding.h"
-#include "promise.h"
+#include "trial.h"
 
-/* What a picture looks like: how many tiles are drawn, and about the least bytes that it may take
- * without loss. Marks tiles of equal channels. */
-typedef struct survey {
-    uint32_t drawn;
-    double least;
-} survey;
+/* What the picture looks like; marks tiles of equal channels. */
 ae_status choose_survey(compressed *c, const compress_options *o, uint32_t threads, survey *out,
                         ae_error *err);
 /* Looks at a picture before the network does: tiles that are to be coded as samples get a patch in
@@ -21,10 +15,6 @@ ae_status choose_survey(compressed *c, const compress_options *o, uint32_t threa
  * all tiles look drawn. */
 ae_status choose_tiles(compressed *c, const compress_options *o, uint32_t threads,
                        uint32_t *network, bool *drawn, ae_error *err);
-/* In drawings flat areas hide nothing: at q, they are coded as photographs at this higher quality,
- * and they are left without loss for up to so many times the bytes. */
-double choose_drawn_q(double q);
-double choose_drawn_odds(double q);
 /* Whether the network has kept the word in all tiles that are its own. */
 bool choose_is_kept(const compressed *c, const error_map *map);
 /* After the network: tiles that break the word become samples, too. *broken: how many. */

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Labels come from files of numbers, through the library's adapters, or from text: then the last
+ * cell of each line counts, as spreadsheets write them, quoted or not. There must be exactly one
+ * for each item, since a label too many or too few would move all behind it. */
 #include "labels.h"
 
 #include <stdio.h>

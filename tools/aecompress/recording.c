@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A recording is read once and coded tile by tile. Where a size or a rate is asked for, the whole
+ * is coded at several qualities first: the logarithm of the size is nearly a line in the quality,
+ * so that a secant search needs few trials. */
 #include "recording.h"
 
 #include <math.h>
