@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Headers of ustar, with a pax record in front of what they cannot say: names that are long or not
+ * ASCII, sizes of more than eleven octal digits. Owners are left out, and nothing is sought, so
+ * that a pipe will do. */
 #include "tar.h"
 
 #include <inttypes.h>
