@@ -16,8 +16,10 @@
 #include "common/dataset.h"
 #include "ae/files.h"
 #include "evaluate.h"
+#include "card.h"
 #include "export.h"
 #include "record.h"
+#include "talk.h"
 
 static struct {
     const char *output, *init, *checkpoint, *report, *card, *show, *evaluate, *labels, *export,
@@ -112,160 +114,11 @@ static const cli_tool tool = {
     "exactly.\n",
 };
 
-/* ---- progress ---- */
-
-typedef struct talk {
-    const ae_recipe *recipe;
-    FILE *json;
-    bool terminal;
-    double last; /* when a line was last printed or recorded */
-    ae_train_progress seen;
-} talk;
-
-static void format_progress(const ae_train_progress *p, char *text, size_t n)
-{
-    char left[24], score[80] = "";
-
-    if (isfinite(p->score) && isfinite(p->bpp))
-        snprintf(score, sizeof(score), "  score %.5g  %.4g bpp  %.4g dB", p->score, p->bpp,
-                 p->psnr);
-    else if (isfinite(p->score))
-        snprintf(score, sizeof(score), "  score %.5g%s%s", p->score, *p->unit ? " " : "", p->unit);
-    /* What matters first: a narrow terminal cuts off the end. */
-    snprintf(text, n,
-             "left %s  step %llu/%llu%s  loss %.4g  %.4g samples/s  %.4g GFLOP/s  wait %.0f%%",
-             cli_format_time(p->seconds_left, left), (unsigned long long)p->step,
-             (unsigned long long)p->steps, score, p->loss, p->samples_per_second, p->gflops,
-             100 * p->wait_share);
-}
-
-static void record(talk *t, const ae_train_progress *p)
-{
-    cli_json json = {0};
-
-    cli_json_number(&json, "step", (double)p->step);
-    cli_json_number(&json, "steps", (double)p->steps);
-    cli_json_number(&json, "loss", p->loss);
-    cli_json_number(&json, "score", p->score);
-    if (isfinite(p->bpp)) {
-        cli_json_number(&json, "bpp", p->bpp);
-        cli_json_number(&json, "psnr", p->psnr);
-    }
-    if (isfinite(p->first_score))
-        cli_json_number(&json, "score_before", p->first_score);
-    if (isfinite(p->input_score))
-        cli_json_number(&json, "score_of_input", p->input_score);
-    cli_json_string(&json, "unit", p->unit);
-    for (uint32_t i = 0; t->recipe && i < t->recipe->n_terms; i++)
-        if (t->recipe->n_terms > 1 && isfinite(p->terms[i])) {
-            char key[AE_NAME_MAX + 8];
-
-            snprintf(key, sizeof(key), "term_%s", t->recipe->terms[i].name);
-            cli_json_number(&json, key, p->terms[i]);
-        }
-    cli_json_bool(&json, "validated", p->validated);
-    cli_json_number(&json, "rate", p->rate);
-    cli_json_number(&json, "gradient_norm", p->gradient_norm);
-    cli_json_number(&json, "samples_per_second", p->samples_per_second);
-    cli_json_number(&json, "gflops", p->gflops);
-    cli_json_number(&json, "wait_share", p->wait_share);
-    cli_json_number(&json, "seconds", p->seconds);
-    cli_json_number(&json, "seconds_left", p->seconds_left);
-    if (!cli_json_write(&json, t->json)) {
-        cli_message("--json: cannot write: %s", strerror(errno));
-        t->json = NULL;
-    }
-    cli_json_clear(&json);
-}
-
-static void on_progress(void *opaque, const ae_train_progress *p)
-{
-    talk *t = opaque;
-    char text[256];
-    bool due = p->validated || cli_seconds() - t->last >= 30;
-
-    t->seen = *p;
-    if (due) {
-        t->last = cli_seconds();
-        if (t->json)
-            record(t, p);
-    }
-    if (cfg.quiet)
-        return;
-    format_progress(p, text, sizeof(text));
-    if (due && (!t->terminal || (cfg.verbose && p->validated)))
-        cli_message("%s", text);
-    if (cli_progress_due())
-        cli_progress_show("%s", text);
-}
-
 static void on_warning(void *opaque, const char *message)
 {
-    const char *colon = strstr(message, ": ");
-    char subject[512];
-
     (void)opaque;
-    if (cfg.quiet)
-        return;
-    snprintf(subject, sizeof(subject), "%.*s", (int)(colon ? colon - message : 0), message);
-    if (*subject)
-        cli_note(subject, colon + 2);
-    else
-        cli_message("%s", message);
-}
-
-/* ---- what is recorded in the card ---- */
-
-/* The command line, quoted where a shell would need it. NULL when out of memory. */
-static char *join_command(int argc, char **argv)
-{
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
-    size_t n = 1;
-    char *text, *at;
-
-    for (int i = 0; i < argc; i++)
-        n += 4 * strlen(argv[i]) + 3;
-    text = at = ae_alloc(n, 1);
-    for (int i = 0; at && i < argc; i++) {
-        bool bare = *argv[i] && strspn(argv[i], plain) == strlen(argv[i]);
-
-        if (i)
-            *at++ = ' ';
-        if (!bare)
-            *at++ = '\'';
-        for (const char *c = argv[i]; *c; c++)
-            at += *c == '\'' ? sprintf(at, "'\\''") : sprintf(at, "%c", *c);
-        if (!bare)
-            *at++ = '\'';
-    }
-    return text;
-}
-
-static ae_status read_card(const char *path, char **text, ae_error *err)
-{
-    enum { MOST = 1 << 20 };
-    FILE *f = fopen(path, "rb");
-    size_t n;
-    ae_status st = AE_OK;
-
-    *text = NULL;
-    if (!f)
-        return ae_fail(err, AE_ERR_IO, "%s: %s", path, strerror(errno));
-    *text = ae_alloc(MOST + 1, 1);
-    if (!*text) {
-        st = ae_fail(err, AE_ERR_NOMEM, "%s", path);
-    } else {
-        n = fread(*text, 1, MOST + 1, f);
-        if (ferror(f))
-            st = ae_fail(err, AE_ERR_IO, "%s: %s", path, strerror(errno));
-        else if (n > MOST)
-            st = ae_fail(err, AE_ERR_LIMIT, "%s: a card of more than 1 MiB", path);
-        else if (memchr(*text, 0, n))
-            st = ae_fail(err, AE_ERR_MALFORMED, "%s: not a text file", path);
-    }
-    fclose(f);
-    return st;
+    if (!cfg.quiet)
+        talk_warning(message);
 }
 
 /* ---- files ---- */
@@ -385,7 +238,10 @@ static void say_result(const ae_train_progress *p)
 static ae_status train(const ae_recipe *recipe, const char *text, const ae_dataset *data,
                        ae_train_options *o, ae_error *err)
 {
-    talk t = {.recipe = recipe, .terminal = isatty(STDERR_FILENO)};
+    talk t = {.recipe = recipe,
+              .terminal = isatty(STDERR_FILENO),
+              .quiet = cfg.quiet,
+              .verbose = cfg.verbose};
     ae_status st;
 
     if (cfg.json && *cfg.json) {
@@ -396,7 +252,7 @@ static ae_status train(const ae_recipe *recipe, const char *text, const ae_datas
         t.json = stdout;
     }
     o->opaque = &t;
-    o->progress = on_progress;
+    o->progress = talk_progress;
     t.last = cli_seconds();
     if (!cfg.quiet)
         cli_progress_on();
@@ -545,7 +401,7 @@ static int work(char **operands, int n_operands, const char *command)
         goto done;
     }
     o.checkpoint = checkpoint;
-    if ((cfg.card && (st = read_card(cfg.card, &card, &error)) != AE_OK) ||
+    if ((cfg.card && (st = card_read(cfg.card, &card, &error)) != AE_OK) ||
         (st = check_output(path, checkpoint, files, &error)) != AE_OK)
         goto done;
     o.card_extra = card;
@@ -635,7 +491,7 @@ static int rewrite(void)
     if (!cfg.force && !access(cfg.output, F_OK))
         st = ae_fail(&error, AE_ERR_ARGUMENT, "%s exists (-f overwrites it)", cfg.output);
     if (st == AE_OK && cfg.card)
-        st = read_card(cfg.card, &card, &error);
+        st = card_read(cfg.card, &card, &error);
     if (st == AE_OK && (st = ae_model_find(cfg.rewrite, path, sizeof(path), &error)) == AE_OK &&
         (st = ae_model_open(path, NULL, &model, &error)) == AE_OK) {
         parts.recipe_text = ae_model_recipe_text(model);
@@ -653,7 +509,7 @@ static int rewrite(void)
 int main(int argc, char **argv)
 {
     long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    char **operands, *command = join_command(argc, argv);
+    char **operands, *command = card_command(argc, argv);
     int n_operands, status;
     ae_error error;
 

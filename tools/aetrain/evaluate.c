@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What a model is worth on data, by the terms of its own recipe and in words that people use; and a
+ * listing of the recipes that are found by name, each opened to learn its purpose. What does not
+ * open is another program's file, and left out. */
 #include "evaluate.h"
 
 #include <errno.h>

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A trained autoencoder is run over what it was trained on, MOST items of it at most, and what
+ * their codes and errors look like is written into its file. The file is replaced as a whole. */
 #include "record.h"
 
 #include "common/latents.h"
