@@ -7,10 +7,9 @@
 #define AEI_ARRAYTILE_H
 
 #include "arraymodel.h"
+#include "arraymap.h"
 #include "frame.h"
 
-/* What coding a tile needs; reusable, one for each thread. */
-typedef struct aei_array_coder aei_array_coder;
 aei_array_coder *aei_array_coder_create(void); /* NULL: out of memory */
 void aei_array_coder_free(aei_array_coder *coder);
 

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Decoders lose a tile that is damaged or missing and go on; an error of the disk, memory or the
+ * user's wish to stop ends the item instead. That difference is made here, once for all of them. */
 #include "fetch.h"
 
 ae_status aei_fetch_tile(const ae_tile_source *source, uint32_t index, const ae_control *control,
