@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Landlock takes away files, seccomp calls. Both are asked what they know before anything is given
+ * up, since kernels differ; the headers of the machine that builds may be older than the kernel
+ * that runs, so later rights are named by number. */
 #define _GNU_SOURCE
 #include "confine.h"
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Samples without any header, for pipes: the name of the adapter says type and order of bytes, the
+ * user says rate and channels. Reading takes what a pipe has to give, so that a live filter waits
+ * for no block to fill; such an adapter finds no file by itself. */
 #include "ae/files.h"
 
 #include <errno.h>

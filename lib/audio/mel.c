@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Energies in mel bands (O'Shaughnessy's formula, 1987) under windows of three lengths, 2048 frames
+ * the longest, of both recordings; the distance is the mean difference of their logarithms. Three
+ * lengths, because a long window does not see that an onset is smeared, and a short one does not
+ * see tones. */
 #include "ae/mel.h"
 
 #include <math.h>

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A picture freed of noise, tile by tile (tiles.h): what was found of the noise is held to what the
+ * network has learned and drawn as maps beside the picture (levels.h), and what the network changes
+ * is bounded by it. At strength 0 rows are passed on as they are. */
 #include "ae/denoise.h"
 
 #include <math.h>

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Runs of grey pixels are counted along each row, and rows of columns that have had runs long
+ * enough are counted downwards: where both reach the size of the neighbourhood all of it is grey,
+ * at the cost of one byte a column. */
 #include "image/greys.h"
 
 #include <string.h>

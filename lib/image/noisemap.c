@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The levels that a network is told, drawn: rows pass in strips, each with as many above and below
+ * as the map of levels looks at (levels.h), and show their deviations, PER_DEVIATION steps for each
+ * of 255: of chroma in red, of luminance in green. */
 #include "ae/denoise.h"
 
 #include <string.h>

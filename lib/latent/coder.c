@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A codec opened: the integer program that decodes, and of a model that came with it the part of
+ * the network up to the latents, which encodes. That both agree on how many latents there are, and
+ * where, is checked here, so that encoding need not ask. */
 #include "latent/coder.h"
 
 #include <string.h>

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The network's part behind the latents is run forward on what the decoder will see and backward
+ * from the errors of the picture; one step moves the targets against the gradient, over the
+ * curvature that a latent has on average, and the entropy coder chooses symbols for them again. The
+ * best round is kept. */
 #include "latent/refine.h"
 
 #include <math.h>

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Noisy pictures are kept like the clean ones (items.h), beside what the estimator finds of their
+ * noise, which is found when a pair is first used and then remembered. A pair that does not fit
+ * (another size, a file that cannot be read) is warned of once and left out. */
 #include "train/pairs.h"
 
 #include <pthread.h>

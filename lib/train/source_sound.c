@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A mixture is drawn: pieces of clean recordings, in a room or not, through a path of some
+ * bandwidth, and pieces of noise or other voices at a ratio to it. From the sum come what the
+ * network sees and, from the clean part through the same path, its target, so that nothing is
+ * learned but noise. doc/sound.md says what is drawn, and why. */
 #include "train/source_sound.h"
 #include "core/rank.h"
 #include "audio/spectrum.h"

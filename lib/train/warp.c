@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Each pixel of the result is looked up in a copy of the picture at the place that the map sends it
+ * to, between its four neighbours. */
 #include "train/warp.h"
 
 #include <string.h>

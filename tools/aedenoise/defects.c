@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One pass over a picture finds its noise and its broken pixels and lines; where lines have offsets
+ * these would count as noise, so that a second pass looks at the picture with them mended. */
 #include "defects.h"
 
 typedef struct looker {

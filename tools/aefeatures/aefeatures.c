@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * aefeatures: latents of items to files, a map of them, and how well labels can be read from them.
+ * The items are encoded once, and what was asked for is made of the codes, one after another. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

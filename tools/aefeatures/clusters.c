@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Of BEGINNINGS attempts, each improved ROUNDS times at most, the one whose rows lie nearest their
+ * centres counts. Draws come from a generator with a fixed seed, so that a score is the same every
+ * time. */
 #include "clusters.h"
 
 #include <math.h>

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A chart is a list of dots fitted to a square, drawn as SVG, as pixels, or as a page that shows
+ * what is under the pointer: small pictures of items travel in it as one sheet, PNG in base64, so
+ * that the page is one file. */
 #include "plot.h"
 
 #include <math.h>

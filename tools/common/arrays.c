@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Arrays in words, for listings and records: types as NumPy names them, shapes as they are said. */
 #include "common/arrays.h"
 
 #include <stdio.h>

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Below a directory each component is opened by itself, relative to the one above and without
+ * following links, so that nobody who writes there meanwhile can lead the way out. */
 #define _GNU_SOURCE
 #include "common/beneath.h"
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Files become parts: one of a picture or a sound is one item, one of numbers is as many as it has
+ * rows. Of what lies below directories names decide what is looked into, and contents what it is.
+ * Pictures and sounds are read when they are asked for; the rows of data sets are held. */
 #include "common/dataset.h"
 
 #include <fnmatch.h>

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * zlib reads plain files as well as those of gzip. Memory grows with what is really there, whatever
+ * a header claims; files of labels, which hold no pictures, are left to the adapters of arrays. */
 #include "common/idx.h"
 
 #include <fnmatch.h>

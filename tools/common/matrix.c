@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Rows of numbers with one owner; sizes are multiplied with a check, since both may come from
+ * files. */
 #include "common/matrix.h"
 
 ae_status matrix_create(size_t n, size_t width, matrix *out, ae_error *err)

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A binomial filter of five numbers stands for the Gaussian of deviation one, along rows and then
+ * along columns. */
 #include "common/misfit.h"
 
 #include <math.h>

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Codes of normal items are taken for a normal distribution, whose covariance is factorised
+ * (Cholesky) with a little added to its diagonal; up to WIDEST numbers it is kept whole, beyond
+ * that its diagonal alone. Quantiles of the scores of the same items give thresholds. As bytes, all
+ * is of fixed width, little-endian, and checked when read. */
 #include "common/normal.h"
 
 #include <math.h>

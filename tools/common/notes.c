@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Of each kind of note SAID are printed as they come; kinds are told apart with their numbers
+ * folded. The table is small and fixed: beyond it nothing is withheld. */
 #include "common/notes.h"
 
 #include <ctype.h>

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Sounds in blocks of f32, whatever the file holds; on the way out they pass the limiter
+ * (limiter.h). The output has the input's format unless its name or an option says another, and
+ * what that cannot hold is noted once. */
 #include "common/sound.h"
 
 #include <math.h>
