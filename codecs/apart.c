@@ -309,7 +309,7 @@ static ae_status open_file(ae_source *source, const ae_limits *limits, ae_reader
 
 /* Who failed is not asked again. True where another process, which will have the modules that this
  * one lacked, may not fail. */
-static bool give_up(ae_reader *reader)
+static bool give_up(ae_reader *reader, ae_error *err)
 {
     helper *h = reader->apart;
     uint32_t lacking = h->missed & ~h->modules;
@@ -320,6 +320,8 @@ static bool give_up(ae_reader *reader)
     h->started = true;
     aei_apart_close(reader);
     aei_close_here(reader);
+    if (lacking && err)
+        *err = (ae_error){.status = AE_OK}; /* nothing has failed yet */
     return lacking;
 }
 
@@ -337,7 +339,7 @@ static ae_status try_open(ae_source *source, const ae_limits *limits, uint32_t t
     h->n_bytes = h->missed = 0;
     reader->apart = h;
     if ((st = open_file(source, limits, reader, err)) != AE_OK)
-        *again = give_up(reader);
+        *again = give_up(reader, err);
     else if (reader->info.kind == AE_KIND_IMAGE)
         reader->track = track ? track : 1;
     return st;
@@ -385,7 +387,7 @@ ae_status aei_apart_picture(ae_reader *reader, uint32_t n, ae_error *err)
                                                                   : gone(reader, err);
     if (st == AE_OK)
         reader->track = n;
-    else if (give_up(reader))
+    else if (give_up(reader, err))
         return aei_apart_open(source, &limits, n, &done, reader, err);
     return st;
 }

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 tool, library, samples, modules = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:]
@@ -27,6 +28,20 @@ def run(*args, at=None):
     return p.returncode, p.stderr
 
 
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def apng():
+    """Two frames of 4 x 4 grey pixels: the second one is the module's."""
+    rows = [zlib.compress(bytes([0, k, k, k, k]) * 4) for k in (20, 200)]
+    control = [struct.pack(">IIIIIHHBB", n, 4, 4, 0, 0, 1, 10, 0, 0) for n in (0, 1)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        chunk(*c) for c in ((b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 0, 0, 0, 0)), (b"acTL", struct.pack(">II", 2, 0)),
+                            (b"fcTL", control[0]), (b"IDAT", rows[0]), (b"fcTL", control[1]),
+                            (b"fdAT", struct.pack(">I", 2) + rows[1]), (b"IEND", b"")))
+
+
 needed = subprocess.run(["readelf", "-d", library], capture_output=True, text=True, check=True).stdout
 for name in ("libav", "libswscale", "libheif", "libjxl", "libraw"):
     check("start-up", name not in needed, "%s is linked" % name)
@@ -36,6 +51,8 @@ with tempfile.TemporaryDirectory() as work:
     pixels = bytes(range(48))
     bmp = work / "a.bmp"
     bmp.write_bytes(b"BM" + struct.pack("<IIIIiiHHIIIIII", 54 + 48, 0, 54, 40, 4, 4, 1, 24, 0, 48, 0, 0, 0, 0) + pixels)
+    animation = work / "b.png"
+    animation.write_bytes(apng())
     # Files that their libraries refuse: it is the library that speaks.
     strangers = {"avif": ("a.avif", b"\0\0\0\x18ftypavif\0\0\0\0avifmif1"), "heif": ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0heicmif1"),
                  "jxl": ("a.jxl", b"\xff\x0a"), "raw": ("a.raf", b"FUJIFILMCCD-RAW 0201")}
@@ -43,6 +60,8 @@ with tempfile.TemporaryDirectory() as work:
         options = [] if i == "confined" else ["--no-confine"]
         status, told = run(*options, "-o", work / "a.aec", bmp)
         check("BMP, " + i, status == 0, told)
+        status, told = run(*options, "--archive", work / "c.aec", animation)
+        check("APNG, " + i, status == 0 and not told, told)
         # one after another in one run: processes without a module give way to such that have it
         if "raw" in modules and "jxl" in modules:
             for module, (name, head) in strangers.items():
