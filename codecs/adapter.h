@@ -5,6 +5,7 @@
 #define AEI_ADAPTER_H
 
 #include <stdio.h>
+#include <string.h>
 
 #include "ae/files.h"
 
@@ -152,6 +153,13 @@ bool aei_is_text(const ae_meta_item *item, const char *key);
 /* Says in EXIF that the picture is upright, where EXIF says anything of it. */
 void aei_forget_orientation(ae_meta *meta);
 
+/* Whether a file that begins with these bytes has that text there. */
+static inline bool aei_has_text(const uint8_t *head, size_t n_bytes, size_t at, const char *text)
+{
+    size_t n = strlen(text);
+
+    return at + n <= n_bytes && memcmp(head + at, text, n) == 0;
+}
 /* The kind of a camera raw file, or NULL; the suffixes of such files. */
 const char *aei_raw_name(const uint8_t *head, size_t n_bytes);
 extern const char *const aei_raw_suffixes[];

@@ -5,13 +5,6 @@
 
 #include "adapter.h"
 
-static bool has(const uint8_t *head, size_t n_bytes, size_t at, const char *text)
-{
-    size_t n = strlen(text);
-
-    return at + n <= n_bytes && memcmp(head + at, text, n) == 0;
-}
-
 static uint32_t number(const uint8_t *p, bool big_endian, unsigned n)
 {
     uint32_t v = 0;
@@ -29,8 +22,8 @@ static const char *tiff_raw_name(const uint8_t *head, size_t n_bytes)
     const char *maker = "camera raw";
     uint32_t at, n;
 
-    if (!(has(head, n_bytes, 0, "II*") || has(head, n_bytes, 0, "MM")) || n_bytes < 16 ||
-        number(head + 2, big_endian, 2) != 42)
+    if (!(aei_has_text(head, n_bytes, 0, "II*") || aei_has_text(head, n_bytes, 0, "MM")) ||
+        n_bytes < 16 || number(head + 2, big_endian, 2) != 42)
         return NULL;
     at = number(head + 4, big_endian, 4);
     if (at > n_bytes - 2)
@@ -43,11 +36,11 @@ static const char *tiff_raw_name(const uint8_t *head, size_t n_bytes)
         switch (number(e, big_endian, 2)) {
         case 0x00fe: /* kind of picture */ reduced = value & 1; break;
         case 0x010f: /* make */
-            maker = has(head, n_bytes, value, "NIKON")     ? "Nikon camera raw (NEF)"
-                    : has(head, n_bytes, value, "SONY")    ? "Sony camera raw (ARW)"
-                    : has(head, n_bytes, value, "PENTAX")  ? "Pentax camera raw (PEF)"
-                    : has(head, n_bytes, value, "SAMSUNG") ? "Samsung camera raw (SRW)"
-                                                           : maker;
+            maker = aei_has_text(head, n_bytes, value, "NIKON")     ? "Nikon camera raw (NEF)"
+                    : aei_has_text(head, n_bytes, value, "SONY")    ? "Sony camera raw (ARW)"
+                    : aei_has_text(head, n_bytes, value, "PENTAX")  ? "Pentax camera raw (PEF)"
+                    : aei_has_text(head, n_bytes, value, "SAMSUNG") ? "Samsung camera raw (SRW)"
+                                                                    : maker;
             break;
         case 0x014a: /* further directories */ others = true; break;
         case 0xc612: return "digital negative (DNG)";
@@ -59,26 +52,27 @@ static const char *tiff_raw_name(const uint8_t *head, size_t n_bytes)
 
 const char *aei_raw_name(const uint8_t *head, size_t n_bytes)
 {
-    return has(head, n_bytes, 8, "CR\x02")            ? "Canon camera raw (CR2)"
-           : has(head, n_bytes, 4, "ftypcrx ")        ? "Canon camera raw (CR3)"
-           : has(head, n_bytes, 6, "HEAPCCDR")        ? "Canon camera raw (CRW)"
-           : has(head, n_bytes, 0, "FUJIFILMCCD-RAW") ? "Fujifilm camera raw (RAF)"
-           : has(head, n_bytes, 0, "IIRO")            ? "Olympus camera raw (ORF)"
-           : has(head, n_bytes, 0, "IIRS")            ? "Olympus camera raw (ORF)"
-           : has(head, n_bytes, 0, "MMOR")            ? "Olympus camera raw (ORF)"
-           : has(head, n_bytes, 0, "IIU")             ? "Panasonic camera raw (RW2)"
-           : has(head, n_bytes, 0, "FOVb")            ? "Sigma camera raw (X3F)"
-                                                      : tiff_raw_name(head, n_bytes);
+    return aei_has_text(head, n_bytes, 8, "CR\x02")            ? "Canon camera raw (CR2)"
+           : aei_has_text(head, n_bytes, 4, "ftypcrx ")        ? "Canon camera raw (CR3)"
+           : aei_has_text(head, n_bytes, 6, "HEAPCCDR")        ? "Canon camera raw (CRW)"
+           : aei_has_text(head, n_bytes, 0, "FUJIFILMCCD-RAW") ? "Fujifilm camera raw (RAF)"
+           : aei_has_text(head, n_bytes, 0, "IIRO")            ? "Olympus camera raw (ORF)"
+           : aei_has_text(head, n_bytes, 0, "IIRS")            ? "Olympus camera raw (ORF)"
+           : aei_has_text(head, n_bytes, 0, "MMOR")            ? "Olympus camera raw (ORF)"
+           : aei_has_text(head, n_bytes, 0, "IIU")             ? "Panasonic camera raw (RW2)"
+           : aei_has_text(head, n_bytes, 0, "FOVb")            ? "Sigma camera raw (X3F)"
+                                                               : tiff_raw_name(head, n_bytes);
 }
 
 /* The box of file type: a major brand and compatible ones. */
 bool aei_has_brand(const uint8_t *head, size_t n_bytes, const char *const *brands)
 {
-    uint32_t end = n_bytes >= 16 && has(head, n_bytes, 4, "ftyp") ? number(head, true, 4) : 0;
+    uint32_t end = n_bytes >= 16 && aei_has_text(head, n_bytes, 4, "ftyp") ? number(head, true, 4)
+                                                                           : 0;
 
     for (; *brands; brands++)
         for (size_t at = 8; at + 4 <= end && at + 4 <= n_bytes; at += 4)
-            if (at != 12 && has(head, n_bytes, at, *brands))
+            if (at != 12 && aei_has_text(head, n_bytes, at, *brands))
                 return true;
     return false;
 }

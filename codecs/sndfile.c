@@ -8,39 +8,36 @@
 #include "module.h"
 #include "sndcodec.h"
 
-static bool has(const uint8_t *head, size_t n, size_t at, const char *text)
-{
-    size_t length = strlen(text);
-
-    return at + length <= n && memcmp(head + at, text, length) == 0;
-}
-
 static int wav_probe(const uint8_t *h, size_t n)
 {
-    return (has(h, n, 0, "RIFF") || has(h, n, 0, "RF64") || has(h, n, 0, "RIFX")) &&
-                   has(h, n, 8, "WAVE")
+    return (aei_has_text(h, n, 0, "RIFF") || aei_has_text(h, n, 0, "RF64") ||
+            aei_has_text(h, n, 0, "RIFX")) &&
+                   aei_has_text(h, n, 8, "WAVE")
                ? 100
                : 0;
 }
 
 static int w64_probe(const uint8_t *h, size_t n)
 {
-    return has(h, n, 0, "riff\x2e\x91\xcf\x11") ? 100 : 0;
+    return aei_has_text(h, n, 0, "riff\x2e\x91\xcf\x11") ? 100 : 0;
 }
 
 static int aiff_probe(const uint8_t *h, size_t n)
 {
-    return has(h, n, 0, "FORM") && (has(h, n, 8, "AIFF") || has(h, n, 8, "AIFC")) ? 100 : 0;
+    return aei_has_text(h, n, 0, "FORM") &&
+                   (aei_has_text(h, n, 8, "AIFF") || aei_has_text(h, n, 8, "AIFC"))
+               ? 100
+               : 0;
 }
 
 static int au_probe(const uint8_t *h, size_t n)
 {
-    return has(h, n, 0, ".snd") || has(h, n, 0, "dns.") ? 100 : 0;
+    return aei_has_text(h, n, 0, ".snd") || aei_has_text(h, n, 0, "dns.") ? 100 : 0;
 }
 
 static int caf_probe(const uint8_t *h, size_t n)
 {
-    return has(h, n, 0, "caff") ? 100 : 0;
+    return aei_has_text(h, n, 0, "caff") ? 100 : 0;
 }
 
 /* Where an ID3 tag ends, as far as the head shows it. */
@@ -54,17 +51,17 @@ static size_t behind_id3(const uint8_t *h, size_t n)
 
 static int flac_probe(const uint8_t *h, size_t n)
 {
-    return has(h, n, behind_id3(h, n), "fLaC") ? 100 : 0;
+    return aei_has_text(h, n, behind_id3(h, n), "fLaC") ? 100 : 0;
 }
 
 static int vorbis_probe(const uint8_t *h, size_t n)
 {
-    return has(h, n, 0, "OggS") && has(h, n, 28, "\x01vorbis") ? 100 : 0;
+    return aei_has_text(h, n, 0, "OggS") && aei_has_text(h, n, 28, "\x01vorbis") ? 100 : 0;
 }
 
 static int opus_probe(const uint8_t *h, size_t n)
 {
-    return has(h, n, 0, "OggS") && has(h, n, 28, "OpusHead") ? 100 : 0;
+    return aei_has_text(h, n, 0, "OggS") && aei_has_text(h, n, 28, "OpusHead") ? 100 : 0;
 }
 
 /* A tag, or a frame's head (of layer 1 to 3) and another where the first one ends: the head alone
@@ -81,7 +78,7 @@ static int mp3_probe(const uint8_t *h, size_t n)
     static const unsigned hertz[3] = {44100, 48000, 32000};
     size_t at = 0;
 
-    if (has(h, n, 0, "ID3"))
+    if (aei_has_text(h, n, 0, "ID3"))
         return 60;
     for (int frames = 0; frames < 2; frames++) {
         unsigned version, layer, rate, kbps, length;
@@ -104,32 +101,22 @@ static int mp3_probe(const uint8_t *h, size_t n)
     return 50;
 }
 
-#define SNDFILE_READS aei_sound_open, aei_sound_read_some, aei_sound_close
-/* The indirection lets SNDFILE_READS stand for three. */
-#define SOUND_CODEC(...) SOUND_CODEC_(__VA_ARGS__)
-#define SOUND_CODEC_(symbol, text, takes, opens, reads, closes, ...)                               \
-    static const char *const symbol##_suffixes[] = {__VA_ARGS__, NULL};                            \
-    const ae_codec aei_codec_##symbol = {.name = #symbol,                                          \
-                                         .description = text,                                      \
-                                         .suffixes = symbol##_suffixes,                            \
-                                         .kind = AE_KIND_AUDIO,                                    \
-                                         .probe = symbol##_probe,                                  \
-                                         .open = opens,                                            \
-                                         .read_some = reads,                                       \
-                                         .close = closes,                                          \
-                                         .accepts = takes,                                         \
-                                         .create = aei_sound_create,                               \
-                                         .write = aei_sound_write,                                 \
-                                         .finish = aei_sound_finish,                               \
-                                         .abandon = aei_sound_abandon};
+#define WRITES(takes)                                                                              \
+    .accepts = takes, .create = aei_sound_create, .write = aei_sound_write,                        \
+    .finish = aei_sound_finish, .abandon = aei_sound_abandon
+#define SNDFILE(takes)                                                                             \
+    .open = aei_sound_open, .read_some = aei_sound_read_some, .close = aei_sound_close,            \
+    WRITES(takes)
+#define MP3                                                                                        \
+    .open = aei_mp3_open, .read_some = aei_module_read_some, .close = aei_module_close,            \
+    WRITES(aei_sound_accepts_float)
 
-SOUND_CODEC(wav, "WAV", aei_sound_accepts_all, SNDFILE_READS, "wav", "wave", "rf64", "bwf")
-SOUND_CODEC(w64, "Wave64", aei_sound_accepts_all, SNDFILE_READS, "w64")
-SOUND_CODEC(aiff, "AIFF", aei_sound_accepts_all, SNDFILE_READS, "aiff", "aif", "aifc")
-SOUND_CODEC(au, "AU", aei_sound_accepts_all, SNDFILE_READS, "au", "snd")
-SOUND_CODEC(caf, "Core Audio", aei_sound_accepts_all, SNDFILE_READS, "caf")
-SOUND_CODEC(flac, "FLAC", aei_sound_accepts_flac, SNDFILE_READS, "flac")
-SOUND_CODEC(vorbis, "Ogg Vorbis", aei_sound_accepts_float, SNDFILE_READS, "ogg", "oga")
-SOUND_CODEC(opus, "Ogg Opus", aei_sound_accepts_float, SNDFILE_READS, "opus")
-SOUND_CODEC(mp3, "MP3", aei_sound_accepts_float, aei_mp3_open, aei_module_read_some,
-            aei_module_close, "mp3", "mp2")
+AEI_SOUND_CODEC(wav, "WAV", SNDFILE(aei_sound_accepts_all), "wav", "wave", "rf64", "bwf")
+AEI_SOUND_CODEC(w64, "Wave64", SNDFILE(aei_sound_accepts_all), "w64")
+AEI_SOUND_CODEC(aiff, "AIFF", SNDFILE(aei_sound_accepts_all), "aiff", "aif", "aifc")
+AEI_SOUND_CODEC(au, "AU", SNDFILE(aei_sound_accepts_all), "au", "snd")
+AEI_SOUND_CODEC(caf, "Core Audio", SNDFILE(aei_sound_accepts_all), "caf")
+AEI_SOUND_CODEC(flac, "FLAC", SNDFILE(aei_sound_accepts_flac), "flac")
+AEI_SOUND_CODEC(vorbis, "Ogg Vorbis", SNDFILE(aei_sound_accepts_float), "ogg", "oga")
+AEI_SOUND_CODEC(opus, "Ogg Opus", SNDFILE(aei_sound_accepts_float), "opus")
+AEI_SOUND_CODEC(mp3, "MP3", MP3, "mp3", "mp2")

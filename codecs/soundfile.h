@@ -24,6 +24,17 @@ typedef enum sound_family {
     SOUND_AV /* what avwrite.c writes */
 } sound_family;
 
+/* A row of the registry: symbol_probe knows the format, `functions` are initialisers of the others,
+ * and suffixes follow. */
+#define AEI_SOUND_CODEC(symbol, text, functions, ...)                                              \
+    static const char *const symbol##_suffixes[] = {__VA_ARGS__, NULL};                            \
+    const ae_codec aei_codec_##symbol = {.name = #symbol,                                          \
+                                         .description = text,                                      \
+                                         .suffixes = symbol##_suffixes,                            \
+                                         .kind = AE_KIND_AUDIO,                                    \
+                                         .probe = symbol##_probe,                                  \
+                                         functions};
+
 /* What soundmeta.c finds. */
 typedef struct sound_layout {
     uint64_t claimed, present; /* bytes of samples; claimed is 0 where the header does not say */
