@@ -36,7 +36,7 @@ typedef struct png_state {
     aei_packed_profile profile;
 } png_state;
 
-/* For libpng: what is wrong is in s->status, s->err. */
+/* png_io.c, for libpng: what is wrong is in s->status, s->err. */
 void aei_png_error(png_structp png, png_const_charp message); /* does not return */
 void aei_png_warning(png_structp png, png_const_charp message);
 png_voidp aei_png_malloc(png_structp png, png_alloc_size_t n_bytes);
