@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The numbers behind elements. Elements are 64-bit patterns in the order of their values; a tile
- * finds what they come from: multiples of a step, decimal or binary fractions, products with a step,
- * or places in a table of all the values that there are. Ways are tried on a sample first; elements
- * that a way does not give back are told apart. */
+ * finds what they come from: multiples of a step, decimal or binary fractions, products with a
+ * step, or places in a table of all the values that there are. Ways are tried on a sample first;
+ * elements that a way does not give back are told apart. */
 #include "arraymap.h"
 
 #include <math.h>

@@ -12,20 +12,6 @@ ae_status ae_container_hold(ae_container_writer **out, ae_error *err)
     return *out ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "container");
 }
 
-ae_status aei_hold_chunk(ae_container_writer *w, uint8_t type, const void *data, size_t n_bytes,
-                         ae_error *err)
-{
-    aei_cursor c = {w->scratch.data, w->scratch.data + w->scratch.n_bytes, false};
-
-    aei_take_number(&c);
-    aei_put_u8(&w->held, type);
-    aei_put_number(&w->held, (size_t)(c.end - c.at) + n_bytes);
-    aei_put(&w->held, c.at, (size_t)(c.end - c.at));
-    aei_put(&w->held, data, n_bytes);
-    w->scratch.n_bytes = 0;
-    return w->held.failed ? ae_fail(err, AE_ERR_NOMEM, "an item") : AE_OK;
-}
-
 ae_status ae_container_write_held(ae_container_writer *w, const ae_container_writer *held,
                                   ae_error *err)
 {

@@ -25,6 +25,21 @@ static ae_status put(ae_container_writer *w, const void *data, size_t n_bytes, a
     return st;
 }
 
+/* The same, held without a frame and without the item's number, with which it begins. */
+static ae_status hold_chunk(ae_container_writer *w, uint8_t type, const void *data, size_t n_bytes,
+                            ae_error *err)
+{
+    aei_cursor c = {w->scratch.data, w->scratch.data + w->scratch.n_bytes, false};
+
+    aei_take_number(&c);
+    aei_put_u8(&w->held, type);
+    aei_put_number(&w->held, (size_t)(c.end - c.at) + n_bytes);
+    aei_put(&w->held, c.at, (size_t)(c.end - c.at));
+    aei_put(&w->held, data, n_bytes);
+    w->scratch.n_bytes = 0;
+    return w->held.failed ? ae_fail(err, AE_ERR_NOMEM, "an item") : AE_OK;
+}
+
 ae_status aei_put_chunk(ae_container_writer *w, uint8_t type, const void *data, size_t n_bytes,
                         ae_error *err)
 {
@@ -37,7 +52,7 @@ ae_status aei_put_chunk(ae_container_writer *w, uint8_t type, const void *data, 
     if (total > UINT32_MAX)
         return ae_fail(err, AE_ERR_LIMIT, "a chunk of %llu bytes", (unsigned long long)total);
     if (!w->sink)
-        return aei_hold_chunk(w, type, data, n_bytes, err);
+        return hold_chunk(w, type, data, n_bytes, err);
     aei_make_chunk(header, type, (uint32_t)total);
     aei_store32(crc, aei_crc32c(aei_crc32c(0, w->scratch.data, w->scratch.n_bytes), data, n_bytes));
     if ((st = put(w, header, sizeof(header), err)) == AE_OK &&

@@ -28,8 +28,5 @@ ae_status aei_put_chunk(ae_container_writer *w, uint8_t type, const void *data, 
 /* The item with a name of its own; old: one that may be there already. */
 ae_status aei_add_item(ae_container_writer *w, const ae_item *item, const char *name, bool old,
                        ae_error *err);
-/* aei_put_chunk where items are held. */
-ae_status aei_hold_chunk(ae_container_writer *w, uint8_t type, const void *data, size_t n_bytes,
-                         ae_error *err);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Random nodes: dropout, and draws from a normal distribution whose mean and variance the network
- * gives. Draws follow from seed, step and place alone, so that a run can be repeated with any number
- * of threads. */
+ * gives. Draws follow from seed, step and place alone, so that a run can be repeated with any
+ * number of threads. */
 #include <math.h>
 #include <string.h>
 
