@@ -121,6 +121,25 @@ void aei_png_ignore_colour(png_structp png)
                                 (png_const_bytep) "iCCP\0cICP\0gAMA\0cHRM\0sRGB\0sBIT", 6);
 }
 
+/* Significant bits of just these channels, or NULL. *misfit: there are such as say something, of
+ * others. */
+static const uint8_t *find_significant(const ae_meta *meta, const ae_signal_info *info,
+                                       bool *misfit)
+{
+    uint32_t depth = info->sample == AE_U16 ? 16 : 8;
+    size_t n;
+    const uint8_t *p = aei_find_colour(meta, "sBIT", &n);
+    bool fits = p && n == info->channels, says = false;
+
+    for (size_t i = 0; p && i < n; i++) {
+        fits &= p[i] > 0 && p[i] <= depth;
+        says |= p[i] != 8 && p[i] != 16;
+    }
+    if (misfit)
+        *misfit = says && !fits;
+    return fits ? p : NULL;
+}
+
 ae_status aei_png_pack_profile(const ae_meta *meta, ae_writer *writer, aei_packed_profile *out,
                                ae_error *err)
 {
@@ -128,8 +147,12 @@ ae_status aei_png_pack_profile(const ae_meta *meta, ae_writer *writer, aei_packe
     static const char head[] = "ICC profile\0";
     aei_profile icc;
     uLongf n;
+    bool misfit;
 
     *out = (aei_packed_profile){0};
+    find_significant(meta, &writer->info, &misfit);
+    if (misfit)
+        aei_note(writer->note, "sBIT dropped");
     if (!aei_fitting_icc(meta, &writer->info, &icc, writer->note))
         return AE_OK;
     n = compressBound((uLong)icc.n_bytes);
@@ -146,16 +169,12 @@ ae_status aei_png_pack_profile(const ae_meta *meta, ae_writer *writer, aei_packe
 static void write_significant(png_structp png, const ae_meta *meta, const ae_signal_info *info)
 {
     uint32_t depth = info->sample == AE_U16 ? 16 : 8;
-    size_t n;
-    const uint8_t *p = aei_find_colour(meta, "sBIT", &n);
+    const uint8_t *p = find_significant(meta, info, NULL);
     uint8_t bits[4];
-    bool fits = p && n == info->channels;
 
-    for (size_t i = 0; fits && i < n; i++)
-        fits = p[i] > 0 && p[i] <= depth;
     memset(bits, (int)info->bits, sizeof(bits));
-    if (fits)
-        png_write_chunk(png, (png_const_bytep) "sBIT", p, n);
+    if (p)
+        png_write_chunk(png, (png_const_bytep) "sBIT", p, info->channels);
     else if (depth == 16 && info->bits < 16)
         png_write_chunk(png, (png_const_bytep) "sBIT", bits, info->channels);
 }

@@ -249,6 +249,20 @@ static void test_descriptions(void **state)
     }
     ae_meta_clear(&meta);
 
+    /* Significant bits of three channels are none of one. */
+    info = make_info(W, H, AE_U8, 1);
+    add(&meta, AE_META_COLOUR, NULL, "sBIT\x05\x06\x05", 7);
+    {
+        file_bytes file;
+        char note[160];
+
+        assert_ok(encode("png", &info, pixels, &meta, NULL, H, &file, note, &util_err));
+        assert_string_equal(note, "sBIT dropped");
+        ae_free(file.data);
+    }
+    info = make_info(W, H, AE_U8, 3);
+    ae_meta_clear(&meta);
+
     /* What says no more than that it is usual is not named. */
     add(&meta, AE_META_COLOUR, NULL, "sRGB\0", 5);
     add(&meta, AE_META_COLOUR, NULL, "gAMA\0\0\xb1\x8f", 8);
