@@ -377,11 +377,14 @@ static bool patience_lost(const aei_train_session *s)
     return s->recipe->patience && s->pace.limit <= 0 && s->progress.stale >= s->recipe->patience;
 }
 
-/* Within a time limit validations are measured by the clock and take no more than a tenth of it. */
+/* A run that is shorter than the recipe's interval is looked at four times all the same. Within a
+ * time limit validations are measured by the clock and take no more than a tenth of it. */
 static bool validation_due(const aei_train_session *s)
 {
     uint64_t every = s->recipe->validate_every ? s->recipe->validate_every : s->pace.steps;
 
+    if (every > s->pace.steps)
+        every = (s->pace.steps + 3) / 4;
     if (s->pace.limit > 0)
         return aei_train_now() - s->validated >= fmax(fmin(s->pace.limit / 8, 120), 10 * s->cost);
     return s->progress.step % every == 0;

@@ -158,6 +158,8 @@ grep -q "coarser" err && fail "fine noise was taken for coarse: $(cat err)"
 
 # Killed, interrupted: the same model as without.
 sed 's/validate_every: 10/validate_every: 700/' tiny.yaml >long.yaml
+run 0 $tool long.yaml data --steps 8 -o few.aem --json=few.json # shorter than the interval: seen four times all the same
+[ "$(grep -c '"validated": true' few.json)" -eq 4 ] || fail "few.json: $(cat few.json)"
 long="$tool long.yaml data --steps 9000 --seed 5 --quiet"
 run 0 $long -o whole.aem
 # timeout signals the process and then its group, in which it is, too: two signals, one wish
