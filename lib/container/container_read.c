@@ -94,7 +94,9 @@ static ae_status open_container(ae_container *c, ae_error *err)
         /* a file whose first bytes are damaged, but which has a chunk where the first one belongs
          */
         if (!aei_chunk_at(c, AEI_AEC_HEADER, &type, &n))
-            return ae_fail(err, AE_ERR_MALFORMED, c->bytes.size ? "is no .aec file" : "is empty");
+            return ae_fail(err, AE_ERR_MALFORMED,
+                           c->bytes.size ? "is no .aec file, as aecompress makes them"
+                                         : "is empty");
         aei_complain(c, "the header of the file is damaged");
     } else if (aei_crc32c(0, header, 12) != aei_load32(header + 12)) {
         aei_complain(c, "the header of the file is damaged");

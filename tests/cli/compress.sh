@@ -195,6 +195,8 @@ printf 'P5\n2 1\n255\n\012\024' >want; same want g.pgm
 # what the second reader finds
 for f in a.aec s.aec reeds.aec t1.aec; do run 0 python3 "$reader" $f; done
 run 1 python3 "$reader" bad.aec; run 1 python3 "$reader" cut.aec
+$tool --help >/dev/full 2>err && fail "half a help is well"; says "standard output cannot be written" # long: what failed was printed before the end
+mkdir tree; cp meta.png tree; run 2 $tool --lossless -r tree -o tree.aec; says "tree.aec is not a directory"; says "--archive"; absent tree.aec
 # names that would meet: nothing is lost, neither apart nor in an archive
 mkdir meet; cp a.ppm meet/x.ppm; cp g.png meet/x.png; cp b.ppm meet/y.ppm
 run 0 $tool --lossless -o apart/ meet/x.ppm meet/x.png meet/y.ppm; present apart/x.ppm.aec apart/x.png.aec apart/y.aec

@@ -148,6 +148,7 @@ int main(int argc, char **argv)
                    .beside = "%n.%e",
                    .under = "%n.%e",
                    .unit = "MP",
+                   .together = "; --archive FILE puts all into one file",
                    .opaque = &o,
                    .suffix = suffix,
                    .wanted = compress_wanted,

@@ -328,7 +328,7 @@ int look_run(const decompress_options *o, char **operands, int n,
     for (size_t i = 0; i < c.inputs.n && !cli_cancel.requested; i++)
         c.well = look_at(o, c.inputs.items[i].path, json) && c.well;
     cli_inputs_clear(&c.inputs);
-    if (fflush(stdout) != 0 || (json && json != stdout && fclose(json) != 0))
+    if (!cli_printed() || (json && json != stdout && fclose(json) != 0))
         c.well = false;
     return cli_cancel.requested ? cli_interrupted() : c.well ? CLI_OK : CLI_FAILED;
 }

@@ -180,7 +180,7 @@ static ae_status show(const char *name, ae_error *err)
     if ((st = ae_model_find(name, path, sizeof(path), err)) == AE_OK &&
         (st = ae_model_open(path, NULL, &model, err)) == AE_OK &&
         (st = ae_model_describe(model, &text, err)) == AE_OK &&
-        (fputs(text, stdout) < 0 || fflush(stdout)))
+        (fputs(text, stdout) < 0 || !cli_printed()))
         st = ae_fail(err, AE_ERR_IO, "standard output cannot be written: %s", strerror(errno));
     ae_free(text);
     ae_model_free(model);
@@ -210,9 +210,7 @@ static ae_status bench(const ae_recipe *recipe, const ae_dataset *data, const ae
            t.step * 1e3, t.wait * 1e3, t.shards * 1e3, t.update * 1e3, t.weights * 1e3);
     printf("layers alone %.2f ms: %.1f %% of the step; %.0f GFLOP/s over the whole step\n",
            t.layers * 1e3, 100 * t.layers / t.step, t.gflops);
-    return fflush(stdout) || ferror(stdout)
-               ? ae_fail(err, AE_ERR_IO, "standard output cannot be written")
-               : AE_OK;
+    return !cli_printed() ? ae_fail(err, AE_ERR_IO, "standard output cannot be written") : AE_OK;
 }
 
 /* What training has brought, on the data held out. */

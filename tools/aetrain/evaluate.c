@@ -62,7 +62,7 @@ ae_status evaluate_model(const ae_model *model, const ae_dataset *data,
     }
     print_score(&line, "accuracy", found.accuracy, "");
     print_score(&line, "bits_a_pixel", found.bpp, "");
-    if (fflush(stdout) || ferror(stdout))
+    if (!cli_printed())
         st = ae_fail(err, AE_ERR_IO, "standard output cannot be written: %s", strerror(errno));
     if (st == AE_OK && json && !cli_json_write(&line, json))
         st = ae_fail(err, AE_ERR_IO, "--json: cannot write: %s", strerror(errno));
@@ -122,7 +122,7 @@ ae_status list_recipes(ae_error *err)
 
     ae_recipe_visit(&l, list_one);
     ae_free(l.names);
-    if (l.status == AE_OK && (fflush(stdout) || ferror(stdout)))
+    if (l.status == AE_OK && !cli_printed())
         l.status = ae_fail(err, AE_ERR_IO, "standard output cannot be written: %s",
                            strerror(errno));
     return l.status;

@@ -110,8 +110,10 @@ static int collect(cli_batch *b, char **operands, int n)
                           inputs->n > 1 || b->plan.tree;
         if (b->to_directory && !is_directory(o->output) &&
             (stat(o->output, &s) == 0 || names_file(b->job, o->output)))
-            return cli_usage("%s is not a directory, but there are %zu inputs", o->output,
-                             inputs->n);
+            return cli_usage("%s is not a directory, but there %s %zu input%s%s", o->output,
+                             inputs->n == 1 ? "is" : "are", inputs->n,
+                             inputs->n == 1 ? " from a directory" : "s",
+                             b->job->together ? b->job->together : "");
     }
     for (size_t i = 0; i < inputs->n; i++)
         if (strcmp(inputs->items[i].path, "-") == 0 && (b->to_directory || inputs->n > 1))
@@ -578,7 +580,7 @@ int cli_batch_run(const cli_job *job, char **operands, int n_operands)
     run_workers(&b);
     cli_progress_clear();
     cli_notes_end();
-    if (o->dry_run && fflush(stdout) != 0)
+    if (o->dry_run && !cli_printed())
         b.failed++;
     if (!o->dry_run && !o->quiet &&
         (b.plan.n_items > 1 || (b.plan.n_items && b.plan.named_wrongly)))

@@ -77,6 +77,7 @@ typedef struct cli_job {
     const char *unit;              /* of the amounts reported, "MP" */
     cli_side sides[CLI_MAX_SIDES]; /* must be neither inputs nor outputs; --json's is added */
     void *opaque;
+    const char *together; /* how several inputs go into one file, to be said where -o names one */
     /* The suffix (without dot) that output made from this path gets; NULL for the input's own. May
      * be NULL. */
     const char *(*suffix)(void *opaque, const char *input);

@@ -173,7 +173,7 @@ int latents_main(const cli_tool *tool, latents_options *o, int (*check)(int n_op
     if (status != CLI_GO_ON)
         return status;
     st = run(&l, operands, n, &err);
-    if (st == AE_OK && fflush(stdout) != 0)
+    if (st == AE_OK && !cli_printed())
         st = ae_fail(&err, AE_ERR_IO, "standard output cannot be written");
     if (st != AE_OK && !cli_cancel.requested)
         cli_message("%s", err.message);

@@ -441,9 +441,16 @@ static int walk(const cli_tool *tool, const getopt_table *t, int argc, char **ar
             status = store(o, optarg);
         }
     }
-    if (status == CLI_OK && fflush(stdout) != 0)
+    if (status == CLI_OK && !cli_printed()) {
+        cli_message("standard output cannot be written");
         status = CLI_FAILED;
+    }
     return status;
+}
+
+bool cli_printed(void)
+{
+    return fflush(stdout) == 0 && !ferror(stdout);
 }
 
 bool (*cli_confine)(char what[160]);

@@ -72,6 +72,9 @@ extern bool (*cli_confine)(char what[160]);
  * and returns CLI_USAGE. */
 int cli_usage(const char *format, ...) AE_PRINTF(1, 2);
 
+/* Whether all that was printed has reached standard output, also what was printed long ago. */
+bool cli_printed(void);
+
 uint32_t cli_processors(void); /* the default of --jobs */
 
 /* The conversions behind the table, for tests and for values inside files. False where text is not
