@@ -10,11 +10,16 @@ run 0 $tool --verify --lossless ./*.npy; silent
 run 0 $de -o back/ ./*.aec; silent
 python3 "$arrays" all back ./*.npy || fail "not all came back"
 run 0 python3 "$reader" ./*.aec; prints "within 0: f4-nan.npy"; prints "2 x 3 x 1 x 2 x 1 x 2 x 1 x 2, 16 bit"
+for f in ./*-nan.npy ./*-decimal.npy ./*-rank.npy ./*-big.npy ./*-noise.npy; do # the coder written down twice
+    run 0 python3 "$(dirname "$reader")/arrayreader.py" "${f%.npy}.aec" "back/$f"
+done
 run 0 $de -l f4-walk.aec; prints "3000 x 5, f32  lossless     f4-walk.npy"
 run 0 $de -l --json f4-walk.aec; prints '"shape": [3000, 5], "type": "f32"'
 run 0 $de -t f4-walk.aec; prints "1 items, all well"
 # what was written once opens for ever, to the same elements
-for f in "$(dirname "$reader")"/golden/version1-array*.aec; do run 0 $de -t "$f"; prints "items, all well"; run 0 python3 "$reader" "$f"; done
+for f in "$(dirname "$reader")"/golden/version1-array*.aec; do run 0 $de -t "$f"; prints "items, all well"; run 0 python3 "$reader" "$f"
+    run 0 $de --format npy -o golden/ "$f"; run 0 python3 "$(dirname "$reader")/arrayreader.py" "$f" golden/*.npy; rm -r golden
+done
 
 # errors are kept, and what cannot be is kept as it is
 for type in f2 f4 f8 i4 u1; do
