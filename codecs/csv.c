@@ -387,6 +387,20 @@ static ae_status decide_columns(table *t, ae_error *err)
     return AE_OK;
 }
 
+/* In a table of words alone the first line is a header where none of its words comes again in its
+ * column, and others do in every column. */
+static bool is_header_of_words(const table *t)
+{
+    bool header = !t->header;
+
+    for (uint32_t k = 0; k < t->form.n_columns && header; k++) {
+        const aei_csv_column *c = &t->form.columns[k];
+
+        header = c->what == WORDS && c->first_word == 1 && c->n_known <= c->n_words;
+    }
+    return header;
+}
+
 /* Words of all columns that hold some, in the order of the lines. */
 static ae_status learn_words(table *t, ae_error *err)
 {
@@ -402,10 +416,38 @@ static ae_status learn_words(table *t, ae_error *err)
         for (uint32_t k = 0; k < t->form.n_columns && st == AE_OK; k++) {
             const char *cell = aei_csv_trim(t->cells[k]);
 
-            if (t->form.columns[k].what == WORDS && !aei_csv_is_missing(cell))
-                st = learn_word(t, k, cell, err);
+            if (t->form.columns[k].what != WORDS || aei_csv_is_missing(cell))
+                continue;
+            st = learn_word(t, k, cell, err);
+            t->form.columns[k].first_word += st == AE_OK &&
+                                             !strcmp(cell, t->form.columns[k].words[0]);
         }
     return st;
+}
+
+static ae_status find_words(table *t, ae_meta *meta, ae_error *err)
+{
+    bool more;
+    ae_status st = learn_words(t, err);
+
+    if (st != AE_OK || !is_header_of_words(t))
+        return st;
+    start_again(t);
+    if ((st = read_line(t, &more, err)) != AE_OK || (st = keep_names(t, meta, err)) != AE_OK)
+        return st;
+    t->header = t->form.names_quoted = true;
+    t->n_rows--;
+    for (uint32_t k = 0; k < t->form.n_columns; k++) {
+        aei_csv_column *c = &t->form.columns[k];
+
+        t->form.names_quoted &= t->quoted[k];
+        ae_free(c->words[0]); /* the first to come, so that the others move up */
+        memmove(c->words, c->words + 1, --c->n_known * sizeof(*c->words));
+        memset(c->slots, 0, c->n_slots * sizeof(*c->slots));
+        for (uint32_t i = 0; i < c->n_known; i++)
+            place(c, i);
+    }
+    return AE_OK;
 }
 
 /* ---- the reader ---- */
@@ -448,7 +490,8 @@ static ae_status csv_open(ae_source *source, const ae_limits *limits, ae_reader 
     if (!t || !t->cells || !t->quoted)
         st = ae_fail(err, AE_ERR_NOMEM, "CSV reader");
     if (st == AE_OK && (st = first_pass(t, &reader->meta, err)) == AE_OK &&
-        (st = decide_columns(t, err)) == AE_OK && (st = learn_words(t, err)) == AE_OK) {
+        (st = decide_columns(t, err)) == AE_OK &&
+        (st = find_words(t, &reader->meta, err)) == AE_OK) {
         aei_csv_conclude(&t->form);
         if ((st = aei_csv_keep(&t->form, &reader->meta, err)) == AE_OK)
             start_again(t);

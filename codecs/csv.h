@@ -25,6 +25,7 @@ typedef struct aei_csv_column {
     uint32_t n_known, capacity;
     uint32_t *slots; /* hash table of words: index + 1 */
     uint32_t n_slots;
+    uint64_t first_word; /* lines that have the word of the first one */
     /* how its cells are written: 'n', 'f', 'd' or 'w' (csv_form.c) */
     char kind, between;
     uint8_t decimals, parts;

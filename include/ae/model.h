@@ -62,6 +62,9 @@ AE_API const void *ae_model_program(const ae_model *model,
 /* What the data were like that it was trained on, section NORM of its file (doc/model-format.md);
  * NULL: it does not say. */
 AE_API const void *ae_model_normal(const ae_model *model, size_t *n_bytes);
+/* What became of the columns of the tables that it was trained on, section COLS; NULL: there were
+ * none. */
+AE_API const void *ae_model_columns(const ae_model *model, size_t *n_bytes);
 /* XXH3-128, doc/model-format.md */
 AE_API void ae_model_identity(const ae_model *model, uint8_t identity[16]);
 
@@ -79,6 +82,8 @@ typedef struct ae_model_parts {
     size_t n_program;
     const void *normal; /* section NORM; NULL: none */
     size_t n_normal;
+    const void *columns; /* section COLS; NULL: none */
+    size_t n_columns;
 } ae_model_parts;
 /* Written beside `path` and renamed. Values that are not finite, or of another number than the
  * recipe's, are AE_ERR_ARGUMENT. */

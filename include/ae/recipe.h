@@ -185,7 +185,10 @@ typedef struct ae_recipe {
 
     /* data */
     uint32_t crop; /* edge of the training crops; fixed-size networks use their input size */
-    bool augment;  /* flips and right-angle turns */
+    /* items are lines of tables, or of so many successive ones as the input has rows, whose columns
+     * become so many of deviation 1; 0: they are not */
+    uint32_t columns;
+    bool augment; /* flips and right-angle turns; of tables never */
     /* crops are taken from the picture scaled down by a draw from here; default 1, 1 */
     float scale_min, scale_max;
     float grey; /* share of samples made grey (three equal channels); default 0 */

@@ -23,6 +23,10 @@ typedef struct ae_dataset {
     const char *(*name)(void *opaque, size_t i);
     /* n_items classes, from 0, -1 where one is not known; NULL: none. For terms `to: label` */
     const float *labels;
+    /* so many neighbours on either side share samples with an item, as windows of a series do; 0:
+     * items are apart. What is held out then lies at the end, and no sample of it is learned from
+     */
+    size_t overlap;
 } ae_dataset;
 
 typedef struct ae_train_progress {
@@ -65,9 +69,11 @@ typedef struct ae_train_options {
     /* item i with its noise, as it is, instead of the recipe's corruptions: pairs; NULL: none */
     const ae_dataset *noisy;
     bool noisy_only; /* the data are noisy themselves: blind-spot masking instead of corruption */
-    uint64_t cache_bytes;   /* decoded pictures kept in memory; 0: 2 GiB */
-    const char *report;     /* HTML file, rewritten at each validation; NULL: none */
-    bool half;              /* ae_model_parts.half of the model written */
+    uint64_t cache_bytes; /* decoded pictures kept in memory; 0: 2 GiB */
+    const char *report;   /* HTML file, rewritten at each validation; NULL: none */
+    bool half;            /* ae_model_parts.half of the model written */
+    const void *columns;  /* ae_model_parts.columns, likewise; NULL: none */
+    size_t n_columns;
     const char *command;    /* recorded in the card */
     const char *card_extra; /* YAML lines for the card: data, licences */
     const ae_cancel *cancel;

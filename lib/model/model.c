@@ -14,8 +14,8 @@ struct ae_model {
     char *recipe_text, *card;
     const uint8_t *program; /* in the file */
     size_t n_program;
-    const uint8_t *normal; /* in the file */
-    size_t n_normal;
+    const uint8_t *normal, *columns; /* in the file */
+    size_t n_normal, n_columns;
     const float *values; /* in the file, or `converted` */
     float *converted;
     size_t n_floats, n_all; /* of the first network, of all */
@@ -28,7 +28,7 @@ typedef struct span {
     bool found;
 } span;
 typedef struct contents {
-    span recipe, card, index, data, program, normal;
+    span recipe, card, index, data, program, normal, columns;
 } contents;
 
 void ae_model_free(ae_model *model)
@@ -101,7 +101,8 @@ static ae_status find_sections(const uint8_t *p, size_t n, contents *to, ae_erro
         bool needed;
     } known[] = {{"RECI", &to->recipe, true},   {"CARD", &to->card, false},
                  {"TNDX", &to->index, true},    {"TDAT", &to->data, true},
-                 {"PROG", &to->program, false}, {"NORM", &to->normal, false}};
+                 {"PROG", &to->program, false}, {"NORM", &to->normal, false},
+                 {"COLS", &to->columns, false}};
     uint32_t n_sections = 0;
     size_t end;
     ae_status st = check_header(p, n, &n_sections, err);
@@ -305,6 +306,8 @@ static ae_status open_bytes(const uint8_t *bytes, size_t n_bytes, ae_model *m, a
     }
     m->normal = file.normal.found ? file.normal.at : NULL;
     m->n_normal = file.normal.n_bytes;
+    m->columns = file.columns.found ? file.columns.at : NULL;
+    m->n_columns = file.columns.n_bytes;
     if (!file.program.found)
         return aei_model_identity(m->recipe, m->values, m->n_all, m->identity, err);
     m->program = file.program.at;
@@ -399,6 +402,12 @@ const void *ae_model_normal(const ae_model *model, size_t *n_bytes)
 {
     *n_bytes = model->n_normal;
     return model->normal;
+}
+
+const void *ae_model_columns(const ae_model *model, size_t *n_bytes)
+{
+    *n_bytes = model->n_columns;
+    return model->columns;
 }
 
 void ae_model_identity(const ae_model *model, uint8_t identity[16])

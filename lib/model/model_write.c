@@ -97,7 +97,7 @@ static ae_status put_tensors(const ae_recipe *recipe, const ae_model_parts *part
 ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **out, size_t *n_out, ae_error *err)
 {
     size_t n_recipe = strlen(parts->recipe_text), n_card = strlen(parts->card), n_data, at, n_bytes;
-    enum { INDEX = 2, DATA = 3, ALWAYS = 4, MOST = 6 };
+    enum { INDEX = 2, DATA = 3, ALWAYS = 4, MOST = 7 };
     section sections[MOST] = {{"RECI", parts->recipe_text, n_recipe, true},
                               {"CARD", parts->card, n_card, false},
                               {"TNDX", NULL, 0, true},
@@ -125,6 +125,8 @@ ae_status aei_model_pack(const ae_model_parts *parts, uint8_t **out, size_t *n_o
         sections[n_sections++] = (section){"PROG", parts->program, parts->n_program, true};
     if (parts->normal)
         sections[n_sections++] = (section){"NORM", parts->normal, parts->n_normal, false};
+    if (parts->columns)
+        sections[n_sections++] = (section){"COLS", parts->columns, parts->n_columns, false};
     at = n_bytes = AEI_AEM_HEADER + (size_t)n_sections * AEI_AEM_ENTRY;
     for (int i = 0; i < n_sections; i++) {
         offsets[i] = align_up(at);

@@ -46,6 +46,7 @@ static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
 {
     static const aei_field fields[] = {
         {"crop", AEI_U32, AT(crop), 8, .max = 4096},
+        {"columns", AEI_U32, AT(columns), 1, .max = 65536},
         {"augment", AEI_BOOL, .offset = AT(augment)},
         {"scale", AEI_RANGE, AT(scale_min), 1, .max = 16},
         {"grey", AEI_REAL, AT(grey), 0, .max = 1},
@@ -287,6 +288,14 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
         return aei_yaml_fail(
             y, t->data ? y->nodes[t->data].line : 1, err,
             "data: curve: only with task denoise and an input 'level' of deviations");
+    if (r->columns && (r->task != AE_TASK_AUTOENCODE || g->nodes[image].width != r->columns ||
+                       !g->nodes[image].height || g->nodes[image].out != 1))
+        return aei_yaml_fail(
+            y, t->data ? y->nodes[t->data].line : 1, err,
+            "data: columns: only with task autoencode and an input 'image' of 1 channel, as wide "
+            "and with a height of its own: {channels: 1, height: 1, width: columns}");
+    if (r->columns)
+        r->augment = false;
     if ((st = check_codec(y, t, err)) != AE_OK)
         return st;
     if (g->stride && r->task != AE_TASK_SUPERRES && r->crop % g->stride)
@@ -365,29 +374,39 @@ static ae_status read_terms(const aei_yaml *y, top *t, ae_error *err)
                        : st;
 }
 
-/* A later grammar is recognised before its keys are found unknown. */
-static ae_status check_version(const aei_yaml *y, ae_error *err)
+/* The value of a key of map `at`; 0: it has none, or is no map. */
+static uint32_t value_of(const aei_yaml *y, uint32_t at, const char *name)
 {
-    static const aei_field field = {"recipe", AEI_U32, 0, 1, .max = UINT32_MAX};
-    const aei_yaml_node *root = &y->nodes[0];
-    uint32_t version = 0;
+    const aei_yaml_node *map = &y->nodes[at];
 
-    if (root->kind == AEI_YAML_MAP)
-        for (uint32_t i = 0, key = root->first; i < root->n / 2;
+    if (map->kind == AEI_YAML_MAP)
+        for (uint32_t i = 0, key = map->first; i < map->n / 2;
              i++, key = y->nodes[y->nodes[key].next].next)
-            if (!strcmp(y->nodes[key].text, "recipe")) {
-                ae_status st = aei_yaml_value(y, y->nodes[key].next, &field, &version, err);
+            if (!strcmp(y->nodes[key].text, name))
+                return y->nodes[key].next;
+    return 0;
+}
 
-                if (st != AE_OK)
-                    return st;
-            }
+/* A later grammar is recognised before its keys are found unknown, and what `columns` stands for is
+ * known before the networks are read. */
+static ae_status look_ahead(aei_yaml *y, ae_error *err)
+{
+    static const aei_field recipe = {"recipe", AEI_U32, 0, 1, .max = UINT32_MAX};
+    static const aei_field columns = {"columns", AEI_U32, 0, 1, .max = 65536};
+    uint32_t version = 0, at = value_of(y, 0, "recipe"), data = value_of(y, 0, "data");
+    ae_status st = at ? aei_yaml_value(y, at, &recipe, &version, err) : AE_OK;
+
+    if (st == AE_OK && data && (at = value_of(y, data, "columns")))
+        st = aei_yaml_value(y, at, &columns, &y->columns, err);
+    if (st != AE_OK)
+        return st;
     if (version > VERSION)
         return ae_fail(err, AE_ERR_TOO_NEW, "%s%srecipe grammar %u, this program knows up to %d",
                        y->name ? y->name : "", y->name ? ": " : "", version, VERSION);
     return AE_OK;
 }
 
-static ae_status read_recipe(const aei_yaml *y, top *t, ae_error *err)
+static ae_status read_recipe(aei_yaml *y, top *t, ae_error *err)
 {
     static const aei_field fields[] = {
         {"recipe", AEI_U32, offsetof(top, version), 1, .max = VERSION, .required = true},
@@ -409,7 +428,7 @@ static ae_status read_recipe(const aei_yaml *y, top *t, ae_error *err)
         {"train", AEI_SUBTREE, .offset = offsetof(top, train)},
     };
     ae_recipe *r = &t->recipe;
-    ae_status st = check_version(y, err);
+    ae_status st = look_ahead(y, err);
 
     if (st != AE_OK ||
         (st = aei_yaml_fields(y, 0, "recipe", fields, sizeof(fields) / sizeof(fields[0]), t, NULL,

@@ -245,14 +245,36 @@ static bool parse_number(const char *s, double *value, bool *integer)
     return true;
 }
 
+/* `columns`, or so many times that. */
+static bool is_columns(const aei_yaml *y, const char *text, double *value)
+{
+    const char *star = strchr(text, '*');
+    bool integer;
+
+    if (!y->columns || strcmp(star ? star + 1 : text, "columns") != 0)
+        return false;
+    *value = 1;
+    if (star) {
+        char times[16];
+
+        snprintf(times, sizeof(times), "%.*s", (int)(star - text), text);
+        if (!parse_number(times, value, &integer) || !integer)
+            return false;
+    }
+    *value *= y->columns;
+    return true;
+}
+
 static ae_status read_number(const aei_yaml *y, uint32_t at, const aei_field *f, double *value,
                              ae_error *err)
 {
     const aei_yaml_node *n = &y->nodes[at];
     bool integer, want_integer = f->type != AEI_REAL && f->type != AEI_RANGE;
 
-    if (n->kind != AEI_YAML_SCALAR || !n->plain || !parse_number(n->text, value, &integer) ||
-        (want_integer && !integer))
+    if (n->kind == AEI_YAML_SCALAR && n->plain && want_integer && is_columns(y, n->text, value))
+        ;
+    else if (n->kind != AEI_YAML_SCALAR || !n->plain || !parse_number(n->text, value, &integer) ||
+             (want_integer && !integer))
         return aei_yaml_fail(y, n->line, err, "%s: expected %s, found %s%.40s", f->key,
                              want_integer ? "a whole number" : "a number",
                              n->kind == AEI_YAML_SCALAR ? "" : "a list or a map",

@@ -25,6 +25,7 @@ typedef struct aei_yaml {
     aei_yaml_node *nodes; /* the root is node 0 */
     uint32_t n_nodes;
     size_t n_allocated;
+    uint32_t columns; /* what `columns` stands for among numbers; 0: nothing */
     char *text;
 } aei_yaml;
 

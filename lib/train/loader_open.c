@@ -124,7 +124,8 @@ static ae_status read_sizes(aei_loader *l, ae_error *err)
 static ae_status split(aei_loader *l, ae_error *err)
 {
     size_t n = l->config.data->n_items, wanted,
-           most = HOLDOUT_PIXELS / ((size_t)l->out_h * l->out_w), bad = 0;
+           most = HOLDOUT_PIXELS / ((size_t)l->out_h * l->out_w), bad = 0,
+           overlap = l->config.data->overlap, apart;
     aei_rng rng = aei_rng_make(AEI_SEED_HOLDOUT, n, 0);
     double bytes = 0, pixels = 0, room; /* of a held-out item: so many crops do not overlap */
     ae_error why = {0};
@@ -144,6 +145,9 @@ static ae_status split(aei_loader *l, ae_error *err)
     wanted = wanted > most ? most : wanted ? wanted : 1;
     if (l->config.all)
         wanted = n;
+    if (overlap)
+        for (size_t i = 0; i < n; i++)
+            l->training[i] = n - 1 - i;
     while (l->n_holdout < wanted && l->n_holdout + bad < n) {
         size_t i = l->training[l->n_holdout + bad];
         const aei_picture *p;
@@ -163,8 +167,9 @@ static ae_status split(aei_loader *l, ae_error *err)
     if (!l->n_holdout)
         return ae_fail(err, AE_ERR_MALFORMED, "none of the %zu items can be learned from%s%s", n,
                        n ? "; the last one: " : "", why.message);
-    l->n_training = n - l->n_holdout - bad;
-    memmove(l->training, l->training + l->n_holdout + bad, l->n_training * sizeof(*l->training));
+    apart = l->n_holdout + bad + overlap < n ? l->n_holdout + bad + overlap : n;
+    l->n_training = n - apart;
+    memmove(l->training, l->training + apart, l->n_training * sizeof(*l->training));
     if (!l->n_training) /* a single usable item */
         l->training[l->n_training++] = l->holdout[0];
     l->crops_each = l->n_holdout >= FEW_HOLDOUT || l->config.all

@@ -215,6 +215,8 @@ ae_status aei_train_save(aei_train_session *s, ae_error *err)
     ae_model_parts parts = {
         .recipe_text = s->recipe_text,
         .half = s->options->half,
+        .columns = s->options->columns,
+        .n_columns = s->options->n_columns,
     };
     char *card;
     uint8_t *program = NULL;

@@ -159,7 +159,7 @@ NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"width
          "lstm": {"out"}, "noise": {"value"}, "gather": {"out", "factor"},
          "embed": {"out", "factor"}, **{op: {"from"} for op in ("concat", "add", "mul", "gaussian", "quantise", "bits")}}
 
-DATA = {"crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
+DATA = {"columns": (whole(1, 65536), 0), "crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
         "clean": (number(0, 1), 0), "patterns": (number(0, 1), 0), "doubt": (between(0, 255), (0, 0)), "curve": (boolean, False),
         "strength": (between(0, 16), (0, 0)),
         "filters": (choices(["bicubic", "lanczos", "area", "bilinear"]), ["bicubic"])}
@@ -492,6 +492,27 @@ def read_objective(root, r):
     r.phases = [read_phase(entry, r) for entry in r.phases]
 
 
+def write_columns(root):
+    """`columns` and N*columns become the number that data.columns says."""
+    def value(node, key):
+        found = [v for k, v in node.value if k.value == key] if isinstance(node, yaml.MappingNode) else []
+        return found[0] if found else None
+
+    def walk(node):
+        if isinstance(node, yaml.ScalarNode):
+            times = not node.style and re.match(r"(?:(\d+)\*)?columns$", node.value)
+            if times:
+                node.value = str(int(times[1] or 1) * int(n.value))
+        else:
+            for child in node.value:
+                for c in child if isinstance(child, tuple) else [child]:
+                    walk(c)
+
+    n = value(value(root, "data"), "columns")
+    if n is not None and value(root, "networks") is not None:
+        walk(value(root, "networks"))
+
+
 def parse(text):
     for event in yaml.parse(text, Loader=yaml.BaseLoader):
         if getattr(event, "anchor", None) or isinstance(event, yaml.AliasEvent):
@@ -499,6 +520,7 @@ def parse(text):
     root = yaml.compose(text, Loader=yaml.BaseLoader)
     if root is None:
         raise RecipeError("empty")
+    write_columns(root)
     r = fields(root, "recipe", RECIPE)
     r.networks = [read_network(entry) for entry in r.networks]
     if not 1 <= len(r.networks) <= 8 or len({n.name for n in r.networks}) < len(r.networks):

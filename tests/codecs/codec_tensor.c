@@ -70,6 +70,8 @@ static void test_tables(void **state)
 {
     (void)state;
     check_table("a,b\n1,2.5\n-3e2,\n", "csv", 2, 2, (double[]){1, 2.5, -300, NAN});
+    check_table("who,what\nx,p\ny,p\nx,q\n", "csv", 3, 2, (double[]){0, 0, 1, 0, 0, 1});
+    check_table("x,p\ny,p\nx,q\n", "csv", 3, 2, (double[]){0, 0, 1, 0, 0, 1});
     check_table("1;2,5\r\n3;4,25\r\n", "csv", 2, 2, (double[]){1, 2.5, 3, 4.25});
     check_table("\xef\xbb\xbfx\ty\n1\t\"2\"\n\n4\tNA", "tsv", 2, 2, (double[]){1, 2, 4, NAN});
     check_table(

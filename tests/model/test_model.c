@@ -338,11 +338,11 @@ static void forged_files(void **state)
     ae_free(bytes);
 }
 
-/* What is normal comes back as it went in, beside everything else, and does not change who the
- * model is. */
+/* What is normal, and columns, come back as they went in, beside everything else, and do not change
+ * who the model is. */
 static void what_is_normal_is_kept(void **state)
 {
-    static const char record[] = "any bytes";
+    static const char record[] = "any bytes", columns[] = "some text";
     ae_model_parts parts = tiny;
     uint8_t identity[2][16];
     size_t n[2], n_record;
@@ -351,14 +351,19 @@ static void what_is_normal_is_kept(void **state)
 
     (void)state;
     assert_null(ae_model_normal(m, &n_record));
+    assert_null(ae_model_columns(m, &n_record));
     ae_model_identity(m, identity[0]);
     ae_model_free(m);
     parts.normal = record;
     parts.n_normal = sizeof(record);
+    parts.columns = columns;
+    parts.n_columns = sizeof(columns);
     bytes = pack(&parts, &n[1]);
     m = open_bytes(bytes, n[1]);
     assert_memory_equal(ae_model_normal(m, &n_record), record, sizeof(record));
     assert_int_equal(n_record, sizeof(record));
+    assert_memory_equal(ae_model_columns(m, &n_record), columns, sizeof(columns));
+    assert_int_equal(n_record, sizeof(columns));
     ae_model_identity(m, identity[1]);
     assert_memory_equal(identity[0], identity[1], 16);
     ae_model_free(m);

@@ -303,6 +303,12 @@ static void refusals(void **state)
         {GOOD "data: {curve: true}\n", AE_ERR_MALFORMED, "curve: only with task denoise"},
         {GOOD "data: {strength: [0, 1]}\n", AE_ERR_MALFORMED,
          "strength is told to an input 'level' of one channel"},
+        {GOOD "data: {columns: 4}\n", AE_ERR_MALFORMED, "columns: only with task autoencode and"},
+        {GOOD "data: {columns: 0}\n", AE_ERR_MALFORMED, "columns: 0 is not in 1 to 65536"},
+        {HEAD
+         "networks: [{name: n, inputs: [{name: image, channels: 1, height: 1, width: columns}],"
+         " layers: [{op: act, act: relu}]}]\n",
+         AE_ERR_MALFORMED, "width: expected a whole number, found columns"},
         {GOOD "data: 7\n", AE_ERR_MALFORMED, "data: expected keys and values"},
         {GOOD "corruption: {kind: gaussian}\n", AE_ERR_MALFORMED, "corruption: expected a list"},
         {GOOD "corruption:\n  - {kind: rain}\n", AE_ERR_MALFORMED,

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "common/json.h"
-#include "common/latents.h"
+#include "common/lines.h"
 #include "common/progress.h"
 #include "common/text.h"
 
@@ -22,6 +22,8 @@ static struct {
     uint32_t by;
     bool only;
 } o = {.quantile = 0.99};
+
+enum { STEPS = 8 /* a line of a series is looked at in so many windows */ };
 
 /* clang-format off */
 static const cli_option options[] = {
@@ -57,7 +59,8 @@ static const cli_tool tool = {
     "Scores how unlike the normal pictures and items of data sets are, by an autoencoder that was "
     "trained on normal ones. Prints a "
     "line "
-    "for each: item, score, and anomaly or normal, separated by tabs. Exit status 0 whether there "
+    "for each: item, score, and anomaly or normal, separated by tabs; of tables for each of their "
+    "lines, with the column that most of it is due to, and its share. Exit status 0 whether there "
     "are anomalies or not.",
     options,
     "Examples:\n"
@@ -65,6 +68,39 @@ static const cli_tool tool = {
     "  aeanomaly -m parts.aem --normal good/ --detector parts.detector line3/\n"
     "  aeanomaly -m parts.aem --detector parts.detector --heat heat.png --only line4/\n",
 };
+
+/* What is scored: items, or the lines of tables, which have a column that most of it is due to. */
+typedef struct scored {
+    float *scores;
+    size_t n;
+    line_errors lines; /* n 0: items */
+    const dataset *data;
+    const table *table;
+} scored;
+
+static const char *name_of(const scored *s, size_t i, char text[DATASET_NAME])
+{
+    const ae_dataset *items = dataset_items(s->data);
+
+    return s->lines.n ? dataset_line_name(s->data, i, text) : items->name(items->opaque, i);
+}
+
+static ae_status score_lines(const latents *l, const normal_record *d, const matrix *codes,
+                             const matrix *items, scored *out, ae_error *err)
+{
+    line_errors *e = &out->lines;
+    ae_status st = lines_measure(&l->table, &o.latents, out->data, l->input, codes, items, d, e,
+                                 err);
+
+    if (st != AE_OK)
+        return st;
+    out->n = e->n;
+    if (!(out->scores = ae_alloc(e->n, sizeof(*out->scores))))
+        return ae_fail(err, AE_ERR_NOMEM, "%zu scores", e->n);
+    for (size_t i = 0; i < e->n; i++)
+        out->scores[i] = (float)lines_score(e, &l->table, d, i, (normal_by)o.by);
+    return AE_OK;
+}
 
 static ae_status score_all(const normal_record *d, const matrix *codes, const float *errors,
                            float **out, ae_error *err)
@@ -219,37 +255,62 @@ static ae_status judge(const float *scores, size_t n, ae_error *err)
 
 /* ---- the whole ---- */
 
-static ae_status print_scores(const float *scores, size_t n, double threshold,
-                              const ae_dataset *items, ae_error *err)
+static void print_line(const scored *s, size_t i, bool anomaly)
+{
+    char name[8192], own[DATASET_NAME];
+
+    printf("%s\t%.6g\t%s", cli_escape(name_of(s, i, own), name, sizeof(name)), (double)s->scores[i],
+           anomaly ? "anomaly" : "normal");
+    if (s->lines.n) {
+        uint32_t most = 0;
+        double share;
+
+        lines_error(&s->lines, s->table, i, &most, &share);
+        printf("\t%s\t%.2f", cli_escape(s->table->columns[most].name, name, sizeof(name)), share);
+    }
+    putchar('\n');
+}
+
+static void write_json(const scored *s, size_t i, double threshold, FILE *to)
+{
+    char own[DATASET_NAME];
+    cli_json line = {0};
+
+    cli_json_string(&line, "item", name_of(s, i, own));
+    cli_json_number(&line, "score", (double)s->scores[i]);
+    cli_json_number(&line, "threshold", threshold);
+    cli_json_bool(&line, "anomaly", (double)s->scores[i] > threshold);
+    if (s->lines.n) {
+        uint32_t most = 0;
+        double share;
+
+        lines_error(&s->lines, s->table, i, &most, &share);
+        cli_json_string(&line, "column", s->table->columns[most].name);
+        cli_json_number(&line, "share", share);
+    }
+    cli_json_write(&line, to);
+    cli_json_clear(&line);
+}
+
+static ae_status print_scores(const scored *s, double threshold, ae_error *err)
 {
     FILE *json = !o.json ? NULL : !*o.json ? stdout : fopen(o.json, "a");
-    ae_status st = AE_OK;
-    char name[8192];
 
     if (o.json && !json)
         return ae_fail(err, AE_ERR_IO, "--json: %s: cannot be opened", o.json);
-    for (size_t i = 0; i < n; i++) {
-        bool anomaly = (double)scores[i] > threshold;
+    for (size_t i = 0; i < s->n; i++) {
+        bool anomaly = (double)s->scores[i] > threshold;
 
         if (o.only && !anomaly)
             continue;
-        if (json) {
-            cli_json line = {0};
-
-            cli_json_string(&line, "item", items->name(items->opaque, i));
-            cli_json_number(&line, "score", (double)scores[i]);
-            cli_json_number(&line, "threshold", threshold);
-            cli_json_bool(&line, "anomaly", anomaly);
-            cli_json_write(&line, json);
-            cli_json_clear(&line);
-        } else if (!o.labels) {
-            printf("%s\t%.6g\t%s\n", cli_escape(items->name(items->opaque, i), name, sizeof(name)),
-                   (double)scores[i], anomaly ? "anomaly" : "normal");
-        }
+        if (json)
+            write_json(s, i, threshold, json);
+        else if (!o.labels)
+            print_line(s, i, anomaly);
     }
     if (json && json != stdout && fclose(json) != 0)
-        st = ae_fail(err, AE_ERR_IO, "--json: %s: cannot be written", o.json);
-    return st;
+        return ae_fail(err, AE_ERR_IO, "--json: %s: cannot be written", o.json);
+    return AE_OK;
 }
 
 /* Squared differences, of pictures relative to a half of the range. */
@@ -302,6 +363,9 @@ static ae_status get_normal(const latents *l, normal_record *own, const normal_r
     }
     if (!o.normal)
         return read_detector(l, own, err);
+    if (l->table.n)
+        return ae_fail(err, AE_ERR_UNSUPPORTED,
+                       "--normal: what is normal of tables is what the model was trained on");
     if ((st = latents_open(l, &o.latents, operands, 1, &data, err)) == AE_OK &&
         (st = latents_encode(l, &o.latents, data, &codes, NULL, &errors, err)) == AE_OK)
         st = normal_learn(l->layer, &codes, errors, own, err);
@@ -311,39 +375,57 @@ static ae_status get_normal(const latents *l, normal_record *own, const normal_r
     return st == AE_OK && o.detector ? write_detector(l, own, err) : st;
 }
 
+static ae_status score(const latents *l, const normal_record *d, char **operands, int n,
+                       dataset **data, matrix *items, scored *out, ae_error *err)
+{
+    bool keeps = o.heat || l->table.n;
+    matrix codes = {0};
+    float *errors = NULL;
+    ae_status st = latents_open(l, &o.latents, operands, n, data, err);
+
+    out->data = *data;
+    out->table = &l->table;
+    if (st == AE_OK && (st = latents_encode(l, &o.latents, *data, &codes, keeps ? items : NULL,
+                                            &errors, err)) == AE_OK) {
+        out->n = codes.n;
+        st = l->table.n ? score_lines(l, d, &codes, items, out, err)
+                        : score_all(d, &codes, errors, &out->scores, err);
+    }
+    matrix_free(&codes);
+    ae_free(errors);
+    return st;
+}
+
 static ae_status run(const latents *l, char **operands, int n, ae_error *err)
 {
     normal_record own = {0};
     const normal_record *d;
     double threshold;
     dataset *data = NULL;
-    matrix codes = {0}, items = {0}, rows;
-    float *errors = NULL, *scores = NULL;
-    ae_status st = get_normal(l, &own, &d, err);
+    matrix items = {0}, rows;
+    scored s = {0};
+    ae_status st;
 
-    if (st != AE_OK)
+    o.latents.step = (l->input.h + STEPS - 1) / STEPS;
+    if ((st = get_normal(l, &own, &d, err)) != AE_OK)
         return st;
     threshold = normal_threshold(d, (normal_by)o.by, o.quantile);
     if (o.latents.verbose)
         cli_message("normal items: mean error %.4g, threshold %.4g", d->error, threshold);
-    if (n && (st = latents_open(l, &o.latents, operands, n, &data, err)) == AE_OK &&
-        (st = latents_encode(l, &o.latents, data, &codes, o.heat ? &items : NULL, &errors, err)) ==
-            AE_OK &&
-        (st = score_all(d, &codes, errors, &scores, err)) == AE_OK)
-        st = print_scores(scores, codes.n, threshold, dataset_items(data), err);
-    rows = (matrix){scores, codes.n, 1};
+    if (n && (st = score(l, d, operands, n, &data, &items, &s, err)) == AE_OK)
+        st = print_scores(&s, threshold, err);
+    rows = (matrix){s.scores, s.n, 1};
     if (st == AE_OK && n && o.scores)
         st = matrix_write(o.scores, &rows, NULL, 0, NULL, o.latents.force, err);
     if (st == AE_OK && n && o.labels)
-        st = judge(scores, codes.n, err);
+        st = judge(s.scores, s.n, err);
     if (st == AE_OK && n && o.heat)
         st = write_heat(l, data, &items, err);
     normal_free(&own);
     dataset_free(data);
-    matrix_free(&codes);
     matrix_free(&items);
-    ae_free(errors);
-    ae_free(scores);
+    lines_free(&s.lines);
+    ae_free(s.scores);
     return st;
 }
 

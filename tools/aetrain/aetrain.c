@@ -14,6 +14,7 @@
 #include "common/notes.h"
 #include "common/progress.h"
 #include "common/dataset.h"
+#include "common/latents.h"
 #include "ae/files.h"
 #include "evaluate.h"
 #include "card.h"
@@ -348,6 +349,50 @@ static ae_status load_recipe(const char *name, char *path, size_t n_path, ae_rec
     return st;
 }
 
+/* Writes the number of columns that the data turned out to have into the recipe. */
+static ae_status set_columns(const char *path, uint32_t columns, ae_recipe **recipe, char **text,
+                             ae_error *err)
+{
+    static const char key[] = "columns:";
+    const char *data = strstr(*text, "\ndata:"), *at = data ? strstr(data, key) : NULL, *rest;
+    size_t size = strlen(*text) + 16;
+    char *changed;
+
+    if (columns == (*recipe)->columns)
+        return AE_OK;
+    if (!at)
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "%s: its data have %u columns; `columns: N` below `data:` was not found",
+                       path, columns);
+    at += strlen(key);
+    rest = at + strspn(at, " ");
+    rest += strspn(rest, "0123456789");
+    if (!(changed = ae_alloc(size, 1)))
+        return ae_fail(err, AE_ERR_NOMEM, "recipe");
+    snprintf(changed, size, "%.*s %u%s", (int)(at - *text), *text, columns, rest);
+    ae_free(*text);
+    *text = changed;
+    ae_recipe_free(*recipe);
+    return ae_recipe_parse(changed, strlen(changed), path, recipe, err);
+}
+
+/* Of tables: how many columns they have, and what became of them. */
+static ae_status take_table(const char *path, const dataset *data, ae_recipe **recipe, char **text,
+                            char **columns, ae_train_options *o, ae_error *err)
+{
+    const table *t = dataset_table(data);
+    ae_status st;
+
+    if (!t)
+        return AE_OK;
+    if ((st = set_columns(path, t->wide, recipe, text, err)) == AE_OK &&
+        (st = table_pack(t, columns, &o->n_columns, err)) == AE_OK)
+        o->columns = *columns;
+    if (st == AE_OK && cfg.verbose)
+        cli_message("%u columns, %u numbers a line", t->n, t->wide);
+    return st;
+}
+
 static int work(char **operands, int n_operands, const char *command)
 {
     ae_error error = {0};
@@ -358,7 +403,7 @@ static int work(char **operands, int n_operands, const char *command)
     ae_dataset labelled;
     float *labels = NULL;
     const cli_inputs *files;
-    char *text = NULL, *card = NULL, *checkpoint = NULL, path[4096];
+    char *text = NULL, *card = NULL, *checkpoint = NULL, *columns = NULL, path[4096];
     ae_train_options o = {
         .seed = cfg.seed,
         .threads = cfg.threads,
@@ -382,6 +427,7 @@ static int work(char **operands, int n_operands, const char *command)
         (st = cfg.clean ? open_sounds(&sets, &o, &error)
                         : dataset_open(operands + 1, n_operands - 1, dataset_need_of(recipe),
                                        cfg.quiet, &data, &error)) != AE_OK ||
+        (st = take_table(path, data, &recipe, &text, &columns, &o, &error)) != AE_OK ||
         (st = open_noisy(recipe, &noisy, &o, &error)) != AE_OK)
         goto done;
     items = dataset_items(data ? data : sets.clean);
@@ -414,6 +460,7 @@ done:
     ae_free(labels);
     ae_free(text);
     ae_free(card);
+    ae_free(columns);
     ae_free(checkpoint);
     return st == AE_OK ? CLI_OK : report_failure(&error);
 }
@@ -424,6 +471,7 @@ static int evaluate(char **operands, int n_operands)
     char path[4096];
     ae_model *model = NULL;
     dataset *data = NULL, *noisy = NULL;
+    table columns = {0};
     sound_sets sets = {0};
     ae_dataset items;
     float *labels = NULL;
@@ -440,10 +488,15 @@ static int evaluate(char **operands, int n_operands)
         st = ae_fail(&error, AE_ERR_IO, "%s: %s", cfg.json, strerror(errno));
     if (st == AE_OK && (st = ae_model_find(cfg.evaluate, path, sizeof(path), &error)) == AE_OK)
         st = ae_model_open(path, NULL, &model, &error);
-    if (st == AE_OK)
+    if (st == AE_OK && ae_model_recipe(model)->columns)
+        st = columns_of_model(model, &columns, &error);
+    if (st == AE_OK) {
+        dataset_need need = dataset_need_of(ae_model_recipe(model));
+
+        need.table = columns.n ? &columns : NULL;
         st = cfg.clean ? open_sounds(&sets, &o, &error)
-                       : dataset_open(operands, n_operands, dataset_need_of(ae_model_recipe(model)),
-                                      cfg.quiet, &data, &error);
+                       : dataset_open(operands, n_operands, need, cfg.quiet, &data, &error);
+    }
     if (st == AE_OK)
         st = open_noisy(ae_model_recipe(model), &noisy, &o, &error);
     if (st == AE_OK)
@@ -458,6 +511,7 @@ static int evaluate(char **operands, int n_operands)
     ae_model_free(model);
     dataset_free(data);
     dataset_free(noisy);
+    table_free(&columns);
     ae_free(labels);
     return st == AE_OK ? CLI_OK : report_failure(&error);
 }
@@ -497,6 +551,7 @@ static int rewrite(void)
         parts.values = ae_model_all_values(model, &parts.n_floats);
         parts.program = ae_model_program(model, &parts.n_program);
         parts.normal = ae_model_normal(model, &parts.n_normal);
+        parts.columns = ae_model_columns(model, &parts.n_columns);
         st = ae_model_save(cfg.output, &parts, &error);
     }
     ae_model_free(model);

@@ -41,6 +41,7 @@ typedef struct part {
     size_t n;            /* 0: a picture */
     ae_signal_info item; /* of each of the many */
     uint8_t *rows;
+    size_t first_line, n_lines; /* of tables */
 } part;
 
 struct dataset {
@@ -49,7 +50,8 @@ struct dataset {
     ae_dataset items;
     cli_inputs files;
     part *parts;
-    size_t n_parts;
+    size_t n_parts, n_lines;
+    table table; /* of the data, or a view of need.table */
 };
 
 enum { LEAST_EDGE = 16 }; /* of pictures of any size, for which training asks, too */
@@ -64,7 +66,7 @@ static uint32_t least_edge(uint32_t fixed, uint32_t crop)
 dataset_need dataset_need_of(const ae_recipe *recipe)
 {
     const ae_graph *g = recipe ? &recipe->networks[0].graph : NULL;
-    dataset_need need = {LEAST_EDGE, LEAST_EDGE, 0};
+    dataset_need need = {.height = LEAST_EDGE, .width = LEAST_EDGE};
     uint32_t i = 0;
 
     while (g && i < g->n_nodes && g->nodes[i].op != AE_OP_INPUT)
@@ -72,9 +74,11 @@ dataset_need dataset_need_of(const ae_recipe *recipe)
     if (g && i < g->n_nodes) {
         const ae_node *in = &g->nodes[i];
 
-        need = (dataset_need){least_edge(in->height, recipe->crop),
-                              least_edge(in->width, recipe->crop),
-                              (uint64_t)in->height * in->width * in->out};
+        need = (dataset_need){.height = least_edge(in->height, recipe->crop),
+                              .width = least_edge(in->width, recipe->crop),
+                              .numbers = (uint64_t)in->height * in->width * in->out,
+                              .lines = recipe->columns ? in->height : 0,
+                              .step = 1};
     }
     return need;
 }
@@ -90,11 +94,13 @@ static bool is_of_use(const dataset *d, const ae_signal_info *item)
  */
 static bool suits(const dataset *d, const ae_codec *codec)
 {
-    bool table = !strcmp(codec->name, "csv") || !strcmp(codec->name, "tsv");
+    bool text = !strcmp(codec->name, "csv") || !strcmp(codec->name, "tsv");
 
+    if (d->need.lines)
+        return text || !strcmp(codec->name, "npy");
     return codec->kind == AE_KIND_IMAGE
                ? d->need.height > 1
-               : d->sound || !table || d->need.height == 1 || d->need.numbers;
+               : d->sound || !text || d->need.height == 1 || d->need.numbers;
 }
 
 /* By its name. */
@@ -130,15 +136,24 @@ static const part *find_part(const dataset *d, size_t i)
     return &d->parts[lo];
 }
 
-static ae_status load_many(const part *p, size_t k, ae_signal_info *info, void **pixels,
-                           ae_error *err)
+/* Of a table: where its k-th item begins; the last one ends with the table. */
+static size_t line_of(const dataset *d, const part *p, size_t k)
 {
-    size_t n = ae_row_bytes(&p->item) * (size_t)p->item.height;
+    size_t last = p->n_lines - d->need.lines, at = k * d->need.step;
+
+    return at < last ? at : last;
+}
+
+static ae_status load_many(const dataset *d, const part *p, size_t k, ae_signal_info *info,
+                           void **pixels, ae_error *err)
+{
+    size_t n = ae_row_bytes(&p->item) * (size_t)p->item.height,
+           at = d->need.lines ? line_of(d, p, k) * ae_row_bytes(&p->item) : k * n;
 
     *info = p->item;
     if (!(*pixels = ae_alloc(n, 1)))
         return ae_fail(err, AE_ERR_NOMEM, "an item of %zu bytes", n);
-    memcpy(*pixels, p->rows + k * n, n);
+    memcpy(*pixels, p->rows + at, n);
     return AE_OK;
 }
 
@@ -216,18 +231,51 @@ static ae_status load(void *opaque, size_t i, ae_signal_info *info, void **pixel
     const part *p = find_part(d, i);
 
     *pixels = NULL;
-    return p->n ? load_many(p, i - p->first, info, pixels, err)
+    return p->n ? load_many(d, p, i - p->first, info, pixels, err)
                 : load_one(d->sound, p->file->path, info, pixels, err);
 }
 
 static const char *name(void *opaque, size_t i)
 {
     static _Thread_local char text[512];
-    const part *p = find_part(opaque, i);
+    const dataset *d = opaque;
+    const part *p = find_part(d, i);
+    size_t at = i - p->first;
 
     if (!p->n)
         return p->file->below;
-    snprintf(text, sizeof(text), "%s[%zu]", p->file->below, i - p->first);
+    if (d->need.lines > 1)
+        snprintf(text, sizeof(text), "%s[%zu..%zu]", p->file->below, line_of(d, p, at),
+                 line_of(d, p, at) + d->need.lines - 1);
+    else
+        snprintf(text, sizeof(text), "%s[%zu]", p->file->below, at);
+    return text;
+}
+
+const table *dataset_table(const dataset *d)
+{
+    return d->table.n ? &d->table : NULL;
+}
+
+size_t dataset_lines(const dataset *d)
+{
+    return d->n_lines;
+}
+
+size_t dataset_line(const dataset *d, size_t i)
+{
+    const part *p = find_part(d, i);
+
+    return p->first_line + line_of(d, p, i - p->first);
+}
+
+const char *dataset_line_name(const dataset *d, size_t line, char text[DATASET_NAME])
+{
+    const part *p = d->parts;
+
+    while (line >= p->first_line + p->n_lines)
+        p++;
+    snprintf(text, DATASET_NAME, "%s[%zu]", p->file->below, line - p->first_line);
     return text;
 }
 
@@ -302,6 +350,28 @@ static ae_status read_set(ae_reader *reader, part *p, ae_error *err)
     return read_numbers(reader, p, err);
 }
 
+/* Successive lines of a table, as a network sees them. */
+static ae_status read_table(const dataset *d, ae_reader *reader, part *p, ae_error *err)
+{
+    float *lines;
+    ae_status st = table_read(&d->table, reader, &lines, &p->n_lines, err);
+
+    if (st != AE_OK)
+        return st;
+    p->rows = (uint8_t *)lines;
+    if (p->n_lines < d->need.lines)
+        return ae_fail(err, AE_ERR_MISMATCH, "has %zu lines, the model looks at %u successive ones",
+                       p->n_lines, d->need.lines);
+    p->n = (p->n_lines - d->need.lines + d->need.step - 1) / d->need.step + 1;
+    p->item = (ae_signal_info){.kind = AE_KIND_IMAGE,
+                               .sample = AE_F32,
+                               .bits = 32,
+                               .channels = 1,
+                               .height = d->need.lines,
+                               .width = d->table.wide};
+    return AE_OK;
+}
+
 /* What add_parts does with a file. */
 typedef enum found { IS_DATA, IS_LABELS, IS_OTHER } found;
 
@@ -320,6 +390,8 @@ static ae_status look_into(const dataset *d, part *p, found *what, ae_error *err
         reader.info.kind == AE_KIND_TENSOR) {
         if (!reader.info.rank && is_idx(p->file->path))
             *what = IS_LABELS;
+        else if (d->need.lines)
+            st = read_table(d, &reader, p, err);
         else if ((st = shape_item(&reader.info, &item, err)) != AE_OK)
             ;
         /* a network of one size says itself what it takes */
@@ -359,6 +431,69 @@ static bool is_test_set(const dataset *d, const cli_input *file)
     return false;
 }
 
+/* The files of a data set, one after another, for table_learn. */
+typedef struct learning {
+    const dataset *d;
+    size_t next;
+    ae_source *source;
+    ae_reader reader;
+} learning;
+
+static void close_last(learning *l)
+{
+    ae_reader_close(&l->reader);
+    ae_source_free(l->source);
+    l->source = NULL;
+    l->reader = (ae_reader){0};
+}
+
+static ae_status next_table(void *opaque, ae_reader **reader, ae_error *err)
+{
+    learning *l = opaque;
+    const cli_input *file;
+    ae_error inner;
+    ae_status st;
+
+    close_last(l);
+    *reader = NULL;
+    if (l->next == l->d->files.n)
+        return AE_OK;
+    file = &l->d->files.items[l->next++];
+    if (is_test_set(l->d, file))
+        return next_table(opaque, reader, err);
+    if ((st = ae_source_open(file->path, &l->source, &inner)) == AE_OK &&
+        (st = ae_reader_open(l->source, NULL, &l->reader, &inner)) == AE_OK)
+        st = ae_reader_expect(&l->reader, AE_KIND_TENSOR, &inner);
+    if (st != AE_OK) {
+        close_last(l);
+        return ae_fail(err, st, "%s: %s", file->path, inner.message);
+    }
+    *reader = &l->reader;
+    return AE_OK;
+}
+
+/* What the columns are: as the model says, or as the data have them. */
+static ae_status know_columns(dataset *d, ae_error *err)
+{
+    learning l = {.d = d};
+    ae_error inner;
+    ae_status st;
+
+    if (!d->need.lines)
+        return AE_OK;
+    if (d->need.table) {
+        d->table = *d->need.table;
+        return AE_OK;
+    }
+    st = table_learn(&l, next_table, &d->table, &inner);
+    if (st != AE_OK && l.source)
+        ae_fail(err, st, "%s: %s", d->files.items[l.next - 1].path, inner.message);
+    else if (st != AE_OK)
+        ae_fail(err, st, "%s", inner.message);
+    close_last(&l);
+    return st;
+}
+
 static ae_status add_parts(dataset *d, bool quiet, ae_error *err)
 {
     d->parts = ae_alloc(d->files.n, sizeof(*d->parts));
@@ -378,8 +513,10 @@ static ae_status add_parts(dataset *d, bool quiet, ae_error *err)
             continue;
         }
         if (look_into(d, p, &what, &why) != AE_OK) {
-            cli_note(file->path, why.message);
             ae_free(p->rows);
+            if (d->need.lines && file->named)
+                return ae_fail(err, why.status, "%s: %s", file->path, why.message);
+            cli_note(file->path, why.message);
             continue;
         }
         if (what == IS_OTHER)
@@ -387,6 +524,8 @@ static ae_status add_parts(dataset *d, bool quiet, ae_error *err)
         if (what != IS_DATA)
             continue;
         d->items.n_items += p->n ? p->n : 1;
+        p->first_line = d->n_lines;
+        d->n_lines += p->n_lines;
         d->n_parts++;
     }
     if (!quiet)
@@ -408,12 +547,14 @@ ae_status dataset_open(char **operands, int n_operands, dataset_need need, bool 
         d->need = need;
     for (int i = 0; i < n_operands && st == AE_OK; i++)
         st = cli_inputs_add(&d->files, operands[i], &walk, err);
-    if (st == AE_OK)
+    if (st == AE_OK && (st = know_columns(d, err)) == AE_OK)
         st = add_parts(d, quiet, err);
     if (st != AE_OK) {
         dataset_free(d);
         return st;
     }
+    if (d->need.lines > d->need.step)
+        d->items.overlap = (d->need.lines - 1) / d->need.step;
     d->items.opaque = d;
     d->items.load = load;
     d->items.name = name;
@@ -468,6 +609,8 @@ void dataset_free(dataset *d)
     for (size_t i = 0; i < d->n_parts; i++)
         ae_free(d->parts[i].rows);
     ae_free(d->parts);
+    if (!d->need.table)
+        table_free(&d->table);
     cli_inputs_clear(&d->files);
     ae_free(d);
 }

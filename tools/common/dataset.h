@@ -7,6 +7,7 @@
 
 #include "ae/train.h"
 #include "common/inputs.h"
+#include "common/table.h"
 
 typedef struct dataset dataset;
 
@@ -15,6 +16,10 @@ typedef struct dataset dataset;
 typedef struct dataset_need {
     uint32_t height, width;
     uint64_t numbers;
+    /* 0: no tables; else items are so many successive lines of one, each beginning `step` lines
+     * after the one before, as `table` has them (NULL: it is learnt of them) */
+    uint32_t lines, step;
+    const table *table;
 } dataset_need;
 /* Of a recipe's first network; NULL: of one that takes pictures of any size. */
 dataset_need dataset_need_of(const ae_recipe *recipe);
@@ -36,6 +41,13 @@ ae_status dataset_open_sounds(const char *path, bool quiet, dataset **out, ae_er
 void dataset_free(dataset *data);                     /* NULL is fine */
 const ae_dataset *dataset_items(const dataset *data); /* of NULL: NULL */
 const cli_inputs *dataset_files(const dataset *data);
+/* Of tables (else NULL, 0): their columns; how many lines they have together; the line that item i
+ * begins with; and the name of a line. */
+enum { DATASET_NAME = 512 };
+const table *dataset_table(const dataset *data);
+size_t dataset_lines(const dataset *data);
+size_t dataset_line(const dataset *data, size_t i);
+const char *dataset_line_name(const dataset *data, size_t line, char text[DATASET_NAME]);
 /* Item i in f32, pictures in 0..1, as `shape` wants it (channels: grey becomes colour and colour
  * grey); `to` holds its elements. */
 ae_status dataset_item(const dataset *data, size_t i, ae_shape shape, float *to, ae_error *err);

@@ -93,6 +93,7 @@ static ae_status find_layer(latents *l, const char *wanted, ae_error *err)
 void latents_close(latents *l)
 {
     normal_free(&l->normal);
+    table_free(&l->table);
     ae_model_free(l->model);
     *l = (latents){0};
 }
@@ -107,6 +108,23 @@ static ae_status read_normal(latents *l, ae_error *err)
     if (st == AE_OK &&
         (strcmp(l->normal.layer, l->layer) != 0 || l->normal.width != numbers(l->code)))
         normal_free(&l->normal);
+    return st;
+}
+
+ae_status columns_of_model(const ae_model *model, table *out, ae_error *err)
+{
+    size_t n_bytes;
+    const void *text = ae_model_columns(model, &n_bytes);
+    uint32_t wide = ae_model_recipe(model)->columns;
+    ae_status st = text ? table_unpack(text, n_bytes, out, err)
+                        : ae_fail(err, AE_ERR_MALFORMED,
+                                  "the model is of tables, but does not say of which columns");
+
+    if (st == AE_OK && out->wide != wide) {
+        st = ae_fail(err, AE_ERR_MALFORMED, "the model's columns make %u numbers, its input has %u",
+                     out->wide, wide);
+        table_free(out);
+    }
     return st;
 }
 
@@ -128,8 +146,9 @@ ae_status latents_of_model(const char *name, const char *layer, latents *out, ae
         st = ae_fail(
             err, AE_ERR_UNSUPPORTED,
             "takes pictures of any size; items with latents of one size need a model of one");
-    if (st == AE_OK && (st = find_layer(out, layer, err)) == AE_OK)
-        st = read_normal(out, err);
+    if (st == AE_OK && (st = find_layer(out, layer, err)) == AE_OK &&
+        (st = read_normal(out, err)) == AE_OK && ae_model_recipe(out->model)->columns)
+        st = columns_of_model(out->model, &out->table, err);
     if (st != AE_OK)
         latents_close(out);
     return st;
@@ -187,8 +206,13 @@ int latents_main(const cli_tool *tool, latents_options *o, int (*check)(int n_op
 ae_status latents_open(const latents *l, const latents_options *o, char **operands, int n,
                        dataset **out, ae_error *err)
 {
-    return dataset_open(operands, n, dataset_need_of(ae_model_recipe(l->model)), o->quiet, out,
-                        err);
+    dataset_need need = dataset_need_of(ae_model_recipe(l->model));
+
+    if (need.lines) {
+        need.table = &l->table;
+        need.step = o->step ? o->step : need.lines;
+    }
+    return dataset_open(operands, n, need, o->quiet, out, err);
 }
 
 /* Blocks of BATCH rows, taken by threads as they come; each writes its own rows, so that nothing
@@ -198,9 +222,10 @@ typedef struct running {
     const dataset *data; /* items, or NULL: codes */
     matrix *codes, *items;
     float *errors;
-    bool misfits;        /* errors are those of misfit */
-    bool usable;         /* items that cannot be used have no error (NaN) */
-    size_t n, n_items;   /* n of the items, evenly spread */
+    bool misfits; /* errors are those of misfit */
+    bool usable;  /* items that cannot be used have no error (NaN) */
+    size_t n;     /* of the items, evenly spread */
+    const latents_options *options;
     ae_session *session; /* the first thread's, which the others clone */
     bool quiet;
 
@@ -219,9 +244,11 @@ static double squared_error(const float *a, const float *b, size_t n)
     return sum / (double)n;
 }
 
-static size_t item_of(const running *r, size_t i)
+size_t latents_item(const latents_options *o, const dataset *data, size_t i, size_t n)
 {
-    return (size_t)((__uint128_t)i * r->n_items / r->n);
+    size_t rest = dataset_items(data)->n_items - o->first;
+
+    return o->first + (size_t)((__uint128_t)i * rest / n);
 }
 
 static ae_status check_finite(const float *x, ae_shape s, ae_error *err)
@@ -238,7 +265,8 @@ static ae_status check_finite(const float *x, ae_shape s, ae_error *err)
 static ae_status take_item(const running *r, size_t i, float *to, ae_error *err)
 {
     const ae_dataset *items = dataset_items(r->data);
-    size_t n_code = numbers(r->l->code), at = item_of(r, i);
+    size_t n_code = numbers(r->l->code),
+           at = r->data ? latents_item(r->options, r->data, i, r->n) : i;
     ae_error inner;
     ae_status st;
 
@@ -394,7 +422,7 @@ static void leave_out(matrix *codes, float *errors)
 ae_status latents_encode(const latents *l, const latents_options *o, const dataset *data,
                          matrix *codes, matrix *reconstructions, float **errors, ae_error *err)
 {
-    size_t n_items = dataset_items(data)->n_items,
+    size_t n_items = dataset_items(data)->n_items - o->first,
            n = o->most && o->most < n_items ? o->most : n_items;
     const char *to[2] = {l->layer, output_name(l)};
     bool whole = reconstructions || errors;
@@ -403,7 +431,7 @@ ae_status latents_encode(const latents *l, const latents_options *o, const datas
                  .codes = codes,
                  .items = reconstructions,
                  .n = n,
-                 .n_items = n_items,
+                 .options = o,
                  .misfits = o->misfits,
                  .usable = o->usable,
                  .quiet = o->quiet,
@@ -426,7 +454,7 @@ ae_status latents_encode(const latents *l, const latents_options *o, const datas
     if (st == AE_OK && o->usable)
         leave_out(codes, *errors);
     if (st == AE_OK && !o->quiet && !o->unwarned)
-        warn_of_strangers(l, data, codes, errors && o->misfits ? *errors : NULL);
+        warn_of_strangers(l, data, codes, errors && o->misfits && !l->table.n ? *errors : NULL);
     if (st != AE_OK) {
         matrix_free(codes);
         if (reconstructions)

@@ -22,7 +22,9 @@ typedef struct latents_options {
     bool misfits;  /* errors are those of common/misfit.h instead of mean squares */
     /* items that cannot be used are left out, silently; with `errors`, and no reconstructions */
     bool usable;
-    size_t most; /* items to encode, evenly spread over all; 0: all */
+    uint32_t
+        step; /* of windows of a series: lines from one to the next; 0: each begins after another */
+    size_t first, most; /* the first item to encode, and how many, evenly spread; 0: all */
 } latents_options;
 
 /* Rows of an option table; `o` is a latents_options whose jobs is set to the number of processors.
@@ -53,12 +55,15 @@ struct latents {
     ae_shape input, code; /* of one item; n is 1 */
     /* of what the model was trained on; width 0: it does not say, or of another layer */
     normal_record normal;
+    table table; /* of the tables that it was trained on; n 0: it was not */
 };
 
 /* Opens a model, NAME or FILE, with this layer (NULL: as in latents_options). Failing, *out is all
  * zeros. */
 ae_status latents_of_model(const char *name, const char *layer, latents *out, ae_error *err);
 void latents_close(latents *l);
+/* The columns of a model of tables. */
+ae_status columns_of_model(const ae_model *model, table *out, ae_error *err);
 
 /* dataset_open of what the model takes. */
 ae_status latents_open(const latents *l, const latents_options *options, char **operands, int n,
@@ -69,6 +74,8 @@ ae_status latents_open(const latents *l, const latents_options *options, char **
  * failure nothing. */
 ae_status latents_encode(const latents *l, const latents_options *options, const dataset *data,
                          matrix *codes, matrix *reconstructions, float **errors, ae_error *err);
+/* Which item the i-th of n codes is of. */
+size_t latents_item(const latents_options *options, const dataset *data, size_t i, size_t n);
 /* Codes to items. */
 ae_status latents_decode(const latents *l, const latents_options *options, const matrix *codes,
                          matrix *items, ae_error *err);

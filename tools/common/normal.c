@@ -110,20 +110,25 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+void normal_rank(normal_record *n, normal_by by, float *scores, size_t n_scores)
+{
+    qsort(scores, n_scores, sizeof(*scores), by_value);
+    for (size_t k = 0; k < NORMAL_SHARES; k++) {
+        double at = normal_shares[k] * (double)(n_scores - 1), below = floor(at);
+        size_t first = (size_t)below, second = first + 1 < n_scores ? first + 1 : first;
+
+        n->quantiles[by][k] = (double)scores[first] +
+                              (at - below) * (double)(scores[second] - scores[first]);
+    }
+}
+
 static void measure(normal_record *n, normal_by by, const matrix *codes, const float *errors,
                     float *scores, double *work)
 {
     for (size_t i = 0; i < codes->n; i++)
         scores[i] = (float)normal_score(n, by, codes->values + i * codes->width, (double)errors[i],
                                         work);
-    qsort(scores, codes->n, sizeof(*scores), by_value);
-    for (size_t k = 0; k < NORMAL_SHARES; k++) {
-        double at = normal_shares[k] * (double)(codes->n - 1), below = floor(at);
-        size_t first = (size_t)below, second = first + 1 < codes->n ? first + 1 : first;
-
-        n->quantiles[by][k] = (double)scores[first] +
-                              (at - below) * (double)(scores[second] - scores[first]);
-    }
+    normal_rank(n, by, scores, codes->n);
 }
 
 static void add_covariance(const normal_record *n, const matrix *codes, double *mean, double *c)

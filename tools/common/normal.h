@@ -29,6 +29,8 @@ typedef struct normal_record {
 /* codes and errors of normal items, at least 2. Failing, *out is all zeros. */
 ae_status normal_learn(const char *layer, const matrix *codes, const float *errors,
                        normal_record *out, ae_error *err);
+/* Quantiles of other scores instead, which are sorted; at least one. */
+void normal_rank(normal_record *n, normal_by by, float *scores, size_t n_scores);
 void normal_free(normal_record *n);
 
 /* work: width numbers. */

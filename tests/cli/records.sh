@@ -1,0 +1,42 @@
+#!/bin/sh
+# Tables with categories and series, from CSV to the line and the column at fault: records.sh LIB AETRAIN AEFEATURES AEANOMALY RECIPES
+train=$(realpath "$2") features=$(realpath "$3") anomaly=$(realpath "$4") recipes=$(realpath "$5")
+. "$1"
+export LC_ALL=C
+
+# Weight follows from height and kind; one number is large, one small, some are missing.
+awk 'BEGIN { srand(3); print "height,kind,weight,note"; for (i = 0; i < 800; i++) { h = 1500 + 400 * rand(); k = int(3 * rand());
+    printf "%.1f,%s,%s,%s\n", h, k ? (k > 1 ? "oak" : "ash") : "fir", i % 40 == 39 ? "" : sprintf("%.6f", h * (k + 1) * 1e-6), i % 2 ? "yes" : "no" } }' >trees.csv
+run 0 $train $recipes/table.yaml trees.csv -o t.aem --quiet -j 1 --steps 600
+run 0 $train --show t.aem; prints "1 x 7 x 1"
+run 0 $train --rewrite t.aem -o again.aem; same t.aem again.aem # columns come along
+run 0 $train --evaluate t.aem trees.csv; prints "mean_square_error"
+
+# one that cannot be, in a file with other columns in another order; the column at fault is named
+{ echo "note,weight,more,kind,height"; echo "no,.0016,x,fir,1600"; echo "no,.0032,y,ash,1600"; echo "yes,.0048,z,fir,1600"; } >new.csv
+run 0 $anomaly -m t.aem --by error new.csv
+awk -F '\t' '{ s[NR] = $2 } NR == 3 && $4 !~ /weight|kind|height/ { exit 1 } END { exit !(NR == 3 && s[3] > 5 * s[1] && s[3] > 5 * s[2]) }' out || fail "$(cat out)"
+run 0 $anomaly -m t.aem --by error new.csv --json; prints '"column":'
+run 0 $features -m t.aem trees.csv -o codes.csv; [ "$(wc -l <codes.csv)" -eq 800 ] || fail "codes.csv"
+run 0 $features -m t.aem trees.csv -o codes2.csv -j 1; same codes.csv codes2.csv
+
+# what does not fit is said, and nothing is written
+printf 'height,kind\n1,fir\n' >few.csv; run 1 $anomaly -m t.aem few.csv; says "few.csv: has no column 'weight', which the model takes"
+printf 'height,kind,weight,note\n1,2,3,no\n' >odd.csv; run 1 $anomaly -m t.aem odd.csv; says "column 2 (kind) holds numbers, the model takes words there"
+printf '1,fir,3\n' >unnamed.csv; run 1 $features -m t.aem unnamed.csv -o x.npy; says "has 3 columns, the model takes 4"; absent x.npy
+printf 'a,b\n1,2\n3\n' >ragged.csv; run 1 $train $recipes/table.yaml ragged.csv -o x.aem; says "ragged.csv: CSV: line 3 has 1 cells, those before it 2"; absent x.aem
+printf 'a,b\n1,2\n3,x\n4,5\n' >text.csv; run 1 $train $recipes/table.yaml text.csv -o x.aem; says "line 3, column 2: 'x' in a column of numbers"; absent x.aem
+awk 'BEGIN { print "id,v"; for (i = 0; i < 5000; i++) print "n" i "," i }' >names.csv
+run 1 $train $recipes/table.yaml names.csv -o x.aem; says "column 1 (id): more than 4096 different words"; absent x.aem
+run 1 $train $recipes/table.yaml trees.csv few.csv -o x.aem; says "few.csv: has 2 columns, the table before it 4"; absent x.aem
+sed 's/data: {columns: 16}/data: {}/' $recipes/table.yaml >bad.yaml; run 1 $train bad.yaml trees.csv -o x.aem; says "width: expected a whole number, found columns"; absent x.aem
+sed 's/width: columns}/width: 5}/' $recipes/table.yaml >bad.yaml; run 1 $train bad.yaml trees.csv -o x.aem; says "width: columns"; absent x.aem
+
+# A series whose channels belong together, and one that has a spike in one of them.
+wave='for (i = 0; i < n; i++) { u = sin(i / 3); v = sin(i / 7.3); if (i == at) u = 4; printf "%.4f,%.4f,%.4f\n", u, 10 * sin(i / 3) + v, 100 * v } }'
+awk -v n=900 -v at=-1 "BEGIN { print \"a,b,c\"; $wave" >train.csv; awk -v n=200 -v at=120 "BEGIN { print \"a,b,c\"; $wave" >test.csv
+run 0 $train $recipes/series.yaml train.csv -o s.aem --quiet -j 1 --steps 150
+run 0 $anomaly -m s.aem --by error test.csv; [ "$(wc -l <out)" -eq 200 ] || fail "$(wc -l <out) lines"
+sort -k 2 -g -r -t "$(printf '\t')" out | head -1 >worst; awk -F '\t' '$4 == "a" { split($1, p, /[][]/); exit !(p[2] >= 118 && p[2] <= 122) } { exit 1 }' worst || fail "$(cat worst)"
+head -20 test.csv >short.csv; run 1 $anomaly -m s.aem short.csv; says "short.csv: has 19 lines, the model looks at 32 successive ones"
+finish
