@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A ring of rows that grows when the reader runs far ahead of who looks rows up, and never shrinks.
+ * Rows make room once they have been dropped. */
 #include "image/held.h"
 
 #include <string.h>

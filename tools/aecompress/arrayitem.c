@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The first rows are read ahead, since the size of tiles is chosen by what they look like; after
+ * that an array passes through like a recording. */
 #include "arrayitem.h"
 
 #include <string.h>

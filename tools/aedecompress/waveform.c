@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Frames are sorted into columns by their share of the length as they are decoded, so that only the
+ * least and the largest of each column are held; ink goes from the one to the other, over an axis.
+ */
 #include "waveform.h"
 
 #include <math.h>
