@@ -19,7 +19,7 @@ typedef struct ae_superres_options {
     /* 0..1: how much of noise and coding artefacts to remove, told to models that ask for it */
     float denoise;
     /* Luminance deviation, of 255, of the noise and artefacts that are to be removed. The result,
-     * made small again, agrees with the picture: wholly where that is 0, where it is 5 by half of
+     * made small again, agrees with the picture: wholly where that is 0, where it is 3.2 by half of
      * what it lacks */
     float noise;
     uint32_t tile; /* edge of the tiles in pixels of the source, >= 32; 0: 256 */

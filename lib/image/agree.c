@@ -15,8 +15,9 @@
  * than four rows of the small picture on. */
 enum { REACH = 2, WAITING = 10 };
 /* Noise of which half is given back, and how much noisier colour is taken to be than luminance:
- * measured with superres-photo-x2 on pictures through JPEG of quality 30 to 95. */
-#define HALF_AT 5.0f
+ * measured with superres-photo-x2 on pictures made small by several filters, through
+ * JPEG of quality 30 to 95. */
+#define HALF_AT 3.2f
 #define CHROMA 3.0f
 /* how far a result may lie outside the range of its neighbours, in parts of that */
 #define BEYOND 0.5f

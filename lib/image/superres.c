@@ -337,7 +337,7 @@ static void store(const aei_tile *t)
  * small picture has sharp texture all over; of that no more counts than costs little there. */
 float ae_superres_noise(const uint16_t table[64], const ae_noise *noise)
 {
-    float found = !noise ? 0 : noise->is_white ? noise->luminance : fminf(noise->luminance, 4);
+    float found = !noise ? 0 : noise->is_white ? noise->luminance : fminf(noise->luminance, 3);
 
     return table ? hypotf(found, 7 * powf(aei_jpeg_low_steps(table) / 13.2f, 0.55f)) : found;
 }
