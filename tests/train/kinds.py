@@ -16,7 +16,7 @@ ITEMS, EDGE = 600, 28
 BARS = {"mnist-textbook": (150, 0.6), "mnist-dense": (100, 0.62), "mnist-linear": (100, 0.45), "mnist-tied": (100, 0.5),
         "mnist-beta": (100, 0.9), "mnist-variational": (100, 0.9), "mnist-contractive": (150, 0.9), "mnist-stacked": (200, 1.1),
         "mnist-classifier": (120, 0.9), "mnist-adversarial": (150, 0.92), "mnist-sparse-kl": (60, 2.3), "mnist-sparse-l1": (60, 0.65),
-        "mnist-denoising": (60, 0.95), "mnist-conv": (30, 1.5), "mnist-conv-pool": (30, 1.2), "mnist-conv-tied": (30, 1.25),
+        "mnist-denoising": (60, 0.95), "mnist-conv": (60, 0.7), "mnist-conv-pool": (30, 1.2), "mnist-conv-tied": (60, 0.2),
         "mnist-recurrent": (30, 1.4), "mnist-lstm": (30, 1.4), "mnist-warp": (60, 1.0), "mnist-anomaly": (100, 0.42),
         "table": (200, 0.01), "series": (100, 0.03)}
 
