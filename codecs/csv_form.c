@@ -155,7 +155,8 @@ void aei_csv_learn(aei_csv_form *f, uint32_t k, const char *cell, double v, cont
         if (!f->knows_missing)
             snprintf(f->missing, sizeof(f->missing), "%s", cell);
         f->knows_missing = true;
-        odd |= quoted || strcmp(f->missing, cell) != 0;
+        /* the only cell of a line is quoted where it is empty */
+        odd |= quoted != (f->n_columns == 1 && !*cell) || strcmp(f->missing, cell) != 0;
     } else {
         bool needed = strpbrk(cell, "\"\n\r") || strchr(cell, f->separator);
 

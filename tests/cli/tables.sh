@@ -24,6 +24,7 @@ printf 'a,b\n1.50,x\n+2,"y"\n' >mixed.csv
 run 0 $tool mixed.csv; says "line 3"; says "the same values"
 run 0 $de -o again.csv mixed.aec; printf 'a,b\n1.5,x\n2,y\n' | cmp - again.csv || fail "$(cat again.csv)"
 printf 'a\n\n\n1\n' >empty.csv; run 0 $tool empty.csv; says "the same values"
+run 0 $tool -a told.aec mixed.csv in/all.csv; says "mixed.csv: not all is written as most of it is (line 3)"
 # an error would exchange words
 run 1 $tool --max-error 1 -o x.aec in/words.csv; says "a table with words is kept without loss"; absent x.aec
 printf 'a,b\n1,x\n2,3\n4,5\n' >odd.csv; run 1 $tool odd.csv; says "line 2, column 2: 'x' in a column of numbers"; absent odd.aec

@@ -6,6 +6,7 @@
 
 #include "common/aecfile.h"
 #include "common/names.h"
+#include "common/notes.h"
 #include "common/progress.h"
 #include "archive.h"
 
@@ -184,9 +185,11 @@ int archive_run(compress_options *o, char **operands, int n_operands)
     }
     if (!o->batch.quiet)
         cli_progress_on();
+    cli_notes_all = o->batch.verbose;
     first = ae_container_next(a.writer);
     archive_run_jobs(&a);
     cli_progress_clear();
+    cli_notes_end();
     if (a.n_found && !o->batch.quiet)
         cli_message("%s: %zu items were there, left by a run that broke off", o->archive,
                     a.n_found);

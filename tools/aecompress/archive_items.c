@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/names.h"
+#include "common/notes.h"
 #include "common/progress.h"
 #include "archive.h"
 
@@ -222,6 +223,13 @@ static void run_pictures(archive *a, const job *j, compressed *c, const char *st
     ae_free(all);
 }
 
+/* What reading found, of all pictures of the file. */
+static void say_note(const archive *a, const job *j, const compressed *c)
+{
+    if (*c->reader.note && !a->o->batch.quiet)
+        cli_note(j->in->path, c->reader.note);
+}
+
 void archive_run_file(archive *a, job *j)
 {
     const char *name = strcmp(j->in->path, "-") == 0 ? "stdin" : j->in->below;
@@ -241,6 +249,7 @@ void archive_run_file(archive *a, job *j)
         strcpy(c.fields.label, j->label);
     if (st == AE_OK && c.n_pictures > 1) {
         run_pictures(a, j, &c, name);
+        say_note(a, j, &c);
         compress_close(&c);
         return;
     }
@@ -268,6 +277,8 @@ void archive_run_file(archive *a, job *j)
     if (st == AE_OK && added)
         compress_report(&c, a->o, &json, w.n_bytes, ae_source_size(c.source));
     finish(a, j->in, &json, start, st, st == AE_OK && !added, &err);
+    if (st == AE_OK && added)
+        say_note(a, j, &c);
     ae_free(samples);
     compress_close(&c);
 }
