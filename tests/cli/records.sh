@@ -26,6 +26,9 @@ printf 'height,kind,weight,note\n1,2,3,no\n' >odd.csv; run 1 $anomaly -m t.aem o
 printf '1,fir,3\n' >unnamed.csv; run 1 $features -m t.aem unnamed.csv -o x.npy; says "has 3 columns, the model takes 4"; absent x.npy
 printf 'a,b\n1,2\n3\n' >ragged.csv; run 1 $train $recipes/table.yaml ragged.csv -o x.aem; says "ragged.csv: CSV: line 3 has 1 cells, those before it 2"; absent x.aem
 printf 'a,b\n1,2\n3,x\n4,5\n' >text.csv; run 1 $train $recipes/table.yaml text.csv -o x.aem; says "line 3, column 2: 'x' in a column of numbers"; absent x.aem
+printf 'a,b\n1,2\n3,1e39\n' >large.csv; run 1 $train $recipes/table.yaml large.csv -o x.aem; says "large.csv: row 2, column 2 (b) holds 1e+39"; absent x.aem
+printf '0\n1\n' >two.csv; run 1 $anomaly -m t.aem trees.csv --labels two.csv; says "two.csv: 2 labels for 800 items"
+: >nothing.csv; run 1 $train $recipes/series.yaml nothing.csv -o x.aem; says "nothing.csv"; absent x.aem
 awk 'BEGIN { print "id,v"; for (i = 0; i < 5000; i++) print "n" i "," i }' >names.csv
 run 1 $train $recipes/table.yaml names.csv -o x.aem; says "column 1 (id): more than 4096 different words"; absent x.aem
 run 1 $train $recipes/table.yaml trees.csv few.csv -o x.aem; says "few.csv: has 2 columns, the table before it 4"; absent x.aem
