@@ -88,6 +88,9 @@ ae_status aei_run_forward(aei_run *run, const aei_weights *weights, const float 
  * input_gradients. */
 ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs,
                            float *native, float *const *d_inputs, ae_error *err);
+/* Backward computes what these parameters' gradients need, by their numbers in ae_graph_params, and
+ * leaves the others' undefined, and those of inputs; NULL: all. Read at each backward. */
+void aei_run_trains(aei_run *run, const bool *trains);
 size_t aei_plan_native_floats(const aei_plan *plan);
 /* A native gradient as a flat one, overwritten. Entries that are not trainable receive the sum of
  * the runs' batch statistics (batch normalisation's mean and biased variance, of the first node

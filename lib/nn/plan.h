@@ -174,6 +174,10 @@ struct aei_run {
     uint8_t *state;
     dnnl_stream_t stream;
     uint64_t seed;
+    const bool *trains; /* parameters whose gradients are wanted; NULL: all */
+    /* backward, for each step: a parameter that trains, or a wanted input gradient, lies at or
+     * below; a gradient has come, or else it is zero */
+    uint8_t *leads, *live;
     dnnl_status_t status;                  /* the first failure of a primitive */
     dnnl_memory_t (*memory)[AEI_MEMORIES]; /* for each step, made on first use */
 };

@@ -115,8 +115,10 @@ ae_status aei_run_create(const aei_plan *plan, aei_run **out, ae_error *err)
         r->block = ae_alloc(plan->workspace, 1);
         r->state = ae_alloc(plan->state_bytes, 1);
         r->memory = ae_alloc(plan->n_steps, sizeof(*r->memory));
+        r->leads = ae_alloc(plan->n_steps, 2);
+        r->live = r->leads ? r->leads + plan->n_steps : NULL;
     }
-    if (!r || !r->block || !r->state || !r->memory ||
+    if (!r || !r->block || !r->state || !r->memory || !r->leads ||
         dnnl_stream_create(&r->stream, aei_engine(), 0) != dnnl_success) {
         aei_run_free(r);
         return ae_fail(err, AE_ERR_NOMEM, "workspace of %zu bytes", plan->workspace);
@@ -135,6 +137,7 @@ void aei_run_free(aei_run *r)
                 dnnl_memory_destroy(r->memory[i][k]);
     if (r->stream)
         dnnl_stream_destroy(r->stream);
+    ae_free(r->leads);
     ae_free(r->memory);
     ae_free(r->state);
     ae_free(r->block);
@@ -216,8 +219,14 @@ static void send(aei_run *run, const aei_weights *weights, const aei_step *s, ui
     const aei_step *target = &run->plan->steps[to];
     size_t n = aei_pixels(&target->t) * target->t.cp;
 
-    if (!target->needs_grad)
+    if (!target->needs_grad || !run->leads[to])
         return;
+    if (!run->live[s->index]) {
+        if (!s->accumulate[slot] && target->grad != s->grad)
+            memset(aei_grad(run, target), 0, aei_tensor_bytes(&target->t));
+        return;
+    }
+    run->live[to] = 1;
     if (passes && s->accumulate[slot])
         aei_add_to(aei_grad(run, target), aei_grad(run, s), s->t.element, n);
     else if (passes && target->grad == s->grad)
@@ -243,6 +252,7 @@ static void seed_gradients(aei_run *run, const float *const *d_outputs)
 
         if (!s->needs_grad)
             continue;
+        run->live[s->index] |= d_outputs[i] != NULL;
         for (uint32_t k = 0; k < i; k++)
             again |= p->outputs[k] == p->outputs[i];
         if (!d_outputs[i] && !again)
@@ -257,21 +267,67 @@ static void seed_gradients(aei_run *run, const float *const *d_outputs)
     }
 }
 
+void aei_run_trains(aei_run *run, const bool *trains)
+{
+    run->trains = trains;
+}
+
+static bool has_trained(const aei_run *run, const aei_step *s)
+{
+    bool any = !run->trains;
+
+    for (uint32_t k = 0; k < 4 && !any; k++)
+        any = s->param[k] >= 0 && run->trains[s->param[k]];
+    return any;
+}
+
+/* Which steps backward must visit: where all train, those that have a gradient at all. */
+static void find_leading(aei_run *run)
+{
+    const aei_plan *p = run->plan;
+
+    memset(run->live, 0, p->n_steps);
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        const aei_step *s = &p->steps[i];
+
+        run->leads[i] = has_trained(run, s);
+        for (uint32_t k = 0; k < s->node->n_from; k++)
+            run->leads[i] |= run->leads[s->node->from[k]];
+        if (s->node->add >= 0)
+            run->leads[i] |= run->leads[s->node->add];
+    }
+}
+
+static void params_backward(aei_run *run, const aei_weights *weights, const aei_step *s,
+                            float *native)
+{
+    bool statistics = false;
+
+    for (uint32_t k = 0; k < 4; k++)
+        statistics |= s->param[k] >= 0 && !run->plan->params[s->param[k]].trainable;
+    if (run->live[s->index] || statistics)
+        s->op->backward_params(run, weights, s, native);
+    else
+        memset(native, 0, s->native_floats * sizeof(*native));
+}
+
 ae_status aei_run_backward(aei_run *run, const aei_weights *weights, const float *const *d_outputs,
                            float *native, float *const *d_inputs, ae_error *err)
 {
     const aei_plan *p = run->plan;
 
     aei_single_threaded();
+    find_leading(run);
     seed_gradients(run, d_outputs);
     for (uint32_t i = p->n_steps; i-- > 0;) {
         const aei_step *s = &p->steps[i];
 
-        if (!s->needs_grad)
+        if (!s->needs_grad || !run->leads[i])
             continue;
-        aei_act_backward(run, s);
-        if (s->op->backward_params && native)
-            s->op->backward_params(run, weights, s, native + s->native);
+        if (run->live[i])
+            aei_act_backward(run, s);
+        if (s->op->backward_params && native && has_trained(run, s))
+            params_backward(run, weights, s, native + s->native);
         for (uint32_t k = 0; k < s->node->n_from; k++)
             send(run, weights, s, k, s->node->from[k],
                  s->op->passes &&

@@ -62,6 +62,17 @@ bool aei_objective_wants(const aei_objective *o, uint32_t k)
     return o->wants[k];
 }
 
+bool aei_objective_moves(const aei_objective *o, uint32_t k)
+{
+    bool moves = false;
+
+    for (uint32_t i = 0; i < o->recipe->n_terms; i++)
+        moves |= o->weight[i] > 0 && !o->recipe->terms[i].on_weights &&
+                 ((o->parts[i].on < 0 && k == 0) || o->parts[i].on == (int32_t)k ||
+                  o->parts[i].second == (int32_t)k);
+    return moves;
+}
+
 int32_t aei_objective_classes(const aei_objective *o)
 {
     return o->classes;

@@ -24,6 +24,8 @@ void aei_objective_free(aei_objective *o); /* NULL is fine */
 const uint32_t *aei_objective_taps(const aei_objective *o, uint32_t *n);
 /* Whether a gradient comes back at output or tap k; only then its array is needed. */
 bool aei_objective_wants(const aei_objective *o, uint32_t k);
+/* Whether it does so now, as the terms weigh. */
+bool aei_objective_moves(const aei_objective *o, uint32_t k);
 /* Once there is a plan, which must outlive it: the sizes of layers that are held against each
  * other. */
 ae_status aei_objective_prepare(aei_objective *o, const aei_plan *plan, ae_precision precision,

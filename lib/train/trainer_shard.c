@@ -120,7 +120,11 @@ void aei_shard_train(void *context, uint32_t index, uint32_t thread)
         s->terms[0] = codec_loss(t, index, l, &view, &(double){0});
     } else {
         s->status = objective(t, index, thread, &view, &s->message);
+        for (uint32_t k = 0; k < t->n_values; k++)
+            if (!aei_objective_moves(t->objective, k))
+                d_outputs[k] = NULL;
     }
+    aei_run_trains(l->run, t->recipe->n_phases ? t->trains : NULL);
     if (s->status == AE_OK)
         s->status = aei_run_backward(l->run, t->weights, d_outputs, s->native, NULL, &s->message);
 }

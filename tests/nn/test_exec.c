@@ -821,6 +821,43 @@ static void test_bench(void **state)
     ae_graph_free(&graph);
 }
 
+/* Of the parameters that train the gradients are those of all; of others nothing is computed. Where
+ * no gradient comes they are zero. */
+static void test_training_parts(void **state)
+{
+    test_net net = net_make("input c=16; conv c=32 act=relu; conv c=16", 2, 8, 8, 5,
+                            NET_ROUND_BF16);
+    aei_plan_config config = {.n = 2, .h = 8, .w = 8, .train = true};
+    machine m = machine_make(&net.graph, &config, net.flat);
+    const float *whole[] = {m.outputs[0]}, *none[] = {NULL};
+    static const bool trains[] = {false, false, true, true};
+    size_t first = 16 * 32 * 9 + 32; /* parameters of the layer that stays */
+    float *all = machine_buffer(m.n_floats);
+
+    (void)state;
+    for (int part = 0; part < 3; part++) {
+        aei_run_trains(m.run, part ? trains : NULL);
+        set_inputs(&m, &net);
+        machine_forward(&m, 0);
+        for (size_t i = 0; i < m.n_native; i++)
+            m.native[i] = 7;
+        assert_int_equal(
+            aei_run_backward(m.run, m.weights, part < 2 ? whole : none, m.native, NULL, NULL),
+            AE_OK);
+        aei_weights_collect(m.weights, m.native, m.gradient);
+        for (size_t i = 0; i < m.n_floats && part; i++) {
+            float expected = i < first ? 7 : part == 1 ? all[i] : 0;
+
+            assert_memory_equal(&m.gradient[i], &expected, sizeof(expected));
+        }
+        if (!part)
+            memcpy(all, m.gradient, m.n_floats * sizeof(*all));
+    }
+    machine_buffer_free(all, m.n_floats);
+    machine_free(&m);
+    net_free(&net);
+}
+
 static double bench_of(const char *spec, ae_precision precision)
 {
     ae_graph graph = net_graph(spec);
@@ -861,7 +898,8 @@ int main(void)
         cmocka_unit_test(test_tiles),       cmocka_unit_test(test_trim),
         cmocka_unit_test(test_live),        cmocka_unit_test(test_collecting),
         cmocka_unit_test(test_threads),     cmocka_unit_test(test_bench),
-        cmocka_unit_test(test_bare_deconv), cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_bare_deconv), cmocka_unit_test(test_training_parts),
+        cmocka_unit_test(test_allocations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
