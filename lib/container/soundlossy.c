@@ -15,7 +15,7 @@ enum {
     LEAST_LIFT = -100,
     MOST_LIFT = 120,
     /* lifts of floats that are quieter or louder are not taken for loudness */
-    LEAST_HEARD = -12,
+    LEAST_HEARD = -7,
     MOST_HEARD = 4
 };
 
@@ -138,11 +138,11 @@ typedef struct rules {
 /* Found by trying on speech and music (bench/sound_rd.py). */
 static rules rules_of(double quality)
 {
-    rules r = {.head = {.least = 4, .divisor = 6, .gamma = 26, .tilt = 12, .gain = 28},
+    rules r = {.head = {.least = 4, .divisor = 6, .gamma = 22, .tilt = 12, .gain = 28},
                .lambda = 0.15f,
                .long_gain = 0.2f};
 
-    r.head.step = (int16_t)lrint(8 * (190 - 3 * quality));
+    r.head.step = (int16_t)lrint(8 * (240 - 3 * quality));
     r.level_lambda = (float)fmin(3, fmax(1, 4 - quality / 20));
     return r;
 }
