@@ -406,9 +406,15 @@ static ae_status load(aei_program *p, ae_error *err)
         return ae_fail(err, AE_ERR_TOO_NEW,
                        "decoder program of version %u, this program knows up to %d",
                        aei_load32(b + 4), AEI_PROGRAM_VERSION);
+    if (aei_load32(b + 4) < AEI_PROGRAM_VERSION)
+        return ae_fail(
+            err, AE_ERR_UNSUPPORTED,
+            "decoder program of version %u, from before the first release; version %d is "
+            "made by aetrain --export",
+            aei_load32(b + 4), AEI_PROGRAM_VERSION);
     p->n_ops = aei_load32(b + 8);
     p->n_scales = aei_load32(b + 12);
-    if (!aei_load32(b + 4) || !p->n_ops || p->n_ops > AEI_MAX_OPS || p->n_scales > AEI_MAX_SCALES ||
+    if (!p->n_ops || p->n_ops > AEI_MAX_OPS || p->n_scales > AEI_MAX_SCALES ||
         aei_load64(b + 16) != p->n_bytes || !zeros(b + 24, 8) ||
         (size_t)p->n_ops * AEI_PROGRAM_OP > p->n_bytes - at)
         return ae_fail(err, AE_ERR_MALFORMED, "decoder program: header");

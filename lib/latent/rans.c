@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "latent/surprise.h"
 #include "model/format.h"
 
 static uint32_t size_of(const aei_scale *s, uint32_t k)
@@ -14,12 +15,27 @@ static uint32_t size_of(const aei_scale *s, uint32_t k)
     return (k < s->n ? s->start[k + 1] : 65536u) - s->start[k];
 }
 
+/* Each symbol counts as the middle of its values, the escape as none. */
+static uint32_t expected(const aei_scale *s)
+{
+    uint64_t sum = 0, most = AEI_MOST_MAGNITUDE * AEI_MAGNITUDE_ONE;
+
+    for (uint32_t k = 0; k < s->n; k++) {
+        int64_t twice = ((int64_t)s->first + k) * (2 << s->raw) + (1 << s->raw) - 1;
+
+        sum += (uint64_t)(twice < 0 ? -twice : twice) * size_of(s, k);
+    }
+    sum = sum * AEI_MAGNITUDE_ONE >> 17;
+    return (uint32_t)(sum < most ? sum : most);
+}
+
 ae_status aei_rans_tables_make(const aei_scale *scales, uint32_t n_scales, aei_rans_tables *out,
                                ae_error *err)
 {
     out->scales = scales;
     out->begin = ae_alloc(n_scales, sizeof(*out->begin));
-    if (!out->begin)
+    out->expected = ae_alloc(n_scales, sizeof(*out->expected));
+    if (!out->begin || !out->expected)
         return ae_fail(err, AE_ERR_NOMEM, "tables of %u distributions", n_scales);
     for (uint32_t i = 0; i < n_scales; i++)
         for (uint32_t j = 0, k = 0; j < 256; j++) {
@@ -27,12 +43,15 @@ ae_status aei_rans_tables_make(const aei_scale *scales, uint32_t n_scales, aei_r
                 k++;
             out->begin[i][j] = (uint16_t)k;
         }
+    for (uint32_t i = 0; i < n_scales; i++)
+        out->expected[i] = expected(&scales[i]);
     return AE_OK;
 }
 
 void aei_rans_tables_free(aei_rans_tables *tables)
 {
     ae_free(tables->begin);
+    ae_free(tables->expected);
     *tables = (aei_rans_tables){0};
 }
 

@@ -19,10 +19,11 @@ typedef struct aei_rans_reader {
     bool bad;
 } aei_rans_reader;
 
-/* Tables for reading: where to begin the search for the symbol of a slot. */
+/* Tables for reading: where to begin the search for the symbol of a slot, and what to expect. */
 typedef struct aei_rans_tables {
     const aei_scale *scales;
     uint16_t (*begin)[256]; /* for each distribution: the symbol of slot 256 * i */
+    uint32_t *expected;     /* for each: the mean of magnitudes (latent/surprise.h) */
 } aei_rans_tables;
 ae_status aei_rans_tables_make(const aei_scale *scales, uint32_t n_scales, aei_rans_tables *out,
                                ae_error *err);

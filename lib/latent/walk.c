@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/clones.h"
+#include "latent/surprise.h"
 
 /* bytes of input that a convolution takes at a time, so that they stay near */
 enum { CHUNK = 1 << 18 };
@@ -28,6 +29,7 @@ struct aei_walk {
     size_t *begin, *end; /* of tensors in the arena; equal: not there */
     uint32_t *last_use;
     int32_t *steps, *log_steps; /* of a latent at the quality */
+    aei_surprise *before;       /* of each channel of a latent */
 };
 
 /* ---- operators ---- */
@@ -187,8 +189,8 @@ static uint32_t scale_index(const aei_walk *w, const aei_op *op, int32_t log_sca
 
 /* The symbol for y; with effort, the next one towards zero where it saves more bits than its error
  * is worth. A uniform quantiser is optimal at high rate where an error of one squared step is worth
- * 6 / ln 2 bits. Twice that was found best, since later latents are predicted from this one, and
- * little more than that where refining sees to those. */
+ * 6 / ln 2 bits. Nearly three times that was found best, since later latents are predicted from
+ * this one, and little more than that where refining sees to those. */
 static int32_t choose(const aei_latents *l, const aei_scale *s, double v)
 {
     int32_t q = (int32_t)lrint(v < -32767 ? -32767 : v > 32767 ? 32767 : v);
@@ -197,11 +199,20 @@ static int32_t choose(const aei_latents *l, const aei_scale *s, double v)
         int32_t less = q > 0 ? q - 1 : q + 1;
         double gain = aei_rans_cost(s, q) - aei_rans_cost(s, less);
 
-        if (gain > (l->effort >= AE_EFFORT_REFINES ? 7 : 12) * M_LOG2E *
+        if (gain > (l->effort >= AE_EFFORT_REFINES ? 7 : 17) * M_LOG2E *
                        ((v - less) * (v - less) - (v - q) * (v - q)))
             q = less;
     }
     return q;
+}
+
+static void add_surprise(const aei_walk *w, aei_surprise *beside, aei_surprise *before,
+                         uint32_t told, int32_t q)
+{
+    uint32_t came = (uint32_t)aei_min_i32(abs(q), AEI_MOST_MAGNITUDE) * AEI_MAGNITUDE_ONE;
+
+    aei_surprise_add(beside, came, w->engine->tables.expected[told], AEI_BESIDE);
+    aei_surprise_add(before, came, w->engine->tables.expected[told], AEI_BEFORE);
 }
 
 static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view *to, aei_rect r,
@@ -215,8 +226,10 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
         w->log_steps[c] = aei_embed(op->log_steps, n, c, w->quality) -
                           (int32_t)((uint64_t)beyond << op->index_shift >> 5);
     }
+    memset(w->before, 0, n * sizeof(*w->before));
     for (int32_t y = r.y0; y < r.y1; y++)
         for (int32_t x = r.x0; x < r.x1; x++) {
+            aei_surprise beside = {0};
             const int16_t *mean = operand(w, op->in[0], x, y), *scale = operand(w, op->in[1], x, y);
             int16_t *out = aei_view_at(to, x, y);
             bool visible = (uint32_t)x * op->grid < l->visible_w &&
@@ -236,7 +249,10 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
                 continue;
             }
             for (uint32_t c = 0; c < n; c++) {
-                uint32_t index = scale_index(w, op, scale[c], w->log_steps[c]);
+                uint32_t told = scale_index(w, op, scale[c], w->log_steps[c]),
+                         index = (uint32_t)aei_saturate(
+                             (int32_t)told + aei_surprise_shift(&beside, &w->before[c]), 0,
+                             (int32_t)w->program->n_scales - 1);
                 int32_t q;
 
                 if (l->reader) {
@@ -255,6 +271,7 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
                     else if (aei_rans_put(l->writer, s, q, err) != AE_OK)
                         return AE_ERR_NOMEM;
                 }
+                add_surprise(w, &beside, &w->before[c], told, q);
                 out[c] = (int16_t)aei_saturate(mean[c] + aei_rescale(q * w->steps[c], op->shift),
                                                op->lo, op->hi);
                 if (l->decoded)
@@ -280,6 +297,7 @@ void aei_walk_free(aei_walk *w)
     ae_free(w->last_use);
     ae_free(w->steps);
     ae_free(w->log_steps);
+    ae_free(w->before);
     ae_free(w);
 }
 
@@ -304,8 +322,9 @@ ae_status aei_walk_create(const aei_engine *engine, aei_walk **out, ae_error *er
     w->last_use = ae_alloc(p->n_ops, sizeof(*w->last_use));
     w->steps = ae_alloc(AEI_MAX_WIDTH, sizeof(*w->steps));
     w->log_steps = ae_alloc(AEI_MAX_WIDTH, sizeof(*w->log_steps));
+    w->before = ae_alloc(AEI_MAX_WIDTH, sizeof(*w->before));
     if (!w->views || !w->computed || !w->vectors || !w->begin || !w->end || !w->last_use ||
-        !w->steps || !w->log_steps) {
+        !w->steps || !w->log_steps || !w->before) {
         aei_walk_free(w);
         return ae_fail(err, AE_ERR_NOMEM, "decoder");
     }
