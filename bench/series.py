@@ -3,8 +3,9 @@
 """Faults injected into real series of several channels, found by aeanomaly and by principal components:
 series.py BUILD [SEED]. The series are daily riderships at 20 stations in Chicago (modeldata) and daily wind at 12 stations in
 Ireland (gstat), which need r-cran-modeldata, r-cran-gstat and r-base-core. Learnt from the first 60 % of each; faults go into the
-rest. Everybody is given windows of as many lines, codes of as many numbers a window, the same errors a column over their mean of
-training, the same mean over windows and the same threshold, the 99 % of training."""
+rest. Everybody is given windows of as many lines, codes of as many numbers a window, errors of a
+column over their mean of training, and the 99 % of training for a threshold. Components are told by the mean over columns,
+aeanomaly by the column that is most at fault over some lines; doc/kinds.md says what components come to by that rule."""
 import subprocess
 import sys
 import tempfile
