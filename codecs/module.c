@@ -42,7 +42,9 @@ static uint32_t missed;
 
 static void load(module *m)
 {
-    char text[64];
+    char text[4096];
+    const char *slash = NULL;
+    Dl_info here;
     void *library;
     const aei_module *found;
 
@@ -50,8 +52,15 @@ static void load(module *m)
         m->loaded = m->linked;
         return;
     }
-    /* the loader knows where the library lies that calls it */
-    snprintf(text, sizeof(text), "$ORIGIN/aesuite-%s.so", m->name);
+    /* $ORIGIN would be that of a sanitizer, where one stands before dlopen */
+    if (dladdr(modules, &here) && here.dli_fname)
+        slash = strrchr(here.dli_fname, '/');
+    if (!slash) {
+        snprintf(m->failure, sizeof(m->failure), "it is unknown where the library lies");
+        return;
+    }
+    snprintf(text, sizeof(text), "%.*s/aesuite-%s.so", (int)(slash - here.dli_fname),
+             here.dli_fname, m->name);
     if (!(library = dlopen(text, RTLD_NOW | RTLD_LOCAL))) {
         snprintf(m->failure, sizeof(m->failure), "%s", dlerror());
         return;
