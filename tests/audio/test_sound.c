@@ -411,6 +411,7 @@ static void test_refusals(void **state)
     assert_int_equal(ae_sound_denoiser_new(model, 48000, 33, NULL, &d, &error), AE_ERR_ARGUMENT);
     o.strength = 1.5;
     assert_int_equal(ae_sound_denoiser_new(model, 48000, 1, &o, &d, &error), AE_ERR_ARGUMENT);
+    ae_model_free(other);
     ae_model_free(model);
 }
 
