@@ -1,28 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What stands between data and a network: normalisation by the data's statistics and back, rows of
- * a table by number, probabilities of classes; and what only training sees: noise, reversed
- * gradients. */
+ * a table by number, probabilities of classes; and what only training sees: reversed gradients. */
 #include <math.h>
 #include <string.h>
 
-#include "core/rng.h"
-#include "nn/plan.h"
-
-static void load(const aei_tensor *t, const void *data, size_t i, float *to)
-{
-    aei_to_f32((const uint8_t *)data + i * t->cp * t->element, t->element, to, t->cp);
-}
-
-static void store(const aei_tensor *t, void *data, size_t i, const float *from)
-{
-    aei_from_f32(from, (uint8_t *)data + i * t->cp * t->element, t->element, t->cp);
-}
-
-static float *row_of(const aei_run *run, const aei_step *s, uint32_t n)
-{
-    return (float *)aei_at(run, AEI_SCRATCH) + (size_t)n * s->t.cp;
-}
+#include "nn/rows.h"
 
 static ae_status plan_rows(aei_plan *plan, aei_step *s, ae_error *err)
 {
@@ -35,42 +18,42 @@ static ae_status plan_rows(aei_plan *plan, aei_step *s, ae_error *err)
 static void softmax_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
     const aei_step *f = aei_from(run, s, 0);
-    float *x = row_of(run, s, 0);
+    float *x = aei_scratch_row(run, 0, s->t.cp);
     uint32_t c = s->t.shape.c;
 
     (void)w;
     for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
         float most = -INFINITY, sum = 0;
 
-        load(&f->t, aei_value(run, f), i, x);
+        aei_load_pixel(&f->t, aei_value(run, f), i, x);
         for (uint32_t k = 0; k < c; k++)
             most = x[k] > most ? x[k] : most;
         for (uint32_t k = 0; k < c; k++)
             sum += x[k] = expf(x[k] - most);
         for (uint32_t k = 0; k < c; k++)
             x[k] /= sum;
-        store(&s->t, aei_target(run, s), i, x);
+        aei_store_pixel(&s->t, aei_target(run, s), i, x);
     }
 }
 
 static void softmax_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
                              void *to)
 {
-    float *y = row_of(run, s, 0), *g = row_of(run, s, 1);
+    float *y = aei_scratch_row(run, 0, s->t.cp), *g = aei_scratch_row(run, 1, s->t.cp);
     uint32_t c = s->t.shape.c;
 
     (void)w;
     for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
         float sum = 0;
 
-        load(&s->t, aei_value(run, s), i, y);
-        load(&s->t, aei_grad(run, s), i, g);
+        aei_load_pixel(&s->t, aei_value(run, s), i, y);
+        aei_load_pixel(&s->t, aei_grad(run, s), i, g);
         for (uint32_t k = 0; k < c; k++)
             sum += y[k] * g[k];
         for (uint32_t k = 0; k < c; k++)
             g[k] = y[k] * (g[k] - sum);
         memset(g + c, 0, (s->t.cp - c) * sizeof(float));
-        store(&aei_from(run, s, slot)->t, to, i, g);
+        aei_store_pixel(&aei_from(run, s, slot)->t, to, i, g);
     }
 }
 
@@ -90,17 +73,17 @@ static float length_of(const float *x, uint32_t c)
 static void unit_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
     const aei_step *f = aei_from(run, s, 0);
-    float *x = row_of(run, s, 0);
+    float *x = aei_scratch_row(run, 0, s->t.cp);
 
     (void)w;
     for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
         float length;
 
-        load(&f->t, aei_value(run, f), i, x);
+        aei_load_pixel(&f->t, aei_value(run, f), i, x);
         length = length_of(x, s->t.shape.c);
         for (uint32_t k = 0; k < s->t.cp; k++)
             x[k] /= length;
-        store(&s->t, aei_target(run, s), i, x);
+        aei_store_pixel(&s->t, aei_target(run, s), i, x);
     }
 }
 
@@ -109,61 +92,29 @@ static void unit_backward(aei_run *run, const aei_weights *w, const aei_step *s,
                           void *to)
 {
     const aei_step *f = aei_from(run, s, slot);
-    float *x = row_of(run, s, 0), *g = row_of(run, s, 1);
+    float *x = aei_scratch_row(run, 0, s->t.cp), *g = aei_scratch_row(run, 1, s->t.cp);
     uint32_t c = s->t.shape.c;
 
     (void)w;
     for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
         float length, along = 0;
 
-        load(&f->t, aei_value(run, f), i, x);
-        load(&s->t, aei_grad(run, s), i, g);
+        aei_load_pixel(&f->t, aei_value(run, f), i, x);
+        aei_load_pixel(&s->t, aei_grad(run, s), i, g);
         length = length_of(x, c);
         for (uint32_t k = 0; k < c; k++)
             along += x[k] * g[k];
         for (uint32_t k = 0; k < c; k++)
             g[k] = (g[k] - x[k] * along / (length * length)) / length;
         memset(g + c, 0, (s->t.cp - c) * sizeof(float));
-        store(&f->t, to, i, g);
+        aei_store_pixel(&f->t, to, i, g);
     }
 }
 
 const aei_operator aei_op_unit = {
     .plan = plan_rows, .forward = unit_forward, .backward = unit_backward};
 
-/* ---- noise, reverse ---- */
-static void noise_forward(aei_run *run, const aei_weights *w, const aei_step *s)
-{
-    const aei_step *f = aei_from(run, s, 0);
-    float *x = row_of(run, s, 0), *draw = row_of(run, s, 1), sigma = s->node->value;
-    aei_rng rng = aei_rng_make(run->seed, s->origin, 0);
-    uint32_t c = s->t.shape.c;
-
-    (void)w;
-    if (!run->plan->config.train) {
-        memcpy(aei_target(run, s), aei_value(run, f), aei_tensor_bytes(&s->t));
-        return;
-    }
-    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
-        load(&f->t, aei_value(run, f), i, x);
-        aei_rng_normals(&rng, draw, c);
-        for (uint32_t k = 0; k < c; k++)
-            x[k] += sigma * draw[k];
-        store(&s->t, aei_target(run, s), i, x);
-    }
-}
-
-static void pass_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
-                          void *to)
-{
-    (void)w;
-    (void)slot;
-    memcpy(to, aei_grad(run, s), aei_tensor_bytes(&s->t));
-}
-
-const aei_operator aei_op_noise = {
-    .plan = plan_rows, .forward = noise_forward, .backward = pass_backward, .passes = true};
-
+/* ---- reverse ---- */
 static void reverse_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
     (void)w;
@@ -173,14 +124,14 @@ static void reverse_forward(aei_run *run, const aei_weights *w, const aei_step *
 static void reverse_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
                              void *to)
 {
-    float *g = row_of(run, s, 0);
+    float *g = aei_scratch_row(run, 0, s->t.cp);
 
     (void)w;
     for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
-        load(&s->t, aei_grad(run, s), i, g);
+        aei_load_pixel(&s->t, aei_grad(run, s), i, g);
         for (uint32_t k = 0; k < s->t.cp; k++)
             g[k] *= -s->node->value;
-        store(&aei_from(run, s, slot)->t, to, i, g);
+        aei_store_pixel(&aei_from(run, s, slot)->t, to, i, g);
     }
 }
 
@@ -215,28 +166,30 @@ static void affine_of(const aei_run *run, const aei_weights *w, const aei_step *
 static void normal_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
     const aei_step *f = aei_from(run, s, 0);
-    float *x = row_of(run, s, 0), *scale = row_of(run, s, 1), *shift = row_of(run, s, 2);
+    float *x = aei_scratch_row(run, 0, s->t.cp), *scale = aei_scratch_row(run, 1, s->t.cp),
+          *shift = aei_scratch_row(run, 2, s->t.cp);
 
     affine_of(run, w, s, scale, shift);
     for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
-        load(&f->t, aei_value(run, f), i, x);
+        aei_load_pixel(&f->t, aei_value(run, f), i, x);
         for (uint32_t k = 0; k < s->t.cp; k++)
             x[k] = x[k] * scale[k] + shift[k];
-        store(&s->t, aei_target(run, s), i, x);
+        aei_store_pixel(&s->t, aei_target(run, s), i, x);
     }
 }
 
 static void normal_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
                             void *to)
 {
-    float *g = row_of(run, s, 0), *scale = row_of(run, s, 1), *shift = row_of(run, s, 2);
+    float *g = aei_scratch_row(run, 0, s->t.cp), *scale = aei_scratch_row(run, 1, s->t.cp),
+          *shift = aei_scratch_row(run, 2, s->t.cp);
 
     affine_of(run, w, s, scale, shift);
     for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
-        load(&s->t, aei_grad(run, s), i, g);
+        aei_load_pixel(&s->t, aei_grad(run, s), i, g);
         for (uint32_t k = 0; k < s->t.cp; k++)
             g[k] *= scale[k];
-        store(&aei_from(run, s, slot)->t, to, i, g);
+        aei_store_pixel(&aei_from(run, s, slot)->t, to, i, g);
     }
 }
 
@@ -244,7 +197,8 @@ static void normal_backward(aei_run *run, const aei_weights *w, const aei_step *
 static void normal_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
 {
     const aei_step *f = aei_from(run, s, 0);
-    float *x = row_of(run, s, 0), *mean = row_of(run, s, 1), *variance = row_of(run, s, 2);
+    float *x = aei_scratch_row(run, 0, s->t.cp), *mean = aei_scratch_row(run, 1, s->t.cp),
+          *variance = aei_scratch_row(run, 2, s->t.cp);
     uint32_t c = s->t.shape.c;
     size_t n = aei_pixels(&s->t);
 
@@ -254,7 +208,7 @@ static void normal_params(aei_run *run, const aei_weights *w, const aei_step *s,
         float *to = pass ? variance : mean;
 
         for (size_t i = 0; i < n; i++) {
-            load(&f->t, aei_value(run, f), i, x);
+            aei_load_pixel(&f->t, aei_value(run, f), i, x);
             for (uint32_t k = 0; k < c; k++)
                 to[k] += pass ? (x[k] - mean[k]) * (x[k] - mean[k]) : x[k];
         }
@@ -292,13 +246,13 @@ static size_t number_at(const aei_run *run, const aei_step *s, size_t i)
 
 static void gather_forward(aei_run *run, const aei_weights *w, const aei_step *s)
 {
-    float *y = row_of(run, s, 0);
+    float *y = aei_scratch_row(run, 0, s->t.cp);
     uint32_t c = s->t.shape.c;
 
     memset(y, 0, s->t.cp * sizeof(float));
     for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
         memcpy(y, aei_param(w, s, 0) + number_at(run, s, i) * c, c * sizeof(float));
-        store(&s->t, aei_target(run, s), i, y);
+        aei_store_pixel(&s->t, aei_target(run, s), i, y);
     }
 }
 
@@ -311,13 +265,13 @@ static void gather_backward(aei_run *run, const aei_weights *w, const aei_step *
 
 static void gather_params(aei_run *run, const aei_weights *w, const aei_step *s, float *native)
 {
-    float *g = row_of(run, s, 0);
+    float *g = aei_scratch_row(run, 0, s->t.cp);
     uint32_t c = s->t.shape.c;
 
     (void)w;
     memset(native, 0, s->native_floats * sizeof(float));
     for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
-        load(&s->t, aei_grad(run, s), i, g);
+        aei_load_pixel(&s->t, aei_grad(run, s), i, g);
         aei_add_to(native + number_at(run, s, i) * c, g, sizeof(float), c);
     }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Random nodes: dropout, and draws from a normal distribution whose mean and variance the network
- * gives. Draws follow from seed, step and place alone, so that a run can be repeated with any
- * number of threads. */
+ * Random nodes: dropout, noise, and draws from a normal distribution whose mean and variance the
+ * network gives. Draws follow from seed, step and place alone, so that a run can be repeated with
+ * any number of threads. */
 #include <math.h>
 #include <string.h>
 
@@ -63,6 +63,39 @@ static void dropout_backward(aei_run *run, const aei_weights *w, const aei_step 
 
 const aei_operator aei_op_dropout = {
     .plan = random_plan, .forward = dropout_forward, .backward = dropout_backward};
+
+static void noise_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    float *x = aei_scratch_row(run, 0, s->t.cp), *draw = aei_scratch_row(run, 1, s->t.cp),
+          sigma = s->node->value;
+    aei_rng rng = aei_rng_make(run->seed, s->origin, 0);
+    uint32_t c = s->t.shape.c;
+
+    (void)w;
+    if (!run->plan->config.train) {
+        memcpy(aei_target(run, s), aei_value(run, f), aei_tensor_bytes(&s->t));
+        return;
+    }
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        aei_load_pixel(&f->t, aei_value(run, f), i, x);
+        aei_rng_normals(&rng, draw, c);
+        for (uint32_t k = 0; k < c; k++)
+            x[k] += sigma * draw[k];
+        aei_store_pixel(&s->t, aei_target(run, s), i, x);
+    }
+}
+
+static void pass_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                          void *to)
+{
+    (void)w;
+    (void)slot;
+    memcpy(to, aei_grad(run, s), aei_tensor_bytes(&s->t));
+}
+
+const aei_operator aei_op_noise = {
+    .plan = aei_plan_rows, .forward = noise_forward, .backward = pass_backward, .passes = true};
 
 /* mean + exp(log variance / 2) * draw (Kingma and Welling 2014) */
 static void gaussian_forward(aei_run *run, const aei_weights *w, const aei_step *s)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * For operators that load a pixel's channels to f32, compute, and store: op_math.c, op_norm.c,
- * op_random.c. */
+ * For operators that load a pixel's channels to f32, compute, and store: op_ends.c, op_math.c,
+ * op_norm.c, op_random.c. */
 #ifndef AEI_ROWS_H
 #define AEI_ROWS_H
 
