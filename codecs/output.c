@@ -253,15 +253,13 @@ ae_status ae_output_commit(ae_output *output, ae_error *err)
 {
     ae_status st = output->status == AE_OK ? flush_buffer(output, err)
                                            : ae_fail(err, output->status, "writing failed before");
-    int fd = output->fd;
 
     if (st == AE_OK && output->timed)
-        (void)!futimens(fd, output->times); /* no reason to fail */
+        (void)!futimens(output->fd, output->times); /* no reason to fail */
     if (st == AE_OK && output->path && !output->later)
-        st = ae_sync_file(fd, err);
-    output->fd = -1;
-    if (close(fd) != 0 && st == AE_OK)
-        st = ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
+        st = ae_sync_file(output->fd, err);
+    if (st == AE_OK)
+        st = ae_temporary_written(output->fd, err);
     if (st == AE_OK && output->path)
         st = publish(output, err);
     if (st == AE_OK && output->path && !output->later)

@@ -18,6 +18,9 @@ extern "C" {
  * NULL and *fd is -1. */
 AE_API AE_NODISCARD ae_status ae_temporary_create(int at, const char *path, int *fd, char **name,
                                                   ae_error *err);
+/* What closing the file would report of its writing, with the file still open: it has to be renamed
+ * before it is closed, for whoever cleans the directory takes a closed one for left over. */
+AE_API AE_NODISCARD ae_status ae_temporary_written(int fd, ae_error *err);
 
 /* Whether files are brought to the disk before they count: as they are unless somebody switches it
  * off for the process. */

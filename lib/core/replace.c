@@ -44,26 +44,23 @@ ae_status aei_replace_open(const char *path, aei_replace *out, ae_error *err)
 
 ae_status aei_replace_commit(aei_replace *r, ae_error *err)
 {
+    int fd = fileno(r->file);
+    ae_error inner = {0};
     ae_status st = AE_OK;
-    bool failed = ferror(r->file) || fflush(r->file) ||
-                  (ae_sync_enabled() && fsync(fileno(r->file)));
-    int reason = errno;
 
-    if (fclose(r->file) && !failed) {
-        failed = true;
-        reason = errno;
+    if (ferror(r->file) || fflush(r->file) || (ae_sync_enabled() && fsync(fd)))
+        st = ae_fail(&inner, AE_ERR_IO, "%s", strerror(errno));
+    if (st == AE_OK)
+        st = ae_temporary_written(fd, &inner);
+    if (st == AE_OK && rename(r->temporary, r->path))
+        st = ae_fail(&inner, AE_ERR_IO, "%s", strerror(errno));
+    if (st != AE_OK) {
+        ae_fail(err, st, "%s: cannot write: %s", r->path, inner.message);
+        aei_replace_abandon(r);
+        return st;
     }
-    r->file = NULL;
-    if (!failed && rename(r->temporary, r->path)) {
-        failed = true;
-        reason = errno;
-    }
-    if (failed) {
-        st = ae_fail(err, AE_ERR_IO, "%s: cannot write: %s", r->path, strerror(reason));
-        unlink(r->temporary);
-    } else {
-        st = ae_sync_directory(AT_FDCWD, r->path, err);
-    }
+    fclose(r->file);
+    st = ae_sync_directory(AT_FDCWD, r->path, err);
     clear(r);
     return st;
 }

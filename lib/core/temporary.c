@@ -130,6 +130,15 @@ ae_status ae_temporary_create(int at, const char *path, int *fd, char **name, ae
     return ae_fail(err, AE_ERR_IO, "cannot write there: %s", strerror(reason));
 }
 
+ae_status ae_temporary_written(int fd, ae_error *err)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    /* each close of a file reports, its lock goes with the last */
+    return copy >= 0 && close(copy) == 0 ? AE_OK
+                                         : ae_fail(err, AE_ERR_IO, "write: %s", strerror(errno));
+}
+
 /* ---- to the disk ---- */
 
 static atomic_bool no_sync;

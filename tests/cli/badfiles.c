@@ -3,7 +3,9 @@
  * Preloaded: files whose n-th operation fails. BAD_FILES is "N KIND": 'e' fails with EIO; 's' with
  * ENOSPC where something is written or made, else with EIO; 'h' does half, of every read and write.
  * Operations of a process and what it forks count together, and reach the disk late: nothing waits
- * for it. At the end the count goes to the file that BAD_FILES_COUNT names. */
+ * for it. At the end the count goes to the file that BAD_FILES_COUNT names. A temporary file that
+ * is put in its place without its lock, so that who cleans there might have removed it, ends the
+ * process. */
 #define _GNU_SOURCE
 #undef _FILE_OFFSET_BITS /* both names of each function are needed */
 #include <dlfcn.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -173,13 +176,28 @@ int ftruncate64(int fd, off_t length)
     return fails(1) ? -1 : REAL(ftruncate64)(fd, length);
 }
 
+/* Another open file cannot have the lock that somebody holds. */
+static void must_be_locked(int at, const char *name)
+{
+    int fd = strstr(name, ".ae-") ? REAL(openat)(at, name, O_RDONLY | O_CLOEXEC) : -1;
+
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        fprintf(stderr, "%s is renamed without its lock\n", name);
+        abort();
+    }
+    if (fd >= 0)
+        syscall(SYS_close, fd);
+}
+
 int rename(const char *from, const char *to)
 {
+    must_be_locked(AT_FDCWD, from);
     return fails(1) ? -1 : REAL(rename)(from, to);
 }
 
 int renameat(int from_at, const char *from, int to_at, const char *to)
 {
+    must_be_locked(from_at, from);
     return fails(1) ? -1 : REAL(renameat)(from_at, from, to_at, to);
 }
 
@@ -195,6 +213,7 @@ int link(const char *from, const char *to)
 
 int linkat(int from_at, const char *from, int to_at, const char *to, int flags)
 {
+    must_be_locked(from_at, from);
     return fails(1) ? -1 : REAL(linkat)(from_at, from, to_at, to, flags);
 }
 
