@@ -111,72 +111,95 @@ static ae_status take_pixels(const avifImage *image, ae_reader *reader, ae_error
     return AE_OK;
 }
 
-static ae_status decode(avifDecoder *decoder, const ae_limits *limits, ae_reader *reader,
-                        uint64_t *charged, ae_error *err)
+/* What pictures are read with. */
+typedef struct avif_file {
+    avifDecoder *decoder;
+    uint8_t *data;
+    uint64_t charged; /* for the decoder */
+} avif_file;
+
+static void end_file(void *opaque)
 {
-    const avifImage *image = decoder->image;
+    avif_file *f = opaque;
+
+    if (f->decoder)
+        avifDecoderDestroy(f->decoder);
+    aei_give(&f->charged);
+    ae_free(f->data);
+}
+
+static ae_status begin_file(avif_file *f, ae_source *source, ae_reader *reader, ae_error *err)
+{
+    size_t n;
+    uint64_t bytes;
+    avifResult result;
+    ae_status st = aei_whole_file(source, &reader->limits, &f->data, &n, err);
+
+    if (st != AE_OK)
+        return st;
+    if (!(f->decoder = avifDecoderCreate()) ||
+        avifDecoderSetIOMemory(f->decoder, f->data, n) != AVIF_RESULT_OK)
+        return ae_fail(err, AE_ERR_NOMEM, "AVIF decoder");
+    f->decoder->strictFlags = AVIF_STRICT_DISABLED;
+    f->decoder->maxThreads = 1;
+    if ((result = avifDecoderParse(f->decoder)) != AVIF_RESULT_OK)
+        return avif_failed(result, err);
+    /* later frames are made of earlier ones, up to eight of which are held */
+    bytes = (f->decoder->imageCount > 1 ? 64 : 16) * (uint64_t)f->decoder->image->width *
+            f->decoder->image->height;
+    st = aei_check_size(&reader->limits, f->decoder->image->width, f->decoder->image->height, err);
+    return st == AE_OK ? aei_charge(&f->charged, &reader->limits, bytes, reader->codec, err) : st;
+}
+
+static ae_status decode(avif_file *f, uint32_t n, ae_reader *reader, ae_error *err)
+{
+    avifResult result = avifDecoderNthImage(f->decoder, n - 1);
+    const avifImage *image = f->decoder->image;
     ae_signal_info info;
-    avifResult result = avifDecoderParse(decoder);
     bool grey;
     ae_status st;
 
     if (result != AVIF_RESULT_OK)
         return avif_failed(result, err);
-    image = decoder->image;
-    if ((st = aei_check_size(limits, image->width, image->height, err)) != AE_OK ||
-        (st = aei_charge(charged, limits, (uint64_t)image->width * image->height * 16,
-                         reader->codec, err)) != AE_OK)
-        return st;
-    if ((result = avifDecoderNextImage(decoder)) != AVIF_RESULT_OK)
-        return avif_failed(result, err);
-    image = decoder->image;
     grey = image->yuvFormat == AVIF_PIXEL_FORMAT_YUV400;
     info = aei_image_info(image->width, image->height, image->depth > 8 ? AE_U16 : AE_U8,
                           (grey ? 1u : 3u) + (image->alphaPlane ? 1 : 0));
     if (info.sample == AE_U16)
         info.bits = image->depth;
-    if ((st = add_meta(image, reader, err)) != AE_OK ||
-        (st = aei_whole_create(reader, limits, &info, err)) != AE_OK ||
+    if ((st = aei_whole_create(reader, &reader->limits, &info, err)) != AE_OK ||
         (st = take_pixels(image, reader, err)) != AE_OK)
         return st;
-    if (image->transformFlags & AVIF_TRANSFORM_CLAP)
-        aei_note(reader->note, "crop dropped");
-    if (decoder->imageCount > 1)
-        aei_further(reader, (uint64_t)decoder->imageCount - 1);
-    if (image->matrixCoefficients == AVIF_MATRIX_COEFFICIENTS_IDENTITY)
-        snprintf(reader->quality, sizeof(reader->quality), "lossless");
     return aei_whole_turn(reader, orientation_of(image), err);
 }
 
 static ae_status avif_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
                            ae_error *err)
 {
-    avifDecoder *decoder = NULL;
-    uint64_t charged = 0;
-    uint8_t *file = NULL;
-    size_t n;
-    ae_status st = aei_whole_file(source, limits, &file, &n, err);
+    avif_file *f = aei_whole_begin(reader, sizeof(*f), end_file, err);
+    const avifImage *image;
+    ae_status st;
 
-    if (st != AE_OK)
-        return st;
-    decoder = avifDecoderCreate();
-    if (!decoder) {
-        st = ae_fail(err, AE_ERR_NOMEM, "AVIF decoder");
-        goto done;
-    }
-    decoder->strictFlags = AVIF_STRICT_DISABLED;
-    decoder->maxThreads = 1;
-    st = avifDecoderSetIOMemory(decoder, file, n) == AVIF_RESULT_OK
-             ? decode(decoder, limits, reader, &charged, err)
-             : ae_fail(err, AE_ERR_NOMEM, "AVIF decoder");
-    if (st != AE_OK)
+    (void)limits; /* the reader's */
+    if (!f)
+        return AE_ERR_NOMEM;
+    if ((st = begin_file(f, source, reader, err)) != AE_OK ||
+        (st = add_meta(f->decoder->image, reader, err)) != AE_OK ||
+        (st = decode(f, 1, reader, err)) != AE_OK) {
         aei_whole_close(reader);
-done:
-    if (decoder)
-        avifDecoderDestroy(decoder);
-    aei_give(&charged);
-    ae_free(file);
-    return st;
+        return st;
+    }
+    image = f->decoder->image;
+    if (image->transformFlags & AVIF_TRANSFORM_CLAP)
+        aei_note(reader->note, "crop dropped");
+    if (image->matrixCoefficients == AVIF_MATRIX_COEFFICIENTS_IDENTITY)
+        snprintf(reader->quality, sizeof(reader->quality), "lossless");
+    aei_whole_further(reader, (uint64_t)f->decoder->imageCount - 1);
+    return AE_OK;
+}
+
+static ae_status avif_picture(ae_reader *reader, uint32_t n, ae_error *err)
+{
+    return decode(((aei_whole *)reader->state)->more, n, reader, err);
 }
 
 /* ---- writing ---- */
@@ -322,6 +345,7 @@ static const ae_codec codecs[] = {{
                                       .open = avif_open,
                                       .read = aei_whole_read,
                                       .close = aei_whole_close,
+                                      .picture = avif_picture,
                                       .create = avif_create,
                                       .write = aei_canvas_write,
                                       .finish = avif_finish,

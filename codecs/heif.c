@@ -137,17 +137,67 @@ static ae_status decode(const struct heif_image_handle *handle, const ae_limits 
     return st;
 }
 
-static ae_status open_primary(struct heif_context *context, const ae_limits *limits,
-                              ae_reader *reader, ae_error *err)
+/* What pictures are read with. */
+typedef struct heic_file {
+    struct heif_context *context;
+    uint8_t *data;
+    heif_item_id *ids; /* of pictures, the primary one first */
+    int n;
+} heic_file;
+
+static void end_file(void *opaque)
 {
+    heic_file *f = opaque;
+
+    heif_context_free(f->context);
+    ae_free(f->data);
+    ae_free(f->ids);
+}
+
+static ae_status begin_file(heic_file *f, ae_source *source, const ae_reader *reader, ae_error *err)
+{
+    heif_item_id primary;
+    struct heif_error e;
+    size_t n;
+    ae_status st = aei_whole_file(source, &reader->limits, &f->data, &n, err);
+
+    if (st != AE_OK)
+        return st;
+    if (!(f->context = heif_context_alloc()))
+        return ae_fail(err, AE_ERR_NOMEM, "HEIC decoder");
+    heif_context_set_max_decoding_threads(f->context, 0);
+    e = heif_context_read_from_memory_without_copy(f->context, f->data, n, NULL);
+    if (e.code == heif_error_Ok)
+        e = heif_context_get_primary_image_ID(f->context, &primary);
+    if (e.code != heif_error_Ok)
+        return heif_failed(e, err);
+    f->n = heif_context_get_number_of_top_level_images(f->context);
+    if (!(f->ids = ae_alloc((size_t)f->n + 1, sizeof(*f->ids))))
+        return ae_fail(err, AE_ERR_NOMEM, "HEIC decoder");
+    f->ids[0] = primary;
+    f->n = heif_context_get_list_of_top_level_image_IDs(f->context, f->ids + 1, f->n) + 1;
+    for (int i = 1; i < f->n; i++)
+        if (f->ids[i] == primary) {
+            memmove(f->ids + i, f->ids + i + 1, (size_t)(--f->n - i) * sizeof(*f->ids));
+            break;
+        }
+    return AE_OK;
+}
+
+/* The n-th picture, with metadata and a note of its own. */
+static ae_status heic_picture(ae_reader *reader, uint32_t n, ae_error *err)
+{
+    const heic_file *f = ((aei_whole *)reader->state)->more;
+    const ae_limits *limits = &reader->limits;
     struct heif_image_handle *handle = NULL;
-    struct heif_error e = heif_context_get_primary_image_handle(context, &handle);
-    int n = heif_context_get_number_of_top_level_images(context);
+    struct heif_error e = heif_context_get_image_handle(f->context, f->ids[n - 1], &handle);
     uint64_t charged = 0;
     ae_status st;
 
     if (e.code != heif_error_Ok)
         return heif_failed(e, err);
+    ae_meta_clear(&reader->meta);
+    reader->note[0] = 0;
     if ((st = add_profile(handle, &reader->meta, limits, err)) == AE_OK &&
         (st = add_blocks(handle, &reader->meta, limits, err)) == AE_OK &&
         (st = decode(handle, limits, reader, &charged, err)) == AE_OK)
@@ -155,7 +205,6 @@ static ae_status open_primary(struct heif_context *context, const ae_limits *lim
     if (heif_image_handle_get_number_of_auxiliary_images(handle,
                                                          LIBHEIF_AUX_IMAGE_FILTER_OMIT_ALPHA) > 0)
         aei_note(reader->note, "auxiliary pictures (depth, gain map) dropped");
-    aei_further(reader, n > 1 ? (uint64_t)n - 1 : 0);
     heif_image_handle_release(handle);
     aei_give(&charged);
     return st;
@@ -164,27 +213,18 @@ static ae_status open_primary(struct heif_context *context, const ae_limits *lim
 static ae_status heic_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
                            ae_error *err)
 {
-    struct heif_context *context = NULL;
-    struct heif_error e;
-    uint8_t *file = NULL;
-    size_t n;
-    ae_status st = aei_whole_file(source, limits, &file, &n, err);
+    heic_file *f = aei_whole_begin(reader, sizeof(*f), end_file, err);
+    ae_status st;
 
-    if (st != AE_OK)
-        return st;
-    context = heif_context_alloc();
-    if (!context) {
-        st = ae_fail(err, AE_ERR_NOMEM, "HEIC decoder");
-        goto done;
-    }
-    heif_context_set_max_decoding_threads(context, 0);
-    e = heif_context_read_from_memory_without_copy(context, file, n, NULL);
-    st = e.code == heif_error_Ok ? open_primary(context, limits, reader, err) : heif_failed(e, err);
-    if (st != AE_OK)
+    (void)limits; /* the reader's */
+    if (!f)
+        return AE_ERR_NOMEM;
+    if ((st = begin_file(f, source, reader, err)) == AE_OK)
+        st = heic_picture(reader, 1, err);
+    if (st == AE_OK)
+        aei_whole_further(reader, (uint64_t)f->n - 1);
+    else
         aei_whole_close(reader);
-done:
-    heif_context_free(context);
-    ae_free(file);
     return st;
 }
 
@@ -193,6 +233,7 @@ static const ae_codec codecs[] = {{
                                       .open = heic_open,
                                       .read = aei_whole_read,
                                       .close = aei_whole_close,
+                                      .picture = heic_picture,
                                   },
                                   {0}};
 

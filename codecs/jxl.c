@@ -25,18 +25,30 @@ typedef struct box {
     bool open, exif;
 } box;
 
+/* What pictures are read with. */
 typedef struct reading {
     JxlDecoder *decoder;
-    const ae_limits *limits;
-    ae_reader *reader;
+    uint8_t *file;
+    ae_reader *reader; /* in this call */
     JxlBasicInfo info;
     JxlPixelFormat format;
     box box;
-    uint64_t n_frames;
-    bool full, closed;
+    uint64_t n_frames, at; /* the one in hand */
+    bool closed;
     uint64_t charged;
     ae_error *err;
 } reading;
+
+static void end_reading(void *opaque)
+{
+    reading *r = opaque;
+
+    if (r->decoder)
+        JxlDecoderDestroy(r->decoder);
+    aei_give(&r->charged);
+    ae_free(r->box.data);
+    ae_free(r->file);
+}
 
 static ae_status take_info(reading *r)
 {
@@ -56,16 +68,16 @@ static ae_status take_info(reading *r)
                           (i->num_color_channels < 3 ? 1u : 3u) + (i->alpha_bits ? 1 : 0));
     if (sample == AE_U16)
         info.bits = i->bits_per_sample;
-    if ((st = aei_check_size(r->limits, info.width, info.height, r->err)) != AE_OK)
+    if ((st = aei_check_size(&r->reader->limits, info.width, info.height, r->err)) != AE_OK)
         return st;
     r->format = (JxlPixelFormat){info.channels, types[sample], JXL_NATIVE_ENDIAN, 0};
     if (i->num_extra_channels > (i->alpha_bits ? 1u : 0))
         aei_note(r->reader->note, "further channels dropped");
     if (i->uses_original_profile)
         snprintf(r->reader->quality, sizeof(r->reader->quality), "lossless");
-    st = aei_charge(&r->charged, r->limits, info.width * info.height * 32, r->reader->codec,
-                    r->err);
-    return st == AE_OK ? aei_whole_create(r->reader, r->limits, &info, r->err) : st;
+    st = aei_charge(&r->charged, &r->reader->limits, info.width * info.height * 32,
+                    r->reader->codec, r->err);
+    return st == AE_OK ? aei_whole_create(r->reader, &r->reader->limits, &info, r->err) : st;
 }
 
 /* A profile and, where the colours have numbers, those, unless they are the usual ones. */
@@ -111,7 +123,7 @@ static ae_status take_colour(reading *r)
             JXL_DEC_SUCCESS ||
         !n)
         return st;
-    if (n > r->limits->max_meta)
+    if (n > r->reader->limits.max_meta)
         return ae_fail(r->err, AE_ERR_LIMIT, "JPEG XL: a profile of %zu bytes exceeds max_meta", n);
     if (!(icc = ae_alloc(n, 1)))
         return ae_fail(r->err, AE_ERR_NOMEM, "a profile of %zu bytes", n);
@@ -146,9 +158,9 @@ static ae_status grow_box(reading *r)
            used = b->open ? b->room - JxlDecoderReleaseBoxBuffer(r->decoder) : 0;
     uint8_t *data;
 
-    if (room > r->limits->max_meta && used >= r->limits->max_meta)
+    if (room > r->reader->limits.max_meta && used >= r->reader->limits.max_meta)
         return ae_fail(r->err, AE_ERR_LIMIT, "JPEG XL: metadata exceed max_meta (%llu)",
-                       (unsigned long long)r->limits->max_meta);
+                       (unsigned long long)r->reader->limits.max_meta);
     if (!(data = ae_realloc(b->data, b->data ? b->room : 0, room)))
         return ae_fail(r->err, AE_ERR_NOMEM, "metadata of %zu bytes", room);
     b->data = data;
@@ -181,7 +193,8 @@ static ae_status give_buffer(reading *r)
                : ae_fail(r->err, AE_ERR_INTERNAL, "JPEG XL: no picture");
 }
 
-static ae_status run(reading *r)
+/* All but the pixels, which are passed over: how many frames there are, and what they have. */
+static ae_status survey(reading *r)
 {
     for (;;) {
         ae_status st = AE_OK;
@@ -189,17 +202,12 @@ static ae_status run(reading *r)
         switch (JxlDecoderProcessInput(r->decoder)) {
         case JXL_DEC_BASIC_INFO: st = take_info(r); break;
         case JXL_DEC_COLOR_ENCODING: st = take_colour(r); break;
-        case JXL_DEC_FRAME:
-            if (r->n_frames++ && JxlDecoderSkipCurrentFrame(r->decoder) != JXL_DEC_SUCCESS)
-                st = ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: a damaged frame");
-            break;
-        case JXL_DEC_NEED_IMAGE_OUT_BUFFER: st = give_buffer(r); break;
-        case JXL_DEC_FULL_IMAGE: r->full = true; break;
+        case JXL_DEC_FRAME: r->n_frames++; break;
         case JXL_DEC_BOX: st = begin_box(r); break;
         case JXL_DEC_BOX_NEED_MORE_OUTPUT: st = grow_box(r); break;
         case JXL_DEC_SUCCESS: return end_box(r);
         case JXL_DEC_NEED_MORE_INPUT:
-            if (r->full && !r->closed) { /* a last box that goes on to the end */
+            if (r->n_frames && !r->closed) { /* a last box that goes on to the end */
                 JxlDecoderCloseInput(r->decoder);
                 r->closed = true;
                 break;
@@ -222,47 +230,82 @@ static void settle(ae_reader *reader)
     aei_stretch(v, n, reader->info.bits);
 }
 
-static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
-                          ae_error *err)
+/* Goes on to a frame, on the whole canvas; each is laid over what those before have left. */
+static ae_status decode(reading *r, uint32_t n)
 {
-    enum {
-        EVENTS = JXL_DEC_BASIC_INFO | JXL_DEC_COLOR_ENCODING | JXL_DEC_FRAME | JXL_DEC_FULL_IMAGE |
-                 JXL_DEC_BOX
-    };
-    reading r = {.limits = limits, .reader = reader, .err = err};
-    uint8_t *file = NULL;
+    const ae_signal_info *info = &r->reader->info;
+    ae_status st = AE_OK;
+
+    ((aei_whole *)r->reader->state)->y = 0;
+    if (r->at == n)
+        return AE_OK;
+    while (r->at < n && st == AE_OK)
+        switch (JxlDecoderProcessInput(r->decoder)) {
+        case JXL_DEC_NEED_IMAGE_OUT_BUFFER: st = give_buffer(r); break;
+        case JXL_DEC_FULL_IMAGE: r->at++; break;
+        case JXL_DEC_NEED_MORE_INPUT:
+            st = ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: truncated");
+            break;
+        default: st = ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: damaged");
+        }
+    if (st == AE_OK && info->sample == AE_U16 && info->bits < 16)
+        settle(r->reader);
+    return st;
+}
+
+static ae_status begin(reading *r, ae_source *source)
+{
+    enum { EVENTS = JXL_DEC_BASIC_INFO | JXL_DEC_COLOR_ENCODING | JXL_DEC_FRAME | JXL_DEC_BOX };
     size_t n;
-    ae_status st = aei_whole_file(source, limits, &file, &n, err);
+    ae_status st = aei_whole_file(source, &r->reader->limits, &r->file, &n, r->err);
 
     if (st != AE_OK)
         return st;
-    r.decoder = JxlDecoderCreate(NULL);
-    if (!r.decoder || JxlDecoderSubscribeEvents(r.decoder, EVENTS) != JXL_DEC_SUCCESS ||
-        JxlDecoderSetUnpremultiplyAlpha(r.decoder, JXL_TRUE) != JXL_DEC_SUCCESS ||
-        JxlDecoderSetInput(r.decoder, file, n) != JXL_DEC_SUCCESS) {
-        st = ae_fail(err, AE_ERR_NOMEM, "JPEG XL decoder");
-        goto done;
-    }
+    r->decoder = JxlDecoderCreate(NULL);
+    if (!r->decoder || JxlDecoderSubscribeEvents(r->decoder, EVENTS) != JXL_DEC_SUCCESS ||
+        JxlDecoderSetUnpremultiplyAlpha(r->decoder, JXL_TRUE) != JXL_DEC_SUCCESS ||
+        JxlDecoderSetInput(r->decoder, r->file, n) != JXL_DEC_SUCCESS)
+        return ae_fail(r->err, AE_ERR_NOMEM, "JPEG XL decoder");
     /* without Brotli they stay packed, and are not what they should be */
-    (void)JxlDecoderSetDecompressBoxes(r.decoder, JXL_TRUE);
-    st = run(&r);
-    if (st == AE_OK && !r.n_frames)
-        st = ae_fail(err, AE_ERR_MALFORMED, "JPEG XL: no picture");
-    if (st == AE_OK && reader->info.sample == AE_U16 && reader->info.bits < 16)
-        settle(reader);
-    if (st == AE_OK)
+    (void)JxlDecoderSetDecompressBoxes(r->decoder, JXL_TRUE);
+    if ((st = survey(r)) != AE_OK)
+        return st;
+    if (!r->n_frames)
+        return ae_fail(r->err, AE_ERR_MALFORMED, "JPEG XL: no picture");
+    JxlDecoderRewind(r->decoder);
+    if (JxlDecoderSubscribeEvents(r->decoder, JXL_DEC_FULL_IMAGE) != JXL_DEC_SUCCESS ||
+        JxlDecoderSetInput(r->decoder, r->file, n) != JXL_DEC_SUCCESS)
+        return ae_fail(r->err, AE_ERR_INTERNAL, "JPEG XL: no second reading");
+    return AE_OK;
+}
+
+static ae_status jxl_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                          ae_error *err)
+{
+    reading *r = aei_whole_begin(reader, sizeof(*r), end_reading, err);
+    ae_status st;
+
+    (void)limits; /* the reader's */
+    if (!r)
+        return AE_ERR_NOMEM;
+    r->reader = reader;
+    r->err = err;
+    if ((st = begin(r, source)) == AE_OK && (st = decode(r, 1)) == AE_OK)
         st = aei_whole_turn(reader, 1, err); /* done already */
     if (st == AE_OK)
-        aei_further(reader, r.n_frames - 1);
+        aei_whole_further(reader, r->n_frames - 1);
     else
         aei_whole_close(reader);
-done:
-    if (r.decoder)
-        JxlDecoderDestroy(r.decoder);
-    aei_give(&r.charged);
-    ae_free(r.box.data);
-    ae_free(file);
     return st;
+}
+
+static ae_status jxl_picture(ae_reader *reader, uint32_t n, ae_error *err)
+{
+    reading *r = ((aei_whole *)reader->state)->more;
+
+    r->reader = reader;
+    r->err = err;
+    return decode(r, n);
 }
 
 /* ---- writing ---- */
@@ -465,6 +508,7 @@ static const ae_codec codecs[] = {{
                                       .open = jxl_open,
                                       .read = aei_whole_read,
                                       .close = aei_whole_close,
+                                      .picture = jxl_picture,
                                       .create = jxl_create,
                                       .write = aei_canvas_write,
                                       .finish = jxl_finish,

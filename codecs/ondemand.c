@@ -159,17 +159,17 @@ PICTURE(exr, "OpenEXR", READS);
 PICTURE(qoi, "QOI", READS);
 PICTURE(tga, "Targa", READS);
 #ifdef AEI_HAVE_AVIF
-PICTURE(avif, "AVIF", READS, .accepts = avif_accepts, WRITES);
+PICTURE(avif, "AVIF", READS, .picture = aei_module_picture, .accepts = avif_accepts, WRITES);
 #else
 PICTURE(avif, "AVIF", .open = heif_refused);
 #endif
 #ifdef AEI_HAVE_HEIF
-PICTURE(heic, "HEIC", READS);
+PICTURE(heic, "HEIC", READS, .picture = aei_module_picture);
 #else
 PICTURE(heic, "HEIC", .open = heif_refused);
 #endif
 #ifdef AEI_HAVE_JXL
-PICTURE(jxl, "JPEG XL", READS, .accepts = jxl_accepts, WRITES);
+PICTURE(jxl, "JPEG XL", READS, .picture = aei_module_picture, .accepts = jxl_accepts, WRITES);
 #else
 PICTURE(jxl, "JPEG XL", .open = jxl_refused);
 #endif

@@ -28,6 +28,35 @@ ae_status aei_whole_file(ae_source *source, const ae_limits *limits, uint8_t **d
     return AE_OK;
 }
 
+void *aei_whole_begin(ae_reader *reader, size_t n_bytes, void (*end)(void *more), ae_error *err)
+{
+    aei_whole *w = ae_alloc(1, sizeof(*w));
+
+    if (!w || !(w->more = ae_alloc(1, n_bytes))) {
+        ae_free(w);
+        ae_fail(err, AE_ERR_NOMEM, "%s decoder", reader->codec->description);
+        return NULL;
+    }
+    w->end = end;
+    reader->state = w;
+    return w->more;
+}
+
+static void end_more(aei_whole *w)
+{
+    if (w->more)
+        w->end(w->more);
+    ae_free(w->more);
+    w->more = NULL;
+}
+
+void aei_whole_further(ae_reader *reader, uint64_t n)
+{
+    aei_further(reader, n);
+    if (!n)
+        end_more(reader->state);
+}
+
 ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_signal_info *info,
                            ae_error *err)
 {
@@ -38,15 +67,16 @@ ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_
     if ((st = aei_check_size(limits, info->width, info->height, err)) != AE_OK ||
         (st = aei_check_memory(limits, info->height * row_bytes, err)) != AE_OK)
         return st;
-    w = ae_alloc(1, sizeof(*w));
-    if (!w || !(w->pixels = ae_alloc(info->height, row_bytes))) {
-        ae_free(w);
+    if (!reader->state && !(reader->state = ae_alloc(1, sizeof(*w))))
+        return ae_fail(err, AE_ERR_NOMEM, "%s decoder", reader->codec->description);
+    w = reader->state;
+    ae_free(w->pixels);
+    if (!(w->pixels = ae_alloc(info->height, row_bytes)))
         return ae_fail(err, AE_ERR_NOMEM, "%llu x %llu pixels", (unsigned long long)info->width,
                        (unsigned long long)info->height);
-    }
     w->row_bytes = row_bytes;
+    w->y = 0;
     reader->info = *info;
-    reader->state = w;
     return AE_OK;
 }
 
@@ -84,8 +114,10 @@ void aei_whole_close(ae_reader *reader)
 {
     aei_whole *w = reader->state;
 
-    if (w)
+    if (w) {
+        end_more(w);
         ae_free(w->pixels);
+    }
     ae_free(w);
     reader->state = NULL;
 }

@@ -6,18 +6,25 @@
 
 #include "adapter.h"
 
-/* Reader state: the picture. */
+/* Reader state: the picture in hand and, while there may be others, what they are read with. */
 typedef struct aei_whole {
     uint8_t *pixels; /* rows of the reader's info, from ae_alloc */
     size_t row_bytes;
     uint64_t y;
+    void *more; /* from ae_alloc, or NULL */
+    void (*end)(void *more);
 } aei_whole;
 
 /* The file in memory from ae_alloc. */
 ae_status aei_whole_file(ae_source *source, const ae_limits *limits, uint8_t **data,
                          size_t *n_bytes, ae_error *err);
+/* For files of several pictures: a state with so many zeroed bytes for what they are read with,
+ * which are returned. Before they are freed `end` lets go of what is in them. NULL: no memory. */
+void *aei_whole_begin(ae_reader *reader, size_t n_bytes, void (*end)(void *more), ae_error *err);
+/* Once the first is read: tells of the others, or frees what they would be read with if none is. */
+void aei_whole_further(ae_reader *reader, uint64_t n);
 /* Sets reader->info and its state, with zeroed pixels, once its size has been found to be within
- * the limits. */
+ * the limits; the pixels of another picture are freed. */
 ae_status aei_whole_create(ae_reader *reader, const ae_limits *limits, const ae_signal_info *info,
                            ae_error *err);
 /* Turns the picture as an EXIF orientation says; what EXIF says of it is then 1, since these

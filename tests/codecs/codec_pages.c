@@ -5,6 +5,15 @@
 #define _GNU_SOURCE
 #include <unistd.h>
 
+#ifdef AEI_HAVE_AVIF
+#include <avif/avif.h>
+#endif
+#ifdef AEI_HAVE_JXL
+#include <jxl/encode.h>
+#endif
+#ifdef AEI_HAVE_HEIF
+#include <libheif/heif.h>
+#endif
 #include <tiffio.h>
 #include <webp/encode.h>
 #include <webp/mux.h>
@@ -276,6 +285,166 @@ static void test_webp_animation(void **state)
     WebPDataClear(&data);
 }
 
+#ifdef AEI_HAVE_AVIF
+/* Frames that are all of one grey but for the last pixel, which stays. */
+static void test_avif_sequence(void **state)
+{
+    avifEncoder *encoder = avifEncoderCreate();
+    avifRWData data = AVIF_DATA_EMPTY;
+
+    (void)state;
+    encoder->speed = 10;
+    encoder->minQuantizer = encoder->maxQuantizer = AVIF_QUANTIZER_LOSSLESS;
+    for (int i = 0; i < 3; i++) {
+        avifImage *image = avifImageCreate(W, H, 8, AVIF_PIXEL_FORMAT_YUV400);
+
+        image->yuvRange = AVIF_RANGE_FULL;
+        avifImageAllocatePlanes(image, AVIF_PLANES_YUV);
+        for (int y = 0; y < H; y++)
+            memset(image->yuvPlanes[0] + (size_t)y * image->yuvRowBytes[0], 10 + 30 * i, W);
+        image->yuvPlanes[0][(H - 1) * image->yuvRowBytes[0] + W - 1] = 200;
+        assert_int_equal(avifEncoderAddImage(encoder, image, 1, AVIF_ADD_IMAGE_FLAG_NONE),
+                         AVIF_RESULT_OK);
+        avifImageDestroy(image);
+    }
+    assert_int_equal(avifEncoderFinish(encoder, &data), AVIF_RESULT_OK);
+    avifEncoderDestroy(encoder);
+    check_pictures((file_bytes){data.data, data.size}, (const uint8_t[]){10, 40, 70}, 3);
+    avifRWDataFree(&data);
+}
+#endif
+
+#ifdef AEI_HAVE_JXL
+/* The second frame is one pixel, laid over the first. */
+static void test_jxl_animation(void **state)
+{
+    JxlPixelFormat format = {1, JXL_TYPE_UINT8, JXL_NATIVE_ENDIAN, 0};
+    JxlEncoder *encoder = JxlEncoderCreate(NULL);
+    JxlEncoderFrameSettings *settings = JxlEncoderFrameSettingsCreate(encoder, NULL);
+    JxlColorEncoding grey;
+    JxlBasicInfo basic;
+    uint8_t buffer[1 << 14], *next = buffer;
+    size_t left = sizeof(buffer);
+    file_bytes file = {buffer, 0};
+    decoded d;
+
+    (void)state;
+    JxlEncoderInitBasicInfo(&basic);
+    basic.xsize = W;
+    basic.ysize = H;
+    basic.bits_per_sample = 8;
+    basic.num_color_channels = 1;
+    basic.uses_original_profile = JXL_TRUE;
+    basic.have_animation = JXL_TRUE;
+    basic.animation.tps_numerator = basic.animation.tps_denominator = 1;
+    assert_int_equal(JxlEncoderSetBasicInfo(encoder, &basic), JXL_ENC_SUCCESS);
+    JxlColorEncodingSetToSRGB(&grey, JXL_TRUE);
+    assert_int_equal(JxlEncoderSetColorEncoding(encoder, &grey), JXL_ENC_SUCCESS);
+    assert_int_equal(JxlEncoderSetFrameLossless(settings, JXL_TRUE), JXL_ENC_SUCCESS);
+    for (int i = 0; i < 3; i++) {
+        uint8_t pixels[W * H];
+        JxlFrameHeader header;
+
+        memset(pixels, 10 + 30 * i, sizeof(pixels));
+        JxlEncoderInitFrameHeader(&header);
+        header.duration = 1;
+        header.layer_info.save_as_reference = 1;
+        if (i == 1) {
+            header.layer_info.have_crop = JXL_TRUE;
+            header.layer_info.xsize = header.layer_info.ysize = 1;
+            header.layer_info.blend_info.source = 1;
+        }
+        assert_int_equal(JxlEncoderSetFrameHeader(settings, &header), JXL_ENC_SUCCESS);
+        assert_int_equal(JxlEncoderAddImageFrame(settings, &format, pixels, i == 1 ? 1 : W * H),
+                         JXL_ENC_SUCCESS);
+    }
+    JxlEncoderCloseInput(encoder);
+    assert_int_equal(JxlEncoderProcessOutput(encoder, &next, &left), JXL_ENC_SUCCESS);
+    file.n_bytes = (size_t)(next - buffer);
+    JxlEncoderDestroy(encoder);
+    check_pictures(file, (const uint8_t[]){10, 40, 70}, 3);
+    assert_ok(decode_open(file, NULL, &d, &util_err));
+    assert_ok(ae_reader_picture(&d.reader, 2, &util_err));
+    assert_ok(decode_pixels(&d, 2, &util_err));
+    assert_int_equal(((uint8_t *)d.pixels)[0], 40);
+    assert_int_equal(((uint8_t *)d.pixels)[1], 10);
+    decode_close(&d);
+    file.n_bytes -= 4; /* of the last frame */
+    assert_ok(decode_open(file, NULL, &d, &util_err));
+    assert_int_equal(ae_reader_picture(&d.reader, 3, &(ae_error){0}), AE_ERR_MALFORMED);
+    decode_close(&d);
+}
+#endif
+
+#ifdef AEI_HAVE_HEIF
+static struct heif_error take_bytes(struct heif_context *context, const void *data, size_t n,
+                                    void *opaque)
+{
+    ae_memory_output *m = opaque;
+
+    (void)context;
+    assert_ok(m->sink.write(m, data, n, &util_err));
+    return (struct heif_error){heif_error_Ok, heif_suberror_Unspecified, "Ok"};
+}
+
+/* Pictures of two sizes, the second of which is the primary one. */
+static void test_heic_pictures(void **state)
+{
+    static const uint8_t exif[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    struct heif_context *context = heif_context_alloc();
+    struct heif_encoder *encoder = NULL;
+    struct heif_writer writer = {1, take_bytes};
+    ae_memory_output m;
+    decoded d;
+
+    (void)state;
+    if (heif_context_get_encoder_for_format(context, heif_compression_HEVC, &encoder).code !=
+        heif_error_Ok) {
+        heif_context_free(context);
+        skip(); /* libheif can only read */
+    }
+    heif_encoder_set_lossless(encoder, 1);
+    for (int i = 0; i < 3; i++) {
+        int side = 64 + 16 * i, stride;
+        struct heif_image_handle *handle;
+        struct heif_image *image;
+        uint8_t *to;
+
+        assert_int_equal(heif_image_create(side, side, heif_colorspace_monochrome,
+                                           heif_chroma_monochrome, &image)
+                             .code,
+                         heif_error_Ok);
+        assert_int_equal(heif_image_add_plane(image, heif_channel_Y, side, side, 8).code,
+                         heif_error_Ok);
+        to = heif_image_get_plane(image, heif_channel_Y, &stride);
+        memset(to, 50 * (i + 1), (size_t)(stride * side));
+        assert_int_equal(heif_context_encode_image(context, image, encoder, NULL, &handle).code,
+                         heif_error_Ok);
+        if (i == 1)
+            assert_int_equal(heif_context_set_primary_image(context, handle).code, heif_error_Ok);
+        if (i == 2)
+            assert_int_equal(
+                heif_context_add_exif_metadata(context, handle, exif, sizeof(exif)).code,
+                heif_error_Ok);
+        heif_image_handle_release(handle);
+        heif_image_release(image);
+    }
+    heif_encoder_release(encoder);
+    ae_memory_output_init(&m);
+    assert_int_equal(heif_context_write(context, &writer, &m).code, heif_error_Ok);
+    heif_context_free(context);
+    check_pictures((file_bytes){m.data, m.n_bytes}, (const uint8_t[]){100, 50, 150}, 3);
+    assert_ok(decode_open((file_bytes){m.data, m.n_bytes}, NULL, &d, &util_err));
+    for (uint32_t k = 1; k <= 3; k++) {
+        assert_ok(ae_reader_picture(&d.reader, k, &util_err));
+        assert_int_equal(d.reader.info.width, k == 1 ? 80 : k == 2 ? 64 : 96);
+        assert_int_equal(!ae_meta_find(&d.reader.meta, AE_META_EXIF), k < 3);
+    }
+    decode_close(&d);
+    ae_free(m.data);
+}
+#endif
+
 /* Where the pixel at x, y of the picture as stored is seen, by the standard's words: which edges
  * its row 0 and column 0 are. */
 static void seen_at(unsigned orientation, uint32_t x, uint32_t y, uint32_t *sx, uint32_t *sy)
@@ -398,6 +567,15 @@ int main(void)
         cmocka_unit_test(test_webp_animation),   cmocka_unit_test(test_upright),
         cmocka_unit_test(test_jpeg_without_end), cmocka_unit_test(test_grey_alpha_tga),
         cmocka_unit_test(test_iphone_png),
+#ifdef AEI_HAVE_AVIF
+        cmocka_unit_test(test_avif_sequence),
+#endif
+#ifdef AEI_HAVE_HEIF
+        cmocka_unit_test(test_heic_pictures),
+#endif
+#ifdef AEI_HAVE_JXL
+        cmocka_unit_test(test_jxl_animation),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
