@@ -14,6 +14,7 @@
 #include "ae/sound.h"
 #include "audio/spectrum.h"
 #include "audio/steady.h"
+#include "audio/tonal.h"
 
 #include <math.h>
 #include <string.h>
@@ -44,6 +45,8 @@ struct ae_sound_denoiser {
     float *values, *place, *result; /* block x bands */
     aei_running_level level;
     aei_steady *steady;
+    aei_tonal *tonal;
+    float *least; /* block x bands: gains of tones */
     float *noise; /* mean power of the profile in each band, or NULL */
 
     size_t span;             /* samples of each channel that a block needs */
@@ -67,6 +70,8 @@ void ae_sound_denoiser_free(ae_sound_denoiser *d)
     ae_session_free(d->session);
     aei_spectrum_free(d->spectrum);
     aei_steady_free(d->steady);
+    aei_tonal_free(d->tonal);
+    ae_free(d->least);
     ae_free(d->values);
     ae_free(d->place);
     ae_free(d->result);
@@ -190,13 +195,15 @@ static ae_status find_gains(ae_sound_denoiser *d, ae_error *err)
         float *bands = d->bands_of + (size_t)i * w;
 
         band_power(d, d->in, d->span, (size_t)i * d->hop, bands);
+        aei_tonal_find(d->tonal, d->spectrum, d->power, d->in + (size_t)i * d->hop, d->channels,
+                       d->span, d->least + (size_t)i * w);
         aei_sound_compress(&d->features, &d->level, bands, d->values + (size_t)i * w);
     }
     if ((st = run_network(d, err)) != AE_OK)
         return st;
     for (uint32_t i = 0; i < d->block; i++) {
         const float *power = d->bands_of + (size_t)i * w, *out = d->result + (size_t)i * w,
-                    *in = d->values + (size_t)i * w;
+                    *in = d->values + (size_t)i * w, *least = d->least + (size_t)i * w;
         float *gains = d->gains + (size_t)i * w;
 
         for (uint32_t b = 0; b < w; b++)
@@ -204,7 +211,8 @@ static ae_status find_gains(ae_sound_denoiser *d, ae_error *err)
         if (!d->options.keep_steady)
             aei_steady_bound(d->steady, power, gains);
         for (uint32_t b = 0; b < w; b++)
-            gains[b] = final_gain(d, gains[b], power[b], d->noise ? d->noise[b] : 0);
+            gains[b] = final_gain(d, fmaxf(gains[b], least[b]), power[b],
+                                  d->noise ? d->noise[b] : 0);
     }
     return AE_OK;
 }
@@ -478,6 +486,7 @@ ae_status ae_sound_denoiser_new(const ae_model *model, double rate, uint32_t cha
     if ((st = aei_spectrum_create(&d->features, rate, &d->spectrum, err)) != AE_OK ||
         (st = aei_steady_create(d->spectrum, d->bands, d->features.hop, DEEPEST, &d->steady,
                                 err)) != AE_OK ||
+        (st = aei_tonal_create(&d->features, rate, &d->tonal, err)) != AE_OK ||
         (st = plan_network(d, model, err)) != AE_OK)
         goto done;
     d->window = aei_spectrum_window(d->spectrum);
@@ -492,9 +501,10 @@ ae_status ae_sound_denoiser_new(const ae_model *model, double rate, uint32_t cha
     d->power = ae_alloc(d->bins, sizeof(float));
     d->bin_gains = ae_alloc(d->bins, sizeof(float));
     d->gains = ae_alloc(d->block, d->bands * sizeof(float));
+    d->least = ae_alloc(d->block, d->bands * sizeof(float));
     d->bands_of = ae_alloc(d->block, d->bands * sizeof(float));
     if (!d->in || !d->out || !d->queue || !d->bins_of || !d->power || !d->bin_gains || !d->gains ||
-        !d->bands_of) {
+        !d->least || !d->bands_of) {
         st = ae_fail(err, AE_ERR_NOMEM, "sound denoiser of %u channels", channels);
         goto done;
     }

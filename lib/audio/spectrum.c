@@ -232,6 +232,19 @@ void aei_spectrum_to_bands(const aei_spectrum *s, const float *bins, float *band
         bands[b] *= s->norm[b];
 }
 
+void aei_spectrum_cover(const aei_spectrum *s, const float *bins, float *bands)
+{
+    memset(bands, 0, s->bands * sizeof(*bands));
+    for (uint32_t k = 0; k < s->bins; k++) {
+        float *b = bands + s->band[k];
+
+        if (s->share[k] < 1)
+            b[0] = fmaxf(b[0], bins[k]);
+        if (s->share[k] > 0)
+            b[1] = fmaxf(b[1], bins[k]);
+    }
+}
+
 void aei_spectrum_to_bins(const aei_spectrum *s, const float *bands, float *bins)
 {
     for (uint32_t k = 0; k < s->bins; k++) {

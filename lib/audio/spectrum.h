@@ -34,6 +34,8 @@ void aei_spectrum_add_inverse(aei_spectrum *s, float *spectrum, float *samples);
 
 /* Mean of a quantity of the bins over each band; 0 where a band is empty. */
 void aei_spectrum_to_bands(const aei_spectrum *s, const float *bins, float *bands);
+/* The greatest of the bins that a band shares in; 0 where it is empty. */
+void aei_spectrum_cover(const aei_spectrum *s, const float *bins, float *bands);
 void aei_spectrum_to_bins(const aei_spectrum *s, const float *bands, float *bins);
 
 /* What networks see: magnitudes of bands to a power, over their running mean, which follows the
