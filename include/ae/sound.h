@@ -33,10 +33,10 @@ typedef struct ae_sound_options {
     /* Noise that stays as it is for seconds goes even where the network would keep it, unless this
      * is set: for models that shall keep such. */
     bool keep_steady;
-    uint32_t threads; /* 0: one. The result does not depend on them */
     /* a stretch of nothing but noise, interleaved like the recording, or NULL */
     const float *profile;
     size_t profile_frames;
+    ae_control control; /* cancel alone counts: a stream runs in its caller's thread, without end */
 } ae_sound_options;
 
 typedef struct ae_sound_stats {

@@ -51,7 +51,6 @@ typedef struct ae_train_progress {
 
 typedef struct ae_train_options {
     uint64_t seed;
-    uint32_t threads; /* 0: all processors */
     ae_precision precision;
     /* seconds in which the whole schedule is fitted, down to its lowest rate; 0: none */
     double time_limit;
@@ -63,7 +62,7 @@ typedef struct ae_train_options {
     /* written atomically beside the output, read if it exists (resume); NULL: none */
     const char *checkpoint;
     double checkpoint_seconds; /* default 300 */
-    /* recipes of sound, beside the clean sound: noises, impulse responses of rooms, music * that
+    /* recipes of sound, beside the clean sound: noises, impulse responses of rooms, music that
      * shall stay; each may be NULL */
     const ae_dataset *noise, *rooms, *music;
     /* item i with its noise, as it is, instead of the recipe's corruptions: pairs; NULL: none */
@@ -76,10 +75,11 @@ typedef struct ae_train_options {
     size_t n_columns;
     const char *command;    /* recorded in the card */
     const char *card_extra; /* YAML lines for the card: data, licences */
-    const ae_cancel *cancel;
-    void *opaque;
-    void (*progress)(void *opaque, const ae_train_progress *progress); /* may be NULL */
-    void (*warning)(void *opaque, const char *message);                /* may be NULL */
+    /* progress: of the schedule. lost is not called: `warning` names items that are left out */
+    ae_control control;
+    /* with the opaque of `control`; each may be NULL */
+    void (*watch)(void *opaque, const ae_train_progress *progress); /* as often as progress */
+    void (*warning)(void *opaque, const char *message);
 } ae_train_options;
 
 /* The model is rewritten at every validation, so that a usable one exists early. AE_ERR_CANCELLED
@@ -99,11 +99,11 @@ typedef struct ae_evaluated {
     double accuracy;
     double bpp; /* codecs: bits a pixel; NaN otherwise */
     /* of the model's recipe, each without its weight, with draws as in training where a layer
-     * draws; * NaN: not measured (perceptual terms, those on weights, or on labels that are not
+     * draws; NaN: not measured (perceptual terms, those on weights, or on labels that are not
      * there) */
     double terms[AE_MAX_TERMS];
 } ae_evaluated;
-/* Of the options seed, threads, precision, cache_bytes, data of sound, cancel and warning count. */
+/* Of the options seed, precision, cache_bytes, data of sound, warning, threads and cancel count. */
 AE_API AE_NODISCARD ae_status ae_evaluate(const ae_model *model, const ae_dataset *data,
                                           const ae_train_options *options, ae_evaluated *out,
                                           ae_error *err);
@@ -114,7 +114,7 @@ typedef struct ae_train_timing {
     /* parts: waiting for data; forward, loss, backward; optimiser; preparing weights */
     double wait, shards, update, weights;
     /* what the network's layers take, forward and both backwards, each timed alone in every thread,
-     * in * turns with steps */
+     * in turns with steps */
     double layers;
     double gflops; /* of those layers, over the whole step */
     uint32_t threads;

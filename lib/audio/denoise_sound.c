@@ -221,9 +221,11 @@ static ae_status find_gains(ae_sound_denoiser *d, ae_error *err)
 static ae_status run_block(ae_sound_denoiser *d, ae_error *err)
 {
     size_t n = (size_t)d->block * d->hop, keep = d->span - n, drop;
-    ae_status st = find_gains(d, err);
+    ae_status st;
 
-    if (st != AE_OK)
+    if (d->options.control.cancel && d->options.control.cancel->requested)
+        return ae_fail(err, AE_ERR_CANCELLED, "sound: stopped");
+    if ((st = find_gains(d, err)) != AE_OK)
         return st;
     for (uint32_t i = 0; i < d->block; i++) {
         aei_spectrum_to_bins(d->spectrum, d->gains + (size_t)i * d->bands, d->bin_gains);

@@ -2,6 +2,7 @@
  *
  * What a finished model's terms are on data, all of which are held out for that. */
 #include "ae/train.h"
+#include "core/threads.h"
 #include "train/join.h"
 #include "train/loss.h"
 #include "train/trainer.h"
@@ -93,7 +94,7 @@ ae_status ae_evaluate(const ae_model *model, const ae_dataset *data, const ae_tr
                                 .seed = o->seed,
                                 .threads = 1,
                                 .cache_bytes = o->cache_bytes,
-                                .opaque = o->opaque,
+                                .opaque = o->control.opaque,
                                 .warning = o->warning,
                                 .all = true};
     const ae_param *params;
@@ -113,7 +114,8 @@ ae_status ae_evaluate(const ae_model *model, const ae_dataset *data, const ae_tr
     r->integer = false;
     aei_loader_input_size(r, &h, &w);
     st = aei_trainer_create(r, h, w, ae_precision_resolve(o->precision),
-                            o->threads ? o->threads : 1, o->seed, &t, err);
+                            o->control.threads ? o->control.threads : aei_cpu_count(), o->seed, &t,
+                            err);
     if (st != AE_OK)
         goto done;
     params = aei_trainer_params(t, &n_params);
@@ -125,7 +127,7 @@ ae_status ae_evaluate(const ae_model *model, const ae_dataset *data, const ae_tr
     aei_trainer_freeze(t, aei_trainer_state(t)->value);
     n = aei_loader_n_validation(loader);
     for (uint32_t i = 0; i < n && st == AE_OK; i++) {
-        if (o->cancel && o->cancel->requested)
+        if (o->control.cancel && o->control.cancel->requested)
             st = ae_fail(err, AE_ERR_CANCELLED, "evaluation: stopped");
         else
             st = take_batch(t, loader, r, i, &sum, err);

@@ -21,7 +21,9 @@ enum { MAX_FAULTS = 10 }; /* in a row */
 
 static bool cancelled(const aei_train_session *s)
 {
-    return s->options->cancel && s->options->cancel->requested;
+    const ae_cancel *cancel = s->options->control.cancel;
+
+    return cancel && cancel->requested;
 }
 
 /* ---- setting up ---- */
@@ -289,6 +291,7 @@ static void report_progress(aei_train_session *s, bool validated)
     double t = aei_train_now(), lapse = t - s->mark, left = s->pace.limit - aei_train_seconds(s),
            done = (double)(s->progress.step - s->mark_step);
     ae_train_progress *r = &s->shown;
+    const ae_control *control = &s->options->control;
 
     r->step = s->progress.step;
     r->steps = aei_pace_steps(&s->pace, s->progress.step, aei_train_seconds(s));
@@ -313,8 +316,10 @@ static void report_progress(aei_train_session *s, bool validated)
         if (s->pace.limit > 0 && r->seconds_left > left)
             r->seconds_left = left > 0 ? left : 0;
     }
-    if (s->options->progress)
-        s->options->progress(s->options->opaque, r);
+    if (control->progress)
+        control->progress(control->opaque, aei_pace_share(&s->pace, r->step, r->seconds));
+    if (s->options->watch)
+        s->options->watch(control->opaque, r);
     s->mark = t;
     s->mark_step = s->progress.step;
     s->waited = s->loss_sum = 0;

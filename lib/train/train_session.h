@@ -73,7 +73,7 @@ static inline void aei_train_warn(const aei_train_session *s, const char *format
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    s->options->warning(s->options->opaque, text);
+    s->options->warning(s->options->control.opaque, text);
 }
 
 ae_status aei_train_set_up_trainer(aei_train_session *session, const ae_dataset *data,

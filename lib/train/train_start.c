@@ -45,7 +45,9 @@ ae_status aei_train_set_up_trainer(aei_train_session *s, const ae_dataset *data,
     if (s->recipe->integer && s->precision == AE_PRECISION_AUTO)
         s->precision = AE_PRECISION_F32; /* bf16 would round the weights far more */
     s->precision = ae_precision_resolve(s->precision);
-    s->threads = s->options->threads ? s->options->threads : aei_cpu_count();
+    s->threads = s->options->control.threads;
+    if (!s->threads)
+        s->threads = aei_cpu_count();
     s->pace = (aei_pace){.recipe = s->recipe,
                          .steps = s->options->steps ? s->options->steps : s->recipe->steps,
                          .limit = s->options->time_limit,
@@ -82,7 +84,7 @@ ae_status aei_train_set_up_loader(aei_train_session *s, const ae_dataset *data, 
         .first_step = s->progress.step,
         .noisy_only = o->noisy_only,
         .cache_bytes = o->cache_bytes,
-        .opaque = o->opaque,
+        .opaque = o->control.opaque,
         .warning = o->warning,
     };
 

@@ -238,6 +238,30 @@ static void test_gains(void **state)
     ae_model_free(model);
 }
 
+/* A flag stops a denoiser before its next block, and while the rest is fetched. */
+static void test_cancel(void **state)
+{
+    ae_cancel cancel = {0};
+    ae_sound_options o = {.strength = 1, .level = 1, .control = {.cancel = &cancel}};
+    ae_model *model = make_model(half);
+    ae_sound_denoiser *d = NULL;
+    size_t n = 60000, room, written;
+    float *in = make_sound(44100, 1, n), *out;
+    ae_error error = {0};
+
+    (void)state;
+    assert_int_equal(ae_sound_denoiser_new(model, 44100, 1, &o, &d, &error), AE_OK);
+    room = ae_sound_room(d, n);
+    out = ae_alloc(room, sizeof(*out));
+    assert_int_equal(ae_sound_process(d, in, n, out, room, &written, &error), AE_OK);
+    cancel.requested = 1;
+    assert_int_equal(ae_sound_process(d, in, n, out, room, &written, &error), AE_ERR_CANCELLED);
+    ae_sound_denoiser_free(d);
+    ae_free(in);
+    ae_free(out);
+    ae_model_free(model);
+}
+
 static void test_cuts_and_live(void **state)
 {
     static const size_t cuts[] = {480, 1, 997, 200000};
@@ -590,11 +614,17 @@ static void test_voice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bands),           cmocka_unit_test(test_unchanged),
-        cmocka_unit_test(test_gains),           cmocka_unit_test(test_cuts_and_live),
-        cmocka_unit_test(test_profile),         cmocka_unit_test(test_bad_samples_and_silence),
-        cmocka_unit_test(test_steady),          cmocka_unit_test(test_tones),
-        cmocka_unit_test(test_voice),           cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_bands),
+        cmocka_unit_test(test_unchanged),
+        cmocka_unit_test(test_gains),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_cuts_and_live),
+        cmocka_unit_test(test_profile),
+        cmocka_unit_test(test_bad_samples_and_silence),
+        cmocka_unit_test(test_steady),
+        cmocka_unit_test(test_tones),
+        cmocka_unit_test(test_voice),
+        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_memory_failures),
     };
 

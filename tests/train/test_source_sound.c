@@ -334,7 +334,7 @@ static void test_report(void **state)
     char folder[] = "/tmp/ae-test-heard-XXXXXX", model[64], report[64], full[2048];
     world w;
     ae_error error = {0};
-    ae_train_options o = {.steps = 3, .threads = 1, .report = report};
+    ae_train_options o = {.steps = 3, .control = {.threads = 1}, .report = report};
     uint32_t players = 0, pictures = 0;
     FILE *file;
 

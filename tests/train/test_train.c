@@ -113,7 +113,7 @@ typedef struct fixture {
     bool all_bad, nan;
     uint64_t cancel_at; /* step; 0: never */
     ae_train_progress last;
-    double first_score;
+    double first_score, done;
     char warnings[2000];
 } fixture;
 
@@ -147,6 +147,14 @@ static const char *name(void *opaque, size_t i)
     (void)opaque;
     snprintf(text, sizeof(text), "item %zu", i);
     return text;
+}
+
+static void on_share(void *opaque, double done)
+{
+    fixture *f = opaque;
+
+    assert_true(done >= f->done && done <= 1);
+    f->done = done;
 }
 
 static void on_progress(void *opaque, const ae_train_progress *p)
@@ -218,12 +226,10 @@ static int tear_down(void **state)
 static ae_train_options options(fixture *f, uint32_t threads)
 {
     return (ae_train_options){.seed = 7,
-                              .threads = threads,
                               .precision = AE_PRECISION_F32,
-                              .opaque = f,
-                              .progress = on_progress,
-                              .warning = on_warning,
-                              .cancel = &f->cancel};
+                              .control = {.threads = threads, .cancel = &f->cancel, .opaque = f},
+                              .watch = on_progress,
+                              .warning = on_warning};
 }
 
 static ae_status run(fixture *f, const ae_train_options *o, ae_error *err)
@@ -277,12 +283,14 @@ static void test_learns(void **state)
     ae_train_options o = options(f, 2);
     ae_model *m;
 
+    o.control.progress = on_share;
     o.report = f->report;
     o.checkpoint = f->checkpoint;
     o.command = "test \"quoted\"";
     o.card_extra = "licence: none";
     run_well(f, &o);
     assert_int_equal(f->last.step, 60);
+    assert_true(f->done == 1);
     assert_true(f->last.score > 22.5); /* the noise has 20.2 dB */
     assert_true(f->last.score > f->first_score + 0.5);
     assert_true(f->last.gflops > 0 && f->last.samples_per_second > 0);
@@ -347,7 +355,7 @@ static void test_threads_do_not_matter(void **state)
     run_well(f, &o);
     expected = take_model(f, &n);
     for (uint32_t threads = 2; threads <= 6; threads += 2) {
-        o.threads = threads;
+        o.control.threads = threads;
         run_well(f, &o);
         check_same(f, expected, n);
     }
@@ -372,8 +380,8 @@ static void check_resume(fixture *f, const uint64_t *stops, int n_stops)
     expected = take_model(f, &n);
     o.checkpoint = f->checkpoint;
     for (int i = 0; i < n_stops; i++) {
-        o.threads = (uint32_t)(1 + i % 3);
-        o.progress = stop_at_step;
+        o.control.threads = (uint32_t)(1 + i % 3);
+        o.watch = stop_at_step;
         f->cancel_at = stops[i];
         assert_int_equal(run(f, &o, &err), AE_ERR_CANCELLED);
         assert_int_equal(f->last.step, stops[i]);
@@ -381,7 +389,7 @@ static void check_resume(fixture *f, const uint64_t *stops, int n_stops)
         assert_int_equal(access(f->model, R_OK), 0);
         f->cancel.requested = 0;
     }
-    o.progress = on_progress;
+    o.watch = on_progress;
     run_well(f, &o);
     assert_int_equal(f->last.step, end);
     assert_non_null(strstr(f->warnings, "resumed at step"));
@@ -574,7 +582,7 @@ static void test_other_data(void **state)
     ae_error err;
 
     o.checkpoint = f->checkpoint;
-    o.progress = stop_at_step;
+    o.watch = stop_at_step;
     f->cancel_at = 10;
     assert_int_equal(run(f, &o, &err), AE_ERR_CANCELLED);
     f->cancel.requested = 0;

@@ -85,7 +85,7 @@ static ae_status start(job *j, const ae_model *model, double strength, double le
                                 .max_attenuation = j->o->max_attenuation,
                                 .live = j->o->file.live,
                                 .keep_steady = j->o->keep_steady,
-                                .threads = f->item->threads};
+                                .control = {.cancel = &cli_cancel}};
     ae_status st = AE_OK;
 
     if (info->channels > AE_SOUND_MAX_CHANNELS || info->rate < AE_SOUND_MIN_RATE ||

@@ -250,8 +250,8 @@ static ae_status train(const ae_recipe *recipe, const char *text, const ae_datas
     } else if (cfg.json) {
         t.json = stdout;
     }
-    o->opaque = &t;
-    o->progress = talk_progress;
+    o->control.opaque = &t;
+    o->watch = talk_progress;
     t.last = cli_seconds();
     if (!cfg.quiet)
         cli_progress_on();
@@ -406,7 +406,6 @@ static int work(char **operands, int n_operands, const char *command)
     char *text = NULL, *card = NULL, *checkpoint = NULL, *columns = NULL, path[4096];
     ae_train_options o = {
         .seed = cfg.seed,
-        .threads = cfg.threads,
         .precision = (ae_precision)cfg.precision,
         .time_limit = cfg.time_limit,
         .rate = cfg.rate,
@@ -417,7 +416,7 @@ static int work(char **operands, int n_operands, const char *command)
         .cache_bytes = cfg.cache,
         .report = cfg.report,
         .command = command,
-        .cancel = &cli_cancel,
+        .control = {.threads = cfg.threads, .cancel = &cli_cancel},
         .warning = on_warning,
     };
     ae_status st;
@@ -477,10 +476,9 @@ static int evaluate(char **operands, int n_operands)
     float *labels = NULL;
     FILE *json = cfg.json ? *cfg.json ? fopen(cfg.json, "w") : stdout : NULL;
     ae_train_options o = {.seed = cfg.seed,
-                          .threads = cfg.threads,
                           .precision = (ae_precision)cfg.precision,
                           .cache_bytes = cfg.cache,
-                          .cancel = &cli_cancel,
+                          .control = {.threads = cfg.threads, .cancel = &cli_cancel},
                           .warning = on_warning};
     ae_status st = AE_OK;
 
