@@ -127,9 +127,14 @@ static ae_status check(const aei_items *s, const aei_picture *p, ae_error *err)
                        "a picture of %u channels of this type cannot be learned from", f->channels);
     } else if (f->height < s->min_height || f->width < s->min_width || f->height > INT32_MAX ||
                f->width > INT32_MAX / 16) {
-        return ae_fail(err, AE_ERR_MALFORMED, "%llu x %llu pixels; at least %u x %u are needed",
-                       (unsigned long long)f->width, (unsigned long long)f->height, s->min_width,
-                       s->min_height);
+        return f->height == 1 && f->sample == AE_F32
+                   ? ae_fail(err, AE_ERR_MALFORMED,
+                             "a line of %llu numbers; pictures of at least %u x %u are needed",
+                             (unsigned long long)f->width, s->min_width, s->min_height)
+                   : ae_fail(err, AE_ERR_MALFORMED,
+                             "%llu x %llu pixels; at least %u x %u are needed",
+                             (unsigned long long)f->width, (unsigned long long)f->height,
+                             s->min_width, s->min_height);
     }
     if (f->sample == AE_F32) {
         const float *v = p->pixels;

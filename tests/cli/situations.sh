@@ -28,6 +28,29 @@ fresh; mkdir in; picture in/a.pgm 1; touch in/b.csv in/c.txt in/d.json in/e.ts; 
 run 0 $co --lossless -r -a s.aec in; says "4 files of other kinds"; run 0 $de -r -t in o; says "5 files of other kinds"; run 0 $co --lossless -r --quiet -a s2.aec in; silent
 run 1 $co --lossless -o o in/a.pgm in/c.txt -f; says "c.txt: is empty"                             # one by one: an error
 
+# --- what a tree holds beside files of its own
+fresh; mkdir -p in/sub; cp t1.txt in; cp t2.txt in/sub; ln -s nowhere.txt in/z.txt; run 0 $tool -r -o o in; says "1 link to directories or to nothing was left out, such as in/z.txt"; is "$(files o)" "o/sub/t2.txt o/t1.txt "
+fresh; mkdir -p in/sub; cp t1.txt in; cp t2.txt in/sub; ln -s ../in in/up; ln -s round in/round; ln -s ../t3.txt in/t3.txt; run 0 $tool -r -o o in; says "2 links"; is "$(files o)" "o/sub/t2.txt o/t1.txt o/t3.txt "
+run 0 $tool -r --quiet -o quiet in; silent
+fresh; mkdir in; mkfifo in/p.txt; cp t1.txt in; run 0 $tool -r -o o in; is "$(files o)" "o/t1.txt "   # nobody waits for a pipe
+fresh; picture a.pgm 1; run 1 $co -m a.pgm -o a.aec a.pgm; says "a.pgm: not a model but an input"; absent a.aec
+
+# --- with what belongs to others: as nobody where root runs the tests, to whom nothing is closed
+as= other=yes
+if [ "$(id -u)" -eq 0 ]; then as="setpriv --reuid=65534 --regid=65534 --clear-groups"; chmod 755 "$work"; $as test -x "$co" -a -x "$tool" 2>/dev/null || other=; fi
+theirs() { fresh; mkdir -p in/a in/closed in/z; cp t1.txt in/a; cp t2.txt in/closed; cp t3.txt in/z; [ -z "$as" ] || chown -R 65534 "$work/s"; }
+if [ -n "$other" ]; then
+    theirs; chmod 0 in/closed; run 1 $as $tool -r -o o in; says "in/closed: Permission denied"; says "1 argument wrong"; is "$(files o)" "o/a/t1.txt o/z/t3.txt "; chmod 755 in/closed
+    theirs; chmod 0 in/closed in/z; run 1 $as $tool -r -o o in; says "in/closed: Permission denied"; says "in/z: Permission denied"; is "$(files o)" "o/a/t1.txt "; chmod 755 in/closed in/z
+    theirs; chmod 0 in/closed/t2.txt; run 1 $as $tool -r -o o in; says "in/closed/t2.txt: Permission denied"; is "$(files o)" "o/a/t1.txt o/z/t3.txt "
+    theirs; mkdir shut; chmod 555 shut; chown 0 shut 2>/dev/null; run 1 $as $tool -o shut/ t1.txt; says "shut"; is "$(files shut)" ""; run 1 $as $tool -o shut/new/ t1.txt; says "shut"
+    theirs; mkdir o; echo old >o/t1.txt; chmod 444 o/t1.txt; [ -z "$as" ] || chown 65534 o; run 1 $as $tool -o o/ t1.txt; is "$(cat o/t1.txt)" old     # exists
+    theirs; for i in 1 2; do picture in/z/$i.pgm $i; done; run 0 $as $co --lossless -a mine.aec in/z/1.pgm; chmod 444 mine.aec; cp mine.aec before; run 1 $as $co --lossless --append -a mine.aec in/z/2.pgm; says "mine.aec"; same before mine.aec
+    theirs; for i in 1 2; do picture in/z/$i.pgm $i; done; chmod 0 in/z/1.pgm; run 1 $as $co --lossless -r -a s.aec in/z; says "1.pgm"; run 0 $as $de -l s.aec; is "$(wc -l <out | tr -d ' ')" 1
+    theirs; picture in/z/1.pgm 1; run 0 $as $co --lossless -o s.aec in/z/1.pgm; chmod 0 s.aec; run 1 $as $de -t s.aec; says "s.aec: Permission denied"; run 1 $as $de -o p.png s.aec; absent p.png
+    [ -z "$as" ] || chown -R 0 "$work/s"
+fi
+
 # --- xargs, find, parallel runs
 fresh; ls t?.txt | xargs -n 2 $tool -o o/ 2>err || fail "xargs: $(cat err)"; is "$(ls o | wc -l)" 5   # the last chunk has one
 fresh; mkdir o; ls t?.txt | xargs -n 4 $tool -o o 2>err || fail "xargs: $(cat err)"; is "$(ls o | wc -l)" 5
@@ -50,12 +73,20 @@ fresh; run 0 $tool -o o/ t1.txt t2.txt; echo new >t1.txt; run 0 $tool --skip-exi
 fresh; run 0 $tool -o o/ t1.txt t2.txt; touch -d '1 hour' t1.txt; echo new >>t1.txt; touch -d '1 hour' t1.txt; run 0 $tool --newer -o o/ t?.txt; same t1.txt o/t1.txt
 fresh; run 0 $tool -o o/ t1.txt; run 1 $tool -o o/ t1.txt; says "exists"; run 0 $tool -f -o o/ t1.txt
 fresh; echo bad >t3.txt; run 1 $tool -v -o o/ t?.txt; is "$(files o | wc -w)" 4; says "t3.txt"; says "4 of 5 inputs done"; says "1 failed"
-fresh; picture a.pgm 1; i=0; while [ $i -lt 150 ]; do ln a.pgm $i.pgm; i=$((i + 1)); done
-$co --lossless -o o/ *.pgm 2>err & pid=$!; tries=0; while [ -z "$(ls o 2>/dev/null)" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
-kill -TERM $pid 2>/dev/null; wait $pid; got=$?; [ $got -eq 143 ] || [ $got -eq 0 ] || fail "SIGTERM: exit $got: $(cat err)"     # 0: it was done already
-[ $got -eq 0 ] || { says "--skip-existing goes on"; }
-[ -z "$(find . -name '.ae-*')" ] || fail "left after SIGTERM: $(find . -name '.ae-*')"
-run 0 $co --lossless --skip-existing -o o/ *.pgm; is "$(ls o | wc -l)" 151; run 0 $de -t o/*.aec
+# stopped SIGNAL STATUS: a batch of 150 files and a tree of as many, in the middle
+stopped()
+{
+    for how in "*.pgm" "-r tree"; do
+        fresh; mkdir tree; picture a.pgm 1; i=0; while [ $i -lt 150 ]; do ln a.pgm $i.pgm; ln a.pgm tree/$i.pgm; i=$((i + 1)); done; rm a.pgm
+        # a shell's background jobs ignore SIGINT, which env undoes
+        env --default-signal=INT $co --lossless -o o/ $how 2>err & pid=$!; tries=0; while [ -z "$(ls o 2>/dev/null)" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+        kill -$1 $pid 2>/dev/null; wait $pid; got=$?; [ $got -eq $2 ] || [ $got -eq 0 ] || fail "SIG$1: exit $got: $(cat err)"     # 0: it was done already
+        [ $got -eq 0 ] || { says "--skip-existing goes on"; }
+        [ -z "$(find . -name '.ae-*')" ] || fail "left after SIG$1: $(find . -name '.ae-*')"
+        run 0 $co --lossless --skip-existing -o o/ $how; is "$(ls o | wc -l)" 150; run 0 $de -t o/*.aec
+    done
+}
+stopped TERM 143; stopped INT 130
 
 # --- records
 fresh; echo bad >t2.txt; run 1 $tool --json -v -o o/ t?.txt; only_json; is "$(wc -l <out | tr -d ' ')" 5

@@ -71,7 +71,7 @@ run 1 $tool tiny.yaml data --noisy fewer -o none.aem; says "7 clean pictures, bu
 mkdir mixed && cp data/*.ppm mixed && printf 'name,licence\na,b\nc,d\n' >mixed/SOURCES.csv && echo hello >mixed/README.txt && echo '{}' >mixed/m.json
 run 0 $tool tiny.yaml mixed -o mixed.aem; says "3 files of other kinds were left out"; [ "$(grep -c 'SOURCES' err)" -le 1 ] || fail "rows of a table: $(cat err)"
 rm mixed/README.txt mixed/m.json; run 0 $tool -f tiny.yaml mixed -o mixed.aem; says "one file of another kind was left out: mixed/SOURCES.csv"
-run 0 $tool -f tiny.yaml data mixed/SOURCES.csv -o mixed.aem; says "mixed/SOURCES.csv: its items are of 2 x 1 pixels; at least 16 x 16 are needed"
+run 0 $tool -f tiny.yaml data mixed/SOURCES.csv -o mixed.aem; says "mixed/SOURCES.csv: its lines are of 2 numbers; pictures of at least 16 x 16 are needed"
 run 1 $tool tiny.yaml mixed/SOURCES.csv -o none.aem; says "at least 16 x 16"; says "nothing to learn from"; absent none.aem
 run 0 $tool -f tiny.yaml mixed -o mixed.aem --quiet; silent
 mkdir many; for i in 1 2 3 4 5 6 7; do printf 'P5\n3 %d\n255\n%s' $i xxxxxxxxxxxxxxxxxxxxxxxx >many/$i.pgm; done

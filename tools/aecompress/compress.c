@@ -10,6 +10,7 @@
 #include "common/aecfile.h"
 #include "common/arrays.h"
 #include "common/names.h"
+#include "common/models.h"
 #include "common/progress.h"
 #include "common/text.h"
 #include "encoding.h"
@@ -120,14 +121,12 @@ static bool none_are_pictures(char **operands, int n)
 int compress_load(compress_options *o, char **operands, int n_operands)
 {
     const char *name = o->model ? o->model : "codec";
-    char path[4096];
     ae_error err;
 
     if (o->target_bitrate > 0 || (!compress_has_target(o) && compress_bound_of(o) >= 0) ||
         (!o->model && !o->batch.files_from && none_are_pictures(operands, n_operands)))
         return CLI_GO_ON;
-    if (ae_model_find(name, path, sizeof(path), &err) == AE_OK &&
-        ae_model_open(path, NULL, &o->loaded, &err) == AE_OK &&
+    if (cli_model_open(name, &o->loaded, &err) == AE_OK &&
         ae_coder_open(o->loaded, &o->coder, &err) == AE_OK)
         return CLI_GO_ON;
     if (compress_has_target(o) && !o->model)

@@ -400,10 +400,15 @@ static ae_status look_into(const dataset *d, part *p, found *what, ae_error *err
         else if (!p->file->named)
             *what = IS_OTHER;
         else
-            st = ae_fail(err, AE_ERR_MALFORMED,
-                         "its items are of %llu x %llu pixels; at least %u x %u are needed",
-                         (unsigned long long)item.width, (unsigned long long)item.height,
-                         d->need.width, d->need.height);
+            st = item.height == 1
+                     ? ae_fail(err, AE_ERR_MALFORMED,
+                               "its lines are of %llu numbers; pictures of at least %u x %u are "
+                               "needed",
+                               (unsigned long long)item.width, d->need.width, d->need.height)
+                     : ae_fail(err, AE_ERR_MALFORMED,
+                               "its items are of %llu x %llu pixels; at least %u x %u are needed",
+                               (unsigned long long)item.width, (unsigned long long)item.height,
+                               d->need.width, d->need.height);
     } else if (!reader.codec && is_set(p->file->path)) {
         st = ae_fail(err, ignored.status, "%s", ignored.message);
     }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "common/models.h"
 #include "common/progress.h"
 
 static ae_status write_before(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
@@ -271,14 +272,10 @@ static const char *output_suffix(void *opaque, const char *input)
 
 ae_status filter_find(const char *name, ae_model **out, ae_error *err)
 {
-    char path[4096];
     ae_error inner;
-    ae_status st;
+    ae_status st = cli_model_open(name, out, &inner);
 
-    if ((st = ae_model_find(name, path, sizeof(path), &inner)) == AE_OK &&
-        (st = ae_model_open(path, NULL, out, &inner)) == AE_OK)
-        return AE_OK;
-    return ae_fail(err, st, "--model %s: %s", name, inner.message);
+    return st == AE_OK ? st : ae_fail(err, st, "--model %s: %s", name, inner.message);
 }
 
 int filter_load(const char *name, ae_model **out)

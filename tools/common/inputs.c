@@ -55,10 +55,17 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+static void count_left_out(size_t *n, char **first, const char *path)
+{
+    if (!(*n)++)
+        *first = ae_strdup(path); /* without memory it goes unnamed */
+}
+
 static ae_status walk_directory(cli_inputs *l, const char *path, size_t root, const cli_walk *walk,
                                 const struct stat *leave_out, int depth, ae_error *err)
 {
     struct dirent **entries = NULL;
+    ae_error unread = {0};
     ae_status st = AE_OK;
     int n;
 
@@ -76,13 +83,16 @@ static ae_status walk_directory(cli_inputs *l, const char *path, size_t root, co
             st = ae_fail(err, AE_ERR_NOMEM, "%s: a file name", path);
             break;
         }
-        if (lstat(child, &link) == 0 && stat(child, &file) == 0) {
-            bool same = leave_out && file.st_dev == leave_out->st_dev &&
-                        file.st_ino == leave_out->st_ino;
-
-            if (S_ISDIR(link.st_mode) && !same)
+        if (lstat(child, &link) != 0) {
+            st = errno == ENOENT ? AE_OK /* gone since it was listed */
+                                 : ae_fail(err, AE_ERR_IO, "%s: %s", child, strerror(errno));
+        } else if (S_ISLNK(link.st_mode) && (stat(child, &file) != 0 || S_ISDIR(file.st_mode))) {
+            count_left_out(&l->n_links, &l->link, child);
+        } else if (S_ISDIR(link.st_mode)) {
+            if (!leave_out || link.st_dev != leave_out->st_dev || link.st_ino != leave_out->st_ino)
                 st = walk_directory(l, child, root, walk, leave_out, depth + 1, err);
-            else if (S_ISREG(file.st_mode)) {
+        } else if (stat(child, &file) == 0) {
+            if (S_ISREG(file.st_mode)) {
                 cli_taken taken = walk->wanted ? walk->wanted(walk->opaque, child) : CLI_TAKEN;
 
                 if (taken == CLI_TAKEN)
@@ -92,7 +102,15 @@ static ae_status walk_directory(cli_inputs *l, const char *path, size_t root, co
             }
         }
         free(child);
+        if (st == AE_ERR_IO && unread.status != AE_OK)
+            cli_message("%s", unread.message);
+        if (st == AE_ERR_IO) { /* the rest is taken all the same */
+            unread = *err;
+            st = AE_OK;
+        }
     }
+    if (st == AE_OK && unread.status != AE_OK)
+        st = ae_fail(err, unread.status, "%s", unread.message);
     for (int i = 0; i < n; i++)
         free(entries[i]);
     free(entries);
@@ -180,9 +198,7 @@ ae_status cli_inputs_read_list(const char *path, void *opaque,
 
 void cli_inputs_count_other(cli_inputs *l, const char *path)
 {
-    l->n_others++;
-    if (!l->other)
-        l->other = ae_strdup(path); /* without memory it goes unnamed */
+    count_left_out(&l->n_others, &l->other, path);
 }
 
 void cli_inputs_say_others(const cli_inputs *l)
@@ -193,6 +209,10 @@ void cli_inputs_say_others(const cli_inputs *l)
     else if (l->n_others)
         cli_message("%zu files of other kinds were left out%s%s", l->n_others,
                     l->other ? ", such as " : "", l->other ? l->other : "");
+    if (l->n_links)
+        cli_message("%zu link%s to directories or to nothing %s left out%s%s", l->n_links,
+                    l->n_links == 1 ? "" : "s", l->n_links == 1 ? "was" : "were",
+                    l->link ? ", such as " : "", l->link ? l->link : "");
 }
 
 void cli_inputs_clear(cli_inputs *l)
@@ -201,5 +221,6 @@ void cli_inputs_clear(cli_inputs *l)
         ae_free(l->items[i].path);
     ae_free(l->items);
     ae_free(l->other);
+    ae_free(l->link);
     *l = (cli_inputs){0};
 }

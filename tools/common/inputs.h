@@ -26,6 +26,8 @@ typedef struct cli_inputs {
     size_t n, capacity;
     size_t n_others; /* files below directories that were of other kinds */
     char *other;     /* the first of them, or NULL */
+    size_t n_links;  /* below directories, to other directories or to nothing: left out */
+    char *link;      /* likewise */
 } cli_inputs;
 
 /* What becomes of a file below a directory. */
@@ -46,7 +48,8 @@ typedef struct cli_walk {
 } cli_walk;
 
 /* Appends a file, "-", or what is below a directory. Files named are taken as they are, missing
- * ones too. A directory without `recursive` and one that cannot be read are errors that name it. On
+ * ones too. A directory without `recursive` is an error that names it. So is one that cannot be
+ * read, after the rest of the tree was taken: of several all but the last are told at once. On
  * failure *inputs holds what it held and perhaps more. */
 ae_status cli_inputs_add(cli_inputs *inputs, const char *operand, const cli_walk *walk,
                          ae_error *err);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/models.h"
 #include "common/notes.h"
 #include "common/misfit.h"
 #include "common/progress.h"
@@ -130,13 +131,11 @@ ae_status columns_of_model(const ae_model *model, table *out, ae_error *err)
 
 ae_status latents_of_model(const char *name, const char *layer, latents *out, ae_error *err)
 {
-    char path[4096];
     const ae_graph *g;
     ae_status st;
 
     *out = (latents){0};
-    if ((st = ae_model_find(name, path, sizeof(path), err)) != AE_OK ||
-        (st = ae_model_open(path, NULL, &out->model, err)) != AE_OK)
+    if ((st = cli_model_open(name, &out->model, err)) != AE_OK)
         return st;
     g = ae_model_graph(out->model);
     for (uint32_t i = 0; i < g->n_nodes && !out->input.c; i++)
