@@ -202,6 +202,23 @@ static void find_owners(aei_plan *p)
     }
 }
 
+/* Charges for a layer's primitives before oneDNN makes them: for their code above all, of which one
+ * of 3 x 3 has up to this much in each direction. Their scratchpads are in the workspace. */
+static ae_status charge_primitives(aei_plan *p, const aei_step *s, ae_error *err)
+{
+    enum { CODE_BYTES = 1 << 19 };
+    uint64_t n_bytes = p->config.train ? 3 * CODE_BYTES : CODE_BYTES;
+    char what[128];
+    ae_status st;
+
+    if (!s->op->free)
+        return AE_OK;
+    snprintf(what, sizeof(what), "layer '%.80s': code for it", s->node->name);
+    if ((st = ae_memory_take(n_bytes, what, err)) == AE_OK)
+        p->charged += n_bytes;
+    return st;
+}
+
 static ae_status plan_steps(aei_plan *p, ae_error *err)
 {
     ae_status st = AE_OK;
@@ -248,6 +265,8 @@ static ae_status plan_steps(aei_plan *p, ae_error *err)
 
         if (c->live)
             st = aei_live_plan(p, s, err);
+        if (st == AE_OK)
+            st = charge_primitives(p, s, err);
         if (st == AE_OK && s->op->plan)
             st = s->op->plan(p, s, err);
         if (st == AE_OK)
@@ -341,6 +360,7 @@ void aei_plan_free(aei_plan *p)
         if (s->op && s->op->free)
             s->op->free(s);
     }
+    ae_memory_give(p->charged);
     ae_free(p->steps);
     ae_free(p->parts);
     ae_free(p->params);

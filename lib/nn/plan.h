@@ -155,6 +155,7 @@ struct aei_plan {
     /* of aei_weights: each layer has its own, so that several can be prepared at a time */
     size_t scratch_bytes;
     uint32_t n_parts, *parts; /* steps that are the first to use their parameters */
+    uint64_t charged;         /* for what oneDNN makes */
 };
 
 struct aei_weights {

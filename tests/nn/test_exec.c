@@ -890,6 +890,29 @@ static void test_bare_deconv(void **state)
     }
 }
 
+/* What oneDNN makes for layers, hundreds of kilobytes each, is charged before it is made. */
+static void test_code_budget(void **state)
+{
+    enum { LAYERS = 60, ROOM = 1 << 24 };
+    char spec[LAYERS * 12 + 16] = "input c=1";
+    aei_plan_config config = {.n = 1, .h = 4, .w = 4};
+    aei_plan *plan;
+    ae_graph graph;
+    ae_error err = {0};
+
+    (void)state;
+    for (int i = 0; i < LAYERS; i++)
+        snprintf(spec + strlen(spec), 13, "; conv c=%d", 1 + i % 9);
+    graph = net_graph(spec);
+    ae_memory_limit(INT64_MAX);
+    ae_memory_limit(INT64_MAX - ae_memory_left() + ROOM);
+    assert_int_equal(aei_plan_create(&graph, &config, &plan, &err), AE_ERR_LIMIT);
+    assert_non_null(strstr(err.message, "code for it"));
+    assert_int_equal(ae_memory_left(), ROOM); /* all is given back */
+    ae_memory_limit(0);
+    ae_graph_free(&graph);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -899,7 +922,7 @@ int main(void)
         cmocka_unit_test(test_live),        cmocka_unit_test(test_collecting),
         cmocka_unit_test(test_threads),     cmocka_unit_test(test_bench),
         cmocka_unit_test(test_bare_deconv), cmocka_unit_test(test_training_parts),
-        cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_allocations), cmocka_unit_test(test_code_budget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
