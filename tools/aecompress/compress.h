@@ -49,8 +49,11 @@ typedef struct compressed {
     /* of the error of samples that no network codes, in 1/AE_BOUND_ONE of theirs; of sound in steps
      */
     uint32_t bound;
-    void *read_band;   /* rows as they come, where they need converting */
-    uint8_t *original; /* the rows last read, where decoding will give others */
+    void *read_band; /* rows as they come, where they need converting */
+    /* rows 0 to kept_rows of the picture, which is read several times; NULL: it is decoded anew */
+    uint8_t *kept;
+    uint64_t kept_rows, kept_at; /* kept_at: the next one that is read */
+    uint8_t *original;           /* the rows last read, where decoding will give others */
     size_t row_bytes;
     ae_sample_hash *hash;
     /* of a network, kept to be decoded again */

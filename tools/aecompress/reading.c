@@ -7,6 +7,7 @@
 #include "encoding.h"
 
 enum { BAND = AE_CODER_TILE };
+#define MOST_KEPT ((uint64_t)64 << 20)
 
 bool compress_has_target(const compress_options *o)
 {
@@ -86,6 +87,14 @@ static ae_status open_sound(compressed *c, const compress_options *o, ae_error *
     return AE_OK;
 }
 
+/* Bytes that a picture may take which is kept for the next time it is read. */
+static uint64_t most_kept(void)
+{
+    uint64_t share = ae_memory_left() / 8;
+
+    return share < MOST_KEPT ? share : MOST_KEPT;
+}
+
 /* How the picture that the reader stands at is coded. */
 static ae_status open_picture(compressed *c, const compress_options *o, ae_error *err)
 {
@@ -123,6 +132,9 @@ static ae_status open_picture(compressed *c, const compress_options *o, ae_error
     c->n_tiles = ae_coder_tiles(
         &(ae_coder_picture){.width = (uint32_t)info->width, .height = (uint32_t)info->height});
     c->lossy = bound < 0;
+    /* without memory for it, the picture is decoded each time */
+    if (c->lossy && info->height <= most_kept() / c->row_bytes)
+        c->kept = ae_alloc(info->height, c->row_bytes);
     if (c->lossy && (!(c->patches = ae_alloc(c->n_tiles, sizeof(*c->patches))) ||
                      !(c->bounds = ae_alloc(c->n_tiles, sizeof(*c->bounds)))))
         return ae_fail(err, AE_ERR_NOMEM, "%u tiles", c->n_tiles);
@@ -230,6 +242,7 @@ static void close_picture(compressed *c)
     ae_free(c->above);
     ae_free(c->luma);
     ae_free(c->read_band);
+    ae_free(c->kept);
     ae_free(c->original);
     *c = (compressed){.source = c->source,
                       .reader = c->reader,
@@ -256,8 +269,8 @@ void compress_close(compressed *c)
     ae_source_free(c->source);
 }
 
-/* Rows as the file has them. */
-static ae_status read_file(compressed *c, void *rows, uint32_t n_rows, ae_error *err)
+/* Rows from the file. */
+static ae_status decode(compressed *c, void *rows, uint32_t n_rows, ae_error *err)
 {
     ae_status st = AE_OK;
 
@@ -269,6 +282,25 @@ static ae_status read_file(compressed *c, void *rows, uint32_t n_rows, ae_error 
             ae_rows_convert(&c->reader.info, c->read_band, &c->info,
                             (uint8_t *)rows + done * c->row_bytes, n);
     }
+    return st;
+}
+
+/* Rows as the file has them: those that were kept, then from the file. */
+static ae_status read_file(compressed *c, void *rows, uint32_t n_rows, ae_error *err)
+{
+    uint64_t there = c->kept_rows - c->kept_at;
+    uint32_t n = there < n_rows ? (uint32_t)there : n_rows;
+    uint8_t *behind = (uint8_t *)rows + n * c->row_bytes;
+    ae_status st = AE_OK;
+
+    if (!c->kept)
+        return decode(c, rows, n_rows, err);
+    memcpy(rows, c->kept + c->kept_at * c->row_bytes, n * c->row_bytes);
+    if (n < n_rows && (st = decode(c, behind, n_rows - n, err)) == AE_OK) {
+        memcpy(c->kept + c->kept_rows * c->row_bytes, behind, (n_rows - n) * c->row_bytes);
+        c->kept_rows += n_rows - n;
+    }
+    c->kept_at += st == AE_OK ? n_rows : 0;
     return st;
 }
 
@@ -343,5 +375,6 @@ ae_status compress_read_again(compressed *c, ae_error *err)
     c->flat = false;
     c->band_rows = c->band_at = 0;
     c->band_y = 0;
-    return stand_at_picture(c, err);
+    c->kept_at = 0;
+    return c->kept ? AE_OK : stand_at_picture(c, err);
 }
