@@ -570,34 +570,13 @@ static int csv_probe(const uint8_t *head, size_t n_bytes)
 static const char *const csv_suffixes[] = {"csv", NULL};
 static const char *const tsv_suffixes[] = {"tsv", "tab", NULL};
 
-const ae_codec aei_codec_csv = {
-    .name = "csv",
-    .description = "table of comma-separated values",
-    .suffixes = csv_suffixes,
-    .kind = AE_KIND_TENSOR,
-    .probe = csv_probe,
-    .open = csv_open,
-    .read = csv_read,
-    .close = csv_close,
-    .accepts = aei_csv_accepts,
-    .create = aei_csv_create,
-    .write = aei_csv_write,
-    .finish = aei_csv_finish,
-    .abandon = aei_csv_abandon,
-};
+#define TABLE(format, says, ends)                                                                  \
+    {                                                                                              \
+        .name = format, .description = says, .suffixes = ends, .kind = AE_KIND_TENSOR,             \
+        .probe = csv_probe, .open = csv_open, .read = csv_read, .close = csv_close,                \
+        .accepts = aei_csv_accepts, .create = aei_csv_create, .write = aei_csv_write,              \
+        .finish = aei_csv_finish, .abandon = aei_csv_abandon,                                      \
+    }
 
-const ae_codec aei_codec_tsv = {
-    .name = "tsv",
-    .description = "table of tab-separated values",
-    .suffixes = tsv_suffixes,
-    .kind = AE_KIND_TENSOR,
-    .probe = csv_probe,
-    .open = csv_open,
-    .read = csv_read,
-    .close = csv_close,
-    .accepts = aei_csv_accepts,
-    .create = aei_csv_create,
-    .write = aei_csv_write,
-    .finish = aei_csv_finish,
-    .abandon = aei_csv_abandon,
-};
+const ae_codec aei_codec_csv = TABLE("csv", "table of comma-separated values", csv_suffixes);
+const ae_codec aei_codec_tsv = TABLE("tsv", "table of tab-separated values", tsv_suffixes);

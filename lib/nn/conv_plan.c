@@ -196,28 +196,6 @@ static const dnnl_memory_desc_t *md_of(dnnl_primitive_desc_t pd, dnnl_query_t wh
     return dnnl_primitive_desc_query_md(pd, what, 0);
 }
 
-static bool make_reorder(aei_conv *l, const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to,
-                         dnnl_primitive_t *out)
-{
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_attr_t attr = NULL;
-    bool good = ok(dnnl_primitive_attr_create(&attr)) &&
-                ok(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)) &&
-                ok(dnnl_reorder_primitive_desc_create(&pd, from, aei_engine(), to, aei_engine(),
-                                                      attr)) &&
-                ok(dnnl_primitive_create(out, pd));
-
-    if (good) {
-        const dnnl_memory_desc_t *pad = md_of(pd, dnnl_query_scratchpad_md);
-
-        if (dnnl_memory_desc_get_size(pad) > dnnl_memory_desc_get_size(&l->reorder_pad))
-            l->reorder_pad = *pad;
-    }
-    dnnl_primitive_desc_destroy(pd);
-    dnnl_primitive_attr_destroy(attr);
-    return good;
-}
-
 static size_t align64(size_t n)
 {
     return (n + 63) / 64 * 64;
@@ -328,14 +306,16 @@ static bool lay_out_weights(aei_plan *plan, aei_step *s, const conv_form *f, int
     for (int k = 0; k < 2 && good; k++)
         if (pd[k]) {
             reserve_prepared(plan, &l->weights[k], md_of(pd[k], dnnl_query_weights_md));
-            good = make_reorder(l, &l->plain_md, &l->weights[k].md, &l->reorder_in[k]);
+            good = aei_reorder_create(&l->plain_md, &l->weights[k].md, &l->reorder_pad,
+                                      &l->reorder_in[k]);
         }
     if (n_kinds == 3) {
         if (l->wgrad.n)
             good = good && wgrad_layout(f, &l->diff_weights_md);
         else
             l->diff_weights_md = *md_of(pd[2], dnnl_query_diff_weights_md);
-        good = good && make_reorder(l, &l->diff_weights_md, &l->plain_md, &l->reorder_out);
+        good = good && aei_reorder_create(&l->diff_weights_md, &l->plain_md, &l->reorder_pad,
+                                          &l->reorder_out);
         l->native_bias = align64(dnnl_memory_desc_get_size(&l->diff_weights_md)) / 4;
         s->native_floats = l->native_bias + align64(aei_conv_bias_floats(s) * 4) / 4;
     }

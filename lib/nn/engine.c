@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * oneDNN's engine, handles of memory, and the execution of primitives. */
+ * All of oneDNN that knows no layer: the one engine of the process, which is made when it is first
+ * asked for, handles of memory, reorders, and the execution of primitives. Handles are made once a
+ * step and bound anew where the data have moved, since making one costs more than a small layer. */
 #include <omp.h>
 #include <pthread.h>
 
@@ -50,4 +52,51 @@ void aei_execute(aei_run *run, dnnl_primitive_t prim, int n, const dnnl_exec_arg
 
     if (st != dnnl_success)
         run->status = st;
+}
+
+static bool ok(dnnl_status_t st)
+{
+    return st == dnnl_success;
+}
+
+bool aei_reorder_create(const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to,
+                        dnnl_memory_desc_t *pad, dnnl_primitive_t *out)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    bool good = ok(dnnl_primitive_attr_create(&attr)) &&
+                ok(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)) &&
+                ok(dnnl_reorder_primitive_desc_create(&pd, from, aei_engine(), to, aei_engine(),
+                                                      attr)) &&
+                ok(dnnl_primitive_create(out, pd));
+
+    if (good) {
+        const dnnl_memory_desc_t *needs = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md,
+                                                                       0);
+
+        if (dnnl_memory_desc_get_size(needs) > dnnl_memory_desc_get_size(pad))
+            *pad = *needs;
+    }
+    dnnl_primitive_desc_destroy(pd);
+    dnnl_primitive_attr_destroy(attr);
+    return good;
+}
+
+void aei_reorder(const aei_weights *w, dnnl_primitive_t prim, const dnnl_memory_desc_t *from_md,
+                 void *from, const dnnl_memory_desc_t *to_md, void *to,
+                 const dnnl_memory_desc_t *pad, size_t pad_offset)
+{
+    dnnl_memory_t a = NULL, b = NULL, p = NULL;
+
+    if (ok(dnnl_memory_create(&a, from_md, aei_engine(), from)) &&
+        ok(dnnl_memory_create(&b, to_md, aei_engine(), to)) &&
+        ok(dnnl_memory_create(&p, pad, aei_engine(), w->scratch + pad_offset))) {
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}, {DNNL_ARG_SCRATCHPAD, p}};
+
+        dnnl_primitive_execute(prim, w->stream, 3, args);
+        dnnl_stream_wait(w->stream);
+    }
+    dnnl_memory_destroy(a);
+    dnnl_memory_destroy(b);
+    dnnl_memory_destroy(p);
 }

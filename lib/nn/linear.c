@@ -64,26 +64,6 @@ static bool make(aei_linear *l, int kind, size_t rows, dnnl_primitive_attr_t att
     return true;
 }
 
-static bool make_reorder(aei_linear *l, const dnnl_memory_desc_t *from,
-                         const dnnl_memory_desc_t *to, dnnl_primitive_attr_t attr,
-                         dnnl_primitive_t *out)
-{
-    dnnl_primitive_desc_t pd = NULL;
-    bool good = ok(dnnl_reorder_primitive_desc_create(&pd, from, aei_engine(), to, aei_engine(),
-                                                      attr)) &&
-                ok(dnnl_primitive_create(out, pd));
-
-    if (good) {
-        const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md,
-                                                                     0);
-
-        if (dnnl_memory_desc_get_size(pad) > dnnl_memory_desc_get_size(&l->pack_pad))
-            l->pack_pad = *pad;
-    }
-    dnnl_primitive_desc_destroy(pd);
-    return good;
-}
-
 bool aei_linear_plan(aei_plan *plan, aei_linear *l, uint32_t in, uint32_t out,
                      const size_t rows[AEI_LINEAR_KINDS])
 {
@@ -103,12 +83,13 @@ bool aei_linear_plan(aei_plan *plan, aei_linear *l, uint32_t in, uint32_t out,
         if (rows[kind]) {
             l->prepared[kind] = plan->prepared_bytes;
             plan->prepared_bytes += (dnnl_memory_desc_get_size(&l->weights[kind]) + 63) / 64 * 64;
-            good = make_reorder(l, &l->plain, &l->weights[kind], attr, &l->pack[kind]);
+            good = aei_reorder_create(&l->plain, &l->weights[kind], &l->pack_pad, &l->pack[kind]);
         }
     if (good && rows[AEI_LINEAR_WEIGHTS]) {
         l->native_floats = (dnnl_memory_desc_get_size(&l->weights[AEI_LINEAR_WEIGHTS]) + 63) / 64 *
                            16;
-        good = make_reorder(l, &l->weights[AEI_LINEAR_WEIGHTS], &l->plain, attr, &l->unpack);
+        good = aei_reorder_create(&l->weights[AEI_LINEAR_WEIGHTS], &l->plain, &l->pack_pad,
+                                  &l->unpack);
     }
     l->pad_bytes = (l->pad_bytes + 63) / 64 * 64;
     l->pad_offset = plan->scratch_bytes;
@@ -129,36 +110,18 @@ void aei_linear_free(aei_linear *l)
             dnnl_primitive_destroy(all[i]);
 }
 
-static void reorder(const aei_weights *w, const aei_linear *l, dnnl_primitive_t prim,
-                    const dnnl_memory_desc_t *from_md, void *from, const dnnl_memory_desc_t *to_md,
-                    void *to)
-{
-    dnnl_memory_t a = NULL, b = NULL, pad = NULL;
-
-    if (ok(dnnl_memory_create(&a, from_md, aei_engine(), from)) &&
-        ok(dnnl_memory_create(&b, to_md, aei_engine(), to)) &&
-        ok(dnnl_memory_create(&pad, &l->pack_pad, aei_engine(), w->scratch + l->pad_offset))) {
-        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}, {DNNL_ARG_SCRATCHPAD, pad}};
-
-        dnnl_primitive_execute(prim, w->stream, 3, args);
-        dnnl_stream_wait(w->stream);
-    }
-    dnnl_memory_destroy(a);
-    dnnl_memory_destroy(b);
-    dnnl_memory_destroy(pad);
-}
-
 void aei_linear_prepare(const aei_weights *w, const aei_linear *l, float *plain)
 {
     for (int kind = 0; kind < AEI_LINEAR_WEIGHTS; kind++)
         if (l->pack[kind])
-            reorder(w, l, l->pack[kind], &l->plain, plain, &l->weights[kind],
-                    w->block + l->prepared[kind]);
+            aei_reorder(w, l->pack[kind], &l->plain, plain, &l->weights[kind],
+                        w->block + l->prepared[kind], &l->pack_pad, l->pad_offset);
 }
 
 void aei_linear_unpack(const aei_weights *w, const aei_linear *l, float *native, float *plain)
 {
-    reorder(w, l, l->unpack, &l->weights[AEI_LINEAR_WEIGHTS], native, &l->plain, plain);
+    aei_reorder(w, l->unpack, &l->weights[AEI_LINEAR_WEIGHTS], native, &l->plain, plain,
+                &l->pack_pad, l->pad_offset);
 }
 
 static void latch(aei_run *run, dnnl_status_t st)

@@ -277,27 +277,6 @@ static double conv_bench(aei_run *run, const aei_weights *w, const aei_step *s, 
     return 2 * pixels * taps * from->t.shape.c * s->t.shape.c / aei_conv_groups(s);
 }
 
-/* Reorders outside any run. */
-static void reorder(const aei_weights *w, const aei_step *s, dnnl_primitive_t prim,
-                    const dnnl_memory_desc_t *from_md, void *from, const dnnl_memory_desc_t *to_md,
-                    void *to)
-{
-    dnnl_memory_t a = NULL, b = NULL, pad = NULL;
-
-    if (ok(dnnl_memory_create(&a, from_md, aei_engine(), from)) &&
-        ok(dnnl_memory_create(&b, to_md, aei_engine(), to)) &&
-        ok(dnnl_memory_create(&pad, &own(s)->reorder_pad, aei_engine(),
-                              w->scratch + own(s)->pad_offset))) {
-        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}, {DNNL_ARG_SCRATCHPAD, pad}};
-
-        dnnl_primitive_execute(prim, w->stream, 3, args);
-        dnnl_stream_wait(w->stream);
-    }
-    dnnl_memory_destroy(a);
-    dnnl_memory_destroy(b);
-    dnnl_memory_destroy(pad);
-}
-
 static bool conv_overwrites(const aei_step *s)
 {
     return s->needs_grad && own(s)->direct && !s->shared;
@@ -310,7 +289,8 @@ static void conv_collect(const aei_weights *w, const aei_step *s, float *native,
     float *to = flat + params[s->param[0]].offset,
           *plain = conv_overwrites(s) ? to : (float *)(w->scratch + l->plain_offset);
 
-    reorder(w, s, l->reorder_out, &l->diff_weights_md, native, &l->plain_md, plain);
+    aei_reorder(w, l->reorder_out, &l->diff_weights_md, native, &l->plain_md, plain,
+                &l->reorder_pad, l->pad_offset);
     if (plain != to && l->direct)
         aei_add_to(to, plain, sizeof(float), l->plain_floats);
     else if (plain != to)
@@ -331,8 +311,8 @@ static void conv_prepare(const aei_weights *w, const aei_step *s, const float *f
         map_weights(w->plan, s, plain, from, true);
     for (int i = 0; i < 2; i++)
         if (l->reorder_in[i])
-            reorder(w, s, l->reorder_in[i], &l->plain_md, plain, &l->weights[i].md,
-                    w->block + l->weights[i].offset);
+            aei_reorder(w, l->reorder_in[i], &l->plain_md, plain, &l->weights[i].md,
+                        w->block + l->weights[i].offset, &l->reorder_pad, l->pad_offset);
     if (s->node->bias)
         map_bias(s, (float *)(w->block + l->bias_offset),
                  (float *)flat + params[s->param[1]].offset, true);

@@ -214,6 +214,13 @@ dnnl_memory_t aei_memory(aei_run *run, const aei_step *step, int which,
                          const dnnl_memory_desc_t *md, void *data);
 /* Executes, latching the first failure in run->status. */
 void aei_execute(aei_run *run, dnnl_primitive_t prim, int n, const dnnl_exec_arg_t *args);
+/* Weights from one layout to another. *pad becomes what the most demanding of those made with it
+ * needs, which lies at pad_offset of the scratch when one is executed, outside any run. */
+bool aei_reorder_create(const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to,
+                        dnnl_memory_desc_t *pad, dnnl_primitive_t *out);
+void aei_reorder(const aei_weights *w, dnnl_primitive_t prim, const dnnl_memory_desc_t *from_md,
+                 void *from, const dnnl_memory_desc_t *to_md, void *to,
+                 const dnnl_memory_desc_t *pad, size_t pad_offset);
 
 static inline void *aei_value(const aei_run *run, const aei_step *step)
 {

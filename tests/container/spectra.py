@@ -137,6 +137,23 @@ def halve(c, d, base, bits, mixed, direction=1, half=8, nodes=0):
     return base
 
 
+def climb(c, d, direction, first, most, grow, end):
+    """The bits of a magnitude up to its first: what it is at least, and how many bits are below. Steps are of one until `grow` of
+    them were taken, and double from then on; a decision each, of which the first `most` have nodes of their own."""
+    base = bits = i = 0
+    while True:
+        step = base + (1 << bits)
+        at, p = split(d, direction * 8 * (2 * step + 1), direction)
+        if end(step, bits) or not c.decide(first + min(i, most), p):
+            break
+        for e, t in zip(d, at):
+            e.near = t
+        base, bits, i = step, bits + (i >= grow), i + 1
+    for e, t in zip(d, at):
+        e.at = t
+    return base, bits
+
+
 def take_difference(c, d):
     up, down = [e.beyond(8, 1) for e in d], [e.beyond(-8, -1) for e in d]
     if c.decide(0, [ratio((1 << 30) - u - v, 1 << 30) for u, v in zip(up, down)]):
@@ -144,17 +161,7 @@ def take_difference(c, d):
     direction = 1 if c.decide(1, [ratio(u, u + v) for u, v in zip(up, down)]) else -1
     for e, u, v in zip(d, up, down):
         e.near, e.at = (u if direction > 0 else v), 0
-    base = bits = i = 0
-    while True:
-        step = base + (1 << bits)
-        at, p = split(d, direction * 8 * (2 * step + 1), direction)
-        if bits > 16 or not c.decide(2 + min(i, 6), p):
-            break
-        for e, t in zip(d, at):
-            e.near = t
-        base, bits, i = step, bits + (i >= 5), i + 1
-    for e, t in zip(d, at):
-        e.at = t
+    base, bits = climb(c, d, direction, 2, 6, 5, lambda step, bits: bits > 16)
     return direction * (halve(c, d, base, bits, 2, direction, 8, 2) + 1)
 
 
@@ -164,17 +171,7 @@ def take_value(c, d):
     if c.decide(0, [ratio((1 << 30) - 2 * e.near, 1 << 30) for e in d]):
         return 0
     negative = c.bit(32768)
-    base = bits = i = 0
-    while True:
-        step = base + (1 << bits)
-        at, p = split(d, 16 * step + 8, 1)
-        if step >= 1 << 18 or not c.decide(1 + min(i, 15), p):
-            break
-        for e, t in zip(d, at):
-            e.near = t
-        base, bits, i = step, bits + (i >= 7), i + 1
-    for e, t in zip(d, at):
-        e.at = t
+    base, bits = climb(c, d, 1, 1, 15, 7, lambda step, bits: step >= 1 << 18)
     base = halve(c, d, base, bits, 0)
     return -base - 1 if negative else base + 1
 
