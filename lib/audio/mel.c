@@ -11,7 +11,7 @@
 
 #include <fftw3.h>
 
-#include "planner.h"
+#include "core/planner.h"
 
 enum { WINDOWS = 3, LONGEST = 2048, STEP = 128 /* frames between windows of the shortest */ };
 

@@ -4,7 +4,7 @@
  * changed comes out as it went in, and the bands of a recipe as sums over bins with overlapping
  * triangles. */
 #include "audio/spectrum.h"
-#include "audio/planner.h"
+#include "core/planner.h"
 #include "core/clones.h"
 #include "core/fastmath.h"
 
@@ -26,18 +26,6 @@ struct aei_spectrum {
     float *norm;                 /* of each band: 1 / sum of its shares, 0 where empty */
     fftwf_plan forward, inverse;
 };
-
-static pthread_mutex_t planner = PTHREAD_MUTEX_INITIALIZER;
-
-void aei_planner_lock(void)
-{
-    pthread_mutex_lock(&planner);
-}
-
-void aei_planner_unlock(void)
-{
-    pthread_mutex_unlock(&planner);
-}
 
 void aei_spectrum_free(aei_spectrum *s)
 {

@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "audio/planner.h"
+#include "core/planner.h"
 
 struct aei_mix {
     float rate;
