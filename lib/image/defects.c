@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A pixel stands out by as many times the middle spread of the 24 around it as it lies beyond all
- * of them. Pictures have such pixels, too: glints, specks, grain. But there they become rarer step
- * by step, while broken ones stand beyond a gap. So scores are counted, and without a gap nothing
- * is touched; nor where most pixels equal their neighbours, as in what was drawn; nor what is white
- * on a night sky. */
+ * A pixel stands out by as many times the middle spread of the 24 around it, or .15 of the whole
+ * where that is more, as it lies beyond all of them. Pictures have such pixels, too: glints, specks
+ * and grain. But there they become rarer step by step, while broken ones stand beyond a gap. So
+ * scores are counted, and without a gap nothing is touched; nor where most pixels equal their
+ * neighbours, as in what was drawn; nor what is white on a night sky. */
 #include "ae/denoise.h"
 
 #include "core/clones.h"
@@ -29,6 +29,7 @@ enum {
 };
 #define STEP 1.4f
 #define GRAIN 6.0f  /* of 255: spread that counts everywhere */
+#define OUTER 0.15f /* of the range of all: letters are few among what is around them */
 #define FEWEST 3e-5 /* shares of the pixels: */
 #define MOST 1e-3
 #define DRAWN 0.3
@@ -130,7 +131,9 @@ static float score(const ae_defects *d, size_t at, float *median)
     beyond = fmaxf(value - v[N_AROUND - 1], v[0] - value);
     if (*median > CLIPPED) /* specks before what is blown out: lace, twigs */
         return 0;
-    return v[0] < v[N_AROUND - 1] ? beyond / (GRAIN + v[18] - v[5]) : 0;
+    return v[0] < v[N_AROUND - 1]
+               ? beyond / (GRAIN + fmaxf(v[18] - v[5], OUTER * (v[N_AROUND - 1] - v[0])))
+               : 0;
 }
 
 /* The largest score of a pixel's channels; white: all of them stand out upwards, before a dark

@@ -152,7 +152,7 @@ static void untouched(picture *p)
 static void test_left_alone(void **state)
 {
     static const uint32_t sizes[][2] = {{1, 1}, {3, 200}, {200, 4}, {33, 32}};
-    picture p = make_wall(AE_U8, 3, 4);
+    picture p = make_wall(AE_U8, 3, 4), letters = make_picture(192, 192, 3, AE_U8);
     float *rgb = ae_alloc((size_t)W * H, 3 * sizeof(float));
     aei_rng rng = aei_rng_make(1, 2, 3);
 
@@ -163,6 +163,10 @@ static void test_left_alone(void **state)
         ae_samples_from_f32(AE_U8, rgb, p.pixels, (size_t)3 * W * H);
         untouched(&p);
     }
+    /* letters on black have tips of a pixel */
+    aei_pattern_draw(2, 56, 192, 192, rgb);
+    ae_samples_from_f32(AE_U8, rgb, letters.pixels, (size_t)3 * 192 * 192);
+    untouched(&letters);
     /* stars, some no larger than a pixel, over a night sky */
     for (size_t i = 0; i < (size_t)3 * W * H; i++) {
         float v = 0.03f + 0.008f * aei_rng_normal(&rng);
@@ -181,6 +185,7 @@ static void test_left_alone(void **state)
         }
     }
     untouched(&p);
+    free_picture(&letters);
     free_picture(&p);
     for (size_t k = 0; k < 4; k++) {
         p = make_picture(sizes[k][0], sizes[k][1], 3, AE_F32);
