@@ -13,7 +13,8 @@
  * summaries into deviations; another one knows white noise when it sees it.
  *
  * Pictures that no camera took are known by their levels: noise fills all between the darkest and
- * the brightest of a block, drawing leaves most of them out.
+ * the brightest of a block, drawing leaves most of them out; and by their spectra, if these are of
+ * lines nearly everywhere (artificial.h).
  *
  * Blocks lie on a fixed grid, at most MAX_BLOCKS of them spread over the picture: the same whoever
  * reads the rows. */
@@ -24,12 +25,13 @@
 #include <string.h>
 
 #include "core/clones.h"
+#include "image/artificial.h"
 #include "image/noise.h"
 #include "image/noise_net.h"
 #include "image/window.h"
 
 enum {
-    EDGE = 32,
+    EDGE = AEI_BLOCK_EDGE,
     SCALES = 4,
     MAX_BLOCKS = 4096,
     /* scale, luminance or colour, along one direction (the lesser of two) or both */
@@ -51,6 +53,7 @@ static const float least_white = 3;
 static const float sure_white[2] = {0, 1.2f};
 /* share of drawn blocks beyond which a picture is taken for drawn */
 static const float most_drawn = 0.5f;
+static const float most_lines = 0.85f; /* likewise of those whose spectra are of lines */
 static const double quantiles[N_QUANTILES] = {0.05, 0.15, 0.3, 0.5};
 
 typedef struct block {
@@ -60,6 +63,7 @@ typedef struct block {
     float clipped; /* share of the samples that are black or white: no noise is seen there */
     bool blank;    /* black or white all over: it says nothing */
     bool drawn;    /* no camera made this */
+    bool lines;
     size_t number; /* settles the order of equals */
 } block;
 
@@ -155,48 +159,6 @@ static void measure_block(float planes[3][EDGE * EDGE], bool grey, block *b)
     b->sign[N_SIGNS - 1] = brightness / (64 * EDGE * EDGE);
 }
 
-/* How many levels between the 2nd and the 98th hundredth of the samples occur, of those that there
- * are: noise fills them, drawing does not. 1 where there are too few to tell, 0 where all are one.
- * *range: how far these are apart, if that is more. */
-static float filled(const uint32_t histogram[256], uint32_t *range)
-{
-    const uint32_t few = EDGE * EDGE / 50;
-    uint32_t low = 0, high = 255, sum = 0, used = 0;
-
-    for (sum = histogram[low]; sum <= few; sum += histogram[low])
-        low++;
-    for (sum = histogram[high]; sum <= few; sum += histogram[high])
-        high--;
-    *range = high - low > *range ? high - low : *range;
-    if (low == high)
-        return histogram[low] == EDGE * EDGE ? 0 : 1;
-    for (uint32_t i = low; i <= high; i++)
-        used += histogram[i] > 0;
-    return high - low < 6 ? 1 : (float)used / (float)(high - low + 1);
-}
-
-/* How often the most frequent colour occurs, but for those of which every channel is clipped. */
-static uint32_t most_frequent(const uint32_t colours[EDGE * EDGE])
-{
-    enum { SLOTS = 4 * EDGE * EDGE };
-    struct {
-        uint32_t colour, n;
-    } table[SLOTS] = {{0}};
-    uint32_t most = 0;
-
-    for (size_t i = 0; i < EDGE * EDGE; i++) {
-        uint32_t colour = colours[i] + 1, at = colour * UINT32_C(2654435761) % SLOTS;
-
-        if (!colour)
-            continue;
-        while (table[at].n && table[at].colour != colour)
-            at = (at + 1) % SLOTS;
-        table[at].colour = colour;
-        most = ++table[at].n > most ? table[at].n : most;
-    }
-    return most;
-}
-
 /* The block whose corner is at column x of EDGE rows of samples, 1.0 = white. */
 static void load_block(const float *pixels, size_t width, size_t x, int n_colours,
                        float planes[3][EDGE * EDGE], block *b)
@@ -205,7 +167,7 @@ static void load_block(const float *pixels, size_t width, size_t x, int n_colour
     bool inside[EDGE * EDGE] = {false};
     size_t n_clipped = 0, n_equal = 0;
     uint32_t range = 0;
-    bool both = false;
+    bool both = false, full = false, known = true;
 
     for (size_t y = 0; y < EDGE; y++) {
         const float *row = pixels + (y * width + x) * (size_t)n_colours;
@@ -240,18 +202,20 @@ static void load_block(const float *pixels, size_t width, size_t x, int n_colour
         }
     }
     b->clipped = (float)n_clipped / (float)(EDGE * EDGE * n_colours);
-    b->drawn = true;
     for (int c = 0; c < n_colours; c++) {
-        b->drawn = filled(histogram[c], &range) < 0.34f && b->drawn;
+        float share = aei_filled(histogram[c], &range);
+
+        full = full || share >= 0.34f;
+        known = known && share >= 0;
         both = both || (histogram[c][0] > EDGE * EDGE / 10 && histogram[c][255] > EDGE * EDGE / 10);
     }
     for (size_t i = 0; i < EDGE * EDGE; i++)
         of_pixels[i] = inside[i] ? of_pixels[i] : UINT32_MAX;
     /* black and white side by side; or high contrast, and yet neighbours or many pixels that are
      * the same to the last bit */
-    b->drawn = b->drawn || both ||
+    b->drawn = (!full && (known || range >= 6)) || both ||
                (range >= 64 &&
-                (n_equal > EDGE * EDGE / 5 || most_frequent(of_pixels) > EDGE * EDGE / 5));
+                (n_equal > EDGE * EDGE / 5 || aei_most_frequent(of_pixels) > EDGE * EDGE / 5));
     b->blank = n_clipped == (size_t)(EDGE * EDGE * n_colours) && range == 0;
 }
 
@@ -262,6 +226,7 @@ typedef struct scan {
     uint32_t width;    /* of a row of floats: at least EDGE */
     uint8_t *rows;
     float *pixels; /* EDGE rows */
+    aei_lines *lines;
     block *blocks;
     size_t n_blocks;
 } scan;
@@ -291,7 +256,7 @@ static ae_status prepare(scan *s, ae_error *err)
     s->blocks = ae_alloc(n, sizeof(*s->blocks));
     if (!s->rows || !s->pixels || !s->blocks)
         return ae_fail(err, AE_ERR_NOMEM, "%d rows of %u pixels", EDGE, s->width);
-    return AE_OK;
+    return aei_lines_create(&s->lines, err);
 }
 
 /* Measures the blocks of EDGE rows, or of n_rows < EDGE continued by mirroring. */
@@ -314,6 +279,7 @@ static void scan_band(scan *s, uint32_t n_rows)
 
         load_block(s->pixels, s->width, (size_t)i * EDGE, (int)colours, planes, b);
         b->number = s->n_blocks;
+        b->lines = b->drawn || aei_lines_seen(s->lines, planes[0]);
         measure_block(planes, colours == 1, b);
     }
 }
@@ -438,25 +404,28 @@ static void summarise(block *blocks, size_t n, float *values, float summary[AEI_
     average_signs(blocks, n, signs + N_SIGNS + 1);
 }
 
-static float drawn_share(const block *blocks, size_t n)
+/* Of blocks that say anything. *lines: of those that are drawn or of lines. */
+static float drawn_share(const block *blocks, size_t n, float *lines)
 {
-    size_t drawn = 0, blank = 0;
+    size_t drawn = 0, blank = 0, n_lines = 0;
 
     for (size_t i = 0; i < n; i++) {
         drawn += blocks[i].drawn && !blocks[i].blank;
+        n_lines += blocks[i].lines && !blocks[i].blank;
         blank += blocks[i].blank;
     }
+    *lines = blank < n ? (float)n_lines / (float)(n - blank) : 1;
     return blank < n ? (float)drawn / (float)(n - blank) : 1;
 }
 
 static ae_status group(scan *s, aei_noise_groups *out, ae_error *err)
 {
-    float *values = ae_alloc(s->n_blocks + 1, sizeof(*values)), all[AEI_NOISE_SUMMARY];
+    float *values = ae_alloc(s->n_blocks + 1, sizeof(*values)), all[AEI_NOISE_SUMMARY], lines;
     size_t n, seen = 0;
 
     if (!values)
         return ae_fail(err, AE_ERR_NOMEM, "%zu blocks", s->n_blocks);
-    out->drawn = drawn_share(s->blocks, s->n_blocks);
+    out->drawn = drawn_share(s->blocks, s->n_blocks, &out->lines);
     for (size_t i = 0; i < s->n_blocks; i++)
         seen += !s->blocks[i].drawn && s->blocks[i].clipped <= 0.05f;
     out->seen = (float)seen / (float)s->n_blocks;
@@ -473,7 +442,7 @@ static ae_status group(scan *s, aei_noise_groups *out, ae_error *err)
         summarise(first, n_group, values, to);
         out->brightness[g] = to[AEI_NOISE_SUMMARY - 2] * (64 / 255.0f);
         memcpy(to + AEI_NOISE_SUMMARY, all, sizeof(all));
-        to[2 * AEI_NOISE_SUMMARY] = drawn_share(first, n_group);
+        to[2 * AEI_NOISE_SUMMARY] = drawn_share(first, n_group, &lines);
         to[2 * AEI_NOISE_SUMMARY + 1] = out->drawn;
     }
     ae_free(values);
@@ -492,6 +461,7 @@ ae_status aei_noise_measure(const ae_row_source *source, const ae_cancel *cancel
     ae_free(s.rows);
     ae_free(s.pixels);
     ae_free(s.blocks);
+    aei_lines_free(s.lines);
     return st;
 }
 
@@ -568,8 +538,8 @@ ae_status ae_noise_estimate(const ae_row_source *source, const ae_cancel *cancel
     *out = (ae_noise){0};
     if (st != AE_OK)
         return st;
-    out->confidence = fmaxf(groups.drawn, groups.seen);
-    if (groups.drawn > most_drawn)
+    out->confidence = fmaxf(fmaxf(groups.drawn, groups.lines), groups.seen);
+    if (groups.drawn > most_drawn || groups.lines > most_lines)
         return AE_OK;
     out->white = judge_white(&groups, source->info.channels >= 3);
     out->is_white = out->white > 0;

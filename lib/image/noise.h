@@ -23,6 +23,7 @@ enum {
 typedef struct aei_noise_groups {
     uint32_t n;
     float drawn; /* share of all blocks that are flat or of few levels far apart */
+    float lines; /* of blocks that are so, or whose spectra are of lines */
     float seen;  /* share of all blocks that are neither, and hardly clipped */
     float brightness[AEI_NOISE_GROUPS]; /* mean of the channels, 1.0 = white; ascending */
     float features[AEI_NOISE_GROUPS][AEI_NOISE_FEATURES];

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "ae/denoise.h"
+#include "train/patterns.h"
 #include "core/rng.h"
 
 typedef struct picture {
@@ -247,6 +248,23 @@ static void test_drawn(void **state)
         }
 }
 
+/* Soft halftones, stripes and rings fill all levels, and checks of hardly any contrast have too few
+ * to tell: they have no noise either. */
+static void test_soft_patterns(void **state)
+{
+    enum { S = 192 };
+    static const uint64_t drawn[][2] = {{5, 82}, {7, 22}, {7, 51}, {9, 48}, {2, 38}, {9, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(drawn) / sizeof(drawn[0]); i++) {
+        picture p = make_picture(S, S, 3, AE_U8);
+
+        aei_pattern_draw(drawn[i][0], drawn[i][1], S, S, p.samples);
+        assert_true(estimate(&p).white == 0);
+        free_picture(&p);
+    }
+}
+
 static void test_grey_and_depths(void **state)
 {
     picture p = make_picture(500, 400, 1, AE_U8);
@@ -399,15 +417,11 @@ static void test_odd_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_white_noise),
-        cmocka_unit_test(test_coarse_noise),
-        cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_curve),
-        cmocka_unit_test(test_drawn),
-        cmocka_unit_test(test_texture),
-        cmocka_unit_test(test_grey_and_depths),
-        cmocka_unit_test(test_odd_sizes),
-        cmocka_unit_test(test_map),
+        cmocka_unit_test(test_white_noise), cmocka_unit_test(test_coarse_noise),
+        cmocka_unit_test(test_clean),       cmocka_unit_test(test_curve),
+        cmocka_unit_test(test_drawn),       cmocka_unit_test(test_soft_patterns),
+        cmocka_unit_test(test_texture),     cmocka_unit_test(test_grey_and_depths),
+        cmocka_unit_test(test_odd_sizes),   cmocka_unit_test(test_map),
         cmocka_unit_test(test_second_look),
     };
 
