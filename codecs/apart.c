@@ -19,17 +19,7 @@
 #include "ae/files.h"
 #include "confine.h"
 
-/* A process that decodes, idle or at work for a reader. */
-typedef struct helper {
-    int socket;
-    uint32_t entry;
-    uint32_t slot;       /* in hand */
-    const uint8_t *rows; /* what has not been given of it */
-    uint32_t n_bytes;
-    bool started, ended;
-    uint32_t modules, missed; /* what it has, and what it lacked for its last file: module.h */
-    struct helper *next;
-} helper;
+typedef apart_process helper;
 
 static int keeper = -1;
 static apart_ledger *ledger;
@@ -81,9 +71,7 @@ bool ae_confine(void)
 
 /* ---- processes ---- */
 
-/* Ends a process and gives back what it had of the budget; returns its wait status. The struct is
- * left, to say that it has gone. */
-static int end(helper *h)
+int aei_apart_end(helper *h)
 {
     apart_order order = {.entry = h->entry, .end = 1};
     int status = 0;
@@ -100,7 +88,7 @@ static int end(helper *h)
     return status;
 }
 
-static ae_status start(helper **out, ae_error *err)
+ae_status aei_apart_start(helper **out, ae_error *err)
 {
     helper *h = ae_alloc(1, sizeof(*h));
     int pair[2];
@@ -142,13 +130,12 @@ static ae_status acquire(helper **out, ae_error *err)
     if ((*out = idle))
         idle = idle->next;
     pthread_mutex_unlock(&mutex);
-    return *out ? AE_OK : start(out, err);
+    return *out ? AE_OK : aei_apart_start(out, err);
 }
 
-/* The process of a reader has gone. */
-static ae_status gone(ae_reader *reader, ae_error *err)
+ae_status aei_apart_gone(helper *h, ae_error *err)
 {
-    int status = end(reader->apart);
+    int status = aei_apart_end(h);
 
     if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
         return ae_fail(err, AE_ERR_INTERNAL, "its decoder crashed (%s)",
@@ -158,7 +145,7 @@ static ae_status gone(ae_reader *reader, ae_error *err)
 
 /* ---- what they say ---- */
 
-static ae_status lies(ae_error *err, const char *what)
+ae_status aei_apart_lies(ae_error *err, const char *what)
 {
     return ae_fail(err, AE_ERR_INTERNAL, "its decoder says what cannot be (%s)", what);
 }
@@ -171,17 +158,17 @@ static ae_status take_meta(ae_reader *reader, const uint8_t *p, uint64_t n, ae_e
         ae_status st;
 
         if (n < sizeof(head))
-            return lies(err, "metadata");
+            return aei_apart_lies(err, "metadata");
         memcpy(&head, p, sizeof(head));
         p += sizeof(head);
         n -= sizeof(head);
         key = head.n_key ? (const char *)p : NULL;
         if (head.kind < AE_META_ICC || head.kind > AE_META_CHUNK || head.n_key > n ||
             head.n_bytes > n - head.n_key || (key && p[head.n_key - 1]))
-            return lies(err, "metadata");
+            return aei_apart_lies(err, "metadata");
         if (!key &&
             (head.kind == AE_META_TEXT || head.kind == AE_META_TAG || head.kind == AE_META_CHUNK))
-            return lies(err, "metadata");
+            return aei_apart_lies(err, "metadata");
         if ((st = ae_meta_add(&reader->meta, (ae_meta_kind)head.kind, key, p + head.n_key,
                               (size_t)head.n_bytes, err)) != AE_OK)
             return st;
@@ -199,17 +186,17 @@ static ae_status check_info(const ae_limits *limits, const ae_reader *reader, ae
 
     if (info->kind != reader->codec->kind || !ae_row_bytes(info) || info->bits > 64 ||
         info->rank > AE_MAX_RANK)
-        return lies(err, "samples");
+        return aei_apart_lies(err, "samples");
     for (uint32_t i = 0; i < info->rank; i++)
         if (__builtin_mul_overflow(items, info->dims[i], &items))
-            return lies(err, "dimensions");
+            return aei_apart_lies(err, "dimensions");
     if (info->kind == AE_KIND_TENSOR && items != info->width)
-        return lies(err, "dimensions");
+        return aei_apart_lies(err, "dimensions");
     st = info->kind == AE_KIND_IMAGE   ? aei_check_image(info, err)
          : info->kind == AE_KIND_AUDIO ? aei_check_sound(info, err)
                                        : AE_OK;
     if (st == AE_OK && info->kind == AE_KIND_AUDIO && !isfinite(info->rate))
-        return lies(err, "rate");
+        return aei_apart_lies(err, "rate");
     return st == AE_OK && info->kind == AE_KIND_IMAGE
                ? aei_check_size(limits, info->width, info->height, err)
                : st;
@@ -224,14 +211,14 @@ static ae_status hear(ae_reader *reader, apart_answer *a, ae_error *err)
     ae_status st;
 
     if (!aei_apart_receive(h->socket, a, sizeof(*a), NULL))
-        return gone(reader, err);
+        return aei_apart_gone(reader->apart, err);
     h->missed = a->missed;
     a->error.message[sizeof(a->error.message) - 1] = 0;
     a->quality[sizeof(a->quality) - 1] = a->note[sizeof(a->note) - 1] = 0;
     if (a->error.status != AE_OK)
         return ae_fail(err, a->error.status, "%s", a->error.message);
     if (a->n_meta > reader->limits.max_meta || a->n_kept > KEPT_MAX)
-        return lies(err, "lengths");
+        return aei_apart_lies(err, "lengths");
     if (!(meta = ae_alloc((size_t)a->n_meta, 1)) ||
         (a->n_kept && !(reader->kept = ae_alloc((size_t)a->n_kept, 1)))) {
         ae_free(meta);
@@ -240,7 +227,7 @@ static ae_status hear(ae_reader *reader, apart_answer *a, ae_error *err)
     reader->n_kept = a->n_kept ? (size_t)a->n_kept : reader->n_kept;
     if (!aei_apart_receive(h->socket, meta, (size_t)a->n_meta, NULL) ||
         !aei_apart_receive(h->socket, reader->kept, (size_t)a->n_kept, NULL))
-        st = gone(reader, err);
+        st = aei_apart_gone(reader->apart, err);
     else
         st = take_meta(reader, meta, a->n_meta, err);
     ae_free(meta);
@@ -266,7 +253,7 @@ void aei_apart_close(ae_reader *reader)
         return;
     }
     if (h->socket >= 0)
-        end(h);
+        aei_apart_end(h);
     ae_free(h);
 }
 
@@ -282,7 +269,7 @@ static ae_status hear_info(ae_reader *reader, ae_error *err)
     while (ae_codecs[codec] && codec < a.codec)
         codec++;
     if (!(reader->codec = ae_codecs[codec]))
-        return lies(err, "format");
+        return aei_apart_lies(err, "format");
     reader->info = a.info;
     reader->n_further = a.n_further;
     memcpy(reader->quality, a.quality, sizeof(a.quality));
@@ -303,7 +290,7 @@ static ae_status open_file(ae_source *source, const ae_limits *limits, ae_reader
 
     if (!aei_apart_send(h->socket, &request, sizeof(request), aei_source_descriptor(source)) ||
         !aei_apart_send(h->socket, name, request.n_name, -1))
-        return gone(reader, err);
+        return aei_apart_gone(reader->apart, err);
     return hear_info(reader, err);
 }
 
@@ -383,8 +370,9 @@ ae_status aei_apart_picture(ae_reader *reader, uint32_t n, ae_error *err)
     reader->n_kept = 0;
     h->started = h->ended = false;
     h->missed = 0;
-    st = aei_apart_send(h->socket, &request, sizeof(request), -1) ? hear_info(reader, err)
-                                                                  : gone(reader, err);
+    st = aei_apart_send(h->socket, &request, sizeof(request), -1)
+             ? hear_info(reader, err)
+             : aei_apart_gone(reader->apart, err);
     if (st == AE_OK)
         reader->track = n;
     else if (give_up(reader, err))
@@ -403,11 +391,11 @@ static ae_status next_slot(ae_reader *reader, ae_error *err)
     h->slot = h->started ? (h->slot + 1) % APART_SLOTS : 0;
     h->started = true;
     if (!aei_apart_send(h->socket, &request, sizeof(request), -1))
-        return gone(reader, err);
+        return aei_apart_gone(reader->apart, err);
     if ((st = hear(reader, &a, err)) != AE_OK)
         return st;
     if (a.n_bytes > APART_SLOT_BYTES || (!a.n_bytes && !a.ended))
-        return lies(err, "rows");
+        return aei_apart_lies(err, "rows");
     if (!strstr(reader->note, a.note))
         memcpy(reader->note, a.note, sizeof(a.note));
     h->rows = slots[h->entry][h->slot];
@@ -430,7 +418,7 @@ ae_status aei_apart_read_some(ae_reader *reader, void *rows, uint32_t capacity, 
         size_t n = capacity * row - done;
 
         if (!h->n_bytes && h->ended)
-            return done ? lies(err, "rows") : AE_OK;
+            return done ? aei_apart_lies(err, "rows") : AE_OK;
         if (!h->n_bytes && (st = next_slot(reader, err)) != AE_OK)
             return st;
         n = n < h->n_bytes ? n : h->n_bytes;

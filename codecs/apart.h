@@ -8,6 +8,9 @@
  * come through shared memory, decoded ahead of the reader. A process serves one file after another
  * until one fails or is left before its end. Nothing that it says is taken for granted.
  *
+ * What is written after the likeness of such a file, with whatever else that holds copied, is made
+ * there, too: rows go over the socket, and what is to be written comes back.
+ *
  * A process can load no module (module.h). One that lacks some for a file fails and says which; the
  * keeper, which hears of nothing but orders, loads them and forks another. */
 #ifndef AEI_APART_H
@@ -43,16 +46,48 @@ typedef struct apart_ledger {
  * a file's size do not count. */
 typedef uint8_t apart_slots[APART_SLOTS][APART_SLOT_BYTES];
 
-enum { APART_OPEN = 1, APART_READ, APART_NEXT, APART_CLOSE, APART_PICTURE };
+enum {
+    APART_OPEN = 1,
+    APART_READ,
+    APART_NEXT,
+    APART_CLOSE,
+    APART_PICTURE,
+    APART_CREATE,
+    APART_WRITE,
+    APART_FINISH
+};
+enum { APART_PLACE = 1, APART_BYTES, APART_DONE };
 
 /* What a process is asked to do. OPEN comes with the file and is followed by its name; PICTURE asks
  * for another of the same file, by its number in `track`, before any row was asked for or after the
- * last. */
+ * last. CREATE, which comes with the file that a new one shall be like, is followed by its name and
+ * an apart_creation; WRITE by `size` bytes of rows, as many as a slot has at most. */
 typedef struct apart_request {
     uint32_t what, n_name, track;
     uint64_t size; /* of the file */
     ae_limits limits;
 } apart_request;
+
+/* A new file, and what was kept of the one that it shall be like. */
+typedef struct apart_creation {
+    uint32_t codec; /* of both: its place in ae_codecs */
+    int32_t quality;
+    bool lossless;
+    ae_signal_info info;
+    char like_quality[sizeof(((ae_reader *)0)->quality)];
+    uint32_t n_kept;
+    _Alignas(16) uint8_t kept[64];
+} apart_creation;
+
+/* What CREATE, WRITE and FINISH are answered with: places to go to and bytes to write there, which
+ * follow, and then what came of it. */
+typedef struct apart_output {
+    uint32_t what; /* APART_PLACE, APART_BYTES, APART_DONE */
+    uint32_t n_bytes;
+    uint64_t place;
+    ae_error error;
+    char note[sizeof(((ae_writer *)0)->note)];
+} apart_output;
 
 /* The answer to OPEN and PICTURE, and to READ for each slot of whole rows, or a piece of one that
  * is longer than a slot, as long as no more than APART_SLOTS are full; NEXT says that one is free
@@ -93,6 +128,26 @@ typedef struct apart_order {
 /* The keeper's life; it ends with the socket. */
 _Noreturn void aei_apart_keep(int socket, apart_ledger *ledger, apart_slots *slots);
 
+/* A process that decodes, idle or at work for a reader. */
+typedef struct apart_process {
+    int socket;
+    uint32_t entry;
+    uint32_t slot;       /* in hand */
+    const uint8_t *rows; /* what has not been given of it */
+    uint32_t n_bytes;
+    bool started, ended;
+    uint32_t modules, missed; /* what it has, and what it lacked for its last file: module.h */
+    struct apart_process *next;
+} apart_process;
+
+ae_status aei_apart_start(apart_process **out, ae_error *err);
+/* Ends a process and gives back what it had of the budget; returns its wait status. The struct is
+ * left, to say that it has gone. */
+int aei_apart_end(apart_process *process);
+/* Says of one that has gone how, and of one that it says what cannot be. */
+ae_status aei_apart_gone(apart_process *process, ae_error *err);
+ae_status aei_apart_lies(ae_error *err, const char *what);
+
 /* Opening, reading and closing a reader apart. Nothing is opened, and *done is false, where
  * ae_decode_apart has not been called and where the source is memory. */
 ae_status aei_apart_open(ae_source *source, const ae_limits *limits, uint32_t track, bool *done,
@@ -104,5 +159,11 @@ void aei_apart_close(ae_reader *reader);
  */
 bool aei_apart_is_ready(const ae_reader *reader);
 ae_status aei_apart_picture(ae_reader *reader, uint32_t n, ae_error *err);
+
+/* As `create` of ae_codec has it, where options->like is read apart, is of the same format and is
+ * read again for it. */
+bool aei_apart_can_create(const ae_write_options *options, const ae_writer *writer);
+ae_status aei_apart_create(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
+                           const ae_write_options *options, ae_writer *writer, ae_error *err);
 
 #endif

@@ -92,7 +92,7 @@ static void accepts(ae_signal_info *info, char note[160])
 
 #define AV                                                                                         \
     .open = aei_module_open, .read_some = aei_module_read_some, .close = aei_module_close,         \
-    .accepts = accepts, .create = aei_module_create, .write = aei_module_write,                    \
+    .accepts = accepts, .rereads = true, .create = aei_module_create, .write = aei_module_write,   \
     .finish = aei_module_finish, .abandon = aei_module_abandon
 
 AEI_SOUND_CODEC(m4a, "MPEG-4 sound", AV, "m4a", "m4b")

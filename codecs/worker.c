@@ -28,8 +28,9 @@ typedef struct process {
     ae_reader reader;
     size_t n_meta; /* items that have been told */
     apart_slots *slots;
-    uint8_t *row;  /* one that is longer than a slot, or NULL */
-    size_t row_at; /* of it, what has been given; its length: all */
+    ae_writer writer; /* of a file like the source */
+    uint8_t *row;     /* one that is longer than a slot, or NULL */
+    size_t row_at;    /* of it, what has been given; its length: all */
 } process;
 
 /* ---- the socket, for both sides ---- */
@@ -279,6 +280,90 @@ static bool read_file(process *p)
     return true;
 }
 
+/* ---- writing ---- */
+
+static ae_status put_bytes(void *opaque, const void *data, size_t n_bytes, ae_error *err)
+{
+    const process *p = opaque;
+    apart_output o = {.what = APART_BYTES, .n_bytes = (uint32_t)n_bytes};
+
+    if (n_bytes != o.n_bytes || !aei_apart_send(p->socket, &o, sizeof(o), -1) ||
+        !aei_apart_send(p->socket, data, n_bytes, -1))
+        return ae_fail(err, AE_ERR_IO, "the output has gone");
+    return AE_OK;
+}
+
+static ae_status put_place(void *opaque, uint64_t offset, ae_error *err)
+{
+    const process *p = opaque;
+    apart_output o = {.what = APART_PLACE, .place = offset};
+
+    return aei_apart_send(p->socket, &o, sizeof(o), -1)
+               ? AE_OK
+               : ae_fail(err, AE_ERR_IO, "the output has gone");
+}
+
+static bool say_done(process *p, const ae_error *error)
+{
+    apart_output o = {.what = APART_DONE, .error = *error};
+
+    memcpy(o.note, p->writer.note, sizeof(o.note));
+    return aei_apart_send(p->socket, &o, sizeof(o), -1);
+}
+
+static bool create_file(process *p, const apart_request *request, int fd)
+{
+    static ae_sink sink = {.write = put_bytes, .seek = put_place};
+    char *name = ae_alloc((size_t)request->n_name + 1, 1);
+    apart_creation c;
+    ae_reader like = {.limits = request->limits};
+    ae_write_options options = {.like = &like};
+    ae_error error = {.status = AE_OK};
+    ae_status st;
+    bool heard = name && aei_apart_receive(p->socket, name, request->n_name, NULL) &&
+                 aei_apart_receive(p->socket, &c, sizeof(c), NULL);
+
+    if (!heard || fd < 0) {
+        ae_free(name);
+        return false;
+    }
+    if ((st = aei_source_adopt(fd, name, request->size, &p->source, &error)) == AE_OK) {
+        like.codec = p->writer.codec = ae_codecs[c.codec];
+        like.source = p->source;
+        like.kept = c.kept;
+        like.n_kept = c.n_kept;
+        memcpy(like.quality, c.like_quality, sizeof(c.like_quality));
+        options.quality = c.quality;
+        options.lossless = c.lossless;
+        p->writer.info = c.info;
+        sink.opaque = p;
+        st = p->writer.codec->create(&sink, &c.info, &like.meta, &options, &p->writer, &error);
+    }
+    error.status = st;
+    ae_free(name);
+    return say_done(p, &error);
+}
+
+static bool write_rows(process *p, size_t n_bytes)
+{
+    static uint8_t rows[APART_SLOT_BYTES];
+    ae_error error = {.status = AE_OK};
+
+    if (n_bytes > sizeof(rows) || !aei_apart_receive(p->socket, rows, n_bytes, NULL))
+        return false;
+    error.status = p->writer.codec->write(
+        &p->writer, rows, (uint32_t)(n_bytes / ae_row_bytes(&p->writer.info)), &error);
+    return say_done(p, &error);
+}
+
+static bool finish_file(process *p)
+{
+    ae_error error = {.status = AE_OK};
+
+    error.status = p->writer.codec->finish(&p->writer, &error);
+    return say_done(p, &error);
+}
+
 _Noreturn static void serve(int socket, apart_ledger *ledger, apart_slots *slots, uint32_t number,
                             apart_rights given_up)
 {
@@ -301,6 +386,9 @@ _Noreturn static void serve(int socket, apart_ledger *ledger, apart_slots *slots
         case APART_READ: going = read_file(&p); break;
         case APART_PICTURE: going = open_picture(&p, request.track); break;
         case APART_CLOSE: close_file(&p); break;
+        case APART_CREATE: going = create_file(&p, &request, fd); break;
+        case APART_WRITE: going = write_rows(&p, (size_t)request.size); break;
+        case APART_FINISH: going = finish_file(&p); break;
         default: break; /* the slots of a file that has ended */
         }
     _exit(0);

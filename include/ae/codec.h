@@ -98,6 +98,8 @@ struct ae_codec {
      * holds (a JPEG has neither alpha nor 16 bits) and says in note what is lost; the caller
      * converts its rows to that. */
     void (*accepts)(ae_signal_info *info, char note[160]);
+    /* whether `create` reads the source of options->like once more where that is of this format */
+    bool rereads;
     ae_status (*create)(ae_sink *sink, const ae_signal_info *info, const ae_meta *meta,
                         const ae_write_options *options, ae_writer *writer, ae_error *err);
     ae_status (*write)(ae_writer *writer, const void *rows, uint32_t n_rows, ae_error *err);

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Files that crash their decoder, or take it over: confine.sh LIB aecompress aedecompress badpng.so
+# Files that crash their decoder, or take it over:
+# confine.sh LIB aecompress aedecompress badpng.so aedenoise makemodel soundtool badmux.so
 bad=$(realpath "$4")
 de=$(realpath "$3")
+denoise=$(realpath "$5") make=$(realpath "$6") sound=$(realpath "$7") badmux=$(realpath "$8")
 . "$1"
 ulimit -c 0
 
@@ -56,4 +58,32 @@ if grep -q 'can be opened (Landlock), system calls are restricted' err; then
 else
     says "decoders run"
 fi
+
+# what copies streams of a stranger's file into another is no part of the tool, either
+cat >same.yaml <<END
+recipe: 1
+name: same
+task: denoise
+sound: {bands: 128, linear: 96}
+networks:
+  - name: net
+    inputs: [{name: image, channels: 1, width: 128}]
+    layers:
+      - {op: conv, kernel: 1, bias: false, init: identity}
+END
+tool="$denoise --quiet --no-sync -m ./same.aem"
+run 0 "$make" same.yaml same.aem
+run 0 "$sound" make wav s16 48000 2 30000 noise a.wav
+for kind in m4a mkv avi; do
+    run 0 $tool -o a.$kind a.wav
+    run 0 $tool -o apart.$kind a.$kind
+    run 0 $tool --no-confine -o here.$kind a.$kind
+    same apart.$kind here.$kind
+    run 1 sh -c 'LD_PRELOAD="$0" "$@"' "$badmux" $tool -o made/bad.$kind a.$kind
+    says "its decoder crashed (Segmentation fault)"
+    absent made/bad.$kind
+    run 139 sh -c 'LD_PRELOAD="$0" "$@"; exit $?' "$badmux" $tool --no-confine -o made/bad.$kind a.$kind
+done
+run 0 $tool -o - --format m4a a.m4a
+same out here.m4a
 finish
