@@ -74,7 +74,9 @@ typedef enum ae_op {
     AE_OP_DENORMALISE = 35, /* back; shares them with the NORMALISE of the same `param` */
     /* row x (one channel, rounded, clamped) of a learned table of `factor` rows, at each pixel */
     AE_OP_GATHER = 36,
-    AE_OP_UNIT = 37 /* the channels of each pixel over their Euclidean length */
+    AE_OP_UNIT = 37,   /* the channels of each pixel over their Euclidean length */
+    AE_OP_SHIFT = 38,  /* each row in the place of the next one; zeros come first */
+    AE_OP_ARGMAX = 39, /* the number of the largest channel of each pixel; passes no gradient */
 } ae_op;
 
 typedef enum ae_act {

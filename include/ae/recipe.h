@@ -171,6 +171,10 @@ typedef struct ae_sound_features {
     float synthetic, babble; /* shares of the noises that are made up, or made of many voices */
 } ae_sound_features;
 
+/* Items are as many bytes as the input has rows, as the numbers 0 to 255, and -1 after the last:
+ * successive ones of a file, or those of a line, as far as they go. */
+typedef enum ae_text { AE_TEXT_NONE = 0, AE_TEXT_BYTES = 1, AE_TEXT_LINES = 2 } ae_text;
+
 typedef struct ae_recipe {
     char name[AE_NAME_MAX];
     char about[256];
@@ -188,7 +192,8 @@ typedef struct ae_recipe {
     /* items are lines of tables, or of so many successive ones as the input has rows, whose columns
      * become so many of deviation 1; 0: they are not */
     uint32_t columns;
-    bool augment; /* flips and right-angle turns; of tables never */
+    ae_text text;
+    bool augment; /* flips and right-angle turns; of tables and text never */
     /* crops are taken from the picture scaled down by a draw from here; default 1, 1 */
     float scale_min, scale_max;
     float grey; /* share of samples made grey (three equal channels); default 0 */

@@ -28,6 +28,7 @@ static const aei_choice corruption_kinds[] = {{"gaussian", AE_CORRUPT_GAUSSIAN},
 #define OPTIMIZER(number, name, moments, update) {#name, AE_##number},
 static const aei_choice optimizers[] = {AEI_OPTIMIZERS(OPTIMIZER){NULL, 0}};
 
+static const aei_choice texts[] = {{"bytes", AE_TEXT_BYTES}, {"lines", AE_TEXT_LINES}, {NULL, 0}};
 static const aei_choice filters[] = {{"bicubic", AE_BICUBIC},
                                      {"lanczos", AE_LANCZOS},
                                      {"area", AE_AREA},
@@ -47,6 +48,7 @@ static ae_status read_data(const aei_yaml *y, top *t, ae_error *err)
     static const aei_field fields[] = {
         {"crop", AEI_U32, AT(crop), 8, .max = 4096},
         {"columns", AEI_U32, AT(columns), 1, .max = 65536},
+        {"text", AEI_CHOICE, AT(text), .choices = texts},
         {"augment", AEI_BOOL, .offset = AT(augment)},
         {"scale", AEI_RANGE, AT(scale_min), 1, .max = 16},
         {"grey", AEI_REAL, AT(grey), 0, .max = 1},
@@ -294,7 +296,13 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
             y, t->data ? y->nodes[t->data].line : 1, err,
             "data: columns: only with task autoencode and an input 'image' of 1 channel, as wide "
             "and with a height of its own: {channels: 1, height: 1, width: columns}");
-    if (r->columns)
+    if (r->text && (r->task != AE_TASK_AUTOENCODE || r->columns || !g->nodes[image].height ||
+                    g->nodes[image].width != 1 || g->nodes[image].out != 1))
+        return aei_yaml_fail(
+            y, t->data ? y->nodes[t->data].line : 1, err,
+            "data: text: only with task autoencode and an input 'image' of one number a byte and "
+            "a height of its own: {channels: 1, height: 128, width: 1}");
+    if (r->columns || r->text)
         r->augment = false;
     if ((st = check_codec(y, t, err)) != AE_OK)
         return st;

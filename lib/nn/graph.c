@@ -241,6 +241,7 @@ static ae_status check_channels(ae_graph *graph, uint32_t index, ae_error *err)
         n->out = c;
         break;
     case AE_OP_REPEAT_TIME: n->out = c; break;
+    case AE_OP_ARGMAX: n->out = 1; break;
     case AE_OP_EMBED:
     case AE_OP_GATHER:
         if (c != 1)

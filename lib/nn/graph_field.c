@@ -75,6 +75,7 @@ static void window(const ae_node *n, int axis, int64_t i, int64_t *first, int64_
         *first = i * f;
         *last = i * f + f - 1;
         break;
+    case AE_OP_SHIFT: *first = *last = i - !axis; break;
     case AE_OP_NEAREST:
     case AE_OP_SHUFFLE: *first = *last = floor_div(i, f); break;
     case AE_OP_BILINEAR: /* centre (i + 1/2) / f - 1/2 */

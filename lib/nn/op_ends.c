@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What stands between data and a network: normalisation by the data's statistics and back, rows of
- * a table by number, probabilities of classes; and what only training sees: reversed gradients. */
+ * a table by number, probabilities of classes and the likeliest one; and what only training sees:
+ * reversed gradients. */
 #include <math.h>
 #include <string.h>
 
@@ -256,8 +257,8 @@ static void gather_forward(aei_run *run, const aei_weights *w, const aei_step *s
     }
 }
 
-static void gather_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
-                            void *to)
+static void no_gradient(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                        void *to)
 {
     (void)w;
     memset(to, 0, aei_tensor_bytes(&aei_from(run, s, slot)->t));
@@ -278,5 +279,34 @@ static void gather_params(aei_run *run, const aei_weights *w, const aei_step *s,
 
 const aei_operator aei_op_gather = {.plan = gather_plan,
                                     .forward = gather_forward,
-                                    .backward = gather_backward,
+                                    .backward = no_gradient,
                                     .backward_params = gather_params};
+
+/* ---- argmax ---- the first of the largest; of NaN: 0 */
+static ae_status argmax_plan(aei_plan *plan, aei_step *s, ae_error *err)
+{
+    (void)err;
+    aei_scratch(plan, (size_t)(plan->steps[s->node->from[0]].t.cp + s->t.cp) * sizeof(float));
+    return AE_OK;
+}
+
+static void argmax_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    const aei_step *f = aei_from(run, s, 0);
+    float *y = aei_scratch_row(run, 0, s->t.cp), *x = y + s->t.cp;
+
+    (void)w;
+    memset(y, 0, s->t.cp * sizeof(float));
+    for (size_t i = 0, n = aei_pixels(&s->t); i < n; i++) {
+        uint32_t best = 0;
+
+        aei_load_pixel(&f->t, aei_value(run, f), i, x);
+        for (uint32_t k = 1; k < f->t.shape.c; k++)
+            best = x[k] > x[best] ? k : best;
+        y[0] = (float)best;
+        aei_store_pixel(&s->t, aei_target(run, s), i, y);
+    }
+}
+
+const aei_operator aei_op_argmax = {
+    .plan = argmax_plan, .forward = argmax_forward, .backward = no_gradient};

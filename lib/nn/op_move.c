@@ -294,6 +294,33 @@ static void flip_backward(aei_run *run, const aei_weights *w, const aei_step *s,
 
 const aei_operator aei_op_flip = {.forward = flip_forward, .backward = flip_backward};
 
+/* Rows one down, where `down`, or one up; zeros come in. */
+static void shift(const aei_tensor *t, bool down, const uint8_t *from, uint8_t *to)
+{
+    size_t row = row_of(t), item = row * t->shape.h;
+
+    for (size_t n = 0; n < t->shape.n; n++, from += item, to += item) {
+        memcpy(to + (down ? row : 0), from + (down ? 0 : row), item - row);
+        memset(to + (down ? 0 : item - row), 0, row);
+    }
+}
+
+static void shift_forward(aei_run *run, const aei_weights *w, const aei_step *s)
+{
+    (void)w;
+    shift(&s->t, true, aei_value(run, aei_from(run, s, 0)), aei_target(run, s));
+}
+
+static void shift_backward(aei_run *run, const aei_weights *w, const aei_step *s, uint32_t slot,
+                           void *to)
+{
+    (void)w;
+    (void)slot;
+    shift(&s->t, false, aei_grad(run, s), to);
+}
+
+const aei_operator aei_op_shift = {.forward = shift_forward, .backward = shift_backward};
+
 /* ---- pixel shuffle ---- deep: H x W x (C f f), wide: H f x W f x C. Where the deep tensor is
  * stored permuted, (d, c) with d = dy f + dx, whole runs of C move; plan.c arranges that wherever
  * only layers with weights touch it. */

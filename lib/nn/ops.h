@@ -59,7 +59,7 @@ enum {
     AEI_NO_ACT = 1 << 4,      /* takes no activation */
     AEI_ALL_BEFORE = 1 << 5,  /* a row depends on all rows before it */
     AEI_ALL_AFTER = 1 << 6,   /* and on all after it */
-    /* looks at what comes later, or at all there is: not computed in time */
+    /* looks at other rows, or at all there is, and keeps nothing: not computed in time */
     AEI_LOOKS_AHEAD = 1 << 7,
     AEI_ANY_TYPE = 1 << 8,     /* in a plan of bf16 its inputs may be f32, each for itself */
     AEI_SPREAD = 1 << 9,       /* inputs behind the first that are 1 x 1 are broadcast */
@@ -149,7 +149,9 @@ typedef struct aei_op_info {
     X(GATHER, gather, .from = {1, 1}, .takes = AEI_BIT(PARAM), \
       .needs = AEI_BIT(OUT) | AEI_BIT(FACTOR), .traits = AEI_ANY_TYPE, \
       .factor = {1, AEI_MAX_CHANNELS}, .params = {"weight"}, .n_trained = 1) \
-    X(UNIT, unit, .from = {1, 1}, .traits = AEI_ELEMENTWISE)
+    X(UNIT, unit, .from = {1, 1}, .traits = AEI_ELEMENTWISE) \
+    X(SHIFT, shift, .from = {1, 1}, .traits = AEI_ELEMENTWISE | AEI_LOOKS_AHEAD) \
+    X(ARGMAX, argmax, .from = {1, 1}, .traits = AEI_NO_ACT)
 /* clang-format on */
 
 /* NULL: there is no such operator. */

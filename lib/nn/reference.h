@@ -77,6 +77,7 @@ AEI_REF_BOTH(noise)
 AEI_REF_BOTH(reverse)
 AEI_REF_BOTH(normal)
 AEI_REF_BOTH(gather) /* reference_ends.c */
+AEI_REF_BOTH(argmax)
 #undef AEI_REF_BOTH
 /* NULL: there is no such operator. */
 const aei_ref_op *aei_ref_op_of(ae_op op);

@@ -145,3 +145,23 @@ void aei_ref_gather_backward(const aei_ref_node *v)
 }
 
 /* ---- recurrent layers ---- */
+
+void aei_ref_argmax_forward(const aei_ref_node *v)
+{
+    uint32_t c = v->in[0].c;
+
+    for (size_t k = 0; k < aei_ref_count(v->out); k++) {
+        const double *x = v->x[0] + k * c;
+        uint32_t best = 0;
+
+        for (uint32_t i = 1; i < c; i++)
+            best = x[i] > x[best] ? i : best;
+        v->y[k] = best;
+    }
+}
+
+/* What the largest is numbered does not change with a little of any. */
+void aei_ref_argmax_backward(const aei_ref_node *v)
+{
+    (void)v;
+}

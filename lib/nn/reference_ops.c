@@ -574,6 +574,8 @@ static const aei_ref_op definitions[] = {
     [AE_OP_FLIP] = BOTH(aei_ref_time),
     [AE_OP_SOFTMAX] = BOTH(aei_ref_softmax),
     [AE_OP_UNIT] = BOTH(aei_ref_unit),
+    [AE_OP_SHIFT] = BOTH(aei_ref_time),
+    [AE_OP_ARGMAX] = BOTH(aei_ref_argmax),
     [AE_OP_NORMALISE] = BOTH(aei_ref_normal),
     [AE_OP_DENORMALISE] = BOTH(aei_ref_normal),
 };

@@ -179,9 +179,10 @@ static void rows_in_time(const aei_ref_node *v, bool backward)
 
     for (uint32_t n = 0; n < v->out.n; n++)
         for (uint32_t y = 0; y < v->out.h; y++) {
-            size_t from = v->node->op == AE_OP_LAST   ? last_row(v, n)
-                          : v->node->op == AE_OP_FLIP ? v->out.h - 1 - y
-                                                      : 0;
+            size_t from = v->node->op == AE_OP_LAST    ? last_row(v, n)
+                          : v->node->op == AE_OP_FLIP  ? v->out.h - 1 - y
+                          : v->node->op == AE_OP_SHIFT ? y - (size_t)1
+                                                       : 0;
 
             for (size_t i = 0; i < row; i++) {
                 size_t a = ((size_t)n * v->out.h + y) * row + i,

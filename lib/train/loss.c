@@ -332,29 +332,57 @@ double aei_adversary_add(double weight, double share, bool fool, size_t n, const
     return norm * sum;
 }
 
+/* exp(x - most), at least 2^-100. */
+FORCE_INLINE float share_of(float x, float most)
+{
+    float p = (x - most) * 1.44269504f;
+
+    return aei_exp2(p > -100 ? p : -100) + 0 * p; /* NaN stays NaN */
+}
+
+/* Adds k times each logit's share of the whole, `most` being the largest; returns the sum of
+ * exp(x - most). In vectors: vocabularies are large. */
+AEI_CLONES static double add_shares(const float *restrict x, size_t c, float most, float k,
+                                    float *restrict to)
+{
+    float e[CHUNK];
+    double whole = 0;
+
+    for (size_t i = 0; i < c; i += CHUNK) {
+        size_t m = c - i < CHUNK ? c - i : CHUNK;
+
+        for (size_t j = 0; j < m; j++)
+            e[j] = share_of(x[i + j], most);
+        whole += sum_lanes(e, m);
+    }
+    k /= (float)whole;
+    for (size_t j = 0; j < c; j++)
+        to[j] += k * share_of(x[j], most);
+    return whole;
+}
+
 double aei_classes_add(double weight, const aei_loss_view *v, const float *label, double *hits)
 {
-    size_t c = v->shape.c;
+    size_t n = count(v->shape) / v->shape.c, c = v->shape.c;
     double norm = v->total > 0 ? weight / v->total : 0, sum = 0;
 
     *hits = 0;
-    for (size_t i = 0; i < v->shape.n; i++) {
+    for (size_t i = 0; i < n; i++) {
         const float *x = v->value + i * c;
+        float *to = v->gradient + i * c, k = (float)norm * (v->weight ? v->weight[i] : 1);
         size_t wanted = (size_t)label[i], best = 0;
-        double whole = 0;
+        double whole;
 
         if (!(label[i] >= 0))
             continue;
         if (wanted >= c)
             return NAN; /* whoever reads labels compares them with the classes */
-        for (size_t k = 1; k < c; k++)
-            best = x[k] > x[best] ? k : best;
-        for (size_t k = 0; k < c; k++)
-            whole += exp((double)x[k] - (double)x[best]);
-        for (size_t k = 0; k < c; k++)
-            v->gradient[i * c + k] += (float)(norm * (exp((double)x[k] - (double)x[best]) / whole -
-                                                      (k == wanted)));
-        sum += log(whole) + (double)x[best] - (double)x[wanted];
+        for (size_t j = 1; j < c; j++)
+            best = x[j] > x[best] ? j : best;
+        whole = add_shares(x, c, x[best], k, to);
+        to[wanted] -= k;
+        sum += (v->weight ? (double)v->weight[i] : 1) *
+               (log(whole) + (double)x[best] - (double)x[wanted]);
         *hits += best == wanted;
     }
     return norm * sum;

@@ -11,9 +11,12 @@
 #include <math.h>
 #include <string.h>
 
+enum { BYTES = 256 };
+
 /* One term, ready: where among outputs and taps its layers are, -1: no such layer. */
 typedef struct part {
     int32_t on, to, mask, second; /* second: log variance, or the logits of draws */
+    bool ids;                     /* the target numbers classes: bytes of text */
     aei_contraction *contraction;
     aei_perceptual *perceptual;
     float *constant; /* a shard's target, all the same number */
@@ -31,7 +34,7 @@ struct aei_objective {
     /* of the batch in progress */
     const float *weight;
     const aei_batch *batch;
-    double labelled;
+    double labelled, numbered; /* pixels of the target that number a class */
 };
 
 static size_t count(ae_shape s)
@@ -203,10 +206,16 @@ static ae_status prepare_part(aei_objective *o, uint32_t i, ae_error *err)
 
     if (t->on_weights)
         return AE_OK;
+    p->ids = t->kind == AE_LOSS_CROSS_ENTROPY && t->against == AE_AGAINST_TARGET && p->on >= 0 &&
+             picture.c == 1 && on.c > 1 && on.h == picture.h && on.w == picture.w;
+    if (p->ids && o->recipe->text && on.c < BYTES)
+        return ae_fail(err, AE_ERR_MISMATCH,
+                       "recipe %s: term %s: %s has %u channels, expected %d, one a byte",
+                       o->recipe->name, t->name, t->on, on.c, BYTES);
     if (t->kind == AE_LOSS_KL_NORMAL && n != count(shape_of(o, p->second)))
         return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: term %s: %s and %s are not of one size",
                        o->recipe->name, t->name, t->on, t->logvar);
-    if (p->on >= 0 && aei_loss_is_of_samples(t->kind) && n != other)
+    if (p->on >= 0 && aei_loss_is_of_samples(t->kind) && n != other && !p->ids)
         return ae_fail(err, AE_ERR_MISMATCH,
                        "recipe %s: term %s: %s is not of the size of what it is held against",
                        o->recipe->name, t->name, t->on);
@@ -246,14 +255,27 @@ ae_status aei_objective_prepare(aei_objective *o, const aei_plan *plan, ae_preci
 
 /* ---- a batch ---- */
 
+static double count_numbers(const aei_batch *batch, ae_shape s)
+{
+    double n = 0;
+
+    for (size_t i = 0; i < (size_t)batch->n * s.h * s.w; i++)
+        n += batch->target[i] >= 0;
+    return n;
+}
+
 void aei_objective_begin(aei_objective *o, const float *weight, const aei_batch *batch,
                          const float *parameters)
 {
     o->weight = weight;
     o->batch = batch;
     o->labelled = 0;
+    o->numbered = 0;
     for (uint32_t i = 0; batch->label && i < batch->n; i++)
         o->labelled += batch->label[i] >= 0;
+    for (uint32_t i = 0; i < o->recipe->n_terms; i++)
+        if (o->parts[i].ids && !(o->numbered > 0))
+            o->numbered = count_numbers(batch, shape_of(o, -1));
     for (uint32_t i = 0; i < o->recipe->n_terms; i++)
         if (o->parts[i].contraction)
             aei_contraction_begin(o->parts[i].contraction, weight[i], parameters);
@@ -287,7 +309,7 @@ static aei_loss_view view_part(const aei_objective *o, uint32_t i, const aei_sha
     else if (p->to >= 0)
         v.target = s->values[p->to];
     else if (p->on >= 0)
-        v.target = o->batch->target + s->index * n;
+        v.target = o->batch->target + s->index * (p->ids ? n / v.shape.c : n);
     if (p->mask >= 0)
         v.weight = s->values[p->mask];
     return v;
@@ -340,6 +362,12 @@ static ae_status add_part(aei_objective *o, uint32_t i, const aei_shard_view *s,
         v.fresh = prediction->fresh;
     if (t->against == AE_AGAINST_LABEL)
         return classes(o, i, s, &v, value, hits, err);
+    if (p->ids) {
+        v.total = o->numbered;
+        *value = aei_classes_add(t->sum ? weight * o->numbered / o->batch->n : weight, &v, v.target,
+                                 &(double){0});
+        return AE_OK;
+    }
     if (t->sum)
         weight *= (double)(t->kind == AE_LOSS_CROSS_ENTROPY ? v.shape.h * v.shape.w
                                                             : count(v.shape) / v.shape.n);

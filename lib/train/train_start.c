@@ -61,7 +61,7 @@ ae_status aei_train_set_up_trainer(aei_train_session *s, const ae_dataset *data,
     s->work = step_work(s);
     s->codec = s->recipe->task == AE_TASK_COMPRESS;
     s->scores_psnr = !s->codec && !s->recipe->sound.bands && !s->recipe->columns &&
-                     !s->scores_hits &&
+                     !s->recipe->text && !s->scores_hits &&
                      (aei_trainer_picture(s->trainer).c == 1 ||
                       aei_trainer_picture(s->trainer).c == 3);
     s->shown.psnr = s->shown.bpp = s->shown.input_score = s->shown.first_score = NAN;

@@ -113,6 +113,8 @@ class Graph:
             node.out = c // node.factor ** 2
         elif node.op == "unshuffle":
             node.out = c * node.factor ** 2
+        elif node.op == "argmax":
+            node.out = 1
         elif node.op == "crop":
             check(node.first + node.out <= c, "channels %d to %d of %d", node.first, node.first + node.out, c)
         elif node.op in ("last", "repeat_time"):

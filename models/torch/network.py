@@ -236,6 +236,12 @@ class Network(nn.Module):
     def _flip(self, node, x):
         return x.flip(2)
 
+    def _shift(self, node, x):
+        return F.pad(x, (0, 0, 1, 0))[:, :, :-1]
+
+    def _argmax(self, node, x):
+        return x.argmax(1, keepdim=True).to(x.dtype)
+
     def _gaussian(self, node, mean, log_variance):
         return mean + torch.exp(log_variance / 2) * torch.randn_like(mean) if self.training else mean
 

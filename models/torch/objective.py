@@ -157,6 +157,10 @@ class Objective(nn.Module):
             target = outputs[self.at[i, "to"]].detach()
         else:
             target = batch.target
+        if t.kind == "cross_entropy" and t.against == "image" and t.on and value.shape[1] > target.shape[1] == 1:  # numbers of classes, -1: none
+            e = F.cross_entropy(value, target[:, 0].long(), ignore_index=-1, reduction="none")
+            e = e * outputs[self.at[i, "mask"]].detach()[:, 0] if t.mask else e
+            return e.sum() / (len(e) if t.sum else (target >= 0).sum())
         if target.shape != value.shape:  # in the order of samples that a flattened layer has
             target = flatten(target).reshape(value.shape[0], *value.shape[2:], value.shape[1]).permute(0, 3, 1, 2)
         if t.kind not in SAMPLES:

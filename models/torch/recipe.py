@@ -159,7 +159,8 @@ NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"width
          "lstm": {"out"}, "noise": {"value"}, "gather": {"out", "factor"},
          "embed": {"out", "factor"}, **{op: {"from"} for op in ("concat", "add", "mul", "gaussian", "quantise", "bits")}}
 
-DATA = {"columns": (whole(1, 65536), 0), "crop": (whole(8, 4096), 128), "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
+DATA = {"columns": (whole(1, 65536), 0), "crop": (whole(8, 4096), 128), "text": (choice(["bytes", "lines"]), None),
+        "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
         "clean": (number(0, 1), 0), "patterns": (number(0, 1), 0), "doubt": (between(0, 255), (0, 0)), "curve": (boolean, False),
         "strength": (between(0, 16), (0, 0)),
         "filters": (choices(["bicubic", "lanczos", "area", "bilinear"]), ["bicubic"])}
@@ -237,7 +238,7 @@ def read_layer(entry, graph):
         fail(entry, "layer %s: key '%s' is missing", l.op, key)
     if "act" not in l.given and l.op == "residual":
         l.act = "relu"
-    if l.op in ("embed", "quantise", "bits", "softmax") and "act" in l.given:
+    if l.op in ("embed", "quantise", "bits", "softmax", "argmax") and "act" in l.given:
         fail(entry, "a layer %s has no activation", l.op)
     if l.act != "leaky" and l.op != "embed" and "slope" in l.given:
         fail(entry, "'slope' belongs to act: leaky")

@@ -305,6 +305,8 @@ static void refusals(void **state)
          "strength is told to an input 'level' of one channel"},
         {GOOD "data: {columns: 4}\n", AE_ERR_MALFORMED, "columns: only with task autoencode and"},
         {GOOD "data: {columns: 0}\n", AE_ERR_MALFORMED, "columns: 0 is not in 1 to 65536"},
+        {GOOD "data: {text: bytes}\n", AE_ERR_MALFORMED, "text: only with task autoencode and"},
+        {GOOD "data: {text: words}\n", AE_ERR_MALFORMED, "text: 'words' is none of bytes, lines"},
         {HEAD
          "networks: [{name: n, inputs: [{name: image, channels: 1, height: 1, width: columns}],"
          " layers: [{op: act, act: relu}]}]\n",

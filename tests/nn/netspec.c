@@ -230,6 +230,18 @@ static double rounding_clearance(const aei_ref_node *v, size_t k)
     return 0.5 - fabs(remainder(w, 1));
 }
 
+/* Of the largest over the one after it. */
+static double lead(const double *x, uint32_t n)
+{
+    double first = -INFINITY, second = -INFINITY;
+
+    for (uint32_t i = 0; i < n; i++) {
+        second = fmax(second, fmin(first, x[i]));
+        first = fmax(first, x[i]);
+    }
+    return first - second;
+}
+
 /* How near the values of a run come to a kink. */
 static double clearance(const aei_ref *ref)
 {
@@ -247,6 +259,8 @@ static double clearance(const aei_ref *ref)
                 least = fmin(least, 0.5 - fabs(v->x[0][k] - v->y[k]));
             if (v->node->op == AE_OP_GATHER)
                 least = fmin(least, 0.5 - fabs(remainder(v->x[0][k / v->out.c], 1)));
+            if (v->node->op == AE_OP_ARGMAX)
+                least = fmin(least, lead(v->x[0] + k * v->in[0].c, v->in[0].c));
             if (v->node->op == AE_OP_QUANTISE)
                 least = fmin(least, rounding_clearance(v, k));
             if (v->node->op == AE_OP_EMBED)

@@ -236,6 +236,21 @@ static void reach_of_causal_layers(void **state)
     check_fails(&b, AE_ERR_MALFORMED, "has no padding to be causal");
 }
 
+static void reach_of_a_shift(void **state)
+{
+    builder b = {0};
+    uint32_t before[2], after[2];
+
+    (void)state;
+    put_input(&b, 3, 0, 0);
+    put_window(&b, AE_OP_CONV, 8, 3, 1, 1);
+    put(&b, AE_OP_SHIFT, NULL);
+    put(&b, AE_OP_SHIFT, NULL);
+    check_ok(&b);
+    ae_graph_reach(&b.graph, before, after);
+    assert_true(before[0] == 3 && after[0] == 0 && before[1] == 1 && after[1] == 1);
+}
+
 static void field_of_plain_layers(void **state)
 {
     builder b = {0};
@@ -662,13 +677,13 @@ static void every_allocation_fails_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reach_of_causal_layers),      cmocka_unit_test(field_of_plain_layers),
-        cmocka_unit_test(field_of_one_sided_windows),  cmocka_unit_test(field_of_u_shapes),
-        cmocka_unit_test(field_of_enlargers),          cmocka_unit_test(field_of_deconvolutions),
-        cmocka_unit_test(costs_per_pixel_and_item),    cmocka_unit_test(parameters_in_order),
-        cmocka_unit_test(identity_is_the_identity),    cmocka_unit_test(impossible_graphs),
-        cmocka_unit_test(sizes_that_do_not_fit),       cmocka_unit_test(trimmed_layers_are_small),
-        cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(reach_of_a_shift),         cmocka_unit_test(reach_of_causal_layers),
+        cmocka_unit_test(field_of_plain_layers),    cmocka_unit_test(field_of_one_sided_windows),
+        cmocka_unit_test(field_of_u_shapes),        cmocka_unit_test(field_of_enlargers),
+        cmocka_unit_test(field_of_deconvolutions),  cmocka_unit_test(costs_per_pixel_and_item),
+        cmocka_unit_test(parameters_in_order),      cmocka_unit_test(identity_is_the_identity),
+        cmocka_unit_test(impossible_graphs),        cmocka_unit_test(sizes_that_do_not_fit),
+        cmocka_unit_test(trimmed_layers_are_small), cmocka_unit_test(every_allocation_fails_once),
     };
 
     return cmocka_run_group_tests_name("graph", tests, NULL, NULL);

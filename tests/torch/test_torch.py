@@ -187,7 +187,7 @@ train: {batch: 4, shards: 2, optimizer: muon, decay: 0.01, clip: 0}
 """
 INTEGERS = CODING.replace("shards: 2}", "shards: 2, integer: true}")
 # what the tables hold: every activation, and every operator that reads one layer, keeps its shape and needs nothing
-ALONE = [op for op in OPS[2:] if op not in (*recipes.NEEDS, *recipes.TAKES, *MANY, "last", "round")]
+ALONE = [op for op in OPS[2:] if op not in (*recipes.NEEDS, *recipes.TAKES, *MANY, "last", "round", "argmax")]
 TABLES = HEAD % ("autoencode", "") + "".join("      - {op: conv, out: 8, act: %s}\n" % act for act in ACTS) + "".join(
     "      - {op: %s}\n      - {op: conv, out: 8, kernel: 1}\n" % op for op in ALONE) + """      - {op: conv, out: 3}
 data: {crop: 16}

@@ -327,6 +327,32 @@ static void test_classes(void **state)
     assert_true(isnan(aei_classes_add(1, &view, label, &hits)));
 }
 
+typedef struct class_case {
+    aei_loss_view view;
+    float label[N * H * W];
+} class_case;
+
+static double class_value(void *context)
+{
+    class_case *c = context;
+
+    return aei_classes_add(1.5, &c->view, c->label, &(double){0});
+}
+
+/* A class for each pixel, some not known, with weights and without. */
+static void test_class_gradients(void **state)
+{
+    (void)state;
+    for (int weighted = 0; weighted < 2; weighted++) {
+        class_case c = {make_view(weighted, false), {0}};
+
+        for (int i = 0; i < N * H * W; i++)
+            c.label[i] = (float)(i % 4 - 1);
+        assert_true(class_value(&c) > 0);
+        check_gradient(class_value, &c);
+    }
+}
+
 static void test_sums(void **state)
 {
     float x[19];
@@ -509,21 +535,14 @@ static void test_muon(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loss_gradients),
-        cmocka_unit_test(test_loss_values),
-        cmocka_unit_test(test_cross_entropy),
-        cmocka_unit_test(test_kl_normal),
-        cmocka_unit_test(test_rate_distortion),
-        cmocka_unit_test(test_shards_add_up),
-        cmocka_unit_test(test_kl_sparse),
-        cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_adversary),
-        cmocka_unit_test(test_classes),
-        cmocka_unit_test(test_muon),
-        cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_pace),
-        cmocka_unit_test(test_optimizers),
-        cmocka_unit_test(test_optimizers_arrive),
+        cmocka_unit_test(test_loss_gradients), cmocka_unit_test(test_loss_values),
+        cmocka_unit_test(test_cross_entropy),  cmocka_unit_test(test_class_gradients),
+        cmocka_unit_test(test_kl_normal),      cmocka_unit_test(test_rate_distortion),
+        cmocka_unit_test(test_shards_add_up),  cmocka_unit_test(test_kl_sparse),
+        cmocka_unit_test(test_sums),           cmocka_unit_test(test_adversary),
+        cmocka_unit_test(test_classes),        cmocka_unit_test(test_muon),
+        cmocka_unit_test(test_schedule),       cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_optimizers),     cmocka_unit_test(test_optimizers_arrive),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include "common/names.h"
 #include "common/notes.h"
 #include "common/progress.h"
+#include "common/prose.h"
 #include "ae/files.h"
 
 static bool is_idx(const char *path)
@@ -42,6 +43,7 @@ typedef struct part {
     ae_signal_info item; /* of each of the many */
     uint8_t *rows;
     size_t first_line, n_lines; /* of tables */
+    prose text;
 } part;
 
 struct dataset {
@@ -78,7 +80,8 @@ dataset_need dataset_need_of(const ae_recipe *recipe)
                               .width = least_edge(in->width, recipe->crop),
                               .numbers = (uint64_t)in->height * in->width * in->out,
                               .lines = recipe->columns ? in->height : 0,
-                              .step = 1};
+                              .step = 1,
+                              .text = recipe->text};
     }
     return need;
 }
@@ -109,6 +112,8 @@ static cli_taken wanted(void *opaque, const char *path)
     const dataset *d = opaque;
     const char *dot = strrchr(path, '.');
 
+    if (d->need.text)
+        return dot && (!strcasecmp(dot, ".txt") || !strcasecmp(dot, ".md")) ? CLI_TAKEN : CLI_OTHER;
     if (!d->sound && is_idx(path))
         return CLI_TAKEN;
     if (d->sound && dot && !strcasecmp(dot, ".ts")) /* a program, more likely than a stream */
@@ -153,7 +158,10 @@ static ae_status load_many(const dataset *d, const part *p, size_t k, ae_signal_
     *info = p->item;
     if (!(*pixels = ae_alloc(n, 1)))
         return ae_fail(err, AE_ERR_NOMEM, "an item of %zu bytes", n);
-    memcpy(*pixels, p->rows + at, n);
+    if (d->need.text)
+        prose_item_read(&p->text, k, (uint32_t)d->need.numbers, *pixels);
+    else
+        memcpy(*pixels, p->rows + at, n);
     return AE_OK;
 }
 
@@ -244,7 +252,9 @@ static const char *name(void *opaque, size_t i)
 
     if (!p->n)
         return p->file->below;
-    if (d->need.lines > 1)
+    if (d->need.text == AE_TEXT_LINES)
+        snprintf(text, sizeof(text), "%s:%zu", p->file->below, p->text.items[at].line);
+    else if (d->need.lines > 1)
         snprintf(text, sizeof(text), "%s[%zu..%zu]", p->file->below, line_of(d, p, at),
                  line_of(d, p, at) + d->need.lines - 1);
     else
@@ -372,6 +382,21 @@ static ae_status read_table(const dataset *d, ae_reader *reader, part *p, ae_err
     return AE_OK;
 }
 
+static ae_status read_prose(const dataset *d, part *p, ae_error *err)
+{
+    uint32_t length = (uint32_t)d->need.numbers;
+    ae_status st = prose_read(p->file->path, d->need.text, length, &p->text, err);
+
+    p->n = p->text.n;
+    p->item = (ae_signal_info){.kind = AE_KIND_IMAGE,
+                               .sample = AE_F32,
+                               .bits = 32,
+                               .channels = 1,
+                               .height = length,
+                               .width = 1};
+    return st;
+}
+
 /* What add_parts does with a file. */
 typedef enum found { IS_DATA, IS_LABELS, IS_OTHER } found;
 
@@ -385,6 +410,8 @@ static ae_status look_into(const dataset *d, part *p, found *what, ae_error *err
     ae_error ignored;
 
     *what = IS_DATA;
+    if (d->need.text)
+        return read_prose(d, p, err);
     if (ae_source_open(p->file->path, &source, &ignored) == AE_OK &&
         ae_reader_open(source, NULL, &reader, &ignored) == AE_OK &&
         reader.info.kind == AE_KIND_TENSOR) {
@@ -519,7 +546,7 @@ static ae_status add_parts(dataset *d, bool quiet, ae_error *err)
         }
         if (look_into(d, p, &what, &why) != AE_OK) {
             ae_free(p->rows);
-            if (d->need.lines && file->named)
+            if ((d->need.lines || d->need.text) && file->named)
                 return ae_fail(err, why.status, "%s: %s", file->path, why.message);
             cli_note(file->path, why.message);
             continue;
@@ -611,8 +638,10 @@ void dataset_free(dataset *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; i < d->n_parts; i++)
+    for (size_t i = 0; i < d->n_parts; i++) {
         ae_free(d->parts[i].rows);
+        prose_free(&d->parts[i].text);
+    }
     ae_free(d->parts);
     if (!d->need.table)
         table_free(&d->table);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Items to learn from and to look at: pictures of every format that the adapters read, one a file,
- * and data sets of many items in a file (IDX, NPY, CSV, TSV). */
+ * and data sets of many items in a file (IDX, NPY, CSV, TSV, text). */
 #ifndef DATASET_H
 #define DATASET_H
 
@@ -20,6 +20,7 @@ typedef struct dataset_need {
      * after the one before, as `table` has them (NULL: it is learnt of them) */
     uint32_t lines, step;
     const table *table;
+    ae_text text; /* items are text of `numbers` bytes */
 } dataset_need;
 /* Of a recipe's first network; NULL: of one that takes pictures of any size. */
 dataset_need dataset_need_of(const ae_recipe *recipe);
@@ -33,7 +34,7 @@ dataset_need dataset_need_of(const ae_recipe *recipe);
  * height, height x width (channels 1) or height x width x 1 or 3; a line of a table one of height
  * 1. Elements of 8 and 16 bits without sign are pictures' samples where an item has two dimensions
  * or more; all other numbers stay what they are. What is missing in a table is its column's mean.
- */
+ * Text is any file that is named, and below directories what is called so. */
 ae_status dataset_open(char **operands, int n_operands, dataset_need need, bool quiet,
                        dataset **out, ae_error *err);
 /* A recording, or a directory with everything below it that looks like one by its name. */
