@@ -159,7 +159,19 @@ PICTURE(exr, "OpenEXR", READS);
 PICTURE(qoi, "QOI", READS);
 PICTURE(tga, "Targa", READS);
 #ifdef AEI_HAVE_AVIF
-PICTURE(avif, "AVIF", READS, .picture = aei_module_picture, .accepts = avif_accepts, WRITES);
+/* libavif reads sequences, but of several pictures only one. */
+static ae_status avif_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
+                           ae_error *err)
+{
+#ifdef AEI_HAVE_HEIF
+    if (aei_heif_pictures(source) > 1)
+        reader->codec = &aei_codec_heic;
+#endif
+    return aei_module_open(source, limits, reader, err);
+}
+
+PICTURE(avif, "AVIF", .open = avif_open, .read = aei_module_read, .close = aei_module_close,
+        .picture = aei_module_picture, .accepts = avif_accepts, WRITES);
 #else
 PICTURE(avif, "AVIF", .open = heif_refused);
 #endif

@@ -388,7 +388,7 @@ static struct heif_error take_bytes(struct heif_context *context, const void *da
 }
 
 /* Pictures of two sizes, the second of which is the primary one. */
-static void test_heic_pictures(void **state)
+static void check_heif_pictures(enum heif_compression_format format)
 {
     static const uint8_t exif[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     struct heif_context *context = heif_context_alloc();
@@ -397,9 +397,7 @@ static void test_heic_pictures(void **state)
     ae_memory_output m;
     decoded d;
 
-    (void)state;
-    if (heif_context_get_encoder_for_format(context, heif_compression_HEVC, &encoder).code !=
-        heif_error_Ok) {
+    if (heif_context_get_encoder_for_format(context, format, &encoder).code != heif_error_Ok) {
         heif_context_free(context);
         skip(); /* libheif can only read */
     }
@@ -443,6 +441,20 @@ static void test_heic_pictures(void **state)
     decode_close(&d);
     ae_free(m.data);
 }
+
+static void test_heic_pictures(void **state)
+{
+    (void)state;
+    check_heif_pictures(heif_compression_HEVC);
+}
+
+#ifdef AEI_HAVE_AVIF
+static void test_avif_pictures(void **state)
+{
+    (void)state;
+    check_heif_pictures(heif_compression_AV1);
+}
+#endif
 #endif
 
 /* Where the pixel at x, y of the picture as stored is seen, by the standard's words: which edges
@@ -571,7 +583,7 @@ int main(void)
         cmocka_unit_test(test_avif_sequence),
 #endif
 #ifdef AEI_HAVE_HEIF
-        cmocka_unit_test(test_heic_pictures),
+        cmocka_unit_test(test_heic_pictures),    cmocka_unit_test(test_avif_pictures),
 #endif
 #ifdef AEI_HAVE_JXL
         cmocka_unit_test(test_jxl_animation),
