@@ -39,13 +39,19 @@ static void add_psnr(const aei_batch *batch, const float *prediction, ae_shape s
     size_t n = (size_t)s.h * s.w * s.c;
 
     for (uint32_t i = 0; i < s.n; i++) {
-        const float *p = prediction + i * n, *t = batch->target + i * n;
-        double square = 0;
+        const float *p = prediction + i * n, *t = batch->target + i * n,
+                    *w = batch->weight ? batch->weight + i * (n / s.c) : NULL;
+        double square = 0, counted = 0;
 
-        for (size_t k = 0; k < n; k++)
-            square += ((double)p[k] - (double)t[k]) * ((double)p[k] - (double)t[k]);
-        to->square += square / (double)n;
-        to->psnr += aei_decibels(square / (double)n);
+        for (size_t k = 0; k < n; k++) {
+            double d = (double)p[k] - (double)t[k], own = w ? (double)w[k / s.c] : 1;
+
+            square += own * d * d;
+            counted += own;
+        }
+        square /= counted > 0 ? counted : 1;
+        to->square += square;
+        to->psnr += aei_decibels(square);
     }
 }
 

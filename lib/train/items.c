@@ -4,6 +4,7 @@
  * asks, and those used longest ago are let go once the cache is full. */
 #include "train/items.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -22,6 +23,7 @@ struct aei_items {
     const ae_dataset *data;
     uint64_t limit, bytes;
     uint32_t min_height, min_width;
+    bool gaps;
     void *opaque;
     void (*warning)(void *, const char *);
     pthread_mutex_t mutex;
@@ -31,7 +33,7 @@ struct aei_items {
 };
 
 ae_status aei_items_create(const ae_dataset *data, uint64_t cache_bytes, uint32_t min_height,
-                           uint32_t min_width, void *opaque,
+                           uint32_t min_width, bool gaps, void *opaque,
                            void (*warning)(void *opaque, const char *message), aei_items **out,
                            ae_error *err)
 {
@@ -44,6 +46,7 @@ ae_status aei_items_create(const ae_dataset *data, uint64_t cache_bytes, uint32_
                      .limit = cache_bytes,
                      .min_height = min_height,
                      .min_width = min_width,
+                     .gaps = gaps,
                      .opaque = opaque,
                      .warning = warning,
                      .oldest = NONE,
@@ -141,7 +144,7 @@ static ae_status check(const aei_items *s, const aei_picture *p, ae_error *err)
         size_t n = ae_row_bytes(f) / sizeof(float) * f->height;
 
         for (size_t k = 0; k < n; k++)
-            if (!(v[k] > -1e30f && v[k] < 1e30f))
+            if (!(v[k] > -1e30f && v[k] < 1e30f) && !(s->gaps && isnan(v[k])))
                 return ae_fail(err, AE_ERR_MALFORMED, "holds samples that are no finite numbers");
     }
     return AE_OK;

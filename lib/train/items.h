@@ -13,11 +13,12 @@ typedef struct aei_picture {
     void *pixels;
 } aei_picture;
 
-/* data must outlive the cache. Items with an edge below min_height, min_width are refused.
+/* data must outlive the cache. Items with an edge below min_height, min_width are refused, and
+ * numbers that are not finite, but for NaN with `gaps`, where it is what is missing.
  * `warning` (may be NULL) is called once for each item that turns out to be unusable, by one thread
  * at a time. */
 ae_status aei_items_create(const ae_dataset *data, uint64_t cache_bytes, uint32_t min_height,
-                           uint32_t min_width, void *opaque,
+                           uint32_t min_width, bool gaps, void *opaque,
                            void (*warning)(void *opaque, const char *message), aei_items **out,
                            ae_error *err);
 void aei_items_free(aei_items *items);

@@ -188,7 +188,8 @@ static ae_status split(aei_loader *l, ae_error *err)
 static ae_status make_slot(const aei_loader *l, aei_batch_slot *s, ae_error *err)
 {
     size_t in = (size_t)l->n * l->h * l->w, out = (size_t)l->n * l->out_h * l->out_w;
-    bool base = l->recipe->task == AE_TASK_SUPERRES && l->recipe->residual;
+    bool base = l->recipe->task == AE_TASK_SUPERRES && l->recipe->residual,
+         weight = l->config.noisy_only || l->sound || l->recipe->columns;
 
     s->image = ae_alloc(in, l->c * sizeof(float));
     s->target = ae_alloc(out, l->c * sizeof(float));
@@ -198,12 +199,12 @@ static ae_status make_slot(const aei_loader *l, aei_batch_slot *s, ae_error *err
         s->quality = ae_alloc(l->n, sizeof(float));
     if (base)
         s->base = ae_alloc(out, l->c * sizeof(float));
-    if (l->config.noisy_only || l->sound)
+    if (weight)
         s->weight = ae_alloc(in, sizeof(float));
     if (l->config.data->labels && !(s->label = ae_alloc(l->n, sizeof(float))))
         return ae_fail(err, AE_ERR_NOMEM, "labels of %u samples", l->n);
     if (!s->image || !s->target || (l->level_c && !s->level) || (l->has_quality && !s->quality) ||
-        (base && !s->base) || ((l->config.noisy_only || l->sound) && !s->weight))
+        (base && !s->base) || (weight && !s->weight))
         return ae_fail(err, AE_ERR_NOMEM, "a batch of %u crops of %u x %u pixels", l->n, l->out_w,
                        l->out_h);
     for (size_t i = 0; l->sound && l->level_c && i < in; i += l->w)
@@ -254,8 +255,8 @@ static ae_status open_pictures(aei_loader *l, ae_error *err)
 {
     const aei_loader_config *c = &l->config;
     ae_status st = aei_items_create(c->data, c->cache_bytes, l->h < MIN_EDGE ? l->h : MIN_EDGE,
-                                    l->w < MIN_EDGE ? l->w : MIN_EDGE, c->opaque, c->warning,
-                                    &l->items, err);
+                                    l->w < MIN_EDGE ? l->w : MIN_EDGE, l->recipe->columns > 0,
+                                    c->opaque, c->warning, &l->items, err);
 
     if (st == AE_OK && c->noisy)
         st = aei_pairs_create(c->noisy, c->data->n_items, c->cache_bytes, c->opaque, c->warning,

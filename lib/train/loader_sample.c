@@ -310,6 +310,16 @@ static void tell_found(const aei_loader *l, aei_sample_bench *b, const aei_corru
     aei_level_map(&noise, image, l->h, l->w, l->c, l->level_c, level, b->scratch);
 }
 
+/* What is missing in a table, NaN, is given as 0 and does not count. */
+static void skip_gaps(float *target, size_t n, float *image, float *weight)
+{
+    for (size_t i = 0; i < n; i++) {
+        weight[i] = !isnan(target[i]);
+        if (isnan(target[i]))
+            image[i] = target[i] = 0;
+    }
+}
+
 ae_status aei_picture_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot *s, uint32_t at,
                              const aei_picture *p, const aei_noisy *noisy, uint64_t pattern,
                              aei_rng *rng, int crop, ae_error *err)
@@ -346,7 +356,7 @@ ae_status aei_picture_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot 
     if (r->task == AE_TASK_SUPERRES) {
         make_small(l, b, job, keep, &told, image, target,
                    s->base ? s->base + at * n_out * c : NULL);
-    } else if (s->weight) {
+    } else if (l->config.noisy_only) {
         aei_blind_spots(rng, target, l->h, l->w, c, image, s->weight + at * n_in);
         told.white = told.luminance = told.chroma = aei_guess_white(target, l->h, l->w, c,
                                                                     b->scratch);
@@ -369,6 +379,8 @@ ae_status aei_picture_sample(aei_loader *l, aei_sample_bench *b, aei_batch_slot 
         for (size_t i = 0; keep > 0 && i < n_in * c; i++)
             target[i] += keep * (image[i] - target[i]);
     }
+    if (r->columns)
+        skip_gaps(target, n_in, image, s->weight + at * n_in);
     if (r->strength_max > 0)
         told.white = 1 - keep;
     if (noisy && l->level_c)

@@ -41,7 +41,7 @@ ae_status aei_pairs_create(const ae_dataset *noisy, size_t n_clean, uint64_t cac
     p->found = ae_alloc(n_clean, sizeof(*p->found));
     p->state = ae_alloc(n_clean, sizeof(*p->state));
     st = p->found && p->state
-             ? aei_items_create(noisy, cache_bytes, 1, 1, opaque, warning, &p->items, err)
+             ? aei_items_create(noisy, cache_bytes, 1, 1, false, opaque, warning, &p->items, err)
              : ae_fail(err, AE_ERR_NOMEM, "%zu pairs of pictures", n_clean);
     if (st != AE_OK) {
         aei_pairs_free(p);

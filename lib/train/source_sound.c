@@ -56,8 +56,8 @@ static ae_status open_set(const aei_source_sound_config *c, const ae_dataset *da
 
     if (!data || !data->n_items)
         return AE_OK;
-    if ((st = aei_items_create(data, c->cache_bytes / 4, 1, 1, c->opaque, c->warning, &to->items,
-                               err)) != AE_OK)
+    if ((st = aei_items_create(data, c->cache_bytes / 4, 1, 1, false, c->opaque, c->warning,
+                               &to->items, err)) != AE_OK)
         return st;
     to->data = data;
     to->n = data->n_items;

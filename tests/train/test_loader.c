@@ -562,7 +562,8 @@ static void memory_is_bounded(void **state)
     aei_loader *l;
 
     (void)state;
-    assert_int_equal(aei_items_create(&s->data, 3 * one, 16, 16, NULL, NULL, &items, &err), AE_OK);
+    assert_int_equal(aei_items_create(&s->data, 3 * one, 16, 16, false, NULL, NULL, &items, &err),
+                     AE_OK);
     for (size_t i = 0; i < 30; i++) {
         assert_int_equal(aei_items_get(items, i % 10, &p, &err), AE_OK);
         aei_items_put(items, i % 10);

@@ -663,6 +663,15 @@ const cli_inputs *dataset_files(const dataset *d)
 
 ae_status dataset_item(const dataset *d, size_t i, ae_shape shape, float *to, ae_error *err)
 {
+    ae_status st = dataset_item_as_is(d, i, shape, to, err);
+
+    for (size_t k = 0; st == AE_OK && d->need.lines && k < (size_t)shape.h * shape.w; k++)
+        to[k] = isnan(to[k]) ? 0 : to[k];
+    return st;
+}
+
+ae_status dataset_item_as_is(const dataset *d, size_t i, ae_shape shape, float *to, ae_error *err)
+{
     const float *from;
     float *all = NULL;
     ae_signal_info info;

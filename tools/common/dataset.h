@@ -33,7 +33,8 @@ dataset_need dataset_need_of(const ae_recipe *recipe);
  * used. Nothing at all: AE_ERR_MALFORMED. An item of a data set is a picture of its dimensions:
  * height, height x width (channels 1) or height x width x 1 or 3; a line of a table one of height
  * 1. Elements of 8 and 16 bits without sign are pictures' samples where an item has two dimensions
- * or more; all other numbers stay what they are. What is missing in a table is its column's mean.
+ * or more; all other numbers stay what they are. What is missing is its column's mean, in
+ * training a gap that does not count.
  * Text is any file that is named, and below directories what is called so. */
 ae_status dataset_open(char **operands, int n_operands, dataset_need need, bool quiet,
                        dataset **out, ae_error *err);
@@ -52,5 +53,8 @@ const char *dataset_line_name(const dataset *data, size_t line, char text[DATASE
 /* Item i in f32, pictures in 0..1, as `shape` wants it (channels: grey becomes colour and colour
  * grey); `to` holds its elements. */
 ae_status dataset_item(const dataset *data, size_t i, ae_shape shape, float *to, ae_error *err);
+/* The same, but what is missing in a line of a table is NaN, not 0. */
+ae_status dataset_item_as_is(const dataset *data, size_t i, ae_shape shape, float *to,
+                             ae_error *err);
 
 #endif

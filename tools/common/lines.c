@@ -24,7 +24,9 @@ static void add_item(const table *t, const float *given, const float *made, uint
             for (uint32_t i = 0; i < c->wide; i++) {
                 float d = made[at + i] - given[at + i];
 
-                squares[(size_t)y * t->n + k] += d * d;
+                squares[(size_t)y * t->n + k] += isnan(given[at + i])
+                                                     ? 0
+                                                     : d * d; /* missing is no fault */
             }
         }
 }
@@ -79,7 +81,7 @@ ae_status lines_measure(const table *t, const latents_options *o, const dataset 
         size_t item = latents_item(o, data, i, items->n), line = dataset_line(data, item);
         float distance = 0;
 
-        if ((st = dataset_item(data, item, shape, given, err)) != AE_OK)
+        if ((st = dataset_item_as_is(data, item, shape, given, err)) != AE_OK)
             break;
         add_item(t, given, items->values + i * items->width, shape.h, out->squares + line * t->n);
         if (normal)

@@ -401,10 +401,10 @@ static void read_row(void *opaque, const double *values)
         float *to = r->to + c->first;
 
         if (!c->n_words)
-            *to = isnan(v) ? 0 : (float)((v - c->mean) / c->deviation);
+            *to = (float)((v - c->mean) / c->deviation);
         for (uint32_t i = 0; i < c->n_words; i++)
             to[i] = isnan(v)
-                        ? 0
+                        ? NAN
                         : (float)(((r->map[k][(uint32_t)v] == i) - c->shares[i]) / c->deviation);
     }
     r->to += r->t->wide;

@@ -40,8 +40,8 @@ ae_status table_learn(void *opaque,
 void table_free(table *t);
 
 /* All rows as the network sees them: *n lines of t->wide. Columns are found by their names where
- * both have names, else by their place. What is missing becomes 0, the mean, as does each number of
- * a word that was not learnt. Where row or column cannot be taken AE_ERR_MALFORMED or
+ * both have names, else by their place. What is missing becomes NaN; a word that was not learnt
+ * is none of those that were. Where row or column cannot be taken AE_ERR_MALFORMED or
  * AE_ERR_MISMATCH names them. */
 ae_status table_read(const table *t, ae_reader *reader, float **lines, size_t *n, ae_error *err);
 
