@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The tool's side of decoding apart. */
+ * The tool's side of decoding apart, as apart.h describes it: the processes that decode, idle or
+ * at work for a reader, the orders to the keeper, and rows taken from memory that is shared. A
+ * process that dies costs the item that it was at, and nothing else. */
 #define _GNU_SOURCE
 #include "apart.h"
 

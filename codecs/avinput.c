@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How libavformat reaches the bytes of a source. */
+ * How libavformat reaches the bytes of a source: by callbacks that read and seek, and by nothing
+ * else. Formats that may name other files, as lists of streams do, are refused when they ask to
+ * open one. */
 #include <string.h>
 
 #include "avsound.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * JPEG through libjpeg-turbo: the adapter. */
+ * JPEG through libjpeg-turbo: the adapter as the registry sees it. Reading is in jpeg_read.c,
+ * writing in jpeg_write.c, and what both need, the library's errors above all, in jpeg_io.c. */
 #include "jpeg.h"
 
 static const char *const suffixes[] = {"jpg", "jpeg", "jpe", "jfif", NULL};

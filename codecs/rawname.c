@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Recognising camera raw files, by maker, and files of boxes, by brand. */
+ * Recognising camera raw files, by maker, and files of boxes, by brand. Makers' files are TIFF
+ * with directories that point to the real picture, and would be read as their small preview
+ * otherwise. */
 #include <string.h>
 
 #include "adapter.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * TIFF through libtiff: the adapter. */
+ * TIFF through libtiff: the adapter as the registry sees it. Reading is in tiff_read.c, writing in
+ * tiff_write.c, the bytes below both in tiff_io.c. */
 #include "tiff.h"
 
 static const char *const suffixes[] = {"tif", "tiff", NULL};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A reader that turns what another one reads. */
+ * A reader that turns what another one reads: all of it goes into a turner (upright.c) when the
+ * first row is asked for, since that may be the last of the file's or its first column. From then
+ * on it is a reader like others. */
 #include "ae/files.h"
 
 #include "adapter.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The keeper and the processes that decode. */
+ * The keeper and the processes that decode, as apart.h describes them. Before a process looks at
+ * the first byte of a stranger's file it gives up all that it need not have (confine.h). */
 #define _GNU_SOURCE
 #include "apart.h"
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A lapped transform in whole numbers, as mdct.h describes it. The DCT-IV goes by a complex
+ * transform between two rotations; sines and cosines come of one table, which integers compute, so
+ * that no library's rounding gets in. */
 #include "mdct.h"
 
 #include <pthread.h>

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The bits of a block of spectra: levels of bands, which of them have coefficients, and these.
+ * What is expected of each comes of the blocks before and the bands below. What the decoder must
+ * know is decided by code that coder and decoder share, so that they cannot come to differ. */
 #include "soundbands.h"
 
 #include <math.h>

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Floats without loss. A tile has a scale, in which most of its samples are whole numbers, and
+ * these are predicted as samples of whole numbers are. The bits below them are told beside them,
+ * and so are samples that no such number stands for, NaN and infinities among them: every bit
+ * comes back. */
 #include "soundfloats.h"
 
 #include <string.h>

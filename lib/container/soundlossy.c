@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A tile of lossy sound. Encoding chooses for each cell how short its blocks are, transforms
+ * (mdct.h), codes the spectra (soundbands.h), and decodes what it wrote, since neighbours are
+ * joined with that; where samples without loss take fewer bytes, the tile is those. */
 #include "soundlossy.h"
 
 #include <math.h>

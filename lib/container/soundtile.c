@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One tile of sound without loss or within a bound: bits at the end that are 0 in all of a channel
+ * are left out, the head says what else is known of each, and what remains goes through the model
+ * (soundmodel.h). Floats become whole numbers first, where they can (soundfloats.h). */
 #include "soundtile.h"
 
 #include <string.h>

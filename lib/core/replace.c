@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Files written beside their target and renamed once complete. */
+ * Files written beside their target and renamed once complete, so that whoever reads the target
+ * finds the old or the new one whole, whatever happens in between. What an end by force leaves is
+ * a temporary file, which a later run removes (temporary.h). */
 #include "core/replace.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Messages of errors, names of results, limits. */
+ * Messages of errors, names of results, limits. A failure is told once, by whoever finds it; where
+ * memory was refused by the budget, the message says so by itself. */
 #include "ae/status.h"
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Work shared by threads: each takes the next index until none is left. */
+ * Work shared by threads: each takes the next index until none is left. Which thread does which
+ * job is left to chance; jobs write to places of their own, so that results do not depend on it. */
 #define _GNU_SOURCE
 #include "core/threads.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A file read whole, within limits. */
+ * A file read whole, within limits: its size is compared with the limit before memory is taken,
+ * and what is no regular file is refused, since a pipe or a device could go on for ever. */
 #include "model/file.h"
 
 #include <errno.h>

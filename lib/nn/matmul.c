@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Products of two matrices over oneDNN, whose operands lie as they are or transposed. */
+ * Products of two matrices over oneDNN, whose operands lie as they are or transposed. A primitive,
+ * its memory and its scratch are made once for a shape and used at each step, as the optimiser
+ * needs it (train/muon.c). */
 #include "nn/matmul.h"
 #include "nn/exec.h"
 #include "nn/plan.h"

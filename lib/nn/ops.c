@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The table of operators. */
+ * The table of operators, from the rows of ops.h: whoever reads recipes, checks, describes or runs
+ * graphs looks up here, and so they cannot disagree. */
 #include "nn/ops.h"
 
 #define ROW(number, op, ...) [AE_OP_##number] = {.name = #op, __VA_ARGS__},

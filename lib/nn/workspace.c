@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The workspace: stretches of memory with lifetimes, laid out first fit, largest first. */
+ * The workspace: stretches of memory with lifetimes, laid out first fit, largest first. A stretch
+ * is kept clear of those alone that live at a step at which it does, and so layers that are far
+ * apart share memory. Sizes are rounded up to lines of the cache. */
 #include <stdlib.h>
 
 #include "nn/plan.h"

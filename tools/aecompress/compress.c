@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Items and files. */
+ * One input to one .aec: the codec is found, items are begun, coded by what suits their kind (a
+ * network or samples, recording.c, arrayitem.c), ended with the digest of what decoding will give,
+ * and where --verify asks for it decoded again. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

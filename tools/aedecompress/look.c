@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * --list and --test. */
+ * --list and --test: nothing is written. A list comes from the index and the heads of items alone;
+ * a test decodes everything and compares it with the checksums and the digest that were stored. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>

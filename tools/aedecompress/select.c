@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Which items of a file are meant. */
+ * Which items of a file are meant. A name that is an item's is that item, whatever characters it
+ * has; only others are patterns, so that no item is out of reach. */
 #include <stdlib.h>
 #include <string.h>
 

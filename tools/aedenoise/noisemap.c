@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What was found of the noise, drawn as a picture. */
+ * What was found of the noise, drawn as a picture: a pixel for each of the input's, coloured by
+ * the library (ae_noise_map) and written as files always are, whole or not at all. */
 #include "noisemap.h"
 
 #include "ae/files.h"

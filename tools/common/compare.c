@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A picture before and after, side by side. */
+ * A picture before and after, side by side. Rows of the input wait here until those that were made
+ * of them come, and since no engine reads far ahead, few do: neither picture is held whole. */
 #include "common/compare.h"
 
 #include <string.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Records of one line, JSON. */
+ * Records of one line, JSON. A record is put together in memory and written at once, so that those
+ * of several threads and processes do not mix; numbers that are not finite become null. */
 #include "common/json.h"
 
 #include <math.h>

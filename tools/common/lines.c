@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * How unlike the normal lines of a table are: the squares of what a network errs by in each
+ * column, averaged over the lines around, since faults last and noise does not, and beside them,
+ * where a model says what is normal, how far the codes are from that (normal.h). */
 #include "common/lines.h"
 
 #include <math.h>

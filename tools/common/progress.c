@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Messages and one line of progress on standard error, from any thread. */
+ * Messages and one line of progress on standard error, from any thread. The line is drawn on
+ * terminals alone, at most five times a second and no wider than it fits, and makes way for
+ * messages. What comes from files is escaped, so that no name moves the cursor. */
 #define _GNU_SOURCE
 #include "common/progress.h"
 

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Columns are learnt of all files of the training data: of numbers the mean and the deviation, of
+ * words those that are most frequent. A line then becomes numbers by the same table in training
+ * and in use, whatever the order of the columns in its file, and the table goes into the model as
+ * text. */
 #include "common/table.h"
 
 #include <math.h>
