@@ -75,7 +75,7 @@ static ae_status take_small(void *opaque, const void *rows, uint32_t n, ae_error
         for (uint32_t k = 0; k < a->colours; k++) {
             float d = (isfinite(p[k]) ? p[k] : 0) - small[k];
 
-            d -= fminf(fmaxf(d, -a->rounding), a->rounding);
+            d -= d < -a->rounding ? -a->rounding : d > a->rounding ? a->rounding : d;
             lack[k] = opacity(a, p) >= 1 ? d : 0;
             mean += lack[k] / (float)a->colours;
         }
@@ -127,8 +127,10 @@ static void find_range(aei_agree *a, uint64_t y)
     }
     for (size_t i = 0; i < n * c; i++) /* of no others is anything read again */
         for (size_t t = 1; t <= 2 * REACH; t++) {
-            a->low[i] = fminf(a->low[i], a->low[i + t * c]);
-            a->high[i] = fmaxf(a->high[i], a->high[i + t * c]);
+            float low = a->low[i + t * c], high = a->high[i + t * c];
+
+            a->low[i] = low < a->low[i] ? low : a->low[i];
+            a->high[i] = high > a->high[i] ? high : a->high[i];
         }
     aei_leave_room(a->low, a->high, n * c);
 }
@@ -140,20 +142,26 @@ static ae_status take_correction(void *opaque, const void *rows, uint32_t n, ae_
     const float *correction = rows;
     uint64_t y = a->n_out++;
     float *to = waiting_row(a, y);
-    uint32_t c = a->colours;
+    const float *lows = a->low, *highs = a->high;
+    uint32_t c = a->colours, part = 0; /* of the small picture's pixel */
 
     (void)n;
     if (y % a->scale == 0)
         find_range(a, y / a->scale);
-    for (uint64_t x = 0; x < a->result.width; x++, to += a->result.channels)
+    for (uint64_t x = 0; x < a->result.width; x++, to += a->result.channels) {
         for (uint32_t k = 0; k < c; k++) {
-            float low = a->low[x / a->scale * c + k], high = a->high[x / a->scale * c + k];
+            float low = to[k] < lows[k] ? to[k] : lows[k];
+            float high = to[k] > highs[k] ? to[k] : highs[k];
             float v = to[k] + *correction++;
 
-            low = to[k] < low ? to[k] : low;
-            high = to[k] > high ? to[k] : high;
             to[k] = v < low ? low : v > high ? high : v;
         }
+        if (++part == a->scale) {
+            part = 0;
+            lows += c;
+            highs += c;
+        }
+    }
     ae_samples_from_f32(a->result.sample, waiting_row(a, y), a->bytes,
                         a->result.width * a->result.channels);
     return a->sink->write(a->sink->opaque, a->bytes, 1, err);
