@@ -4,7 +4,7 @@
 PSNR monotone over -q 0, 10 ... 100, how many bytes beside those without loss, how good beside WebP at equal bytes; and without loss beside PNG,
 WebP and, of two levels, fax group 4.
 
-    bench/graphics.py [--save DIRECTORY] [--only PATTERN] [BUILD]
+    bench/graphics.py [--save DIRECTORY] [--only PATTERN] [--seed N] [BUILD]
 
 Without BUILD the pictures are only saved. Needs numpy and Pillow with libtiff; of cwebp, dwebp and fonts it takes what is there."""
 import argparse
@@ -188,8 +188,8 @@ def fax(r, w, h, noise):
     return Image.fromarray(((a > 128) * 255).astype("uint8"))
 
 
-def pictures():
-    r = numpy.random.default_rng(17)
+def pictures(seed):
+    r = numpy.random.default_rng(seed)
     grid = numpy.indices((96, 96)).sum(0)
     two = lambda mask, a, b: Image.fromarray(numpy.where(mask[..., None], numpy.uint8(a), numpy.uint8(b)))
     for i, n in enumerate((16, 32, 48, 64)):
@@ -270,6 +270,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--save", help="where the pictures go")
     parser.add_argument("--only", default="*", help="a pattern of names")
+    parser.add_argument("--seed", type=int, default=17, help="other pictures of the same kinds")
     parser.add_argument("--lossless", action="store_true", help="nothing but sizes without loss")
     parser.add_argument("build", nargs="?")
     options = parser.parse_args()
@@ -277,7 +278,7 @@ def main():
         folder = options.save or f"{work}/set"
         os.makedirs(folder, exist_ok=True)
         names = []
-        for name, im in pictures():
+        for name, im in pictures(options.seed):
             if fnmatch.fnmatch(name, options.only):
                 im.save(f"{folder}/{name}.png", optimize=True)
                 names.append(name)

@@ -12,8 +12,9 @@
 
 enum {
     FEW_COLOURS = 256, /* drawn, not photographed; of greys a fourth */
+    FEW_SHARE = 8,     /* colours are kept where so many pixels share one */
     N_BINS = 512,      /* of differences */
-    MOST_ERROR = 16,   /* of samples, of 255 */
+    N_BOUNDS = 5,      /* errors of samples, of 255, are powers of two */
     STEP = 10,         /* of -q, at which lower qualities are looked at */
     DRAWN_FURTHER = 20 /* of -q: an error of a drawing counts about four times */
 };
@@ -140,7 +141,8 @@ static uint64_t colour_at(const trial_crop *c, size_t i)
     return colour;
 }
 
-static bool has_few_colours(const trial_crop *c, bool grey)
+/* How many colours there are, where they are no more than what speaks for a drawing; else 0. */
+static size_t count_few(const trial_crop *c, bool grey)
 {
     enum { SLOTS = 1024 };
     uint64_t seen[SLOTS] = {0}, last = UINT64_MAX;
@@ -157,10 +159,10 @@ static bool has_few_colours(const trial_crop *c, bool grey)
         while (seen[at] && seen[at] != colour)
             at = (at + 1) % SLOTS;
         if (!seen[at] && ++found > most)
-            return false;
+            return 0;
         seen[at] = colour;
     }
-    return true;
+    return found;
 }
 
 /* A guess at the bits that a pixel takes without loss, and the share of pixels that are just as a
@@ -263,41 +265,45 @@ static double cost(const result *r, double q, uint32_t channels)
     return r->bits + promise_price(q) * r->error.squares / channels;
 }
 
-/* Samples without loss lie in c->coded; where they are costly, an error of 1, 2, 4, 8 or 16 may be
- * the better choice, up to what makes errors as large as the network makes elsewhere, e (e + 1) /
- * 3. All above the least are tried, too: what was best at a lower quality is among them. What has
- * few colours keeps them. */
-static ae_status choose_bound(const trial_job *j, trial_crop *c, const result *exact,
-                              uint32_t *bound, ae_error *err)
+/* Samples of a tile, without loss and within errors of 1, 2, 4, 8 and 16: what they take, of those
+ * that were asked for. */
+typedef struct sampled {
+    struct coded_tile coded; /* without loss */
+    result exact, bounded[N_BOUNDS];
+    bool known[N_BOUNDS];
+} sampled;
+
+static uint32_t bound_of(const trial_crop *c, int i)
 {
-    uint32_t one = AE_BOUND_ONE * (c->info.sample == AE_U8 ? 1 : 257);
-    double best = exact->bits, pixels = (double)(c->info.width * c->info.height);
+    return (AE_BOUND_ONE * (c->info.sample == AE_U8 ? 1 : 257)) << i;
+}
+
+/* An error may be the better choice where it saves a fifth, up to what makes errors as large as the
+ * network makes elsewhere, e (e + 1) / 3. All above the least are tried, too: what was best at a
+ * lower quality is among them. What has few colours keeps them. *best: of `bounded`; -1: none. */
+static ae_status choose_bound(const trial_job *j, trial_crop *c, double q, sampled *s, int *best,
+                              double *is, ae_error *err)
+{
+    double pixels = (double)(c->info.width * c->info.height);
     ae_status st = AE_OK;
 
-    *bound = 0;
-    if (j->few || exact->bits < promise_usual_rate(j->q) * pixels)
+    *best = -1;
+    *is = s->exact.bits;
+    if (j->few || s->exact.bits < promise_usual_rate(q) * pixels)
         return AE_OK;
-    for (uint32_t e = MOST_ERROR; e && e * (e + 1) > 1.5 * promise_usual_error(j->q) && st == AE_OK;
-         e /= 2) {
-        struct coded_tile kept = c->coded;
-        double is = INFINITY;
-        result r;
+    for (int i = N_BOUNDS; i-- && (2 << i) * ((1 << i) + 1) > 3 * promise_usual_error(q);) {
+        double here;
 
-        c->coded = (struct coded_tile){0};
-        if ((st = try_samples(c, e * one, &r, err)) == AE_OK && r.bits < 0.8 * exact->bits)
-            is = cost(&r, j->q, c->info.channels);
-        if (is < best) {
-            best = is;
-            *bound = e * one;
-        } else {
-            struct coded_tile swap = c->coded;
-
-            c->coded = kept;
-            kept = swap;
+        if (!s->known[i] && (st = try_samples(c, bound_of(c, i), &s->bounded[i], err)) != AE_OK)
+            return st;
+        s->known[i] = true;
+        here = cost(&s->bounded[i], q, c->info.channels);
+        if (s->bounded[i].bits < 0.8 * s->exact.bits && here < *is) {
+            *is = here;
+            *best = i;
         }
-        ae_free(kept.data);
     }
-    return st;
+    return AE_OK;
 }
 
 /* Photographs are worth few bits more without any loss than with little: nobody sees it. In
@@ -315,27 +321,51 @@ double choose_drawn_q(double q)
 }
 
 /* Whether the network at q is no match for samples. *near: not by far. */
-static ae_status loses(const trial_job *j, trial_crop *c, double q, const result *exact, bool *lost,
+static ae_status loses(const trial_job *j, trial_crop *c, double q, sampled *s, bool *lost,
                        bool *near, ae_error *err)
 {
-    double samples = (double)(c->info.width * c->info.height * c->info.channels), is;
-    struct coded_tile kept = c->coded;
+    double samples = (double)(c->info.width * c->info.height * c->info.channels), is, other;
     tile_error doubled;
+    int best;
     result r;
-    ae_status st;
+    ae_status st = try_network(j, c, q, &r, err);
 
-    c->coded = (struct coded_tile){0};
-    st = try_network(j, c, q, &r, err);
-    ae_free(c->coded.data);
-    c->coded = kept;
     if (st != AE_OK)
         return st;
     is = cost(&r, q, c->info.channels);
     doubled = (tile_error){2 * r.error.squares, 2 * r.error.worst};
-    *lost = exact->bits <=
+    *lost = s->exact.bits <=
                 (j->drawn ? fmax(is, choose_drawn_odds(q) * r.bits) : fmin(is, ODDS * r.bits)) ||
             !promise_is_kept(q, &r.error, samples);
-    *near = exact->bits <= 3 * is || !promise_is_kept(q, &doubled, samples);
+    *near = s->exact.bits <= 3 * is || !promise_is_kept(q, &doubled, samples);
+    if (j->drawn && *near && !*lost && (st = choose_bound(j, c, q, s, &best, &other, err)) == AE_OK)
+        *lost = best >= 0 && other <= is && s->bounded[best].error.squares <= r.error.squares;
+    return st;
+}
+
+/* Whether samples win at j->q or below, and within which bound. */
+static ae_status judge_samples(const trial_job *j, trial_crop *c, bool lost, sampled *s,
+                               bool *samples, uint32_t *bound, ae_error *err)
+{
+    bool near = true, nearby;
+    ae_status st = AE_OK;
+    double is;
+    int best;
+
+    if (!lost)
+        st = loses(j, c, j->q, s, &lost, &near, err);
+    for (double q = (ceil(j->q / STEP) - 1) * STEP; st == AE_OK && q >= 0 && near && !lost;
+         q -= STEP)
+        st = loses(j, c, q, s, &lost, &nearby, err);
+    if (st != AE_OK || !lost || (st = choose_bound(j, c, j->q, s, &best, &is, err)) != AE_OK)
+        return st;
+    *samples = true;
+    *bound = best < 0 ? 0 : bound_of(c, best);
+    if (best >= 0)
+        return try_samples(c, *bound, &s->bounded[best], err);
+    ae_free(c->coded.data);
+    c->coded = s->coded;
+    s->coded = (struct coded_tile){0};
     return AE_OK;
 }
 
@@ -343,13 +373,13 @@ ae_status trial_judge(trial_job *j, trial_crop *c, bool grey, bool *samples, uin
                       ae_error *err)
 {
     double pixels = (double)(c->info.width * c->info.height), equal, rate = guess_rate(c, &equal);
-    bool lost = j->broken, near = true;
-    result exact;
+    sampled s = {0};
+    size_t colours;
     ae_status st;
 
     *samples = false;
     if (j->survey) {
-        bool drawn = has_few_colours(c, grey) || equal > DRAWN;
+        bool drawn = count_few(c, grey) || equal > DRAWN;
 
         pthread_mutex_lock(j->mutex);
         j->survey->drawn += drawn;
@@ -357,24 +387,20 @@ ae_status trial_judge(trial_job *j, trial_crop *c, bool grey, bool *samples, uin
         pthread_mutex_unlock(j->mutex);
         return AE_OK;
     }
-    j->few = has_few_colours(c, grey);
-    j->drawn = j->few || equal > DRAWN;
+    colours = count_few(c, grey);
+    j->few = colours && colours * FEW_SHARE <= pixels;
+    j->drawn = colours || equal > DRAWN;
     if (!j->broken && !j->drawn && rate > fmax(1.5 * promise_usual_rate(j->q), MAYBE_SMOOTH))
         return AE_OK;
-    if ((st = try_samples(c, 0, &exact, err)) != AE_OK)
+    if ((st = try_samples(c, 0, &s.exact, err)) != AE_OK)
         return st;
-    j->drawn = j->drawn || exact.bits < SMOOTH * pixels;
+    s.coded = c->coded;
+    c->coded = (struct coded_tile){0};
+    j->drawn = j->drawn || s.exact.bits < SMOOTH * pixels;
     if (j->drawn)
         j->q = choose_drawn_q(j->q);
-    lost = lost || exact.bits < 0.25 * promise_usual_rate(j->q) * pixels;
-    if (!lost && (st = loses(j, c, j->q, &exact, &lost, &near, err)) != AE_OK)
-        return st;
-    for (double q = (ceil(j->q / STEP) - 1) * STEP; q >= 0 && near && !lost; q -= STEP) {
-        bool nearby;
-
-        if ((st = loses(j, c, q, &exact, &lost, &nearby, err)) != AE_OK)
-            return st;
-    }
-    *samples = lost;
-    return lost ? choose_bound(j, c, &exact, bound, err) : AE_OK;
+    st = judge_samples(j, c, j->broken || s.exact.bits < 0.25 * promise_usual_rate(j->q) * pixels,
+                       &s, samples, bound, err);
+    ae_free(s.coded.data);
+    return st;
 }
