@@ -75,7 +75,7 @@ def plot(curves, path, title):
             lines.append('<path stroke="#ddd" d="M%s 40V390"/><text x="%s" y="406" text-anchor="middle">%d</text>' % (x, x, rate))
     for i, (name, points) in enumerate(curves.items()):
         style = 'fill="none" stroke="%s" stroke-width="%s"' % (COLOURS[name], 3 if name == "ae" else 1.5)
-        lines.append('<path %s d="M%s"/>' % (style, " ".join(at(p) for p in sorted(points))))
+        lines.append('<path %s d="M%s"/>' % (style, " ".join(at(p) for p in sorted(map(tuple, points)))))
         lines.append('<path %s d="M500 %dh30"/><text x="538" y="%d">%s</text>' % (style, 60 + 16 * i, 64 + 16 * i, name))
     with open(path, "w") as file:
         file.write("\n".join(lines + ["</svg>\n"]))

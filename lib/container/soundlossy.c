@@ -18,9 +18,10 @@ enum {
     KIND_LED = 4, /* samples of the overlap, then those of the tile */
     LEAST_LIFT = -100,
     MOST_LIFT = 120,
-    /* lifts of floats that are quieter or louder are not taken for loudness */
-    LEAST_HEARD = -7,
-    MOST_HEARD = 4
+    /* lifts of floats that are quieter or louder are not taken for loudness: of the steps, in 1/256
+     * of an octave */
+    MOST_COARSER = 560,
+    MOST_FINER = 320
 };
 
 uint32_t aei_lossy_block(const ae_signal_info *info, uint32_t tile)
@@ -139,15 +140,21 @@ typedef struct rules {
     float long_gain; /* bits a coefficient that each further block has to save */
 } rules;
 
-/* Found by trying on speech and music (bench/sound_rd.py). */
+/* Found by trying on speech and music (bench/sound_rd.py). Where there are few bits, loud bands,
+ * which words hang on, get more of them, and bands are wide, as their levels take bits, too. */
 static rules rules_of(double quality)
 {
-    rules r = {.head = {.least = 4, .divisor = 6, .gamma = 22, .tilt = 12, .gain = 28},
-               .lambda = 0.15f,
-               .long_gain = 0.2f};
+    double few = fmin(1, fmax(0, (40 - quality) / 11)); /* all below 8 kbit/s of speech */
+    rules r = {.head = {.least = 6}, .lambda = 0.15f, .long_gain = 0.2f};
 
-    r.head.step = (int16_t)lrint(8 * (240 - 3 * quality));
-    r.level_lambda = (float)fmin(3, fmax(1, 4 - quality / 20));
+    r.head.divisor = (uint8_t)lrint(6 - 2 * few);
+    r.head.gamma = (uint8_t)lrint(20 - 7 * few);
+    r.head.tilt = (uint8_t)lrint(12 + 3 * few);
+    r.head.gain = (uint8_t)lrint(28 - 6 * few);
+    /* such that sizes grow evenly with the quality */
+    r.head.step = (int16_t)lrint(8 * (265 - 3 * quality + 15.4 * (20 - r.head.gamma) -
+                                      4.5 * (r.head.tilt - 12) - 6 * (6 - r.head.divisor)));
+    r.level_lambda = (float)(fmin(3, fmax(1, 4 - quality / 20)) - 0.7 * few);
     return r;
 }
 
@@ -329,7 +336,7 @@ static ae_status encode_spectra(aei_lossy *l, double quality, const void *frames
 {
     rules r = rules_of(quality);
     aei_bands_plan plan = {.lambda = r.lambda, .level_lambda = r.level_lambda};
-    int32_t level;
+    int32_t heard;
     size_t head, mids;
     ae_status st;
 
@@ -340,9 +347,10 @@ static ae_status encode_spectra(aei_lossy *l, double quality, const void *frames
         return ae_fail(err, AE_ERR_NOMEM, "a tile of sound");
     take_samples(l, frames, n + aei_lossy_overlap(l->log2n));
     r.head.lift = (int8_t)l->lift;
-    level = l->lift < LEAST_HEARD ? LEAST_HEARD : l->lift > MOST_HEARD ? MOST_HEARD : l->lift;
-    r.head.step = (int16_t)(r.head.step +
-                            level * (AEI_BANDS_LOG / AEI_BANDS_ONE * r.head.gamma - AEI_BANDS_LOG));
+    heard = l->lift * (AEI_BANDS_LOG / AEI_BANDS_ONE * r.head.gamma - AEI_BANDS_LOG);
+    r.head.step += (int16_t)(heard > MOST_COARSER  ? MOST_COARSER
+                             : heard < -MOST_FINER ? -MOST_FINER
+                                                   : heard);
     choose_splits(l, &r);
     for (uint32_t c = 0; c < l->info.channels; c++) {
         for (uint32_t i = 0; i <= l->cells; i++)
