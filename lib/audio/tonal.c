@@ -67,8 +67,9 @@ ae_status aei_tonal_create(const ae_sound_features *features, double rate, aei_t
     t->spectrum = ae_alloc(aei_spectrum_bins(t->shorter), 2 * sizeof(float));
     t->power = ae_alloc(aei_spectrum_bins(t->shorter), sizeof(float));
     if (!t->rest || !t->kept || !t->spectrum || !t->power) {
+        st = ae_fail(err, AE_ERR_NOMEM, "what is tonal in %u bins", t->bins);
         aei_tonal_free(t);
-        return ae_fail(err, AE_ERR_NOMEM, "what is tonal in %u bins", t->bins);
+        return st;
     }
     *out = t;
     return AE_OK;
