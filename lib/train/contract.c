@@ -47,8 +47,10 @@ ae_status aei_contraction_create(const ae_graph *graph, const ae_param *params, 
     c->norms = ae_alloc(c->units, sizeof(*c->norms));
     c->sums = ae_alloc((size_t)c->units * n_shards, sizeof(*c->sums));
     if (!c->norms || !c->sums) {
+        ae_status st = ae_fail(err, AE_ERR_NOMEM, "penalty jacobian of %u units", c->units);
+
         aei_contraction_free(c);
-        return ae_fail(err, AE_ERR_NOMEM, "penalty jacobian of %u units", c->units);
+        return st;
     }
     *out = c;
     return AE_OK;
