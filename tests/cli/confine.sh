@@ -60,17 +60,7 @@ else
 fi
 
 # what copies streams of a stranger's file into another is no part of the tool, either
-cat >same.yaml <<END
-recipe: 1
-name: same
-task: denoise
-sound: {bands: 128, linear: 96}
-networks:
-  - name: net
-    inputs: [{name: image, channels: 1, width: 128}]
-    layers:
-      - {op: conv, kernel: 1, bias: false, init: identity}
-END
+sound_recipe same.yaml same "      - {op: conv, kernel: 1, bias: false, init: identity}"
 tool="$denoise --quiet --no-sync -m ./same.aem"
 run 0 "$make" same.yaml same.aem
 run 0 "$sound" make wav s16 48000 2 30000 noise a.wav

@@ -28,4 +28,19 @@ prints() { grep -qF -- "$1" out || fail "stdout lacks '$1': $(cat out)"; }
 same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
 absent() { for f; do [ ! -e "$f" ] || fail "$f exists"; done; }
 present() { for f; do [ -s "$f" ] || fail "$f is missing or empty"; done; }
+# sound_recipe FILE NAME LAYERS: of a denoiser of sound
+sound_recipe()
+{
+    cat >"$1" <<END
+recipe: 1
+name: $2
+task: denoise
+sound: {bands: 128, linear: 96}
+networks:
+  - name: net
+    inputs: [{name: image, channels: 1, width: 128}]
+    layers:
+$3
+END
+}
 finish() { [ $failures -eq 0 ]; exit; }

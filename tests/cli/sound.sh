@@ -7,25 +7,10 @@ compress=$(realpath "$6")
 . "$1"
 export LC_ALL=C
 
-# recipe FILE NAME LAYERS
-recipe()
-{
-    cat >"$1" <<END
-recipe: 1
-name: $2
-task: denoise
-sound: {bands: 128, linear: 96}
-networks:
-  - name: net
-    inputs: [{name: image, channels: 1, width: 128}]
-    layers:
-$3
-END
-}
-recipe tiny.yaml tiny "      - {op: conv, out: 8, kernel: [1, 5], act: relu}
+sound_recipe tiny.yaml tiny "      - {op: conv, out: 8, kernel: [1, 5], act: relu}
       - {op: conv, out: 1, kernel: [1, 3], act: sigmoid}
       - {op: mul, from: [previous, image]}"
-recipe same.yaml same "      - {op: conv, kernel: 1, bias: false, init: identity}"
+sound_recipe same.yaml same "      - {op: conv, kernel: 1, bias: false, init: identity}"
 mkdir models
 $make tiny.yaml models/voice.aem && $make same.yaml models/same.aem || fail "no model"
 export AE_MODEL_PATH=$PWD/models
