@@ -31,12 +31,13 @@ struct aei_agree {
     float rounding; /* half a step of the small picture */
     aei_held held;
     ae_rescaler *down, *up;
-    uint8_t *bytes;    /* 2 * REACH + 1 rows of the small picture, or one of the result */
-    float *pixels;     /* a row of the small picture */
-    float *lack;       /* of its colours */
-    float *low, *high; /* with REACH more pixels on either side */
-    float *colour;     /* a row of the result without its alpha */
-    float *waiting;    /* the ring */
+    uint8_t *bytes;      /* 2 * REACH + 1 rows of the small picture, or one of the result */
+    float *pixels;       /* a row of the small picture */
+    float *lack;         /* of its colours */
+    float *low, *high;   /* with REACH more pixels on either side */
+    float *least, *most; /* those of a row of the result */
+    float *colour;       /* a row of the result without its alpha */
+    float *waiting;      /* the ring */
     uint64_t n_in, n_small, n_out;
 };
 
@@ -95,6 +96,34 @@ void aei_leave_room(float *low, float *high, size_t n)
     }
 }
 
+AEI_CLONES static void take_extremes(float *low, float *high, const float *row, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = fabsf(row[i]) < INFINITY ? row[i] : 0;
+
+        low[i] = v < low[i] ? v : low[i];
+        high[i] = v > high[i] ? v : high[i];
+    }
+}
+
+/* Of each number and the 2 REACH that follow at steps of c. */
+AEI_CLONES static void spread(float *low, float *high, size_t n, size_t c)
+{
+    for (size_t left = 2 * REACH; left-- > 0;)
+        for (size_t i = 0; i < n + left * c; i++) {
+            low[i] = low[i + c] < low[i] ? low[i + c] : low[i];
+            high[i] = high[i + c] > high[i] ? high[i + c] : high[i];
+        }
+}
+
+/* Of each pixel `scale` ones. */
+static void repeat(const float *from, float *to, size_t n, uint32_t c, uint32_t scale)
+{
+    for (size_t x = 0; x < n; x++, from += c)
+        for (uint32_t i = 0; i < scale; i++, to += c)
+            memcpy(to, from, c * sizeof(*to));
+}
+
 /* For row y of the small picture: what results there may be, by the opaque ones of the pixels
  * around each. */
 static void find_range(aei_agree *a, uint64_t y)
@@ -113,57 +142,54 @@ static void find_range(aei_agree *a, uint64_t y)
     for (uint64_t i = 0; i < end - first; i++) {
         ae_samples_to_f32(a->info.sample, a->bytes + i * ae_row_bytes(&a->info), a->pixels,
                           n * a->info.channels);
-        for (size_t x = 0; x < n; x++) {
-            const float *p = a->pixels + x * a->info.channels;
-            size_t at = edge + x * c;
+        if (!a->info.alpha)
+            take_extremes(a->low + edge, a->high + edge, a->pixels, n * c);
+        else
+            for (size_t x = 0; x < n; x++) {
+                const float *p = a->pixels + x * a->info.channels;
 
-            for (uint32_t k = 0; k < c && opacity(a, p) >= 1; k++) {
-                float v = isfinite(p[k]) ? p[k] : 0;
-
-                a->low[at + k] = v < a->low[at + k] ? v : a->low[at + k];
-                a->high[at + k] = v > a->high[at + k] ? v : a->high[at + k];
+                if (opacity(a, p) >= 1)
+                    take_extremes(a->low + edge + x * c, a->high + edge + x * c, p, c);
             }
-        }
     }
-    for (size_t i = 0; i < n * c; i++) /* of no others is anything read again */
-        for (size_t t = 1; t <= 2 * REACH; t++) {
-            float low = a->low[i + t * c], high = a->high[i + t * c];
-
-            a->low[i] = low < a->low[i] ? low : a->low[i];
-            a->high[i] = high > a->high[i] ? high : a->high[i];
-        }
+    spread(a->low, a->high, n * c, c);
     aei_leave_room(a->low, a->high, n * c);
+    repeat(a->low, a->least, n, c, a->scale);
+    repeat(a->high, a->most, n, c, a->scale);
 }
 
-/* Corrections of a row of the result; what lies outside the range already does not go farther. */
+/* What lies outside the range already does not go farther. */
+AEI_CLONES static void correct(float *to, const float *correction, const float *least,
+                               const float *most, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float low = to[i] < least[i] ? to[i] : least[i];
+        float high = to[i] > most[i] ? to[i] : most[i];
+        float v = to[i] + correction[i];
+
+        v = v < low ? low : v;
+        to[i] = v > high ? high : v;
+    }
+}
+
+/* Corrections of a row of the result. */
 static ae_status take_correction(void *opaque, const void *rows, uint32_t n, ae_error *err)
 {
     aei_agree *a = opaque;
     const float *correction = rows;
     uint64_t y = a->n_out++;
     float *to = waiting_row(a, y);
-    const float *lows = a->low, *highs = a->high;
-    uint32_t c = a->colours, part = 0; /* of the small picture's pixel */
+    size_t pixels = (size_t)a->result.width, channels = a->result.channels, c = a->colours;
 
     (void)n;
     if (y % a->scale == 0)
         find_range(a, y / a->scale);
-    for (uint64_t x = 0; x < a->result.width; x++, to += a->result.channels) {
-        for (uint32_t k = 0; k < c; k++) {
-            float low = to[k] < lows[k] ? to[k] : lows[k];
-            float high = to[k] > highs[k] ? to[k] : highs[k];
-            float v = to[k] + *correction++;
-
-            to[k] = v < low ? low : v > high ? high : v;
-        }
-        if (++part == a->scale) {
-            part = 0;
-            lows += c;
-            highs += c;
-        }
-    }
-    ae_samples_from_f32(a->result.sample, waiting_row(a, y), a->bytes,
-                        a->result.width * a->result.channels);
+    if (channels == c)
+        correct(to, correction, a->least, a->most, pixels * c);
+    else
+        for (size_t x = 0; x < pixels; x++)
+            correct(to + x * channels, correction + x * c, a->least + x * c, a->most + x * c, c);
+    ae_samples_from_f32(a->result.sample, to, a->bytes, pixels * channels);
     return a->sink->write(a->sink->opaque, a->bytes, 1, err);
 }
 
@@ -196,9 +222,12 @@ static ae_status allocate(aei_agree *a, ae_error *err)
     a->lack = ae_alloc(n * a->colours, sizeof(float));
     a->low = ae_alloc(range, sizeof(float));
     a->high = ae_alloc(range, sizeof(float));
+    a->least = ae_alloc(n * scale * a->colours, sizeof(float));
+    a->most = ae_alloc(n * scale * a->colours, sizeof(float));
     a->colour = ae_alloc(n * scale * a->colours, sizeof(float));
     a->waiting = ae_alloc(WAITING * scale, n * scale * channels * sizeof(float));
-    return a->bytes && a->pixels && a->lack && a->low && a->high && a->colour && a->waiting
+    return a->bytes && a->pixels && a->lack && a->low && a->high && a->least && a->most &&
+                   a->colour && a->waiting
                ? AE_OK
                : ae_fail(err, AE_ERR_NOMEM, "rows of %zu pixels", n * scale);
 }
@@ -259,6 +288,8 @@ void aei_agree_free(aei_agree *a)
     ae_free(a->lack);
     ae_free(a->low);
     ae_free(a->high);
+    ae_free(a->least);
+    ae_free(a->most);
     ae_free(a->colour);
     ae_free(a->waiting);
     ae_free(a);
