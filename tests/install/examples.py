@@ -41,6 +41,10 @@ with tempfile.TemporaryDirectory() as folder:
     if not said.startswith("32 numbers"):
         failures += 1
         print("code: " + said)
+    said = run(programs["item"], source / "tests" / "container" / "golden" / "version1-archive.aec", "rgba.png").stdout
+    if said != "5 rows, 240 bytes\n":
+        failures += 1
+        print("item: " + said)
     for name, least in (("dog.png", 10000), ("talk.wav", 100000)):
         if not (work / name).exists() or (work / name).stat().st_size < least:
             failures += 1
@@ -49,4 +53,4 @@ with tempfile.TemporaryDirectory() as folder:
     if bad.returncode != 1 or not bad.stderr.startswith("denoise: ") or (work / "x.png").exists():
         failures += 1
         print("what is no picture: exit %d, %s" % (bad.returncode, bad.stderr))
-sys.exit(failures > 0 or len(programs) < 3)
+sys.exit(failures > 0 or len(programs) < 4)

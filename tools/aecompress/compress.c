@@ -143,7 +143,8 @@ int compress_load(compress_options *o, char **operands, int n_operands)
 ae_status compress_verify(int fd, uint64_t first, const compress_options *o, uint32_t threads,
                           ae_error *err)
 {
-    aecfile_options options = {.model = o->model, .control.threads = threads};
+    ae_archive_options options = {.model = o->model,
+                                  .control = {.threads = threads, .cancel = &cli_cancel}};
     ae_item *items = NULL;
     size_t n = 0;
     aecfile f;
@@ -157,7 +158,8 @@ ae_status compress_verify(int fd, uint64_t first, const compress_options *o, uin
         bool checked = false;
 
         if (items[i].number >= first &&
-            (st = aecfile_decode(&f, &items[i], &options, NULL, &checked, err)) == AE_OK &&
+            (st = ae_archive_decode(f.archive, &items[i], &options, NULL, &checked, err)) ==
+                AE_OK &&
             !checked)
             st = ae_fail(err, AE_ERR_INTERNAL, "%s has no hash", items[i].name);
     }

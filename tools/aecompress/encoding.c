@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "choose.h"
-#include "common/patches.h"
+#include "ae/archive.h"
 
 static ae_status read_rows(void *opaque, void *rows, uint32_t n_rows, ae_error *err)
 {
@@ -180,7 +180,7 @@ static ae_status take_colours(void *opaque, const void *rows, uint32_t n_rows, a
         ae_status st = read_and_keep(opaque, joined, 1, err);
 
         memcpy(e->made, (const uint8_t *)rows + y * width * colours, width * colours);
-        if (st != AE_OK || (st = patches_apply(e->patches, e->made, 1, err)) != AE_OK)
+        if (st != AE_OK || (st = ae_patches_apply(e->patches, e->made, 1, err)) != AE_OK)
             return st;
         for (size_t x = 0; x < width; x++)
             memcpy(joined + x * whole, e->made + x * colours, colours);
@@ -267,7 +267,7 @@ ae_status compress_compare(encoding *e, const compress_options *o, uint32_t thre
         .quality = e->c->item.quality, .control.threads = threads, .control.cancel = &cli_cancel};
     ae_tile_source tiles = {e, get_tile};
     ae_row_sink colours = {e, take_colours};
-    patches over = {
+    ae_patches over = {
         .info = e->c->info, .control = {threads, &cli_cancel, e, NULL, NULL}, .read = get_patch};
     ae_status st = compress_read_again(e->c, err);
 
@@ -279,7 +279,7 @@ ae_status compress_compare(encoding *e, const compress_options *o, uint32_t thre
     if (st == AE_OK)
         st = e->made && e->squares ? ae_decode(o->coder, &picture, &decode, &tiles, &colours, err)
                                    : ae_fail(err, AE_ERR_NOMEM, "a row");
-    patches_clear(&over);
+    ae_patches_clear(&over);
     ae_free(e->made);
     ae_free(e->squares);
     e->patches = NULL;

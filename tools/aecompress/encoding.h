@@ -17,7 +17,7 @@ typedef struct encoding {
     struct listener *listener;   /* compares it with what decoding gives; NULL: not asked for */
     ae_tile_kind kind;           /* of those being written */
     struct error_map *map;       /* of what decoding gives; NULL: not asked for */
-    struct patches *patches;     /* while comparing */
+    struct ae_patches *patches;  /* while comparing */
     uint8_t *made;               /* a row of colours */
     double *squares;
 } encoding;

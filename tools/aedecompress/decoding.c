@@ -80,8 +80,8 @@ ae_status decoding_encode(decoding *d, aecfile *f, const ae_codec *codec, ae_sin
     const decompress_options *o = d->o;
     const cli_item *item = d->item;
     bool checked;
-    aecfile_options how = decompress_how(o);
-    ae_signal_info result = aecfile_result(d->what, &how), sound = result;
+    ae_archive_options how = decompress_how(o, d->what);
+    ae_signal_info result = ae_archive_result(d->what, &how), sound = result;
     bool drawn = o->preview && sound.kind == AE_KIND_AUDIO;
     waveform wave = {0};
     ae_write_options options = {.quality = (int)o->picture.quality,
@@ -92,8 +92,8 @@ ae_status decoding_encode(decoding *d, aecfile *f, const ae_codec *codec, ae_sin
     ae_error why = {0};
     ae_status st;
 
-    how.control = (ae_control){d->threads, NULL, d, show, lose};
-    if ((st = aecfile_check_range(d->what, &how, err)) != AE_OK ||
+    how.control = (ae_control){d->threads, &cli_cancel, d, show, lose};
+    if ((st = ae_archive_check_range(d->what, &how, err)) != AE_OK ||
         (st = ae_item_open(f->container, d->what, &reader, err)) != AE_OK)
         return st;
     if (ae_item_meta(reader, NULL, &meta, &why) == AE_ERR_IO) {
@@ -117,7 +117,7 @@ ae_status decoding_encode(decoding *d, aecfile *f, const ae_codec *codec, ae_sin
         goto done;
     if (*d->encoder.writer.note)
         cli_item_note(item, "%s", d->encoder.writer.note);
-    st = aecfile_decode(f, d->what, &how, &sink, &checked, err);
+    st = ae_archive_decode(f->archive, d->what, &how, &sink, &checked, err);
     if (st == AE_OK && drawn)
         st = waveform_draw(&wave, &d->encoder, err);
     if (st == AE_OK)

@@ -349,11 +349,11 @@ static bool names_file(const char *path)
 static ae_status check_output(const decompress_options *o, const aecfile *f, const ae_item *items,
                               size_t n, ae_error *err)
 {
-    aecfile_options how = decompress_how(o);
     uint64_t most = o->max_output ? o->max_output : ((uint64_t)4 << 30) + 1024 * f->size, total = 0;
 
     for (size_t i = 0; i < n; i++) {
-        ae_signal_info info = aecfile_result(&items[i], &how);
+        ae_archive_options how = decompress_how(o, &items[i]);
+        ae_signal_info info = ae_archive_result(&items[i], &how);
 
         total += ae_row_bytes(&info) * info.height;
         if (total > most)

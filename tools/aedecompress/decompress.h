@@ -25,7 +25,7 @@ typedef struct decompress_options {
 /* The codec for output whose name does not tell. */
 const ae_codec *decompress_standard(const decompress_options *o, const ae_item *item);
 /* What an item is decoded with, and how much of it. */
-aecfile_options decompress_how(const decompress_options *o);
+ae_archive_options decompress_how(const decompress_options *o, const ae_item *item);
 
 ae_status decompress_file(void *opaque, const cli_item *item, ae_error *err);
 /* The items of a file that --item names, each once and in the file's order; *out to be freed with

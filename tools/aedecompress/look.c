@@ -162,13 +162,14 @@ static void list_item(const look *l)
 
 static void test_item(look *l, aecfile *f)
 {
-    aecfile_options how = {.model = l->o->model,
-                           .control = {l->o->picture.batch.jobs, NULL, l, NULL, say_lost}};
+    ae_archive_options how = {
+        .model = l->o->model,
+        .control = {l->o->picture.batch.jobs, &cli_cancel, l, NULL, say_lost}};
     uint32_t before = l->n_bad;
     bool checked;
     ae_error err;
 
-    if (aecfile_decode(f, l->item, &how, NULL, &checked, &err) != AE_OK) {
+    if (ae_archive_decode(f->archive, l->item, &how, NULL, &checked, &err) != AE_OK) {
         cli_message("%s: %s: %s", l->path, l->item->name, err.message);
         l->n_bad++;
     } else if (!checked && l->n_bad == before) {

@@ -2,6 +2,7 @@
  *
  * Which items of a file are meant. A name that is an item's is that item, whatever characters it
  * has; only others are patterns, so that no item is out of reach. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,14 +34,24 @@ const ae_codec *decompress_standard(const decompress_options *o, const ae_item *
                : ae_codec_for_name(flac ? "flac" : "wav");
 }
 
-aecfile_options decompress_how(const decompress_options *o)
+/* A place in frames or rows, at most the end. */
+static uint64_t place_in(const decompress_options *o, const ae_item *item, double place)
 {
-    return (aecfile_options){.model = o->model,
-                             .region = o->region,
-                             .preview = o->preview,
-                             .from = o->from,
-                             .to = o->to,
-                             .in_frames = o->in_frames};
+    double unit = o->in_frames || item->info.kind == AE_KIND_TENSOR ? 1 : item->info.rate;
+    double at = floor(place * unit + 0.5);
+
+    return at < (double)item->info.height ? (uint64_t)at : item->info.height;
+}
+
+ae_archive_options decompress_how(const decompress_options *o, const ae_item *item)
+{
+    uint64_t first = place_in(o, item, o->from), end = o->to > 0 ? place_in(o, item, o->to) : 0;
+
+    return (ae_archive_options){.model = o->model,
+                                .region = o->region,
+                                .preview = o->preview,
+                                .first = first,
+                                .n_frames = end > first ? end - first : o->to > 0};
 }
 
 /* Nothing but * and ? is special, brackets and backslashes are letters like others. */

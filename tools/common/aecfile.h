@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * An .aec file from disk or standard input, and what is needed to decode its items. */
+ * An .aec file from disk or standard input. */
 #ifndef CLI_AECFILE_H
 #define CLI_AECFILE_H
 
-#include "common/codecs.h"
+#include "ae/archive.h"
 
 typedef struct aecfile {
-    ae_container *container;
+    ae_archive *archive;
+    ae_container *container; /* its */
     int fd; /* of a regular file, read without going through a buffer; -1: source */
     ae_source *source;
-    uint64_t size;        /* bytes */
-    codecs codecs;        /* of network items */
-    ae_item_reader *pack; /* of the last packed item */
-    uint64_t pack_offset;
+    uint64_t size; /* bytes */
 } aecfile;
 
 /* Zeroes *file first; close it whatever happens. */
@@ -21,26 +19,6 @@ ae_status aecfile_open(aecfile *file, const char *path, ae_error *err);
 /* of a regular file, which stays the caller's */
 ae_status aecfile_open_descriptor(aecfile *file, int fd, ae_error *err);
 void aecfile_close(aecfile *file);
-
-typedef struct aecfile_options {
-    /* a codec to decode with, NULL: the embedded one, or one found by its identity */
-    const char *model;
-    ae_region region;
-    bool preview;
-    /* of sounds: the part wanted, in seconds or in frames, of arrays in rows; to 0: to the end */
-    double from, to;
-    bool in_frames;
-    ae_control control; /* cancel is cli_cancel, whatever it says */
-} aecfile_options;
-
-/* The type of the rows that aecfile_decode writes, and how many there are. */
-ae_signal_info aecfile_result(const ae_item *item, const aecfile_options *options);
-/* Fails where the part wanted of a sound or an array begins behind its end; what ends behind it
- * ends with it. */
-ae_status aecfile_check_range(const ae_item *item, const aecfile_options *options, ae_error *err);
-/* Decodes an item and, where it is whole and has a hash, checks that: *checked tells. */
-ae_status aecfile_decode(aecfile *file, const ae_item *item, const aecfile_options *options,
-                         const ae_row_sink *sink, bool *checked, ae_error *err);
 
 /* Copies an item that is not packed, with its tiles, metadata and hash. n_lost: counts tiles that
  * cannot be read; NULL: they are an error. */

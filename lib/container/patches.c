@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Patches over the rows that a network makes, a row of tiles at a time. */
-#include "common/patches.h"
+#include "ae/archive.h"
 
 #include <string.h>
 
 enum { SHRINK = 8 /* of previews */ };
 
-static uint32_t unit_of(const patches *p)
+static uint32_t unit_of(const ae_patches *p)
 {
     return p->preview ? SHRINK : 1;
 }
@@ -22,7 +22,7 @@ static uint32_t least(uint32_t a, uint32_t b)
 static ae_status read_samples(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
                               ae_error *err)
 {
-    patches *p = opaque;
+    ae_patches *p = opaque;
     uint32_t across = (uint32_t)((p->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE);
     ae_status st;
 
@@ -40,7 +40,7 @@ static ae_status read_samples(void *opaque, uint32_t index, const void **data, s
 /* Tiles without samples are no loss. */
 static void lose(void *opaque, uint32_t index, const char *why)
 {
-    patches *p = opaque;
+    ae_patches *p = opaque;
     uint32_t across = (uint32_t)((p->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE);
     uint8_t *flags = &p->flags[index % across - p->first];
 
@@ -55,7 +55,7 @@ static void lose(void *opaque, uint32_t index, const char *why)
 
 static ae_status take_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
-    patches *p = opaque;
+    ae_patches *p = opaque;
     uint32_t unit = unit_of(p), width = least((uint32_t)p->info.width - p->first * AE_CODER_TILE,
                                               p->n_flags * AE_CODER_TILE);
     size_t n = (size_t)n_rows * ((width + unit - 1) / unit) * p->info.channels *
@@ -69,7 +69,7 @@ static ae_status take_rows(void *opaque, const void *rows, uint32_t n_rows, ae_e
 }
 
 /* The patches of a row of tiles. */
-static ae_status load(patches *p, uint32_t row, ae_error *err)
+static ae_status load(ae_patches *p, uint32_t row, ae_error *err)
 {
     uint32_t across = (uint32_t)((p->info.width + AE_CODER_TILE - 1) / AE_CODER_TILE),
              unit = unit_of(p);
@@ -133,7 +133,7 @@ static ae_status load(patches *p, uint32_t row, ae_error *err)
     return st;
 }
 
-static void make_grey(const patches *p, uint8_t *row, uint32_t n)
+static void make_grey(const ae_patches *p, uint8_t *row, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         if (p->info.sample == AE_U8) {
@@ -147,7 +147,7 @@ static void make_grey(const patches *p, uint8_t *row, uint32_t n)
         }
 }
 
-ae_status patches_apply(patches *p, void *rows, uint32_t n_rows, ae_error *err)
+ae_status ae_patches_apply(ae_patches *p, void *rows, uint32_t n_rows, ae_error *err)
 {
     uint32_t unit = unit_of(p), tile = AE_CODER_TILE / unit, x0 = p->region.x / unit,
              y0 = p->region.y / unit;
@@ -185,7 +185,7 @@ ae_status patches_apply(patches *p, void *rows, uint32_t n_rows, ae_error *err)
     return AE_OK;
 }
 
-void patches_clear(patches *p)
+void ae_patches_clear(ae_patches *p)
 {
     ae_free(p->band);
     ae_free(p->flags);

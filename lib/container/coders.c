@@ -1,38 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Decoders of network items, found by identity: embedded, installed, or given. */
-#include "common/codecs.h"
+#include "container/coders.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static void close_one(struct codecs_open *o)
+static void close_one(struct aei_open_coder *o)
 {
     ae_coder_free(o->coder);
     ae_model_free(o->model);
-    *o = (struct codecs_open){0};
+    *o = (struct aei_open_coder){0};
 }
 
-void codecs_clear(codecs *c)
+void aei_coders_clear(aei_coders *c)
 {
     close_one(&c->embedded);
-    for (uint32_t i = 0; i < CODECS_OPEN; i++)
+    for (uint32_t i = 0; i < AEI_CODERS_OPEN; i++)
         close_one(&c->open[i]);
     for (size_t i = 0; i < c->n_known; i++)
         ae_free(c->known[i].path);
     ae_free(c->known);
-    *c = (codecs){0};
+    *c = (aei_coders){0};
 }
 
-static bool is(const struct codecs_open *o, const uint8_t identity[16])
+static bool is(const struct aei_open_coder *o, const uint8_t identity[16])
 {
     return o->coder && memcmp(o->identity, identity, 16) == 0;
 }
 
 /* Takes over a model that has a decoder program. */
-static ae_status open_model(codecs *c, ae_model *model, ae_coder **coder, ae_error *err)
+static ae_status open_model(aei_coders *c, ae_model *model, ae_coder **coder, ae_error *err)
 {
-    struct codecs_open *o = &c->open[c->next];
+    struct aei_open_coder *o = &c->open[c->next];
     ae_status st;
 
     close_one(o);
@@ -42,14 +42,14 @@ static ae_status open_model(codecs *c, ae_model *model, ae_coder **coder, ae_err
         return st;
     }
     ae_coder_identity(o->coder, o->identity);
-    c->next = (c->next + 1) % CODECS_OPEN;
+    c->next = (c->next + 1) % AEI_CODERS_OPEN;
     *coder = o->coder;
     return AE_OK;
 }
 
 /* A damaged one is no reason to give up: it may be installed, too. Only what is not the file's
  * fault fails. */
-static ae_status look_inside(codecs *c, const ae_container *container, ae_error *err)
+static ae_status look_inside(aei_coders *c, const ae_container *container, ae_error *err)
 {
     void *program = NULL;
     size_t n;
@@ -72,7 +72,7 @@ static ae_status look_inside(codecs *c, const ae_container *container, ae_error 
 /* ---- installed ones ---- */
 
 typedef struct visit {
-    codecs *c;
+    aei_coders *c;
     const uint8_t *identity;
     size_t i;
     ae_coder *coder;
@@ -80,14 +80,15 @@ typedef struct visit {
     ae_error err;
 } visit;
 
-static ae_status remember(codecs *c, const char *path, const uint8_t identity[16], ae_error *err)
+static ae_status remember(aei_coders *c, const char *path, const uint8_t identity[16],
+                          ae_error *err)
 {
     char *copy = ae_strdup(path);
 
     if (copy && c->n_known == c->capacity) {
         size_t capacity = 2 * c->capacity + 16;
-        struct codecs_known *grown = ae_realloc(c->known, c->n_known * sizeof(*grown),
-                                                capacity * sizeof(*grown));
+        struct aei_known_coder *grown = ae_realloc(c->known, c->n_known * sizeof(*grown),
+                                                   capacity * sizeof(*grown));
 
         c->known = grown ? grown : c->known;
         c->capacity = grown ? capacity : c->capacity;
@@ -106,7 +107,7 @@ static ae_status remember(codecs *c, const char *path, const uint8_t identity[16
 static bool visit_model(void *opaque, const char *path)
 {
     visit *v = opaque;
-    codecs *c = v->c;
+    aei_coders *c = v->c;
     bool fresh = v->i >= c->n_known;
     uint8_t identity[16] = {0};
     ae_model *model = NULL;
@@ -138,7 +139,7 @@ static void hex(const uint8_t identity[16], char text[33])
         snprintf(text + 2 * i, 3, "%02x", identity[i]);
 }
 
-static ae_status find_installed(codecs *c, const uint8_t identity[16], ae_coder **coder,
+static ae_status find_installed(aei_coders *c, const uint8_t identity[16], ae_coder **coder,
                                 ae_error *err)
 {
     static const uint8_t none[16];
@@ -161,12 +162,12 @@ static ae_status find_installed(codecs *c, const uint8_t identity[16], ae_coder 
                        c->why.message);
     hex(identity, text);
     return ae_fail(err, AE_ERR_MISMATCH,
-                   "was made with the codec %s, which is not installed (--model FILE names it)",
+                   "was made with the codec %s, which is not installed (name it as the model)",
                    text);
 }
 
 /* The one that is to be taken. */
-static ae_status find_named(codecs *c, const uint8_t identity[16], const char *name,
+static ae_status find_named(aei_coders *c, const uint8_t identity[16], const char *name,
                             ae_coder **coder, ae_error *err)
 {
     uint8_t found[16] = {0};
@@ -197,12 +198,12 @@ static ae_status find_named(codecs *c, const uint8_t identity[16], const char *n
     return ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which %s is not", text, path);
 }
 
-ae_status codecs_find(codecs *c, const ae_container *container, const uint8_t identity[16],
-                      const char *name, ae_coder **coder, ae_error *err)
+ae_status aei_coders_find(aei_coders *c, const ae_container *container, const uint8_t identity[16],
+                          const char *name, ae_coder **coder, ae_error *err)
 {
     ae_status st;
 
-    for (uint32_t i = 0; i < CODECS_OPEN; i++)
+    for (uint32_t i = 0; i < AEI_CODERS_OPEN; i++)
         if (is(&c->open[i], identity)) {
             *coder = c->open[i].coder;
             return AE_OK;
