@@ -24,6 +24,10 @@ AE_API void ae_archive_free(ae_archive *archive); /* NULL is fine */
 /* lives as long as the archive */
 AE_API ae_container *ae_archive_container(ae_archive *archive);
 
+/* How many packs stay decoded, each of up to AE_PACK_BYTES: 1 is enough for items in their order,
+ * and is what an archive begins with; who takes them at random wants many. */
+AE_API AE_NODISCARD ae_status ae_archive_keep_packs(ae_archive *archive, uint32_t n, ae_error *err);
+
 typedef struct ae_archive_options {
     /* a codec to decode with, by name or path; NULL: the embedded one, or an installed one */
     const char *model;

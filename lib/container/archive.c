@@ -14,10 +14,13 @@
 
 struct ae_archive {
     ae_container *container;
-    int descriptor;       /* -1: the caller's bytes */
-    aei_coders coders;    /* of network items */
-    ae_item_reader *pack; /* of the last packed item */
-    uint64_t pack_offset;
+    int descriptor;    /* -1: the caller's bytes */
+    aei_coders coders; /* of network items */
+    struct kept {
+        uint64_t offset;
+        ae_item_reader *reader; /* NULL: none */
+    } * packs;                  /* that were decoded last */
+    uint32_t n_packs, next;     /* room for so many; the one that is given up next */
 };
 
 static size_t read_descriptor(void *opaque, uint64_t offset, void *to, size_t n_bytes)
@@ -87,11 +90,20 @@ ae_status ae_archive_open_descriptor(int descriptor, const ae_limits *limits, ae
     return finish_open(&(ae_bytes){*out, (uint64_t)s.st_size, read_descriptor}, limits, out, err);
 }
 
+static void forget_packs(ae_archive *a)
+{
+    for (uint32_t i = 0; i < a->n_packs; i++)
+        ae_item_free(a->packs[i].reader);
+    ae_free(a->packs);
+    a->packs = NULL;
+    a->n_packs = a->next = 0;
+}
+
 void ae_archive_free(ae_archive *a)
 {
     if (!a)
         return;
-    ae_item_free(a->pack);
+    forget_packs(a);
     ae_container_free(a->container);
     aei_coders_clear(&a->coders);
     if (a->descriptor >= 0)
@@ -242,15 +254,36 @@ static ae_status decode_array(decoding *d, const ae_item *item, ae_error *err)
     return st == AE_OK ? ae_arrays_decode(item, &options, &source, &sink, err) : st;
 }
 
-/* The reader of the item's pack, which has decoded it where the last item was of it, too. */
-static ae_status open_pack(ae_archive *a, const ae_item *item, ae_error *err)
+ae_status ae_archive_keep_packs(ae_archive *a, uint32_t n, ae_error *err)
 {
-    if (a->pack && a->pack_offset == item->offset)
-        return AE_OK;
-    ae_item_free(a->pack);
-    a->pack = NULL;
-    a->pack_offset = item->offset;
-    return ae_item_open(a->container, item, &a->pack, err);
+    forget_packs(a);
+    if (!(a->packs = ae_alloc(n ? n : 1, sizeof(*a->packs))))
+        return ae_fail(err, AE_ERR_NOMEM, "%u packs", n);
+    a->n_packs = n ? n : 1;
+    return AE_OK;
+}
+
+/* The reader of the item's pack, which has decoded it where it was kept. */
+static ae_status open_pack(ae_archive *a, const ae_item *item, ae_item_reader **reader,
+                           ae_error *err)
+{
+    struct kept *k;
+    ae_status st = a->packs ? AE_OK : ae_archive_keep_packs(a, 1, err);
+
+    if (st != AE_OK)
+        return st;
+    for (uint32_t i = 0; i < a->n_packs; i++)
+        if (a->packs[i].reader && a->packs[i].offset == item->offset) {
+            *reader = a->packs[i].reader;
+            return AE_OK;
+        }
+    k = &a->packs[a->next];
+    a->next = (a->next + 1) % a->n_packs;
+    ae_item_free(k->reader);
+    *k = (struct kept){.offset = item->offset};
+    st = ae_item_open(a->container, item, &k->reader, err);
+    *reader = k->reader;
+    return st;
 }
 
 /* The whole of a packed item, of which a part may be wanted. */
@@ -260,6 +293,7 @@ static ae_status decode_packed(decoding *d, ae_archive *a, const ae_item *item, 
     ae_region r = o->region;
     uint64_t w = r.width ? r.width : item->info.width, h = r.width ? r.height : item->info.height;
     size_t row = ae_row_bytes(&item->info), sample = row / (size_t)item->info.width;
+    ae_item_reader *reader;
     uint8_t *samples;
     ae_status st;
 
@@ -272,8 +306,8 @@ static ae_status decode_packed(decoding *d, ae_archive *a, const ae_item *item, 
                        (unsigned long long)item->info.width, (unsigned long long)item->info.height);
     if (!(samples = ae_alloc((size_t)item->info.height, row)))
         return ae_fail(err, AE_ERR_NOMEM, "a packed item");
-    if ((st = open_pack(a, item, err)) == AE_OK)
-        st = ae_item_unpack(a->pack, item->position, samples, err);
+    if ((st = open_pack(a, item, &reader, err)) == AE_OK)
+        st = ae_item_unpack(reader, item->position, samples, err);
     for (uint64_t y = 0; y < h && st == AE_OK; y++)
         st = write_rows(d, samples + (r.y + y) * row + r.x * sample, 1, err);
     ae_free(samples);

@@ -16,6 +16,7 @@ PICTURE, SOUND, ARRAY = 1, 2, 3
 # by ae_sample; None: of three bytes
 TYPES = [None, "u1", "u2", "i2", None, "i4", "f4", "f8", "i1", "?", "u4", "i8", "u8", "f2"]
 S24 = 4
+KEPT_PACKS = 1024  # up to 64 MiB of small pictures that share tiles
 # what PyTorch 1.13 has no type for
 WIDER = {"u2": "i4", "u4": "i8"}
 
@@ -95,6 +96,7 @@ class Archive:
             self._call("ae_archive_open_descriptor", descriptor, None, ctypes.byref(self._archive))
         finally:
             os.close(descriptor)
+        self._call("ae_archive_keep_packs", self._archive, KEPT_PACKS)
         self._container = ctypes.c_void_p(self._lib.ae_archive_container(self._archive))
         self._call("ae_container_list", self._container, ctypes.byref(self._items), ctypes.byref(n))
         self._n = n.value
