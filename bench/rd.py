@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Rate and distortion of aecompress beside its peers (those of cjpeg, cwebp, avifenc and cjxl that are installed) on the same pictures in the
-same run: tables, BD-rate (PCHIP), lossless bits a sample, and a plot.
+same run: tables, BD-rate (PCHIP) at equal PSNR and at equal MS-SSIM, lossless bits a sample, and a plot.
 
     bench/rd.py [--model CODEC] [--effort N]... [--csv POINTS.csv] [--plot FILE.svg] BUILD PICTURE...
 
-Bits are those of whole files; PSNR is over all RGB samples of a picture; both are averaged over pictures. All points go to the CSV file; those
+Bits are those of whole files; PSNR is over all RGB samples of a picture, MS-SSIM of its luma in dB, -10 log10(1 - it); all are averaged over
+pictures. All points go to the CSV file; those
 of peers that it has already, of the same pictures, are not measured again. Needs numpy and Pillow."""
 import argparse
 import csv
@@ -35,7 +36,8 @@ LOSSLESS = {
     "WebP -z9": ("cwebp", "cwebp -quiet -z 9 {png} -o {out}", "dwebp -quiet -ppm {out} -o {back}.ppm"),
 }
 QUALITIES = (0, 10, 20, 30, 40, 50, 60, 70, 80, 85)
-FIELDS = ("codec", "quality", "bpp", "psnr_rgb", "encode_s_per_mp", "decode_s_per_mp", "pictures")
+FIELDS = ("codec", "quality", "bpp", "psnr_rgb", "ms_ssim_db", "encode_s_per_mp", "decode_s_per_mp", "pictures")
+BITS, PSNR, MS_SSIM, ENCODE, DECODE = range(5)
 
 
 def run(command):
@@ -57,9 +59,19 @@ def pixels_of(path):
     return numpy.asarray(Image.open(path).convert("RGB"), float)
 
 
-def measure(encode, decode, pictures, work):
-    """Mean bits a pixel, PSNR, seconds a megapixel to encode and to decode."""
-    rows = []
+def similarity(program, pairs):
+    """In dB, of each pair of files."""
+    lines = subprocess.run([program, *(f for pair in pairs for f in pair)], check=True, capture_output=True, text=True).stdout.splitlines()
+    return [-10 * numpy.log10(max(1e-6, 1 - float(line.split()[0]))) for line in lines]
+
+
+def summary(rows, seconds, program, pairs):
+    """Means over the pictures: of bits and PSNR, MS-SSIM, seconds a megapixel to encode and to decode."""
+    return (*numpy.mean(rows, axis=0), numpy.mean(similarity(program, pairs)), *seconds)
+
+
+def measure(encode, decode, pictures, work, program):
+    rows, times, pairs = [], [], []
     for i, (png, ppm) in enumerate(pictures):
         out, back = f"{work}/{i}.out", f"{work}/{i}.back"
         made = out, out + ".avif", back + ".png", back + ".ppm"
@@ -70,18 +82,21 @@ def measure(encode, decode, pictures, work):
         n = numpy.prod(Image.open(png).size)
         seconds = run(encode.format(**names)), run(decode.format(**names))
         file, decoded = (next(f for f in pair if os.path.exists(f)) for pair in (made[:2], made[2:]))
-        rows.append((*cost(file, decoded, png), *(1e6 * t / n for t in seconds)))
-    return tuple(numpy.mean(rows, axis=0))
+        rows.append(cost(file, decoded, png))
+        times.append([1e6 * t / n for t in seconds])
+        pairs.append((png, decoded))
+    return summary(rows, numpy.mean(times, axis=0), program, pairs)
 
 
-def measure_own(encode, decode, pictures, work):
+def measure_own(encode, decode, pictures, work, program):
     """The same of aecompress, which opens its model once for all pictures."""
     for name in ("aec", "back"):
         shutil.rmtree(f"{work}/{name}", ignore_errors=True)
     n = sum(numpy.prod(Image.open(png).size) for png, _ in pictures)
     seconds = run(encode), run(decode)
-    rows = [cost(f"{work}/aec/{i}.aec", f"{work}/back/{i}.ppm", png) for i, (png, _) in enumerate(pictures)]
-    return *numpy.mean(rows, axis=0), *(1e6 * t / n for t in seconds)
+    pairs = [(png, f"{work}/back/{i}.ppm") for i, (png, _) in enumerate(pictures)]
+    rows = [cost(f"{work}/aec/{i}.aec", decoded, png) for i, (png, decoded) in enumerate(pairs)]
+    return summary(rows, [1e6 * t / n for t in seconds], program, pairs)
 
 
 def pchip(x, y, at):
@@ -99,11 +114,11 @@ def pchip(x, y, at):
             + t * t * (t - 1) * h[i] * slope[i + 1])
 
 
-def bd_rate(reference, test):
-    """Per cent of bits that `test` needs more than `reference`, over the range of PSNR that both have."""
+def bd_rate(reference, test, by):
+    """Per cent of bits that `test` needs more than `reference`, over the range of PSNR or MS-SSIM that both have."""
     curves = []
     for points in (reference, test):
-        points = sorted((p[1], numpy.log(p[0])) for p in points)
+        points = sorted((p[by], numpy.log(p[BITS])) for p in points)
         curves.append(tuple(numpy.array(v) for v in zip(*points)))
     low, high = max(c[0][0] for c in curves), min(c[0][-1] for c in curves)
     if not low < high:
@@ -147,8 +162,8 @@ def read_points(path, digest):
     if not path or not os.path.exists(path):
         return {}
     with open(path, newline="") as file:
-        return {(r["codec"], r["quality"]): tuple(float(r[f]) for f in FIELDS[2:6]) for r in csv.DictReader(file)
-                if r["pictures"] == digest and not r["codec"].startswith("aecompress")}
+        return {(r["codec"], r["quality"]): tuple(float(r[f]) for f in FIELDS[2:-1]) for r in csv.DictReader(file)
+                if r["pictures"] == digest and "ms_ssim_db" in r and not r["codec"].startswith("aecompress")}
 
 
 def write_points(path, digest, points):
@@ -168,6 +183,7 @@ def main():
     parser.add_argument("pictures", nargs="+")
     options = parser.parse_args()
     encoder, decoder = (os.path.join(options.build, "tools", name, name) for name in ("aecompress", "aedecompress"))
+    ms_ssim = os.path.join(options.build, "bench", "ms_ssim")
     model = f"-m {options.model} " if options.model else ""
     curves, points = {}, {}
     jobs = [(name, program, str(q), encode.replace("{q}", str(q)), decode)
@@ -192,21 +208,22 @@ def main():
                 print(f"{name} {q}: {program} is not installed", file=sys.stderr)
                 continue
             if program:
-                p = known.get((name, q)) or measure(encode, decode, pictures, work)
+                p = known.get((name, q)) or measure(encode, decode, pictures, work, ms_ssim)
             else:
                 p = measure_own(f"{encoder} --quiet -j 1 -r {encode} -o {work}/aec {work}/png",
-                                f"{decoder} --quiet -j 1 -r {decode} --format ppm -o {work}/back {work}/aec", pictures, work)
+                                f"{decoder} --quiet -j 1 -r {decode} --format ppm -o {work}/back {work}/aec", pictures, work, ms_ssim)
             points[name, q] = p
             if options.csv:
                 write_points(options.csv, digest, {**known, **points})
             if q:
                 curves.setdefault(name, []).append(p)
-            rate = f"{p[0]:.4f} bpp  {p[1]:.3f} dB" if q else f"{p[0] / 3:.4f} bits a sample"
-            print(f"{name:16} {q:5} {rate}  {p[2]:.3f} s/MP to encode, {p[3]:.3f} to decode", flush=True)
+            rate = f"{p[BITS]:.4f} bpp  {p[PSNR]:.3f} dB  MS-SSIM {p[MS_SSIM]:.3f} dB" if q else f"{p[BITS] / 3:.4f} bits a sample"
+            print(f"{name:16} {q:5} {rate}  {p[ENCODE]:.3f} s/MP to encode, {p[DECODE]:.3f} to decode", flush=True)
     for name in curves:
         for other in curves:
             if name.startswith("aecompress") and name != other:
-                print(f"{name} against {other}: BD-rate {bd_rate(curves[other], curves[name]):+.1f} %")
+                print(f"{name} against {other}: BD-rate {bd_rate(curves[other], curves[name], PSNR):+.1f} %, at equal MS-SSIM "
+                      f"{bd_rate(curves[other], curves[name], MS_SSIM):+.1f} %")
     if options.plot:
         plot(curves, options.plot, f"PSNR over RGB, {len(pictures)} pictures")
 
