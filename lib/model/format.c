@@ -33,21 +33,6 @@ uint16_t aei_half_from(float value)
     return (uint16_t)(sign | bits);
 }
 
-float aei_half_to(uint16_t half)
-{
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31,
-             fraction = half & 0x3ff, bits;
-    float value;
-
-    if (!exponent) {
-        value = (float)fraction * 0x1p-24f;
-        return sign ? -value : value;
-    }
-    bits = sign | (exponent == 31 ? 0x7f800000 : (exponent + 112) << 23) | fraction << 13;
-    memcpy(&value, &bits, 4);
-    return value;
-}
-
 bool aei_half_fits(float value)
 {
     return value > -65520.0f && value < 65520.0f;

@@ -4,6 +4,8 @@
 #ifndef AEI_FORMAT_H
 #define AEI_FORMAT_H
 
+#include <string.h>
+
 #include "ae/model.h"
 
 enum {
@@ -58,7 +60,16 @@ static inline void aei_store64(uint8_t *p, uint64_t v)
 
 /* IEEE 754 binary16, rounded to nearest even; aei_half_fits: finite after rounding. */
 uint16_t aei_half_from(float value);
-float aei_half_to(uint16_t half);
+static inline float aei_half_to(uint16_t half)
+{
+    uint32_t exponent = half >> 10 & 31, fraction = half & 0x3ff,
+             bits = (exponent == 31 ? 0x7f800000 : (exponent + 112) << 23) | fraction << 13;
+    float value;
+
+    memcpy(&value, &bits, 4);
+    value = exponent ? value : (float)fraction * 0x1p-24f;
+    return half & 0x8000 ? -value : value;
+}
 bool aei_half_fits(float value);
 
 /* XXH3-128 in canonical (big-endian) order. */

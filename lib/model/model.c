@@ -2,9 +2,11 @@
  *
  * Opening model files: bytes first (header, checksum, sections), then what they mean (recipe,
  * tensors). Everything is checked before the first pointer is handed out. */
+#include "core/clones.h"
 #include "model/file.h"
 #include "model/format.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -216,19 +218,42 @@ static ae_status read_entry(tensor_reader *r, uint32_t network, const ae_param *
     return AE_OK;
 }
 
-static float load_value(const uint8_t *data, size_t i, bool half)
+AEI_CLONES static void load_halves(const uint8_t *from, float *to, size_t n)
 {
-    uint32_t bits;
-    float value;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t half;
 
-    if (half)
-        return aei_half_to(aei_load16(data + 2 * i));
-    bits = aei_load32(data + 4 * i);
-    memcpy(&value, &bits, 4);
-    return value;
+        memcpy(&half, from + 2 * i, 2);
+        to[i] = aei_half_to(half);
+    }
 }
 
-/* Checks all tensors; with `to` also converts them. */
+AEI_CLONES static bool are_between(const float *v, size_t n, float least, float most)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < n; i++)
+        good &= v[i] >= least && v[i] <= most;
+    return good;
+}
+
+static ae_status check_values(const ae_param *p, const float *v, ae_error *err)
+{
+    float least = !p->trainable && strstr(p->name, ".variance") ? 0 : -FLT_MAX;
+    size_t i = 0;
+
+    if (are_between(v, p->count, least, FLT_MAX))
+        return AE_OK;
+    while (are_between(v + i, 1, least, FLT_MAX))
+        i++;
+    return ae_fail(err, AE_ERR_MALFORMED, "tensor %s: element %zu is %s", p->name, i,
+                   isnan(v[i])   ? "NaN"
+                   : isinf(v[i]) ? "infinite"
+                                 : "negative");
+}
+
+/* How many numbers there are, of the first network and of all; with `to` these are taken and
+ * checked, or where they are there already only checked. */
 static ae_status read_tensors(tensor_reader *r, const ae_recipe *recipe, float *to, size_t *n_first,
                               size_t *n_all, ae_error *err)
 {
@@ -243,20 +268,15 @@ static ae_status read_tensors(tensor_reader *r, const ae_recipe *recipe, float *
         for (uint32_t i = 0; st == AE_OK && i < n_params; i++) {
             const ae_param *p = &params[i];
             const uint8_t *data = NULL;
-            bool half = false, variance = !p->trainable && strstr(p->name, ".variance");
+            bool half = false;
 
             st = read_entry(r, k, p, &data, &half, err);
-            for (size_t e = 0; st == AE_OK && e < p->count; e++) {
-                float value = load_value(data, e, half);
-
-                if (!isfinite(value) || (variance && value < 0))
-                    st = ae_fail(err, AE_ERR_MALFORMED, "tensor %s: element %zu is %s", p->name, e,
-                                 isnan(value)   ? "NaN"
-                                 : isinf(value) ? "infinite"
-                                                : "negative");
-                if (to)
-                    to[*n_all + p->offset + e] = value;
-            }
+            if (st == AE_OK && to && half)
+                load_halves(data, to + *n_all + p->offset, p->count);
+            else if (st == AE_OK && to && data != (const void *)(to + *n_all + p->offset))
+                memcpy(to + *n_all + p->offset, data, p->count * sizeof(*to));
+            if (st == AE_OK && to)
+                st = check_values(p, to + *n_all + p->offset, err);
         }
         ae_free(params);
         if (st != AE_OK)
@@ -274,10 +294,11 @@ static ae_status read_tensors(tensor_reader *r, const ae_recipe *recipe, float *
     return AE_OK;
 }
 
-static ae_status open_bytes(const uint8_t *bytes, size_t n_bytes, ae_model *m, ae_error *err)
+static ae_status open_bytes(uint8_t *bytes, size_t n_bytes, ae_model *m, ae_error *err)
 {
     contents file = {0};
     tensor_reader reader = {.file = &file, .all_f32 = true}, again;
+    float *values;
     ae_status st;
 
     if ((st = find_sections(bytes, n_bytes, &file, err)) != AE_OK ||
@@ -294,16 +315,12 @@ static ae_status open_bytes(const uint8_t *bytes, size_t n_bytes, ae_model *m, a
     if ((st = read_tensors(&reader, m->recipe, NULL, &m->n_floats, &m->n_all, err)) != AE_OK)
         return st;
     /* f32 without a byte out of place is the flat array itself */
-    if (reader.all_f32) {
-        m->values = (const float *)(const void *)file.data.at;
-    } else {
-        m->values = m->converted = ae_alloc(m->n_all, sizeof(float));
-        if (!m->converted)
-            return ae_fail(err, AE_ERR_NOMEM, "%zu parameters", m->n_all);
-        if ((st = read_tensors(&again, m->recipe, m->converted, &m->n_floats, &m->n_all, err)) !=
-            AE_OK)
-            return st;
-    }
+    values = file.data.n_bytes ? (float *)(void *)(bytes + (file.data.at - bytes)) : NULL;
+    if (!reader.all_f32 && !(values = m->converted = ae_alloc(m->n_all, sizeof(float))))
+        return ae_fail(err, AE_ERR_NOMEM, "%zu parameters", m->n_all);
+    if ((st = read_tensors(&again, m->recipe, values, &m->n_floats, &m->n_all, err)) != AE_OK)
+        return st;
+    m->values = values;
     m->normal = file.normal.found ? file.normal.at : NULL;
     m->n_normal = file.normal.n_bytes;
     m->columns = file.columns.found ? file.columns.at : NULL;
