@@ -11,6 +11,11 @@
 extern "C" {
 #endif
 
+/* Installed codecs that were opened, and stay so, for any number of archives and threads. */
+typedef struct ae_coders ae_coders;
+AE_API AE_NODISCARD ae_status ae_coders_create(ae_coders **out, ae_error *err);
+AE_API void ae_coders_free(ae_coders *coders); /* NULL is fine */
+
 /* A container and what decoding its items has opened. It belongs to one thread; several may be open
  * on one file. */
 typedef struct ae_archive ae_archive;
@@ -31,6 +36,7 @@ AE_API AE_NODISCARD ae_status ae_archive_keep_packs(ae_archive *archive, uint32_
 typedef struct ae_archive_options {
     /* a codec to decode with, by name or path; NULL: the embedded one, or an installed one */
     const char *model;
+    ae_coders *coders;        /* where it is opened; NULL: the archive's own */
     ae_region region;         /* of pictures */
     bool preview;             /* of pictures: means of 8 x 8 samples, sizes rounded up */
     uint64_t first, n_frames; /* of sounds, of arrays rows: the part wanted; n_frames 0: the rest */

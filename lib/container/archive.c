@@ -15,7 +15,10 @@
 struct ae_archive {
     ae_container *container;
     int descriptor;    /* -1: the caller's bytes */
-    aei_coders coders; /* of network items */
+    ae_coders *coders; /* own ones, once they were needed */
+    ae_coder *embedded;
+    bool looked;    /* for that */
+    ae_error unfit; /* what is wrong with it; AE_OK: nothing */
     struct kept {
         uint64_t offset;
         ae_item_reader *reader; /* NULL: none */
@@ -105,7 +108,8 @@ void ae_archive_free(ae_archive *a)
         return;
     forget_packs(a);
     ae_container_free(a->container);
-    aei_coders_clear(&a->coders);
+    ae_coder_free(a->embedded);
+    ae_coders_free(a->coders);
     if (a->descriptor >= 0)
         close(a->descriptor);
     ae_free(a);
@@ -375,6 +379,47 @@ static ae_status join_rows(void *opaque, const void *rows, uint32_t n_rows, ae_e
     return AE_OK;
 }
 
+/* A damaged one is no reason to give up: it may be installed, too. Only what is not the file's
+ * fault fails. */
+static ae_status look_inside(ae_archive *a, ae_error *err)
+{
+    void *program = NULL;
+    size_t n;
+    ae_error why;
+    ae_status st = ae_container_model(a->container, &program, &n, &why);
+
+    a->looked = true;
+    if (st == AE_ERR_ARGUMENT) /* there is none */
+        return AE_OK;
+    if (st == AE_OK)
+        st = ae_coder_open_program(program, n, &a->embedded, &why);
+    ae_free(program);
+    if (st != AE_OK)
+        a->unfit = why;
+    return st == AE_ERR_NOMEM ? ae_fail(err, st, "%s", why.message) : AE_OK;
+}
+
+static ae_status find_coder(ae_archive *a, const ae_item *item, const ae_archive_options *o,
+                            ae_coder **coder, ae_error *err)
+{
+    uint8_t identity[16];
+    ae_status st = a->looked ? AE_OK : look_inside(a, err);
+
+    if (st != AE_OK)
+        return st;
+    if (a->embedded) {
+        ae_coder_identity(a->embedded, identity);
+        if (memcmp(identity, item->identity, 16) == 0) {
+            *coder = a->embedded;
+            return AE_OK;
+        }
+    }
+    if (!o->coders && !a->coders && (st = ae_coders_create(&a->coders, err)) != AE_OK)
+        return st;
+    return aei_coders_find(o->coders ? o->coders : a->coders, item->identity, o->model, &a->unfit,
+                           coder, err);
+}
+
 static ae_status decode_network(decoding *d, ae_archive *a, const ae_item *item, ae_error *err)
 {
     const ae_archive_options *o = d->options;
@@ -389,7 +434,7 @@ static ae_status decode_network(decoding *d, ae_archive *a, const ae_item *item,
     ae_tile_source source = {d, read_tile}, alpha_source = {d, read_alpha};
     ae_row_sink sink = {&j, join_rows}, alpha_sink = {&j, take_alpha};
     ae_coder *coder = NULL;
-    ae_status st = aei_coders_find(&a->coders, a->container, item->identity, o->model, &coder, err);
+    ae_status st = find_coder(a, item, o, &coder, err);
 
     if (st != AE_OK)
         return st;

@@ -1,87 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Decoders of network items, found by identity: embedded, installed, or given. */
+ * Decoders of network items, found by identity among the installed models, or given by name. */
 #include "container/coders.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static void close_one(struct aei_open_coder *o)
+ae_status ae_coders_create(ae_coders **out, ae_error *err)
 {
-    ae_coder_free(o->coder);
-    ae_model_free(o->model);
-    *o = (struct aei_open_coder){0};
-}
-
-void aei_coders_clear(aei_coders *c)
-{
-    close_one(&c->embedded);
-    for (uint32_t i = 0; i < AEI_CODERS_OPEN; i++)
-        close_one(&c->open[i]);
-    for (size_t i = 0; i < c->n_known; i++)
-        ae_free(c->known[i].path);
-    ae_free(c->known);
-    *c = (aei_coders){0};
-}
-
-static bool is(const struct aei_open_coder *o, const uint8_t identity[16])
-{
-    return o->coder && memcmp(o->identity, identity, 16) == 0;
-}
-
-/* Takes over a model that has a decoder program. */
-static ae_status open_model(aei_coders *c, ae_model *model, ae_coder **coder, ae_error *err)
-{
-    struct aei_open_coder *o = &c->open[c->next];
-    ae_status st;
-
-    close_one(o);
-    o->model = model;
-    if ((st = ae_coder_open(model, &o->coder, err)) != AE_OK) {
-        close_one(o);
-        return st;
-    }
-    ae_coder_identity(o->coder, o->identity);
-    c->next = (c->next + 1) % AEI_CODERS_OPEN;
-    *coder = o->coder;
+    if (!(*out = ae_alloc(1, sizeof(**out))))
+        return ae_fail(err, AE_ERR_NOMEM, "codecs");
+    pthread_mutex_init(&(*out)->mutex, NULL);
     return AE_OK;
 }
 
-/* A damaged one is no reason to give up: it may be installed, too. Only what is not the file's
- * fault fails. */
-static ae_status look_inside(aei_coders *c, const ae_container *container, ae_error *err)
+void ae_coders_free(ae_coders *c)
 {
-    void *program = NULL;
-    size_t n;
-    ae_error why;
-    ae_status st = ae_container_model(container, &program, &n, &why);
-
-    c->looked = true;
-    if (st == AE_ERR_ARGUMENT) /* there is none */
-        return AE_OK;
-    if (st == AE_OK)
-        st = ae_coder_open_program(program, n, &c->embedded.coder, &why);
-    ae_free(program);
-    if (st == AE_OK)
-        ae_coder_identity(c->embedded.coder, c->embedded.identity);
-    else
-        c->why = why;
-    return st == AE_ERR_NOMEM ? ae_fail(err, st, "%s", why.message) : AE_OK;
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n_known; i++) {
+        ae_coder_free(c->known[i].coder);
+        ae_model_free(c->known[i].model);
+        ae_free(c->known[i].path);
+    }
+    ae_free(c->known);
+    pthread_mutex_destroy(&c->mutex);
+    ae_free(c);
 }
 
-/* ---- installed ones ---- */
+static bool is(const struct aei_known_coder *k, const uint8_t identity[16])
+{
+    return memcmp(k->identity, identity, 16) == 0;
+}
 
-typedef struct visit {
-    aei_coders *c;
-    const uint8_t *identity;
-    size_t i;
-    ae_coder *coder;
-    ae_status st; /* of what ends the search */
-    ae_error err;
-} visit;
+/* Takes the model over, if it is one that was wanted. */
+static ae_status open_model(struct aei_known_coder *k, ae_model *model, ae_error *err)
+{
+    ae_status st = ae_coder_open(model, &k->coder, err);
 
-static ae_status remember(aei_coders *c, const char *path, const uint8_t identity[16],
-                          ae_error *err)
+    if (st == AE_OK)
+        k->model = model;
+    else
+        ae_model_free(model);
+    return st;
+}
+
+static ae_status remember(ae_coders *c, const char *path, const uint8_t identity[16], ae_error *err)
 {
     char *copy = ae_strdup(path);
 
@@ -97,39 +61,43 @@ static ae_status remember(aei_coders *c, const char *path, const uint8_t identit
         ae_free(copy);
         return ae_fail(err, AE_ERR_NOMEM, "a codec");
     }
-    c->known[c->n_known].path = copy;
+    c->known[c->n_known] = (struct aei_known_coder){.path = copy};
     memcpy(c->known[c->n_known++].identity, identity, 16);
     return AE_OK;
 }
+
+typedef struct visit {
+    ae_coders *c;
+    const uint8_t *identity;
+    size_t i;
+    ae_coder *coder;
+    ae_status st; /* of what ends the search */
+    ae_error err;
+} visit;
 
 /* Goes on until the codec is found. Models that cannot be opened, and those without a program, are
  * known as zeros. */
 static bool visit_model(void *opaque, const char *path)
 {
     visit *v = opaque;
-    aei_coders *c = v->c;
-    bool fresh = v->i >= c->n_known;
+    ae_coders *c = v->c;
+    size_t at = v->i++, n;
     uint8_t identity[16] = {0};
     ae_model *model = NULL;
-    size_t n;
 
-    if (!fresh) {
-        memcpy(identity, c->known[v->i].identity, 16);
-        path = c->known[v->i].path;
-    }
-    v->i++;
-    if (!fresh && memcmp(identity, v->identity, 16) != 0)
+    if (at < c->n_known && !is(&c->known[at], v->identity))
         return true;
-    v->st = ae_model_open(path, NULL, &model, &v->err);
+    v->st = ae_model_open(at < c->n_known ? c->known[at].path : path, NULL, &model, &v->err);
     if (v->st == AE_OK && ae_model_program(model, &n))
         ae_model_identity(model, identity);
     if (v->st != AE_ERR_NOMEM)
-        v->st = fresh ? remember(c, path, identity, &v->err) : AE_OK;
+        v->st = at < c->n_known ? AE_OK : remember(c, path, identity, &v->err);
     if (v->st != AE_OK || memcmp(identity, v->identity, 16) != 0) {
         ae_model_free(model);
         return v->st == AE_OK;
     }
-    v->st = open_model(c, model, &v->coder, &v->err);
+    if ((v->st = open_model(&c->known[at], model, &v->err)) == AE_OK)
+        v->coder = c->known[at].coder;
     return false;
 }
 
@@ -139,8 +107,8 @@ static void hex(const uint8_t identity[16], char text[33])
         snprintf(text + 2 * i, 3, "%02x", identity[i]);
 }
 
-static ae_status find_installed(aei_coders *c, const uint8_t identity[16], ae_coder **coder,
-                                ae_error *err)
+static ae_status find_installed(ae_coders *c, const uint8_t identity[16], const ae_error *unfit,
+                                ae_coder **coder, ae_error *err)
 {
     static const uint8_t none[16];
     visit v = {.c = c, .identity = identity};
@@ -148,7 +116,7 @@ static ae_status find_installed(aei_coders *c, const uint8_t identity[16], ae_co
     char text[33];
 
     for (size_t i = 0; i < c->n_known && !known; i++)
-        known = memcmp(c->known[i].identity, identity, 16) == 0;
+        known = is(&c->known[i], identity);
     if (known && memcmp(identity, none, 16) != 0) {
         ae_model_visit(&v, visit_model);
         c->complete |= !v.coder && v.st == AE_OK;
@@ -157,17 +125,17 @@ static ae_status find_installed(aei_coders *c, const uint8_t identity[16], ae_co
         return ae_fail(err, v.st, "%s", v.err.message);
     if ((*coder = v.coder) != NULL)
         return AE_OK;
-    if (c->why.status != AE_OK)
-        return ae_fail(err, c->why.status, "its codec is embedded, but cannot be used: %s",
-                       c->why.message);
+    if (unfit->status != AE_OK)
+        return ae_fail(err, unfit->status, "its codec is embedded, but cannot be used: %s",
+                       unfit->message);
     hex(identity, text);
     return ae_fail(err, AE_ERR_MISMATCH,
                    "was made with the codec %s, which is not installed (name it as the model)",
                    text);
 }
 
-/* The one that is to be taken. */
-static ae_status find_named(aei_coders *c, const uint8_t identity[16], const char *name,
+/* The one that is to be taken, which is then the only one known. */
+static ae_status find_named(ae_coders *c, const uint8_t identity[16], const char *name,
                             ae_coder **coder, ae_error *err)
 {
     uint8_t found[16] = {0};
@@ -188,32 +156,32 @@ static ae_status find_named(aei_coders *c, const uint8_t identity[16], const cha
             return st;
         }
     }
-    memcpy(found, c->known[0].identity, 16);
-    if (memcmp(found, identity, 16) == 0)
-        return model || (st = ae_model_open(path, NULL, &model, err)) == AE_OK
-                   ? open_model(c, model, coder, err)
-                   : st;
-    ae_model_free(model);
-    hex(identity, text);
-    return ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which %s is not", text, path);
+    if (!is(c->known, identity)) {
+        ae_model_free(model);
+        hex(identity, text);
+        return ae_fail(err, AE_ERR_MISMATCH, "was made with the codec %s, which %s is not", text,
+                       path);
+    }
+    if (!model && (st = ae_model_open(path, NULL, &model, err)) != AE_OK)
+        return st;
+    if ((st = open_model(c->known, model, err)) == AE_OK)
+        *coder = c->known->coder;
+    return st;
 }
 
-ae_status aei_coders_find(aei_coders *c, const ae_container *container, const uint8_t identity[16],
-                          const char *name, ae_coder **coder, ae_error *err)
+ae_status aei_coders_find(ae_coders *c, const uint8_t identity[16], const char *name,
+                          const ae_error *unfit, ae_coder **coder, ae_error *err)
 {
-    ae_status st;
+    ae_status st = AE_OK;
 
-    for (uint32_t i = 0; i < AEI_CODERS_OPEN; i++)
-        if (is(&c->open[i], identity)) {
-            *coder = c->open[i].coder;
-            return AE_OK;
-        }
-    if (!c->looked && (st = look_inside(c, container, err)) != AE_OK)
-        return st;
-    if (is(&c->embedded, identity)) {
-        *coder = c->embedded.coder;
-        return AE_OK;
-    }
-    return name ? find_named(c, identity, name, coder, err)
-                : find_installed(c, identity, coder, err);
+    *coder = NULL;
+    pthread_mutex_lock(&c->mutex);
+    for (size_t i = 0; i < c->n_known && !*coder; i++)
+        if (c->known[i].coder && is(&c->known[i], identity))
+            *coder = c->known[i].coder;
+    if (!*coder)
+        st = name ? find_named(c, identity, name, coder, err)
+                  : find_installed(c, identity, unfit, coder, err);
+    pthread_mutex_unlock(&c->mutex);
+    return st;
 }

@@ -19,6 +19,7 @@ typedef struct decompress_options {
     bool in_frames;
     bool list, test, repair, preview, keep_links, raw_names;
 
+    ae_coders *coders;        /* of all files */
     const ae_codec *standard; /* of pictures, for output whose name does not tell */
 } decompress_options;
 

@@ -164,6 +164,7 @@ static void test_item(look *l, aecfile *f)
 {
     ae_archive_options how = {
         .model = l->o->model,
+        .coders = l->o->coders,
         .control = {l->o->picture.batch.jobs, &cli_cancel, l, NULL, say_lost}};
     uint32_t before = l->n_bad;
     bool checked;

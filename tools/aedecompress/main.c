@@ -157,6 +157,7 @@ int main(int argc, char **argv)
                    .plans = true};
     char **operands;
     int n, status;
+    ae_error err;
 
     status = picture_start(&tool, &o.picture.batch, argc, argv, &operands, &n);
     if (status == CLI_GO_ON)
@@ -165,5 +166,12 @@ int main(int argc, char **argv)
         status = check();
     if (status != CLI_GO_ON)
         return status;
-    return o.list || o.test ? look_run(&o, operands, n, wanted) : cli_batch_run(&job, operands, n);
+    if (ae_coders_create(&o.coders, &err) != AE_OK) {
+        cli_message("%s", err.message);
+        return CLI_FAILED;
+    }
+    status = o.list || o.test ? look_run(&o, operands, n, wanted)
+                              : cli_batch_run(&job, operands, n);
+    ae_coders_free(o.coders);
+    return status;
 }

@@ -48,6 +48,7 @@ ae_archive_options decompress_how(const decompress_options *o, const ae_item *it
     uint64_t first = place_in(o, item, o->from), end = o->to > 0 ? place_in(o, item, o->to) : 0;
 
     return (ae_archive_options){.model = o->model,
+                                .coders = o->coders,
                                 .region = o->region,
                                 .preview = o->preview,
                                 .first = first,
