@@ -94,6 +94,20 @@ fresh; echo '{"mine": 1}' >log; run 0 $tool --json=log -o o/ t1.txt; is "$(wc -l
 fresh; run 0 $tool --dry-run --json -o o/ t?.txt; only_json; absent o
 fresh; run 0 $tool --quiet -o o/ t?.txt; silent
 fresh; $tool --json t1.txt -o - >got 2>err; same t1.txt got; grep -q '^{' err || fail "no record on standard error"
+fresh; run 0 $tool --json=- -o o/ t1.txt; only_json; absent ./-
+for closed in '<&-' '>&-' '2>&-' '<&- >&- 2>&-'; do    # no file takes the number of what is closed, and messages with it
+    fresh; picture a.pgm 1; eval "$co --lossless -v -o a.aec a.pgm $closed" || fail "$closed: exit $?"
+    run 0 $de -t a.aec; eval "$de -v -o b.pgm a.aec $closed" || fail "$closed: exit $?"; same a.pgm b.pgm
+done
+for lost in '>&-' '>/dev/full'; do
+    fresh; picture a.pgm 1; $co --lossless a.pgm
+    for command in "$de -l a.aec" "$de -t a.aec" "$co --dry-run -f a.pgm" "$tool --dry-run t1.txt"; do
+        eval "$command $lost" 2>err && fail "$command $lost: exit 0"; says "standard output cannot be written"
+    done
+    eval "$co --lossless -o - a.pgm $lost" 2>err && fail "$lost: exit 0"; eval "$co --lossless --json -f a.pgm $lost" 2>err && fail "$lost: exit 0"; says "--json: cannot write"
+done
+run 1 $de --json=/dev/full -l a.aec; says "--json: /dev/full cannot be written"
+fresh; timeout 20 $co --lossless -o a.aec <&- 2>err; is $? 1; absent a.aec
 
 # --- archives
 fresh; mkdir in; for i in 1 2 3; do picture in/$i.pgm $i; done

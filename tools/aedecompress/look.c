@@ -331,7 +331,17 @@ int look_run(const decompress_options *o, char **operands, int n,
     for (size_t i = 0; i < c.inputs.n && !cli_cancel.requested; i++)
         c.well = look_at(o, c.inputs.items[i].path, json) && c.well;
     cli_inputs_clear(&c.inputs);
-    if (!cli_printed() || (json && json != stdout && fclose(json) != 0))
+    if (!cli_printed()) {
+        cli_message("standard output cannot be written");
         c.well = false;
+    }
+    if (json && json != stdout) {
+        bool lost = fflush(json) != 0 || ferror(json);
+
+        if (fclose(json) != 0 || lost) {
+            cli_message("--json: %s cannot be written", b->json);
+            c.well = false;
+        }
+    }
     return cli_cancel.requested ? cli_interrupted() : c.well ? CLI_OK : CLI_FAILED;
 }

@@ -580,8 +580,10 @@ int cli_batch_run(const cli_job *job, char **operands, int n_operands)
     run_workers(&b);
     cli_progress_clear();
     cli_notes_end();
-    if (o->dry_run && !cli_printed())
+    if (o->dry_run && !cli_printed()) {
+        cli_message("standard output cannot be written");
         b.failed++;
+    }
     if (!o->dry_run && !o->quiet &&
         (b.plan.n_items > 1 || (b.plan.n_items && b.plan.named_wrongly)))
         close_line(&b);

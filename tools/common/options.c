@@ -5,6 +5,7 @@
 #include "common/options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <math.h>
 #include <signal.h>
@@ -50,6 +51,16 @@ static void on_signal(int number)
 int cli_interrupted(void)
 {
     return 128 + (signal_number ? signal_number : SIGINT);
+}
+
+/* Where the standard input, output or error is closed, the next file opened would get its number:
+ * it would be read as what was typed, or have messages written into it. What takes the place
+ * instead cannot be read, or written to. */
+static void occupy_closed(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 /* Writes beyond a limit of size fail, like those into a closed pipe, instead of ending the process.
@@ -196,7 +207,9 @@ static int store(const cli_option *o, const char *argument)
     case CLI_COUNT: ++*(uint32_t *)o->value; break;
     case CLI_STRING: *(const char **)o->value = argument; break;
     case CLI_STRINGS: return add_string(o->value, argument);
-    case CLI_OPTIONAL: *(const char **)o->value = argument ? argument : ""; break;
+    case CLI_OPTIONAL:
+        *(const char **)o->value = argument && strcmp(argument, "-") != 0 ? argument : "";
+        break;
     case CLI_INT:
         if (!parse_number(argument, &v, &end) || *end || v != floor(v) || v < 0 || v > UINT32_MAX)
             return cli_usage("--%s: '%s' is not a whole number", o->name, argument);
@@ -477,6 +490,7 @@ int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int
     int status;
 
     cli_name = tool->name;
+    occupy_closed();
     if (strcmp(ae_version(), AE_VERSION) != 0) {
         cli_message("made for version " AE_VERSION " of the library, found %s", ae_version());
         return CLI_FAILED;

@@ -19,7 +19,8 @@ typedef enum cli_type {
     CLI_STRINGS,  /* cli_strings: each time that it is given */
     CLI_SIZE,     /* uint64_t bytes: 1500, 64K, 2G, 1.5GiB (powers of 1024) */
     CLI_DURATION, /* double seconds: 90, 90s, 5m, 1.5h, 2d, 1:30, 1:02:03 */
-    /* const char *: NULL where absent, "" where given without an argument; --name=ARG only */
+    /* const char *: NULL where absent, "" where given without an argument or with "-";
+     * --name=ARG only */
     CLI_OPTIONAL,
     CLI_CHOICE, /* uint32_t: index into `argument`, "auto|f32|bf16" */
     CLI_JOBS    /* uint32_t in [1, max], or "auto": the processors that are idle */
