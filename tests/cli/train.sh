@@ -214,6 +214,15 @@ run 0 $tool --rewrite m.aem --card new-card -o w.aem; same_identity m.aem w.aem
 run 0 $tool --show w.aem; prints "licence: of my own"; grep -q "seed: 3" out && fail "the old card is still there"
 run 2 $tool --rewrite m.aem; says "wants -o"
 run 1 $tool --rewrite m.aem -o w.aem; says "exists"
+# Sound: speech and noises in directories
+wav() { printf 'RIFF\044\175\000\000WAVEfmt \020\000\000\000\001\000\001\000\200\076\000\000\000\175\000\000\002\000\020\000data\000\175\000\000'; awk -v s="$1" 'BEGIN { srand(s); for (i = 0; i < 16000; i++) printf "%c%c", 65, 1 + rand() * (i % 800 < 400 ? 8 : 30) }'; }
+mkdir speech noises; for i in 1 2 3 4; do LC_ALL=C wav $i >speech/$i.wav; LC_ALL=C wav 9$i >noises/$i.wav; done
+sound_recipe sound.yaml tiny "      - {op: conv, out: 1, kernel: [1, 3], act: sigmoid}
+      - {op: mul, from: [previous, image]}"
+printf 'data: {crop: 16}\nloss: [{kind: mse}]\ntrain: {steps: 2, batch: 2, shards: 2, validate_every: 2}\n' >>sound.yaml
+run 0 $tool sound.yaml --clean speech --noise noises -o s.aem; says "2 steps"; run 0 $tool --show s.aem
+run 1 $tool sound.yaml speech -o none.aem; says "wants --clean DIR"; run 1 $tool tiny.yaml data --clean speech -o none.aem; says "not of sound"; absent none.aem
+
 head -c 3000 digits-idx3-ubyte >cut-idx3-ubyte
 run 1 $tool digits.yaml cut-idx3-ubyte -o c.aem; says "cut-idx3-ubyte"
 finish

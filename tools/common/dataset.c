@@ -264,7 +264,7 @@ static const char *name(void *opaque, size_t i)
 
 const table *dataset_table(const dataset *d)
 {
-    return d->table.n ? &d->table : NULL;
+    return d && d->table.n ? &d->table : NULL;
 }
 
 size_t dataset_lines(const dataset *d)
