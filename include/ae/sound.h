@@ -30,8 +30,8 @@ typedef struct ae_sound_options {
     double max_attenuation;
     double level; /* of the noise, as a multiple of what is found: above 1 more is removed; 1 */
     bool live;
-    /* Noise that stays as it is for seconds goes even where the network would keep it, unless this
-     * is set: for models that shall keep such. */
+    /* Noise that stays as it is for seconds and hum of the mains go even where the network would
+     * keep them, unless this is set: for models that shall keep such. */
     bool keep_steady;
     /* a stretch of nothing but noise, interleaved like the recording, or NULL */
     const float *profile;

@@ -12,6 +12,7 @@
  * layers look back on from block to block, so that blocks of any height compute the same but for
  * rounding. */
 #include "ae/sound.h"
+#include "audio/hum.h"
 #include "audio/spectrum.h"
 #include "audio/steady.h"
 #include "audio/tonal.h"
@@ -47,6 +48,8 @@ struct ae_sound_denoiser {
     aei_steady *steady;
     aei_tonal *tonal;
     float *least; /* block x bands: gains of tones */
+    aei_hum *mains;
+    float *hum;   /* block x bands: power */
     float *noise; /* mean power of the profile in each band, or NULL */
 
     size_t span;             /* samples of each channel that a block needs */
@@ -72,6 +75,8 @@ void ae_sound_denoiser_free(ae_sound_denoiser *d)
     aei_steady_free(d->steady);
     aei_tonal_free(d->tonal);
     ae_free(d->least);
+    aei_hum_free(d->mains);
+    ae_free(d->hum);
     ae_free(d->values);
     ae_free(d->place);
     ae_free(d->result);
@@ -146,12 +151,15 @@ static void channel_power(ae_sound_denoiser *d, const float *samples, float weig
 }
 
 /* Mean power over the channels, in bands, of a frame that begins at `at` of planes of `span`
- * samples. */
+ * samples; hum: hears it, or NULL. */
 static void band_power(ae_sound_denoiser *d, const float *planes, size_t span, size_t at,
-                       float *bands)
+                       float *bands, aei_hum *hum)
 {
-    for (uint32_t c = 0; c < d->channels; c++)
+    for (uint32_t c = 0; c < d->channels; c++) {
         channel_power(d, planes + c * span + at, 1.0f / (float)d->channels, !c);
+        if (hum)
+            aei_hum_hear(hum, c, d->bins_of);
+    }
     aei_spectrum_to_bands(d->spectrum, d->power, bands);
 }
 
@@ -186,6 +194,15 @@ static float final_gain(const ae_sound_denoiser *d, double g, float power, float
     return (float)(1 - d->options.strength * (1 - g));
 }
 
+/* What subtraction of twice the hum leaves: the power of harmonics that share a bin goes up and
+ * down. */
+static float without_hum(float gain, float power, float hum)
+{
+    float rest = hum > 0 ? 1 - 2 * hum / (power + 1e-30f) : 1;
+
+    return rest < 1 ? fminf(gain, fmaxf(sqrtf(fmaxf(rest, 0)), DEEPEST)) : gain;
+}
+
 static ae_status find_gains(ae_sound_denoiser *d, ae_error *err)
 {
     uint32_t w = d->bands;
@@ -194,7 +211,8 @@ static ae_status find_gains(ae_sound_denoiser *d, ae_error *err)
     for (uint32_t i = 0; i < d->block; i++) {
         float *bands = d->bands_of + (size_t)i * w;
 
-        band_power(d, d->in, d->span, (size_t)i * d->hop, bands);
+        band_power(d, d->in, d->span, (size_t)i * d->hop, bands, d->mains);
+        aei_hum_find(d->mains, d->spectrum, d->power, d->hum + (size_t)i * w);
         aei_tonal_find(d->tonal, d->spectrum, d->power, d->in + (size_t)i * d->hop, d->channels,
                        d->span, d->least + (size_t)i * w);
         aei_sound_compress(&d->features, &d->level, bands, d->values + (size_t)i * w);
@@ -203,16 +221,21 @@ static ae_status find_gains(ae_sound_denoiser *d, ae_error *err)
         return st;
     for (uint32_t i = 0; i < d->block; i++) {
         const float *power = d->bands_of + (size_t)i * w, *out = d->result + (size_t)i * w,
-                    *in = d->values + (size_t)i * w, *least = d->least + (size_t)i * w;
+                    *in = d->values + (size_t)i * w, *least = d->least + (size_t)i * w,
+                    *hum = d->hum + (size_t)i * w;
         float *gains = d->gains + (size_t)i * w;
 
         for (uint32_t b = 0; b < w; b++)
             gains[b] = network_gain(d, out[b], in[b]);
         if (!d->options.keep_steady)
             aei_steady_bound(d->steady, power, gains);
-        for (uint32_t b = 0; b < w; b++)
-            gains[b] = final_gain(d, fmaxf(gains[b], least[b]), power[b],
-                                  d->noise ? d->noise[b] : 0);
+        for (uint32_t b = 0; b < w; b++) {
+            float g = fmaxf(gains[b], least[b]);
+
+            if (!d->options.keep_steady)
+                g = without_hum(g, power[b], hum[b]);
+            gains[b] = final_gain(d, g, power[b], d->noise ? d->noise[b] : 0);
+        }
     }
     return AE_OK;
 }
@@ -405,7 +428,7 @@ static ae_status read_profile(ae_sound_denoiser *d, ae_error *err)
 
                 planes[c * d->window + i] = isfinite(v) ? v : 0;
             }
-        band_power(d, planes, d->window, 0, d->bands_of);
+        band_power(d, planes, d->window, 0, d->bands_of, NULL);
         for (uint32_t b = 0; b < d->bands; b++)
             d->noise[b] += d->bands_of[b];
     }
@@ -489,6 +512,7 @@ ae_status ae_sound_denoiser_new(const ae_model *model, double rate, uint32_t cha
         (st = aei_steady_create(d->spectrum, d->bands, d->features.hop, DEEPEST, &d->steady,
                                 err)) != AE_OK ||
         (st = aei_tonal_create(&d->features, rate, &d->tonal, err)) != AE_OK ||
+        (st = aei_hum_create(&d->features, rate, channels, &d->mains, err)) != AE_OK ||
         (st = plan_network(d, model, err)) != AE_OK)
         goto done;
     d->window = aei_spectrum_window(d->spectrum);
@@ -504,9 +528,10 @@ ae_status ae_sound_denoiser_new(const ae_model *model, double rate, uint32_t cha
     d->bin_gains = ae_alloc(d->bins, sizeof(float));
     d->gains = ae_alloc(d->block, d->bands * sizeof(float));
     d->least = ae_alloc(d->block, d->bands * sizeof(float));
+    d->hum = ae_alloc(d->block, d->bands * sizeof(float));
     d->bands_of = ae_alloc(d->block, d->bands * sizeof(float));
     if (!d->in || !d->out || !d->queue || !d->bins_of || !d->power || !d->bin_gains || !d->gains ||
-        !d->least || !d->bands_of) {
+        !d->least || !d->hum || !d->bands_of) {
         st = ae_fail(err, AE_ERR_NOMEM, "sound denoiser of %u channels", channels);
         goto done;
     }

@@ -412,6 +412,48 @@ static void test_tones(void **state)
     ae_model_free(model);
 }
 
+/* A buzz of the mains, a little off, goes from the pauses of something else, which stays; drones of
+ * notes beside these frequencies stay. */
+static void test_hum(void **state)
+{
+    static const double hertz[] = {99.9, 60.1, 98, 123.47, 61.74};
+    ae_model *model = make_model(same);
+    size_t rate = 16000, n = 6 * rate, n_out, latency;
+    float *x = ae_alloc(n, 2 * sizeof(*x)), *y, *z;
+    ae_sound_options live = plain;
+    aei_rng rng = aei_rng_make(5, 6, 7);
+
+    (void)state;
+    live.live = true;
+    for (int kind = 0; kind < 5; kind++) {
+        for (size_t i = 0; i < n; i++) { /* out of phase in the other channel */
+            double t = (double)i / (double)rate, buzz = 0, burst = fmod(t, 1) < 0.6 ? 1 : 0;
+
+            for (int k = 1; k < 20; k++)
+                buzz += 0.02 * sin(2 * M_PI * hertz[kind] * k * t + k * k) / sqrt(k);
+            burst *= aei_rng_normal(&rng);
+            x[2 * i] = (float)(burst + buzz);
+            x[2 * i + 1] = (float)(burst - buzz);
+        }
+        y = run(model, (double)rate, 2, &plain, x, n, 4000, &n_out);
+        for (size_t at = 4 * rate; at < n; at += rate) {
+            size_t pause = 2 * (at + rate * 7 / 10), burst = 2 * (at + rate / 10), d = rate / 4;
+            double change = decibels_of(y + pause, 2 * d) - decibels_of(x + pause, 2 * d);
+
+            assert_true(kind < 2 ? change < -20 : fabs(change) < 0.1);
+            assert_true(difference_db(y + burst, x + burst, 2 * d) <
+                        decibels_of(x + burst, 2 * d) - 12);
+        }
+        z = run(model, (double)rate, 2, &live, x, n, 160, &n_out);
+        latency = n_out - n;
+        assert_true(largest_difference(z + 2 * latency, y, 2 * (n - 600), 1) < 1e-4);
+        ae_free(y);
+        ae_free(z);
+    }
+    ae_free(x);
+    ae_model_free(model);
+}
+
 static void test_bad_samples_and_silence(void **state)
 {
     ae_model *model = make_model(deep);
@@ -623,6 +665,7 @@ int main(void)
         cmocka_unit_test(test_bad_samples_and_silence),
         cmocka_unit_test(test_steady),
         cmocka_unit_test(test_tones),
+        cmocka_unit_test(test_hum),
         cmocka_unit_test(test_voice),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_memory_failures),

@@ -62,7 +62,7 @@ static const cli_option options[] = {
     {0, "profile", CLI_STRING, &o.sound.profile, "FROM-TO",
      "between these times, in seconds or as 1:02.5, there is nothing but noise", 0, 0},
     {0, "keep-steady", CLI_FLAG, &o.sound.keep_steady, NULL,
-     "leave noise that stays the same for seconds to the network, too", 0, 0},
+     "leave hum and noise that stays the same for seconds to the network, too", 0, 0},
     {0, "spectrogram", CLI_STRING, &o.sound.spectrogram, "FILE",
      "also write a picture (PNG) of the sound before and after", 0, 0},
     {0, "live", CLI_FLAG, &o.sound.file.live, NULL,
