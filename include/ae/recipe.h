@@ -171,9 +171,17 @@ typedef struct ae_sound_features {
     float synthetic, babble; /* shares of the noises that are made up, or made of many voices */
 } ae_sound_features;
 
-/* Items are as many bytes as the input has rows, as the numbers 0 to 255, and -1 after the last:
- * successive ones of a file, or those of a line, as far as they go. */
-typedef enum ae_text { AE_TEXT_NONE = 0, AE_TEXT_BYTES = 1, AE_TEXT_LINES = 2 } ae_text;
+/* Items are as many numbers as the input has rows, and -1 after the last: successive bytes of a
+ * file, 0 to 255; those of a line, as far as they go; or the words of a line, each as a number from
+ * 1 to AE_WORDS - 1 that is made of its letters in lower case, so that no list of words is kept and
+ * a few words share one. */
+typedef enum ae_text {
+    AE_TEXT_NONE = 0,
+    AE_TEXT_BYTES = 1,
+    AE_TEXT_LINES = 2,
+    AE_TEXT_WORDS = 3
+} ae_text;
+enum { AE_WORDS = 8192 };
 
 typedef struct ae_recipe {
     char name[AE_NAME_MAX];

@@ -28,7 +28,8 @@ static const aei_choice corruption_kinds[] = {{"gaussian", AE_CORRUPT_GAUSSIAN},
 #define OPTIMIZER(number, name, moments, update) {#name, AE_##number},
 static const aei_choice optimizers[] = {AEI_OPTIMIZERS(OPTIMIZER){NULL, 0}};
 
-static const aei_choice texts[] = {{"bytes", AE_TEXT_BYTES}, {"lines", AE_TEXT_LINES}, {NULL, 0}};
+static const aei_choice texts[] = {
+    {"bytes", AE_TEXT_BYTES}, {"lines", AE_TEXT_LINES}, {"words", AE_TEXT_WORDS}, {NULL, 0}};
 static const aei_choice filters[] = {{"bicubic", AE_BICUBIC},
                                      {"lanczos", AE_LANCZOS},
                                      {"area", AE_AREA},
@@ -300,7 +301,7 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
                     g->nodes[image].width != 1 || g->nodes[image].out != 1))
         return aei_yaml_fail(
             y, t->data ? y->nodes[t->data].line : 1, err,
-            "data: text: only with task autoencode and an input 'image' of one number a byte and "
+            "data: text: only with task autoencode and an input 'image' of one number a row and "
             "a height of its own: {channels: 1, height: 128, width: 1}");
     if (r->columns || r->text)
         r->augment = false;

@@ -361,29 +361,38 @@ AEI_CLONES static double add_shares(const float *restrict x, size_t c, float mos
     return whole;
 }
 
-double aei_classes_add(double weight, const aei_loss_view *v, const float *label, double *hits)
+double aei_classes_add(double weight, const aei_loss_view *v, const float *label, size_t each,
+                       double *hits)
 {
     size_t n = count(v->shape) / v->shape.c, c = v->shape.c;
     double norm = v->total > 0 ? weight / v->total : 0, sum = 0;
 
     *hits = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++, label += each) {
         const float *x = v->value + i * c;
         float *to = v->gradient + i * c, k = (float)norm * (v->weight ? v->weight[i] : 1);
-        size_t wanted = (size_t)label[i], best = 0;
-        double whole;
+        size_t known = 0, best = 0;
+        double whole, off = 0;
 
-        if (!(label[i] >= 0))
+        for (size_t e = 0; e < each; e++)
+            known += label[e] >= 0;
+        if (!known)
             continue;
-        if (wanted >= c)
-            return NAN; /* whoever reads labels compares them with the classes */
         for (size_t j = 1; j < c; j++)
             best = x[j] > x[best] ? j : best;
-        whole = add_shares(x, c, x[best], k, to);
-        to[wanted] -= k;
-        sum += (v->weight ? (double)v->weight[i] : 1) *
-               (log(whole) + (double)x[best] - (double)x[wanted]);
-        *hits += best == wanted;
+        whole = log(add_shares(x, c, x[best], k * (float)known, to)) + (double)x[best];
+        for (size_t e = 0; e < each; e++) {
+            size_t wanted = (size_t)fmaxf(label[e], 0);
+
+            if (!(label[e] >= 0))
+                continue;
+            if (wanted >= c)
+                return NAN; /* whoever reads labels compares them with the classes */
+            to[wanted] -= k;
+            off += whole - (double)x[wanted];
+            *hits += best == wanted;
+        }
+        sum += (v->weight ? (double)v->weight[i] : 1) * off;
     }
     return norm * sum;
 }

@@ -51,10 +51,11 @@ double aei_kl_normal_add(double weight, double share, ae_shape shape, const floa
 double aei_adversary_add(double weight, double share, bool fool, size_t n, const float *code,
                          const float *draw, float *by_code, float *by_draw);
 
-/* Cross-entropy of the class that the label of each pixel numbers, times its weight, mean over the
- * labels (view->total of the batch); negative: none. *hits: pixels whose largest logit is that
- * class. NaN where a label is beyond the classes. */
-double aei_classes_add(double weight, const aei_loss_view *view, const float *label, double *hits);
+/* Cross-entropy of the classes that the labels of each pixel number, `each` a pixel, times its
+ * weight, mean over the labels (view->total of the batch); negative: none. *hits: labels that are
+ * the class of the largest logit. NaN where a label is beyond the classes. */
+double aei_classes_add(double weight, const aei_loss_view *view, const float *label, size_t each,
+                       double *hits);
 
 /* Sum of x in an order that does not depend on how the compiler vectorises. */
 double aei_sum(const float *x, size_t n);

@@ -11,12 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { BYTES = 256 };
-
 /* One term, ready: where among outputs and taps its layers are, -1: no such layer. */
 typedef struct part {
     int32_t on, to, mask, second; /* second: log variance, or the logits of draws */
-    bool ids;                     /* the target numbers classes: bytes of text */
+    bool ids;                     /* the target numbers classes: bytes or words of text */
     aei_contraction *contraction;
     aei_perceptual *perceptual;
     float *constant; /* a shard's target, all the same number */
@@ -202,16 +200,19 @@ static ae_status prepare_part(aei_objective *o, uint32_t i, ae_error *err)
     size_t n = count(on), other = p->to >= 0                        ? count(shape_of(o, p->to))
                                   : t->against == AE_AGAINST_TARGET ? count(picture)
                                                                     : n;
-    bool classes = t->kind == AE_LOSS_CROSS_ENTROPY && t->against == AE_AGAINST_LABEL;
+    bool classes = t->kind == AE_LOSS_CROSS_ENTROPY && t->against == AE_AGAINST_LABEL,
+         words = o->recipe->text == AE_TEXT_WORDS;
+    uint32_t numbers = words ? AE_WORDS : 256;
 
     if (t->on_weights)
         return AE_OK;
     p->ids = t->kind == AE_LOSS_CROSS_ENTROPY && t->against == AE_AGAINST_TARGET && p->on >= 0 &&
-             picture.c == 1 && on.c > 1 && on.h == picture.h && on.w == picture.w;
-    if (p->ids && o->recipe->text && on.c < BYTES)
+             picture.c == 1 && on.c > 1 && on.w == picture.w &&
+             (on.h == picture.h || (o->recipe->text && on.h == 1));
+    if (p->ids && o->recipe->text && on.c < numbers)
         return ae_fail(err, AE_ERR_MISMATCH,
-                       "recipe %s: term %s: %s has %u channels, expected %d, one a byte",
-                       o->recipe->name, t->name, t->on, on.c, BYTES);
+                       "recipe %s: term %s: %s has %u channels, expected %u, one a %s",
+                       o->recipe->name, t->name, t->on, on.c, numbers, words ? "word" : "byte");
     if (t->kind == AE_LOSS_KL_NORMAL && n != count(shape_of(o, p->second)))
         return ae_fail(err, AE_ERR_MISMATCH, "recipe %s: term %s: %s and %s are not of one size",
                        o->recipe->name, t->name, t->on, t->logvar);
@@ -309,7 +310,7 @@ static aei_loss_view view_part(const aei_objective *o, uint32_t i, const aei_sha
     else if (p->to >= 0)
         v.target = s->values[p->to];
     else if (p->on >= 0)
-        v.target = o->batch->target + s->index * (p->ids ? n / v.shape.c : n);
+        v.target = o->batch->target + s->index * (p->ids ? count(shape_of(o, -1)) : n);
     if (p->mask >= 0)
         v.weight = s->values[p->mask];
     return v;
@@ -322,7 +323,7 @@ static ae_status classes(const aei_objective *o, uint32_t i, const aei_shard_vie
         return ae_fail(err, AE_ERR_ARGUMENT, "recipe %s: term %s needs the labels of the data",
                        o->recipe->name, o->recipe->terms[i].name);
     v->total = o->labelled;
-    *value = aei_classes_add(o->weight[i], v, o->batch->label + s->index * v->shape.n, hits);
+    *value = aei_classes_add(o->weight[i], v, o->batch->label + s->index * v->shape.n, 1, hits);
     return AE_OK;
 }
 
@@ -365,7 +366,7 @@ static ae_status add_part(aei_objective *o, uint32_t i, const aei_shard_view *s,
     if (p->ids) {
         v.total = o->numbered;
         *value = aei_classes_add(t->sum ? weight * o->numbered / o->batch->n : weight, &v, v.target,
-                                 &(double){0});
+                                 shape_of(o, -1).h / v.shape.h, &(double){0});
         return AE_OK;
     }
     if (t->sum)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 ITEMS, EDGE = 600, 28
 # Steps, and the most that they may leave of the squared error that the mean picture makes (untrained: about 4); of tables and series the
-# squared error of columns of deviation 1; of the classifier the accuracy, of text bits a byte. Each is a tenth to a third beyond what came out.
+# squared error of columns of deviation 1; of the classifier the accuracy, of text bits a byte or word. Each is a tenth to a third beyond what came out.
 BARS = {"mnist-textbook": (150, 0.6), "mnist-dense": (100, 0.62), "mnist-linear": (100, 0.45), "mnist-tied": (100, 0.5),
         "mnist-beta": (100, 0.9), "mnist-variational": (100, 0.9), "mnist-contractive": (150, 0.9), "mnist-stacked": (200, 1.1),
         "mnist-classifier": (120, 0.9), "mnist-adversarial": (150, 0.92), "mnist-sparse-kl": (60, 2.3), "mnist-sparse-l1": (60, 0.65),
         "mnist-denoising": (60, 0.95), "mnist-conv": (60, 0.7), "mnist-conv-pool": (30, 1.2), "mnist-conv-tied": (60, 0.2),
         "mnist-recurrent": (30, 1.4), "mnist-lstm": (30, 1.4), "mnist-warp": (60, 1.0), "mnist-anomaly": (100, 0.42),
-        "table": (200, 0.01), "series": (100, 0.03), "text": (40, 2.2)}
+        "table": (200, 0.01), "series": (100, 0.03), "text": (40, 2.2), "sentences": (60, 3.8)}
 
 
 def figure(rng, kind):
@@ -82,14 +82,15 @@ def main(tool, recipes):
             recipe, model = Path(recipes) / (kind + ".yaml"), at / "m.aem"
             known = ["--labels", at / "labels.idx1-ubyte"] if "to: label" in recipe.read_text() else []
             columns, text = ("\ndata: {%s" % key in recipe.read_text() for key in ("columns", "text"))
-            common = [at / (kind + ".csv" if columns else kind + ".txt" if text else "figures-idx3-ubyte"), "--quiet", "-j", "1", *known]
+            common = [at / (kind + ".csv" if columns else "text.txt" if text else "figures-idx3-ubyte"), "--quiet", "-j", "1", *known]
             for args in (["-f", recipe, *common, "-o", model, "--steps", str(steps)],
                          ["--evaluate", model, *common, "--json=%s" % (at / "scores.json")]):
                 run = subprocess.run([tool, *map(str, args)], capture_output=True, text=True)
                 if run.returncode:
                     sys.exit("%s: %s" % (kind, run.stderr))
             found = json.loads((at / "scores.json").read_text())
-            value = found["accuracy"] if known else found["bits_a_byte"] if text else found["mean_square_error"] / (1 if columns else error)
+            bits = "bits_a_word" if kind == "sentences" else "bits_a_byte"
+            value = found["accuracy"] if known else found[bits] if text else found["mean_square_error"] / (1 if columns else error)
             good = value >= bar if known else value <= bar
             bad += not good
             print("%-20s %4d steps  %.3f  %s %g%s" % (kind, steps, value, ">=" if known else "<=", bar, "" if good else "  MISSED"), flush=True)

@@ -313,18 +313,40 @@ static void test_classes(void **state)
 
     (void)state;
     v[1] = 2;
-    assert_near(aei_classes_add(1, &view, label, &hits), log(2 * exp(-1) + 1) / 2, 1e-6);
+    assert_near(aei_classes_add(1, &view, label, 1, &hits), log(2 * exp(-1) + 1) / 2, 1e-6);
     assert_near(hits, 2, 0);
     assert_near(g[0], exp(1) / (2 * exp(1) + exp(2)) / 2, 1e-6);
     label[1] = -1; /* is not known, and does not count */
     view.total = 1;
-    assert_near(aei_classes_add(1, &view, label, &hits), log(2 * exp(-1) + 1), 1e-6);
+    assert_near(aei_classes_add(1, &view, label, 1, &hits), log(2 * exp(-1) + 1), 1e-6);
     assert_near(hits, 1, 0);
     label[0] = 3;
-    assert_true(isnan(aei_classes_add(1, &view, label, &hits)));
+    assert_true(isnan(aei_classes_add(1, &view, label, 1, &hits)));
     label[0] = 0;
     v[2] = NAN;
-    assert_true(isnan(aei_classes_add(1, &view, label, &hits)));
+    assert_true(isnan(aei_classes_add(1, &view, label, 1, &hits)));
+}
+
+/* Several labels of one pixel are as many pixels of the same logits. */
+static void test_bag_of_classes(void **state)
+{
+    enum { EACH = 4 };
+    float label[2 * EACH] = {2, -1, 0, 2, -1, 1, -1, -1}, v[2 * C] = {1, -2, .5f, 0, 3, -1},
+                    g[2 * C] = {0}, wide[2 * EACH * C], by[2 * EACH * C] = {0};
+    aei_loss_view bags = {{2, 1, 1, C}, v, NULL, NULL, 4, 1, g, false},
+                  pixels = {{2, EACH, 1, C}, wide, NULL, NULL, 4, 1, by, false};
+    double hits, found;
+
+    (void)state;
+    for (size_t i = 0; i < 2 * EACH; i++)
+        memcpy(wide + i * C, v + i / EACH * C, C * sizeof(float));
+    found = aei_classes_add(1.5, &pixels, label, 1, &hits);
+    assert_near(aei_classes_add(1.5, &bags, label, EACH, &hits), found, 1e-6);
+    assert_near(hits, 2, 0);
+    for (size_t i = 0; i < 2 * EACH * C; i++)
+        g[i / (EACH * C) * C + i % C] -= by[i];
+    for (size_t i = 0; i < 2 * C; i++)
+        assert_near(g[i], 0, 1e-6);
 }
 
 typedef struct class_case {
@@ -336,7 +358,7 @@ static double class_value(void *context)
 {
     class_case *c = context;
 
-    return aei_classes_add(1.5, &c->view, c->label, &(double){0});
+    return aei_classes_add(1.5, &c->view, c->label, 1, &(double){0});
 }
 
 /* A class for each pixel, some not known, with weights and without. */
@@ -535,14 +557,23 @@ static void test_muon(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loss_gradients), cmocka_unit_test(test_loss_values),
-        cmocka_unit_test(test_cross_entropy),  cmocka_unit_test(test_class_gradients),
-        cmocka_unit_test(test_kl_normal),      cmocka_unit_test(test_rate_distortion),
-        cmocka_unit_test(test_shards_add_up),  cmocka_unit_test(test_kl_sparse),
-        cmocka_unit_test(test_sums),           cmocka_unit_test(test_adversary),
-        cmocka_unit_test(test_classes),        cmocka_unit_test(test_muon),
-        cmocka_unit_test(test_schedule),       cmocka_unit_test(test_pace),
-        cmocka_unit_test(test_optimizers),     cmocka_unit_test(test_optimizers_arrive),
+        cmocka_unit_test(test_loss_gradients),
+        cmocka_unit_test(test_loss_values),
+        cmocka_unit_test(test_cross_entropy),
+        cmocka_unit_test(test_class_gradients),
+        cmocka_unit_test(test_kl_normal),
+        cmocka_unit_test(test_rate_distortion),
+        cmocka_unit_test(test_shards_add_up),
+        cmocka_unit_test(test_kl_sparse),
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_adversary),
+        cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_bag_of_classes),
+        cmocka_unit_test(test_muon),
+        cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_optimizers),
+        cmocka_unit_test(test_optimizers_arrive),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

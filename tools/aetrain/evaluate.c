@@ -58,7 +58,8 @@ ae_status evaluate_model(const ae_model *model, const ae_dataset *data,
         print_score(&line, r->terms[i].name, found.terms[i], "");
     for (uint32_t i = 0; r->text && i < r->n_terms; i++)
         if (r->terms[i].kind == AE_LOSS_CROSS_ENTROPY && !r->terms[i].sum)
-            print_score(&line, "bits_a_byte", found.terms[i] / log(2), "");
+            print_score(&line, r->text == AE_TEXT_WORDS ? "bits_a_word" : "bits_a_byte",
+                        found.terms[i] / log(2), "");
     if (!r->sound.bands && !r->text) {
         print_score(&line, "mean_square_error", found.mse, "");
         print_score(&line, "psnr", found.psnr, " dB");

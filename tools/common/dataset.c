@@ -252,7 +252,7 @@ static const char *name(void *opaque, size_t i)
 
     if (!p->n)
         return p->file->below;
-    if (d->need.text == AE_TEXT_LINES)
+    if (d->need.text > AE_TEXT_BYTES)
         snprintf(text, sizeof(text), "%s:%zu", p->file->below, p->text.items[at].line);
     else if (d->need.lines > 1)
         snprintf(text, sizeof(text), "%s[%zu..%zu]", p->file->below, line_of(d, p, at),

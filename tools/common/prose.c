@@ -76,7 +76,7 @@ ae_status prose_read(const char *path, ae_text by, uint32_t length, prose *out, 
     ae_status st = read_all(path, &p, err);
 
     *out = (prose){0};
-    if (st == AE_OK && by == AE_TEXT_LINES)
+    if (st == AE_OK && by != AE_TEXT_BYTES)
         find_lines(&p);
     else if (st == AE_OK)
         p.n = (p.n_bytes + length - 1) / length;
@@ -88,7 +88,7 @@ ae_status prose_read(const char *path, ae_text by, uint32_t length, prose *out, 
         prose_free(&p);
         return st;
     }
-    if (by == AE_TEXT_LINES)
+    if (by != AE_TEXT_BYTES)
         find_lines(&p);
     for (size_t i = 0; by == AE_TEXT_BYTES && i < p.n; i++)
         p.items[i].first = i * length;
@@ -96,14 +96,37 @@ ae_status prose_read(const char *path, ae_text by, uint32_t length, prose *out, 
     return AE_OK;
 }
 
+static bool is_letter(uint8_t b)
+{
+    return b >= 0x80 || b == '\'' || (b >= '0' && b <= '9') ||
+           ((b | 0x20) >= 'a' && (b | 0x20) <= 'z');
+}
+
+/* The number of the next word (FNV-1a of its letters in lower case); -1: there is none. */
+static float next_word(const uint8_t **at, const uint8_t *end)
+{
+    uint32_t hash = 2166136261u;
+
+    while (*at < end && !is_letter(**at))
+        ++*at;
+    if (*at == end)
+        return -1;
+    for (; *at < end && is_letter(**at); ++*at)
+        hash = (hash ^ (**at >= 'A' && **at <= 'Z' ? **at | 0x20 : **at)) * 16777619u;
+    return (float)(1 + (hash ^ hash >> 16) % (AE_WORDS - 1));
+}
+
 void prose_item_read(const prose *p, size_t i, uint32_t length, float *to)
 {
-    size_t first = p->items[i].first, n = p->n_bytes - first;
+    const uint8_t *at = p->bytes + p->items[i].first, *end = p->bytes + p->n_bytes;
 
-    if (p->by == AE_TEXT_LINES) {
-        n = (size_t)(end_of_line(p, first) - p->bytes) - first;
-        n -= n && p->bytes[first + n - 1] == '\r';
+    if (p->by != AE_TEXT_BYTES) {
+        end = end_of_line(p, p->items[i].first);
+        end -= end > at && end[-1] == '\r';
     }
     for (uint32_t k = 0; k < length; k++)
-        to[k] = k < n ? p->bytes[first + k] : -1;
+        if (p->by == AE_TEXT_WORDS)
+            to[k] = next_word(&at, end);
+        else
+            to[k] = at < end ? *at++ : -1;
 }

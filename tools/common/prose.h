@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A file of text as items of so many bytes: one piece after another, or a line each. */
+ * A file of text as items of so many bytes, one piece after another, or of the bytes or words of a
+ * line each. */
 #ifndef PROSE_H
 #define PROSE_H
 
@@ -22,7 +23,8 @@ typedef struct prose {
  * all zeros. */
 ae_status prose_read(const char *path, ae_text by, uint32_t length, prose *out, ae_error *err);
 void prose_free(prose *text);
-/* Item i as `length` numbers, -1 after its last byte; what a line has beyond them is cut off. */
+/* Item i as `length` numbers, -1 after its last byte or word; what a line has beyond them is cut
+ * off. */
 void prose_item_read(const prose *text, size_t i, uint32_t length, float *to);
 
 #endif
