@@ -435,6 +435,19 @@ static float distance_of(int quality)
     return (float)(q >= 30 ? 0.1 + (100 - q) * 0.09 : 53.0 / 3000 * q * q - 23.0 / 20 * q + 25);
 }
 
+/* Alpha without loss, as in other formats, by version 0.9 and later, which have a setting for it.
+ * Those before blur the edges of masks where alpha is made progressive, and else round it a little.
+ */
+static bool keep_alpha(JxlEncoderFrameSettings *settings)
+{
+#if JPEGXL_NUMERIC_VERSION >= JPEGXL_COMPUTE_NUMERIC_VERSION(0, 9, 0)
+    return JxlEncoderSetExtraChannelDistance(settings, 0, 0) == JXL_ENC_SUCCESS;
+#else
+    return JxlEncoderFrameSettingsSetOption(settings, JXL_ENC_FRAME_SETTING_RESPONSIVE, 0) ==
+           JXL_ENC_SUCCESS;
+#endif
+}
+
 static bool encode(JxlEncoder *encoder, const aei_canvas *c, const ae_signal_info *info)
 {
     enum { EFFORT = 5 };
@@ -469,6 +482,8 @@ static bool encode(JxlEncoder *encoder, const aei_canvas *c, const ae_signal_inf
         (c->lossless
              ? JxlEncoderSetFrameLossless(settings, JXL_TRUE)
              : JxlEncoderSetFrameDistance(settings, distance_of(c->quality))) != JXL_ENC_SUCCESS)
+        return false;
+    if (info->alpha && !c->lossless && !keep_alpha(settings))
         return false;
     if (!add_boxes(encoder, c->meta) ||
         JxlEncoderAddImageFrame(settings, &format, c->pixels,
