@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Examples for models/torch/noise_estimator.py: photographs and patterns with synthetic noise, what
- * is true of it and what the estimator sees. noise_features N SEED PICTURE... > FILE   Each line is
- * a group of blocks of an example, deviations on the scale of 0..255: number of the example, kind
- * (0 clean, 1 camera, 2 white, 3 clean through a camera), whether a pattern, channels, true
- * luminance and chroma at the group's brightness, the deviation of white noise before it was
- * clipped; features.
+ * Examples for models/torch/noise_estimator.py and look.py: photographs and patterns with synthetic
+ * noise, what is true of it and what the estimator sees.
+ *
+ *   noise_features N SEED PICTURE... > FILE
+ *
+ * Each line is a group of blocks of an example, deviations on the scale of 0..255: number of the
+ * example, kind (0 clean, 1 camera, 2 white, 3 clean through a camera), whether a pattern,
+ * channels, true luminance and chroma at the group's brightness, the deviation of white noise
+ * before it was clipped; features.
+ *
+ *   noise_features MODEL.aem N SEED PICTURE... > FILE
+ *
+ * Each line is an example with weaker noise, as the second look sees it through a model: number,
+ * kind, whether a pattern; luminance and chroma that the looks have found, and that are true; mean
+ * squared errors of 0..255, of the input and of what the model makes of it, told .3, .6 and 1 times
+ * what was found; features.
  *
  * Photographs are enlarged up to e times or made smaller: fine grain in them may be as soft as it
  * is at a camera's full resolution. */
@@ -19,6 +29,7 @@
 #include "image/levels.h"
 #include "image/noise.h"
 #include "image/resize.h"
+#include "image/secondlook.h"
 #include "ae/files.h"
 #include "train/patterns.h"
 
@@ -139,84 +150,180 @@ static void print_groups(uint64_t example, int kind, bool pattern, uint32_t chan
     }
 }
 
+/* An example: what noise is in it, and the picture without it. */
+typedef struct example {
+    uint64_t number;
+    int kind;
+    bool pattern;
+    uint32_t channels;
+    float white; /* deviation */
+    ae_noise truth;
+    float *clean, *noisy;
+    uint8_t *bytes;
+    void *scratch;
+    rows at;
+    ae_row_source source;
+} example;
+
+/* false: the picture cannot be read. */
+static bool draw(example *e, uint64_t seed, float strongest, float grainy, char **paths,
+                 uint32_t n_paths)
+{
+    aei_rng rng = aei_rng_make(seed, e->number, 0);
+    const char *path = paths[aei_rng_below(&rng, n_paths)];
+    uint32_t channels = aei_rng_float(&rng) < 0.12f ? 1 : 3;
+    float draw = aei_rng_float(&rng),
+          deviation = expf(aei_rng_range(&rng, logf(strongest / 120), logf(strongest))) / 255;
+    float scale = aei_rng_range(&rng, -0.65f, 1.0f);
+    size_t n_samples = (size_t)EDGE * EDGE * channels;
+
+    e->channels = channels;
+    e->pattern = aei_rng_float(&rng) < 0.15f;
+    e->kind = draw > 0.42f ? 1 : draw > 0.24f ? 2 : draw > 0.12f ? 3 : 0;
+    scale = scale < -0.25f ? expf(scale + 0.25f) : scale < 0 ? 1 : expf(scale);
+    if (e->pattern)
+        aei_pattern_draw(seed, e->number * 7 + aei_rng_below(&rng, AEI_PATTERN_KINDS), EDGE, EDGE,
+                         e->clean);
+    else if (!load_square(path, scale, &rng, e->clean))
+        return false;
+    if (e->pattern && e->kind == 3)
+        e->kind = 0;
+    for (size_t k = 0; channels == 1 && k < n_samples; k++)
+        e->clean[k] = 0.299f * e->clean[3 * k] + 0.587f * e->clean[3 * k + 1] +
+                      0.114f * e->clean[3 * k + 2];
+    if (!e->pattern && channels == 3 && aei_rng_float(&rng) < grainy)
+        add_grain(&rng, e->clean, channels, e->scratch);
+    memcpy(e->noisy, e->clean, n_samples * sizeof(float));
+    if (e->kind == 1 || e->kind == 3) {
+        aei_camera camera;
+
+        aei_camera_draw(&rng, &camera);
+        camera.luminance = e->kind == 3 ? 0.01f / 255 : deviation;
+        aei_camera_take(&camera, &rng, e->clean, e->noisy, EDGE, EDGE, channels, channels == 1,
+                        e->scratch);
+    } else if (e->kind == 2) {
+        float tilt = aei_rng_float(&rng) < 0.25f ? aei_rng_range(&rng, -0.9f, 0.9f) : 0;
+
+        e->kind = fabsf(tilt) > 0.15f ? 1 : 2; /* what a sensor without a mosaic makes */
+        for (size_t k = 0; k < n_samples; k++)
+            e->noisy[k] += deviation * 1.6f *
+                           (e->kind == 2 ? 1 : 1 + tilt * (2 * e->clean[k] - 1)) *
+                           aei_rng_normal(&rng);
+    }
+    ae_samples_from_f32(AE_U8, e->noisy, e->bytes, n_samples);
+    ae_samples_to_f32(AE_U8, e->bytes, e->noisy, n_samples);
+    if (e->kind == 0 || e->kind == 3)
+        memcpy(e->clean, e->noisy, n_samples * sizeof(float));
+    e->white = e->kind == 2 ? 255 * 1.6f * deviation : 0;
+    aei_level_measure(e->noisy, e->clean, EDGE, EDGE, channels, &e->truth, e->scratch);
+    e->at = (rows){e->bytes, (size_t)EDGE * channels};
+    e->source = (ae_row_source){.info = {.kind = AE_KIND_IMAGE,
+                                         .sample = AE_U8,
+                                         .bits = 8,
+                                         .channels = channels,
+                                         .width = EDGE,
+                                         .height = EDGE},
+                                .opaque = &e->at,
+                                .read = read_rows};
+    return true;
+}
+
+static ae_status keep_rows(void *opaque, const void *from, uint32_t n, ae_error *err)
+{
+    rows *r = opaque;
+
+    (void)err;
+    memcpy(r->at, from, n * r->row);
+    r->at += n * r->row;
+    return AE_OK;
+}
+
+/* Of 0..255. */
+static double error_of(const uint8_t *bytes, const float *clean, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)bytes[i] - 255 * (double)clean[i];
+
+        sum += d * d;
+    }
+    return sum / (double)n;
+}
+
+/* What the second look sees, and what may be won. */
+static ae_status print_look(example *e, const ae_model *model, ae_error *err)
+{
+    static const float parts[] = {0.3f, 0.6f, 1};
+    const size_t n = (size_t)EDGE * EDGE * e->channels;
+    uint8_t *out = ae_alloc(n, 1);
+    ae_control control = {.threads = 1};
+    float features[AEI_LOOK_FEATURES];
+    ae_noise found;
+    float doubt = 0;
+    ae_status st = out ? ae_noise_estimate(&e->source, NULL, &found, err)
+                       : ae_fail(err, AE_ERR_NOMEM, "%zu samples", n);
+
+    e->at.at = e->bytes;
+    if (st == AE_OK)
+        st = aei_noise_look(model, &e->source, AE_PRECISION_AUTO, &control, &found, &doubt,
+                            features, err);
+    if (st == AE_OK && doubt > 0)
+        printf("%llu %d %d %.4f %.4f %.4f %.4f %.4f", (unsigned long long)e->number, e->kind,
+               e->pattern, (double)found.luminance, (double)found.chroma,
+               (double)e->truth.luminance, (double)e->truth.chroma,
+               error_of(e->bytes, e->clean, n));
+    for (size_t i = 0; st == AE_OK && doubt > 0 && i < 3; i++) {
+        rows result = {out, e->at.row};
+        ae_row_sink sink = {&result, keep_rows};
+        ae_denoise_options options = {.noise = found, .strength = 1, .control = control};
+
+        e->at.at = e->bytes;
+        aei_scale_levels(&options.noise, parts[i], parts[i]);
+        st = ae_denoise(model, &options, &e->source, &sink, NULL, err);
+        printf(" %.4f", error_of(out, e->clean, n));
+    }
+    for (int k = 0; st == AE_OK && doubt > 0 && k < AEI_LOOK_FEATURES; k++)
+        printf(" %.4f%s", (double)features[k], k + 1 < AEI_LOOK_FEATURES ? "" : "\n");
+    ae_free(out);
+    return st;
+}
+
 int main(int argc, char **argv)
 {
     const size_t n = (size_t)EDGE * EDGE * 3;
-    float *clean = ae_alloc(n, sizeof(float)), *noisy = ae_alloc(n, sizeof(float));
-    uint8_t *bytes = ae_alloc(n, 1);
-    void *scratch = ae_alloc(aei_camera_scratch(EDGE, EDGE), 1);
+    int first = argc > 1 && strstr(argv[1], ".aem") ? 2 : 1;
+    example e = {.clean = ae_alloc(n, sizeof(float)),
+                 .noisy = ae_alloc(n, sizeof(float)),
+                 .bytes = ae_alloc(n, 1),
+                 .scratch = ae_alloc(aei_camera_scratch(EDGE, EDGE), 1)};
+    ae_model *model = NULL;
     ae_error err = {0};
-    bool fine = argc > 3 && clean && noisy && bytes && scratch;
-    uint64_t n_examples = fine ? strtoull(argv[1], NULL, 10) : 0;
+    bool fine = argc > first + 2 && e.clean && e.noisy && e.bytes && e.scratch;
+    uint64_t n_examples = fine ? strtoull(argv[first], NULL, 10) : 0;
 
     if (!fine)
-        fprintf(stderr, "usage: noise_features N SEED PICTURE...\n");
+        fprintf(stderr, "usage: noise_features [MODEL.aem] N SEED PICTURE...\n");
+    else if (first == 2 && ae_model_open(argv[1], NULL, &model, &err) != AE_OK)
+        fine = false;
     for (uint64_t i = 0; fine && i < n_examples; i++) {
-        aei_rng rng = aei_rng_make(strtoull(argv[2], NULL, 10), i, 0);
-        const char *path = argv[3 + aei_rng_below(&rng, (uint32_t)argc - 3)];
-        uint32_t channels = aei_rng_float(&rng) < 0.12f ? 1 : 3;
-        float draw = aei_rng_float(&rng),
-              deviation = expf(aei_rng_range(&rng, logf(0.5f), logf(60))) / 255;
-        float scale = aei_rng_range(&rng, -0.65f, 1.0f);
-        bool pattern = aei_rng_float(&rng) < 0.15f;
-        int kind = draw > 0.42f ? 1 : draw > 0.24f ? 2 : draw > 0.12f ? 3 : 0;
-        ae_signal_info info = {.kind = AE_KIND_IMAGE,
-                               .sample = AE_U8,
-                               .bits = 8,
-                               .channels = channels,
-                               .width = EDGE,
-                               .height = EDGE};
-        size_t n_samples = (size_t)EDGE * EDGE * channels;
         aei_noise_groups groups;
-        ae_noise truth;
 
-        scale = scale < -0.25f ? expf(scale + 0.25f) : scale < 0 ? 1 : expf(scale);
-        if (pattern)
-            aei_pattern_draw(strtoull(argv[2], NULL, 10),
-                             i * 7 + aei_rng_below(&rng, AEI_PATTERN_KINDS), EDGE, EDGE, clean);
-        else if (!load_square(path, scale, &rng, clean))
+        e.number = i;
+        if (!draw(&e, strtoull(argv[first + 1], NULL, 10), model ? 12 : 60, model ? 0.1f : 0.25f,
+                  argv + first + 2, (uint32_t)(argc - first - 2)))
             continue;
-        if (pattern && kind == 3)
-            kind = 0;
-        for (size_t k = 0; channels == 1 && k < n_samples; k++)
-            clean[k] = 0.299f * clean[3 * k] + 0.587f * clean[3 * k + 1] +
-                       0.114f * clean[3 * k + 2];
-        if (!pattern && channels == 3 && aei_rng_float(&rng) < 0.25f)
-            add_grain(&rng, clean, channels, scratch);
-        memcpy(noisy, clean, n_samples * sizeof(float));
-        if (kind == 1 || kind == 3) {
-            aei_camera camera;
-
-            aei_camera_draw(&rng, &camera);
-            camera.luminance = kind == 3 ? 0.01f / 255 : deviation;
-            aei_camera_take(&camera, &rng, clean, noisy, EDGE, EDGE, channels, channels == 1,
-                            scratch);
-        } else if (kind == 2) {
-            float tilt = aei_rng_float(&rng) < 0.25f ? aei_rng_range(&rng, -0.9f, 0.9f) : 0;
-
-            kind = fabsf(tilt) > 0.15f ? 1 : 2; /* what a sensor without a mosaic makes */
-            for (size_t k = 0; k < n_samples; k++)
-                noisy[k] += deviation * 1.6f * (kind == 2 ? 1 : 1 + tilt * (2 * clean[k] - 1)) *
-                            aei_rng_normal(&rng);
-        }
-        ae_samples_from_f32(AE_U8, noisy, bytes, n_samples);
-        ae_samples_to_f32(AE_U8, bytes, noisy, n_samples);
-        if (kind == 0 || kind == 3)
-            memcpy(clean, noisy, n_samples * sizeof(float));
-        aei_level_measure(noisy, clean, EDGE, EDGE, channels, &truth, scratch);
-        fine = aei_noise_measure(&(ae_row_source){.info = info,
-                                                  .opaque = &(rows){bytes, (size_t)EDGE * channels},
-                                                  .read = read_rows},
-                                 NULL, &groups, &err) == AE_OK;
-        if (fine)
-            print_groups(i, kind, pattern, channels, &groups, &truth,
-                         kind == 2 ? 255 * 1.6f * deviation : 0);
-        else
-            fprintf(stderr, "noise_features: %s\n", err.message);
+        if (model)
+            fine = print_look(&e, model, &err) == AE_OK;
+        else if ((fine = aei_noise_measure(&e.source, NULL, &groups, &err) == AE_OK))
+            print_groups(i, e.kind, e.pattern, e.channels, &groups, &e.truth, e.white);
     }
-    ae_free(scratch);
-    ae_free(bytes);
-    ae_free(noisy);
-    ae_free(clean);
+    if (err.message[0])
+        fprintf(stderr, "noise_features: %s\n", err.message);
+    ae_model_free(model);
+    ae_free(e.scratch);
+    ae_free(e.bytes);
+    ae_free(e.noisy);
+    ae_free(e.clean);
     return fine ? 0 : 2;
 }
