@@ -61,9 +61,13 @@ run 1 $features -m t.aem table.csv -o x.png; absent x.png; run 2 $features table
 cp back.npy inf.npy; cp codes.npy inf.codes.npy; rm -f x.npy
 printf '\0\0\200\177' | dd of=inf.npy bs=1 seek=$((128 + 4 * (6 * 8 + 1))) conv=notrunc 2>/dev/null # the second of the seventh
 printf '\0\0\200\177' | dd of=inf.codes.npy bs=1 seek=$((128 + 4 * 3)) conv=notrunc 2>/dev/null
-run 1 $features -m t.aem inf.npy -o x.npy; says "inf.npy[6]: row 1, column 2 holds inf"; absent x.npy
-run 1 $search -m t.aem --build x.index inf.npy; says "inf.npy[6]"; absent x.index
-run 1 $anomaly -m t.aem inf.npy; says "inf.npy[6]"
+run 1 $features -m t.aem inf.npy -o x.npy; says "inf.npy: row 7, column 2 holds inf"; absent x.npy
+run 1 $search -m t.aem --build x.index inf.npy; says "inf.npy: row 7"; absent x.index
+run 1 $anomaly -m t.aem inf.npy; says "inf.npy: row 7"; run 1 $train table.yaml inf.npy -o x.aem; says "inf.npy: row 7, column 2"; absent x.aem
+awk 'NR == 4 { sub(/[^,]*/, "") } 1' table.csv >hole.csv; run 0 $train table.yaml hole.csv -o x.aem --quiet --steps 2 # of a line a number may be missing, of a picture none
+sed 's/height: 1, width: 8/height: 2, width: 4/' table.yaml >picture.yaml
+{ printf '\223NUMPY\1\0v\0%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2, 4), }"; head -c 92 /dev/zero; printf '\0\0\300\177'; } >nan.npy
+run 1 $train picture.yaml nan.npy -o y.aem; says "nan.npy: item 2: row 2, column 4 holds nan"; absent y.aem
 run 1 $sample -m t.aem --codes inf.codes.npy -o x.csv; says "code 1: row 1, column 2 holds inf"; absent x.csv
 
 # codes and back

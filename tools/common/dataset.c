@@ -316,21 +316,39 @@ static ae_status shape_item(const ae_signal_info *set, ae_signal_info *item, ae_
     return AE_OK;
 }
 
-/* Numbers of a set become f32; a missing one becomes the mean of its column. */
+/* A number of the k-th item that no network can take: all but finite ones, where it is f32, and
+ * those missing of a line, whose column has others. */
+static ae_status refuse_number(const part *p, size_t k, size_t i, double v, ae_error *err)
+{
+    size_t wide = (size_t)p->item.width * p->item.channels;
+
+    if (p->item.height == 1 && p->item.channels == 1)
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "row %zu, column %zu holds %g, which is no finite number of 32 bits", k + 1,
+                       i + 1, v);
+    return ae_fail(err, AE_ERR_MALFORMED,
+                   "item %zu: row %zu, column %zu holds %g, which is no finite number of 32 bits",
+                   k, i / wide + 1, i % wide / p->item.channels + 1, v);
+}
+
+/* Numbers of a set become f32; one that is missing of a line becomes the mean of its column. */
 static ae_status read_numbers(ae_reader *reader, part *p, ae_error *err)
 {
     size_t width = (size_t)reader->info.width, n_missing = 0;
     uint8_t *row = ae_alloc(1, ae_row_bytes(&reader->info));
     double *sums = ae_alloc(2 * width, sizeof(*sums)), *counts = sums + width;
     float *to = (float *)p->rows;
+    bool lines = p->item.height == 1 && p->item.channels == 1;
     ae_status st = row && sums ? AE_OK : ae_fail(err, AE_ERR_NOMEM, "a row of %zu numbers", width);
 
     for (size_t k = 0; k < p->n && st == AE_OK; k++)
         if ((st = ae_reader_read(reader, row, 1, err)) == AE_OK)
-            for (size_t i = 0; i < width; i++) {
+            for (size_t i = 0; i < width && st == AE_OK; i++) {
                 double v = ae_sample_number(reader->info.sample, row, i);
 
                 to[k * width + i] = (float)v;
+                if (!isfinite((float)v) && !(lines && isnan(v)))
+                    st = refuse_number(p, k, i, v, err);
                 n_missing += isnan(v);
                 sums[i] += isnan(v) ? 0 : v;
                 counts[i] += !isnan(v);
