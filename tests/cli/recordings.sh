@@ -64,6 +64,7 @@ run 0 $tool --lossless --archive set.aec --verify -r tree; run 0 $tool --lossles
 run 0 python3 "$reader" set.aec; prints "66000 frames"; prints "3 x 2 x 1"
 run 0 $de -o items/ set.aec; present items/a.flac items/s24-2.flac items/p.png items/long.flac
 run 0 $de -i long.wav --format wav -f -o back.wav set.aec; same back.wav long.wav
+run 0 $de -i long.wav set.aec; [ "$(head -c 4 set.flac)" = fLaC ] || fail "an item of an archive is no FLAC"
 run 0 $tool --json -q 60 -f -o j.aec long.wav; grep -q '"snr": [1-4][0-9].*"mel_distance": [0-9]' out || fail "json: $(cat out)"
 run 0 $tool --json --lossless --archive k.aec long.wav; prints '"duration": 8.25'; prints '"kbps": '
 

@@ -68,20 +68,25 @@ static bool wanted(void *opaque, const char *path)
     return n > 4 && strcmp(path + n - 4, ".aec") == 0;
 }
 
-/* What is in a file decides, where there is one thing in it. */
+/* What is in a file decides, where there is one thing in it or one is named. */
 static const char *suffix(void *opaque, const char *input)
 {
     const char *found = o.standard->suffixes[0];
-    ae_item *items = NULL;
+    ae_item *items = NULL, named = {0};
     size_t n = 0;
     aecfile f;
 
     (void)opaque;
     if (o.repair || strcmp(input, "-") == 0)
         return o.repair ? "aec" : found;
-    if (aecfile_open(&f, input, NULL) == AE_OK &&
-        ae_container_list(f.container, &items, &n, NULL) == AE_OK && n == 1)
-        found = decompress_standard(&o, items)->suffixes[0];
+    if (aecfile_open(&f, input, NULL) == AE_OK) {
+        if (o.names.n == 1 &&
+            ae_container_find(f.container, o.names.items[0], &named, NULL) == AE_OK)
+            found = decompress_standard(&o, &named)->suffixes[0];
+        else if (ae_container_list(f.container, &items, &n, NULL) == AE_OK && n == 1)
+            found = decompress_standard(&o, items)->suffixes[0];
+    }
+    ae_item_clear(&named);
     ae_items_free(items, n);
     aecfile_close(&f);
     return found;
