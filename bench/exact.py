@@ -19,14 +19,12 @@ import subprocess
 import sys
 import tempfile
 
-from PIL import Image
-
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "container"))
 import reader  # noqa: E402
 
-SOURCES = ("bench/exact.c lib/latent/coder.c lib/latent/decode.c lib/latent/program.c lib/latent/kernels.c lib/latent/kernels_x86.c "
-           "lib/latent/preview.c lib/latent/rans.c lib/latent/walk.c lib/core/rng.c lib/core/signal.c lib/core/status.c lib/core/threads.c "
+SOURCES = ("bench/exact.c lib/latent/coder.c lib/latent/decode.c lib/latent/engine.c lib/latent/program.c lib/latent/kernels.c lib/latent/kernels_x86.c "
+           "lib/latent/preview.c lib/latent/rans.c lib/latent/walk.c lib/core/budget.c lib/core/memory.c lib/core/rng.c lib/core/signal.c lib/core/status.c lib/core/threads.c "
            "lib/model/format.c lib/nn/graph.c").split()
 FLAGS = "-std=gnu11 -ffp-contract=off -DXXH_INLINE_ALL -ffunction-sections -Wl,--gc-sections -Iinclude -Ilib".split()
 # name: (compiler and its flags, what runs the program)
@@ -51,9 +49,9 @@ def ways():
         yield build, build, "scalar" if build != "gcc -O0" else "vnni", 2
 
 
-def build(name, work):
+def build(name, work, builds=BUILDS, sources=SOURCES):
     """The command that decodes, None where something is missing."""
-    compiler, runner = (command.split() for command in BUILDS[name])
+    compiler, runner = (command.split() for command in builds[name])
     missing = [tool for tool in (compiler[0], *runner) if not shutil.which(tool)]
     if missing:
         print(f"{name}: {missing[0]} is not installed: left out")
@@ -64,7 +62,7 @@ def build(name, work):
     for header in ("xxhash.h", "xxh3.h"):
         if os.path.exists("/usr/include/" + header):
             shutil.copy("/usr/include/" + header, os.path.join(work, "include"))
-    subprocess.run([*compiler, *FLAGS, "-I" + os.path.join(work, "include"), "-o", out, *SOURCES, "-lm", "-lpthread"], cwd=ROOT, check=True)
+    subprocess.run([*compiler, *FLAGS, "-I" + os.path.join(work, "include"), "-o", out, *sources, "-lm", "-lpthread"], cwd=ROOT, check=True)
     return [*runner, out]
 
 
@@ -109,6 +107,8 @@ def main():
     parser.add_argument("codec")
     parser.add_argument("pictures", nargs="+")
     options = parser.parse_args()
+    from PIL import Image
+
     encoder = os.path.join(options.build, "tools", "aecompress", "aecompress")
     status = 0
     with tempfile.TemporaryDirectory() as work:
