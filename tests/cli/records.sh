@@ -33,7 +33,7 @@ awk 'BEGIN { print "id,v"; for (i = 0; i < 5000; i++) print "n" i "," i }' >name
 run 1 $train $recipes/table.yaml names.csv -o x.aem; says "column 1 (id): more than 4096 different words"; absent x.aem
 run 1 $train $recipes/table.yaml trees.csv few.csv -o x.aem; says "few.csv: has 2 columns, the table before it 4"; absent x.aem
 sed 's/data: {columns: 16}/data: {}/' $recipes/table.yaml >bad.yaml; run 1 $train bad.yaml trees.csv -o x.aem; says "width: expected a whole number, found columns"; absent x.aem
-sed 's/width: columns}/width: 5}/' $recipes/table.yaml >bad.yaml; run 1 $train bad.yaml trees.csv -o x.aem; says "width: columns"; absent x.aem
+sed 's/width: columns}/width: 5}/; /reshape, width: 1,/d' $recipes/table.yaml >bad.yaml; run 1 $train bad.yaml trees.csv -o x.aem; says "width: columns"; absent x.aem
 
 # A series whose channels belong together, and one that has a spike in one of them.
 wave='for (i = 0; i < n; i++) { u = sin(i / 3); v = sin(i / 7.3); if (i == at) u = 4; printf "%.4f,%.4f,%.4f\n", u, 10 * sin(i / 3) + v, 100 * v } }'
@@ -42,6 +42,13 @@ run 0 $train $recipes/series.yaml train.csv -o s.aem --quiet -j 1 --steps 150
 run 0 $anomaly -m s.aem --by error test.csv; [ "$(wc -l <out)" -eq 200 ] || fail "$(wc -l <out) lines"
 sort -k 2 -g -r -t "$(printf '\t')" out | head -1 >worst; awk -F '\t' '$4 == "a" { split($1, p, /[][]/); exit !(p[2] >= 118 && p[2] <= 122) } { exit 1 }' worst || fail "$(cat worst)"
 head -20 test.csv >short.csv; run 1 $anomaly -m s.aem short.csv; says "short.csv: has 19 lines, the model looks at 32 successive ones"
+
+# Tables of any width: of 300 columns that all say one thing, most of them missing, what is missing comes out.
+awk 'BEGIN { srand(7); for (k = 0; k < 300; k++) printf "c%d%s", k, k < 299 ? "," : "\n"; for (i = 0; i < 400; i++) { a = rand()
+    for (k = 0; k < 300; k++) printf "%s%s", rand() < .7 ? "" : sprintf("%.4f", a), k < 299 ? "," : "\n" } }' >rated.csv
+run 0 $train $recipes/ratings.yaml rated.csv -o r.aem --quiet -j 1 --steps 100
+run 0 $train --evaluate r.aem rated.csv; awk '$1 == "mse" { found = $2 < .5 } END { exit !found }' out || fail "$(cat out)"
+run 0 $train $recipes/table.yaml rated.csv -o r2.aem --quiet -j 1 --steps 2
 
 # Text: every byte counts once, lines are named by their number, any name is text where it is given, and what is none is refused.
 yes 'Under the trees the grass is green, and the sky is blue.' | head -400 >grass.txt
