@@ -303,6 +303,17 @@ static ae_status check_task(const aei_yaml *y, top *t, ae_error *err)
             y, t->data ? y->nodes[t->data].line : 1, err,
             "data: text: only with task autoencode and an input 'image' of one number a row and "
             "a height of its own: {channels: 1, height: 128, width: 1}");
+    for (uint32_t i = 0; r->text && i < g->n_nodes; i++) {
+        const ae_node *n = &g->nodes[i];
+        uint32_t numbers = r->text == AE_TEXT_WORDS ? AE_WORDS : 256;
+
+        if (n->op == AE_OP_GATHER && n->from[0] == (uint32_t)image && n->factor < numbers)
+            return aei_yaml_fail(y, t->data ? y->nodes[t->data].line : 1, err,
+                                 "data: text: layer %s has rows for %u numbers, expected factor: "
+                                 "%u, one a %s",
+                                 n->name, n->factor, numbers,
+                                 r->text == AE_TEXT_WORDS ? "word" : "byte");
+    }
     if (r->columns || r->text)
         r->augment = false;
     if ((st = check_codec(y, t, err)) != AE_OK)

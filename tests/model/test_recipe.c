@@ -14,6 +14,10 @@
     "layers:\n" layers
 #define PLAIN "      - {op: conv, out: 3}\n"
 #define GOOD HEAD NET(PLAIN)
+#define TEXT(rows)                                                                                 \
+    "recipe: 1\nname: t\ntask: autoencode\nnetworks:\n  - name: n\n    inputs:\n"                  \
+    "      - {name: image, channels: 1, height: 8, width: 1}\n    layers:\n"                       \
+    "      - {name: g, op: gather, factor: " #rows ", out: 1}\n"
 
 static ae_recipe *parse(const char *text)
 {
@@ -306,7 +310,12 @@ static void refusals(void **state)
         {GOOD "data: {columns: 4}\n", AE_ERR_MALFORMED, "columns: only with task autoencode and"},
         {GOOD "data: {columns: 0}\n", AE_ERR_MALFORMED, "columns: 0 is not in 1 to 65536"},
         {GOOD "data: {text: bytes}\n", AE_ERR_MALFORMED, "text: only with task autoencode and"},
-        {GOOD "data: {text: words}\n", AE_ERR_MALFORMED, "text: 'words' is none of bytes, lines"},
+        {GOOD "data: {text: letters}\n", AE_ERR_MALFORMED,
+         "text: 'letters' is none of bytes, lines, words"},
+        {TEXT(255) "data: {text: lines}\n", AE_ERR_MALFORMED,
+         "layer g has rows for 255 numbers, expected factor: 256, one a byte"},
+        {TEXT(256) "data: {text: words}\n", AE_ERR_MALFORMED,
+         "layer g has rows for 256 numbers, expected factor: 8192, one a word"},
         {HEAD
          "networks: [{name: n, inputs: [{name: image, channels: 1, height: 1, width: columns}],"
          " layers: [{op: act, act: relu}]}]\n",
