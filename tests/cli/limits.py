@@ -177,6 +177,7 @@ def watch(what, fragment, *command):
 for make, fragment, *how in ((sync_words, "damaged", "-t"), (footers, "damaged", "-t"), (chains, "index", "-t"), (packs, "twice", "-t"),
                              (packs_in_packs, "pack", "-t"), (spans, "twice", "-t"), (names, "names", "-t"), (names_in_a_pack, "names", "-t"),
                              (metadata, "limit", "-f", "-o", "o.ppm"), (many_entries, "limit", "-f", "-o", "o.ppm"),
+                             (metadata, "limit", "-t"), (many_entries, "limit", "-t"),
                              (large_pictures, "max_output", "-f", "-o", "d"),
                              (one_picture, "max_output", "--max-output", "100M", "-f", "-o", "o.ppm"),
                              (one_picture, "max_memory", "--max-memory", "4M", "-f", "-o", "o.ppm"), (identities, "not installed", "-t")):

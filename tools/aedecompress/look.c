@@ -160,6 +160,23 @@ static void list_item(const look *l)
            cli_escape(it->name, name, sizeof(name)), label_of(l, label));
 }
 
+/* Whether whoever decodes the item gets its metadata; flipped bits have been told of. */
+static void test_meta(look *l, aecfile *f)
+{
+    ae_item_reader *reader = NULL;
+    ae_meta meta = {0};
+    ae_error err;
+
+    if (ae_item_open(f->container, l->item, &reader, &err) != AE_OK)
+        return;
+    if (ae_item_meta(reader, NULL, &meta, &err) != AE_OK && err.status != AE_ERR_CHECKSUM) {
+        cli_message("%s: %s: metadata are lost: %s", l->path, l->item->name, err.message);
+        l->n_bad++;
+    }
+    ae_meta_clear(&meta);
+    ae_item_free(reader);
+}
+
 static void test_item(look *l, aecfile *f)
 {
     ae_archive_options how = {
@@ -181,6 +198,8 @@ static void test_item(look *l, aecfile *f)
                 "%s: %s: has no hash of its samples: only what it is coded as could be checked",
                 l->path, l->item->name);
     }
+    if (l->n_bad == before && !l->item->packed)
+        test_meta(l, f);
 }
 
 static const char *unchecked(const look *l, char note[80])
