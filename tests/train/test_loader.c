@@ -644,13 +644,29 @@ static void area_filter(void **state)
     free(s);
 }
 
-/* The first batch with this strength; the caller frees *loader. */
-static aei_batch with_strength(setup *s, float min, float max, aei_loader **loader)
+/* A loader and what it reads: its threads go on after the first batch, so none shares a recipe. */
+typedef struct strong {
+    setup *setup;
+    aei_loader *loader;
+    aei_batch batch;
+} strong;
+
+/* The first batch with this strength. */
+static strong with_strength(uint32_t scale, uint32_t n_corruptions, float min, float max)
 {
-    s->recipe.strength_min = min;
-    s->recipe.strength_max = max;
-    *loader = make_loader(s);
-    return next(*loader);
+    strong g = {.setup = make_setup(3, 1)};
+    ae_recipe *r = &g.setup->recipe;
+
+    r->task = scale > 1 ? AE_TASK_SUPERRES : AE_TASK_DENOISE;
+    r->scale = scale;
+    r->corruptions[0].kind = AE_CORRUPT_JPEG;
+    r->corruptions[0].min = r->corruptions[0].max = 10;
+    r->n_corruptions = n_corruptions;
+    r->strength_min = min;
+    r->strength_max = max;
+    g.loader = make_loader(g.setup);
+    g.batch = next(g.loader);
+    return g;
 }
 
 /* The target keeps what the level says: in between it lies between clean and corrupted. */
@@ -658,20 +674,12 @@ static void strength(void **state)
 {
     (void)state;
     for (uint32_t scale = 1; scale <= 2; scale++) {
-        setup *s = make_setup(3, 1);
-        aei_loader *loaders[4];
-        aei_batch all, quarter, none, calm;
+        strong made[4] = {with_strength(scale, 1, 1, 16), with_strength(scale, 1, 0.25f, 0.25f),
+                          with_strength(scale, 1, 0, 1e-9f), with_strength(scale, 0, 0, 1e-9f)};
+        aei_batch all = made[0].batch, quarter = made[1].batch, none = made[2].batch,
+                  calm = made[3].batch;
         double kept = 0;
 
-        s->recipe.task = scale > 1 ? AE_TASK_SUPERRES : AE_TASK_DENOISE;
-        s->recipe.scale = scale;
-        s->recipe.corruptions[0].kind = AE_CORRUPT_JPEG;
-        s->recipe.corruptions[0].min = s->recipe.corruptions[0].max = 10;
-        all = with_strength(s, 1, 16, &loaders[0]);
-        quarter = with_strength(s, 0.25f, 0.25f, &loaders[1]);
-        none = with_strength(s, 0, 1e-9f, &loaders[2]);
-        s->recipe.n_corruptions = 0;
-        calm = with_strength(s, 0, 1e-9f, &loaders[3]);
         for (size_t i = 0; i < 6 * 32 * 32 * 3; i++) {
             assert_true(fabsf(quarter.target[i] - 0.25f * all.target[i] - 0.75f * none.target[i]) <=
                         1e-5f);
@@ -682,9 +690,10 @@ static void strength(void **state)
         assert_true(kept > 6 * 32 * 32 * 3 * 0.002);
         assert_true(all.inputs[1][5] == 1 && quarter.inputs[1][5] == 0.25f &&
                     fabsf(none.inputs[1][5]) <= 1e-6f);
-        for (int i = 0; i < 4; i++)
-            aei_loader_free(loaders[i]);
-        free(s);
+        for (int i = 0; i < 4; i++) {
+            aei_loader_free(made[i].loader);
+            free(made[i].setup);
+        }
     }
 }
 
