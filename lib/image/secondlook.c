@@ -423,6 +423,8 @@ ae_status ae_noise_look_again(const ae_model *model, const ae_row_source *source
         float part;
 
         doubt *= 1 - ramp(noise->white, 10, 14); /* what is strong is noise */
+        /* nothing but film is so much quieter in its colours */
+        doubt *= ramp(noise->chroma / fmaxf(noise->luminance, 0.01f), 0.25f, 0.45f);
         part = 1 - doubt + doubt * judge(features);
         aei_scale_levels(noise, part, part);
     }

@@ -429,6 +429,33 @@ static float bounded(picture *p, float told, float *chroma, float *unsmoothed)
     return noise.luminance;
 }
 
+/* Grain of film, which has no colour, is noise nonetheless. */
+static void test_film(void **state)
+{
+    picture film = make_picture(420, 300, 3, AE_U8), grain = make_picture(420, 300, 1, AE_U8),
+            without = make_picture(420, 300, 1, AE_U8);
+    ae_noise found = {.luminance = 5, .chroma = 1, .white = 5.1f, .n_bins = AE_NOISE_BINS};
+    ae_model *m = NULL;
+    char path[4096];
+
+    (void)state;
+    assert_int_equal(ae_model_find("photo", path, sizeof(path), NULL), AE_OK);
+    assert_int_equal(ae_model_open(path, NULL, &m, NULL), AE_OK);
+    add_noise(&grain, 10, 2); /* 5 */
+    for (size_t i = 0; i < 420 * 300 * 3; i++)
+        film.samples[i] += grain.samples[i / 3] - without.samples[i / 3];
+    ae_samples_from_f32(AE_U8, film.samples, film.pixels, 420 * 300 * 3);
+    for (int i = 0; i < AE_NOISE_BINS; i++) {
+        found.luminance_at[i] = 5;
+        found.chroma_at[i] = 1;
+    }
+    check("film", look_again(m, &film, found).luminance, 3.5f, 8);
+    ae_model_free(m);
+    free_picture(&film);
+    free_picture(&grain);
+    free_picture(&without);
+}
+
 /* Noise that is told for too much comes down to what quiet parts have of it; where these have no
  * colour, a camera has smoothed them, and they say nothing. */
 static void test_quiet_parts(void **state)
@@ -476,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_texture),     cmocka_unit_test(test_grey_and_depths),
         cmocka_unit_test(test_odd_sizes),   cmocka_unit_test(test_map),
         cmocka_unit_test(test_second_look), cmocka_unit_test(test_quiet_parts),
+        cmocka_unit_test(test_film),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
