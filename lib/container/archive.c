@@ -320,24 +320,26 @@ static ae_status decode_packed(decoding *d, ae_archive *a, const ae_item *item, 
 
 /* ---- networks ---- */
 
-/* Colours come from the network, with patches on them; alpha, decoded before, is put beside them.
- */
+/* Colours come from the network, with patches on them; alpha is put beside them, a row of tiles at
+ * a time. */
 typedef struct joining {
     decoding *d;
-    ae_signal_info colours, result;
+    ae_signal_info whole, result;
+    uint32_t planes;
     ae_patches patches;
     uint8_t *made, *alpha, *rows; /* made: the network's rows with the patches on them */
-    uint64_t y, at;               /* rows of the whole taken so far, and those of alpha */
+    uint64_t y;                   /* rows taken so far */
+    uint64_t alpha_first, alpha_end;
 } joining;
 
 static ae_status take_alpha(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
     joining *j = opaque;
-    size_t n = n_rows * (size_t)j->result.width * ae_sample_bytes(j->result.sample);
+    size_t row = (size_t)j->result.width * ae_sample_bytes(j->result.sample);
 
     (void)err;
-    memcpy(j->alpha + j->at, rows, n);
-    j->at += n;
+    memcpy(j->alpha + (j->alpha_end - j->alpha_first) * row, rows, n_rows * row);
+    j->alpha_end += n_rows;
     return AE_OK;
 }
 
@@ -345,6 +347,28 @@ static ae_status read_alpha(void *opaque, uint32_t index, const void **data, siz
                             ae_error *err)
 {
     return ae_item_tile(((decoding *)opaque)->reader, AE_TILE_ALPHA, index, data, n_bytes, err);
+}
+
+/* Alpha from row y on, to the end of its tiles. */
+static ae_status load_alpha(joining *j, ae_error *err)
+{
+    const ae_archive_options *o = j->d->options;
+    ae_region r = o->region.width
+                      ? o->region
+                      : (ae_region){0, 0, (uint32_t)j->whole.width, (uint32_t)j->whole.height};
+    uint32_t done = (uint32_t)j->y * (o->preview ? 8 : 1);
+    ae_samples_options how = {.region = r, .preview = o->preview, .control = control_of(j->d)};
+    ae_signal_info one = j->whole;
+
+    how.region.y += done;
+    how.region.height = (uint32_t)least(AE_CODER_TILE - how.region.y % AE_CODER_TILE,
+                                        r.height - done);
+    how.control.progress = NULL;
+    one.channels = 1;
+    one.alpha = false;
+    j->alpha_first = j->alpha_end = j->y;
+    return ae_samples_decode(&one, &how, &(ae_tile_source){j->d, read_alpha},
+                             &(ae_row_sink){j, take_alpha}, err);
 }
 
 static ae_status read_patch(void *opaque, uint32_t index, const void **data, size_t *n_bytes,
@@ -356,11 +380,11 @@ static ae_status read_patch(void *opaque, uint32_t index, const void **data, siz
 static ae_status join_rows(void *opaque, const void *rows, uint32_t n_rows, ae_error *err)
 {
     joining *j = opaque;
-    size_t sample = ae_sample_bytes(j->result.sample), colours = sample * j->colours.channels,
+    size_t sample = ae_sample_bytes(j->result.sample), colours = sample * j->planes,
            w = (size_t)j->result.width;
 
     for (uint32_t y = 0; y < n_rows; y++, j->y++) {
-        const uint8_t *from = j->made, *alpha = j->alpha + (j->alpha ? j->y * w * sample : 0);
+        const uint8_t *from = j->made, *alpha;
         ae_status st;
 
         memcpy(j->made, (const uint8_t *)rows + y * w * colours, w * colours);
@@ -369,6 +393,9 @@ static ae_status join_rows(void *opaque, const void *rows, uint32_t n_rows, ae_e
             return st;
         if (!j->alpha)
             continue;
+        if (j->y == j->alpha_end && (st = load_alpha(j, err)) != AE_OK)
+            return st;
+        alpha = j->alpha + (j->y - j->alpha_first) * w * sample;
         for (size_t x = 0; x < w; x++) {
             memcpy(j->rows + x * (colours + sample), from + x * colours, colours);
             memcpy(j->rows + x * (colours + sample) + colours, alpha + x * sample, sample);
@@ -430,38 +457,32 @@ static ae_status decode_network(decoding *d, ae_archive *a, const ae_item *item,
                                  .region = o->region,
                                  .preview = o->preview,
                                  .control = control_of(d)};
-    joining j = {.d = d, .colours = item->info, .result = ae_archive_result(item, o)};
-    ae_tile_source source = {d, read_tile}, alpha_source = {d, read_alpha};
-    ae_row_sink sink = {&j, join_rows}, alpha_sink = {&j, take_alpha};
+    joining j = {.d = d,
+                 .whole = item->info,
+                 .result = ae_archive_result(item, o),
+                 .planes = picture.planes};
+    size_t sample = ae_sample_bytes(item->info.sample), w = (size_t)j.result.width;
+    ae_tile_source source = {d, read_tile};
+    ae_row_sink sink = {&j, join_rows};
     ae_coder *coder = NULL;
     ae_status st = find_coder(a, item, o, &coder, err);
 
     if (st != AE_OK)
         return st;
-    j.colours.channels = picture.planes;
-    j.colours.alpha = false;
-    j.patches = (ae_patches){.info = j.colours,
+    j.patches = (ae_patches){.info = j.whole,
                              .region = o->region,
                              .preview = o->preview,
                              .control = options.control,
                              .read = read_patch};
-    if (!(j.made = ae_alloc((size_t)j.result.width,
-                            picture.planes * ae_sample_bytes(item->info.sample))))
-        return ae_fail(err, AE_ERR_NOMEM, "a row");
+    j.patches.info.channels = picture.planes;
+    j.patches.info.alpha = false;
+    j.made = ae_alloc(w, picture.planes * sample);
     if (item->info.alpha) {
-        ae_samples_options how = {
-            .region = o->region, .preview = o->preview, .control = options.control};
-        ae_signal_info one = item->info;
-
-        how.control.progress = NULL;
-        one.channels = 1;
-        one.alpha = false;
-        j.alpha = ae_alloc((size_t)j.result.height,
-                           (size_t)j.result.width * ae_sample_bytes(one.sample));
+        j.alpha = ae_alloc(AE_CODER_TILE / (o->preview ? 8 : 1), w * sample);
         j.rows = ae_alloc(1, ae_row_bytes(&j.result));
-        st = j.alpha && j.rows ? ae_samples_decode(&one, &how, &alpha_source, &alpha_sink, err)
-                               : ae_fail(err, AE_ERR_NOMEM, "alpha");
     }
+    if (!j.made || (item->info.alpha && (!j.alpha || !j.rows)))
+        st = ae_fail(err, AE_ERR_NOMEM, "rows of %zu pixels", w);
     if (st == AE_OK)
         st = ae_decode(coder, &picture, &options, &source, &sink, err);
     ae_patches_clear(&j.patches);
