@@ -47,9 +47,9 @@ class _Fields(ctypes.Structure):
 
 
 class _Options(ctypes.Structure):
-    _fields_ = [("model", ctypes.c_char_p), ("region", ctypes.c_uint32 * 4), ("preview", ctypes.c_bool), ("first", ctypes.c_uint64),
-                ("n_frames", ctypes.c_uint64), ("threads", ctypes.c_uint32), ("cancel", ctypes.c_void_p), ("opaque", ctypes.c_void_p),
-                ("progress", ctypes.c_void_p), ("lost", ctypes.c_void_p)]
+    _fields_ = [("model", ctypes.c_char_p), ("coders", ctypes.c_void_p), ("region", ctypes.c_uint32 * 4), ("preview", ctypes.c_bool),
+                ("first", ctypes.c_uint64), ("n_frames", ctypes.c_uint64), ("threads", ctypes.c_uint32), ("cancel", ctypes.c_void_p),
+                ("opaque", ctypes.c_void_p), ("progress", ctypes.c_void_p), ("lost", ctypes.c_void_p)]
 
 
 def _library():
@@ -128,7 +128,8 @@ class Archive:
         if not -self._n <= item < self._n:
             raise IndexError("item %d of %d" % (item, self._n))
         item = self._items[item % self._n]
-        options = _Options(self.model.encode() if self.model else None, tuple(region or (0, 0, 0, 0)), preview, first, n, self.threads)
+        options = _Options(self.model.encode() if self.model else None, None, tuple(region or (0, 0, 0, 0)), preview, first, n,
+                           self.threads)
         info = self._lib.ae_archive_result(ctypes.byref(item), ctypes.byref(options))
         if info.kind == ARRAY:
             shape = (info.height, *info.dims[:info.rank])

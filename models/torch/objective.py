@@ -158,6 +158,7 @@ class Objective(nn.Module):
         else:
             target = batch.target
         if t.kind == "cross_entropy" and t.against == "image" and t.on and value.shape[1] > target.shape[1] == 1:  # numbers of classes, -1: none
+            value = value.expand(-1, -1, *target.shape[2:])  # one row of them is held against every number
             e = F.cross_entropy(value, target[:, 0].long(), ignore_index=-1, reduction="none")
             e = e * outputs[self.at[i, "mask"]].detach()[:, 0] if t.mask else e
             return e.sum() / (len(e) if t.sum else (target >= 0).sum())

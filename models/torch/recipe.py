@@ -159,7 +159,7 @@ NEEDS = {"dense": {"out"}, "deconv": {"out"}, "act": {"act"}, "reshape": {"width
          "lstm": {"out"}, "noise": {"value"}, "gather": {"out", "factor"},
          "embed": {"out", "factor"}, **{op: {"from"} for op in ("concat", "add", "mul", "gaussian", "quantise", "bits")}}
 
-DATA = {"columns": (whole(1, 65536), 0), "crop": (whole(8, 4096), 128), "text": (choice(["bytes", "lines"]), None),
+DATA = {"columns": (whole(1, 65536), 0), "crop": (whole(8, 4096), 128), "text": (choice(["bytes", "lines", "words"]), None),
         "augment": (boolean, True), "scale": (between(1, 16), (1, 1)), "grey": (number(0, 1), 0),
         "clean": (number(0, 1), 0), "patterns": (number(0, 1), 0), "doubt": (between(0, 255), (0, 0)), "curve": (boolean, False),
         "strength": (between(0, 16), (0, 0)),
