@@ -187,20 +187,20 @@ static uint32_t scale_index(const aei_walk *w, const aei_op *op, int32_t log_sca
                                   (int32_t)w->program->n_scales - 1);
 }
 
-/* The symbol for y; with effort, the next one towards zero where it saves more bits than its error
- * is worth. A uniform quantiser is optimal at high rate where an error of one squared step is worth
- * 6 / ln 2 bits. Nearly three times that was found best, since later latents are predicted from
- * this one, and little more than that where refining sees to those. */
+/* The symbol for y; with effort, 0 instead of 1 where that saves more bits than its error is worth.
+ * A uniform quantiser is optimal at high rate where an error of one squared step is worth 6 / ln 2
+ * bits. More than twice that was found best, as later latents are predicted from this one, and
+ * nothing is won by larger symbols. Refining sees to that: any may come one nearer to zero. */
 static int32_t choose(const aei_latents *l, const aei_scale *s, double v)
 {
     int32_t q = (int32_t)lrint(v < -32767 ? -32767 : v > 32767 ? 32767 : v);
+    bool refines = l->effort >= AE_EFFORT_REFINES;
 
-    if (l->effort >= AE_EFFORT_CHOOSES && q) {
+    if (l->effort >= AE_EFFORT_CHOOSES && q && (refines || abs(q) == 1)) {
         int32_t less = q > 0 ? q - 1 : q + 1;
         double gain = aei_rans_cost(s, q) - aei_rans_cost(s, less);
 
-        if (gain > (l->effort >= AE_EFFORT_REFINES ? 7 : 17) * M_LOG2E *
-                       ((v - less) * (v - less) - (v - q) * (v - q)))
+        if (gain > (refines ? 7 : 14) * M_LOG2E * ((v - less) * (v - less) - (v - q) * (v - q)))
             q = less;
     }
     return q;
