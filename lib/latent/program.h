@@ -10,7 +10,7 @@
 #include "ae/graph.h"
 
 enum {
-    AEI_PROGRAM_VERSION = 2,
+    AEI_PROGRAM_VERSION = 3,
     AEI_PROGRAM_HEADER = 32, /* bytes */
     AEI_PROGRAM_OP = 64,     /* bytes of an operator */
     AEI_PROGRAM_SCALE = 8,   /* bytes of a distribution, without its frequencies */

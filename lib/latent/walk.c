@@ -28,8 +28,11 @@ struct aei_walk {
     size_t n_arena;
     size_t *begin, *end; /* of tensors in the arena; equal: not there */
     uint32_t *last_use;
-    int32_t *steps, *log_steps; /* of a latent at the quality */
-    aei_surprise *before;       /* of each channel of a latent */
+    int32_t *steps, *log_steps;    /* of a latent at the quality */
+    aei_surprise *before, *around; /* of each channel of a latent */
+    aei_remembered *remembered;    /* of each position and channel of the last latent */
+    size_t n_remembered;
+    const aei_op *last_latent;
 };
 
 /* ---- operators ---- */
@@ -206,21 +209,68 @@ static int32_t choose(const aei_latents *l, const aei_scale *s, double v)
     return q;
 }
 
-static void add_surprise(const aei_walk *w, aei_surprise *beside, aei_surprise *before,
-                         uint32_t told, int32_t q)
+AEI_CLONES static void add_remembered(const aei_remembered *const from[4], aei_surprise *sum,
+                                      uint32_t n)
 {
-    uint32_t came = (uint32_t)aei_min_i32(abs(q), AEI_MOST_MAGNITUDE) * AEI_MAGNITUDE_ONE;
-
-    aei_surprise_add(beside, came, w->engine->tables.expected[told], AEI_BESIDE);
-    aei_surprise_add(before, came, w->engine->tables.expected[told], AEI_BEFORE);
+    for (uint32_t c = 0; c < n; c++) {
+        sum[c].came = (uint32_t)from[0][c].came + from[1][c].came + from[2][c].came +
+                      from[3][c].came;
+        sum[c].expected = (uint32_t)from[0][c].expected + from[1][c].expected +
+                          from[2][c].expected + from[3][c].expected;
+    }
 }
 
-static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view *to, aei_rect r,
+static aei_remembered *remembered_at(const aei_walk *w, aei_rect r, uint32_t n, int32_t x,
+                                     int32_t y)
+{
+    return w->remembered + ((size_t)(y - r.y0) * (size_t)(r.x1 - r.x0) + (size_t)(x - r.x0)) * n;
+}
+
+/* Sums up what is remembered around a position: at the four nearest of a latent that has just been
+ * decoded at the positions between, or else at the nearest before it that every parity knows. */
+static void look_around(const aei_walk *w, aei_rect r, int32_t x, int32_t y, uint32_t n,
+                        bool between)
+{
+    static const aei_remembered nothing[AEI_MAX_WIDTH];
+    static const int32_t places[2][4][2] = {{{-2, 0}, {-1, -1}, {1, -1}, {0, -2}},
+                                            {{-1, 0}, {1, 0}, {0, -1}, {0, 1}}};
+    const aei_remembered *from[4];
+
+    for (int i = 0; i < 4; i++) {
+        int32_t u = x + places[between][i][0], v = y + places[between][i][1];
+
+        from[i] = u < r.x0 || u >= r.x1 || v < r.y0 || v >= r.y1 ? nothing
+                                                                 : remembered_at(w, r, n, u, v);
+    }
+    add_remembered(from, w->around, n);
+}
+
+static ae_status prepare_remembered(aei_walk *w, size_t n, ae_error *err)
+{
+    if (n <= w->n_remembered)
+        return AE_OK;
+    ae_free(w->remembered);
+    w->n_remembered = 0;
+    w->remembered = ae_alloc(n, sizeof(*w->remembered));
+    if (!w->remembered)
+        return ae_fail(err, AE_ERR_NOMEM, "decoder: magnitudes of %zu latents", n);
+    w->n_remembered = n;
+    return AE_OK;
+}
+
+static ae_status run_latent(aei_walk *w, const aei_op *op, const aei_view *to, aei_rect r,
                             aei_latents *l, ae_error *err)
 {
     uint32_t n = op->channels, beyond = aei_beyond(w->program, op, w->quality);
     double unit = (double)(1u << op->unit) * (double)(1u << op->shift);
+    const aei_op *last = w->last_latent;
+    bool between = last && op->n_in == 3 && last == &w->program->ops[op->in[2]] &&
+                   last->parity + op->parity == AE_PARITY_EVEN + AE_PARITY_ODD;
+    ae_status st = prepare_remembered(w, (size_t)(r.x1 - r.x0) * (size_t)(r.y1 - r.y0) * n, err);
 
+    if (st != AE_OK)
+        return st;
+    w->last_latent = op;
     for (uint32_t c = 0; c < n; c++) {
         w->steps[c] = aei_finer(aei_embed(op->table, n, c, w->quality), beyond);
         w->log_steps[c] = aei_embed(op->log_steps, n, c, w->quality) -
@@ -230,6 +280,7 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
     for (int32_t y = r.y0; y < r.y1; y++)
         for (int32_t x = r.x0; x < r.x1; x++) {
             aei_surprise beside = {0};
+            aei_remembered *here = remembered_at(w, r, n, x, y);
             const int16_t *mean = operand(w, op->in[0], x, y), *scale = operand(w, op->in[1], x, y);
             int16_t *out = aei_view_at(to, x, y);
             bool visible = (uint32_t)x * op->grid < l->visible_w &&
@@ -248,11 +299,14 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
                     memset(out, 0, n * sizeof(*out));
                 continue;
             }
+            look_around(w, r, x, y, n, between);
             for (uint32_t c = 0; c < n; c++) {
                 uint32_t told = scale_index(w, op, scale[c], w->log_steps[c]),
                          index = (uint32_t)aei_saturate(
-                             (int32_t)told + aei_surprise_shift(&beside, &w->before[c]), 0,
-                             (int32_t)w->program->n_scales - 1);
+                             (int32_t)told +
+                                 aei_surprise_shift(&beside, &w->before[c], &w->around[c]),
+                             0, (int32_t)w->program->n_scales - 1),
+                         expected = w->engine->tables.expected[told], came;
                 int32_t q;
 
                 if (l->reader) {
@@ -271,7 +325,10 @@ static ae_status run_latent(const aei_walk *w, const aei_op *op, const aei_view 
                     else if (aei_rans_put(l->writer, s, q, err) != AE_OK)
                         return AE_ERR_NOMEM;
                 }
-                add_surprise(w, &beside, &w->before[c], told, q);
+                came = (uint32_t)aei_min_i32(abs(q), AEI_MOST_MAGNITUDE) * AEI_MAGNITUDE_ONE;
+                aei_surprise_add(&beside, came, expected);
+                aei_surprise_add(&w->before[c], came, expected);
+                here[c] = (aei_remembered){aei_remember(came), aei_remember(expected)};
                 out[c] = (int16_t)aei_saturate(mean[c] + aei_rescale(q * w->steps[c], op->shift),
                                                op->lo, op->hi);
                 if (l->decoded)
@@ -298,6 +355,8 @@ void aei_walk_free(aei_walk *w)
     ae_free(w->steps);
     ae_free(w->log_steps);
     ae_free(w->before);
+    ae_free(w->around);
+    ae_free(w->remembered);
     ae_free(w);
 }
 
@@ -323,8 +382,9 @@ ae_status aei_walk_create(const aei_engine *engine, aei_walk **out, ae_error *er
     w->steps = ae_alloc(AEI_MAX_WIDTH, sizeof(*w->steps));
     w->log_steps = ae_alloc(AEI_MAX_WIDTH, sizeof(*w->log_steps));
     w->before = ae_alloc(AEI_MAX_WIDTH, sizeof(*w->before));
+    w->around = ae_alloc(AEI_MAX_WIDTH, sizeof(*w->around));
     if (!w->views || !w->computed || !w->vectors || !w->begin || !w->end || !w->last_use ||
-        !w->steps || !w->log_steps || !w->before) {
+        !w->steps || !w->log_steps || !w->before || !w->around) {
         aei_walk_free(w);
         return ae_fail(err, AE_ERR_NOMEM, "decoder");
     }
@@ -483,6 +543,7 @@ ae_status aei_walk_entropy(aei_walk *w, uint32_t width, uint32_t height, aei_lat
         w->views[t].rect = aei_rect_coarser(pixels, (int32_t)p->ops[t].grid);
         w->last_use[t] = p->n_ops;
     }
+    w->last_latent = NULL;
     plan_rects(w, 0, p->n_entropy, pixels);
     if ((st = plan_memory(w, 0, p->n_entropy, err)) != AE_OK)
         return st;
