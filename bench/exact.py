@@ -34,10 +34,15 @@ KERNELS = {"scalar": "sse2", "avx2": "avx2", "avx512": "avx512bw", "vnni": "avx5
 QUALITIES = (0, 20, 45, 60, 85, 90)
 
 
+def processor():
+    """What instruction sets it has."""
+    with open("/proc/cpuinfo") as file:
+        return next((line.split() for line in file if line.startswith("flags")), [])
+
+
 def ways():
     """(name, build, kernels, threads) of every way to decode."""
-    with open("/proc/cpuinfo") as file:
-        flags = next((line.split() for line in file if line.startswith("flags")), [])
+    flags = processor()
     for cpu, needed in reversed(KERNELS.items()):
         if needed in flags:
             for threads in (1, 2, 8):
@@ -77,9 +82,10 @@ def crop(pictures, n, seed):
         yield piece.convert("L") if i % 10 == 0 else piece
 
 
-def bundle(paths):
-    """What bench/exact.c reads."""
-    data = struct.pack("=I", len(paths))
+def bundle(paths, numbers):
+    """What decoders alone read: of each file of one item `numbers` of its head and coded tiles, sizes of tiles, tiles; files of which it
+    has none are left out."""
+    data, n = b"", 0
     for path in paths:
         head, tiles = None, []
         with open(path, "rb") as file:
@@ -92,10 +98,29 @@ def bundle(paths):
                     b.number(), b.number()
                     tiles.append(b.rest())
         sizes = [len(t) for t in tiles]
-        data += struct.pack(f"={5 + len(sizes)}I", head["width"], head["height"], head["channels"], head["quality"], len(sizes), *sizes)
+        first = numbers(head, tiles)
+        if not first:
+            continue
+        n += 1
+        data += struct.pack(f"={len(first) + 1 + len(sizes)}I", *first, len(sizes), *sizes)
         data += b"".join(tiles)
         data += bytes(-len(data) % 4)
-    return data
+    return struct.pack("=I", n) + data
+
+
+def picture_numbers(head, tiles):
+    """None of what the quality's word has made samples."""
+    return [head[name] for name in ("width", "height", "channels", "quality")] if head["coding"] == 1 else None
+
+
+def compare(name, digests, expected, kind):
+    """Prints how many of one way of decoding differ, and whether any does."""
+    if len(digests) != len(expected):
+        sys.exit(f"{name}: {len(digests)} {kind}")
+    different = sum(a != b for a, b in zip(digests, expected))
+    digest = hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16]
+    print(f"{name:28} {len(digests):5} {kind}, {different} differ; digest {digest}", flush=True)
+    return different > 0
 
 
 def main():
@@ -119,17 +144,17 @@ def main():
             os.mkdir(folder)
             for i, piece in enumerate(pictures[k::len(QUALITIES)] + list(crop(pictures, options.crops // len(QUALITIES), options.seed + k))):
                 piece.save(os.path.join(folder, f"{i:04}.{'pgm' if piece.mode == 'L' else 'ppm'}"))
-            subprocess.run([encoder, "--quiet", "-m", options.codec, "-q", str(quality), "-r", "-o", folder + ".aec", folder], check=True)
-            files += sorted(os.path.join(at, name) for at, _, names in os.walk(folder + ".aec") for name in names)
+            subprocess.run([encoder, "--quiet", "-m", options.codec, "-q", str(quality), "-r", "-o", folder + ".coded/", folder], check=True)
+            files += sorted(os.path.join(at, name) for at, _, names in os.walk(folder + ".coded") for name in names)
         first = os.path.join(work, "0", "0000.ppm")
         subprocess.run([encoder, "--quiet", "-m", options.codec, "--embed-model", "-q", "0", "-o", first + ".aec", first], check=True)
         with open(first + ".aec", "rb") as file:
             program = next(payload for _, kind, payload in reader.read_chunks(file.read()) if kind == "M")
-        tiles = bundle(files)
+        tiles = bundle(files, picture_numbers)
         for name, data in (("program", program), ("tiles", tiles)):
             with open(os.path.join(work, name), "wb") as file:
                 file.write(data)
-        print(f"{len(files)} pictures at qualities {', '.join(map(str, QUALITIES))}, {len(tiles)} bytes of tiles")
+        print(f"{len(files)} files at qualities {', '.join(map(str, QUALITIES))}, {len(tiles)} bytes of tiles")
         commands, expected = {name: build(name, work) for name in BUILDS}, None
         for name, build_name, cpu, threads in ways():
             if not commands[build_name]:
@@ -138,12 +163,7 @@ def main():
             command = [*commands[build_name], os.path.join(work, "program"), os.path.join(work, "tiles"), str(threads), str(every)]
             digests = subprocess.run(command, env={**os.environ, "AE_CPU": cpu}, check=True, capture_output=True, text=True).stdout.split()
             expected = expected or digests
-            if len(digests) != len(expected[::every]):
-                sys.exit(f"{name}: {len(digests)} pictures")
-            different = sum(a != b for a, b in zip(digests, expected[::every]))
-            status |= different > 0
-            digest = hashlib.sha256(" ".join(digests).encode()).hexdigest()[:16]
-            print(f"{name:28} {len(digests):5} pictures, {different} differ; digest {digest}", flush=True)
+            status |= compare(name, digests, expected[::every], "pictures")
     return status
 
 
