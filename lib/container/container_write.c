@@ -163,7 +163,9 @@ ae_status ae_container_create(ae_sink *sink, ae_container_writer **out, ae_error
     if ((st = put(*out, header, sizeof(header), err)) != AE_OK) {
         ae_container_writer_free(*out);
         *out = NULL;
+        return st;
     }
+    (*out)->first = (*out)->offset;
     return st;
 }
 
@@ -277,12 +279,16 @@ uint64_t ae_container_written(const ae_container_writer *w)
 ae_status ae_container_write_model(ae_container_writer *w, const void *program, size_t n_bytes,
                                    ae_error *err)
 {
+    ae_status st;
+
     if (w->model || w->open || w->next_number)
         return ae_fail(err, AE_ERR_ARGUMENT, "a model comes once, before the items");
     if (n_bytes > AEI_AEC_MAX_MODEL)
         return ae_fail(err, AE_ERR_LIMIT, "a model of %zu bytes", n_bytes);
     w->model = w->offset;
-    return aei_put_chunk(w, AEI_CHUNK_MODEL, program, n_bytes, err);
+    st = aei_put_chunk(w, AEI_CHUNK_MODEL, program, n_bytes, err);
+    w->first = w->offset;
+    return st;
 }
 
 /* ---- items ---- */
@@ -544,13 +550,24 @@ done:
     return st;
 }
 
+/* Whether the head of the one item says all that the index would: in a file of a few tiles a copy
+ * of it costs more than it saves where the head is damaged. */
+static bool head_tells(const ae_container_writer *w)
+{
+    const ae_item *item = w->items;
+
+    return w->n_items == 1 && !item->packed && item->info.kind == AE_KIND_IMAGE &&
+           aei_item_tiles(item) <= AEI_AEC_SHORT && item->offset == w->first &&
+           item->offset + item->span == w->offset;
+}
+
 static ae_status finish(ae_container_writer *w, bool unfinished, ae_error *err)
 {
     ae_item *items = w->items + (w->previous ? w->n_old : 0);
     size_t n = w->n_items - (w->previous ? w->n_old : 0);
     uint8_t footer[AEI_AEC_FOOTER];
     aei_buffer root = {0};
-    ae_status st;
+    ae_status st = AE_OK;
 
     if (w->open)
         return ae_fail(err, AE_ERR_ARGUMENT, "the last item has not ended");
@@ -562,7 +579,9 @@ static ae_status finish(ae_container_writer *w, bool unfinished, ae_error *err)
     aei_put_number(&root, w->next_number);
     aei_put_number(&root, w->model);
     aei_put_number(&root, n);
-    if ((st = put_pages(w, items, n, &root, err)) != AE_OK)
+    if (head_tells(w))
+        aei_put_number(&root, 0);
+    else if ((st = put_pages(w, items, n, &root, err)) != AE_OK)
         goto done;
     aei_store64(footer, w->offset);
     aei_store32(footer + 8, aei_crc32c(0, footer, 8));

@@ -16,6 +16,7 @@ struct ae_container_writer {
     uint32_t *names; /* open hash of item indices + 1 */
     size_t n_names;  /* slots, a power of two */
     uint64_t next_number, model, previous;
+    uint64_t first; /* where the first item stands in a file that is new */
     uint32_t chain;
     bool open; /* within an item, the last of `items` */
     aei_buffer scratch;

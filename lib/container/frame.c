@@ -51,6 +51,29 @@ uint32_t aei_crc32c(uint32_t crc, const void *data, size_t n_bytes)
     return ~crc;
 }
 
+/* A checksum is linear: a wrong byte changes it by what that change of the byte alone makes at that
+ * distance from the end, and few are alike among 2^32. */
+bool aei_mend(uint8_t *bytes, size_t n_bytes)
+{
+    uint32_t wrong = aei_crc32c(0, bytes, n_bytes) ^ aei_load32(bytes + n_bytes);
+
+    for (size_t i = 0; i < 4; i++) /* nothing is, or a byte of the checksum itself */
+        if (!(wrong & ~(0xffu << 8 * i))) {
+            bytes[n_bytes + i] ^= (uint8_t)(wrong >> 8 * i);
+            return true;
+        }
+    for (uint32_t change = 1; change < 256; change++) {
+        uint32_t made = crc_table[0][change];
+
+        for (size_t i = n_bytes; i-- > 0; made = made >> 8 ^ crc_table[0][made & 255])
+            if (made == wrong) {
+                bytes[i] ^= (uint8_t)change;
+                return true;
+            }
+    }
+    return false;
+}
+
 /* ---- bytes ---- */
 
 void aei_put(aei_buffer *b, const void *data, size_t n_bytes)

@@ -21,7 +21,8 @@ enum {
     AEI_AEC_MAX_MODEL = 1 << 28,
     AEI_AEC_MAX_META = 1 << 14,        /* entries of metadata of an item */
     AEI_AEC_MAX_SOUND_TILES = 1 << 22, /* and of an array */
-    AEI_AEC_MAX_CHAIN = 8              /* appends before the index is written anew */
+    AEI_AEC_MAX_CHAIN = 8,             /* appends before the index is written anew */
+    AEI_AEC_SHORT = 4 /* tiles of a picture that is told of by its head alone, if all else is so */
 };
 extern const uint8_t aei_aec_magic[8], aei_aec_sync[3], aei_aec_end[4];
 
@@ -44,6 +45,9 @@ enum {
 };
 
 uint32_t aei_crc32c(uint32_t crc, const void *data, size_t n_bytes); /* begin with 0 */
+/* Bytes and, behind them, their checksum: where one byte of these is wrong it is put right. Whether
+ * they are whole then. */
+bool aei_mend(uint8_t *bytes, size_t n_bytes);
 
 /* Bytes being made; running out of memory latches. */
 typedef struct aei_buffer {

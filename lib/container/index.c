@@ -56,6 +56,7 @@ ae_status aei_root_open(const ae_container *c, uint64_t offset, aei_root *r, ae_
 
     if (st != AE_OK)
         return st;
+    r->begin = offset;
     r->end = offset + n + AEI_AEC_EXTRA;
     r->rest = (aei_cursor){r->buffer, r->buffer + n, false};
     r->previous = aei_take_number(&r->rest);
@@ -86,34 +87,55 @@ static bool take_page(aei_cursor *c, page *p)
     return p->name && p->n_bytes <= AEI_AEC_MAX_PAGE;
 }
 
+/* What to do with an item that the index names. */
+static ae_status take_item(const ae_container *c, const ae_item *item, const char *name,
+                           aei_search *s, ae_error *err)
+{
+    if (s->name) {
+        if (strcmp(name, s->name) != 0 || s->found.name)
+            return AE_OK;
+        s->found = *item;
+        s->found.name = ae_strdup(name);
+        return s->found.name ? complete(c, &s->found, false, err) : aei_out_of_memory(err);
+    }
+    /* an entry has at least five bytes, so more of them are not in the file but in pages read
+     * twice; its name may be long all the same */
+    if (s->into->n > c->bytes.size / 5)
+        return ae_fail(err, AE_ERR_MALFORMED,
+                       "an index of more entries than the file has room for");
+    if ((s->n_names += strlen(name)) > AEI_AEC_MAX_NAMES + AEI_AEC_MAX_EXPANSION * c->bytes.size)
+        return ae_fail(err, AE_ERR_LIMIT,
+                       "an index whose names are more than %d times as long as the file",
+                       AEI_AEC_MAX_EXPANSION);
+    return aei_items_append(s->into, item, name, strlen(name), err);
+}
+
 static ae_status go_through(const ae_container *c, aei_cursor entries, aei_search *s, ae_error *err)
 {
     char name[AE_ITEM_MAX_NAME + 1] = "";
     ae_item item;
     ae_status st = AE_OK;
 
-    while (entries.at < entries.end && st == AE_OK) {
-        if ((st = aei_take_entry(&entries, name, &item, err)) != AE_OK)
-            break;
-        /* an entry has at least five bytes, so more of them are not in the file but in pages read
-         * twice; its name may be long all the same */
-        if (!s->name && s->into->n > c->bytes.size / 5)
-            st = ae_fail(err, AE_ERR_MALFORMED,
-                         "an index of more entries than the file has room for");
-        else if (!s->name && (s->n_names += strlen(name)) >
-                                 AEI_AEC_MAX_NAMES + AEI_AEC_MAX_EXPANSION * c->bytes.size)
-            st = ae_fail(err, AE_ERR_LIMIT,
-                         "an index whose names are more than %d times as long as the file",
-                         AEI_AEC_MAX_EXPANSION);
-        else if (!s->name)
-            st = aei_items_append(s->into, &item, name, strlen(name), err);
-        else if (strcmp(name, s->name) == 0 && !(s->found.name)) {
-            s->found = item;
-            s->found.name = ae_strdup(name);
-            st = s->found.name ? complete(c, &s->found, false, err) : aei_out_of_memory(err);
-        }
-    }
+    while (entries.at < entries.end && st == AE_OK)
+        if ((st = aei_take_entry(&entries, name, &item, err)) == AE_OK)
+            st = take_item(c, &item, name, s, err);
     return st;
+}
+
+/* The item of a short file, which has no entry. */
+static ae_status only_item(const ae_container *c, const aei_root *r, aei_search *s, ae_error *err)
+{
+    uint64_t offset = r->model ? aei_chunk_end(c, r->model) : AEI_AEC_HEADER;
+    char name[AE_ITEM_MAX_NAME + 1];
+    ae_item item;
+    ae_status st;
+
+    if (offset >= r->begin)
+        return ae_fail(err, AE_ERR_MALFORMED, "an index of an item that is not there");
+    if ((st = aei_load_head(c, offset, &item, name, err)) != AE_OK)
+        return st;
+    item.span = r->begin - offset;
+    return take_item(c, &item, name, s, err);
 }
 
 static ae_status search_page(const ae_container *c, const page *p, aei_search *s, ae_error *err)
@@ -141,7 +163,8 @@ static ae_status search_root(const ae_container *c, const aei_root *r, aei_searc
     ae_status st = AE_OK;
 
     if (!r->n_pages)
-        return go_through(c, at, s, err);
+        return r->n_items == 1 && at.at == at.end ? only_item(c, r, s, err)
+                                                  : go_through(c, at, s, err);
     for (uint64_t i = 0; i < r->n_pages && st == AE_OK; i++) {
         if (!take_page(&at, &p) || p.offset < end || p.offset > c->bytes.size)
             return ae_fail(err, AE_ERR_MALFORMED, "a damaged index");

@@ -91,6 +91,32 @@ ae_status aei_load_chunk(const ae_container *c, uint64_t offset, uint8_t type, u
     return aei_load(c, offset + AEI_AEC_CHUNK, *n_bytes, buffer, capacity, err);
 }
 
+ae_status aei_load_head(const ae_container *c, uint64_t offset, ae_item *item, char *name,
+                        ae_error *err)
+{
+    enum { MOST = 10 + AEI_AEC_MAX_HEAD + AE_ITEM_MAX_NAME };
+    uint8_t header[AEI_AEC_CHUNK], payload[MOST + 4], type = 0;
+    uint32_t n = 0;
+    aei_cursor at = {payload, payload, false};
+    ae_status st;
+
+    if (!aei_read_at(c, offset, header, sizeof(header)) || !aei_mend(header, 8) ||
+        !aei_parse_chunk(header, &type, &n) || type != AEI_CHUNK_HEAD || n > MOST ||
+        !aei_read_at(c, offset + AEI_AEC_CHUNK, payload, n + 4ull) || !aei_mend(payload, n))
+        return ae_fail(err, AE_ERR_CHECKSUM, "the head of an item is damaged");
+    at.end = payload + n;
+    *item = (ae_item){.number = aei_take_number(&at), .offset = offset};
+    if ((st = aei_take_head(&at, item, err)) != AE_OK ||
+        (st = aei_check_item_size(c, item, err)) != AE_OK)
+        return st;
+    n = (uint32_t)(at.end - at.at);
+    if (n > AE_ITEM_MAX_NAME || memchr(at.at, 0, n))
+        return ae_fail(err, AE_ERR_MALFORMED, "the head of an item is damaged");
+    memcpy(name, at.at, n);
+    name[n] = 0;
+    return AE_OK;
+}
+
 uint64_t aei_next_chunk(const ae_container *c, uint64_t offset, aei_window *w)
 {
     if (!w->bytes && !(w->bytes = ae_alloc(AEI_AEC_WINDOW, 1)))

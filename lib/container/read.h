@@ -53,6 +53,10 @@ ae_status aei_load(const ae_container *c, uint64_t offset, uint32_t n_bytes, uin
 /* The whole chunk of that type at offset. */
 ae_status aei_load_chunk(const ae_container *c, uint64_t offset, uint8_t type, uint32_t most,
                          uint8_t **buffer, size_t *capacity, uint32_t *n_bytes, ae_error *err);
+/* The head of an item at offset, and its name, of AE_ITEM_MAX_NAME + 1 bytes. A wrong byte of it is
+ * mended, since all of a short file hangs on it. */
+ae_status aei_load_head(const ae_container *c, uint64_t offset, ae_item *item, char *name,
+                        ae_error *err);
 /* What was read last in looking for chunks. Zeroes begin it; bytes are to be freed. */
 typedef struct aei_window {
     uint8_t *bytes;
@@ -109,7 +113,7 @@ ae_status aei_item_state(ae_item_reader *reader, aei_item_whole *out, ae_error *
 typedef struct aei_root {
     uint8_t *buffer;
     size_t capacity;
-    uint64_t previous, next_number, model, n_items, n_pages, end; /* behind its chunk */
+    uint64_t previous, next_number, model, n_items, n_pages, begin, end; /* of its chunk */
     uint32_t chain;
     aei_cursor rest; /* entries, or pages */
 } aei_root;

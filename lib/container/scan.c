@@ -5,22 +5,16 @@
 
 #include "read.h"
 
-static ae_status scan_head(ae_container *c, uint64_t offset, const uint8_t *payload, uint32_t n,
-                           ae_error *err)
+static ae_status scan_head(ae_container *c, uint64_t offset, ae_error *err)
 {
-    aei_cursor at = {payload, payload + n, false};
-    ae_item item = {.offset = offset};
+    char name[AE_ITEM_MAX_NAME + 1];
+    ae_item item;
     ae_error why;
-    ae_status st;
 
-    item.number = aei_take_number(&at);
-    if ((st = aei_take_head(&at, &item, &why)) != AE_OK ||
-        (st = aei_check_item_size(c, &item, &why)) != AE_OK || at.end - at.at > AE_ITEM_MAX_NAME ||
-        memchr(at.at, 0, (size_t)(at.end - at.at))) {
-        aei_complain(c, "the head of an item is damaged");
-        return AE_OK;
-    }
-    return aei_items_append(&c->scanned, &item, (const char *)at.at, (size_t)(at.end - at.at), err);
+    if (aei_load_head(c, offset, &item, name, &why) == AE_OK)
+        return aei_items_append(&c->scanned, &item, name, strlen(name), err);
+    aei_complain(c, "the head of an item is damaged");
+    return AE_OK;
 }
 
 /* How long a sound is at least: its length may not have been known when its head was written. */
@@ -96,15 +90,15 @@ ae_status aei_scan(ae_container *c, uint64_t at, ae_error *err)
             at = aei_next_chunk(c, at + 1, &window);
             continue;
         }
-        if (type == AEI_CHUNK_HEAD || aei_is_pack(type)) {
+        if (type == AEI_CHUNK_HEAD) {
+            st = scan_head(c, at, err);
+        } else if (aei_is_pack(type)) {
             if (n > AEI_AEC_MAX_PACK || (st = aei_load(c, at + AEI_AEC_CHUNK, n, &buffer, &capacity,
                                                        err)) == AE_ERR_CHECKSUM) {
-                aei_complain(c, type == AEI_CHUNK_HEAD ? "the head of an item is damaged"
-                                                       : "a pack of items is damaged");
+                aei_complain(c, "a pack of items is damaged");
                 st = AE_OK;
             } else if (st == AE_OK) {
-                st = type == AEI_CHUNK_HEAD ? scan_head(c, at, buffer, n, err)
-                                            : scan_pack(c, at, type, buffer, n, err);
+                st = scan_pack(c, at, type, buffer, n, err);
             }
         } else if (type == AEI_CHUNK_TILE) {
             st = scan_tile(c, at, n, &buffer, &capacity, err);

@@ -202,12 +202,20 @@ def read_index(offset, chunks, found, depth=0):
     if kind != "I" or depth > 8:
         raise ValueError("a footer or index that leads nowhere")
     b = Bytes(payload)
-    previous, chain, _next, _model, n_items, n_pages = (b.number() for _ in range(6))
+    previous, chain, _next, model, n_items, n_pages = (b.number() for _ in range(6))
     own = {}
     if (chain > 1) != (previous > 0):
         raise ValueError("a chain of indices that does not end")
-    if n_pages == 0:
-        read_entries(b.rest(), own)
+    entries = b.rest() if n_pages == 0 else b""
+    read_entries(entries, own)
+    if n_items == 1 and n_pages == 0 and not entries:  # the one item's head says all
+        at = 16 if not model else model + 16 + len(chunks[model][1])
+        kind, payload = chunks.get(at, (None, b""))
+        if kind != "H":
+            raise ValueError("no head where the only item should be")
+        h = Bytes(payload)
+        number, head = h.number(), read_head(h)
+        own[h.rest()] = (at, None, number, offset - at, head)
     for _ in range(n_pages):
         at, length, first = b.number(), b.number(), b.take(b.number())
         kind, page = chunks.get(at, (None, b""))
