@@ -116,12 +116,15 @@ AEI_CLONES static void spread(float *low, float *high, size_t n, size_t c)
         }
 }
 
-/* Of each pixel `scale` ones. */
+/* Of each pixel, of one or three numbers, `scale` ones. */
 static void repeat(const float *from, float *to, size_t n, uint32_t c, uint32_t scale)
 {
-    for (size_t x = 0; x < n; x++, from += c)
-        for (uint32_t i = 0; i < scale; i++, to += c)
-            memcpy(to, from, c * sizeof(*to));
+    for (size_t x = 0; x < n && c == 3; x++, from += 3)
+        for (uint32_t i = 0; i < scale; i++, to += 3)
+            memcpy(to, from, 3 * sizeof(*to));
+    for (size_t x = 0; x < n && c == 1; x++)
+        for (uint32_t i = 0; i < scale; i++)
+            *to++ = from[x];
 }
 
 /* For row y of the small picture: what results there may be, by the opaque ones of the pixels
@@ -203,9 +206,9 @@ static ae_status take_rows(void *opaque, const void *rows, uint32_t n, ae_error 
         const float *row = (const float *)rows + i * pixels * channels;
 
         memcpy(waiting_row(a, a->n_in++), row, pixels * channels * sizeof(*row));
-        for (size_t x = 0; x < pixels; x++)
+        for (size_t x = 0; x < pixels && a->info.alpha; x++)
             memcpy(a->colour + x * a->colours, row + x * channels, a->colours * sizeof(*row));
-        st = ae_rescaler_write(a->down, a->colour, 1, err);
+        st = ae_rescaler_write(a->down, a->info.alpha ? a->colour : row, 1, err);
     }
     return st;
 }

@@ -21,8 +21,9 @@ struct ae_rescaler {
     ae_signal_info from, to;
     ae_row_sink sink;
     axis x, y;
-    float *in, *out; /* a row before and after */
-    float *ring;     /* y.taps + 1 rows that are filtered along x */
+    float *in, *out;     /* a row before and after */
+    float *ring;         /* y.taps + 1 rows that are filtered along x */
+    const float **parts; /* those that a row is made of */
     uint8_t *row;
     uint32_t rows_in, rows_out;
 };
@@ -66,12 +67,13 @@ ae_status ae_rescaler_create(ae_filter filter, const ae_signal_info *from, const
     if ((st = make_axis(&r->x, filter, from->width, to->width, err)) != AE_OK ||
         (st = make_axis(&r->y, filter, from->height, to->height, err)) != AE_OK)
         goto done;
-    /* the filter's pixels before the first and after the last lie here, too */
-    r->in = ae_alloc(from->width + 2 * (size_t)r->x.taps, from->channels * sizeof(float));
+    /* the filter's pixels before the first and after the last lie here, too, and one more */
+    r->in = ae_alloc(from->width + 2 * (size_t)r->x.taps + 1, from->channels * sizeof(float));
     r->out = ae_alloc(to->width, to->channels * sizeof(float));
     r->ring = ae_alloc((size_t)r->y.taps + 1, to->width * to->channels * sizeof(float));
+    r->parts = ae_alloc(r->y.taps, sizeof(*r->parts));
     r->row = ae_alloc(1, ae_row_bytes(to));
-    if (!r->in || !r->out || !r->ring || !r->row || from->channels != to->channels) {
+    if (!r->in || !r->out || !r->ring || !r->parts || !r->row || from->channels != to->channels) {
         st = from->channels != to->channels
                  ? ae_fail(err, AE_ERR_ARGUMENT, "%u channels to %u", from->channels, to->channels)
                  : ae_fail(err, AE_ERR_NOMEM, "rows of %llu pixels", (unsigned long long)to->width);
@@ -95,9 +97,14 @@ void ae_rescaler_free(ae_rescaler *r)
     ae_free(r->in);
     ae_free(r->out);
     ae_free(r->ring);
+    ae_free(r->parts);
     ae_free(r->row);
     ae_free(r);
 }
+
+enum { LANES = 16 };
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef float four __attribute__((vector_size(4 * sizeof(float))));
 
 /* `from` is pixel 0, with mirrored ones on either side. */
 AEI_CLONES
@@ -116,17 +123,51 @@ static void filter_row(const axis *a, const float *restrict from, float *restric
     }
 }
 
+/* The same of three channels, all at once; reads one number more. */
 AEI_CLONES
-static void add_row(float *restrict to, const float *restrict from, float weight, size_t n)
+static void filter_colours(const axis *a, const float *restrict from, float *restrict to)
 {
-    for (size_t i = 0; i < n; i++)
-        to[i] += weight * from[i];
+    for (uint32_t x = 0; x < a->n_out; x++, to += 3) {
+        const float *w = a->weights + (size_t)x * a->taps, *p = from + a->first[x] * 3;
+        four sum = {0}, v;
+
+        for (uint32_t t = 0; t < a->taps; t++) {
+            memcpy(&v, p + (size_t)t * 3, sizeof(v));
+            sum += w[t] * v;
+        }
+        memcpy(to, &sum, 3 * sizeof(*to));
+    }
+}
+
+/* to = the sum of so many rows, weighted, from the first one on. */
+AEI_CLONES
+static void sum_rows(float *restrict to, const float *const *rows, const float *weights,
+                     uint32_t n_rows, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        lanes sum = {0}, v;
+
+        for (uint32_t t = 0; t < n_rows; t++) {
+            memcpy(&v, rows[t] + i, sizeof(v));
+            sum += weights[t] * v;
+        }
+        memcpy(to + i, &sum, sizeof(sum));
+    }
+    for (; i < n; i++) {
+        float sum = 0;
+
+        for (uint32_t t = 0; t < n_rows; t++)
+            sum += weights[t] * rows[t][i];
+        to[i] = sum;
+    }
 }
 
 static void take_row(ae_rescaler *r, const void *row)
 {
     uint32_t c = r->from.channels, n = r->x.n, margin = r->x.taps;
-    float *first = r->in + (size_t)margin * c;
+    float *first = r->in + (size_t)margin * c, *to;
 
     ae_samples_to_f32(r->from.sample, row, first, (size_t)n * c);
     if (r->from.sample == AE_F32)
@@ -141,7 +182,11 @@ static void take_row(ae_rescaler *r, const void *row)
         memcpy(first + (n - 1 + i) * c, first + (size_t)aei_mirror_whole(n - 1 + i, n) * c,
                c * sizeof(*first));
     }
-    filter_row(&r->x, first, r->ring + r->rows_in % (r->y.taps + 1) * (size_t)r->x.n_out * c, c);
+    to = r->ring + r->rows_in % (r->y.taps + 1) * (size_t)r->x.n_out * c;
+    if (c == 3)
+        filter_colours(&r->x, first, to);
+    else
+        filter_row(&r->x, first, to, c);
     r->rows_in++;
 }
 
@@ -150,15 +195,9 @@ static ae_status give_row(ae_rescaler *r, ae_error *err)
     uint32_t c = r->to.channels, y = r->rows_out++;
     size_t n = (size_t)r->x.n_out * c;
 
-    memset(r->out, 0, n * sizeof(*r->out));
-    for (uint32_t t = 0; t < r->y.taps; t++) {
-        float weight = r->y.weights[(size_t)y * r->y.taps + t];
-
-        if (weight != 0)
-            add_row(r->out,
-                    r->ring + aei_mirror_whole(r->y.first[y] + t, r->y.n) % (r->y.taps + 1) * n,
-                    weight, n);
-    }
+    for (uint32_t t = 0; t < r->y.taps; t++)
+        r->parts[t] = r->ring + aei_mirror_whole(r->y.first[y] + t, r->y.n) % (r->y.taps + 1) * n;
+    sum_rows(r->out, r->parts, r->y.weights + (size_t)y * r->y.taps, r->y.taps, n);
     if (r->to.alpha)
         for (size_t i = 0; i < n; i += c) {
             float alpha = fminf(fmaxf(r->out[i + c - 1], 0), 1);

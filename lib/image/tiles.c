@@ -51,7 +51,7 @@ typedef struct engine {
     uint32_t n_passes; /* colour through a network of one plane: a pass a channel */
     uint32_t level_channels, image_input, level_input;
     size_t row_bytes, result_bytes; /* of a row read, written */
-    uint8_t *ring, *bands[2];
+    uint8_t *ring, *bands[2];       /* one thread needs one band */
     worker *workers;
     uint32_t n_workers;
 
@@ -216,11 +216,12 @@ static ae_status allocate(engine *e, uint32_t threads, ae_error *err)
     const aei_tiles *job = e->job;
     size_t pixels = (size_t)e->g.window_w * e->g.window_h,
            more = job->scratch ? job->scratch(job, e->g.window_w, e->g.window_h) : 0;
-    uint32_t n_bands = e->g.n_y > 1 ? 2 : 1;
+    uint32_t n_bands;
     bool complete;
     ae_status st;
 
     e->n_workers = (uint64_t)e->g.n_x * e->g.n_y < threads ? e->g.n_x * e->g.n_y : threads;
+    n_bands = e->g.n_y > 1 && e->n_workers > 1 ? 2 : 1;
     e->workers = ae_alloc(e->n_workers, sizeof(*e->workers));
     e->ring = ae_alloc(e->g.ring_rows, e->row_bytes);
     for (uint32_t i = 0; i < n_bands; i++)
@@ -281,6 +282,11 @@ const uint8_t *aei_tile_row(const aei_tile *t, int64_t y)
            aei_mirror(y < last ? y : last, info->height) % t->ring_rows * ae_row_bytes(info);
 }
 
+static uint8_t *band_of(const engine *e, uint32_t ty)
+{
+    return e->bands[e->bands[1] ? ty % 2 : 0];
+}
+
 static ae_status run_tile(engine *e, worker *w, uint32_t tx, uint32_t ty, ae_error *err)
 {
     const geometry *g = &e->g;
@@ -298,7 +304,7 @@ static ae_status run_tile(engine *e, worker *w, uint32_t tx, uint32_t ty, ae_err
                   .level = w->level,
                   .level_channels = e->level_channels,
                   .scratch = w->scratch,
-                  .band = e->bands[ty % 2],
+                  .band = band_of(e, ty),
                   .ring = e->ring,
                   .ring_rows = g->ring_rows};
     const float *inputs[2];
@@ -393,7 +399,7 @@ static void do_write(engine *e)
 
     e->writing = true;
     pthread_mutex_unlock(&e->mutex);
-    st = e->job->sink->write(e->job->sink->opaque, e->bands[ty % 2], n * e->job->scale, &err);
+    st = e->job->sink->write(e->job->sink->opaque, band_of(e, ty), n * e->job->scale, &err);
     pthread_mutex_lock(&e->mutex);
     e->writing = false;
     e->rows_written += n;
