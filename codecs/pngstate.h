@@ -25,11 +25,11 @@ typedef struct png_state {
     span spans[4];
     int span;
     uint64_t span_done;
-    uint8_t *whole; /* interlaced pictures */
+    uint8_t *whole; /* interlaced pictures; of those that are written the first rows, for a while */
     size_t row_bytes;
-    uint64_t row, height;
-    bool alone;       /* the picture that is seen without animation is none of its frames */
-    ae_reader frames; /* those behind it; its state is NULL until one was asked for */
+    uint64_t row, height; /* of what is read, or of the rows in `whole` when writing */
+    bool alone;           /* the picture that is seen without animation is none of its frames */
+    ae_reader frames;     /* those behind it; its state is NULL until one was asked for */
 
     ae_sink *sink;
     char *iptc; /* as a text */

@@ -187,10 +187,72 @@ static void test_colour_kept(void **state)
     ae_free(pixels);
 }
 
+/* libpng's own choice, at the level of the adapter. */
+static size_t plain_size(const ae_signal_info *info, const uint8_t *pixels)
+{
+    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+    png_infop head = png_create_info_struct(png);
+    ae_memory_output memory;
+    size_t n_bytes;
+
+    ae_memory_output_init(&memory);
+    if (setjmp(png_jmpbuf(png)))
+        fail();
+    png_set_write_fn(png, &memory, on_write, on_flush);
+    png_set_compression_level(png, 2);
+    png_set_IHDR(png, head, (png_uint_32)info->width, (png_uint_32)info->height, 8,
+                 PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, 0, 0);
+    png_write_info(png, head);
+    for (uint64_t y = 0; y < info->height; y++)
+        png_write_row(png, pixels + y * ae_row_bytes(info));
+    png_write_end(png, NULL);
+    png_destroy_write_struct(&png, &head);
+    n_bytes = memory.n_bytes;
+    ae_free(memory.data);
+    return n_bytes;
+}
+
+/* Strings that repeat stay found where there are any, and cost nothing where there are none. */
+static void test_packing(void **state)
+{
+    enum { EDGE = 384, CELL = 48 };
+    ae_signal_info info = make_info(EDGE, EDGE, AE_U8, 3);
+    uint8_t *cloth = make_noise(&info, 1), *soft = make_noise(&info, 2);
+
+    (void)state;
+    for (int i = 0; i < EDGE * EDGE * 3; i++) {
+        int x = i / 3 % EDGE, y = i / 3 / EDGE;
+
+        cloth[i] = cloth[((y % CELL) * EDGE + x % CELL) * 3 + i % 3];
+        soft[i] = (uint8_t)(x / 4 + y / 3 + __builtin_popcount(soft[i] & 63));
+    }
+    for (uint32_t band = 1; band <= EDGE; band += 127)
+        for (int k = 0; k < 2; k++) {
+            const uint8_t *pixels = k ? soft : cloth;
+            size_t plain = plain_size(&info, pixels);
+            file_bytes file;
+            decoded d;
+
+            assert_ok(
+                encode("png", &info, pixels, NULL, NULL, band, &file, (char[160]){0}, &util_err));
+            if (k)
+                assert_in_range(file.n_bytes, 1, plain * 24 / 25);
+            else
+                assert_in_range(file.n_bytes, 1, plain + plain / 100);
+            assert_ok(decode(file, NULL, EDGE, &d, &util_err));
+            assert_memory_equal(d.pixels, pixels, EDGE * EDGE * 3);
+            decode_close(&d);
+            ae_free(file.data);
+        }
+    ae_free(cloth);
+    ae_free(soft);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_kinds),
-                                       cmocka_unit_test(test_colour_kept)};
+                                       cmocka_unit_test(test_colour_kept),
+                                       cmocka_unit_test(test_packing)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
