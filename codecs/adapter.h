@@ -163,9 +163,8 @@ static inline bool aei_has_text(const uint8_t *head, size_t n_bytes, size_t at, 
 /* The kind of a camera raw file, or NULL; the suffixes of such files. */
 const char *aei_raw_name(const uint8_t *head, size_t n_bytes);
 extern const char *const aei_raw_suffixes[];
-/* How many pictures of AVIF's kind a file of HEIF's kind lists, without what belongs to another;
- * more than there are where the tiles of one are listed openly. The source stands at 0 afterwards.
- */
+/* How many pictures of AVIF's kind a file of HEIF's kind lists, without what belongs to another.
+ * The source stands at 0 afterwards. */
 uint32_t aei_heif_pictures(ae_source *source);
 /* Whether a file of boxes begins with one of those brands, a list that ends in NULL. */
 bool aei_has_brand(const uint8_t *head, size_t n_bytes, const char *const *brands);

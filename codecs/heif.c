@@ -154,6 +154,22 @@ static void end_file(void *opaque)
     ae_free(f->ids);
 }
 
+/* Some files name a primary picture that they do not have. */
+static bool is_there(struct heif_context *context, heif_item_id id)
+{
+    struct heif_image_handle *handle = NULL;
+    struct heif_error e = heif_context_get_image_handle(context, id, &handle);
+
+    heif_image_handle_release(handle);
+    return e.code == heif_error_Ok;
+}
+
+static void drop(heic_file *f, int i)
+{
+    f->n--;
+    memmove(f->ids + i, f->ids + i + 1, (size_t)(f->n - i) * sizeof(*f->ids));
+}
+
 static ae_status begin_file(heic_file *f, ae_source *source, const ae_reader *reader, ae_error *err)
 {
     heif_item_id primary;
@@ -176,11 +192,11 @@ static ae_status begin_file(heic_file *f, ae_source *source, const ae_reader *re
         return ae_fail(err, AE_ERR_NOMEM, "HEIC decoder");
     f->ids[0] = primary;
     f->n = heif_context_get_list_of_top_level_image_IDs(f->context, f->ids + 1, f->n) + 1;
-    for (int i = 1; i < f->n; i++)
-        if (f->ids[i] == primary) {
-            memmove(f->ids + i, f->ids + i + 1, (size_t)(--f->n - i) * sizeof(*f->ids));
-            break;
-        }
+    if (f->n > 1 && !is_there(f->context, primary))
+        drop(f, 0);
+    for (int i = f->n - 1; i > 0; i--)
+        if (f->ids[i] == primary)
+            drop(f, i);
     return AE_OK;
 }
 

@@ -41,43 +41,61 @@ static bool next_box(boxes *in, char type[4], boxes *out)
     return true;
 }
 
+/* What the entries of a file come to. */
+typedef struct counts {
+    uint32_t pictures, parts;
+    uint32_t grids[64]; /* numbers of those that consist of tiles */
+    size_t n_grids;
+} counts;
+
 /* Entries that are pictures and not hidden. */
-static uint32_t count_entries(boxes list)
+static void count_entries(boxes list, counts *c)
 {
-    uint32_t n = 0;
     char type[4];
     boxes entry;
 
     take(&list, take(&list, 4) >> 24 ? 4 : 2); /* how many: all that are there */
     while (next_box(&list, type, &entry)) {
         uint64_t head = take(&entry, 4);
+        uint32_t number;
+        bool grid;
 
         if (memcmp(type, "infe", 4) != 0 || head >> 24 < 2 || head & 1)
             continue;
-        take(&entry, head >> 24 == 2 ? 4 : 6); /* its number, and how it is protected */
-        n += entry.n >= 4 && (memcmp(entry.at, "av01", 4) == 0 || memcmp(entry.at, "grid", 4) == 0);
+        number = (uint32_t)take(&entry, head >> 24 == 2 ? 2 : 4);
+        take(&entry, 2); /* how it is protected */
+        if (entry.n < 4)
+            continue;
+        grid = memcmp(entry.at, "grid", 4) == 0;
+        c->pictures += grid || memcmp(entry.at, "av01", 4) == 0;
+        if (grid && c->n_grids < sizeof(c->grids) / sizeof(*c->grids))
+            c->grids[c->n_grids++] = number;
     }
-    return n;
 }
 
-/* Of them, those that belong to another: alpha, depth, thumbnails. */
-static uint32_t count_parts(boxes references)
+/* Of them, those that belong to another: alpha, depth, thumbnails, tiles that are not hidden. */
+static void count_parts(boxes references, counts *c)
 {
-    uint32_t n = 0;
+    size_t width = take(&references, 4) >> 24 ? 4 : 2;
     char type[4];
     boxes one;
 
-    take(&references, 4);
-    while (next_box(&references, type, &one))
-        n += memcmp(type, "auxl", 4) == 0 || memcmp(type, "thmb", 4) == 0;
-    return n;
+    while (next_box(&references, type, &one)) {
+        bool tiles = memcmp(type, "dimg", 4) == 0;
+        uint64_t from = take(&one, width), n = take(&one, 2);
+
+        if (memcmp(type, "auxl", 4) == 0 || memcmp(type, "thmb", 4) == 0)
+            c->parts++;
+        for (size_t i = 0; tiles && i < c->n_grids; i++)
+            c->parts += c->grids[i] == from ? (uint32_t)n : 0;
+    }
 }
 
 uint32_t aei_heif_pictures(ae_source *source)
 {
     enum { MOST = 1 << 18 };
     uint8_t *data = ae_alloc(MOST, 1);
-    uint32_t entries = 0, parts = 0;
+    counts c = {0};
     bool found = false;
     char type[4];
     boxes file, meta, inner;
@@ -89,11 +107,11 @@ uint32_t aei_heif_pictures(ae_source *source)
         found = memcmp(type, "meta", 4) == 0 && take(&meta, 4) == 0;
     while (found && next_box(&meta, type, &inner)) {
         if (memcmp(type, "iinf", 4) == 0)
-            entries = count_entries(inner);
+            count_entries(inner, &c);
         else if (memcmp(type, "iref", 4) == 0)
-            parts = count_parts(inner);
+            count_parts(inner, &c);
     }
     ae_source_seek(source, 0);
     ae_free(data);
-    return entries > parts ? entries - parts : 0;
+    return c.pictures > c.parts ? c.pictures - c.parts : 0;
 }

@@ -159,13 +159,21 @@ PICTURE(exr, "OpenEXR", READS);
 PICTURE(qoi, "QOI", READS);
 PICTURE(tga, "Targa", READS);
 #ifdef AEI_HAVE_AVIF
-/* libavif reads sequences, but of several pictures only one. */
+/* libavif reads sequences, but of several pictures only one; libheif refuses more. */
 static ae_status avif_open(ae_source *source, const ae_limits *limits, ae_reader *reader,
                            ae_error *err)
 {
 #ifdef AEI_HAVE_HEIF
-    if (aei_heif_pictures(source) > 1)
+    if (aei_heif_pictures(source) > 1) {
+        ae_status st;
+
         reader->codec = &aei_codec_heic;
+        if ((st = aei_module_open(source, limits, reader, err)) != AE_ERR_MALFORMED)
+            return st;
+        ae_meta_clear(&reader->meta);
+        reader->note[0] = 0;
+        reader->codec = &aei_codec_avif;
+    }
 #endif
     return aei_module_open(source, limits, reader, err);
 }

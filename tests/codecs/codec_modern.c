@@ -6,6 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#ifdef AEI_HAVE_AVIF
+#include <avif/avif.h>
+#endif
 #ifdef AEI_HAVE_HEIF
 #include <libheif/heif.h>
 #endif
@@ -293,6 +296,52 @@ static void test_odd(void **state)
     }
 }
 
+#ifdef AEI_HAVE_AVIF
+/* Tiles are part of one picture, also where the file does not hide them. */
+static void test_avif_tiles(void **state)
+{
+    enum { SIDE = 64, DARK = 40, STEP = 50 };
+    avifEncoder *encoder = avifEncoderCreate();
+    avifRWData data = AVIF_DATA_EMPTY;
+    const avifImage *tiles[2];
+    unsigned shown = 0;
+    decoded d;
+
+    (void)state;
+    encoder->speed = 10;
+    encoder->minQuantizer = encoder->maxQuantizer = AVIF_QUANTIZER_LOSSLESS;
+    for (int i = 0; i < 2; i++) {
+        avifImage *image = avifImageCreate(SIDE, SIDE, 8, AVIF_PIXEL_FORMAT_YUV400);
+
+        image->yuvRange = AVIF_RANGE_FULL;
+        avifImageAllocatePlanes(image, AVIF_PLANES_YUV);
+        memset(image->yuvPlanes[0], DARK + STEP * i, (size_t)SIDE * image->yuvRowBytes[0]);
+        tiles[i] = image;
+    }
+    assert_int_equal(avifEncoderAddImageGrid(encoder, 1, 2, tiles, AVIF_ADD_IMAGE_FLAG_SINGLE),
+                     AVIF_RESULT_OK);
+    assert_int_equal(avifEncoderFinish(encoder, &data), AVIF_RESULT_OK);
+    avifEncoderDestroy(encoder);
+    for (size_t i = 0; i + 8 < data.size; i++)
+        if (memcmp(data.data + i, "infe", 4) == 0) {
+            shown += data.data[i + 7] & 1;
+            data.data[i + 7] &= 0xfe;
+        }
+    assert_int_equal(shown, 2);
+    assert_ok(decode_open((file_bytes){data.data, data.size}, NULL, &d, &util_err));
+    assert_string_equal(d.reader.codec->name, "avif");
+    assert_int_equal(d.reader.n_further, 0);
+    assert_int_equal(d.reader.info.height, 2 * SIDE);
+    assert_ok(decode_pixels(&d, 2 * SIDE, &util_err));
+    assert_int_equal(((uint8_t *)d.pixels)[0], DARK);
+    assert_int_equal(((uint8_t *)d.pixels)[2 * SIDE * SIDE - 1], DARK + STEP);
+    decode_close(&d);
+    avifRWDataFree(&data);
+    avifImageDestroy((avifImage *)tiles[0]);
+    avifImageDestroy((avifImage *)tiles[1]);
+}
+#endif
+
 #ifdef AEI_HAVE_HEIF
 static struct heif_error take_bytes(struct heif_context *context, const void *data, size_t n,
                                     void *opaque)
@@ -466,6 +515,9 @@ int main(void)
         cmocka_unit_test(test_lossless),    cmocka_unit_test(test_lossy),
         cmocka_unit_test(test_lossy_alpha), cmocka_unit_test(test_metadata),
         cmocka_unit_test(test_colour),      cmocka_unit_test(test_odd),
+#ifdef AEI_HAVE_AVIF
+        cmocka_unit_test(test_avif_tiles),
+#endif
 #ifdef AEI_HAVE_HEIF
         cmocka_unit_test(test_heic),
 #endif

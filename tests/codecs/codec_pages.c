@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Files of several pictures, pictures that EXIF turns, and files that others write a little wrong.
- */
+ * Files of several pictures, pictures that EXIF turns, files that others write a little wrong. */
 #define _GNU_SOURCE
 #include <unistd.h>
 
@@ -387,7 +386,7 @@ static struct heif_error take_bytes(struct heif_context *context, const void *da
     return (struct heif_error){heif_error_Ok, heif_suberror_Unspecified, "Ok"};
 }
 
-/* Pictures of two sizes, the second of which is the primary one. */
+/* Pictures of two sizes, the second of which is the primary one, or none but a thumbnail. */
 static void check_heif_pictures(enum heif_compression_format format)
 {
     static const uint8_t exif[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0};
@@ -404,7 +403,7 @@ static void check_heif_pictures(enum heif_compression_format format)
     heif_encoder_set_lossless(encoder, 1);
     for (int i = 0; i < 3; i++) {
         int side = 64 + 16 * i, stride;
-        struct heif_image_handle *handle;
+        struct heif_image_handle *handle, *thumbnail;
         struct heif_image *image;
         uint8_t *to;
 
@@ -420,10 +419,13 @@ static void check_heif_pictures(enum heif_compression_format format)
                          heif_error_Ok);
         if (i == 1)
             assert_int_equal(heif_context_set_primary_image(context, handle).code, heif_error_Ok);
-        if (i == 2)
+        if (i == 2) {
             assert_int_equal(
                 heif_context_add_exif_metadata(context, handle, exif, sizeof(exif)).code,
                 heif_error_Ok);
+            heif_context_encode_thumbnail(context, image, handle, encoder, NULL, 32, &thumbnail);
+            heif_image_handle_release(thumbnail);
+        }
         heif_image_handle_release(handle);
         heif_image_release(image);
     }
@@ -439,6 +441,9 @@ static void check_heif_pictures(enum heif_compression_format format)
         assert_int_equal(!ae_meta_find(&d.reader.meta, AE_META_EXIF), k < 3);
     }
     decode_close(&d);
+    memcpy((uint8_t *)memmem(m.data, m.n_bytes, "pitm", 4) + 8,
+           (uint8_t *)memmem(m.data, m.n_bytes, "thmb", 4) + 4, 2);
+    check_pictures((file_bytes){m.data, m.n_bytes}, (const uint8_t[]){50, 100, 150}, 3);
     ae_free(m.data);
 }
 
