@@ -50,7 +50,7 @@ run 0 $features -m t.aem odd.csv --error odd.errors.csv -o odd.npy -f --quiet; [
 run 1 $features -m t.aem table.csv --layer nothing; says "no layer nothing"
 run 0 $features -m t.aem table.csv --probe labels.csv; prints "linear probe: "; prints "k-means: "
 [ "$(sed -n 's/^linear probe: \([0-9.]*\).*/\1/p' out | awk '{ print ($1 > .9) }')" = 1 ] || fail "$(cat out)"
-run 1 $features -m t.aem table.csv -o codes.npy; says "exists"
+run 1 $features -m t.aem table.csv -o codes.npy; says "exists already (-f overwrites it)"
 run 1 $features -m t.aem codes.npy -o x.npy; says "is 1 x 2 x 1, the model takes 1 x 8 x 1"; absent x.npy
 head -20 labels.csv >few.csv; run 1 $features -m t.aem table.csv --probe few.csv; says "20 labels for 600 items"
 head -400 labels.csv >learn.csv; tail -200 labels.csv >try.csv; run 0 $features -m t.aem table.csv --probe learn.csv,try.csv; prints "of 200 items right, 3 classes, learnt from 400"

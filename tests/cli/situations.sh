@@ -119,7 +119,7 @@ run 1 $de --json -t missing.aec s.aec; only_json; prints '"status": "failed"'; s
 head -c 200 s.aec >cut.aec; run 1 $de --json -t cut.aec; only_json; prints '"status": "failed"'
 echo nonsense >n.aec; run 1 $de --json -l n.aec; only_json; prints '"error"'
 echo s.aec | $de --files-from - -t >out 2>err || fail "-t --files-from: $(cat err)"; prints "3 items, all well"
-run 0 $de -o o/ s.aec; is "$(files o)" "o/1.png o/2.png o/3.png "; run 1 $de -o o/ s.aec; says "exists"; run 0 $de --skip-existing -o o/ s.aec
+run 0 $de -o o/ s.aec; is "$(files o)" "o/1.png o/2.png o/3.png "; run 1 $de -o o/ s.aec; says "exists already (-f overwrites it)"; cp o/1.png x.png; run 1 $de -o x.png s.aec; says "3 items do not go into one file"; run 0 $de --skip-existing -o o/ s.aec
 run 0 $de --dry-run -o p/ s.aec; absent p; is "$(wc -l <out | tr -d ' ')" 3
 run 0 $de s.aec; is "$(files s)" "s/1.png s/2.png s/3.png "                                       # beside it, in a directory called like it
 run 0 $de -i 2.pgm -o two.png s.aec; present two.png

@@ -142,8 +142,7 @@ static ae_status write_detector(const latents *l, const normal_record *d, ae_err
     if (st != AE_OK)
         return st;
     head_of(l, head);
-    if ((st = ae_output_open(o.detector, NULL, o.latents.force ? AE_OUTPUT_FORCE : 0, &output,
-                             err)) == AE_OK) {
+    if ((st = cli_output_open(o.detector, NULL, o.latents.force, &output, err)) == AE_OK) {
         sink = ae_output_sink(output);
         if ((st = sink->write(sink->opaque, head, strlen(head), err)) == AE_OK &&
             (st = sink->write(sink->opaque, bytes, n, err)) == AE_OK)

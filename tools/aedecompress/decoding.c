@@ -141,8 +141,8 @@ ae_status decoding_write(decoding *d, aecfile *f, int directory, const char *pat
 
     if ((st = picture_codec(&o->picture, path, decompress_standard(o, d->what), &codec, err)) !=
             AE_OK ||
-        (st = ae_output_open_at(directory, path, standard ? NULL : d->item->input, flags, &output,
-                                err)) != AE_OK)
+        (st = cli_output_open_at(directory, path, standard ? NULL : d->item->input, flags, &output,
+                                 err)) != AE_OK)
         return st;
     if ((st = decoding_encode(d, f, codec, ae_output_sink(output), err)) == AE_OK) {
         if (d->fields->has_changed)

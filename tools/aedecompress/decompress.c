@@ -385,8 +385,7 @@ static ae_status write_labels(const decompress_options *o, const ae_item *items,
     static const char header[] = "item,label\n";
     ae_output *output = NULL;
     ae_sink *sink;
-    ae_status st = ae_output_open(o->labels, NULL, picture_output_flags(&o->picture.batch), &output,
-                                  err);
+    ae_status st = cli_output_open(o->labels, NULL, o->picture.batch.force, &output, err);
 
     if (st != AE_OK)
         return picture_name_file(o->labels, st, err);

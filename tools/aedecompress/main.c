@@ -159,6 +159,7 @@ int main(int argc, char **argv)
                    .suffix = suffix,
                    .wanted = wanted,
                    .process = decompress_file,
+                   .refuses = true,
                    .plans = true};
     char **operands;
     int n, status;

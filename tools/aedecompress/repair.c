@@ -156,8 +156,7 @@ ae_status repair_file(const decompress_options *o, const cli_item *item, ae_erro
     if ((st = aecfile_open(&f, item->input, err)) != AE_OK ||
         (st = decompress_select(o, item->input, &f, &items, &n, &n_missing, err)) != AE_OK)
         goto done;
-    if ((st = ae_output_open(item->output, item->input,
-                             o->picture.batch.force ? AE_OUTPUT_FORCE : 0, &output, err)) !=
+    if ((st = cli_output_open(item->output, item->input, o->picture.batch.force, &output, err)) !=
             AE_OK ||
         (st = ae_container_create(ae_output_sink(output), &w, err)) != AE_OK)
         goto done;

@@ -6,6 +6,7 @@
 
 #include "ae/files.h"
 #include "ae/output.h"
+#include "common/options.h"
 
 ae_status noisemap_write(const char *path, const char *input, bool force, const ae_row_source *rows,
                          const ae_noise *noise, const ae_cancel *cancel, ae_error *err)
@@ -26,7 +27,7 @@ ae_status noisemap_write(const char *path, const char *input, bool force, const 
 
     if (!codec)
         return ae_fail(err, AE_ERR_ARGUMENT, "no format that can be written has this suffix");
-    if ((st = ae_output_open(path, input, force ? AE_OUTPUT_FORCE : 0, &output, err)) == AE_OK &&
+    if ((st = cli_output_open(path, input, force, &output, err)) == AE_OK &&
         (st = ae_encoder_open(codec, ae_output_sink(output), &info, &meta, &options, &encoder,
                               err)) == AE_OK &&
         (st = ae_noise_map(rows, noise, &sink, cancel, err)) == AE_OK &&

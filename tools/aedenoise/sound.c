@@ -106,9 +106,9 @@ static ae_status start(job *j, const ae_model *model, double strength, double le
     j->room = ae_sound_room(j->denoiser, f->block);
     if (!(j->out = ae_alloc(j->room + 1, info->channels * sizeof(float))))
         return ae_fail(err, AE_ERR_NOMEM, "a block of sound");
-    if (j->o->spectrogram && (st = ae_output_open(j->o->spectrogram, f->item->input,
-                                                  picture_output_flags(&f->options->picture.batch),
-                                                  &j->picture_output, err)) != AE_OK)
+    if (j->o->spectrogram &&
+        (st = cli_output_open(j->o->spectrogram, f->item->input, f->options->picture.batch.force,
+                              &j->picture_output, err)) != AE_OK)
         return picture_name_file(j->o->spectrogram, st, err);
     if (j->o->spectrogram)
         st = spectrogram_new(info->rate, info->channels, &j->picture, err);

@@ -235,7 +235,7 @@ static ae_status draw_page(FILE *f, const chart *c, ae_error *err)
 static ae_status write_text(const char *path, const char *text, size_t n, bool force, ae_error *err)
 {
     ae_output *output;
-    ae_status st = ae_output_open(path, NULL, force ? AE_OUTPUT_FORCE : 0, &output, err);
+    ae_status st = cli_output_open(path, NULL, force, &output, err);
 
     if (st != AE_OK)
         return st;

@@ -84,8 +84,7 @@ static ae_status write_index(const latents *l, const matrix *codes, const ae_dat
     uint8_t identity[16];
     char text[8192], line[160];
     ae_sink *sink;
-    ae_status st = ae_output_open(o.build, NULL, o.latents.force ? AE_OUTPUT_FORCE : 0, &output,
-                                  err);
+    ae_status st = cli_output_open(o.build, NULL, o.latents.force, &output, err);
 
     if (st != AE_OK)
         return st;

@@ -226,7 +226,7 @@ static ae_status check_output(const cli_batch *b, const cli_input *input, const 
         return ae_fail(err, AE_ERR_ARGUMENT, "the output %s is the input %s itself", output,
                        (*same)->path);
     *skip = o->skip_existing || (o->newer && !is_later(&input->changed, &s.st_mtim));
-    if (!o->skip_existing && !o->newer && !o->force)
+    if (!o->skip_existing && !o->newer && !o->force && (o->dry_run || !b->job->refuses))
         return ae_fail(err, AE_ERR_IO, "%s exists (-f overwrites it, --skip-existing leaves it)",
                        output);
     return AE_OK;

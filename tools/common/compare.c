@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "common/options.h"
+
 static void release(compare *c)
 {
     ae_free(c->waiting);
@@ -55,7 +57,7 @@ ae_status compare_open(compare *c, const char *path, const char *input, bool for
     *c = (compare){0};
     if (!codec)
         return ae_fail(err, AE_ERR_ARGUMENT, "no format that can be written has this suffix");
-    if ((st = ae_output_open(path, input, force ? AE_OUTPUT_FORCE : 0, &c->output, err)) != AE_OK)
+    if ((st = cli_output_open(path, input, force, &c->output, err)) != AE_OK)
         return st;
     if ((st = keep_meta(c, &like->meta, err)) != AE_OK ||
         (orientation > 1 &&

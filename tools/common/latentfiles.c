@@ -112,7 +112,7 @@ static ae_status write_all(const char *path, const ae_codec *codec, const ae_sig
 {
     ae_output *output = NULL;
     ae_encoder encoder = {0};
-    ae_status st = ae_output_open(path, NULL, force ? AE_OUTPUT_FORCE : 0, &output, err);
+    ae_status st = cli_output_open(path, NULL, force, &output, err);
 
     if (st == AE_OK &&
         (st = ae_encoder_open(codec, ae_output_sink(output), info, meta, NULL, &encoder, err)) ==
@@ -189,7 +189,7 @@ ae_status sheet_write(const char *path, const matrix *items, ae_shape shape, uin
 
     if (!codec || codec->kind != AE_KIND_IMAGE)
         return ae_fail(err, AE_ERR_ARGUMENT, "%s: a sheet is a picture, such as .png", path);
-    if ((st = ae_output_open(path, NULL, force ? AE_OUTPUT_FORCE : 0, &output, err)) == AE_OK &&
+    if ((st = cli_output_open(path, NULL, force, &output, err)) == AE_OK &&
         (st = sheet_encode(codec, ae_output_sink(output), items, shape, across, err)) == AE_OK) {
         st = ae_output_commit(output, err);
         output = NULL;

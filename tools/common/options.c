@@ -509,3 +509,19 @@ int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int
     *n_operands = argc - optind;
     return status;
 }
+
+ae_status cli_output_open_at(int directory, const char *path, const char *input, unsigned flags,
+                             ae_output **out, ae_error *err)
+{
+    ae_status st = ae_output_open_at(directory, path, input, flags, out, err);
+
+    return st == AE_ERR_ARGUMENT && strcmp(err->message, "exists already") == 0
+               ? ae_fail(err, st, "exists already (-f overwrites it)")
+               : st;
+}
+
+ae_status cli_output_open(const char *path, const char *input, bool force, ae_output **out,
+                          ae_error *err)
+{
+    return cli_output_open_at(AT_FDCWD, path, input, force ? AE_OUTPUT_FORCE : 0, out, err);
+}

@@ -6,7 +6,7 @@
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
-#include "ae/status.h"
+#include "ae/output.h"
 
 typedef enum cli_type {
     CLI_END = 0,
@@ -82,5 +82,11 @@ uint32_t cli_processors(void); /* the default of --jobs */
  * one. */
 bool cli_parse_size(const char *text, uint64_t *bytes);
 bool cli_parse_duration(const char *text, double *seconds);
+
+/* ae_output_open of a tool that has --force, which it names where that would help. */
+ae_status cli_output_open(const char *path, const char *input, bool force, ae_output **out,
+                          ae_error *err);
+ae_status cli_output_open_at(int directory, const char *path, const char *input, unsigned flags,
+                             ae_output **out, ae_error *err);
 
 #endif
