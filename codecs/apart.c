@@ -71,6 +71,11 @@ bool ae_confine(void)
     return !AEI_SANITIZED && aei_confine_tool();
 }
 
+bool ae_confine_writes(const char *const *paths, size_t n)
+{
+    return !AEI_SANITIZED && aei_confine_writes(paths, n);
+}
+
 /* ---- processes ---- */
 
 int aei_apart_end(helper *h)

@@ -7,11 +7,15 @@
 #include "confine.h"
 
 #include <errno.h>
-#include <stdint.h>
-#include <stddef.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,6 +30,8 @@
 
 /* Later versions of the kernel's interface than the headers need know; what an older kernel does
  * not know is left out. */
+enum { REFER = 13, TRUNCATE = 14, IOCTL = 15 }; /* bits of rights that headers may not have */
+
 typedef struct landlock_rights {
     uint64_t files, ports, scopes;
 } landlock_rights;
@@ -33,7 +39,6 @@ typedef struct landlock_rights {
 static size_t rights_of(long version, landlock_rights *rights)
 {
     enum { OLDEST_FILE_RIGHTS = 13 };
-    enum { REFER = 13, TRUNCATE = 14, IOCTL = 15 };
 
     *rights = (landlock_rights){.files = (UINT64_C(1) << OLDEST_FILE_RIGHTS) - 1};
     if (version >= 2)
@@ -79,7 +84,115 @@ bool aei_confine_files(void)
     return done;
 }
 
+/* Length of what leads to a path's last part, without the slash; 0 where nothing does. */
+static size_t parent_of(const char *path, size_t n)
+{
+    while (n && path[n - 1] != '/')
+        n--;
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    return n;
+}
+
+/* Writing in or below what is open there, which is closed; true for -1, where nobody could write,
+ * either. */
+static bool allow(int ruleset, uint64_t handled, int fd)
+{
+    const uint64_t to_files = UINT64_C(1) << TRUNCATE | LANDLOCK_ACCESS_FS_WRITE_FILE,
+                   below = to_files | UINT64_C(1) << REFER | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+                           LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR;
+    struct landlock_path_beneath_attr rule = {.parent_fd = fd};
+    struct stat s;
+    bool done;
+
+    if (fd < 0)
+        return true;
+    rule.allowed_access = handled & (fstat(fd, &s) == 0 && S_ISDIR(s.st_mode) ? below : to_files);
+    done = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+    close(fd);
+    return done;
+}
+
+/* The directory of a path, of which n bytes lead there, or of those around it the first that is
+ * there. */
+static bool allow_around(int ruleset, uint64_t handled, const char *path, size_t n)
+{
+    char directory[PATH_MAX];
+    int fd = -1;
+
+    if (n >= sizeof(directory))
+        return true; /* which no call takes */
+    do {
+        memcpy(directory, path, n);
+        directory[n] = 0;
+        fd = open(n ? directory : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (!n || (n == 1 && *path == '/'))
+            break;
+        n = parent_of(path, n);
+    } while (fd < 0 && errno == ENOENT);
+    return allow(ruleset, handled, fd);
+}
+
+static bool allow_path(int ruleset, uint64_t handled, const char *path)
+{
+    char real[PATH_MAX];
+    struct stat s;
+    bool there = lstat(path, &s) == 0;
+
+    if (there && S_ISDIR(s.st_mode))
+        return allow_around(ruleset, handled, path, strlen(path));
+    if (there && S_ISLNK(s.st_mode) && realpath(path, real) && stat(real, &s) == 0 &&
+        !allow_around(ruleset, handled, real, parent_of(real, strlen(real))))
+        return false;
+    if (there && !S_ISREG(s.st_mode) && !S_ISLNK(s.st_mode))
+        return allow(ruleset, handled, open(path, O_PATH | O_CLOEXEC)); /* a device, a pipe */
+    return allow_around(ruleset, handled, path, parent_of(path, strlen(path)));
+}
+
+bool aei_confine_writes(const char *const *paths, size_t n)
+{
+    const uint64_t reading = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
+                             LANDLOCK_ACCESS_FS_READ_DIR | UINT64_C(1) << IOCTL;
+    const char *temporary = getenv("TMPDIR");
+    long version = kernel_version();
+    landlock_rights rights;
+    bool done;
+    int fd;
+
+    if (version < 1 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return false;
+    rights_of(version, &rights);
+    rights.files &= ~reading;
+    fd = (int)syscall(SYS_landlock_create_ruleset, &rights, sizeof(rights.files), 0);
+    if (fd < 0)
+        return false;
+    temporary = temporary && *temporary ? temporary : "/tmp";
+    done = allow(fd, rights.files, open(temporary, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    for (size_t i = 0, last = 0; i < n && done; i++) {
+        size_t around = parent_of(paths[i], strlen(paths[i]));
+        struct stat s;
+
+        /* of a directory full of files once is enough */
+        if (i && around == parent_of(paths[last], strlen(paths[last])) &&
+            memcmp(paths[i], paths[last], around) == 0 &&
+            (lstat(paths[i], &s) != 0 || S_ISREG(s.st_mode)))
+            continue;
+        done = allow_path(fd, rights.files, paths[i]);
+        last = i;
+    }
+    done = done && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
+    close(fd);
+    return done;
+}
+
 #else
+
+bool aei_confine_writes(const char *const *paths, size_t n)
+{
+    (void)paths;
+    (void)n;
+    return false;
+}
 
 bool aei_can_confine_files(void)
 {

@@ -5,11 +5,15 @@
 #define AEI_CONFINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Nothing is opened, made or removed any more, nobody outside reached by name: Landlock. False
  * where the kernel has none. */
 bool aei_confine_files(void);
 bool aei_can_confine_files(void);
+/* From now on files are written, made and removed only where these paths lie: in the directory of
+ * each, or of the directories that lead there in the last one that there is. Landlock. */
+bool aei_confine_writes(const char *const *paths, size_t n);
 /* No more than to read and write what is open, to take memory and to start threads; all other calls
  * fail: seccomp. The filter names the calling process, which can fork none. False where that cannot
  * be had. */

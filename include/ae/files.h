@@ -28,6 +28,11 @@ AE_API bool ae_decode_apart(char what[160]);
  * program, not fork, reach no network and look into no other process, for good. False where that
  * cannot be had. */
 AE_API bool ae_confine(void);
+/* For programs, before there are threads: from now on files are written, made and removed only in
+ * and below the directories of these paths (where those are not there yet, of what is there of
+ * them) and where temporary files go, for good; what is open stays so. False where that cannot be
+ * had. */
+AE_API bool ae_confine_writes(const char *const *paths, size_t n);
 
 /* Recognises the format by content, then by the suffix of the source's name, and opens the reader,
  * whatever *reader held. On failure *reader is zero. limits may be NULL. The source must outlive

@@ -6,8 +6,8 @@
  *   78  is taken over: it tries what a decoder has no business with, and aborts if any of it can be
  *       done
  *   79  ends its process
- * And writing a picture 80 wide, which the tool itself does, tries to start a program and to reach
- * the network. */
+ * And writing a picture 80 wide, which the tool itself does, tries to start a program, to reach the
+ * network, and to write where no output goes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -68,6 +68,13 @@ void png_write_info(png_structrp png, png_const_inforp info)
         must_fail(socket(AF_INET, SOCK_STREAM, 0));
         must_fail(fork());
         must_fail(execve("/bin/false", none, none));
+        must_fail(open("escaped", O_WRONLY | O_CREAT, 0600));
+        must_fail(open("keep", O_WRONLY));
+        must_fail(truncate("keep", 0));
+        must_fail(mkdir("escaped", 0700));
+        must_fail(unlink("keep"));
+        must_fail(rename("made/first.aec", "escaped"));
+        must_fail(link("keep", "made/keep"));
         must_fail((int)ptrace(PTRACE_TRACEME, 0, NULL, NULL));
     }
     real(png, info);

@@ -52,9 +52,18 @@ if grep -q 'can be opened (Landlock), system calls are restricted' err; then
     present made/taken.aec
     absent escaped
     [ -e keep ] || fail "a decoder removed a file"
-    run 0 hurt "$de" --no-sync -o tool.png made/tool.aec
-    present tool.png
-    run 134 sh -c 'LD_PRELOAD="$0" "$@"; exit $?' "$bad" "$de" --no-confine --no-sync -f -o tool.png made/tool.aec
+    mkdir temporary
+    run 0 hurt env TMPDIR=temporary "$de" --no-sync -v -o made/tool.png made/tool.aec
+    says "files are written where the outputs go and nowhere else (Landlock)"
+    present made/tool.png made/first.aec
+    absent escaped made/keep
+    [ -e keep ] || fail "a tool removed a file that is not its own"
+    ln -s ../tool.png made/link.png; : >tool.png
+    run 0 env TMPDIR=temporary "$de" --no-sync -f -o made/link.png made/tool.aec
+    same made/tool.png tool.png
+    run 0 env TMPDIR=temporary "$de" --no-sync --labels-out labels.csv -o made/a/b/ made/tool.aec
+    present labels.csv made/a/b/tool.png
+    run 134 sh -c 'LD_PRELOAD="$0" "$@"; exit $?' "$bad" "$de" --no-confine --no-sync -f -o made/tool.png made/tool.aec
 else
     says "decoders run"
 fi

@@ -178,6 +178,7 @@ int archive_run(compress_options *o, char **operands, int n_operands)
         a.failed++;
         goto done;
     }
+    cli_confine_writes(&(const char *){o->archive}, 1);
     if ((st = begin(&a, &err)) != AE_OK) {
         cli_message("%s: %s", o->archive, err.message);
         a.failed++;

@@ -176,6 +176,8 @@ int main(int argc, char **argv)
         cli_message("%s", err.message);
         return CLI_FAILED;
     }
+    job.sides[0] = (cli_side){"labels-out", o.labels};
+    job.anywhere = o.keep_links;
     status = o.list || o.test ? look_run(&o, operands, n, wanted)
                               : cli_batch_run(&job, operands, n);
     ae_coders_free(o.coders);

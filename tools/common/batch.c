@@ -510,10 +510,8 @@ void cli_part_end(cli_part *part, ae_status st, bool skip, const ae_error *err)
 
 static int open_json(cli_batch *b)
 {
-    bool data = false;
+    bool data = b->plan.inputs.n && strcmp(b->outputs[0].path, "-") == 0; /* which is alone */
 
-    for (size_t i = 0; i < b->plan.inputs.n; i++)
-        data = data || strcmp(b->outputs[i].path, "-") == 0;
     return cli_plan_open_json(b->job->options, data, &b->json);
 }
 
@@ -574,6 +572,7 @@ int cli_batch_run(const cli_job *job, char **operands, int n_operands)
     }
     for (uint32_t i = 0; i < b.n_workers; i++)
         b.workers[i].batch = &b;
+    cli_plan_confine(job, b.outputs, b.plan.inputs.n);
     if (!o->quiet && !o->dry_run)
         cli_progress_on();
     cli_notes_all = o->verbose;

@@ -82,6 +82,7 @@ typedef struct cli_job {
      * be NULL. */
     const char *(*suffix)(void *opaque, const char *input);
     bool (*wanted)(void *opaque, const char *path); /* which files below directories are inputs */
+    bool anywhere;                                  /* outputs lie where links lead, too */
     bool refuses; /* process itself refuses an output that is there, when it knows what for */
     bool plans; /* process is called under --dry-run, too, and prints itself what it would write */
     /* Called from several threads. The message on failure does not name the input. */

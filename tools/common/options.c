@@ -467,10 +467,11 @@ bool cli_printed(void)
 }
 
 bool (*cli_confine)(char what[160]);
+static bool verbose;
 
 static void confine(const getopt_table *t)
 {
-    const cli_option *verbose = find_option(t, 'v');
+    const cli_option *option = find_option(t, 'v');
     bool self = false;
     char what[160] = "decoders run in this process (--no-confine)";
 
@@ -478,10 +479,27 @@ static void confine(const getopt_table *t)
         return;
     if (!no_confine && cli_confine(what))
         self = ae_confine();
-    if (verbose && verbose->type == CLI_COUNT && *(const uint32_t *)verbose->value)
+    verbose = option && option->type == CLI_COUNT && *(const uint32_t *)option->value;
+    if (verbose)
         cli_message("%s; the tool itself %s", what,
                     self ? "starts no program and reaches no network (seccomp)"
                          : "has all its rights");
+}
+
+void cli_confine_writes(const char **paths, size_t n)
+{
+    size_t kept = 0;
+    bool done;
+
+    if (!cli_confine || no_confine)
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (paths[i] && *paths[i] && strcmp(paths[i], "-") != 0)
+            paths[kept++] = paths[i];
+    done = ae_confine_writes(paths, kept);
+    if (verbose)
+        cli_message(done ? "files are written where the outputs go and nowhere else (Landlock)"
+                         : "files could be written anywhere (no Landlock)");
 }
 
 int cli_start(const cli_tool *tool, int argc, char **argv, char ***operands, int *n_operands)

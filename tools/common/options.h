@@ -68,6 +68,9 @@ extern void (*cli_clean_up)(void);
  * --no-confine, once options are parsed and before there are threads. Says in `what` what came of
  * it. NULL: none. */
 extern bool (*cli_confine)(char what[160]);
+/* Before there are threads: files are written nowhere but where these go, NULL for none, unless
+ * --no-confine says otherwise. */
+void cli_confine_writes(const char **paths, size_t n);
 
 /* Options already parsed that exclude each other and the like: reports "NAME: message (try --help)"
  * and returns CLI_USAGE. */

@@ -75,6 +75,20 @@ void cli_plan_clear(cli_plan *plan)
     cli_inputs_clear(&plan->inputs);
 }
 
+void cli_plan_confine(const cli_job *job, const cli_target *outputs, size_t n)
+{
+    const char **paths = job->anywhere ? NULL : ae_alloc(n + CLI_MAX_SIDES, sizeof(*paths));
+
+    if (!paths)
+        return;
+    for (size_t i = 0; i < n; i++)
+        paths[i] = outputs[i].path;
+    for (size_t i = 0; i < CLI_MAX_SIDES; i++)
+        paths[n + i] = job->sides[i].path;
+    cli_confine_writes(paths, n + CLI_MAX_SIDES);
+    ae_free(paths);
+}
+
 int cli_plan_open_json(const cli_batch_options *o, bool data, FILE **json)
 {
     *json = !o->json ? NULL : !*o->json ? (data ? stderr : stdout) : fopen(o->json, "a");

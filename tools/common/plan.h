@@ -7,6 +7,7 @@
 
 #include "common/batch.h"
 #include "common/inputs.h"
+#include "common/names.h"
 
 typedef struct cli_plan {
     cli_inputs inputs;
@@ -22,6 +23,9 @@ int cli_plan_inputs(cli_plan *plan, const cli_batch_options *o, const cli_walk *
 /* Likewise of --shard, once all inputs are there. */
 int cli_plan_shard(cli_plan *plan, const cli_batch_options *o);
 void cli_plan_clear(cli_plan *plan);
+
+/* Gives up writing anywhere but where those of a job go. */
+void cli_plan_confine(const cli_job *job, const cli_target *outputs, size_t n);
 
 /* Opens the file of --json: *json is NULL where none is asked for, and standard error where `data`
  * says that standard output carries other things. CLI_GO_ON or the exit status. */
