@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Writes files whose parts claim more than they are, and watches what they cost: limits.py AECOMPRESS AEDECOMPRESS
-import os, struct, subprocess, sys
+import ctypes, os, struct, subprocess, sys
 
 compress, decompress = sys.argv[1:3]
 SECONDS, MEGABYTES = 2, 200  # of processor time and memory; instrumented builds are slower
@@ -159,6 +159,33 @@ def identities():
         pixel(b, i, identity=b"%016d" % i)
     return bytes(b)
 
+def operator(kind, channels, *inputs, kernel=0, factor=0, grid=0, shift=0):
+    return struct.pack("<BBH16sBBBBhhBBBBHHHHi20x", kind, len(inputs), channels, struct.pack(f"<{len(inputs)}H", *inputs), kernel, kernel > 0,
+                       kernel // 2, 0, *((0, 0) if kind == 9 else (-4095, 4095)), shift, 0, 0, 0, factor, 0, grid, 0, 0)
+
+def identity(data):
+    xxh = ctypes.CDLL("libxxhash.so.0").XXH3_128bits
+    xxh.restype = type("Hash", (ctypes.Structure,), {"_fields_": [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]})
+    xxh.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+    h = xxh(data, len(data))
+    return struct.pack(">QQ", h.high, h.low)
+
+def costly_program():
+    """A decoder of thirty large kernels of one channel: few products, but what is computed around each block is more than the block."""
+    embed, latent, shuffle, convolve, output = 1, 8, 5, 2, 9
+    row = bytes(130) # of a number for each quality
+    parts = [(operator(embed, 1), row), (operator(latent, 1, 0, 0, grid=16), struct.pack("<h", 1) * 65 + row),
+             (operator(convolve, 256, 1, kernel=1), bytes((4 + 2 + 1) * 256)), (operator(shuffle, 1, 2, factor=16), b"")]
+    parts += [(operator(convolve, 1, 3 + i, kernel=15), bytes(4 + 2 * 225 + 1)) for i in range(30)]
+    parts += [(operator(output, 1, 33, shift=11), b"")]
+    body = b"".join(o for o, _ in parts) + b"".join(d + bytes(-len(d) % 4) for _, d in parts)
+    body += struct.pack("<hHB3x", 0, 1, 0) + struct.pack("<HHH", 0, 65535, 0) + bytes(2)
+    program = b"AEPR" + struct.pack("<IIIQQ", 3, len(parts), 1, 32 + len(body), 0) + body
+    b = begin()
+    b += chunk(b"M", program)
+    pixel(b, 0, identity=identity(program))
+    return bytes(b)
+
 # Shadow memory is none of the tool's own.
 sanitized = "ASAN_OPTIONS" in os.environ or "LSAN_OPTIONS" in os.environ
 
@@ -180,7 +207,8 @@ for make, fragment, *how in ((sync_words, "damaged", "-t"), (footers, "damaged",
                              (metadata, "limit", "-t"), (many_entries, "limit", "-t"),
                              (large_pictures, "max_output", "-f", "-o", "d"),
                              (one_picture, "max_output", "--max-output", "100M", "-f", "-o", "o.ppm"),
-                             (one_picture, "max_memory", "--max-memory", "4M", "-f", "-o", "o.ppm"), (identities, "not installed", "-t")):
+                             (one_picture, "max_memory", "--max-memory", "4M", "-f", "-o", "o.ppm"), (identities, "not installed", "-t"),
+                             (costly_program, "multiply-accumulates a pixel, with what kernels pad", "-t")):
     open("f.aec", "wb").write(make())
     watch(make.__name__, fragment, decompress, *how, "f.aec")
 print("all well")
