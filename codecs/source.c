@@ -93,6 +93,7 @@ ae_status ae_source_open(const char *path, ae_source **out, ae_error *err)
     bool standard = strcmp(path, "-") == 0;
     ae_source *s = ae_alloc(1, sizeof(*s));
     struct stat info;
+    char first;
 
     *out = NULL;
     if (!s)
@@ -111,6 +112,11 @@ ae_status ae_source_open(const char *path, ae_source **out, ae_error *err)
     }
     if (S_ISDIR(info.st_mode)) {
         st = ae_fail(err, AE_ERR_IO, "is a directory");
+        goto done;
+    }
+    /* such as /dev/zero, a copy of which would fill the disk; /dev/null is merely empty */
+    if (S_ISCHR(info.st_mode) && !isatty(s->fd) && read(s->fd, &first, 1) == 1) {
+        st = ae_fail(err, AE_ERR_IO, "is a device, which may have no end");
         goto done;
     }
     /* A regular file on standard input may stand in the middle, and others may share its position:

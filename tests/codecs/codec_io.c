@@ -155,6 +155,7 @@ static void test_bad_sources(void **state)
     assert_int_equal(ae_source_open(in_dir("empty"), &s, &err), AE_ERR_MALFORMED);
     assert_string_equal(err.message, "is empty");
     assert_int_equal(ae_source_open("/dev/null", &s, &err), AE_ERR_MALFORMED);
+    assert_int_equal(ae_source_open("/dev/zero", &s, &err), AE_ERR_IO);
     assert_int_equal(ae_source_memory("", 0, &s, &err), AE_ERR_MALFORMED);
 }
 
